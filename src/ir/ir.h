@@ -94,7 +94,7 @@
     X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \
     X(BRANCH, "branch", IRF_TERM)           /* a cond b ? to[0] : to[1] */                        \
     X(CALL, "call", IRF_TERM | IRF_FAILS)   /* function imm; goes on at to[0], or at onerr when the frame's error is set */ \
-    X(RET, "ret", IRF_TERM)                 /* from a script function; an error stays set in the frame */ \
+    X(RET, "ret", IRF_TERM)                 /* from a script function; imm 1: with the frame's error set */ \
     X(DONE, "done", IRF_TERM)               /* end of the handler; imm 1: by an error that nothing caught (reports it) */
 
 enum { IRF_DST = 1, IRF_FAILS = 2, IRF_TERM = 4, IRF_USER = 8 /* only in user-space programs */ };
@@ -258,7 +258,8 @@ struct ir_unit {
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
-    uint32_t frame_out;       /* record being built, NGS_REC_MAX bytes */
+    uint32_t frame_out;       /* record being built */
+    uint32_t frame_out_size;  /* room for the largest record the unit makes, at most NGS_REC_MAX */
     uint32_t frame_size;
     uint32_t globals_size, rodata_size;
 };
@@ -283,6 +284,7 @@ uint32_t ir_temp(struct ir_func *f);
 
 bool ir_verify(const struct ir_unit *u);    /* reports an internal error through cx->diag */
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
+void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
