@@ -116,6 +116,80 @@ uint32_t ir_temp(struct ir_func *f)
     return ++f->n_temps;
 }
 
+struct ir_ins *ir_put(struct ir_cursor *c, enum ir_op op)
+{
+    struct ir_ins *i = ir_emit(c->u, c->f, c->block, op);
+
+    i->loc = c->loc;
+    if (ir_op_flags(op) & IRF_FAILS)
+        i->onerr = c->onerr;
+    return i;
+}
+
+struct ir_val ir_put_int(struct ir_cursor *c, enum ir_op op, struct ir_val a, struct ir_val b)
+{
+    struct ir_ins *i = ir_put(c, op);
+
+    i->a = a;
+    i->b = b;
+    i->dst = ir_temp(c->f);
+    return IR_TEMP(i->dst);
+}
+
+struct ir_val ir_put_set(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b)
+{
+    struct ir_val t = ir_put_int(c, IR_SET, a, b);
+
+    c->f->blocks[c->block]->last->cond = cond;
+    return t;
+}
+
+struct ir_val ir_put_load(struct ir_cursor *c, uint32_t slot)
+{
+    struct ir_val t = ir_put_int(c, IR_LOAD, IR_NONE, IR_NONE);
+
+    c->f->blocks[c->block]->last->slot = slot;
+    return t;
+}
+
+void ir_put_store(struct ir_cursor *c, uint32_t slot, struct ir_val value)
+{
+    struct ir_ins *i = ir_put(c, IR_STORE);
+
+    i->slot = slot;
+    i->a = value;
+}
+
+void ir_put_str(struct ir_cursor *c, enum ir_op op, struct ir_val str, struct ir_val s)
+{
+    struct ir_ins *i = ir_put(c, op);
+
+    i->str = str;
+    i->s = s;
+}
+
+void ir_put_jump(struct ir_cursor *c, uint32_t to)
+{
+    ir_put(c, IR_JUMP)->to[0] = to;
+}
+
+void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b, uint32_t yes,
+                   uint32_t no)
+{
+    struct ir_ins *i = ir_put(c, IR_BRANCH);
+
+    i->cond = cond;
+    i->a = a;
+    i->b = b;
+    i->to[0] = yes;
+    i->to[1] = no;
+}
+
+void ir_at(struct ir_cursor *c, uint32_t block)
+{
+    c->block = block;
+}
+
 const char *ir_op_text(enum ir_op op)
 {
     static const char *const text[] = {

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/ir/bind.c \
 	src/ir/build.c \
 	src/ir/hoist.c \
 	src/ir/inline.c \
