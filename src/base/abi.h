@@ -4,9 +4,12 @@
  * helpers of the user-space interpreter. Changing anything here changes NGS_OBJ_VERSION.
  *
  * An object is an ELF file (EM_BPF, little endian):
- *   "perf_event/pN", "uprobe/pN", "uretprobe/pN"  kernel programs; N: index of the probe record
+ *   "perf_event", "uprobe", "uretprobe"  kernel programs, functions named "pN"; N: index of the probe record
+ *                      (libbpf takes "perf_event" only without anything after it)
  *   ".text"            library subprograms and loop callbacks of the kernel programs
- *   ".maps"            the maps below and one per script array, by BTF
+ *   ".maps"            frames, ring and one map per script array, by BTF
+ *   ".data.globals", ".data.control", ".rodata.lits"  data sections: libbpf makes a mmapable array map of
+ *                      one element out of each, and its relocations address the value directly
  *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for ngstap's interpreter
  *   ".ngstap.meta"     struct obj_header and its tables
  *   ".BTF", ".BTF.ext" types; line info that points at the script
@@ -63,7 +66,7 @@ struct obj_probe {
     uint32_t kind;
     uint32_t name;      /* string: the probe point as pp() shows it */
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
-    uint32_t code_len;  /* instructions; 0: a kernel program, in section "KIND/pN" */
+    uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t module;    /* UPROBE: index in OBJ_MODULES */
     uint32_t flags;
@@ -129,9 +132,9 @@ struct obj_loc {
 /* ---- maps ---- */
 
 #define NGS_MAP_FRAMES  "ngs_frames"  /* ARRAY [cpus * NGS_FRAMES_PER_CPU] of frames */
-#define NGS_MAP_GLOBALS "ngs_globals" /* ARRAY [1], mmapable: script scalars */
-#define NGS_MAP_RODATA  "ngs_rodata"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
-#define NGS_MAP_CONTROL "ngs_control" /* ARRAY [1], mmapable: struct ngs_control */
+#define NGS_MAP_GLOBALS ".data.globals" /* ARRAY [1], mmapable: script scalars */
+#define NGS_MAP_RODATA  ".rodata.lits"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
+#define NGS_MAP_CONTROL ".data.control" /* ARRAY [1], mmapable: struct ngs_control */
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256 };
