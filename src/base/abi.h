@@ -1,0 +1,337 @@
+/*
+ * abi: what generated code, the object file and the run time must agree on: the metadata of an
+ * object, its maps, the frame's header, strings, aggregates, the ring buffer's records and the
+ * helpers of the user-space interpreter. Changing anything here changes NGS_OBJ_VERSION.
+ *
+ * An object is an ELF file (EM_BPF, little endian):
+ *   "perf_event/pN", "uprobe/pN", "uretprobe/pN"  kernel programs; N: index of the probe record
+ *   ".text"            library subprograms and loop callbacks of the kernel programs
+ *   ".maps"            the maps below and one per script array, by BTF
+ *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for ngstap's interpreter
+ *   ".ngstap.meta"     struct obj_header and its tables
+ *   ".BTF", ".BTF.ext" types; line info that points at the script
+ *   "license"          "GPL"
+ */
+#ifndef BASE_ABI_H
+#define BASE_ABI_H
+
+#include <stdint.h>
+
+/* ---- metadata: .ngstap.meta ---- */
+
+#define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
+#define NGS_OBJ_VERSION 1
+
+enum obj_table {
+    OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
+    OBJ_PROBES,  /* struct obj_probe */
+    OBJ_MODULES, /* struct obj_module */
+    OBJ_MAPS,    /* struct obj_map: script arrays; map id = index */
+    OBJ_GLOBALS, /* struct obj_global: scalars, in the globals map */
+    OBJ_FORMATS, /* struct obj_format */
+    OBJ_LOCS,    /* struct obj_loc: places in the script, for run-time errors */
+    OBJ_TABLES
+};
+
+struct obj_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_size;
+    uint32_t flags;          /* OBJ_F_* */
+    uint32_t maxstringlen, maxmapentries, maxerrors, maxskipped;
+    uint32_t frame_size;     /* bytes of a frame, kernel and user */
+    uint32_t frame_out;      /* offset in the frame of the record being built */
+    uint32_t globals_size;   /* bytes of the globals map's one value */
+    uint32_t rodata_size;    /* bytes of the literals map's one value */
+    uint32_t reserved;
+    struct {
+        uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
+    } table[OBJ_TABLES];
+};
+
+enum { OBJ_F_TARGET_ONLY = 1 }; /* every kernel handler returns at once unless pid() == target() */
+
+enum probe_kind {
+    PROBE_BEGIN, PROBE_END, PROBE_ERROR, PROBE_NEVER, /* run in user space */
+    PROBE_TIMER,                                      /* user space, every NUMBER ns */
+    PROBE_PROFILE,                                    /* perf_event: software cpu clock */
+    PROBE_UPROBE, PROBE_URETPROBE,
+    PROBE_KINDS
+};
+
+struct obj_probe {
+    uint32_t kind;
+    uint32_t name;      /* string: the probe point as pp() shows it */
+    uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
+    uint32_t code_len;  /* instructions; 0: a kernel program, in section "KIND/pN" */
+    uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
+    uint32_t module;    /* UPROBE: index in OBJ_MODULES */
+    uint32_t flags;
+    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module */
+    uint32_t func;      /* string: function probed, or 0 */
+    uint32_t loc;       /* OBJ_LOCS index of the probe */
+};
+
+struct obj_module {
+    uint32_t path;      /* as the target saw it */
+    uint32_t build_id;  /* hex string or 0 */
+};
+
+enum obj_type { OBJ_LONG = 1, OBJ_STRING = 2, OBJ_STATS = 3 };
+enum { OBJ_MAX_KEYS = 8 };
+
+/*
+ * A script array: a BPF hash map named MAP. Key: the parts one after the other, a long as 8 bytes, a
+ * string as the 16 bytes of its ngs_hash128. Value: at VAL_OFF the payload (int64, struct ngs_str, or
+ * struct ngs_stats), and for each string key its text as struct ngs_str at TEXT_OFF[i].
+ */
+struct obj_map {
+    uint32_t name;      /* string: the script's name */
+    uint32_t map_name;  /* string: the BPF map's name in .maps */
+    uint32_t n_keys;
+    uint32_t key_type[OBJ_MAX_KEYS]; /* OBJ_LONG or OBJ_STRING */
+    uint32_t key_off[OBJ_MAX_KEYS];
+    uint32_t text_off[OBJ_MAX_KEYS]; /* 0 for longs */
+    uint32_t key_size, value_size;
+    uint32_t val_type, val_off;
+    uint32_t max_entries;
+    uint32_t wrap;      /* oldest entries make room */
+    uint32_t hist;      /* enum hist as below */
+    int64_t hist_args[3];
+};
+
+struct obj_global {
+    uint32_t name;
+    uint32_t type;      /* OBJ_* */
+    uint32_t off;       /* in the globals map's value: int64, struct ngs_str or struct ngs_stats */
+    uint32_t init_str;  /* string: initial value of a string */
+    int64_t init;       /* of a long */
+    uint32_t hist;
+    uint32_t reserved;
+    int64_t hist_args[3];
+};
+
+/* A print statement: how a record's arguments are shown. */
+struct obj_format {
+    uint32_t text;      /* string: printf format (PRINTF) or delimiter (PLAIN) */
+    uint32_t flags;     /* FORMAT_* */
+    uint32_t n_args;
+    uint32_t arg_types; /* 2 bits each: OBJ_LONG or OBJ_STRING, argument 0 lowest */
+};
+enum { FORMAT_PRINTF = 1, FORMAT_NEWLINE = 2, FORMAT_CHAR = 4 };
+
+struct obj_loc {
+    uint32_t file;      /* string: as shown in messages */
+    uint32_t line, col;
+    uint32_t token;     /* string: the identifier or operator, for "near operator '@var'" */
+};
+
+/* ---- maps ---- */
+
+#define NGS_MAP_FRAMES  "ngs_frames"  /* ARRAY [cpus * NGS_FRAMES_PER_CPU] of frames */
+#define NGS_MAP_GLOBALS "ngs_globals" /* ARRAY [1], mmapable: script scalars */
+#define NGS_MAP_RODATA  "ngs_rodata"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
+#define NGS_MAP_CONTROL "ngs_control" /* ARRAY [1], mmapable: struct ngs_control */
+#define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
+
+enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256 };
+
+/* Counts that user space reads and both sides add to atomically. */
+struct ngs_control {
+    uint64_t stopped;       /* nonzero: every kernel handler returns at once; set by exit() and by errors */
+    uint64_t target;        /* target(): host tgid; 0 with --master, --exec */
+    uint64_t n_pids;        /* 0: no filter by $^pid_ok */
+    uint64_t hits;          /* handlers entered */
+    uint64_t skipped;       /* no free frame */
+    uint64_t errors;        /* handlers ended by an error that nothing caught */
+    uint64_t faults;        /* reads that failed, caught or not */
+    uint64_t truncated;     /* strings cut at MAXSTRINGLEN */
+    uint64_t lost;          /* records the ring buffer had no room for */
+    uint64_t map_full;
+    uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
+};
+
+/* ---- strings, aggregates ---- */
+
+/* A script string: LEN bytes, no NUL counted; a NUL follows. Size in memory: NGS_STR_SIZE(max). */
+struct ngs_str {
+    uint32_t len;
+    uint32_t pad;
+    char bytes[];
+};
+#define NGS_STR_SIZE(maxlen) (sizeof(struct ngs_str) + (((maxlen) + 1 + 7) & ~7u))
+
+/*
+ * An address that becomes a symbol when a string is printed or compared in user space: the bytes
+ * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
+ * (name+0xoff/0xsize), 'k' symname, 'K' symdata.
+ */
+enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
+
+enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
+enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LINEAR_MAX = 256 };
+
+/* count == 0: min and max say nothing. min starts at INT64_MAX, max at INT64_MIN. */
+struct ngs_stats {
+    int64_t count, sum, min, max;
+    uint64_t buckets[]; /* hist LOG: 128; LINEAR: (stop - start) / interval + 2 (under, over); NONE: 0 */
+};
+
+/* ---- frame: header at the start of every frame, kernel or user ---- */
+
+struct ngs_frame {
+    uint64_t busy;       /* claimed by xchg; user space: unused */
+    uint64_t pc;         /* block to go on with, for loop callbacks */
+    int64_t budget;      /* MAXACTION left */
+    uint64_t error;      /* enum ngs_error; 0: none */
+    uint64_t error_arg;  /* e.g. the address of a fault */
+    uint64_t error_loc;  /* OBJ_LOCS index */
+    uint64_t depth;      /* of script calls */
+    uint64_t sp;         /* top of the stack of recursive activations, bytes from its start */
+    uint64_t private_[8];/* code generator's own */
+    /* then: struct ngs_str error_text (for error("...")), code generator's areas, slots, the record
+     * being built (frame_out), a guard of MAXSTRINGLEN + 512 bytes */
+};
+
+enum ngs_error {
+    NGS_OK,
+    NGS_ERR_FAULT,        /* read fault at ARG */
+    NGS_ERR_DIV_ZERO,     /* division by 0 */
+    NGS_ERR_MAXACTION,    /* MAXACTION exceeded */
+    NGS_ERR_MAP_FULL,     /* Array overflow, check MAXMAPENTRIES */
+    NGS_ERR_NESTING,      /* MAXNESTING exceeded */
+    NGS_ERR_SCRIPT,       /* error("..."): error_text */
+    NGS_ERR_EMPTY_STATS,  /* empty aggregate */
+    NGS_ERR_NO_USER_REGS, /* no user-space registers here */
+    NGS_ERR_BAD_ARG,      /* argument out of range */
+    NGS_ERR_KINDS
+};
+
+/* ---- ring buffer: records from kernel handlers; user handlers hand the same to NGS_H_PRINT ---- */
+
+enum ngs_rec_kind { NGS_REC_PRINT, NGS_REC_WARN, NGS_REC_ERROR, NGS_REC_EXIT };
+
+/*
+ * Followed by the arguments in order: a long as 8 bytes; a string as struct ngs_str with its bytes, padded to 8.
+ * WARN: one string. ERROR: error, arg, loc as three longs, then error_text as a string; EXIT: nothing.
+ */
+struct ngs_rec {
+    uint16_t kind;
+    uint16_t format;   /* PRINT: index in OBJ_FORMATS */
+    uint32_t size;     /* bytes, header included */
+    uint32_t probe;    /* index in OBJ_PROBES */
+    uint32_t tid;
+};
+enum { NGS_REC_MAX = 65536 };
+
+/* ---- helpers that only the interpreter has ---- */
+
+/*
+ * Called by "call" with src_reg 0 and imm = NGS_H_BASE + number; arguments in r1..r5, result in r0. Strings are
+ * pointers to struct ngs_str (destinations have MAXSTRINGLEN room); keys are pointers to a key as in
+ * obj_map; TEXTS points to n_keys 8-byte words: a pointer to struct ngs_str for a string key, else 0. A helper that fails
+ * stores error and error_arg in the frame and returns -1 in r0 where it says "fails".
+ */
+#define NGS_H_BASE 0x10000
+#define NGS_HELPERS(X)                                                                            \
+    X(PRINT, "print", "(rec) hands over a record")                                                \
+    X(STR_COPY, "str_copy", "(dst, src)")                                                         \
+    X(STR_APPEND, "str_append", "(dst, src)")                                                     \
+    X(STR_FORMAT, "str_format", "(dst, value, spec) appends; spec: enum ngs_spec bits")           \
+    X(STR_FORMAT_STR, "str_format_str", "(dst, src, spec) appends a string under a width")       \
+    X(STR_COMPARE, "str_compare", "(a, b) <0 0 >0, by bytes")                                     \
+    X(STR_HASH, "str_hash", "(dst16, str)")                                                       \
+    X(STR_MARK, "str_mark", "(dst, kind, addr) appends an address marker")                        \
+    X(READ, "read", "(addr, size, space, &out64) fails: fault")                                   \
+    X(READ_STRING, "read_string", "(dst, addr, max, space, flags) appends; fails: fault")         \
+    X(CONTEXT, "context", "(enum ngs_ctx, arg) value")                                            \
+    X(CONTEXT_STR, "context_str", "(dst, enum ngs_ctx, arg) sets dst")                            \
+    X(MAP_GET, "map_get", "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed)") \
+    X(MAP_HAS, "map_has", "(map, key) 1 or 0")                                                    \
+    X(MAP_SET, "map_set", "(map, key, texts, val) val: int64* or ngs_str*; fails: map full")      \
+    X(MAP_ADD, "map_add", "(map, key, texts, delta) new value in r0; fails by frame error")       \
+    X(MAP_DELETE, "map_delete", "(map, key)")                                                     \
+    X(MAP_CLEAR, "map_clear", "(map)")                                                            \
+    X(MAP_STAT_ADD, "map_stat_add", "(map, key, texts, value) fails: map full")                   \
+    X(MAP_STAT, "map_stat", "(map, key, stat_op, &out64) fails: empty")                           \
+    X(STAT_ADD, "stat_add", "(global, value)")                                                    \
+    X(STAT, "stat", "(global, stat_op, &out64) fails: empty")                                     \
+    X(STAT_CLEAR, "stat_clear", "(global)")                                                       \
+    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none") \
+    X(FE_NEXT, "fe_next", "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), or 0") \
+    X(FE_END, "fe_end", "(iter)")                                                                 \
+    X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
+    X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
+    X(EXIT, "exit", "()")                                                                         \
+    X(CALL, "call", "(enum ngs_ucall, args, n, dst) a function that only user space has; args: words")
+
+enum ngs_helper {
+#define NGS_HELPER_ENUM(id, name, doc) NGS_H_##id,
+    NGS_HELPERS(NGS_HELPER_ENUM)
+#undef NGS_HELPER_ENUM
+    NGS_HELPER_COUNT
+};
+
+/* How an integer or string is formatted, one word: conversion in bits 0-7, flags 8-15, width 16-31, precision 32-47 (0xffff: none). */
+enum {
+    NGS_SPEC_LEFT = 1 << 8,
+    NGS_SPEC_ZERO = 1 << 9,
+    NGS_SPEC_PLUS = 1 << 10,
+    NGS_SPEC_SPACE = 1 << 11,
+    NGS_SPEC_ALT = 1 << 12,
+};
+#define NGS_SPEC(conv, flags, width, prec) \
+    ((uint64_t)(conv) | (flags) | (uint64_t)(width) << 16 | (uint64_t)(prec) << 32)
+
+/* fe_begin's sort word: bits 0-7 direction (0 none, 1 up, 2 down), 8-15 key (0: value), 16-23 stat_op. */
+#define NGS_SORT(dir, key, stat) ((uint64_t)(dir) | (uint64_t)(key) << 8 | (uint64_t)(stat) << 16)
+
+/* Facts of the moment a handler runs. Strings are marked S. */
+enum ngs_ctx {
+    NGS_CTX_PID,       /* tgid */
+    NGS_CTX_TID,
+    NGS_CTX_PPID,
+    NGS_CTX_UID, NGS_CTX_EUID, NGS_CTX_GID, NGS_CTX_EGID,
+    NGS_CTX_CPU,
+    NGS_CTX_TARGET,    /* target() */
+    NGS_CTX_TIME_NS,   /* gettimeofday_ns: since the epoch */
+    NGS_CTX_MONO_NS,   /* local_clock_ns, monotonic */
+    NGS_CTX_USER_MODE, /* was the interrupted code in user space */
+    NGS_CTX_UADDR,     /* user-space ip, 0 when not known */
+    NGS_CTX_ADDR,      /* interrupted ip, kernel or user */
+    NGS_CTX_REG,       /* arg: DWARF register number */
+    NGS_CTX_RETVAL,    /* returnval() */
+    NGS_CTX_TASK,      /* task_current() */
+    NGS_CTX_EXECNAME,  /* S */
+    NGS_CTX_PP,        /* S: probe point */
+    NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
+    NGS_CTX_COUNT
+};
+
+/* Functions that only user space has: rows in run/ucall.c, lowered from func/ rows with INTRIN_USER_ONLY. */
+enum ngs_ucall {
+    NGS_U_CTIME,         /* (s) S */
+    NGS_U_STRTOL,        /* (str, base) */
+    NGS_U_TOKENIZE,      /* (str, delim) S */
+    NGS_U_SUBSTR,        /* (str, start, len) S */
+    NGS_U_ISINSTR,       /* (str, part) */
+    NGS_U_STR_REPLACE,   /* (str, from, to) S */
+    NGS_U_SYSTEM,        /* (command) */
+    NGS_U_ENV_VAR,       /* (name) S */
+    NGS_U_PID2EXECNAME,  /* (pid) S */
+    NGS_U_ERRNO_STR,     /* (errno) S */
+    NGS_U_STRINGAT,      /* (str, pos) */
+    NGS_U_TOUPPER, NGS_U_TOLOWER, /* (str) S */
+    NGS_U_COUNT
+};
+
+/* The hash that string keys are looked up by: FNV-like over 8-byte words, two lanes; same in BPF and C.
+ * Words are read little endian, the last one padded with zeroes; LEN is mixed in at the end. */
+#define NGS_HASH_SEED0 0x9e3779b97f4a7c15ull
+#define NGS_HASH_SEED1 0xc2b2ae3d27d4eb4full
+#define NGS_HASH_MUL0  0xff51afd7ed558ccdull
+#define NGS_HASH_MUL1  0xc4ceb9fe1a85ec53ull
+/* h0 = (h0 ^ w) * MUL0; h0 ^= h0 >> 32; h1 = (h1 + w) * MUL1; h1 ^= h1 >> 29; finally the same step with w = len. */
+
+#endif

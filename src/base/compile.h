@@ -1,0 +1,35 @@
+/*
+ * compile: what every pass is given first: the arena, the sources, the diagnostics and the
+ * limits (-D names follow SystemTap's runtime/runtime_defines.h and stap++).
+ */
+#ifndef BASE_COMPILE_H
+#define BASE_COMPILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/source.h"
+
+struct limits {
+    uint32_t maxaction;     /* MAXACTION: statements a handler may run (100000) */
+    uint32_t maxmapentries; /* MAXMAPENTRIES: elements of an array (5000) */
+    uint32_t maxstringlen;  /* MAXSTRINGLEN: bytes of a string, without NUL (4096) */
+    uint32_t maxerrors;     /* MAXERRORS: soft errors borne before the script ends (0) */
+    uint32_t maxskipped;    /* MAXSKIPPED: hits skipped before the script ends (100; 0: off) */
+    uint32_t maxnesting;    /* MAXNESTING: depth of function calls (16) */
+    uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */
+};
+
+struct compile {
+    struct arena *arena;
+    struct sources *sources;
+    struct diag *diag;
+    struct limits limits;
+    int verbose;         /* -v, repeated */
+    bool guru;           /* -g */
+    bool skip_badvars;   /* --skip-badvars: what does not resolve reads as 0 */
+};
+
+#endif

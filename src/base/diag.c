@@ -1,0 +1,249 @@
+/*
+ * diag: prints messages with their line, a caret and the chain of expansions; see diag.h.
+ * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent.
+ */
+#include "base/diag.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+enum { LINE_SHOWN_MAX = 200, NEAR_WORD_MAX = 63, EXPANSION_DEPTH_MAX = 16 };
+
+struct diag {
+    struct arena *arena;
+    struct sources *sources;
+    FILE *out;
+    bool colour, quiet;
+    bool silent; /* the message before was not shown: neither are its notes */
+    unsigned errors;
+    unsigned trying, try_errors[16];
+};
+
+struct diag *diag_new(struct arena *a, struct sources *s, FILE *out)
+{
+    struct diag *d = ARENA_NEW(a, struct diag);
+
+    d->arena = a;
+    d->sources = s;
+    d->out = out;
+    d->colour = isatty(fileno(out));
+    return d;
+}
+
+static const char *paint(const struct diag *d, const char *code)
+{
+    return d->colour ? code : "";
+}
+
+/* The source line and the caret below it; tabs are kept so that the caret lines up. */
+static void show_line(const struct diag *d, const struct place *p)
+{
+    const struct source *src = p->source;
+    uint32_t start = src->lines[p->line - 1];
+    uint32_t end = start;
+
+    while (end < src->len && src->text[end] != '\n' && src->text[end] != '\r')
+        end++;
+    if (end - start > LINE_SHOWN_MAX || p->col - 1 > end - start)
+        return;
+    fputs("    ", d->out);
+    for (uint32_t i = start; i < end; i++) {
+        unsigned char c = (unsigned char)src->text[i];
+
+        fputc(c < ' ' && c != '\t' ? '?' : c, d->out);
+    }
+    fputs("\n    ", d->out);
+    for (uint32_t i = start; i < start + p->col - 1; i++)
+        fputc(src->text[i] == '\t' ? '\t' : ' ', d->out);
+    uint32_t len = p->len ? p->len : 1;
+
+    if (len > end - (start + p->col - 1))
+        len = end - (start + p->col - 1);
+    fputs(paint(d, "\033[32m"), d->out);
+    fputc('^', d->out);
+    for (uint32_t i = 1; i < len; i++)
+        fputc('~', d->out);
+    fprintf(d->out, "%s\n", paint(d, "\033[0m"));
+}
+
+static void show_place(const struct diag *d, const struct place *p)
+{
+    fprintf(d->out, "%s%s:%u:%u: %s", paint(d, "\033[1m"), p->source->name, p->line, p->col,
+            paint(d, "\033[0m"));
+}
+
+static void show_chain(const struct diag *d, struct span at)
+{
+    const char *why;
+
+    span_written(d->sources, at, &why);
+    if (why) {
+        struct place p;
+
+        if (span_place(d->sources, at, &p))
+            show_place(d, &p);
+        fprintf(d->out, "note: %s\n", why);
+    }
+    for (int depth = 0; at.expn && depth < EXPANSION_DEPTH_MAX; depth++) {
+        const struct expansion *e = expansion_get(d->sources, at.expn);
+        struct place p;
+
+        if (!e)
+            break;
+        if (span_place(d->sources, e->call, &p)) {
+            show_place(d, &p);
+            fprintf(d->out, "note: %s\n", e->why);
+            show_line(d, &p);
+        }
+        at = e->call;
+    }
+}
+
+static void show(struct diag *d, struct span at, const char *colour, const char *kind, const char *tag,
+                 const char *fmt, va_list ap)
+{
+    struct place p;
+    bool placed = span_place(d->sources, at, &p);
+
+    if (placed)
+        show_place(d, &p);
+    fprintf(d->out, "%s%s:%s ", paint(d, colour), kind, paint(d, "\033[0m"));
+    vfprintf(d->out, fmt, ap);
+    if (tag)
+        fprintf(d->out, " [%s]", tag);
+    fputc('\n', d->out);
+    if (placed) {
+        show_line(d, &p);
+        show_chain(d, at);
+    }
+}
+
+bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
+{
+    if (d->trying) {
+        d->try_errors[d->trying - 1]++;
+        d->silent = true;
+        return false;
+    }
+    d->silent = d->errors >= DIAG_MAX_ERRORS;
+    if (!d->silent) {
+        va_list ap;
+
+        va_start(ap, fmt);
+        show(d, at, "\033[1;31m", "error", tag, fmt, ap);
+        va_end(ap);
+    } else if (d->errors == DIAG_MAX_ERRORS) {
+        fputs("ngstap: too many errors, the rest is not shown\n", d->out);
+    }
+    d->errors++;
+    return false;
+}
+
+void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
+{
+    d->silent = d->quiet || d->trying || d->errors > DIAG_MAX_ERRORS;
+    if (d->silent)
+        return;
+    va_list ap;
+
+    va_start(ap, fmt);
+    show(d, at, "\033[1;35m", "warning", NULL, fmt, ap);
+    va_end(ap);
+}
+
+void diag_note(struct diag *d, struct span at, const char *fmt, ...)
+{
+    if (d->silent)
+        return;
+    va_list ap;
+
+    va_start(ap, fmt);
+    show(d, at, "\033[1;36m", "note", NULL, fmt, ap);
+    va_end(ap);
+}
+
+void diag_hint(struct diag *d, const char *fmt, ...)
+{
+    if (d->silent)
+        return;
+    va_list ap;
+
+    fprintf(d->out, "%shint:%s ", paint(d, "\033[1;32m"), paint(d, "\033[0m"));
+    va_start(ap, fmt);
+    vfprintf(d->out, fmt, ap);
+    va_end(ap);
+    fputc('\n', d->out);
+}
+
+unsigned diag_errors(const struct diag *d)
+{
+    return d->errors;
+}
+
+bool diag_stopped(const struct diag *d)
+{
+    return d->errors >= DIAG_MAX_ERRORS;
+}
+
+void diag_quiet(struct diag *d, bool on)
+{
+    d->quiet = on;
+}
+
+void diag_try_begin(struct diag *d)
+{
+    if (d->trying < sizeof(d->try_errors) / sizeof(*d->try_errors))
+        d->try_errors[d->trying++] = 0;
+}
+
+unsigned diag_try_end(struct diag *d)
+{
+    return d->trying ? d->try_errors[--d->trying] : 0;
+}
+
+void near_init(struct near *n, const char *word)
+{
+    *n = (struct near){.word = word, .best = NULL, .distance = (unsigned)strlen(word) / 3 + 1};
+}
+
+/* Levenshtein distance, two rows; words over 63 bytes are never near. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+    size_t la = strlen(a), lb = strlen(b);
+    unsigned row[NEAR_WORD_MAX + 1];
+
+    if (la > NEAR_WORD_MAX || lb > NEAR_WORD_MAX)
+        return NEAR_WORD_MAX;
+    for (size_t j = 0; j <= lb; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= la; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= lb; j++) {
+            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
+            unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+
+            diagonal = row[j];
+            row[j] = change < best ? change : best;
+        }
+    }
+    return row[lb];
+}
+
+void near_try(struct near *n, const char *candidate)
+{
+    unsigned distance = edit_distance(n->word, candidate);
+
+    if (distance && (distance < n->distance || (!n->best && distance == n->distance))) {
+        n->best = candidate;
+        n->distance = distance;
+    }
+}
+
+const char *near_best(const struct near *n)
+{
+    return n->best;
+}

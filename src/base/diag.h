@@ -1,0 +1,66 @@
+/*
+ * diag: errors and warnings that point at the script.
+ *
+ *     a.sxx:5:11: error: unexpected '(' [syntax]
+ *         probe end ( {
+ *                   ^
+ *     a.sxx:2:1: note: in the expansion of macro '@foo'
+ *     hint: ...
+ *
+ * Messages go to a stream as they come. At most 20 errors are shown; then diag_stopped()
+ * is true and passes end as soon as they can. Colour on a tty only.
+ */
+#ifndef BASE_DIAG_H
+#define BASE_DIAG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/source.h"
+
+struct arena;
+struct diag;
+
+enum { DIAG_MAX_ERRORS = 20 };
+
+struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
+
+/*
+ * An error at a place (SPAN.file == 0: no place, only the message). TAG is the short class
+ * in brackets: lower case, e.g. "syntax", "type", "no-member". Returns false, so that a
+ * caller can report and fail in one line.
+ */
+bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* These belong to the message before them, and are left out with it. */
+void diag_note(struct diag *d, struct span at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+unsigned diag_errors(const struct diag *d);
+bool diag_stopped(const struct diag *d);
+void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
+
+/*
+ * Collects instead of printing while trying something that may fail (@defined, optional
+ * probe points): between try_begin and try_end errors are counted but not shown.
+ * try_end returns how many there were; tries nest.
+ */
+void diag_try_begin(struct diag *d);
+unsigned diag_try_end(struct diag *d);
+
+/* The near name for a hint: the candidate with the least edit distance, or NULL when none is near. */
+struct near {
+    const char *word;
+    const char *best;
+    unsigned distance;
+};
+void near_init(struct near *n, const char *word);
+void near_try(struct near *n, const char *candidate);
+const char *near_best(const struct near *n);
+
+#endif

@@ -1,0 +1,6 @@
+ngstap_SOURCES += \
+	src/base/abi.h \
+	src/base/arena.c src/base/arena.h \
+	src/base/compile.h \
+	src/base/diag.c src/base/diag.h \
+	src/base/source.c src/base/source.h

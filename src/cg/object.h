@@ -1,0 +1,88 @@
+/*
+ * object: what the code generator hands to the ELF writer (elf.c): finished instructions with
+ * their relocations and line numbers. elf.c makes the sections of base/abi.h out of it, with BTF for
+ * the maps, for every function (func_info) and for script lines (line_info).
+ */
+#ifndef CG_OBJECT_H
+#define CG_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <linux/bpf.h>
+
+#include "base/abi.h"
+#include "base/compile.h"
+
+enum cg_reloc_kind {
+    CG_RELOC_MAP,       /* ld_imm64: address of map NAME (BPF_PSEUDO_MAP_FD) */
+    CG_RELOC_MAP_VALUE, /* ld_imm64: address of map NAME's value; offset in the second imm */
+    CG_RELOC_CALL,      /* call of subprogram SYM (R_BPF_64_32, imm -1) */
+    CG_RELOC_CALLBACK,  /* ld_imm64: address of subprogram SYM (loop callback; against the .text section symbol) */
+};
+
+struct cg_reloc {
+    enum cg_reloc_kind kind;
+    uint32_t insn;      /* index in the function's instructions */
+    const char *name;   /* map, or subprogram (of .text) */
+};
+
+struct cg_line {
+    uint32_t insn;
+    struct span at;     /* of the script; elf.c turns it into file, line, text */
+};
+
+/* What a function looks like in BTF. */
+enum cg_signature {
+    CG_SIG_PROG,        /* int (void *ctx): a kernel program, in a section of its own */
+    CG_SIG_GLOBAL,      /* int (struct ngs_frame_mem *frame, u64 a, u64 b, u64 c, u64 d)-like: N_ARGS of 1..5; global linkage,
+                           verified on its own; the first argument is a pointer to a frame of frame_size bytes */
+    CG_SIG_STATIC,      /* static subprogram, u64 arguments, N_ARGS */
+    CG_SIG_LOOP,        /* bpf_loop callback: static long (u64 index, void *ctx) */
+    CG_SIG_FOR_EACH,    /* bpf_for_each_map_elem callback: static long (void *map, void *key, void *value, void *ctx) */
+};
+
+struct cg_func {
+    const char *name;
+    const char *section; /* "perf_event/p0"; NULL: .text; ".ngstap.user" is not here: see cg_unit */
+    enum cg_signature sig;
+    uint32_t n_args;
+    struct bpf_insn *insns;
+    uint32_t n_insns;
+    struct cg_reloc *relocs;
+    uint32_t n_relocs;
+    struct cg_line *lines; /* sorted by insn; may be empty */
+    uint32_t n_lines;
+};
+
+struct cg_map {
+    const char *name;
+    uint32_t type;       /* BPF_MAP_TYPE_* */
+    uint32_t key_size, value_size, max_entries; /* max_entries 0 for the frames: the loader sets it */
+    uint32_t flags;      /* BPF_F_* */
+};
+
+struct cg_unit {
+    struct compile *cx;
+    struct cg_func *funcs;
+    uint32_t n_funcs;
+    struct cg_map *maps;
+    uint32_t n_maps;
+    const void *rodata;  /* initial value of NGS_MAP_RODATA: kept in section ".ngstap.rodata" */
+    uint32_t rodata_size;
+    const struct bpf_insn *user_code; /* .ngstap.user; maps in ld_imm64 as load.h's enum user_map says */
+    uint32_t user_len;
+    const void *meta;    /* .ngstap.meta, laid out as base/abi.h says */
+    size_t meta_size;
+    uint32_t frame_size;
+};
+
+/* Writes the object into memory of the compile's arena; false after reporting. */
+bool cg_write_elf(const struct cg_unit *u, void **elf, size_t *size);
+
+/* Disassembly of one function beside script lines (disasm.c); syntax as in bpftool's "xlated" dumps. */
+void cg_disassemble(FILE *out, struct compile *cx, const struct cg_func *f);
+
+#endif

@@ -1,0 +1,1 @@
+ngstap_SOURCES += src/cg/cg.h src/cg/object.h

@@ -1,0 +1,48 @@
+/*
+ * func: the built-in functions that the script language cannot say itself. One file per family,
+ * one row per function in that family's table, one line per family in func/table.c.
+ *
+ * sema checks a call against the signature; lower calls LOWER to emit it.
+ */
+#ifndef FUNC_FUNC_H
+#define FUNC_FUNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "syntax/ast.h"
+
+struct lower; /* lower/lower.h */
+struct ir_val;
+
+enum intrinsic_flags {
+    INTRIN_PURE = 1,      /* no effect: an unused call may go */
+    INTRIN_USER_ONLY = 2, /* needs user space: begin, end, error and timer.s probes */
+    INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
+    INTRIN_VARARGS = 8,   /* the last argument may be left out (min_args) */
+};
+
+enum { INTRIN_MAX_ARGS = 6 };
+
+struct intrinsic {
+    const char *name;
+    enum value_type result;
+    uint8_t n_args, min_args; /* min_args < n_args: the rest may be left out */
+    enum value_type args[INTRIN_MAX_ARGS];
+    uint32_t flags;
+    /*
+     * Emits the call; ARGS are lowered already, N of them. RESULT receives the value (unset for
+     * TYPE_VOID). Returns false after reporting at CALL->at.
+     */
+    bool (*lower)(struct lower *lo, const struct expr *call, const struct ir_val *args, uint32_t n,
+                  struct ir_val *result);
+    int arg; /* for rows that share a lower function */
+};
+
+/* The built-in of that name taking N arguments, or NULL; N < 0: any number. */
+const struct intrinsic *func_find(const char *name, int n);
+
+/* All names, for near-name hints and --dump-functions: calls FN for each row. */
+void func_each(void (*fn)(const struct intrinsic *f, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * load: an object -> maps and programs in the kernel, probes attached. libbpf is used here.
+ *
+ * A verifier rejection is a bug of ngstap: it is reported with the script line the log's last
+ * line info maps to, and the log is kept in a file that the message names.
+ */
+#ifndef LOAD_LOAD_H
+#define LOAD_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/abi.h"
+#include "base/compile.h"
+#include "target/target.h"
+
+/* The metadata of an object, checked: every offset and index is in bounds, every string ends. */
+struct object {
+    const void *elf;
+    size_t elf_size;
+    const struct obj_header *h;
+    const char *strings;
+    const struct obj_probe *probes;
+    const struct obj_module *modules;
+    const struct obj_map *maps;
+    const struct obj_global *globals;
+    const struct obj_format *formats;
+    const struct obj_loc *locs;
+    const uint64_t *user_code;  /* .ngstap.user: instructions */
+    uint32_t user_code_len;
+    const void *rodata;         /* .ngstap.rodata: h->rodata_size bytes */
+    /* relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum user_map */
+};
+enum user_map { USER_MAP_GLOBALS, USER_MAP_RODATA, USER_MAP_CONTROL }; /* in the lower imm; value offset in the upper imm */
+
+/* Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is refused, not trusted. */
+bool object_open(struct compile *cx, const void *elf, size_t size, struct object *out);
+const char *object_str(const struct object *o, uint32_t off);
+
+struct session; /* loaded object */
+
+/*
+ * Creates maps and loads programs. Maps are sized for this machine's possible CPUs, control and globals
+ * are mapped into our memory and initialised (module biases from the target's modules by path, build-ids compared).
+ */
+struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
+                            const struct kernel *k);
+bool load_attach(struct session *s);   /* arms perf events and uprobes */
+void load_detach(struct session *s);   /* disarms them; maps stay */
+void load_free(struct session *s);
+
+struct ngs_control *session_control(struct session *s);
+void *session_globals(struct session *s);
+const void *session_rodata(struct session *s);
+int session_map_fd(struct session *s, uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
+int session_ring_fd(struct session *s);
+/* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */
+void session_stats(const struct session *s, uint64_t *verified, uint64_t *load_ns);
+/* Sum over programs of bpf_stats, when enabled (kernel.bpf_stats_enabled or BPF_ENABLE_STATS). */
+void session_run_stats(const struct session *s, uint64_t *ns, uint64_t *count);
+
+#endif

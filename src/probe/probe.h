@@ -1,0 +1,58 @@
+/*
+ * probe: one file per probe type, one row each in probe/table.c.
+ *
+ * A row says which probe points it takes (a pattern over dot-separated parts), how sema resolves
+ * one into probe_insts, and which attach kind of base/abi.h it ends in.
+ */
+#ifndef PROBE_PROBE_H
+#define PROBE_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/abi.h"
+#include "syntax/ast.h"
+#include "target/dwarf.h"
+
+/* What resolving a probe point may use, and where the results go. */
+struct probe_env {
+    struct compile *cx;
+    struct target *target;
+    struct debuginfo *debuginfo;
+    struct program *prog;
+    struct probe *probe;         /* being resolved */
+    struct probe_inst **tail;    /* append here; use probe_add */
+};
+
+/* Appends an instance with the fields every type shares filled in (name printed, body cloned). */
+struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
+                             const struct probe_type *type);
+
+/* Index in prog->modules of that module, added when new. */
+uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
+
+struct probe_type {
+    const char *pattern; /* "process(string).function(string)", "timer.s(number)": parts in order */
+    const char *summary; /* one line for --help-probes */
+    enum probe_kind kind;/* base/abi.h */
+    uint32_t flags;      /* PROBE_HAS_* */
+    /* Resolves POINT: reports and returns false, or adds one or more instances. */
+    bool (*resolve)(struct probe_env *env, struct probe_point *point, const struct probe_type *type);
+    /* $name in the handler: NULL when the type has no target variables. The result is a tree of plain
+     * arithmetic, EX_R_REG and EX_R_LOAD for the variable's value, or its address when it is no scalar;
+     * *TYPE its C type. NULL after reporting. */
+    struct expr *(*target_var)(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                               const struct ctype **type);
+};
+
+enum {
+    PROBE_HAS_USER_REGS = 1,   /* registers of a user-space context are at hand */
+    PROBE_IN_USER_SPACE = 2,   /* its handler runs in ngstap's interpreter */
+    PROBE_NEEDS_MODULE = 4,    /* @var and @cast without a module mean the probe's own */
+};
+
+/* The row that takes POINT, or NULL after reporting (with near names). */
+const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
+
+#endif

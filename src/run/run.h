@@ -1,0 +1,29 @@
+/*
+ * run: a loaded session's life: begin probes, the ring buffer, timers, signals, the target's exit,
+ * end probes. Handlers of user-space probes run in a BPF interpreter over the same maps.
+ *
+ * A script without kernel probes needs no kernel support at all: then maps live in our memory.
+ */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include <stdio.h>
+
+#include "load/load.h"
+
+struct run_opts {
+    FILE *out;             /* prints */
+    FILE *err;             /* WARNING: and ERROR: lines */
+    double seconds;        /* -T: end after that long; 0: never */
+    pid_t child;           /* -c: the command's pid, stopped until probes are armed; 0: none */
+    bool timing;           /* -v: counts and times at the end */
+};
+
+/*
+ * Runs to the end. Returns the exit status as stap's: 0 when the script ended by exit(), a signal, -T or the target's end;
+ * 1 after a run-time error (or failed begin).
+ */
+int run_session(struct compile *cx, const struct object *o, struct target *t, const struct kernel *k,
+                const struct run_opts *opts);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * sema: gives the parsed tree its meaning, in place: finds tapset functions and aliases, expands
+ * aliases and wildcards into probe instances, resolves names and infers types across probes and
+ * functions, and turns target expressions into address arithmetic by DWARF. Only what a probe
+ * reaches is looked at. After sema_run without errors lower needs no further checks.
+ */
+#ifndef SEMA_SEMA_H
+#define SEMA_SEMA_H
+
+#include "base/compile.h"
+#include "syntax/syntax.h"
+#include "target/dwarf.h"
+
+/* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose functions and
+ * aliases nothing needs are parsed for their names only. */
+struct sema_opts {
+    const char *const *tapset_dirs;
+    uint32_t n_tapset_dirs;
+    const struct pp_env *env;
+    struct macros *macros;
+};
+
+bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *prog, struct target *t,
+              struct debuginfo *di);
+
+#endif

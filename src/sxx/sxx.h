@@ -1,0 +1,39 @@
+/*
+ * sxx: stap++'s macro layer: $^vars, @pfunc, $*x := ..., @use; text in, SystemTap text out, with
+ * origins so that diagnostics point into the .sxx. The order of substitution, the messages and
+ * the quirks follow stap++ (openresty/stapxx c6773fe); what is broken there is mended: cycles
+ * of @use are an error that names the chain.
+ */
+#ifndef SXX_SXX_H
+#define SXX_SXX_H
+
+#include "base/compile.h"
+#include "target/target.h"
+
+struct sxx_arg {
+    const char *name, *value;      /* --arg NAME=VALUE */
+    const char *default_value;     /* as mentioned by :default(); NULL: none */
+    bool given, used;
+};
+
+struct sxx_opts {
+    struct sxx_arg *args;          /* --arg, in order */
+    uint32_t n_args;
+    const char *const *include;    /* -I DIR in order; then ".", then the script's tapset, then ours */
+    uint32_t n_include;
+    bool list_args;                /* --args: missing paths are blank, nothing dies for want of them */
+};
+
+struct sxx_result {
+    struct source *main;           /* the expanded script */
+    struct source **libs;          /* @use'd modules, expanded, in order of first use */
+    uint32_t n_libs;
+    struct sxx_arg *args;          /* every $^arg_ seen, for --args: sorted by name */
+    uint32_t n_args;
+};
+
+/* Expands SRC for the target (TARGET_NONE allowed as far as no $^ variable needs one). */
+bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct target *t,
+                struct source *src, struct sxx_result *out);
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * ast: the tree of a script, as the parser builds it and as sema completes it.
+ *
+ * The parser fills what the text says; everything under "sema:" is zero until sema has run.
+ * Target expressions ($x->y, @var, @cast, @defined ...) keep their written form and get a
+ * RESOLVED tree beside it that holds only plain arithmetic and the EX_R_* kinds, so that
+ * both back ends see address arithmetic and sized reads, and the printer can show either.
+ * All nodes live in the compile's arena. Lists are arrays with a count, or linked by next.
+ */
+#ifndef SYNTAX_AST_H
+#define SYNTAX_AST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/source.h"
+
+struct arena;
+struct ctype; /* a DWARF type: target/dwarf.h */
+
+enum value_type {
+    TYPE_UNKNOWN, /* not yet inferred; after sema: unused, treated as long */
+    TYPE_LONG,
+    TYPE_STRING,
+    TYPE_STATS, /* aggregates: only a global or an element of one */
+    TYPE_VOID,  /* a function without a value */
+    TYPE_ERROR, /* reported already; silences what follows from it */
+};
+
+/* ---- expressions ---- */
+
+enum expr_kind {
+    EX_NUMBER,
+    EX_STRING,
+    EX_NAME,    /* a variable, or a function of no arguments written without () */
+    EX_UNARY,   /* - ! ~ + */
+    EX_BINARY,  /* arithmetic, comparison, logic, concatenation */
+    EX_ASSIGN,  /* = += ... .= and <<< */
+    EX_INCDEC,  /* ++x x++ --x x-- */
+    EX_TERNARY,
+    EX_INDEX,   /* a[k, ...]; a key may be EX_ANY for a slice */
+    EX_ANY,     /* "*" as a key of a slice */
+    EX_IN,      /* [k, ...] in a */
+    EX_MATCH,   /* =~ !~ */
+    EX_CALL,
+    EX_PRINT,   /* print printf println printd printdln and their s- twins */
+    EX_TARGET,  /* $name..., $$parms and friends */
+    EX_ATVAR,   /* @var("name@file", "module")... */
+    EX_CAST,    /* @cast(e, "type", "module")... */
+    EX_AUTOCAST,/* e->member, e[...] on a value whose type sema knows */
+    EX_DEFINED, /* @defined(e) */
+    EX_PROBEWRITE, /* @probewrite(v) */
+    EX_ENTRY,   /* @entry(e) */
+    EX_PERF,    /* @perf("name") */
+    EX_STAT,    /* @count @sum @min @max @avg @variance */
+    EX_HIST,    /* @hist_log(x), @hist_linear(x, a, b, c); as argument of print or in foreach */
+    EX_EMBEDDED,/* %{ ... %} as an expression */
+    EX_ATCONST, /* @const("...") */
+    EX_ATENUM,  /* @enum("...") kept as EX_ATCONST's twin */
+    EX_KDEREF,  /* @kderef(size, addr) */
+    EX_UDEREF,  /* @uderef(size, addr) */
+    EX_KREG,    /* @kregister(n) */
+    EX_UREG,    /* @uregister(n) */
+
+    /* sema makes these; the parser never does */
+    EX_R_LOAD,  /* read SIZE bytes at an address */
+    EX_R_STORE, /* guru: write */
+    EX_R_MODADDR, /* run-time address of module + vaddr */
+    EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
+    EX_R_SAVED, /* a value saved at function entry for a .return probe */
+    EX_ERROR,   /* parse or sema error already reported */
+};
+
+enum op {
+    OP_NONE,
+    /* unary */
+    OP_NEG, OP_NOT, OP_BITNOT, OP_PLUS,
+    /* binary */
+    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD,
+    OP_AND, OP_OR, OP_XOR, OP_SHL, OP_SHR /* arithmetic */, OP_USHR /* >>> logical */,
+    OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE,
+    OP_LAND, OP_LOR,
+    OP_CONCAT,
+    /* assignment only */
+    OP_STAT_ADD, /* <<< */
+};
+
+enum component_kind {
+    COMP_MEMBER,    /* ->name ( . is accepted as stap does ) */
+    COMP_INDEX,     /* [number] */
+    COMP_EXPR_INDEX,/* [expression] */
+    COMP_PRETTY,    /* $ */
+    COMP_PRETTY2,   /* $$ */
+};
+
+struct component {
+    struct component *next;
+    struct span at;
+    enum component_kind kind;
+    const char *name;    /* MEMBER */
+    int64_t number;      /* INDEX */
+    struct expr *index;  /* EXPR_INDEX */
+};
+
+enum print_flags {
+    PRINT_TO_STRING = 1, /* s-variants: the value is the string */
+    PRINT_FORMAT = 2,    /* printf/sprintf: args[0] was the format, held in fmt */
+    PRINT_DELIM = 4,     /* printd...: delimiter held in fmt */
+    PRINT_NEWLINE = 8,   /* ...ln */
+    PRINT_CHAR = 16,     /* print_char */
+};
+
+enum stat_op { STAT_COUNT, STAT_SUM, STAT_MIN, STAT_MAX, STAT_AVG, STAT_VARIANCE };
+enum hist_kind { HIST_NONE, HIST_LOG, HIST_LINEAR };
+enum space { SPACE_USER, SPACE_KERNEL };
+
+struct expr {
+    enum expr_kind kind;
+    struct span at;      /* the whole expression */
+    struct span op_at;   /* the token that names it (operator, function name, @word): for carets */
+    enum op op;          /* UNARY BINARY ASSIGN (OP_NONE: plain =) INCDEC (OP_ADD/OP_SUB) MATCH (OP_EQ/OP_NE) */
+    bool post;           /* INCDEC: x++ */
+    bool address_of;     /* TARGET ATVAR CAST AUTOCAST: & before it */
+    bool parens;         /* written in parentheses (printing back) */
+
+    int64_t number;      /* NUMBER; STAT variance bit shift */
+    const char *text;    /* STRING value (len bytes), NAME, CALL, TARGET ("$x"), ATVAR name, EMBEDDED
+                            code, CAST type, ATCONST, PERF, MATCH pattern */
+    uint32_t len;        /* STRING */
+    const char *module;  /* ATVAR CAST ATENUM: module argument as written, or NULL */
+
+    struct expr *a, *b, *c; /* operands: UNARY a; BINARY/ASSIGN a b; TERNARY a b c; INCDEC a;
+                               INDEX a = the array's NAME; IN a = array NAME; STAT/HIST a;
+                               CAST/AUTOCAST a = pointer; DEFINED a; ENTRY a; MATCH a; KDEREF a=size b=addr;
+                               CALL has only args */
+    struct expr **args;  /* CALL INDEX IN PRINT; HIST numbers as args */
+    uint32_t n_args;
+    struct component *comps; /* TARGET ATVAR CAST AUTOCAST */
+
+    uint32_t print;      /* PRINT: print_flags */
+    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes */
+    uint32_t fmt_len;
+    enum stat_op stat;   /* STAT */
+    enum hist_kind hist; /* HIST */
+
+    /* sema: */
+    enum value_type type;
+    const struct ctype *ctype; /* of a long that holds a pointer or value whose C type is known */
+    struct variable *var;      /* NAME (also as the base of INDEX/IN/STAT) */
+    struct function *func;     /* CALL of a script function */
+    const struct intrinsic *intrinsic; /* CALL of a built-in: func/func.h */
+    struct expr *resolved;     /* what stands for this target expression */
+
+    /* EX_R_*: */
+    uint8_t size;        /* LOAD/STORE: 1 2 4 8 bytes */
+    bool is_signed;      /* LOAD */
+    uint8_t bit_off, bit_size; /* LOAD: bitfield within the SIZE bytes, little endian from bit 0; bit_size 0: none */
+    enum space space;    /* LOAD STORE */
+    uint32_t module_id;  /* MODADDR: index into program->modules */
+    uint64_t vaddr;      /* MODADDR: address in the module's file (ELF vaddr) */
+    uint32_t reg;        /* R_REG: DWARF register number, x86-64 psABI (0 rax 1 rdx 2 rcx 3 rbx 4 rsi 5 rdi
+                            6 rbp 7 rsp 8-15 r8-r15 16 rip) */
+    uint32_t saved_id;   /* R_SAVED: slot */
+};
+
+/* ---- statements ---- */
+
+enum stmt_kind {
+    ST_BLOCK, ST_EXPR, ST_IF, ST_FOR, ST_WHILE, ST_FOREACH,
+    ST_NEXT, ST_BREAK, ST_CONTINUE, ST_RETURN, ST_DELETE, ST_TRY, ST_EMPTY, ST_EMBEDDED,
+    ST_ERROR,
+};
+
+struct stmt {
+    struct stmt *next;   /* within a block */
+    enum stmt_kind kind;
+    struct span at;
+    struct span head;    /* the first line's worth: for carets and line tables */
+    struct stmt *body;   /* BLOCK: first statement; IF then; loops; TRY the tried block */
+    struct stmt *other;  /* IF else; TRY catch block */
+    struct expr *init, *cond, *step; /* FOR; IF/WHILE use cond; EXPR/RETURN/DELETE use cond */
+    struct expr *caught; /* TRY: NAME that receives the message, or NULL */
+    const char *text;    /* EMBEDDED */
+
+    /* FOREACH */
+    struct expr **keys;  /* NAMEs */
+    uint32_t n_keys;
+    struct expr *value;  /* foreach (v = [k] in a): NAME or NULL */
+    struct expr *array;  /* NAME, or HIST */
+    struct expr **slice; /* array slice: as many as keys, EX_ANY for *; NULL: whole array */
+    uint32_t n_slice;
+    int sort_dir;        /* +1 increasing, -1 decreasing, 0 unsorted */
+    int sort_key;        /* 0: by value; 1..n: by that key */
+    enum stat_op sort_stat; /* by value of an aggregate: which (default STAT_COUNT) */
+    struct expr *limit;  /* or NULL */
+};
+
+/* ---- declarations ---- */
+
+enum var_scope { VAR_GLOBAL, VAR_LOCAL, VAR_PARAM };
+
+struct variable {
+    struct variable *next;
+    struct span at;
+    const char *name;
+    enum var_scope scope;
+    bool is_private;     /* private global: seen in its own file only */
+    enum value_type type;/* of the value (or element); parser: from :long/:string or initialiser */
+    bool typed;          /* the text said so */
+    bool is_array;       /* global a[...]; else sema infers it from use */
+    uint32_t max_entries;/* a[N]: N; 0: MAXMAPENTRIES */
+    bool wrap;           /* a%: oldest entries are overwritten */
+    struct expr *init;   /* NUMBER or STRING, or NULL */
+
+    /* sema: */
+    uint32_t n_keys;     /* arrays */
+    enum value_type *key_types;
+    const struct ctype *ctype; /* last known C type of what is assigned (autocast) */
+    bool ctype_mixed;    /* assigned with different C types: no autocast */
+    bool read, written;  /* for warnings */
+    uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
+    enum hist_kind hist;
+    int64_t hist_args[3];/* LINEAR: start, stop, interval */
+    uint32_t id;         /* lower: index */
+};
+
+struct function {
+    struct function *next;
+    struct span at, name_at;
+    const char *name;
+    bool is_private;
+    struct variable *params; /* linked by next, in order */
+    uint32_t n_params;
+    enum value_type type;    /* of the result; TYPE_UNKNOWN until sema infers it */
+    bool typed;
+    bool is_embedded;        /* body is %{ %} in text */
+    const char *text;
+    struct stmt *body;
+    int64_t priority;        /* overloads: "function f:long(x):2"; 0 none */
+
+    /* sema: */
+    struct variable *locals;
+    bool reached;            /* from a probe */
+    bool recursive;          /* may call itself, directly or not */
+    uint32_t id;             /* lower */
+};
+
+/* One dot-separated part: process("x").function("f").return */
+struct point_part {
+    struct point_part *next;
+    struct span at;
+    const char *name;        /* may hold wildcards */
+    struct expr *arg;        /* NUMBER or STRING literal, or NULL */
+};
+
+struct probe_point {
+    struct probe_point *next; /* alternatives of a list: a, b */
+    struct span at;
+    struct point_part *parts;
+    bool optional;           /* ? */
+    bool sufficient;         /* ! */
+};
+
+struct probe {
+    struct probe *next;
+    struct span at;
+    struct probe_point *points;
+    struct stmt *body;
+    bool is_private;
+
+    /* an alias: "probe NAME = points { }", epilogue: "+=" */
+    struct probe_point *alias; /* the names defined; NULL: an ordinary probe */
+    bool epilogue;
+};
+
+/* A module named by the script's probes and expressions, as found in the target. */
+struct module_ref {
+    const char *path;        /* as the target sees it; "kernel" for the kernel */
+    const char *build_id;    /* hex, or NULL */
+    const struct dbg *dbg;   /* debug information, or NULL: target/dwarf.h */
+};
+
+/*
+ * sema: one place where a handler runs: a probe point after alias expansion and wildcard
+ * resolution, with a body of its own, since $vars resolve differently at each.
+ */
+struct probe_inst {
+    struct probe_inst *next;
+    struct probe *probe;           /* as written */
+    struct probe_point *point;     /* the resolved one */
+    const struct probe_type *type; /* probe/probe.h */
+    const char *name;              /* text as pp() shows it */
+    struct stmt *body;
+    struct variable *locals;
+    void *data;                    /* the probe type's own */
+    uint32_t module_id;            /* user-space probes: index into program->modules */
+    uint64_t vaddr;                /* address of the probe in its module's file */
+    const char *func_name;         /* probefunc() when the point names one */
+    int64_t number;                /* timers: period in ns; */
+    struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
+};
+
+struct program {
+    struct probe *probes;        /* in order of appearance, user script first */
+    struct probe *aliases;
+    struct function *funcs;
+    struct variable *globals;
+    const char **embedded;       /* top-level %{ %} */
+    uint32_t n_embedded;
+
+    /* sema: */
+    struct probe_inst *insts;
+    struct module_ref *modules;
+    uint32_t n_modules;
+    bool target_only;            /* every handler is guarded by pid() == target() */
+};
+
+/* ---- making and copying nodes (ast.c) ---- */
+
+struct expr *expr_new(struct arena *a, enum expr_kind kind, struct span at);
+struct expr *expr_number(struct arena *a, struct span at, int64_t value);
+struct expr *expr_string(struct arena *a, struct span at, const char *text, uint32_t len);
+struct expr *expr_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
+struct stmt *stmt_new(struct arena *a, enum stmt_kind kind, struct span at);
+
+/* Deep copies of the written form: sema's fields are zero in the copy. */
+struct expr *expr_clone(struct arena *a, const struct expr *e);
+struct stmt *stmt_clone(struct arena *a, const struct stmt *s); /* with its followers */
+
+/* Calls FN on E and, before it, on all expressions below it; likewise for all of a statement list. */
+typedef void expr_visit_fn(struct expr *e, void *arg);
+void expr_visit(struct expr *e, expr_visit_fn *fn, void *arg);
+void stmt_visit_exprs(struct stmt *s, expr_visit_fn *fn, void *arg);
+
+const char *op_text(enum op op);             /* "+" ... */
+const char *value_type_text(enum value_type t); /* "long", "string", "stats", "unknown" */
+
+#endif

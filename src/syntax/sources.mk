@@ -1,0 +1,1 @@
+ngstap_SOURCES += src/syntax/ast.h src/syntax/syntax.h

@@ -1,0 +1,56 @@
+/*
+ * syntax: SystemTap text -> tree. Lexer (lex.l), preprocessor (pp.c), parser (parse.y), tree
+ * (ast.c), printer (print.c). The grammar is that of SystemTap 4.8's parse.cxx and
+ * stap(1); see docs/language.md for what is executed.
+ */
+#ifndef SYNTAX_SYNTAX_H
+#define SYNTAX_SYNTAX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/compile.h"
+#include "syntax/ast.h"
+
+/*
+ * What the preprocessor's conditions compare with: "%( kernel_v >= "5.4" %? ... %)". Also the
+ * script's arguments: $1 (number or token), @1 (string), $# and @#. Owned by the caller.
+ */
+struct pp_env {
+    const char *kernel_v;  /* "6.18.0": numeric part, compared by version */
+    const char *kernel_vr; /* full release */
+    const char *arch;      /* "x86_64" */
+    const char *runtime;   /* "bpf" or "kernel" */
+    const char *systemtap_v; /* "4.8" */
+    bool guru;
+    const char *const *args;
+    uint32_t n_args;
+    /* CONFIG_FOO comparisons: value or NULL; may be NULL (all unset) */
+    const char *(*config)(void *arg, const char *name);
+    void *config_arg;
+};
+
+/*
+ * Parses SRC and adds what it declares to PROG (several sources: the script, @use'd libraries,
+ * tapset files). Errors are reported, parsing resumes at the next probe, function or global.
+ * False when anything was reported as an error. Macros defined with @define in a tapset source
+ * (src->tapset) stay defined for later sources when MACROS is shared.
+ */
+struct macros; /* @define'd macros that outlive a file: those of *.stpm library files */
+struct macros *macros_new(struct arena *a);
+
+bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src,
+                  struct macros *library, struct program *prog);
+
+/*
+ * Prints PROG so that parsing the output gives the same tree. PRINT_RESOLVED shows the
+ * resolved form of target expressions in its place.
+ */
+enum { PRINT_RESOLVED = 1 };
+void syntax_print(FILE *out, const struct program *prog, unsigned flags);
+void syntax_print_expr(FILE *out, const struct expr *e, unsigned flags);
+void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned flags);
+void syntax_print_point(FILE *out, const struct probe_point *p);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * dwarf: debug information as sema asks for it: types by name, variables, functions, and what a
+ * variable's location is at an address. Built on libdw, which sees only files opened through
+ * the sysroot. Each module has an index of its names (types, variables, functions), so that a
+ * look-up does not parse every compile unit; indexes are cached by build-id under
+ * $XDG_CACHE_HOME/ngstap (a bad or stale cache file is ignored and rewritten).
+ *
+ * Handles: struct dbg one module, struct ctype one type (interned: equal pointers, equal DIEs);
+ * all owned by the struct debuginfo, which outlives the compile's passes.
+ */
+#ifndef TARGET_DWARF_H
+#define TARGET_DWARF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "target/target.h"
+
+struct debuginfo; /* all modules of a compile */
+struct dbg;       /* one module's debug information */
+struct ctype;
+
+struct debuginfo *debuginfo_new(struct compile *cx, struct target *t);
+void debuginfo_free(struct debuginfo *di);
+
+/*
+ * Debug information of the module at PATH (as the target sees it), or of its separate debug
+ * file: by build-id and debuglink under the sysroot's and the host's /usr/lib/debug (and
+ * beside the file), its build-id verified; SHF_COMPRESSED sections and .zdebug are read.
+ * NULL when there is none: *WHY (arena) then says what was looked for and where, and how to
+ * get it. "kernel" is answered from BTF (a later step): NULL with a reason for now.
+ */
+struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
+const char *dbg_path(const struct dbg *m);
+const struct build_id *dbg_build_id(const struct dbg *m);
+
+/* ---- types ---- */
+
+enum ctype_kind {
+    CT_VOID, CT_INT, CT_BOOL, CT_CHAR, CT_FLOAT, CT_POINTER, CT_ARRAY,
+    CT_STRUCT, CT_UNION, CT_ENUM, CT_FUNC, CT_OTHER,
+};
+
+/*
+ * A type by the name a script may use: "GCobj" (typedef, base type, or struct/union/enum tag),
+ * "struct lua_State", "union GCobj", "enum x", also "T *". Declarations are completed: here, else from
+ * the other modules opened so far. NULL: none.
+ */
+const struct ctype *dbg_type(struct dbg *m, const char *name);
+
+/* Typedefs and qualifiers are looked through by all of these. */
+enum ctype_kind ctype_kind(const struct ctype *t);
+uint64_t ctype_size(const struct ctype *t);           /* bytes; 0: unknown (void, incomplete) */
+bool ctype_signed(const struct ctype *t);
+const struct ctype *ctype_target(const struct ctype *t); /* what a pointer points to (NULL: void), an array's element */
+uint64_t ctype_array_len(const struct ctype *t);      /* elements; 0: unknown */
+const char *ctype_text(struct arena *a, const struct ctype *t); /* "struct lua_State *" */
+const struct ctype *ctype_pointer_to(struct debuginfo *di, const struct ctype *t);
+
+struct cmember {
+    const char *name;
+    const struct ctype *type;
+    uint64_t offset;      /* bytes from the start of the outermost struct asked */
+    uint32_t bit_off, bit_size; /* bitfields: bit offset from OFFSET (little endian), size; bit_size 0: none */
+};
+
+/* A member of a struct or union, also inside anonymous members; completes declarations. */
+bool ctype_member(const struct ctype *t, const char *name, struct cmember *out);
+/* Calls FN for each member's name (near names, pretty printing). */
+void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, void *arg), void *arg);
+
+/* Enumerator by name (for @enum / bare use); false: none. */
+bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value);
+
+/* ---- global and static variables ---- */
+
+struct dbg_var {
+    const char *name;
+    const char *file;   /* the compile unit's name */
+    uint64_t vaddr;     /* ELF vaddr in the module */
+    const struct ctype *type;
+};
+
+/* CU: basename or path end of the file that defines it ("name@file.c"), or NULL: any, an external one first. */
+bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+
+/* ---- functions ---- */
+
+struct dbg_func {
+    const char *name;
+    const char *file;  /* compile unit's or declaration's file */
+    uint32_t line;
+    uint64_t entry;    /* ELF vaddr of the entry pc; 0: only inlined */
+    uint64_t end;
+    const void *die;   /* private */
+    struct dbg *dbg;
+};
+
+/*
+ * Functions whose name matches PATTERN (* ? [] as in fnmatch), optionally in FILE (NULL: any).
+ * Falls back to ELF symbols (die == NULL) for functions without DWARF. Returns their number; *OUT is an
+ * array in the arena, sorted by entry.
+ */
+uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out);
+
+/* Near names for a hint: calls FN for each known name of that class. */
+enum dbg_class { DBG_TYPES, DBG_VARIABLES, DBG_FUNCTIONS };
+void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg);
+
+/* One DWARF operation, decoded: DW_OP_* code (dwarf.h of elfutils) with its operands. */
+struct dbg_op {
+    uint8_t atom;
+    uint64_t n1, n2;
+};
+
+struct dbg_location {
+    const struct ctype *type;
+    const struct dbg_op *ops; /* DW_OP_fbreg is already rewritten over the frame base; DW_OP_call_frame_cfa remains */
+    uint32_t n_ops;
+    bool has_const;           /* DW_AT_const_value: the value itself */
+    int64_t constant;
+};
+
+/*
+ * Where the parameter or local NAME of FUNC is at PC (ELF vaddr; the entry for function probes, also when
+ * the location list starts a few bytes later after the prologue at -O0). False: *WHY says why (arena).
+ */
+bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
+               const char **why);
+/* Names in scope there. */
+void dbg_locals(const struct dbg_func *f, uint64_t pc,
+                void (*fn)(const char *name, bool is_param, void *arg), void *arg);
+
+/* The CFA at PC as register + offset, from .eh_frame/.debug_frame; at a function's entry on x86-64 rsp + 8. */
+bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset);
+
+/* The type of FUNC's result (NULL: void). */
+const struct ctype *dbg_func_result(const struct dbg_func *f);
+
+/* ---- symbols (ELF) ---- */
+
+/* .symtab of the file or of its debug file, else .dynsym. */
+const struct elf_symbols *dbg_symbols(struct dbg *m);
+
+#endif

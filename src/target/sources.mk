@@ -1,0 +1,1 @@
+ngstap_SOURCES += src/target/dwarf.h src/target/target.h

@@ -1,0 +1,179 @@
+/*
+ * target: the process(es) a script looks at: their executable, their mapped modules and the
+ * root under which their files are found.
+ *
+ * Everything under a sysroot belongs to whoever runs the container: files there are opened
+ * only through sysroot_open (openat2 RESOLVE_IN_ROOT), sizes are bounded, contents are
+ * untrusted. Host kernel data (BTF, kallsyms) never come from the sysroot.
+ */
+#ifndef TARGET_TARGET_H
+#define TARGET_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/compile.h"
+
+enum { BUILD_ID_MAX = 64 };
+
+struct build_id {
+    uint8_t bytes[BUILD_ID_MAX];
+    uint32_t len; /* 0: none */
+};
+
+/* ---- sysroot.c: files as the target sees them ---- */
+
+struct sysroot; /* an open root directory; the host's "/" when there is no other */
+
+/*
+ * Opens DIR ("/": the host). NULL after reporting (cx->diag) when it is not a directory.
+ */
+struct sysroot *sysroot_new(struct compile *cx, const char *dir);
+void sysroot_free(struct sysroot *r);
+const char *sysroot_dir(const struct sysroot *r); /* as given, without a trailing slash; "" for "/" */
+bool sysroot_is_host(const struct sysroot *r);
+
+/*
+ * Opens PATH (absolute, as the target sees it) for reading below the root; symbolic links and
+ * ".." are resolved inside it, as in a chroot (openat2(2) RESOLVE_IN_ROOT). -1 and errno; only regular files.
+ */
+int sysroot_open(const struct sysroot *r, const char *path);
+
+/* Reads a whole regular file of at most MAX bytes; NUL added; NULL and errno (EFBIG). malloc'ed. */
+char *sysroot_read(const struct sysroot *r, const char *path, size_t max, size_t *len);
+
+/* ---- proc.c: /proc/PID ---- */
+
+struct map {
+    struct map *next;
+    uint64_t start, end, offset; /* bytes; offset in the file */
+    bool exec;
+    bool deleted;                /* " (deleted)" */
+    uint64_t dev, ino;
+    const char *path;            /* as the target sees it, without " (deleted)" */
+};
+
+struct module {
+    struct module *next;
+    const char *path;       /* as the target sees it */
+    bool is_exe, deleted;
+    struct build_id id;
+    uint64_t bias;          /* run-time address = ELF vaddr + bias; 0 for a non-PIE executable */
+    uint64_t start, end;    /* lowest and highest mapped run-time address */
+    const char *probe_path; /* a path on the host that opens the same inode (for uprobes): e.g. /proc/PID/root/... */
+};
+
+enum target_kind { TARGET_NONE, TARGET_PID, TARGET_MASTER, TARGET_EXEC, TARGET_CMD };
+
+/* How the user named the target. */
+struct target_opts {
+    pid_t pid;             /* -x; 0: none */
+    pid_t master;          /* --master; 0: none */
+    pid_t sample_pid;      /* --sample-pid: libraries only */
+    const char *exec;      /* --exec */
+    const char *sysroot;   /* --sysroot, or NULL: found out */
+    const char *container; /* --container NAME|ID, or NULL */
+    const char *proc;      /* "/proc", or a fake one for tests (--procfs, hidden) */
+    const char *const *modules; /* -d PATH: further modules */
+    uint32_t n_modules;
+};
+
+struct target {
+    enum target_kind kind;
+    pid_t pid;               /* target(): 0 for --master and --exec */
+    pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
+    uint32_t n_pids;
+    const char *exec_path;   /* executable as the target sees it; NULL: none known */
+    struct sysroot *root;
+    struct module *modules;  /* executable first, then in order of address */
+    const char *proc;
+};
+
+/*
+ * Finds the target. Errors (no such pid, no children of the master, PATH not found ...) are
+ * reported with stap++'s words where it has some; NULL then. With no target at all kind is
+ * TARGET_NONE and the host is the sysroot.
+ */
+struct target *target_open(struct compile *cx, const struct target_opts *o);
+void target_close(struct target *t);
+
+/* Reads /proc/PID/maps; NULL after reporting. */
+struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
+
+/* The module of that path (exact, then by resolved inode), adding it by opening it under the
+ * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
+struct module *target_module(struct compile *cx, struct target *t, const char *path);
+
+/* Still there, and the same process (start time)? */
+bool target_alive(const struct target *t);
+
+/* ---- container.c: engines and namespaces ---- */
+
+/* The merged root and first host pid of a container by engine (docker, podman, crictl); false after reporting. */
+bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid);
+
+/* Does the pid live in another mount namespace than ours? */
+bool pid_in_container(const char *proc, pid_t pid);
+
+/* ---- elf.c ---- */
+
+/* Build-id of the ELF file open at FD; false: not a sound ELF file or no build-id (id->len 0). */
+bool elf_build_id(int fd, struct build_id *id);
+const char *build_id_text(struct arena *a, const struct build_id *id); /* hex */
+bool build_id_parse(const char *hex, struct build_id *id);
+
+/* The file offset of a virtual address (what uprobes take); false: in no PT_LOAD segment. */
+bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset);
+
+/* Symbols of a file (.symtab, else .dynsym, of the file or of its debug file), sorted by address. */
+struct elf_symbol {
+    uint64_t vaddr, size;
+    const char *name;
+    bool is_func;
+};
+struct elf_symbols {
+    struct elf_symbol *v; /* sorted by vaddr */
+    uint32_t n;
+};
+/* The symbol that holds VADDR (size 0: up to the next), or NULL. */
+const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vaddr);
+/* The symbols of an open ELF file; arena-owned; n = 0 when it has none or is not sound. */
+struct elf_symbols elf_symbols_read(struct arena *a, int fd);
+
+/* ---- kernel.c: what this kernel can do ---- */
+
+enum feature {
+    FEAT_BPF,          /* bpf(2) at all, with our privileges */
+    FEAT_RINGBUF,      /* 5.8 */
+    FEAT_ATOMICS,      /* 5.12: xchg, fetch */
+    FEAT_FOR_EACH_MAP, /* 5.13 */
+    FEAT_BPF_COOKIE,   /* 5.15 */
+    FEAT_BPF_LOOP,     /* 5.17 */
+    FEAT_FIND_VMA,     /* 5.17 */
+    FEAT_SDIV,         /* 6.6: signed division */
+    FEAT_MAY_GOTO,     /* 6.9 */
+    FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */
+    FEAT_PERF_EVENT,   /* perf_event_open with a software clock */
+    FEAT_UPROBE,       /* perf's uprobe PMU */
+    FEAT_COUNT
+};
+
+struct kernel {
+    bool has[FEAT_COUNT];
+    const char *release; /* uname -r */
+    const char *missing_caps; /* "CAP_BPF, CAP_PERFMON": what a run would lack, or NULL */
+};
+
+/*
+ * Probes by trying (loading small programs), never by version; DISABLED lists features to treat
+ * as absent (--no-feature=NAME, repeatable). Reports an unknown name. NULL then.
+ */
+struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uint32_t n_disabled);
+const char *feature_name(enum feature f);  /* "may_goto" */
+const char *feature_since(enum feature f); /* "Linux 6.9" */
+
+/* Every feature present: for compiling without a kernel (--p4 elsewhere, tests). */
+struct kernel *kernel_assume(struct compile *cx, const char *const *disabled, uint32_t n_disabled);
+
+#endif
