@@ -136,15 +136,16 @@ build_nginx() {
     unpack libnginx-mod-http-ndk "$source/ndk"
     unpack libnginx-mod-http-lua "$source/lua"
     cd "$source/nginx"
+    # Not an argument of configure: nginx -V shows those.
+    export CC="gcc -ffile-prefix-map=$source=/usr/src"
     export LUAJIT_INC=$luajit/include LUAJIT_LIB=$luajit/lib
     # shellcheck disable=SC2016 # $ORIGIN is for the dynamic linker
     export LD_RUN_PATH='$ORIGIN/../../luajit/lib'
-    nice ./configure --prefix=/srv/openresty/nginx \
-        --with-cc-opt="-g -O2 -ffile-prefix-map=$source=/usr/src" \
+    nice ./configure --prefix=/srv/openresty/nginx --with-cc-opt='-g -O2' \
         --with-threads --with-pcre --without-pcre2 --with-pcre-jit \
         --with-http_ssl_module --with-http_v2_module --with-http_realip_module \
         --with-http_stub_status_module \
-        --add-module="$source/ndk" --add-module="$source/lua"
+        --add-module=../ndk --add-module=../lua
     nice make -j2
     install -D objs/nginx "$out/sbin/nginx"
     rm -rf "$source"
