@@ -15,9 +15,10 @@
 # mount, pid, ipc and uts namespaces, pivot_root. Both share the host's network,
 # so that requests go to 127.0.0.1.
 #
-# start prints lines NAME=VALUE: name (also the engine's name of the container),
-# pid (the worker, as the host counts), exe (as the container has it), merged
-# (its root, as the host sees it), master, port; for docker, DOCKER_HOST too.
+# start prints lines NAME=VALUE, fit for the shell's eval: name (the engine's name
+# of the container, too), pid (the worker, as the host counts), exe (as the
+# container has it), merged (its root, as the host sees it), master, port; for
+# docker, DOCKER_HOST too.
 #
 # Needs: root; what target.sh needs. Debian's docker.io is unpacked in the
 # cache, not installed: installing it would start a service on the machine.
@@ -219,9 +220,9 @@ start() {
     send_load "$port" "$mode" "$seconds"
     echo "$port" >"$dir/port"
     trap - EXIT
-    printf '%s\n' "name=${dir##*/}" "pid=$worker" "exe=/srv/openresty/nginx/sbin/nginx" \
-        "merged=$merged" "dir=$dir" "master=$master" "port=$port"
-    [[ $how != docker ]] || echo "DOCKER_HOST=$DOCKER_HOST"
+    print_run name "${dir##*/}" pid "$worker" exe /srv/openresty/nginx/sbin/nginx \
+        merged "$merged" dir "$dir" master "$master" port "$port"
+    [[ $how != docker ]] || print_run DOCKER_HOST "$DOCKER_HOST"
 }
 
 case ${1:-}/$# in

@@ -138,6 +138,9 @@ send_load() {
         fail "mode $mode does not run: $(tail -n 5 "$dir"/log "$dir"/logs/error.log 2>/dev/null)"
 }
 
+# print_run NAME VALUE...: what start prints.
+print_run() { printf '%s=%q\n' "$@"; }
+
 remove_run() {
     local run=${1%/} mounted
     [[ ! -f $run/container ]] || "$HERE/container.sh" remove "$(<"$run/container")"
@@ -146,7 +149,7 @@ remove_run() {
     while read -r mounted; do
         umount "$mounted" || :
     done < <(awk -v below="$run/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
-    rm -rf "$run"
+    rm -rf --one-file-system "$run"
 }
 
 run_of() {

@@ -12,10 +12,11 @@
 # (load/lua/app/) and idle, which sends no request. SECONDS, 60 if not given, is
 # when the target ends by itself.
 #
-# start prints lines NAME=VALUE: name, pid (the process to profile), exe, dir
-# and root (the root that build.sh made); for nginx also master and port. truth
-# prints: mode, function, where it is defined, its own CPU time in ns, calls,
-# depth of its stack in Lua functions; the line "total" is the whole thread's.
+# start prints lines NAME=VALUE, fit for the shell's eval: name, pid (the process
+# to profile), exe, dir and root (the root that build.sh made); for nginx also
+# master and port. truth prints: mode, function, where it is defined, its own
+# CPU time in ns, calls, depth of its stack in Lua functions; the line "total"
+# is the whole thread's.
 #
 # Needs: what build.sh needs (or NGSTAP_TARGETS, the folder it printed); wrk.
 # Sends requests to 127.0.0.1 only. Leaves nothing once stopped; a run that
@@ -37,7 +38,7 @@ start_luajit() {
     launch "$dir/log" "$((seconds + 5))" "$exe" "$dir/lua/truth.lua" "$mode" "$seconds" \
         "$dir/truth" || fail "luajit does not start: $(cat "$dir/log")"
     wait_until 10 test -s "$dir/truth" || fail "luajit gives no answer: $(cat "$dir/log")"
-    printf '%s\n' "name=${dir##*/}" "pid=$child" "exe=$exe" "dir=$dir" "root=$root"
+    print_run name "${dir##*/}" pid "$child" exe "$exe" dir "$dir" root "$root"
 }
 
 start_nginx() {
@@ -59,8 +60,8 @@ start_nginx() {
     record_pid "$worker" "$dir"
     send_load "$port" "$mode" "$seconds"
     echo "$port" >"$dir/port"
-    printf '%s\n' "name=${dir##*/}" "pid=$worker" "exe=$exe" "dir=$dir" "root=$root" \
-        "master=$child" "port=$port"
+    print_run name "${dir##*/}" pid "$worker" exe "$exe" dir "$dir" root "$root" \
+        master "$child" port "$port"
 }
 
 start() {
@@ -92,7 +93,7 @@ truth/2)
 stop/2)
     if [[ $2 == all ]]; then
         for dir in "$TARGETS_RUN"/*/; do
-            [[ -f $dir/pids ]] && remove_run "$dir"
+            [[ ! -d $dir ]] || remove_run "$dir"
         done
         [[ ! -d $TARGETS_RUN/.dockerd ]] || "$HERE/container.sh" stop
         rm -f "$TARGETS_RUN/.lock"
