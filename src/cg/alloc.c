@@ -311,7 +311,7 @@ void cg_hold(struct cg_gen *g, struct ir_val v)
 }
 
 /* REG is about to be written: what an operand has there goes home first. */
-static void clobber(struct cg_gen *g, int reg)
+void cg_clobber(struct cg_gen *g, int reg)
 {
     uint32_t id = g->reg_temp[reg];
 
@@ -333,23 +333,23 @@ void cg_put(struct cg_gen *g, int reg, struct ir_val v)
             return; /* a value may be put once per register and call */
         int from = t->reg;
 
-        clobber(g, reg);
+        cg_clobber(g, reg);
         cg_mov(&g->s, reg, from);
         return;
     }
-    clobber(g, reg);
+    cg_clobber(g, reg);
     cg_ldx(&g->s, BPF_DW, reg, R10, home_off(t->home));
 }
 
 void cg_puti(struct cg_gen *g, int reg, int64_t imm)
 {
-    clobber(g, reg);
+    cg_clobber(g, reg);
     cg_movi(&g->s, reg, imm);
 }
 
 void cg_put_frame(struct cg_gen *g, int reg, uint32_t off)
 {
-    clobber(g, reg);
+    cg_clobber(g, reg);
     cg_addr(&g->s, reg, R9, off);
 }
 
@@ -357,7 +357,7 @@ void cg_put_str(struct cg_gen *g, int reg, struct ir_val s)
 {
     const struct ir_unit *u = g->c->u;
 
-    clobber(g, reg);
+    cg_clobber(g, reg);
     if (!g->user)
         cg_movi(&g->s, reg, cg_handle(g->c, s));
     else if (s.kind == IRV_SLOT)

@@ -54,6 +54,11 @@ enum cg_lib {
  */
 enum { CG_IN_FRAME, CG_IN_RODATA, CG_IN_GLOBALS, CG_HANDLE_SHIFT = 28 };
 
+struct cg_own { /* a literal of the code generator's own */
+    const char *text;
+    uint32_t off;
+};
+
 struct cg {
     struct compile *cx;
     const struct ir_unit *u;
@@ -64,15 +69,19 @@ struct cg {
     bool lib_used[CG_LIB_COUNT];
     struct bpf_insn *user; /* code of all handlers that run in user space */
     uint32_t n_user;
+    const char **map_names;   /* of the BPF maps, by script array */
     struct obj_probe *probes; /* finished records but for strings */
 
     char *rodata;             /* literals of the unit, then the code generator's own, then zeroes */
-    uint32_t rodata_used, rodata_size;
+    uint32_t rodata_used, rodata_size /* of the buffer */;
+    uint32_t rodata_lits;     /* end of the literals */
+    struct cg_own *own;
+    uint32_t n_own;
     uint32_t globals_size;
     uint32_t room;            /* how far behind its start an access to a string may reach */
     uint32_t max;             /* MAXSTRINGLEN */
     uint32_t error_table;     /* offset in rodata: handles of error texts by kind; u32 each */
-    uint32_t zeroes;          /* offset in rodata of ROOM zero bytes */
+    uint32_t zeroes;          /* offset in rodata of zero bytes for a histogram */
     uint32_t fmt_ps;          /* offset in rodata of "%ps" */
     bool sumsq;               /* something asks for @variance */
     bool ticks;               /* something loops by for_each_map_elem */
@@ -201,6 +210,7 @@ static inline bool cg_is_imm32(struct ir_val v)
  * after a call or on more than one path are held before that. */
 void cg_call_begin(struct cg_gen *g);
 void cg_hold(struct cg_gen *g, struct ir_val v);
+void cg_clobber(struct cg_gen *g, int reg); /* REG is about to be written by other means */
 void cg_put(struct cg_gen *g, int reg, struct ir_val v);
 void cg_puti(struct cg_gen *g, int reg, int64_t imm);
 void cg_put_frame(struct cg_gen *g, int reg, uint32_t off);   /* reg = address in the frame */
@@ -267,6 +277,7 @@ bool cg_make_lib(struct cg *c);                           /* every subprogram th
 const char *cg_lib_name(enum cg_lib lib);
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
 void cg_rodata_init(struct cg *c);
+uint32_t cg_rodata_str(struct cg *c, const char *text); /* offset of a struct ngs_str of the code generator's own */
 bool cg_make_meta(struct cg *c, struct cg_unit *out);
 enum cg_loops cg_kernel_loops(const struct cg *c);
 

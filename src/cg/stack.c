@@ -66,6 +66,8 @@ void cg_push_pop(struct cg_gen *g, const struct ir_ins *i)
     bool push = i->op == IR_PUSH;
     uint32_t skip = cg_label(&g->s);
 
+    if (!push && u->frame_stack_size < size)
+        return; /* nothing can have been pushed */
     cg_call_begin(g);
     for (uint32_t s = 0; s < u->n_slots; s++)
         cg_slot_is(g, s, -1);
@@ -75,7 +77,9 @@ void cg_push_pop(struct cg_gen *g, const struct ir_ins *i)
     if (push) {
         uint32_t fail = cg_fail(g, i, NGS_ERR_NESTING);
 
-        cg_jmpi(&g->s, BPF_JGT, R1, u->frame_stack_size < size ? -1 : (int32_t)limit, fail);
+        if (u->frame_stack_size < size) /* always */
+            cg_jmpi(&g->s, BPF_JGE, R1, 0, fail);
+        cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)limit, fail);
         cg_jmpi(&g->s, BPF_JGE, R2, (int32_t)g->c->cx->limits.maxnesting, fail);
         cg_alui(&g->s, BPF_ADD, R2, 1);
     } else {
