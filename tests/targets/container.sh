@@ -4,6 +4,7 @@
 #
 #   tests/targets/container.sh start docker|namespaces VARIANT MODE [SECONDS]
 #   tests/targets/container.sh docker ARGUMENT...   a command to the engine
+#   tests/targets/container.sh which                the path of its command
 #   tests/targets/container.sh stop                 the engine, if it still runs
 #
 # VARIANT, MODE and SECONDS are those of target.sh, which also lists, questions
@@ -235,6 +236,10 @@ remove/2) remove_container "$2" ;;
 docker/[!01]*)
     use_engine
     exec docker "${@:2}"
+    ;;
+which/1)
+    use_engine
+    command -v docker
     ;;
 -h/1 | --help/1) usage ;;
 *)
