@@ -192,6 +192,7 @@ start_namespaces() {
         fi
         port=''
         stop_recorded "$dir"
+        rm -f "$dir/pids"
     done
     [[ -n $port ]] || fail "nginx does not start in its namespaces: $(cat "$dir/log")"
     # $child is unshare, its child nginx's master.
@@ -212,8 +213,7 @@ start() {
     need_packages wrk
     make_image "$targets" "$variant"
     dir=$(new_run "$how-$variant-$mode")
-    trap 'touch "$dir/pids"; remove_run "$dir"' EXIT
-    touch "$dir/pids"
+    trap 'remove_run "$dir"' EXIT
     "start_$how" "$variant" "$mode" "$seconds"
     record_pid "$master" "$dir"
     worker=$(child_of "$master")
