@@ -93,7 +93,7 @@ use_engine() {
         rm -rf "$engine.new"
         mkdir -p "$TARGETS_CACHE/log"
         step "Unpacking Debian's docker" "$TARGETS_CACHE/log/engine" \
-            eval "set -e; fetch_engine $engine.new"
+            fetch_engine "$engine.new"
         mv "$engine.new" "$engine"
     fi
     PATH=$engine/usr/bin:$engine/usr/sbin:$PATH
