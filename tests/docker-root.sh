@@ -98,6 +98,7 @@ if ((UID == 0)) && [[ -n ${NGSTAP_TARGETS:-} ]]; then
         names+=("$name")
         # shellcheck disable=SC2154
         expect 0 "$merged" "$pid"
+        # shellcheck disable=SC2154
         result "$how: nginx lies below the root" test -f "$merged$exe"
     done
     export DOCKER_HOST
