@@ -10,16 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ir/ir.h"
 #include "syntax/ast.h"
-
-struct lower; /* lower/lower.h */
-struct ir_val;
 
 enum intrinsic_flags {
     INTRIN_PURE = 1,      /* no effect: an unused call may go */
     INTRIN_USER_ONLY = 2, /* needs user space: begin, end, error and timer.s probes */
     INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
-    INTRIN_VARARGS = 8,   /* the last argument may be left out (min_args) */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };
@@ -31,12 +28,13 @@ struct intrinsic {
     enum value_type args[INTRIN_MAX_ARGS];
     uint32_t flags;
     /*
-     * Emits the call; ARGS are lowered already, N of them. RESULT receives the value (unset for
-     * TYPE_VOID). Returns false after reporting at CALL->at.
+     * Emits the call at the cursor; ARGS are lowered already, N of them. A long result is put into
+     * *RESULT; a string result is appended to *RESULT, a string slot that the caller chose. Returns
+     * false after reporting at CALL->op_at.
      */
-    bool (*lower)(struct lower *lo, const struct expr *call, const struct ir_val *args, uint32_t n,
-                  struct ir_val *result);
-    int arg; /* for rows that share a lower function */
+    bool (*lower)(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                  const struct ir_val *args, uint32_t n, struct ir_val *result);
+    int64_t arg; /* for rows that share a lower function */
 };
 
 /* The built-in of that name taking N arguments, or NULL; N < 0: any number. */

@@ -86,15 +86,15 @@
     X(WARN, "warn", 0)                      /* s */                                               \
     X(EXIT, "exit", 0)                                                                            \
     X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
-    X(RAISE, "raise", IRF_FAILS)            /* error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
-    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm on the frame's stack; too deep fails */ \
+    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, on the frame's stack; too deep fails */ \
     X(POP, "pop", 0)                        /* restores them */                                   \
     X(BUDGET, "budget", IRF_FAILS)          /* takes imm actions off the budget; below 0 fails */ \
     /* terminators */                                                                             \
+    X(RAISE, "raise", IRF_TERM | IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
     X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \
     X(BRANCH, "branch", IRF_TERM)           /* a cond b ? to[0] : to[1] */                        \
     X(CALL, "call", IRF_TERM | IRF_FAILS)   /* function imm; goes on at to[0], or at onerr when the frame's error is set */ \
-    X(RET, "ret", IRF_TERM)                 /* from a script function; an error stays set in the frame */ \
+    X(RET, "ret", IRF_TERM)                 /* from a script function; imm 1: with the frame's error set */ \
     X(DONE, "done", IRF_TERM)               /* end of the handler; imm 1: by an error that nothing caught (reports it) */
 
 enum { IRF_DST = 1, IRF_FAILS = 2, IRF_TERM = 4, IRF_USER = 8 /* only in user-space programs */ };
@@ -258,7 +258,8 @@ struct ir_unit {
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
-    uint32_t frame_out;       /* record being built, NGS_REC_MAX bytes */
+    uint32_t frame_out;       /* record being built */
+    uint32_t frame_out_size;  /* room for the largest record the unit makes, at most NGS_REC_MAX */
     uint32_t frame_size;
     uint32_t globals_size, rodata_size;
 };
@@ -279,10 +280,37 @@ uint32_t ir_module(struct ir_unit *u, const char *path, const char *build_id);
 struct ir_ins *ir_emit(struct ir_unit *u, struct ir_func *f, uint32_t block, enum ir_op op);
 uint32_t ir_temp(struct ir_func *f);
 
+/* Where instructions go while a handler or function is being made: what lower and func share. */
+struct ir_cursor {
+    struct ir_unit *u;
+    struct ir_func *f;
+    uint32_t block;
+    uint32_t onerr; /* where a failing instruction goes: a catch block, or the end by an error */
+    uint32_t loc;   /* of the expression at hand */
+};
+
+/* Appends at the cursor: place set, and onerr when the operation can fail. */
+struct ir_ins *ir_put(struct ir_cursor *c, enum ir_op op);
+/* dst = a op b in a new temporary. */
+struct ir_val ir_put_int(struct ir_cursor *c, enum ir_op op, struct ir_val a, struct ir_val b);
+struct ir_val ir_put_set(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b);
+struct ir_val ir_put_load(struct ir_cursor *c, uint32_t slot);
+void ir_put_store(struct ir_cursor *c, uint32_t slot, struct ir_val value);
+/* str = s (SSET) or str .= s (SCAT). */
+void ir_put_str(struct ir_cursor *c, enum ir_op op, struct ir_val str, struct ir_val s);
+/* Ends the block with a jump to TO; ir_put_branch with a cond b ? yes : no. */
+void ir_put_jump(struct ir_cursor *c, uint32_t to);
+void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b, uint32_t yes,
+                   uint32_t no);
+/* Opens BLOCK: what follows goes there. */
+void ir_at(struct ir_cursor *c, uint32_t block);
+
 /* ---- passes: each takes and leaves a valid unit ---- */
 
 bool ir_verify(const struct ir_unit *u);    /* reports an internal error through cx->diag */
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
+void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
+void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
 void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 

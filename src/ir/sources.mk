@@ -1,1 +1,10 @@
-ngstap_SOURCES += src/ir/ir.h
+ngstap_SOURCES += \
+	src/ir/bind.c \
+	src/ir/build.c \
+	src/ir/hoist.c \
+	src/ir/inline.c \
+	src/ir/ir.h \
+	src/ir/layout.c \
+	src/ir/print.c \
+	src/ir/simplify.c \
+	src/ir/verify.c

@@ -1,0 +1,150 @@
+/*
+ * context: functions that tell where a handler runs: process, thread, processor, time, registers.
+ * Enters: calls; leaves: CONTEXT and SCONTEXT instructions (base/abi.h, enum ngs_ctx).
+ */
+#include "func/family.h"
+
+#include <string.h>
+
+static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                       const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    *result = ir_put_int(c, IR_CONTEXT, n ? args[0] : IR_NONE, IR_NONE);
+    c->f->blocks[c->block]->last->imm = self->arg;
+    return true;
+}
+
+/* Appends a fact that is a string: SCONTEXT sets its destination, so it gets one of its own. */
+static bool lower_string(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                         const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    struct ir_val fact = IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
+    struct ir_ins *i = ir_put(c, IR_SCONTEXT);
+
+    i->str = fact;
+    i->imm = self->arg;
+    ir_put_str(c, IR_SCAT, *result, fact);
+    return true;
+}
+
+/* arg: nanoseconds per unit, negative for the monotonic clock. */
+static bool lower_clock(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                        const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    int64_t unit = self->arg < 0 ? -self->arg : self->arg;
+
+    *result = ir_put_int(c, IR_CONTEXT, IR_NONE, IR_NONE);
+    c->f->blocks[c->block]->last->imm = self->arg < 0 ? NGS_CTX_MONO_NS : NGS_CTX_TIME_NS;
+    if (unit > 1)
+        *result = ir_put_int(c, IR_DIV, *result, IR_IMM(unit));
+    return true;
+}
+
+/* DWARF register numbers of x86-64 (System V psABI, figure 3.36); 32-bit names give the low half. */
+static int register_number(const char *name, uint32_t len)
+{
+    static const char *const r64[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",
+                                      "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip"};
+    static const char *const r32[] = {"eax", "edx", "ecx", "ebx", "esi", "edi", "ebp", "esp"};
+
+    for (unsigned k = 0; k < sizeof(r64) / sizeof(*r64); k++)
+        if (strlen(r64[k]) == len && !memcmp(r64[k], name, len))
+            return (int)k;
+    for (unsigned k = 0; k < sizeof(r32) / sizeof(*r32); k++)
+        if (strlen(r32[k]) == len && !memcmp(r32[k], name, len))
+            return (int)k;
+    return -1;
+}
+
+/* arg: 1 sign-extends a 32-bit register (register()), 0 does not (u_register()). */
+static bool lower_register(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                           const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    const struct ir_lit *name = args[0].kind == IRV_LIT ? &c->u->lits[args[0].id] : NULL;
+    int reg = name ? register_number(name->text, name->len) : -1;
+
+    if (reg < 0) {
+        diag_error(c->u->cx->diag, call->args[0]->at, "register",
+                   name ? "no register '%s' on x86_64" : "the name of a register must be a literal%s",
+                   name ? name->text : "");
+        diag_hint(c->u->cx->diag, "rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip, or eax ... for 32 bits");
+        return false;
+    }
+    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(reg), IR_NONE);
+    c->f->blocks[c->block]->last->imm = NGS_CTX_REG;
+    if (name->text[0] == 'e') {
+        *result = ir_put_int(c, self->arg ? IR_SEXT : IR_ZEXT, *result, IR_NONE);
+        c->f->blocks[c->block]->last->imm = 4;
+    }
+    return true;
+}
+
+/* The N-th argument by calling convention (System V psABI): registers only, N from 1 to 6. */
+static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                           const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    static const uint8_t regs[] = {5, 4, 1, 2, 8, 9};
+
+    if (args[0].kind != IRV_IMM || args[0].imm < 1 || args[0].imm > 6)
+        return diag_error(c->u->cx->diag, call->args[0]->at, "argument",
+                          "the argument's number must be a literal from 1 to 6");
+    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(regs[args[0].imm - 1]), IR_NONE);
+    c->f->blocks[c->block]->last->imm = NGS_CTX_REG;
+    if (self->arg) {
+        *result = ir_put_int(c, self->arg > 0 ? IR_ZEXT : IR_SEXT, *result, IR_NONE);
+        c->f->blocks[c->block]->last->imm = self->arg > 0 ? self->arg : -self->arg;
+    }
+    return true;
+}
+
+#define FACT(name, ctx)  {name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx}
+#define TEXT(name, ctx)  {name, TYPE_STRING, 0, 0, {0}, INTRIN_PURE, lower_string, ctx}
+#define CLOCK(name, unit) {name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_clock, unit}
+#define REGISTER(name, sext) {name, TYPE_LONG, 1, 1, {TYPE_STRING}, INTRIN_PURE | INTRIN_USER_REGS, lower_register, sext}
+#define ARGUMENT(name, bytes) {name, TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_USER_REGS, lower_argument, bytes}
+
+static const struct intrinsic rows[] = {
+    FACT("pid", NGS_CTX_PID),
+    FACT("tid", NGS_CTX_TID),
+    FACT("ppid", NGS_CTX_PPID),
+    FACT("uid", NGS_CTX_UID),
+    FACT("euid", NGS_CTX_EUID),
+    FACT("gid", NGS_CTX_GID),
+    FACT("egid", NGS_CTX_EGID),
+    FACT("cpu", NGS_CTX_CPU),
+    FACT("target", NGS_CTX_TARGET),
+    FACT("user_mode", NGS_CTX_USER_MODE),
+    FACT("uaddr", NGS_CTX_UADDR),
+    FACT("addr", NGS_CTX_ADDR),
+    FACT("returnval", NGS_CTX_RETVAL),
+    FACT("task_current", NGS_CTX_TASK),
+    TEXT("execname", NGS_CTX_EXECNAME),
+    TEXT("pp", NGS_CTX_PP),
+    TEXT("probefunc", NGS_CTX_KFUNC),
+    TEXT("ppfunc", NGS_CTX_KFUNC),
+    CLOCK("gettimeofday_ns", 1),
+    CLOCK("gettimeofday_us", 1000),
+    CLOCK("gettimeofday_ms", 1000000),
+    CLOCK("gettimeofday_s", 1000000000),
+    CLOCK("ktime_get_ns", -1),
+    CLOCK("local_clock_ns", -1),
+    CLOCK("local_clock_us", -1000),
+    CLOCK("local_clock_ms", -1000000),
+    CLOCK("local_clock_s", -1000000000),
+    CLOCK("cpu_clock_ns", -1),
+    CLOCK("cpu_clock_us", -1000),
+    CLOCK("cpu_clock_ms", -1000000),
+    CLOCK("cpu_clock_s", -1000000000),
+    CLOCK("get_cycles", -1),
+    REGISTER("register", 1),
+    REGISTER("u_register", 0),
+    ARGUMENT("long_arg", 0),
+    ARGUMENT("ulong_arg", 0),
+    ARGUMENT("longlong_arg", 0),
+    ARGUMENT("ulonglong_arg", 0),
+    ARGUMENT("pointer_arg", 0),
+    ARGUMENT("int_arg", -4),
+    ARGUMENT("uint_arg", 4),
+};
+
+const struct func_family func_context = {rows, sizeof(rows) / sizeof(*rows)};

@@ -1,0 +1,27 @@
+/*
+ * symbol: addresses shown as names. A handler in the kernel cannot look a symbol up, so the string
+ * gets a marker that becomes the name when it is printed or compared in user space (base/abi.h).
+ */
+#include "func/family.h"
+
+static bool lower_mark(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                       const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    struct ir_ins *i = ir_put(c, IR_SMARK);
+
+    i->str = *result;
+    i->a = args[0];
+    i->imm = self->arg;
+    return true;
+}
+
+#define MARK(name, kind) {name, TYPE_STRING, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_mark, kind}
+
+static const struct intrinsic rows[] = {
+    MARK("usymname", 'u'),
+    MARK("usymdata", 'U'),
+    MARK("symname", 'k'),
+    MARK("symdata", 'K'),
+};
+
+const struct func_family func_symbol = {rows, sizeof(rows) / sizeof(*rows)};

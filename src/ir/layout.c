@@ -1,0 +1,184 @@
+/*
+ * layout: gives every slot, global, literal and script array its offsets. Enters: a finished unit;
+ * leaves: the frame_*, globals_size, rodata_size fields and the map records set.
+ *
+ * The frame, in order: header, error text, what the code generator needs, long slots (within reach
+ * of BPF's 16-bit offsets), string slots, the stack of recursive activations, the record being
+ * built, a guard that lets a bounded copy overrun its slot (base/abi.h). Handlers never run at
+ * the same time in one frame, so their own slots share one area; functions' slots do not, since any
+ * handler may call them.
+ */
+#include "ir/ir.h"
+
+#include <string.h>
+
+enum { GUARD = 512, STACK_MAX = 256 * 1024 };
+
+static uint32_t align8(uint32_t n)
+{
+    return (n + 7) & ~7u;
+}
+
+/* Places the slots of TYPE from OFF on; returns the end. */
+static uint32_t place_slots(struct ir_unit *u, enum ir_slot_type type, uint32_t off)
+{
+    uint32_t size = type == IR_LONG ? 8 : u->str_size;
+    uint32_t *probe_used = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_funcs);
+    uint32_t probe_max = 0;
+
+    for (uint32_t i = 0; i < u->n_slots; i++) {
+        struct ir_slot *s = &u->slots[i];
+
+        if (s->type == type && u->funcs[s->func]->is_probe) {
+            s->off = off + probe_used[s->func];
+            probe_used[s->func] += size;
+            if (probe_used[s->func] > probe_max)
+                probe_max = probe_used[s->func];
+        }
+    }
+    off += probe_max;
+    for (uint32_t i = 0; i < u->n_slots; i++) {
+        struct ir_slot *s = &u->slots[i];
+
+        if (s->type == type && !u->funcs[s->func]->is_probe) {
+            s->off = off;
+            off += size;
+        }
+    }
+    return off;
+}
+
+static uint32_t stats_size(uint32_t hist, const int64_t *args)
+{
+    return (uint32_t)(sizeof(struct ngs_stats) + ngs_hist_buckets(hist, args) * 8);
+}
+
+static uint32_t payload_size(const struct ir_unit *u, uint8_t type, uint32_t hist, const int64_t *args)
+{
+    return type == OBJ_STRING ? u->str_size : type == OBJ_STATS ? stats_size(hist, args) : 8;
+}
+
+static void place_map(struct ir_unit *u, struct ir_map *m)
+{
+    struct obj_map *r = &m->rec;
+    uint32_t off = 0;
+
+    r->n_keys = m->n_keys;
+    for (uint32_t k = 0; k < m->n_keys; k++) {
+        r->key_type[k] = m->key_types[k];
+        r->key_off[k] = off;
+        off += m->key_types[k] == OBJ_STRING ? 16 : 8;
+    }
+    r->key_size = off;
+    r->val_type = m->val_type;
+    r->val_off = 0;
+    off = payload_size(u, m->val_type, m->hist, m->hist_args);
+    for (uint32_t k = 0; k < m->n_keys; k++)
+        if (m->key_types[k] == OBJ_STRING) {
+            r->text_off[k] = off;
+            off += u->str_size;
+        }
+    r->value_size = off;
+    r->max_entries = m->max_entries;
+    r->wrap = m->wrap;
+    r->hist = m->hist;
+    memcpy(r->hist_args, m->hist_args, sizeof(r->hist_args));
+}
+
+/* What one activation of each recursive function takes, MAXNESTING deep. */
+static uint32_t stack_size(const struct ir_unit *u)
+{
+    uint64_t largest = 0;
+
+    for (uint32_t n = 0; n < u->n_funcs; n++) {
+        uint64_t size = 16;
+
+        if (!u->funcs[n]->recursive)
+            continue;
+        for (uint32_t i = 0; i < u->n_slots; i++)
+            if (u->slots[i].func == n)
+                size += u->slots[i].type == IR_LONG ? 8 : u->str_size;
+        if (size > largest)
+            largest = size;
+    }
+    largest *= u->cx->limits.maxnesting;
+    return largest > STACK_MAX ? STACK_MAX : (uint32_t)largest;
+}
+
+/* Bytes of the largest record that I makes. */
+static uint64_t record_size(const struct ir_unit *u, const struct ir_ins *i)
+{
+    uint64_t size = sizeof(struct ngs_rec);
+
+    if (i->op == IR_PRINT)
+        for (uint32_t k = 0; k < i->n_args; k++)
+            size += i->args[k].kind == IRV_TEMP || i->args[k].kind == IRV_IMM ? 8 : u->str_size;
+    else if (i->op == IR_WARN)
+        size += u->str_size;
+    else if (i->op == IR_DONE)
+        size += 3 * 8 + u->str_size;
+    return size;
+}
+
+void ir_layout(struct ir_unit *u)
+{
+    uint32_t max_key = 0, max_val = 0;
+    uint64_t max_rec = 0;
+    bool reads = false;
+
+    u->str_size = (uint32_t)NGS_STR_SIZE(u->cx->limits.maxstringlen);
+    for (uint32_t i = 0; i < u->n_maps; i++) {
+        place_map(u, &u->maps[i]);
+        if (u->maps[i].rec.key_size > max_key)
+            max_key = u->maps[i].rec.key_size;
+        if (u->maps[i].rec.value_size > max_val)
+            max_val = u->maps[i].rec.value_size;
+    }
+    for (uint32_t n = 0; n < u->n_funcs; n++)
+        for (uint32_t b = 0; b < u->funcs[n]->n_blocks; b++)
+            for (const struct ir_ins *i = u->funcs[n]->blocks[b]->first; i; i = i->next) {
+                uint64_t rec = record_size(u, i);
+
+                reads |= i->op == IR_READ && !i->space;
+                max_rec = rec > max_rec ? rec : max_rec;
+            }
+
+    uint32_t off = sizeof(struct ngs_frame);
+
+    u->frame_key = off;
+    off += align8(max_key);
+    u->frame_texts = off;
+    off += (OBJ_MAX_KEYS + 1) * 8;
+    u->frame_cache = off;
+    if (reads)
+        off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
+    u->frame_slots = off;
+    off = place_slots(u, IR_LONG, off);
+    u->frame_error_text = off;
+    off += u->str_size;
+    off = place_slots(u, IR_STRING, off);
+    u->frame_val = off;
+    off += align8(max_val);
+    u->frame_stack = off;
+    u->frame_stack_size = align8(stack_size(u));
+    off += u->frame_stack_size;
+    u->frame_out = off;
+    u->frame_out_size = align8(max_rec > NGS_REC_MAX ? NGS_REC_MAX : (uint32_t)max_rec);
+    off += u->frame_out_size;
+    u->frame_size = align8(off + u->cx->limits.maxstringlen + GUARD);
+
+    off = 0;
+    for (uint32_t i = 0; i < u->n_globals; i++) {
+        struct ir_global *g = &u->globals[i];
+
+        g->off = off;
+        off += align8(payload_size(u, g->type, g->hist, g->hist_args));
+    }
+    u->globals_size = off ? off : 8;
+    off = 0;
+    for (uint32_t i = 0; i < u->n_lits; i++) {
+        u->lits[i].off = off;
+        off += (uint32_t)NGS_STR_SIZE(u->lits[i].len);
+    }
+    u->rodata_size = off ? off : 8;
+}
