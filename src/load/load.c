@@ -40,11 +40,11 @@ static libbpf_print_fn_t printer(int verbose)
     return verbose > 3 ? print_all : verbose > 2 ? print_warnings : NULL;
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -99,7 +99,7 @@ static bool load_programs(struct session *s)
     DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "ngstap",
                         .kernel_log_buf = log.text, .kernel_log_size = log.size);
     libbpf_set_print(printer(s->cx->verbose));
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns(CLOCK_MONOTONIC);
 
     s->obj = bpf_object__open_mem(s->o->elf, s->o->elf_size, &opts);
     bool ok = s->obj != NULL;
@@ -111,7 +111,7 @@ static bool load_programs(struct session *s)
         verifier_report(s->cx, &log, errno);
         ok = false;
     }
-    s->load_ns = now_ns() - start;
+    s->load_ns = clock_ns(CLOCK_MONOTONIC) - start;
     verifier_log_close(&log);
     return ok;
 }
@@ -168,6 +168,7 @@ static void init_control(struct session *s)
 
     c->target = s->t->pid > 0 ? (uint64_t)s->t->pid : 0;
     c->n_pids = s->t->n_pids;
+    c->clock_offset = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
     if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INITIAL_PIDNS_INO) {
         c->pidns_dev = st.st_dev;
         c->pidns_ino = st.st_ino;

@@ -303,21 +303,9 @@ static bool payload_fits(const struct reader *r, uint32_t type, uint32_t off, ui
     if (type == OBJ_STRING) {
         need = string_size(r);
     } else if (type == OBJ_STATS) {
-        uint64_t buckets = 0, span;
-
-        if (hist == NGS_HIST_LOG)
-            buckets = NGS_HIST_LOG_BUCKETS;
-        else if (hist == NGS_HIST_LINEAR) {
-            if (args[2] <= 0 || args[1] < args[0])
-                return false;
-            span = (uint64_t)args[1] - (uint64_t)args[0];
-            if (span / (uint64_t)args[2] > NGS_HIST_LINEAR_MAX)
-                return false;
-            buckets = span / (uint64_t)args[2] + 2;
-        } else if (hist != NGS_HIST_NONE) {
+        if (hist > NGS_HIST_LINEAR || (hist == NGS_HIST_LINEAR && !ngs_hist_buckets(hist, args)))
             return false;
-        }
-        need = sizeof(struct ngs_stats) + buckets * 8;
+        need = sizeof(struct ngs_stats) + (uint64_t)ngs_hist_buckets(hist, args) * 8;
     } else if (type != OBJ_LONG) {
         return false;
     }
