@@ -22,6 +22,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "target/dwarf.h"
 
 enum { CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -52,6 +53,7 @@ struct symbols {
     struct compile *cx;
     struct target *t;
     struct arena *arena;
+    struct debuginfo *debuginfo;
     struct loaded *loaded;
     struct map *maps; /* of the target, read again */
     struct module *later; /* found there */
@@ -86,6 +88,7 @@ void symbols_free(struct symbols *s)
     if (!s)
         return;
     forget(s);
+    debuginfo_free(s->debuginfo);
     arena_free(s->arena);
     free(s->kernel);
     free(s->ktext);
@@ -97,6 +100,8 @@ void symbols_free(struct symbols *s)
 static const struct elf_symbols *module_symbols(struct symbols *s, const struct module *m)
 {
     struct loaded *l;
+    struct dbg *dbg;
+    const char *why;
     int fd = -1;
 
     for (l = s->loaded; l; l = l->next)
@@ -106,7 +111,15 @@ static const struct elf_symbols *module_symbols(struct symbols *s, const struct 
     l->module = m;
     l->next = s->loaded;
     s->loaded = l;
-    /* the mapped file itself first: the path may name another one by now */
+    /* the module's own .symtab, or its debug file's, else .dynsym */
+    if (!s->debuginfo)
+        s->debuginfo = debuginfo_new(s->cx, s->t);
+    dbg = s->debuginfo ? dbg_open_any(s->debuginfo, m->path, &why) : NULL;
+    if (dbg)
+        l->symbols = *dbg_symbols(dbg);
+    if (l->symbols.n)
+        return &l->symbols;
+    /* the mapped file itself: the path may name another one by now, or none */
     if (m->probe_path)
         fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && s->t->root)
