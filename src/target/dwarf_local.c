@@ -20,7 +20,9 @@ struct locating {
     struct dbg_op *ops;
     uint32_t n;
     bool in_frame_base;
-    bool own_frame; /* lies below the CFA: written by the prologue, so not there yet at the entry */
+    bool after_prologue; /* what the location relies on is set up by the prologue: wrong at the
+                            entry */
+    bool stack_slot; /* ... because it is the function's own copy: its compiler did not optimize */
     const char *why;
 };
 
@@ -164,8 +166,8 @@ static bool translate_one(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *o
 
     switch (op->atom) {
     case DW_OP_fbreg:
-        if ((int64_t)op->number < 0)
-            l->own_frame = true;
+        if ((int64_t)op->number < 0) /* below the CFA lies what the function itself has stored */
+            l->after_prologue = l->stack_slot = true;
         return emit_frame_base(l) && emit(l, DW_OP_consts, op->number, 0) &&
                emit(l, DW_OP_plus, 0, 0);
     case DW_OP_addrx:
@@ -252,7 +254,7 @@ static bool has_standard_arguments(const struct locating *l)
         return false;
     if (dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_external, &attr))
         dwarf_formflag(&attr, &external);
-    return external || l->own_frame;
+    return external || l->stack_slot;
 }
 
 /* The parameter as the caller passes it; false: not known. */
@@ -324,7 +326,7 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
             return true;
         known = translate(&l, &attr, ops, n);
     }
-    if (is_param && pc == f->entry && (!known || l.own_frame))
+    if (is_param && pc == f->entry && (!known || l.after_prologue))
         known = from_abi(&l);
     if (!known) {
         *why =
