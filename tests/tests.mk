@@ -1,1 +1,39 @@
-# What "make check" runs.
+# What "make check" runs: every test prints TAP ("ok 1 - name", "not ok ...", "ok 3 # SKIP why").
+# One line a test. C tests are unit/NAME_test.c over the objects of ngstap without its main.
+
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(LOG_DRIVER)
+TEST_EXTENSIONS = .sh
+AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' CC='$(CC)'; \
+	export top_srcdir top_builddir CC;
+
+EXTRA_DIST += tests/unit/tap.h tests/lint/deps.sh
+
+TESTS += tests/lint/deps.sh
+TESTS += tests/docker-root.sh tests/known-answer.sh
+EXTRA_DIST += tests/docker-root.sh tests/known-answer.sh tests/targets
+
+# The objects a C test is linked with.
+UNIT_OBJECTS = $(filter-out src/cli/%,$(ngstap_OBJECTS))
+
+check_PROGRAMS += tests/unit/syntax_print
+tests_unit_syntax_print_SOURCES = tests/unit/syntax_print.c
+tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
+tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)
+
+check_PROGRAMS += tests/unit/ir_test
+tests_unit_ir_test_SOURCES = tests/unit/ir_test.c tests/unit/tap.h
+tests_unit_ir_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_ir_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/ir_test
+
+check_PROGRAMS += tests/unit/object_test tests/unit/load_test
+tests_unit_object_test_SOURCES = tests/unit/object_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_object_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_object_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/object_test tests/unit/load_test

@@ -4,9 +4,12 @@
  * helpers of the user-space interpreter. Changing anything here changes NGS_OBJ_VERSION.
  *
  * An object is an ELF file (EM_BPF, little endian):
- *   "perf_event/pN", "uprobe/pN", "uretprobe/pN"  kernel programs; N: index of the probe record
+ *   "perf_event", "uprobe", "uretprobe"  kernel programs, functions named "pN"; N: index of the probe record
+ *                      (libbpf takes "perf_event" only without anything after it)
  *   ".text"            library subprograms and loop callbacks of the kernel programs
- *   ".maps"            the maps below and one per script array, by BTF
+ *   ".maps"            frames, ring and one map per script array, by BTF
+ *   ".data.globals", ".data.control", ".rodata.lits"  data sections: libbpf makes a mmapable array map of
+ *                      one element out of each, and its relocations address the value directly
  *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for ngstap's interpreter
  *   ".ngstap.meta"     struct obj_header and its tables
  *   ".BTF", ".BTF.ext" types; line info that points at the script
@@ -63,7 +66,7 @@ struct obj_probe {
     uint32_t kind;
     uint32_t name;      /* string: the probe point as pp() shows it */
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
-    uint32_t code_len;  /* instructions; 0: a kernel program, in section "KIND/pN" */
+    uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t module;    /* UPROBE: index in OBJ_MODULES */
     uint32_t flags;
@@ -129,9 +132,9 @@ struct obj_loc {
 /* ---- maps ---- */
 
 #define NGS_MAP_FRAMES  "ngs_frames"  /* ARRAY [cpus * NGS_FRAMES_PER_CPU] of frames */
-#define NGS_MAP_GLOBALS "ngs_globals" /* ARRAY [1], mmapable: script scalars */
-#define NGS_MAP_RODATA  "ngs_rodata"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
-#define NGS_MAP_CONTROL "ngs_control" /* ARRAY [1], mmapable: struct ngs_control */
+#define NGS_MAP_GLOBALS ".data.globals" /* ARRAY [1], mmapable: script scalars */
+#define NGS_MAP_RODATA  ".rodata.lits"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
+#define NGS_MAP_CONTROL ".data.control" /* ARRAY [1], mmapable: struct ngs_control */
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256 };
@@ -149,6 +152,7 @@ struct ngs_control {
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
     uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
 
@@ -165,18 +169,37 @@ struct ngs_str {
 /*
  * An address that becomes a symbol when a string is printed or compared in user space: the bytes
  * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
- * (name+0xoff/0xsize), 'k' symname, 'K' symdata.
+ * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata.
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
 
 enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
-enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LINEAR_MAX = 256 };
+enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LOG_ZERO = 64, NGS_HIST_LINEAR_MAX = 256 };
+
+/* What stat_op means below; the order is that of syntax/ast.h's enum stat_op. */
+enum ngs_stat { NGS_STAT_COUNT, NGS_STAT_SUM, NGS_STAT_MIN, NGS_STAT_MAX, NGS_STAT_AVG, NGS_STAT_VARIANCE };
 
 /* count == 0: min and max say nothing. min starts at INT64_MAX, max at INT64_MIN. */
 struct ngs_stats {
     int64_t count, sum, min, max;
-    uint64_t buckets[]; /* hist LOG: 128; LINEAR: (stop - start) / interval + 2 (under, over); NONE: 0 */
+    uint64_t sumsq;     /* sum of the squares, modulo 2^64: for @variance; may stay 0 where nothing asks for that */
+    uint64_t buckets[]; /* ngs_hist_buckets() of them */
 };
+
+/*
+ * Buckets, as SystemTap counts them (what it prints depends on it). LOG: 0 is bucket 64, 2^k..2^(k+1)-1
+ * bucket 65 + k, -2^k and the numbers below it down to -2^(k+1)+1 bucket 63 - k. LINEAR: bucket 0 holds what is
+ * below start, the last what is at or above start + (n - 2) * interval, the others start + (i - 1) * interval on.
+ */
+static inline uint32_t ngs_hist_buckets(uint32_t hist, const int64_t args[3])
+{
+    if (hist == NGS_HIST_LOG)
+        return NGS_HIST_LOG_BUCKETS;
+    if (hist != NGS_HIST_LINEAR || args[2] <= 0 || args[1] < args[0] ||
+        ((uint64_t)args[1] - (uint64_t)args[0]) / (uint64_t)args[2] > NGS_HIST_LINEAR_MAX - 3)
+        return 0;
+    return (uint32_t)(((uint64_t)args[1] - (uint64_t)args[0]) / (uint64_t)args[2]) + 3;
+}
 
 /* ---- frame: header at the start of every frame, kernel or user ---- */
 
@@ -228,6 +251,8 @@ enum { NGS_REC_MAX = 65536 };
 /* ---- helpers that only the interpreter has ---- */
 
 /*
+ * A user-space handler starts with the frame's address in r1 and in r9, and 512 bytes of stack below r10.
+ *
  * Called by "call" with src_reg 0 and imm = NGS_H_BASE + number; arguments in r1..r5, result in r0. Strings are
  * pointers to struct ngs_str (destinations have MAXSTRINGLEN room); keys are pointers to a key as in
  * obj_map; TEXTS points to n_keys 8-byte words: a pointer to struct ngs_str for a string key, else 0. A helper that fails

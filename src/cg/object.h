@@ -18,9 +18,10 @@
 
 enum cg_reloc_kind {
     CG_RELOC_MAP,       /* ld_imm64: address of map NAME (BPF_PSEUDO_MAP_FD) */
-    CG_RELOC_MAP_VALUE, /* ld_imm64: address of map NAME's value; offset in the second imm */
-    CG_RELOC_CALL,      /* call of subprogram SYM (R_BPF_64_32, imm -1) */
-    CG_RELOC_CALLBACK,  /* ld_imm64: address of subprogram SYM (loop callback; against the .text section symbol) */
+    CG_RELOC_MAP_VALUE, /* ld_imm64: address in the value of NGS_MAP_GLOBALS, _RODATA or _CONTROL (data sections
+                           of abi.h); the offset in the value is the FIRST imm, the second is 0 (libbpf moves it) */
+    CG_RELOC_CALL,      /* call of subprogram NAME; elf.c sets src_reg and imm */
+    CG_RELOC_CALLBACK,  /* ld_imm64: address of static subprogram NAME (loop callback); elf.c sets src_reg and imm */
 };
 
 struct cg_reloc {
@@ -46,7 +47,7 @@ enum cg_signature {
 
 struct cg_func {
     const char *name;
-    const char *section; /* "perf_event/p0"; NULL: .text; ".ngstap.user" is not here: see cg_unit */
+    const char *section; /* "perf_event" (several programs share it, NAME is "pN"); NULL: .text */
     enum cg_signature sig;
     uint32_t n_args;
     struct bpf_insn *insns;
@@ -57,10 +58,14 @@ struct cg_func {
     uint32_t n_lines;
 };
 
+/*
+ * A map. One whose name starts with '.' (NGS_MAP_GLOBALS, _RODATA, _CONTROL) becomes a data section of
+ * value_size bytes (rodata's are cg_unit's, else zeroes); size 0: it is left out. Its other fields say nothing.
+ */
 struct cg_map {
     const char *name;
     uint32_t type;       /* BPF_MAP_TYPE_* */
-    uint32_t key_size, value_size, max_entries; /* max_entries 0 for the frames: the loader sets it */
+    uint32_t key_size, value_size, max_entries; /* max_entries 0 for the frames: the loader sets it (the file says NGS_FRAMES_PER_CPU) */
     uint32_t flags;      /* BPF_F_* */
 };
 
@@ -70,7 +75,7 @@ struct cg_unit {
     uint32_t n_funcs;
     struct cg_map *maps;
     uint32_t n_maps;
-    const void *rodata;  /* initial value of NGS_MAP_RODATA: kept in section ".ngstap.rodata" */
+    const void *rodata;  /* value of NGS_MAP_RODATA */
     uint32_t rodata_size;
     const struct bpf_insn *user_code; /* .ngstap.user; maps in ld_imm64 as load.h's enum user_map says */
     uint32_t user_len;

@@ -1,1 +1,5 @@
-ngstap_SOURCES += src/cg/cg.h src/cg/object.h
+ngstap_SOURCES += \
+	src/cg/btf.c \
+	src/cg/cg.h \
+	src/cg/elf.c src/cg/elf.h \
+	src/cg/object.h

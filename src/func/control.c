@@ -18,6 +18,7 @@ static bool lower_error(struct ir_cursor *c, const struct intrinsic *self, const
 
     i->imm = NGS_ERR_SCRIPT;
     i->s = args[0];
+    ir_at(c, ir_block_new(c->u, c->f)); /* for what follows, which nothing reaches */
     return true;
 }
 

@@ -50,13 +50,7 @@ static uint32_t place_slots(struct ir_unit *u, enum ir_slot_type type, uint32_t 
 
 static uint32_t stats_size(uint32_t hist, const int64_t *args)
 {
-    uint32_t buckets = 0;
-
-    if (hist == NGS_HIST_LOG)
-        buckets = NGS_HIST_LOG_BUCKETS;
-    else if (hist == NGS_HIST_LINEAR && args[2] > 0)
-        buckets = (uint32_t)((args[1] - args[0]) / args[2]) + 2;
-    return (uint32_t)(sizeof(struct ngs_stats) + buckets * 8);
+    return (uint32_t)(sizeof(struct ngs_stats) + ngs_hist_buckets(hist, args) * 8);
 }
 
 static uint32_t payload_size(const struct ir_unit *u, uint8_t type, uint32_t hist, const int64_t *args)
@@ -160,6 +154,11 @@ void ir_layout(struct ir_unit *u)
         off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
     u->frame_slots = off;
     off = place_slots(u, IR_LONG, off);
+    for (uint32_t n = 0; n < u->n_funcs; n++)
+        if (!u->funcs[n]->is_probe) {
+            u->funcs[n]->ret_off = off;
+            off += 8;
+        }
     u->frame_error_text = off;
     off += u->str_size;
     off = place_slots(u, IR_STRING, off);

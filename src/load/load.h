@@ -28,7 +28,7 @@ struct object {
     const struct obj_loc *locs;
     const uint64_t *user_code;  /* .ngstap.user: instructions */
     uint32_t user_code_len;
-    const void *rodata;         /* .ngstap.rodata: h->rodata_size bytes */
+    const void *rodata;         /* section NGS_MAP_RODATA: h->rodata_size bytes */
     /* relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum user_map */
 };
 enum user_map { USER_MAP_GLOBALS, USER_MAP_RODATA, USER_MAP_CONTROL }; /* in the lower imm; value offset in the upper imm */

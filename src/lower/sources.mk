@@ -1,1 +1,6 @@
-ngstap_SOURCES += src/lower/lower.h
+ngstap_SOURCES += \
+	src/lower/expr.c \
+	src/lower/internal.h \
+	src/lower/lower.c src/lower/lower.h \
+	src/lower/stmt.c \
+	src/lower/text.c

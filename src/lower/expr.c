@@ -1,0 +1,621 @@
+/*
+ * expr: expressions whose value is a long. Enters: typed trees (target expressions resolved to address
+ * arithmetic); leaves: instructions at the cursor. Refuses, with the place, what eBPF handlers
+ * cannot do yet.
+ *
+ * A temporary lives in one block only. Before an operand that ends the block (a script call, a
+ * short circuit) is evaluated, what was computed already is spilled to a slot.
+ */
+#include "lower/internal.h"
+
+#include <string.h>
+
+void lower_loc(struct lower *lo, const struct expr *e)
+{
+    struct span at = e->op_at.file ? e->op_at : e->at;
+    const char *token = "";
+
+    switch (e->kind) {
+    case EX_NAME:
+    case EX_CALL:
+    case EX_TARGET:
+        token = arena_printf(lo->cx->arena, "identifier '%s'", e->text ? e->text : "");
+        break;
+    case EX_INDEX:
+    case EX_IN:
+    case EX_STAT:
+        if (e->a && e->a->text)
+            token = arena_printf(lo->cx->arena, "identifier '%s'", e->a->text);
+        else if (e->a && e->a->a && e->a->a->text)
+            token = arena_printf(lo->cx->arena, "identifier '%s'", e->a->a->text);
+        break;
+    case EX_ATVAR:
+        token = "operator '@var'";
+        break;
+    case EX_CAST:
+        token = "operator '@cast'";
+        break;
+    case EX_BINARY:
+    case EX_ASSIGN:
+        token = arena_printf(lo->cx->arena, "operator '%s%s'", op_text(e->op),
+                             e->kind == EX_ASSIGN && e->op != OP_STAT_ADD ? "=" : "");
+        break;
+    default:
+        break;
+    }
+    lo->at.loc = ir_loc(lo->u, at, token);
+}
+
+void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
+{
+    lo->failed = true;
+    diag_error(lo->cx->diag, e->op_at.file ? e->op_at : e->at, "not-yet",
+               "%s cannot run as eBPF yet", what);
+    diag_hint(lo->cx->diag, "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
+}
+
+/* ---- operands that outlive a block ---- */
+
+static void visit_split(struct expr *e, void *arg)
+{
+    bool *splits = arg;
+
+    switch (e->kind) {
+    case EX_CALL:
+        *splits |= e->func != NULL || (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
+        break;
+    case EX_TERNARY:
+        *splits = true;
+        break;
+    case EX_BINARY:
+        *splits |= e->op == OP_LAND || e->op == OP_LOR;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool splits_resolved(const struct expr *e)
+{
+    bool splits = false;
+
+    expr_visit((struct expr *)e, visit_split, &splits);
+    return splits;
+}
+
+static void visit_resolved(struct expr *e, void *arg)
+{
+    bool *splits = arg;
+
+    if (e->resolved)
+        *splits |= lower_splits(e->resolved);
+}
+
+bool lower_splits(const struct expr *e)
+{
+    bool splits = splits_resolved(e);
+
+    if (!splits)
+        expr_visit((struct expr *)e, visit_resolved, &splits);
+    return splits;
+}
+
+uint32_t lower_long_slot(struct lower *lo)
+{
+    if (lo->long_used == lo->n_long_pool) {
+        lo->long_pool = arena_grow(lo->cx->arena, lo->long_pool, lo->n_long_pool, sizeof(uint32_t));
+        lo->long_pool[lo->n_long_pool++] = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
+    }
+    return lo->long_pool[lo->long_used++];
+}
+
+struct ir_val lower_spill(struct lower *lo, struct ir_val v)
+{
+    if (v.kind == IRV_TEMP) {
+        uint32_t slot = lower_long_slot(lo);
+
+        ir_put_store(&lo->at, slot, v);
+        return IR_SLOT(slot);
+    }
+    if (v.kind == IRV_SLOT || v.kind == IRV_GLOBAL) {
+        struct ir_val copy = lower_str_slot(lo);
+
+        ir_put_str(&lo->at, IR_SSET, copy, v);
+        return copy;
+    }
+    return v;
+}
+
+struct ir_val lower_reload(struct lower *lo, struct ir_val spilled)
+{
+    if (spilled.kind == IRV_SLOT && lo->u->slots[spilled.id].type == IR_LONG)
+        return ir_put_load(&lo->at, spilled.id);
+    return spilled;
+}
+
+/* Evaluates N operands in order, so that all are usable at the end. */
+static struct ir_val *lower_operands(struct lower *lo, struct expr **v, uint32_t n)
+{
+    struct ir_val *out = ARENA_ARRAY(lo->cx->arena, struct ir_val, n + 1);
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool later = false;
+
+        for (uint32_t k = i + 1; k < n; k++)
+            later |= lower_splits(v[k]);
+        out[i] = v[i]->type == TYPE_STRING ? lower_text(lo, v[i]) : lower_long(lo, v[i]);
+        if (later)
+            out[i] = lower_spill(lo, out[i]);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (v[i]->type != TYPE_STRING)
+            out[i] = lower_reload(lo, out[i]);
+    return out;
+}
+
+struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n)
+{
+    return lower_operands(lo, keys, n);
+}
+
+static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct ir_val *x, struct ir_val *y)
+{
+    struct expr *both[] = {a, b};
+    struct ir_val *v = lower_operands(lo, both, 2);
+
+    *x = v[0];
+    *y = v[1];
+}
+
+/* ---- conditions ---- */
+
+static bool condition_op(enum op op, enum ir_cond *cond)
+{
+    switch (op) {
+    case OP_EQ: *cond = IR_EQ; return true;
+    case OP_NE: *cond = IR_NE; return true;
+    case OP_LT: *cond = IR_LT; return true;
+    case OP_LE: *cond = IR_LE; return true;
+    case OP_GT: *cond = IR_GT; return true;
+    case OP_GE: *cond = IR_GE; return true;
+    default: return false;
+    }
+}
+
+/* A comparison's two sides as longs: strings by SEQ or SCMP against 0. */
+static bool lower_compare(struct lower *lo, struct expr *e, enum ir_cond *cond, struct ir_val *a, struct ir_val *b)
+{
+    if (e->kind != EX_BINARY || !condition_op(e->op, cond))
+        return false;
+    lower_pair(lo, e->a, e->b, a, b);
+    lower_loc(lo, e);
+    if (e->a->type == TYPE_STRING) {
+        bool equality = *cond == IR_EQ || *cond == IR_NE;
+        struct ir_ins *i = ir_put(&lo->at, equality ? IR_SEQ : IR_SCMP);
+
+        i->s = *a;
+        i->s2 = *b;
+        i->dst = ir_temp(lo->at.f);
+        *a = IR_TEMP(i->dst);
+        *b = IR_IMM(0);
+        if (equality)
+            *cond = *cond == IR_EQ ? IR_NE : IR_EQ;
+    }
+    return true;
+}
+
+void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no)
+{
+    enum ir_cond cond;
+    struct ir_val a, b;
+
+    if (e->kind == EX_BINARY && (e->op == OP_LAND || e->op == OP_LOR)) {
+        uint32_t second = lower_block(lo);
+
+        if (e->op == OP_LAND)
+            lower_cond(lo, e->a, second, no);
+        else
+            lower_cond(lo, e->a, yes, second);
+        ir_at(&lo->at, second);
+        lower_cond(lo, e->b, yes, no);
+    } else if (e->kind == EX_UNARY && e->op == OP_NOT) {
+        lower_cond(lo, e->a, no, yes);
+    } else if (lower_compare(lo, e, &cond, &a, &b)) {
+        ir_put_branch(&lo->at, cond, a, b, yes, no);
+    } else if (e->type == TYPE_STRING) {
+        struct ir_val s = lower_text(lo, e);
+        struct ir_ins *i = ir_put(&lo->at, IR_SLEN);
+
+        i->s = s;
+        i->dst = ir_temp(lo->at.f);
+        ir_put_branch(&lo->at, IR_NE, IR_TEMP(i->dst), IR_IMM(0), yes, no);
+    } else {
+        ir_put_branch(&lo->at, IR_NE, lower_long(lo, e), IR_IMM(0), yes, no);
+    }
+}
+
+/* The value of a condition or ternary: through a slot, since two blocks make it. */
+static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct expr *a, struct expr *b)
+{
+    uint32_t slot = lower_long_slot(lo);
+    uint32_t yes = lower_block(lo), no = lower_block(lo), after = lower_block(lo);
+
+    lower_cond(lo, cond, yes, no);
+    ir_at(&lo->at, yes);
+    ir_put_store(&lo->at, slot, a ? lower_long(lo, a) : IR_IMM(1));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, no);
+    ir_put_store(&lo->at, slot, b ? lower_long(lo, b) : IR_IMM(0));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+    return ir_put_load(&lo->at, slot);
+}
+
+/* ---- variables ---- */
+
+static struct ir_val load_var(struct lower *lo, const struct variable *v)
+{
+    if (v->scope != VAR_GLOBAL)
+        return ir_put_load(&lo->at, v->id);
+    struct ir_val t = ir_put_int(&lo->at, IR_GLOAD, IR_NONE, IR_NONE);
+
+    lo->at.f->blocks[lo->at.block]->last->global = v->id;
+    return t;
+}
+
+static void store_var(struct lower *lo, const struct variable *v, struct ir_val value)
+{
+    if (v->scope != VAR_GLOBAL) {
+        ir_put_store(&lo->at, v->id, value);
+        return;
+    }
+    struct ir_ins *i = ir_put(&lo->at, IR_GSTORE);
+
+    i->global = v->id;
+    i->a = value;
+}
+
+static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index, struct ir_val *keys)
+{
+    struct ir_ins *i = ir_put(&lo->at, op);
+
+    i->map = (int32_t)index->a->var->id;
+    i->args = keys;
+    i->n_args = index->n_args;
+    if (ir_op_flags(op) & IRF_DST)
+        i->dst = ir_temp(lo->at.f);
+    return i;
+}
+
+static enum ir_op int_op(enum op op)
+{
+    switch (op) {
+    case OP_ADD: return IR_ADD;
+    case OP_SUB: return IR_SUB;
+    case OP_MUL: return IR_MUL;
+    case OP_DIV: return IR_DIV;
+    case OP_MOD: return IR_MOD;
+    case OP_AND: return IR_AND;
+    case OP_OR: return IR_OR;
+    case OP_XOR: return IR_XOR;
+    case OP_SHL: return IR_SHL;
+    case OP_SHR: return IR_SHR;
+    default: return IR_USHR;
+    }
+}
+
+/*
+ * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe on
+ * another processor may update them. *OLD and *FRESH: values before and after.
+ */
+static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by, struct ir_val delta,
+                   struct ir_val *old, struct ir_val *fresh)
+{
+    bool additive = op == OP_ADD || op == OP_SUB;
+    struct ir_val *keys = NULL;
+
+    if (lv->kind == EX_INDEX) {
+        struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
+
+        memcpy(all, lv->args, lv->n_args * sizeof(*all));
+        all[lv->n_args] = by;
+        keys = lower_operands(lo, all, lv->n_args + (by ? 1 : 0));
+        if (by)
+            delta = keys[lv->n_args];
+    } else if (by) {
+        delta = lower_long(lo, by);
+    }
+    if (additive && (lv->kind == EX_INDEX || lv->var->scope == VAR_GLOBAL)) {
+        struct ir_val add = op == OP_SUB ? ir_put_int(&lo->at, IR_SUB, IR_IMM(0), delta) : delta;
+        struct ir_ins *i;
+
+        lower_loc(lo, lv);
+        if (lv->kind == EX_INDEX) {
+            i = put_map(lo, IR_MADD, lv, keys);
+        } else {
+            i = ir_put(&lo->at, IR_GADD);
+            i->global = lv->var->id;
+            i->dst = ir_temp(lo->at.f);
+        }
+        i->a = add;
+        *old = IR_TEMP(i->dst);
+        *fresh = ir_put_int(&lo->at, IR_ADD, *old, add);
+        return;
+    }
+    if (lv->kind == EX_INDEX)
+        *old = IR_TEMP(put_map(lo, IR_MGET, lv, keys)->dst);
+    else
+        *old = load_var(lo, lv->var);
+    *fresh = ir_put_int(&lo->at, int_op(op), *old, delta);
+    if (lv->kind == EX_INDEX)
+        put_map(lo, IR_MSET, lv, keys)->a = *fresh;
+    else
+        store_var(lo, lv->var, *fresh);
+}
+
+static struct ir_val lower_stat_add(struct lower *lo, struct expr *e)
+{
+    struct expr *lv = e->a;
+
+    if (lv->kind == EX_INDEX) {
+        struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
+
+        memcpy(all, lv->args, lv->n_args * sizeof(*all));
+        all[lv->n_args] = e->b;
+        struct ir_val *v = lower_operands(lo, all, lv->n_args + 1);
+
+        lower_loc(lo, lv);
+        put_map(lo, IR_MSTAT, lv, v)->a = v[lv->n_args];
+        return v[lv->n_args];
+    }
+    struct ir_val value = lower_long(lo, e->b);
+
+    lower_loc(lo, e);
+    struct ir_ins *i = ir_put(&lo->at, IR_GSTAT);
+
+    i->global = lv->var->id;
+    i->a = value;
+    return value;
+}
+
+static struct ir_val lower_assign(struct lower *lo, struct expr *e)
+{
+    struct expr *lv = e->a->resolved ? e->a->resolved : e->a;
+    struct ir_val old, fresh;
+
+    if (e->op == OP_STAT_ADD)
+        return lower_stat_add(lo, e);
+    if (lv->kind != EX_NAME && lv->kind != EX_INDEX) {
+        lower_refuse(lo, e, "writing to the target's memory");
+        return IR_IMM(0);
+    }
+    if (e->op != OP_NONE) {
+        update(lo, lv, e->op, e->b, IR_NONE, &old, &fresh);
+        return fresh;
+    }
+    if (lv->kind == EX_NAME) {
+        struct ir_val value = lower_long(lo, e->b);
+
+        store_var(lo, lv->var, value);
+        return value;
+    }
+    struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
+
+    memcpy(all, lv->args, lv->n_args * sizeof(*all));
+    all[lv->n_args] = e->b;
+    struct ir_val *v = lower_operands(lo, all, lv->n_args + 1);
+
+    lower_loc(lo, lv);
+    put_map(lo, IR_MSET, lv, v)->a = v[lv->n_args];
+    return v[lv->n_args];
+}
+
+/* ---- calls ---- */
+
+/* The activation at hand is saved when the callee may come back to this very function. */
+static bool needs_push(const struct lower *lo, const struct function *callee)
+{
+    return lo->fn && lo->fn->recursive && callee->recursive;
+}
+
+bool lower_call(struct lower *lo, struct expr *e)
+{
+    struct ir_func *callee = lo->u->funcs[lo->func_ids[e->func->id]];
+    struct ir_val *args = lower_operands(lo, e->args, e->n_args);
+    bool push = needs_push(lo, e->func);
+
+    lower_loc(lo, e);
+    if (push)
+        ir_put(&lo->at, IR_PUSH)->imm = lo->at.f->id;
+    for (uint32_t k = 0; k < e->n_args && k < callee->n_params; k++) {
+        if (e->args[k]->type == TYPE_STRING)
+            ir_put_str(&lo->at, IR_SSET, IR_SLOT(callee->params[k]), args[k]);
+        else
+            ir_put_store(&lo->at, callee->params[k], args[k]);
+    }
+    struct ir_ins *i = ir_put(&lo->at, IR_CALL);
+    uint32_t after = lower_block(lo);
+
+    i->imm = callee->id;
+    i->to[0] = after;
+    if (push) {
+        uint32_t failed = lower_block(lo), onerr = i->onerr;
+
+        i->onerr = failed;
+        ir_at(&lo->at, failed);
+        ir_put(&lo->at, IR_POP)->imm = lo->at.f->id;
+        ir_put_jump(&lo->at, onerr);
+    }
+    ir_at(&lo->at, after);
+    if (push)
+        ir_put(&lo->at, IR_POP)->imm = lo->at.f->id;
+    return callee->has_result;
+}
+
+static struct ir_val lower_intrinsic(struct lower *lo, struct expr *e)
+{
+    struct ir_val *args = lower_operands(lo, e->args, e->n_args);
+    struct ir_val result = IR_IMM(0);
+
+    lower_loc(lo, e);
+    if (!e->intrinsic->lower(&lo->at, e->intrinsic, e, args, e->n_args, &result))
+        lo->failed = true;
+    return result;
+}
+
+/* ---- reads ---- */
+
+static struct ir_val lower_load(struct lower *lo, struct expr *e)
+{
+    struct ir_val addr = lower_long(lo, e->a);
+
+    lower_loc(lo, e);
+    struct ir_ins *i = ir_put(&lo->at, IR_READ);
+
+    i->a = addr;
+    i->size = e->size;
+    i->is_signed = e->is_signed && !e->bit_size;
+    i->space = e->space == SPACE_KERNEL;
+    i->dst = ir_temp(lo->at.f);
+    struct ir_val v = IR_TEMP(i->dst);
+
+    if (!e->bit_size)
+        return v;
+    v = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(64 - e->bit_off - e->bit_size));
+    return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
+}
+
+static struct ir_val lower_stat(struct lower *lo, struct expr *e)
+{
+    struct expr *of = e->a;
+    struct ir_ins *i;
+
+    if (of->kind == EX_INDEX) {
+        struct ir_val *keys = lower_keys(lo, of->args, of->n_args);
+
+        lower_loc(lo, e);
+        i = put_map(lo, IR_MSTATGET, of, keys);
+    } else {
+        lower_loc(lo, e);
+        i = ir_put(&lo->at, IR_GSTATGET);
+        i->global = of->var->id;
+        i->dst = ir_temp(lo->at.f);
+    }
+    i->imm = e->stat;
+    return IR_TEMP(i->dst);
+}
+
+static struct ir_val lower_binary(struct lower *lo, struct expr *e)
+{
+    struct ir_val a, b;
+    enum ir_cond cond;
+
+    if (e->op == OP_LAND || e->op == OP_LOR)
+        return lower_choice(lo, e, NULL, NULL);
+    if (lower_compare(lo, e, &cond, &a, &b))
+        return ir_put_set(&lo->at, cond, a, b);
+    lower_pair(lo, e->a, e->b, &a, &b);
+    lower_loc(lo, e);
+    return ir_put_int(&lo->at, int_op(e->op), a, b);
+}
+
+struct ir_val lower_long(struct lower *lo, struct expr *e)
+{
+    struct ir_val old, fresh, value;
+
+    if (e->resolved)
+        return lower_long(lo, e->resolved);
+    lower_loc(lo, e);
+    switch (e->kind) {
+    case EX_NUMBER:
+        return IR_IMM(e->number);
+    case EX_NAME:
+        return load_var(lo, e->var);
+    case EX_UNARY:
+        if (e->op == OP_NOT)
+            return lower_choice(lo, e, NULL, NULL);
+        value = lower_long(lo, e->a);
+        lower_loc(lo, e);
+        if (e->op == OP_NEG)
+            return ir_put_int(&lo->at, IR_SUB, IR_IMM(0), value);
+        return e->op == OP_BITNOT ? ir_put_int(&lo->at, IR_XOR, value, IR_IMM(-1)) : value;
+    case EX_BINARY:
+        return lower_binary(lo, e);
+    case EX_ASSIGN:
+        return lower_assign(lo, e);
+    case EX_INCDEC:
+        update(lo, e->a, e->op, NULL, IR_IMM(1), &old, &fresh);
+        return e->post ? old : fresh;
+    case EX_TERNARY:
+        return lower_choice(lo, e->a, e->b, e->c);
+    case EX_INDEX: {
+        struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
+
+        lower_loc(lo, e);
+        return IR_TEMP(put_map(lo, IR_MGET, e, keys)->dst);
+    }
+    case EX_IN: {
+        struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
+
+        lower_loc(lo, e);
+        return IR_TEMP(put_map(lo, IR_MHAS, e, keys)->dst);
+    }
+    case EX_CALL:
+        if (!e->func)
+            return lower_intrinsic(lo, e);
+        if (!lower_call(lo, e))
+            return IR_IMM(0);
+        return ir_put_load(&lo->at, lo->u->funcs[lo->func_ids[e->func->id]]->result);
+    case EX_STAT:
+        return lower_stat(lo, e);
+    case EX_R_LOAD:
+        return lower_load(lo, e);
+    case EX_R_MODADDR:
+        value = ir_put_int(&lo->at, IR_MODADDR, IR_NONE, IR_NONE);
+        lo->at.f->blocks[lo->at.block]->last->imm = (int64_t)e->vaddr;
+        lo->at.f->blocks[lo->at.block]->last->module = e->module_id;
+        return value;
+    case EX_R_REG:
+        value = ir_put_int(&lo->at, IR_CONTEXT, IR_IMM(e->reg), IR_NONE);
+        lo->at.f->blocks[lo->at.block]->last->imm = NGS_CTX_REG;
+        return value;
+    case EX_PRINT:
+        lower_print(lo, e);
+        return IR_IMM(0);
+    case EX_MATCH:
+        lower_refuse(lo, e, "a regular expression");
+        return IR_IMM(0);
+    case EX_EMBEDDED:
+        lower_refuse(lo, e, "embedded C");
+        return IR_IMM(0);
+    case EX_PERF:
+        lower_refuse(lo, e, "@perf");
+        return IR_IMM(0);
+    case EX_R_SAVED:
+    case EX_ENTRY:
+        lower_refuse(lo, e, "a value saved at the function's entry");
+        return IR_IMM(0);
+    case EX_ERROR:
+        lo->failed = true;
+        return IR_IMM(0);
+    default:
+        lower_refuse(lo, e, "this expression");
+        return IR_IMM(0);
+    }
+}
+
+void lower_effect(struct lower *lo, struct expr *e)
+{
+    if (e->kind == EX_PRINT) {
+        lower_print(lo, e);
+    } else if (e->kind == EX_CALL && e->func) {
+        lower_call(lo, e);
+    } else if (e->type == TYPE_STRING) {
+        if (e->kind == EX_ASSIGN)
+            lower_assign_text(lo, e);
+        else
+            lower_text(lo, e);
+    } else {
+        lower_long(lo, e);
+    }
+}

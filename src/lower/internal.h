@@ -1,0 +1,88 @@
+/*
+ * internal: what lower's files share: the state while one handler or function is made.
+ */
+#ifndef LOWER_INTERNAL_H
+#define LOWER_INTERNAL_H
+
+#include "func/func.h"
+#include "ir/ir.h"
+#include "lower/lower.h"
+#include "probe/probe.h"
+#include "syntax/ast.h"
+
+struct loop {
+    struct loop *outer;
+    uint32_t break_to, continue_to;
+    uint32_t iterator; /* FOREACH: slot of the iterator, to end it when left by return or next */
+    bool has_iterator;
+};
+
+struct lower {
+    struct ir_cursor at;       /* first: where instructions go */
+    struct compile *cx;
+    struct ir_unit *u;
+    const struct program *prog;
+    uint32_t *func_ids;        /* function->id -> unit's function */
+    const struct function *fn; /* being made, or NULL in a handler */
+    const struct probe_inst *inst;
+    struct loop *loop;
+    uint32_t exit_block;       /* next / return */
+    uint32_t error_block;      /* an error that nothing here catches */
+    /* string slots for intermediate values: free again at the end of each statement */
+    uint32_t *str_pool;
+    uint32_t n_str_pool, str_used;
+    uint32_t *long_pool;
+    uint32_t n_long_pool, long_used;
+    bool failed;
+};
+
+/* variable->id: index of a global in the unit's globals or maps; slot of a local. */
+
+/* ---- expr.c ---- */
+
+/* The value of a long expression: a temporary (of the block the cursor is in when it returns) or an immediate. */
+struct ir_val lower_long(struct lower *lo, struct expr *e);
+/* Goes to YES or NO by E's truth; the cursor's block is ended. */
+void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no);
+/* For its effects alone. */
+void lower_effect(struct lower *lo, struct expr *e);
+/* Keys of an array reference, ready as operands. */
+struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n);
+/* Does evaluating E end the block (calls, short circuits)? Temporaries do not survive that. */
+bool lower_splits(const struct expr *e);
+/* Keeps V over what follows: an immediate stays, a temporary goes to a slot; reload with lower_reload. */
+struct ir_val lower_spill(struct lower *lo, struct ir_val v);
+struct ir_val lower_reload(struct lower *lo, struct ir_val spilled);
+/* Puts script function call E; result through its result slot. */
+bool lower_call(struct lower *lo, struct expr *e);
+/* Reports E as not executed yet by the eBPF back end. */
+void lower_refuse(struct lower *lo, const struct expr *e, const char *what);
+/* Points the cursor at E's place. */
+void lower_loc(struct lower *lo, const struct expr *e);
+uint32_t lower_long_slot(struct lower *lo);
+
+/* ---- text.c: strings ---- */
+
+/* An operand that holds E's text: a literal, a variable's own slot, or an intermediate one. */
+struct ir_val lower_text(struct lower *lo, struct expr *e);
+/* Appends E's text to DST. */
+void lower_append(struct lower *lo, struct ir_val dst, struct expr *e);
+/* var = e, for a string variable, by direct appends where e does not read var after its start. */
+void lower_assign_text(struct lower *lo, struct expr *assign);
+struct ir_val lower_str_slot(struct lower *lo); /* intermediate, empty */
+struct ir_val lower_literal(struct lower *lo, const char *text, uint32_t len);
+/* print family. */
+void lower_print(struct lower *lo, struct expr *e);
+
+/* ---- stmt.c ---- */
+
+void lower_stmts(struct lower *lo, struct stmt *s);
+/* Statements that one pass over S runs, loops not entered: what BUDGET takes. */
+int64_t lower_actions(const struct stmt *s);
+
+static inline uint32_t lower_block(struct lower *lo)
+{
+    return ir_block_new(lo->u, lo->at.f);
+}
+
+#endif

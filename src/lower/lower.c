@@ -1,0 +1,236 @@
+/*
+ * lower: the whole program: globals and arrays, script functions, handlers. Enters: a program that sema
+ * has checked; leaves: an IR unit that ir_verify accepts. Refuses, with the place, a handler that
+ * runs in the kernel but needs what only user space has.
+ */
+#include "lower/internal.h"
+
+#include <string.h>
+
+static uint8_t object_type(enum value_type t)
+{
+    return t == TYPE_STRING ? OBJ_STRING : t == TYPE_STATS ? OBJ_STATS : OBJ_LONG;
+}
+
+static void declare_map(struct lower *lo, struct variable *v)
+{
+    struct ir_unit *u = lo->u;
+    struct ir_map m = {.name = v->name,
+                       .n_keys = v->n_keys,
+                       .val_type = object_type(v->type),
+                       .max_entries = v->max_entries ? v->max_entries : lo->cx->limits.maxmapentries,
+                       .wrap = v->wrap,
+                       .hist = v->hist == HIST_LOG      ? NGS_HIST_LOG
+                               : v->hist == HIST_LINEAR ? NGS_HIST_LINEAR
+                                                        : NGS_HIST_NONE};
+
+    if (v->n_keys > OBJ_MAX_KEYS) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u keys; at most %d can be used", v->name, v->n_keys,
+                   OBJ_MAX_KEYS);
+        return;
+    }
+    for (uint32_t k = 0; k < v->n_keys; k++)
+        m.key_types[k] = object_type(v->key_types[k]);
+    memcpy(m.hist_args, v->hist_args, sizeof(m.hist_args));
+    u->maps = arena_grow(lo->cx->arena, u->maps, u->n_maps, sizeof(*u->maps));
+    v->id = u->n_maps;
+    u->maps[u->n_maps++] = m;
+}
+
+static void declare_global(struct lower *lo, struct variable *v)
+{
+    struct ir_unit *u = lo->u;
+    struct ir_global g = {.name = v->name,
+                          .type = object_type(v->type),
+                          .hist = v->hist == HIST_LOG      ? NGS_HIST_LOG
+                                  : v->hist == HIST_LINEAR ? NGS_HIST_LINEAR
+                                                           : NGS_HIST_NONE};
+
+    memcpy(g.hist_args, v->hist_args, sizeof(g.hist_args));
+    if (v->init && v->init->kind == EX_STRING)
+        g.init_str = v->init->text;
+    else if (v->init)
+        g.init = v->init->number;
+    u->globals = arena_grow(lo->cx->arena, u->globals, u->n_globals, sizeof(*u->globals));
+    v->id = u->n_globals;
+    u->globals[u->n_globals++] = g;
+}
+
+static void declare_local(struct lower *lo, struct ir_func *f, struct variable *v)
+{
+    v->id = ir_slot_new(lo->u, f, v->type == TYPE_STRING ? IR_STRING : IR_LONG, v->name);
+}
+
+static void declare_function(struct lower *lo, struct function *fn)
+{
+    struct ir_func *f = ir_func_new(lo->u, fn->name);
+    uint32_t n = 0;
+
+    f->recursive = fn->recursive;
+    f->params = ARENA_ARRAY(lo->cx->arena, uint32_t, fn->n_params + 1);
+    for (struct variable *p = fn->params; p; p = p->next) {
+        declare_local(lo, f, p);
+        f->params[n++] = p->id;
+    }
+    f->n_params = n;
+    for (struct variable *v = fn->locals; v; v = v->next)
+        if (v->scope == VAR_LOCAL)
+            declare_local(lo, f, v);
+    f->has_result = fn->type == TYPE_LONG || fn->type == TYPE_STRING || fn->type == TYPE_UNKNOWN;
+    if (f->has_result)
+        f->result = ir_slot_new(lo->u, f, fn->type == TYPE_STRING ? IR_STRING : IR_LONG, NULL);
+    lo->func_ids[fn->id] = f->id;
+}
+
+/* Locals read as 0 or "" before they are assigned. */
+static void clear_local(struct lower *lo, uint32_t slot)
+{
+    if (lo->u->slots[slot].type == IR_STRING)
+        ir_put_str(&lo->at, IR_SSET, IR_SLOT(slot), lower_literal(lo, "", 0));
+    else
+        ir_put_store(&lo->at, slot, IR_IMM(0));
+}
+
+/* Entry, exit and error blocks; the cursor is left in the entry. */
+static void open_func(struct lower *lo, struct ir_func *f, struct span at)
+{
+    lo->at = (struct ir_cursor){.u = lo->u, .f = f};
+    lo->at.loc = ir_loc(lo->u, at, "");
+    lo->loop = NULL;
+    lo->str_pool = lo->long_pool = NULL;
+    lo->n_str_pool = lo->str_used = lo->n_long_pool = lo->long_used = 0;
+    ir_block_new(lo->u, f);
+    lo->exit_block = ir_block_new(lo->u, f);
+    lo->error_block = ir_block_new(lo->u, f);
+    lo->at.onerr = lo->error_block;
+}
+
+static void close_func(struct lower *lo, enum ir_op end)
+{
+    ir_put_jump(&lo->at, lo->exit_block);
+    ir_at(&lo->at, lo->exit_block);
+    ir_put(&lo->at, end);
+    ir_at(&lo->at, lo->error_block);
+    ir_put(&lo->at, end)->imm = 1;
+}
+
+static void lower_function(struct lower *lo, struct function *fn)
+{
+    struct ir_func *f = lo->u->funcs[lo->func_ids[fn->id]];
+
+    if (fn->is_embedded) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, fn->name_at, "not-yet", "embedded C in function '%s' cannot run as eBPF", fn->name);
+        diag_hint(lo->cx->diag, "only the stap back end runs embedded C: --backend=stap");
+        return;
+    }
+    lo->fn = fn;
+    open_func(lo, f, fn->name_at);
+    if (f->has_result)
+        clear_local(lo, f->result);
+    for (struct variable *v = fn->locals; v; v = v->next)
+        if (v->scope == VAR_LOCAL)
+            clear_local(lo, v->id);
+    uint32_t onerr = lo->at.onerr;
+
+    ir_put(&lo->at, IR_BUDGET)->imm = 1 + lower_actions(fn->body);
+    lo->at.onerr = onerr;
+    lower_stmts(lo, fn->body);
+    close_func(lo, IR_RET);
+    lo->fn = NULL;
+}
+
+static void lower_probe(struct lower *lo, struct probe_inst *inst)
+{
+    struct ir_unit *u = lo->u;
+    struct ir_func *f = ir_func_new(u, inst->name);
+    struct ir_probe *p;
+
+    f->is_probe = true;
+    f->user = (inst->type->flags & PROBE_IN_USER_SPACE) != 0;
+    lo->inst = inst;
+    open_func(lo, f, inst->probe->at);
+    for (struct variable *v = inst->locals; v; v = v->next) {
+        declare_local(lo, f, v);
+        clear_local(lo, v->id);
+    }
+    ir_put(&lo->at, IR_BUDGET)->imm = 1 + lower_actions(inst->body);
+    lower_stmts(lo, inst->body);
+    close_func(lo, IR_DONE);
+
+    u->probes = arena_grow(lo->cx->arena, u->probes, u->n_probes, sizeof(*u->probes));
+    p = &u->probes[u->n_probes++];
+    *p = (struct ir_probe){.name = inst->name, .func_name = inst->func_name, .func = f->id};
+    p->rec.kind = inst->type->kind;
+    p->rec.number = (uint64_t)inst->number;
+    p->rec.module = inst->module_id;
+    p->rec.vaddr = inst->vaddr;
+    p->rec.loc = ir_loc(u, inst->point ? inst->point->at : inst->probe->at, "");
+}
+
+/* ---- what only user space can do must not be reached from a kernel handler ---- */
+
+static bool check_reach(struct lower *lo, const struct ir_func *f, const char *handler, uint8_t *seen)
+{
+    bool ok = true;
+
+    if (seen[f->id])
+        return true;
+    seen[f->id] = 1;
+    for (uint32_t b = 0; b < f->n_blocks; b++)
+        for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
+            if (i->op == IR_CALL)
+                ok &= check_reach(lo, lo->u->funcs[i->imm], handler, seen);
+            if (!(ir_op_flags(i->op) & IRF_USER))
+                continue;
+            if (i->op == IR_FENEXT || i->op == IR_FEEND)
+                continue; /* said at FEBEGIN */
+            diag_error(lo->cx->diag, lo->u->locs[i->loc].at, "not-yet", "%s cannot run in a handler of %s yet",
+                       i->op == IR_FEBEGIN  ? "foreach"
+                       : i->op == IR_HIST   ? "printing a histogram"
+                       : i->op == IR_MCLEAR ? "delete of a whole array"
+                                            : "this function",
+                       handler);
+            diag_hint(lo->cx->diag, "begin, end, error and timer.s probes run in user space and can: do it there");
+            ok = false;
+        }
+    return ok;
+}
+
+struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
+{
+    struct lower lo = {.cx = cx, .u = ir_unit_new(cx), .prog = prog};
+    uint32_t n = 0;
+
+    for (struct variable *v = prog->globals; v; v = v->next) {
+        if (v->is_array)
+            declare_map(&lo, v);
+        else
+            declare_global(&lo, v);
+    }
+    for (uint32_t i = 0; i < prog->n_modules; i++) {
+        lo.u->modules = arena_grow(cx->arena, lo.u->modules, lo.u->n_modules, sizeof(*lo.u->modules));
+        lo.u->modules[lo.u->n_modules++] =
+            (struct ir_module){.path = prog->modules[i].path, .build_id = prog->modules[i].build_id};
+    }
+    for (struct function *fn = prog->funcs; fn; fn = fn->next)
+        if (fn->reached)
+            fn->id = n++;
+    lo.func_ids = ARENA_ARRAY(cx->arena, uint32_t, n + 1);
+    for (struct function *fn = prog->funcs; fn; fn = fn->next)
+        if (fn->reached)
+            declare_function(&lo, fn);
+    for (struct function *fn = prog->funcs; fn; fn = fn->next)
+        if (fn->reached)
+            lower_function(&lo, fn);
+    for (struct probe_inst *inst = prog->insts; inst; inst = inst->next)
+        lower_probe(&lo, inst);
+    for (uint32_t i = 0; i < lo.u->n_probes && !lo.failed; i++) {
+        const struct ir_func *f = lo.u->funcs[lo.u->probes[i].func];
+
+        if (!f->user && !check_reach(&lo, f, lo.u->probes[i].name, ARENA_ARRAY(cx->arena, uint8_t, lo.u->n_funcs)))
+            lo.failed = true;
+    }
+    return lo.failed || diag_errors(cx->diag) ? NULL : lo.u;
+}

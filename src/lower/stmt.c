@@ -1,0 +1,326 @@
+/*
+ * stmt: statements -> blocks. Enters: a checked statement list; leaves: blocks at the cursor. Each pass
+ * over a loop takes its statements off the handler's budget (MAXACTION).
+ */
+#include "lower/internal.h"
+
+static void statement_done(struct lower *lo)
+{
+    lo->str_used = 0;
+    lo->long_used = 0;
+}
+
+int64_t lower_actions(const struct stmt *s)
+{
+    int64_t n = 0;
+
+    for (; s; s = s->next) {
+        n++;
+        if (s->kind == ST_BLOCK || s->kind == ST_IF || s->kind == ST_TRY)
+            n += lower_actions(s->body) + lower_actions(s->other);
+    }
+    return n;
+}
+
+static void put_budget(struct lower *lo, int64_t actions)
+{
+    uint32_t onerr = lo->at.onerr;
+
+    lo->at.onerr = lo->error_block; /* MAXACTION ends the handler, whatever try surrounds it */
+    ir_put(&lo->at, IR_BUDGET)->imm = actions;
+    lo->at.onerr = onerr;
+}
+
+static void lower_if(struct lower *lo, struct stmt *s)
+{
+    uint32_t yes = lower_block(lo), after = lower_block(lo);
+    uint32_t no = s->other ? lower_block(lo) : after;
+
+    lower_cond(lo, s->cond, yes, no);
+    statement_done(lo);
+    ir_at(&lo->at, yes);
+    lower_stmts(lo, s->body);
+    ir_put_jump(&lo->at, after);
+    if (s->other) {
+        ir_at(&lo->at, no);
+        lower_stmts(lo, s->other);
+        ir_put_jump(&lo->at, after);
+    }
+    ir_at(&lo->at, after);
+}
+
+/* for and while: head tests, body, step, back to head. */
+static void lower_loop(struct lower *lo, struct stmt *s)
+{
+    uint32_t head = lower_block(lo), body = lower_block(lo), step = lower_block(lo), after = lower_block(lo);
+    struct loop loop = {.outer = lo->loop, .break_to = after, .continue_to = step};
+
+    if (s->init) {
+        lower_effect(lo, s->init);
+        statement_done(lo);
+    }
+    ir_put_jump(&lo->at, head);
+    ir_at(&lo->at, head);
+    put_budget(lo, 1 + lower_actions(s->body));
+    if (s->cond)
+        lower_cond(lo, s->cond, body, after);
+    else
+        ir_put_jump(&lo->at, body);
+    statement_done(lo);
+    ir_at(&lo->at, body);
+    lo->loop = &loop;
+    lower_stmts(lo, s->body);
+    lo->loop = loop.outer;
+    ir_put_jump(&lo->at, step);
+    ir_at(&lo->at, step);
+    if (s->step) {
+        lower_effect(lo, s->step);
+        statement_done(lo);
+    }
+    ir_put_jump(&lo->at, head);
+    ir_at(&lo->at, after);
+}
+
+static void end_iterator(struct lower *lo, uint32_t slot)
+{
+    struct ir_val it = ir_put_load(&lo->at, slot);
+
+    ir_put(&lo->at, IR_FEEND)->a = it;
+}
+
+/* Where the iteration delivers a key or the value: a local's slot, or a fresh one for a global. */
+static struct ir_val destination(struct lower *lo, const struct expr *name)
+{
+    if (!name || !name->var)
+        return IR_NONE;
+    if (name->var->scope != VAR_GLOBAL)
+        return IR_SLOT(name->var->id);
+    return IR_SLOT(ir_slot_new(lo->u, lo->at.f, name->var->type == TYPE_STRING ? IR_STRING : IR_LONG, NULL));
+}
+
+static void store_global(struct lower *lo, const struct expr *name, struct ir_val from)
+{
+    if (!name || !name->var || name->var->scope != VAR_GLOBAL)
+        return;
+    if (name->var->type == TYPE_STRING) {
+        ir_put_str(&lo->at, IR_SSET, IR_GLOBAL(name->var->id), from);
+        return;
+    }
+    struct ir_val value = ir_put_load(&lo->at, from.id);
+    struct ir_ins *i = ir_put(&lo->at, IR_GSTORE);
+
+    i->global = name->var->id;
+    i->a = value;
+}
+
+static void refuse_stmt(struct lower *lo, const struct stmt *s, const char *what)
+{
+    lo->failed = true;
+    diag_error(lo->cx->diag, s->head.file ? s->head : s->at, "not-yet", "%s cannot run as eBPF yet", what);
+}
+
+static void lower_foreach(struct lower *lo, struct stmt *s)
+{
+    uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo), done = lower_block(lo);
+    uint32_t iterator = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
+    struct loop loop = {.outer = lo->loop, .break_to = after, .continue_to = head, .iterator = iterator,
+                        .has_iterator = true};
+
+    if (s->array->kind != EX_NAME || s->n_slice) {
+        refuse_stmt(lo, s, s->n_slice ? "foreach over a slice" : "foreach over histogram buckets");
+        return;
+    }
+    struct ir_val limit = s->limit ? lower_long(lo, s->limit) : IR_IMM(-1);
+
+    lower_loc(lo, s->array);
+    struct ir_ins *i = ir_put(&lo->at, IR_FEBEGIN);
+
+    i->map = (int32_t)s->array->var->id;
+    i->a = limit;
+    i->imm = (int64_t)NGS_SORT(s->sort_dir > 0 ? 1 : s->sort_dir < 0 ? 2 : 0, s->sort_key, s->sort_stat);
+    i->dst = ir_temp(lo->at.f);
+    ir_put_store(&lo->at, iterator, IR_TEMP(i->dst));
+    statement_done(lo);
+    ir_put_jump(&lo->at, head);
+
+    ir_at(&lo->at, head);
+    put_budget(lo, 1 + lower_actions(s->body));
+    struct ir_val *to = ARENA_ARRAY(lo->cx->arena, struct ir_val, s->n_keys + 1);
+
+    for (uint32_t k = 0; k < s->n_keys; k++)
+        to[k] = destination(lo, s->keys[k]);
+    to[s->n_keys] = destination(lo, s->value);
+    struct ir_val it = ir_put_load(&lo->at, iterator);
+
+    i = ir_put(&lo->at, IR_FENEXT);
+    i->a = it;
+    i->map = (int32_t)s->array->var->id;
+    i->args = to;
+    i->n_args = s->n_keys + 1;
+    i->dst = ir_temp(lo->at.f);
+    ir_put_branch(&lo->at, IR_NE, IR_TEMP(i->dst), IR_IMM(0), body, after);
+
+    ir_at(&lo->at, body);
+    for (uint32_t k = 0; k < s->n_keys; k++)
+        store_global(lo, s->keys[k], to[k]);
+    store_global(lo, s->value, to[s->n_keys]);
+    lo->loop = &loop;
+    lower_stmts(lo, s->body);
+    lo->loop = loop.outer;
+    ir_put_jump(&lo->at, head);
+
+    ir_at(&lo->at, after);
+    end_iterator(lo, iterator);
+    ir_put_jump(&lo->at, done);
+    ir_at(&lo->at, done);
+}
+
+static void lower_try(struct lower *lo, struct stmt *s)
+{
+    uint32_t caught = lower_block(lo), after = lower_block(lo), outer = lo->at.onerr;
+
+    lo->at.onerr = caught;
+    lower_stmts(lo, s->body);
+    lo->at.onerr = outer;
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, caught);
+    if (s->caught && s->caught->var) {
+        struct ir_val text = lower_str_slot(lo);
+
+        ir_put(&lo->at, IR_SERROR)->str = text;
+        ir_put_str(&lo->at, IR_SSET,
+                   s->caught->var->scope == VAR_GLOBAL ? IR_GLOBAL(s->caught->var->id) : IR_SLOT(s->caught->var->id),
+                   text);
+    } else {
+        ir_put(&lo->at, IR_SERROR);
+    }
+    statement_done(lo);
+    lower_stmts(lo, s->other);
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+}
+
+static void lower_delete(struct lower *lo, struct stmt *s)
+{
+    struct expr *e = s->cond;
+    struct ir_ins *i;
+
+    if (e->kind == EX_INDEX) {
+        for (uint32_t k = 0; k < e->n_args; k++)
+            if (e->args[k]->kind == EX_ANY) {
+                refuse_stmt(lo, s, "delete of a slice");
+                return;
+            }
+        struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
+
+        lower_loc(lo, e);
+        i = ir_put(&lo->at, IR_MDEL);
+        i->map = (int32_t)e->a->var->id;
+        i->args = keys;
+        i->n_args = e->n_args;
+    } else if (e->kind != EX_NAME || !e->var) {
+        refuse_stmt(lo, s, "delete of this");
+    } else if (e->var->is_array) {
+        i = ir_put(&lo->at, IR_MCLEAR);
+        i->map = (int32_t)e->var->id;
+    } else if (e->var->scope == VAR_GLOBAL) {
+        i = ir_put(&lo->at, IR_GCLEAR);
+        i->global = e->var->id;
+    } else if (e->var->type == TYPE_STRING) {
+        ir_put_str(&lo->at, IR_SSET, IR_SLOT(e->var->id), lower_literal(lo, "", 0));
+    } else {
+        ir_put_store(&lo->at, e->var->id, IR_IMM(0));
+    }
+}
+
+/* Control leaves every loop around it: their iterators end. */
+static void leave_loops(struct lower *lo)
+{
+    for (struct loop *l = lo->loop; l; l = l->outer)
+        if (l->has_iterator)
+            end_iterator(lo, l->iterator);
+}
+
+static void lower_return(struct lower *lo, struct stmt *s)
+{
+    const struct ir_func *f = lo->at.f;
+
+    if (s->cond && f->has_result) {
+        if (lo->fn->type == TYPE_STRING) {
+            struct ir_val v = lower_text(lo, s->cond);
+
+            ir_put_str(&lo->at, IR_SSET, IR_SLOT(f->result), v);
+        } else {
+            struct ir_val v = lower_long(lo, s->cond);
+
+            ir_put_store(&lo->at, f->result, v);
+        }
+    } else if (s->cond) {
+        lower_effect(lo, s->cond);
+    }
+    leave_loops(lo);
+    ir_put_jump(&lo->at, lo->exit_block);
+}
+
+static void lower_stmt(struct lower *lo, struct stmt *s)
+{
+    lo->at.loc = ir_loc(lo->u, s->head.file ? s->head : s->at, "");
+    switch (s->kind) {
+    case ST_BLOCK:
+        lower_stmts(lo, s->body);
+        break;
+    case ST_EXPR:
+        lower_effect(lo, s->cond);
+        break;
+    case ST_IF:
+        lower_if(lo, s);
+        break;
+    case ST_FOR:
+    case ST_WHILE:
+        lower_loop(lo, s);
+        break;
+    case ST_FOREACH:
+        lower_foreach(lo, s);
+        break;
+    case ST_NEXT:
+        if (lo->fn) {
+            refuse_stmt(lo, s, "'next' in a function");
+            break;
+        }
+        leave_loops(lo);
+        ir_put_jump(&lo->at, lo->exit_block);
+        break;
+    case ST_BREAK:
+        ir_put_jump(&lo->at, lo->loop ? lo->loop->break_to : lo->exit_block);
+        break;
+    case ST_CONTINUE:
+        ir_put_jump(&lo->at, lo->loop ? lo->loop->continue_to : lo->exit_block);
+        break;
+    case ST_RETURN:
+        lower_return(lo, s);
+        break;
+    case ST_DELETE:
+        lower_delete(lo, s);
+        break;
+    case ST_TRY:
+        lower_try(lo, s);
+        break;
+    case ST_EMPTY:
+        break;
+    case ST_EMBEDDED:
+        refuse_stmt(lo, s, "embedded C");
+        break;
+    case ST_ERROR:
+        lo->failed = true;
+        break;
+    }
+    statement_done(lo);
+    if (lo->at.f->blocks[lo->at.block]->last && (ir_op_flags(lo->at.f->blocks[lo->at.block]->last->op) & IRF_TERM))
+        ir_at(&lo->at, lower_block(lo)); /* what follows a jump is never reached */
+}
+
+void lower_stmts(struct lower *lo, struct stmt *s)
+{
+    for (; s; s = s->next)
+        lower_stmt(lo, s);
+}
