@@ -46,7 +46,7 @@ struct obj_header {
     uint32_t frame_out;      /* offset in the frame of the record being built */
     uint32_t globals_size;   /* bytes of the globals map's one value */
     uint32_t rodata_size;    /* bytes of the literals map's one value */
-    uint32_t reserved;
+    uint32_t frame_error_text; /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     struct {
         uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
     } table[OBJ_TABLES];

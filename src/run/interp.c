@@ -421,6 +421,7 @@ enum vm_end vm_run(struct vm *vm, uint32_t off, uint32_t n)
     enum vm_end end;
 
     vm->fault = NULL;
+    vm->fault_addr = 0;
     if (off > vm->code_len || n > vm->code_len - off) {
         vm->fault = "handler outside the code";
         return VM_BAD;
