@@ -37,3 +37,10 @@ tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.
 tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/object_test tests/unit/load_test
+
+check_PROGRAMS += tests/unit/make_object
+tests_unit_make_object_SOURCES = tests/unit/make_object.c tests/unit/object_fixture.c tests/unit/object_fixture.h
+tests_unit_make_object_LDADD = $(UNIT_OBJECTS)
+tests_unit_make_object_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/cli.sh
+EXTRA_DIST += tests/cli.sh
