@@ -18,3 +18,5 @@ check_PROGRAMS += tests/unit/syntax_print
 tests_unit_syntax_print_SOURCES = tests/unit/syntax_print.c
 tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)
+EXTRA_DIST += tests/parse.sh tests/parse-ok tests/parse-ko
+TESTS += tests/parse.sh
