@@ -44,3 +44,5 @@ tests_unit_make_object_LDADD = $(UNIT_OBJECTS)
 tests_unit_make_object_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/cli.sh
 EXTRA_DIST += tests/cli.sh
+EXTRA_DIST += tests/parse.sh tests/parse-ok tests/parse-ko
+TESTS += tests/parse.sh
