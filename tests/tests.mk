@@ -10,3 +10,13 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_bu
 EXTRA_DIST += tests/unit/tap.h tests/lint/deps.sh
 
 TESTS += tests/lint/deps.sh
+TESTS += tests/docker-root.sh tests/known-answer.sh
+EXTRA_DIST += tests/docker-root.sh tests/known-answer.sh tests/targets
+
+# The objects a C test is linked with.
+UNIT_OBJECTS = $(filter-out src/cli/%,$(ngstap_OBJECTS))
+
+check_PROGRAMS += tests/unit/syntax_print
+tests_unit_syntax_print_SOURCES = tests/unit/syntax_print.c
+tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
+tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)

@@ -152,6 +152,7 @@ struct ngs_control {
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
     uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
 

@@ -1,1 +1,7 @@
-ngstap_SOURCES += src/run/run.h
+run_sources = \
+	src/run/format.c \
+	src/run/hist.c \
+	src/run/interp.c src/run/interp.h \
+	src/run/run.h \
+	src/run/text.c src/run/text.h
+ngstap_SOURCES += $(run_sources)

@@ -27,6 +27,9 @@ enum value_type {
     TYPE_ERROR, /* reported already; silences what follows from it */
 };
 
+/* The parser refuses what is nested deeper (an expression's chain of operators counts). */
+enum { AST_MAX_HEIGHT = 1000 };
+
 /* ---- expressions ---- */
 
 enum expr_kind {
@@ -122,6 +125,8 @@ struct expr {
     bool post;           /* INCDEC: x++ */
     bool address_of;     /* TARGET ATVAR CAST AUTOCAST: & before it */
     bool parens;         /* written in parentheses (printing back) */
+    uint16_t height;     /* of the tree below, at most AST_MAX_HEIGHT, so that passes may recurse; a
+                            tree that a pass makes need not set it */
 
     int64_t number;      /* NUMBER; STAT variance bit shift */
     const char *text;    /* STRING value (len bytes), NAME, CALL, TARGET ("$x"), ATVAR name, EMBEDDED
@@ -176,6 +181,7 @@ struct stmt {
     enum stmt_kind kind;
     struct span at;
     struct span head;    /* the first line's worth: for carets and line tables */
+    uint16_t height;     /* as in struct expr; blocks count too */
     struct stmt *body;   /* BLOCK: first statement; IF then; loops; TRY the tried block */
     struct stmt *other;  /* IF else; TRY catch block */
     struct expr *init, *cond, *step; /* FOR; IF/WHILE use cond; EXPR/RETURN/DELETE use cond */
@@ -260,8 +266,9 @@ struct probe_point {
     struct probe_point *next; /* alternatives of a list: a, b */
     struct span at;
     struct point_part *parts;
-    bool optional;           /* ? */
+    bool optional;           /* ? or ! */
     bool sufficient;         /* ! */
+    struct expr *condition;  /* a.b if (c): armed while c is true; or NULL */
 };
 
 struct probe {
@@ -274,6 +281,7 @@ struct probe {
     /* an alias: "probe NAME = points { }", epilogue: "+=" */
     struct probe_point *alias; /* the names defined; NULL: an ordinary probe */
     bool epilogue;
+    struct stmt *epilogue_body;  /* "probe NAME = points { body }, { epilogue_body }", or NULL */
 };
 
 /* A module named by the script's probes and expressions, as found in the target. */

@@ -88,6 +88,10 @@ struct target {
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
     const char *proc;
+    /* private */
+    uint64_t *start_times;   /* of pids: a pid can be another process's by now */
+    const char *chroot;      /* where our namespace shows the processes' root; "": nowhere, or it is ours */
+    bool exe_deleted;
 };
 
 /*
