@@ -20,3 +20,20 @@ check_PROGRAMS += tests/unit/syntax_print
 tests_unit_syntax_print_SOURCES = tests/unit/syntax_print.c
 tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)
+
+check_PROGRAMS += tests/unit/ir_test
+tests_unit_ir_test_SOURCES = tests/unit/ir_test.c tests/unit/tap.h
+tests_unit_ir_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_ir_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/ir_test
+
+check_PROGRAMS += tests/unit/object_test tests/unit/load_test
+tests_unit_object_test_SOURCES = tests/unit/object_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_object_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_object_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/object_test tests/unit/load_test

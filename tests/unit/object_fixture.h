@@ -1,7 +1,7 @@
 /*
  * object_fixture: a small object made by hand, for the tests of the object writer and loader: one
- * perf_event program that uses a global subprogram, a bpf_loop callback, a hash map, the frames and all
- * data sections; one user-space probe.
+ * perf_event program that uses a global subprogram, a bpf_loop callback, a hash map, the frames and
+ * all data sections; one user-space probe.
  */
 #ifndef TESTS_OBJECT_FIXTURE_H
 #define TESTS_OBJECT_FIXTURE_H
@@ -22,7 +22,8 @@ struct fixture_globals {
 struct compile fixture_compile(FILE *err);
 void fixture_free(struct compile *cx);
 
-/* The unit; BROKEN: its program reads through a scalar in script line 3, which the verifier refuses. */
+/* The unit; BROKEN: its program reads through a scalar in script line 3, which the verifier
+ * refuses. */
 struct cg_unit *fixture_unit(struct compile *cx, bool broken);
 
 #endif
