@@ -37,3 +37,10 @@ tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.
 tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/object_test tests/unit/load_test
+
+check_PROGRAMS += tests/unit/sema_print
+tests_unit_sema_print_SOURCES = tests/unit/sema_print.c
+tests_unit_sema_print_LDADD = $(UNIT_OBJECTS)
+tests_unit_sema_print_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/sema.sh
+EXTRA_DIST += tests/sema.sh tests/sema-ok tests/sema-ko

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REG_RAX = 0, REG_RBP = 6, REG_RSP = 7, ENTRY_CFA = 8 };
+enum { REG_RAX = 0 };
 
 /* The parts of "name@file:line" or "name@file+offset". */
 struct spec {
@@ -158,70 +158,9 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 /* ---- $name ---- */
 
-struct order {
-    const struct dbg_func *func;
-    uint64_t pc;
-    const char *name;
-    uint32_t integers; /* registers taken by the parameters before NAME */
-    bool found, odd;   /* odd: one before it is passed in a way not followed here */
-};
-
 static bool is_scalar(enum ctype_kind k)
 {
-    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM;
-}
-
-static void count_parameter(const char *name, bool is_param, void *arg)
-{
-    struct order *o = arg;
-    struct dbg_location loc;
-    const char *why;
-
-    if (!is_param || o->found)
-        return;
-    if (!strcmp(name, o->name)) {
-        o->found = true;
-        return;
-    }
-    if (!dbg_local(o->func, o->pc, name, &loc, &why) || !loc.type)
-        o->odd = true;
-    else if (is_scalar(ctype_kind(loc.type)))
-        o->integers++;
-    else if (ctype_kind(loc.type) != CT_FLOAT)
-        o->odd = true;
-}
-
-/*
- * Code without optimization has one location for a parameter: where the prologue will store it.
- * At the first instruction that slot holds garbage, and the value is where the calling convention
- * puts it: the Nth integer register.
- */
-static bool not_stored_yet(const struct probe_inst *inst, const struct expr *address)
-{
-    const struct dbg_func *f = inst->data;
-    int64_t offset = 0;
-
-    if (inst->vaddr != f->entry)
-        return false;
-    if (address->kind == EX_BINARY && address->op == OP_ADD && probe_tree_constant(address->b, &offset))
-        address = address->a;
-    if (address->kind != EX_R_REG)
-        return false;
-    return address->reg == REG_RBP || (address->reg == REG_RSP && offset < 0);
-}
-
-static struct expr *by_convention(struct probe_env *env, const struct probe_inst *inst, const char *name,
-                                  struct span at, const struct ctype *type)
-{
-    static const uint8_t regs[] = {5, 4, 1, 2, 8, 9}; /* rdi rsi rdx rcx r8 r9 */
-    struct order o = {.func = inst->data, .pc = inst->vaddr, .name = name};
-
-    if (!is_scalar(ctype_kind(type)))
-        return NULL;
-    dbg_locals(o.func, o.pc, count_parameter, &o);
-    if (!o.found || o.odd || o.integers >= sizeof(regs))
-        return NULL;
-    return probe_tree_reg(env->cx->arena, at, regs[o.integers]);
+    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM || k == CT_FLOAT;
 }
 
 static void near_local(const char *name, bool is_param, void *arg)
@@ -235,8 +174,7 @@ static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, ui
     struct diag *d = env->cx->diag;
     struct near near;
 
-    diag_error(d, e->op_at, "no-var", "%s cannot be read in %s: %s", e->text, f->name,
-               why ? why : "no such variable");
+    diag_error(d, e->op_at, "no-var", "%s cannot be read: %s", e->text, why ? why : "it is not known here");
     near_init(&near, e->text + 1);
     dbg_locals(f, pc, near_local, &near);
     if (near_best(&near))
@@ -247,10 +185,9 @@ static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, ui
 static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where where, const struct ctype *type)
 {
     uint64_t size = ctype_size(type);
-    enum ctype_kind kind = ctype_kind(type);
     bool sign = ctype_signed(type);
 
-    if (!is_scalar(kind) && kind != CT_FLOAT)
+    if (!is_scalar(ctype_kind(type)))
         return e;
     if (where == PROBE_IS_VALUE)
         return probe_tree_extend(a, e, size, sign);
@@ -283,15 +220,7 @@ static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, c
     *type = loc.type;
     if (!probe_location(env, e->op_at, &loc, f->dbg, inst->vaddr, &where, &tree))
         return NULL;
-    if (where == PROBE_AT_ADDRESS && not_stored_yet(inst, tree)) {
-        struct expr *passed = by_convention(env, inst, name, e->op_at, loc.type);
-
-        if (passed) {
-            tree = passed;
-            where = PROBE_IS_VALUE;
-        }
-    }
-    if (where == PROBE_IS_VALUE && !is_scalar(ctype_kind(loc.type)) && ctype_kind(loc.type) != CT_FLOAT) {
+    if (where == PROBE_IS_VALUE && !is_scalar(ctype_kind(loc.type))) {
         diag_error(d, e->op_at, "no-location", "%s is no scalar and lies in registers, which is not supported yet",
                    e->text);
         return NULL;
@@ -321,7 +250,7 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
         diag_error(d, e->op_at, "no-var", "%s returns nothing", f->name);
         return NULL;
     }
-    if (!is_scalar(ctype_kind(*type))) {
+    if (!is_scalar(ctype_kind(*type)) || ctype_kind(*type) == CT_FLOAT) {
         diag_error(d, e->op_at, "not-yet", "$return is %s here; only integers and pointers are read yet",
                    ctype_text(a, *type));
         return NULL;
