@@ -13,7 +13,8 @@
 
 enum { RUN_MAX_ITERS = 64 /* foreach loops within one another */ };
 
-/* What is printed: gathered, then written when a handler or a batch of records is done (output.c). */
+/* What is printed: gathered, then written when a handler or a batch of records is done (output.c).
+ */
 struct output {
     FILE *f;
     struct text buf;
@@ -43,13 +44,13 @@ struct run {
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
-    int sigfd;        /* -1: none */
-    unsigned signals; /* ^C and its like so far */
-    bool exiting;     /* the session is to end */
-    bool failed;      /* by an error */
-    bool aborted;     /* by a second ^C: nothing more is run or printed */
+    int sigfd;          /* -1: none */
+    unsigned signals;   /* ^C and its like so far */
+    bool exiting;       /* the session is to end */
+    bool failed;        /* by an error */
+    bool aborted;       /* by a second ^C: nothing more is run or printed */
     bool child_changed; /* SIGCHLD came */
-    uint64_t errors;  /* handlers ended by an error, as told by records */
+    uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 
 /* ---- output.c ---- */
