@@ -288,6 +288,7 @@ enum { NGS_REC_MAX = 65536 };
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
     X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
+    X(ERROR_TEXT, "error_text", "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; clears the error") \
     X(EXIT, "exit", "()")                                                                         \
     X(CALL, "call", "(enum ngs_ucall, args, n, dst) a function that only user space has; args: words")
 

@@ -151,8 +151,7 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
                 mod.end = o->end;
         }
         if (!m->deleted && !sysroot_is_host(t->root))
-            mod.probe_path =
-                overlay_probe_path(cx->arena, t, pid, m, elf, mod.bias, mod.probe_path);
+            mod.probe_path = overlay_probe_path(cx, t, pid, m, elf, mod.bias, mod.probe_path);
         append(cx, t, &mod);
         elf_end(elf);
     }
