@@ -725,6 +725,29 @@ static uint64_t h_call(struct run *r, const uint64_t *a)
     return run_ucall(r, (uint32_t)a[0], args, (uint32_t)a[2], a[3]);
 }
 
+/* The text that error("...") left in the frame. */
+static struct str frame_text(struct run *r)
+{
+    struct str s = {"", 0};
+
+    if (frame(r)->error == NGS_ERR_SCRIPT && r->o->h->frame_error_text)
+        run_str(r, vm_addr(VM_FRAME, r->o->h->frame_error_text), &s);
+    return s;
+}
+
+static uint64_t h_error_text(struct run *r, const uint64_t *a)
+{
+    struct ngs_str *dst = a[0] ? run_dst(r, a[0]) : NULL;
+    struct text t = TEXT_NEW;
+
+    run_error_message(r, frame(r)->error, frame(r)->error_arg, frame_text(r), &t);
+    if (dst)
+        run_put(r, dst, text_c(&t), t.len);
+    text_free(&t);
+    frame(r)->error = NGS_OK;
+    return 0;
+}
+
 typedef uint64_t (*helper_fn)(struct run *r, const uint64_t *args);
 
 static const helper_fn helpers[NGS_HELPER_COUNT] = {
@@ -758,6 +781,7 @@ static const helper_fn helpers[NGS_HELPER_COUNT] = {
     [NGS_H_HIST] = h_hist,
     [NGS_H_EXIT] = h_exit,
     [NGS_H_CALL] = h_call,
+    [NGS_H_ERROR_TEXT] = h_error_text,
 };
 
 uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5])

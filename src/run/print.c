@@ -184,19 +184,24 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_BAD_ARG] = "argument out of range",
 };
 
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out)
+{
+    if (error == NGS_ERR_SCRIPT)
+        run_expand(r, text.p, text.len, out);
+    else if (error == NGS_ERR_FAULT)
+        text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
+    else
+        text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+}
+
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)
 {
     struct text t = TEXT_NEW;
 
-    if (error == NGS_ERR_SCRIPT) {
-        run_expand(r, text.p, text.len, &t);
-    } else {
-        if (error == NGS_ERR_FAULT)
-            text_printf(&t, "read fault [man error::fault] at 0x%" PRIx64, arg);
-        else
-            text_str(&t, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+    run_error_message(r, error, arg, text, &t);
+    if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
-    }
     run_err_line(r, "ERROR: ", text_c(&t), t.len);
     text_free(&t);
     if (++r->errors > r->o->h->maxerrors) {

@@ -64,6 +64,9 @@ void run_err_line(struct run *r, const char *prefix, const char *p, size_t len);
 void run_record(struct run *r, const void *data, size_t size);
 /* A handler ended by an error: prints it, counts it, ends the session past MAXERRORS. */
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text);
+/* The message alone, as catch (msg) has it. */
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out);
 void run_expand(void *r, const char *p, size_t len, struct text *out);
 
 /* ---- helpers.c, ucall.c, memory.c ---- */
