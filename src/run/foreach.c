@@ -5,22 +5,24 @@
  * Order: as asked; equals keep the order of insertion where the array is ours, and go by their
  * keys where it is the kernel's, whose hash order would differ from run to run.
  *
- * A stack of C functions sampled at two return addresses of one function gives two keys that read the same
- * once their address marks are names: such elements are shown as one (docs/architecture.md,
- * "Symbols"). The first one's key stands for all, unexpanded, so that what is looked up by it is found.
+ * A stack of C functions sampled at two return addresses of one function gives two keys that read
+ * the same once their address marks are names: such elements are shown as one
+ * (docs/architecture.md, "Symbols"). The first one's key stands for all, unexpanded, so that what
+ * is looked up by it is found.
  */
 #include "run/maps.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((void)(e)) /* then these two elements stay two */
 #include <uthash.h>
 
 #include "base/arena.h"
 
-/* An element of the snapshot. Buckets of aggregates are not in it: histograms are read when printed. */
+/* An element of the snapshot. Buckets of aggregates are not in it: histograms are read when
+ * printed. */
 struct snap {
     const uint8_t *key;
     int64_t num;
@@ -30,14 +32,14 @@ struct snap {
     int64_t sort_num;
     struct str sort_str;
     uint32_t order;
-    bool marked;           /* a key holds an address mark */
-    uint64_t shown[2];     /* hash of the keys as shown */
-    struct snap *leader;   /* the one that this is shown as part of, or NULL */
-    struct snap *members;  /* of a leader, linked by next */
+    bool marked;          /* a key holds an address mark */
+    uint64_t shown[2];    /* hash of the keys as shown */
+    struct snap *leader;  /* the one that this is shown as part of, or NULL */
+    struct snap *members; /* of a leader, linked by next */
     struct snap *next;
-    uint32_t n_members;    /* itself included; 1: merged with none */
-    const void **keys;     /* of all members */
-    UT_hash_handle hh;     /* while merging: by what is shown; then, of merged leaders: by key */
+    uint32_t n_members; /* itself included; 1: merged with none */
+    const void **keys;  /* of all members */
+    UT_hash_handle hh;  /* while merging: by what is shown; then, of merged leaders: by key */
 };
 
 struct run_iter {
@@ -184,7 +186,8 @@ static void merge(struct run_iter *it)
     it->n = kept;
 }
 
-bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys, uint32_t *n)
+bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys,
+                    uint32_t *n)
 {
     for (const struct run_iter *it = map->iters; it; it = it->next) {
         struct snap *s;
@@ -267,7 +270,8 @@ static int compare(const void *pa, const void *pb, void *ctx)
     return c ? c : a->order < b->order ? -1 : 1;
 }
 
-struct run_iter *run_iter_new(struct run_map *map, uint64_t sort, int64_t limit, run_expand_fn expand, void *ctx)
+struct run_iter *run_iter_new(struct run_map *map, uint64_t sort, int64_t limit,
+                              run_expand_fn expand, void *ctx)
 {
     struct run_iter *it = calloc(1, sizeof(*it));
 

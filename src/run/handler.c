@@ -1,7 +1,8 @@
 /*
  * handler: sets a session's user-space side up and runs one handler in it. Enters: a checked object
- * and, where it has kernel programs, the loaded session; leaves: globals and arrays as the script starts
- * with them, then each handler's effects. Refuses metadata that this folder could not use safely.
+ * and, where it has kernel programs, the loaded session; leaves: globals and arrays as the script
+ * starts with them, then each handler's effects. Refuses metadata that this folder could not use
+ * safely.
  */
 #include "run/state.h"
 
@@ -9,8 +10,8 @@
 #include <string.h>
 
 /*
- * More than any handler may do within MAXACTION; about a minute. Only a hostile or wrong object gets there, as
- * the code counts its own actions.
+ * More than any handler may do within MAXACTION; about a minute. Only a hostile or wrong object
+ * gets there, as the code counts its own actions.
  */
 #define INSTRUCTION_CAP (1ull << 32)
 
@@ -25,7 +26,8 @@ uint64_t run_fail_text(struct run *r, const char *text)
     const struct obj_header *h = r->o->h;
     struct ngs_str *s = (struct ngs_str *)(r->frame + h->frame_error_text);
 
-    if (h->frame_error_text < sizeof(struct ngs_frame)) /* an object that does not say where the text goes */
+    if (h->frame_error_text <
+        sizeof(struct ngs_frame)) /* an object that does not say where the text goes */
         return run_fail(r, NGS_ERR_BAD_ARG, 0);
     run_put(r, s, text, strlen(text));
     return run_fail(r, NGS_ERR_SCRIPT, 0);
@@ -85,7 +87,8 @@ bool run_open(struct run *r)
 
     r->out = (struct output){.f = r->opts->out, .buf = TEXT_NEW};
     if (!aligned(r->o))
-        return diag_error(r->cx->diag, (struct span){0}, "object", "the object's tables are damaged");
+        return diag_error(r->cx->diag, (struct span){0}, "object",
+                          "the object's tables are damaged");
     if (r->s) {
         r->ctl = session_control(r->s);
         r->globals = session_globals(r->s);
@@ -105,7 +108,8 @@ bool run_open(struct run *r)
     if (!r->ctl || !r->frame || !r->maps)
         return diag_error(r->cx->diag, (struct span){0}, "memory", "not enough memory");
     for (uint32_t i = 0; i < n; i++)
-        if (!run_map_open(&r->maps[i], &r->o->maps[i], r->s ? session_map_fd(r->s, i) : -1, h->maxstringlen))
+        if (!run_map_open(&r->maps[i], &r->o->maps[i], r->s ? session_map_fd(r->s, i) : -1,
+                          h->maxstringlen))
             return diag_error(r->cx->diag, (struct span){0}, "memory", "not enough memory");
     r->vm = (struct vm){
         .code = r->o->user_code,
@@ -118,7 +122,8 @@ bool run_open(struct run *r)
     r->vm.mem[VM_FRAME] = (struct vm_memory){r->frame, h->frame_size, false};
     r->vm.mem[VM_GLOBALS] = (struct vm_memory){r->globals, h->globals_size, false};
     /* never written: read_only */
-    r->vm.mem[VM_RODATA] = (struct vm_memory){(uint8_t *)(uintptr_t)r->o->rodata, h->rodata_size, true};
+    r->vm.mem[VM_RODATA] =
+        (struct vm_memory){(uint8_t *)(uintptr_t)r->o->rodata, h->rodata_size, true};
     r->vm.mem[VM_CONTROL] = (struct vm_memory){(uint8_t *)r->ctl, sizeof(*r->ctl), false};
     return true;
 }
@@ -157,7 +162,8 @@ void run_handler(struct run *r, const struct obj_probe *p)
     case VM_BAD: {
         struct text t = TEXT_NEW;
 
-        text_printf(&t, "handler of '%s' ended at instruction %u: %s", name, r->vm.fault_pc, r->vm.fault);
+        text_printf(&t, "handler of '%s' ended at instruction %u: %s", name, r->vm.fault_pc,
+                    r->vm.fault);
         if (r->vm.fault_addr)
             text_printf(&t, " (0x%llx)", (unsigned long long)r->vm.fault_addr);
         text_str(&t, "; the object is damaged, or this is a bug of ngstap");

@@ -1,7 +1,8 @@
 /*
  * helpers: what the code of user-space handlers calls (abi.h, NGS_HELPERS), one function a row.
- * Enters: registers holding addresses of the vm and numbers, none of them trusted; leaves: the effect and r0,
- * or an error in the frame (for the script), or vm->fault (for code that could not have come from cg).
+ * Enters: registers holding addresses of the vm and numbers, none of them trusted; leaves: the
+ * effect and r0, or an error in the frame (for the script), or vm->fault (for code that could not
+ * have come from cg).
  */
 #include "run/state.h"
 
@@ -316,7 +317,8 @@ static struct run_map *get_key(struct run *r, const uint64_t *a, uint32_t type, 
     return *key ? m : NULL;
 }
 
-static bool get_texts(struct run *r, const struct run_map *m, uint64_t addr, struct str texts[OBJ_MAX_KEYS])
+static bool get_texts(struct run *r, const struct run_map *m, uint64_t addr,
+                      struct str texts[OBJ_MAX_KEYS])
 {
     const uint64_t *words = vm_at(&r->vm, addr, m->m->n_keys * 8, false);
 
@@ -494,7 +496,8 @@ static uint64_t h_map_stat_add(struct run *r, const uint64_t *a)
     return result;
 }
 
-/* The aggregate of a key, with what is shown as one with it; malloc'ed; empty when there is none. */
+/* The aggregate of a key, with what is shown as one with it; malloc'ed; empty when there is none.
+ */
 static struct ngs_stats *element(struct run_map *m, const void *key)
 {
     size_t size = stats_size(m->m->hist, m->m->hist_args);
@@ -539,7 +542,8 @@ static uint64_t h_map_stat(struct run *r, const uint64_t *a)
 
 static struct ngs_stats *get_stats(struct run *r, uint64_t id, const struct obj_global **g)
 {
-    if (id >= r->o->h->table[OBJ_GLOBALS].n || r->o->globals[id].type != OBJ_STATS || r->o->globals[id].off % 8) {
+    if (id >= r->o->h->table[OBJ_GLOBALS].n || r->o->globals[id].type != OBJ_STATS ||
+        r->o->globals[id].off % 8) {
         bad(r, "no such aggregate");
         return NULL;
     }
@@ -575,7 +579,8 @@ static uint64_t h_stat_clear(struct run *r, const uint64_t *a)
     return 0;
 }
 
-static uint64_t show_hist(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args, uint64_t to)
+static uint64_t show_hist(struct run *r, const struct ngs_stats *s, uint32_t hist,
+                          const int64_t *args, uint64_t to)
 {
     struct ngs_str *dst = to ? run_dst(r, to) : NULL;
     struct text t = TEXT_NEW;
@@ -720,6 +725,29 @@ static uint64_t h_call(struct run *r, const uint64_t *a)
     return run_ucall(r, (uint32_t)a[0], args, (uint32_t)a[2], a[3]);
 }
 
+/* The text that error("...") left in the frame. */
+static struct str frame_text(struct run *r)
+{
+    struct str s = {"", 0};
+
+    if (frame(r)->error == NGS_ERR_SCRIPT && r->o->h->frame_error_text)
+        run_str(r, vm_addr(VM_FRAME, r->o->h->frame_error_text), &s);
+    return s;
+}
+
+static uint64_t h_error_text(struct run *r, const uint64_t *a)
+{
+    struct ngs_str *dst = a[0] ? run_dst(r, a[0]) : NULL;
+    struct text t = TEXT_NEW;
+
+    run_error_message(r, frame(r)->error, frame(r)->error_arg, frame_text(r), &t);
+    if (dst)
+        run_put(r, dst, text_c(&t), t.len);
+    text_free(&t);
+    frame(r)->error = NGS_OK;
+    return 0;
+}
+
 typedef uint64_t (*helper_fn)(struct run *r, const uint64_t *args);
 
 static const helper_fn helpers[NGS_HELPER_COUNT] = {
@@ -753,6 +781,7 @@ static const helper_fn helpers[NGS_HELPER_COUNT] = {
     [NGS_H_HIST] = h_hist,
     [NGS_H_EXIT] = h_exit,
     [NGS_H_CALL] = h_call,
+    [NGS_H_ERROR_TEXT] = h_error_text,
 };
 
 uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5])

@@ -1,10 +1,11 @@
 /*
- * loop: a session from its first handler to its last. Enters: a checked object, the target, options;
- * leaves: the script's output and an exit status.
+ * loop: a session from its first handler to its last. Enters: a checked object, the target,
+ * options; leaves: the script's output and an exit status.
  *
  * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; detach;
  * what is left in the ring buffer; end handlers (error handlers after an error); counts.
- * A begin handler that calls exit() keeps anything from being attached; end handlers run then, as in SystemTap.
+ * A begin handler that calls exit() keeps anything from being attached; end handlers run then, as
+ * in SystemTap.
  */
 #include "run/state.h"
 
@@ -27,8 +28,8 @@
 #include <bpf/libbpf.h>
 
 enum {
-    WAKE_MS = 200,         /* how late a stop is noticed whose record was lost */
-    SIGNALS_EVERY = 1024,  /* records */
+    WAKE_MS = 200,        /* how late a stop is noticed whose record was lost */
+    SIGNALS_EVERY = 1024, /* records */
     MAX_EVENTS = 32,
 };
 
@@ -97,13 +98,15 @@ static void handle(struct loop *l, const struct obj_probe *p)
 
 /* ---- begin, end, error ---- */
 
-static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe_kind kind, const bool *done)
+static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe_kind kind,
+                                                const bool *done)
 {
     const struct object *o = l->r.o;
     const struct obj_probe *best = NULL;
 
     for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
-        if (o->probes[i].kind == kind && !done[i] && (!best || (int64_t)o->probes[i].number < (int64_t)best->number))
+        if (o->probes[i].kind == kind && !done[i] &&
+            (!best || (int64_t)o->probes[i].number < (int64_t)best->number))
             best = &o->probes[i];
     return best;
 }
@@ -253,7 +256,8 @@ static void target_gone(struct loop *l)
     run_stop(&l->r);
 }
 
-/* Seconds since this process was started: field 22 of /proc/self/stat, in clock ticks since boot. */
+/* Seconds since this process was started: field 22 of /proc/self/stat, in clock ticks since boot.
+ */
 static double since_start(void)
 {
     char buf[1024], *p;
@@ -271,7 +275,8 @@ static double since_start(void)
     if (p)
         ticks = strtoull(p, NULL, 10);
     clock_gettime(CLOCK_BOOTTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 static bool start(struct loop *l)
@@ -301,7 +306,8 @@ static void check_child(struct loop *l)
     if (child <= 0 || !l->child_started || waitpid(child, &status, WNOHANG) != child)
         return;
     if (WIFSIGNALED(status))
-        run_warn(&l->r, "Child process exited with signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        run_warn(&l->r, "Child process exited with signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status))
         run_warn(&l->r, "Child process exited with status %d", WEXITSTATUS(status));
     l->child_started = false;
@@ -413,7 +419,8 @@ static void warn_count(struct run *r, uint64_t n, const char *what)
 static void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
-    uint64_t errors = c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
+    uint64_t errors =
+        c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
     char cut[96];
 
     snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
@@ -435,14 +442,16 @@ static void report_timing(struct loop *l)
     output_flush(r);
     fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
             c->hits, c->skipped, c->errors > r->errors ? c->errors : r->errors, c->faults);
-    fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n", c->truncated, c->lost,
-            c->map_full);
+    fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
+            c->truncated, c->lost, c->map_full);
     if (r->s) {
         session_stats(r->s, &verified, &load_ns);
         session_run_stats(r->s, &ns, &count);
-        fprintf(err, "loaded in %.1f ms, %" PRIu64 " instructions verified\n", (double)load_ns / 1e6, verified);
+        fprintf(err, "loaded in %.1f ms, %" PRIu64 " instructions verified\n",
+                (double)load_ns / 1e6, verified);
         if (count)
-            fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n", (double)ns / (double)count, count);
+            fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n",
+                    (double)ns / (double)count, count);
     }
     if (l->armed > 0)
         fprintf(err, "armed %.2f s after the start\n", l->armed);
@@ -503,8 +512,8 @@ static bool prepare(struct loop *l)
     return run_open(r) && open_ring(l);
 }
 
-int run_session(struct compile *cx, const struct object *o, struct target *t, const struct kernel *k,
-                const struct run_opts *opts)
+int run_session(struct compile *cx, const struct object *o, struct target *t,
+                const struct kernel *k, const struct run_opts *opts)
 {
     struct loop l = {
         .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts, .sigfd = -1},

@@ -1,8 +1,9 @@
 /*
  * maps: one interface to script arrays, whether a kernel program fills them (a BPF hash map reached
  * by bpf(2)) or only user-space handlers do (elements in our memory). Keys are laid out as obj_map
- * says, a string key as its hash, its text stored beside the value. Enters: keys and values checked by
- * the caller; values read from the kernel are checked here, since an object of unknown origin wrote them.
+ * says, a string key as its hash, its text stored beside the value. Enters: keys and values checked
+ * by the caller; values read from the kernel are checked here, since an object of unknown origin
+ * wrote them.
  *
  * Adding to an element in the kernel is read, change, write: bpf(2) has no atomic add, so an
  * update by a handler in the kernel at that moment can be lost. begin and end handlers run alone.
@@ -16,7 +17,7 @@
 #include <bpf/bpf.h>
 
 /* Out of memory must not end the process: uthash then leaves the element out. */
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
 
@@ -96,7 +97,8 @@ static void encode(const struct run_map *map, const struct str *texts, const str
         memcpy(to, v->stats, stats_size(m->hist, m->hist_args));
     for (uint32_t k = 0; k < m->n_keys; k++)
         if (m->key_type[k] == OBJ_STRING)
-            str_set((struct ngs_str *)(map->scratch + m->text_off[k]), map->maxlen, texts[k].p, texts[k].len);
+            str_set((struct ngs_str *)(map->scratch + m->text_off[k]), map->maxlen, texts[k].p,
+                    texts[k].len);
 }
 
 /* ---- one element ---- */
@@ -168,7 +170,8 @@ static bool set_mine(const struct run_map *map, struct run_elem *e, const struct
     return true;
 }
 
-static struct run_elem *new_elem(const struct run_map *map, const void *key, const struct str *texts)
+static struct run_elem *new_elem(const struct run_map *map, const void *key,
+                                 const struct str *texts)
 {
     const struct obj_map *m = map->m;
     uint32_t size = (m->key_size + 7) & ~7u;
@@ -194,7 +197,7 @@ static struct run_elem *new_elem(const struct run_map *map, const void *key, con
 }
 
 static enum run_map_result store_mine(struct run_map *map, const void *key, const struct str *texts,
-                                  const struct run_value *v)
+                                      const struct run_value *v)
 {
     struct run_elem *e = mine(map, key), *oldest = map->mine;
 
@@ -221,7 +224,8 @@ static enum run_map_result store_mine(struct run_map *map, const void *key, cons
     return MAP_OK;
 }
 
-enum run_map_result run_map_store(struct run_map *map, const void *key, const struct str *texts, const struct run_value *v)
+enum run_map_result run_map_store(struct run_map *map, const void *key, const struct str *texts,
+                                  const struct run_value *v)
 {
     if (map->fd < 0)
         return store_mine(map, key, texts, v);
@@ -235,7 +239,8 @@ enum run_map_result run_map_store(struct run_map *map, const void *key, const st
 
     /* a wrapping array that is no LRU map: any element makes room, as the kernel knows no age */
     uint8_t *victim = malloc(map->m->key_size);
-    bool done = victim && !bpf_map_get_next_key(map->fd, NULL, victim) && !bpf_map_delete_elem(map->fd, victim) &&
+    bool done = victim && !bpf_map_get_next_key(map->fd, NULL, victim) &&
+                !bpf_map_delete_elem(map->fd, victim) &&
                 !bpf_map_update_elem(map->fd, key, map->scratch, BPF_ANY);
 
     free(victim);
@@ -267,9 +272,11 @@ static void clear_kernel(struct run_map *map)
     if (!keys)
         return;
     do {
-        /* the keys first: deleting the one that get_next_key starts from sends it back to the start */
+        /* the keys first: deleting the one that get_next_key starts from sends it back to the start
+         */
         for (n = 0; n < CLEAR_KEYS; n++)
-            if (bpf_map_get_next_key(map->fd, n ? keys + (size_t)(n - 1) * size : NULL, keys + (size_t)n * size))
+            if (bpf_map_get_next_key(map->fd, n ? keys + (size_t)(n - 1) * size : NULL,
+                                     keys + (size_t)n * size))
                 break;
         for (uint32_t i = 0; i < n; i++)
             bpf_map_delete_elem(map->fd, keys + (size_t)i * size);
@@ -285,7 +292,7 @@ void run_map_clear(struct run_map *map)
         clear_kernel(map);
         return;
     }
-    HASH_ITER(hh, map->mine, e, next) {
+    HASH_ITER (hh, map->mine, e, next) {
         HASH_DEL(map->mine, e);
         free_elem(e);
     }
@@ -294,10 +301,12 @@ void run_map_clear(struct run_map *map)
 /* Key by key: for kernels and map types without batches. */
 static bool each_single(struct run_map *map, run_each_fn fn, void *ctx)
 {
-    uint8_t *keys = malloc(2 * (size_t)map->m->key_size), *key = keys, *next = keys + map->m->key_size;
+    uint8_t *keys = malloc(2 * (size_t)map->m->key_size), *key = keys,
+            *next = keys + map->m->key_size;
     struct run_value v;
     bool ok = keys != NULL;
-    uint64_t left = 2 * (uint64_t)map->m->max_entries + 64; /* deletions meanwhile can send us back */
+    uint64_t left =
+        2 * (uint64_t)map->m->max_entries + 64; /* deletions meanwhile can send us back */
     int r = keys ? bpf_map_get_next_key(map->fd, NULL, next) : -1;
 
     while (ok && r == 0 && left--) {
@@ -372,7 +381,7 @@ bool run_map_each(struct run_map *map, run_each_fn fn, void *ctx)
 
     if (map->fd >= 0)
         return each_batch(map, fn, ctx, &unsupported) || (unsupported && each_single(map, fn, ctx));
-    HASH_ITER(hh, map->mine, e, next) {
+    HASH_ITER (hh, map->mine, e, next) {
         struct run_value v;
 
         view(map, e, &v);

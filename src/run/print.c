@@ -1,6 +1,6 @@
 /*
- * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here, of any
- * content; leaves: output, warnings, error messages in SystemTap's words, or the end of the
+ * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here,
+ * of any content; leaves: output, warnings, error messages in SystemTap's words, or the end of the
  * session. A record that does not fit its own sizes is dropped and said to be damaged.
  */
 #include "run/state.h"
@@ -77,7 +77,8 @@ static bool read_memory(void *ctx, uint64_t addr, void *buf, size_t n, bool user
     return run_read_memory(ctx, addr, buf, n, user);
 }
 
-static void show_plain(struct run *r, const struct obj_format *f, const struct print_arg *args, uint32_t n)
+static void show_plain(struct run *r, const struct obj_format *f, const struct print_arg *args,
+                       uint32_t n)
 {
     struct text *out = &r->out.buf;
 
@@ -142,14 +143,15 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
 /* What SystemTap calls the token that an error is near to. */
 static const char *token_class(const char *token)
 {
-    static const char *const keywords[] = {"if",     "else",   "for",    "foreach", "while", "break", "continue",
-                                           "return", "delete", "next",   "try",     "catch", "probe", "function",
-                                           "global", "in",     "limit"};
+    static const char *const keywords[] = {
+        "if",   "else", "for",   "foreach", "while",    "break",  "continue", "return", "delete",
+        "next", "try",  "catch", "probe",   "function", "global", "in",       "limit"};
 
     for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
         if (!strcmp(token, keywords[i]))
             return "keyword";
-    if ((*token >= 'a' && *token <= 'z') || (*token >= 'A' && *token <= 'Z') || *token == '_' || *token == '$')
+    if ((*token >= 'a' && *token <= 'z') || (*token >= 'A' && *token <= 'Z') || *token == '_' ||
+        *token == '$')
         return "identifier";
     return *token >= '0' && *token <= '9' ? "number" : *token == '"' ? "string" : "operator";
 }
@@ -182,19 +184,24 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_BAD_ARG] = "argument out of range",
 };
 
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out)
+{
+    if (error == NGS_ERR_SCRIPT)
+        run_expand(r, text.p, text.len, out);
+    else if (error == NGS_ERR_FAULT)
+        text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
+    else
+        text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+}
+
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)
 {
     struct text t = TEXT_NEW;
 
-    if (error == NGS_ERR_SCRIPT) {
-        run_expand(r, text.p, text.len, &t);
-    } else {
-        if (error == NGS_ERR_FAULT)
-            text_printf(&t, "read fault [man error::fault] at 0x%" PRIx64, arg);
-        else
-            text_str(&t, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+    run_error_message(r, error, arg, text, &t);
+    if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
-    }
     run_err_line(r, "ERROR: ", text_c(&t), t.len);
     text_free(&t);
     if (++r->errors > r->o->h->maxerrors) {
@@ -215,7 +222,8 @@ void run_record(struct run *r, const void *data, size_t size)
         return;
     }
     memcpy(&rec, data, sizeof(rec));
-    in = (struct reader){(const uint8_t *)data + sizeof(rec), 0, rec.size < sizeof(rec) || rec.size > size};
+    in = (struct reader){(const uint8_t *)data + sizeof(rec), 0,
+                         rec.size < sizeof(rec) || rec.size > size};
     in.left = in.bad ? 0 : rec.size - sizeof(rec);
     switch (in.bad ? -1 : rec.kind) {
     case NGS_REC_PRINT:
@@ -232,7 +240,8 @@ void run_record(struct run *r, const void *data, size_t size)
         break;
     }
     case NGS_REC_ERROR: {
-        uint64_t error = (uint64_t)read_long(&in), arg = (uint64_t)read_long(&in), loc = (uint64_t)read_long(&in);
+        uint64_t error = (uint64_t)read_long(&in), arg = (uint64_t)read_long(&in),
+                 loc = (uint64_t)read_long(&in);
         struct str s = in.left ? read_str(&in) : (struct str){"", 0};
 
         if (!in.bad)

@@ -1,7 +1,7 @@
 /*
- * signal: ^C and its like. SIGINT, SIGTERM, SIGHUP and SIGCHLD are held back and taken from a signalfd
- * when the session is ready for them. The first of the ending ones ends the session properly; the
- * next one ends it where it stands.
+ * signal: ^C and its like. SIGINT, SIGTERM, SIGHUP and SIGCHLD are held back and taken from a
+ * signalfd when the session is ready for them. The first of the ending ones ends the session
+ * properly; the next one ends it where it stands.
  */
 #include "run/state.h"
 

@@ -13,7 +13,8 @@
 
 enum { RUN_MAX_ITERS = 64 /* foreach loops within one another */ };
 
-/* What is printed: gathered, then written when a handler or a batch of records is done (output.c). */
+/* What is printed: gathered, then written when a handler or a batch of records is done (output.c).
+ */
 struct output {
     FILE *f;
     struct text buf;
@@ -43,13 +44,13 @@ struct run {
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
-    int sigfd;        /* -1: none */
-    unsigned signals; /* ^C and its like so far */
-    bool exiting;     /* the session is to end */
-    bool failed;      /* by an error */
-    bool aborted;     /* by a second ^C: nothing more is run or printed */
+    int sigfd;          /* -1: none */
+    unsigned signals;   /* ^C and its like so far */
+    bool exiting;       /* the session is to end */
+    bool failed;        /* by an error */
+    bool aborted;       /* by a second ^C: nothing more is run or printed */
     bool child_changed; /* SIGCHLD came */
-    uint64_t errors;  /* handlers ended by an error, as told by records */
+    uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 
 /* ---- output.c ---- */
@@ -63,6 +64,9 @@ void run_err_line(struct run *r, const char *prefix, const char *p, size_t len);
 void run_record(struct run *r, const void *data, size_t size);
 /* A handler ended by an error: prints it, counts it, ends the session past MAXERRORS. */
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text);
+/* The message alone, as catch (msg) has it. */
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out);
 void run_expand(void *r, const char *p, size_t len, struct text *out);
 
 /* ---- helpers.c, ucall.c, memory.c ---- */

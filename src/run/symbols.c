@@ -1,12 +1,13 @@
 /*
  * symbols: addresses -> names. Enters: an address of the target or of the kernel; leaves: what
- * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data" forms with
+ * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data"
+ * forms with
  * "+0xoffset/0xsize [module]"; the address itself (0x...) when no symbol holds it.
  *
- * A module's symbols are read when the first address in it is asked for. What is mapped is looked up in the
- * target as it was found, then in /proc/PID/maps once more when an address is in none of it (libraries
- * loaded since). Names come from files that the target's owner controls: bytes that a terminal would act on are
- * replaced.
+ * A module's symbols are read when the first address in it is asked for. What is mapped is looked
+ * up in the target as it was found, then in /proc/PID/maps once more when an address is in none of
+ * it (libraries loaded since). Names come from files that the target's owner controls: bytes that a
+ * terminal would act on are replaced.
  */
 #include "run/symbols.h"
 
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
 
@@ -55,7 +56,7 @@ struct symbols {
     struct arena *arena;
     struct debuginfo *debuginfo;
     struct loaded *loaded;
-    struct map *maps; /* of the target, read again */
+    struct map *maps;     /* of the target, read again */
     struct module *later; /* found there */
     bool maps_read, kernel_read;
     struct ksym *kernel;
@@ -77,7 +78,7 @@ static void forget(struct symbols *s)
 {
     struct answer *a, *next;
 
-    HASH_ITER(hh, s->cache, a, next) {
+    HASH_ITER (hh, s->cache, a, next) {
         HASH_DEL(s->cache, a);
         free(a);
     }
@@ -139,7 +140,8 @@ static const struct module *module_at(const struct module *list, uint64_t addr)
     return NULL;
 }
 
-/* The module of an address that the target did not have when it was found: a library loaded since. */
+/* The module of an address that the target did not have when it was found: a library loaded since.
+ */
 static const struct module *module_later(struct symbols *s, uint64_t addr)
 {
     const struct map *map;
@@ -166,7 +168,8 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
             m->start = m->start ? m->start : first->start - first->offset;
             m->end = first->end;
         }
-    /* vaddr 0 lies at file offset 0 in a shared library; a non-PIE executable is there from the start */
+    /* vaddr 0 lies at file offset 0 in a shared library; a non-PIE executable is there from the
+     * start */
     m->bias = m->start;
     m->next = s->later;
     s->later = m;
@@ -209,7 +212,8 @@ static int by_addr(const void *a, const void *b)
     return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-/* "ffffffff81000000 T _text", "ffffffffc0001000 t f\t[module]"; text symbols only; names are kept in place. */
+/* "ffffffff81000000 T _text", "ffffffffc0001000 t f\t[module]"; text symbols only; names are kept
+ * in place. */
 static void read_kernel(struct symbols *s)
 {
     size_t len, out = 1, cap = 0;
@@ -279,7 +283,8 @@ static struct found find_user(struct symbols *s, uint64_t addr)
         return (struct found){0};
     sym = elf_symbol_at(module_symbols(s, m), addr - m->bias);
     if (!sym)
-        return (struct found){.module = m->path, .offset = addr - m->start, .size = m->end - m->start};
+        return (struct found){
+            .module = m->path, .offset = addr - m->start, .size = m->end - m->start};
     return (struct found){sym->name, m->path, addr - m->bias - sym->vaddr, sym->size};
 }
 
@@ -298,15 +303,16 @@ static struct found find_kernel(struct symbols *s, uint64_t addr)
         else
             hi = mid;
     }
-    if (lo == 0 || lo == s->n_kernel) /* below the first, or above the last, whose end is not known */
+    if (lo == 0 ||
+        lo == s->n_kernel) /* below the first, or above the last, whose end is not known */
         return (struct found){0};
 
     const struct ksym *k = &s->kernel[lo - 1];
 
     while (k > s->kernel && k[-1].addr == k->addr) /* aliases: the first */
         k--;
-    return (struct found){s->ktext + k->name, k->module ? s->ktext + k->module : "kernel", addr - k->addr,
-                          s->kernel[lo].addr - k->addr};
+    return (struct found){s->ktext + k->name, k->module ? s->ktext + k->module : "kernel",
+                          addr - k->addr, s->kernel[lo].addr - k->addr};
 }
 
 static void put_clean(struct text *out, const char *name)

@@ -1,9 +1,10 @@
 /*
- * ucall: script functions that only user space has, one row each (abi.h, enum ngs_ucall). Enters: words,
- * each a number or a string's address in the vm; leaves: a number in r0 or a string in the
+ * ucall: script functions that only user space has, one row each (abi.h, enum ngs_ucall). Enters:
+ * words, each a number or a string's address in the vm; leaves: a number in r0 or a string in the
  * destination, as SystemTap's tapset functions of these names give it; or an error for the script.
  *
- * Strings are looked at with their address marks replaced by names, since that is what they print as.
+ * Strings are looked at with their address marks replaced by names, since that is what they print
+ * as.
  */
 #include "run/state.h"
 
@@ -54,9 +55,10 @@ static uint64_t u_ctime(struct ucall *c)
     if (!gmtime_r(&t, &tm))
         return give(c, "", 0);
     /* the C locale's names: strftime would use the caller's */
-    snprintf(buf, sizeof(buf), "%.3s %.3s%3d %02d:%02d:%02d %d", &"SunMonTueWedThuFriSat"[3 * tm.tm_wday],
-             &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-             tm.tm_year + 1900);
+    snprintf(buf, sizeof(buf), "%.3s %.3s%3d %02d:%02d:%02d %d",
+             &"SunMonTueWedThuFriSat"[3 * tm.tm_wday],
+             &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_mday, tm.tm_hour,
+             tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
     return give(c, buf, strlen(buf));
 }
 
@@ -74,7 +76,9 @@ static uint64_t u_strtol(struct ucall *c)
     if (base == 16 && p[0] == '0' && (p[1] | 32) == 'x')
         p += 2;
     for (; *p; p++) {
-        int d = isdigit((unsigned char)*p) ? *p - '0' : isalpha((unsigned char)*p) ? (*p | 32) - 'a' + 10 : 99;
+        int d = isdigit((unsigned char)*p)   ? *p - '0'
+                : isalpha((unsigned char)*p) ? (*p | 32) - 'a' + 10
+                                             : 99;
 
         if (d >= base)
             break;

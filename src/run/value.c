@@ -91,10 +91,12 @@ void stats_add(struct ngs_stats *s, uint32_t hist, const int64_t args[3], int64_
 {
     int64_t old = __atomic_load_n(&s->min, __ATOMIC_RELAXED);
 
-    while (v < old && !__atomic_compare_exchange_n(&s->min, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    while (v < old && !__atomic_compare_exchange_n(&s->min, &old, v, false, __ATOMIC_SEQ_CST,
+                                                   __ATOMIC_RELAXED))
         ;
     old = __atomic_load_n(&s->max, __ATOMIC_RELAXED);
-    while (v > old && !__atomic_compare_exchange_n(&s->max, &old, v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+    while (v > old && !__atomic_compare_exchange_n(&s->max, &old, v, false, __ATOMIC_SEQ_CST,
+                                                   __ATOMIC_RELAXED))
         ;
     __atomic_fetch_add(&s->count, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&s->sum, v, __ATOMIC_SEQ_CST);
@@ -144,8 +146,9 @@ bool stats_get(const struct ngs_stats *s, uint32_t op, int64_t *out)
         *out = s->max;
         break;
     case NGS_STAT_AVG:
-        /* -1 apart, since INT64_MIN / -1 traps; counts are not negative unless memory was tampered with */
-        *out = s->count == -1 ? (int64_t)-(uint64_t)s->sum : s->sum / s->count;
+        /* -1 apart, since INT64_MIN / -1 traps; counts are not negative unless memory was tampered
+         * with */
+        *out = s->count == -1 ? (int64_t) - (uint64_t)s->sum : s->sum / s->count;
         break;
     case NGS_STAT_VARIANCE:
         *out = variance(s);

@@ -16,10 +16,11 @@ struct str {
     uint32_t len;
 };
 
-/* Sets or appends bytes; false when MAX cut them. DST has room for NGS_STR_SIZE(max). They may overlap. */
+/* Sets or appends bytes; false when MAX cut them. DST has room for NGS_STR_SIZE(max). They may
+ * overlap. */
 bool str_set(struct ngs_str *dst, uint32_t max, const char *p, size_t n);
 bool str_append(struct ngs_str *dst, uint32_t max, const char *p, size_t n);
-int str_compare(struct str a, struct str b); /* -1 0 1 by unsigned bytes */
+int str_compare(struct str a, struct str b);                 /* -1 0 1 by unsigned bytes */
 void str_hash(uint64_t out[2], const char *p, uint32_t len); /* abi.h: NGS_HASH_* */
 
 /* Bytes of an aggregate with its buckets. */
