@@ -236,8 +236,7 @@ static struct ctype *strip(const struct ctype *t)
             return w;
         }
     }
-    Dwarf_Attribute
-        signature; /* a declaration that stands for a type unit's type (DWARF 4, 5.5.1) */
+    Dwarf_Attribute signature; /* as in die_type, of a DIE found by its name */
 
     if (dwarf_attr(&die, DW_AT_signature, &signature) && !dwarf_formref_die(&signature, &die))
         die = w->die;

@@ -930,7 +930,10 @@ static void test_damage(const char *file, unsigned count, const char *name)
     size_t size;
     char *good = read_file(file, &size);
     unsigned failed = 0;
+    const char *soak = getenv("SOAK"); /* more of it, by hand */
 
+    if (soak)
+        count *= (unsigned)atoi(soak);
     for (unsigned i = 0; good && i < count; i++) {
         char *bad = malloc(size);
         size_t len = size;
