@@ -20,3 +20,10 @@ tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)
 EXTRA_DIST += tests/parse.sh tests/parse-ok tests/parse-ko
 TESTS += tests/parse.sh
+
+check_PROGRAMS += tests/unit/sxx_expand
+tests_unit_sxx_expand_SOURCES = tests/unit/sxx_expand.c
+tests_unit_sxx_expand_LDADD = $(UNIT_OBJECTS)
+tests_unit_sxx_expand_DEPENDENCIES = $(UNIT_OBJECTS)
+EXTRA_DIST += tests/sxx.sh tests/sxx
+TESTS += tests/sxx.sh
