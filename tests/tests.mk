@@ -37,3 +37,12 @@ tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.
 tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/object_test tests/unit/load_test
+
+check_PROGRAMS += tests/unit/target_test tests/unit/dwarf_test
+tests_unit_target_test_SOURCES = tests/unit/target_test.c tests/unit/tap.h
+tests_unit_target_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_target_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h tests/unit/tap.h
+tests_unit_dwarf_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/target_test tests/unit/dwarf_test
