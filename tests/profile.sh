@@ -115,7 +115,7 @@ judge nginx stripped interp
 # Each stack is 100 activations of one function below the leaf.
 start luajit gc64 recurse
 status=0
-profile --arg time=2 --arg depth=150 || status=$?
+profile -D MAXSTRINGLEN=16384 --arg time=2 --arg depth=150 || status=$?
 tests/targets/target.sh stop "$name"
 name=''
 ok "$status" 'recursion: ngstap ends well'

@@ -1,7 +1,7 @@
 /*
  * format: the conversions of printf and sprintf as SystemTap's runtime shows them
- * (runtime/vsprintf.c is where its behaviour can be read). They differ from C's in places: "%#x" of 0 is
- * 0x0, '0' is heeded beside a precision, "%0s" adds a NUL, "%#c" escapes, %b writes bytes.
+ * (runtime/vsprintf.c is where its behaviour can be read). They differ from C's in places: "%#x" of
+ * 0 is 0x0, '0' is heeded beside a precision, "%0s" adds a NUL, "%#c" escapes, %b writes bytes.
  * Enters: format text and arguments of any content; leaves: text, never an error.
  */
 #include "run/text.h"
@@ -194,7 +194,10 @@ static struct conv parse_conv(struct cursor *cu)
     static const struct {
         char c;
         uint32_t flag;
-    } flags[] = {{'-', NGS_SPEC_LEFT}, {'+', NGS_SPEC_PLUS}, {' ', NGS_SPEC_SPACE}, {'#', NGS_SPEC_ALT},
+    } flags[] = {{'-', NGS_SPEC_LEFT},
+                 {'+', NGS_SPEC_PLUS},
+                 {' ', NGS_SPEC_SPACE},
+                 {'#', NGS_SPEC_ALT},
                  {'0', NGS_SPEC_ZERO}};
     struct conv c = {.width = -1, .prec = FORMAT_NO_PREC};
     bool more = true;
@@ -267,8 +270,8 @@ static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
     }
 }
 
-void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n, read_fn read,
-                   void *ctx)
+void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n,
+                   read_fn read, void *ctx)
 {
     struct cursor cu = {fmt, args, n, 0};
 

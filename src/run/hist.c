@@ -18,7 +18,8 @@ struct hist {
     int64_t start, interval;
 };
 
-/* What stands in the value column; PREFIX is '<' or '>' for what a linear one has under and over. */
+/* What stands in the value column; PREFIX is '<' or '>' for what a linear one has under and over.
+ */
 static int64_t bucket_value(const struct hist *h, uint32_t i, const char **prefix)
 {
     *prefix = "";
@@ -74,7 +75,8 @@ static void range(const struct hist *h, uint32_t *low, uint32_t *high)
     *high = hi;
 }
 
-/* The value column's. For a linear histogram by its start and the end of its last row, as SystemTap has it. */
+/* The value column's. For a linear histogram by its start and the end of its last row, as SystemTap
+ * has it. */
 static int value_width(const struct hist *h, uint32_t low, uint32_t high)
 {
     const char *prefix;
@@ -85,7 +87,8 @@ static int value_width(const struct hist *h, uint32_t low, uint32_t high)
         b = columns(bucket_value(h, high, &prefix));
     } else {
         a = columns(h->start) + (low == 0);
-        b = columns((int64_t)((uint64_t)h->start + (uint64_t)h->interval * high)) + (high == h->n - 1);
+        b = columns((int64_t)((uint64_t)h->start + (uint64_t)h->interval * high)) +
+            (high == h->n - 1);
     }
     a = a > b ? a : b;
     return a > VALUE_MIN ? a : VALUE_MIN;

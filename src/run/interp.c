@@ -1,11 +1,12 @@
 /*
- * interp: runs the BPF instructions of begin, end, error and timer handlers. Enters: instructions as
- * cg wrote them or as a file of unknown origin holds them; leaves: their effect on the regions of
- * the vm and what the helpers did. Refused, by ending the handler with a reason: every access
+ * interp: runs the BPF instructions of begin, end, error and timer handlers. Enters: instructions
+ * as cg wrote them or as a file of unknown origin holds them; leaves: their effect on the regions
+ * of the vm and what the helpers did. Refused, by ending the handler with a reason: every access
  * outside a region, writes to read-only ones, jumps out of the handler, unknown instructions.
  *
  * The instruction set is that of RFC 9669 less what has no use here: legacy packet loads, calls of
- * subprograms (script functions are jumps, docs/architecture.md) and other ld_imm64 forms than user maps.
+ * subprograms (script functions are jumps, docs/architecture.md) and other ld_imm64 forms than user
+ * maps.
  */
 #include "run/interp.h"
 
@@ -55,10 +56,10 @@ static bool bad(struct vm *vm, const char *why)
 
 static uint64_t sign_extend(uint64_t v, unsigned bits)
 {
-    return bits == 8 ? (uint64_t)(int64_t)(int8_t)v
-         : bits == 16 ? (uint64_t)(int64_t)(int16_t)v
-         : bits == 32 ? (uint64_t)(int64_t)(int32_t)v
-                      : v;
+    return bits == 8    ? (uint64_t)(int64_t)(int8_t)v
+           : bits == 16 ? (uint64_t)(int64_t)(int16_t)v
+           : bits == 32 ? (uint64_t)(int64_t)(int32_t)v
+                        : v;
 }
 
 /* Division as BPF defines it: by zero gives 0, modulo zero leaves the dividend, nothing traps. */
@@ -82,7 +83,8 @@ static uint64_t divide(uint64_t a, uint64_t b, bool is_signed, bool mod, bool wi
 
 static bool byte_swap(struct vm *vm, const struct bpf_insn *in, uint64_t *dst)
 {
-    bool always = BPF_CLASS(in->code) == BPF_ALU64; /* bswap; else to little (K) or big (X) endian */
+    bool always =
+        BPF_CLASS(in->code) == BPF_ALU64; /* bswap; else to little (K) or big (X) endian */
     bool swap = always || BPF_SRC(in->code) == BPF_X;
 
     switch (in->imm) {
@@ -150,7 +152,8 @@ static bool alu(struct vm *vm, const struct bpf_insn *in, uint64_t *reg)
         a = -a;
         break;
     case BPF_MOV:
-        if (in->off != 0 && (BPF_SRC(in->code) != BPF_X || (in->off != 8 && in->off != 16 && in->off != 32)))
+        if (in->off != 0 &&
+            (BPF_SRC(in->code) != BPF_X || (in->off != 8 && in->off != 16 && in->off != 32)))
             return bad(vm, "unknown instruction");
         a = in->off ? sign_extend(b, (unsigned)in->off) : b;
         break;
@@ -360,8 +363,9 @@ static bool jump(struct vm *vm, const struct bpf_insn *in, const uint64_t *reg, 
     case BPF_JCOND: /* may_goto: the budget that the kernel would end is never used up here */
         return true;
     }
-    taken = holds(in->code, reg[in->dst_reg],
-                  BPF_SRC(in->code) == BPF_X ? reg[in->src_reg] : (uint64_t)(int64_t)in->imm, &known);
+    taken =
+        holds(in->code, reg[in->dst_reg],
+              BPF_SRC(in->code) == BPF_X ? reg[in->src_reg] : (uint64_t)(int64_t)in->imm, &known);
     if (taken)
         *next += in->off;
     return known || bad(vm, "unknown instruction");
@@ -421,6 +425,7 @@ enum vm_end vm_run(struct vm *vm, uint32_t off, uint32_t n)
     enum vm_end end;
 
     vm->fault = NULL;
+    vm->fault_addr = 0;
     if (off > vm->code_len || n > vm->code_len - off) {
         vm->fault = "handler outside the code";
         return VM_BAD;

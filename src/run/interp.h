@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- * The addresses that a handler sees are not ours: bits 32-35 name a region, bits 0-31 an offset in it.
- * So a check is one comparison, a stray pointer meets nothing, and a hostile object learns no address.
+ * The addresses that a handler sees are not ours: bits 32-35 name a region, bits 0-31 an offset in
+ * it. So a check is one comparison, a stray pointer meets nothing, and a hostile object learns no
+ * address.
  */
 enum vm_region { VM_NONE, VM_FRAME, VM_STACK, VM_GLOBALS, VM_RODATA, VM_CONTROL, VM_REGIONS };
 

@@ -61,8 +61,8 @@ struct print_arg {
 typedef bool (*read_fn)(void *ctx, uint64_t addr, void *buf, size_t n, bool user);
 
 /* printf; more conversions than arguments, or a wrong kind, print nothing for them. */
-void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n, read_fn read,
-                   void *ctx);
+void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n,
+                   read_fn read, void *ctx);
 
 /* hist.c: a histogram as SystemTap prints it, the empty line after it included. */
 void format_hist(struct text *t, const uint64_t *buckets, uint32_t hist, const int64_t args[3]);
