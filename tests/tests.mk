@@ -38,6 +38,14 @@ tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/object_test tests/unit/load_test
 
+check_PROGRAMS += tests/unit/target_test tests/unit/dwarf_test
+tests_unit_target_test_SOURCES = tests/unit/target_test.c tests/unit/tap.h
+tests_unit_target_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_target_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h tests/unit/tap.h
+tests_unit_dwarf_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/target_test tests/unit/dwarf_test
 check_PROGRAMS += tests/unit/run_interp_test tests/unit/run_text_test tests/unit/run_helper_test tests/unit/run_session_test
 RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/tap.h
 tests_unit_run_interp_test_SOURCES = tests/unit/run_interp_test.c tests/unit/tap.h
