@@ -67,3 +67,10 @@ tests_unit_sema_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_sema_print_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/sema.sh
 EXTRA_DIST += tests/sema.sh tests/sema-ok tests/sema-ko
+
+check_PROGRAMS += tests/unit/sxx_expand
+tests_unit_sxx_expand_SOURCES = tests/unit/sxx_expand.c
+tests_unit_sxx_expand_LDADD = $(UNIT_OBJECTS)
+tests_unit_sxx_expand_DEPENDENCIES = $(UNIT_OBJECTS)
+EXTRA_DIST += tests/sxx.sh tests/sxx
+TESTS += tests/sxx.sh
