@@ -75,30 +75,24 @@ static bool open_event(struct session *s, struct perf_event_attr *attr, pid_t pi
 
 /* ---- clock ---- */
 
-/* An event on each thread of PID; one that ended meanwhile is no fault. */
-static bool clock_on_threads(struct session *s, const struct obj_probe *p,
-                             struct perf_event_attr *attr, pid_t pid, int prog)
+/* An event on each thread of PID; false and errno. What ended meanwhile is no fault. */
+static bool clock_on_threads(struct session *s, struct perf_event_attr *attr, pid_t pid, int prog)
 {
     DIR *dir = opendir(arena_printf(s->cx->arena, "%s/%d/task", s->t->proc, (int)pid));
-    uint32_t before = s->n_events;
-    int err = ESRCH;
     struct dirent *e;
+    int err = 0;
 
     if (!dir)
-        return failed(s, p, arena_printf(s->cx->arena, "process %d", (int)pid),
-                      errno == ENOENT ? ESRCH : errno);
-    while ((e = readdir(dir))) {
+        return errno == ENOENT || errno == ESRCH;
+    while (!err && (e = readdir(dir))) {
         pid_t tid = (pid_t)atoi(e->d_name);
 
-        if (tid > 0 && !open_event(s, attr, tid, -1, prog) && errno != ESRCH) {
+        if (tid > 0 && !open_event(s, attr, tid, -1, prog) && errno != ESRCH)
             err = errno;
-            break;
-        }
     }
     closedir(dir);
-    if (e || s->n_events == before)
-        return failed(s, p, arena_printf(s->cx->arena, "process %d", (int)pid), err);
-    return true;
+    errno = err;
+    return !err;
 }
 
 /* An event on each CPU that is online. */
@@ -128,10 +122,13 @@ static bool arm_clock(struct session *s, const struct obj_probe *p, int prog)
         return clock_on_cpus(s, p, &attr, prog);
     attr.inherit = 1; /* by threads made later; Linux copies the program with the event */
     attr.inherit_thread = 1;
+    uint32_t before = s->n_events;
+
     for (uint32_t i = 0; i < s->t->n_pids; i++)
-        if (!clock_on_threads(s, p, &attr, s->t->pids[i], prog))
-            return false;
-    return true;
+        if (!clock_on_threads(s, &attr, s->t->pids[i], prog))
+            return failed(s, p, arena_printf(s->cx->arena, "process %d", (int)s->t->pids[i]),
+                          errno);
+    return s->n_events > before || failed(s, p, "the target", ESRCH);
 }
 
 /* ---- breakpoints ---- */
@@ -162,6 +159,47 @@ static bool file_offset(struct session *s, const struct obj_probe *p, const stru
                             probe_name(s, p), (unsigned long long)p->vaddr, m->path);
 }
 
+/*
+ * Is the breakpoint in the process's memory? It is not when the file that was opened is not the one
+ * that the process has mapped (an overlay's copy; a file replaced since): the probe would never
+ * fire, without a word.
+ */
+static void check_live(struct session *s, const struct obj_probe *p, const struct module *m)
+{
+#ifdef __x86_64__
+    char path[64];
+    unsigned char byte;
+
+    if (!s->t->n_pids || !m->end)
+        return;
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->t->pids[0]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (pread(fd, &byte, 1, (off_t)(p->vaddr + m->bias)) == 1 && byte != 0xcc)
+        diag_warning(s->cx->diag, (struct span){0},
+                     "probe %s does not reach process %d: it runs another file than %s",
+                     probe_name(s, p), (int)s->t->pids[0], m->probe_path);
+    close(fd);
+#endif
+}
+
+static bool open_uprobes(struct session *s, const struct obj_probe *p, struct perf_event_attr *attr,
+                         int prog)
+{
+    if (!only_target(s))
+        return open_event(s, attr, -1, 0, prog);
+    uint32_t before = s->n_events;
+
+    /* The event filters by address space: one on the first thread serves all of the process. */
+    for (uint32_t i = 0; i < s->t->n_pids; i++)
+        if (!open_event(s, attr, s->t->pids[i], -1, prog) && errno != ESRCH)
+            return false;
+    errno = ESRCH;
+    return s->n_events > before;
+}
+
 static bool arm_uprobe(struct session *s, const struct obj_probe *p, int prog)
 {
     const struct module *m = s->modules[p->module];
@@ -187,12 +225,9 @@ static bool arm_uprobe(struct session *s, const struct obj_probe *p, int prog)
         .probe_offset = off,
     };
 
-    if (!only_target(s))
-        return open_event(s, &attr, -1, 0, prog) || failed(s, p, m->path, errno);
-    /* The event filters by address space: one on the first thread serves all of the process. */
-    for (uint32_t i = 0; i < s->t->n_pids; i++)
-        if (!open_event(s, &attr, s->t->pids[i], -1, prog))
-            return failed(s, p, m->path, errno);
+    if (!open_uprobes(s, p, &attr, prog))
+        return failed(s, p, m->path, errno);
+    check_live(s, p, m);
     return true;
 }
 

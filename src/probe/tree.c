@@ -130,7 +130,7 @@ bool probe_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v)
 
 struct expr *probe_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r)
 {
-    int64_t lv, rv, v;
+    int64_t lv = 0, rv = 0, v;
     bool lc = probe_tree_constant(l, &lv), rc = probe_tree_constant(r, &rv);
 
     if (lc && rc && probe_tree_compute(op, lv, rv, &v))

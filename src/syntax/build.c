@@ -29,7 +29,7 @@ bool build_error(struct parser *p, struct span at, const char *fmt, ...)
 
 static const char *quoted(struct arena *a, const char *name)
 {
-    if (name[0] == '\'' || !strncmp(name, "a ", 2) || !strncmp(name, "an ", 3) || !strncmp(name, "end ", 4))
+    if (name[0] == '\'' || !strncmp(name, "a ", 2) || !strncmp(name, "an ", 3) || strchr(name, ' '))
         return name;
     return arena_printf(a, "'%s'", name);
 }
@@ -98,12 +98,13 @@ void build_unexpected(struct parser *p, const struct span *at, const char *const
     if (t->kind == BAD)
         return; /* reported where it was found */
     text = arena_printf(a, "unexpected %s", describe(p, t));
-    if (n && n <= 5)
+    if (n && n <= 6)
         for (uint32_t i = 0; i < n; i++)
             text = arena_printf(a, "%s%s%s", text, i == 0 ? ", expected " : i + 1 < n ? ", " : " or ",
                                 quoted(a, names[i]));
     diag_error(p->cx->diag, at ? *at : t->at, TAG, "%s", text);
-    if (t->kind == END && f->n_open) {
+    if ((t->kind == END || t->kind == PROBE || t->kind == GLOBAL || t->kind == PRIVATE || t->kind == FUNCTION) &&
+        f->n_open) {
         const struct token *open = &f->open[f->n_open - 1];
 
         diag_note(p->cx->diag, open->at, "this '%c' is still open", open->kind == GROUP ? '{' : open->kind);
@@ -128,7 +129,9 @@ static struct expr *done(struct parser *p, struct expr *e)
     for (const struct component *c = e->comps; c; c = c->next)
         height = tallest(height, c->index);
     if (height >= AST_MAX_HEIGHT) {
-        build_error(p, e->op_at, "this expression is nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+        if (!p->too_deep)
+            build_error(p, e->op_at, "this expression is nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+        p->too_deep = true;
         return expr_new(p->cx->arena, EX_ERROR, e->at);
     }
     e->height = (uint16_t)(height + 1);

@@ -14,6 +14,7 @@ struct parser {
     struct program *prog;
     struct feed feed;
     bool failed;      /* something was reported as an error */
+    bool too_deep;    /* of that kind one report is enough */
     bool in_function;
     bool privileged;  /* guru mode, or a tapset */
     bool macros_only; /* a library of macros: *.stpm */

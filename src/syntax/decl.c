@@ -35,7 +35,9 @@ struct stmt *build_done(struct parser *p, struct stmt *s)
     uint32_t height = tallest(tallest(0, s->body), s->other);
 
     if (height >= AST_MAX_HEIGHT) {
-        build_error(p, s->head, "statements are nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+        if (!p->too_deep)
+            build_error(p, s->head, "statements are nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+        p->too_deep = true;
         s = build_stmt(p, ST_ERROR, s->at, s->head);
         height = 0;
     }

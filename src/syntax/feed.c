@@ -184,7 +184,9 @@ static void drop(struct feed *f, struct token *t)
 
 void feed_next(struct feed *f, struct token *t)
 {
-    if (f->recovering)
+    if (diag_stopped(f->cx->diag))
+        *t = (struct token){.kind = END, .at = f->last.at};
+    else if (f->recovering)
         drop(f, t);
     else
         take(f, t);

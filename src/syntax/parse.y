@@ -80,7 +80,7 @@ static void syntax_yyerror(struct span *at, struct parser *p, const char *msg);
 %token <tok> '(' ')' '[' ']' '{' '}' ',' ';'
 
 /* made by the feed, in a probe's head */
-%token <tok> POINT_NAME "a probe point" GROUP "{ in a probe point"
+%token <tok> POINT_NAME "a probe point" GROUP "'{'"
 
 /* the preprocessor's, which never come here, and what was reported already */
 %token PP_OPEN "%(" PP_THEN "%?" PP_ELSE "%:" PP_CLOSE "%)" DEFINE "@define" ARG "$1" BAD "bad token"
@@ -127,7 +127,9 @@ static void syntax_yyerror(struct span *at, struct parser *p, const char *msg);
 file:
     %empty
   | file declaration
-  | file error                       { yyerrok; }
+  | file error                       { yyerrok;
+                                       if (p->feed.recovering)
+                                           yyclearin; }
   ;
 
 declaration:
@@ -557,6 +559,15 @@ static uint32_t name_expected(const yypcontext_t *ctx, const char **names, uint3
     bool expression = set[YYSYMBOL_NUMBER] && set[YYSYMBOL_IDENT] && set[YYSYMBOL_PRINTER];
     bool operators = set[YYSYMBOL_LOR];
 
+    if (set[YYSYMBOL_IDENT] && set[YYSYMBOL_CATCH]) { /* after "->" */
+        names[0] = "the name of a member";
+        return 1;
+    }
+    if (set[YYSYMBOL_ADD_ASSIGN] && !operators) { /* a probe's head */
+        names[0] = "','";
+        names[1] = "'{'";
+        return 2;
+    }
     if (expression && !operators)
         names[n++] = set[YYSYMBOL_WHILE] ? "a statement" : "an expression";
     for (int i = 0; i < n_kinds && n < max; i++) {
@@ -575,7 +586,9 @@ static uint32_t name_expected(const yypcontext_t *ctx, const char **names, uint3
 
         if (operators && strlen(name) == 3 && strchr("=?|^&<>.+-*/%![(", name[1]))
             continue;
-        if (expression && kinds[i] != YYSYMBOL_YYEOF && name[0] != '\'')
+        if (kinds[i] == YYSYMBOL_YYEOF && n_kinds > 1)
+            continue;
+        if (expression && name[0] != '\'')
             continue;
         if (expression && name[0] == '\'' && strchr("&+-!~([{;*", name[1]))
             continue;
@@ -586,8 +599,8 @@ static uint32_t name_expected(const yypcontext_t *ctx, const char **names, uint3
 
 static int yyreport_syntax_error(const yypcontext_t *ctx, struct parser *p)
 {
-    const char *names[6];
-    uint32_t n = name_expected(ctx, names, 6);
+    const char *names[8];
+    uint32_t n = name_expected(ctx, names, 8);
 
     build_unexpected(p, yypcontext_location(ctx), names, n);
     feed_recover(&p->feed);

@@ -67,7 +67,7 @@ struct activation {
 
 struct condition {
     struct span at;
-    bool keep, in_else, any;
+    bool keep, in_else;
 };
 
 struct pp {
@@ -85,6 +85,7 @@ struct pp {
     uint32_t n_activations, n_expanded;
     struct condition cond[SYNTAX_MAX_NESTING];
     uint32_t n_cond;
+    uint32_t nesting;     /* "%(" open while a condition is read, for skipping after an error */
     bool stopped;
 };
 
@@ -206,8 +207,9 @@ static bool fetch(struct pp *pp, struct token *t)
     if (act->cursor == act->body->n)
         return false;
     if (pp->n_expanded++ == SYNTAX_MAX_TOKENS) {
-        diag_error(pp->cx->diag, act->body->v[act->cursor].at, TAG, "macros expand to too many tokens");
         pp->stopped = true;
+        *t = (struct token){.at = act->body->v[act->cursor].at, .kind = BAD, .problem = "macros expand to too many tokens"};
+        return true;
     }
     *t = act->body->v[act->cursor++];
     t->at.expn = act->expn;
@@ -235,13 +237,12 @@ static struct macro *find(const struct macros *m, const char *name, uint32_t len
     return found;
 }
 
-/* Skips to the "%)" that closes the one just read. */
-static void skip_to_close(struct pp *pp)
+/* Skips to the "%)" that closes NESTING "%(". */
+static void skip_to_close(struct pp *pp, uint32_t nesting)
 {
     struct token t = {0};
-    uint32_t nesting = 1;
 
-    do {
+    while (nesting && t.kind != END) {
         if (!fetch(pp, &t)) {
             if (!pp->top)
                 return;
@@ -252,7 +253,7 @@ static void skip_to_close(struct pp *pp)
             nesting++;
         else if (t.kind == PP_CLOSE)
             nesting--;
-    } while (nesting && t.kind != END);
+    }
 }
 
 /* The tokens up to the "%)" that closes the one just read, without it. */
@@ -274,34 +275,44 @@ static bool read_body(struct pp *pp, struct body *b)
     }
 }
 
-/* name(a, b) as it stands after @define; the "%(" is read too. */
-static bool read_signature(struct pp *pp, struct macro *m)
+/* (a, b) as it stands after a macro's name; the "%(" is read too. T: the last token read. */
+static bool read_signature(struct pp *pp, struct macro *m, struct token *t)
 {
     struct diag *d = pp->cx->diag;
-    struct token t;
 
-    raw(pp, &t);
-    if (t.kind == '(') {
+    raw(pp, t);
+    if (t->kind == '(') {
         do {
-            raw(pp, &t);
-            if (t.kind != IDENT)
-                return diag_error(d, t.at, TAG, "expected the name of a macro parameter");
+            raw(pp, t);
+            if (t->kind != IDENT)
+                return diag_error(d, t->at, TAG, "expected the name of a macro parameter");
             if (m->n_params == 255)
-                return diag_error(d, t.at, TAG, "a macro takes at most 255 parameters");
+                return diag_error(d, t->at, TAG, "a macro takes at most 255 parameters");
             m->params = arena_grow(pp->cx->arena, m->params, m->n_params, sizeof(*m->params));
-            m->params[m->n_params++] = token_text(pp->cx->arena, &t);
-            raw(pp, &t);
-        } while (t.kind == ',');
-        if (t.kind != ')')
-            return diag_error(d, t.at, TAG, "expected ',' or ')' in the parameters of macro '@%s'", m->name);
-        raw(pp, &t);
+            m->params[m->n_params++] = token_text(pp->cx->arena, t);
+            raw(pp, t);
+        } while (t->kind == ',');
+        if (t->kind != ')')
+            return diag_error(d, t->at, TAG, "expected ',' or ')' in the parameters of macro '@%s'", m->name);
+        raw(pp, t);
     }
-    if (t.kind != PP_OPEN)
-        return diag_error(d, t.at, TAG, "expected '%%(' and the body of macro '@%s'", m->name);
+    if (t->kind != PP_OPEN)
+        return diag_error(d, t->at, TAG, "expected '%%(' and the body of macro '@%s'", m->name);
     return true;
 }
 
-/* After "@define". On an error T becomes BAD. */
+/* After an error in a macro's head: its body, too, is to be skipped. */
+static void skip_definition(struct pp *pp, const struct token *last)
+{
+    struct token t = *last;
+
+    for (int i = 0; i < 16 && t.kind != PP_OPEN && t.kind != END; i++)
+        raw(pp, &t);
+    if (t.kind == PP_OPEN)
+        read_body(pp, &(struct body){0});
+}
+
+/* After "@define"; false after an error. */
 static bool define(struct pp *pp, struct token *t)
 {
     struct diag *d = pp->cx->diag;
@@ -311,12 +322,16 @@ static bool define(struct pp *pp, struct token *t)
     if (pp->top)
         return diag_error(d, t->at, TAG, "a macro cannot be defined inside the body of another");
     raw(pp, &name);
-    if (name.kind != IDENT)
+    if (name.kind != IDENT) {
+        skip_definition(pp, &name);
         return diag_error(d, name.at, TAG, "expected the name of the macro after '@define'");
+    }
     m->name = token_text(pp->cx->arena, &name);
     m->at = name.at;
-    if (!read_signature(pp, m))
+    if (!read_signature(pp, m, t)) {
+        skip_definition(pp, t);
         return false;
+    }
     if (!read_body(pp, &m->body))
         return diag_error(d, m->at, TAG, "the body of macro '@%s' is not closed: no '%%)' follows", m->name);
     const struct macro *old = find(&pp->file, m->name, name.len);
@@ -400,8 +415,12 @@ static bool enter(struct pp *pp, struct activation *act, const struct token *cal
         bool deep = pp->depth >= SYNTAX_MAX_NESTING;
 
         pp->stopped = true;
-        if (deep && act->macro)
-            return diag_error(pp->cx->diag, call->at, TAG, "macros nest without end: %s", chain(pp, act->macro));
+        if (deep && act->macro) {
+            struct span at = call->at;
+
+            at.expn = 0; /* the message names the chain */
+            return diag_error(pp->cx->diag, at, TAG, "macros nest without end: %s", chain(pp, act->macro));
+        }
         return diag_error(pp->cx->diag, call->at, TAG, deep ? "macros are nested too deeply"
                                                             : "macros expand without end");
     }
@@ -630,7 +649,7 @@ static bool eval(struct pp *pp, const struct token *l, const struct token *op, c
     if (is_config(l))
         return eval_config(pp, l, op, r, value);
     if (l->kind == IDENT && token_equal(l, "guru_mode")) {
-        if (r->kind != NUMBER || (op->kind != EQ && op->kind != NE))
+        if (r->kind != NUMBER || (r->number & ~1LL) || (op->kind != EQ && op->kind != NE))
             return diag_error(d, op->at, TAG, "'guru_mode' is compared with '== 0' or '== 1'");
         *value = compare(op->kind, order_numbers(e->guru, r->number));
         return true;
@@ -645,16 +664,25 @@ static bool eval(struct pp *pp, const struct token *l, const struct token *op, c
     return false;
 }
 
+static void operand(struct pp *pp, struct token *t)
+{
+    scan(pp, t);
+    if (t->kind == PP_OPEN)
+        pp->nesting++;
+    else if (t->kind == PP_CLOSE && pp->nesting)
+        pp->nesting--;
+}
+
 /* "defined ( $1 )" after its first word. */
 static bool eval_defined(struct pp *pp, const struct token *word, bool *value)
 {
     struct token open, arg, close;
 
     pp->args_as_written = true;
-    scan(pp, &open);
-    scan(pp, &arg);
+    operand(pp, &open);
+    operand(pp, &arg);
     pp->args_as_written = false;
-    scan(pp, &close);
+    operand(pp, &close);
     if (open.kind != '(' || arg.kind != ARG || close.kind != ')')
         return diag_error(pp->cx->diag, word->at, TAG, "expected a script argument: defined($1) or defined(@1)");
     *value = arg.number < 0 || (arg.number > 0 && arg.number <= pp->env->n_args);
@@ -671,15 +699,15 @@ static bool condition(struct pp *pp, const struct token *open, bool *result)
     for (;;) {
         bool value = false;
 
-        scan(pp, &l);
+        operand(pp, &l);
         if (l.kind == BAD)
             return l.problem ? diag_error(pp->cx->diag, l.at, TAG, "%s", l.problem) : false;
         if (l.kind == IDENT && token_equal(&l, "defined")) {
             if (!eval_defined(pp, &l, &value))
                 return false;
         } else {
-            scan(pp, &op);
-            scan(pp, &r);
+            operand(pp, &op);
+            operand(pp, &r);
             if (r.kind == END)
                 return diag_error(pp->cx->diag, open->at, TAG, "this condition is not complete");
             if (r.kind == BAD)
@@ -688,7 +716,7 @@ static bool condition(struct pp *pp, const struct token *open, bool *result)
                 return false;
         }
         all = all && value;
-        scan(pp, &next);
+        operand(pp, &next);
         if (next.kind == LAND)
             continue;
         *result = *result || all;
@@ -720,7 +748,7 @@ static void skip_branch(struct pp *pp, struct token *t)
             nesting++;
         else if (nesting && t->kind == PP_CLOSE)
             nesting--;
-        else if (!nesting && (t->kind == PP_ELSE || t->kind == PP_CLOSE))
+        else if (!nesting && (t->kind == PP_ELSE || t->kind == PP_THEN || t->kind == PP_CLOSE))
             return;
     }
 }
@@ -747,14 +775,18 @@ static bool bracket(struct pp *pp, struct token *t)
         c->keep = !c->keep;
         return true;
     case PP_THEN:
-        return diag_error(d, t->at, TAG, "'%%?' without a '%%('");
+        if (c)
+            c->keep = false; /* drop the rest of it */
+        return diag_error(d, t->at, TAG,
+                          c ? "this condition has a '%%?' already" : "'%%?' without a '%%('");
     default:
         if (pp->n_cond == SYNTAX_MAX_NESTING) {
             pp->stopped = true;
             return diag_error(d, t->at, TAG, "conditions are nested too deeply");
         }
+        pp->nesting = 1;
         if (!condition(pp, t, &result)) {
-            skip_to_close(pp);
+            skip_to_close(pp, pp->nesting);
             return false;
         }
         pp->cond[pp->n_cond++] = (struct condition){.at = t->at, .keep = result};

@@ -4,7 +4,6 @@
  * ELF file whose build-id (or, without one, checksum) is the module's. Refused, and said: files of
  * another build, sections that expand to more than DEBUG_SIZE_MAX.
  */
-#include <dlfcn.h>
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <errno.h>
@@ -14,12 +13,6 @@
 #include <sys/stat.h>
 
 #include "target/debugfile.h"
-
-#ifndef ELFCOMPRESS_ZSTD
-#define ELFCOMPRESS_ZSTD 2 /* gABI, 2022; missing in older elf.h */
-#endif
-
-#define DEBUG_SIZE_MAX ((uint64_t)2 << 30) /* all debug sections of a file, expanded */
 
 /* ---- opening ---- */
 
@@ -45,8 +38,7 @@ void elf_file_close(struct elf_file *f)
     *f = (struct elf_file){.fd = -1};
 }
 
-/* The name of a section when it is one of debug information, else NULL. */
-static const char *debug_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *sh)
+const char *debug_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *sh)
 {
     size_t shstrndx;
 
@@ -70,177 +62,6 @@ bool elf_file_has_debug(const struct elf_file *f)
             return true;
     }
     return false;
-}
-
-/* ---- zstd ---- */
-
-/*
- * libelf has zstd since elfutils 0.189. Before, the file is copied with these sections expanded at
- * its end. libzstd is asked for only then; dpkg depends on it, so it is there without being a
- * dependency.
- */
-typedef size_t zstd_decompress(void *dst, size_t dst_size, const void *src, size_t src_size);
-
-static zstd_decompress *find_zstd(void **lib)
-{
-    void *symbol;
-    zstd_decompress *fn;
-
-    *lib = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
-    symbol = *lib ? dlsym(*lib, "ZSTD_decompress") : NULL;
-    memcpy(&fn, &symbol, sizeof(fn)); /* POSIX's way from an object pointer to a function pointer */
-    return fn;
-}
-
-static bool expand_one(zstd_decompress *zstd, char *image, uint64_t file_size, Elf64_Shdr *sh,
-                       uint64_t *at)
-{
-    Elf64_Chdr ch;
-
-    if (sh->sh_offset > file_size || sh->sh_size > file_size - sh->sh_offset ||
-        sh->sh_size < sizeof(ch))
-        return false;
-    memcpy(&ch, image + sh->sh_offset, sizeof(ch));
-    size_t got =
-        zstd(image + *at, ch.ch_size, image + sh->sh_offset + sizeof(ch), sh->sh_size - sizeof(ch));
-
-    if (got != ch.ch_size)
-        return false;
-    sh->sh_flags &= ~(uint64_t)SHF_COMPRESSED;
-    sh->sh_offset = *at;
-    sh->sh_size = ch.ch_size;
-    sh->sh_addralign = ch.ch_addralign ? ch.ch_addralign : 1;
-    *at += (ch.ch_size + 15) & ~(uint64_t)15;
-    return true;
-}
-
-static bool expand_zstd(struct arena *a, struct elf_file *f, uint64_t expanded, uint32_t n,
-                        const char **why)
-{
-    struct stat st;
-    void *lib;
-    char *image = NULL;
-    zstd_decompress *zstd = find_zstd(&lib);
-    Elf64_Ehdr eh;
-    uint64_t size = 0;
-
-    *why = "its sections are compressed with zstd, and libzstd.so.1 is not installed";
-    if (!zstd)
-        goto out;
-    *why = "its zstd-compressed sections cannot be expanded";
-    if (fstat(f->fd, &st) || st.st_size > (off_t)DEBUG_SIZE_MAX)
-        goto out;
-    uint64_t file_size = ((uint64_t)st.st_size + 15) & ~(uint64_t)15;
-
-    size = file_size + expanded + (uint64_t)n * 16;
-    image = calloc(1, size);
-    if (!image)
-        goto out;
-    for (off_t at = 0; at < st.st_size;) {
-        ssize_t got = pread(f->fd, image + at, (size_t)(st.st_size - at), at);
-
-        if (got <= 0 && !(got < 0 && errno == EINTR))
-            goto out;
-        if (got > 0)
-            at += got;
-    }
-    memcpy(&eh, image, sizeof(eh));
-    uint64_t at = file_size;
-    uint32_t shnum;
-    size_t count;
-
-    if (eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_shentsize != sizeof(Elf64_Shdr) ||
-        elf_getshdrnum(f->elf, &count))
-        goto out;
-    shnum = (uint32_t)count;
-    if (eh.e_shoff > (uint64_t)st.st_size ||
-        shnum > ((uint64_t)st.st_size - eh.e_shoff) / sizeof(Elf64_Shdr))
-        goto out;
-    for (uint32_t i = 0; i < shnum; i++) {
-        char *place = image + eh.e_shoff + (uint64_t)i * sizeof(Elf64_Shdr);
-        Elf64_Shdr sh;
-        Elf64_Chdr ch;
-
-        memcpy(&sh, place, sizeof(sh));
-        if (!(sh.sh_flags & SHF_COMPRESSED) || sh.sh_type == SHT_NOBITS ||
-            sh.sh_offset > (uint64_t)st.st_size || (uint64_t)st.st_size - sh.sh_offset < sizeof(ch))
-            continue;
-        memcpy(&ch, image + sh.sh_offset, sizeof(ch));
-        if (ch.ch_type != ELFCOMPRESS_ZSTD)
-            continue;
-        if (ch.ch_size > size - at || !expand_one(zstd, image, (uint64_t)st.st_size, &sh, &at))
-            goto out;
-        memcpy(place, &sh, sizeof(sh));
-    }
-    Elf *elf = elf_memory(image, size);
-
-    if (!elf)
-        goto out;
-    elf_end(f->elf);
-    f->elf = elf;
-    f->image = image;
-    dlclose(lib);
-    *why = NULL;
-    return true;
-out:
-    free(image);
-    if (lib)
-        dlclose(lib);
-    (void)a;
-    return false;
-}
-
-bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
-{
-    Elf_Scn *scn = NULL;
-    GElf_Shdr sh;
-    uint64_t total = 0, zstd_size = 0;
-    uint32_t n_zstd = 0;
-
-    *why = NULL;
-    while ((scn = elf_nextscn(f->elf, scn))) {
-        const char *name = debug_section(f->elf, scn, &sh);
-        uint64_t size = sh.sh_size;
-
-        if (!name)
-            continue;
-        if (sh.sh_flags & SHF_COMPRESSED) {
-            Elf_Data *raw = elf_rawdata(scn, NULL);
-            GElf_Chdr ch;
-            Elf64_Chdr head;
-
-            /* libelf refuses types it does not know: look at the header itself then. */
-            if (gelf_getchdr(scn, &ch)) {
-                size = ch.ch_size;
-            } else if (raw && raw->d_buf && raw->d_size >= sizeof(head)) {
-                memcpy(&head, raw->d_buf, sizeof(head));
-                ch = (GElf_Chdr){.ch_type = head.ch_type, .ch_size = head.ch_size};
-                size = ch.ch_size;
-            } else {
-                *why = "a compressed section has no sound header";
-                return false;
-            }
-            if (ch.ch_type == ELFCOMPRESS_ZSTD) {
-                zstd_size = size > DEBUG_SIZE_MAX ? DEBUG_SIZE_MAX : zstd_size + size;
-                n_zstd++;
-            }
-        } else if (name[1] == 'z') { /* "ZLIB", then the size, big-endian */
-            Elf_Data *raw = elf_rawdata(scn, NULL);
-            const unsigned char *p = raw ? raw->d_buf : NULL;
-
-            if (p && raw->d_size >= 12 && !memcmp(p, "ZLIB", 4)) {
-                size = 0;
-                for (int i = 4; i < 12; i++)
-                    size = size << 8 | p[i];
-            }
-        }
-        if (size > DEBUG_SIZE_MAX || (total += size) > DEBUG_SIZE_MAX) {
-            *why = arena_printf(a, "its debug sections say they are over %llu bytes long",
-                                (unsigned long long)DEBUG_SIZE_MAX);
-            return false;
-        }
-    }
-    return !n_zstd || expand_zstd(a, f, zstd_size, n_zstd, why);
 }
 
 /* ---- finding ---- */

@@ -15,9 +15,12 @@ void elf_file_close(struct elf_file *f);
 /* Has it a .debug_info (or .zdebug_info) with contents? */
 bool elf_file_has_debug(const struct elf_file *f);
 
+/* The name of a section of debug information that has contents; else NULL. */
+const char *debug_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *sh);
+
 /*
- * Expands what libelf cannot (zstd), after checking that expanded sections are not enormous. False:
- * *WHY (arena) says why the file's debug information cannot be used.
+ * Makes F ready for libdw (debugimage.c): a copy in memory with its debug sections expanded. False: *WHY (arena) says
+ * why the file's debug information cannot be used.
  */
 bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why);
 

@@ -126,6 +126,10 @@ static bool emit_frame_base(struct locating *l)
     if (!dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_frame_base, &attr) ||
         dwarf_getlocation_addr(&attr, l->pc, &ops, &n, 1) != 1)
         return fail(l, "its function's frame base is unknown there");
+    if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
+        l->after_prologue = true;
+        l->stack_slot |= ops[0].atom == DW_OP_reg6; /* rbp, as clang has it with -O0 */
+    }
     if (n == 1 && ops[0].atom >= DW_OP_reg0 &&
         ops[0].atom <= DW_OP_reg31) /* the register's value (DWARF 5, 3.3.5) */
         return emit(l, (uint8_t)(ops[0].atom - DW_OP_reg0 + DW_OP_breg0), 0, 0);

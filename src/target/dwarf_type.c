@@ -16,8 +16,14 @@
 bool die_type(Dwarf_Die *die, Dwarf_Die *out)
 {
     Dwarf_Attribute attr;
+    Dwarf_Die unit_type;
 
-    return dwarf_attr_integrate(die, DW_AT_type, &attr) && dwarf_formref_die(&attr, out);
+    if (!dwarf_attr_integrate(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, out))
+        return false;
+    /* A nameless declaration can stand for the type of a type unit (DWARF 4, 5.5.1). */
+    if (dwarf_attr(out, DW_AT_signature, &attr) && dwarf_formref_die(&attr, &unit_type))
+        *out = unit_type;
+    return true;
 }
 
 bool die_flag(Dwarf_Die *die, unsigned attr)
@@ -230,8 +236,7 @@ static struct ctype *strip(const struct ctype *t)
             return w;
         }
     }
-    Dwarf_Attribute
-        signature; /* a declaration that stands for a type unit's type (DWARF 4, 5.5.1) */
+    Dwarf_Attribute signature; /* as in die_type, of a DIE found by its name */
 
     if (dwarf_attr(&die, DW_AT_signature, &signature) && !dwarf_formref_die(&signature, &die))
         die = w->die;

@@ -114,8 +114,8 @@ static bool same_process(const char *proc, pid_t pid, uint64_t start)
     if (snprintf(path, sizeof(path), "%s/%d/stat", proc, (int)pid) >= (int)sizeof(path))
         return false;
     char *text = read_file(path, STAT_MAX);
-    bool same = text && proc_stat_parse(text, &st) && st.start == start && st.state != 'Z' &&
-                st.state != 'X';
+    bool same = text && proc_stat_parse(text, &st) && (!start || st.start == start) &&
+                st.state != 'Z' && st.state != 'X';
 
     free(text);
     return same;
@@ -124,7 +124,7 @@ static bool same_process(const char *proc, pid_t pid, uint64_t start)
 bool target_alive(const struct target *t)
 {
     for (uint32_t i = 0; i < t->n_pids; i++)
-        if (same_process(t->proc, t->pids[i], t->start_times[i]))
+        if (same_process(t->proc, t->pids[i], t->start_times ? t->start_times[i] : 0))
             return true;
     return t->n_pids == 0;
 }
@@ -238,7 +238,7 @@ static const char *chroot_of(struct arena *a, const char *proc, pid_t pid)
 
 const char *proc_in_root(const char *path, const char *chroot)
 {
-    size_t len = strlen(chroot);
+    size_t len = chroot ? strlen(chroot) : 0;
 
     return len && !strncmp(path, chroot, len) && path[len] == '/' ? path + len : path;
 }

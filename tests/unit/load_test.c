@@ -122,6 +122,55 @@ static void test_run(bool target_only)
     tear_down(&f);
 }
 
+/* What the uprobe is on. */
+__attribute__((noinline)) static int probed(int n)
+{
+    __asm__ volatile("" : "+r"(n));
+    return n + 1;
+}
+
+static void test_uprobe(bool target_only)
+{
+    struct fixture f;
+    struct target_opts to = {.pid = getpid()};
+    void *elf;
+    size_t size;
+
+    if (!set_up(&f, false))
+        return;
+    struct target *t = target_open(&f.cx, &to);
+
+    if (!tap_ok(t && t->modules && t->modules->is_exe, "this process is a target"))
+        return;
+    struct cg_unit *u = fixture_uprobe_unit(&f.cx, (uintptr_t)probed - t->modules->bias);
+
+    tap_ok(cg_write_elf(u, &elf, &size) && object_open(&f.cx, elf, size, &f.o),
+           "an object with a uprobe is made");
+    struct obj_header h = *f.o.h;
+
+    h.flags = target_only ? OBJ_F_TARGET_ONLY : 0;
+    f.o.h = &h;
+    /* /proc/self/exe, which the object names, is no path of the target: */
+    t->modules->path = "/proc/self/exe";
+    struct session *s = load_object(&f.cx, &f.o, t, &f.k);
+
+    if (tap_ok(s && load_attach(s), "it is armed")) {
+        struct fixture_globals *g = session_globals(s);
+
+        for (int i = 0; i < 100; i++)
+            probed(i);
+        tap_ok(g->uprobe_hits == 100, "every call is seen: %lu", (unsigned long)g->uprobe_hits);
+        fflush(f.err);
+        tap_ok(!strstr(f.messages, "does not reach"), "the breakpoint is seen in memory");
+        load_detach(s);
+        probed(0);
+        tap_ok(g->uprobe_hits == 100, "and none after load_detach");
+    }
+    load_free(s);
+    target_close(t);
+    tear_down(&f);
+}
+
 static void test_rejected(void)
 {
     struct fixture f;
@@ -217,6 +266,8 @@ int main(void)
     }
     test_run(false);
     test_run(true);
+    test_uprobe(false);
+    test_uprobe(true);
     test_rejected();
     test_other_build();
     return tap_done();

@@ -151,6 +151,20 @@ static struct cg_func loop(struct compile *cx, struct source *src)
     return finish(cx, "loop", CG_SIG_LOOP, 2, &c);
 }
 
+/* Counts its hits. */
+static struct cg_func uprobe_program(struct compile *cx)
+{
+    struct code c = {.n = 0};
+
+    reloc(&c, CG_RELOC_MAP_VALUE, NGS_MAP_GLOBALS);
+    PUT(&c, LD64(1, offsetof(struct fixture_globals, uprobe_hits)), MOVI(2, 1), XADD(1, 0, 2),
+        MOVI(0, 0), EXIT);
+    struct cg_func f = finish(cx, "p2", CG_SIG_PROG, 1, &c);
+
+    f.section = "uprobe";
+    return f;
+}
+
 static struct cg_func never_called(struct compile *cx)
 {
     struct code c = {.n = 0};
@@ -188,7 +202,7 @@ static void table(struct meta *m, enum obj_table t, const void *data, size_t siz
     m->size += size;
 }
 
-static const struct meta *metadata(struct compile *cx)
+static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
 {
     struct meta *m = ARENA_NEW(cx->arena, struct meta);
     struct obj_header h = {
@@ -211,6 +225,7 @@ static const struct meta *metadata(struct compile *cx)
          .number = FIXTURE_PERIOD_NS,
          .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
+        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .vaddr = uprobe},
     };
     struct obj_module modules[] = {{.path = str(m, "/proc/self/exe")}};
     struct obj_map maps[] = {{.name = str(m, "hits"),
@@ -231,7 +246,7 @@ static const struct meta *metadata(struct compile *cx)
     memcpy(m->bytes, &h, sizeof(h));
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
-    table(m, OBJ_PROBES, probes, sizeof(probes), 2);
+    table(m, OBJ_PROBES, probes, uprobe ? sizeof(probes) : 2 * sizeof(*probes), uprobe ? 3 : 2);
     table(m, OBJ_MODULES, modules, sizeof(modules), 1);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, globals, sizeof(globals), 1);
@@ -240,17 +255,17 @@ static const struct meta *metadata(struct compile *cx)
     return m;
 }
 
-struct cg_unit *fixture_unit(struct compile *cx, bool broken)
+static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprobe)
 {
     static const struct bpf_insn user[] = {MOVI(0, 0), EXIT};
     struct cg_unit *u = ARENA_NEW(cx->arena, struct cg_unit);
     struct source *src = source_add(cx->sources, "t.stp", script, sizeof(script) - 1);
-    const struct meta *m = metadata(cx);
+    const struct meta *m = metadata(cx, uprobe);
     int64_t *literals = ARENA_ARRAY(cx->arena, int64_t, LITERALS_SIZE / 8);
 
     literals[1] = FIXTURE_LITERAL;
     *u = (struct cg_unit){.cx = cx,
-                          .n_funcs = 4,
+                          .n_funcs = uprobe ? 5 : 4,
                           .n_maps = 6,
                           .rodata = literals,
                           .rodata_size = LITERALS_SIZE,
@@ -259,7 +274,8 @@ struct cg_unit *fixture_unit(struct compile *cx, bool broken)
                           .meta = m->bytes,
                           .meta_size = m->size,
                           .frame_size = FRAME_SIZE};
-    u->funcs = ARENA_ARRAY(cx->arena, struct cg_func, u->n_funcs);
+    u->funcs = ARENA_ARRAY(cx->arena, struct cg_func, 5);
+    u->funcs[4] = uprobe_program(cx);
     u->funcs[0] = lib_add(cx);
     u->funcs[1] = program(cx, src, broken);
     u->funcs[2] = never_called(cx);
@@ -273,4 +289,14 @@ struct cg_unit *fixture_unit(struct compile *cx, bool broken)
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = LITERALS_SIZE};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
     return u;
+}
+
+struct cg_unit *fixture_unit(struct compile *cx, bool broken)
+{
+    return make_unit(cx, broken, 0);
+}
+
+struct cg_unit *fixture_uprobe_unit(struct compile *cx, uint64_t vaddr)
+{
+    return make_unit(cx, false, vaddr);
 }
