@@ -23,4 +23,4 @@ ngstap_SOURCES += \
 	src/cg/stack.c \
 	src/cg/str.c \
 	src/cg/user.c \
-	src/cg/userprog.c \
+	src/cg/userprog.c
