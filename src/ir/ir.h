@@ -80,7 +80,7 @@
     X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
     X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
     X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
-    X(HIST, "hist", IRF_USER)               /* print histogram of global (map < 0) or map[keys]; into str when given */ \
+    X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \
     /* output and control of the session */                                                       \
     X(PRINT, "print", 0)                    /* format fmt, args */                                \
     X(WARN, "warn", 0)                      /* s */                                               \

@@ -27,6 +27,9 @@ enum value_type {
     TYPE_ERROR, /* reported already; silences what follows from it */
 };
 
+/* The parser refuses what is nested deeper (an expression's chain of operators counts). */
+enum { AST_MAX_HEIGHT = 1000 };
+
 /* ---- expressions ---- */
 
 enum expr_kind {
@@ -63,8 +66,8 @@ enum expr_kind {
     EX_UREG,    /* @uregister(n) */
 
     /* sema makes these; the parser never does */
-    EX_R_LOAD,  /* read SIZE bytes at an address */
-    EX_R_STORE, /* guru: write */
+    EX_R_LOAD,  /* read SIZE bytes at address a */
+    EX_R_STORE, /* guru: write b at address a */
     EX_R_MODADDR, /* run-time address of module + vaddr */
     EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
     EX_R_SAVED, /* a value saved at function entry for a .return probe */
@@ -122,6 +125,8 @@ struct expr {
     bool post;           /* INCDEC: x++ */
     bool address_of;     /* TARGET ATVAR CAST AUTOCAST: & before it */
     bool parens;         /* written in parentheses (printing back) */
+    uint16_t height;     /* of the tree below, at most AST_MAX_HEIGHT, so that passes may recurse; a
+                            tree that a pass makes need not set it */
 
     int64_t number;      /* NUMBER; STAT variance bit shift */
     const char *text;    /* STRING value (len bytes), NAME, CALL, TARGET ("$x"), ATVAR name, EMBEDDED
@@ -176,6 +181,7 @@ struct stmt {
     enum stmt_kind kind;
     struct span at;
     struct span head;    /* the first line's worth: for carets and line tables */
+    uint16_t height;     /* as in struct expr; blocks count too */
     struct stmt *body;   /* BLOCK: first statement; IF then; loops; TRY the tried block */
     struct stmt *other;  /* IF else; TRY catch block */
     struct expr *init, *cond, *step; /* FOR; IF/WHILE use cond; EXPR/RETURN/DELETE use cond */
@@ -217,7 +223,9 @@ struct variable {
     enum value_type *key_types;
     const struct ctype *ctype; /* last known C type of what is assigned (autocast) */
     bool ctype_mixed;    /* assigned with different C types: no autocast */
-    bool read, written;  /* for warnings */
+    bool read, written;  /* for warnings; neither: nothing that is reached uses it */
+    bool arity_known;    /* seen used as an array or as a scalar, at arity_at */
+    struct span type_at, arity_at; /* what decided type and number of keys: for the second place of an error */
     uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
     enum hist_kind hist;
     int64_t hist_args[3];/* LINEAR: start, stop, interval */
@@ -240,6 +248,7 @@ struct function {
 
     /* sema: */
     struct variable *locals;
+    struct span type_at;     /* what decided the type of the result */
     bool reached;            /* from a probe */
     bool recursive;          /* may call itself, directly or not */
     uint32_t id;             /* lower */
@@ -257,8 +266,9 @@ struct probe_point {
     struct probe_point *next; /* alternatives of a list: a, b */
     struct span at;
     struct point_part *parts;
-    bool optional;           /* ? */
+    bool optional;           /* ? or ! */
     bool sufficient;         /* ! */
+    struct expr *condition;  /* a.b if (c): armed while c is true; or NULL */
 };
 
 struct probe {
@@ -271,6 +281,7 @@ struct probe {
     /* an alias: "probe NAME = points { }", epilogue: "+=" */
     struct probe_point *alias; /* the names defined; NULL: an ordinary probe */
     bool epilogue;
+    struct stmt *epilogue_body;  /* "probe NAME = points { body }, { epilogue_body }", or NULL */
 };
 
 /* A module named by the script's probes and expressions, as found in the target. */

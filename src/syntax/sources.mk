@@ -1,1 +1,12 @@
-ngstap_SOURCES += src/syntax/ast.h src/syntax/syntax.h
+ngstap_SOURCES += \
+	src/syntax/ast.c src/syntax/ast.h \
+	src/syntax/build.c src/syntax/build.h \
+	src/syntax/decl.c \
+	src/syntax/feed.c \
+	src/syntax/lex.l \
+	src/syntax/parse.y \
+	src/syntax/pp.c \
+	src/syntax/print.c \
+	src/syntax/syntax.c src/syntax/syntax.h \
+	src/syntax/token.h
+BUILT_SOURCES += src/syntax/parse.h

@@ -104,24 +104,23 @@ unpack() {
     dpkg-source --no-check -x "$SOURCES/${package}_${version#*:}.dsc" "$2"
 }
 
-# --- parts: each is built into the folder named by $1 -------------------------
+# --- parts: each is built into the folder $1, its sources unpacked in $1.src -----
 
 # LuaJIT's own build gives a shared library and an executable that has LuaJIT
 # inside it. CCDEBUG also keeps its Makefile from stripping.
 build_luajit() {
-    local out=$1 flags=$2 source
-    source=$(mktemp -d)/luajit2
-    unpack luajit2 "$source"
-    cd "$source"
+    local out=$1 flags=$2 source=$1.src
+    mkdir "$source"
+    unpack luajit2 "$source/luajit2"
+    cd "$source/luajit2"
     nice make -j2 amalg= BUILDMODE=mixed CCDEBUG=-g \
-        XCFLAGS="$flags -ffile-prefix-map=$source=/usr/src/luajit2"
+        XCFLAGS="$flags -ffile-prefix-map=$source=/usr/src"
     install -D src/luajit "$out/bin/luajit"
     install -D src/libluajit.so "$out/lib/libluajit-5.1.so.2"
     ln -s libluajit-5.1.so.2 "$out/lib/libluajit-5.1.so"
     install -D -m 644 -t "$out/include" src/lua.h src/lauxlib.h src/lualib.h \
         src/luaconf.h src/luajit.h
     install -D -m 644 -t "$out/share/jit" src/jit/*.lua
-    rm -rf "${source%/*}"
 }
 build_luajit_gc64() { build_luajit "$1" ''; }
 build_luajit_gc32() { build_luajit "$1" -DLUAJIT_DISABLE_GC64; }
@@ -130,14 +129,14 @@ build_luajit_gc32() { build_luajit "$1" -DLUAJIT_DISABLE_GC64; }
 # its $ORIGIN would not survive nginx's configure and Makefile. PCRE1 because
 # this ngx_lua knows no other.
 build_nginx() {
-    local out=$1 luajit=$2 source
-    source=$(mktemp -d)
+    local out=$1 luajit=$2 source=$1.src
+    mkdir "$source"
     unpack nginx "$source/nginx"
     unpack libnginx-mod-http-ndk "$source/ndk"
     unpack libnginx-mod-http-lua "$source/lua"
     cd "$source/nginx"
     # Not an argument of configure: nginx -V shows those.
-    export CC="gcc -ffile-prefix-map=$source=/usr/src"
+    export CC="gcc -ffile-prefix-map=$source=/usr/src -ffile-prefix-map=$luajit=/usr/src/luajit"
     export LUAJIT_INC=$luajit/include LUAJIT_LIB=$luajit/lib
     # shellcheck disable=SC2016 # $ORIGIN is for the dynamic linker
     export LD_RUN_PATH='$ORIGIN/../../luajit/lib'
@@ -148,13 +147,12 @@ build_nginx() {
         --add-module=../ndk --add-module=../lua
     nice make -j2
     install -D objs/nginx "$out/sbin/nginx"
-    rm -rf "$source"
 }
 
 # cjson defines a luaL_setfuncs of its own for Lua 5.1; this LuaJIT has one too.
 build_lualib() {
-    local out=$1 luajit=$2 source package
-    source=$(mktemp -d)
+    local out=$1 luajit=$2 source=$1.src package
+    mkdir "$source"
     unpack lua-cjson "$source/cjson"
     cd "$source/cjson"
     mkdir -p "$out"
@@ -165,7 +163,6 @@ build_lualib() {
         dpkg-deb -x "$SOURCES/$package"_*.deb "$source/$package"
         cp -r "$source/$package/usr/share/lua/5.1/." "$out/"
     done
-    rm -rf "$source"
 }
 
 # A part is the same as long as its versions and its recipe are: NAME-HASH.
@@ -183,9 +180,10 @@ part() {
     shift 2
     part=$(part_path "$name" "$(declare -f build_luajit)" "$@")
     [[ -d $part ]] && return
-    rm -rf "$part.new"
+    rm -rf "$part.new" "$part.new.src"
     mkdir -p "$part.new"
-    step "$text" "$LOGS/$name" eval "set -e; build_$name $part.new $*"
+    step "$text" "$LOGS/$name" "build_$name" "$part.new" "$@"
+    rm -rf "$part.new.src"
     mv "$part.new" "$part"
 }
 
@@ -230,7 +228,6 @@ strip_root() {
 
 assemble_all() {
     local new=$1 final=$2 luajit64=$3 luajit32=$4 nginx=$5 lualib=$6
-    set -e
     assemble "$new/gc64" "$final/gc64" "$luajit64" "$nginx" "$lualib"
     assemble "$new/gc32" "$final/gc32" "$luajit32" "$nginx" "$lualib"
     assemble "$new/stripped" "$final/stripped" "$luajit64" "$nginx" "$lualib"
@@ -242,7 +239,7 @@ build_all() {
     local part luajit64 luajit32 nginx lualib built
     if [[ ${1:-} == --update || ! -s $SOURCES/versions ]]; then
         step "Fetching the sources of nginx, ngx_lua and LuaJIT from Debian" \
-            "$LOGS/fetch" eval 'set -e; fetch_sources'
+            "$LOGS/fetch" fetch_sources
     fi
     part luajit_gc64 'Building LuaJIT, GC64 (about a minute)'
     luajit64=$part
