@@ -33,6 +33,14 @@ void cg_bind(struct cg_asm *s, uint32_t label)
     s->labels[label] = s->n;
 }
 
+bool cg_label_used(const struct cg_asm *s, uint32_t label)
+{
+    for (uint32_t k = 0; k < s->n_fixes; k++)
+        if (s->fixes[k].label == label)
+            return true;
+    return false;
+}
+
 void cg_mark(struct cg_asm *s, struct span at)
 {
     if (!at.file)

@@ -58,6 +58,7 @@ static inline uint32_t cg_here(struct cg_asm *s)
     cg_bind(s, l);
     return l;
 }
+bool cg_label_used(const struct cg_asm *s, uint32_t label); /* does anything jump there? */
 void cg_mark(struct cg_asm *s, struct span at);
 
 void cg_raw(struct cg_asm *s, uint8_t code, int dst, int src, int off, int32_t imm);

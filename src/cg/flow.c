@@ -3,6 +3,9 @@
  * leaves: the order of emission, which edges go back, the code of jumps, calls and returns. A call
  * stores a number in the callee's place for it and jumps; a return dispatches on that number.
  *
+ * An instruction that could fail by its kind may not by its operands: what then nothing jumps to is left out, since
+ * the verifier refuses code that cannot be reached.
+ *
  * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also the
  * call of a function that has been left before: its body is the same code) is encoded by what the kernel has:
  *   may_goto: a jump that the kernel takes away when a handler runs too long;
@@ -231,10 +234,7 @@ static bool goes_back(const struct cg_gen *g, uint32_t from, uint32_t to)
 
 static bool is_next(const struct cg_gen *g, uint32_t node)
 {
-    for (uint32_t k = 0; k + 1 < g->n_order; k++)
-        if (g->order[k] == g->node)
-            return g->order[k + 1] == node;
-    return false;
+    return g->next == node && !g->nodes[node].written;
 }
 
 void cg_back_edge(struct cg_gen *g, uint32_t node)
@@ -252,6 +252,7 @@ void cg_back_edge(struct cg_gen *g, uint32_t node)
 
 uint32_t cg_edge(struct cg_gen *g, uint32_t to)
 {
+    g->nodes[to].wanted = true;
     if (!goes_back(g, g->node, to))
         return g->nodes[to].label;
     for (uint32_t k = 0; k < g->n_stubs; k++)
@@ -267,6 +268,7 @@ uint32_t cg_edge_block(struct cg_gen *g, uint32_t block)
 
 void cg_jump_edge(struct cg_gen *g, uint32_t to)
 {
+    g->nodes[to].wanted = true;
     if (goes_back(g, g->node, to))
         cg_back_edge(g, to);
     else if (!is_next(g, to))
@@ -364,7 +366,7 @@ static void write_terminator(struct cg_gen *g, const struct ir_ins *i)
 
 struct choice {
     int32_t id;
-    uint32_t label;
+    uint32_t label; /* at first the node, where that is not written yet */
 };
 
 /* Jumps by REG, which holds one of N ids in rising order: few by comparison, many by halves. */
@@ -386,21 +388,21 @@ static void choose(struct cg_gen *g, int reg, const struct choice *c, uint32_t n
 
 static void write_return(struct cg_gen *g, uint32_t node)
 {
-    uint32_t func = (node - g->n_block_nodes) / 2, n = 0, only = 0;
+    uint32_t func = (node - g->n_block_nodes) / 2, n = 0;
     bool error = (node - g->n_block_nodes) & 1;
     struct choice *c = ARENA_ARRAY(g->c->cx->arena, struct choice, g->n_sites + 1);
 
     for (uint32_t k = 0; k < g->n_sites; k++)
-        if (g->sites[k].callee == func) {
-            only = error ? g->sites[k].onerr : g->sites[k].to;
-            c[n++] = (struct choice){(int32_t)g->sites[k].id, cg_edge(g, only)};
-        }
+        if (g->sites[k].callee == func)
+            c[n++] = (struct choice){(int32_t)g->sites[k].id, error ? g->sites[k].onerr : g->sites[k].to};
     if (n == 1) {
-        cg_jump_edge(g, only);
-    } else if (n) {
-        cg_ldx_far(&g->s, BPF_DW, R1, R9, g->c->u->funcs[func]->ret_off);
-        choose(g, R1, c, n);
+        cg_jump_edge(g, c[0].label);
+        return;
     }
+    for (uint32_t k = 0; k < n; k++)
+        c[k].label = cg_edge(g, c[k].label);
+    cg_ldx_far(&g->s, BPF_DW, R1, R9, g->c->u->funcs[func]->ret_off);
+    choose(g, R1, c, n);
 }
 
 void cg_dispatch(struct cg_gen *g)
@@ -410,8 +412,10 @@ void cg_dispatch(struct cg_gen *g)
 
     for (uint32_t pc = 1; pc <= g->n_nodes; pc++)
         for (uint32_t k = 0; k < g->n_nodes; k++)
-            if (g->nodes[k].pc == pc)
+            if (g->nodes[k].pc == pc) {
+                g->nodes[k].wanted = true;
                 c[n++] = (struct choice){(int32_t)pc, g->nodes[k].label};
+            }
     cg_ldx(&g->s, BPF_DW, R1, R9, offsetof(struct ngs_frame, pc));
     choose(g, R1, c, n);
 }
@@ -447,13 +451,23 @@ void cg_write_body(struct cg_gen *g)
         if (g->c->u->funcs[f]->n_temps > max_temps)
             max_temps = g->c->u->funcs[f]->n_temps;
     g->temps = ARENA_ARRAY(g->c->cx->arena, struct cg_temp, max_temps + 1);
-    for (uint32_t k = 0; k < g->n_order; k++) {
-        g->node = g->order[k];
-        cg_bind(&g->s, g->nodes[g->node].label);
-        if (g->node < g->n_block_nodes)
-            write_block(g, g->node);
-        else
-            write_return(g, g->node);
+    g->nodes[g->order[0]].wanted = true;
+    for (bool again = true; again;) { /* once is enough, but for what only a jump back wants */
+        again = false;
+        for (uint32_t k = 0; k < g->n_order; k++) {
+            struct cg_node *n = &g->nodes[g->order[k]];
+
+            if (n->written || !n->wanted)
+                continue;
+            n->written = again = true;
+            g->node = g->order[k];
+            g->next = k + 1 < g->n_order ? g->order[k + 1] : g->n_nodes;
+            cg_bind(&g->s, n->label);
+            if (g->node < g->n_block_nodes)
+                write_block(g, g->node);
+            else
+                write_return(g, g->node);
+        }
     }
     cg_write_stubs(g);
 }

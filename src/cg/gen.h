@@ -142,6 +142,7 @@ struct cg_node {
     uint32_t label;
     uint32_t pc;          /* id for the dispatch; 0: none (the entry is 1) */
     bool reached;
+    bool wanted, written; /* something jumps there; its code stands */
 };
 
 struct cg_site { /* a call */
@@ -168,7 +169,7 @@ struct cg_gen {
     uint32_t n_backs;
     uint32_t *order;              /* nodes in order of emission */
     uint32_t n_order;
-    uint32_t node;                /* being written */
+    uint32_t node, next;          /* being written; the one behind it */
     bool in_callback;             /* the handler's code is a loop callback */
     bool reads;                   /* the handler may read user memory: the cache must be cleared */
     uint32_t l_done, l_exceeded, l_report; /* ends of the handler */

@@ -141,10 +141,12 @@ static bool callback(struct cg_gen *g, const char *name)
     cg_dispatch(g);
     cg_write_body(g);
     ends(g);
-    cg_bind(&g->s, g->l_done);
-    cg_sti(&g->s, BPF_DW, R9, FRAME(pc), -1);
-    cg_movi(&g->s, R0, 1);
-    cg_exit(&g->s);
+    if (g->need_report || cg_label_used(&g->s, g->l_done)) { /* else it never ends by itself */
+        cg_bind(&g->s, g->l_done);
+        cg_sti(&g->s, BPF_DW, R9, FRAME(pc), -1);
+        cg_movi(&g->s, R0, 1);
+        cg_exit(&g->s);
+    }
     if (!cg_asm_end(&g->s))
         return false;
     cg_asm_take(&g->s, cg_new_func(g->c, name, each ? CG_SIG_FOR_EACH : CG_SIG_LOOP, each ? 4 : 2));

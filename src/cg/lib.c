@@ -495,18 +495,14 @@ static const struct {
 static bool make_one(struct cg *c, enum cg_lib lib)
 {
     struct cg_lib_fn f = {.c = c, .may_goto = c->k->has[FEAT_MAY_GOTO]};
-    uint32_t n;
 
     cg_asm_begin(&f.s, c->cx, false);
     f.l_bad = cg_label(&f.s);
     makers[lib].make(&f);
-    n = f.s.n_fixes;
-    for (uint32_t k = 0; k < n; k++)
-        if (f.s.fixes[k].label == f.l_bad) { /* some need no such exit */
-            cg_bind(&f.s, f.l_bad);
-            cg_lib_leave(&f, 0);
-            break;
-        }
+    if (cg_label_used(&f.s, f.l_bad)) {
+        cg_bind(&f.s, f.l_bad);
+        cg_lib_leave(&f, 0);
+    }
     if (!cg_asm_end(&f.s))
         return false;
     cg_asm_take(&f.s, cg_new_func(c, cg_lib_name(lib), CG_SIG_GLOBAL, makers[lib].n_args));

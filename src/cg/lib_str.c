@@ -121,14 +121,15 @@ void cg_lib_copy(struct cg_lib_fn *f)
 void cg_lib_digits(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    int end = LIB_FRAME(private_) + 64;
+    int start = LIB_FRAME(private_[2]);
 
     cg_lib_enter(f);
     cg_lib_resolve(f, R7, R2, R6, R4, true);
     cg_jmpi(s, BPF_JGT, R3, 48, f->l_bad);
-    cg_mov(s, R8, R6);
-    cg_alui(s, BPF_ADD, R8, end);
+    cg_movi(s, R8, 48); /* added, since the verifier does not follow what is taken off a pointer */
     cg_alu(s, BPF_SUB, R8, R3);
+    cg_alu(s, BPF_ADD, R8, R6);
+    cg_alui(s, BPF_ADD, R8, start);
     cg_ldx(s, BPF_W, R2, R7, 0);
     append_and_leave(f);
 }
