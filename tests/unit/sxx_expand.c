@@ -3,10 +3,10 @@
  *
  *     sxx_expand CASE OUT
  *
- * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE", "-I",
- * "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe PATH",
- * "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp, LIB.stp
- * of each library, args ("--args" only), messages, status.
+ * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE",
+ * "-I", "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe
+ * PATH", "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp,
+ * LIB.stp of each library, args ("--args" only), messages, status.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +145,8 @@ int main(int argc, char **argv)
 
         for (uint32_t i = 0; i < r.n_args; i++)
             if (r.args[i].default_value)
-                fprintf(f, "\t--arg %s=VALUE (default: %s)\n", r.args[i].name, r.args[i].default_value);
+                fprintf(f, "\t--arg %s=VALUE (default: %s)\n", r.args[i].name,
+                        r.args[i].default_value);
             else
                 fprintf(f, "\t--arg %s=VALUE\n", r.args[i].name);
         fclose(f);
