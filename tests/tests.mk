@@ -10,6 +10,8 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_bu
 EXTRA_DIST += tests/unit/tap.h tests/lint/deps.sh
 
 TESTS += tests/lint/deps.sh
+TESTS += tests/docker-root.sh tests/known-answer.sh
+EXTRA_DIST += tests/docker-root.sh tests/known-answer.sh tests/targets
 
 # The objects a C test is linked with.
 UNIT_OBJECTS = $(filter-out src/cli/%,$(ngstap_OBJECTS))
@@ -18,8 +20,69 @@ check_PROGRAMS += tests/unit/syntax_print
 tests_unit_syntax_print_SOURCES = tests/unit/syntax_print.c
 tests_unit_syntax_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_syntax_print_DEPENDENCIES = $(UNIT_OBJECTS)
+
+check_PROGRAMS += tests/unit/ir_test
+tests_unit_ir_test_SOURCES = tests/unit/ir_test.c tests/unit/tap.h
+tests_unit_ir_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_ir_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/ir_test
+
+check_PROGRAMS += tests/unit/object_test tests/unit/load_test
+tests_unit_object_test_SOURCES = tests/unit/object_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_object_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_object_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_load_test_SOURCES = tests/unit/load_test.c tests/unit/object_fixture.c tests/unit/object_fixture.h \
+	tests/unit/tap.h
+tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/object_test tests/unit/load_test
+
+check_PROGRAMS += tests/unit/target_test tests/unit/dwarf_test
+tests_unit_target_test_SOURCES = tests/unit/target_test.c tests/unit/tap.h
+tests_unit_target_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_target_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h tests/unit/tap.h
+tests_unit_dwarf_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/target_test tests/unit/dwarf_test
+check_PROGRAMS += tests/unit/run_interp_test tests/unit/run_text_test tests/unit/run_helper_test tests/unit/run_session_test
+RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/tap.h
+tests_unit_run_interp_test_SOURCES = tests/unit/run_interp_test.c tests/unit/tap.h
+tests_unit_run_interp_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_interp_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_run_text_test_SOURCES = tests/unit/run_text_test.c tests/unit/tap.h
+tests_unit_run_text_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_text_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_run_helper_test_SOURCES = tests/unit/run_helper_test.c $(RUN_FIXTURE)
+tests_unit_run_helper_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_helper_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_run_session_test_SOURCES = tests/unit/run_session_test.c $(RUN_FIXTURE)
+tests_unit_run_session_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_session_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/run_interp_test tests/unit/run_text_test tests/unit/run_helper_test tests/unit/run_session_test
+check_PROGRAMS += tests/unit/make_object
+tests_unit_make_object_SOURCES = tests/unit/make_object.c tests/unit/object_fixture.c tests/unit/object_fixture.h
+tests_unit_make_object_LDADD = $(UNIT_OBJECTS)
+tests_unit_make_object_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/cli.sh
+EXTRA_DIST += tests/cli.sh
+check_PROGRAMS += tests/unit/run_kernel_test tests/unit/run_symbols_test
+tests_unit_run_symbols_test_SOURCES = tests/unit/run_symbols_test.c tests/unit/tap.h
+tests_unit_run_symbols_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_symbols_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_run_kernel_test_SOURCES = tests/unit/run_kernel_test.c tests/unit/tap.h
+tests_unit_run_kernel_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_run_kernel_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/run_kernel_test tests/unit/run_symbols_test
 EXTRA_DIST += tests/parse.sh tests/parse-ok tests/parse-ko
 TESTS += tests/parse.sh
+check_PROGRAMS += tests/unit/sema_print
+tests_unit_sema_print_SOURCES = tests/unit/sema_print.c
+tests_unit_sema_print_LDADD = $(UNIT_OBJECTS)
+tests_unit_sema_print_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/sema.sh
+EXTRA_DIST += tests/sema.sh tests/sema-ok tests/sema-ko
 
 check_PROGRAMS += tests/unit/sxx_expand
 tests_unit_sxx_expand_SOURCES = tests/unit/sxx_expand.c

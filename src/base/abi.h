@@ -46,7 +46,7 @@ struct obj_header {
     uint32_t frame_out;      /* offset in the frame of the record being built */
     uint32_t globals_size;   /* bytes of the globals map's one value */
     uint32_t rodata_size;    /* bytes of the literals map's one value */
-    uint32_t reserved;
+    uint32_t frame_error_text; /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     struct {
         uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
     } table[OBJ_TABLES];
@@ -152,6 +152,7 @@ struct ngs_control {
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
     uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
 
@@ -287,6 +288,7 @@ enum { NGS_REC_MAX = 65536 };
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
     X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
+    X(ERROR_TEXT, "error_text", "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; clears the error") \
     X(EXIT, "exit", "()")                                                                         \
     X(CALL, "call", "(enum ngs_ucall, args, n, dst) a function that only user space has; args: words")
 

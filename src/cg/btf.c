@@ -5,8 +5,8 @@
  *
  * Rules of the kernel and libbpf that shape this (kernel/bpf/btf.c, verifier.c check_btf_line;
  * libbpf.c parse_btf_map_def, map_is_mmapable):
- *   - once there is line info, every function must begin with a record, offsets must rise, and none may
- *     point into the second half of a 16-byte instruction;
+ *   - once there is line info, every function must begin with a record, offsets must rise, and none
+ * may point into the second half of a 16-byte instruction;
  *   - an info section with a record size but no records is corrupt: then its length must be 0;
  *   - a data section's map is mmapable only when its DATASEC has a variable that is not static.
  */
@@ -198,7 +198,7 @@ static int add_func(struct btf_writer *w, const struct cg_func *f)
     }
     return ok(w, btf__add_func(w->btf, f->name,
                                f->sig == CG_SIG_PROG || f->sig == CG_SIG_GLOBAL ? BTF_FUNC_GLOBAL
-                                                                               : BTF_FUNC_STATIC,
+                                                                                : BTF_FUNC_STATIC,
                                proto));
 }
 
@@ -243,7 +243,8 @@ static uint32_t func_lines(struct btf_writer *w, const struct cg_func *f, uint32
         const struct cg_line *c = &f->lines[i];
         struct bpf_line_info r = {.insn_off = off + c->insn * 8};
 
-        if (c->insn >= f->n_insns || f->insns[c->insn].code == 0 || r.insn_off < out[n - 1].insn_off)
+        if (c->insn >= f->n_insns || f->insns[c->insn].code == 0 ||
+            r.insn_off < out[n - 1].insn_off)
             continue;
         set_line(w, &r, c->at);
         if (r.insn_off == out[n - 1].insn_off)
@@ -291,7 +292,8 @@ static void write_ext(struct btf_writer *w, const int *func_ids, struct cg_blob 
         info_put(&funcs, &head, sizeof(head));
         for (uint32_t k = 0; k < head.num_info; k++) {
             uint32_t f = l->order[at + k];
-            struct bpf_func_info rec = {.insn_off = l->func_off[f], .type_id = (uint32_t)func_ids[f]};
+            struct bpf_func_info rec = {.insn_off = l->func_off[f],
+                                        .type_id = (uint32_t)func_ids[f]};
 
             info_put(&funcs, &rec, sizeof(rec));
             if (n_lines)
@@ -320,7 +322,8 @@ static void write_ext(struct btf_writer *w, const int *func_ids, struct cg_blob 
     *ext = (struct cg_blob){out.data, out.size};
 }
 
-bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf, struct cg_blob *ext)
+bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf,
+                  struct cg_blob *ext)
 {
     struct btf_writer w = {.u = u, .l = l, .btf = btf__new_empty()};
     int *func_ids = ARENA_ARRAY(u->cx->arena, int, u->n_funcs);
@@ -345,5 +348,6 @@ bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_
         *btf = (struct cg_blob){copy, size};
     }
     btf__free(w.btf);
-    return raw || diag_error(u->cx->diag, (struct span){0}, "internal", "libbpf refused a type of the object");
+    return raw || diag_error(u->cx->diag, (struct span){0}, "internal",
+                             "libbpf refused a type of the object");
 }

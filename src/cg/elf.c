@@ -1,14 +1,16 @@
 /*
  * elf: finished functions, maps and metadata -> one relocatable ELF file of machine BPF, as
- * base/abi.h lists its sections. Enters: a cg_unit; leaves: bytes in the compile's arena, the same for the
- * same unit. Refuses (internal errors): relocations to names that do not exist or at places outside
- * their function.
+ * base/abi.h lists its sections. Enters: a cg_unit; leaves: bytes in the compile's arena, the same
+ * for the same unit. Refuses (internal errors): relocations to names that do not exist or at places
+ * outside their function.
  *
- * libbpf's expectations (src/libbpf.c bpf_program__record_reloc, sym_is_subprog, bpf_object__add_programs):
- *   - R_BPF_64_64 against a map's symbol in .maps, or against a data section's symbol with the offset
- *     in the first immediate;
+ * libbpf's expectations (src/libbpf.c bpf_program__record_reloc, sym_is_subprog,
+ * bpf_object__add_programs):
+ *   - R_BPF_64_64 against a map's symbol in .maps, or against a data section's symbol with the
+ * offset in the first immediate;
  *   - a call: R_BPF_64_32 against the function's symbol with imm -1;
- *   - the address of a static function: R_BPF_64_64 against the symbol of section .text, imm the byte offset;
+ *   - the address of a static function: R_BPF_64_64 against the symbol of section .text, imm the
+ * byte offset;
  *   - functions of .text may be local symbols, programs must be global.
  */
 #include "cg/elf.h"
@@ -54,7 +56,8 @@ struct writer {
 
 static bool internal(const struct cg_unit *u, const char *what, const char *name)
 {
-    return diag_error(u->cx->diag, (struct span){0}, "internal", "object writer: %s '%s'", what, name);
+    return diag_error(u->cx->diag, (struct span){0}, "internal", "object writer: %s '%s'", what,
+                      name);
 }
 
 static uint32_t add_string(struct writer *w, const char *s)
@@ -152,22 +155,32 @@ static void add_code(struct writer *w, uint32_t s)
     for (uint32_t i = 0; i < w->u->n_funcs; i++)
         if (w->l.func_section[i] == s && w->u->funcs[i].n_insns)
             memcpy(code + w->l.func_off[i], w->u->funcs[i].insns, w->u->funcs[i].n_insns * 8);
-    add_section(w, (struct section){.name = c->name, .type = SHT_PROGBITS, .align = 8,
-                                    .flags = SHF_ALLOC | SHF_EXECINSTR, .data = code, .size = c->size});
+    add_section(w, (struct section){.name = c->name,
+                                    .type = SHT_PROGBITS,
+                                    .align = 8,
+                                    .flags = SHF_ALLOC | SHF_EXECINSTR,
+                                    .data = code,
+                                    .size = c->size});
 }
 
-static void add_data(struct writer *w, const char *name, uint64_t flags, const void *data, size_t size)
+static void add_data(struct writer *w, const char *name, uint64_t flags, const void *data,
+                     size_t size)
 {
     if (size)
-        add_section(w, (struct section){.name = name, .type = SHT_PROGBITS, .flags = flags, .align = 8,
-                                        .data = data, .size = size});
+        add_section(w, (struct section){.name = name,
+                                        .type = SHT_PROGBITS,
+                                        .flags = flags,
+                                        .align = 8,
+                                        .data = data,
+                                        .size = size});
 }
 
 static bool add_map_sections(struct writer *w)
 {
     const struct cg_unit *u = w->u;
 
-    add_data(w, ".maps", SHF_ALLOC | SHF_WRITE, arena_alloc(w->arena, w->l.maps_size), w->l.maps_size);
+    add_data(w, ".maps", SHF_ALLOC | SHF_WRITE, arena_alloc(w->arena, w->l.maps_size),
+             w->l.maps_size);
     for (uint32_t i = 0; i < u->n_maps; i++) {
         const struct cg_map *m = &u->maps[i];
 
@@ -277,8 +290,8 @@ static bool relocate(struct writer *w, const struct cg_func *f, const struct cg_
     switch (r->kind) {
     case CG_RELOC_MAP:
     case CG_RELOC_MAP_VALUE:
-        if (!find_map(u, r->name, &i) || cg_map_is_data(&u->maps[i]) != (r->kind == CG_RELOC_MAP_VALUE) ||
-            !w->map_sym[i])
+        if (!find_map(u, r->name, &i) ||
+            cg_map_is_data(&u->maps[i]) != (r->kind == CG_RELOC_MAP_VALUE) || !w->map_sym[i])
             return internal(u, "relocation to unknown map", r->name);
         *sym = w->map_sym[i];
         return true;
@@ -318,7 +331,8 @@ static bool add_relocs(struct writer *w, uint32_t s)
             continue;
         for (uint32_t i = 0; i < f->n_relocs; i++) {
             const struct cg_reloc *r = &f->relocs[i];
-            struct bpf_insn *insn = (struct bpf_insn *)(code + off) + (r->insn < f->n_insns ? r->insn : 0);
+            struct bpf_insn *insn =
+                (struct bpf_insn *)(code + off) + (r->insn < f->n_insns ? r->insn : 0);
             uint32_t sym, type;
 
             if (!relocate(w, f, r, insn, &sym, &type))
@@ -329,9 +343,14 @@ static bool add_relocs(struct writer *w, uint32_t s)
         }
     }
     if (n)
-        add_section(w, (struct section){.name = arena_printf(w->arena, ".rel%s", name), .type = SHT_REL,
-                                        .flags = SHF_INFO_LINK, .align = 8, .entsize = sizeof(*rels),
-                                        .info = target, .data = rels, .size = n * sizeof(*rels),
+        add_section(w, (struct section){.name = arena_printf(w->arena, ".rel%s", name),
+                                        .type = SHT_REL,
+                                        .flags = SHF_INFO_LINK,
+                                        .align = 8,
+                                        .entsize = sizeof(*rels),
+                                        .info = target,
+                                        .data = rels,
+                                        .size = n * sizeof(*rels),
                                         .elf_type = ELF_T_REL});
     return true;
 }
@@ -403,7 +422,8 @@ static bool save(const struct writer *w, uint32_t strtab, void **out, size_t *si
         done = pread(fd, *out, *size, 0) == (ssize_t)*size;
     }
     close(fd);
-    return done || diag_error(w->u->cx->diag, (struct span){0}, "internal", "object writer: libelf: %s", why);
+    return done || diag_error(w->u->cx->diag, (struct span){0}, "internal",
+                              "object writer: libelf: %s", why);
 }
 
 bool cg_write_elf(const struct cg_unit *u, void **elf, size_t *size)
@@ -418,8 +438,11 @@ bool cg_write_elf(const struct cg_unit *u, void **elf, size_t *size)
         add_code(&w, s);
     if (!add_map_sections(&w))
         return false;
-    add_section(&w, (struct section){.name = "license", .type = SHT_PROGBITS,
-                                     .flags = SHF_ALLOC | SHF_WRITE, .data = "GPL", .size = sizeof("GPL")});
+    add_section(&w, (struct section){.name = "license",
+                                     .type = SHT_PROGBITS,
+                                     .flags = SHF_ALLOC | SHF_WRITE,
+                                     .data = "GPL",
+                                     .size = sizeof("GPL")});
     add_symbols(&w);
     for (uint32_t s = 0; s < w.l.n_sections; s++)
         if (!add_relocs(&w, s))
@@ -430,9 +453,14 @@ bool cg_write_elf(const struct cg_unit *u, void **elf, size_t *size)
         return false;
     add_data(&w, ".BTF", 0, btf.data, btf.size);
     add_data(&w, ".BTF.ext", 0, ext.data, ext.size);
-    uint32_t symtab = add_section(&w, (struct section){
-        .name = ".symtab", .type = SHT_SYMTAB, .align = 8, .entsize = sizeof(Elf64_Sym), .data = w.syms,
-        .size = w.n_syms * sizeof(Elf64_Sym), .info = w.n_local, .elf_type = ELF_T_SYM});
+    uint32_t symtab = add_section(&w, (struct section){.name = ".symtab",
+                                                       .type = SHT_SYMTAB,
+                                                       .align = 8,
+                                                       .entsize = sizeof(Elf64_Sym),
+                                                       .data = w.syms,
+                                                       .size = w.n_syms * sizeof(Elf64_Sym),
+                                                       .info = w.n_local,
+                                                       .elf_type = ELF_T_SYM});
     uint32_t strtab = add_section(&w, (struct section){.name = ".strtab", .type = SHT_STRTAB});
 
     w.sections[symtab].link = strtab;

@@ -1,5 +1,6 @@
 /*
- * elf: what elf.c and btf.c share: where the functions and maps of a cg_unit lie in the file's sections.
+ * elf: what elf.c and btf.c share: where the functions and maps of a cg_unit lie in the file's
+ * sections.
  */
 #ifndef CG_ELF_H
 #define CG_ELF_H
@@ -13,18 +14,18 @@ struct cg_blob {
 
 struct cg_section {
     const char *name;
-    uint32_t size;    /* bytes */
+    uint32_t size; /* bytes */
     uint32_t n_funcs;
 };
 
 struct cg_layout {
     struct cg_section *sections; /* of code: programs' in order of first use, ".text" last */
     uint32_t n_sections;
-    uint32_t *func_section;      /* by function: index in sections */
-    uint32_t *func_off;          /* by function: bytes from the section's start */
-    uint32_t *order;             /* functions in order of section, then offset */
-    uint32_t *map_off;           /* by map: bytes from the start of .maps */
-    uint32_t maps_size;          /* of .maps */
+    uint32_t *func_section; /* by function: index in sections */
+    uint32_t *func_off;     /* by function: bytes from the section's start */
+    uint32_t *order;        /* functions in order of section, then offset */
+    uint32_t *map_off;      /* by map: bytes from the start of .maps */
+    uint32_t maps_size;     /* of .maps */
 };
 
 static inline bool cg_map_is_data(const struct cg_map *m)
@@ -42,6 +43,7 @@ uint32_t cg_map_members(const struct cg_map *m);
 uint32_t cg_map_entries(const struct cg_map *m);
 
 /* Makes .BTF and .BTF.ext (in the arena; ext->size 0: no functions); false after reporting. */
-bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf, struct cg_blob *ext);
+bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf,
+                  struct cg_blob *ext);
 
 #endif

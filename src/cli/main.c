@@ -1,10 +1,9 @@
 /*
  * main: the entry point; everything it does is in driver.c.
  */
-#include <stdio.h>
+#include "cli/driver.h"
 
 int main(int argc, char **argv)
 {
-    fprintf(stderr, "ngstap: not built yet\n");
-    return 1;
+    return driver_main(argc, argv);
 }

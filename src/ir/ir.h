@@ -80,13 +80,13 @@
     X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
     X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
     X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
-    X(HIST, "hist", IRF_USER)               /* print histogram of global (map < 0) or map[keys]; into str when given */ \
+    X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \
     /* output and control of the session */                                                       \
     X(PRINT, "print", 0)                    /* format fmt, args */                                \
     X(WARN, "warn", 0)                      /* s */                                               \
     X(EXIT, "exit", 0)                                                                            \
     X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
-    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, on the frame's stack; too deep fails */ \
+    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
     X(POP, "pop", 0)                        /* restores them */                                   \
     X(BUDGET, "budget", IRF_FAILS)          /* takes imm actions off the budget; below 0 fails */ \
     /* terminators */                                                                             \
@@ -182,6 +182,7 @@ struct ir_func {
     uint32_t n_params;
     uint32_t result;         /* slot, valid when has_result */
     bool has_result;
+    uint32_t ret_off;        /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
     uint32_t *calls;         /* ids of functions it calls, each once */
     uint32_t n_calls;
 };

@@ -154,6 +154,11 @@ void ir_layout(struct ir_unit *u)
         off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
     u->frame_slots = off;
     off = place_slots(u, IR_LONG, off);
+    for (uint32_t n = 0; n < u->n_funcs; n++)
+        if (!u->funcs[n]->is_probe) {
+            u->funcs[n]->ret_off = off;
+            off += 8;
+        }
     u->frame_error_text = off;
     off += u->str_size;
     off = place_slots(u, IR_STRING, off);

@@ -532,10 +532,10 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
     case EX_NAME:
         return load_var(lo, e->var);
     case EX_UNARY:
-        if (e->op == OP_NOT)
-            return lower_choice(lo, e, NULL, NULL);
         value = lower_long(lo, e->a);
         lower_loc(lo, e);
+        if (e->op == OP_NOT)
+            return ir_put_set(&lo->at, IR_EQ, value, IR_IMM(0));
         if (e->op == OP_NEG)
             return ir_put_int(&lo->at, IR_SUB, IR_IMM(0), value);
         return e->op == OP_BITNOT ? ir_put_int(&lo->at, IR_XOR, value, IR_IMM(-1)) : value;

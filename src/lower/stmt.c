@@ -241,12 +241,21 @@ static void leave_loops(struct lower *lo)
             end_iterator(lo, l->iterator);
 }
 
+/* A text that is put together, and so can be right where it is wanted (a recursive call would write there). */
+static bool makes_text(const struct expr *e)
+{
+    return e->kind == EX_BINARY || e->kind == EX_PRINT || e->kind == EX_TERNARY || (e->kind == EX_CALL && e->intrinsic);
+}
+
 static void lower_return(struct lower *lo, struct stmt *s)
 {
     const struct ir_func *f = lo->at.f;
 
     if (s->cond && f->has_result) {
-        if (lo->fn->type == TYPE_STRING) {
+        if (lo->fn->type == TYPE_STRING && makes_text(s->cond) && !lo->fn->recursive) {
+            ir_put_str(&lo->at, IR_SSET, IR_SLOT(f->result), lower_literal(lo, "", 0));
+            lower_append(lo, IR_SLOT(f->result), s->cond);
+        } else if (lo->fn->type == TYPE_STRING) {
             struct ir_val v = lower_text(lo, s->cond);
 
             ir_put_str(&lo->at, IR_SSET, IR_SLOT(f->result), v);

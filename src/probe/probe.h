@@ -51,6 +51,38 @@ enum {
     PROBE_NEEDS_MODULE = 4,    /* @var and @cast without a module mean the probe's own */
 };
 
+/* ---- modules (module.c) ---- */
+
+/*
+ * The module that NAME means: a path, the name of a mapped file ("libfoo.so"), or NULL for the target's
+ * executable. NULL after reporting at AT: no such file.
+ */
+struct module *probe_find_module(struct probe_env *env, const char *name, struct span at);
+
+/* ---- where variables live (location.c) ---- */
+
+enum probe_where { PROBE_AT_ADDRESS, PROBE_IS_VALUE };
+
+/* Turns a DWARF location at PC of M into a tree: an address, or (register, constant) the value itself. */
+bool probe_location(struct probe_env *env, struct span at, const struct dbg_location *loc, struct dbg *m,
+                    uint64_t pc, enum probe_where *where, struct expr **tree);
+
+/* ---- making resolved trees (tree.c): every node is a TYPE_LONG; constants are folded ---- */
+
+struct expr *probe_tree_number(struct arena *a, struct span at, int64_t v);
+struct expr *probe_tree_reg(struct arena *a, struct span at, uint32_t reg);
+struct expr *probe_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr);
+struct expr *probe_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size, bool is_signed);
+struct expr *probe_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
+struct expr *probe_tree_add(struct arena *a, struct expr *e, int64_t k);
+struct expr *probe_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed);
+
+/* What a constant tree is worth: EX_NUMBER, or a target expression resolved to one. */
+bool probe_tree_constant(const struct expr *e, int64_t *v);
+
+/* The value of L OP R as the script computes it; false: not to be folded (division by zero, strings). */
+bool probe_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
+
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);

@@ -1,1 +1,19 @@
-ngstap_SOURCES += src/run/run.h
+run_sources = \
+	src/run/foreach.c \
+	src/run/format.c \
+	src/run/handler.c \
+	src/run/helpers.c \
+	src/run/hist.c \
+	src/run/interp.c src/run/interp.h \
+	src/run/loop.c \
+	src/run/maps.c src/run/maps.h \
+	src/run/output.c \
+	src/run/print.c \
+	src/run/run.h \
+	src/run/signal.c \
+	src/run/state.h \
+	src/run/symbols.c src/run/symbols.h \
+	src/run/text.c src/run/text.h \
+	src/run/ucall.c \
+	src/run/value.c src/run/value.h
+ngstap_SOURCES += $(run_sources)

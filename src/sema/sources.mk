@@ -1,1 +1,11 @@
-ngstap_SOURCES += src/sema/sema.h
+ngstap_SOURCES += \
+	src/sema/check.c \
+	src/sema/dwexpr.c \
+	src/sema/format.c \
+	src/sema/internal.h \
+	src/sema/names.c \
+	src/sema/points.c \
+	src/sema/scope.c \
+	src/sema/sema.c src/sema/sema.h \
+	src/sema/tapset.c \
+	src/sema/types.c

@@ -66,8 +66,8 @@ enum expr_kind {
     EX_UREG,    /* @uregister(n) */
 
     /* sema makes these; the parser never does */
-    EX_R_LOAD,  /* read SIZE bytes at an address */
-    EX_R_STORE, /* guru: write */
+    EX_R_LOAD,  /* read SIZE bytes at address a */
+    EX_R_STORE, /* guru: write b at address a */
     EX_R_MODADDR, /* run-time address of module + vaddr */
     EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
     EX_R_SAVED, /* a value saved at function entry for a .return probe */
@@ -223,7 +223,9 @@ struct variable {
     enum value_type *key_types;
     const struct ctype *ctype; /* last known C type of what is assigned (autocast) */
     bool ctype_mixed;    /* assigned with different C types: no autocast */
-    bool read, written;  /* for warnings */
+    bool read, written;  /* for warnings; neither: nothing that is reached uses it */
+    bool arity_known;    /* seen used as an array or as a scalar, at arity_at */
+    struct span type_at, arity_at; /* what decided type and number of keys: for the second place of an error */
     uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
     enum hist_kind hist;
     int64_t hist_args[3];/* LINEAR: start, stop, interval */
@@ -246,6 +248,7 @@ struct function {
 
     /* sema: */
     struct variable *locals;
+    struct span type_at;     /* what decided the type of the result */
     bool reached;            /* from a probe */
     bool recursive;          /* may call itself, directly or not */
     uint32_t id;             /* lower */

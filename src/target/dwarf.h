@@ -31,6 +31,12 @@ void debuginfo_free(struct debuginfo *di);
  * get it. "kernel" is answered from BTF (a later step): NULL with a reason for now.
  */
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
+
+/*
+ * The same, but a module that has only ELF symbols is given too, for function probes (dbg_functions, dbg_symbols,
+ * dbg_cfa); its types and variables are not found, and *WHY says what dbg_open would.
+ */
+struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why);
 const char *dbg_path(const struct dbg *m);
 const struct build_id *dbg_build_id(const struct dbg *m);
 

@@ -88,6 +88,10 @@ struct target {
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
     const char *proc;
+    /* private */
+    uint64_t *start_times;   /* of pids: a pid can be another process's by now */
+    const char *chroot;      /* where our namespace shows the processes' root; "": nowhere, or it is ours */
+    bool exe_deleted;
 };
 
 /*
@@ -97,6 +101,12 @@ struct target {
  */
 struct target *target_open(struct compile *cx, const struct target_opts *o);
 void target_close(struct target *t);
+
+/*
+ * -c: PID, a child that is about to run the executable that T was opened for, becomes the target. False after
+ * reporting.
+ */
+bool target_adopt(struct compile *cx, struct target *t, pid_t pid);
 
 /* Reads /proc/PID/maps; NULL after reporting. */
 struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);

@@ -4,6 +4,7 @@
 #
 #   tests/targets/container.sh start docker|namespaces VARIANT MODE [SECONDS]
 #   tests/targets/container.sh docker ARGUMENT...   a command to the engine
+#   tests/targets/container.sh which                the path of its command
 #   tests/targets/container.sh stop                 the engine, if it still runs
 #
 # VARIANT, MODE and SECONDS are those of target.sh, which also lists, questions
@@ -191,6 +192,7 @@ start_namespaces() {
         fi
         port=''
         stop_recorded "$dir"
+        rm -f "$dir/pids"
     done
     [[ -n $port ]] || fail "nginx does not start in its namespaces: $(cat "$dir/log")"
     # $child is unshare, its child nginx's master.
@@ -211,8 +213,7 @@ start() {
     need_packages wrk
     make_image "$targets" "$variant"
     dir=$(new_run "$how-$variant-$mode")
-    trap 'touch "$dir/pids"; remove_run "$dir"' EXIT
-    touch "$dir/pids"
+    trap 'remove_run "$dir"' EXIT
     "start_$how" "$variant" "$mode" "$seconds"
     record_pid "$master" "$dir"
     worker=$(child_of "$master")
@@ -235,6 +236,10 @@ remove/2) remove_container "$2" ;;
 docker/[!01]*)
     use_engine
     exec docker "${@:2}"
+    ;;
+which/1)
+    use_engine
+    command -v docker
     ;;
 -h/1 | --help/1) usage ;;
 *)

@@ -158,7 +158,8 @@ run_of() {
     echo "$run"
 }
 
-# The folders of runs that have ended by themselves.
+# The folders of runs that have ended by themselves. One without pids is of a
+# target that is being started.
 sweep() {
     local run
     for run in "$TARGETS_RUN"/*/; do

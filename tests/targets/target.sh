@@ -54,6 +54,7 @@ start_nginx() {
         fi
         port=''
         stop_recorded "$dir"
+        rm -f "$dir/pids"
     done
     [[ -n $port ]] || fail "nginx does not start: $(cat "$dir/log" "$dir/logs/error.log")"
     worker=$(child_of "$child")

@@ -9,20 +9,20 @@
 #include "base/diag.h"
 #include "base/source.h"
 
-#define INSN(c, d, s, o, i) \
+#define INSN(c, d, s, o, i)                                                                        \
     ((struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)})
-#define MOV(d, s)          INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
-#define MOVI(d, i)         INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
-#define ADD(d, s)          INSN(BPF_ALU64 | BPF_ADD | BPF_X, d, s, 0, 0)
-#define ADDI(d, i)         INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, i)
-#define LDX(d, s, o)       INSN(BPF_LDX | BPF_MEM | BPF_DW, d, s, o, 0)
-#define STX(d, o, s)       INSN(BPF_STX | BPF_MEM | BPF_DW, d, s, o, 0)
-#define STI(d, o, i)       INSN(BPF_ST | BPF_MEM | BPF_DW, d, 0, o, i)
-#define XADD(d, o, s)      INSN(BPF_STX | BPF_ATOMIC | BPF_DW, d, s, o, BPF_ADD)
-#define JNEI(d, i, o)      INSN(BPF_JMP | BPF_JNE | BPF_K, d, 0, o, i)
-#define CALL(i)            INSN(BPF_JMP | BPF_CALL, 0, 0, 0, i)
-#define EXIT               INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define LD64(d, i)         INSN(BPF_LD | BPF_IMM | BPF_DW, d, 0, 0, i), INSN(0, 0, 0, 0, 0)
+#define MOV(d, s)     INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
+#define MOVI(d, i)    INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
+#define ADD(d, s)     INSN(BPF_ALU64 | BPF_ADD | BPF_X, d, s, 0, 0)
+#define ADDI(d, i)    INSN(BPF_ALU64 | BPF_ADD | BPF_K, d, 0, 0, i)
+#define LDX(d, s, o)  INSN(BPF_LDX | BPF_MEM | BPF_DW, d, s, o, 0)
+#define STX(d, o, s)  INSN(BPF_STX | BPF_MEM | BPF_DW, d, s, o, 0)
+#define STI(d, o, i)  INSN(BPF_ST | BPF_MEM | BPF_DW, d, 0, o, i)
+#define XADD(d, o, s) INSN(BPF_STX | BPF_ATOMIC | BPF_DW, d, s, o, BPF_ADD)
+#define JNEI(d, i, o) INSN(BPF_JMP | BPF_JNE | BPF_K, d, 0, o, i)
+#define CALL(i)       INSN(BPF_JMP | BPF_CALL, 0, 0, 0, i)
+#define EXIT          INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define LD64(d, i)    INSN(BPF_LD | BPF_IMM | BPF_DW, d, 0, 0, i), INSN(0, 0, 0, 0, 0)
 
 static const char script[] = "global loops, hits\n"
                              "probe timer.profile {\n"
@@ -60,8 +60,9 @@ static void put(struct code *c, const struct bpf_insn *insns, size_t n)
     memcpy(c->insns + c->n, insns, n * sizeof(*insns));
     c->n += (uint32_t)n;
 }
-#define PUT(c, ...) \
-    put((c), (struct bpf_insn[]){__VA_ARGS__}, sizeof((struct bpf_insn[]){__VA_ARGS__}) / sizeof(struct bpf_insn))
+#define PUT(c, ...)                                                                                \
+    put((c), (struct bpf_insn[]){__VA_ARGS__},                                                     \
+        sizeof((struct bpf_insn[]){__VA_ARGS__}) / sizeof(struct bpf_insn))
 
 static void reloc(struct code *c, enum cg_reloc_kind kind, const char *name)
 {
@@ -75,16 +76,23 @@ static void line(struct code *c, struct source *s, unsigned number)
     c->lines[c->n_lines++] = (struct cg_line){c->n, at};
 }
 
-static struct cg_func finish(struct compile *cx, const char *name, enum cg_signature sig, uint32_t n_args,
-                             const struct code *c)
+static struct cg_func finish(struct compile *cx, const char *name, enum cg_signature sig,
+                             uint32_t n_args, const struct code *c)
 {
     struct code *kept = ARENA_NEW(cx->arena, struct code);
 
     *kept = *c;
     return (struct cg_func){
-        .name = name, .section = sig == CG_SIG_PROG ? "perf_event" : NULL, .sig = sig, .n_args = n_args,
-        .insns = kept->insns, .n_insns = kept->n, .relocs = kept->relocs, .n_relocs = kept->n_relocs,
-        .lines = kept->lines, .n_lines = kept->n_lines,
+        .name = name,
+        .section = sig == CG_SIG_PROG ? "perf_event" : NULL,
+        .sig = sig,
+        .n_args = n_args,
+        .insns = kept->insns,
+        .n_insns = kept->n,
+        .relocs = kept->relocs,
+        .n_relocs = kept->n_relocs,
+        .lines = kept->lines,
+        .n_lines = kept->n_lines,
     };
 }
 
@@ -97,8 +105,8 @@ static struct cg_func program(struct compile *cx, struct source *src, bool broke
     reloc(&c, CG_RELOC_MAP_VALUE, NGS_MAP_CONTROL);
     PUT(&c, LD64(1, offsetof(struct ngs_control, hits)), MOVI(2, 1), XADD(1, 0, 2));
     reloc(&c, CG_RELOC_MAP, NGS_MAP_FRAMES);
-    PUT(&c, LD64(1, 0), MOV(2, 10), ADDI(2, -8), CALL(BPF_FUNC_map_lookup_elem), JNEI(0, 0, 2), MOVI(0, 0),
-        EXIT, MOV(9, 0));
+    PUT(&c, LD64(1, 0), MOV(2, 10), ADDI(2, -8), CALL(BPF_FUNC_map_lookup_elem), JNEI(0, 0, 2),
+        MOVI(0, 0), EXIT, MOV(9, 0));
     line(&c, src, 3);
     if (broken)
         PUT(&c, MOVI(3, 4096), LDX(3, 3, 0));
@@ -118,7 +126,8 @@ static struct cg_func program(struct compile *cx, struct source *src, bool broke
     PUT(&c, CALL(BPF_FUNC_get_current_pid_tgid), INSN(BPF_ALU64 | BPF_RSH | BPF_K, 0, 0, 0, 32),
         STX(6, offsetof(struct fixture_globals, pid), 0));
     reloc(&c, CG_RELOC_MAP, "hits");
-    PUT(&c, LD64(1, 0), MOV(2, 10), ADDI(2, -8), MOV(3, 6), MOVI(4, 0), CALL(BPF_FUNC_map_update_elem));
+    PUT(&c, LD64(1, 0), MOV(2, 10), ADDI(2, -8), MOV(3, 6), MOVI(4, 0),
+        CALL(BPF_FUNC_map_update_elem));
     PUT(&c, MOVI(0, 0), EXIT);
     return finish(cx, "p0", CG_SIG_PROG, 1, &c);
 }
@@ -137,8 +146,23 @@ static struct cg_func loop(struct compile *cx, struct source *src)
     struct code c = {.n = 0};
 
     line(&c, src, 4);
-    PUT(&c, LDX(2, 2, 0), MOVI(3, FRAME_LOOPS), ADD(2, 3), LDX(3, 2, 0), ADDI(3, 1), STX(2, 0, 3), MOVI(0, 0), EXIT);
+    PUT(&c, LDX(2, 2, 0), MOVI(3, FRAME_LOOPS), ADD(2, 3), LDX(3, 2, 0), ADDI(3, 1), STX(2, 0, 3),
+        MOVI(0, 0), EXIT);
     return finish(cx, "loop", CG_SIG_LOOP, 2, &c);
+}
+
+/* Counts its hits. */
+static struct cg_func uprobe_program(struct compile *cx)
+{
+    struct code c = {.n = 0};
+
+    reloc(&c, CG_RELOC_MAP_VALUE, NGS_MAP_GLOBALS);
+    PUT(&c, LD64(1, offsetof(struct fixture_globals, uprobe_hits)), MOVI(2, 1), XADD(1, 0, 2),
+        MOVI(0, 0), EXIT);
+    struct cg_func f = finish(cx, "p2", CG_SIG_PROG, 1, &c);
+
+    f.section = "uprobe";
+    return f;
 }
 
 static struct cg_func never_called(struct compile *cx)
@@ -178,35 +202,51 @@ static void table(struct meta *m, enum obj_table t, const void *data, size_t siz
     m->size += size;
 }
 
-static const struct meta *metadata(struct compile *cx)
+static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
 {
     struct meta *m = ARENA_NEW(cx->arena, struct meta);
     struct obj_header h = {
         .magic = {'N', 'G', 'S', 'T', 'A', 'P', '\r', '\n'},
-        .version = NGS_OBJ_VERSION, .header_size = sizeof(h), .maxstringlen = 64, .maxmapentries = 16,
-        .frame_size = FRAME_SIZE, .frame_out = 1024, .globals_size = sizeof(struct fixture_globals),
+        .version = NGS_OBJ_VERSION,
+        .header_size = sizeof(h),
+        .maxstringlen = 64,
+        .maxmapentries = 16,
+        .frame_size = FRAME_SIZE,
+        .frame_out = 1024,
+        .globals_size = sizeof(struct fixture_globals),
         .rodata_size = LITERALS_SIZE,
     };
 
     str(m, "");
     struct obj_loc locs[] = {{0}, {.file = str(m, "t.stp"), .line = 2, .col = 1}};
     struct obj_probe probes[] = {
-        {.kind = PROBE_PROFILE, .name = str(m, "timer.profile"), .number = FIXTURE_PERIOD_NS, .loc = 1},
+        {.kind = PROBE_PROFILE,
+         .name = str(m, "timer.profile"),
+         .number = FIXTURE_PERIOD_NS,
+         .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
+        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .vaddr = uprobe},
     };
     struct obj_module modules[] = {{.path = str(m, "/proc/self/exe")}};
-    struct obj_map maps[] = {{.name = str(m, "hits"), .map_name = str(m, "hits"), .n_keys = 1,
-                              .key_type = {OBJ_LONG}, .key_size = 8, .value_size = 8, .val_type = OBJ_LONG,
+    struct obj_map maps[] = {{.name = str(m, "hits"),
+                              .map_name = str(m, "hits"),
+                              .n_keys = 1,
+                              .key_type = {OBJ_LONG},
+                              .key_size = 8,
+                              .value_size = 8,
+                              .val_type = OBJ_LONG,
                               .max_entries = 16}};
-    struct obj_global globals[] = {{.name = str(m, "init"), .type = OBJ_LONG, .init = 42,
+    struct obj_global globals[] = {{.name = str(m, "init"),
+                                    .type = OBJ_LONG,
+                                    .init = 42,
                                     .off = offsetof(struct fixture_globals, initial)}};
-    struct obj_format formats[] = {{.text = str(m, "%d\n"), .flags = FORMAT_PRINTF, .n_args = 1,
-                                    .arg_types = OBJ_LONG}};
+    struct obj_format formats[] = {
+        {.text = str(m, "%d\n"), .flags = FORMAT_PRINTF, .n_args = 1, .arg_types = OBJ_LONG}};
 
     memcpy(m->bytes, &h, sizeof(h));
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
-    table(m, OBJ_PROBES, probes, sizeof(probes), 2);
+    table(m, OBJ_PROBES, probes, uprobe ? sizeof(probes) : 2 * sizeof(*probes), uprobe ? 3 : 2);
     table(m, OBJ_MODULES, modules, sizeof(modules), 1);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, globals, sizeof(globals), 1);
@@ -215,19 +255,27 @@ static const struct meta *metadata(struct compile *cx)
     return m;
 }
 
-struct cg_unit *fixture_unit(struct compile *cx, bool broken)
+static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprobe)
 {
     static const struct bpf_insn user[] = {MOVI(0, 0), EXIT};
     struct cg_unit *u = ARENA_NEW(cx->arena, struct cg_unit);
     struct source *src = source_add(cx->sources, "t.stp", script, sizeof(script) - 1);
-    const struct meta *m = metadata(cx);
+    const struct meta *m = metadata(cx, uprobe);
     int64_t *literals = ARENA_ARRAY(cx->arena, int64_t, LITERALS_SIZE / 8);
 
     literals[1] = FIXTURE_LITERAL;
-    *u = (struct cg_unit){.cx = cx, .n_funcs = 4, .n_maps = 6, .rodata = literals, .rodata_size = LITERALS_SIZE,
-                          .user_code = user, .user_len = 2, .meta = m->bytes, .meta_size = m->size,
+    *u = (struct cg_unit){.cx = cx,
+                          .n_funcs = uprobe ? 5 : 4,
+                          .n_maps = 6,
+                          .rodata = literals,
+                          .rodata_size = LITERALS_SIZE,
+                          .user_code = user,
+                          .user_len = 2,
+                          .meta = m->bytes,
+                          .meta_size = m->size,
                           .frame_size = FRAME_SIZE};
-    u->funcs = ARENA_ARRAY(cx->arena, struct cg_func, u->n_funcs);
+    u->funcs = ARENA_ARRAY(cx->arena, struct cg_func, 5);
+    u->funcs[4] = uprobe_program(cx);
     u->funcs[0] = lib_add(cx);
     u->funcs[1] = program(cx, src, broken);
     u->funcs[2] = never_called(cx);
@@ -235,9 +283,20 @@ struct cg_unit *fixture_unit(struct compile *cx, bool broken)
     u->maps = ARENA_ARRAY(cx->arena, struct cg_map, u->n_maps);
     u->maps[0] = (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, FRAME_SIZE, 0, 0};
     u->maps[1] = (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, 65536, 0};
-    u->maps[2] = (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = sizeof(struct fixture_globals)};
+    u->maps[2] =
+        (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = sizeof(struct fixture_globals)};
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = LITERALS_SIZE};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
     return u;
+}
+
+struct cg_unit *fixture_unit(struct compile *cx, bool broken)
+{
+    return make_unit(cx, broken, 0);
+}
+
+struct cg_unit *fixture_uprobe_unit(struct compile *cx, uint64_t vaddr)
+{
+    return make_unit(cx, false, vaddr);
 }

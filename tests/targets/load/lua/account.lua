@@ -15,7 +15,7 @@ int account_clock(int clock, struct account_time *t) __asm__("clock_gettime");
 ]]
 
 local C = ffi.C
-local CLOCK_THREAD_CPUTIME_ID = 3
+local CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID = 1, 3
 local time = ffi.new "struct account_time"
 
 local M = {}
@@ -27,6 +27,12 @@ local function now()
     return tonumber(time.sec) * 1e9 + tonumber(time.nsec)
 end
 M.now = now
+
+-- Seconds since some moment: for how long to run, not for accounts.
+function M.wall()
+    C.account_clock(CLOCK_MONOTONIC, time)
+    return tonumber(time.sec) + tonumber(time.nsec) / 1e9
+end
 
 -- Lua functions on the stack of the coroutine that runs; the first two, this
 -- one and introduce(), do not count.

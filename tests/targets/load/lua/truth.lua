@@ -24,12 +24,12 @@ local function publish()
     assert(os.rename(file .. ".new", file))
 end
 
-local stop, due = os.time() + seconds, 0
-while os.time() < stop do
+local stop, due = account.wall() + seconds, 0
+while account.wall() < stop do
     burn()
-    if os.clock() >= due then
+    if account.wall() >= due then
         publish()
-        due = os.clock() + 0.5
+        due = account.wall() + 0.5
     end
 end
 publish()

@@ -1,0 +1,77 @@
+#!/bin/bash
+#
+# Measures what ngstap promises, on this machine, on the targets of tests/targets/build.sh:
+#
+#   make bench            or:  bench/bench.sh [path of ngstap]
+#
+# Prints, with the promise beside each: the time from exec to the first probe armed with an empty and with a
+# filled cache, the cost of a sample of a 30-frame interpreted stack, verified instructions, load time,
+# resident memory, size of the stripped binary. With STAPXX=DIR (a clone of openresty/stapxx) also the
+# cost with upstream's tapset. Needs root. Takes about 20 s; leaves nothing.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ngstap=$(realpath "${1:-./ngstap}")
+: "${NGSTAP_TARGETS:=$(tests/targets/build.sh)}"
+export NGSTAP_TARGETS
+
+scratch=$(mktemp -d)
+name=''
+clean() {
+    [[ -z $name ]] || tests/targets/target.sh stop "$name"
+    rm -rf "$scratch"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+
+start() {
+    local pid
+    eval "$(tests/targets/target.sh start "$1" "$2" "$3" 60)"
+    target=$pid
+}
+stop() {
+    tests/targets/target.sh stop "$name"
+    name=''
+}
+
+line() { printf '%-52s %12s   %s\n' "$@"; }
+
+# Runs the sample for a second or more; what -v says goes to $scratch/err.
+profile() {
+    XDG_CACHE_HOME=$scratch/cache "$ngstap" -v "$@" -x "$target" --arg min=0 >"$scratch/out" 2>"$scratch/err"
+}
+value() { sed -n "s/.*$1.*/\1/p" "$scratch/err" | tail -1; }
+armed() { value 'armed \([0-9.]*\) s'; }
+
+own=(-I tapset samples/lj-lua-stacks.sxx)
+
+start nginx gc64 app
+for cache in empty filled; do
+    profile "${own[@]}" --arg time=1
+    line "exec to armed, nginx, $cache cache" "$(armed) s" "$([[ $cache = empty ]] && echo '< 0.5 s' || echo '< 0.1 s')"
+done
+line 'largest resident memory' "$(value 'memory: \([0-9.]*\) MiB') MiB" '< 64 MiB'
+stop
+
+measure() { # LABEL PROMISE OPTION...
+    profile "${@:3}" --arg time=4
+    line "$1: a sample" "$(value '\([0-9]*\) ns per hit') ns" "$2"
+    line "$1: verified instructions" "$(value '\([0-9]*\) instructions verified')" ''
+    line "$1: load" "$(value 'loaded in \([0-9.]*\) ms') ms" ''
+}
+start luajit gc64 deep
+measure '30 interpreted frames, our tapset' '<= 20000 ns' "${own[@]}"
+for feature in may_goto bpf_loop; do
+    options=(--no-feature=may_goto)
+    [[ $feature = may_goto ]] || options+=(--no-feature=bpf_loop)
+    measure "  without $feature" '' "${options[@]}" "${own[@]}"
+done
+if [[ -n ${STAPXX:-} ]]; then
+    sed 's/^@use luajit$/@use luajit_gc64/' "$STAPXX/samples/lj-lua-stacks.sxx" >"$scratch/lj-lua-stacks.sxx"
+    measure "30 interpreted frames, upstream's tapset" '<= 25000 ns' -I "$STAPXX/tapset" "$scratch/lj-lua-stacks.sxx"
+fi
+stop
+
+cp "$ngstap" "$scratch/ngstap"
+strip "$scratch/ngstap"
+line 'stripped binary' "$(($(stat -c %s "$scratch/ngstap") / 1024)) KiB" '< 2048 KiB'

@@ -1,0 +1,197 @@
+/*
+ * cg: the driver: IR unit -> programs, library, metadata -> ELF. Enters: a verified and laid-out
+ * unit; leaves: the object's bytes.
+ */
+#include "cg/gen.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+enum { RING_SIZE = 4 << 20 };
+
+struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args)
+{
+    c->funcs = arena_grow(c->cx->arena, c->funcs, c->n_funcs, sizeof(*c->funcs));
+    struct cg_func *f = &c->funcs[c->n_funcs++];
+
+    *f = (struct cg_func){.name = name, .sig = sig, .n_args = n_args};
+    return f;
+}
+
+/* ---- literals ---- */
+
+static uint32_t reserve(struct cg *c, uint32_t size)
+{
+    uint32_t off = (c->rodata_used + 7) & ~7u, need = off + size;
+
+    if (need > c->rodata_size) {
+        uint32_t cap = need * 2;
+        char *bigger = arena_alloc(c->cx->arena, cap);
+
+        if (c->rodata_used)
+            memcpy(bigger, c->rodata, c->rodata_used);
+        c->rodata = bigger;
+        c->rodata_size = cap;
+    }
+    c->rodata_used = need;
+    return off;
+}
+
+static void put_str(struct cg *c, uint32_t off, const char *text, uint32_t len)
+{
+    memcpy(c->rodata + off, &len, sizeof(len));
+    if (len)
+        memcpy(c->rodata + off + offsetof(struct ngs_str, bytes), text, len);
+}
+
+uint32_t cg_rodata_str(struct cg *c, const char *text)
+{
+    uint32_t len = (uint32_t)strlen(text);
+
+    for (uint32_t k = 0; k < c->n_own; k++)
+        if (!strcmp(c->own[k].text, text))
+            return c->own[k].off;
+    uint32_t off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
+
+    put_str(c, off, text, len);
+    c->own = arena_grow(c->cx->arena, c->own, c->n_own, sizeof(*c->own));
+    c->own[c->n_own++] = (struct cg_own){text, off};
+    return off;
+}
+
+/* In the words that the run time uses for them; a fault's address follows. */
+static const char *const error_texts[NGS_ERR_KINDS] = {
+    [NGS_OK] = "",
+    [NGS_ERR_FAULT] = "read fault [man error::fault] at 0x",
+    [NGS_ERR_DIV_ZERO] = "division by 0",
+    [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
+    [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
+    [NGS_ERR_NESTING] = "MAXNESTING exceeded",
+    [NGS_ERR_SCRIPT] = "",
+    [NGS_ERR_EMPTY_STATS] = "empty aggregate",
+    [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
+    [NGS_ERR_BAD_ARG] = "argument out of range",
+};
+
+void cg_rodata_init(struct cg *c)
+{
+    const struct ir_unit *u = c->u;
+
+    reserve(c, u->rodata_size);
+    for (uint32_t k = 0; k < u->n_lits; k++)
+        put_str(c, u->lits[k].off, u->lits[k].text, u->lits[k].len);
+    c->error_table = reserve(c, NGS_ERR_KINDS * 4);
+    for (uint32_t k = 0; k < NGS_ERR_KINDS; k++) {
+        uint32_t handle = cg_rodata_str(c, error_texts[k]) | CG_IN_RODATA << CG_HANDLE_SHIFT;
+
+        memcpy(c->rodata + c->error_table + 4 * k, &handle, 4);
+    }
+    c->fmt_ps = reserve(c, 8);
+    memcpy(c->rodata + c->fmt_ps, "%ps", 4);
+    c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
+}
+
+/* ---- maps ---- */
+
+static void name_maps(struct cg *c)
+{
+    c->map_names = ARENA_ARRAY(c->cx->arena, const char *, c->u->n_maps + 1);
+    for (uint32_t k = 0; k < c->u->n_maps; k++) {
+        char *name = arena_printf(c->cx->arena, "m%u_%s", k, c->u->maps[k].name);
+
+        for (char *p = name; *p; p++)
+            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_'))
+                *p = '_';
+        c->map_names[k] = name;
+    }
+}
+
+static void add_map(struct cg_unit *out, struct cg_map m)
+{
+    out->maps[out->n_maps++] = m;
+}
+
+static void make_maps(struct cg *c, struct cg_unit *out)
+{
+    const struct ir_unit *u = c->u;
+    uint64_t ticks = (uint64_t)c->cx->limits.maxaction + 16;
+
+    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 8);
+    if (c->n_funcs) {
+        add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
+        add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
+    }
+    add_map(out, (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = c->globals_size});
+    add_map(out, (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)});
+    add_map(out, (struct cg_map){.name = NGS_MAP_RODATA, .value_size = c->rodata_used});
+    for (uint32_t k = 0; k < u->n_maps; k++) {
+        const struct obj_map *m = &u->maps[k].rec;
+
+        add_map(out, (struct cg_map){c->map_names[k], m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH, m->key_size,
+                                     m->value_size, m->max_entries, 0});
+    }
+    if (c->ticks)
+        add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,
+                                     (uint32_t)(ticks < CG_TICKS_MAX ? ticks : CG_TICKS_MAX), 0});
+}
+
+/* ---- the unit ---- */
+
+static bool wants_sumsq(const struct ir_unit *u)
+{
+    for (uint32_t f = 0; f < u->n_funcs; f++)
+        for (uint32_t b = 0; b < u->funcs[f]->n_blocks; b++)
+            for (const struct ir_ins *i = u->funcs[f]->blocks[b]->first; i; i = i->next) {
+                if ((i->op == IR_GSTATGET || i->op == IR_MSTATGET) && i->imm == NGS_STAT_VARIANCE)
+                    return true;
+                if (i->op == IR_FEBEGIN && (i->imm >> 16 & 0xff) == NGS_STAT_VARIANCE)
+                    return true;
+            }
+    return false;
+}
+
+static void dump(struct cg *c)
+{
+    for (uint32_t k = 0; c->dump && k < c->n_funcs; k++)
+        cg_disassemble(c->dump, c->cx, &c->funcs[k]);
+}
+
+bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to, struct cg_object *out)
+{
+    struct cg c = {.cx = u->cx, .u = u, .k = k, .dump = dump_to, .max = u->cx->limits.maxstringlen};
+    struct cg_unit unit = {.cx = u->cx};
+
+    if (c.max > NGS_REC_MAX / 2)
+        return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d", NGS_REC_MAX / 2);
+    c.room = 2 * c.max + 64;
+    c.globals_size = u->globals_size + c.room;
+    c.sumsq = wants_sumsq(u);
+    c.probes = ARENA_ARRAY(u->cx->arena, struct obj_probe, u->n_probes);
+    name_maps(&c);
+    cg_rodata_init(&c);
+    for (uint32_t n = 0; n < u->n_probes; n++) {
+        bool user = u->funcs[u->probes[n].func]->user;
+
+        c.probes[n] = u->probes[n].rec;
+        if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)))
+            return false;
+    }
+    c.rodata_lits = c.rodata_used;
+    reserve(&c, c.room); /* so that no copy of bounded length leaves the map */
+    if (!cg_make_lib(&c))
+        return false;
+    dump(&c);
+    make_maps(&c, &unit);
+    unit.funcs = c.funcs;
+    unit.n_funcs = c.n_funcs;
+    unit.rodata = c.rodata;
+    unit.rodata_size = c.rodata_used;
+    unit.user_code = c.user;
+    unit.user_len = c.n_user;
+    unit.frame_size = u->frame_size;
+    if (!cg_make_meta(&c, &unit))
+        return false;
+    return cg_write_elf(&unit, &out->elf, &out->elf_size);
+}

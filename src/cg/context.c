@@ -1,0 +1,290 @@
+/*
+ * context: facts of the moment, in the kernel: process, time, registers, names. Enters: CONTEXT and
+ * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper tells
+ * (the parent's pid, effective ids).
+ *
+ * r6 is the context: struct bpf_perf_event_data (whose regs come first) or struct pt_regs; both may be read
+ * directly, 8 bytes at a time (kernel/trace/bpf_trace.c: pe_prog_is_valid_access, kprobe_prog_is_valid_access).
+ */
+#include "cg/gen.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+/* enum bpf_func_id, include/uapi/linux/bpf.h */
+enum {
+    HELPER_KTIME_GET_NS = 5,
+    HELPER_GET_SMP_PROCESSOR_ID = 8,
+    HELPER_GET_CURRENT_UID_GID = 15,
+    HELPER_GET_CURRENT_TASK = 35,
+    HELPER_PROBE_READ_KERNEL = 113,
+    HELPER_GET_CURRENT_TASK_BTF = 158,
+    HELPER_TASK_PT_REGS = 175,
+};
+
+/* struct pt_regs of x86-64 (arch/x86/include/uapi/asm/ptrace.h), by DWARF register number (System V
+ * psABI, figure 3.36); 16 is the return address column, here rip. */
+static const uint8_t reg_offsets[17] = {80, 96, 88, 40, 104, 112, 32, 152, 72, 64, 56, 48, 24, 16, 8, 0, 128};
+
+enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17 };
+
+static bool is_tick(const struct cg_gen *g)
+{
+    return g->probe->rec.kind == PROBE_PROFILE;
+}
+
+static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
+{
+    g->c->failed = true;
+    diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "not-yet", "%s cannot be told in a handler that runs in the kernel",
+               what);
+}
+
+/* r0 = tgid << 32 | tid */
+static void pid_tgid(struct cg_gen *g)
+{
+    cg_puti(g, R1, 0); /* the library's frame argument, which this one does not use */
+    cg_do_lib(g, CG_LIB_PID);
+}
+
+static void from_control(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
+{
+    int d = cg_def(g, i->dst);
+
+    cg_value(&g->s, d, CG_CONTROL, off);
+    cg_ldx(&g->s, BPF_DW, d, d, 0);
+}
+
+static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
+{
+    cg_call_begin(g);
+    cg_do_call(g, number);
+    cg_result(g, i->dst, R0);
+}
+
+/*
+ * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's own
+ * registers are on its kernel stack (bpf_task_pt_regs, Linux 5.15, told by another feature of that
+ * version); kernel threads have none, nor has an older kernel: then control goes to NONE.
+ */
+static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
+{
+    uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
+
+    if (!is_tick(g)) {
+        cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+        return;
+    }
+    cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
+    cg_alui(&g->s, BPF_AND, R0, 3);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
+    if (g->c->k->has[FEAT_BPF_COOKIE]) {
+        cg_do_call(g, HELPER_GET_CURRENT_TASK_BTF);
+        cg_mov(&g->s, R1, R0);
+        cg_do_call(g, HELPER_TASK_PT_REGS);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+        cg_mov(&g->s, R3, R0);
+        cg_alui(&g->s, BPF_ADD, R3, OFF_CS);
+        cg_mov(&g->s, R1, R10);
+        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
+        cg_movi(&g->s, R2, 8);
+        cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R0);
+        cg_do_call(g, HELPER_PROBE_READ_KERNEL);
+        cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
+        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_alui(&g->s, BPF_AND, R0, 3);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+        cg_ldx(&g->s, BPF_DW, R3, R10, CG_SCRATCH1);
+        cg_alui(&g->s, BPF_ADD, R3, (int32_t)off);
+        cg_mov(&g->s, R1, R10);
+        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
+        cg_movi(&g->s, R2, 8);
+        cg_do_call(g, HELPER_PROBE_READ_KERNEL);
+        cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
+        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_ja(&g->s, done);
+    } else {
+        cg_ja(&g->s, none);
+    }
+    cg_bind(&g->s, user);
+    cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+    cg_bind(&g->s, done);
+}
+
+static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
+{
+    cg_call_begin(g);
+    for (int r = R0; r <= R5; r++)
+        cg_clobber(g, r);
+    user_reg(g, off, cg_fail(g, i, NGS_ERR_NO_USER_REGS));
+    cg_result(g, i->dst, R0);
+}
+
+static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+
+    cg_call_begin(g);
+    for (int r = R0; r <= R5; r++)
+        cg_clobber(g, r);
+    user_reg(g, OFF_IP, none);
+    if (is_tick(g)) {
+        cg_ja(&g->s, done);
+        cg_bind(&g->s, none);
+        cg_movi(&g->s, R0, 0);
+        cg_bind(&g->s, done);
+    } else {
+        cg_bind(&g->s, none);
+    }
+    cg_result(g, i->dst, R0);
+}
+
+static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
+{
+    int d = cg_def(g, i->dst);
+    uint32_t done = cg_label(&g->s);
+
+    if (!is_tick(g)) {
+        cg_movi(&g->s, d, 1);
+        return;
+    }
+    cg_ldx(&g->s, BPF_DW, d, R6, OFF_CS);
+    cg_alui(&g->s, BPF_AND, d, 3);
+    cg_jmpi(&g->s, BPF_JEQ, d, 0, done);
+    cg_movi(&g->s, d, 1);
+    cg_bind(&g->s, done);
+}
+
+void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
+{
+    switch ((enum ngs_ctx)i->imm) {
+    case NGS_CTX_PID:
+    case NGS_CTX_TID:
+        cg_call_begin(g);
+        pid_tgid(g);
+        if (i->imm == NGS_CTX_PID)
+            cg_alui(&g->s, BPF_RSH, R0, 32);
+        else
+            cg_zext32(&g->s, R0);
+        cg_result(g, i->dst, R0);
+        break;
+    case NGS_CTX_UID:
+    case NGS_CTX_GID:
+        helper(g, i, HELPER_GET_CURRENT_UID_GID);
+        if (i->imm == NGS_CTX_GID)
+            cg_alui(&g->s, BPF_RSH, R0, 32);
+        else
+            cg_zext32(&g->s, R0);
+        break;
+    case NGS_CTX_CPU:
+        helper(g, i, HELPER_GET_SMP_PROCESSOR_ID);
+        break;
+    case NGS_CTX_TARGET:
+        from_control(g, i, offsetof(struct ngs_control, target));
+        break;
+    case NGS_CTX_MONO_NS:
+        helper(g, i, HELPER_KTIME_GET_NS);
+        break;
+    case NGS_CTX_TIME_NS:
+        helper(g, i, HELPER_KTIME_GET_NS);
+        cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, clock_offset));
+        cg_ldx(&g->s, BPF_DW, R1, R1, 0);
+        cg_alu(&g->s, BPF_ADD, R0, R1);
+        break;
+    case NGS_CTX_USER_MODE:
+        emit_user_mode(g, i);
+        break;
+    case NGS_CTX_UADDR:
+        emit_uaddr(g, i);
+        break;
+    case NGS_CTX_ADDR:
+        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_IP);
+        break;
+    case NGS_CTX_REG:
+        if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= N_REGS)
+            refuse(g, i, "a register that is not named by a literal");
+        else
+            emit_user_reg(g, i, reg_offsets[i->a.imm]);
+        break;
+    case NGS_CTX_RETVAL:
+        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_AX);
+        break;
+    case NGS_CTX_TASK:
+        helper(g, i, HELPER_GET_CURRENT_TASK);
+        break;
+    case NGS_CTX_PPID:
+        refuse(g, i, "the parent's pid");
+        break;
+    case NGS_CTX_EUID:
+    case NGS_CTX_EGID:
+        refuse(g, i, "an effective user or group id");
+        break;
+    default:
+        refuse(g, i, "this");
+        break;
+    }
+}
+
+/* The handle of a literal of the code generator's own. */
+static uint32_t own_literal(struct cg *c, const char *text)
+{
+    return cg_rodata_str(c, text) | CG_IN_RODATA << CG_HANDLE_SHIFT;
+}
+
+static void set_to_handle(struct cg_gen *g, const struct ir_ins *i, uint32_t handle)
+{
+    cg_call_begin(g);
+    cg_put_str(g, R2, i->str);
+    cg_puti(g, R3, handle);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_COPY);
+}
+
+static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+
+    if (!is_tick(g)) {
+        set_to_handle(g, i, own_literal(g->c, g->probe->func_name ? g->probe->func_name : ""));
+        return;
+    }
+    cg_call_begin(g);
+    for (int r = R0; r <= R5; r++)
+        cg_clobber(g, r);
+    cg_put_str(g, R2, i->str);
+    cg_put_frame(g, R1, 0);
+    cg_ldx(&g->s, BPF_DW, R3, R6, OFF_CS);
+    cg_alui(&g->s, BPF_AND, R3, 3);
+    cg_jmpi(&g->s, BPF_JNE, R3, 0, none);
+    cg_ldx(&g->s, BPF_DW, R3, R6, OFF_IP);
+    cg_do_lib(g, CG_LIB_KFUNC);
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, none);
+    cg_movi(&g->s, R3, own_literal(g->c, ""));
+    cg_do_lib(g, CG_LIB_COPY);
+    cg_bind(&g->s, done);
+}
+
+void cg_k_scontext(struct cg_gen *g, const struct ir_ins *i)
+{
+    switch ((enum ngs_ctx)i->imm) {
+    case NGS_CTX_EXECNAME:
+        cg_call_begin(g);
+        cg_put_str(g, R2, i->str);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_EXECNAME);
+        break;
+    case NGS_CTX_PP:
+        set_to_handle(g, i, own_literal(g->c, g->probe->name ? g->probe->name : ""));
+        break;
+    case NGS_CTX_KFUNC:
+        emit_kfunc(g, i);
+        break;
+    default:
+        refuse(g, i, "this");
+        break;
+    }
+}

@@ -1,0 +1,219 @@
+/*
+ * kernel: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
+ * object's list, and where its loops need one, a callback beside it.
+ *
+ * Prologue: nothing once the session is stopped; nothing for others when only the target pays; claim one of
+ * this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so
+ * the claim is an atomic exchange, and a hit that finds all of them taken is counted as skipped. The frame
+ * is given back on the one way out.
+ */
+#include "cg/gen.h"
+
+#include <stddef.h>
+
+#include "base/arena.h"
+
+#define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
+#define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
+
+enum { HELPER_LOOKUP = 1, HELPER_GET_SMP_PROCESSOR_ID = 8, HELPER_FOR_EACH_MAP_ELEM = 164, HELPER_LOOP = 181 };
+
+/* bpf_loop's own limit: BPF_MAX_LOOPS, kernel/bpf/bpf_iter.c. */
+enum { MAX_LOOPS = 1 << 23 };
+
+enum cg_loops cg_kernel_loops(const struct cg *c)
+{
+    return c->k->has[FEAT_MAY_GOTO]   ? CG_LOOP_MAY_GOTO
+           : c->k->has[FEAT_BPF_LOOP] ? CG_LOOP_CALLBACK
+                                      : CG_LOOP_FOR_EACH;
+}
+
+static void count(struct cg_gen *g, uint32_t field)
+{
+    cg_value(&g->s, R1, CG_CONTROL, field);
+    cg_movi(&g->s, R2, 1);
+    cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
+}
+
+/* r9 = a frame of this CPU that nobody uses, else to NONE. */
+static void claim(struct cg_gen *g, uint32_t none)
+{
+    uint32_t got = cg_label(&g->s);
+
+    cg_call(&g->s, HELPER_GET_SMP_PROCESSOR_ID);
+    cg_alui(&g->s, BPF_LSH, R0, 2);
+    _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
+    cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R0);
+    for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
+        if (k) {
+            cg_ldx(&g->s, BPF_W, R1, R10, CG_SCRATCH0);
+            cg_alui(&g->s, BPF_ADD, R1, 1);
+            cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R1);
+        }
+        cg_map(&g->s, R1, NGS_MAP_FRAMES);
+        cg_mov(&g->s, R2, R10);
+        cg_alui(&g->s, BPF_ADD, R2, CG_SCRATCH0);
+        cg_call(&g->s, HELPER_LOOKUP);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+        cg_mov(&g->s, R9, R0);
+        cg_movi(&g->s, R1, 1);
+        cg_atomic(&g->s, BPF_XCHG, R9, FRAME(busy), R1);
+        cg_jmpi(&g->s, BPF_JEQ, R1, 0, got);
+    }
+    cg_ja(&g->s, none);
+    cg_bind(&g->s, got);
+}
+
+/* Slots hold what the last handler left: the handler sets its own. */
+static void clear_frame(struct cg_gen *g)
+{
+    const struct ir_unit *u = g->c->u;
+
+    cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
+    cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
+    cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
+    if (g->reads)
+        for (uint32_t k = 0; k < IR_CACHE_LINES; k++)
+            cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
+}
+
+static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
+{
+    cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
+    cg_mov(&g->s, R6, R1);
+    cg_value(&g->s, R1, CG_CONTROL, CONTROL(stopped));
+    cg_ldx(&g->s, BPF_DW, R1, R1, 0);
+    cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
+    if (g->probe->target_only) {
+        cg_movi(&g->s, R1, 0);
+        g->c->lib_used[CG_LIB_PID] = true;
+        cg_call_sub(&g->s, cg_lib_name(CG_LIB_PID));
+        cg_alui(&g->s, BPF_RSH, R0, 32);
+        cg_value(&g->s, R1, CG_CONTROL, CONTROL(target));
+        cg_ldx(&g->s, BPF_DW, R1, R1, 0);
+        cg_jmp(&g->s, BPF_JNE, R0, R1, quit);
+    }
+    count(g, CONTROL(hits));
+    claim(g, skipped);
+    clear_frame(g);
+}
+
+/* The ends that a handler's code jumps to, except its plain end. */
+static void ends(struct cg_gen *g)
+{
+    if (g->need_exceeded) {
+        cg_bind(&g->s, g->l_exceeded);
+        cg_sti(&g->s, BPF_DW, R9, FRAME(error), NGS_ERR_MAXACTION);
+        cg_sti(&g->s, BPF_DW, R9, FRAME(error_arg), 0);
+        cg_sti(&g->s, BPF_DW, R9, FRAME(error_loc), (int32_t)g->probe->rec.loc);
+    }
+    if (g->need_report || g->need_exceeded) {
+        cg_bind(&g->s, g->l_report);
+        cg_mov(&g->s, R1, R9);
+        cg_movi(&g->s, R2, g->probe_index);
+        g->c->lib_used[CG_LIB_REPORT] = true;
+        cg_call_sub(&g->s, cg_lib_name(CG_LIB_REPORT));
+    }
+}
+
+static void epilogue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
+{
+    cg_sti(&g->s, BPF_DW, R9, FRAME(busy), 0);
+    cg_bind(&g->s, quit);
+    cg_movi(&g->s, R0, 0);
+    cg_exit(&g->s);
+    cg_bind(&g->s, skipped);
+    count(g, CONTROL(skipped));
+    cg_ja(&g->s, quit);
+}
+
+/* The handler's code as the body of a loop callback: entered anew after every back edge. */
+static bool callback(struct cg_gen *g, const char *name)
+{
+    bool each = g->loops == CG_LOOP_FOR_EACH;
+
+    cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
+    cg_mov(&g->s, R1, each ? R4 : R2);
+    cg_ldx(&g->s, BPF_DW, R6, R1, 0);
+    cg_ldx(&g->s, BPF_DW, R9, R1, 8);
+    cg_dispatch(g);
+    cg_write_body(g);
+    ends(g);
+    cg_bind(&g->s, g->l_done);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(pc), -1);
+    cg_movi(&g->s, R0, 1);
+    cg_exit(&g->s);
+    if (!cg_asm_end(&g->s))
+        return false;
+    cg_asm_take(&g->s, cg_new_func(g->c, name, each ? CG_SIG_FOR_EACH : CG_SIG_LOOP, each ? 4 : 2));
+    return true;
+}
+
+/* The program around a callback: when the loop has run out of turns and the handler has not
+ * ended, that is a handler that runs too long. */
+static void call_callback(struct cg_gen *g, const char *name)
+{
+    cg_sti(&g->s, BPF_DW, R9, FRAME(pc), 1);
+    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R6);
+    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1 + 8, R9);
+    cg_callback(&g->s, R2, name);
+    cg_mov(&g->s, R3, R10);
+    cg_alui(&g->s, BPF_ADD, R3, CG_SCRATCH1);
+    cg_movi(&g->s, R4, 0);
+    if (g->loops == CG_LOOP_FOR_EACH) {
+        g->c->ticks = true;
+        cg_map(&g->s, R1, CG_MAP_TICKS);
+        cg_call(&g->s, HELPER_FOR_EACH_MAP_ELEM);
+    } else {
+        cg_movi(&g->s, R1, MAX_LOOPS);
+        cg_call(&g->s, HELPER_LOOP);
+    }
+    cg_ldx(&g->s, BPF_DW, R1, R9, FRAME(pc));
+    cg_jmpi(&g->s, BPF_JEQ, R1, -1, g->l_done);
+    g->need_exceeded = true;
+    ends(g);
+}
+
+bool cg_kernel_program(struct cg *c, uint32_t probe)
+{
+    static const char *const sections[PROBE_KINDS] = {
+        [PROBE_PROFILE] = "perf_event", [PROBE_UPROBE] = "uprobe", [PROBE_URETPROBE] = "uretprobe"};
+    struct cg_gen g = {.c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
+    const char *name = arena_printf(c->cx->arena, "p%u", probe);
+    const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
+
+    cg_asm_begin(&g.s, c->cx, false);
+    g.l_done = cg_label(&g.s);
+    g.l_exceeded = cg_label(&g.s);
+    g.l_report = cg_label(&g.s);
+    if (!cg_flow(&g))
+        return false;
+    if (g.in_callback) {
+        if (!callback(&g, loop))
+            return false;
+        cg_asm_begin(&g.s, c->cx, false);
+        g.l_done = cg_label(&g.s);
+        g.l_exceeded = cg_label(&g.s);
+        g.l_report = cg_label(&g.s);
+    }
+    uint32_t quit = cg_label(&g.s), skipped = cg_label(&g.s);
+
+    prologue(&g, quit, skipped);
+    if (g.in_callback) {
+        call_callback(&g, loop);
+    } else {
+        cg_write_body(&g);
+        ends(&g);
+    }
+    cg_bind(&g.s, g.l_done);
+    epilogue(&g, quit, skipped);
+    if (!cg_asm_end(&g.s))
+        return false;
+    struct cg_func *f = cg_new_func(c, name, CG_SIG_PROG, 1);
+
+    f->section = sections[g.probe->rec.kind];
+    cg_asm_take(&g.s, f);
+    return !c->failed;
+}

@@ -1,0 +1,395 @@
+/*
+ * str: operations on strings, in the kernel. Enters: one IR instruction; leaves: appends of short
+ * literals and comparisons with them in line, the rest as calls of the library (lib_str.c, lib_fmt.c).
+ *
+ * A string is {len, bytes}; a NUL is kept behind the bytes. What a frame holds before a handler sets it
+ * is of no use, lengths included: every length is compared with MAXSTRINGLEN before it is used.
+ */
+#include "cg/gen.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/diag.h"
+
+enum { INLINE_MAX = 40 }; /* bytes of a literal that is appended or compared in line */
+
+#define BYTES ((uint32_t)offsetof(struct ngs_str, bytes))
+
+uint32_t cg_handle(const struct cg *c, struct ir_val s)
+{
+    switch (s.kind) {
+    case IRV_SLOT:
+        return c->u->slots[s.id].off;
+    case IRV_LIT:
+        return c->u->lits[s.id].off | CG_IN_RODATA << CG_HANDLE_SHIFT;
+    case IRV_GLOBAL:
+        return c->u->globals[s.id].off | CG_IN_GLOBALS << CG_HANDLE_SHIFT;
+    default:
+        return 0;
+    }
+}
+
+static const struct ir_lit *short_literal(const struct cg_gen *g, struct ir_val s)
+{
+    const struct ir_lit *l = s.kind == IRV_LIT ? &g->c->u->lits[s.id] : NULL;
+
+    return l && l->len <= INLINE_MAX && l->len <= g->c->max ? l : NULL;
+}
+
+static int32_t word(const char *p, uint32_t n)
+{
+    uint32_t v = 0;
+
+    for (uint32_t k = 0; k < n; k++)
+        v |= (uint32_t)(unsigned char)p[k] << 8 * k;
+    return n == 1 ? (int8_t)v : n == 2 ? (int16_t)v : (int32_t)v;
+}
+
+/* Stores the N bytes of P at [BASE + OFF]. */
+static void store_bytes(struct cg_gen *g, int base, uint32_t off, const char *p, uint32_t n)
+{
+    while (n) {
+        uint32_t k = n >= 4 ? 4 : n >= 2 ? 2 : 1;
+
+        cg_sti(&g->s, k == 4 ? BPF_W : k == 2 ? BPF_H : BPF_B, base, (int)off, word(p, k));
+        p += k;
+        off += k;
+        n -= k;
+    }
+}
+
+/* A register and an offset that address the string: r9 itself where it reaches. */
+static int string_base(struct cg_gen *g, struct ir_val s, uint32_t *off)
+{
+    const struct cg *c = g->c;
+    int r;
+
+    if (s.kind == IRV_SLOT) {
+        *off = c->u->slots[s.id].off;
+        if (cg_fits16((int64_t)*off + BYTES + INLINE_MAX + 8))
+            return R9;
+        r = cg_tmp(g);
+        cg_addr(&g->s, r, R9, *off);
+    } else {
+        r = cg_tmp(g);
+        if (s.kind == IRV_LIT)
+            cg_value(&g->s, r, CG_RODATA, c->u->lits[s.id].off);
+        else
+            cg_value(&g->s, r, CG_GLOBALS, c->u->globals[s.id].off);
+    }
+    *off = 0;
+    return r;
+}
+
+static void call_2(struct cg_gen *g, enum cg_lib lib, struct ir_val dst, struct ir_val src)
+{
+    cg_call_begin(g);
+    cg_put_str(g, R2, dst);
+    cg_put_str(g, R3, src);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, lib);
+}
+
+static bool same(struct ir_val a, struct ir_val b)
+{
+    return a.kind == b.kind && a.id == b.id;
+}
+
+/*
+ * SSET and SCAT are marked as not calling, so that short literals keep registers as they are; when
+ * they do call, what lives is saved as around any call.
+ */
+void cg_k_sset(struct cg_gen *g, const struct ir_ins *i)
+{
+    const struct ir_lit *l = short_literal(g, i->s);
+    uint32_t off;
+
+    if (same(i->str, i->s))
+        return;
+    if (!l) {
+        call_2(g, CG_LIB_COPY, i->str, i->s);
+        return;
+    }
+    int base = string_base(g, i->str, &off);
+
+    cg_sti(&g->s, BPF_W, base, (int)off, (int32_t)l->len);
+    store_bytes(g, base, off + BYTES, l->text, l->len + 1);
+}
+
+void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
+{
+    const struct ir_lit *l = short_literal(g, i->s);
+    struct cg_stub stub = {.kind = CG_STUB_LIB, .lib = CG_LIB_APPEND, .n_args = 2};
+
+    if (l && l->len == 0)
+        return;
+    if (!l || i->str.kind != IRV_SLOT) {
+        call_2(g, CG_LIB_APPEND, i->str, i->s);
+        return;
+    }
+    uint32_t off = g->c->u->slots[i->str.id].off;
+    int len = cg_tmp(g), p = cg_tmp(g);
+
+    stub.n_save = cg_cold_saves(g, stub.save, 1u << len | 1u << p);
+    stub.back = cg_label(&g->s);
+    stub.args[0] = (int32_t)cg_handle(g->c, i->str);
+    stub.args[1] = (int32_t)cg_handle(g->c, i->s);
+    if (cg_fits16((int64_t)off + BYTES + INLINE_MAX)) {
+        cg_mov(&g->s, p, R9);
+    } else {
+        cg_addr(&g->s, p, R9, off);
+        off = 0;
+    }
+    cg_ldx(&g->s, BPF_W, len, p, (int)off);
+    cg_jmpi(&g->s, BPF_JGT, len, (int32_t)(g->c->max - l->len), cg_new_stub(g, stub));
+    /* The length is stored through the string's address before that moves on. */
+    cg_alui(&g->s, BPF_ADD, len, (int32_t)l->len);
+    cg_stx(&g->s, BPF_W, p, (int)off, len);
+    cg_alu(&g->s, BPF_ADD, p, len);
+    store_bytes(g, p, off + BYTES - l->len, l->text, l->len + 1);
+    cg_bind(&g->s, stub.back);
+}
+
+void cg_k_sfmt(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint64_t spec = (uint64_t)i->imm;
+    char conv = (char)(spec & 0xff);
+    bool plain = (conv == 'd' || conv == 'i') && (spec >> 8 & 0xffffff) == 0 && (spec >> 32 & 0xffff) == 0xffff;
+
+    cg_call_begin(g);
+    cg_put(g, R3, i->a);
+    cg_put_str(g, R2, i->str);
+    if (!plain)
+        cg_puti(g, R4, i->imm);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, plain ? CG_LIB_DEC : CG_LIB_FORMAT);
+}
+
+void cg_k_sfmts(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put_str(g, R2, i->str);
+    cg_put_str(g, R3, i->s);
+    cg_puti(g, R4, i->imm);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_FORMAT_STR);
+}
+
+void cg_k_smark(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R4, i->a);
+    cg_put_str(g, R2, i->str);
+    cg_puti(g, R3, i->imm);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_MARK);
+}
+
+void cg_k_sread(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_hold(g, i->a);
+    cg_put(g, R4, i->b);
+    cg_put(g, R3, i->a);
+    cg_put_str(g, R2, i->str);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, i->space ? CG_LIB_KREAD_STR : CG_LIB_READ_STR);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
+}
+
+void cg_k_serror(struct cg_gen *g, const struct ir_ins *i)
+{
+    if (i->str.kind == IRV_NONE) {
+        cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error), 0);
+        return;
+    }
+    cg_call_begin(g);
+    cg_put_str(g, R2, i->str);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_ERROR_TEXT);
+}
+
+void cg_k_slen(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t off;
+
+    if (i->s.kind == IRV_LIT) {
+        cg_movi(&g->s, cg_def(g, i->dst), g->c->u->lits[i->s.id].len);
+        return;
+    }
+    int base = string_base(g, i->s, &off), d = cg_def(g, i->dst);
+
+    cg_ldx(&g->s, BPF_W, d, base, (int)off);
+}
+
+/* dst = s == literal: the length, then four bytes at a time. */
+static void equals_literal(struct cg_gen *g, const struct ir_ins *i, struct ir_val s, const struct ir_lit *l)
+{
+    uint32_t off, done = 0, no = cg_label(&g->s), end = cg_label(&g->s);
+    int base = string_base(g, s, &off), t = cg_tmp(g), d = cg_def(g, i->dst);
+
+    cg_ldx(&g->s, BPF_W, t, base, (int)off);
+    cg_jmpi(&g->s, BPF_JNE, t, (int32_t)l->len, no);
+    while (done < l->len) {
+        uint32_t n = l->len - done >= 4 ? 4 : l->len - done >= 2 ? 2 : 1;
+        uint32_t want = (uint32_t)word(l->text + done, n);
+
+        if (n < 4)
+            want &= n == 2 ? 0xffff : 0xff;
+        cg_ldx(&g->s, n == 4 ? BPF_W : n == 2 ? BPF_H : BPF_B, t, base, (int)(off + BYTES + done));
+        cg_jmpi32(&g->s, BPF_JNE, t, (int32_t)want, no);
+        done += n;
+    }
+    cg_movi(&g->s, d, 1);
+    cg_ja(&g->s, end);
+    cg_bind(&g->s, no);
+    cg_movi(&g->s, d, 0);
+    cg_bind(&g->s, end);
+}
+
+void cg_k_seq(struct cg_gen *g, const struct ir_ins *i)
+{
+    const struct ir_lit *l = short_literal(g, i->s2);
+    struct ir_val s = i->s;
+
+    if (!l) {
+        l = short_literal(g, i->s);
+        s = i->s2;
+    }
+    if (same(i->s, i->s2)) {
+        cg_movi(&g->s, cg_def(g, i->dst), 1);
+    } else if (l && s.kind != IRV_LIT) {
+        equals_literal(g, i, s, l);
+    } else {
+        call_2(g, CG_LIB_EQ, i->s, i->s2);
+        cg_result(g, i->dst, R0);
+    }
+}
+
+void cg_k_scmp(struct cg_gen *g, const struct ir_ins *i)
+{
+    call_2(g, CG_LIB_CMP, i->s, i->s2);
+    cg_result(g, i->dst, R0);
+}
+
+/* ---- records ---- */
+
+/*
+ * A record is built in the frame at frame_out. Up to the first string every argument's place is known;
+ * behind it the position is kept in CG_SCRATCH0.
+ */
+struct record {
+    uint32_t pos;
+    bool known;
+};
+
+static void put_record_long(struct cg_gen *g, struct record *r, struct ir_val v)
+{
+    const struct ir_unit *u = g->c->u;
+    uint32_t skip = cg_label(&g->s);
+
+    if (r->known) {
+        cg_put(g, R3, v);
+        cg_clobber(g, R2);
+        cg_addr(&g->s, R2, R9, u->frame_out);
+        cg_stx(&g->s, BPF_DW, R2, (int)r->pos, R3);
+        r->pos += 8;
+        return;
+    }
+    cg_put(g, R3, v);
+    cg_clobber(g, R1);
+    cg_ldx(&g->s, BPF_DW, R1, R10, CG_SCRATCH0);
+    cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)u->frame_out_size, skip);
+    cg_clobber(g, R2);
+    cg_addr(&g->s, R2, R9, u->frame_out);
+    cg_alu(&g->s, BPF_ADD, R2, R1);
+    cg_stx(&g->s, BPF_DW, R2, 0, R3);
+    cg_alui(&g->s, BPF_ADD, R1, 8);
+    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R1);
+    cg_bind(&g->s, skip);
+    g->clobbered |= 0x3f;
+}
+
+static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
+{
+    cg_put_str(g, R3, s);
+    if (r->known) {
+        cg_puti(g, R2, r->pos);
+    } else {
+        cg_clobber(g, R2);
+        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+    }
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_OUT_STR);
+    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R0);
+    r->known = false;
+}
+
+static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind, uint32_t format)
+{
+    if (r->known) {
+        cg_puti(g, R2, r->pos);
+    } else {
+        cg_clobber(g, R2);
+        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+    }
+    cg_puti(g, R3, (int32_t)(kind | format << 16));
+    cg_puti(g, R4, g->probe_index);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_SEND);
+}
+
+void cg_k_print(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    for (uint32_t k = 0; k < i->n_args; k++)
+        cg_hold(g, i->args[k]);
+    for (uint32_t k = 0; k < i->n_args; k++) {
+        if (i->args[k].kind == IRV_TEMP || i->args[k].kind == IRV_IMM)
+            put_record_long(g, &r, i->args[k]);
+        else
+            put_record_str(g, &r, i->args[k]);
+    }
+    send_record(g, &r, NGS_REC_PRINT, i->fmt);
+}
+
+void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    put_record_str(g, &r, i->s);
+    send_record(g, &r, NGS_REC_WARN, 0);
+}
+
+void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    cg_clobber(g, R1);
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
+    cg_sti(&g->s, BPF_DW, R1, 0, 1);
+    send_record(g, &r, NGS_REC_EXIT, 0);
+}
+
+void cg_k_raise(struct cg_gen *g, const struct ir_ins *i)
+{
+    if (i->imm == NGS_ERR_SCRIPT) {
+        cg_call_begin(g);
+        cg_puti(g, R2, g->c->u->frame_error_text);
+        cg_put_str(g, R3, i->s);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_COPY);
+    }
+    if (i->a.kind == IRV_TEMP || i->a.kind == IRV_IMM)
+        cg_stx(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), cg_use(g, i->a));
+    else
+        cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), 0);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error), (int32_t)i->imm);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_loc), (int32_t)i->loc);
+    cg_jump_edge(g, g->func_base[g->nodes[g->node].func] + i->onerr);
+}

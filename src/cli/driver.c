@@ -1,0 +1,421 @@
+/*
+ * driver: the pipeline. Enters: the command line; leaves: output and an exit status. The stages
+ * report their own errors; here they are only put one after the other, and what was opened is
+ * closed.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "cli/driver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cg/cg.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/search.h"
+#include "ir/ir.h"
+#include "load/load.h"
+#include "lower/lower.h"
+#include "run/run.h"
+#include "sema/sema.h"
+#include "sxx/sxx.h"
+#include "syntax/syntax.h"
+#include "target/dwarf.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+
+enum { OBJECT_MAX = 256 << 20 };
+
+struct driver {
+    struct compile cx;
+    struct options o;
+    struct target *target;
+    struct debuginfo *debuginfo;
+    struct utsname uts;
+    FILE *out;
+    pid_t child;           /* -c; 0: none, or run has taken it */
+    struct timespec since; /* start of the pass in hand */
+};
+
+static bool error(struct driver *d, const char *tag, const char *what, const char *name)
+{
+    return diag_error(d->cx.diag, (struct span){0}, tag, "%s%s%s: %s", what, *what ? " " : "", name,
+                      strerror(errno));
+}
+
+/* -v: what a pass took, as stap says it. */
+static void pass_done(struct driver *d, int pass, const char *what)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (d->cx.verbose)
+        fprintf(stderr, "Pass %d: %s in %ldms.\n", pass, what,
+                (long)(now.tv_sec - d->since.tv_sec) * 1000 +
+                    (now.tv_nsec - d->since.tv_nsec) / 1000000);
+    d->since = now;
+}
+
+/* ---- the target ---- */
+
+static bool open_target(struct driver *d)
+{
+    struct target_opts *t = &d->o.target;
+
+    if (d->o.command && !t->exec)
+        t->exec = command_path(&d->cx, d->o.command);
+    d->target = target_open(&d->cx, t);
+    return d->target != NULL;
+}
+
+/* -c: the command becomes the target, stopped until the probes are armed. */
+static bool start_command(struct driver *d)
+{
+    if (!d->o.command)
+        return true;
+    d->child = command_start(&d->cx, d->o.command);
+    if (d->child < 0) {
+        d->child = 0;
+        return false;
+    }
+    return target_adopt(&d->cx, d->target, d->child);
+}
+
+/* ---- front end ---- */
+
+static struct source *read_script(struct driver *d)
+{
+    const struct options *o = &d->o;
+
+    if (o->text)
+        return source_add(d->cx.sources, "-e", o->text, (uint32_t)strlen(o->text));
+    struct source *src = source_read(d->cx.sources, o->script);
+
+    if (!src)
+        error(d, "options", "cannot read", o->script);
+    return src;
+}
+
+static void list_args(FILE *out, const struct sxx_result *r)
+{
+    for (uint32_t i = 0; i < r->n_args; i++) {
+        const struct sxx_arg *a = &r->args[i];
+
+        fprintf(out, "\t--arg %s=VALUE", a->name);
+        if (a->default_value)
+            fprintf(out, " (default: %s)", a->default_value);
+        fputc('\n', out);
+    }
+}
+
+static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
+{
+    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct sxx_opts so = {.args = d->o.sxx_args,
+                          .n_args = d->o.n_sxx_args,
+                          .include = dirs.v,
+                          .n_include = dirs.n,
+                          .list_args = d->o.list_args};
+
+    return sxx_expand(&d->cx, &so, d->target, src, r);
+}
+
+static struct pp_env environment(struct driver *d)
+{
+    size_t n = strspn(d->uts.release, "0123456789.");
+
+    return (struct pp_env){
+        .kernel_v = arena_strndup(d->cx.arena, d->uts.release, n),
+        .kernel_vr = d->uts.release,
+        .arch = d->uts.machine,
+        .runtime = "bpf",
+        .systemtap_v = "4.8",
+        .guru = d->cx.guru,
+        .args = d->o.args.v,
+        .n_args = d->o.args.n,
+    };
+}
+
+static struct program *parse(struct driver *d, const struct pp_env *env, struct macros *macros,
+                             const struct sxx_result *r)
+{
+    struct program *prog = ARENA_NEW(d->cx.arena, struct program);
+    bool ok = syntax_parse(&d->cx, env, r->main, macros, prog);
+
+    for (uint32_t i = 0; i < r->n_libs; i++)
+        ok = syntax_parse(&d->cx, env, r->libs[i], macros, prog) && ok;
+    return ok ? prog : NULL;
+}
+
+static bool analyse(struct driver *d, const struct pp_env *env, struct macros *macros,
+                    struct program *prog)
+{
+    struct strings dirs = search_tapsets(&d->cx, &d->o);
+    struct sema_opts so = {
+        .tapset_dirs = dirs.v, .n_tapset_dirs = dirs.n, .env = env, .macros = macros};
+
+    d->debuginfo = debuginfo_new(&d->cx, d->target);
+    return sema_run(&d->cx, &so, prog, d->target, d->debuginfo);
+}
+
+/* ---- back end ---- */
+
+static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
+{
+    struct ir_unit *u = lower_program(&d->cx, prog);
+
+    if (!u || !ir_verify(u))
+        return NULL;
+    ir_simplify(u);
+    ir_inline(u);
+    ir_bind_context(u);
+    ir_simplify(u);
+    ir_hoist_target(u);
+    ir_layout(u);
+    return ir_verify(u) ? u : NULL;
+}
+
+static bool in_kernel(const struct ir_unit *u)
+{
+    for (uint32_t i = 0; i < u->n_probes; i++)
+        if (!u->funcs[u->probes[i].func]->user)
+            return true;
+    return false;
+}
+
+/* What to make code for: this kernel, when we may ask it; for an object, else, one that has
+ * everything. */
+static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
+{
+    const struct strings *no = &d->o.no_feature;
+    struct kernel *k = NULL;
+
+    if (needed) {
+        k = kernel_probe(&d->cx, no->v, no->n);
+        if (!k || running || k->has[FEAT_BPF])
+            return k;
+    }
+    return kernel_assume(&d->cx, no->v, no->n);
+}
+
+/* -m NAME, else the script's name without its ending. */
+static const char *object_name(struct driver *d)
+{
+    const char *name = d->o.object_name, *slash, *dot;
+    size_t n;
+
+    if (!name) {
+        name = d->o.script && strcmp(d->o.script, "-") ? d->o.script : "ngstap";
+        slash = strrchr(name, '/');
+        name = slash ? slash + 1 : name;
+        dot = strrchr(name, '.');
+        n = dot && dot > name ? (size_t)(dot - name) : strlen(name);
+        name = arena_strndup(d->cx.arena, name, n);
+    }
+    return arena_printf(d->cx.arena, "%s.bpf.o", name);
+}
+
+static bool write_object(struct driver *d, const struct cg_object *obj)
+{
+    const char *name = object_name(d);
+    FILE *f = fopen(name, "we");
+
+    if (!f)
+        return error(d, "object", "cannot write", name);
+    fwrite(obj->elf, 1, obj->elf_size, f);
+    if (ferror(f) | fclose(f))
+        return error(d, "object", "cannot write", name);
+    fprintf(d->out, "%s\n", name);
+    return true;
+}
+
+static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
+{
+    struct object obj;
+
+    if (!object_open(&d->cx, elf, size, &obj) || !start_command(d))
+        return false;
+    struct run_opts ro = {.out = d->out,
+                          .err = stderr,
+                          .seconds = d->o.seconds,
+                          .child = d->child,
+                          .timing = d->cx.verbose > 0};
+
+    bool ok = run_session(&d->cx, &obj, d->target, k, &ro) == 0;
+
+    if (d->child)
+        command_end(d->child);
+    return ok;
+}
+
+/* ---- the pipeline ---- */
+
+static bool run_script(struct driver *d)
+{
+    unsigned dump = d->o.dump;
+    enum pass last = d->o.last_pass;
+    struct sxx_result expanded;
+    struct source *src = read_script(d);
+
+    if (last == PASS_RUN && dump) /* a dump is asked for to be read */
+        last = dump & DUMP_BPF ? PASS_OBJECT : dump & DUMP_IR ? PASS_IR : PASS_SEMA;
+    if (!src || !expand(d, src, &expanded))
+        return false;
+    if (d->o.list_args || (dump & DUMP_SRC)) {
+        if (d->o.list_args)
+            list_args(d->out, &expanded);
+        else
+            fwrite(expanded.main->text, 1, expanded.main->len, d->out);
+        return true;
+    }
+
+    struct pp_env env = environment(d);
+    struct macros *macros = macros_new(d->cx.arena);
+    struct program *prog = parse(d, &env, macros, &expanded);
+
+    pass_done(d, PASS_PARSE, "parsed the script and its modules");
+    if (prog && last == PASS_PARSE)
+        syntax_print(d->out, prog, 0);
+    if (!prog || last == PASS_PARSE)
+        return prog != NULL;
+    if (!analyse(d, &env, macros, prog))
+        return false;
+    pass_done(d, PASS_SEMA, "analysed types and debug information");
+    if (d->o.last_pass == PASS_SEMA || (dump & DUMP_AST))
+        syntax_print(d->out, prog, PRINT_RESOLVED);
+    if (last == PASS_SEMA)
+        return true;
+
+    struct ir_unit *u = make_ir(d, prog);
+
+    if (u && (d->o.last_pass == PASS_IR || (dump & DUMP_IR)))
+        ir_print(d->out, u);
+    if (!u || last == PASS_IR)
+        return u != NULL;
+
+    struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
+    struct cg_object obj;
+
+    if (!k || !cg_generate(u, k, dump & DUMP_BPF ? d->out : NULL, &obj))
+        return false;
+    pass_done(d, PASS_OBJECT, "made the object");
+    if (last == PASS_OBJECT)
+        return d->o.last_pass != PASS_OBJECT || write_object(d, &obj);
+    return run(d, obj.elf, obj.elf_size, k);
+}
+
+/* ---- objects as scripts ---- */
+
+static bool is_object(const char *script)
+{
+    size_t n = script ? strlen(script) : 0;
+
+    return n > 6 && !strcmp(script + n - 6, ".bpf.o");
+}
+
+static void *read_object(struct driver *d, size_t *size)
+{
+    int fd = open(d->o.script, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    char *data = NULL;
+    ssize_t n = 0;
+
+    if (fd >= 0 && !fstat(fd, &st)) {
+        errno = EFBIG;
+        if (S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= OBJECT_MAX) {
+            *size = (size_t)st.st_size;
+            data = arena_alloc(d->cx.arena, *size);
+            for (size_t at = 0; at < *size && (n = read(fd, data + at, *size - at)) > 0;
+                 at += (size_t)n)
+                ;
+        }
+    }
+    if (!data || n <= 0) {
+        error(d, "object", "cannot read", d->o.script);
+        data = NULL;
+    }
+    if (fd >= 0)
+        close(fd);
+    return data;
+}
+
+static bool run_object(struct driver *d)
+{
+    size_t size;
+    void *elf = read_object(d, &size);
+    struct kernel *k = elf ? kernel_probe(&d->cx, d->o.no_feature.v, d->o.no_feature.n) : NULL;
+
+    return k && run(d, elf, size, k);
+}
+
+/* ---- beginning and end ---- */
+
+static bool open_output(struct driver *d)
+{
+    d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
+    if (!d->out) {
+        d->out = stdout;
+        return error(d, "options", "cannot write", d->o.output);
+    }
+    return true;
+}
+
+static bool work(struct driver *d)
+{
+    if (d->o.help || d->o.version) {
+        if (d->o.help)
+            options_help(stdout);
+        else
+            puts("ngstap " PACKAGE_VERSION);
+        return true;
+    }
+    if (d->o.backend == BACKEND_STAP)
+        return diag_error(d->cx.diag, (struct span){0}, "backend",
+                          "--backend stap is not built yet: use bpf");
+    return open_output(d) && open_target(d) &&
+           (is_object(d->o.script) ? run_object(d) : run_script(d));
+}
+
+static bool close_all(struct driver *d)
+{
+    bool ok = true;
+
+    if (d->debuginfo)
+        debuginfo_free(d->debuginfo);
+    if (d->target)
+        target_close(d->target);
+    if (fflush(d->out) || ferror(d->out))
+        ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->out != stdout)
+        fclose(d->out);
+    return ok;
+}
+
+int driver_main(int argc, char **argv)
+{
+    struct driver d = {.cx = {.arena = arena_new()}, .out = stdout};
+
+    d.cx.sources = sources_new(d.cx.arena);
+    d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
+    uname(&d.uts);
+    clock_gettime(CLOCK_MONOTONIC, &d.since);
+    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
+
+    ok = close_all(&d) && ok;
+    arena_free(d.cx.arena);
+    return ok ? 0 : 1;
+}

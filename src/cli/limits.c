@@ -1,0 +1,101 @@
+/*
+ * limits: -D NAME=VALUE. Enters: the option's text; leaves: the compile's limits. What only
+ * SystemTap's C code knows is passed over; a value out of range is an error.
+ */
+#include "cli/limits.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+void limits_default(struct limits *l)
+{
+    *l = (struct limits){
+        .maxaction = 100000, /* these three: stap++'s */
+        .maxmapentries = 5000,
+        .maxbacktrace = 200,
+        .maxstringlen = 4096,
+        .maxerrors = 0,
+        .maxskipped = 100,
+        .maxnesting = 16,
+    };
+}
+
+struct limit_row {
+    const char *name;
+    size_t at; /* offset in struct limits */
+    uint32_t min, max;
+};
+
+/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. */
+static const struct limit_row rows[] = {
+    {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
+    {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},
+    {"MAXSTRINGLEN", offsetof(struct limits, maxstringlen), 32, 32768},
+    {"MAXERRORS", offsetof(struct limits, maxerrors), 0, 1u << 30},
+    {"MAXSKIPPED", offsetof(struct limits, maxskipped), 0, 1u << 30},
+    {"MAXNESTING", offsetof(struct limits, maxnesting), 1, 1000},
+    {"MAXBACKTRACE", offsetof(struct limits, maxbacktrace), 1, 10000},
+};
+
+/* Names that the C code of SystemTap's modules looks at (its stap(1) and runtime): nothing here
+ * needs them. */
+static const char *const others[] = {
+    "STP_NO_OVERLOAD",
+    "STP_OVERLOAD_INTERVAL",
+    "STP_OVERLOAD_THRESHOLD",
+    "MAXACTION_INTERRUPTIBLE",
+    "MAXTRYLOCK",
+    "TRYLOCKDELAY",
+    "MINSTACKSPACE",
+    "INTERRUPTIBLE",
+    "MAXUPROBES",
+    "MAXTRACE",
+    "STP_SUPPRESS_HANDLER_ERRORS",
+    "STAP_SUPPRESS_HANDLER_ERRORS",
+    "STP_ALIBI",
+    "STP_TIMING",
+    "STAP_SUPPRESS_TIME_LIMITS_ENABLE",
+    "KRETACTIVE",
+    "TASK_FINDER_VMA_ENTRY_ITEMS",
+    "STP_PROCFS_BUFSIZE",
+    "STP_MAXMEMORY",
+    "UNWIND_USE_CALL_FRAME",
+};
+
+bool limits_define(struct compile *cx, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    const char *name = equals ? arena_strndup(cx->arena, text, (size_t)(equals - text)) : text;
+    struct near near;
+
+    near_init(&near, name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char *end = NULL;
+
+        near_try(&near, rows[i].name);
+        if (strcmp(name, rows[i].name))
+            continue;
+        errno = 0;
+        unsigned long long v =
+            equals && equals[1] != '-' ? strtoull(equals + 1, &end, 0) : ULLONG_MAX;
+
+        if (errno || v < rows[i].min || v > rows[i].max || end == equals + 1 || *end)
+            return diag_error(cx->diag, (struct span){0}, "options",
+                              "-D %s: %s is a number from %u to %u", text, name, rows[i].min,
+                              rows[i].max);
+        *(uint32_t *)((char *)&cx->limits + rows[i].at) = (uint32_t)v;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (!strcmp(name, others[i]))
+            return true;
+    diag_warning(cx->diag, (struct span){0}, "-D %s: no such limit, it is ignored", text);
+    if (near_best(&near))
+        diag_hint(cx->diag, "did you mean %s?", near_best(&near));
+    return true;
+}

@@ -1,0 +1,16 @@
+/*
+ * limits: what -D sets.
+ */
+#ifndef CLI_LIMITS_H
+#define CLI_LIMITS_H
+
+#include "base/compile.h"
+
+/* stap++'s defaults; MAXSTRINGLEN large enough for deep stacks. */
+void limits_default(struct limits *l);
+
+/* "NAME=VALUE" or "NAME". A name that nobody knows is warned of; false after reporting a bad value.
+ */
+bool limits_define(struct compile *cx, const char *text);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * options: the one table of options; the parser and --help are made from it (and tests check the
+ * manual page against --help). Names and meanings are stap++'s, and stap's where stap++ has none.
+ * Enters: argv; leaves: struct options. Refuses what options.h says.
+ */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/limits.h"
+
+enum { LONG_ONLY = 256 }; /* getopt's value of an option without a letter: this + its row */
+
+struct parse {
+    struct compile *cx;
+    struct options *o;
+    const char *name; /* of the option in hand, as the user may write it */
+};
+
+struct option_row {
+    char letter;
+    const char *name; /* long, or NULL */
+    const char *arg;  /* what follows it, or NULL */
+    const char *help; /* NULL: not in --help */
+    bool (*set)(struct parse *p, const char *value);
+};
+
+static bool usage(const struct parse *p, const char *what, const char *value)
+{
+    return diag_error(p->cx->diag, (struct span){0}, "options", "%s: %s%s%s", p->name, what,
+                      value ? ": " : "", value ? value : "");
+}
+
+static void append(struct parse *p, struct strings *s, const char *value)
+{
+    s->v = arena_grow(p->cx->arena, s->v, s->n, sizeof(*s->v));
+    s->v[s->n++] = value;
+}
+
+static bool number(struct parse *p, const char *value, long min, long max, long *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtol(value, &end, 10);
+    if (errno || end == value || *end || *out < min || *out > max)
+        return usage(p, "not a number that it takes", value);
+    return true;
+}
+
+static bool pid_value(struct parse *p, const char *value, pid_t *out)
+{
+    long n;
+
+    if (!number(p, value, 1, INT_MAX, &n))
+        return false;
+    *out = (pid_t)n;
+    return true;
+}
+
+/* ---- one function for each option ---- */
+
+static bool set_pid(struct parse *p, const char *v)
+{
+    return pid_value(p, v, &p->o->target.pid);
+}
+
+static bool set_master(struct parse *p, const char *v)
+{
+    return pid_value(p, v, &p->o->target.master);
+}
+
+static bool set_sample_pid(struct parse *p, const char *v)
+{
+    return pid_value(p, v, &p->o->target.sample_pid);
+}
+
+static bool set_exec(struct parse *p, const char *v)
+{
+    p->o->target.exec = v;
+    return true;
+}
+
+static bool set_module(struct parse *p, const char *v)
+{
+    append(p, &p->o->modules, v);
+    return true;
+}
+
+static bool set_sysroot(struct parse *p, const char *v)
+{
+    p->o->target.sysroot = v;
+    return true;
+}
+
+static bool set_container(struct parse *p, const char *v)
+{
+    p->o->target.container = v;
+    return true;
+}
+
+static bool set_command(struct parse *p, const char *v)
+{
+    p->o->command = v;
+    return true;
+}
+
+static bool set_procfs(struct parse *p, const char *v)
+{
+    p->o->target.proc = v;
+    return true;
+}
+
+/* "NAME=VALUE"; as in stap++ a name alone means 1, and a later value replaces an earlier one. */
+static bool set_arg(struct parse *p, const char *v)
+{
+    struct options *o = p->o;
+    const char *equals = strchr(v, '=');
+    const char *name = equals ? arena_strndup(p->cx->arena, v, (size_t)(equals - v)) : v;
+    uint32_t i = 0;
+
+    if (!*name)
+        return usage(p, "no name", v);
+    while (i < o->n_sxx_args && strcmp(o->sxx_args[i].name, name))
+        i++;
+    if (i == o->n_sxx_args) {
+        o->sxx_args = arena_grow(p->cx->arena, o->sxx_args, o->n_sxx_args, sizeof(*o->sxx_args));
+        o->n_sxx_args++;
+    }
+    o->sxx_args[i] =
+        (struct sxx_arg){.name = name, .value = equals ? equals + 1 : "1", .given = true};
+    return true;
+}
+
+static bool set_args(struct parse *p, const char *v)
+{
+    p->o->list_args = true;
+    return true;
+}
+
+static bool set_define(struct parse *p, const char *v)
+{
+    return limits_define(p->cx, v);
+}
+
+static bool set_include(struct parse *p, const char *v)
+{
+    append(p, &p->o->include, v);
+    return true;
+}
+
+static bool set_text(struct parse *p, const char *v)
+{
+    p->o->text = v;
+    return true;
+}
+
+static bool set_guru(struct parse *p, const char *v)
+{
+    p->cx->guru = true;
+    return true;
+}
+
+static bool set_skip_badvars(struct parse *p, const char *v)
+{
+    p->cx->skip_badvars = true;
+    return true;
+}
+
+static bool set_pass(struct parse *p, const char *v)
+{
+    long n;
+
+    if (!number(p, v, PASS_PARSE, PASS_RUN, &n))
+        return false;
+    p->o->last_pass = (enum pass)n;
+    return true;
+}
+
+static bool set_object_name(struct parse *p, const char *v)
+{
+    p->o->object_name = v;
+    return *v ? true : usage(p, "no name", NULL);
+}
+
+static bool set_output(struct parse *p, const char *v)
+{
+    p->o->output = v;
+    return true;
+}
+
+static bool set_seconds(struct parse *p, const char *v)
+{
+    char *end;
+
+    p->o->seconds = strtod(v, &end);
+    if (end == v || *end || !(p->o->seconds > 0 && p->o->seconds < 1e9))
+        return usage(p, "not a number of seconds", v);
+    return true;
+}
+
+static bool set_backend(struct parse *p, const char *v)
+{
+    static const char *const names[] = {"auto", "bpf", "stap"};
+
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(v, names[i])) {
+            p->o->backend = (enum backend)i;
+            return true;
+        }
+    return usage(p, "it is auto, bpf or stap", v);
+}
+
+static bool set_no_feature(struct parse *p, const char *v)
+{
+    append(p, &p->o->no_feature, v);
+    return true;
+}
+
+static bool set_verbose(struct parse *p, const char *v)
+{
+    p->cx->verbose++;
+    return true;
+}
+
+static bool set_no_warnings(struct parse *p, const char *v)
+{
+    p->o->no_warnings = true;
+    return true;
+}
+
+static bool set_dump_src(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_SRC;
+    return true;
+}
+
+static bool set_dump_ast(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_AST;
+    return true;
+}
+
+static bool set_dump_ir(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_IR;
+    return true;
+}
+
+static bool set_dump_bpf(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_BPF;
+    return true;
+}
+
+static bool set_help(struct parse *p, const char *v)
+{
+    p->o->help = true;
+    return true;
+}
+
+static bool set_version(struct parse *p, const char *v)
+{
+    p->o->version = true;
+    return true;
+}
+
+/* A row without letter and name is a heading. */
+static const struct option_row rows[] = {
+    {0, NULL, NULL, "The target", NULL},
+    {'x', NULL, "PID", "the process to look at", set_pid},
+    {0, "master", "PID", "all children of this process; not with -x", set_master},
+    {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
+    {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
+    {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
+    {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
+    {0, "container", "NAME", "the root, and without -x the first process, of this container",
+     set_container},
+    {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
+    {0, "procfs", "DIR", NULL, set_procfs},
+    {0, NULL, NULL, "The script", NULL},
+    {0, "arg", "NAME=VALUE", "give $^arg_NAME a value (repeatable)", set_arg},
+    {0, "args", NULL, "list the arguments the script takes", set_args},
+    {'I', NULL, "DIR", "search DIR for library modules first (repeatable)", set_include},
+    {'D', NULL, "NAME=VALUE", "a limit, e.g. MAXACTION=100000 (repeatable)", set_define},
+    {'e', NULL, "TEXT", "the script itself", set_text},
+    {'g', NULL, NULL, "guru mode", set_guru},
+    {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
+    {0, NULL, NULL, "How it runs", NULL},
+    {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o", set_pass},
+    {'m', NULL, "NAME", "the name of the object that -p4 writes", set_object_name},
+    {'o', NULL, "FILE", "print to FILE", set_output},
+    {'T', NULL, "SECONDS", "end after that long", set_seconds},
+    {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
+    {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
+     set_no_feature},
+    {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
+    {'w', NULL, NULL, "no warnings", set_no_warnings},
+    {0, NULL, NULL, "Looking inside", NULL},
+    {0, "dump-src", NULL, "the script with its macros expanded", set_dump_src},
+    {0, "dump-ast", NULL, "the tree", set_dump_ast},
+    {0, "dump-ir", NULL, "the intermediate code beside its script lines", set_dump_ir},
+    {0, "dump-bpf", NULL, "the BPF instructions beside their script lines", set_dump_bpf},
+    {'h', "help", NULL, "this text", set_help},
+    {'V', "version", NULL, "the version", set_version},
+};
+
+enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
+
+static bool is_heading(const struct option_row *r)
+{
+    return !r->set;
+}
+
+void options_help(FILE *out)
+{
+    fputs("Usage: ngstap [OPTION]... SCRIPT [ARGUMENT]...\n"
+          "       ngstap [OPTION]... -e TEXT [ARGUMENT]...\n"
+          "       ngstap [OPTION]... NAME.bpf.o\n"
+          "Runs a stap++ or SystemTap script as eBPF. SCRIPT may be - (standard input).\n",
+          out);
+    for (int i = 0; i < N_ROWS; i++) {
+        const struct option_row *r = &rows[i];
+        int width = 0;
+
+        if (!r->help)
+            continue;
+        if (is_heading(r)) {
+            fprintf(out, "\n%s:\n", r->help);
+            continue;
+        }
+        if (r->letter)
+            width += fprintf(out, "  -%c%s", r->letter, r->name ? ", " : "");
+        else
+            width += fprintf(out, "  ");
+        if (r->name)
+            width += fprintf(out, "--%s", r->name);
+        if (r->arg)
+            width += fprintf(out, " %s", r->arg);
+        fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", r->help);
+    }
+}
+
+/* Makes getopt's two forms of the table. */
+static void getopt_tables(char *letters, struct option *longs)
+{
+    *letters++ = ':'; /* a missing value is told from an unknown option */
+    for (int i = 0; i < N_ROWS; i++) {
+        const struct option_row *r = &rows[i];
+
+        if (r->letter) {
+            *letters++ = r->letter;
+            if (r->arg)
+                *letters++ = ':';
+        }
+        if (r->name)
+            *longs++ = (struct option){r->name, r->arg ? required_argument : no_argument, NULL,
+                                       r->letter ? r->letter : LONG_ONLY + i};
+    }
+    *letters = 0;
+    *longs = (struct option){NULL, 0, NULL, 0};
+}
+
+static const struct option_row *find_row(int c)
+{
+    if (c >= LONG_ONLY && c < LONG_ONLY + N_ROWS)
+        return &rows[c - LONG_ONLY];
+    for (int i = 0; i < N_ROWS; i++)
+        if (rows[i].letter && rows[i].letter == c)
+            return &rows[i];
+    return NULL;
+}
+
+/* "-q" or "--quux": what getopt did not know, or what lacks its value. */
+static bool bad_option(struct compile *cx, int c, char **argv)
+{
+    const char *word = optopt && optopt < LONG_ONLY && find_row(optopt) == NULL
+                           ? arena_printf(cx->arena, "-%c", optopt)
+                           : argv[optind - 1];
+    const char *name = word[0] == '-' && word[1] == '-' ? word + 2 : NULL;
+    struct near near;
+
+    if (c == ':') {
+        const struct option_row *r = find_row(optopt);
+        const char *shown = r && r->letter ? arena_printf(cx->arena, "-%c", r->letter) : word;
+
+        return diag_error(cx->diag, (struct span){0}, "options", "%s needs a value%s%s", shown,
+                          r && r->arg ? ": " : "", r && r->arg ? r->arg : "");
+    }
+    diag_error(cx->diag, (struct span){0}, "options", "unknown option %s", word);
+    if (name) {
+        near_init(&near, arena_strndup(cx->arena, name, strcspn(name, "=")));
+        for (int i = 0; i < N_ROWS; i++)
+            if (rows[i].name && rows[i].help)
+                near_try(&near, rows[i].name);
+        if (near_best(&near)) {
+            diag_hint(cx->diag, "did you mean --%s?", near_best(&near));
+            return false;
+        }
+    }
+    diag_hint(cx->diag, "--help lists the options");
+    return false;
+}
+
+/* The script and its arguments: what is no option. */
+static bool take_words(struct compile *cx, struct options *o, char **words, int n)
+{
+    struct parse p = {.cx = cx, .o = o};
+
+    if (!o->text) {
+        if (n == 0)
+            return diag_error(cx->diag, (struct span){0}, "options", "No input file specified.");
+        o->script = *words++;
+        n--;
+    }
+    for (int i = 0; i < n; i++)
+        append(&p, &o->args, words[i]);
+    return true;
+}
+
+static bool check_together(struct compile *cx, const struct options *o)
+{
+    if (o->list_args && o->n_sxx_args)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "No --arg is allowed when --args is specified.");
+    if (o->command && (o->target.pid || o->target.master || o->target.container))
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-c starts the target: -x, --master and --container do not go with it");
+    return true;
+}
+
+bool options_parse(struct compile *cx, int argc, char **argv, struct options *out)
+{
+    char letters[2 * N_ROWS + 2];
+    struct option longs[N_ROWS + 1];
+    int c;
+
+    *out = (struct options){.last_pass = PASS_RUN};
+    limits_default(&cx->limits);
+    getopt_tables(letters, longs);
+    optind = 0;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        const struct option_row *r = find_row(c);
+
+        if (!r)
+            return bad_option(cx, c, argv);
+        struct parse p = {cx, out, NULL};
+
+        p.name = r->letter ? arena_printf(cx->arena, "-%c", r->letter)
+                           : arena_printf(cx->arena, "--%s", r->name);
+        if (!r->set(&p, optarg))
+            return false;
+    }
+    diag_quiet(cx->diag, out->no_warnings);
+    out->target.modules = out->modules.v;
+    out->target.n_modules = out->modules.n;
+    if (out->help || out->version)
+        return true;
+    return take_words(cx, out, argv + optind, argc - optind) && check_together(cx, out);
+}

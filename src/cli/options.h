@@ -1,0 +1,57 @@
+/*
+ * options: what the command line asks for.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/compile.h"
+#include "sxx/sxx.h"
+#include "target/target.h"
+
+enum backend { BACKEND_AUTO, BACKEND_BPF, BACKEND_STAP };
+
+/* The passes, as stap counts them; -p N ends after pass N. */
+enum pass { PASS_PARSE = 1, PASS_SEMA = 2, PASS_IR = 3, PASS_OBJECT = 4, PASS_RUN = 5 };
+
+enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8 };
+
+struct strings { /* a growing list */
+    const char **v;
+    uint32_t n;
+};
+
+struct options {
+    const char *script;  /* file, "-", or an object; NULL with -e */
+    const char *text;    /* -e */
+    struct strings args; /* after the script: $1 @1 ... */
+    struct target_opts target;
+    const char *command;      /* -c */
+    struct sxx_arg *sxx_args; /* --arg */
+    uint32_t n_sxx_args;
+    struct strings include; /* -I */
+    struct strings modules; /* -d */
+    struct strings no_feature;
+    enum backend backend;
+    enum pass last_pass;
+    unsigned dump;  /* DUMP_* */
+    bool list_args; /* --args */
+    bool no_warnings;
+    const char *object_name; /* -m */
+    const char *output;      /* -o */
+    double seconds;          /* -T */
+    bool help, version;
+};
+
+/*
+ * Reads the command line into OUT and, where the compile has a place for it, CX. False after
+ * reporting on CX's diagnostics: an unknown option, a value out of range, options that exclude each
+ * other, no script.
+ */
+bool options_parse(struct compile *cx, int argc, char **argv, struct options *out);
+
+void options_help(FILE *out);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * search: which directories hold library code. Enters: options and where this program lies; leaves:
+ * lists in order of precedence. Our own tapset is found beside the program (a build tree), in
+ * ../share/ngstap (an installation that was moved), else where it was configured to be.
+ */
+#include "cli/search.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static void add(struct compile *cx, struct strings *s, const char *dir)
+{
+    s->v = arena_grow(cx->arena, s->v, s->n, sizeof(*s->v));
+    s->v[s->n++] = dir;
+}
+
+static const char *own_tapset(struct compile *cx)
+{
+    static const char *const beside[] = {"tapset", "../share/ngstap/tapset"};
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+    if (n > 0) {
+        exe[n] = 0;
+        *strrchr(exe, '/') = 0;
+        for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+            const char *dir = arena_printf(cx->arena, "%s/%s", exe, beside[i]);
+
+            if (is_directory(dir))
+                return dir;
+        }
+    }
+    return PKGDATADIR "/tapset";
+}
+
+static struct strings search(struct compile *cx, const struct options *o, bool here)
+{
+    struct strings s = {NULL, 0};
+    const char *slash = o->script ? strrchr(o->script, '/') : NULL;
+
+    for (uint32_t i = 0; i < o->include.n; i++)
+        add(cx, &s, o->include.v[i]);
+    if (here)
+        add(cx, &s, ".");
+    const char *own =
+        slash ? arena_printf(cx->arena, "%.*s/tapset", (int)(slash - o->script), o->script)
+              : "tapset";
+
+    if (is_directory(own))
+        add(cx, &s, own);
+    add(cx, &s, own_tapset(cx));
+    return s;
+}
+
+struct strings search_modules(struct compile *cx, const struct options *o)
+{
+    return search(cx, o, true);
+}
+
+struct strings search_tapsets(struct compile *cx, const struct options *o)
+{
+    return search(cx, o, false);
+}

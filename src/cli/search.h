@@ -1,0 +1,15 @@
+/*
+ * search: the directories of library modules and tapset scripts.
+ */
+#ifndef CLI_SEARCH_H
+#define CLI_SEARCH_H
+
+#include "cli/options.h"
+
+/* For @use: -I, ".", the script's own "tapset", ours. */
+struct strings search_modules(struct compile *cx, const struct options *o);
+
+/* For functions and aliases in *.stp and *.stpm: the same without ".". */
+struct strings search_tapsets(struct compile *cx, const struct options *o);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * load: a checked object -> maps and programs in the kernel. Enters: an object and its target;
+ * leaves: a session with the control and globals maps mapped and filled in. An object without
+ * kernel probes needs no kernel support: its maps are plain memory then. Refuses: kernels or
+ * privileges that lack what it needs, modules of another build, programs that the verifier refuses
+ * (reported with their script line).
+ *
+ * Nothing is pinned: when this process ends, in whatever way, the kernel drops everything.
+ */
+#include "load/session.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "load/verifier.h"
+
+/* The inode of the initial pid namespace: PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+#define INITIAL_PIDNS_INO 0xeffffffcul
+
+static int print_warnings(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    return level == LIBBPF_DEBUG ? 0 : vfprintf(stderr, fmt, ap);
+}
+
+static int print_all(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+    return vfprintf(stderr, fmt, ap);
+}
+
+static libbpf_print_fn_t printer(int verbose)
+{
+    return verbose > 3 ? print_all : verbose > 2 ? print_warnings : NULL;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static size_t page_round(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    return (size + page - 1) / page * page;
+}
+
+/* ---- what the run needs ---- */
+
+static bool check_kernel(struct compile *cx, const struct kernel *k)
+{
+    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS};
+
+    if (k->missing_caps)
+        return diag_error(cx->diag, (struct span){0}, "privileges",
+                          "loading probes needs %s: run ngstap as root", k->missing_caps);
+    for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+        if (!k->has[needed[i]]) {
+            diag_error(cx->diag, (struct span){0}, "kernel",
+                       "this kernel (%s) lacks '%s', which is there since %s",
+                       k->release ? k->release : "?", feature_name(needed[i]),
+                       feature_since(needed[i]));
+            diag_hint(cx->diag, "--backend stap runs the script as a kernel module instead");
+            return false;
+        }
+    return true;
+}
+
+/* ---- libbpf ---- */
+
+static bool set_sizes(struct session *s)
+{
+    struct bpf_map *frames = bpf_object__find_map_by_name(s->obj, NGS_MAP_FRAMES);
+    int cpus = libbpf_num_possible_cpus();
+
+    if (!frames)
+        return object_damaged(s->cx, "kernel probes without frames");
+    if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
+        return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
+    return true;
+}
+
+static bool load_programs(struct session *s)
+{
+    struct verifier_log log;
+
+    if (!verifier_log_open(s->cx, &log))
+        return false;
+    DECLARE_LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "ngstap",
+                        .kernel_log_buf = log.text, .kernel_log_size = log.size);
+    libbpf_set_print(printer(s->cx->verbose));
+    uint64_t start = clock_ns(CLOCK_MONOTONIC);
+
+    s->obj = bpf_object__open_mem(s->o->elf, s->o->elf_size, &opts);
+    bool ok = s->obj != NULL;
+
+    if (!ok)
+        object_damaged(s->cx, "libbpf refuses it");
+    ok = ok && set_sizes(s);
+    if (ok && bpf_object__load(s->obj)) {
+        verifier_report(s->cx, &log, errno);
+        ok = false;
+    }
+    s->load_ns = clock_ns(CLOCK_MONOTONIC) - start;
+    verifier_log_close(&log);
+    return ok;
+}
+
+/* ---- control and globals ---- */
+
+static void *map_value(struct session *s, const char *name, size_t size)
+{
+    struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, name) : NULL;
+    int fd = m ? bpf_map__fd(m) : -1;
+    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+
+    if (m && bpf_map__value_size(m) < size) {
+        object_damaged(s->cx, "a map is too small");
+        return NULL;
+    }
+    void *p = mmap(NULL, page_round(size), PROT_READ | PROT_WRITE, flags, fd, 0);
+
+    if (p != MAP_FAILED)
+        return p;
+    diag_error(s->cx->diag, (struct span){0}, "load", "cannot map %s: %s", name, strerror(errno));
+    return NULL;
+}
+
+static void init_globals(struct session *s)
+{
+    const struct object *o = s->o;
+
+    for (uint32_t i = 0; i < o->h->table[OBJ_GLOBALS].n; i++) {
+        const struct obj_global *g = &o->globals[i];
+        void *at = (char *)s->globals + g->off;
+
+        if (g->type == OBJ_LONG) {
+            memcpy(at, &g->init, 8);
+        } else if (g->type == OBJ_STRING) {
+            struct ngs_str *str = at;
+            const char *init = object_str(o, g->init_str);
+
+            str->len = (uint32_t)strlen(init);
+            memcpy(str->bytes, init, str->len + 1);
+        } else {
+            struct ngs_stats *stats = at;
+
+            stats->min = INT64_MAX;
+            stats->max = INT64_MIN;
+        }
+    }
+}
+
+static void init_control(struct session *s)
+{
+    struct ngs_control *c = s->control;
+    struct stat st;
+
+    c->target = s->t->pid > 0 ? (uint64_t)s->t->pid : 0;
+    c->n_pids = s->t->n_pids;
+    c->clock_offset = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+    if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INITIAL_PIDNS_INO) {
+        c->pidns_dev = st.st_dev;
+        c->pidns_ino = st.st_ino;
+    }
+}
+
+static bool map_values(struct session *s)
+{
+    size_t size = s->o->h->globals_size ? s->o->h->globals_size : 8;
+
+    s->control = map_value(s, NGS_MAP_CONTROL, sizeof(struct ngs_control));
+    s->globals = s->control ? map_value(s, NGS_MAP_GLOBALS, size) : NULL;
+    if (!s->globals)
+        return false;
+    s->globals_size = size;
+    init_globals(s);
+    init_control(s);
+    return true;
+}
+
+/* ---- interface ---- */
+
+struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
+                            const struct kernel *k)
+{
+    struct session *s = ARENA_NEW(cx->arena, struct session);
+
+    *s = (struct session){.cx = cx, .o = o, .t = t};
+    bool ok = true;
+
+    if (object_has_kernel_probes(o))
+        ok = check_kernel(cx, k) && load_programs(s);
+    if (ok && map_values(s) && load_modules(s))
+        return s;
+    load_free(s);
+    return NULL;
+}
+
+void load_free(struct session *s)
+{
+    if (!s)
+        return;
+    load_detach(s);
+    if (s->control)
+        munmap(s->control, page_round(sizeof(struct ngs_control)));
+    if (s->globals)
+        munmap(s->globals, page_round(s->globals_size));
+    if (s->obj)
+        bpf_object__close(s->obj);
+    s->control = NULL;
+    s->globals = NULL;
+    s->obj = NULL;
+}
+
+struct ngs_control *session_control(struct session *s)
+{
+    return s->control;
+}
+
+void *session_globals(struct session *s)
+{
+    return s->globals;
+}
+
+const void *session_rodata(struct session *s)
+{
+    return s->o->rodata;
+}
+
+static int map_fd(const struct session *s, const char *name)
+{
+    struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, name) : NULL;
+
+    return m ? bpf_map__fd(m) : -1;
+}
+
+int session_map_fd(struct session *s, uint32_t map)
+{
+    return map < s->o->h->table[OBJ_MAPS].n ? map_fd(s, object_str(s->o, s->o->maps[map].map_name))
+                                            : -1;
+}
+
+int session_ring_fd(struct session *s)
+{
+    return map_fd(s, NGS_MAP_RING);
+}
+
+static bool program_info(const struct bpf_program *p, struct bpf_prog_info *info)
+{
+    uint32_t size = sizeof(*info);
+
+    memset(info, 0, sizeof(*info));
+    return bpf_program__fd(p) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(p), info, &size);
+}
+
+void session_stats(const struct session *s, uint64_t *verified, uint64_t *load_ns)
+{
+    struct bpf_prog_info info;
+    struct bpf_program *p;
+
+    *verified = 0;
+    *load_ns = s->load_ns;
+    if (s->obj)
+        bpf_object__for_each_program(p, s->obj) if (program_info(p, &info)) *verified +=
+            info.verified_insns;
+}
+
+void session_run_stats(const struct session *s, uint64_t *ns, uint64_t *count)
+{
+    struct bpf_prog_info info;
+    struct bpf_program *p;
+
+    *ns = *count = 0;
+    if (s->obj)
+        bpf_object__for_each_program(p, s->obj) if (program_info(p, &info))
+        {
+            *ns += info.run_time_ns;
+            *count += info.run_cnt;
+        }
+}

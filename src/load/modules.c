@@ -1,0 +1,83 @@
+/*
+ * modules: which of the target's modules each module of the object is. Enters: paths and build-ids
+ * of the object, the target; leaves: the modules and, in the control map, where they lie. A module
+ * is found by its path, or under another path by its build-id; another build under the same path is
+ * refused, since every offset in the object belongs to one build.
+ */
+#include "load/session.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+static bool same_build(const struct build_id *a, const struct build_id *b)
+{
+    return a->len && a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
+}
+
+static struct module *by_path(const struct target *t, const char *path)
+{
+    for (struct module *m = t->modules; m; m = m->next)
+        if (!strcmp(m->path, path))
+            return m;
+    return NULL;
+}
+
+static struct module *by_build(const struct target *t, const struct build_id *id)
+{
+    for (struct module *m = t->modules; m; m = m->next)
+        if (same_build(&m->id, id))
+            return m;
+    return NULL;
+}
+
+static bool mismatch(const struct session *s, const struct module *m, const struct build_id *want)
+{
+    struct compile *cx = s->cx;
+
+    diag_error(cx->diag, (struct span){0}, "build-id",
+               "%s is not the build this object was compiled for: build-id %s, the object needs %s",
+               m->path, m->id.len ? build_id_text(cx->arena, &m->id) : "(none)",
+               build_id_text(cx->arena, want));
+    diag_hint(cx->diag, "compile the script again for this target");
+    return false;
+}
+
+static bool find_module(struct session *s, uint32_t i)
+{
+    const struct obj_module *om = &s->o->modules[i];
+    const char *path = object_str(s->o, om->path);
+    struct build_id want = {.len = 0};
+    struct module *m = by_path(s->t, path);
+
+    if (om->build_id)
+        build_id_parse(object_str(s->o, om->build_id), &want);
+    if (want.len && (!m || !same_build(&m->id, &want))) {
+        struct module *twin = by_build(s->t, &want);
+
+        if (twin)
+            m = twin;
+    }
+    if (!m)
+        m = target_module(s->cx, s->t, path);
+    if (m && want.len && !same_build(&m->id, &want))
+        return mismatch(s, m, &want);
+    if (!m)
+        diag_warning(s->cx->diag, (struct span){0},
+                     "the target has no module %s: what the script reads of it fails", path);
+    s->modules[i] = m;
+    s->control->bias[i] = m ? m->bias : 0;
+    return true;
+}
+
+bool load_modules(struct session *s)
+{
+    uint32_t n = s->o->h->table[OBJ_MODULES].n;
+
+    s->modules = ARENA_ARRAY(s->cx->arena, struct module *, n);
+    for (uint32_t i = 0; i < n; i++)
+        if (!find_module(s, i))
+            return false;
+    return true;
+}

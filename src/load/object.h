@@ -1,0 +1,27 @@
+/*
+ * object: what load/'s files share about the checked object.
+ */
+#ifndef LOAD_OBJECT_H
+#define LOAD_OBJECT_H
+
+#include "load/load.h"
+
+/* Reports that the object is damaged; false. */
+bool object_damaged(struct compile *cx, const char *what);
+
+/* The section that kernel probes of that kind lie in; NULL: run in user space. */
+const char *object_section(enum probe_kind kind);
+
+/* Checks user-space code (usercode.c): LEN instructions from START; false after reporting. */
+bool object_check_code(struct compile *cx, const struct object *o, uint32_t start, uint32_t len);
+
+/* What libbpf would follow without looking (btfcheck.c); DATA is aligned. */
+bool object_check_btf(struct compile *cx, const void *data, size_t size);
+bool object_check_symbols(struct compile *cx, const void *data, size_t size, const char *strings,
+                          size_t strings_size, uint32_t n_sections);
+bool object_check_relocs(struct compile *cx, const void *data, size_t size, uint64_t target_size,
+                         size_t n_syms);
+
+bool object_has_kernel_probes(const struct object *o);
+
+#endif

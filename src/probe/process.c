@@ -1,0 +1,277 @@
+/*
+ * process: functions of user-space programs. Enters: process("path").function("name@file:line")
+ * and its variants, wildcards included; leaves: one instance per function entry, placed in its
+ * module. $name in the handler is a parameter or local as it stands at the function's first
+ * instruction; $return, in .return, what the function gives back. Refused: functions that the compiler
+ * only inlined, and $parameters in .return.
+ */
+#include "probe/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { REG_RAX = 0 };
+
+/* The parts of "name@file:line" or "name@file+offset". */
+struct spec {
+    const char *name;
+    const char *file; /* NULL: any */
+    uint32_t line;    /* 0: any */
+};
+
+static struct spec parse_spec(struct arena *a, const char *text)
+{
+    struct spec s = {.name = text};
+    const char *at = strchr(text, '@');
+
+    if (!at)
+        return s;
+    s.name = arena_strndup(a, text, (size_t)(at - text));
+    const char *colon = strrchr(at, ':');
+
+    s.file = colon ? arena_strndup(a, at + 1, (size_t)(colon - at - 1)) : arena_strdup(a, at + 1);
+    s.line = colon ? (uint32_t)strtoul(colon + 1, NULL, 10) : 0;
+    return s;
+}
+
+static bool is_wild(const char *s)
+{
+    return strpbrk(s, "*?[") != NULL;
+}
+
+static void try_near(const char *name, void *arg)
+{
+    near_try(arg, name);
+}
+
+static bool no_function(struct probe_env *env, struct dbg *m, const struct point_part *part,
+                        const struct spec *spec, const char *why)
+{
+    struct diag *d = env->cx->diag;
+    struct near near;
+
+    diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
+               is_wild(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
+    near_init(&near, spec->name);
+    dbg_names(m, DBG_FUNCTIONS, try_near, &near);
+    if (near_best(&near))
+        diag_hint(d, "did you mean '%s'?", near_best(&near));
+    else if (why)
+        diag_hint(d, "%s", why);
+    return false;
+}
+
+static struct point_part *new_part(struct arena *a, const struct point_part *like, const char *text)
+{
+    struct point_part *p = ARENA_NEW(a, struct point_part);
+
+    *p = *like;
+    p->next = NULL;
+    if (text)
+        p->arg = expr_string(a, like->at, text, (uint32_t)strlen(text));
+    return p;
+}
+
+/* The point as pp() shows it: the module's path and the function's place in full. */
+static struct probe_point *resolved_point(struct arena *a, const struct probe_point *point,
+                                          const char *path, const struct dbg_func *f)
+{
+    struct probe_point *copy = ARENA_NEW(a, struct probe_point);
+    const struct point_part *from = point->parts;
+    const char *name = f->name;
+    struct point_part **tail;
+
+    *copy = *point;
+    copy->next = NULL;
+    if (f->file && f->line)
+        name = arena_printf(a, "%s@%s:%u", f->name, f->file, f->line);
+    copy->parts = new_part(a, from, path);
+    tail = &copy->parts->next;
+    for (from = from->next; from; from = from->next, tail = &(*tail)->next)
+        *tail = new_part(a, from, from->arg ? name : NULL);
+    return copy;
+}
+
+static void add_function(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
+                         const struct module *module, struct dbg *m, struct dbg_func *f)
+{
+    struct arena *a = env->cx->arena;
+    struct probe_inst *inst = probe_add(env, resolved_point(a, point, module->path, f), type);
+    struct dbg_func *copy = ARENA_NEW(a, struct dbg_func);
+
+    *copy = *f;
+    inst->data = copy;
+    inst->module_id = probe_module(env, module->path, m);
+    inst->vaddr = f->entry;
+    inst->func_name = f->name;
+}
+
+static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+{
+    const struct point_part *process = point->parts, *function = process->next;
+    struct diag *d = env->cx->diag;
+    struct dbg_func *found;
+    const char *why = NULL;
+    uint64_t last = 0;
+    uint32_t added = 0, inlined = 0;
+    struct module *module =
+        probe_find_module(env, process->arg ? process->arg->text : NULL,
+                          process->arg ? process->arg->at : process->at);
+
+    if (!module)
+        return false;
+    struct dbg *m = dbg_open_any(env->debuginfo, module->path, &why);
+
+    if (!m) {
+        diag_error(d, process->at, "no-debuginfo", "no functions are known of %s", module->path);
+        if (why)
+            diag_hint(d, "%s", why);
+        return false;
+    }
+    struct spec spec = parse_spec(env->cx->arena, function->arg->text);
+    uint32_t n = dbg_functions(m, spec.name, spec.file, &found);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (spec.line && found[i].line != spec.line)
+            continue;
+        if (!found[i].entry) {
+            inlined++;
+            continue;
+        }
+        if (found[i].entry == last) /* another name of the same code */
+            continue;
+        last = found[i].entry;
+        add_function(env, point, type, module, m, &found[i]);
+        added++;
+    }
+    if (added)
+        return true;
+    if (inlined) {
+        diag_error(d, function->arg->at, "not-yet",
+                   "'%s' exists only inlined into its callers, which cannot be probed yet",
+                   function->arg->text);
+        diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
+        return false;
+    }
+    return no_function(env, m, function, &spec, why);
+}
+
+/* ---- $name ---- */
+
+static bool is_scalar(enum ctype_kind k)
+{
+    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM || k == CT_FLOAT;
+}
+
+static void near_local(const char *name, bool is_param, void *arg)
+{
+    near_try(arg, name);
+}
+
+static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, uint64_t pc, const struct expr *e,
+                             const char *why)
+{
+    struct diag *d = env->cx->diag;
+    struct near near;
+
+    diag_error(d, e->op_at, "no-var", "%s cannot be read: %s", e->text, why ? why : "it is not known here");
+    near_init(&near, e->text + 1);
+    dbg_locals(f, pc, near_local, &near);
+    if (near_best(&near))
+        diag_hint(d, "did you mean $%s?", near_best(&near));
+    return NULL;
+}
+
+static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where where, const struct ctype *type)
+{
+    uint64_t size = ctype_size(type);
+    bool sign = ctype_signed(type);
+
+    if (!is_scalar(ctype_kind(type)))
+        return e;
+    if (where == PROBE_IS_VALUE)
+        return probe_tree_extend(a, e, size, sign);
+    return size && size <= 8 && !(size & (size - 1)) ? probe_tree_load(a, e->at, e, (uint8_t)size, sign) : e;
+}
+
+static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                               const struct ctype **type)
+{
+    const struct dbg_func *f = inst->data;
+    struct diag *d = env->cx->diag;
+    const char *name = e->text + 1, *why = NULL;
+    struct dbg_location loc;
+    enum probe_where where;
+    struct expr *tree;
+
+    if (!strcmp(name, "return")) {
+        diag_error(d, e->op_at, "no-var", "$return is known only in .return probes");
+        return NULL;
+    }
+    if (!f->die) {
+        diag_error(d, e->op_at, "no-debuginfo", "%s: there is no debug information for %s", e->text, f->name);
+        dbg_open(env->debuginfo, dbg_path(f->dbg), &why);
+        if (why)
+            diag_hint(d, "%s", why);
+        return NULL;
+    }
+    if (!dbg_local(f, inst->vaddr, name, &loc, &why))
+        return no_local(env, f, inst->vaddr, e, why);
+    *type = loc.type;
+    if (!probe_location(env, e->op_at, &loc, f->dbg, inst->vaddr, &where, &tree))
+        return NULL;
+    if (where == PROBE_IS_VALUE && !is_scalar(ctype_kind(loc.type))) {
+        diag_error(d, e->op_at, "no-location", "%s is no scalar and lies in registers, which is not supported yet",
+                   e->text);
+        return NULL;
+    }
+    return scalar(env->cx->arena, tree, where, loc.type);
+}
+
+static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                               const struct ctype **type)
+{
+    const struct dbg_func *f = inst->data;
+    struct arena *a = env->cx->arena;
+    struct diag *d = env->cx->diag;
+
+    if (strcmp(e->text, "$return")) {
+        diag_error(d, e->op_at, "not-yet", "%s cannot be read in a .return probe yet, only $return", e->text);
+        diag_hint(d, "save it in an array in a probe at the function's entry");
+        return NULL;
+    }
+    if (!f->die) {
+        diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s", f->name);
+        diag_hint(d, "returnval() gives the register");
+        return NULL;
+    }
+    *type = dbg_func_result(f);
+    if (!*type) {
+        diag_error(d, e->op_at, "no-var", "%s returns nothing", f->name);
+        return NULL;
+    }
+    if (!is_scalar(ctype_kind(*type)) || ctype_kind(*type) == CT_FLOAT) {
+        diag_error(d, e->op_at, "not-yet", "$return is %s here; only integers and pointers are read yet",
+                   ctype_text(a, *type));
+        return NULL;
+    }
+    return scalar(a, probe_tree_reg(a, e->op_at, REG_RAX), PROBE_IS_VALUE, *type);
+}
+
+enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
+
+#define ENTRY(suffix, summary)                                                                     \
+    {"process(string).function(string)" suffix, summary, PROBE_UPROBE, FLAGS, resolve, target_var}, \
+    {                                                                                              \
+        "process.function(string)" suffix, NULL, PROBE_UPROBE, FLAGS, resolve, target_var          \
+    }
+
+const struct probe_type probe_rows_process[] = {
+    ENTRY("", "where a function of a program or library starts"),
+    ENTRY(".call", "likewise, inlined copies left out"),
+    ENTRY(".exported", "likewise"),
+    {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, FLAGS, resolve,
+     return_var},
+    {"process.function(string).return", NULL, PROBE_URETPROBE, FLAGS, resolve, return_var},
+    {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
+};

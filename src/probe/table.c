@@ -1,0 +1,168 @@
+/*
+ * table: all probe types, and how a probe point finds its own. Enters: a point whose aliases
+ * are expanded; leaves: the row that takes it. Refused: points that no row takes, with the near ones
+ * named, and apart from them the families that SystemTap has and this version cannot run.
+ */
+#include "probe/rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "syntax/syntax.h"
+
+static const struct probe_type *const tables[] = {
+    probe_rows_begin,
+    probe_rows_timer,
+    probe_rows_process,
+};
+
+/* Families known to SystemTap; matched by their leading parts. */
+static const char *const later[] = {
+    "debuginfod",    "input",          "ioblock",       "ioscheduler",    "irq_handler",
+    "java",          "kernel",         "kprobe",        "kprocess",       "module",
+    "nd_syscall",    "netdev",         "netfilter",     "nfs",            "nfsd",
+    "perf",          "process.begin",  "process.end",   "process.insn",   "process.library",
+    "process.mark",  "process.plt",    "process.provider", "process.statement", "process.syscall",
+    "process.thread", "procfs",        "provider",      "python",         "scheduler",
+    "signal",        "socket",         "softirq",       "sunrpc",         "syscall",
+    "syscall_any",   "tcp",            "timer.jiffies", "tty",            "udp",
+    "vfs",           "vm",             "workqueue",     "process.function.callee",
+    "process.function.callees", "process.function.inline", "process.function.label",
+};
+
+/* Takes one part off a pattern ("function(string)."); NULL at its end. */
+static const char *next_part(const char *p, const char **name, size_t *len, const char **arg)
+{
+    if (!*p)
+        return NULL;
+    *name = p;
+    *len = strcspn(p, ".(");
+    p += *len;
+    *arg = NULL;
+    if (*p == '(') {
+        *arg = p + 1;
+        p = strchr(p, ')') + 1;
+    }
+    return *p == '.' ? p + 1 : p;
+}
+
+static bool takes(const struct probe_type *t, const struct probe_point *point)
+{
+    const char *p = t->pattern, *name, *arg;
+    const struct point_part *part = point->parts;
+    size_t len;
+
+    for (; part; part = part->next) {
+        p = next_part(p, &name, &len, &arg);
+        if (!p || strncmp(part->name, name, len) || part->name[len])
+            return false;
+        if (!part->arg != !arg)
+            return false;
+        if (arg && (*arg == 's') != (part->arg->kind == EX_STRING))
+            return false;
+    }
+    return !*p;
+}
+
+/* The names of a point without arguments: "process.function.return". */
+static const char *names_of(struct arena *a, const struct probe_point *point)
+{
+    const char *s = "";
+
+    for (const struct point_part *p = point->parts; p; p = p->next)
+        s = arena_printf(a, "%s%s%s", s, *s ? "." : "", p->name);
+    return s;
+}
+
+static const char *names_of_pattern(struct arena *a, const char *pattern)
+{
+    const char *s = "", *name, *arg;
+    size_t len;
+
+    while ((pattern = next_part(pattern, &name, &len, &arg)))
+        s = arena_printf(a, "%s%s%.*s", s, *s ? "." : "", (int)len, name);
+    return s;
+}
+
+static bool is_later(const char *names)
+{
+    for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
+        size_t len = strlen(later[i]);
+
+        if (!strncmp(names, later[i], len) && (!names[len] || names[len] == '.'))
+            return true;
+    }
+    return false;
+}
+
+const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point)
+{
+    const char *names = names_of(cx->arena, point);
+    const char *usage = NULL;
+    struct near near;
+
+    near_init(&near, names);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct probe_type *t = tables[i]; t->pattern; t++) {
+            if (takes(t, point))
+                return t;
+            const char *known = names_of_pattern(cx->arena, t->pattern);
+
+            if (!strcmp(known, names) && !usage)
+                usage = t->pattern;
+            near_try(&near, known);
+        }
+    if (usage) {
+        diag_error(cx->diag, point->at, "probe", "this probe point is written %s", usage);
+    } else if (is_later(names)) {
+        diag_error(cx->diag, point->at, "not-yet",
+                   "%s is a probe point of SystemTap's that this version does not run yet", names);
+    } else {
+        diag_error(cx->diag, point->at, "no-probe", "no probe point is named '%s'", names);
+        if (near_best(&near))
+            diag_hint(cx->diag, "did you mean %s?", near_best(&near));
+    }
+    return NULL;
+}
+
+void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg)
+{
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct probe_type *t = tables[i]; t->pattern; t++)
+            fn(t, arg);
+}
+
+static const char *point_text(struct arena *a, const struct probe_point *point)
+{
+    struct probe_point plain = *point;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return "";
+    plain.next = NULL;
+    plain.optional = plain.sufficient = false;
+    syntax_print_point(out, &plain);
+    fclose(out);
+    const char *copy = arena_strdup(a, text);
+
+    free(text);
+    return copy;
+}
+
+struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
+                             const struct probe_type *type)
+{
+    struct arena *a = env->cx->arena;
+    struct probe_inst *inst = ARENA_NEW(a, struct probe_inst);
+
+    inst->probe = env->probe;
+    inst->point = point;
+    inst->type = type;
+    inst->name = point_text(a, point);
+    inst->body = env->probe->body ? stmt_clone(a, env->probe->body) : NULL;
+    *env->tail = inst;
+    env->tail = &inst->next;
+    return inst;
+}

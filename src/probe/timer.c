@@ -1,0 +1,108 @@
+/*
+ * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
+ * event loop runs every NUMBER ns; timer.profile (and perf.sw.cpu_clock, which is the same event with
+ * a rate) as a perf event that samples whatever runs on each CPU. Refused: periods of zero or less.
+ */
+#include "probe/rows.h"
+
+#include <string.h>
+
+/* 999 Hz, not 1000: a rate that common periodic work does not run in step with. */
+enum { PROFILE_PERIOD_NS = 1001001 };
+
+static const struct unit {
+    const char *name;
+    int64_t ns;
+} units[] = {
+    {"s", 1000000000}, {"sec", 1000000000}, {"ms", 1000000}, {"msec", 1000000},
+    {"us", 1000},      {"usec", 1000},      {"ns", 1},       {"nsec", 1},
+};
+
+/* The period that a part such as ms(5) or hz(100) asks for. */
+static bool period(struct probe_env *env, const struct point_part *part, int64_t *ns)
+{
+    int64_t n = part->arg->number;
+    struct diag *d = env->cx->diag;
+
+    if (n <= 0)
+        return diag_error(d, part->arg->at, "probe", "a timer's %s must be above 0",
+                          strcmp(part->name, "hz") ? "period" : "rate");
+    if (!strcmp(part->name, "hz")) {
+        *ns = 1000000000 / n;
+        if (*ns == 0)
+            return diag_error(d, part->arg->at, "probe", "a timer cannot run more than 10^9 times a second");
+        return true;
+    }
+    *ns = 1;
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+        if (!strcmp(part->name, units[i].name))
+            *ns = units[i].ns;
+    if (__builtin_mul_overflow(n, *ns, ns))
+        return diag_error(d, part->arg->at, "probe", "this period is longer than 292 years");
+    return true;
+}
+
+static bool resolve_timer(struct probe_env *env, struct probe_point *point,
+                          const struct probe_type *type)
+{
+    const struct point_part *unit = point->parts->next;
+    int64_t ns;
+
+    if (!period(env, unit, &ns))
+        return false;
+    if (unit->next)
+        diag_warning(env->cx->diag, unit->next->at,
+                     "randomize has no effect yet: the timer fires every %lld ns", (long long)ns);
+    probe_add(env, point, type)->number = ns;
+    return true;
+}
+
+static bool resolve_profile(struct probe_env *env, struct probe_point *point,
+                            const struct probe_type *type)
+{
+    const struct point_part *last = point->parts;
+    int64_t ns = PROFILE_PERIOD_NS;
+
+    while (last->next)
+        last = last->next;
+    if (!strcmp(last->name, "sample")) { /* perf's word: one sample every N events, here ns */
+        if (last->arg->number <= 0)
+            return diag_error(env->cx->diag, last->arg->at, "probe",
+                              "a sampling period must be above 0");
+        ns = last->arg->number;
+    } else if (!strcmp(last->name, "hz") && !period(env, last, &ns)) {
+        return false;
+    }
+    probe_add(env, point, type)->number = ns;
+    return true;
+}
+
+#define TIMER(unit)                                                                                \
+    {"timer." unit "(number)", "every so often, in user space", PROBE_TIMER, PROBE_IN_USER_SPACE,  \
+     resolve_timer, NULL},                                                                         \
+    {                                                                                              \
+        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, PROBE_IN_USER_SPACE,        \
+            resolve_timer, NULL                                                                    \
+    }
+#define PROFILE(pattern, summary)                                                                  \
+    {                                                                                              \
+        pattern, summary, PROBE_PROFILE, PROBE_HAS_USER_REGS, resolve_profile, NULL                \
+    }
+
+const struct probe_type probe_rows_timer[] = {
+    TIMER("s"),
+    TIMER("sec"),
+    TIMER("ms"),
+    TIMER("msec"),
+    TIMER("us"),
+    TIMER("usec"),
+    TIMER("ns"),
+    TIMER("nsec"),
+    TIMER("hz"),
+    PROFILE("timer.profile", "999 times a second on every busy CPU"),
+    PROFILE("timer.profile.hz(number)", "likewise, N times a second"),
+    PROFILE("perf.sw.cpu_clock", "as timer.profile"),
+    PROFILE("perf.sw.cpu_clock.sample(number)", "as timer.profile, every N ns"),
+    PROFILE("perf.sw.cpu_clock.hz(number)", "as timer.profile, N times a second"),
+    {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
+};

@@ -1,0 +1,571 @@
+/*
+ * loop: a session from its first handler to its last. Enters: a checked object, the target,
+ * options; leaves: the script's output and an exit status.
+ *
+ * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; detach;
+ * what is left in the ring buffer; end handlers (error handlers after an error); counts.
+ * A begin handler that calls exit() keeps anything from being attached; end handlers run then, as
+ * in SystemTap.
+ */
+#include "run/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+enum {
+    WAKE_MS = 200,        /* how late a stop is noticed whose record was lost */
+    SIGNALS_EVERY = 1024, /* records */
+    PATIENCE_MS = 1000,   /* waiting for processes without a word */
+    MAX_EVENTS = 32,
+};
+
+/* What epoll's data says: one of these, or TIMER + index in timers. */
+enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_TIMER };
+
+struct timer {
+    const struct obj_probe *probe;
+    int fd;
+};
+
+struct loop {
+    struct run r;
+    int epoll, deadline;
+    struct ring_buffer *ring;
+    uint64_t records;
+    struct timer *timers; /* in the script's order */
+    uint32_t n_timers;
+    int *pidfds; /* of the processes looked at; -1: gone */
+    uint32_t n_pidfds, pids_left;
+    int stats_fd; /* holds run-time statistics of BPF programs on */
+    bool child_started, child_reaped;
+    sigset_t old_mask;
+    struct sigaction old_pipe, old_child;
+    double armed; /* seconds from the process's start */
+};
+
+static bool fail(struct loop *l, const char *what)
+{
+    return diag_error(l->r.cx->diag, (struct span){0}, "run", "%s: %s", what, strerror(errno));
+}
+
+static bool watch(struct loop *l, int fd, uint64_t source)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = source};
+
+    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0 || fail(l, "epoll");
+}
+
+/* ---- the ring buffer ---- */
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+    struct loop *l = ctx;
+
+    run_record(&l->r, data, size);
+    if (++l->records % SIGNALS_EVERY == 0)
+        run_signals(&l->r);
+    return l->r.aborted ? -1 : 0;
+}
+
+static void drain(struct loop *l)
+{
+    if (l->ring && !l->r.aborted)
+        ring_buffer__consume(l->ring);
+    output_flush(&l->r);
+}
+
+/* A handler that runs here prints after what the kernel's have printed. */
+static void handle(struct loop *l, const struct obj_probe *p)
+{
+    drain(l);
+    if (!l->r.aborted)
+        run_handler(&l->r, p);
+}
+
+/* ---- begin, end, error ---- */
+
+static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe_kind kind,
+                                                const bool *done)
+{
+    const struct object *o = l->r.o;
+    const struct obj_probe *best = NULL;
+
+    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
+        if (o->probes[i].kind == kind && !done[i] &&
+            (!best || (int64_t)o->probes[i].number < (int64_t)best->number))
+            best = &o->probes[i];
+    return best;
+}
+
+/* Runs the handlers of KIND in order until UNTIL is set (NULL: all of them). */
+static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
+{
+    uint32_t n = l->r.o->h->table[OBJ_PROBES].n;
+    bool *done = calloc(n ? n : 1, sizeof(*done));
+    const struct obj_probe *p;
+
+    while (done && !l->r.aborted && !(until && *until) && (p = next_by_sequence(l, kind, done))) {
+        done[p - l->r.o->probes] = true;
+        handle(l, p);
+        run_signals(&l->r);
+    }
+    free(done);
+}
+
+/* ---- setting up ---- */
+
+static bool has_kernel_probes(const struct object *o)
+{
+    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
+        if (o->probes[i].kind > PROBE_TIMER && o->probes[i].kind < PROBE_KINDS)
+            return true;
+    return false;
+}
+
+static bool hold_signals(struct loop *l)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    sigaction(SIGPIPE, &ignore, &l->old_pipe);
+    sigaction(SIGCHLD, &usual, &l->old_child); /* a caller may ignore it: then no end is told */
+    sigprocmask(SIG_BLOCK, &set, &l->old_mask);
+    l->r.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return l->r.sigfd >= 0 || fail(l, "signalfd");
+}
+
+static void release_signals(struct loop *l)
+{
+    run_signals(&l->r); /* or they would strike now */
+    if (l->r.sigfd >= 0)
+        close(l->r.sigfd);
+    sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
+    sigaction(SIGPIPE, &l->old_pipe, NULL);
+    sigaction(SIGCHLD, &l->old_child, NULL);
+}
+
+static bool open_ring(struct loop *l)
+{
+    int fd = l->r.s ? session_ring_fd(l->r.s) : -1;
+
+    if (fd < 0)
+        return true;
+    l->ring = ring_buffer__new(fd, on_record, l, NULL);
+    if (!l->ring)
+        return fail(l, "ring buffer");
+    return watch(l, ring_buffer__epoll_fd(l->ring), SOURCE_RING);
+}
+
+static int new_timer(struct loop *l, uint64_t ns, bool repeat)
+{
+    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    struct itimerspec spec = {.it_value = t};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (repeat)
+        spec.it_interval = t;
+    if (fd >= 0 && timerfd_settime(fd, 0, &spec, NULL)) {
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        fail(l, "timer");
+    return fd;
+}
+
+static bool start_timers(struct loop *l)
+{
+    const struct object *o = l->r.o;
+
+    l->timers = calloc(o->h->table[OBJ_PROBES].n + 1, sizeof(*l->timers));
+    for (uint32_t i = 0; l->timers && i < o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &o->probes[i];
+        struct timer *t = &l->timers[l->n_timers];
+
+        if (p->kind != PROBE_TIMER)
+            continue;
+        *t = (struct timer){p, new_timer(l, p->number ? p->number : 1, true)};
+        if (t->fd < 0)
+            return false;
+        l->n_timers++;
+        if (!watch(l, t->fd, SOURCE_TIMER + l->n_timers - 1))
+            return false;
+    }
+    if (l->r.opts->seconds > 0) {
+        l->deadline = new_timer(l, (uint64_t)(l->r.opts->seconds * 1e9) + 1, false);
+        return l->deadline >= 0 && watch(l, l->deadline, SOURCE_DEADLINE);
+    }
+    return l->timers != NULL || fail(l, "memory");
+}
+
+/* The processes whose end ends the session: the one of -x, or all of a master's. */
+static bool watch_target(struct loop *l)
+{
+    const struct target *t = l->r.t;
+    const pid_t *pids;
+    uint32_t n;
+
+    if (!t || (t->kind != TARGET_PID && t->kind != TARGET_MASTER))
+        return true;
+    pids = t->kind == TARGET_PID ? &t->pid : t->pids;
+    n = t->kind == TARGET_PID ? 1 : t->n_pids;
+    l->pidfds = calloc(n ? n : 1, sizeof(*l->pidfds));
+    if (!l->pidfds)
+        return fail(l, "memory");
+    l->n_pidfds = n;
+    for (uint32_t i = 0; i < n; i++) {
+        l->pidfds[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
+        if (l->pidfds[i] >= 0) {
+            l->pids_left++;
+            if (!watch(l, l->pidfds[i], SOURCE_PID))
+                return false;
+        } else if (errno != ESRCH) {
+            return fail(l, "pidfd_open");
+        }
+    }
+    return true;
+}
+
+static void target_gone(struct loop *l)
+{
+    const struct target *t = l->r.t;
+    char buf[128];
+
+    if (t->kind == TARGET_PID)
+        snprintf(buf, sizeof(buf), "target process %d exited", (int)t->pid);
+    else
+        snprintf(buf, sizeof(buf), "all target processes exited");
+    run_err_line(&l->r, "", buf, strlen(buf));
+    run_stop(&l->r);
+}
+
+/* Seconds since this process was started: field 22 of /proc/self/stat, in clock ticks since boot.
+ */
+static double since_start(void)
+{
+    char buf[1024], *p;
+    struct timespec now;
+    unsigned long long ticks = 0;
+    FILE *f = fopen("/proc/self/stat", "re");
+    size_t n = f ? fread(buf, 1, sizeof(buf) - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    buf[n] = '\0';
+    p = strrchr(buf, ')'); /* the name may hold spaces */
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    if (p)
+        ticks = strtoull(p, NULL, 10);
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static bool start(struct loop *l)
+{
+    if (l->r.opts->timing && l->r.s)
+        l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+    if ((l->r.s && !load_attach(l->r.s)) || !watch_target(l) || !start_timers(l))
+        return false;
+    l->armed = since_start();
+    if (l->r.opts->child > 0) {
+        l->child_started = true;
+        kill(l->r.opts->child, SIGCONT);
+        l->r.child_changed = true; /* it may have ended before its signal was looked for */
+    }
+    if (l->n_pidfds && !l->pids_left)
+        target_gone(l);
+    return true;
+}
+
+/* ---- while it runs ---- */
+
+static void check_child(struct loop *l)
+{
+    pid_t child = l->r.opts->child;
+    int status;
+
+    l->r.child_changed = false;
+    if (child <= 0 || l->child_reaped || waitpid(child, &status, WNOHANG) != child)
+        return;
+    if (WIFSIGNALED(status))
+        run_warn(&l->r, "Child process exited with signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status))
+        run_warn(&l->r, "Child process exited with status %d", WEXITSTATUS(status));
+    l->child_reaped = true;
+    run_stop(&l->r);
+}
+
+/* Takes a timer's expirations: several missed ones count as one. */
+static bool expired(int fd)
+{
+    uint64_t times;
+
+    return read(fd, &times, sizeof(times)) == sizeof(times);
+}
+
+static void check_pids(struct loop *l)
+{
+    for (uint32_t i = 0; i < l->n_pidfds; i++) {
+        struct pollfd p = {.fd = l->pidfds[i], .events = POLLIN};
+        struct epoll_event e;
+
+        if (p.fd < 0 || poll(&p, 1, 0) <= 0)
+            continue;
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->pidfds[i], &e);
+        close(l->pidfds[i]);
+        l->pidfds[i] = -1;
+        if (--l->pids_left == 0)
+            target_gone(l);
+    }
+}
+
+/* What the kernel's handlers counted may end the session though no record told of it. */
+static void check_control(struct loop *l)
+{
+    struct run *r = &l->r;
+    const struct obj_header *h = r->o->h;
+    uint64_t skipped = __atomic_load_n(&r->ctl->skipped, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&r->ctl->errors, __ATOMIC_RELAXED) > h->maxerrors)
+        r->failed = true;
+    if (h->maxskipped && skipped > h->maxskipped && !r->failed) {
+        static const char text[] = "Skipped too many probes, check MAXSKIPPED";
+
+        run_err_line(r, "ERROR: ", text, sizeof(text) - 1);
+        r->failed = true;
+    }
+    if (r->failed || __atomic_load_n(&r->ctl->stopped, __ATOMIC_RELAXED))
+        run_stop(r);
+}
+
+static void run_timers(struct loop *l)
+{
+    for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
+        if (expired(l->timers[i].fd)) {
+            handle(l, l->timers[i].probe);
+            run_signals(&l->r);
+        }
+}
+
+static void serve(struct loop *l)
+{
+    if (l->r.child_changed)
+        check_child(l);
+    while (!l->r.exiting) {
+        struct epoll_event events[MAX_EVENTS];
+        int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s ? WAKE_MS : -1);
+        bool timers = false, deadline = false, pids = false;
+
+        if (n < 0 && errno != EINTR)
+            break;
+        for (int i = 0; i < n; i++) {
+            timers |= events[i].data.u64 >= SOURCE_TIMER;
+            deadline |= events[i].data.u64 == SOURCE_DEADLINE;
+            pids |= events[i].data.u64 == SOURCE_PID;
+        }
+        run_signals(&l->r);
+        drain(l);
+        check_control(l);
+        if (timers)
+            run_timers(l);
+        if (l->r.child_changed)
+            check_child(l);
+        if (pids)
+            check_pids(l);
+        if (deadline)
+            run_stop(&l->r);
+    }
+}
+
+/* ---- the end ---- */
+
+static void finish(struct loop *l)
+{
+    run_stop(&l->r);
+    if (l->r.s)
+        load_detach(l->r.s);
+    drain(l);
+    check_control(l);
+    l->r.ending = true;
+    if (!l->r.failed)
+        run_kind(l, PROBE_END, &l->r.failed);
+    if (l->r.failed)
+        run_kind(l, PROBE_ERROR, NULL);
+    drain(l);
+}
+
+static void warn_count(struct run *r, uint64_t n, const char *what)
+{
+    if (n)
+        run_warn(r, "%" PRIu64 " %s", n, what);
+}
+
+static void report_losses(struct run *r)
+{
+    const struct ngs_control *c = r->ctl;
+    uint64_t errors =
+        c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
+    char cut[96];
+
+    snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
+    if (errors || c->skipped)
+        run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
+    warn_count(r, c->truncated, cut);
+    warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
+    warn_count(r, c->map_full, "elements not stored, as their array was full (MAXMAPENTRIES)");
+}
+
+static void report_timing(struct loop *l)
+{
+    struct run *r = &l->r;
+    const struct ngs_control *c = r->ctl;
+    struct rusage usage;
+    uint64_t verified = 0, load_ns = 0, ns = 0, count = 0;
+    FILE *err = r->opts->err;
+
+    output_flush(r);
+    fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
+            c->hits, c->skipped, c->errors > r->errors ? c->errors : r->errors, c->faults);
+    fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
+            c->truncated, c->lost, c->map_full);
+    if (r->s) {
+        session_stats(r->s, &verified, &load_ns);
+        session_run_stats(r->s, &ns, &count);
+        fprintf(err, "loaded in %.1f ms, %" PRIu64 " instructions verified\n",
+                (double)load_ns / 1e6, verified);
+        if (count)
+            fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n",
+                    (double)ns / (double)count, count);
+    }
+    if (l->armed > 0)
+        fprintf(err, "armed %.2f s after the start\n", l->armed);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        fprintf(err, "largest resident memory: %.1f MiB\n", (double)usage.ru_maxrss / 1024);
+    fflush(err);
+}
+
+/* Waits for what -c and system() started, as stap does; ^C tells the command to end and waits no
+ * more. */
+static void wait_processes(struct loop *l)
+{
+    struct run *r = &l->r;
+    pid_t child = r->opts->child;
+    unsigned signals = r->signals;
+
+    if (child > 0 && !l->child_started && !l->child_reaped) { /* never ran: nothing stays behind */
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        l->child_reaped = true;
+    }
+    for (unsigned waited = 0; r->n_commands || (child > 0 && !l->child_reaped); waited += WAKE_MS) {
+        struct pollfd p = {.fd = r->sigfd, .events = POLLIN};
+
+        l->child_reaped |= child > 0 && waitpid(child, NULL, WNOHANG) != 0;
+        run_reap(r);
+        if (!r->n_commands && (child <= 0 || l->child_reaped))
+            break;
+        if (waited == PATIENCE_MS)
+            fputs("Waiting for processes to exit\n", r->opts->err);
+        poll(&p, 1, WAKE_MS);
+        run_signals(r);
+        if (r->aborted || r->signals > signals) {
+            if (child > 0 && !l->child_reaped)
+                kill(child, SIGTERM);
+            break;
+        }
+    }
+}
+
+static void close_loop(struct loop *l)
+{
+    wait_processes(l);
+    run_close(&l->r);
+    ring_buffer__free(l->ring);
+    for (uint32_t i = 0; i < l->n_timers; i++)
+        close(l->timers[i].fd);
+    for (uint32_t i = 0; i < l->n_pidfds; i++)
+        if (l->pidfds[i] >= 0)
+            close(l->pidfds[i]);
+    if (l->deadline >= 0)
+        close(l->deadline);
+    if (l->stats_fd >= 0)
+        close(l->stats_fd);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    free(l->timers);
+    free(l->pidfds);
+    if (l->r.s)
+        load_free(l->r.s);
+    release_signals(l);
+}
+
+static bool prepare(struct loop *l)
+{
+    struct run *r = &l->r;
+
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll < 0)
+        return fail(l, "epoll");
+    if (!hold_signals(l) || !watch(l, r->sigfd, SOURCE_SIGNAL))
+        return false;
+    if (has_kernel_probes(r->o)) {
+        r->s = load_object(r->cx, r->o, r->t, r->k);
+        if (!r->s)
+            return false;
+    }
+    return run_open(r) && open_ring(l);
+}
+
+int run_session(struct compile *cx, const struct object *o, struct target *t,
+                const struct kernel *k, const struct run_opts *opts)
+{
+    struct loop l = {
+        .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts, .sigfd = -1},
+        .epoll = -1,
+        .deadline = -1,
+        .stats_fd = -1,
+    };
+    bool ok = prepare(&l);
+
+    if (ok) {
+        run_signals(&l.r);
+        run_kind(&l, PROBE_BEGIN, &l.r.exiting);
+        if (!l.r.exiting && !l.r.aborted) {
+            ok = start(&l);
+            if (ok)
+                serve(&l);
+            else
+                l.r.failed = true;
+        }
+        finish(&l);
+        if (!l.r.aborted)
+            report_losses(&l.r);
+        if (opts->timing)
+            report_timing(&l);
+    }
+    close_loop(&l);
+    return ok && !l.r.failed && !l.r.aborted ? 0 : 1;
+}

@@ -1,0 +1,265 @@
+/*
+ * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here,
+ * of any content; leaves: output, warnings, error messages in SystemTap's words, or the end of the
+ * session. A record that does not fit its own sizes is dropped and said to be damaged.
+ */
+#include "run/state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ARGS = 16, FLUSH_AT = 1 << 16 };
+
+void run_expand(void *ctx, const char *p, size_t len, struct text *out)
+{
+    struct run *r = ctx;
+
+    if (!memchr(p, NGS_MARK, len)) {
+        text_bytes(out, p, len);
+        return;
+    }
+    if (!r->syms)
+        r->syms = symbols_new(r->cx, r->t);
+    if (r->syms)
+        symbols_expand(r->syms, p, len, out);
+}
+
+/* ---- reading a record ---- */
+
+struct reader {
+    const uint8_t *p;
+    size_t left;
+    bool bad;
+};
+
+static int64_t read_long(struct reader *in)
+{
+    int64_t v = 0;
+
+    if (in->left < sizeof(v)) {
+        in->bad = true;
+        return 0;
+    }
+    memcpy(&v, in->p, sizeof(v));
+    in->p += sizeof(v);
+    in->left -= sizeof(v);
+    return v;
+}
+
+static struct str read_str(struct reader *in)
+{
+    struct ngs_str head;
+    struct str s = {"", 0};
+    size_t size;
+
+    if (in->left < sizeof(head)) {
+        in->bad = true;
+        return s;
+    }
+    memcpy(&head, in->p, sizeof(head));
+    if (head.len > in->left - sizeof(head)) {
+        in->bad = true;
+        return s;
+    }
+    s = (struct str){(const char *)in->p + sizeof(head), head.len};
+    size = sizeof(head) + ((head.len + 7u) & ~(size_t)7);
+    size = size < in->left ? size : in->left;
+    in->p += size;
+    in->left -= size;
+    return s;
+}
+
+/* ---- print statements ---- */
+
+static bool read_memory(void *ctx, uint64_t addr, void *buf, size_t n, bool user)
+{
+    return run_read_memory(ctx, addr, buf, n, user);
+}
+
+static void show_plain(struct run *r, const struct obj_format *f, const struct print_arg *args,
+                       uint32_t n)
+{
+    struct text *out = &r->out.buf;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (i)
+            text_str(out, object_str(r->o, f->text));
+        if (args[i].is_string)
+            text_bytes(out, args[i].p, args[i].len);
+        else if (f->flags & FORMAT_CHAR)
+            text_char(out, (char)args[i].num);
+        else
+            text_printf(out, "%" PRId64, args[i].num);
+    }
+}
+
+static void print_record(struct run *r, uint32_t format, struct reader *in)
+{
+    struct print_arg args[MAX_ARGS];
+    struct text texts[MAX_ARGS];
+    const struct obj_format *f;
+    uint32_t n;
+
+    if (format >= r->o->h->table[OBJ_FORMATS].n || r->o->formats[format].n_args > MAX_ARGS) {
+        in->bad = true;
+        return;
+    }
+    f = &r->o->formats[format];
+    n = f->n_args;
+    for (uint32_t i = 0; i < n; i++) {
+        args[i] = (struct print_arg){.is_string = (f->arg_types >> 2 * i & 3) == OBJ_STRING};
+        texts[i] = TEXT_NEW;
+        if (args[i].is_string) {
+            struct str s = read_str(in);
+
+            args[i].p = s.p;
+            args[i].len = s.len;
+            if (memchr(s.p, NGS_MARK, s.len)) {
+                run_expand(r, s.p, s.len, &texts[i]);
+                args[i].p = text_c(&texts[i]);
+                args[i].len = texts[i].len;
+            }
+        } else {
+            args[i].num = read_long(in);
+        }
+    }
+    if (!in->bad) {
+        if (f->flags & FORMAT_PRINTF)
+            format_printf(&r->out.buf, object_str(r->o, f->text), args, n, read_memory, r);
+        else
+            show_plain(r, f, args, n);
+        if (f->flags & FORMAT_NEWLINE)
+            text_char(&r->out.buf, '\n');
+    }
+    for (uint32_t i = 0; i < n; i++)
+        text_free(&texts[i]);
+    if (r->out.buf.len >= FLUSH_AT)
+        output_flush(r);
+}
+
+/* ---- errors ---- */
+
+/* What SystemTap calls the token that an error is near to. */
+static const char *token_class(const char *token)
+{
+    static const char *const keywords[] = {
+        "if",   "else", "for",   "foreach", "while",    "break",  "continue", "return", "delete",
+        "next", "try",  "catch", "probe",   "function", "global", "in",       "limit"};
+
+    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+        if (!strcmp(token, keywords[i]))
+            return "keyword";
+    if ((*token >= 'a' && *token <= 'z') || (*token >= 'A' && *token <= 'Z') || *token == '_' ||
+        *token == '$')
+        return "identifier";
+    return *token >= '0' && *token <= '9' ? "number" : *token == '"' ? "string" : "operator";
+}
+
+static void add_place(struct run *r, uint64_t loc, struct text *out)
+{
+    const struct obj_loc *l;
+    const char *token, *class;
+
+    if (loc == 0 || loc >= r->o->h->table[OBJ_LOCS].n)
+        return;
+    l = &r->o->locs[loc];
+    token = object_str(r->o, l->token);
+    class = token_class(token);
+    if (*token && strcmp(class, "keyword"))
+        text_printf(out, " near %s '%s'", class, token);
+    else if (*token)
+        text_printf(out, " near %s", class);
+    text_printf(out, " at %s:%u:%u", object_str(r->o, l->file), l->line, l->col);
+}
+
+static const char *const messages[NGS_ERR_KINDS] = {
+    [NGS_OK] = "unknown error",
+    [NGS_ERR_DIV_ZERO] = "division by 0",
+    [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
+    [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
+    [NGS_ERR_NESTING] = "MAXNESTING exceeded",
+    [NGS_ERR_EMPTY_STATS] = "empty aggregate",
+    [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
+    [NGS_ERR_BAD_ARG] = "argument out of range",
+};
+
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out)
+{
+    if (error == NGS_ERR_SCRIPT)
+        run_expand(r, text.p, text.len, out);
+    else if (error == NGS_ERR_FAULT)
+        text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
+    else
+        text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+}
+
+void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)
+{
+    struct text t = TEXT_NEW;
+
+    /* the kernel's handlers go on for a moment after the one that was too many: counted, not shown
+     */
+    if (r->failed && !r->ending) {
+        r->errors++;
+        return;
+    }
+    run_error_message(r, error, arg, text, &t);
+    if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
+        add_place(r, loc, &t);
+    run_err_line(r, "ERROR: ", text_c(&t), t.len);
+    text_free(&t);
+    if (++r->errors > r->o->h->maxerrors) {
+        r->failed = true;
+        run_stop(r);
+    }
+}
+
+void run_record(struct run *r, const void *data, size_t size)
+{
+    struct ngs_rec rec;
+    struct reader in;
+
+    if (r->aborted)
+        return;
+    if (size < sizeof(rec)) {
+        run_warn(r, "damaged record of %zu bytes", size);
+        return;
+    }
+    memcpy(&rec, data, sizeof(rec));
+    in = (struct reader){(const uint8_t *)data + sizeof(rec), 0,
+                         rec.size < sizeof(rec) || rec.size > size};
+    in.left = in.bad ? 0 : rec.size - sizeof(rec);
+    switch (in.bad ? -1 : rec.kind) {
+    case NGS_REC_PRINT:
+        print_record(r, rec.format, &in);
+        break;
+    case NGS_REC_WARN: {
+        struct str s = read_str(&in);
+        struct text t = TEXT_NEW;
+
+        run_expand(r, s.p, s.len, &t);
+        if (!in.bad)
+            run_err_line(r, "WARNING: ", text_c(&t), t.len);
+        text_free(&t);
+        break;
+    }
+    case NGS_REC_ERROR: {
+        uint64_t error = (uint64_t)read_long(&in), arg = (uint64_t)read_long(&in),
+                 loc = (uint64_t)read_long(&in);
+        struct str s = in.left ? read_str(&in) : (struct str){"", 0};
+
+        if (!in.bad)
+            run_script_error(r, error, arg, loc, s);
+        break;
+    }
+    case NGS_REC_EXIT:
+        run_stop(r);
+        break;
+    default:
+        in.bad = true;
+    }
+    if (in.bad)
+        run_warn(r, "damaged record of %zu bytes", size);
+}

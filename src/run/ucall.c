@@ -1,0 +1,298 @@
+/*
+ * ucall: script functions that only user space has, one row each (abi.h, enum ngs_ucall). Enters:
+ * words, each a number or a string's address in the vm; leaves: a number in r0 or a string in the
+ * destination, as SystemTap's tapset functions of these names give it; or an error for the script.
+ *
+ * Strings are looked at with their address marks replaced by names, since that is what they print
+ * as.
+ */
+#include "run/state.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_TEXTS = 3 };
+
+struct ucall {
+    struct run *r;
+    uint32_t n;
+    int64_t num[8];
+    struct text text[MAX_TEXTS]; /* strings, by argument number */
+    struct ngs_str *dst;
+};
+
+static const char *arg(struct ucall *c, uint32_t i)
+{
+    return text_c(&c->text[i]);
+}
+
+static uint64_t give(struct ucall *c, const char *p, size_t n)
+{
+    run_put(c->r, c->dst, p, n);
+    return 0;
+}
+
+/* In GMT whatever TZ says, as the kernel knows no time zone. */
+static uint64_t u_ctime(struct ucall *c)
+{
+    time_t t = c->n ? (time_t)c->num[0] : time(NULL);
+    struct tm tm;
+    char buf[64];
+
+    if (t > INT32_MAX)
+        return run_fail_text(c->r, "Time too far in the future to be converted");
+    if (t < INT32_MIN)
+        return run_fail_text(c->r, "Time too far in the past to be converted");
+    if (!gmtime_r(&t, &tm))
+        return give(c, "", 0);
+    /* the C locale's names: strftime would use the caller's */
+    snprintf(buf, sizeof(buf), "%.3s %.3s%3d %02d:%02d:%02d %d",
+             &"SunMonTueWedThuFriSat"[3 * tm.tm_wday],
+             &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_mday, tm.tm_hour,
+             tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
+    return give(c, buf, strlen(buf));
+}
+
+/* The kernel's simple_strtol: no white space, no '+', what overflows wraps. */
+static uint64_t u_strtol(struct ucall *c)
+{
+    const char *p = arg(c, 0);
+    bool negative = *p == '-';
+    int64_t base = c->num[1];
+    uint64_t v = 0;
+
+    p += negative;
+    if (base == 0)
+        base = p[0] != '0' ? 10 : (p[1] | 32) == 'x' && isxdigit((unsigned char)p[2]) ? 16 : 8;
+    if (base == 16 && p[0] == '0' && (p[1] | 32) == 'x')
+        p += 2;
+    for (; *p; p++) {
+        int d = isdigit((unsigned char)*p)   ? *p - '0'
+                : isalpha((unsigned char)*p) ? (*p | 32) - 'a' + 10
+                                             : 99;
+
+        if (d >= base)
+            break;
+        v = v * (uint64_t)base + (uint64_t)d;
+    }
+    return negative ? -v : v;
+}
+
+/* The next token that is not empty, of the string given last; "" goes on with that one. */
+static uint64_t u_tokenize(struct ucall *c)
+{
+    struct run *r = c->r;
+    const char *delims = arg(c, 1);
+
+    if (c->text[0].len) {
+        free(r->tok);
+        r->tok = strndup(text_c(&c->text[0]), c->text[0].len);
+        r->tok_len = 0; /* where the rest starts */
+    }
+    if (!r->tok)
+        return give(c, "", 0);
+
+    const char *p = r->tok + r->tok_len;
+
+    p += strspn(p, delims);
+
+    size_t n = strcspn(p, delims);
+
+    give(c, p, n);
+    r->tok_len = (size_t)(p - r->tok) + n + (p[n] != '\0');
+    return 0;
+}
+
+static uint64_t u_substr(struct ucall *c)
+{
+    int64_t start = c->num[1], len = c->num[2], have = (int64_t)c->text[0].len;
+
+    if (start < 0 || start >= have || len <= 0)
+        return give(c, "", 0);
+    if (len > have - start)
+        len = have - start;
+    return give(c, arg(c, 0) + start, (size_t)len);
+}
+
+static uint64_t u_isinstr(struct ucall *c)
+{
+    return strstr(arg(c, 0), arg(c, 1)) != NULL;
+}
+
+static uint64_t u_str_replace(struct ucall *c)
+{
+    struct text t = TEXT_NEW;
+    const char *p = arg(c, 0), *found;
+    size_t from = c->text[1].len;
+
+    while (from && (found = strstr(p, arg(c, 1)))) {
+        text_bytes(&t, p, (size_t)(found - p));
+        text_bytes(&t, arg(c, 2), c->text[2].len);
+        p = found + from;
+    }
+    text_str(&t, p);
+    give(c, text_c(&t), t.len);
+    text_free(&t);
+    return 0;
+}
+
+/* In the background, with the signals that we hold back let through. */
+static uint64_t u_system(struct ucall *c)
+{
+    struct run *r = c->r;
+    char shell[] = "sh", option[] = "-c", *command = strdup(arg(c, 0));
+    char *argv[] = {shell, option, command, NULL};
+    posix_spawnattr_t attr;
+    sigset_t none, usual;
+    pid_t pid, *more = realloc(r->commands, (r->n_commands + 1) * sizeof(*more));
+
+    if (more)
+        r->commands = more;
+    if (!command || !more) {
+        free(command);
+        return 0;
+    }
+    sigemptyset(&none);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &usual);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    output_flush(r);
+    if (posix_spawn(&pid, "/bin/sh", NULL, &attr, argv, environ) == 0)
+        r->commands[r->n_commands++] = pid;
+    else
+        run_warn(r, "cannot run a shell for system(\"%s\")", command);
+    posix_spawnattr_destroy(&attr);
+    free(command);
+    return 0;
+}
+
+void run_reap(struct run *r)
+{
+    for (uint32_t i = 0; i < r->n_commands;)
+        if (waitpid(r->commands[i], NULL, WNOHANG) != 0)
+            r->commands[i] = r->commands[--r->n_commands];
+        else
+            i++;
+}
+
+static uint64_t u_env_var(struct ucall *c)
+{
+    const char *v = getenv(arg(c, 0));
+
+    return give(c, v ? v : "", v ? strlen(v) : 0);
+}
+
+static uint64_t u_pid2execname(struct ucall *c)
+{
+    char path[512], comm[64];
+    ssize_t n = -1;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%lld/comm", c->r->t && c->r->t->proc ? c->r->t->proc : "/proc",
+             (long long)c->num[0]);
+    fd = c->num[0] > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        n = read(fd, comm, sizeof(comm));
+        close(fd);
+    }
+    if (n > 0 && comm[n - 1] == '\n')
+        n--;
+    return give(c, comm, n > 0 ? (size_t)n : 0);
+}
+
+static uint64_t u_errno_str(struct ucall *c)
+{
+    int64_t e = c->num[0] < 0 ? -c->num[0] : c->num[0];
+    const char *name = e > 0 && e < 4096 ? strerrorname_np((int)e) : NULL;
+
+    return give(c, name ? name : "", name ? strlen(name) : 0);
+}
+
+static uint64_t u_stringat(struct ucall *c)
+{
+    if (c->num[1] < 0 || c->num[1] >= (int64_t)c->text[0].len)
+        return run_fail_text(c->r, "Position out of bounds");
+    return (uint64_t)(int64_t)(signed char)arg(c, 0)[c->num[1]];
+}
+
+static uint64_t change_case(struct ucall *c, int (*change)(int))
+{
+    struct text *t = &c->text[0];
+
+    for (size_t i = 0; i < t->len; i++)
+        if ((unsigned char)t->p[i] < 128) /* letters of ASCII only, whatever the locale */
+            t->p[i] = (char)change((unsigned char)t->p[i]);
+    return give(c, text_c(t), t->len);
+}
+
+static uint64_t u_toupper(struct ucall *c)
+{
+    return change_case(c, toupper);
+}
+
+static uint64_t u_tolower(struct ucall *c)
+{
+    return change_case(c, tolower);
+}
+
+/* Arguments: 'l' a number, 's' a string; then, after ':', 's' when the result is a string. */
+static const struct {
+    const char *args;
+    bool to_string;
+    uint64_t (*call)(struct ucall *c);
+} rows[NGS_U_COUNT] = {
+    [NGS_U_CTIME] = {"l", true, u_ctime},
+    [NGS_U_STRTOL] = {"sl", false, u_strtol},
+    [NGS_U_TOKENIZE] = {"ss", true, u_tokenize},
+    [NGS_U_SUBSTR] = {"sll", true, u_substr},
+    [NGS_U_ISINSTR] = {"ss", false, u_isinstr},
+    [NGS_U_STR_REPLACE] = {"sss", true, u_str_replace},
+    [NGS_U_SYSTEM] = {"s", false, u_system},
+    [NGS_U_ENV_VAR] = {"s", true, u_env_var},
+    [NGS_U_PID2EXECNAME] = {"l", true, u_pid2execname},
+    [NGS_U_ERRNO_STR] = {"l", true, u_errno_str},
+    [NGS_U_STRINGAT] = {"sl", false, u_stringat},
+    [NGS_U_TOUPPER] = {"s", true, u_toupper},
+    [NGS_U_TOLOWER] = {"s", true, u_tolower},
+};
+
+uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)
+{
+    struct ucall c = {.r = r, .n = n, .text = {TEXT_NEW, TEXT_NEW, TEXT_NEW}};
+    bool ok = number < NGS_U_COUNT;
+    uint64_t result = 0;
+
+    if (ok && rows[number].to_string) {
+        c.dst = run_dst(r, dst);
+        ok = c.dst != NULL;
+    } else if (!ok) {
+        r->vm.fault = "unknown function";
+    }
+    for (uint32_t i = 0; ok && rows[number].args[i] && i < n; i++) {
+        struct str s;
+
+        c.num[i] = (int64_t)args[i];
+        if (rows[number].args[i] == 's') {
+            ok = run_str(r, args[i], &s);
+            if (ok)
+                run_expand(r, s.p, s.len, &c.text[i]);
+        }
+    }
+    if (ok)
+        result = rows[number].call(&c);
+    for (uint32_t i = 0; i < MAX_TEXTS; i++)
+        text_free(&c.text[i]);
+    return result;
+}

@@ -1,0 +1,563 @@
+/*
+ * dwexpr: target expressions. Enters: $x, @var, @cast or a member access on a value whose C type is
+ * known, with its components; leaves: a tree of address arithmetic and sized reads, and the C
+ * type of the result. Semantics are SystemTap's: -> goes through pointers as often as it must, [i] on
+ * @cast(p, "T") counts Ts from p, an array's value is its address, a struct as a whole has none.
+ * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
+ * types, pretty printing ($x$, $$vars).
+ */
+#include "sema/internal.h"
+
+#include <string.h>
+
+/* An object on the way through the components. */
+struct object {
+    struct expr *tree;
+    bool is_value; /* TREE is the value itself: there is no address */
+    const struct ctype *type;
+    uint32_t bit_off, bit_size;
+};
+
+struct probe_env sema_env(struct sema *s)
+{
+    return (struct probe_env){
+        .cx = s->cx,
+        .target = s->target,
+        .debuginfo = s->di,
+        .prog = s->prog,
+        .probe = s->inst ? s->inst->probe : NULL,
+        .tail = s->tail,
+    };
+}
+
+static const char *type_text(struct sema *s, const struct ctype *t)
+{
+    return t ? ctype_text(s->arena, t) : "void";
+}
+
+/* ---- C types of script values ---- */
+
+static bool same_type(struct sema *s, const struct ctype *a, const struct ctype *b)
+{
+    return a == b || (ctype_size(a) == ctype_size(b) && !strcmp(type_text(s, a), type_text(s, b)));
+}
+
+const struct ctype *sema_ctype(const struct expr *e)
+{
+    const struct ctype *l, *r;
+
+    switch (e->kind) {
+    case EX_NAME:
+        return e->var && !e->var->ctype_mixed ? e->var->ctype : NULL;
+    case EX_INDEX:
+        return e->a->var && !e->a->var->ctype_mixed ? e->a->var->ctype : NULL;
+    case EX_ASSIGN:
+        return e->op == OP_NONE ? sema_ctype(e->b) : NULL;
+    case EX_TERNARY:
+        l = sema_ctype(e->b);
+        r = sema_ctype(e->c);
+        return l && r && l != r ? NULL : l ? l : r;
+    case EX_BINARY: /* a pointer and a number of bytes */
+        if (e->op != OP_ADD && e->op != OP_SUB)
+            return NULL;
+        l = sema_ctype(e->a);
+        r = sema_ctype(e->b);
+        if ((l && r) || (r && e->op == OP_SUB))
+            return NULL;
+        l = l ? l : r;
+        return l && ctype_kind(l) == CT_POINTER ? l : NULL;
+    default:
+        return e->ctype;
+    }
+}
+
+bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t)
+{
+    if (!t || var->ctype_mixed)
+        return false;
+    if (!var->ctype) {
+        var->ctype = t;
+        s->changed = true;
+    } else if (!same_type(s, var->ctype, t)) {
+        var->ctype_mixed = true;
+        s->changed = true;
+    }
+    return true;
+}
+
+/* ---- components ---- */
+
+static struct expr *address_of_value(struct object *o)
+{
+    return o->is_value ? NULL : o->tree;
+}
+
+/* What a pointer object holds. */
+static struct expr *pointer_value(struct sema *s, const struct object *o, struct span at)
+{
+    if (o->is_value)
+        return o->tree;
+    return probe_tree_load(s->arena, at, o->tree, ctype_size(o->type) == 4 ? 4 : 8, false);
+}
+
+static struct expr *component_index(struct sema *s, const struct component *c)
+{
+    return c->kind == COMP_INDEX ? probe_tree_number(s->arena, c->at, c->number) : c->index;
+}
+
+static bool element(struct sema *s, struct object *o, struct expr *base, const struct ctype *type,
+                    const struct component *c)
+{
+    uint64_t size = type ? ctype_size(type) : 0;
+    struct expr *offset;
+
+    if (!size)
+        return diag_error(s->diag, c->at, "no-type", "the size of %s is not known, so that it cannot be indexed",
+                          type_text(s, type));
+    offset = probe_tree_binary(s->arena, OP_MUL, component_index(s, c),
+                               probe_tree_number(s->arena, c->at, (int64_t)size));
+    *o = (struct object){.tree = probe_tree_binary(s->arena, OP_ADD, base, offset), .type = type};
+    return true;
+}
+
+struct names {
+    struct near near;
+    const char *first;
+};
+
+static void member_name(const struct cmember *m, void *arg)
+{
+    struct names *n = arg;
+
+    if (!m->name)
+        return;
+    if (!n->first)
+        n->first = m->name;
+    if (n->near.word)
+        near_try(&n->near, m->name);
+}
+
+static bool no_member(struct sema *s, const struct object *o, const struct component *c)
+{
+    struct names names = {0};
+
+    near_init(&names.near, c->name);
+    ctype_members(o->type, member_name, &names);
+    if (!names.first) {
+        diag_error(s->diag, c->at, "no-member", "%s is only declared here, its members are not known",
+                   type_text(s, o->type));
+        diag_hint(s->diag, "name the module that defines it: @cast(value, \"%s\", \"PATH\")", type_text(s, o->type));
+        return false;
+    }
+    diag_error(s->diag, c->at, "no-member", "%s has no member '%s'", type_text(s, o->type), c->name);
+    if (near_best(&names.near))
+        diag_hint(s->diag, "did you mean '%s'?", near_best(&names.near));
+    return false;
+}
+
+static bool member(struct sema *s, struct object *o, const struct component *c)
+{
+    struct cmember m;
+
+    if (o->is_value)
+        return diag_error(s->diag, c->at, "no-location", "%s lies in registers, its members cannot be read yet",
+                          type_text(s, o->type));
+    if (!ctype_member(o->type, c->name, &m))
+        return no_member(s, o, c);
+    *o = (struct object){
+        .tree = probe_tree_add(s->arena, o->tree, (int64_t)m.offset),
+        .type = m.type,
+        .bit_off = m.bit_off,
+        .bit_size = m.bit_size,
+    };
+    return true;
+}
+
+static bool invalid_access(struct sema *s, const struct object *o, const struct component *c)
+{
+    const char *what = c->kind == COMP_MEMBER ? arena_printf(s->arena, "->%s", c->name) : "[...]";
+
+    return diag_error(s->diag, c->at, "type", "'%s' cannot be applied to %s", what, type_text(s, o->type));
+}
+
+/* One component; a pointer takes as many turns as it has stars. */
+static bool apply(struct sema *s, struct object *o, const struct component *c)
+{
+    for (;;) {
+        switch (o->type ? ctype_kind(o->type) : CT_VOID) {
+        case CT_POINTER: {
+            const struct ctype *to = ctype_target(o->type);
+
+            if (!to)
+                return invalid_access(s, o, c);
+            struct expr *p = pointer_value(s, o, c->at);
+
+            if (c->kind != COMP_MEMBER)
+                return element(s, o, p, to, c);
+            *o = (struct object){.tree = p, .type = to};
+            break;
+        }
+        case CT_ARRAY:
+            if (c->kind == COMP_MEMBER)
+                return invalid_access(s, o, c);
+            return element(s, o, o->tree, ctype_target(o->type), c);
+        case CT_STRUCT:
+        case CT_UNION:
+            return c->kind == COMP_MEMBER ? member(s, o, c) : invalid_access(s, o, c);
+        default:
+            return invalid_access(s, o, c);
+        }
+    }
+}
+
+/* ---- the value at the end ---- */
+
+static bool take_address(struct sema *s, struct expr *e, struct object *o)
+{
+    if (o->bit_size)
+        return diag_error(s->diag, e->at, "type", "a bit field has no address");
+    if (!address_of_value(o))
+        return diag_error(s->diag, e->at, "no-location", "this is in a register here and has no address");
+    e->resolved = o->tree;
+    e->ctype = o->type ? ctype_pointer_to(s->di, o->type) : NULL;
+    return true;
+}
+
+/* The smallest of 1 2 4 8 bytes, from a whole byte on, that hold a bit field. */
+static bool bit_field(struct sema *s, struct expr *e, struct object *o)
+{
+    uint32_t from = o->bit_off % 8, size = 1;
+
+    o->tree = probe_tree_add(s->arena, o->tree, o->bit_off / 8);
+    while (size < 8 && size * 8 < from + o->bit_size)
+        size *= 2;
+    if (size * 8 < from + o->bit_size)
+        return diag_error(s->diag, e->at, "not-yet", "this bit field spans nine bytes, which is not read yet");
+    e->resolved = probe_tree_load(s->arena, e->at, o->tree, (uint8_t)size, ctype_signed(o->type));
+    e->resolved->bit_off = (uint8_t)from;
+    e->resolved->bit_size = (uint8_t)o->bit_size;
+    return true;
+}
+
+static bool whole_struct(struct sema *s, struct expr *e, const struct object *o)
+{
+    struct names names = {0};
+
+    diag_error(s->diag, e->at, "type", "this is %s as a whole, which has no value", type_text(s, o->type));
+    ctype_members(o->type, member_name, &names);
+    if (names.first)
+        diag_hint(s->diag, "take a member of it, such as ->%s, or its address with &", names.first);
+    else
+        diag_hint(s->diag, "take its address with &");
+    return false;
+}
+
+static bool fetch(struct sema *s, struct expr *e, struct object *o)
+{
+    enum ctype_kind kind = o->type ? ctype_kind(o->type) : CT_VOID;
+    uint64_t size = o->type ? ctype_size(o->type) : 0;
+
+    e->ctype = o->type;
+    switch (kind) {
+    case CT_INT:
+    case CT_BOOL:
+    case CT_CHAR:
+    case CT_ENUM:
+    case CT_FLOAT: /* its bits */
+    case CT_POINTER:
+        if (o->bit_size)
+            return bit_field(s, e, o);
+        if (size != 1 && size != 2 && size != 4 && size != 8)
+            return diag_error(s->diag, e->at, "type", "%s has %llu bytes and is no script value",
+                              type_text(s, o->type), (unsigned long long)size);
+        e->resolved = o->is_value ? o->tree
+                                  : probe_tree_load(s->arena, e->at, o->tree, (uint8_t)size,
+                                                    kind != CT_POINTER && ctype_signed(o->type));
+        return true;
+    case CT_ARRAY:
+        e->ctype = ctype_target(o->type) ? ctype_pointer_to(s->di, ctype_target(o->type)) : NULL;
+        e->resolved = o->tree;
+        return true;
+    case CT_FUNC:
+        e->resolved = o->tree;
+        return true;
+    case CT_STRUCT:
+    case CT_UNION:
+        return whole_struct(s, e, o);
+    default:
+        return diag_error(s->diag, e->at, "type", "%s has no value", type_text(s, o->type));
+    }
+}
+
+static bool finish(struct sema *s, struct expr *e, struct object *o, const struct component *c)
+{
+    for (; c; c = c->next) {
+        if (c->kind == COMP_PRETTY || c->kind == COMP_PRETTY2)
+            return diag_error(s->diag, c->at, "not-yet", "pretty printing of structures does not run yet");
+        if (!apply(s, o, c))
+            return false;
+    }
+    return e->address_of ? take_address(s, e, o) : fetch(s, e, o);
+}
+
+/* ---- modules ---- */
+
+/* One of "a:b:c"; *REST goes on. */
+static const char *next_module(struct sema *s, const char **rest)
+{
+    size_t len = strcspn(*rest, ":");
+    const char *one = arena_strndup(s->arena, *rest, len);
+
+    *rest += len + ((*rest)[len] == ':');
+    return one;
+}
+
+/* A module's debug information, with its path; NAME NULL: the probe's own module, or the executable. */
+static struct dbg *open_module(struct sema *s, const struct expr *e, const char *name, const char **path)
+{
+    struct probe_env env = sema_env(s);
+    const char *why = NULL;
+    struct module *m;
+    struct dbg *dbg;
+
+    if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
+        diag_error(s->diag, e->op_at, "not-yet", "the kernel's types and variables are not read yet");
+        return NULL;
+    }
+    if (name && name[0] == '<') {
+        diag_error(s->diag, e->op_at, "unsupported", "types are taken from debug information, not from header files");
+        return NULL;
+    }
+    if (!name && s->inst && !s->fn && s->inst->type->flags & PROBE_NEEDS_MODULE)
+        name = s->prog->modules[s->inst->module_id].path;
+    m = probe_find_module(&env, name, e->op_at);
+    if (!m)
+        return NULL;
+    *path = m->path;
+    dbg = dbg_open(s->di, m->path, &why);
+    if (!dbg) {
+        diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", m->path);
+        if (why)
+            diag_hint(s->diag, "%s", why);
+    }
+    return dbg;
+}
+
+static void try_name(const char *name, void *arg)
+{
+    near_try(arg, name);
+}
+
+static bool no_name(struct sema *s, const struct expr *e, const char *path, struct dbg *dbg, enum dbg_class class,
+                    const char *name)
+{
+    struct near near;
+
+    if (class == DBG_TYPES)
+        diag_error(s->diag, e->op_at, "no-type", "%s has no type '%s'", path, name);
+    else
+        diag_error(s->diag, e->op_at, "no-var", "%s has no variable '%s'", path, name);
+    near_init(&near, name);
+    dbg_names(dbg, class, try_name, &near);
+    if (near_best(&near))
+        diag_hint(s->diag, "did you mean '%s'?", near_best(&near));
+    return false;
+}
+
+/* ---- the four kinds ---- */
+
+static bool cast(struct sema *s, struct expr *e, const char *module)
+{
+    const struct component *c = e->comps;
+    const char *path;
+    struct dbg *dbg = open_module(s, e, module, &path);
+    struct object o = {.tree = e->a};
+
+    if (!dbg)
+        return false;
+    o.type = dbg_type(dbg, e->text);
+    if (!o.type)
+        return no_name(s, e, path, dbg, DBG_TYPES, e->text);
+    enum ctype_kind kind = ctype_kind(o.type);
+
+    /* the type is what the value points to: [i] counts such things, unless T itself takes an index */
+    if (c && (c->kind == COMP_INDEX || c->kind == COMP_EXPR_INDEX) && kind != CT_POINTER && kind != CT_ARRAY) {
+        if (!element(s, &o, o.tree, o.type, c))
+            return false;
+        c = c->next;
+    }
+    return finish(s, e, &o, c);
+}
+
+static bool global(struct sema *s, struct expr *e, const char *module)
+{
+    const char *at = strchr(e->text, '@');
+    const char *name = at ? arena_strndup(s->arena, e->text, (size_t)(at - e->text)) : e->text;
+    const char *path;
+    struct dbg *dbg = open_module(s, e, module, &path);
+    struct dbg_var var;
+
+    if (!dbg)
+        return false;
+    if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var)) {
+        if (!at || !dbg_variable(dbg, name, NULL, &var))
+            return no_name(s, e, path, dbg, DBG_VARIABLES, name);
+        diag_error(s->diag, e->op_at, "no-var", "'%s' is not defined in %s", name, at + 1);
+        diag_hint(s->diag, "it is in %s", var.file);
+        return false;
+    }
+    struct probe_env env = sema_env(s);
+    struct object o = {.type = var.type};
+
+    o.tree = probe_tree_modaddr(s->arena, e->op_at, probe_module(&env, path, dbg), var.vaddr);
+    return finish(s, e, &o, e->comps);
+}
+
+static bool target(struct sema *s, struct expr *e, const char *unused)
+{
+    struct probe_env env = sema_env(s);
+    struct object o = {.is_value = true};
+
+    if (!strncmp(e->text, "$$", 2))
+        return diag_error(s->diag, e->op_at, "not-yet", "%s does not run yet", e->text);
+    if (s->fn)
+        return diag_error(s->diag, e->op_at, "no-var", "%s: target variables exist only in probes, not in functions",
+                          e->text);
+    if (!s->inst->type->target_var)
+        return diag_error(s->diag, e->op_at, "no-var", "%s: %s has no target variables", e->text, s->inst->name);
+    o.tree = s->inst->type->target_var(&env, s->inst, e, &o.type);
+    if (!o.tree)
+        return false;
+    enum ctype_kind kind = o.type ? ctype_kind(o.type) : CT_VOID;
+
+    if (kind == CT_STRUCT || kind == CT_UNION || kind == CT_ARRAY) {
+        o.is_value = false;
+    } else if (o.tree->kind == EX_R_LOAD) {
+        o.is_value = false;
+        o.tree = o.tree->a;
+    }
+    return finish(s, e, &o, e->comps);
+}
+
+static bool autocast(struct sema *s, struct expr *e, const char *unused)
+{
+    struct object o = {.tree = e->a, .is_value = true, .type = sema_ctype(e->a)};
+
+    if (!e->comps)
+        return diag_error(s->diag, e->at, "type", "& takes the address of things in the target, not of script values");
+    return finish(s, e, &o, e->comps);
+}
+
+/* Each of the modules named, until one has it. */
+static bool with_modules(struct sema *s, struct expr *e, bool (*resolve)(struct sema *, struct expr *, const char *))
+{
+    const char *rest = e->module;
+
+    if (rest && strchr(rest, ':')) {
+        while (*rest) {
+            const char *one = next_module(s, &rest);
+
+            diag_try_begin(s->diag);
+            bool ok = resolve(s, e, one);
+
+            diag_try_end(s->diag);
+            if (ok)
+                return true;
+        }
+        rest = e->module;
+        return resolve(s, e, next_module(s, &rest));
+    }
+    return resolve(s, e, e->module && *e->module ? e->module : NULL);
+}
+
+static bool resolve(struct sema *s, struct expr *e)
+{
+    switch (e->kind) {
+    case EX_CAST:
+        return with_modules(s, e, cast);
+    case EX_ATVAR:
+        return with_modules(s, e, global);
+    case EX_TARGET:
+        return target(s, e, NULL);
+    default:
+        return autocast(s, e, NULL);
+    }
+}
+
+/* --skip-badvars: what does not resolve reads as 0. */
+static void skip(struct sema *s, struct expr *e)
+{
+    e->resolved = probe_tree_number(s->arena, e->at, 0);
+    if (s->cx->verbose)
+        diag_warning(s->diag, e->at, "this does not resolve; --skip-badvars makes it 0");
+}
+
+static bool resolve_or_skip(struct sema *s, struct expr *e)
+{
+    bool ok;
+
+    if (s->cx->skip_badvars && !s->in_defined) {
+        diag_try_begin(s->diag);
+        ok = resolve(s, e);
+        diag_try_end(s->diag);
+        if (!ok)
+            skip(s, e);
+        ok = true;
+    } else {
+        ok = resolve(s, e);
+    }
+    e->type = ok ? TYPE_LONG : TYPE_ERROR;
+    if (!ok)
+        e->resolved = NULL;
+    return ok;
+}
+
+static void remember_cast(struct sema *s, struct expr *e)
+{
+    s->casts = arena_grow(s->arena, s->casts, s->n_casts, sizeof(*s->casts));
+    s->casts[s->n_casts++] = (struct sema_cast){e, s->fn, s->inst};
+}
+
+bool sema_target_expr(struct sema *s, struct expr *e)
+{
+    if (e->kind == EX_AUTOCAST && e->comps) {
+        if (!s->in_defined)
+            remember_cast(s, e);
+        if (!sema_ctype(e->a))
+            return true; /* perhaps later */
+    }
+    return resolve_or_skip(s, e);
+}
+
+void sema_retry_casts(struct sema *s, bool last)
+{
+    for (uint32_t i = 0; i < s->n_casts; i++) {
+        struct sema_cast *c = &s->casts[i];
+        struct expr *e = c->e;
+        bool mixed = e->a->kind == EX_NAME && e->a->var && e->a->var->ctype_mixed;
+
+        if (e->type == TYPE_ERROR || (e->resolved && !(last && mixed)))
+            continue;
+        if (sema_ctype(e->a)) {
+            s->fn = c->fn;
+            s->inst = c->inst;
+            resolve_or_skip(s, e);
+            s->changed = true;
+        } else if (last) {
+            if (s->cx->skip_badvars) {
+                skip(s, e);
+                e->type = TYPE_LONG;
+                continue;
+            }
+            e->type = TYPE_ERROR;
+            if (mixed)
+                diag_error(s->diag, e->at, "no-type",
+                           "values of different C types are assigned to '%s': which one has the member?", e->a->text);
+            else
+                diag_error(s->diag, e->at, "no-type", "the C type of this value is not known");
+            diag_hint(s->diag, "say it: @cast(value, \"TYPE\", \"MODULE\")->member");
+        }
+    }
+    s->fn = NULL;
+    s->inst = NULL;
+}

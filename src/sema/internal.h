@@ -1,0 +1,142 @@
+/*
+ * internal: what sema's files share: the state of one run.
+ *
+ * Two walks over every body that a probe reaches. The first (names.c) goes in the order of
+ * execution: it binds names, follows calls into functions, resolves target expressions and drops
+ * branches that @defined makes dead, which is why nothing in them needs to exist. The second (types.c)
+ * runs until no type changes any more, and then once to report.
+ */
+#ifndef SEMA_INTERNAL_H
+#define SEMA_INTERNAL_H
+
+#include <uthash.h>
+
+#include "func/func.h"
+#include "probe/probe.h"
+#include "sema/sema.h"
+#include "target/target.h"
+
+/* One file of the tapset library. */
+struct sema_file {
+    struct sema_file *next;
+    struct source *src;
+    struct program prog;
+    bool broken; /* did not parse */
+    bool chosen; /* something in it is used: its globals and probes belong to the program */
+};
+
+/* A function of the library by name; several of one name are linked. */
+struct sema_name {
+    const char *name;
+    struct function *func;
+    struct sema_file *file;
+    struct sema_name *other;
+    UT_hash_handle hh;
+};
+
+/* A function that is reached; function->id indexes these. */
+struct sema_func {
+    struct function *fn;
+    struct function **calls;
+    uint32_t n_calls;
+};
+
+/* @cast-less member access on a value whose C type was not known when it was met. */
+struct sema_cast {
+    struct expr *e;
+    struct function *fn;
+    struct probe_inst *inst;
+};
+
+struct sema {
+    struct compile *cx;
+    struct arena *arena;
+    struct diag *diag;
+    const struct sema_opts *opts;
+    struct program *prog;
+    struct target *target;
+    struct debuginfo *di;
+
+    struct sema_file *files;
+    struct sema_name *lib_funcs; /* uthash */
+    uint32_t *chosen;            /* ids of library sources in prog itself that are used */
+    uint32_t n_chosen;
+
+    struct probe_inst **tail;    /* of prog->insts */
+    struct sema_func *funcs;
+    uint32_t n_funcs;
+    struct sema_cast *casts;
+    uint32_t n_casts;
+
+    /* where the walk is */
+    struct function *fn;
+    struct probe_inst *inst;
+    uint32_t file;               /* source of what is walked: for private names */
+    unsigned loops;
+    bool in_defined;             /* below @defined: nothing is evaluated */
+
+    /* types.c */
+    bool changed, report;
+};
+
+/* ---- tapset.c: the library ---- */
+
+void sema_tapset_read(struct sema *s);
+void sema_tapset_free(struct sema *s);
+/* The library's function of that name and number of arguments, its file chosen; NULL: none. */
+struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args);
+/* The library's global of that name, its file chosen; NULL: none. */
+struct variable *sema_tapset_global(struct sema *s, const char *name);
+/* Makes the globals and probes of the file that holds AT part of the program. */
+void sema_choose(struct sema *s, uint32_t source_id);
+bool sema_is_chosen(const struct sema *s, uint32_t source_id);
+/* Library files that did not parse, as notes to an error about a missing name. */
+void sema_tapset_note_broken(struct sema *s);
+
+/* ---- points.c: probe points ---- */
+
+void sema_points(struct sema *s, struct probe *probe);
+
+/* ---- names.c: the first walk ---- */
+
+void sema_walk_inst(struct sema *s, struct probe_inst *inst);
+/* What a tree is worth when that is known now. */
+bool sema_constant(const struct expr *e, int64_t *v);
+
+/* ---- scope.c: variables and functions by name ---- */
+
+enum { SEMA_ANY_ARITY = -1 };
+/* The variable NAME of ARITY keys; a scalar that is unknown becomes a local. NULL after reporting. */
+struct variable *sema_variable(struct sema *s, struct expr *name, int arity);
+/* Likewise, but makes nothing and reports nothing. */
+struct variable *sema_lookup(struct sema *s, const struct expr *name);
+/* Finds whom E calls and sets func or intrinsic. False after reporting. */
+bool sema_find_call(struct sema *s, struct expr *e);
+
+/* ---- dwexpr.c: target expressions ---- */
+
+/* Resolves E; its operands have been walked. False after reporting. */
+bool sema_target_expr(struct sema *s, struct expr *e);
+/* The C type of a value, as far as it is known: variables, target expressions, sums with them. */
+const struct ctype *sema_ctype(const struct expr *e);
+/* VAR is assigned a value of C type T (NULL: not known). */
+bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t);
+struct probe_env sema_env(struct sema *s);
+
+/* ---- types.c: the second walk ---- */
+
+void sema_types(struct sema *s);
+/* Infers E where WANT is expected (TYPE_UNKNOWN: anything); reports what is something else. */
+void sema_expect(struct sema *s, struct expr *e, enum value_type want);
+/* Tries the member accesses left over by the first walk; LAST: reports those that stay unknown. (dwexpr.c) */
+void sema_retry_casts(struct sema *s, bool last);
+
+/* ---- format.c ---- */
+
+void sema_check_format(struct sema *s, struct expr *print);
+
+/* ---- check.c: what is checked once all is known ---- */
+
+void sema_check(struct sema *s);
+
+#endif

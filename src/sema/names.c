@@ -1,0 +1,725 @@
+/*
+ * names: the first walk over every body that a probe reaches, in the order of execution. Enters: parsed
+ * bodies; leaves: names bound to variables, calls to functions (walked in their turn), target expressions
+ * resolved, and the branches that a constant condition rules out removed. Refused: what no back end
+ * of this version can run, misplaced operators, and whatever scope.c and dwexpr.c refuse.
+ */
+#include "sema/internal.h"
+
+#include <string.h>
+
+/* How an expression is used. */
+enum use {
+    USE_VALUE,  /* its value is wanted */
+    USE_NONE,   /* a statement: only its effect is */
+    USE_WRITE,  /* assigned */
+    USE_UPDATE, /* assigned by its own value: ++ += <<< */
+};
+
+static void walk(struct sema *s, struct expr *e, enum use use);
+static void walk_stmts(struct sema *s, struct stmt *st);
+
+static bool fail(struct expr *e)
+{
+    e->type = TYPE_ERROR;
+    return false;
+}
+
+static void value(struct sema *s, struct expr *e)
+{
+    if (e)
+        walk(s, e, USE_VALUE);
+}
+
+static void values(struct sema *s, struct expr **v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        value(s, v[i]);
+}
+
+static void refuse(struct sema *s, struct expr *e, const char *tag, const char *what)
+{
+    diag_error(s->diag, e->op_at, tag, "%s", what);
+    fail(e);
+}
+
+/* ---- constants ---- */
+
+bool sema_constant(const struct expr *e, int64_t *v)
+{
+    int64_t l, r;
+
+    if (e->type == TYPE_ERROR)
+        return false;
+    if (probe_tree_constant(e, v))
+        return true;
+    switch (e->kind) {
+    case EX_UNARY:
+        if (!sema_constant(e->a, &l))
+            return false;
+        *v = e->op == OP_NEG ? (int64_t)(0 - (uint64_t)l) : e->op == OP_NOT ? !l : e->op == OP_BITNOT ? ~l : l;
+        return true;
+    case EX_BINARY:
+        return sema_constant(e->a, &l) && sema_constant(e->b, &r) && probe_tree_compute(e->op, l, r, v);
+    default:
+        return false;
+    }
+}
+
+/* E becomes what it always is. The copy is made before it is walked: others keep pointers to E. */
+static void replace(struct expr *e, const struct expr *by)
+{
+    bool parens = e->parens || by->kind == EX_BINARY || by->kind == EX_TERNARY || by->kind == EX_ASSIGN;
+
+    *e = *by;
+    e->parens |= parens;
+}
+
+static void become_number(struct expr *e, int64_t v)
+{
+    struct span at = e->at, op_at = e->op_at;
+
+    *e = (struct expr){.kind = EX_NUMBER, .at = at, .op_at = op_at, .number = v, .type = TYPE_LONG, .height = 1};
+}
+
+/* ---- variables ---- */
+
+static void note_use(struct sema *s, struct variable *v, enum use use)
+{
+    if (s->in_defined)
+        return;
+    if (use == USE_VALUE)
+        v->read = true;
+    else if (use != USE_NONE)
+        v->written = true;
+}
+
+static void scalar(struct sema *s, struct expr *e, enum use use)
+{
+    struct variable *v;
+
+    if (s->in_defined) { /* only what its C type is matters; it need not be there at run time */
+        v = sema_lookup(s, e);
+        e->var = v;
+        return;
+    }
+    v = sema_variable(s, e, 0);
+    if (v)
+        note_use(s, v, use);
+}
+
+static void array_element(struct sema *s, struct expr *e, enum use use)
+{
+    struct variable *v;
+
+    for (uint32_t i = 0; i < e->n_args; i++)
+        if (e->args[i]->kind == EX_ANY)
+            refuse(s, e->args[i], "type", "'*' stands for any key only in foreach, delete and 'in'");
+        else
+            value(s, e->args[i]);
+    if (e->a->kind == EX_HIST) {
+        refuse(s, e, "not-yet", "single buckets of a histogram are not read yet");
+        return;
+    }
+    v = sema_variable(s, e->a, (int)e->n_args);
+    if (v)
+        note_use(s, v, use);
+    else
+        fail(e);
+}
+
+/* a[*, k] where it may stand: KEYS without the wildcards are walked. */
+static bool slice_keys(struct sema *s, struct expr **keys, uint32_t n)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (keys[i]->kind == EX_ANY)
+            any = true;
+        else
+            value(s, keys[i]);
+    return any;
+}
+
+static void membership(struct sema *s, struct expr *e)
+{
+    struct variable *v;
+
+    slice_keys(s, e->args, e->n_args);
+    v = sema_variable(s, e->a, (int)e->n_args);
+    if (v)
+        note_use(s, v, USE_VALUE);
+    else
+        fail(e);
+}
+
+static void assignment(struct sema *s, struct expr *e, enum use use)
+{
+    enum use how = e->op == OP_NONE ? USE_WRITE : USE_UPDATE;
+
+    value(s, e->b);
+    walk(s, e->a, how);
+    if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_NAME && e->a->var)
+        note_use(s, e->a->var, USE_VALUE);
+    if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_INDEX && e->a->a->var)
+        note_use(s, e->a->a->var, USE_VALUE);
+    if (e->a->kind == EX_NAME && e->a->var && e->op == OP_NONE)
+        sema_ctype_assign(s, e->a->var, sema_ctype(e->b));
+    else if (e->a->kind == EX_INDEX && e->a->a->var && e->op == OP_NONE)
+        sema_ctype_assign(s, e->a->a->var, sema_ctype(e->b));
+    if (e->a->type == TYPE_ERROR || e->b->type == TYPE_ERROR)
+        fail(e);
+}
+
+static void step(struct sema *s, struct expr *e, enum use use)
+{
+    walk(s, e->a, USE_UPDATE);
+    struct expr *base = e->a->kind == EX_INDEX ? e->a->a : e->a;
+
+    if (use == USE_VALUE && base->kind == EX_NAME && base->var)
+        note_use(s, base->var, USE_VALUE);
+    if (e->a->type == TYPE_ERROR)
+        fail(e);
+}
+
+/* ---- aggregates ---- */
+
+static const char *aggregate_word(const struct expr *e)
+{
+    static const char *const words[] = {"@count", "@sum", "@min", "@max", "@avg", "@variance"};
+
+    return e->kind == EX_HIST ? "a histogram" : words[e->stat];
+}
+
+static bool same_histogram(const struct variable *v, const struct expr *e)
+{
+    if (v->hist != e->hist)
+        return false;
+    for (uint32_t i = 0; i < e->n_args && i < 3; i++)
+        if (v->hist_args[i] != e->args[i]->number)
+            return false;
+    return true;
+}
+
+static void histogram(struct sema *s, struct expr *e, struct variable *v)
+{
+    if (e->hist == HIST_LINEAR) {
+        for (uint32_t i = 0; i < e->n_args; i++)
+            if (e->args[i]->kind != EX_NUMBER)
+                return; /* the parser has reported it */
+        if (e->args[2]->number <= 0 || e->args[1]->number <= e->args[0]->number) {
+            diag_error(s->diag, e->op_at, "type", "@hist_linear takes start, stop above start, and an interval above 0");
+            fail(e);
+            return;
+        }
+    }
+    if (v->hist != HIST_NONE && !same_histogram(v, e)) {
+        diag_error(s->diag, e->op_at, "type", "'%s' is shown by two different histograms", v->name);
+        diag_hint(s->diag, "an aggregate keeps one kind of histogram, with one set of numbers");
+        fail(e);
+        return;
+    }
+    v->hist = e->hist;
+    for (uint32_t i = 0; i < e->n_args && i < 3; i++)
+        v->hist_args[i] = e->args[i]->number;
+}
+
+static void aggregate(struct sema *s, struct expr *e)
+{
+    struct expr *base = e->a->kind == EX_INDEX ? e->a->a : e->a;
+
+    if (base->kind != EX_NAME) {
+        diag_error(s->diag, e->a->at, "type", "%s takes an aggregate: a global, or an element of a global array",
+                   aggregate_word(e));
+        fail(e);
+        return;
+    }
+    walk(s, e->a, USE_VALUE);
+    if (e->a->type == TYPE_ERROR || !base->var) {
+        fail(e);
+        return;
+    }
+    if (e->kind == EX_STAT)
+        base->var->stat_ops |= 1u << e->stat;
+    else
+        histogram(s, e, base->var);
+}
+
+/* ---- calls ---- */
+
+static struct sema_func *func_record(struct sema *s, struct function *fn)
+{
+    if (fn->id < s->n_funcs && s->funcs[fn->id].fn == fn)
+        return &s->funcs[fn->id];
+    s->funcs = arena_grow(s->arena, s->funcs, s->n_funcs, sizeof(*s->funcs));
+    s->funcs[s->n_funcs] = (struct sema_func){.fn = fn};
+    fn->id = s->n_funcs;
+    return &s->funcs[s->n_funcs++];
+}
+
+static void note_call(struct sema *s, struct function *callee)
+{
+    struct sema_func *from;
+
+    func_record(s, callee);
+    if (!s->fn)
+        return;
+    from = func_record(s, s->fn);
+    for (uint32_t i = 0; i < from->n_calls; i++)
+        if (from->calls[i] == callee)
+            return;
+    from->calls = arena_grow(s->arena, from->calls, from->n_calls, sizeof(*from->calls));
+    from->calls[from->n_calls++] = callee;
+}
+
+/* Walks FN's body once, at the first call that reaches it. */
+static void enter_function(struct sema *s, struct function *fn)
+{
+    struct function *outer_fn = s->fn;
+    uint32_t outer_file = s->file;
+    unsigned outer_loops = s->loops;
+
+    if (fn->reached)
+        return;
+    fn->reached = true;
+    if (fn->typed)
+        fn->type_at = fn->name_at;
+    for (struct variable *p = fn->params; p; p = p->next) {
+        p->arity_known = true;
+        p->arity_at = p->at;
+        p->written = true; /* by the calls */
+        if (p->typed)
+            p->type_at = p->at;
+    }
+    s->fn = fn;
+    s->file = fn->at.file;
+    s->loops = 0;
+    sema_choose(s, fn->at.file);
+    if (!fn->is_embedded)
+        walk_stmts(s, fn->body);
+    s->fn = outer_fn;
+    s->file = outer_file;
+    s->loops = outer_loops;
+}
+
+static void embedded_function(struct sema *s, struct expr *e)
+{
+    diag_error(s->diag, e->op_at, "unsupported", "%s() is written in embedded C, which eBPF cannot run", e->text);
+    diag_note(s->diag, e->func->name_at, "defined here");
+    diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
+    fail(e);
+}
+
+static void call(struct sema *s, struct expr *e)
+{
+    struct variable *p;
+
+    values(s, e->args, e->n_args);
+    if (!sema_find_call(s, e) || !e->func || s->in_defined)
+        return;
+    if (e->func->is_embedded) {
+        embedded_function(s, e);
+        return;
+    }
+    note_call(s, e->func);
+    p = e->func->params;
+    for (uint32_t i = 0; i < e->n_args && p; i++, p = p->next)
+        sema_ctype_assign(s, p, sema_ctype(e->args[i]));
+    enter_function(s, e->func);
+}
+
+/* ---- target expressions ---- */
+
+/* @defined(e): 1 when e resolves; nothing that e names is evaluated. */
+static void defined(struct sema *s, struct expr *e)
+{
+    bool outer = s->in_defined;
+    unsigned errors;
+
+    diag_try_begin(s->diag);
+    s->in_defined = true;
+    value(s, e->a);
+    if (e->a->kind == EX_AUTOCAST && !e->a->resolved && e->a->type != TYPE_ERROR)
+        fail(e->a); /* not known now: not defined */
+    s->in_defined = outer;
+    errors = diag_try_end(s->diag);
+    e->resolved = probe_tree_number(s->arena, e->at, !errors && e->a->type != TYPE_ERROR);
+}
+
+static void target_expr(struct sema *s, struct expr *e, enum use use)
+{
+    value(s, e->a);
+    for (struct component *c = e->comps; c; c = c->next)
+        value(s, c->index);
+    if (e->a && e->a->type == TYPE_ERROR) {
+        fail(e);
+        return;
+    }
+    if (use == USE_WRITE || use == USE_UPDATE) {
+        if (!s->cx->guru) {
+            diag_error(s->diag, e->at, "guru", "writing to the target is allowed in guru mode only");
+            diag_hint(s->diag, "-g turns guru mode on");
+        } else {
+            diag_error(s->diag, e->at, "not-yet", "writing to the target does not run yet");
+        }
+        fail(e);
+        return;
+    }
+    sema_target_expr(s, e);
+}
+
+/* @uderef(size, address), @kderef: the size is a literal, so they are reads like any other. */
+static void deref(struct sema *s, struct expr *e)
+{
+    int64_t size;
+
+    value(s, e->a);
+    value(s, e->b);
+    if (!sema_constant(e->a, &size) || (size != 1 && size != 2 && size != 4 && size != 8)) {
+        diag_error(s->diag, e->a->at, "type", "the size must be 1, 2, 4 or 8");
+        fail(e);
+        return;
+    }
+    e->resolved = probe_tree_load(s->arena, e->at, e->b, (uint8_t)size, false);
+    e->resolved->space = e->kind == EX_KDEREF ? SPACE_KERNEL : SPACE_USER;
+}
+
+static void user_register(struct sema *s, struct expr *e)
+{
+    if (s->inst && !s->fn && !(s->inst->type->flags & PROBE_HAS_USER_REGS)) {
+        refuse(s, e, "no-regs", "this probe has no registers of a program");
+        return;
+    }
+    if (e->number < 0 || e->number > 16) {
+        refuse(s, e, "type", "registers are numbered 0 (rax) to 16 (rip)");
+        return;
+    }
+    e->resolved = probe_tree_reg(s->arena, e->at, (uint32_t)e->number);
+}
+
+static void entry(struct sema *s, struct expr *e)
+{
+    if (!s->inst || s->fn || s->inst->type->kind != PROBE_URETPROBE) {
+        refuse(s, e, "type", "@entry has a meaning only in .return probes");
+        return;
+    }
+    refuse(s, e, "not-yet", "@entry does not run yet");
+    diag_hint(s->diag, "save the value in an array in a probe at the function's entry");
+}
+
+static void enumerator(struct sema *s, struct expr *e)
+{
+    struct probe_env env = sema_env(s);
+    struct module *m;
+    struct dbg *dbg;
+    const char *why = NULL;
+    int64_t v;
+
+    if (e->module && !strncmp(e->module, "kernel", 6)) {
+        refuse(s, e, "not-yet", "the kernel's types are not read yet");
+        return;
+    }
+    m = probe_find_module(&env, e->module, e->op_at);
+    dbg = m ? dbg_open(s->di, m->path, &why) : NULL;
+    if (!dbg) {
+        if (m)
+            diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", m->path);
+        if (m && why)
+            diag_hint(s->diag, "%s", why);
+        fail(e);
+    } else if (dbg_enumerator(dbg, e->text, &v)) {
+        e->resolved = probe_tree_number(s->arena, e->at, v);
+    } else {
+        diag_error(s->diag, e->op_at, "no-type", "%s has no enumerator '%s'", m->path, e->text);
+        fail(e);
+    }
+}
+
+/* ---- conditions that are constant ---- */
+
+static void ternary(struct sema *s, struct expr *e, enum use use)
+{
+    int64_t v;
+
+    value(s, e->a);
+    if (sema_constant(e->a, &v)) {
+        replace(e, v ? e->b : e->c);
+        walk(s, e, use);
+        return;
+    }
+    walk(s, e->b, use);
+    walk(s, e->c, use);
+    if (e->a->type == TYPE_ERROR || e->b->type == TYPE_ERROR || e->c->type == TYPE_ERROR)
+        fail(e);
+}
+
+static void binary(struct sema *s, struct expr *e)
+{
+    int64_t v;
+
+    value(s, e->a);
+    if ((e->op == OP_LAND || e->op == OP_LOR) && sema_constant(e->a, &v) && (e->op == OP_LOR) == (v != 0)) {
+        become_number(e, e->op == OP_LOR);
+        return;
+    }
+    value(s, e->b);
+    if (e->a->type == TYPE_ERROR || e->b->type == TYPE_ERROR)
+        fail(e);
+}
+
+static void print(struct sema *s, struct expr *e)
+{
+    for (uint32_t i = 0; i < e->n_args; i++)
+        if (e->args[i]->kind == EX_HIST)
+            aggregate(s, e->args[i]);
+        else
+            value(s, e->args[i]);
+}
+
+static void walk(struct sema *s, struct expr *e, enum use use)
+{
+    switch (e->kind) {
+    case EX_NUMBER:
+    case EX_STRING:
+    case EX_ANY:
+    case EX_ERROR:
+        if (e->kind == EX_ERROR)
+            fail(e);
+        break;
+    case EX_NAME:
+        scalar(s, e, use);
+        break;
+    case EX_UNARY:
+        value(s, e->a);
+        if (e->a->type == TYPE_ERROR)
+            fail(e);
+        break;
+    case EX_BINARY:
+        binary(s, e);
+        break;
+    case EX_ASSIGN:
+        assignment(s, e, use);
+        break;
+    case EX_INCDEC:
+        step(s, e, use);
+        break;
+    case EX_TERNARY:
+        ternary(s, e, use);
+        break;
+    case EX_INDEX:
+        array_element(s, e, use);
+        break;
+    case EX_IN:
+        membership(s, e);
+        break;
+    case EX_MATCH:
+        value(s, e->a);
+        refuse(s, e, "not-yet", "regular expressions do not run yet");
+        diag_hint(s->diag, "isinstr() and == do");
+        break;
+    case EX_CALL:
+        call(s, e);
+        break;
+    case EX_PRINT:
+        print(s, e);
+        break;
+    case EX_TARGET:
+    case EX_ATVAR:
+    case EX_CAST:
+    case EX_AUTOCAST:
+        target_expr(s, e, use);
+        break;
+    case EX_DEFINED:
+        defined(s, e);
+        break;
+    case EX_PROBEWRITE:
+        refuse(s, e, "not-yet", "@probewrite does not run yet");
+        break;
+    case EX_ENTRY:
+        entry(s, e);
+        break;
+    case EX_PERF:
+        refuse(s, e, "not-yet", "@perf counters are not read yet");
+        break;
+    case EX_STAT:
+        aggregate(s, e);
+        break;
+    case EX_HIST:
+        refuse(s, e, "type", "a histogram can only be printed: print(@hist_log(x))");
+        break;
+    case EX_EMBEDDED:
+        refuse(s, e, "unsupported", "embedded C cannot run as eBPF");
+        diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
+        break;
+    case EX_ATCONST:
+        refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
+        diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
+        break;
+    case EX_ATENUM:
+        enumerator(s, e);
+        break;
+    case EX_KDEREF:
+    case EX_UDEREF:
+        deref(s, e);
+        break;
+    case EX_KREG:
+        refuse(s, e, "not-yet", "the kernel's registers are not read yet");
+        break;
+    case EX_UREG:
+        user_register(s, e);
+        break;
+    case EX_R_LOAD:
+    case EX_R_STORE:
+    case EX_R_MODADDR:
+    case EX_R_REG:
+    case EX_R_SAVED:
+        break;
+    }
+}
+
+/* ---- statements ---- */
+
+static void branch(struct sema *s, struct stmt *st)
+{
+    int64_t v;
+
+    value(s, st->cond);
+    if (sema_constant(st->cond, &v)) {
+        st->body = v ? st->body : st->other;
+        st->other = NULL;
+        st->cond = NULL;
+        st->kind = st->body ? ST_BLOCK : ST_EMPTY;
+        walk_stmts(s, st->body);
+        return;
+    }
+    walk_stmts(s, st->body);
+    walk_stmts(s, st->other);
+}
+
+static void loop(struct sema *s, struct stmt *st)
+{
+    if (st->init)
+        walk(s, st->init, USE_NONE);
+    value(s, st->cond);
+    s->loops++;
+    walk_stmts(s, st->body);
+    s->loops--;
+    if (st->step)
+        walk(s, st->step, USE_NONE);
+}
+
+static void foreach(struct sema *s, struct stmt *st)
+{
+    struct variable *v;
+
+    value(s, st->limit);
+    slice_keys(s, st->slice, st->n_slice);
+    if (st->array->kind != EX_NAME) {
+        refuse(s, st->array, "not-yet", "foreach over the buckets of a histogram does not run yet");
+        return;
+    }
+    v = sema_variable(s, st->array, (int)st->n_keys);
+    if (v)
+        note_use(s, v, USE_VALUE);
+    if (st->sort_key > (int)st->n_keys)
+        diag_error(s->diag, st->head, "type", "there is no key %d to sort by", st->sort_key);
+    for (uint32_t i = 0; i < st->n_keys; i++)
+        walk(s, st->keys[i], USE_WRITE);
+    if (st->value)
+        walk(s, st->value, USE_WRITE);
+    s->loops++;
+    walk_stmts(s, st->body);
+    s->loops--;
+}
+
+static void deletion(struct sema *s, struct stmt *st)
+{
+    struct expr *e = st->cond;
+    struct variable *v = NULL;
+
+    if (e->kind == EX_NAME) {
+        v = sema_lookup(s, e);
+        v = sema_variable(s, e, v && v->scope != VAR_GLOBAL ? 0 : SEMA_ANY_ARITY);
+    } else if (e->kind == EX_INDEX && e->a->kind == EX_NAME) {
+        slice_keys(s, e->args, e->n_args);
+        v = sema_variable(s, e->a, (int)e->n_args);
+        if (!v)
+            fail(e);
+    } else {
+        diag_error(s->diag, e->at, "type", "only variables, arrays and their elements can be deleted");
+    }
+    if (v)
+        note_use(s, v, USE_UPDATE);
+}
+
+static void tried(struct sema *s, struct stmt *st)
+{
+    walk_stmts(s, st->body);
+    if (st->caught)
+        walk(s, st->caught, USE_WRITE);
+    walk_stmts(s, st->other);
+}
+
+static void walk_stmt(struct sema *s, struct stmt *st)
+{
+    switch (st->kind) {
+    case ST_BLOCK:
+        walk_stmts(s, st->body);
+        break;
+    case ST_EXPR:
+        walk(s, st->cond, USE_NONE);
+        break;
+    case ST_IF:
+        branch(s, st);
+        break;
+    case ST_FOR:
+    case ST_WHILE:
+        loop(s, st);
+        break;
+    case ST_FOREACH:
+        foreach(s, st);
+        break;
+    case ST_BREAK:
+    case ST_CONTINUE:
+        if (!s->loops)
+            diag_error(s->diag, st->at, "syntax", "'%s' stands outside a loop",
+                       st->kind == ST_BREAK ? "break" : "continue");
+        break;
+    case ST_NEXT:
+        if (s->fn)
+            diag_error(s->diag, st->at, "not-yet", "'next' in a function is for overloads, which do not run yet");
+        break;
+    case ST_RETURN:
+        value(s, st->cond);
+        break;
+    case ST_DELETE:
+        deletion(s, st);
+        break;
+    case ST_TRY:
+        tried(s, st);
+        break;
+    case ST_EMBEDDED:
+        diag_error(s->diag, st->at, "unsupported", "embedded C cannot run as eBPF");
+        diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
+        break;
+    case ST_EMPTY:
+    case ST_ERROR:
+        break;
+    }
+}
+
+static void walk_stmts(struct sema *s, struct stmt *st)
+{
+    for (; st && !diag_stopped(s->diag); st = st->next)
+        walk_stmt(s, st);
+}
+
+void sema_walk_inst(struct sema *s, struct probe_inst *inst)
+{
+    s->inst = inst;
+    s->fn = NULL;
+    s->file = inst->probe->at.file;
+    s->loops = 0;
+    walk_stmts(s, inst->body);
+    s->inst = NULL;
+}

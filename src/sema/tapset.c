@@ -1,0 +1,200 @@
+/*
+ * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, its
+ * functions found by name, and the files that something uses made part of the program. *.stpm files
+ * come first, since their macros serve all others. A file with syntax errors is left out, and named
+ * when a name is missing; a directory that cannot be read holds nothing.
+ */
+#include "sema/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+
+    return n > m && !strcmp(s + n - m, end);
+}
+
+static int is_script(const struct dirent *d)
+{
+    return ends_with(d->d_name, ".stp");
+}
+
+static int is_macros(const struct dirent *d)
+{
+    return ends_with(d->d_name, ".stpm");
+}
+
+/* Parses one file; what it declares stays apart from the program until it is needed. */
+static void read_file(struct sema *s, const char *path)
+{
+    struct source *src = source_read(s->cx->sources, path);
+    struct sema_file *f, **tail = &s->files;
+
+    if (!src) {
+        diag_warning(s->diag, (struct span){0}, "%s: %s", path, strerror(errno));
+        return;
+    }
+    src->tapset = true;
+    f = ARENA_NEW(s->arena, struct sema_file);
+    f->src = src;
+    diag_try_begin(s->diag);
+    f->broken = !syntax_parse(s->cx, s->opts->env, src, s->opts->macros, &f->prog);
+    if (diag_try_end(s->diag))
+        f->broken = true;
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = f;
+}
+
+static void read_dir(struct sema *s, const char *dir, int (*filter)(const struct dirent *))
+{
+    struct dirent **names;
+    int n = scandir(dir, &names, filter, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        read_file(s, arena_printf(s->arena, "%s/%s", dir, names[i]->d_name));
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
+}
+
+static void index_file(struct sema *s, struct sema_file *f)
+{
+    for (struct function *fn = f->prog.funcs; fn; fn = fn->next) {
+        struct sema_name *entry = ARENA_NEW(s->arena, struct sema_name), *known;
+
+        entry->name = fn->name;
+        entry->func = fn;
+        entry->file = f;
+        HASH_FIND_STR(s->lib_funcs, fn->name, known);
+        if (known) { /* the first directory's comes first */
+            while (known->other)
+                known = known->other;
+            known->other = entry;
+        } else {
+            HASH_ADD_KEYPTR(hh, s->lib_funcs, entry->name, strlen(entry->name), entry);
+        }
+    }
+}
+
+void sema_tapset_read(struct sema *s)
+{
+    const struct sema_opts *o = s->opts;
+
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++)
+        read_dir(s, o->tapset_dirs[i], is_macros);
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
+        read_dir(s, o->tapset_dirs[i], is_script);
+        read_dir(s, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch), is_script);
+    }
+    for (struct sema_file *f = s->files; f; f = f->next)
+        index_file(s, f);
+}
+
+void sema_tapset_free(struct sema *s)
+{
+    HASH_CLEAR(hh, s->lib_funcs); /* the entries themselves are the arena's */
+}
+
+static void choose_file(struct sema *s, struct sema_file *f)
+{
+    struct variable **globals = &s->prog->globals;
+    struct probe **probes = &s->prog->probes;
+
+    if (f->chosen)
+        return;
+    f->chosen = true;
+    while (*globals)
+        globals = &(*globals)->next;
+    *globals = f->prog.globals;
+    while (*probes)
+        probes = &(*probes)->next;
+    *probes = f->prog.probes;
+    f->prog.globals = NULL;
+    f->prog.probes = NULL;
+    for (uint32_t i = 0; i < f->prog.n_embedded; i++) {
+        s->prog->embedded = arena_grow(s->arena, s->prog->embedded, s->prog->n_embedded,
+                                       sizeof(*s->prog->embedded));
+        s->prog->embedded[s->prog->n_embedded++] = f->prog.embedded[i];
+    }
+}
+
+bool sema_is_chosen(const struct sema *s, uint32_t id)
+{
+    const struct source *src = source_get(s->cx->sources, id);
+
+    if (!src || !src->tapset)
+        return true;
+    for (const struct sema_file *f = s->files; f; f = f->next)
+        if (f->src->id == id)
+            return f->chosen;
+    for (uint32_t i = 0; i < s->n_chosen; i++)
+        if (s->chosen[i] == id)
+            return true;
+    return false;
+}
+
+void sema_choose(struct sema *s, uint32_t id)
+{
+    if (sema_is_chosen(s, id))
+        return;
+    for (struct sema_file *f = s->files; f; f = f->next)
+        if (f->src->id == id) {
+            choose_file(s, f);
+            return;
+        }
+    s->chosen = arena_grow(s->arena, s->chosen, s->n_chosen, sizeof(*s->chosen));
+    s->chosen[s->n_chosen++] = id;
+}
+
+struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args)
+{
+    struct sema_name *entry;
+
+    HASH_FIND_STR(s->lib_funcs, name, entry);
+    for (; entry; entry = entry->other) {
+        struct function **tail = &s->prog->funcs, *fn = entry->func;
+
+        if (fn->n_params != n_args || (fn->is_private && fn->at.file != s->file))
+            continue;
+        choose_file(s, entry->file);
+        while (*tail && *tail != fn)
+            tail = &(*tail)->next;
+        if (!*tail) { /* taken over alone: its neighbours may never be needed */
+            struct function *taken = fn;
+
+            taken->next = NULL;
+            *tail = taken;
+        }
+        return fn;
+    }
+    return NULL;
+}
+
+struct variable *sema_tapset_global(struct sema *s, const char *name)
+{
+    for (struct sema_file *f = s->files; f; f = f->next) {
+        if (f->chosen)
+            continue;
+        for (struct variable *v = f->prog.globals; v; v = v->next) {
+            if (v->is_private || strcmp(v->name, name))
+                continue;
+            choose_file(s, f);
+            return v;
+        }
+    }
+    return NULL;
+}
+
+void sema_tapset_note_broken(struct sema *s)
+{
+    for (struct sema_file *f = s->files; f; f = f->next)
+        if (f->broken)
+            diag_note(s->diag, (struct span){0}, "the library file %s has syntax errors and was left out",
+                      f->src->name);
+}

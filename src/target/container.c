@@ -1,0 +1,160 @@
+/*
+ * container: asks the container engines for a container's first process. Enters: a name or id;
+ * leaves: its host pid and root. The engines' own command line tools are run, without a shell, for
+ * at most ENGINE_SECONDS. The root is /proc/PID/root and not the overlay's merged directory: it has
+ * the volumes too, and is the same for every engine.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/target.h"
+
+enum { ENGINE_SECONDS = 10, ANSWER_MAX = 4096 };
+
+static const struct span nowhere;
+
+/* NULL stands for the container's name. */
+static const char *const engines[][8] = {
+    {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}", NULL},
+    {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}", NULL},
+    {"nerdctl", "inspect", "--format", "{{.State.Pid}}", NULL},
+    {"crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", NULL},
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What the command prints before DEADLINE; what comes after ANSWER_MAX is dropped. False: it did
+ * not end in time. */
+static bool collect(int fd, char *answer, int64_t deadline)
+{
+    size_t used = 0;
+
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        char buf[1024];
+        int64_t left = deadline - now_ms();
+
+        if (left <= 0)
+            return false;
+        if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
+            return false;
+        if (!p.revents)
+            continue;
+        ssize_t got = read(fd, buf, sizeof(buf));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return true;
+        for (ssize_t i = 0; i < got && used < ANSWER_MAX; i++)
+            answer[used++] = buf[i];
+        answer[used] = '\0';
+    }
+}
+
+enum answer { NO_ENGINE, NO_ANSWER, TIMED_OUT, ANSWERED };
+
+static enum answer ask(const char *const engine[8], const char *name, char answer[ANSWER_MAX + 1])
+{
+    extern char **environ;
+    char *argv[10] = {NULL};
+    posix_spawn_file_actions_t actions;
+    int fds[2], status;
+    pid_t pid;
+
+    answer[0] = '\0';
+    int n = 0;
+
+    for (; engine[n]; n++)
+        argv[n] = (char *)engine[n];
+    argv[n] = (char *)name;
+    if (pipe2(fds, O_CLOEXEC))
+        return NO_ANSWER;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    int error = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    if (error) {
+        close(fds[0]);
+        return error == ENOENT ? NO_ENGINE : NO_ANSWER;
+    }
+    bool ended = collect(fds[0], answer, now_ms() + ENGINE_SECONDS * 1000);
+
+    close(fds[0]);
+    if (!ended)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!ended)
+        return TIMED_OUT;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ANSWERED : NO_ANSWER;
+}
+
+bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid)
+{
+    const char *asked = NULL, *slow = NULL;
+    char answer[ANSWER_MAX + 1];
+
+    if (!*name || *name == '-')
+        return diag_error(cx->diag, nowhere, "container", "\"%s\" is no container's name", name);
+    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
+        enum answer a = ask(engines[i], name, answer);
+
+        if (a == NO_ENGINE)
+            continue;
+        asked =
+            arena_printf(cx->arena, "%s%s%s", asked ? asked : "", asked ? ", " : "", engines[i][0]);
+        if (a == TIMED_OUT)
+            slow = engines[i][0];
+        if (a != ANSWERED)
+            continue;
+        char *end;
+        long value = strtol(answer, &end, 10);
+
+        if (!isdigit((unsigned char)answer[0]) || (*end && *end != '\n') || value < 0 ||
+            value > INT32_MAX)
+            continue;
+        if (value == 0)
+            return diag_error(cx->diag, nowhere, "container",
+                              "container %s is not running (says %s)", name, engines[i][0]);
+        *pid = (pid_t)value;
+        *root = arena_printf(cx->arena, "/proc/%ld/root", value);
+        return true;
+    }
+    if (!asked) {
+        diag_error(
+            cx->diag, nowhere, "container",
+            "cannot look for container %s: none of docker, podman, nerdctl, crictl is installed",
+            name);
+        diag_hint(
+            cx->diag,
+            "name the process by -x PID with its pid on the host; its root is found by itself");
+    } else if (slow) {
+        diag_error(cx->diag, nowhere, "container", "%s did not answer within %d seconds", slow,
+                   ENGINE_SECONDS);
+    } else {
+        diag_error(cx->diag, nowhere, "container", "no container named %s (asked %s)", name, asked);
+        diag_hint(cx->diag, "the engine may need root, or another DOCKER_HOST");
+    }
+    return false;
+}

@@ -1,0 +1,163 @@
+/*
+ * dwarf_priv: what the dwarf*.c files share. libdw's types appear here and nowhere outside this
+ * folder.
+ *
+ * Debug information is untrusted. libdw checks bounds; what it does not bound are chains (a typedef
+ * of itself, an anonymous member holding its own struct) and amounts: those are bounded here, by
+ * the limits below.
+ */
+#ifndef TARGET_DWARF_PRIV_H
+#define TARGET_DWARF_PRIV_H
+
+#include <elfutils/libdw.h>
+
+#include <uthash.h>
+
+#include "target/dwarf.h"
+#include "target/elf_priv.h"
+
+enum {
+    CHAIN_MAX = 64,      /* typedefs and qualifiers on the way to a type */
+    NESTING_MAX = 24,    /* anonymous members, lexical blocks, arrays of arrays */
+    VISITS_MAX = 200000, /* DIEs looked at for one question */
+    NAME_LEN_MAX = 4096,
+};
+
+/* ---- index (dwarf_index.c, dwarf_cache.c) ---- */
+
+enum index_class {
+    INDEX_TYPES,
+    INDEX_VARIABLES,
+    INDEX_FUNCTIONS,
+    INDEX_ENUMERATORS,
+    INDEX_CLASSES
+};
+
+enum {
+    ENTRY_DECLARATION = 1, /* nothing complete is known */
+    ENTRY_EXTERNAL = 2,
+    ENTRY_INLINE = 4, /* a function's abstract instance: no code of its own */
+    ENTRY_TYPES = 8,  /* the DIE lies in .debug_types */
+    ENTRY_ALT = 16,   /* ... in the supplementary file */
+};
+
+struct index_entry { /* also the cache file's format */
+    uint64_t die;    /* offset; an enumerator's value */
+    uint32_t name;   /* offset in names */
+    uint32_t cu;     /* offset in names of the compile unit's name */
+    uint16_t tag;    /* DW_TAG_* */
+    uint16_t flags;
+    uint32_t order; /* of the walk: entries of one name stay in that order */
+};
+
+struct index {
+    void *blob; /* malloc'ed: a cache file's contents, or the like of it just built */
+    size_t size;
+    const struct index_entry *v[INDEX_CLASSES]; /* sorted by name */
+    uint32_t n[INDEX_CLASSES];
+    const char *names;
+    bool cached;
+};
+
+/* ---- modules ---- */
+
+struct elf_file { /* an open ELF file */
+    int fd;
+    Elf *elf;
+    void *image; /* of a file rewritten in memory (zstd), malloc'ed */
+};
+
+struct dbg {
+    struct dbg *next;
+    struct debuginfo *di;
+    const char *path;
+    struct build_id id;
+    struct elf_file main, debug, alt; /* debug.elf NULL: the information is in main */
+    Dwarf *dw, *dw_alt;
+    Dwarf_CFI *cfi_eh, *cfi_debug;
+    bool cfi_tried;
+    uint64_t fingerprint; /* of .debug_info and .debug_abbrev: what a cached index must have been
+                             made from */
+    struct index *index;
+    struct elf_symbols *symbols;
+    bool symbols_full;
+    const char *why; /* there is no DWARF, only symbols; NULL: there is */
+};
+
+struct failed_open { /* so that a module without debug information is looked for once */
+    struct failed_open *next;
+    const char *path, *why;
+};
+
+struct debuginfo {
+    struct compile *cx;
+    struct arena *a;
+    struct target *t;
+    struct sysroot *host; /* where this machine's debug files are */
+    struct dbg *modules, **last;
+    struct failed_open *failed;
+    struct ctype *types; /* by key */
+    struct ctype *pointers;
+};
+
+/* The index, built or read from the cache when first needed; never NULL when m->dw. */
+const struct index *dbg_index(struct dbg *m);
+
+/* The entries of NAME: *FIRST and their number. */
+uint32_t index_find(const struct index *x, enum index_class c, const char *name,
+                    const struct index_entry **first);
+static inline const char *index_name(const struct index *x, const struct index_entry *e)
+{
+    return x->names + e->name;
+}
+
+/* Its DIE, with the right tag and name; false: the index is not this file's (a cached one is
+ * dropped then: look up again). */
+bool index_die(struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
+
+struct index *index_build(struct dbg *m);
+void index_free(struct index *x);
+
+/* Takes over BLOB after checking it; NULL (BLOB freed) when it is not sound or not of this module.
+ */
+struct index *index_from_blob(const struct dbg *m, void *blob, size_t size);
+struct index *cache_load(const struct dbg *m);
+void cache_save(const struct dbg *m, const struct index *x);
+
+/* ---- types (dwarf_type.c) ---- */
+
+struct type_key {
+    const void *die; /* address of the DIE; of the target for pointers made up */
+    uint64_t dim;    /* for arrays of arrays: which dimension the element begins with */
+};
+
+struct ctype {
+    struct type_key key;
+    struct dbg *m;
+    struct debuginfo *di;
+    Dwarf_Die die; /* as named: a typedef stays one */
+    bool made_up;  /* a pointer no DIE describes */
+    bool is_void;
+    const struct ctype *pointee; /* of a made-up pointer */
+    /* found when first asked for */
+    bool stripped;
+    Dwarf_Die core; /* without typedefs and qualifiers */
+    enum ctype_kind kind;
+    const struct ctype *complete; /* of a declaration */
+    UT_hash_handle hh;
+};
+
+const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
+/* The type that DIE's DW_AT_type names; of void when it has none. */
+const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
+bool die_type(Dwarf_Die *die, Dwarf_Die *out);
+bool die_flag(Dwarf_Die *die, unsigned attr);
+bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
+/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
+bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
+/* dwarf_diename, but bounded, and never NULL for "" . */
+const char *die_name(Dwarf_Die *die);
+/* Does FILE end with the path WANTED, at a slash? */
+bool file_matches(const char *file, const char *wanted);
+
+#endif

@@ -1,0 +1,825 @@
+/*
+ * dwarf_type: C types from DWARF. Enters: names and DIEs; leaves: interned struct ctype, whose
+ * questions are answered from the DIE when asked. Bounded: chains of typedefs, anonymous
+ * members, dimensions (see dwarf_priv.h). What is cut off by a bound reads as "no such member".
+ */
+#include <ctype.h>
+#include <dwarf.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/dwarf_priv.h"
+
+/* ---- DIEs ---- */
+
+bool die_type(Dwarf_Die *die, Dwarf_Die *out)
+{
+    Dwarf_Attribute attr;
+    Dwarf_Die unit_type;
+
+    if (!dwarf_attr_integrate(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, out))
+        return false;
+    /* A nameless declaration can stand for the type of a type unit (DWARF 4, 5.5.1). */
+    if (dwarf_attr(out, DW_AT_signature, &attr) && dwarf_formref_die(&attr, &unit_type))
+        *out = unit_type;
+    return true;
+}
+
+bool die_flag(Dwarf_Die *die, unsigned attr)
+{
+    Dwarf_Attribute a;
+    bool set = false;
+
+    return dwarf_attr(die, attr, &a) && !dwarf_formflag(&a, &set) && set;
+}
+
+bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out)
+{
+    Dwarf_Attribute a;
+    Dwarf_Word value;
+
+    if (!dwarf_attr_integrate(die, attr, &a) || dwarf_formudata(&a, &value))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out)
+{
+    Dwarf_Sword value;
+    Dwarf_Word word;
+
+    switch (dwarf_whatform(attr)) {
+    case DW_FORM_data1:
+    case DW_FORM_data2:
+    case DW_FORM_data4:
+        if (is_signed)
+            break;
+        if (dwarf_formudata(attr, &word))
+            return false;
+        *out = (int64_t)word;
+        return true;
+    default:
+        break;
+    }
+    if (dwarf_formsdata(attr, &value))
+        return false;
+    *out = value;
+    return true;
+}
+
+const char *die_name(Dwarf_Die *die)
+{
+    const char *name = dwarf_diename(die);
+
+    return name && *name ? name : NULL;
+}
+
+/* ---- interning ---- */
+
+static struct ctype *intern(struct debuginfo *di, struct ctype **table, struct type_key key,
+                            bool *fresh)
+{
+    struct ctype *t;
+
+    HASH_FIND(hh, *table, &key, sizeof(key), t);
+    *fresh = !t;
+    if (t)
+        return t;
+    t = ARENA_NEW(di->a, struct ctype);
+    t->key = key;
+    t->di = di;
+    HASH_ADD(hh, *table, key, sizeof(t->key), t);
+    return t;
+}
+
+const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim)
+{
+    bool fresh;
+    struct ctype *t = intern(m->di, &m->di->types, (struct type_key){die->addr, dim}, &fresh);
+
+    if (fresh) {
+        t->m = m;
+        t->die = *die;
+    }
+    return t;
+}
+
+static const struct ctype *void_of(struct debuginfo *di)
+{
+    bool fresh;
+    struct ctype *t = intern(di, &di->types, (struct type_key){NULL, 0}, &fresh);
+
+    t->is_void = true;
+    return t;
+}
+
+const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die)
+{
+    Dwarf_Die type;
+
+    return die_type(die, &type) ? ctype_of_die(m, &type, 0) : void_of(m->di);
+}
+
+const struct ctype *ctype_pointer_to(struct debuginfo *di, const struct ctype *t)
+{
+    bool fresh;
+    const struct ctype *to = t ? t : void_of(di);
+    struct ctype *p = intern(di, &di->pointers, (struct type_key){to, 0}, &fresh);
+
+    if (fresh) {
+        p->m = to->m;
+        p->made_up = true;
+        p->pointee = to;
+    }
+    return p;
+}
+
+/* ---- kind ---- */
+
+static bool is_wrapper(int tag)
+{
+    switch (tag) {
+    case DW_TAG_typedef:
+    case DW_TAG_const_type:
+    case DW_TAG_volatile_type:
+    case DW_TAG_restrict_type:
+    case DW_TAG_atomic_type:
+    case DW_TAG_packed_type:
+    case DW_TAG_shared_type:
+    case DW_TAG_immutable_type:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum ctype_kind base_kind(Dwarf_Die *die)
+{
+    uint64_t encoding;
+
+    if (!die_udata(die, DW_AT_encoding, &encoding))
+        return CT_OTHER;
+    switch (encoding) {
+    case DW_ATE_boolean:
+        return CT_BOOL;
+    case DW_ATE_signed_char:
+    case DW_ATE_unsigned_char:
+        return CT_CHAR;
+    case DW_ATE_signed:
+    case DW_ATE_unsigned:
+    case DW_ATE_address:
+    case DW_ATE_UTF:
+        return CT_INT;
+    case DW_ATE_float:
+        return CT_FLOAT;
+    default:
+        return CT_OTHER;
+    }
+}
+
+static enum ctype_kind kind_of(Dwarf_Die *die)
+{
+    switch (dwarf_tag(die)) {
+    case DW_TAG_base_type:
+        return base_kind(die);
+    case DW_TAG_pointer_type:
+    case DW_TAG_reference_type:
+    case DW_TAG_rvalue_reference_type:
+        return CT_POINTER;
+    case DW_TAG_array_type:
+        return CT_ARRAY;
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+        return CT_STRUCT;
+    case DW_TAG_union_type:
+        return CT_UNION;
+    case DW_TAG_enumeration_type:
+        return CT_ENUM;
+    case DW_TAG_subroutine_type:
+        return CT_FUNC;
+    case DW_TAG_unspecified_type:
+        return CT_VOID;
+    default:
+        return CT_OTHER;
+    }
+}
+
+/* Looks through typedefs and qualifiers, once a type. The results are caches: const is kept for
+ * callers. */
+static struct ctype *strip(const struct ctype *t)
+{
+    struct ctype *w = (struct ctype *)t;
+
+    if (w->stripped)
+        return w;
+    w->stripped = true;
+    if (w->is_void || w->made_up) {
+        w->kind = w->is_void ? CT_VOID : CT_POINTER;
+        return w;
+    }
+    Dwarf_Die die = w->die;
+
+    for (int i = 0; is_wrapper(dwarf_tag(&die)); i++) {
+        Dwarf_Die next;
+
+        if (!die_type(&die, &next)) {
+            w->kind = CT_VOID; /* "const void", "typedef void x" */
+            w->core = die;
+            return w;
+        }
+        die = next;
+        if (i == CHAIN_MAX) {
+            w->kind = CT_OTHER;
+            w->core = die;
+            return w;
+        }
+    }
+    Dwarf_Attribute signature; /* as in die_type, of a DIE found by its name */
+
+    if (dwarf_attr(&die, DW_AT_signature, &signature) && !dwarf_formref_die(&signature, &die))
+        die = w->die;
+    w->core = die;
+    w->kind = kind_of(&die);
+    return w;
+}
+
+enum ctype_kind ctype_kind(const struct ctype *t)
+{
+    return strip(t)->kind;
+}
+
+/* ---- completing declarations ---- */
+
+static bool is_record(enum ctype_kind k)
+{
+    return k == CT_STRUCT || k == CT_UNION || k == CT_ENUM;
+}
+
+/* "class" and "struct" are one thing. */
+static bool same_tag(int a, int b)
+{
+    return (a == DW_TAG_class_type ? DW_TAG_structure_type : a) ==
+           (b == DW_TAG_class_type ? DW_TAG_structure_type : b);
+}
+
+/* A type of that name whose tag is one of TAGS in their order (0 ends them); a complete one if
+ * there is one. */
+static bool find_type(struct dbg *m, const char *name, const int *tags, bool complete_only,
+                      Dwarf_Die *out)
+{
+    for (int again = 0; again < 2; again++) {
+        const struct index *x = dbg_index(m);
+        const struct index_entry *e;
+        uint32_t n = x ? index_find(x, INDEX_TYPES, name, &e) : 0;
+        bool stale = false;
+
+        for (const int *tag = tags; *tag && !stale; tag++) {
+            for (int declared = 0; declared < (complete_only ? 1 : 2) && !stale; declared++) {
+                for (uint32_t i = 0; i < n; i++) {
+                    if (!same_tag(e[i].tag, *tag) || !!(e[i].flags & ENTRY_DECLARATION) != declared)
+                        continue;
+                    if (index_die(m, &e[i], out))
+                        return true;
+                    stale = true;
+                    break;
+                }
+            }
+        }
+        if (!stale)
+            return false;
+    }
+    return false;
+}
+
+/* The same type with its members known, or T itself. Here first, then in the other modules opened
+ * so far. */
+static struct ctype *complete(const struct ctype *t)
+{
+    struct ctype *w = strip(t);
+
+    if (w->complete)
+        return (struct ctype *)w->complete;
+    if (w->made_up || !is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
+        return w;
+    const char *name = die_name(&w->core);
+    int tags[] = {dwarf_tag(&w->core), 0};
+    Dwarf_Die die;
+
+    if (!name)
+        return w;
+    if (!find_type(w->m, name, tags, true, &die)) {
+        struct dbg *m = w->di->modules;
+
+        while (m && (m == w->m || !m->dw || !find_type(m, name, tags, true, &die)))
+            m = m->next;
+        if (!m)
+            return w; /* a later module may have it: not remembered */
+        w->complete = ctype_of_die(m, &die, 0);
+    } else {
+        w->complete = ctype_of_die(w->m, &die, 0);
+    }
+    return strip(w->complete);
+}
+
+/* ---- sizes ---- */
+
+/* Elements of dimension DIM of an array; 0: unknown. *MORE: another dimension follows. */
+static uint64_t dimension(Dwarf_Die *array, uint64_t dim, bool *more)
+{
+    Dwarf_Die child;
+    uint64_t at = 0, count = 0;
+
+    *more = false;
+    if (dwarf_child(array, &child))
+        return 0;
+    do {
+        uint64_t value;
+        int tag = dwarf_tag(&child);
+
+        if (tag != DW_TAG_subrange_type && tag != DW_TAG_enumeration_type)
+            continue;
+        if (at == dim + 1) {
+            *more = true;
+            return count;
+        }
+        if (at == dim) {
+            /* C's lower bound is 0; DW_AT_upper_bound is -1 for "[0]" in some compilers. */
+            if (die_udata(&child, DW_AT_count, &value))
+                count = value;
+            else if (die_udata(&child, DW_AT_upper_bound, &value))
+                count = value == UINT32_MAX ? 0 : value + 1;
+        }
+        at++;
+    } while (at < NESTING_MAX && dwarf_siblingof(&child, &child) == 0);
+    return count;
+}
+
+static uint64_t size_of(const struct ctype *t, int depth)
+{
+    struct ctype *w = complete(t);
+    uint64_t size = 0;
+
+    if (w->made_up)
+        return 8;
+    if (w->is_void || w->kind == CT_VOID || w->kind == CT_FUNC || depth > NESTING_MAX)
+        return 0;
+    if (w->kind == CT_ARRAY) {
+        uint64_t total;
+
+        if (__builtin_mul_overflow(ctype_array_len(w), size_of(ctype_target(w), depth + 1), &total))
+            return 0;
+        return total;
+    }
+    if (die_udata(&w->core, DW_AT_byte_size, &size))
+        return size;
+    if (w->kind == CT_POINTER) {
+        Dwarf_Die cu;
+        uint8_t addr;
+
+        return dwarf_diecu(&w->core, &cu, &addr, NULL) ? addr : 8;
+    }
+    if (w->kind == CT_ENUM) {
+        Dwarf_Die under;
+
+        return die_type(&w->core, &under) ? size_of(ctype_of_die(w->m, &under, 0), depth + 1) : 0;
+    }
+    return 0;
+}
+
+uint64_t ctype_size(const struct ctype *t)
+{
+    return size_of(t, 0);
+}
+
+uint64_t ctype_array_len(const struct ctype *t)
+{
+    struct ctype *w = strip(t);
+    bool more;
+
+    return w->kind == CT_ARRAY ? dimension(&w->core, w->key.dim, &more) : 0;
+}
+
+static bool enum_signed(Dwarf_Die *core)
+{
+    Dwarf_Die child;
+    int visits = 0;
+
+    if (dwarf_child(core, &child))
+        return false;
+    do {
+        Dwarf_Attribute attr;
+        Dwarf_Sword value;
+
+        /* Unsigned constants have unsigned forms; DW_FORM_data* is read as it says in 7.5.5: by
+         * context, and compilers use sdata for what is negative. */
+        if (dwarf_tag(&child) == DW_TAG_enumerator &&
+            dwarf_attr(&child, DW_AT_const_value, &attr) &&
+            dwarf_whatform(&attr) == DW_FORM_sdata && !dwarf_formsdata(&attr, &value) && value < 0)
+            return true;
+    } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
+
+bool ctype_signed(const struct ctype *t)
+{
+    struct ctype *w = complete(t);
+    uint64_t encoding;
+    Dwarf_Die under;
+
+    switch (w->kind) {
+    case CT_ENUM:
+        if (!die_type(&w->core, &under))
+            return enum_signed(&w->core);
+        for (int i = 0; i < CHAIN_MAX && is_wrapper(dwarf_tag(&under)); i++)
+            if (!die_type(&under, &under))
+                return false;
+        return die_udata(&under, DW_AT_encoding, &encoding) &&
+               (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
+    case CT_INT:
+    case CT_CHAR:
+        return die_udata(&w->core, DW_AT_encoding, &encoding) &&
+               (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
+    case CT_FLOAT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+const struct ctype *ctype_target(const struct ctype *t)
+{
+    struct ctype *w = strip(t);
+    Dwarf_Die die;
+
+    if (w->made_up)
+        return w->pointee->is_void ? NULL : w->pointee;
+    if (w->kind == CT_ARRAY) {
+        bool more;
+
+        dimension(&w->core, w->key.dim, &more);
+        if (more)
+            return ctype_of_die(w->m, &w->core, w->key.dim + 1);
+        return ctype_of(w->m, &w->core);
+    }
+    if (w->kind != CT_POINTER || !die_type(&w->core, &die))
+        return NULL;
+    const struct ctype *to = ctype_of_die(w->m, &die, 0);
+
+    return ctype_kind(to) == CT_VOID ? NULL : to;
+}
+
+/* ---- text ---- */
+
+static const char *text_of(struct arena *a, const struct ctype *t, int depth)
+{
+    if (depth > NESTING_MAX)
+        return "...";
+    if (t->is_void)
+        return "void";
+    if (t->made_up) {
+        const char *to = text_of(a, t->pointee, depth + 1);
+
+        return arena_printf(a, "%s%s*", to, to[strlen(to) - 1] == '*' ? "" : " ");
+    }
+    Dwarf_Die die = t->die;
+    const char *name = die_name(&die);
+    const char *kind = "";
+
+    switch (dwarf_tag(&die)) {
+    case DW_TAG_const_type: {
+        const char *of = text_of(a, ctype_of(t->m, &die), depth + 1);
+
+        return strncmp(of, "const ", 6) ? arena_printf(a, "const %s", of)
+                                        : of; /* an array and its elements */
+    }
+    case DW_TAG_volatile_type:
+        return arena_printf(a, "volatile %s", text_of(a, ctype_of(t->m, &die), depth + 1));
+    case DW_TAG_restrict_type:
+    case DW_TAG_atomic_type:
+        return text_of(a, ctype_of(t->m, &die), depth + 1);
+    case DW_TAG_pointer_type: {
+        const char *to = text_of(a, ctype_of(t->m, &die), depth + 1);
+
+        return arena_printf(a, "%s%s*", to, to[strlen(to) - 1] == '*' ? "" : " ");
+    }
+    case DW_TAG_array_type: {
+        const struct ctype *to = ctype_target(t);
+        const char *dims = "";
+
+        for (int i = 0; i < NESTING_MAX && ctype_kind(t) == CT_ARRAY; i++) {
+            uint64_t n = ctype_array_len(t);
+
+            dims = n ? arena_printf(a, "%s[%llu]", dims, (unsigned long long)n)
+                     : arena_printf(a, "%s[]", dims);
+            to = ctype_target(t);
+            if (!to || dwarf_tag((Dwarf_Die *)&to->die) != DW_TAG_array_type || to->is_void)
+                break;
+            t = to;
+        }
+        return arena_printf(a, "%s %s", to ? text_of(a, to, depth + 1) : "void", dims);
+    }
+    case DW_TAG_subroutine_type:
+        return arena_printf(a, "%s ()", text_of(a, ctype_of(t->m, &die), depth + 1));
+    case DW_TAG_structure_type:
+        kind = "struct ";
+        break;
+    case DW_TAG_class_type:
+        kind = "class ";
+        break;
+    case DW_TAG_union_type:
+        kind = "union ";
+        break;
+    case DW_TAG_enumeration_type:
+        kind = "enum ";
+        break;
+    default:
+        break;
+    }
+    return arena_printf(a, "%s%.*s", kind, NAME_LEN_MAX, name ? name : *kind ? "{...}" : "?");
+}
+
+const char *ctype_text(struct arena *a, const struct ctype *t)
+{
+    return text_of(a, t, 0);
+}
+
+/* ---- members ---- */
+
+struct member_walk {
+    const char *name; /* looked for; NULL: every one */
+    void (*fn)(const struct cmember *m, void *arg);
+    void *arg;
+    struct cmember *out;
+    unsigned visits;
+};
+
+/* DW_AT_data_member_location: a constant, or in DWARF 2 and 3 "DW_OP_plus_uconst N". Absent: 0
+ * (unions). */
+static bool member_offset(Dwarf_Die *die, uint64_t *offset)
+{
+    Dwarf_Attribute attr;
+    Dwarf_Word value;
+    Dwarf_Op *ops;
+    size_t n;
+
+    *offset = 0;
+    if (!dwarf_attr_integrate(die, DW_AT_data_member_location, &attr))
+        return true;
+    if (dwarf_whatform(&attr) != DW_FORM_sec_offset && !dwarf_formudata(&attr, &value)) {
+        *offset = value;
+        return true;
+    }
+    if (dwarf_getlocation(&attr, &ops, &n) || n != 1 ||
+        (ops[0].atom != DW_OP_plus_uconst && ops[0].atom != DW_OP_constu))
+        return false;
+    *offset = ops[0].number;
+    return true;
+}
+
+/*
+ * A bitfield's storage unit and place in it. DWARF 4 and 5: DW_AT_data_bit_offset, from the start
+ * of the struct. Before: DW_AT_bit_offset from the storage unit's most significant bit (DWARF
+ * 3, 5.5.6).
+ */
+static void place_bits(Dwarf_Die *die, struct cmember *m, uint64_t bits)
+{
+    uint64_t unit = ctype_size(m->type), storage, bit;
+
+    if (unit == 0 || unit > 8 || bits == 0 || bits > unit * 8)
+        return;
+    if (die_udata(die, DW_AT_data_bit_offset, &bit)) {
+        if (bit > (uint64_t)UINT32_MAX * 8)
+            return;
+        uint64_t start = bit / (unit * 8) * unit;
+
+        if (bit - start * 8 + bits > unit * 8) /* packed: it straddles two units */
+            start = bit / 8;
+        m->offset += start;
+        m->bit_off = (uint32_t)(bit - start * 8);
+        m->bit_size = (uint32_t)bits;
+    } else if (die_udata(die, DW_AT_bit_offset, &bit)) {
+        if (!die_udata(die, DW_AT_byte_size, &storage) || storage == 0 || storage > 8)
+            storage = unit;
+        if (bit > storage * 8 || bit + bits > storage * 8)
+            return;
+        m->bit_off = (uint32_t)(storage * 8 - bit - bits);
+        m->bit_size = (uint32_t)bits;
+    } else { /* at bit 0 */
+        m->bit_size = (uint32_t)bits;
+    }
+}
+
+/* True: found, or everything seen that the bounds allow. */
+static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int depth,
+                         struct member_walk *w)
+{
+    Dwarf_Die child;
+
+    if (depth > NESTING_MAX || dwarf_child(record, &child))
+        return false;
+    do {
+        int tag = dwarf_tag(&child);
+        uint64_t offset, bits;
+
+        if (++w->visits > VISITS_MAX)
+            return false;
+        if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
+            continue;
+        if (die_flag(&child, DW_AT_external) || !member_offset(&child, &offset) ||
+            __builtin_add_overflow(base, offset, &offset))
+            continue;
+        const char *name = tag == DW_TAG_member ? die_name(&child) : NULL;
+        const struct ctype *type = ctype_of(m, &child);
+
+        if (!name) { /* anonymous, or a base class: its members are ours */
+            struct ctype *inner = complete(type);
+
+            if ((inner->kind == CT_STRUCT || inner->kind == CT_UNION) &&
+                walk_members(inner->m, &inner->core, offset, depth + 1, w))
+                return true;
+            continue;
+        }
+        if (w->name && strcmp(name, w->name))
+            continue;
+        struct cmember found = {.name = name, .type = type, .offset = offset};
+
+        if (die_udata(&child, DW_AT_bit_size, &bits))
+            place_bits(&child, &found, bits);
+        if (w->name) {
+            *w->out = found;
+            return true;
+        }
+        w->fn(&found, w->arg);
+    } while (dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
+
+bool ctype_member(const struct ctype *t, const char *name, struct cmember *out)
+{
+    struct ctype *w = complete(t);
+    struct member_walk walk = {.name = name, .out = out};
+
+    return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
+           walk_members(w->m, &w->core, 0, 0, &walk);
+}
+
+void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, void *arg), void *arg)
+{
+    struct ctype *w = complete(t);
+    struct member_walk walk = {.fn = fn, .arg = arg};
+
+    if (w->kind == CT_STRUCT || w->kind == CT_UNION)
+        walk_members(w->m, &w->core, 0, 0, &walk);
+}
+
+/* ---- types by name ---- */
+
+/* "unsigned long" and its like as DWARF's producers spell them; NULL: not made of such words. */
+static const char *base_name(const char *name)
+{
+    int is_unsigned = 0, is_signed = 0, n_long = 0, n_short = 0, n_char = 0, n_int = 0,
+        n_double = 0;
+
+    for (const char *p = name; *p;) {
+        size_t len;
+
+        while (*p == ' ')
+            p++;
+        len = strcspn(p, " ");
+        if (len == 8 && !strncmp(p, "unsigned", len))
+            is_unsigned++;
+        else if (len == 6 && !strncmp(p, "signed", len))
+            is_signed++;
+        else if (len == 4 && !strncmp(p, "long", len))
+            n_long++;
+        else if (len == 5 && !strncmp(p, "short", len))
+            n_short++;
+        else if (len == 4 && !strncmp(p, "char", len))
+            n_char++;
+        else if (len == 3 && !strncmp(p, "int", len))
+            n_int++;
+        else if (len == 6 && !strncmp(p, "double", len))
+            n_double++;
+        else if (len)
+            return NULL;
+        p += len;
+    }
+    if (is_unsigned + is_signed > 1 || n_short + n_char + n_double > 1 || n_int > 1 || n_long > 2)
+        return NULL;
+    if (n_double)
+        return n_long ? "long double" : "double";
+    if (n_char)
+        return is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char";
+    if (n_short)
+        return is_unsigned ? "short unsigned int" : "short int";
+    if (n_long == 2)
+        return is_unsigned ? "long long unsigned int" : "long long int";
+    if (n_long)
+        return is_unsigned ? "long unsigned int" : "long int";
+    return is_unsigned ? "unsigned int" : "int";
+}
+
+/* Skips WORD and the blanks after it. */
+static bool skip_word(const char **p, const char *word)
+{
+    size_t len = strlen(word);
+
+    if (strncmp(*p, word, len) || (isalnum((unsigned char)(*p)[len]) || (*p)[len] == '_'))
+        return false;
+    *p += len;
+    while (isspace((unsigned char)**p))
+        (*p)++;
+    return true;
+}
+
+static bool lookup(struct dbg *m, const char *name, Dwarf_Die *out)
+{
+    static const int plain[] = {DW_TAG_typedef,    DW_TAG_base_type,        DW_TAG_structure_type,
+                                DW_TAG_union_type, DW_TAG_enumeration_type, 0};
+    static const int structs[] = {DW_TAG_structure_type, 0};
+    static const int unions[] = {DW_TAG_union_type, 0};
+    static const int enums[] = {DW_TAG_enumeration_type, 0};
+    const char *p = name;
+
+    if (skip_word(&p, "struct") || skip_word(&p, "class"))
+        return find_type(m, p, structs, false, out);
+    if (skip_word(&p, "union"))
+        return find_type(m, p, unions, false, out);
+    if (skip_word(&p, "enum"))
+        return find_type(m, p, enums, false, out);
+    if (find_type(m, p, plain, false, out))
+        return true;
+    const char *base = base_name(p);
+
+    if (!base)
+        return false;
+    if (find_type(m, base, plain, false, out))
+        return true;
+    /* clang's spelling */
+    static const char *const other[][2] = {
+        {"long unsigned int", "unsigned long"},           {"long int", "long"},
+        {"long long unsigned int", "unsigned long long"}, {"long long int", "long long"},
+        {"short unsigned int", "unsigned short"},         {"short int", "short"},
+    };
+
+    for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
+        if (!strcmp(base, other[i][0]))
+            return find_type(m, other[i][1], plain, false, out);
+    return false;
+}
+
+const struct ctype *dbg_type(struct dbg *m, const char *name)
+{
+    char buf[NAME_LEN_MAX];
+    size_t len = strlen(name);
+    int stars = 0;
+    Dwarf_Die die;
+
+    if (!m->dw || len >= sizeof(buf))
+        return NULL;
+    memcpy(buf, name, len + 1);
+    for (;;) { /* from the end: blanks, stars, and qualifiers of the pointers */
+        static const char *const words[] = {"const", "volatile", "restrict"};
+        size_t before = len;
+
+        while (len && isspace((unsigned char)buf[len - 1]))
+            len--;
+        if (len && buf[len - 1] == '*') {
+            len--;
+            stars++;
+        }
+        for (size_t i = 0; i < 3; i++) {
+            size_t w = strlen(words[i]);
+
+            if (len > w && !strncmp(buf + len - w, words[i], w) &&
+                (isspace((unsigned char)buf[len - w - 1]) || buf[len - w - 1] == '*'))
+                len -= w;
+        }
+        if (len == before)
+            break;
+    }
+    buf[len] = '\0';
+    const char *p = buf;
+
+    while (isspace((unsigned char)*p))
+        p++;
+    while (skip_word(&p, "const") || skip_word(&p, "volatile"))
+        ;
+    if (!*p || stars > NESTING_MAX)
+        return NULL;
+    const struct ctype *t;
+
+    if (!strcmp(p, "void") && stars)
+        t = void_of(m->di);
+    else if (lookup(m, p, &die))
+        t = ctype_of_die(m, &die, 0);
+    else
+        return NULL;
+    if (!t->is_void && complete(t) != strip(t) && t->die.addr == strip(t)->core.addr)
+        t = complete(t); /* a declaration by its own name: the complete one */
+    for (; stars; stars--)
+        t = ctype_pointer_to(m->di, t);
+    return t;
+}

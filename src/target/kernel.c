@@ -1,0 +1,265 @@
+/*
+ * kernel: what this kernel can do, found by trying: small programs are loaded, a map is made, a
+ * perf event opened. Enters: the features to treat as absent; leaves: a table. Versions are never
+ * compared: distributions carry features back, and build options and lockdown take them away. What
+ * is missing because we lack a capability is named as that. Facts: bpf-helpers(7),
+ * include/uapi/linux/bpf.h, perf_event_open(2), capabilities(7).
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/perf_event.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "target/target.h"
+
+static const struct span nowhere;
+
+static const struct {
+    const char *name, *since;
+} features[FEAT_COUNT] = {
+    [FEAT_BPF] = {"bpf", "Linux 5.5"},
+    [FEAT_RINGBUF] = {"ringbuf", "Linux 5.8"},
+    [FEAT_ATOMICS] = {"atomics", "Linux 5.12"},
+    [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13"},
+    [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15"},
+    [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17"},
+    [FEAT_FIND_VMA] = {"find_vma", "Linux 5.17"},
+    [FEAT_SDIV] = {"sdiv", "Linux 6.6"},
+    [FEAT_MAY_GOTO] = {"may_goto", "Linux 6.9"},
+    [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
+    [FEAT_PERF_EVENT] = {"perf_event", "Linux 4.9"},
+    [FEAT_UPROBE] = {"uprobe", "Linux 4.17"},
+};
+
+const char *feature_name(enum feature f)
+{
+    return f < FEAT_COUNT ? features[f].name : "?";
+}
+
+const char *feature_since(enum feature f)
+{
+    return f < FEAT_COUNT ? features[f].since : "?";
+}
+
+/* ---- trying ---- */
+
+/* Opcodes as include/uapi/linux/bpf.h builds them; the header in use may be older than some. */
+#define OP(op, dst, src, offset, value)                                                            \
+    {                                                                                              \
+        .code = (op), .dst_reg = (dst), .src_reg = (src), .off = (offset), .imm = (value)          \
+    }
+enum {
+    OP_MOV_IMM = BPF_ALU64 | BPF_MOV | BPF_K,
+    OP_DIV_REG = BPF_ALU64 | BPF_DIV | BPF_X, /* off 1: signed */
+    OP_STORE_IMM = BPF_ST | BPF_MEM | BPF_DW,
+    OP_ATOMIC = BPF_STX | BPF_DW | 0xc0, /* BPF_ATOMIC; BPF_XADD before 5.12 */
+    OP_JCOND = BPF_JMP | 0xe0,           /* BPF_JCOND; src 0: may_goto */
+    OP_EXIT = BPF_JMP | BPF_EXIT,
+    ATOMIC_XCHG = 0xe0 | 0x01, /* BPF_XCHG */
+};
+
+static bool loads(const struct bpf_insn *insns, size_t n)
+{
+    /* An older libbpf does not know LIBBPF_OPTS' later fields, nor need it: name, licence and code
+     * will do. */
+    int fd = bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, NULL, "GPL", insns, n, NULL);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+#define LOADS(insns) loads((insns), sizeof(insns) / sizeof(*(insns)))
+
+static bool try_bpf(void)
+{
+    const struct bpf_insn code[] = {OP(OP_MOV_IMM, 0, 0, 0, 0), OP(OP_EXIT, 0, 0, 0, 0)};
+
+    return LOADS(code);
+}
+
+static bool try_atomics(void)
+{
+    const struct bpf_insn code[] = {
+        OP(OP_STORE_IMM, 10, 0, -8, 0),
+        OP(OP_MOV_IMM, 1, 0, 0, 1),
+        OP(OP_ATOMIC, 10, 1, -8, ATOMIC_XCHG),
+        OP(OP_MOV_IMM, 0, 0, 0, 0),
+        OP(OP_EXIT, 0, 0, 0, 0),
+    };
+
+    return LOADS(code);
+}
+
+static bool try_sdiv(void)
+{
+    const struct bpf_insn code[] = {
+        OP(OP_MOV_IMM, 0, 0, 0, -8), OP(OP_MOV_IMM, 1, 0, 0, 2), OP(OP_DIV_REG, 0, 1, 1, 0),
+        OP(OP_MOV_IMM, 0, 0, 0, 0),  OP(OP_EXIT, 0, 0, 0, 0),
+    };
+
+    return LOADS(code);
+}
+
+static bool try_may_goto(void)
+{
+    const struct bpf_insn code[] = {
+        OP(OP_MOV_IMM, 0, 0, 0, 0),
+        OP(OP_JCOND, 0, 0, 1, 0), /* out of the loop, when the kernel has had enough */
+        OP(BPF_JMP | BPF_JA, 0, 0, -2, 0),
+        OP(OP_EXIT, 0, 0, 0, 0),
+    };
+
+    return LOADS(code);
+}
+
+static bool try_ringbuf(void)
+{
+    int fd =
+        bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, (uint32_t)sysconf(_SC_PAGESIZE), NULL);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/*
+ * libbpf loads a program that calls the helper without arguments: the verifier refuses it either
+ * way, but says "unknown func" or "invalid func" only when there is no such helper for the program
+ * type.
+ */
+static bool has_helper(int helper)
+{
+    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, (enum bpf_func_id)helper, NULL) == 1;
+}
+
+static bool try_perf_event(int *error)
+{
+    struct perf_event_attr attr = {
+        .type = PERF_TYPE_SOFTWARE,
+        .size = sizeof(attr),
+        .config = PERF_COUNT_SW_CPU_CLOCK,
+        .sample_period = 1000000,
+        .disabled = 1,
+    };
+    int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+    *error = fd < 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool try_uprobe(void)
+{
+    return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
+}
+
+/* ---- capabilities ---- */
+
+static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
+{
+    return caps[cap / 32].effective & 1u << cap % 32;
+}
+
+/* What a run needs of capabilities(7) and we have not. CAP_SYS_ADMIN stands for the two that were
+ * split off in 5.8. */
+static const char *missing_caps(struct arena *a)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{0}, {0}};
+    const char *list = NULL;
+
+    if (syscall(SYS_capget, &head, caps))
+        return NULL;
+    bool admin = has_cap(caps, CAP_SYS_ADMIN);
+    const struct {
+        const char *name;
+        bool there;
+    } needed[] = {
+        {"CAP_BPF", admin || has_cap(caps, CAP_BPF)},
+        {"CAP_PERFMON", admin || has_cap(caps, CAP_PERFMON)},
+        {"CAP_SYS_PTRACE", has_cap(caps, CAP_SYS_PTRACE)},
+    };
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+        if (!needed[i].there)
+            list = arena_printf(a, "%s%s%s", list ? list : "", list ? ", " : "", needed[i].name);
+    return list;
+}
+
+/* ---- the table ---- */
+
+static bool disable(struct compile *cx, struct kernel *k, const char *const *disabled, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct near near;
+        int found = -1;
+
+        near_init(&near, disabled[i]);
+        for (int f = 0; f < FEAT_COUNT; f++) {
+            near_try(&near, features[f].name);
+            if (!strcmp(features[f].name, disabled[i]))
+                found = f;
+        }
+        if (found >= 0) {
+            k->has[found] = false;
+            continue;
+        }
+        const char *all = "";
+
+        for (int f = 0; f < FEAT_COUNT; f++)
+            all = arena_printf(cx->arena, "%s%s%s", all, *all ? ", " : "", features[f].name);
+        diag_error(cx->diag, nowhere, "option", "--no-feature=%s: there is no such feature",
+                   disabled[i]);
+        if (near_best(&near))
+            diag_hint(cx->diag, "did you mean %s?", near_best(&near));
+        else
+            diag_hint(cx->diag, "the features are %s", all);
+        return false;
+    }
+    return true;
+}
+
+struct kernel *kernel_assume(struct compile *cx, const char *const *disabled, uint32_t n_disabled)
+{
+    struct kernel *k = ARENA_NEW(cx->arena, struct kernel);
+    struct utsname u;
+
+    k->release = uname(&u) ? "unknown" : arena_strdup(cx->arena, u.release);
+    for (int f = 0; f < FEAT_COUNT; f++)
+        k->has[f] = true;
+    return disable(cx, k, disabled, n_disabled) ? k : NULL;
+}
+
+struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uint32_t n_disabled)
+{
+    struct kernel *k = kernel_assume(cx, disabled, n_disabled);
+    int error;
+
+    if (!k)
+        return NULL;
+    k->missing_caps = missing_caps(cx->arena);
+    /* A feature that is turned off is not tried. */
+    k->has[FEAT_BPF] &= try_bpf();
+    bool bpf = k->has[FEAT_BPF];
+
+    k->has[FEAT_RINGBUF] &= bpf && try_ringbuf();
+    k->has[FEAT_ATOMICS] &= bpf && try_atomics();
+    k->has[FEAT_SDIV] &= bpf && try_sdiv();
+    k->has[FEAT_MAY_GOTO] &= bpf && try_may_goto();
+    k->has[FEAT_FOR_EACH_MAP] &= bpf && has_helper(164);
+    k->has[FEAT_SNPRINTF] &= bpf && has_helper(165);
+    k->has[FEAT_BPF_COOKIE] &= bpf && has_helper(174);
+    k->has[FEAT_FIND_VMA] &= bpf && has_helper(180);
+    k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
+    k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
+    k->has[FEAT_UPROBE] &= try_uprobe();
+    return k;
+}

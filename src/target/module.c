@@ -1,0 +1,280 @@
+/*
+ * module: the ELF files a target has mapped. Enters: its maps; leaves: one struct module a file
+ * with build-id, load bias and a path on the host that opens the same inode, for uprobes. Files are
+ * untrusted. Left out: what is mapped without an executable part, or is no ELF file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "target/elf_priv.h"
+#include "target/needed.h"
+#include "target/overlay.h"
+#include "target/proc_priv.h"
+#include "target/target.h"
+
+enum { MODULES_MAX = 4096 };
+
+static const struct span nowhere;
+
+/* A regular file by its name on the host, followed wherever it leads (our own /proc links). */
+static int open_host(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/*
+ * The name under which the host reaches the file open at FD, which was found below the root:
+ * the kernel's own name for it, so no link is left in it that would lead out.
+ */
+static const char *host_path(struct arena *a, const struct target *t, int fd, const char *path)
+{
+    char link[64], name[PATH_MAX + 1];
+    ssize_t len;
+
+    if (sysroot_is_host(t->root))
+        return path;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    len = readlink(link, name, sizeof(name) - 1);
+    if (len > 0 && name[0] == '/') {
+        struct stat ours, theirs;
+        char *resolved = arena_strndup(a, name, (size_t)len);
+
+        /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see
+         * it. */
+        if (!fstat(fd, &ours) && !stat(resolved, &theirs) && ours.st_dev == theirs.st_dev &&
+            ours.st_ino == theirs.st_ino &&
+            !strncmp(resolved, sysroot_dir(t->root), strlen(sysroot_dir(t->root))))
+            return resolved;
+        path = arena_printf(a, "%s%s", sysroot_dir(t->root), resolved);
+        if (!stat(path, &theirs) && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
+            return path;
+    }
+    return arena_printf(a, "%s%s", sysroot_dir(t->root), path);
+}
+
+/* Bytes of the process's address space from which the module's run-time addresses start. */
+static uint64_t bias_of(Elf *elf, const struct map *m)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    size_t n;
+
+    if (elf_getphdrnum(elf, &n))
+        return 0;
+    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+        GElf_Phdr ph;
+
+        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
+            continue;
+        /* The mapping starts at the segment's page, or later where a part was remapped. */
+        uint64_t start = ph.p_offset & ~(page - 1);
+
+        if (m->offset < start || m->offset - start >= ph.p_filesz + page)
+            continue;
+        return m->start - (m->offset - ph.p_offset + ph.p_vaddr);
+    }
+    return 0;
+}
+
+/* Opens the file that is mapped at M, by the names that can still lead to it. */
+static int open_mapped(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
+                       bool is_exe, const char **probe_path)
+{
+    const char *exe = arena_printf(cx->arena, "%s/%d/exe", t->proc, (int)pid);
+    const char *mapped = arena_printf(cx->arena, "%s/%d/map_files/%llx-%llx", t->proc, (int)pid,
+                                      (unsigned long long)m->start, (unsigned long long)m->end);
+    int fd = -1;
+
+    /*
+     * Below another root the exact inode by /proc's magic links is better than a name: nobody can
+     * put a link in its place. map_files takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
+     */
+    if (m->deleted || !sysroot_is_host(t->root)) {
+        *probe_path = is_exe ? exe : mapped;
+        fd = open_host(*probe_path);
+    }
+    if (fd < 0 && !m->deleted) {
+        fd = sysroot_open(t->root, m->path);
+        if (fd >= 0)
+            *probe_path = host_path(cx->arena, t, fd, m->path);
+    }
+    if (fd < 0) {
+        *probe_path = is_exe ? exe : mapped;
+        fd = open_host(*probe_path);
+    }
+    return fd;
+}
+
+static struct module *append(struct compile *cx, struct target *t, const struct module *m)
+{
+    struct module **last = &t->modules;
+    struct module *added = ARENA_NEW(cx->arena, struct module);
+
+    while (*last)
+        last = &(*last)->next;
+    *added = *m;
+    added->next = NULL;
+    *last = added;
+    return added;
+}
+
+/* Adds the file of M, the executable mapping with the lowest address. */
+static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const struct map *all,
+                       const struct map *m, bool is_exe)
+{
+    struct module mod = {.path = m->path, .is_exe = is_exe, .deleted = m->deleted};
+    int fd = open_mapped(cx, t, pid, m, is_exe, &mod.probe_path);
+    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
+
+    if (elf) {
+        elf_build_id_of(elf, fd, &mod.id);
+        mod.bias = bias_of(elf, m);
+        mod.start = m->start;
+        for (const struct map *o = all; o; o = o->next) {
+            if (o->ino != m->ino || o->dev != m->dev || strcmp(o->path, m->path))
+                continue;
+            if (o->start < mod.start)
+                mod.start = o->start;
+            if (o->end > mod.end)
+                mod.end = o->end;
+        }
+        if (!m->deleted && !sysroot_is_host(t->root))
+            mod.probe_path = overlay_probe_path(cx, t, pid, m, elf, mod.bias, mod.probe_path);
+        append(cx, t, &mod);
+        elf_end(elf);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool is_known(const struct target *t, const struct map *m)
+{
+    for (const struct module *k = t->modules; k; k = k->next)
+        if (k->start <= m->start && m->end <= k->end && !strcmp(k->path, m->path))
+            return true;
+    return false;
+}
+
+/* Which mapping is the executable's: by the name that /proc/PID/exe has. */
+static bool is_exe_map(const struct target *t, const struct map *m, const char *exe)
+{
+    return exe && !strcmp(m->path, exe);
+}
+
+static bool from_maps(struct compile *cx, struct target *t, pid_t pid)
+{
+    struct map *maps = target_maps(cx, t, pid);
+    char *exe = proc_link(cx->arena, t->proc, pid, "exe");
+    const char *exe_path = NULL;
+    uint32_t n = 0;
+
+    if (!maps)
+        return false;
+    if (exe) {
+        proc_strip_deleted(exe);
+        exe_path = proc_in_root(exe, t->chroot);
+    }
+    for (int exe_first = 1; exe_first >= 0; exe_first--) {
+        for (const struct map *m = maps; m && n < MODULES_MAX; m = m->next) {
+            /* memfd and System V shared memory have inodes, and no ELF file in them that we could
+             * name. */
+            if (!m->exec || !m->ino || m->path[0] != '/' ||
+                is_exe_map(t, m, exe_path) != (exe_first == 1) || is_known(t, m))
+                continue;
+            add_mapped(cx, t, pid, maps, m, exe_first == 1);
+            n++;
+        }
+    }
+    return true;
+}
+
+/* A file that is not mapped: its build-id, no bias. */
+static struct module *add_file(struct compile *cx, struct target *t, const char *path, bool is_exe)
+{
+    struct module mod = {.path = path, .is_exe = is_exe};
+    int fd = sysroot_open(t->root, path);
+    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
+    struct module *added = NULL;
+
+    if (elf) {
+        elf_build_id_of(elf, fd, &mod.id);
+        mod.path = arena_strdup(cx->arena, path);
+        mod.probe_path = host_path(cx->arena, t, fd, mod.path);
+        added = append(cx, t, &mod);
+        elf_end(elf);
+    }
+    if (fd >= 0)
+        close(fd);
+    return added;
+}
+
+static bool same_file(const struct target *t, const struct stat *want, const struct module *m)
+{
+    struct stat st;
+    int fd = m->deleted ? -1 : sysroot_open(t->root, m->path);
+    bool same =
+        fd >= 0 && !fstat(fd, &st) && st.st_dev == want->st_dev && st.st_ino == want->st_ino;
+
+    if (fd >= 0)
+        close(fd);
+    return same;
+}
+
+struct module *target_module(struct compile *cx, struct target *t, const char *path)
+{
+    struct stat st;
+
+    for (struct module *m = t->modules; m; m = m->next)
+        if (!strcmp(m->path, path))
+            return m;
+    int fd = sysroot_open(t->root, path);
+
+    if (fd < 0)
+        return NULL;
+    bool ok = !fstat(fd, &st);
+
+    close(fd);
+    for (struct module *m = t->modules; ok && m; m = m->next)
+        if (same_file(t, &st, m))
+            return m;
+    return add_file(cx, t, path, t->exec_path && !strcmp(path, t->exec_path));
+}
+
+static void add_needed(const char *path, void *arg)
+{
+    void **args = arg;
+
+    target_module(args[0], args[1], path);
+}
+
+bool modules_find(struct compile *cx, struct target *t, const struct target_opts *o)
+{
+    pid_t sample = o->sample_pid ? o->sample_pid : t->n_pids ? t->pids[0] : 0;
+
+    if (o->exec) {
+        void *args[] = {cx, t};
+
+        if (!add_file(cx, t, t->exec_path, true))
+            return diag_error(cx->diag, nowhere, "target", "%s is not an ELF file", t->exec_path);
+        if (!sample)
+            needed_libraries(cx->arena, t->root, t->exec_path, add_needed, args);
+    }
+    if (sample && !from_maps(cx, t, sample))
+        return false;
+    for (uint32_t i = 0; i < o->n_modules; i++)
+        if (!target_module(cx, t, o->modules[i]))
+            return diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);
+    return true;
+}

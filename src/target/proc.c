@@ -1,0 +1,464 @@
+/*
+ * proc: finds the target in /proc. Enters: what the user named (-x, --master, --exec, ...); leaves:
+ * a struct target with its processes, executable, root and modules. Refused, with a message:
+ * processes that are not there, that have no executable (kernel threads, zombies), or whose
+ * links we may not read. Formats: proc(5); fs/proc/array.c, fs/proc/task_mmu.c.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "target/proc_priv.h"
+#include "target/target.h"
+
+enum { STAT_MAX = 4096, MAPS_MAX = 64 * 1024 * 1024, CHILDREN_MAX = 65536 };
+
+static const struct span nowhere;
+
+char *proc_link(struct arena *a, const char *proc, pid_t pid, const char *name)
+{
+    char buf[PATH_MAX + 1];
+    ssize_t len = readlink(arena_printf(a, "%s/%d/%s", proc, (int)pid, name), buf, sizeof(buf) - 1);
+
+    if (len < 0)
+        return NULL;
+    return arena_strndup(a, buf, (size_t)len);
+}
+
+/* A file of /proc as a malloc'ed string; NULL and errno. */
+static char *read_file(const char *path, size_t max)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t used = 0, size = 0;
+    char *text = NULL;
+
+    if (fd < 0)
+        return NULL;
+    for (;;) {
+        if (used == size) {
+            size_t bigger = size ? size * 2 : 8192;
+            char *fresh = bigger <= max * 2 ? realloc(text, bigger + 1) : NULL;
+
+            if (!fresh) {
+                free(text);
+                close(fd);
+                errno = EFBIG;
+                return NULL;
+            }
+            text = fresh;
+            size = bigger;
+        }
+        ssize_t got = read(fd, text + used, size - used);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) { /* ESRCH: gone while we read */
+            int error = errno;
+
+            free(text);
+            close(fd);
+            errno = error;
+            return NULL;
+        }
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    close(fd);
+    text[used] = '\0';
+    return text;
+}
+
+/*
+ * /proc/PID/stat: "pid (comm) state ppid ... starttime ...". comm is whatever the process calls
+ * itself, with spaces and parentheses: the last ')' ends it. starttime is field 22.
+ */
+bool proc_stat_parse(const char *text, struct proc_stat *out)
+{
+    const char *p = strrchr(text, ')');
+    int ppid;
+    unsigned long long start;
+
+    if (!p ||
+        sscanf(p + 1,
+               " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &out->state, &ppid, &start) != 3)
+        return false;
+    out->ppid = ppid;
+    out->start = start;
+    return true;
+}
+
+static bool read_stat(struct arena *a, const char *proc, pid_t pid, struct proc_stat *out)
+{
+    char *text = read_file(arena_printf(a, "%s/%d/stat", proc, (int)pid), STAT_MAX);
+    bool ok = text && proc_stat_parse(text, out);
+
+    free(text);
+    return ok;
+}
+
+/* target_alive is called again and again: no arena there. */
+static bool same_process(const char *proc, pid_t pid, uint64_t start)
+{
+    char path[PATH_MAX];
+    struct proc_stat st;
+
+    if (snprintf(path, sizeof(path), "%s/%d/stat", proc, (int)pid) >= (int)sizeof(path))
+        return false;
+    char *text = read_file(path, STAT_MAX);
+    bool same = text && proc_stat_parse(text, &st) && (!start || st.start == start) &&
+                st.state != 'Z' && st.state != 'X';
+
+    free(text);
+    return same;
+}
+
+bool target_alive(const struct target *t)
+{
+    for (uint32_t i = 0; i < t->n_pids; i++)
+        if (same_process(t->proc, t->pids[i], t->start_times ? t->start_times[i] : 0))
+            return true;
+    return t->n_pids == 0;
+}
+
+static void add_pid(struct compile *cx, struct target *t, pid_t pid, uint64_t start)
+{
+    t->start_times = arena_grow(cx->arena, t->start_times, t->n_pids, sizeof(*t->start_times));
+    t->pids = arena_grow(cx->arena, t->pids, t->n_pids, sizeof(*t->pids));
+    uint32_t at = t->n_pids++;
+
+    for (; at > 0 && t->pids[at - 1] > pid; at--) { /* sorted */
+        t->pids[at] = t->pids[at - 1];
+        t->start_times[at] = t->start_times[at - 1];
+    }
+    t->pids[at] = pid;
+    t->start_times[at] = start;
+}
+
+static bool one_process(struct compile *cx, struct target *t, pid_t pid)
+{
+    struct proc_stat st;
+
+    if (!read_stat(cx->arena, t->proc, pid, &st)) {
+        if (errno == EACCES || errno == EPERM) {
+            diag_error(cx->diag, nowhere, "target", "cannot read %s/%d/stat: %s", t->proc, (int)pid,
+                       strerror(errno));
+            diag_hint(cx->diag, "run as root");
+            return false;
+        }
+        diag_error(cx->diag, nowhere, "target", "no process with pid %d", (int)pid);
+        diag_hint(cx->diag,
+                  "-x takes a pid of the host (not one seen inside a container); find it with "
+                  "pgrep or ps");
+        return false;
+    }
+    if (st.state == 'Z' || st.state == 'X')
+        return diag_error(cx->diag, nowhere, "target", "process %d has ended (it is a zombie)",
+                          (int)pid);
+    add_pid(cx, t, pid, st.start);
+    return true;
+}
+
+bool target_adopt(struct compile *cx, struct target *t, pid_t pid)
+{
+    t->kind = TARGET_CMD;
+    t->pid = pid;
+    t->n_pids = 0;
+    return one_process(cx, t, pid);
+}
+
+/* Direct children, as stap++ has it; sorted. */
+static bool children_of(struct compile *cx, struct target *t, pid_t master)
+{
+    DIR *dir = opendir(t->proc);
+    struct dirent *e;
+
+    if (!dir)
+        return diag_error(cx->diag, nowhere, "target", "cannot read %s: %s", t->proc,
+                          strerror(errno));
+    while ((e = readdir(dir)) && t->n_pids < CHILDREN_MAX) {
+        char path[PATH_MAX], *end;
+        struct proc_stat st;
+        long pid = strtol(e->d_name, &end, 10);
+
+        if (!isdigit((unsigned char)e->d_name[0]) || *end || pid <= 0 || pid > INT_MAX ||
+            snprintf(path, sizeof(path), "%s/%ld/stat", t->proc, pid) >= (int)sizeof(path))
+            continue;
+        char *text = read_file(path, STAT_MAX);
+
+        if (text && proc_stat_parse(text, &st) && st.ppid == master && st.state != 'Z' &&
+            st.state != 'X')
+            add_pid(cx, t, (pid_t)pid, st.start);
+        free(text);
+    }
+    closedir(dir);
+    if (!t->n_pids) {
+        diag_error(cx->diag, nowhere, "target", "No child processes found for %d.", (int)master);
+        if (access(arena_printf(cx->arena, "%s/%d", t->proc, (int)master), F_OK))
+            diag_note(cx->diag, nowhere, "there is no process with pid %d", (int)master);
+        else
+            diag_hint(cx->diag,
+                      "--master takes the pid whose children do the work; for one process use -x");
+        return false;
+    }
+    return true;
+}
+
+bool pid_in_container(const char *proc, pid_t pid)
+{
+    char path[PATH_MAX], theirs[64], ours[64];
+
+    if (snprintf(path, sizeof(path), "%s/%d/ns/mnt", proc, (int)pid) >= (int)sizeof(path))
+        return false;
+    ssize_t n = readlink(path, theirs, sizeof(theirs));
+
+    if (n <= 0 || snprintf(path, sizeof(path), "%s/self/ns/mnt", proc) >= (int)sizeof(path))
+        return false;
+    ssize_t m = readlink(path, ours, sizeof(ours));
+
+    return m > 0 && (m != n || memcmp(ours, theirs, (size_t)n) != 0);
+}
+
+/* Where the process's root lies in our namespace ("/srv/chroot"), "" for ours or one we do not see.
+ */
+static const char *chroot_of(struct arena *a, const char *proc, pid_t pid)
+{
+    const char *root = proc_link(a, proc, pid, "root");
+
+    return root && root[0] == '/' && root[1] ? root : "";
+}
+
+const char *proc_in_root(const char *path, const char *chroot)
+{
+    size_t len = chroot ? strlen(chroot) : 0;
+
+    return len && !strncmp(path, chroot, len) && path[len] == '/' ? path + len : path;
+}
+
+static bool choose_root(struct compile *cx, struct target *t, const char *wanted)
+{
+    const char *dir = wanted;
+
+    t->chroot = "";
+    if (t->n_pids) {
+        pid_t pid = t->pids[0];
+        const char *chroot = chroot_of(cx->arena, t->proc, pid);
+
+        if (!dir && (pid_in_container(t->proc, pid) || *chroot))
+            dir = arena_printf(cx->arena, "%s/%d/root", t->proc, (int)pid);
+        if (dir && strcmp(dir, "/"))
+            t->chroot = chroot;
+    }
+    t->root = sysroot_new(cx, dir ? dir : "/");
+    return t->root != NULL;
+}
+
+/* " (deleted)" is what d_path() adds to the name of an unlinked file. */
+bool proc_strip_deleted(char *path)
+{
+    static const char mark[] = " (deleted)";
+    size_t len = strlen(path), n = sizeof(mark) - 1;
+
+    if (len <= n || strcmp(path + len - n, mark))
+        return false;
+    path[len - n] = '\0';
+    return true;
+}
+
+static bool exe_of(struct compile *cx, struct target *t, pid_t pid)
+{
+    char *exe = proc_link(cx->arena, t->proc, pid, "exe");
+
+    if (!exe) {
+        int error = errno;
+
+        diag_error(cx->diag, nowhere, "target", "cannot read the link %s/%d/exe: %s", t->proc,
+                   (int)pid, strerror(error));
+        if (error == EACCES || error == EPERM)
+            diag_hint(cx->diag, "run as root: another user's process takes CAP_SYS_PTRACE");
+        else if (error == ENOENT)
+            diag_hint(cx->diag, "process %d is a kernel thread or has just ended", (int)pid);
+        return false;
+    }
+    t->exe_deleted = proc_strip_deleted(exe);
+    t->exec_path = proc_in_root(exe, t->chroot);
+    return true;
+}
+
+static bool exec_named(struct compile *cx, struct target *t, const char *exec)
+{
+    char cwd[PATH_MAX];
+    const char *path = exec;
+
+    if (*path != '/' && sysroot_is_host(t->root) && getcwd(cwd, sizeof(cwd)))
+        path = arena_printf(cx->arena, "%s/%s", strcmp(cwd, "/") ? cwd : "", path);
+    int fd = sysroot_open(t->root, path);
+
+    if (fd < 0) {
+        int error = errno;
+
+        diag_error(cx->diag, nowhere, "target", "%s not found.", exec);
+        if (error != ENOENT && error != ENOTDIR)
+            diag_note(cx->diag, nowhere, "%s",
+                      error == EISDIR || error == EINVAL ? "it is not a regular file"
+                                                         : strerror(error));
+        else if (!sysroot_is_host(t->root))
+            diag_note(cx->diag, nowhere, "it is looked for below %s", sysroot_dir(t->root));
+        return false;
+    }
+    close(fd);
+    t->exec_path = arena_strdup(cx->arena, path);
+    t->exe_deleted = false;
+    return true;
+}
+
+/* The kernel escapes newlines only ("\012", seq_file_path in show_map_vma). */
+static void unescape_newlines(char *path)
+{
+    char *to = path;
+
+    for (const char *from = path; *from; from++) {
+        if (!strncmp(from, "\\012", 4)) {
+            *to++ = '\n';
+            from += 3;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+/* One line of maps: "START-END rwxp OFFSET MAJ:MIN INODE   PATH". False: not such a line. */
+static bool parse_map(struct arena *a, char *line, const char *chroot, struct map *m)
+{
+    unsigned long long start, end, offset, ino;
+    unsigned major, minor;
+    char perms[5];
+    int at = 0;
+
+    if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end, perms, &offset, &major,
+               &minor, &ino, &at) < 7 ||
+        !at || start >= end || strlen(perms) < 3)
+        return false;
+    *m = (struct map){
+        .start = start,
+        .end = end,
+        .offset = offset,
+        .exec = perms[2] == 'x',
+        .dev = (uint64_t)major << 32 | minor,
+        .ino = ino,
+    };
+    char *path = arena_strdup(a, line + at);
+
+    unescape_newlines(path);
+    m->deleted = ino && proc_strip_deleted(path);
+    m->path = ino ? proc_in_root(path, chroot) : path;
+    return true;
+}
+
+struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid)
+{
+    const char *path = arena_printf(cx->arena, "%s/%d/maps", t->proc, (int)pid);
+    char *text = read_file(path, MAPS_MAX);
+
+    if (!text) {
+        int error = errno;
+
+        if (error == ENOENT || error == ESRCH) {
+            diag_error(cx->diag, nowhere, "target", "process %d has ended", (int)pid);
+        } else {
+            diag_error(cx->diag, nowhere, "target", "cannot read %s: %s", path, strerror(error));
+            if (error == EACCES || error == EPERM)
+                diag_hint(cx->diag, "run as root: another user's process takes CAP_SYS_PTRACE");
+        }
+        return NULL;
+    }
+    struct map *first = NULL, **last = &first;
+
+    for (char *line = text, *next; *line; line = next) {
+        size_t len = strcspn(line, "\n");
+        struct map *m = ARENA_NEW(cx->arena, struct map);
+
+        next = line + len + (line[len] == '\n');
+        line[len] = '\0';
+        if (!parse_map(cx->arena, line, t->chroot, m))
+            continue;
+        *last = m;
+        last = &m->next;
+    }
+    free(text);
+    if (!first)
+        diag_error(cx->diag, nowhere, "target",
+                   "process %d has no memory: it has ended, or is a kernel thread", (int)pid);
+    return first;
+}
+
+static bool find_processes(struct compile *cx, struct target *t, const struct target_opts *o,
+                           pid_t pid)
+{
+    if (pid && o->master)
+        return diag_error(cx->diag, nowhere, "target",
+                          "-x <pid> and --master <pid> are exclusive.");
+    if (o->master) {
+        t->kind = TARGET_MASTER;
+        return children_of(cx, t, o->master);
+    }
+    if (pid) {
+        t->kind = TARGET_PID;
+        t->pid = pid;
+        return one_process(cx, t, pid);
+    }
+    t->kind = o->exec ? TARGET_EXEC : TARGET_NONE;
+    return true;
+}
+
+struct target *target_open(struct compile *cx, const struct target_opts *o)
+{
+    struct target *t = ARENA_NEW(cx->arena, struct target);
+    const char *root = o->sysroot;
+    pid_t pid = o->pid;
+
+    t->proc = o->proc ? o->proc : "/proc";
+    if (o->pid && o->master) { /* before anything is asked of a container engine */
+        find_processes(cx, t, o, pid);
+        return NULL;
+    }
+    if (o->container) {
+        const char *merged;
+        pid_t init;
+
+        if (!container_find(cx, o->container, &merged, &init))
+            return NULL;
+        if (!root)
+            root = merged;
+        if (!pid && !o->master && !o->exec)
+            pid = init;
+    }
+    if (!find_processes(cx, t, o, pid) || !choose_root(cx, t, root))
+        return NULL;
+    if (o->exec ? !exec_named(cx, t, o->exec) : t->n_pids && !exe_of(cx, t, t->pids[0])) {
+        target_close(t);
+        return NULL;
+    }
+    if (!modules_find(cx, t, o)) {
+        target_close(t);
+        return NULL;
+    }
+    return t;
+}
+
+void target_close(struct target *t)
+{
+    if (!t)
+        return;
+    sysroot_free(t->root);
+    t->root = NULL;
+}

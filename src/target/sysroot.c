@@ -1,0 +1,207 @@
+/*
+ * sysroot: files as the target sees them. Enters: a root directory and paths that a container's
+ * owner may have chosen; leaves: file descriptors of regular files below that root. Refused:
+ * whatever is no regular file (nothing is opened for reading before that is known: opening a
+ * device or a FIFO can block or have effects), and any root but "/" on a kernel without openat2(2).
+ *
+ * "/" itself is opened without RESOLVE_IN_ROOT: there is nothing to get out of, and the magic links
+ * of /proc (exe, map_files), which that flag refuses, are wanted there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "target/target.h"
+
+struct sysroot {
+    char *dir; /* without trailing slashes; "" for the host's root */
+    int fd;    /* O_PATH */
+    bool host;
+};
+
+/* openat2 came with Linux 5.6; EAGAIN says that a rename raced with the resolution. */
+static int open_in_root(int root, const char *path, uint64_t flags)
+{
+    struct open_how how = {.flags = flags, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd = -1;
+
+    for (int tries = 0; tries < 16; tries++) {
+        fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+            break;
+    }
+    return fd;
+}
+
+/* Is FD the same directory as "/"? */
+static bool is_host_root(int fd)
+{
+    struct stat a, b;
+
+    return !fstat(fd, &a) && !stat("/", &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+struct sysroot *sysroot_new(struct compile *cx, const char *dir)
+{
+    struct span nowhere = {0};
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        diag_error(cx->diag, nowhere, "sysroot", "cannot use %s as the target's root: %s", dir,
+                   strerror(errno));
+        if (errno == EACCES || errno == EPERM)
+            diag_hint(cx->diag, "run as root: another process's root takes CAP_SYS_PTRACE");
+        return NULL;
+    }
+    /* "/proc/1/root" of a process in a namespace of its own can show our device and inode numbers
+     * (two mounts of one file system), so only the plain name makes a root the host's. */
+    size_t len = strlen(dir);
+
+    while (len && dir[len - 1] == '/')
+        len--;
+    bool host = len == 0 && is_host_root(fd);
+
+    if (!host) {
+        int probe = open_in_root(fd, "/", O_PATH | O_CLOEXEC);
+
+        if (probe < 0 && errno == ENOSYS) {
+            diag_error(cx->diag, nowhere, "sysroot",
+                       "this kernel has no openat2(2) (Linux 5.6): files below %s cannot be opened "
+                       "without the risk of following a link out of it",
+                       dir);
+            close(fd);
+            return NULL;
+        }
+        if (probe >= 0)
+            close(probe);
+    }
+    struct sysroot *r = calloc(1, sizeof(*r));
+
+    if (r)
+        r->dir = strndup(dir, len);
+    if (!r || !r->dir) {
+        diag_error(cx->diag, nowhere, "memory", "out of memory");
+        free(r);
+        close(fd);
+        return NULL;
+    }
+    r->fd = fd;
+    r->host = host;
+    return r;
+}
+
+void sysroot_free(struct sysroot *r)
+{
+    if (!r)
+        return;
+    close(r->fd);
+    free(r->dir);
+    free(r);
+}
+
+const char *sysroot_dir(const struct sysroot *r)
+{
+    return r->dir;
+}
+
+bool sysroot_is_host(const struct sysroot *r)
+{
+    return r->host;
+}
+
+/* The same file again, for reading; by its descriptor, so it cannot be another one by now. */
+static int reopen(int path_fd)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
+    return open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+int sysroot_open(const struct sysroot *r, const char *path)
+{
+    int at;
+
+    if (!path || !*path) {
+        errno = ENOENT;
+        return -1;
+    }
+    if (r->host)
+        at = openat(r->fd, path, O_PATH | O_CLOEXEC);
+    else
+        at = open_in_root(r->fd, path, O_PATH | O_CLOEXEC);
+    if (at < 0)
+        return -1;
+    struct stat st;
+    int fd = -1, error = 0;
+
+    if (fstat(at, &st))
+        error = errno;
+    else if (!S_ISREG(st.st_mode))
+        error = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    else if ((fd = reopen(at)) < 0)
+        error = errno;
+    close(at);
+    errno = error;
+    return fd;
+}
+
+char *sysroot_read(const struct sysroot *r, const char *path, size_t max, size_t *len)
+{
+    int fd = sysroot_open(r, path);
+
+    if (fd < 0)
+        return NULL;
+    size_t used = 0, size = 0;
+    char *text = NULL;
+    int error = 0;
+
+    /* Files of /proc say that they are empty: read to the end, whatever fstat says. */
+    for (;;) {
+        if (used == size) {
+            size_t bigger = size ? size * 2 : 4096;
+
+            if (bigger > max)
+                bigger = max + 1; /* the byte more that tells "too big" from "just fits" */
+            if (used >= bigger) {
+                error = EFBIG;
+                break;
+            }
+            char *fresh = realloc(text, bigger + 1);
+
+            if (!fresh) {
+                error = ENOMEM;
+                break;
+            }
+            text = fresh;
+            size = bigger;
+        }
+        ssize_t got = read(fd, text + used, size - used);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            error = errno;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    close(fd);
+    if (!error && used > max)
+        error = EFBIG;
+    if (error) {
+        free(text);
+        errno = error;
+        return NULL;
+    }
+    text[used] = '\0';
+    if (len)
+        *len = used;
+    return text;
+}
