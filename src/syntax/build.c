@@ -159,6 +159,14 @@ static const char *text_of(struct parser *p, const struct token *t)
     return t ? token_text(p->cx->arena, t) : NULL;
 }
 
+/* The text of a string that is a name; such have no NUL. */
+static const char *name_of(struct parser *p, const struct token *t)
+{
+    if (t && memchr(t->text, '\0', t->len))
+        build_error(p, t->at, "there is a NUL in this name");
+    return text_of(p, t);
+}
+
 struct expr *build_number(struct parser *p, const struct token *t)
 {
     struct expr *e = make(p, EX_NUMBER, t->at, t->at);
@@ -439,8 +447,8 @@ struct expr *build_atvar(struct parser *p, struct span at, const struct token *w
 {
     struct expr *e = make(p, EX_ATVAR, at, word->at);
 
-    e->text = text_of(p, name);
-    e->module = text_of(p, module);
+    e->text = name_of(p, name);
+    e->module = name_of(p, module);
     return e;
 }
 
@@ -452,8 +460,8 @@ struct expr *build_cast(struct parser *p, struct span at, const struct token *wo
     if (!type->len)
         build_error(p, type->at, "@cast takes the name of a type");
     e->a = a;
-    e->text = text_of(p, type);
-    e->module = text_of(p, module);
+    e->text = name_of(p, type);
+    e->module = name_of(p, module);
     return done(p, e);
 }
 
