@@ -134,6 +134,18 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
     return sxx_expand(&d->cx, &so, d->target, src, r);
 }
 
+/* In stap++'s words. */
+static void warn_unused(const struct driver *d)
+{
+    for (uint32_t i = 0; i < d->o.n_sxx_args && !d->o.no_warnings; i++) {
+        const struct sxx_arg *a = &d->o.sxx_args[i];
+
+        if (!a->used)
+            fprintf(stderr, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+                    a->name, a->name, a->value);
+    }
+}
+
 static struct pp_env environment(struct driver *d)
 {
     size_t n = strspn(d->uts.release, "0123456789.");
@@ -282,6 +294,7 @@ static bool run_script(struct driver *d)
             fwrite(expanded.main->text, 1, expanded.main->len, d->out);
         return true;
     }
+    warn_unused(d);
 
     struct pp_env env = environment(d);
     struct macros *macros = macros_new(d->cx.arena);
