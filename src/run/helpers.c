@@ -626,7 +626,7 @@ static uint64_t h_fe_begin(struct run *r, const uint64_t *a)
     for (uint32_t i = 0; i < RUN_MAX_ITERS; i++)
         if (!r->iters[i]) {
             r->iters[i] = run_iter_new(m, a[1], (int64_t)a[2], run_expand, r);
-            return r->iters[i] ? i : bad(r, "out of memory");
+            return r->iters[i] ? i : bad(r, "an array that cannot be read");
         }
     return bad(r, "too many foreach loops at a time");
 }

@@ -30,6 +30,7 @@
 enum {
     WAKE_MS = 200,        /* how late a stop is noticed whose record was lost */
     SIGNALS_EVERY = 1024, /* records */
+    PATIENCE_MS = 1000,   /* waiting for processes without a word */
     MAX_EVENTS = 32,
 };
 
@@ -51,9 +52,9 @@ struct loop {
     int *pidfds; /* of the processes looked at; -1: gone */
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
-    bool child_started;
+    bool child_started, child_reaped;
     sigset_t old_mask;
-    struct sigaction old_pipe;
+    struct sigaction old_pipe, old_child;
     double armed; /* seconds from the process's start */
 };
 
@@ -138,7 +139,7 @@ static bool has_kernel_probes(const struct object *o)
 
 static bool hold_signals(struct loop *l)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
     sigset_t set;
 
     sigemptyset(&set);
@@ -147,6 +148,7 @@ static bool hold_signals(struct loop *l)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigaction(SIGPIPE, &ignore, &l->old_pipe);
+    sigaction(SIGCHLD, &usual, &l->old_child); /* a caller may ignore it: then no end is told */
     sigprocmask(SIG_BLOCK, &set, &l->old_mask);
     l->r.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return l->r.sigfd >= 0 || fail(l, "signalfd");
@@ -159,6 +161,7 @@ static void release_signals(struct loop *l)
         close(l->r.sigfd);
     sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
     sigaction(SIGPIPE, &l->old_pipe, NULL);
+    sigaction(SIGCHLD, &l->old_child, NULL);
 }
 
 static bool open_ring(struct loop *l)
@@ -289,6 +292,7 @@ static bool start(struct loop *l)
     if (l->r.opts->child > 0) {
         l->child_started = true;
         kill(l->r.opts->child, SIGCONT);
+        l->r.child_changed = true; /* it may have ended before its signal was looked for */
     }
     if (l->n_pidfds && !l->pids_left)
         target_gone(l);
@@ -303,14 +307,14 @@ static void check_child(struct loop *l)
     int status;
 
     l->r.child_changed = false;
-    if (child <= 0 || !l->child_started || waitpid(child, &status, WNOHANG) != child)
+    if (child <= 0 || l->child_reaped || waitpid(child, &status, WNOHANG) != child)
         return;
     if (WIFSIGNALED(status))
         run_warn(&l->r, "Child process exited with signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status))
         run_warn(&l->r, "Child process exited with status %d", WEXITSTATUS(status));
-    l->child_started = false;
+    l->child_reaped = true;
     run_stop(&l->r);
 }
 
@@ -368,6 +372,8 @@ static void run_timers(struct loop *l)
 
 static void serve(struct loop *l)
 {
+    if (l->r.child_changed)
+        check_child(l);
     while (!l->r.exiting) {
         struct epoll_event events[MAX_EVENTS];
         int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s ? WAKE_MS : -1);
@@ -403,6 +409,7 @@ static void finish(struct loop *l)
         load_detach(l->r.s);
     drain(l);
     check_control(l);
+    l->r.ending = true;
     if (!l->r.failed)
         run_kind(l, PROBE_END, &l->r.failed);
     if (l->r.failed)
@@ -460,21 +467,41 @@ static void report_timing(struct loop *l)
     fflush(err);
 }
 
-/* A command that never ran must not stay behind, stopped; one that runs is told that it is over. */
-static void end_child(struct loop *l)
+/* Waits for what -c and system() started, as stap does; ^C tells the command to end and waits no
+ * more. */
+static void wait_processes(struct loop *l)
 {
-    pid_t child = l->r.opts->child;
+    struct run *r = &l->r;
+    pid_t child = r->opts->child;
+    unsigned signals = r->signals;
 
-    if (child <= 0 || waitpid(child, NULL, WNOHANG) != 0)
-        return;
-    kill(child, l->child_started ? SIGTERM : SIGKILL);
-    if (!l->child_started)
+    if (child > 0 && !l->child_started && !l->child_reaped) { /* never ran: nothing stays behind */
+        kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+        l->child_reaped = true;
+    }
+    for (unsigned waited = 0; r->n_commands || (child > 0 && !l->child_reaped); waited += WAKE_MS) {
+        struct pollfd p = {.fd = r->sigfd, .events = POLLIN};
+
+        l->child_reaped |= child > 0 && waitpid(child, NULL, WNOHANG) != 0;
+        run_reap(r);
+        if (!r->n_commands && (child <= 0 || l->child_reaped))
+            break;
+        if (waited == PATIENCE_MS)
+            fputs("Waiting for processes to exit\n", r->opts->err);
+        poll(&p, 1, WAKE_MS);
+        run_signals(r);
+        if (r->aborted || r->signals > signals) {
+            if (child > 0 && !l->child_reaped)
+                kill(child, SIGTERM);
+            break;
+        }
+    }
 }
 
 static void close_loop(struct loop *l)
 {
-    end_child(l);
+    wait_processes(l);
     run_close(&l->r);
     ring_buffer__free(l->ring);
     for (uint32_t i = 0; i < l->n_timers; i++)

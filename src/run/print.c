@@ -199,6 +199,12 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
 {
     struct text t = TEXT_NEW;
 
+    /* the kernel's handlers go on for a moment after the one that was too many: counted, not shown
+     */
+    if (r->failed && !r->ending) {
+        r->errors++;
+        return;
+    }
     run_error_message(r, error, arg, text, &t);
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);

@@ -48,6 +48,7 @@ struct run {
     unsigned signals;   /* ^C and its like so far */
     bool exiting;       /* the session is to end */
     bool failed;        /* by an error */
+    bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */
     bool child_changed; /* SIGCHLD came */
     uint64_t errors;    /* handlers ended by an error, as told by records */
