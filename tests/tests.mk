@@ -38,6 +38,14 @@ tests_unit_load_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_load_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/object_test tests/unit/load_test
 
+check_PROGRAMS += tests/unit/target_test tests/unit/dwarf_test
+tests_unit_target_test_SOURCES = tests/unit/target_test.c tests/unit/tap.h
+tests_unit_target_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_target_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h tests/unit/tap.h
+tests_unit_dwarf_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_dwarf_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/target_test tests/unit/dwarf_test
 check_PROGRAMS += tests/unit/run_interp_test tests/unit/run_text_test tests/unit/run_helper_test tests/unit/run_session_test
 RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/tap.h
 tests_unit_run_interp_test_SOURCES = tests/unit/run_interp_test.c tests/unit/tap.h
@@ -75,3 +83,10 @@ tests_unit_sema_print_LDADD = $(UNIT_OBJECTS)
 tests_unit_sema_print_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/sema.sh
 EXTRA_DIST += tests/sema.sh tests/sema-ok tests/sema-ko
+
+check_PROGRAMS += tests/unit/sxx_expand
+tests_unit_sxx_expand_SOURCES = tests/unit/sxx_expand.c
+tests_unit_sxx_expand_LDADD = $(UNIT_OBJECTS)
+tests_unit_sxx_expand_DEPENDENCIES = $(UNIT_OBJECTS)
+EXTRA_DIST += tests/sxx.sh tests/sxx
+TESTS += tests/sxx.sh

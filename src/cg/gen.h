@@ -281,13 +281,4 @@ uint32_t cg_rodata_str(struct cg *c, const char *text); /* offset of a struct ng
 bool cg_make_meta(struct cg *c, struct cg_unit *out);
 enum cg_loops cg_kernel_loops(const struct cg *c);
 
-/* lib.c's parts: lib_str.c, lib_fmt.c */
-struct cg_lib_fn {
-    struct cg *c;
-    struct cg_asm s;
-    uint32_t l_bad;      /* leaves with r0 = 0 */
-};
-void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable);
-void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib);
-
 #endif

@@ -1,1 +1,4 @@
-ngstap_SOURCES += src/sxx/sxx.h
+ngstap_SOURCES += \
+	src/sxx/line.c src/sxx/line.h \
+	src/sxx/sxx.c src/sxx/sxx.h \
+	src/sxx/vars.c src/sxx/vars.h

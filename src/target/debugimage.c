@@ -5,11 +5,12 @@
  *
  * Why a copy: libdw 0.188 takes a string for sound whose NUL is missing at the end of its section,
  * and reads on. In the copy there is always a NUL within the memory. And libelf knows zstd only
- * since elfutils 0.189: libzstd is asked for at run time here; dpkg depends on it, so that it is
- * there without being a dependency.
+ * since elfutils 0.189. libz (which libelf needs) and libzstd (which dpkg needs) are asked for at
+ * run time: they are there without being dependencies.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,97 +33,116 @@ enum packing { PLAIN, ZLIB, ZLIB_GNU, ZSTD };
 struct packed {
     enum packing how;
     uint64_t size; /* expanded */
+    uint32_t head; /* bytes before the stream */
 };
 
-/* False: no sound header. libelf refuses types that it does not know, so zstd's is read here. */
-static bool look(Elf_Scn *scn, const GElf_Shdr *sh, const char *name, struct packed *out)
+static bool read_at(int fd, void *to, size_t size, uint64_t at)
 {
-    *out = (struct packed){PLAIN, sh->sh_size};
-    if (!(sh->sh_flags & SHF_COMPRESSED) && name[1] != 'z')
-        return true;
-    Elf_Data *raw = elf_rawdata(scn, NULL);
-    const unsigned char *p = raw ? raw->d_buf : NULL;
-
-    if (!p)
-        return false;
-    if (!(sh->sh_flags &
-          SHF_COMPRESSED)) { /* "ZLIB", then the size, big-endian (binutils, before the gABI) */
-        if (raw->d_size < 12 || memcmp(p, "ZLIB", 4))
-            return true;
-        *out = (struct packed){ZLIB_GNU, 0};
-        for (int i = 4; i < 12; i++)
-            out->size = out->size << 8 | p[i];
-        return true;
-    }
-    Elf64_Chdr ch;
-
-    if (raw->d_size < sizeof(ch))
-        return false;
-    memcpy(&ch, p, sizeof(ch));
-    out->how = ch.ch_type == ELFCOMPRESS_ZSTD ? ZSTD : ZLIB;
-    out->size = ch.ch_size;
-    return ch.ch_type == ELFCOMPRESS_ZLIB || ch.ch_type == ELFCOMPRESS_ZSTD;
-}
-
-/* ---- expanding ---- */
-
-typedef size_t zstd_decompress(void *dst, size_t dst_size, const void *src, size_t src_size);
-
-static bool expand_zstd(Elf_Scn *scn, char *to, uint64_t size, const char **why)
-{
-    void *lib = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
-    void *symbol = lib ? dlsym(lib, "ZSTD_decompress") : NULL;
-    Elf_Data *raw = elf_rawdata(scn, NULL);
-    zstd_decompress *fn;
-    bool ok = false;
-
-    memcpy(&fn, &symbol, sizeof(fn)); /* POSIX's way from an object pointer to a function's */
-    if (!fn)
-        *why = "its sections are compressed with zstd, and libzstd.so.1 is not installed";
-    else if (raw && raw->d_buf && raw->d_size >= sizeof(Elf64_Chdr))
-        ok = fn(to, size, (char *)raw->d_buf + sizeof(Elf64_Chdr),
-                raw->d_size - sizeof(Elf64_Chdr)) == size;
-    if (lib)
-        dlclose(lib);
-    return ok;
-}
-
-static bool expand(Elf_Scn *scn, const struct packed *packed, char *to, const char **why)
-{
-    *why = "a compressed section cannot be expanded";
-    if (packed->how == ZSTD)
-        return expand_zstd(scn, to, packed->size, why);
-    if (packed->how == ZLIB ? elf_compress(scn, 0, 0) < 0 : elf_compress_gnu(scn, 0, 0) < 0)
-        return false;
-    Elf_Data *data = elf_getdata(scn, NULL);
-
-    if (!data || !data->d_buf || data->d_size != packed->size)
-        return false;
-    memcpy(to, data->d_buf, data->d_size);
-    return true;
-}
-
-/* ---- the copy ---- */
-
-static bool read_all(int fd, char *to, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        ssize_t got = pread(fd, to + at, size - at, (off_t)at);
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)to + done, size - done, (off_t)(at + done));
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             return false;
-        at += (size_t)got;
+        done += (size_t)got;
     }
     return true;
 }
+
+/* What libdw is asked about here. Macros and look-up tables can be large, and are not. */
+static bool is_wanted(const char *name)
+{
+    static const char *const wanted[] = {
+        "info",     "types",  "abbrev",   "str",  "line",        "line_str", "loc",
+        "loclists", "ranges", "rnglists", "addr", "str_offsets", "frame"};
+    const char *what = strchr(name, '_') + 1; /* .debug_x, .zdebug_x */
+
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+        if (!strcmp(what, wanted[i]))
+            return true;
+    return false;
+}
+
+/* By the section's first bytes. False: no sound header. */
+static bool look(int fd, const GElf_Shdr *sh, const char *name, struct packed *out)
+{
+    unsigned char p[12];
+    Elf64_Chdr ch;
+
+    *out = (struct packed){PLAIN, sh->sh_size, 0};
+    if (sh->sh_flags & SHF_COMPRESSED) {
+        if (sh->sh_size < sizeof(ch) || !read_at(fd, &ch, sizeof(ch), sh->sh_offset))
+            return false;
+        *out =
+            (struct packed){ch.ch_type == ELFCOMPRESS_ZSTD ? ZSTD : ZLIB, ch.ch_size, sizeof(ch)};
+        return ch.ch_type == ELFCOMPRESS_ZLIB || ch.ch_type == ELFCOMPRESS_ZSTD;
+    }
+    if (name[1] != 'z' || sh->sh_size < sizeof(p) || !read_at(fd, p, sizeof(p), sh->sh_offset) ||
+        memcmp(p, "ZLIB", 4))
+        return true;
+    *out = (struct packed){
+        ZLIB_GNU, 0, sizeof(p)}; /* "ZLIB", then the size, big-endian (binutils, before the gABI) */
+    for (size_t i = 4; i < sizeof(p); i++)
+        out->size = out->size << 8 | p[i];
+    return true;
+}
+
+/* ---- expanding ---- */
+
+typedef int zlib_uncompress(unsigned char *dst, unsigned long *dst_size, const unsigned char *src,
+                            unsigned long src_size);
+typedef size_t zstd_decompress(void *dst, size_t dst_size, const void *src, size_t src_size);
+
+/* SIZE bytes must come out of FROM's N. */
+static bool expand(struct arena *a, const struct packed *packed, char *to, const char *from,
+                   uint64_t n, const char **why)
+{
+    const char *library = packed->how == ZSTD ? "libzstd.so.1" : "libz.so.1";
+    void *lib = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    void *symbol = lib ? dlsym(lib, packed->how == ZSTD ? "ZSTD_decompress" : "uncompress") : NULL;
+    zstd_decompress *zstd;
+    zlib_uncompress *zlib;
+    unsigned long got = packed->size;
+    bool ok = false;
+
+    *why = "a compressed section cannot be expanded";
+    /* memcpy is POSIX's way from an object pointer to a function's. */
+    if (!symbol) {
+        *why = arena_printf(a, "its sections are compressed, and %s is not installed", library);
+    } else if (packed->how == ZSTD) {
+        memcpy(&zstd, &symbol, sizeof(zstd));
+        ok = zstd(to, packed->size, from, n) == packed->size;
+    } else {
+        memcpy(&zlib, &symbol, sizeof(zlib));
+        ok = zlib((unsigned char *)to, &got, (const unsigned char *)from, n) == 0 &&
+             got == packed->size;
+    }
+    if (lib)
+        dlclose(lib);
+    return ok;
+}
+
+/* ---- the copy ---- */
 
 struct copy {
     char *image;
     uint64_t file_size, size, at;   /* AT: where the next expanded section goes */
     uint64_t shoff, shnum, strings; /* STRINGS: offset of the section names */
 };
+
+/* The section's header in the copy is made to say that there is nothing in it. */
+static bool drop(struct copy *c, Elf_Scn *scn)
+{
+    size_t i = elf_ndxscn(scn);
+    uint32_t type = SHT_NOBITS;
+
+    if (i >= c->shnum)
+        return false;
+    memcpy(c->image + c->shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_type), &type,
+           sizeof(type));
+    return true;
+}
 
 /* The section header of the copy that belongs to SCN is made to point at what was expanded. */
 static bool redirect(struct copy *c, Elf_Scn *scn, const struct packed *packed)
@@ -174,12 +194,13 @@ static bool find_tables(Elf *elf, struct copy *c)
            c->strings <= c->file_size;
 }
 
-static bool fill(struct elf_file *f, struct copy *c, uint32_t n_packed, const char **why)
+static bool fill(struct arena *a, struct elf_file *f, struct copy *c, uint32_t n_packed,
+                 const char **why)
 {
     Elf_Scn *scn = NULL;
     GElf_Shdr sh;
 
-    if (!read_all(f->fd, c->image, c->file_size)) {
+    if (!read_at(f->fd, c->image, c->file_size, 0)) {
         *why = "it cannot be read";
         return false;
     }
@@ -193,13 +214,21 @@ static bool fill(struct elf_file *f, struct copy *c, uint32_t n_packed, const ch
         const char *name = debug_section(f->elf, scn, &sh);
         struct packed packed;
 
-        if (!name || !look(scn, &sh, name, &packed) || packed.how == PLAIN)
+        if (!name || !look(f->fd, &sh, name, &packed) || packed.how == PLAIN)
             continue;
-        if (packed.size > c->size - c->at - NULS || !redirect(c, scn, &packed)) {
+        if (!is_wanted(name)) {
+            if (drop(c, scn))
+                continue;
             *why = "its section headers are not sound";
             return false;
         }
-        if (!expand(scn, &packed, c->image + c->at, why))
+        if (packed.size > c->size - c->at - NULS || sh.sh_offset > c->file_size ||
+            sh.sh_size > c->file_size - sh.sh_offset || !redirect(c, scn, &packed)) {
+            *why = "its section headers are not sound";
+            return false;
+        }
+        if (!expand(a, &packed, c->image + c->at, c->image + sh.sh_offset + packed.head,
+                    sh.sh_size - packed.head, why))
             return false;
         c->at += (packed.size + NULS + 15) & ~(uint64_t)15;
     }
@@ -222,9 +251,13 @@ bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
 
         if (!name)
             continue;
-        if (!look(scn, &sh, name, &packed)) {
+        if (!look(f->fd, &sh, name, &packed)) {
             *why = "a compressed section has no sound header";
             return false;
+        }
+        if (packed.how != PLAIN && !is_wanted(name)) {
+            n_packed++;
+            continue;
         }
         if (packed.size > DEBUG_SIZE_MAX || (total += packed.size) > DEBUG_SIZE_MAX ||
             n_packed > SECTIONS_MAX) {
@@ -249,7 +282,7 @@ bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
         *why = "there is not enough memory for it";
         return false;
     }
-    Elf *elf = fill(f, &c, n_packed, why) ? elf_memory(c.image, c.size) : NULL;
+    Elf *elf = fill(a, f, &c, n_packed, why) ? elf_memory(c.image, c.size) : NULL;
 
     if (!elf) {
         free(c.image);

@@ -1,0 +1,460 @@
+/*
+ * lib_str: the library's strings: append, copy, read from memory, hash, compare, fill. Enters: handles;
+ * leaves: subprograms. Copies are exact to the byte: nothing behind a string's end is touched but its NUL.
+ */
+#include "cg/lib.h"
+
+#include <stddef.h>
+
+#define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
+
+enum { SHORT_COPY = 64 /* bytes up to which words beat the helper */ };
+
+static void copy_at(struct cg_asm *s, int size, int off)
+{
+    cg_ldx(s, size, R2, R8, off);
+    cg_stx(s, size, R1, off, R2);
+}
+
+/* r1 and r8 += r3 - N: the last N bytes, which may overlap what was copied before. */
+static void to_last(struct cg_asm *s, int n)
+{
+    cg_mov(s, R4, R3);
+    cg_alui(s, BPF_SUB, R4, n);
+    cg_alu(s, BPF_ADD, R8, R4);
+    cg_alu(s, BPF_ADD, R1, R4);
+}
+
+void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t large = cg_label(s), words = cg_label(s), four = cg_label(s), last = cg_label(s);
+
+    cg_jmpi(s, BPF_JGT, R3, SHORT_COPY, large);
+    cg_jmpi(s, BPF_JGE, R3, 8, words);
+    cg_jmpi(s, BPF_JGE, R3, 4, four);
+    cg_jmpi(s, BPF_JEQ, R3, 0, done);
+    copy_at(s, BPF_B, 0);
+    cg_jmpi(s, BPF_JLT, R3, 2, done);
+    to_last(s, 2);
+    copy_at(s, BPF_H, 0);
+    cg_ja(s, done);
+    cg_bind(s, four);
+    copy_at(s, BPF_W, 0);
+    to_last(s, 4);
+    copy_at(s, BPF_W, 0);
+    cg_ja(s, done);
+    cg_bind(s, words);
+    for (int k = 0; k < SHORT_COPY - 8; k += 8) {
+        cg_jmpi(s, BPF_JLE, R3, k + 8, last);
+        copy_at(s, BPF_DW, k);
+    }
+    cg_bind(s, last);
+    to_last(s, 8);
+    copy_at(s, BPF_DW, 0);
+    cg_ja(s, done);
+    cg_bind(s, large);
+    cg_mov(s, R2, R3);
+    cg_mov(s, R3, R8);
+    cg_call(s, HELPER_READ_KERNEL);
+}
+
+void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fits = cg_label(s);
+
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
+    cg_movi(s, R4, f->c->max);
+    cg_alu(s, BPF_SUB, R4, R2);
+    cg_jmp(s, BPF_JLE, R3, R4, fits);
+    cg_mov(s, R3, R4);
+    cg_lib_count(f, CONTROL(truncated), R1, R4);
+    cg_bind(s, fits);
+    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
+    cg_mov(s, R1, R7);
+    cg_alu(s, BPF_ADD, R1, R2);
+    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
+    cg_alu(s, BPF_ADD, R2, R3);
+    cg_stx(s, BPF_W, R7, 0, R2);
+    cg_alu(s, BPF_ADD, R2, R7);
+    cg_sti(s, BPF_B, R2, LIB_BYTES, 0);
+    cg_lib_copy_bytes(f, done);
+}
+
+static void append_and_leave(struct cg_lib_fn *f)
+{
+    uint32_t done = cg_label(&f->s);
+
+    cg_lib_append_bytes(f, done);
+    cg_bind(&f->s, done);
+    cg_lib_leave(f, 0);
+}
+
+static void make_append(struct cg_lib_fn *f, bool set)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_lib_enter(f);
+    cg_lib_resolve(f, R7, R2, R6, R4, true);
+    cg_lib_resolve(f, R8, R3, R6, R4, false);
+    cg_ldx(s, BPF_W, R3, R8, 0);
+    if (set)
+        cg_movi(s, R2, 0);
+    else
+        cg_ldx(s, BPF_W, R2, R7, 0);
+    cg_alui(s, BPF_ADD, R8, LIB_BYTES);
+    append_and_leave(f);
+}
+
+void cg_lib_append(struct cg_lib_fn *f)
+{
+    make_append(f, false);
+}
+
+void cg_lib_copy(struct cg_lib_fn *f)
+{
+    make_append(f, true);
+}
+
+/* The last r3 bytes of private_[2..7] (digits). */
+void cg_lib_digits(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    int end = LIB_FRAME(private_) + 64;
+
+    cg_lib_enter(f);
+    cg_lib_resolve(f, R7, R2, R6, R4, true);
+    cg_jmpi(s, BPF_JGT, R3, 48, f->l_bad);
+    cg_mov(s, R8, R6);
+    cg_alui(s, BPF_ADD, R8, end);
+    cg_alu(s, BPF_SUB, R8, R3);
+    cg_ldx(s, BPF_W, R2, R7, 0);
+    append_and_leave(f);
+}
+
+/* ---- reading from memory ---- */
+
+/*
+ * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a fault it
+ * zeroes the whole size, so the string ends where it ended. A string cut by its own limit, not the
+ * caller's, counts as truncated when it does go on: one byte more is read to know.
+ */
+static void read_str(struct cg_lib_fn *f, int helper, int byte_helper)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fault = cg_label(s), ok = cg_label(s), limited = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R8, R3);
+    cg_mov(s, R9, R4);
+    cg_lib_resolve(f, R7, R2, R6, R1, true);
+    cg_jmpi(s, BPF_JSLE, R9, 0, ok);
+    cg_ldx(s, BPF_W, R3, R7, 0);
+    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
+    cg_movi(s, R2, f->c->max);
+    cg_alu(s, BPF_SUB, R2, R3);
+    cg_jmp(s, BPF_JGE, R9, R2, limited);
+    cg_mov(s, R2, R9);
+    cg_bind(s, limited);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
+    cg_stx(s, BPF_DW, R10, -16, R2);
+    cg_mov(s, R1, R7);
+    cg_alu(s, BPF_ADD, R1, R3);
+    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
+    cg_alui(s, BPF_ADD, R2, 1);
+    cg_mov(s, R3, R8);
+    cg_call(s, helper);
+    cg_jmpi(s, BPF_JSLE, R0, 0, fault);
+    cg_alui(s, BPF_SUB, R0, 1);
+    cg_ldx(s, BPF_W, R1, R7, 0);
+    cg_alu(s, BPF_ADD, R1, R0);
+    cg_stx(s, BPF_W, R7, 0, R1);
+    cg_ldx(s, BPF_DW, R1, R10, -16);
+    cg_jmp(s, BPF_JNE, R0, R1, ok); /* it ended by itself */
+    cg_jmp(s, BPF_JEQ, R0, R9, ok); /* by the caller's limit */
+    cg_alu(s, BPF_ADD, R8, R0);
+    cg_mov(s, R3, R8);
+    cg_sti(s, BPF_DW, R10, -8, 0);
+    cg_mov(s, R1, R10);
+    cg_alui(s, BPF_ADD, R1, -8);
+    cg_movi(s, R2, 1);
+    cg_call(s, byte_helper);
+    cg_ldx(s, BPF_B, R1, R10, -8);
+    cg_jmpi(s, BPF_JEQ, R1, 0, ok);
+    cg_lib_count(f, CONTROL(truncated), R1, R2);
+    cg_bind(s, ok);
+    cg_lib_leave(f, 0);
+    cg_bind(s, fault);
+    cg_lib_fault(f, R8);
+}
+
+void cg_lib_read_str(struct cg_lib_fn *f)
+{
+    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER);
+}
+
+void cg_lib_kread_str(struct cg_lib_fn *f)
+{
+    read_str(f, HELPER_READ_KERNEL_STR, HELPER_READ_KERNEL);
+}
+
+/* ---- loops ---- */
+
+/* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for all. */
+static void counter(struct cg_lib_fn *f)
+{
+    if (!f->may_goto) {
+        cg_movi(&f->s, R9, 0);
+        return;
+    }
+    cg_sti(&f->s, BPF_DW, R6, LIB_FRAME(private_[1]), 0);
+    cg_ldx(&f->s, BPF_DW, R9, R6, LIB_FRAME(private_[1]));
+}
+
+/* After a loop whose turns the verifier walked: the counter becomes unknown, so that what follows is walked
+ * once. The frame must be at HOME of the stack. */
+static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
+{
+    cg_ldx(&f->s, BPF_DW, tmp, R10, home);
+    cg_stx(&f->s, BPF_DW, tmp, LIB_FRAME(private_[1]), R9);
+    cg_ldx(&f->s, BPF_DW, R9, tmp, LIB_FRAME(private_[1]));
+}
+
+/* ---- hash (base/abi.h) ---- */
+
+/* Takes the word in r3 into the lanes r0, r1; r4, r5: multipliers. Clobbers r6. */
+static void hash_step(struct cg_asm *s)
+{
+    cg_alu(s, BPF_XOR, R0, R3);
+    cg_alu(s, BPF_MUL, R0, R4);
+    cg_mov(s, R6, R0);
+    cg_alui(s, BPF_RSH, R6, 32);
+    cg_alu(s, BPF_XOR, R0, R6);
+    cg_alu(s, BPF_ADD, R1, R3);
+    cg_alu(s, BPF_MUL, R1, R5);
+    cg_mov(s, R6, R1);
+    cg_alui(s, BPF_RSH, R6, 29);
+    cg_alu(s, BPF_XOR, R1, R6);
+}
+
+/* r3 = its lowest r7 bytes, 1 to 7. Clobbers r2. */
+static void mask_word(struct cg_asm *s, int word, int n, int tmp)
+{
+    cg_movi(s, tmp, 8);
+    cg_alu(s, BPF_SUB, tmp, n);
+    cg_alui(s, BPF_LSH, tmp, 3);
+    cg_alu(s, BPF_LSH, word, tmp);
+    cg_alu(s, BPF_RSH, word, tmp);
+}
+
+/* (offset of the result in the frame, string) */
+void cg_lib_hash(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, tail = cg_label(s), rest = cg_label(s), end = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_lib_resolve(f, R8, R3, R6, R4, false);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)(f->c->u->frame_size - f->c->room), f->l_bad);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_stx(s, BPF_DW, R10, -8, R2);
+    cg_stx(s, BPF_DW, R10, -24, R6);
+    cg_ldx(s, BPF_W, R7, R8, 0);
+    cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
+    cg_stx(s, BPF_DW, R10, -16, R7);
+    cg_alui(s, BPF_ADD, R8, LIB_BYTES);
+    counter(f);
+    cg_movi(s, R0, (int64_t)NGS_HASH_SEED0);
+    cg_movi(s, R1, (int64_t)NGS_HASH_SEED1);
+    cg_movi(s, R4, (int64_t)NGS_HASH_MUL0);
+    cg_movi(s, R5, (int64_t)NGS_HASH_MUL1);
+    head = cg_here(s);
+    cg_jmpi(s, BPF_JLT, R7, 32, tail);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
+    cg_mov(s, R2, R8);
+    cg_alu(s, BPF_ADD, R2, R9);
+    for (int k = 0; k < 32; k += 8) {
+        cg_ldx(s, BPF_DW, R3, R2, k);
+        hash_step(s);
+    }
+    cg_alui(s, BPF_ADD, R9, 32);
+    cg_alui(s, BPF_SUB, R7, 32);
+    if (f->may_goto)
+        cg_may_goto(s, f->l_bad);
+    cg_ja(s, head);
+    cg_bind(s, tail);
+    if (!f->may_goto)
+        forget_counter(f, -24, R2);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
+    cg_mov(s, R2, R8);
+    cg_alu(s, BPF_ADD, R2, R9);
+    for (int k = 0; k < 3; k++) {
+        cg_jmpi(s, BPF_JLT, R7, 8, rest);
+        cg_ldx(s, BPF_DW, R3, R2, 0);
+        hash_step(s);
+        cg_alui(s, BPF_ADD, R2, 8);
+        cg_alui(s, BPF_SUB, R7, 8);
+    }
+    cg_bind(s, rest);
+    cg_jmpi(s, BPF_JEQ, R7, 0, end);
+    cg_ldx(s, BPF_DW, R3, R2, 0);
+    mask_word(s, R3, R7, R2);
+    hash_step(s);
+    cg_bind(s, end);
+    cg_ldx(s, BPF_DW, R3, R10, -16);
+    hash_step(s);
+    cg_ldx(s, BPF_DW, R2, R10, -8);
+    cg_stx(s, BPF_DW, R2, 0, R0);
+    cg_stx(s, BPF_DW, R2, 8, R1);
+    cg_lib_leave(f, 0);
+}
+
+/* ---- comparison ---- */
+
+static void make_compare(struct cg_lib_fn *f, bool order)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, tail = cg_label(s), differ = cg_label(s), same = cg_label(s), less = cg_label(s);
+    uint32_t shorter = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_lib_resolve(f, R7, R2, R6, R4, false);
+    cg_lib_resolve(f, R8, R3, R6, R4, false);
+    cg_ldx(s, BPF_W, R2, R7, 0);
+    cg_ldx(s, BPF_W, R3, R8, 0);
+    cg_stx(s, BPF_DW, R10, -8, R2);
+    cg_stx(s, BPF_DW, R10, -16, R3);
+    cg_stx(s, BPF_DW, R10, -24, R6);
+    counter(f);
+    if (order) {
+        cg_jmp(s, BPF_JLE, R2, R3, shorter);
+        cg_mov(s, R2, R3);
+        cg_bind(s, shorter);
+    } else {
+        cg_jmp(s, BPF_JNE, R2, R3, differ);
+    }
+    cg_mov(s, R6, R2); /* bytes left */
+    cg_jmpi(s, BPF_JGT, R6, (int32_t)f->c->max, f->l_bad);
+    head = cg_here(s);
+    cg_jmpi(s, BPF_JLT, R6, 8, tail);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
+    cg_mov(s, R2, R7);
+    cg_alu(s, BPF_ADD, R2, R9);
+    cg_mov(s, R3, R8);
+    cg_alu(s, BPF_ADD, R3, R9);
+    cg_ldx(s, BPF_DW, R4, R2, LIB_BYTES);
+    cg_ldx(s, BPF_DW, R5, R3, LIB_BYTES);
+    cg_jmp(s, BPF_JNE, R4, R5, differ);
+    cg_alui(s, BPF_ADD, R9, 8);
+    cg_alui(s, BPF_SUB, R6, 8);
+    if (f->may_goto)
+        cg_may_goto(s, f->l_bad);
+    cg_ja(s, head);
+    cg_bind(s, tail);
+    if (!f->may_goto)
+        forget_counter(f, -24, R2);
+    cg_jmpi(s, BPF_JEQ, R6, 0, same);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
+    cg_alu(s, BPF_ADD, R7, R9);
+    cg_alu(s, BPF_ADD, R8, R9);
+    cg_ldx(s, BPF_DW, R4, R7, LIB_BYTES);
+    cg_ldx(s, BPF_DW, R5, R8, LIB_BYTES);
+    mask_word(s, R4, R6, R2);
+    mask_word(s, R5, R6, R2);
+    cg_jmp(s, BPF_JNE, R4, R5, differ);
+    cg_bind(s, same);
+    if (!order) {
+        cg_lib_leave(f, 1);
+        cg_bind(s, differ);
+        cg_lib_leave(f, 0);
+        return;
+    }
+    uint32_t equal = cg_label(s);
+
+    cg_ldx(s, BPF_DW, R4, R10, -8);
+    cg_ldx(s, BPF_DW, R5, R10, -16);
+    cg_jmp(s, BPF_JEQ, R4, R5, equal);
+    cg_jmp(s, BPF_JLT, R4, R5, less);
+    cg_lib_leave(f, 1);
+    cg_bind(s, equal);
+    cg_lib_leave(f, 0);
+    cg_bind(s, differ); /* the first byte that differs is the lowest: compare big-endian */
+    cg_be64(s, R4);
+    cg_be64(s, R5);
+    cg_jmp(s, BPF_JLT, R4, R5, less);
+    cg_lib_leave(f, 1);
+    cg_bind(s, less);
+    cg_lib_leave(f, -1);
+}
+
+void cg_lib_eq(struct cg_lib_fn *f)
+{
+    make_compare(f, false);
+}
+
+void cg_lib_cmp(struct cg_lib_fn *f)
+{
+    make_compare(f, true);
+}
+
+/* ---- fill ---- */
+
+/* (dst, char, n): up to 64 bytes from a pattern in the frame, then the string doubles itself. */
+void cg_lib_fill(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fits = cg_label(s), more = cg_label(s), copied = cg_label(s), done = cg_label(s), all = cg_label(s);
+    int pattern = (int)f->c->u->frame_texts; /* for pointers, in user space: free here */
+
+    cg_lib_enter(f);
+    cg_jmpi(s, BPF_JSLE, R4, 0, done);
+    cg_mov(s, R9, R4);
+    cg_mov(s, R8, R3);
+    cg_lib_resolve(f, R7, R2, R6, R4, true);
+    cg_alui(s, BPF_AND, R8, 0xff);
+    cg_movi(s, R1, 0x0101010101010101);
+    cg_alu(s, BPF_MUL, R8, R1);
+    for (int k = 0; k < 64; k += 8)
+        cg_stx(s, BPF_DW, R6, pattern + k, R8);
+    cg_ldx(s, BPF_W, R2, R7, 0);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
+    cg_movi(s, R4, f->c->max);
+    cg_alu(s, BPF_SUB, R4, R2);
+    cg_jmp(s, BPF_JLE, R9, R4, fits);
+    cg_mov(s, R9, R4);
+    cg_lib_count(f, CONTROL(truncated), R1, R4);
+    cg_bind(s, fits);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
+    cg_mov(s, R1, R7);
+    cg_alu(s, BPF_ADD, R1, R2);
+    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
+    cg_alu(s, BPF_ADD, R2, R9);
+    cg_stx(s, BPF_W, R7, 0, R2);
+    cg_alu(s, BPF_ADD, R2, R7);
+    cg_sti(s, BPF_B, R2, LIB_BYTES, 0);
+    cg_mov(s, R7, R1); /* where the filling starts */
+    cg_mov(s, R8, R6);
+    cg_alui(s, BPF_ADD, R8, pattern);
+    cg_mov(s, R3, R9);
+    cg_jmpi(s, BPF_JLE, R3, 64, all);
+    cg_movi(s, R3, 64);
+    cg_bind(s, all);
+    cg_lib_copy_bytes(f, copied);
+    cg_bind(s, copied);
+    for (int32_t have = 64; have < (int32_t)f->c->max; have *= 2) {
+        more = cg_label(s);
+        cg_jmpi(s, BPF_JLE, R9, have, done);
+        cg_mov(s, R2, R9);
+        cg_alui(s, BPF_SUB, R2, have);
+        cg_jmpi(s, BPF_JLE, R2, have, more);
+        cg_movi(s, R2, have);
+        cg_bind(s, more);
+        cg_mov(s, R1, R7);
+        cg_alui(s, BPF_ADD, R1, have);
+        cg_mov(s, R3, R7);
+        cg_call(s, HELPER_READ_KERNEL);
+    }
+    cg_bind(s, done);
+    cg_lib_leave(f, 0);
+}

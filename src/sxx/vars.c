@@ -1,0 +1,333 @@
+/*
+ * vars: the values of $^ variables: arguments and their defaults, what the target says, and the
+ * search for a library among the target's.
+ *
+ * Enters: a name as mentioned, its trait. Leaves: its value. Refuses, with stap++'s words: arguments not
+ * given, names that do not exist, what needs a target when there is none.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+/* Hash tables live in the arena; HASH_ARENA is a variable where a table grows. */
+#define uthash_malloc(size)    arena_alloc(hash_arena, size)
+#define uthash_free(ptr, size) ((void)0)
+#include "sxx/vars.h"
+
+#define TAG "sxx"
+
+static bool is_word(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+struct sxx_var *var_find(struct sxx_var *table, const char *name)
+{
+    struct sxx_var *found;
+
+    HASH_FIND_STR(table, name, found);
+    return found;
+}
+
+struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name, const char *value)
+{
+    struct sxx_var *var = var_find(*table, name);
+    struct arena *hash_arena = a;
+
+    if (!var) {
+        var = ARENA_NEW(a, struct sxx_var);
+        var->name = arena_strdup(a, name);
+        HASH_ADD_KEYPTR(hh, *table, var->name, strlen(var->name), var);
+    }
+    var->value = value ? arena_strdup(a, value) : NULL;
+    return var;
+}
+
+static struct sxx_var *find(const struct vars *v, const char *name)
+{
+    return var_find(v->set, name);
+}
+
+static struct sxx_var *set(struct vars *v, const char *name, const char *value)
+{
+    return var_set(v->cx->arena, &v->set, name, value);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* ".so", ".so.1", ".so.1.2" and nothing else? */
+static bool is_so_suffix(const char *s)
+{
+    if (strncmp(s, ".so", 3))
+        return false;
+    for (s += 3; *s == '.'; ) {
+        s++;
+        if (!isdigit((unsigned char)*s))
+            return false;
+        while (isdigit((unsigned char)*s))
+            s++;
+    }
+    return *s == '\0';
+}
+
+static bool ends_in_so(const char *path)
+{
+    for (const char *s = path; (s = strstr(s, ".so")); s++)
+        if (s > path && is_so_suffix(s))
+            return true;
+    return false;
+}
+
+static void list_dsos(struct vars *v)
+{
+    uint32_t n = 0;
+
+    for (const struct module *m = v->t->modules; m; m = m->next)
+        if (!m->is_exe && ends_in_so(m->path)) {
+            v->dsos = arena_grow(v->cx->arena, v->dsos, v->n_dsos, sizeof(*v->dsos));
+            v->dsos[v->n_dsos++] = m->path;
+        }
+    if (!v->n_dsos)
+        return;
+    qsort(v->dsos, v->n_dsos, sizeof(*v->dsos), by_text);
+    for (uint32_t i = 0; i < v->n_dsos; i++)
+        if (!n || strcmp(v->dsos[n - 1], v->dsos[i]))
+            v->dsos[n++] = v->dsos[i];
+    v->n_dsos = n;
+}
+
+static void set_target(struct vars *v)
+{
+    const struct target *t = v->t;
+    struct arena *a = v->cx->arena;
+    const char *ok = NULL, *target = NULL;
+
+    if (t->exec_path)
+        set(v, "exec_path", t->exec_path);
+    switch (t->kind) {
+    case TARGET_PID:
+        ok = "pid() == target()";
+        target = arena_printf(a, "%d", (int)t->pid);
+        break;
+    case TARGET_MASTER:
+        ok = "(";
+        target = "";
+        for (uint32_t i = 0; i < t->n_pids; i++) {
+            ok = arena_printf(a, "%s%spid() == %d", ok, i ? " || " : "", (int)t->pids[i]);
+            target = arena_printf(a, "%s%s%d", target, i ? " " : "", (int)t->pids[i]);
+        }
+        ok = arena_printf(a, "%s)", ok);
+        break;
+    default:
+        if (t->exec_path) {
+            ok = "1";
+            target = "ANY";
+        }
+    }
+    if (ok)
+        set(v, "pid_ok", ok);
+    if (target)
+        set(v, "target", target);
+}
+
+void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, const struct target *t)
+{
+    *v = (struct vars){.cx = cx, .o = o, .t = t};
+    if (t) {
+        set_target(v);
+        list_dsos(v);
+    }
+    for (uint32_t i = 0; i < o->n_args && !o->list_args; i++)
+        set(v, arena_printf(cx->arena, "arg_%s", o->args[i].name), o->args[i].value ? o->args[i].value : "");
+}
+
+/* ---- arguments seen ---- */
+
+/* Notes that $^arg_NAME is mentioned; the default that counts is the first. */
+static void see_arg(struct vars *v, const char *name, const char *default_value)
+{
+    struct sxx_var *seen = var_find(v->seen, name);
+    struct sxx_arg *arg;
+
+    if (seen) {
+        arg = &v->args[seen->arg];
+    } else {
+        seen = var_set(v->cx->arena, &v->seen, name, NULL);
+        seen->arg = v->n_args;
+        v->args = arena_grow(v->cx->arena, v->args, v->n_args, sizeof(*v->args));
+        arg = &v->args[v->n_args++];
+        *arg = (struct sxx_arg){.name = seen->name, .used = true};
+        for (uint32_t i = 0; i < v->o->n_args; i++)
+            if (!strcmp(v->o->args[i].name, name)) {
+                arg->given = true;
+                arg->value = v->o->args[i].value;
+                v->o->args[i].used = true;
+            }
+    }
+    if (!arg->default_value && default_value)
+        arg->default_value = arena_strdup(v->cx->arena, default_value);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct sxx_arg *)a)->name, ((const struct sxx_arg *)b)->name);
+}
+
+void vars_sort_args(struct vars *v)
+{
+    if (v->n_args)
+        qsort(v->args, v->n_args, sizeof(*v->args), by_name);
+}
+
+/* ---- libraries ---- */
+
+bool vars_is_library(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (len <= 8 || strncmp(name, "lib", 3) || strcmp(name + len - 5, "_path"))
+        return false;
+    for (size_t i = 3; i < len; i++)
+        if (!is_word((unsigned char)name[i]) && name[i] != '-' && name[i] != '.')
+            return false;
+    return true;
+}
+
+/* A word starts or ends between the bytes before and at I. */
+static bool is_boundary(const char *s, size_t i)
+{
+    return (i && is_word((unsigned char)s[i - 1])) != is_word((unsigned char)s[i]);
+}
+
+/* libNAME, digits, dashes and dots, then .so... */
+static bool is_exact(const char *path, const char *lib)
+{
+    size_t len = strlen(lib);
+
+    for (const char *s = path; (s = strstr(s, lib)); s++) {
+        if (!is_boundary(path, (size_t)(s - path)))
+            continue;
+        for (const char *rest = s + len;; rest++) {
+            if (is_so_suffix(rest))
+                return true;
+            if (*rest != '-' && *rest != '.' && !isdigit((unsigned char)*rest))
+                break;
+        }
+    }
+    return false;
+}
+
+/* A file name that starts with NAME (or has it at a word's start), ends in .so... and has no blank. */
+static bool fuzzy_at(const char *path, const char *s, const char *name)
+{
+    if (!is_boundary(path, (size_t)(s - path)) || strncmp(s, name, strlen(name)))
+        return false;
+    for (const char *rest = s + strlen(name);; rest++) {
+        if (is_so_suffix(rest))
+            return true;
+        if (*rest == '\0' || *rest == '/' || isspace((unsigned char)*rest))
+            return false;
+    }
+}
+
+static bool is_fuzzy(const char *path, const char *lib)
+{
+    for (const char *s = path; *s; s++)
+        if (fuzzy_at(path, s, lib) || fuzzy_at(path, s, lib + 3))
+            return true;
+    return false;
+}
+
+/* LIB: "libfoo". The first exact match wins, else the first near one. */
+static const char *find_library(struct vars *v, const char *lib)
+{
+    struct diag *d = v->cx->diag;
+    const struct span nowhere = {0};
+    const char *found = NULL;
+
+    for (uint32_t i = 0; i < v->n_dsos; i++) {
+        const char *path = v->dsos[i];
+
+        if (is_exact(path, lib)) {
+            diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
+            return path;
+        }
+        if (!is_fuzzy(path, lib))
+            continue;
+        if (found)
+            diag_warning(d, nowhere, "Ignored ambiguous library %s for \"%s\"", path, lib);
+        else
+            found = path;
+    }
+    return found;
+}
+
+static const char *library(struct vars *v, struct span at, const char *name)
+{
+    const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
+    const char *path = find_library(v, lib);
+    const struct sxx_var *exec = find(v, "exec_path");
+
+    if (!path) {
+        diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
+        if (exec) {
+            path = exec->value;
+        } else {
+            v->failed = true;
+            diag_error(v->cx->diag, at, TAG, "No -x <pid> option is specified.");
+        }
+    }
+    set(v, name, path); /* looked for once */
+    return path ? path : "";
+}
+
+/* ---- all ---- */
+
+/* Reports a variable without a value, once. */
+static const char *missing(struct vars *v, struct span at, const char *name, const char *arg)
+{
+    struct diag *d = v->cx->diag;
+
+    v->failed = true;
+    if (!strcmp(name, "exec_path"))
+        diag_error(d, at, TAG, "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
+    else if (arg)
+        diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name, arg);
+    else
+        diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
+    set(v, name, NULL);
+    return "";
+}
+
+const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait, const char *trait_value)
+{
+    const char *arg = !strncmp(name, "arg_", 4) && name[4] ? name + 4 : NULL;
+    const struct sxx_var *var;
+
+    if (!strcmp(name, "exe_path"))
+        name = "exec_path";
+    var = find(v, name);
+    if (arg)
+        see_arg(v, arg, var ? NULL : trait_value);
+    if (var)
+        return var->value ? var->value : "";
+    if (trait) {
+        if (strcmp(trait, "default")) {
+            v->failed = true;
+            diag_error(v->cx->diag, at, TAG, "unknown trait name: %s", trait);
+            return "";
+        }
+        set(v, name, trait_value);
+        return find(v, name)->value;
+    }
+    if (v->o->list_args)
+        return "";
+    if (vars_is_library(name))
+        return library(v, at, name);
+    return missing(v, at, name, arg);
+}

@@ -1,0 +1,47 @@
+/*
+ * vars: the values of $^ variables. Internal to sxx/.
+ */
+#ifndef SXX_VARS_H
+#define SXX_VARS_H
+
+#include <uthash.h>
+
+#include "sxx/sxx.h"
+
+struct sxx_var {
+    const char *name, *value; /* NULL: no value, reported already */
+    uint32_t arg;             /* in the table of arguments seen: index in vars.args */
+    UT_hash_handle hh;
+};
+
+/* A table of variables, by name; in the arena. */
+struct sxx_var *var_find(struct sxx_var *table, const char *name);
+struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name, const char *value);
+
+struct vars {
+    struct compile *cx;
+    const struct sxx_opts *o;
+    const struct target *t;
+    struct sxx_var *set;     /* built in, given, by default, or found */
+    const char **dsos;       /* the target's shared libraries, sorted */
+    uint32_t n_dsos;
+    struct sxx_var *seen;    /* names of ARGS */
+    struct sxx_arg *args;    /* mentioned */
+    uint32_t n_args;
+    bool failed;
+};
+
+void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, const struct target *t);
+
+/*
+ * The value of $^NAME mentioned at AT, with ":TRAIT(TRAIT_VALUE)" or NULLs. Reports what has none
+ * and answers "" then.
+ */
+const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait, const char *trait_value);
+
+/* lib[-.\w]+_path? */
+bool vars_is_library(const char *name);
+
+void vars_sort_args(struct vars *v);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * sxx_expand: expands one case of tests/sxx, for tests/sxx.sh.
+ *
+ *     sxx_expand CASE OUT
+ *
+ * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE", "-I",
+ * "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe PATH",
+ * "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp, LIB.stp
+ * of each library, args ("--args" only), messages, status.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/compile.h"
+#include "sxx/sxx.h"
+
+enum { WORDS_MAX = 64 };
+
+static FILE *out_file(const char *dir, const char *name)
+{
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+
+    if (!f) {
+        perror(path);
+        exit(2);
+    }
+    return f;
+}
+
+static char *line_of(FILE *f, struct arena *a)
+{
+    char buf[4096];
+
+    if (!f || !fgets(buf, sizeof(buf), f))
+        return NULL;
+    buf[strcspn(buf, "\n")] = '\0';
+    return arena_strdup(a, buf);
+}
+
+static void read_target(struct arena *a, struct target *t)
+{
+    FILE *f = fopen("target", "r");
+    struct module **tail = &t->modules;
+    char *s;
+
+    t->pids = ARENA_ARRAY(a, pid_t, WORDS_MAX);
+    while ((s = line_of(f, a))) {
+        char *value = strchr(s, ' ');
+
+        if (!value)
+            continue;
+        *value++ = '\0';
+        if (!strcmp(s, "kind")) {
+            t->kind = !strcmp(value, "pid")      ? TARGET_PID
+                      : !strcmp(value, "master") ? TARGET_MASTER
+                      : !strcmp(value, "exec")   ? TARGET_EXEC
+                                                 : TARGET_NONE;
+        } else if (!strcmp(s, "pid") && t->n_pids < WORDS_MAX) {
+            t->pids[t->n_pids++] = atoi(value);
+            t->pid = t->kind == TARGET_PID ? atoi(value) : 0;
+        } else {
+            struct module *m = ARENA_NEW(a, struct module);
+
+            m->path = value;
+            m->is_exe = !strcmp(s, "exe");
+            if (m->is_exe)
+                t->exec_path = value;
+            *tail = m;
+            tail = &m->next;
+        }
+    }
+    if (f)
+        fclose(f);
+}
+
+static void read_options(struct arena *a, struct sxx_opts *o)
+{
+    FILE *f = fopen("options", "r");
+    const char **include = ARENA_ARRAY(a, const char *, WORDS_MAX);
+    char *s, *value;
+
+    o->args = ARENA_ARRAY(a, struct sxx_arg, WORDS_MAX);
+    o->include = include;
+    while ((s = line_of(f, a))) {
+        if (!strcmp(s, "--args")) {
+            o->list_args = true;
+        } else if (!strcmp(s, "-I") && (value = line_of(f, a)) && o->n_include < WORDS_MAX) {
+            include[o->n_include++] = value;
+        } else if (!strcmp(s, "--arg") && (value = line_of(f, a)) && o->n_args < WORDS_MAX) {
+            char *equal = strchr(value, '=');
+
+            if (equal)
+                *equal++ = '\0';
+            o->args[o->n_args++] = (struct sxx_arg){.name = value, .value = equal ? equal : ""};
+        }
+    }
+    include[o->n_include++] = ".";
+    if (f)
+        fclose(f);
+}
+
+static void write_source(const char *dir, const char *name, const struct source *src)
+{
+    FILE *f = out_file(dir, name);
+
+    fwrite(src->text, 1, src->len, f);
+    fclose(f);
+}
+
+int main(int argc, char **argv)
+{
+    struct compile cx = {.arena = arena_new()};
+    struct sxx_opts o = {0};
+    struct target t = {0};
+    struct sxx_result r;
+
+    if (argc != 3 || chdir(argv[1])) {
+        fprintf(stderr, "usage: sxx_expand CASE OUT\n");
+        return 2;
+    }
+    FILE *messages = out_file(argv[2], "messages");
+
+    cx.sources = sources_new(cx.arena);
+    cx.diag = diag_new(cx.arena, cx.sources, messages);
+    read_target(cx.arena, &t);
+    read_options(cx.arena, &o);
+    struct source *src = source_read(cx.sources, "input.sxx");
+
+    if (!src) {
+        perror("input.sxx");
+        return 2;
+    }
+    bool ok = sxx_expand(&cx, &o, &t, src, &r);
+
+    if (ok)
+        write_source(argv[2], "main.stp", r.main);
+    for (uint32_t i = 0; ok && i < r.n_libs; i++)
+        write_source(argv[2], r.libs[i]->name, r.libs[i]);
+    if (o.list_args) {
+        FILE *f = out_file(argv[2], "args");
+
+        for (uint32_t i = 0; i < r.n_args; i++)
+            if (r.args[i].default_value)
+                fprintf(f, "\t--arg %s=VALUE (default: %s)\n", r.args[i].name, r.args[i].default_value);
+            else
+                fprintf(f, "\t--arg %s=VALUE\n", r.args[i].name);
+        fclose(f);
+    }
+    FILE *status = out_file(argv[2], "status");
+
+    fprintf(status, "%d\n", ok ? 0 : 1);
+    fclose(status);
+    /* Every byte of what came out has a place. */
+    for (uint32_t i = 0; i < r.main->len; i++) {
+        struct place p;
+
+        if (!span_place(cx.sources, (struct span){.file = r.main->id, .off = i, .len = 1}, &p) ||
+            p.source != src)
+            fprintf(messages, "byte %u has no place\n", i);
+    }
+    fclose(messages);
+    arena_free(cx.arena);
+    return 0;
+}
