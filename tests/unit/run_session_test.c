@@ -380,6 +380,45 @@ static void commands(void)
     fx_free(f);
 }
 
+/* system(): its output comes before the session is over. */
+static void shell(void)
+{
+    struct fx *f = fx_new();
+    uint32_t lit = fx_lit(f, "sleep 0.1; printf shell");
+    char buf[256];
+    int p[2];
+    pid_t pid;
+
+    fx_probe(f, PROBE_BEGIN, 0, "begin");
+    fx_map_addr(f, 1, USER_MAP_RODATA, lit);
+    fx_insn(f, BPF_STX | BPF_MEM | BPF_DW, 9, 1, FX_LONGS, 0);
+    fx_mov(f, 1, NGS_U_SYSTEM);
+    fx_frame_addr(f, 2, FX_LONGS);
+    fx_mov(f, 3, 1);
+    fx_mov(f, 4, 0);
+    fx_call(f, NGS_H_CALL);
+    fx_call(f, NGS_H_EXIT);
+    fx_end(f);
+    tap_ok(pipe(p) == 0, "pipe");
+    pid = fork();
+    if (pid == 0) {
+        dup2(p[1], 1);
+        close(p[0]);
+        f->opts.out = stdout;
+        f->opts.err = stderr;
+        int status = run_session(&f->cx, &f->o, NULL, NULL, &f->opts);
+
+        if (write(1, ".", 1) != 1)
+            status = 9;
+        _exit(status);
+    }
+    close(p[1]);
+    read_until(p[0], buf, sizeof(buf), NULL);
+    tap_ok(wait_status(pid) == 0 && !strcmp(buf, "shell."), "system() is waited for");
+    close(p[0]);
+    fx_free(f);
+}
+
 int main(void)
 {
     order();
@@ -392,5 +431,6 @@ int main(void)
     blocked_output();
     reader_gone();
     commands();
+    shell();
     return tap_done();
 }
