@@ -71,7 +71,7 @@ static void add_maps(struct cg *c, struct bytes *strings, struct bytes *to)
         struct obj_map rec = c->u->maps[i].rec;
 
         rec.name = name(strings, c->u->maps[i].name);
-        rec.map_name = name(strings, cg_map_name(c, i));
+        rec.map_name = name(strings, c->map_names[i]);
         add(to, &rec, sizeof(rec));
     }
 }
@@ -153,7 +153,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
                            .frame_size = u->frame_size,
                            .frame_out = u->frame_out,
                            .globals_size = c->globals_size,
-                           .rodata_size = c->rodata_size,
+                           .rodata_size = c->rodata_used,
                            .frame_error_text = u->frame_error_text};
 
     memcpy(h.magic, NGS_OBJ_MAGIC, sizeof(h.magic));
