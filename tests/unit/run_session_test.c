@@ -94,7 +94,7 @@ static void errors(void)
     struct fx *f = fx_new();
 
     fx_probe(f, PROBE_BEGIN, 0, "begin");
-    fx_error(f, NGS_ERR_DIV_ZERO, 0, fx_loc(f, "/", 3, 14), "");
+    fx_error(f, NGS_ERR_DIV_ZERO, 0, fx_loc(f, "operator '/'", 3, 14), "");
     fx_end(f);
     say(f, PROBE_BEGIN, 10, "ko");
     say(f, PROBE_END, 0, "ko");
@@ -107,11 +107,11 @@ static void errors(void)
     f = fx_new();
     f->h.maxerrors = 100;
     fx_probe(f, PROBE_BEGIN, 0, "begin");
-    fx_error(f, NGS_ERR_FAULT, 0x1234, fx_loc(f, "@var", 1, 2), "");
-    fx_error(f, NGS_ERR_MAXACTION, 0, fx_loc(f, "while", 1, 2), "");
-    fx_error(f, NGS_ERR_MAP_FULL, 0, fx_loc(f, "x", 1, 2), "");
-    fx_error(f, NGS_ERR_EMPTY_STATS, 0, fx_loc(f, "@avg", 4, 5), "");
-    fx_error(f, NGS_ERR_SCRIPT, 0, fx_loc(f, "error", 1, 2), "said so");
+    fx_error(f, NGS_ERR_FAULT, 0x1234, fx_loc(f, "operator '@var'", 1, 2), "");
+    fx_error(f, NGS_ERR_MAXACTION, 0, fx_loc(f, "keyword", 1, 2), "");
+    fx_error(f, NGS_ERR_MAP_FULL, 0, fx_loc(f, "identifier 'x'", 1, 2), "");
+    fx_error(f, NGS_ERR_EMPTY_STATS, 0, fx_loc(f, "operator '@avg'", 4, 5), "");
+    fx_error(f, NGS_ERR_SCRIPT, 0, fx_loc(f, "identifier 'error'", 1, 2), "said so");
     fx_error(f, NGS_ERR_NESTING, 0, 0, "");
     fx_error(f, NGS_ERR_FAULT, -1, 9999, "");
     fx_error(f, (enum ngs_error)99, 0, 0, "");
