@@ -191,6 +191,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
         .frame_out = u->frame_out,
         .globals_size = c->globals_size,
         .rodata_size = c->rodata_used,
+        .frame_error_text = u->frame_error_text,
     };
     m.strings = arena_alloc(m.a, m.cap);
     m.out = arena_alloc(m.a, sizeof(m.h));

@@ -157,43 +157,11 @@ void cg_u_smark(struct cg_gen *g, const struct ir_ins *i)
     call(g, NGS_H_STR_MARK);
 }
 
-/* The error's text by the table of handles in the literals, as the kernel's library does. */
 void cg_u_serror(struct cg_gen *g, const struct ir_ins *i)
 {
-    uint32_t other = cg_label(&g->s), known = cg_label(&g->s), copy = cg_label(&g->s), done = cg_label(&g->s);
-
-    if (i->str.kind == IRV_NONE) {
-        clear_error(g);
-        return;
-    }
     cg_call_begin(g);
-    cg_clobber(g, R3);
-    cg_ldx(&g->s, BPF_DW, R3, R9, FRAME(error));
-    cg_put_frame(g, R2, g->c->u->frame_error_text);
-    cg_jmpi(&g->s, BPF_JNE, R3, NGS_ERR_SCRIPT, other);
-    cg_ja(&g->s, copy);
-    cg_bind(&g->s, other);
-    cg_jmpi(&g->s, BPF_JLT, R3, NGS_ERR_KINDS, known);
-    cg_movi(&g->s, R3, 0);
-    cg_bind(&g->s, known);
-    cg_value(&g->s, R2, CG_RODATA, g->c->error_table);
-    cg_alui(&g->s, BPF_LSH, R3, 2);
-    cg_alu(&g->s, BPF_ADD, R3, R2);
-    cg_ldx(&g->s, BPF_W, R3, R3, 0);
-    cg_alui(&g->s, BPF_AND, R3, (1 << CG_HANDLE_SHIFT) - 1);
-    cg_value(&g->s, R2, CG_RODATA, 0);
-    cg_alu(&g->s, BPF_ADD, R2, R3);
-    cg_bind(&g->s, copy);
     cg_put_str(g, R1, i->str);
-    call(g, NGS_H_STR_COPY);
-    cg_ldx(&g->s, BPF_DW, R1, R9, FRAME(error));
-    cg_jmpi(&g->s, BPF_JNE, R1, NGS_ERR_FAULT, done);
-    cg_put_str(g, R1, i->str);
-    cg_ldx(&g->s, BPF_DW, R2, R9, FRAME(error_arg));
-    cg_puti(g, R3, (int64_t)NGS_SPEC('x', 0, 0, 0xffff));
-    call(g, NGS_H_STR_FORMAT);
-    cg_bind(&g->s, done);
-    clear_error(g);
+    call(g, NGS_H_ERROR_TEXT);
 }
 
 void cg_u_slen(struct cg_gen *g, const struct ir_ins *i)
@@ -392,6 +360,7 @@ void cg_u_hist(struct cg_gen *g, const struct ir_ins *i)
         cg_put_str(g, R2, i->str);
         call(g, NGS_H_HIST);
     }
+    check(g, i);
 }
 
 /* ---- foreach ---- */
