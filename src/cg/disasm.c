@@ -1,175 +1,222 @@
 /*
- * disasm: BPF instructions as text (--dump-bpf), under the script line each run of them came from. Enters:
- * a finished function; leaves: lines on the stream, in the verifier's notation.
+ * disasm: a function's instructions as text, each under the script line it came from (--dump-bpf). Enters: a
+ * finished function; leaves: lines as in bpftool's "dump xlated". Unknown instructions are shown as bytes.
  */
-#include "cg/object.h"
+#include "cg/asm.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/abi.h"
-
-static const char *const sizes[] = {"u32", "u16", "u8", "u64"}; /* by BPF_SIZE(code) >> 3 */
-
-static const char *alu_text(uint8_t op)
+static const char *alu_sign(uint8_t op)
 {
-    static const char *const text[16] = {"+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=",
-                                         "neg", "%=", "^=", "=", "s>>=", "endian"};
+    static const char *const signs[] = {"+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "", "%=", "^=", "=", "s>>="};
 
-    return text[op >> 4] ? text[op >> 4] : "?=";
+    return op >> 4 < (int)(sizeof(signs) / sizeof(*signs)) ? signs[op >> 4] : "?=";
 }
 
-static const char *jump_text(uint8_t op)
+static const char *jump_sign(uint8_t op)
 {
-    static const char *const text[16] = {"", "==", ">", ">=", "&", "!=", "s>", "s>=", "", "", "<", "<=", "s<", "s<="};
-
-    return text[op >> 4] ? text[op >> 4] : "?";
+    switch (op) {
+    case BPF_JEQ: return "==";
+    case BPF_JNE: return "!=";
+    case BPF_JGT: return ">";
+    case BPF_JGE: return ">=";
+    case BPF_JLT: return "<";
+    case BPF_JLE: return "<=";
+    case BPF_JSET: return "&";
+    case BPF_JSGT: return "s>";
+    case BPF_JSGE: return "s>=";
+    case BPF_JSLT: return "s<";
+    case BPF_JSLE: return "s<=";
+    }
+    return "?";
 }
 
-static const char *helper_text(int32_t imm)
+static const char *width(uint8_t code)
 {
-    static const char *const names[] = {
+    switch (BPF_SIZE(code)) {
+    case BPF_B: return "u8";
+    case BPF_H: return "u16";
+    case BPF_W: return "u32";
+    }
+    return "u64";
+}
+
+static const char *helper_name(int32_t imm)
+{
+    static const char *const user[] = {
 #define HELPER_NAME(id, name, doc) name,
         NGS_HELPERS(HELPER_NAME)
 #undef HELPER_NAME
     };
+    static const struct {
+        int id;
+        const char *name;
+    } kernel[] = {
+        {1, "bpf_map_lookup_elem"},      {2, "bpf_map_update_elem"},     {3, "bpf_map_delete_elem"},
+        {5, "bpf_ktime_get_ns"},         {8, "bpf_get_smp_processor_id"}, {14, "bpf_get_current_pid_tgid"},
+        {15, "bpf_get_current_uid_gid"}, {16, "bpf_get_current_comm"},   {35, "bpf_get_current_task"},
+        {112, "bpf_probe_read_user"},    {113, "bpf_probe_read_kernel"}, {114, "bpf_probe_read_user_str"},
+        {115, "bpf_probe_read_kernel_str"}, {120, "bpf_get_ns_current_pid_tgid"}, {130, "bpf_ringbuf_output"},
+        {158, "bpf_get_current_task_btf"}, {164, "bpf_for_each_map_elem"}, {165, "bpf_snprintf"},
+        {175, "bpf_task_pt_regs"},       {181, "bpf_loop"},
+    };
 
-    if (imm < NGS_H_BASE || imm - NGS_H_BASE >= NGS_HELPER_COUNT)
-        return NULL;
-    return names[imm - NGS_H_BASE];
+    if (imm >= NGS_H_BASE && imm - NGS_H_BASE < NGS_HELPER_COUNT)
+        return user[imm - NGS_H_BASE];
+    for (size_t k = 0; k < sizeof(kernel) / sizeof(*kernel); k++)
+        if (kernel[k].id == imm)
+            return kernel[k].name;
+    return "helper";
 }
 
 static const struct cg_reloc *reloc_at(const struct cg_func *f, uint32_t insn)
 {
-    for (uint32_t i = 0; i < f->n_relocs; i++)
-        if (f->relocs[i].insn == insn)
-            return &f->relocs[i];
+    for (uint32_t k = 0; k < f->n_relocs; k++)
+        if (f->relocs[k].insn == insn)
+            return &f->relocs[k];
     return NULL;
 }
 
-static void print_call(FILE *out, const struct cg_func *f, uint32_t n)
+static void show_alu(FILE *out, const struct bpf_insn *i)
 {
-    const struct bpf_insn *i = &f->insns[n];
-    const struct cg_reloc *r = reloc_at(f, n);
-    const char *helper = helper_text(i->imm);
-
-    if (r)
-        fprintf(out, "call %s", r->name);
-    else if (helper)
-        fprintf(out, "call %s", helper);
-    else
-        fprintf(out, "call #%d", i->imm);
-}
-
-static void print_jump(FILE *out, const struct cg_func *f, uint32_t n)
-{
-    const struct bpf_insn *i = &f->insns[n];
+    char r = BPF_CLASS(i->code) == BPF_ALU64 ? 'r' : 'w';
     uint8_t op = BPF_OP(i->code);
-    uint32_t to = n + 1 + (uint32_t)(int32_t)i->off;
-    char w = BPF_CLASS(i->code) == BPF_JMP32 ? 'w' : 'r';
-
-    if (op == BPF_CALL)
-        print_call(out, f, n);
-    else if (op == BPF_EXIT)
-        fputs("exit", out);
-    else if (op == BPF_JA)
-        fprintf(out, "goto %u", BPF_CLASS(i->code) == BPF_JMP32 ? n + 1 + (uint32_t)i->imm : to);
-    else if (op == 0xe0) /* BPF_JCOND */
-        fprintf(out, "may_goto %u", to);
-    else if (BPF_SRC(i->code) == BPF_X)
-        fprintf(out, "if %c%u %s %c%u goto %u", w, i->dst_reg, jump_text(op), w, i->src_reg, to);
-    else
-        fprintf(out, "if %c%u %s %d goto %u", w, i->dst_reg, jump_text(op), i->imm, to);
-}
-
-static void print_alu(FILE *out, const struct bpf_insn *i)
-{
-    uint8_t op = BPF_OP(i->code);
-    char w = BPF_CLASS(i->code) == BPF_ALU ? 'w' : 'r';
+    const char *sign = i->off == 1 && op == BPF_DIV ? "s/=" : i->off == 1 && op == BPF_MOD ? "s%=" : alu_sign(op);
 
     if (op == BPF_NEG)
-        fprintf(out, "%c%u = -%c%u", w, i->dst_reg, w, i->dst_reg);
+        fprintf(out, "%c%u = -%c%u", r, i->dst_reg, r, i->dst_reg);
     else if (op == BPF_END)
-        fprintf(out, "r%u = %s%d r%u", i->dst_reg, BPF_SRC(i->code) == BPF_TO_BE ? "be" : "le", i->imm, i->dst_reg);
+        fprintf(out, "r%u = %s%d r%u", i->dst_reg, BPF_SRC(i->code) ? "be" : "le", i->imm, i->dst_reg);
     else if (BPF_SRC(i->code) == BPF_X)
-        fprintf(out, "%c%u %s%s %c%u", w, i->dst_reg, i->off && (op == BPF_DIV || op == BPF_MOD) ? "s" : "", alu_text(op),
-                w, i->src_reg);
+        fprintf(out, "%c%u %s %c%u", r, i->dst_reg, sign, r, i->src_reg);
     else
-        fprintf(out, "%c%u %s %d", w, i->dst_reg, alu_text(op), i->imm);
+        fprintf(out, "%c%u %s %d", r, i->dst_reg, sign, i->imm);
 }
 
-/* One instruction (two slots for a 64-bit constant: returns how many). */
-static uint32_t print_insn(FILE *out, const struct cg_func *f, uint32_t n)
+static void show_jump(FILE *out, const struct bpf_insn *i, uint32_t at, const struct cg_reloc *reloc)
 {
-    const struct bpf_insn *i = &f->insns[n];
-    const char *size = sizes[BPF_SIZE(i->code) >> 3];
+    char r = BPF_CLASS(i->code) == BPF_JMP ? 'r' : 'w';
+
+    switch (BPF_OP(i->code)) {
+    case BPF_JA:
+        fprintf(out, "goto %d", (int)at + 1 + i->off);
+        break;
+    case BPF_JCOND:
+        fprintf(out, "may_goto %d", (int)at + 1 + i->off);
+        break;
+    case BPF_EXIT:
+        fputs("exit", out);
+        break;
+    case BPF_CALL:
+        if (reloc)
+            fprintf(out, "call %s", reloc->name);
+        else
+            fprintf(out, "call %s#%d", helper_name(i->imm), i->imm);
+        break;
+    default:
+        if (BPF_SRC(i->code) == BPF_X)
+            fprintf(out, "if %c%u %s %c%u goto %d", r, i->dst_reg, jump_sign(BPF_OP(i->code)), r, i->src_reg,
+                    (int)at + 1 + i->off);
+        else
+            fprintf(out, "if %c%u %s %d goto %d", r, i->dst_reg, jump_sign(BPF_OP(i->code)), i->imm,
+                    (int)at + 1 + i->off);
+    }
+}
+
+static void show_atomic(FILE *out, const struct bpf_insn *i)
+{
+    static const struct {
+        int32_t imm;
+        const char *name;
+    } ops[] = {{BPF_ADD, "add"},   {BPF_ADD | BPF_FETCH, "fetch_add"}, {BPF_XCHG, "xchg"}, {BPF_CMPXCHG, "cmpxchg"},
+               {BPF_OR, "or"},     {BPF_AND, "and"},                   {BPF_XOR, "xor"}};
+    const char *name = "op";
+
+    for (size_t k = 0; k < sizeof(ops) / sizeof(*ops); k++)
+        if (ops[k].imm == i->imm)
+            name = ops[k].name;
+    fprintf(out, "lock %s(*(%s *)(r%u %+d), r%u)", name, width(i->code), i->dst_reg, i->off, i->src_reg);
+}
+
+static void show_wide(FILE *out, const struct bpf_insn *i, const struct cg_reloc *reloc)
+{
+    static const char *const user[] = {"globals", "literals", "control"};
+
+    if (reloc && reloc->kind == CG_RELOC_MAP_VALUE)
+        fprintf(out, "r%u = %s[0]+%d", i->dst_reg, reloc->name, i->imm);
+    else if (reloc)
+        fprintf(out, "r%u = %s %s", i->dst_reg, reloc->kind == CG_RELOC_MAP ? "map" : "subprog", reloc->name);
+    else if (i->src_reg == 1 && (uint32_t)i->imm < 3)
+        fprintf(out, "r%u = %s+%d", i->dst_reg, user[i->imm], i[1].imm);
+    else
+        fprintf(out, "r%u = 0x%" PRIx64 " ll", i->dst_reg, (uint64_t)(uint32_t)i[1].imm << 32 | (uint32_t)i->imm);
+}
+
+static void show(FILE *out, const struct cg_func *f, uint32_t at)
+{
+    const struct bpf_insn *i = &f->insns[at];
+    const struct cg_reloc *reloc = reloc_at(f, at);
 
     switch (BPF_CLASS(i->code)) {
     case BPF_ALU:
     case BPF_ALU64:
-        print_alu(out, i);
-        return 1;
+        show_alu(out, i);
+        break;
     case BPF_JMP:
     case BPF_JMP32:
-        print_jump(out, f, n);
-        return 1;
+        show_jump(out, i, at, reloc);
+        break;
     case BPF_LDX:
-        fprintf(out, "r%u = *(%s *)(r%u %+d)", i->dst_reg, size, i->src_reg, i->off);
-        return 1;
-    case BPF_ST:
-        fprintf(out, "*(%s *)(r%u %+d) = %d", size, i->dst_reg, i->off, i->imm);
-        return 1;
+        fprintf(out, "r%u = *(%s *)(r%u %+d)", i->dst_reg, width(i->code), i->src_reg, i->off);
+        break;
     case BPF_STX:
-        if (BPF_MODE(i->code) == 0xc0) /* BPF_ATOMIC */
-            fprintf(out, "atomic %#x *(%s *)(r%u %+d) r%u", (unsigned)i->imm, size, i->dst_reg, i->off, i->src_reg);
+        if (BPF_MODE(i->code) == BPF_ATOMIC)
+            show_atomic(out, i);
         else
-            fprintf(out, "*(%s *)(r%u %+d) = r%u", size, i->dst_reg, i->off, i->src_reg);
-        return 1;
-    default: {
-        const struct cg_reloc *r = reloc_at(f, n);
-        uint64_t v = (uint32_t)i->imm;
-
-        if (n + 1 < f->n_insns)
-            v |= (uint64_t)(uint32_t)f->insns[n + 1].imm << 32;
-        if (r)
-            fprintf(out, "r%u = %s%s+%" PRIu64, i->dst_reg, r->kind == CG_RELOC_CALLBACK ? "func " : "map ", r->name, v);
-        else if (i->src_reg)
-            fprintf(out, "r%u = data %d+%u", i->dst_reg, i->imm, n + 1 < f->n_insns ? (unsigned)f->insns[n + 1].imm : 0);
+            fprintf(out, "*(%s *)(r%u %+d) = r%u", width(i->code), i->dst_reg, i->off, i->src_reg);
+        break;
+    case BPF_ST:
+        fprintf(out, "*(%s *)(r%u %+d) = %d", width(i->code), i->dst_reg, i->off, i->imm);
+        break;
+    default:
+        if (i->code == (BPF_LD | BPF_IMM | BPF_DW))
+            show_wide(out, i, reloc);
         else
-            fprintf(out, "r%u = %#" PRIx64 " ll", i->dst_reg, v);
-        return 2;
-    }
+            fprintf(out, "(%02x)", i->code);
     }
 }
 
-static void print_line(FILE *out, struct compile *cx, struct span at, uint32_t *file, uint32_t *line)
+static void show_line(FILE *out, struct compile *cx, struct span at, uint32_t *last_line, uint32_t *last_file)
 {
     struct place p;
 
-    if (!span_place(cx->sources, at, &p) || (p.source->id == *file && p.line == *line))
+    if (!span_place(cx->sources, at, &p) || (p.line == *last_line && p.source->id == *last_file))
         return;
-    *file = p.source->id;
-    *line = p.line;
-    uint32_t start = p.source->lines[p.line - 1], end = start;
+    *last_line = p.line;
+    *last_file = p.source->id;
+    const char *start = p.source->text + p.source->lines[p.line - 1], *end = start;
 
-    while (end < p.source->len && p.source->text[end] != '\n')
+    while (end < p.source->text + p.source->len && *end != '\n')
         end++;
-    fprintf(out, "; %s:%u: ", p.source->name, p.line);
-    fwrite(p.source->text + start, 1, end - start, out);
-    fputc('\n', out);
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    fprintf(out, "; %s:%u: %.*s\n", p.source->name, p.line, (int)(end - start), start);
 }
 
 void cg_disassemble(FILE *out, struct compile *cx, const struct cg_func *f)
 {
-    uint32_t mark = 0, file = 0, line = 0;
+    uint32_t line = 0, last_line = 0, last_file = 0;
 
-    fprintf(out, "%s %s: %u instructions\n", f->section ? f->section : ".text", f->name, f->n_insns);
-    for (uint32_t n = 0; n < f->n_insns;) {
-        while (mark < f->n_lines && f->lines[mark].insn <= n)
-            print_line(out, cx, f->lines[mark++].at, &file, &line);
-        fprintf(out, "%6u: ", n);
-        n += print_insn(out, f, n);
+    fprintf(out, "%s%s%s: %u instructions\n", f->section ? f->section : ".text", "/", f->name, f->n_insns);
+    for (uint32_t at = 0; at < f->n_insns; at++) {
+        for (; line < f->n_lines && f->lines[line].insn <= at; line++)
+            show_line(out, cx, f->lines[line].at, &last_line, &last_file);
+        fprintf(out, "%6u: ", at);
+        show(out, f, at);
         fputc('\n', out);
+        if (f->insns[at].code == (BPF_LD | BPF_IMM | BPF_DW))
+            at++;
     }
     fputc('\n', out);
 }

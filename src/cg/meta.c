@@ -1,181 +1,210 @@
 /*
- * meta: an object's metadata (.ngstap.meta): struct obj_header and its tables, as base/abi.h lays them out.
- * Enters: the unit after layout, probe records with their code ranges; leaves: one block of bytes.
+ * meta: the object's metadata, .ngstap.meta: header and tables of base/abi.h. Enters: the unit and
+ * what the code generator decided; leaves: one block of bytes. Strings that are equal are stored once.
  */
 #include "cg/gen.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 
-struct bytes {
-    struct arena *arena;
-    char *v;
-    size_t n, room;
+struct meta {
+    struct cg *c;
+    struct arena *a;
+    char *strings;
+    uint32_t n_strings, cap;
+    uint32_t *seen; /* hash table of offsets; 0: free */
+    uint32_t n_seen, seen_cap;
+    char *out;
+    size_t size;
+    struct obj_header h;
 };
 
-/* Room for N more bytes, zeroed; returns their offset. */
-static uint32_t add(struct bytes *b, const void *data, size_t n)
+static uint32_t hash(const char *s)
 {
-    if (b->n + n > b->room) {
-        size_t room = b->room ? b->room : 4096;
+    uint32_t h = 2166136261u;
 
-        while (room < b->n + n)
-            room *= 2;
-        char *bigger = arena_alloc(b->arena, room);
-
-        if (b->n)
-            memcpy(bigger, b->v, b->n);
-        b->v = bigger;
-        b->room = room;
-    }
-    if (n)
-        memcpy(b->v + b->n, data, n);
-    b->n += n;
-    return (uint32_t)(b->n - n);
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 16777619u;
+    return h;
 }
 
-/* Texts repeat (file names, names of variables): the table of strings is searched from its start. */
-static uint32_t text(struct bytes *strings, const char *s, size_t len)
+static void grow_seen(struct meta *m)
 {
-    if (!s || !len)
-        return 0;
-    for (size_t at = 0; at + len < strings->n; at += strlen(strings->v + at) + 1)
-        if (!strncmp(strings->v + at, s, len) && !strings->v[at + len])
-            return (uint32_t)at;
-    uint32_t off = add(strings, s, len);
+    uint32_t cap = m->seen_cap ? m->seen_cap * 2 : 256;
+    uint32_t *bigger = ARENA_ARRAY(m->a, uint32_t, cap);
 
-    add(strings, "", 1);
+    for (uint32_t k = 0; k < m->seen_cap; k++)
+        if (m->seen[k]) {
+            uint32_t at = hash(m->strings + m->seen[k]) & (cap - 1);
+
+            while (bigger[at])
+                at = (at + 1) & (cap - 1);
+            bigger[at] = m->seen[k];
+        }
+    m->seen = bigger;
+    m->seen_cap = cap;
+}
+
+static uint32_t str(struct meta *m, const char *s)
+{
+    if (!s || !*s)
+        return 0;
+    if (2 * m->n_seen >= m->seen_cap)
+        grow_seen(m);
+    uint32_t at = hash(s) & (m->seen_cap - 1);
+
+    for (; m->seen[at]; at = (at + 1) & (m->seen_cap - 1))
+        if (!strcmp(m->strings + m->seen[at], s))
+            return m->seen[at];
+    uint32_t len = (uint32_t)strlen(s) + 1, off = m->n_strings;
+
+    if (m->cap - m->n_strings < len) {
+        m->cap = (m->cap + len) * 2;
+        char *bigger = arena_alloc(m->a, m->cap);
+
+        memcpy(bigger, m->strings, m->n_strings);
+        m->strings = bigger;
+    }
+    memcpy(m->strings + off, s, len);
+    m->n_strings += len;
+    m->seen[at] = off;
+    m->n_seen++;
     return off;
 }
 
-static uint32_t name(struct bytes *strings, const char *s)
-{
-    return s ? text(strings, s, strlen(s)) : 0;
-}
+/* ---- tables ---- */
 
-static void add_probes(struct cg *c, struct bytes *strings, struct bytes *to)
+static void *probes(struct meta *m)
 {
-    for (uint32_t i = 0; i < c->u->n_probes; i++) {
-        struct obj_probe rec = c->probes[i];
+    const struct ir_unit *u = m->c->u;
+    struct obj_probe *v = ARENA_ARRAY(m->a, struct obj_probe, u->n_probes + 1);
 
-        rec.name = name(strings, c->u->probes[i].name);
-        rec.func = name(strings, c->u->probes[i].func_name);
-        add(to, &rec, sizeof(rec));
+    for (uint32_t k = 0; k < u->n_probes; k++) {
+        v[k] = m->c->probes[k];
+        v[k].name = str(m, u->probes[k].name);
+        v[k].func = str(m, u->probes[k].func_name);
     }
+    return v;
 }
 
-static void add_maps(struct cg *c, struct bytes *strings, struct bytes *to)
+static void *modules(struct meta *m)
 {
-    for (uint32_t i = 0; i < c->u->n_maps; i++) {
-        struct obj_map rec = c->u->maps[i].rec;
+    const struct ir_unit *u = m->c->u;
+    struct obj_module *v = ARENA_ARRAY(m->a, struct obj_module, u->n_modules + 1);
 
-        rec.name = name(strings, c->u->maps[i].name);
-        rec.map_name = name(strings, c->map_names[i]);
-        add(to, &rec, sizeof(rec));
+    for (uint32_t k = 0; k < u->n_modules; k++)
+        v[k] = (struct obj_module){str(m, u->modules[k].path), str(m, u->modules[k].build_id)};
+    return v;
+}
+
+static void *maps(struct meta *m)
+{
+    const struct ir_unit *u = m->c->u;
+    struct obj_map *v = ARENA_ARRAY(m->a, struct obj_map, u->n_maps + 1);
+
+    for (uint32_t k = 0; k < u->n_maps; k++) {
+        v[k] = u->maps[k].rec;
+        v[k].name = str(m, u->maps[k].name);
+        v[k].map_name = str(m, m->c->map_names[k]);
     }
+    return v;
 }
 
-static void add_globals(struct cg *c, struct bytes *strings, struct bytes *to)
+static void *globals(struct meta *m)
 {
-    for (uint32_t i = 0; i < c->u->n_globals; i++) {
-        const struct ir_global *g = &c->u->globals[i];
-        struct obj_global rec = {.name = name(strings, g->name),
-                                 .type = g->type,
-                                 .off = g->off,
-                                 .init_str = name(strings, g->init_str),
-                                 .init = g->init,
-                                 .hist = g->hist};
+    const struct ir_unit *u = m->c->u;
+    struct obj_global *v = ARENA_ARRAY(m->a, struct obj_global, u->n_globals + 1);
 
-        memcpy(rec.hist_args, g->hist_args, sizeof(rec.hist_args));
-        add(to, &rec, sizeof(rec));
+    for (uint32_t k = 0; k < u->n_globals; k++) {
+        const struct ir_global *g = &u->globals[k];
+
+        v[k] = (struct obj_global){
+            .name = str(m, g->name), .type = g->type, .off = g->off, .init_str = str(m, g->init_str), .init = g->init,
+            .hist = g->hist};
+        memcpy(v[k].hist_args, g->hist_args, sizeof(v[k].hist_args));
     }
+    return v;
 }
 
-static void add_formats(struct cg *c, struct bytes *strings, struct bytes *to)
+static void *formats(struct meta *m)
 {
-    for (uint32_t i = 0; i < c->u->n_formats; i++) {
-        const struct ir_format *f = &c->u->formats[i];
-        struct obj_format rec = {.text = text(strings, f->text, f->len),
-                                 .flags = f->flags,
-                                 .n_args = f->n_args,
-                                 .arg_types = f->arg_types};
+    const struct ir_unit *u = m->c->u;
+    struct obj_format *v = ARENA_ARRAY(m->a, struct obj_format, u->n_formats + 1);
 
-        add(to, &rec, sizeof(rec));
+    for (uint32_t k = 0; k < u->n_formats; k++) {
+        const struct ir_format *f = &u->formats[k];
+
+        v[k] = (struct obj_format){str(m, arena_strndup(m->a, f->text, f->len)), f->flags, f->n_args, f->arg_types};
     }
+    return v;
 }
 
-static void add_locs(struct cg *c, struct bytes *strings, struct bytes *to)
+static void *locs(struct meta *m)
 {
-    for (uint32_t i = 0; i < c->u->n_locs; i++) {
-        struct obj_loc rec = {.token = name(strings, c->u->locs[i].token)};
+    const struct ir_unit *u = m->c->u;
+    struct obj_loc *v = ARENA_ARRAY(m->a, struct obj_loc, u->n_locs + 1);
+
+    for (uint32_t k = 0; k < u->n_locs; k++) {
         struct place p;
 
-        if (span_place(c->cx->sources, c->u->locs[i].at, &p)) {
-            rec.file = name(strings, p.source->name);
-            rec.line = p.line;
-            rec.col = p.col;
-        }
-        add(to, &rec, sizeof(rec));
+        v[k].token = str(m, u->locs[k].token);
+        if (!span_place(m->c->cx->sources, u->locs[k].at, &p))
+            continue;
+        v[k].file = str(m, p.source->name);
+        v[k].line = p.line;
+        v[k].col = p.col;
     }
+    return v;
 }
 
-static void add_modules(struct cg *c, struct bytes *strings, struct bytes *to)
+static void add_table(struct meta *m, enum obj_table t, const void *data, uint32_t n, size_t record)
 {
-    for (uint32_t i = 0; i < c->u->n_modules; i++) {
-        struct obj_module rec = {.path = name(strings, c->u->modules[i].path),
-                                 .build_id = name(strings, c->u->modules[i].build_id)};
+    size_t off = (m->size + 7) & ~(size_t)7, size = off + n * record;
+    char *bigger = arena_alloc(m->a, size + 1);
 
-        add(to, &rec, sizeof(rec));
-    }
+    memcpy(bigger, m->out, m->size);
+    if (n)
+        memcpy(bigger + off, data, n * record);
+    m->out = bigger;
+    m->size = size;
+    m->h.table[t].off = (uint32_t)off;
+    m->h.table[t].n = n;
 }
 
 bool cg_make_meta(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
-    struct bytes tables[OBJ_TABLES], all = {.arena = c->cx->arena};
-    static const uint32_t record[OBJ_TABLES] = {
-        [OBJ_STRINGS] = 1,
-        [OBJ_PROBES] = sizeof(struct obj_probe),
-        [OBJ_MODULES] = sizeof(struct obj_module),
-        [OBJ_MAPS] = sizeof(struct obj_map),
-        [OBJ_GLOBALS] = sizeof(struct obj_global),
-        [OBJ_FORMATS] = sizeof(struct obj_format),
-        [OBJ_LOCS] = sizeof(struct obj_loc),
+    struct meta m = {.c = c, .a = c->cx->arena, .cap = 1024, .n_strings = 1 /* offset 0 is "" */};
+
+    m.h = (struct obj_header){
+        .magic = {'N', 'G', 'S', 'T', 'A', 'P', '\r', '\n'},
+        .version = NGS_OBJ_VERSION,
+        .header_size = sizeof(m.h),
+        .flags = u->target_only ? OBJ_F_TARGET_ONLY : 0,
+        .maxstringlen = c->max,
+        .maxmapentries = c->cx->limits.maxmapentries,
+        .maxerrors = c->cx->limits.maxerrors,
+        .maxskipped = c->cx->limits.maxskipped,
+        .frame_size = u->frame_size,
+        .frame_out = u->frame_out,
+        .globals_size = c->globals_size,
+        .rodata_size = c->rodata_used,
+        .frame_error_text = u->frame_error_text,
     };
-    struct obj_header h = {.version = NGS_OBJ_VERSION,
-                           .header_size = sizeof(h),
-                           .flags = u->target_only ? OBJ_F_TARGET_ONLY : 0,
-                           .maxstringlen = c->cx->limits.maxstringlen,
-                           .maxmapentries = c->cx->limits.maxmapentries,
-                           .maxerrors = c->cx->limits.maxerrors,
-                           .maxskipped = c->cx->limits.maxskipped,
-                           .frame_size = u->frame_size,
-                           .frame_out = u->frame_out,
-                           .globals_size = c->globals_size,
-                           .rodata_size = c->rodata_used,
-                           .frame_error_text = u->frame_error_text};
-
-    memcpy(h.magic, NGS_OBJ_MAGIC, sizeof(h.magic));
-    for (int t = 0; t < OBJ_TABLES; t++)
-        tables[t] = (struct bytes){.arena = c->cx->arena};
-    add(&tables[OBJ_STRINGS], "", 1);
-    add_probes(c, &tables[OBJ_STRINGS], &tables[OBJ_PROBES]);
-    add_modules(c, &tables[OBJ_STRINGS], &tables[OBJ_MODULES]);
-    add_maps(c, &tables[OBJ_STRINGS], &tables[OBJ_MAPS]);
-    add_globals(c, &tables[OBJ_STRINGS], &tables[OBJ_GLOBALS]);
-    add_formats(c, &tables[OBJ_STRINGS], &tables[OBJ_FORMATS]);
-    add_locs(c, &tables[OBJ_STRINGS], &tables[OBJ_LOCS]);
-    add(&all, &h, sizeof(h));
-    for (int t = OBJ_TABLES - 1; t >= 0; t--) { /* records first: they want to be aligned */
-        static const char zeroes[8];
-
-        h.table[t].n = (uint32_t)(tables[t].n / record[t]);
-        h.table[t].off = add(&all, tables[t].v, tables[t].n);
-        add(&all, zeroes, -all.n & 7);
-    }
-    memcpy(all.v, &h, sizeof(h));
-    out->meta = all.v;
-    out->meta_size = all.n;
+    m.strings = arena_alloc(m.a, m.cap);
+    m.out = arena_alloc(m.a, sizeof(m.h));
+    m.size = sizeof(m.h);
+    add_table(&m, OBJ_PROBES, probes(&m), u->n_probes, sizeof(struct obj_probe));
+    add_table(&m, OBJ_MODULES, modules(&m), u->n_modules, sizeof(struct obj_module));
+    add_table(&m, OBJ_MAPS, maps(&m), u->n_maps, sizeof(struct obj_map));
+    add_table(&m, OBJ_GLOBALS, globals(&m), u->n_globals, sizeof(struct obj_global));
+    add_table(&m, OBJ_FORMATS, formats(&m), u->n_formats, sizeof(struct obj_format));
+    add_table(&m, OBJ_LOCS, locs(&m), u->n_locs, sizeof(struct obj_loc));
+    add_table(&m, OBJ_STRINGS, m.strings, m.n_strings, 1);
+    memcpy(m.out, &m.h, sizeof(m.h));
+    out->meta = m.out;
+    out->meta_size = m.size;
     return true;
 }

@@ -112,6 +112,7 @@ static void set_target(struct vars *v)
         set(v, "exec_path", t->exec_path);
     switch (t->kind) {
     case TARGET_PID:
+    case TARGET_CMD:
         ok = "pid() == target()";
         target = arena_printf(a, "%d", (int)t->pid);
         break;
