@@ -77,6 +77,7 @@ struct sema {
 
     /* types.c */
     bool changed, report;
+    bool failed;                 /* there were errors: no warnings about what they have left undone */
 };
 
 /* ---- tapset.c: the library ---- */

@@ -52,6 +52,7 @@ static void run(struct sema *s)
     if (diag_stopped(s->diag))
         return;
     sema_types(s);
+    s->failed = diag_errors(s->diag) != errors;
     if (!diag_stopped(s->diag))
         sema_check(s);
 }

@@ -20,6 +20,9 @@ struct sema_opts {
     struct macros *macros;
 };
 
+/* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use them. */
+void sema_read_macros(struct compile *cx, const struct sema_opts *o);
+
 bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *prog, struct target *t,
               struct debuginfo *di);
 
