@@ -18,6 +18,7 @@ struct sema_opts {
     uint32_t n_tapset_dirs;
     const struct pp_env *env;
     struct macros *macros;
+    bool no_display; /* globals that are never read are not shown at the end (stap --no-global-var-display) */
 };
 
 /* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use them. */
