@@ -126,7 +126,7 @@ enum { FORMAT_PRINTF = 1, FORMAT_NEWLINE = 2, FORMAT_CHAR = 4 };
 struct obj_loc {
     uint32_t file;      /* string: as shown in messages */
     uint32_t line, col;
-    uint32_t token;     /* string: the identifier or operator, for "near operator '@var'" */
+    uint32_t token;     /* string: what an error is near to, as SystemTap words it: "operator '@var'", "identifier 'x'" */
 };
 
 /* ---- maps ---- */

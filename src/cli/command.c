@@ -4,12 +4,16 @@
  */
 #include "cli/command.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wordexp.h>
@@ -69,7 +73,7 @@ static void run(const char *command)
 {
     wordexp_t words;
 
-    raise(SIGSTOP);
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     if (!wordexp(command, &words, WRDE_NOCMD) && words.we_wordc)
         execvp(words.we_wordv[0], words.we_wordv);
     else
@@ -78,21 +82,95 @@ static void run(const char *command)
     _exit(127);
 }
 
+/* ---- running to the entry point ---- */
+
+#if defined __x86_64__
+enum { BREAKPOINT = 0xcc, BREAKPOINT_MASK = 0xff, BREAKPOINT_SKIPS = 1 };
+#define USER_PC(regs) ((regs).rip)
+#elif defined __aarch64__
+enum { BREAKPOINT = (int)0xd4200000, BREAKPOINT_MASK = -1, BREAKPOINT_SKIPS = 0 };
+#define USER_PC(regs) ((regs).pc)
+#endif
+
+#ifdef USER_PC
+/* AT_ENTRY of a 64-bit program; 0: not told. */
+static uint64_t entry_point(pid_t pid)
+{
+    char path[64];
+    uint64_t pair[2] = {1, 0}, entry = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+    FILE *f = fopen(path, "re");
+
+    while (f && fread(pair, sizeof(pair), 1, f) == 1)
+        if (pair[0] == AT_ENTRY)
+            entry = pair[1];
+    if (f)
+        fclose(f);
+    return entry;
+}
+
+/* PID stands at its exec: lets the dynamic linker do its work. False: it did not get to its entry
+ * point. */
+static bool run_to_entry(pid_t pid)
+{
+    uint64_t entry = entry_point(pid);
+    struct user_regs_struct regs;
+    struct iovec iov = {&regs, sizeof(regs)};
+    int status = 0, sig = 0;
+
+    errno = 0;
+    long word = entry ? ptrace(PTRACE_PEEKTEXT, pid, (void *)entry, NULL) : -1;
+
+    if (!entry || errno)
+        return true; /* a program of another kind: it starts where it is */
+    long trap = (word & ~(long)(uint32_t)BREAKPOINT_MASK) | (long)(uint32_t)BREAKPOINT;
+
+    if (ptrace(PTRACE_POKETEXT, pid, (void *)entry, (void *)trap))
+        return true;
+    do {
+        if (ptrace(PTRACE_CONT, pid, NULL, (void *)(long)sig) || waitpid(pid, &status, 0) < 0 ||
+            !WIFSTOPPED(status))
+            return false;
+        sig = WSTOPSIG(status);
+    } while (sig != SIGTRAP || ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov) ||
+             USER_PC(regs) != entry + BREAKPOINT_SKIPS);
+    USER_PC(regs) = entry;
+    return !ptrace(PTRACE_POKETEXT, pid, (void *)entry, (void *)word) &&
+           !ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &iov);
+}
+#else
+static bool run_to_entry(pid_t pid)
+{
+    return true;
+}
+#endif
+
 pid_t command_start(struct compile *cx, const char *command)
 {
-    int status;
+    int status = 0;
 
     fflush(NULL);
     pid_t pid = fork();
 
     if (pid == 0)
         run(command);
-    if (pid < 0 || waitpid(pid, &status, WUNTRACED) < 0 || !WIFSTOPPED(status)) {
+    if (pid < 0) {
         diag_error(cx->diag, (struct span){0}, "command", "cannot start '%s': %s", command,
                    strerror(errno));
         return -1;
     }
-    return pid;
+    if (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && run_to_entry(pid) &&
+        !ptrace(PTRACE_DETACH, pid, NULL, (void *)(long)SIGSTOP) &&
+        waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status))
+        return pid;
+    if (!WIFEXITED(status) && !WIFSIGNALED(status)) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    diag_error(cx->diag, (struct span){0}, "command",
+               "the command ended before it could be traced: %s", command);
+    return -1;
 }
 
 void command_end(pid_t pid)

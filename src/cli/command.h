@@ -13,14 +13,15 @@
 const char *command_path(struct compile *cx, const char *command);
 
 /*
- * Starts COMMAND stopped (SIGSTOP): SIGCONT lets it run. -1 after reporting. Words as in the shell
- * without its control operators go to the program directly, so that its pid is target(); the rest
+ * Starts COMMAND and stops it (SIGSTOP) at its entry point: its libraries are mapped by then, so
+ * that it is a target like any other; SIGCONT lets it run. -1 after reporting. Words go to the
+ * program directly, so that its pid is target(); what needs a shell (pipes, variables set ...) goes
  * to sh -c.
  */
 pid_t command_start(struct compile *cx, const char *command);
 
-/* At the end: waits for a command that has ended; one that still runs is sent SIGTERM, as staprun
- * does. */
+/* At the end: waits for a command that has ended; one that still runs is sent SIGTERM, as by
+ * staprun. */
 void command_end(pid_t pid);
 
 #endif

@@ -70,29 +70,44 @@ static void pass_done(struct driver *d, int pass, const char *what)
     d->since = now;
 }
 
+/* A dump is asked for to be read: without -p it ends there. */
+static enum pass last_pass(const struct options *o)
+{
+    if (o->list_args || (o->dump & DUMP_SRC))
+        return PASS_EXPAND;
+    if (o->last_pass != PASS_RUN || !o->dump)
+        return o->last_pass;
+    return o->dump & DUMP_BPF ? PASS_OBJECT : o->dump & DUMP_IR ? PASS_IR : PASS_SEMA;
+}
+
+/* Each pass that is the last to run, or that is asked for, shows what it made. */
+static bool shows(const struct options *o, enum pass pass, unsigned dump)
+{
+    return o->last_pass == pass || (o->dump & dump);
+}
+
 /* ---- the target ---- */
 
-static bool open_target(struct driver *d)
+/* -c: the command is started, and stands still until the probes are armed. Only its file is looked
+ * at when nothing will run. */
+static bool open_target(struct driver *d, bool running)
 {
     struct target_opts *t = &d->o.target;
 
-    if (d->o.command && !t->exec)
+    if (d->o.command && running) {
+        d->child = command_start(&d->cx, d->o.command);
+        if (d->child < 0) {
+            d->child = 0;
+            return false;
+        }
+        t->pid = d->child;
+    } else if (d->o.command && !t->exec) {
         t->exec = command_path(&d->cx, d->o.command);
-    d->target = target_open(&d->cx, t);
-    return d->target != NULL;
-}
-
-/* -c: the command becomes the target, stopped until the probes are armed. */
-static bool start_command(struct driver *d)
-{
-    if (!d->o.command)
-        return true;
-    d->child = command_start(&d->cx, d->o.command);
-    if (d->child < 0) {
-        d->child = 0;
-        return false;
     }
-    return target_adopt(&d->cx, d->target, d->child);
+    d->target = target_open(&d->cx, t);
+    if (d->target && d->child)
+        d->target->kind = TARGET_CMD;
+    return d->target != NULL;
 }
 
 /* ---- front end ---- */
@@ -110,8 +125,15 @@ static struct source *read_script(struct driver *d)
     return src;
 }
 
-static void list_args(FILE *out, const struct sxx_result *r)
+/* --dump-src or --args. */
+static void show_expanded(struct driver *d, const struct sxx_result *r)
 {
+    FILE *out = d->out;
+
+    if (!d->o.list_args) {
+        fwrite(r->main->text, 1, r->main->len, out);
+        return;
+    }
     for (uint32_t i = 0; i < r->n_args; i++) {
         const struct sxx_arg *a = &r->args[i];
 
@@ -132,6 +154,18 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
+}
+
+/* In stap++'s words. */
+static void warn_unused(const struct driver *d)
+{
+    for (uint32_t i = 0; i < d->o.n_sxx_args && !d->o.no_warnings; i++) {
+        const struct sxx_arg *a = &d->o.sxx_args[i];
+
+        if (!a->used)
+            fprintf(stderr, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+                    a->name, a->name, a->value);
+    }
 }
 
 static struct pp_env environment(struct driver *d)
@@ -247,7 +281,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
 {
     struct object obj;
 
-    if (!object_open(&d->cx, elf, size, &obj) || !start_command(d))
+    if (!object_open(&d->cx, elf, size, &obj))
         return false;
     struct run_opts ro = {.out = d->out,
                           .err = stderr,
@@ -255,67 +289,65 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .child = d->child,
                           .timing = d->cx.verbose > 0};
 
-    bool ok = run_session(&d->cx, &obj, d->target, k, &ro) == 0;
-
-    if (d->child)
-        command_end(d->child);
-    return ok;
+    return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
 }
 
 /* ---- the pipeline ---- */
 
 static bool run_script(struct driver *d)
 {
-    unsigned dump = d->o.dump;
-    enum pass last = d->o.last_pass;
+    const struct options *o = &d->o;
+    enum pass last = last_pass(o);
     struct sxx_result expanded;
     struct source *src = read_script(d);
 
-    if (last == PASS_RUN && dump) /* a dump is asked for to be read */
-        last = dump & DUMP_BPF ? PASS_OBJECT : dump & DUMP_IR ? PASS_IR : PASS_SEMA;
     if (!src || !expand(d, src, &expanded))
         return false;
-    if (d->o.list_args || (dump & DUMP_SRC)) {
-        if (d->o.list_args)
-            list_args(d->out, &expanded);
-        else
-            fwrite(expanded.main->text, 1, expanded.main->len, d->out);
+    if (last == PASS_EXPAND) {
+        show_expanded(d, &expanded);
         return true;
     }
+    warn_unused(d);
 
     struct pp_env env = environment(d);
     struct macros *macros = macros_new(d->cx.arena);
     struct program *prog = parse(d, &env, macros, &expanded);
 
+    if (!prog)
+        return false;
     pass_done(d, PASS_PARSE, "parsed the script and its modules");
-    if (prog && last == PASS_PARSE)
+    if (last == PASS_PARSE) {
         syntax_print(d->out, prog, 0);
-    if (!prog || last == PASS_PARSE)
-        return prog != NULL;
+        return true;
+    }
+
     if (!analyse(d, &env, macros, prog))
         return false;
     pass_done(d, PASS_SEMA, "analysed types and debug information");
-    if (d->o.last_pass == PASS_SEMA || (dump & DUMP_AST))
+    if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
     if (last == PASS_SEMA)
         return true;
 
     struct ir_unit *u = make_ir(d, prog);
 
-    if (u && (d->o.last_pass == PASS_IR || (dump & DUMP_IR)))
+    if (!u)
+        return false;
+    pass_done(d, PASS_IR, "made intermediate code");
+    if (shows(o, PASS_IR, DUMP_IR))
         ir_print(d->out, u);
-    if (!u || last == PASS_IR)
-        return u != NULL;
+    if (last == PASS_IR)
+        return true;
 
     struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
     struct cg_object obj;
 
-    if (!k || !cg_generate(u, k, dump & DUMP_BPF ? d->out : NULL, &obj))
+    if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");
-    if (last == PASS_OBJECT)
-        return d->o.last_pass != PASS_OBJECT || write_object(d, &obj);
-    return run(d, obj.elf, obj.elf_size, k);
+    if (o->last_pass == PASS_OBJECT)
+        return write_object(d, &obj);
+    return last == PASS_OBJECT || run(d, obj.elf, obj.elf_size, k);
 }
 
 /* ---- objects as scripts ---- */
@@ -386,7 +418,7 @@ static bool work(struct driver *d)
     if (d->o.backend == BACKEND_STAP)
         return diag_error(d->cx.diag, (struct span){0}, "backend",
                           "--backend stap is not built yet: use bpf");
-    return open_output(d) && open_target(d) &&
+    return open_output(d) && open_target(d, last_pass(&d->o) == PASS_RUN) &&
            (is_object(d->o.script) ? run_object(d) : run_script(d));
 }
 
@@ -394,6 +426,8 @@ static bool close_all(struct driver *d)
 {
     bool ok = true;
 
+    if (d->child)
+        command_end(d->child);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
     if (d->target)

@@ -13,8 +13,8 @@
 
 enum backend { BACKEND_AUTO, BACKEND_BPF, BACKEND_STAP };
 
-/* The passes, as stap counts them; -p N ends after pass N. */
-enum pass { PASS_PARSE = 1, PASS_SEMA = 2, PASS_IR = 3, PASS_OBJECT = 4, PASS_RUN = 5 };
+/* The passes, as stap counts them (expansion is ours); -p N ends after pass N. */
+enum pass { PASS_EXPAND, PASS_PARSE, PASS_SEMA, PASS_IR, PASS_OBJECT, PASS_RUN };
 
 enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8 };
 

@@ -53,12 +53,15 @@ static struct strings search(struct compile *cx, const struct options *o, bool h
         add(cx, &s, o->include.v[i]);
     if (here)
         add(cx, &s, ".");
-    const char *own =
-        slash ? arena_printf(cx->arena, "%.*s/tapset", (int)(slash - o->script), o->script)
-              : "tapset";
+    /* Beside the script, or beside the folder it lies in, as samples/ and tapset/ lie here. */
+    for (int up = 0; o->script && up < 2; up++) {
+        const char *dir =
+            slash ? arena_printf(cx->arena, "%.*s/", (int)(slash - o->script), o->script) : "";
 
-    if (is_directory(own))
-        add(cx, &s, own);
+        dir = arena_printf(cx->arena, "%s%stapset", dir, up ? "../" : "");
+        if (is_directory(dir))
+            add(cx, &s, dir);
+    }
     add(cx, &s, own_tapset(cx));
     return s;
 }

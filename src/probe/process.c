@@ -48,10 +48,15 @@ static bool no_function(struct probe_env *env, struct dbg *m, const struct point
                         const struct spec *spec, const char *why)
 {
     struct diag *d = env->cx->diag;
+    struct dbg_func *other;
     struct near near;
 
     diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
                is_wild(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
+    if ((spec->file || spec->line) && dbg_functions(m, spec->name, NULL, &other)) {
+        diag_hint(d, "%s is defined in %s:%u", other->name, other->file ? other->file : "?", other->line);
+        return false;
+    }
     near_init(&near, spec->name);
     dbg_names(m, DBG_FUNCTIONS, try_near, &near);
     if (near_best(&near))
@@ -247,7 +252,7 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
     }
     *type = dbg_func_result(f);
     if (!*type) {
-        diag_error(d, e->op_at, "no-var", "%s returns nothing", f->name);
+        diag_error(d, e->op_at, "no-var", "%s() returns no value", f->name);
         return NULL;
     }
     if (!is_scalar(ctype_kind(*type)) || ctype_kind(*type) == CT_FLOAT) {

@@ -219,11 +219,50 @@ static unsigned width(uint8_t code)
     return 8;
 }
 
+/* N is 1, 2, 4 or 8; the switch makes four plain accesses of it where memcpy would be a call. */
+static uint64_t get(const void *p, unsigned n)
+{
+    uint16_t h;
+    uint32_t w;
+    uint64_t d;
+
+    switch (n) {
+    case 1:
+        return *(const uint8_t *)p;
+    case 2:
+        memcpy(&h, p, 2);
+        return le16toh(h);
+    case 4:
+        memcpy(&w, p, 4);
+        return le32toh(w);
+    }
+    memcpy(&d, p, 8);
+    return le64toh(d);
+}
+
+static void set(void *p, uint64_t v, unsigned n)
+{
+    uint64_t le = htole64(v);
+
+    switch (n) {
+    case 1:
+        memcpy(p, &le, 1);
+        return;
+    case 2:
+        memcpy(p, &le, 2);
+        return;
+    case 4:
+        memcpy(p, &le, 4);
+        return;
+    }
+    memcpy(p, &le, 8);
+}
+
 static bool load(struct vm *vm, const struct bpf_insn *in, uint64_t *reg)
 {
     bool is_signed = BPF_MODE(in->code) == BPF_MEMSX;
     unsigned n = width(in->code);
-    uint64_t v = 0;
+    uint64_t v;
 
     if ((BPF_MODE(in->code) != BPF_MEM && !is_signed) || (is_signed && n == 8))
         return bad(vm, "unknown instruction");
@@ -232,8 +271,7 @@ static bool load(struct vm *vm, const struct bpf_insn *in, uint64_t *reg)
 
     if (!p)
         return false;
-    memcpy(&v, p, n);
-    v = le64toh(v);
+    v = get(p, n);
     reg[in->dst_reg] = is_signed ? sign_extend(v, n * 8) : v;
     return true;
 }
@@ -306,11 +344,10 @@ static bool store(struct vm *vm, const struct bpf_insn *in, uint64_t *reg)
         return bad(vm, "unknown instruction");
 
     void *p = vm_at(vm, reg[in->dst_reg] + (uint64_t)(int64_t)in->off, n, true);
-    uint64_t v = htole64(imm ? (uint64_t)(int64_t)in->imm : reg[in->src_reg]);
 
     if (!p)
         return false;
-    memcpy(p, &v, n);
+    set(p, imm ? (uint64_t)(int64_t)in->imm : reg[in->src_reg], n);
     return true;
 }
 

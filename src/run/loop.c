@@ -467,41 +467,39 @@ static void report_timing(struct loop *l)
     fflush(err);
 }
 
-/* Waits for what -c and system() started, as stap does; ^C tells the command to end and waits no
- * more. */
-static void wait_processes(struct loop *l)
+/* A command that never ran must not stay behind, stopped; one that runs is the caller's to end. */
+static void end_child(struct loop *l)
 {
-    struct run *r = &l->r;
-    pid_t child = r->opts->child;
+    pid_t child = l->r.opts->child;
+
+    if (child <= 0 || l->child_started || l->child_reaped)
+        return;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+/* Waits for what system() started, as stap does; ^C ends the waiting. */
+static void wait_commands(struct run *r)
+{
     unsigned signals = r->signals;
 
-    if (child > 0 && !l->child_started && !l->child_reaped) { /* never ran: nothing stays behind */
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        l->child_reaped = true;
-    }
-    for (unsigned waited = 0; r->n_commands || (child > 0 && !l->child_reaped); waited += WAKE_MS) {
+    for (unsigned waited = 0; r->n_commands; waited += WAKE_MS) {
         struct pollfd p = {.fd = r->sigfd, .events = POLLIN};
 
-        l->child_reaped |= child > 0 && waitpid(child, NULL, WNOHANG) != 0;
         run_reap(r);
-        if (!r->n_commands && (child <= 0 || l->child_reaped))
+        if (!r->n_commands || r->aborted || r->signals > signals)
             break;
         if (waited == PATIENCE_MS)
             fputs("Waiting for processes to exit\n", r->opts->err);
         poll(&p, 1, WAKE_MS);
         run_signals(r);
-        if (r->aborted || r->signals > signals) {
-            if (child > 0 && !l->child_reaped)
-                kill(child, SIGTERM);
-            break;
-        }
     }
 }
 
 static void close_loop(struct loop *l)
 {
-    wait_processes(l);
+    end_child(l);
+    wait_commands(&l->r);
     run_close(&l->r);
     ring_buffer__free(l->ring);
     for (uint32_t i = 0; i < l->n_timers; i++)

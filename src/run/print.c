@@ -140,36 +140,17 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
 
 /* ---- errors ---- */
 
-/* What SystemTap calls the token that an error is near to. */
-static const char *token_class(const char *token)
-{
-    static const char *const keywords[] = {
-        "if",   "else", "for",   "foreach", "while",    "break",  "continue", "return", "delete",
-        "next", "try",  "catch", "probe",   "function", "global", "in",       "limit"};
-
-    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-        if (!strcmp(token, keywords[i]))
-            return "keyword";
-    if ((*token >= 'a' && *token <= 'z') || (*token >= 'A' && *token <= 'Z') || *token == '_' ||
-        *token == '$')
-        return "identifier";
-    return *token >= '0' && *token <= '9' ? "number" : *token == '"' ? "string" : "operator";
-}
-
 static void add_place(struct run *r, uint64_t loc, struct text *out)
 {
     const struct obj_loc *l;
-    const char *token, *class;
+    const char *token;
 
     if (loc == 0 || loc >= r->o->h->table[OBJ_LOCS].n)
         return;
     l = &r->o->locs[loc];
     token = object_str(r->o, l->token);
-    class = token_class(token);
-    if (*token && strcmp(class, "keyword"))
-        text_printf(out, " near %s '%s'", class, token);
-    else if (*token)
-        text_printf(out, " near %s", class);
+    if (*token)
+        text_printf(out, " near %s", token);
     text_printf(out, " at %s:%u:%u", object_str(r->o, l->file), l->line, l->col);
 }
 

@@ -142,5 +142,6 @@ void sema_check(struct sema *s)
         find_changes(s, i->body);
     for (uint32_t i = 0; i < s->n_funcs; i++)
         find_changes(s, s->funcs[i].fn->body);
-    find_unassigned(s);
+    if (!s->failed)
+        find_unassigned(s);
 }

@@ -424,7 +424,7 @@ static bool target(struct sema *s, struct expr *e, const char *unused)
         return diag_error(s->diag, e->op_at, "no-var", "%s: target variables exist only in probes, not in functions",
                           e->text);
     if (!s->inst->type->target_var)
-        return diag_error(s->diag, e->op_at, "no-var", "%s: %s has no target variables", e->text, s->inst->name);
+        return diag_error(s->diag, e->op_at, "no-var", "%s: a probe at %s has no target variables", e->text, s->inst->name);
     o.tree = s->inst->type->target_var(&env, s->inst, e, &o.type);
     if (!o.tree)
         return false;

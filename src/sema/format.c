@@ -36,6 +36,8 @@ static const char *number(struct conversions *c, const char *p, const char *end)
 static void bad(struct conversions *c, const char *from, const char *to)
 {
     c->bad = true;
+    if (to > from + 1 && (unsigned char)to[-1] < ' ')
+        to--;
     if (c->s->report) {
         diag_error(c->s->diag, c->print->op_at, "format", "'%.*s' is no conversion of %s", (int)(to - from), from,
                    c->print->text);

@@ -73,10 +73,14 @@ struct sema {
     struct probe_inst *inst;
     uint32_t file;               /* source of what is walked: for private names */
     unsigned loops;
+    unsigned depth;              /* functions entered one in the other */
+    struct function **waiting;   /* reached, but not walked yet: the walk was too deep */
+    uint32_t n_waiting;
     bool in_defined;             /* below @defined: nothing is evaluated */
 
     /* types.c */
     bool changed, report;
+    bool failed;                 /* there were errors: no warnings about what they have left undone */
 };
 
 /* ---- tapset.c: the library ---- */
@@ -134,6 +138,10 @@ void sema_retry_casts(struct sema *s, bool last);
 /* ---- format.c ---- */
 
 void sema_check_format(struct sema *s, struct expr *print);
+
+/* ---- display.c: end probes for globals that are never read; NULL: none ---- */
+
+const char *sema_display(struct sema *s);
 
 /* ---- check.c: what is checked once all is known ---- */
 

@@ -40,6 +40,8 @@ static void values(struct sema *s, struct expr **v, uint32_t n)
 static void refuse(struct sema *s, struct expr *e, const char *tag, const char *what)
 {
     diag_error(s->diag, e->op_at, tag, "%s", what);
+    if (!strcmp(tag, "not-yet"))
+        diag_hint(s->diag, "docs/roadmap.md says when it comes");
     fail(e);
 }
 
@@ -272,13 +274,29 @@ static void note_call(struct sema *s, struct function *callee)
     from->calls[from->n_calls++] = callee;
 }
 
-/* Walks FN's body once, at the first call that reaches it. */
-static void enter_function(struct sema *s, struct function *fn)
+enum { DEPTH_MAX = 64 }; /* functions entered one in the other: a chain can be as long as a script */
+
+static void walk_function(struct sema *s, struct function *fn)
 {
     struct function *outer_fn = s->fn;
     uint32_t outer_file = s->file;
     unsigned outer_loops = s->loops;
 
+    s->fn = fn;
+    s->file = fn->at.file;
+    s->loops = 0;
+    s->depth++;
+    sema_choose(s, fn->at.file);
+    walk_stmts(s, fn->body);
+    s->depth--;
+    s->fn = outer_fn;
+    s->file = outer_file;
+    s->loops = outer_loops;
+}
+
+/* At the first call that reaches FN. */
+static void enter_function(struct sema *s, struct function *fn)
+{
     if (fn->reached)
         return;
     fn->reached = true;
@@ -291,15 +309,12 @@ static void enter_function(struct sema *s, struct function *fn)
         if (p->typed)
             p->type_at = p->at;
     }
-    s->fn = fn;
-    s->file = fn->at.file;
-    s->loops = 0;
-    sema_choose(s, fn->at.file);
-    if (!fn->is_embedded)
-        walk_stmts(s, fn->body);
-    s->fn = outer_fn;
-    s->file = outer_file;
-    s->loops = outer_loops;
+    if (s->depth < DEPTH_MAX) {
+        walk_function(s, fn);
+        return;
+    }
+    s->waiting = arena_grow(s->arena, s->waiting, s->n_waiting, sizeof(*s->waiting));
+    s->waiting[s->n_waiting++] = fn;
 }
 
 static void embedded_function(struct sema *s, struct expr *e)
@@ -403,7 +418,8 @@ static void entry(struct sema *s, struct expr *e)
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
-    refuse(s, e, "not-yet", "@entry does not run yet");
+    diag_error(s->diag, e->op_at, "not-yet", "@entry does not run yet");
+    fail(e);
     diag_hint(s->diag, "save the value in an array in a probe at the function's entry");
 }
 
@@ -514,7 +530,8 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_MATCH:
         value(s, e->a);
-        refuse(s, e, "not-yet", "regular expressions do not run yet");
+        diag_error(s->diag, e->op_at, "not-yet", "regular expressions do not run yet");
+        fail(e);
         diag_hint(s->diag, "isinstr() and == do");
         break;
     case EX_CALL:
@@ -721,5 +738,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->file = inst->probe->at.file;
     s->loops = 0;
     walk_stmts(s, inst->body);
+    while (s->n_waiting && !diag_stopped(s->diag))
+        walk_function(s, s->waiting[--s->n_waiting]);
     s->inst = NULL;
 }

@@ -9,9 +9,20 @@
 #include <fnmatch.h>
 #include <string.h>
 
-enum { ALIAS_DEPTH_MAX = 32 };
+/* The aliases that are being expanded, the innermost first. */
+struct chain {
+    const struct chain *outer;
+    const struct probe *alias;
+};
 
-static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, unsigned depth);
+static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, const struct chain *chain);
+
+static bool is_within(const struct chain *chain, const struct probe *alias)
+{
+    while (chain && chain->alias != alias)
+        chain = chain->outer;
+    return chain;
+}
 
 /* Where in POINT the alias's name ends, when it starts with it; *REST: the parts that follow. */
 static bool is_alias_of(const struct probe_point *alias, const struct probe_point *point, struct point_part **rest)
@@ -93,7 +104,7 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias, c
 }
 
 static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe, struct probe_point *point,
-                        unsigned depth)
+                        const struct chain *chain)
 {
     bool found = false;
 
@@ -104,12 +115,13 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
             if (!is_alias_of(name, point, &rest))
                 continue;
             found = true;
-            if (depth >= ALIAS_DEPTH_MAX) {
+            if (is_within(chain, alias)) {
                 diag_error(s->diag, point->at, "probe", "this alias leads to itself");
                 return true;
             }
             sema_choose(s, alias->at.file);
-            resolve_list(s, with_alias(s, probe, alias), expanded(s, alias, point, rest), depth + 1);
+            resolve_list(s, with_alias(s, probe, alias), expanded(s, alias, point, rest),
+                         &(struct chain){chain, alias});
         }
     return found;
 }
@@ -122,14 +134,14 @@ static bool is_wild(const struct probe_point *point)
     return false;
 }
 
-static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point, unsigned depth)
+static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point, const struct chain *chain)
 {
     struct probe_env env = sema_env(s);
-    bool found = try_aliases(s, s->prog->aliases, probe, point, depth);
+    bool found = try_aliases(s, s->prog->aliases, probe, point, chain);
 
     if (!found)
         for (struct sema_file *f = s->files; f && !found; f = is_wild(point) || !found ? f->next : NULL)
-            found = try_aliases(s, f->prog.aliases, probe, point, depth);
+            found = try_aliases(s, f->prog.aliases, probe, point, chain);
     if (found)
         return;
     if (point->condition) {
@@ -147,7 +159,7 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     s->tail = env.tail;
 }
 
-static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, unsigned depth)
+static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, const struct chain *chain)
 {
     for (struct probe_point *p = list; p && !diag_stopped(s->diag); p = p->next) {
         struct probe_inst **before = s->tail;
@@ -155,7 +167,7 @@ static void resolve_list(struct sema *s, struct probe *probe, struct probe_point
 
         if (may_fail)
             diag_try_begin(s->diag);
-        resolve_one(s, probe, p, depth);
+        resolve_one(s, probe, p, chain);
         if (may_fail)
             diag_try_end(s->diag);
         if (p->sufficient && s->tail != before)
@@ -165,5 +177,5 @@ static void resolve_list(struct sema *s, struct probe *probe, struct probe_point
 
 void sema_points(struct sema *s, struct probe *probe)
 {
-    resolve_list(s, probe, probe->points, 0);
+    resolve_list(s, probe, probe->points, NULL);
 }

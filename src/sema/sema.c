@@ -5,6 +5,8 @@
  */
 #include "sema/internal.h"
 
+#include <string.h>
+
 struct progress {
     struct probe **done;
     uint32_t n_done;
@@ -39,6 +41,22 @@ static bool advance(struct sema *s, struct progress *p)
     return more;
 }
 
+/* The probes that show what nothing reads, through the same passes. */
+static void add_display(struct sema *s, struct progress *p)
+{
+    const char *text = sema_display(s);
+
+    if (!text)
+        return;
+    struct source *src = source_add(s->cx->sources, "<unread globals>", text, (uint32_t)strlen(text));
+
+    if (!syntax_parse(s->cx, s->opts->env, src, s->opts->macros, s->prog))
+        return;
+    while (advance(s, p))
+        ;
+    sema_types(s);
+}
+
 static void run(struct sema *s)
 {
     struct progress p = {.next = &s->prog->insts};
@@ -52,6 +70,9 @@ static void run(struct sema *s)
     if (diag_stopped(s->diag))
         return;
     sema_types(s);
+    s->failed = diag_errors(s->diag) != errors;
+    if (!s->failed && !s->opts->no_display)
+        add_display(s, &p);
     if (!diag_stopped(s->diag))
         sema_check(s);
 }

@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/sema/check.c \
+	src/sema/display.c \
 	src/sema/dwexpr.c \
 	src/sema/format.c \
 	src/sema/internal.h \

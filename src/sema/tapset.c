@@ -1,7 +1,7 @@
 /*
  * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, its
  * functions found by name, and the files that something uses made part of the program. *.stpm files
- * come first, since their macros serve all others. A file with syntax errors is left out, and named
+ * are read apart, before the script, since their macros serve everything. A file with syntax errors is left out, and named
  * when a name is missing; a directory that cannot be read holds nothing.
  */
 #include "sema/internal.h"
@@ -28,39 +28,74 @@ static int is_macros(const struct dirent *d)
     return ends_with(d->d_name, ".stpm");
 }
 
-/* Parses one file; what it declares stays apart from the program until it is needed. */
-static void read_file(struct sema *s, const char *path)
+/* Parses one file into PROG; *BROKEN: it has errors. NULL: it cannot be read. */
+static struct source *read_file(struct compile *cx, const struct sema_opts *o, const char *path,
+                                struct program *prog, bool *broken)
 {
-    struct source *src = source_read(s->cx->sources, path);
-    struct sema_file *f, **tail = &s->files;
+    struct source *src = source_read(cx->sources, path);
 
     if (!src) {
-        diag_warning(s->diag, (struct span){0}, "%s: %s", path, strerror(errno));
-        return;
+        diag_warning(cx->diag, (struct span){0}, "%s: %s", path, strerror(errno));
+        return NULL;
     }
     src->tapset = true;
-    f = ARENA_NEW(s->arena, struct sema_file);
-    f->src = src;
-    diag_try_begin(s->diag);
-    f->broken = !syntax_parse(s->cx, s->opts->env, src, s->opts->macros, &f->prog);
-    if (diag_try_end(s->diag))
-        f->broken = true;
-    while (*tail)
-        tail = &(*tail)->next;
-    *tail = f;
+    diag_try_begin(cx->diag);
+    *broken = !syntax_parse(cx, o->env, src, o->macros, prog);
+    if (diag_try_end(cx->diag))
+        *broken = true;
+    return src;
 }
 
-static void read_dir(struct sema *s, const char *dir, int (*filter)(const struct dirent *))
+typedef void file_fn(void *arg, const char *path);
+
+static void each_file(struct arena *a, const char *dir, int (*filter)(const struct dirent *), file_fn *fn, void *arg)
 {
     struct dirent **names;
     int n = scandir(dir, &names, filter, alphasort);
 
     for (int i = 0; i < n; i++) {
-        read_file(s, arena_printf(s->arena, "%s/%s", dir, names[i]->d_name));
+        fn(arg, arena_printf(a, "%s/%s", dir, names[i]->d_name));
         free(names[i]);
     }
     if (n >= 0)
         free(names);
+}
+
+struct macro_reader {
+    struct compile *cx;
+    const struct sema_opts *o;
+};
+
+static void read_macros(void *arg, const char *path)
+{
+    const struct macro_reader *r = arg;
+    struct program none = {0};
+    bool broken = false;
+
+    if (read_file(r->cx, r->o, path, &none, &broken) && broken)
+        diag_warning(r->cx->diag, (struct span){0}, "the library file %s has syntax errors and was left out", path);
+}
+
+void sema_read_macros(struct compile *cx, const struct sema_opts *o)
+{
+    struct macro_reader r = {cx, o};
+
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++)
+        each_file(cx->arena, o->tapset_dirs[i], is_macros, read_macros, &r);
+}
+
+/* What a file declares stays apart from the program until it is needed. */
+static void read_script(void *arg, const char *path)
+{
+    struct sema *s = arg;
+    struct sema_file *f = ARENA_NEW(s->arena, struct sema_file), **tail = &s->files;
+
+    f->src = read_file(s->cx, s->opts, path, &f->prog, &f->broken);
+    if (!f->src)
+        return;
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = f;
 }
 
 static void index_file(struct sema *s, struct sema_file *f)
@@ -86,11 +121,9 @@ void sema_tapset_read(struct sema *s)
 {
     const struct sema_opts *o = s->opts;
 
-    for (uint32_t i = 0; i < o->n_tapset_dirs; i++)
-        read_dir(s, o->tapset_dirs[i], is_macros);
     for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
-        read_dir(s, o->tapset_dirs[i], is_script);
-        read_dir(s, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch), is_script);
+        each_file(s->arena, o->tapset_dirs[i], is_script, read_script, s);
+        each_file(s->arena, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch), is_script, read_script, s);
     }
     for (struct sema_file *f = s->files; f; f = f->next)
         index_file(s, f);

@@ -55,9 +55,25 @@ void sema_expect(struct sema *s, struct expr *e, enum value_type want)
         conflict(s, e, t, TYPE_LONG);
 }
 
-/* A declaration's type meets a use: decides it, agrees, or conflicts (NAME: for the message). */
+/* What has the type, for the message: a variable, a function's result, or a key of an array. */
+struct subject {
+    const char *name, *after;
+    uint32_t key;
+};
+
+static struct subject var_subject(const struct variable *v)
+{
+    return (struct subject){.name = v->name, .after = ""};
+}
+
+static struct subject func_subject(const struct function *fn)
+{
+    return (struct subject){.name = fn->name, .after = "()"};
+}
+
+/* A declaration's type meets a use: decides it, agrees, or conflicts. */
 static enum value_type meet(struct sema *s, enum value_type *type, struct span *decided, enum value_type t,
-                            struct expr *use, const char *name)
+                            struct expr *use, struct subject what)
 {
     if (!is_known(t) || *type == t || *type == TYPE_ERROR)
         return *type;
@@ -69,9 +85,12 @@ static enum value_type meet(struct sema *s, enum value_type *type, struct span *
     }
     if (!s->report)
         return *type;
-    diag_error(s->diag, use->at, "type", "'%s' is used as %s here", name, a_type(t));
+    if (what.key)
+        diag_error(s->diag, use->at, "type", "key %u of '%s' is %s here", what.key, what.name, a_type(t));
+    else
+        diag_error(s->diag, use->at, "type", "'%s%s' is %s here", what.name, what.after, a_type(t));
     if (decided->file)
-        diag_note(s->diag, *decided, "but as %s here", a_type(*type));
+        diag_note(s->diag, *decided, "but %s here", a_type(*type));
     *type = TYPE_ERROR;
     return use->type = TYPE_ERROR;
 }
@@ -87,7 +106,7 @@ static enum value_type variable(struct sema *s, struct expr *e, struct variable 
         }
         return v->type;
     }
-    return meet(s, &v->type, &v->type_at, want, e, v->name);
+    return meet(s, &v->type, &v->type_at, want, e, var_subject(v));
 }
 
 static void keys(struct sema *s, struct variable *v, struct expr **args, uint32_t n)
@@ -107,7 +126,7 @@ static void keys(struct sema *s, struct variable *v, struct expr **args, uint32_
         }
         struct span at = v->arity_at;
 
-        meet(s, &v->key_types[i], &at, t, args[i], arena_printf(s->arena, "%s[key %u]", v->name, i + 1));
+        meet(s, &v->key_types[i], &at, t, args[i], (struct subject){.name = v->name, .key = i + 1});
     }
 }
 
@@ -188,14 +207,14 @@ static enum value_type call(struct sema *s, struct expr *e, enum value_type want
         if (t == TYPE_STATS || t == TYPE_VOID)
             conflict(s, e->args[i], t, TYPE_LONG);
         else if (p)
-            meet(s, &p->type, &p->type_at, t, e->args[i], p->name);
+            meet(s, &p->type, &p->type_at, t, e->args[i], var_subject(p));
         if (p)
             sema_ctype_assign(s, p, sema_ctype(e->args[i]));
     }
     if (!fn)
         return e->intrinsic ? e->intrinsic->result : TYPE_ERROR;
     if (fn->type == TYPE_UNKNOWN && is_known(want) && want != TYPE_STATS)
-        meet(s, &fn->type, &fn->type_at, want, e, fn->name);
+        meet(s, &fn->type, &fn->type_at, want, e, func_subject(fn));
     return fn->type;
 }
 
@@ -305,7 +324,7 @@ static void foreach(struct sema *s, struct function *fn, struct stmt *st)
                        v->name);
             diag_hint(s->diag, "use @count(%s[...]) and the like in the loop", v->name);
         } else if (v->type != TYPE_STATS) {
-            meet(s, &v->type, &v->type_at, infer(s, st->value, v->type), st->value, v->name);
+            meet(s, &v->type, &v->type_at, infer(s, st->value, v->type), st->value, var_subject(v));
         }
     }
     if (v && v->type == TYPE_STATS && st->sort_dir && st->sort_key == 0)
@@ -323,7 +342,7 @@ static void returned(struct sema *s, struct function *fn, struct stmt *st)
     if (t == TYPE_STATS || t == TYPE_VOID)
         conflict(s, st->cond, t, TYPE_LONG);
     else
-        meet(s, &fn->type, &fn->type_at, t, st->cond, fn->name);
+        meet(s, &fn->type, &fn->type_at, t, st->cond, func_subject(fn));
 }
 
 static void statement(struct sema *s, struct function *fn, struct stmt *st)

@@ -1,8 +1,8 @@
 /*
  * line: lines and texts whose bytes know where they were written; see line.h.
  *
- * Enters: bytes with spans. Leaves: a source with origins. Refuses texts over TEXT_MAX bytes. Its memory
- * is malloc'ed, since lines grow and shrink many times; text_source hands it to the arena.
+ * Enters: bytes with spans. Leaves: a source with origins. Refuses texts over TEXT_MAX bytes. Its
+ * memory is malloc'ed, since lines grow and shrink many times; text_source hands it to the arena.
  */
 #include "sxx/line.h"
 
@@ -127,8 +127,8 @@ void text_add(struct text *t, const struct line *l)
             t->origins_room = t->origins_room * 2 + 64;
             t->origins = must_realloc(t->origins, t->origins_room * sizeof(*t->origins));
         }
-        t->origins[t->n_origins++] =
-            (struct origin){.off = t->n + i, .len = 1, .at = o->at, .verbatim = !o->why, .why = o->why};
+        t->origins[t->n_origins++] = (struct origin){
+            .off = t->n + i, .len = 1, .at = o->at, .verbatim = !o->why, .why = o->why};
     }
     t->n += l->n;
 }

@@ -10,8 +10,8 @@
 #include "base/compile.h"
 
 struct line_origin {
-    struct span at;   /* of the byte itself, or of what the byte stands for */
-    const char *why;  /* NULL: the byte is written there */
+    struct span at;  /* of the byte itself, or of what the byte stands for */
+    const char *why; /* NULL: the byte is written there */
 };
 
 struct line {
@@ -42,6 +42,7 @@ struct text {
 };
 
 void text_add(struct text *t, const struct line *l);
-struct source *text_source(struct text *t, struct sources *s, const char *name); /* and frees T's memory */
+struct source *text_source(struct text *t, struct sources *s,
+                           const char *name); /* and frees T's memory */
 
 #endif

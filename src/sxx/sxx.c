@@ -4,8 +4,8 @@
  *
  * Enters: a .sxx source, options, a target. Leaves: plain SystemTap sources, the script's and its
  * libraries', with origins. Refuses: variables without a value, libraries that are not found, or
- * that use themselves, files over SCRIPT_MAX bytes. Each pass over a line replaces from left to right and does not look at
- * what it put in; the next pass does.
+ * that use themselves, files over SCRIPT_MAX bytes. Each pass over a line replaces from left to
+ * right and does not look at what it put in; the next pass does.
  */
 #include "sxx/sxx.h"
 
@@ -38,14 +38,16 @@ struct expander {
     bool failed;
 };
 
-/* A place in a line that a pass replaces: bytes START to END, with what the pattern's groups hold. */
+/* A place in a line that a pass replaces: bytes START to END, with what the pattern's groups hold.
+ */
 struct match {
     uint32_t start, end;
     uint32_t group[3][2]; /* start, end; end 0: none */
 };
 
 typedef bool match_fn(const struct line *l, uint32_t i, struct match *m);
-typedef void replace_fn(struct expander *x, const struct line *l, const struct match *m, struct line *out);
+typedef void replace_fn(struct expander *x, const struct line *l, const struct match *m,
+                        struct line *out);
 
 /* ---- patterns ---- */
 
@@ -144,7 +146,8 @@ static bool match_pfunc(const struct line *l, uint32_t i, struct match *m)
 }
 
 /*
- * The end of "lib...-1.2_path" that starts at I, where a plain word would stop before "_path"; else 0.
+ * The end of "lib...-1.2_path" that starts at I, where a plain word would stop before "_path"; else
+ * 0.
  */
 static uint32_t library_end(const struct line *l, uint32_t i, uint32_t word_end)
 {
@@ -157,7 +160,8 @@ static uint32_t library_end(const struct line *l, uint32_t i, uint32_t word_end)
 
         if (!is_word(c) && c != '-' && c != '.')
             return 0;
-        if (k > i + 3 && at_text(l, k, "_path") && (k + 5 == l->n || !is_word((unsigned char)l->s[k + 5])))
+        if (k > i + 3 && at_text(l, k, "_path") &&
+            (k + 5 == l->n || !is_word((unsigned char)l->s[k + 5])))
             return k + 5;
     }
     return 0;
@@ -266,12 +270,14 @@ static bool match_use(const struct line *l, uint32_t i, struct match *m)
 
 static const char *text_of(struct expander *x, const struct line *l, const struct match *m, int g)
 {
-    return m->group[g][1] ? arena_strndup(x->cx->arena, l->s + m->group[g][0], m->group[g][1] - m->group[g][0]) : NULL;
+    return m->group[g][1]
+               ? arena_strndup(x->cx->arena, l->s + m->group[g][0], m->group[g][1] - m->group[g][0])
+               : NULL;
 }
 
 /* Where the match was written, and why its replacement stands there. */
-static struct span place(struct expander *x, const struct line *l, const struct match *m, const char *what,
-                         const char *name, const char **why)
+static struct span place(struct expander *x, const struct line *l, const struct match *m,
+                         const char *what, const char *name, const char **why)
 {
     struct span at = line_span(l, m->start, m->end, why);
 
@@ -280,7 +286,8 @@ static struct span place(struct expander *x, const struct line *l, const struct 
     return at;
 }
 
-static void replace_std(struct expander *x, const struct line *l, const struct match *m, struct line *out)
+static void replace_std(struct expander *x, const struct line *l, const struct match *m,
+                        struct line *out)
 {
     const char *name = text_of(x, l, m, 0), *why;
     struct span at = place(x, l, m, "$^", name, &why);
@@ -289,7 +296,8 @@ static void replace_std(struct expander *x, const struct line *l, const struct m
     line_put(out, value, (uint32_t)strlen(value), at, why);
 }
 
-static void replace_pfunc(struct expander *x, const struct line *l, const struct match *m, struct line *out)
+static void replace_pfunc(struct expander *x, const struct line *l, const struct match *m,
+                          struct line *out)
 {
     static const char head[] = "process(\"$^exec_path\").function(\"", tail[] = "\")";
     const char *why;
@@ -300,12 +308,14 @@ static void replace_pfunc(struct expander *x, const struct line *l, const struct
     line_put(out, tail, sizeof(tail) - 1, at, why);
 }
 
-static void replace_define(struct expander *x, const struct line *l, const struct match *m, struct line *out)
+static void replace_define(struct expander *x, const struct line *l, const struct match *m,
+                           struct line *out)
 {
     var_set(x->cx->arena, &x->top->users, text_of(x, l, m, 0), text_of(x, l, m, 1));
 }
 
-static void replace_user(struct expander *x, const struct line *l, const struct match *m, struct line *out)
+static void replace_user(struct expander *x, const struct line *l, const struct match *m,
+                         struct line *out)
 {
     const char *name = text_of(x, l, m, 0), *why;
     struct span at = place(x, l, m, "$*", name, &why);
@@ -444,7 +454,8 @@ static void use(struct expander *x, struct span at, const char *lib)
     x->out->libs[x->out->n_libs++] = expanded;
 }
 
-static void replace_use(struct expander *x, const struct line *l, const struct match *m, struct line *out)
+static void replace_use(struct expander *x, const struct line *l, const struct match *m,
+                        struct line *out)
 {
     for (uint32_t i = m->group[0][0]; i < m->group[0][1];) {
         uint32_t end = skip_lib(l, i);
@@ -465,8 +476,9 @@ static const struct {
     replace_fn *replace;
     char first; /* byte that every match starts with */
 } passes[] = {
-    {match_arg, replace_std, '$'},       {match_pfunc, replace_pfunc, '@'}, {match_std, replace_std, '$'},
-    {match_define, replace_define, '$'}, {match_user, replace_user, '$'},   {match_use, replace_use, '@'},
+    {match_arg, replace_std, '$'},   {match_pfunc, replace_pfunc, '@'},
+    {match_std, replace_std, '$'},   {match_define, replace_define, '$'},
+    {match_user, replace_user, '$'}, {match_use, replace_use, '@'},
 };
 
 /* One pass over FROM; false: nothing to replace, OUT is unchanged. */
@@ -492,7 +504,8 @@ static bool run_pass(struct expander *x, size_t pass, const struct line *from, s
     return true;
 }
 
-static void expand_line(struct expander *x, struct text *text, const char *s, uint32_t n, struct span at)
+static void expand_line(struct expander *x, struct text *text, const char *s, uint32_t n,
+                        struct span at)
 {
     struct line lines[2] = {{0}, {0}};
     int now = 0;
@@ -512,7 +525,8 @@ static struct source *expand(struct expander *x, const struct source *src, const
 
     if (src->len > SCRIPT_MAX) {
         x->failed = true;
-        diag_error(x->cx->diag, (struct span){.file = src->id}, TAG, "the script is larger than %d bytes", SCRIPT_MAX);
+        diag_error(x->cx->diag, (struct span){.file = src->id}, TAG,
+                   "the script is larger than %d bytes", SCRIPT_MAX);
         return text_source(&text, x->cx->sources, name);
     }
     for (uint32_t i = 0; i < src->n_lines && !diag_stopped(x->cx->diag); i++) {
@@ -523,7 +537,8 @@ static struct source *expand(struct expander *x, const struct source *src, const
             static const char interpreter[] = "#!/usr/bin/env stap\n";
             struct line line = {0};
 
-            line_put(&line, interpreter, sizeof(interpreter) - 1, at, "the first line of a stap++ script");
+            line_put(&line, interpreter, sizeof(interpreter) - 1, at,
+                     "the first line of a stap++ script");
             text_add(&text, &line);
             line_free(&line);
             continue;
@@ -532,13 +547,14 @@ static struct source *expand(struct expander *x, const struct source *src, const
     }
     if (text.too_long) {
         x->failed = true;
-        diag_error(x->cx->diag, (struct span){.file = src->id}, TAG, "the expanded script is too large");
+        diag_error(x->cx->diag, (struct span){.file = src->id}, TAG,
+                   "the expanded script is too large");
     }
     return text_source(&text, x->cx->sources, name);
 }
 
-bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct target *t, struct source *src,
-                struct sxx_result *out)
+bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct target *t,
+                struct source *src, struct sxx_result *out)
 {
     struct frame frame = {0};
     struct expander x = {.cx = cx, .o = o, .top = &frame, .out = out};

@@ -19,7 +19,7 @@ struct sxx_arg {
 struct sxx_opts {
     struct sxx_arg *args;          /* --arg, in order */
     uint32_t n_args;
-    const char *const *include;    /* -I DIR in order; then ".", then the script's tapset, then ours */
+    const char *const *include;    /* where @use looks, all of it, in order: -I DIR, ".", our own */
     uint32_t n_include;
     bool list_args;                /* --args: missing paths are blank, nothing dies for want of them */
 };
@@ -32,7 +32,11 @@ struct sxx_result {
     uint32_t n_args;
 };
 
-/* Expands SRC for the target (TARGET_NONE allowed as far as no $^ variable needs one). */
+/*
+ * Expands SRC for the target (TARGET_NONE allowed as far as no $^ variable needs one). OUT->main is set
+ * even when false is returned; libs are named "a.b.stp" and marked as tapset. An --arg that is
+ * given and never mentioned keeps used == false: it is the caller who warns.
+ */
 bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct target *t,
                 struct source *src, struct sxx_result *out);
 

@@ -2,8 +2,8 @@
  * vars: the values of $^ variables: arguments and their defaults, what the target says, and the
  * search for a library among the target's.
  *
- * Enters: a name as mentioned, its trait. Leaves: its value. Refuses, with stap++'s words: arguments not
- * given, names that do not exist, what needs a target when there is none.
+ * Enters: a name as mentioned, its trait. Leaves: its value. Refuses, with stap++'s words:
+ * arguments not given, names that do not exist, what needs a target when there is none.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -31,7 +31,8 @@ struct sxx_var *var_find(struct sxx_var *table, const char *name)
     return found;
 }
 
-struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name, const char *value)
+struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name,
+                        const char *value)
 {
     struct sxx_var *var = var_find(*table, name);
     struct arena *hash_arena = a;
@@ -65,7 +66,7 @@ static bool is_so_suffix(const char *s)
 {
     if (strncmp(s, ".so", 3))
         return false;
-    for (s += 3; *s == '.'; ) {
+    for (s += 3; *s == '.';) {
         s++;
         if (!isdigit((unsigned char)*s))
             return false;
@@ -111,6 +112,7 @@ static void set_target(struct vars *v)
         set(v, "exec_path", t->exec_path);
     switch (t->kind) {
     case TARGET_PID:
+    case TARGET_CMD:
         ok = "pid() == target()";
         target = arena_printf(a, "%d", (int)t->pid);
         break;
@@ -143,7 +145,8 @@ void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, con
         list_dsos(v);
     }
     for (uint32_t i = 0; i < o->n_args && !o->list_args; i++)
-        set(v, arena_printf(cx->arena, "arg_%s", o->args[i].name), o->args[i].value ? o->args[i].value : "");
+        set(v, arena_printf(cx->arena, "arg_%s", o->args[i].name),
+            o->args[i].value ? o->args[i].value : "");
 }
 
 /* ---- arguments seen ---- */
@@ -222,7 +225,8 @@ static bool is_exact(const char *path, const char *lib)
     return false;
 }
 
-/* A file name that starts with NAME (or has it at a word's start), ends in .so... and has no blank. */
+/* A file name that starts with NAME (or has it at a word's start), ends in .so... and has no blank.
+ */
 static bool fuzzy_at(const char *path, const char *s, const char *name)
 {
     if (!is_boundary(path, (size_t)(s - path)) || strncmp(s, name, strlen(name)))
@@ -295,7 +299,8 @@ static const char *missing(struct vars *v, struct span at, const char *name, con
 
     v->failed = true;
     if (!strcmp(name, "exec_path"))
-        diag_error(d, at, TAG, "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
+        diag_error(d, at, TAG,
+                   "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
     else if (arg)
         diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name, arg);
     else
@@ -304,7 +309,8 @@ static const char *missing(struct vars *v, struct span at, const char *name, con
     return "";
 }
 
-const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait, const char *trait_value)
+const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait,
+                       const char *trait_value)
 {
     const char *arg = !strncmp(name, "arg_", 4) && name[4] ? name + 4 : NULL;
     const struct sxx_var *var;

@@ -16,28 +16,31 @@ struct sxx_var {
 
 /* A table of variables, by name; in the arena. */
 struct sxx_var *var_find(struct sxx_var *table, const char *name);
-struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name, const char *value);
+struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name,
+                        const char *value);
 
 struct vars {
     struct compile *cx;
     const struct sxx_opts *o;
     const struct target *t;
-    struct sxx_var *set;     /* built in, given, by default, or found */
-    const char **dsos;       /* the target's shared libraries, sorted */
+    struct sxx_var *set; /* built in, given, by default, or found */
+    const char **dsos;   /* the target's shared libraries, sorted */
     uint32_t n_dsos;
-    struct sxx_var *seen;    /* names of ARGS */
-    struct sxx_arg *args;    /* mentioned */
+    struct sxx_var *seen; /* names of ARGS */
+    struct sxx_arg *args; /* mentioned */
     uint32_t n_args;
     bool failed;
 };
 
-void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, const struct target *t);
+void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o,
+               const struct target *t);
 
 /*
  * The value of $^NAME mentioned at AT, with ":TRAIT(TRAIT_VALUE)" or NULLs. Reports what has none
  * and answers "" then.
  */
-const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait, const char *trait_value);
+const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait,
+                       const char *trait_value);
 
 /* lib[-.\w]+_path? */
 bool vars_is_library(const char *name);

@@ -1,8 +1,8 @@
 /*
  * ast: makes, copies and visits the nodes of ast.h.
  *
- * Enters: an arena and parts. Leaves: nodes in that arena. Copies hold the written form only. Recursion
- * is bounded by AST_MAX_HEIGHT; lists are walked.
+ * Enters: an arena and parts. Leaves: nodes in that arena. Copies hold the written form only.
+ * Recursion is bounded by AST_MAX_HEIGHT; lists are walked.
  */
 #include "syntax/ast.h"
 
@@ -201,12 +201,13 @@ void stmt_visit_exprs(struct stmt *s, expr_visit_fn *fn, void *arg)
 const char *op_text(enum op op)
 {
     static const char *const names[] = {
-        [OP_NONE] = "=",     [OP_NEG] = "-",   [OP_NOT] = "!",    [OP_BITNOT] = "~", [OP_PLUS] = "+",
-        [OP_ADD] = "+",      [OP_SUB] = "-",   [OP_MUL] = "*",    [OP_DIV] = "/",    [OP_MOD] = "%",
-        [OP_AND] = "&",      [OP_OR] = "|",    [OP_XOR] = "^",    [OP_SHL] = "<<",   [OP_SHR] = ">>",
-        [OP_USHR] = ">>>",   [OP_EQ] = "==",   [OP_NE] = "!=",    [OP_LT] = "<",     [OP_LE] = "<=",
-        [OP_GT] = ">",       [OP_GE] = ">=",   [OP_LAND] = "&&",  [OP_LOR] = "||",   [OP_CONCAT] = ".",
-        [OP_STAT_ADD] = "<<<",
+        [OP_NONE] = "=",   [OP_NEG] = "-",        [OP_NOT] = "!",   [OP_BITNOT] = "~",
+        [OP_PLUS] = "+",   [OP_ADD] = "+",        [OP_SUB] = "-",   [OP_MUL] = "*",
+        [OP_DIV] = "/",    [OP_MOD] = "%",        [OP_AND] = "&",   [OP_OR] = "|",
+        [OP_XOR] = "^",    [OP_SHL] = "<<",       [OP_SHR] = ">>",  [OP_USHR] = ">>>",
+        [OP_EQ] = "==",    [OP_NE] = "!=",        [OP_LT] = "<",    [OP_LE] = "<=",
+        [OP_GT] = ">",     [OP_GE] = ">=",        [OP_LAND] = "&&", [OP_LOR] = "||",
+        [OP_CONCAT] = ".", [OP_STAT_ADD] = "<<<",
     };
 
     return (size_t)op < sizeof(names) / sizeof(*names) ? names[op] : "?";

@@ -338,7 +338,10 @@ struct stmt *stmt_new(struct arena *a, enum stmt_kind kind, struct span at);
 struct expr *expr_clone(struct arena *a, const struct expr *e);
 struct stmt *stmt_clone(struct arena *a, const struct stmt *s); /* with its followers */
 
-/* Calls FN on E and, before it, on all expressions below it; likewise for all of a statement list. */
+/*
+ * Calls FN on E and, before it, on all expressions below it (as written: not on resolved trees);
+ * likewise for all of a statement list.
+ */
 typedef void expr_visit_fn(struct expr *e, void *arg);
 void expr_visit(struct expr *e, expr_visit_fn *fn, void *arg);
 void stmt_visit_exprs(struct stmt *s, expr_visit_fn *fn, void *arg);

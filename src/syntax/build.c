@@ -81,7 +81,8 @@ static void hint(struct parser *p, const struct token *t, const char *const *nam
         else
             diag_hint(d, "statements stand in a probe's or a function's body");
     } else if (t->kind == ELSE) {
-        diag_hint(d, "'else' follows one statement or a block; more than one statement needs '{ }'");
+        diag_hint(d,
+                  "'else' follows one statement or a block; more than one statement needs '{ }'");
     } else if (t->kind == DEC && expects(names, n, "')'")) {
         diag_hint(d, "'--' is one operator; write '- -' for two");
     }
@@ -100,14 +101,19 @@ void build_unexpected(struct parser *p, const struct span *at, const char *const
     text = arena_printf(a, "unexpected %s", describe(p, t));
     if (n && n <= 6)
         for (uint32_t i = 0; i < n; i++)
-            text = arena_printf(a, "%s%s%s", text, i == 0 ? ", expected " : i + 1 < n ? ", " : " or ",
+            text = arena_printf(a, "%s%s%s", text,
+                                i == 0      ? ", expected "
+                                : i + 1 < n ? ", "
+                                            : " or ",
                                 quoted(a, names[i]));
     diag_error(p->cx->diag, at ? *at : t->at, TAG, "%s", text);
-    if ((t->kind == END || t->kind == PROBE || t->kind == GLOBAL || t->kind == PRIVATE || t->kind == FUNCTION) &&
+    if ((t->kind == END || t->kind == PROBE || t->kind == GLOBAL || t->kind == PRIVATE ||
+         t->kind == FUNCTION) &&
         f->n_open) {
         const struct token *open = &f->open[f->n_open - 1];
 
-        diag_note(p->cx->diag, open->at, "this '%c' is still open", open->kind == GROUP ? '{' : open->kind);
+        diag_note(p->cx->diag, open->at, "this '%c' is still open",
+                  open->kind == GROUP ? '{' : open->kind);
     }
     hint(p, t, names, n);
 }
@@ -130,7 +136,8 @@ static struct expr *done(struct parser *p, struct expr *e)
         height = tallest(height, c->index);
     if (height >= AST_MAX_HEIGHT) {
         if (!p->too_deep)
-            build_error(p, e->op_at, "this expression is nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+            build_error(p, e->op_at, "this expression is nested too deeply (over %d levels)",
+                        AST_MAX_HEIGHT);
         p->too_deep = true;
         return expr_new(p->cx->arena, EX_ERROR, e->at);
     }
@@ -150,6 +157,14 @@ static struct expr *make(struct parser *p, enum expr_kind kind, struct span at, 
 static const char *text_of(struct parser *p, const struct token *t)
 {
     return t ? token_text(p->cx->arena, t) : NULL;
+}
+
+/* The text of a string that is a name; such have no NUL. */
+static const char *name_of(struct parser *p, const struct token *t)
+{
+    if (t && memchr(t->text, '\0', t->len))
+        build_error(p, t->at, "there is a NUL in this name");
+    return text_of(p, t);
 }
 
 struct expr *build_number(struct parser *p, const struct token *t)
@@ -179,7 +194,8 @@ struct expr *build_name(struct parser *p, const struct token *t)
     return e;
 }
 
-struct expr *build_unary(struct parser *p, struct span at, const struct token *t, enum op op, struct expr *a)
+struct expr *build_unary(struct parser *p, struct span at, const struct token *t, enum op op,
+                         struct expr *a)
 {
     struct expr *e = make(p, EX_UNARY, at, t->at);
 
@@ -188,8 +204,8 @@ struct expr *build_unary(struct parser *p, struct span at, const struct token *t
     return done(p, e);
 }
 
-struct expr *build_binary(struct parser *p, struct span at, const struct token *t, enum op op, struct expr *a,
-                          struct expr *b)
+struct expr *build_binary(struct parser *p, struct span at, const struct token *t, enum op op,
+                          struct expr *a, struct expr *b)
 {
     struct expr *e = make(p, EX_BINARY, at, t->at);
 
@@ -199,7 +215,8 @@ struct expr *build_binary(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
-struct expr *build_assign(struct parser *p, struct span at, const struct token *t, struct expr *a, struct expr *b)
+struct expr *build_assign(struct parser *p, struct span at, const struct token *t, struct expr *a,
+                          struct expr *b)
 {
     struct expr *e = make(p, EX_ASSIGN, at, t->at);
 
@@ -209,7 +226,8 @@ struct expr *build_assign(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
-struct expr *build_incdec(struct parser *p, struct span at, const struct token *t, bool post, struct expr *a)
+struct expr *build_incdec(struct parser *p, struct span at, const struct token *t, bool post,
+                          struct expr *a)
 {
     struct expr *e = make(p, EX_INCDEC, at, t->at);
 
@@ -219,8 +237,8 @@ struct expr *build_incdec(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
-struct expr *build_ternary(struct parser *p, struct span at, const struct token *t, struct expr *a, struct expr *b,
-                           struct expr *c)
+struct expr *build_ternary(struct parser *p, struct span at, const struct token *t, struct expr *a,
+                           struct expr *b, struct expr *c)
 {
     struct expr *e = make(p, EX_TERNARY, at, t->at);
 
@@ -245,7 +263,8 @@ struct expr *build_any(struct parser *p, struct span at)
     return make(p, EX_ANY, at, at);
 }
 
-struct expr *build_in(struct parser *p, struct span at, const struct token *t, struct exprs keys, struct expr *array)
+struct expr *build_in(struct parser *p, struct span at, const struct token *t, struct exprs keys,
+                      struct expr *array)
 {
     struct expr *e = make(p, EX_IN, at, t->at);
 
@@ -267,7 +286,8 @@ struct expr *build_match(struct parser *p, struct span at, const struct token *t
     return done(p, e);
 }
 
-struct expr *build_call(struct parser *p, struct span at, const struct token *name, struct exprs args)
+struct expr *build_call(struct parser *p, struct span at, const struct token *name,
+                        struct exprs args)
 {
     struct expr *e = make(p, EX_CALL, at, name->at);
 
@@ -278,7 +298,8 @@ struct expr *build_call(struct parser *p, struct span at, const struct token *na
 }
 
 /* The format or delimiter is taken off the arguments; a histogram stands alone in print(). */
-struct expr *build_print(struct parser *p, struct span at, const struct token *word, struct exprs args)
+struct expr *build_print(struct parser *p, struct span at, const struct token *word,
+                         struct exprs args)
 {
     struct expr *e = make(p, EX_PRINT, at, word->at);
     uint32_t least = 1;
@@ -289,8 +310,8 @@ struct expr *build_print(struct parser *p, struct span at, const struct token *w
         bool format = e->print & PRINT_FORMAT;
 
         if (!args.n || args.v[0]->kind != EX_STRING || args.v[0]->parens) {
-            build_error(p, args.n ? args.v[0]->at : at, "%s takes a literal string first, the %s", e->text,
-                        format ? "format" : "delimiter");
+            build_error(p, args.n ? args.v[0]->at : at, "%s takes a literal string first, the %s",
+                        e->text, format ? "format" : "delimiter");
             return make(p, EX_ERROR, at, word->at);
         }
         e->fmt = args.v[0]->text;
@@ -302,16 +323,20 @@ struct expr *build_print(struct parser *p, struct span at, const struct token *w
         least = 0;
     }
     if (args.n < least)
-        build_error(p, at, "%s takes at least %u argument%s", e->text, least, least == 1 ? "" : "s");
+        build_error(p, at, "%s takes at least %u argument%s", e->text, least,
+                    least == 1 ? "" : "s");
     for (uint32_t i = 0; i < args.n; i++)
-        if (args.v[i]->kind == EX_HIST && (args.n > 1 || (e->print & (PRINT_FORMAT | PRINT_DELIM | PRINT_CHAR))))
-            build_error(p, args.v[i]->op_at, "a histogram is printed alone, by print(%s(...))", args.v[i]->text);
+        if (args.v[i]->kind == EX_HIST &&
+            (args.n > 1 || (e->print & (PRINT_FORMAT | PRINT_DELIM | PRINT_CHAR))))
+            build_error(p, args.v[i]->op_at, "a histogram is printed alone, by print(%s(...))",
+                        args.v[i]->text);
     e->args = args.v;
     e->n_args = args.n;
     return done(p, e);
 }
 
-struct expr *build_hist(struct parser *p, struct span at, const struct token *word, struct expr *a, struct exprs numbers)
+struct expr *build_hist(struct parser *p, struct span at, const struct token *word, struct expr *a,
+                        struct exprs numbers)
 {
     struct expr *e = make(p, EX_HIST, at, word->at);
 
@@ -321,7 +346,8 @@ struct expr *build_hist(struct parser *p, struct span at, const struct token *wo
     e->args = numbers.v;
     e->n_args = numbers.n;
     if (e->hist == HIST_LINEAR && numbers.n != 3)
-        build_error(p, word->at, "@hist_linear takes an aggregate and three numbers: start, stop, interval");
+        build_error(p, word->at,
+                    "@hist_linear takes an aggregate and three numbers: start, stop, interval");
     return done(p, e);
 }
 
@@ -334,7 +360,8 @@ struct expr *build_stat(struct parser *p, struct span at, const struct token *wo
     e->a = a;
     if (shift) {
         if (e->stat != STAT_VARIANCE)
-            build_error(p, shift->at, "%.*s takes one parameter, the aggregate", (int)word->len, word->text);
+            build_error(p, shift->at, "%.*s takes one parameter, the aggregate", (int)word->len,
+                        word->text);
         e->number = shift->number;
     }
     return done(p, e);
@@ -415,13 +442,13 @@ struct expr *build_target(struct parser *p, const struct token *t)
     return e;
 }
 
-struct expr *build_atvar(struct parser *p, struct span at, const struct token *word, const struct token *name,
-                         const struct token *module)
+struct expr *build_atvar(struct parser *p, struct span at, const struct token *word,
+                         const struct token *name, const struct token *module)
 {
     struct expr *e = make(p, EX_ATVAR, at, word->at);
 
-    e->text = text_of(p, name);
-    e->module = text_of(p, module);
+    e->text = name_of(p, name);
+    e->module = name_of(p, module);
     return e;
 }
 
@@ -433,14 +460,15 @@ struct expr *build_cast(struct parser *p, struct span at, const struct token *wo
     if (!type->len)
         build_error(p, type->at, "@cast takes the name of a type");
     e->a = a;
-    e->text = text_of(p, type);
-    e->module = text_of(p, module);
+    e->text = name_of(p, type);
+    e->module = name_of(p, module);
     return done(p, e);
 }
 
 static bool is_target(const struct expr *e)
 {
-    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST || e->kind == EX_AUTOCAST;
+    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST ||
+           e->kind == EX_AUTOCAST;
 }
 
 struct expr *build_comps(struct parser *p, struct span at, struct expr *base, struct comps comps)
@@ -477,8 +505,8 @@ struct expr *build_address(struct parser *p, struct span at, const struct token 
 
 /* ---- words with @ ---- */
 
-struct expr *build_at_expr(struct parser *p, struct span at, const struct token *word, enum expr_kind kind,
-                           struct expr *a)
+struct expr *build_at_expr(struct parser *p, struct span at, const struct token *word,
+                           enum expr_kind kind, struct expr *a)
 {
     struct expr *e = make(p, kind, at, word->at);
 
@@ -494,8 +522,8 @@ static void need_guru(struct parser *p, struct span at, const char *what)
     diag_hint(p->cx->diag, "-g turns guru mode on");
 }
 
-struct expr *build_at_text(struct parser *p, struct span at, const struct token *word, enum expr_kind kind,
-                           const struct token *text)
+struct expr *build_at_text(struct parser *p, struct span at, const struct token *word,
+                           enum expr_kind kind, const struct token *text)
 {
     struct expr *e = make(p, kind, at, word->at);
 
@@ -508,7 +536,8 @@ struct expr *build_at_text(struct parser *p, struct span at, const struct token 
     return e;
 }
 
-struct expr *build_register(struct parser *p, struct span at, const struct token *word, struct expr *n)
+struct expr *build_register(struct parser *p, struct span at, const struct token *word,
+                            struct expr *n)
 {
     struct expr *e = make(p, (enum expr_kind)word->number, at, word->at);
 
@@ -518,8 +547,8 @@ struct expr *build_register(struct parser *p, struct span at, const struct token
     return e;
 }
 
-struct expr *build_deref(struct parser *p, struct span at, const struct token *word, struct expr *size,
-                         struct expr *addr)
+struct expr *build_deref(struct parser *p, struct span at, const struct token *word,
+                         struct expr *size, struct expr *addr)
 {
     struct expr *e = make(p, (enum expr_kind)word->number, at, word->at);
 
@@ -543,9 +572,9 @@ struct expr *build_embedded(struct parser *p, const struct token *t)
 struct expr *build_unknown_at(struct parser *p, const struct token *t)
 {
     static const char *const words[] = {
-        "@cast", "@var", "@defined", "@probewrite", "@entry", "@perf", "@count", "@sum", "@min", "@max", "@avg",
-        "@variance", "@hist_log", "@hist_linear", "@const", "@enum", "@kderef", "@uderef", "@kregister", "@uregister",
-        "@define",
+        "@cast",  "@var",  "@defined", "@probewrite", "@entry",     "@perf",      "@count",
+        "@sum",   "@min",  "@max",     "@avg",        "@variance",  "@hist_log",  "@hist_linear",
+        "@const", "@enum", "@kderef",  "@uderef",     "@kregister", "@uregister", "@define",
     };
     struct near near;
 

@@ -36,7 +36,8 @@ struct stmt *build_done(struct parser *p, struct stmt *s)
 
     if (height >= AST_MAX_HEIGHT) {
         if (!p->too_deep)
-            build_error(p, s->head, "statements are nested too deeply (over %d levels)", AST_MAX_HEIGHT);
+            build_error(p, s->head, "statements are nested too deeply (over %d levels)",
+                        AST_MAX_HEIGHT);
         p->too_deep = true;
         s = build_stmt(p, ST_ERROR, s->at, s->head);
         height = 0;
@@ -50,13 +51,14 @@ struct stmt *build_simple(struct parser *p, enum stmt_kind kind, struct span at,
     struct stmt *s = build_stmt(p, kind, at, at);
 
     if (kind == ST_RETURN && !p->in_function)
-        build_error(p, at, "'return' stands outside a function (a probe's handler ends with 'next')");
+        build_error(p, at,
+                    "'return' stands outside a function (a probe's handler ends with 'next')");
     s->cond = e;
     return build_done(p, s);
 }
 
-struct stmt *build_if(struct parser *p, struct span at, struct span head, struct expr *cond, struct stmt *then,
-                      struct stmt *other)
+struct stmt *build_if(struct parser *p, struct span at, struct span head, struct expr *cond,
+                      struct stmt *then, struct stmt *other)
 {
     struct stmt *s = build_stmt(p, ST_IF, at, head);
 
@@ -66,8 +68,8 @@ struct stmt *build_if(struct parser *p, struct span at, struct span head, struct
     return build_done(p, s);
 }
 
-struct stmt *build_loop(struct parser *p, enum stmt_kind kind, struct span at, struct span head, struct expr *init,
-                        struct expr *cond, struct expr *step, struct stmt *body)
+struct stmt *build_loop(struct parser *p, enum stmt_kind kind, struct span at, struct span head,
+                        struct expr *init, struct expr *cond, struct expr *step, struct stmt *body)
 {
     struct stmt *s = build_stmt(p, kind, at, head);
 
@@ -78,8 +80,9 @@ struct stmt *build_loop(struct parser *p, enum stmt_kind kind, struct span at, s
     return build_done(p, s);
 }
 
-struct stmt *build_foreach(struct parser *p, struct span at, struct span head, struct fe_keys keys, struct expr *array,
-                           struct exprs slice, struct fe_order order, struct expr *limit, struct stmt *body)
+struct stmt *build_foreach(struct parser *p, struct span at, struct span head, struct fe_keys keys,
+                           struct expr *array, struct exprs slice, struct fe_order order,
+                           struct expr *limit, struct stmt *body)
 {
     struct stmt *s = build_stmt(p, ST_FOREACH, at, head);
 
@@ -101,8 +104,8 @@ struct stmt *build_foreach(struct parser *p, struct span at, struct span head, s
     return build_done(p, s);
 }
 
-struct stmt *build_try(struct parser *p, struct span at, struct span head, struct stmt *body, struct expr *caught,
-                       struct stmt *other)
+struct stmt *build_try(struct parser *p, struct span at, struct span head, struct stmt *body,
+                       struct expr *caught, struct stmt *other)
 {
     struct stmt *s = build_stmt(p, ST_TRY, at, head);
 
@@ -148,7 +151,8 @@ struct fe_keys build_fe_value(struct parser *p, struct fe_key value, struct fe_k
 
 /* ---- probe points ---- */
 
-struct points build_part(struct parser *p, const struct token *name, struct expr *arg, struct span at)
+struct points build_part(struct parser *p, const struct token *name, struct expr *arg,
+                         struct span at)
 {
     struct arena *a = p->cx->arena;
     struct probe_point *point = ARENA_NEW(a, struct probe_point);
@@ -162,7 +166,8 @@ struct points build_part(struct parser *p, const struct token *name, struct expr
     return (struct points){point, point, 1};
 }
 
-static struct point_part *copy_parts(struct arena *a, const struct point_part *parts, struct point_part *then)
+static struct point_part *copy_parts(struct arena *a, const struct point_part *parts,
+                                     struct point_part *then)
 {
     struct point_part *first = NULL, **tail = &first;
 
@@ -218,7 +223,8 @@ struct points build_cross(struct parser *p, struct span at, struct points a, str
             point->next = NULL;
             point->condition = expr_clone(p->cx->arena, y->condition);
             point->at = at;
-            point->parts = copy_parts(p->cx->arena, x->parts, copy_parts(p->cx->arena, y->parts, NULL));
+            point->parts =
+                copy_parts(p->cx->arena, x->parts, copy_parts(p->cx->arena, y->parts, NULL));
             struct points one = {point, point, 1};
 
             out = out.n ? build_points_join(out, one) : one;
@@ -227,7 +233,8 @@ struct points build_cross(struct parser *p, struct span at, struct points a, str
     return out;
 }
 
-struct points build_suffix(struct parser *p, struct span at, struct points a, int suffix, struct expr *condition)
+struct points build_suffix(struct parser *p, struct span at, struct points a, int suffix,
+                           struct expr *condition)
 {
     for (struct probe_point *x = a.first; x; x = x->next) {
         x->at = a.n == 1 ? at : x->at;
@@ -272,8 +279,8 @@ static bool allowed(struct parser *p, struct span at)
     return build_error(p, at, "a macro library (*.stpm) holds macro definitions only");
 }
 
-void build_probe(struct parser *p, struct span at, struct alias alias, struct points points, struct stmt *body,
-                 struct stmt *epilogue)
+void build_probe(struct parser *p, struct span at, struct alias alias, struct points points,
+                 struct stmt *body, struct stmt *epilogue)
 {
     struct probe *probe = ARENA_NEW(p->cx->arena, struct probe);
 
@@ -296,8 +303,8 @@ void build_probe(struct parser *p, struct span at, struct alias alias, struct po
     }
 }
 
-void build_global(struct parser *p, const struct token *name, bool is_private, bool wrap, struct expr *size,
-                  struct expr *init)
+void build_global(struct parser *p, const struct token *name, bool is_private, bool wrap,
+                  struct expr *size, struct expr *init)
 {
     struct variable *v = ARENA_NEW(p->cx->arena, struct variable);
 
@@ -326,7 +333,8 @@ void build_global(struct parser *p, const struct token *name, bool is_private, b
     p->globals_tail = &v->next;
 }
 
-struct params build_param(struct parser *p, struct params list, const struct token *name, struct func_type type)
+struct params build_param(struct parser *p, struct params list, const struct token *name,
+                          struct func_type type)
 {
     struct variable *v = ARENA_NEW(p->cx->arena, struct variable);
 
@@ -362,8 +370,9 @@ static bool guru(struct parser *p, struct span at)
     return false;
 }
 
-void build_function(struct parser *p, struct span at, bool is_private, const struct token *name, struct func_type type,
-                    struct params params, struct expr *priority, struct stmt *body, const struct token *code)
+void build_function(struct parser *p, struct span at, bool is_private, const struct token *name,
+                    struct func_type type, struct params params, struct expr *priority,
+                    struct stmt *body, const struct token *code)
 {
     struct function *f = ARENA_NEW(p->cx->arena, struct function);
 
@@ -397,6 +406,7 @@ void build_embedded_decl(struct parser *p, const struct token *t)
 
     if (!allowed(p, t->at) || !guru(p, t->at))
         return;
-    prog->embedded = arena_grow(p->cx->arena, prog->embedded, prog->n_embedded, sizeof(*prog->embedded));
+    prog->embedded =
+        arena_grow(p->cx->arena, prog->embedded, prog->n_embedded, sizeof(*prog->embedded));
     prog->embedded[prog->n_embedded++] = token_text(p->cx->arena, t);
 }

@@ -4,7 +4,8 @@
  * Enters: the preprocessor's tokens. Leaves: the same, with adjacent string literals joined; with
  * the names in a probe's head (wildcards, keywords: "syscall.*.return") made one POINT_NAME each
  * and "{" of a brace group told from the "{" of the body; after an error nothing up to the next
- * declaration. Refuses: brackets nested over SYNTAX_MAX_NESTING deep, over SYNTAX_MAX_TOKENS tokens.
+ * declaration. Refuses: brackets nested over SYNTAX_MAX_NESTING deep, over SYNTAX_MAX_TOKENS
+ * tokens.
  */
 #include <string.h>
 
@@ -145,7 +146,8 @@ static void nest(struct feed *f, struct token *t)
 {
     if (t->kind == '(' || t->kind == '[' || t->kind == '{' || t->kind == GROUP) {
         if (f->n_open == SYNTAX_MAX_NESTING) {
-            diag_error(f->cx->diag, t->at, TAG, "brackets are nested too deeply (over %d)", SYNTAX_MAX_NESTING);
+            diag_error(f->cx->diag, t->at, TAG, "brackets are nested too deeply (over %d)",
+                       SYNTAX_MAX_NESTING);
             t->kind = BAD;
             return;
         }
@@ -192,7 +194,8 @@ void feed_next(struct feed *f, struct token *t)
         take(f, t);
     if (++f->n_tokens > SYNTAX_MAX_TOKENS) {
         if (f->n_tokens == SYNTAX_MAX_TOKENS + 1)
-            diag_error(f->cx->diag, t->at, TAG, "the script is too large: over %d tokens", SYNTAX_MAX_TOKENS);
+            diag_error(f->cx->diag, t->at, TAG, "the script is too large: over %d tokens",
+                       SYNTAX_MAX_TOKENS);
         t->kind = f->n_tokens == SYNTAX_MAX_TOKENS + 1 ? BAD : END;
     }
     if (t->kind == STRING)

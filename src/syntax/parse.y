@@ -281,11 +281,13 @@ stmt:
   | block
   | IF '(' expr ')' stmt %prec SHORT { $$ = build_if(p, @$, span_join(@1, @4), $3, $5, NULL); }
   | IF '(' expr ')' stmt ELSE stmt   { $$ = build_if(p, @$, span_join(@1, @4), $3, $5, $7); }
-  | WHILE '(' expr ')' stmt          { $$ = build_loop(p, ST_WHILE, @$, span_join(@1, @4), NULL, $3, NULL, $5); }
+  | WHILE '(' expr ')' stmt          { struct span head = span_join(@1, @4);
+                                       $$ = build_loop(p, ST_WHILE, @$, head, NULL, $3, NULL, $5); }
   | FOR '(' opt_expr ';' opt_expr ';' opt_expr ')' stmt
                                      { $$ = build_loop(p, ST_FOR, @$, span_join(@1, @8), $3, $5, $7, $9); }
   | FOREACH '(' fe_head IN indexable opt_slice fe_order opt_limit ')' stmt
-                                     { $$ = build_foreach(p, @$, span_join(@1, @9), $3, $5, $6, $7, $8, $10); }
+                                     { struct span head = span_join(@1, @9);
+                                       $$ = build_foreach(p, @$, head, $3, $5, $6, $7, $8, $10); }
   | TRY block CATCH block            { $$ = build_try(p, @$, @1, $2, NULL, $4); }
   | TRY block CATCH '(' IDENT ')' block
                                      { $$ = build_try(p, @$, @1, $2, build_name(p, &$5), $7); }

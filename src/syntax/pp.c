@@ -8,16 +8,11 @@
  * given, macros nested over SYNTAX_MAX_NESTING deep (which is how a macro that contains itself
  * shows). The way down: pp_next (conditions) -> scan (macros) -> fetch (bodies) -> raw (arguments).
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* strverscmp */
-#endif
-#include <fnmatch.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Hash tables live in the arena too: HASH_ARENA is a variable where a table grows. */
-#define uthash_malloc(size)       arena_alloc(hash_arena, size)
-#define uthash_free(ptr, size)    ((void)0)
+#define uthash_malloc(size)    arena_alloc(hash_arena, size)
+#define uthash_free(ptr, size) ((void)0)
 #include <uthash.h>
 
 #include "syntax/token.h"
@@ -61,7 +56,7 @@ struct activation {
     const struct body *body;
     uint32_t cursor;
     const struct env *env;
-    bool library;              /* the tokens stand in a library macro */
+    bool library; /* the tokens stand in a library macro */
     uint32_t expn;
 };
 
@@ -76,7 +71,7 @@ struct pp {
     struct macros *library;
     struct macros file;
     struct lex *lex;
-    struct lex *arg;      /* the text of a script argument being read */
+    struct lex *arg; /* the text of a script argument being read */
     uint32_t arg_expn;
     bool arg_spaced;
     bool args_as_written; /* leave $1 alone */
@@ -85,7 +80,7 @@ struct pp {
     uint32_t n_activations, n_expanded;
     struct condition cond[SYNTAX_MAX_NESTING];
     uint32_t n_cond;
-    uint32_t nesting;     /* "%(" open while a condition is read, for skipping after an error */
+    uint32_t nesting; /* "%(" open while a condition is read, for skipping after an error */
     bool stopped;
 };
 
@@ -141,8 +136,8 @@ static void substitute(struct pp *pp, struct token *t)
         value = arena_printf(a, "%u", pp->env->n_args);
     } else if (t->number == 0 || t->number > pp->env->n_args) {
         t->kind = BAD;
-        t->problem = arena_printf(a, "no script argument %.*s was given (there %s %u)", (int)t->len, t->text,
-                                  pp->env->n_args == 1 ? "is" : "are", pp->env->n_args);
+        t->problem = arena_printf(a, "no script argument %.*s was given (there %s %u)", (int)t->len,
+                                  t->text, pp->env->n_args == 1 ? "is" : "are", pp->env->n_args);
         return;
     } else {
         value = pp->env->args[t->number - 1];
@@ -164,7 +159,8 @@ static void substitute(struct pp *pp, struct token *t)
     struct source *src = source_add(pp->cx->sources, arena_printf(a, "<argument %s>", word), text,
                                     (uint32_t)strlen(text));
 
-    pp->arg_expn = expansion_add(pp->cx->sources, arena_printf(a, "script argument %s stands here", word), t->at);
+    pp->arg_expn = expansion_add(pp->cx->sources,
+                                 arena_printf(a, "script argument %s stands here", word), t->at);
     pp->arg_spaced = t->spaced;
     pp->arg = lex_open(pp->cx, src);
 }
@@ -208,7 +204,9 @@ static bool fetch(struct pp *pp, struct token *t)
         return false;
     if (pp->n_expanded++ == SYNTAX_MAX_TOKENS) {
         pp->stopped = true;
-        *t = (struct token){.at = act->body->v[act->cursor].at, .kind = BAD, .problem = "macros expand to too many tokens"};
+        *t = (struct token){.at = act->body->v[act->cursor].at,
+                            .kind = BAD,
+                            .problem = "macros expand to too many tokens"};
         return true;
     }
     *t = act->body->v[act->cursor++];
@@ -293,7 +291,8 @@ static bool read_signature(struct pp *pp, struct macro *m, struct token *t)
             raw(pp, t);
         } while (t->kind == ',');
         if (t->kind != ')')
-            return diag_error(d, t->at, TAG, "expected ',' or ')' in the parameters of macro '@%s'", m->name);
+            return diag_error(d, t->at, TAG, "expected ',' or ')' in the parameters of macro '@%s'",
+                              m->name);
         raw(pp, t);
     }
     if (t->kind != PP_OPEN)
@@ -333,7 +332,8 @@ static bool define(struct pp *pp, struct token *t)
         return false;
     }
     if (!read_body(pp, &m->body))
-        return diag_error(d, m->at, TAG, "the body of macro '@%s' is not closed: no '%%)' follows", m->name);
+        return diag_error(d, m->at, TAG, "the body of macro '@%s' is not closed: no '%%)' follows",
+                          m->name);
     const struct macro *old = find(&pp->file, m->name, name.len);
 
     if (old || !strcmp(m->name, "define")) {
@@ -367,14 +367,16 @@ static int read_argument(struct pp *pp, struct body *b, struct token *t)
     return END;
 }
 
-static bool read_arguments(struct pp *pp, const struct macro *m, const struct token *call, struct body *args)
+static bool read_arguments(struct pp *pp, const struct macro *m, const struct token *call,
+                           struct body *args)
 {
     struct diag *d = pp->cx->diag;
     const char *s = m->n_params == 1 ? "" : "s";
     struct token t;
 
     if (!fetch(pp, &t) || t.kind != '(')
-        return diag_error(d, call->at, TAG, "macro '@%s' takes %u parameter%s: expected '('", m->name, m->n_params, s);
+        return diag_error(d, call->at, TAG, "macro '@%s' takes %u parameter%s: expected '('",
+                          m->name, m->n_params, s);
     for (uint32_t i = 0; i < m->n_params; i++) {
         int end = read_argument(pp, &args[i], &t);
 
@@ -419,10 +421,11 @@ static bool enter(struct pp *pp, struct activation *act, const struct token *cal
             struct span at = call->at;
 
             at.expn = 0; /* the message names the chain */
-            return diag_error(pp->cx->diag, at, TAG, "macros nest without end: %s", chain(pp, act->macro));
+            return diag_error(pp->cx->diag, at, TAG, "macros nest without end: %s",
+                              chain(pp, act->macro));
         }
-        return diag_error(pp->cx->diag, call->at, TAG, deep ? "macros are nested too deeply"
-                                                            : "macros expand without end");
+        return diag_error(pp->cx->diag, call->at, TAG,
+                          deep ? "macros are nested too deeply" : "macros expand without end");
     }
     act->below = pp->top;
     act->expn = expansion_add(pp->cx->sources,
@@ -509,161 +512,6 @@ static void scan(struct pp *pp, struct token *t)
 
 /* ---- conditions ---- */
 
-static bool compare(int op, int order)
-{
-    switch (op) {
-    case EQ:
-        return order == 0;
-    case NE:
-        return order != 0;
-    case '<':
-        return order < 0;
-    case LE:
-        return order <= 0;
-    case '>':
-        return order > 0;
-    default:
-        return order >= 0;
-    }
-}
-
-static bool is_comparison(int kind)
-{
-    return kind == EQ || kind == NE || kind == '<' || kind == '>' || kind == LE || kind == GE;
-}
-
-static int order_numbers(int64_t a, int64_t b)
-{
-    return a < b ? -1 : a > b;
-}
-
-/* Like strcmp, for texts with a length that may hold NULs. */
-static int order_strings(const struct token *a, const struct token *b)
-{
-    int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
-
-    return order ? order : order_numbers(a->len, b->len);
-}
-
-struct known_word {
-    const char *name, *value;
-    enum { BY_VERSION, BY_PATTERN } how;
-};
-
-/* kernel_v >= "5.4": versions by order or pattern, the rest by pattern. */
-static bool eval_word(struct pp *pp, const struct known_word *w, const struct token *op, const struct token *r,
-                      bool *value)
-{
-    struct diag *d = pp->cx->diag;
-    const char *right = token_text(pp->cx->arena, r);
-    const char *left = w->value ? w->value : "";
-
-    if (r->kind != STRING)
-        return diag_error(d, r->at, TAG, "'%s' is compared with a string", w->name);
-    if (w->how == BY_VERSION && !strpbrk(right, "*?[")) {
-        *value = compare(op->kind, strverscmp(left, right));
-        return true;
-    }
-    if (op->kind != EQ && op->kind != NE)
-        return diag_error(d, op->at, TAG,
-                          w->how == BY_VERSION ? "a pattern is compared with '==' or '!=' only: '%s'"
-                                               : "'%s' is compared with '==' or '!=' only",
-                          w->how == BY_VERSION ? right : w->name);
-    *value = (fnmatch(right, left, FNM_NOESCAPE) == 0) == (op->kind == EQ);
-    return true;
-}
-
-static const char *config_value(struct pp *pp, const struct token *t)
-{
-    const char *value = NULL;
-
-    if (pp->env->config)
-        value = pp->env->config(pp->env->config_arg, token_text(pp->cx->arena, t));
-    return value ? value : "";
-}
-
-static bool is_config(const struct token *t)
-{
-    return t->kind == IDENT && t->len > 7 && !memcmp(t->text, "CONFIG_", 7);
-}
-
-static bool to_number(const char *s, int64_t *n)
-{
-    char *end;
-
-    *n = strtoll(s, &end, 0);
-    return *end == '\0';
-}
-
-static bool eval_config(struct pp *pp, const struct token *l, const struct token *op, const struct token *r,
-                        bool *value)
-{
-    const char *left = config_value(pp, l);
-    int64_t a, b;
-
-    if (r->kind == STRING) {
-        struct known_word w = {token_text(pp->cx->arena, l), left, BY_PATTERN};
-
-        return eval_word(pp, &w, op, r, value);
-    }
-    if (r->kind == NUMBER) {
-        if (!to_number(left, &a))
-            return diag_error(pp->cx->diag, l->at, TAG, "the kernel's %.*s is no number: '%s'", (int)l->len, l->text,
-                              left);
-        *value = compare(op->kind, order_numbers(a, r->number));
-        return true;
-    }
-    if (!is_config(r))
-        return diag_error(pp->cx->diag, r->at, TAG, "expected a string, a number or another CONFIG_ name");
-    const char *right = config_value(pp, r);
-
-    if (to_number(left, &a) && to_number(right, &b))
-        *value = compare(op->kind, order_numbers(a, b));
-    else
-        *value = compare(op->kind, strcmp(left, right));
-    return true;
-}
-
-static bool eval(struct pp *pp, const struct token *l, const struct token *op, const struct token *r, bool *value)
-{
-    const struct pp_env *e = pp->env;
-    struct diag *d = pp->cx->diag;
-    const struct known_word known[] = {
-        {"kernel_v", e->kernel_v, BY_VERSION},       {"kernel_vr", e->kernel_vr, BY_VERSION},
-        {"systemtap_v", e->systemtap_v, BY_VERSION}, {"arch", e->arch, BY_PATTERN},
-        {"runtime", e->runtime, BY_PATTERN},         {"systemtap_privilege", "stapdev", BY_PATTERN},
-    };
-
-    if (!is_comparison(op->kind))
-        return diag_error(d, op->at, TAG, "expected a comparison in this condition");
-    if (l->kind == STRING && r->kind == STRING) {
-        *value = compare(op->kind, order_strings(l, r));
-        return true;
-    }
-    if (l->kind == NUMBER && r->kind == NUMBER) {
-        *value = compare(op->kind, order_numbers(l->number, r->number));
-        return true;
-    }
-    if (l->kind == STRING || l->kind == NUMBER)
-        return diag_error(d, r->at, TAG, "expected a %s to compare with", l->kind == STRING ? "string" : "number");
-    if (is_config(l))
-        return eval_config(pp, l, op, r, value);
-    if (l->kind == IDENT && token_equal(l, "guru_mode")) {
-        if (r->kind != NUMBER || (r->number & ~1LL) || (op->kind != EQ && op->kind != NE))
-            return diag_error(d, op->at, TAG, "'guru_mode' is compared with '== 0' or '== 1'");
-        *value = compare(op->kind, order_numbers(e->guru, r->number));
-        return true;
-    }
-    if (l->kind == IDENT)
-        for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-            if (token_equal(l, known[i].name))
-                return eval_word(pp, &known[i], op, r, value);
-    diag_error(d, l->at, TAG, "unknown condition '%.*s'", (int)l->len, l->text);
-    diag_hint(d, "conditions know kernel_v, kernel_vr, arch, runtime, systemtap_v, systemtap_privilege, guru_mode, "
-                 "CONFIG_..., $#, strings and numbers");
-    return false;
-}
-
 static void operand(struct pp *pp, struct token *t)
 {
     scan(pp, t);
@@ -684,7 +532,8 @@ static bool eval_defined(struct pp *pp, const struct token *word, bool *value)
     pp->args_as_written = false;
     operand(pp, &close);
     if (open.kind != '(' || arg.kind != ARG || close.kind != ')')
-        return diag_error(pp->cx->diag, word->at, TAG, "expected a script argument: defined($1) or defined(@1)");
+        return diag_error(pp->cx->diag, word->at, TAG,
+                          "expected a script argument: defined($1) or defined(@1)");
     *value = arg.number < 0 || (arg.number > 0 && arg.number <= pp->env->n_args);
     return true;
 }
@@ -712,7 +561,7 @@ static bool condition(struct pp *pp, const struct token *open, bool *result)
                 return diag_error(pp->cx->diag, open->at, TAG, "this condition is not complete");
             if (r.kind == BAD)
                 return r.problem ? diag_error(pp->cx->diag, r.at, TAG, "%s", r.problem) : false;
-            if (!eval(pp, &l, &op, &r, &value))
+            if (!cond_eval(pp->cx, pp->env, &l, &op, &r, &value))
                 return false;
         }
         all = all && value;
@@ -842,12 +691,13 @@ bool pp_export(struct pp *pp)
         return true;
     struct arena *hash_arena = pp->library->arena;
 
-    HASH_ITER(hh, pp->file.by_name, m, next) {
+    HASH_ITER (hh, pp->file.by_name, m, next) {
         const struct macro *old = find(pp->library, m->name, (uint32_t)strlen(m->name));
 
         HASH_DELETE(hh, pp->file.by_name, m);
         if (old) {
-            ok = diag_error(pp->cx->diag, m->at, TAG, "library macro '@%s' is defined already", m->name);
+            ok = diag_error(pp->cx->diag, m->at, TAG, "library macro '@%s' is defined already",
+                            m->name);
             diag_note(pp->cx->diag, old->at, "it is first defined here");
             continue;
         }

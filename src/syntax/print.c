@@ -2,8 +2,8 @@
  * print: trees as script text.
  *
  * Enters: trees as parsed, or as sema left them. Leaves: text that parses to the same tree, with
- * parentheses where they were written and where the tree needs them. What has no written form (EX_R_*,
- * errors) is printed as a call that says what it does.
+ * parentheses where they were written and where the tree needs them. What has no written form
+ * (EX_R_*, errors) is printed as a call that says what it does.
  */
 #include "syntax/syntax.h"
 
@@ -12,8 +12,8 @@
 
 /* How strongly an expression holds together; the grammar's precedences. */
 enum level {
-    L_ASSIGN = 1, L_TERNARY, L_LOR, L_LAND, L_OR, L_XOR, L_AND, L_IN, L_COMPARE, L_SHIFT, L_CONCAT, L_ADD, L_MUL,
-    L_UNARY, L_VALUE, L_BASE,
+    L_ASSIGN = 1, L_TERNARY, L_LOR, L_LAND, L_OR, L_XOR, L_AND, L_IN, L_COMPARE, L_SHIFT,
+    L_CONCAT, L_ADD, L_MUL, L_UNARY, L_VALUE, L_BASE
 };
 
 struct printer {
@@ -25,7 +25,8 @@ static void print(const struct printer *p, const struct expr *e, int least);
 
 static bool is_target(const struct expr *e)
 {
-    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST || e->kind == EX_AUTOCAST;
+    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST ||
+           e->kind == EX_AUTOCAST;
 }
 
 static int binary_level(enum op op)
@@ -168,8 +169,10 @@ static void put_target(const struct printer *p, const struct expr *e)
         break;
     default: {
         const struct expr *a = e->a;
-        bool index = e->comps && (e->comps->kind == COMP_INDEX || e->comps->kind == COMP_EXPR_INDEX);
-        bool wrap = !a->parens && (is_target(a) || (index && (a->kind == EX_NAME || a->kind == EX_HIST)));
+        bool index =
+            e->comps && (e->comps->kind == COMP_INDEX || e->comps->kind == COMP_EXPR_INDEX);
+        bool wrap =
+            !a->parens && (is_target(a) || (index && (a->kind == EX_NAME || a->kind == EX_HIST)));
 
         if (wrap)
             fputc('(', p->out);
@@ -370,7 +373,10 @@ static void bare(const struct printer *p, const struct expr *e)
     case EX_DEFINED:
     case EX_ENTRY:
     case EX_PROBEWRITE:
-        fputs(e->kind == EX_DEFINED ? "@defined(" : e->kind == EX_ENTRY ? "@entry(" : "@probewrite(", out);
+        fputs(e->kind == EX_DEFINED ? "@defined("
+              : e->kind == EX_ENTRY ? "@entry("
+                                    : "@probewrite(",
+              out);
         print(p, e->a, L_ASSIGN);
         fputc(')', out);
         break;

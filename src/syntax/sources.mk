@@ -1,6 +1,7 @@
 ngstap_SOURCES += \
 	src/syntax/ast.c src/syntax/ast.h \
 	src/syntax/build.c src/syntax/build.h \
+	src/syntax/cond.c \
 	src/syntax/decl.c \
 	src/syntax/feed.c \
 	src/syntax/lex.l \

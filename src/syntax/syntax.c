@@ -18,8 +18,8 @@ static bool is_macro_library(const char *name)
     return len > 5 && !strcmp(name + len - 5, ".stpm");
 }
 
-bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src, struct macros *library,
-                  struct program *prog)
+bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src,
+                  struct macros *library, struct program *prog)
 {
     struct parser *p = ARENA_NEW(cx->arena, struct parser);
     unsigned errors = diag_errors(cx->diag);
@@ -32,11 +32,13 @@ bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *s
     p->macros_only = is_macro_library(src->name);
     for (p->probes_tail = &prog->probes; *p->probes_tail; p->probes_tail = &(*p->probes_tail)->next)
         ;
-    for (p->aliases_tail = &prog->aliases; *p->aliases_tail; p->aliases_tail = &(*p->aliases_tail)->next)
+    for (p->aliases_tail = &prog->aliases; *p->aliases_tail;
+         p->aliases_tail = &(*p->aliases_tail)->next)
         ;
     for (p->funcs_tail = &prog->funcs; *p->funcs_tail; p->funcs_tail = &(*p->funcs_tail)->next)
         ;
-    for (p->globals_tail = &prog->globals; *p->globals_tail; p->globals_tail = &(*p->globals_tail)->next)
+    for (p->globals_tail = &prog->globals; *p->globals_tail;
+         p->globals_tail = &(*p->globals_tail)->next)
         ;
     p->feed.cx = cx;
     p->feed.pp = pp_open(cx, env, src, library);

@@ -34,8 +34,10 @@ struct pp_env {
 /*
  * Parses SRC and adds what it declares to PROG (several sources: the script, @use'd libraries,
  * tapset files). Errors are reported, parsing resumes at the next probe, function or global.
- * False when anything was reported as an error. Macros defined with @define in a tapset source
- * (src->tapset) stay defined for later sources when MACROS is shared.
+ * False when anything was reported as an error. Embedded code and what else needs guru mode is
+ * accepted from tapset sources (src->tapset). As in stap, macros live as long as their file, but those
+ * of a source named *.stpm, which holds nothing else, go to LIBRARY and serve every source that is
+ * parsed later with it. LIBRARY may be NULL.
  */
 struct macros; /* @define'd macros that outlive a file: those of *.stpm library files */
 struct macros *macros_new(struct arena *a);

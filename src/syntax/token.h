@@ -18,11 +18,12 @@ enum {
 
 struct token {
     int kind;
-    bool spaced;         /* white space or a comment stands before it */
-    uint32_t len;        /* bytes of text */
+    bool spaced;  /* white space or a comment stands before it */
+    uint32_t len; /* bytes of text */
     struct span at;
-    const char *text;    /* as written; of a STRING and of EMBEDDED code: its content. No NUL at the end */
-    int64_t number;      /* NUMBER; ARG's index; op, stat_op or print_flags of a word that has one */
+    const char
+        *text; /* as written; of a STRING and of EMBEDDED code: its content. No NUL at the end */
+    int64_t number; /* NUMBER; ARG's index; op, stat_op or print_flags of a word that has one */
     const char *problem; /* BAD: what to say; NULL: said already */
 };
 
@@ -48,7 +49,8 @@ struct pp *pp_open(struct compile *cx, const struct pp_env *env, const struct so
                    struct macros *library);
 void pp_close(struct pp *pp);
 
-/* The next token after macros, conditions and arguments. What is wrong is reported, and comes as BAD. */
+/* The next token after macros, conditions and arguments. What is wrong is reported, and comes as
+ * BAD. */
 void pp_next(struct pp *pp, struct token *out);
 
 /* Makes the file's macros library macros; false after reporting a duplicate. */
@@ -57,18 +59,24 @@ bool pp_export(struct pp *pp);
 /* The macro whose name is nearest, tried into N, for hints. */
 void pp_near(const struct pp *pp, struct near *n);
 
+/* ---- cond.c ---- */
+
+/* "L OP R" in a condition; false after reporting that it makes no sense. */
+bool cond_eval(struct compile *cx, const struct pp_env *env, const struct token *l,
+               const struct token *op, const struct token *r, bool *value);
+
 /* ---- feed.c ---- */
 
 struct feed {
     struct compile *cx;
     struct pp *pp;
-    struct token ahead;   /* read but not handed out yet */
+    struct token ahead; /* read but not handed out yet */
     bool has_ahead;
-    struct token last;    /* the last one handed out */
-    bool recovering;      /* drop everything up to the next declaration */
+    struct token last; /* the last one handed out */
+    bool recovering;   /* drop everything up to the next declaration */
     uint32_t n_tokens;
-    int mode;             /* enum feed_mode: within a probe's head */
-    uint32_t cond_depth;  /* open parentheses of "if (...)" in a probe's head */
+    int mode;            /* enum feed_mode: within a probe's head */
+    uint32_t cond_depth; /* open parentheses of "if (...)" in a probe's head */
     uint32_t n_open;
     struct token open[SYNTAX_MAX_NESTING];
 };

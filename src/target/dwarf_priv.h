@@ -150,6 +150,9 @@ struct ctype {
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
+/* The same type with its members known, when it or another module opened so far has them; stripped.
+ */
+struct ctype *ctype_complete(const struct ctype *t);
 bool die_type(Dwarf_Die *die, Dwarf_Die *out);
 bool die_flag(Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);

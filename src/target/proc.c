@@ -167,14 +167,6 @@ static bool one_process(struct compile *cx, struct target *t, pid_t pid)
     return true;
 }
 
-bool target_adopt(struct compile *cx, struct target *t, pid_t pid)
-{
-    t->kind = TARGET_CMD;
-    t->pid = pid;
-    t->n_pids = 0;
-    return one_process(cx, t, pid);
-}
-
 /* Direct children, as stap++ has it; sorted. */
 static bool children_of(struct compile *cx, struct target *t, pid_t master)
 {

@@ -8,6 +8,7 @@ ngstap_SOURCES += \
 	src/target/dwarf_func.c \
 	src/target/dwarf_index.c src/target/index_format.h \
 	src/target/dwarf_local.c \
+	src/target/dwarf_member.c \
 	src/target/dwarf_type.c \
 	src/target/dwarf_var.c \
 	src/target/elf.c src/target/elf_priv.h \

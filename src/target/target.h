@@ -102,12 +102,6 @@ struct target {
 struct target *target_open(struct compile *cx, const struct target_opts *o);
 void target_close(struct target *t);
 
-/*
- * -c: PID, a child that is about to run the executable that T was opened for, becomes the target. False after
- * reporting.
- */
-bool target_adopt(struct compile *cx, struct target *t, pid_t pid);
-
 /* Reads /proc/PID/maps; NULL after reporting. */
 struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
 

@@ -698,6 +698,44 @@ static void test_symbols_only(void)
     tear_down(&f);
 }
 
+/* Types moved into a supplementary file (dwz -m), which .gnu_debugaltlink names. */
+static void test_supplementary(void)
+{
+    struct fixture f;
+    const char *why = NULL;
+
+    if (!run("$CC -w -I$inc -gdwarf-4 -O1 prog.c other.c -o one "
+             "./libwhole.so -Wl,--build-id && cp one two && dwz -m common.debug one two "
+             "2>/dev/null && "
+             "readelf -S one | grep -q debugaltlink")) {
+        tap_skip("a supplementary debug file", "no dwz");
+        return;
+    }
+    set_up(&f, NULL);
+    check_all(&f, path("one"), "with a supplementary debug file");
+    tear_down(&f);
+    run("mv common.debug moved.debug");
+    set_up(&f, NULL);
+    tap_ok(!dbg_open(f.di, path("one"), &why) && strstr(why, "supplementary debug file"),
+           "a missing supplementary file is said");
+    tear_down(&f);
+}
+
+static void test_split(void)
+{
+    struct fixture f;
+    const char *why = NULL;
+
+    if (!compile("split", "-gdwarf-5 -gsplit-dwarf -O1")) {
+        tap_skip("split DWARF", "the compiler does not make it");
+        return;
+    }
+    set_up(&f, NULL);
+    tap_ok(!dbg_open(f.di, path("split"), &why) && strstr(why, "split DWARF"),
+           "split DWARF is refused, and said");
+    tear_down(&f);
+}
+
 /* ---- the cache ---- */
 
 static bool one_cached_file(char *name, size_t size)
@@ -1084,6 +1122,8 @@ int main(int argc, char **argv)
     test_completion();
     test_separate();
     test_symbols_only();
+    test_supplementary();
+    test_split();
     test_cache();
     test_loops();
     test_bomb();

@@ -94,7 +94,7 @@ static void errors(void)
     struct fx *f = fx_new();
 
     fx_probe(f, PROBE_BEGIN, 0, "begin");
-    fx_error(f, NGS_ERR_DIV_ZERO, 0, fx_loc(f, "/", 3, 14), "");
+    fx_error(f, NGS_ERR_DIV_ZERO, 0, fx_loc(f, "operator '/'", 3, 14), "");
     fx_end(f);
     say(f, PROBE_BEGIN, 10, "ko");
     say(f, PROBE_END, 0, "ko");
@@ -107,11 +107,11 @@ static void errors(void)
     f = fx_new();
     f->h.maxerrors = 100;
     fx_probe(f, PROBE_BEGIN, 0, "begin");
-    fx_error(f, NGS_ERR_FAULT, 0x1234, fx_loc(f, "@var", 1, 2), "");
-    fx_error(f, NGS_ERR_MAXACTION, 0, fx_loc(f, "while", 1, 2), "");
-    fx_error(f, NGS_ERR_MAP_FULL, 0, fx_loc(f, "x", 1, 2), "");
-    fx_error(f, NGS_ERR_EMPTY_STATS, 0, fx_loc(f, "@avg", 4, 5), "");
-    fx_error(f, NGS_ERR_SCRIPT, 0, fx_loc(f, "error", 1, 2), "said so");
+    fx_error(f, NGS_ERR_FAULT, 0x1234, fx_loc(f, "operator '@var'", 1, 2), "");
+    fx_error(f, NGS_ERR_MAXACTION, 0, fx_loc(f, "keyword", 1, 2), "");
+    fx_error(f, NGS_ERR_MAP_FULL, 0, fx_loc(f, "identifier 'x'", 1, 2), "");
+    fx_error(f, NGS_ERR_EMPTY_STATS, 0, fx_loc(f, "operator '@avg'", 4, 5), "");
+    fx_error(f, NGS_ERR_SCRIPT, 0, fx_loc(f, "identifier 'error'", 1, 2), "said so");
     fx_error(f, NGS_ERR_NESTING, 0, 0, "");
     fx_error(f, NGS_ERR_FAULT, -1, 9999, "");
     fx_error(f, (enum ngs_error)99, 0, 0, "");
@@ -380,6 +380,45 @@ static void commands(void)
     fx_free(f);
 }
 
+/* system(): its output comes before the session is over. */
+static void shell(void)
+{
+    struct fx *f = fx_new();
+    uint32_t lit = fx_lit(f, "sleep 0.1; printf shell");
+    char buf[256];
+    int p[2];
+    pid_t pid;
+
+    fx_probe(f, PROBE_BEGIN, 0, "begin");
+    fx_map_addr(f, 1, USER_MAP_RODATA, lit);
+    fx_insn(f, BPF_STX | BPF_MEM | BPF_DW, 9, 1, FX_LONGS, 0);
+    fx_mov(f, 1, NGS_U_SYSTEM);
+    fx_frame_addr(f, 2, FX_LONGS);
+    fx_mov(f, 3, 1);
+    fx_mov(f, 4, 0);
+    fx_call(f, NGS_H_CALL);
+    fx_call(f, NGS_H_EXIT);
+    fx_end(f);
+    tap_ok(pipe(p) == 0, "pipe");
+    pid = fork();
+    if (pid == 0) {
+        dup2(p[1], 1);
+        close(p[0]);
+        f->opts.out = stdout;
+        f->opts.err = stderr;
+        int status = run_session(&f->cx, &f->o, NULL, NULL, &f->opts);
+
+        if (write(1, ".", 1) != 1)
+            status = 9;
+        _exit(status);
+    }
+    close(p[1]);
+    read_until(p[0], buf, sizeof(buf), NULL);
+    tap_ok(wait_status(pid) == 0 && !strcmp(buf, "shell."), "system() is waited for");
+    close(p[0]);
+    fx_free(f);
+}
+
 int main(void)
 {
     order();
@@ -392,5 +431,6 @@ int main(void)
     blocked_output();
     reader_gone();
     commands();
+    shell();
     return tap_done();
 }

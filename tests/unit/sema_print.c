@@ -42,8 +42,8 @@ static void print_inst(const struct probe_inst *i)
     putchar('\n');
     for (const struct variable *v = i->locals; v; v = v->next)
         print_var(v, "    local");
-    for (const struct stmt *s = i->body; s; s = s->next)
-        syntax_print_stmt(stdout, s, 1, PRINT_RESOLVED);
+    if (i->body)
+        syntax_print_stmt(stdout, i->body, 1, PRINT_RESOLVED);
 }
 
 static void print_function(const struct function *f)
@@ -53,8 +53,8 @@ static void print_function(const struct function *f)
         print_var(v, "    param");
     for (const struct variable *v = f->locals; v; v = v->next)
         print_var(v, "    local");
-    for (const struct stmt *s = f->body; s; s = s->next)
-        syntax_print_stmt(stdout, s, 1, PRINT_RESOLVED);
+    if (f->body)
+        syntax_print_stmt(stdout, f->body, 1, PRINT_RESOLVED);
 }
 
 static void print_program(const struct program *prog)
@@ -117,6 +117,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    sema_read_macros(&cx, &opts);
     for (int i = optind; i < argc; i++) {
         if (!strcmp(argv[i], "-t")) {
             tapset_from = i;

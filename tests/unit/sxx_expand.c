@@ -3,10 +3,10 @@
  *
  *     sxx_expand CASE OUT
  *
- * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE", "-I",
- * "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe PATH",
- * "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp, LIB.stp
- * of each library, args ("--args" only), messages, status.
+ * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE",
+ * "-I", "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe
+ * PATH", "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp,
+ * LIB.stp of each library, args ("--args" only), messages, status.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 
 #include "base/compile.h"
 #include "sxx/sxx.h"
+#include "syntax/syntax.h"
 
 enum { WORDS_MAX = 64 };
 
@@ -77,7 +78,7 @@ static void read_target(struct arena *a, struct target *t)
         fclose(f);
 }
 
-static void read_options(struct arena *a, struct sxx_opts *o)
+static void read_options(struct arena *a, struct sxx_opts *o, bool *parse)
 {
     FILE *f = fopen("options", "r");
     const char **include = ARENA_ARRAY(a, const char *, WORDS_MAX);
@@ -88,6 +89,8 @@ static void read_options(struct arena *a, struct sxx_opts *o)
     while ((s = line_of(f, a))) {
         if (!strcmp(s, "--args")) {
             o->list_args = true;
+        } else if (!strcmp(s, "parse")) {
+            *parse = true;
         } else if (!strcmp(s, "-I") && (value = line_of(f, a)) && o->n_include < WORDS_MAX) {
             include[o->n_include++] = value;
         } else if (!strcmp(s, "--arg") && (value = line_of(f, a)) && o->n_args < WORDS_MAX) {
@@ -117,6 +120,7 @@ int main(int argc, char **argv)
     struct sxx_opts o = {0};
     struct target t = {0};
     struct sxx_result r;
+    bool parse = false;
 
     if (argc != 3 || chdir(argv[1])) {
         fprintf(stderr, "usage: sxx_expand CASE OUT\n");
@@ -127,7 +131,7 @@ int main(int argc, char **argv)
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, messages);
     read_target(cx.arena, &t);
-    read_options(cx.arena, &o);
+    read_options(cx.arena, &o, &parse);
     struct source *src = source_read(cx.sources, "input.sxx");
 
     if (!src) {
@@ -140,12 +144,22 @@ int main(int argc, char **argv)
         write_source(argv[2], "main.stp", r.main);
     for (uint32_t i = 0; ok && i < r.n_libs; i++)
         write_source(argv[2], r.libs[i]->name, r.libs[i]);
+    if (ok && parse) {
+        struct pp_env env = {.kernel_v = "6.1.0", .arch = "x86_64", .runtime = "bpf"};
+        struct macros *macros = macros_new(cx.arena);
+        struct program prog = {0};
+
+        ok = syntax_parse(&cx, &env, r.main, macros, &prog);
+        for (uint32_t i = 0; i < r.n_libs; i++)
+            ok = syntax_parse(&cx, &env, r.libs[i], macros, &prog) && ok;
+    }
     if (o.list_args) {
         FILE *f = out_file(argv[2], "args");
 
         for (uint32_t i = 0; i < r.n_args; i++)
             if (r.args[i].default_value)
-                fprintf(f, "\t--arg %s=VALUE (default: %s)\n", r.args[i].name, r.args[i].default_value);
+                fprintf(f, "\t--arg %s=VALUE (default: %s)\n", r.args[i].name,
+                        r.args[i].default_value);
             else
                 fprintf(f, "\t--arg %s=VALUE\n", r.args[i].name);
         fclose(f);
