@@ -97,6 +97,7 @@ static int new_home(struct cg_gen *g)
     for (int h = 0; h < CG_HOMES; h++)
         if (!(g->homes_used & 1ull << h)) {
             g->homes_used |= 1ull << h;
+            g->homes_ever |= 1ull << h;
             return h;
         }
     if (!g->c->failed)
@@ -462,6 +463,7 @@ uint32_t cg_cold_saves(struct cg_gen *g, struct cg_save *out, uint32_t but)
             h = new_home(g); /* reports */
         }
         used |= 1ull << h;
+        g->homes_ever |= 1ull << h;
         out[n++] = (struct cg_save){(int8_t)r, (int16_t)home_off(h), true};
     }
     return n;

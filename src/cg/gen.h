@@ -187,6 +187,7 @@ struct cg_gen {
     uint32_t pinned;              /* bit per register: not to be taken within this instruction */
     uint32_t clobbered;           /* bit per register: its temporary is there no more (within a call) */
     uint64_t homes_used;
+    uint64_t homes_ever;          /* written anywhere in the program so far */
     uint32_t result_temp;
     int result_reg;
 };
