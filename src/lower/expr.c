@@ -56,48 +56,45 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
 
 /* ---- operands that outlive a block ---- */
 
+struct split {
+    bool found, loads; /* LOADS: reads end the block, too */
+};
+
 static void visit_split(struct expr *e, void *arg)
 {
-    bool *splits = arg;
+    struct split *s = arg;
 
     switch (e->kind) {
     case EX_CALL:
-        *splits |= e->func != NULL || (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
+        s->found |= e->func != NULL || (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
         break;
     case EX_TERNARY:
-        *splits = true;
+        s->found = true;
+        break;
+    case EX_R_LOAD:
+        s->found |= s->loads;
         break;
     case EX_BINARY:
-        *splits |= e->op == OP_LAND || e->op == OP_LOR;
+        s->found |= e->op == OP_LAND || e->op == OP_LOR;
         break;
     default:
         break;
     }
 }
 
-static bool splits_resolved(const struct expr *e)
-{
-    bool splits = false;
-
-    expr_visit((struct expr *)e, visit_split, &splits);
-    return splits;
-}
-
 static void visit_resolved(struct expr *e, void *arg)
 {
-    bool *splits = arg;
-
+    visit_split(e, arg);
     if (e->resolved)
-        *splits |= lower_splits(e->resolved);
+        expr_visit(e->resolved, visit_resolved, arg);
 }
 
-bool lower_splits(const struct expr *e)
+bool lower_splits(const struct lower *lo, const struct expr *e)
 {
-    bool splits = splits_resolved(e);
+    struct split s = {.loads = lo->cx->skip_badvars};
 
-    if (!splits)
-        expr_visit((struct expr *)e, visit_resolved, &splits);
-    return splits;
+    expr_visit((struct expr *)e, visit_resolved, &s);
+    return s.found;
 }
 
 uint32_t lower_long_slot(struct lower *lo)
@@ -142,7 +139,7 @@ static struct ir_val *lower_operands(struct lower *lo, struct expr **v, uint32_t
         bool later = false;
 
         for (uint32_t k = i + 1; k < n; k++)
-            later |= lower_splits(v[k]);
+            later |= lower_splits(lo, v[k]);
         out[i] = v[i]->type == TYPE_STRING ? lower_text(lo, v[i]) : lower_long(lo, v[i]);
         if (later)
             out[i] = lower_spill(lo, out[i]);
@@ -465,11 +462,8 @@ static struct ir_val lower_intrinsic(struct lower *lo, struct expr *e)
 
 /* ---- reads ---- */
 
-static struct ir_val lower_load(struct lower *lo, struct expr *e)
+static struct ir_val read_at(struct lower *lo, struct expr *e, struct ir_val addr)
 {
-    struct ir_val addr = lower_long(lo, e->a);
-
-    lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_READ);
 
     i->a = addr;
@@ -483,6 +477,33 @@ static struct ir_val lower_load(struct lower *lo, struct expr *e)
         return v;
     v = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(64 - e->bit_off - e->bit_size));
     return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
+}
+
+/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's loc2c-runtime.h. */
+static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
+{
+    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo), onerr = lo->at.onerr;
+
+    lo->at.onerr = bad;
+    struct ir_val v = read_at(lo, e, addr);
+
+    lo->at.onerr = onerr;
+    ir_put_store(&lo->at, slot, v);
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, bad);
+    ir_put(&lo->at, IR_SERROR);
+    ir_put_store(&lo->at, slot, IR_IMM(0));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+    return ir_put_load(&lo->at, slot);
+}
+
+static struct ir_val lower_load(struct lower *lo, struct expr *e)
+{
+    struct ir_val addr = lower_long(lo, e->a);
+
+    lower_loc(lo, e);
+    return lo->cx->skip_badvars ? read_or_zero(lo, e, addr) : read_at(lo, e, addr);
 }
 
 static struct ir_val lower_stat(struct lower *lo, struct expr *e)

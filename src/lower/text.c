@@ -327,7 +327,7 @@ static void assign_element(struct lower *lo, struct expr *e)
     } else {
         value = lower_text(lo, e->b);
         for (uint32_t k = 0; k < lv->n_args; k++)
-            if (lower_splits(lv->args[k])) {
+            if (lower_splits(lo, lv->args[k])) {
                 value = lower_spill(lo, value);
                 break;
             }
