@@ -8,7 +8,9 @@
  *
  * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also the
  * call of a function that has been left before: its body is the same code) is encoded by what the kernel has:
- *   may_goto: a jump that the kernel takes away when a handler runs too long;
+ *   may_goto, in front of each block that such an edge goes to: a jump that the kernel takes when a handler
+ *     has run too long. There, and not where the edge starts, since the verifier ends a walk that comes back to a
+ *     may_goto with nothing new (is_state_visited), and so walks no block a second time;
  *   a loop callback: store the id of the block to go on with, return 0, and the callback, called
  *   again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
  */
@@ -210,8 +212,11 @@ bool cg_flow(struct cg_gen *g)
     entry = block_node(g, g->probe->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
-    if (g->loops == CG_LOOP_PLAIN)
-        g->n_backs = 0;
+    if (g->loops == CG_LOOP_MAY_GOTO)
+        for (uint32_t k = 0; k < g->n_backs; k++)
+            g->nodes[g->backs[k][1]].head = true;
+    if (g->loops == CG_LOOP_PLAIN || g->loops == CG_LOOP_MAY_GOTO)
+        g->n_backs = 0; /* plain jumps */
     if (g->loops == CG_LOOP_CALLBACK || g->loops == CG_LOOP_FOR_EACH) {
         g->in_callback = g->n_backs != 0;
         g->nodes[entry].pc = pc;
@@ -239,12 +244,6 @@ static bool is_next(const struct cg_gen *g, uint32_t node)
 
 void cg_back_edge(struct cg_gen *g, uint32_t node)
 {
-    if (g->loops == CG_LOOP_MAY_GOTO) {
-        g->need_exceeded = true;
-        cg_may_goto(&g->s, g->l_exceeded);
-        cg_ja(&g->s, g->nodes[node].label);
-        return;
-    }
     cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, pc), (int32_t)g->nodes[node].pc);
     cg_movi(&g->s, R0, 0);
     cg_exit(&g->s);
@@ -463,6 +462,10 @@ void cg_write_body(struct cg_gen *g)
             g->node = g->order[k];
             g->next = k + 1 < g->n_order ? g->order[k + 1] : g->n_nodes;
             cg_bind(&g->s, n->label);
+            if (n->head) {
+                g->need_exceeded = true;
+                cg_may_goto(&g->s, g->l_exceeded);
+            }
             if (g->node < g->n_block_nodes)
                 write_block(g, g->node);
             else

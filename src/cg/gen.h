@@ -3,7 +3,7 @@
  * written, register allocation, the library.
  *
  * Registers: r6 ctx, r9 frame, r10 stack; r0-r5, r7, r8 hold temporaries, within a block only. At
- * the entry of every block nothing but r6, r9 and r10 is live, and nothing on the stack but what
+ * the entry of every block nothing but r6, r9 and r10 is live, and nothing is on the stack but what
  * the prologue put there: so the verifier sees one state per block.
  */
 #ifndef CG_GEN_H
@@ -98,20 +98,32 @@ enum cg_loops { CG_LOOP_MAY_GOTO, CG_LOOP_CALLBACK, CG_LOOP_FOR_EACH, CG_LOOP_PL
 
 struct cg_temp {
     int8_t reg;        /* -1: none */
-    int8_t home;       /* stack slot, -1: none */
+    int8_t home;       /* its word among the homes, -1: none */
     uint32_t last;     /* position of its last use in the block */
     bool crosses;      /* lives across a call */
 };
 
-enum { CG_HOMES = 40, CG_HOME_BASE = -64 /* first home; above it scratch */, CG_SCRATCH0 = -8, CG_SCRATCH1 = -16,
-       CG_SCRATCH2 = -24, CG_SCRATCH3 = -32 };
+/*
+ * Words at frame_spill. Nothing of this is on BPF's stack: the verifier remembers what it has seen stored there, and
+ * blocks would be walked again for every difference (3,791 instructions were walked 139,000 times); what
+ * lies in a map's value it knows nothing of.
+ */
+enum { CG_WORD_POS, CG_WORD_BUCKET, CG_WORD_REGS /* struct pt_regs: 21 words */, CG_WORD_HOMES = 24, CG_HOMES = 40 };
+_Static_assert(CG_WORD_HOMES + CG_HOMES <= IR_SPILL_WORDS, "ir.h");
+static inline int cg_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_spill + 8 * word;
+}
+
+/* In user space, where nobody minds: words of the stack for results of helpers; in the kernel's prologue. */
+enum { CG_STACK0 = -8, CG_STACK1 = -16 };
 
 /* Code written behind the rest, so that the common path is straight. */
 enum cg_stub_kind { CG_STUB_FAIL, CG_STUB_READ, CG_STUB_LIB, CG_STUB_BACK };
 
 struct cg_save {
     int8_t reg;
-    int16_t off;  /* on the stack */
+    int16_t off;  /* in the frame */
     bool store;   /* else it is there already */
 };
 
@@ -142,6 +154,7 @@ struct cg_node {
     uint32_t label;
     uint32_t pc;          /* id for the dispatch; 0: none (the entry is 1) */
     bool reached;
+    bool head;            /* an edge goes back to it: starts with a may_goto */
     bool wanted, written; /* something jumps there; its code stands */
 };
 
@@ -276,6 +289,7 @@ bool cg_kernel_program(struct cg *c, uint32_t probe);
 bool cg_user_program(struct cg *c, uint32_t probe);
 bool cg_make_lib(struct cg *c);                           /* every subprogram that is used */
 const char *cg_lib_name(enum cg_lib lib);
+void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib); /* arguments are in r1... */
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
 void cg_rodata_init(struct cg *c);
 uint32_t cg_rodata_str(struct cg *c, const char *text); /* offset of a struct ngs_str of the code generator's own */

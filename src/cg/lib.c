@@ -26,10 +26,28 @@ const char *cg_lib_name(enum cg_lib lib)
     return names[lib];
 }
 
+/*
+ * Since Linux 6.15 the verifier compares only registers that are still read (compute_live_registers), but takes every
+ * call of a subprogram to read r1 to r5: what is left in those that hold no argument would count, and blocks be
+ * walked again for it.
+ */
+void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib)
+{
+    static const uint8_t n_args[] = {
+#define CG_LIB_ARGS(id, name, n) n,
+        CG_LIBS(CG_LIB_ARGS)
+#undef CG_LIB_ARGS
+    };
+
+    c->lib_used[lib] = true;
+    for (int r = R1 + n_args[lib]; r <= R5; r++)
+        cg_movi(s, r, 0);
+    cg_call_sub(s, cg_lib_name(lib));
+}
+
 void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib)
 {
-    f->c->lib_used[lib] = true;
-    cg_call_sub(&f->s, cg_lib_name(lib));
+    cg_call_lib(f->c, &f->s, lib);
 }
 
 void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2)

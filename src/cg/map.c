@@ -287,7 +287,7 @@ static struct hist hist_of(const struct cg_gen *g, const struct ir_ins *i)
     return h;
 }
 
-/* The number of the bucket that the value falls into, at CG_SCRATCH1. */
+/* The number of the bucket that the value falls into, in the frame. */
 static void find_bucket(struct cg_gen *g, const struct ir_ins *i, const struct hist *h)
 {
     if (!h->buckets)
@@ -300,7 +300,7 @@ static void find_bucket(struct cg_gen *g, const struct ir_ins *i, const struct h
     }
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, h->kind == NGS_HIST_LOG ? CG_LIB_BUCKET : CG_LIB_LINEAR);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R0);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_BUCKET), R0);
 }
 
 /* r3: aggregate, r1: value. The smaller or larger of both is stored at OFF; beaten thrice, it gives up. */
@@ -325,7 +325,7 @@ static void count_bucket(struct cg_gen *g, const struct hist *h)
 
     if (!h->buckets)
         return;
-    cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH1);
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_BUCKET));
     cg_jmpi(&g->s, BPF_JGE, R2, (int32_t)h->buckets, done);
     cg_alui(&g->s, BPF_LSH, R2, 3);
     cg_alu(&g->s, BPF_ADD, R3, R2);
