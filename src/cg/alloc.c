@@ -345,6 +345,8 @@ void cg_puti(struct cg_gen *g, int reg, int64_t imm)
 {
     cg_clobber(g, reg);
     cg_movi(&g->s, reg, imm);
+    if (reg <= R5)
+        g->handles[reg] = (uint8_t)(1 << (imm >> CG_HANDLE_SHIFT & 3)); /* if it is one */
 }
 
 void cg_put_frame(struct cg_gen *g, int reg, uint32_t off)
@@ -359,7 +361,7 @@ void cg_put_str(struct cg_gen *g, int reg, struct ir_val s)
 
     cg_clobber(g, reg);
     if (!g->user)
-        cg_movi(&g->s, reg, cg_handle(g->c, s));
+        cg_puti(g, reg, cg_handle(g->c, s));
     else if (s.kind == IRV_SLOT)
         cg_addr(&g->s, reg, R9, u->slots[s.id].off);
     else if (s.kind == IRV_LIT)
@@ -383,6 +385,9 @@ void cg_do_call(struct cg_gen *g, int helper)
 
 void cg_do_lib(struct cg_gen *g, enum cg_lib lib)
 {
+    if (lib == CG_LIB_EQ || lib == CG_LIB_CMP)
+        g->c->sources[lib] |= g->handles[R2];
+    g->c->sources[lib] |= g->handles[R3];
     cg_call_lib(g->c, &g->s, lib);
     called(g);
 }

@@ -254,7 +254,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
-    cg_movi(&g->s, R3, own_literal(g->c, ""));
+    cg_puti(g, R3, own_literal(g->c, ""));
     cg_do_lib(g, CG_LIB_COPY);
     cg_bind(&g->s, done);
 }

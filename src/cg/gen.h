@@ -67,6 +67,8 @@ struct cg {
     struct cg_func *funcs;
     uint32_t n_funcs;
     bool lib_used[CG_LIB_COUNT];
+    uint8_t sources[CG_LIB_COUNT]; /* homes of the strings it is given to read, a bit each */
+    bool global_dst;          /* a global string is set or appended to in the kernel */
     struct bpf_insn *user; /* code of all handlers that run in user space */
     uint32_t n_user;
     const char **map_names;   /* of the BPF maps, by script array */
@@ -200,6 +202,7 @@ struct cg_gen {
     uint32_t pinned;              /* bit per register: not to be taken within this instruction */
     uint32_t clobbered;           /* bit per register: its temporary is there no more (within a call) */
     uint64_t homes_used;
+    uint8_t handles[6];           /* by register: home of the string whose handle was put there, a bit */
     uint32_t result_temp;
     int result_reg;
 };
@@ -290,6 +293,7 @@ bool cg_user_program(struct cg *c, uint32_t probe);
 bool cg_make_lib(struct cg *c);                           /* every subprogram that is used */
 const char *cg_lib_name(enum cg_lib lib);
 void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib); /* arguments are in r1... */
+void cg_lib_source(struct cg *c, enum cg_lib lib, uint32_t handle); /* LIB is to read that string */
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
 void cg_rodata_init(struct cg *c);
 uint32_t cg_rodata_str(struct cg *c, const char *text); /* offset of a struct ngs_str of the code generator's own */

@@ -444,6 +444,7 @@ static void write_lib(struct cg_gen *g, const struct cg_stub *s)
     cg_mov(&g->s, R1, R9);
     for (uint32_t k = 0; k < s->n_args; k++)
         cg_movi(&g->s, R2 + (int)k, s->args[k]);
+    cg_lib_source(g->c, s->lib, (uint32_t)s->args[1]);
     cg_call_lib(g->c, &g->s, s->lib);
     write_saves(g, s, false);
     cg_ja(&g->s, s->back);
