@@ -29,7 +29,7 @@ enum {
  * psABI, figure 3.36); 16 is the return address column, here rip. */
 static const uint8_t reg_offsets[17] = {80, 96, 88, 40, 104, 112, 32, 152, 72, 64, 56, 48, 24, 16, 8, 0, 128};
 
-enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17 };
+enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17, PT_REGS_SIZE = 168 };
 
 static bool is_tick(const struct cg_gen *g)
 {
@@ -73,6 +73,7 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
     uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
+    int regs = cg_word(g->c->u, CG_WORD_REGS);
 
     if (!is_tick(g)) {
         cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
@@ -87,24 +88,14 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_do_call(g, HELPER_TASK_PT_REGS);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R3, R0);
-        cg_alui(&g->s, BPF_ADD, R3, OFF_CS);
-        cg_mov(&g->s, R1, R10);
-        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
-        cg_movi(&g->s, R2, 8);
-        cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R0);
+        cg_movi(&g->s, R2, PT_REGS_SIZE);
+        cg_addr(&g->s, R1, R9, (uint32_t)regs);
         cg_do_call(g, HELPER_PROBE_READ_KERNEL);
         cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_ldx(&g->s, BPF_DW, R0, R9, regs + OFF_CS);
         cg_alui(&g->s, BPF_AND, R0, 3);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R3, R10, CG_SCRATCH1);
-        cg_alui(&g->s, BPF_ADD, R3, (int32_t)off);
-        cg_mov(&g->s, R1, R10);
-        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
-        cg_movi(&g->s, R2, 8);
-        cg_do_call(g, HELPER_PROBE_READ_KERNEL);
-        cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
         cg_ja(&g->s, done);
     } else {
         cg_ja(&g->s, none);
@@ -263,7 +254,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
-    cg_movi(&g->s, R3, own_literal(g->c, ""));
+    cg_puti(g, R3, own_literal(g->c, ""));
     cg_do_lib(g, CG_LIB_COPY);
     cg_bind(&g->s, done);
 }

@@ -8,7 +8,9 @@
  *
  * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also the
  * call of a function that has been left before: its body is the same code) is encoded by what the kernel has:
- *   may_goto: a jump that the kernel takes away when a handler runs too long;
+ *   may_goto, in front of each block that such an edge goes to: a jump that the kernel takes when a handler
+ *     has run too long. There, and not where the edge starts, since the verifier ends a walk that comes back to a
+ *     may_goto with nothing new (is_state_visited), and so walks no block a second time;
  *   a loop callback: store the id of the block to go on with, return 0, and the callback, called
  *   again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
  */
@@ -210,8 +212,11 @@ bool cg_flow(struct cg_gen *g)
     entry = block_node(g, g->probe->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
-    if (g->loops == CG_LOOP_PLAIN)
-        g->n_backs = 0;
+    if (g->loops == CG_LOOP_MAY_GOTO)
+        for (uint32_t k = 0; k < g->n_backs; k++)
+            g->nodes[g->backs[k][1]].head = true;
+    if (g->loops == CG_LOOP_PLAIN || g->loops == CG_LOOP_MAY_GOTO)
+        g->n_backs = 0; /* plain jumps */
     if (g->loops == CG_LOOP_CALLBACK || g->loops == CG_LOOP_FOR_EACH) {
         g->in_callback = g->n_backs != 0;
         g->nodes[entry].pc = pc;
@@ -226,11 +231,8 @@ bool cg_flow(struct cg_gen *g)
 
 static bool goes_back(const struct cg_gen *g, uint32_t from, uint32_t to)
 {
-    /* With may_goto every way into a cycle takes the same stub: see same_state. */
-    bool any = g->loops == CG_LOOP_MAY_GOTO;
-
     for (uint32_t k = 0; k < g->n_backs; k++)
-        if ((any || g->backs[k][0] == from) && g->backs[k][1] == to)
+        if (g->backs[k][0] == from && g->backs[k][1] == to)
             return true;
     return false;
 }
@@ -240,34 +242,8 @@ static bool is_next(const struct cg_gen *g, uint32_t node)
     return g->next == node && !g->nodes[node].written;
 }
 
-/*
- * The verifier goes round a cycle until the state at its may_goto is one that it has seen there. In a
- * cycle it compares dead registers and stale stack slots as well (states_equal with RANGE_WITHIN,
- * kernel/bpf/verifier.c), so these are cleared; and entry and back edges share one may_goto, so that
- * the first time round is also the last. (lj-lua-stacks: 297,000 verified instructions without.)
- */
-static void same_state(struct cg_gen *g)
-{
-    static const uint8_t regs[] = {R0, R1, R2, R3, R4, R5, R7, R8};
-
-    for (uint32_t k = 0; k < sizeof(regs); k++)
-        cg_movi(&g->s, regs[k], 0);
-    for (int off = CG_SCRATCH0; off >= CG_SCRATCH3; off -= 8)
-        cg_stx(&g->s, BPF_DW, R10, off, R0);
-    for (int h = 0; h < CG_HOMES; h++)
-        if (g->homes_ever & 1ull << h)
-            cg_stx(&g->s, BPF_DW, R10, CG_HOME_BASE - 8 * h, R0);
-}
-
 void cg_back_edge(struct cg_gen *g, uint32_t node)
 {
-    if (g->loops == CG_LOOP_MAY_GOTO) {
-        g->need_exceeded = true;
-        same_state(g);
-        cg_may_goto(&g->s, g->l_exceeded);
-        cg_ja(&g->s, g->nodes[node].label);
-        return;
-    }
     cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, pc), (int32_t)g->nodes[node].pc);
     cg_movi(&g->s, R0, 0);
     cg_exit(&g->s);
@@ -293,7 +269,7 @@ void cg_jump_edge(struct cg_gen *g, uint32_t to)
 {
     g->nodes[to].wanted = true;
     if (goes_back(g, g->node, to))
-        cg_ja(&g->s, cg_edge(g, to));
+        cg_back_edge(g, to);
     else if (!is_next(g, to))
         cg_ja(&g->s, g->nodes[to].label);
 }
@@ -457,6 +433,8 @@ static void write_block(struct cg_gen *g, uint32_t node)
         cg_op_fn fn = g->user ? op->user : op->kernel;
 
         cg_mark(&g->s, u->locs[i->loc].at);
+        if (!g->user && i->str.kind == IRV_GLOBAL)
+            g->c->global_dst = true;
         cg_ins_begin(g, i);
         if (ir_op_flags(i->op) & IRF_TERM)
             write_terminator(g, i);
@@ -486,6 +464,10 @@ void cg_write_body(struct cg_gen *g)
             g->node = g->order[k];
             g->next = k + 1 < g->n_order ? g->order[k + 1] : g->n_nodes;
             cg_bind(&g->s, n->label);
+            if (n->head) {
+                g->need_exceeded = true;
+                cg_may_goto(&g->s, g->l_exceeded);
+            }
             if (g->node < g->n_block_nodes)
                 write_block(g, g->node);
             else

@@ -3,7 +3,7 @@
  * written, register allocation, the library.
  *
  * Registers: r6 ctx, r9 frame, r10 stack; r0-r5, r7, r8 hold temporaries, within a block only. At
- * the entry of every block nothing but r6, r9 and r10 is live, and nothing on the stack but what
+ * the entry of every block nothing but r6, r9 and r10 is live, and nothing is on the stack but what
  * the prologue put there: so the verifier sees one state per block.
  */
 #ifndef CG_GEN_H
@@ -67,6 +67,8 @@ struct cg {
     struct cg_func *funcs;
     uint32_t n_funcs;
     bool lib_used[CG_LIB_COUNT];
+    uint8_t sources[CG_LIB_COUNT]; /* homes of the strings it is given to read, a bit each */
+    bool global_dst;          /* a global string is set or appended to in the kernel */
     struct bpf_insn *user; /* code of all handlers that run in user space */
     uint32_t n_user;
     const char **map_names;   /* of the BPF maps, by script array */
@@ -98,20 +100,32 @@ enum cg_loops { CG_LOOP_MAY_GOTO, CG_LOOP_CALLBACK, CG_LOOP_FOR_EACH, CG_LOOP_PL
 
 struct cg_temp {
     int8_t reg;        /* -1: none */
-    int8_t home;       /* stack slot, -1: none */
+    int8_t home;       /* its word among the homes, -1: none */
     uint32_t last;     /* position of its last use in the block */
     bool crosses;      /* lives across a call */
 };
 
-enum { CG_HOMES = 40, CG_HOME_BASE = -64 /* first home; above it scratch */, CG_SCRATCH0 = -8, CG_SCRATCH1 = -16,
-       CG_SCRATCH2 = -24, CG_SCRATCH3 = -32 };
+/*
+ * Words at frame_spill. Nothing of this is on BPF's stack: the verifier remembers what it has seen stored there, and
+ * blocks would be walked again for every difference (3,791 instructions were walked 139,000 times); what
+ * lies in a map's value it knows nothing of.
+ */
+enum { CG_WORD_POS, CG_WORD_BUCKET, CG_WORD_REGS /* struct pt_regs: 21 words */, CG_WORD_HOMES = 24, CG_HOMES = 40 };
+_Static_assert(CG_WORD_HOMES + CG_HOMES <= IR_SPILL_WORDS, "ir.h");
+static inline int cg_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_spill + 8 * word;
+}
+
+/* In user space, where nobody minds: words of the stack for results of helpers; in the kernel's prologue. */
+enum { CG_STACK0 = -8, CG_STACK1 = -16 };
 
 /* Code written behind the rest, so that the common path is straight. */
 enum cg_stub_kind { CG_STUB_FAIL, CG_STUB_READ, CG_STUB_LIB, CG_STUB_BACK };
 
 struct cg_save {
     int8_t reg;
-    int16_t off;  /* on the stack */
+    int16_t off;  /* in the frame */
     bool store;   /* else it is there already */
 };
 
@@ -142,6 +156,7 @@ struct cg_node {
     uint32_t label;
     uint32_t pc;          /* id for the dispatch; 0: none (the entry is 1) */
     bool reached;
+    bool head;            /* an edge goes back to it: starts with a may_goto */
     bool wanted, written; /* something jumps there; its code stands */
 };
 
@@ -187,7 +202,7 @@ struct cg_gen {
     uint32_t pinned;              /* bit per register: not to be taken within this instruction */
     uint32_t clobbered;           /* bit per register: its temporary is there no more (within a call) */
     uint64_t homes_used;
-    uint64_t homes_ever;          /* written anywhere in the program so far */
+    uint8_t handles[6];           /* by register: home of the string whose handle was put there, a bit */
     uint32_t result_temp;
     int result_reg;
 };
@@ -277,6 +292,8 @@ bool cg_kernel_program(struct cg *c, uint32_t probe);
 bool cg_user_program(struct cg *c, uint32_t probe);
 bool cg_make_lib(struct cg *c);                           /* every subprogram that is used */
 const char *cg_lib_name(enum cg_lib lib);
+void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib); /* arguments are in r1... */
+void cg_lib_source(struct cg *c, enum cg_lib lib, uint32_t handle); /* LIB is to read that string */
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
 void cg_rodata_init(struct cg *c);
 uint32_t cg_rodata_str(struct cg *c, const char *text); /* offset of a struct ngs_str of the code generator's own */

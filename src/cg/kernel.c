@@ -43,16 +43,16 @@ static void claim(struct cg_gen *g, uint32_t none)
     cg_call(&g->s, HELPER_GET_SMP_PROCESSOR_ID);
     cg_alui(&g->s, BPF_LSH, R0, 2);
     _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
-    cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R0);
+    cg_stx(&g->s, BPF_W, R10, CG_STACK0, R0);
     for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
         if (k) {
-            cg_ldx(&g->s, BPF_W, R1, R10, CG_SCRATCH0);
+            cg_ldx(&g->s, BPF_W, R1, R10, CG_STACK0);
             cg_alui(&g->s, BPF_ADD, R1, 1);
-            cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R1);
+            cg_stx(&g->s, BPF_W, R10, CG_STACK0, R1);
         }
         cg_map(&g->s, R1, NGS_MAP_FRAMES);
         cg_mov(&g->s, R2, R10);
-        cg_alui(&g->s, BPF_ADD, R2, CG_SCRATCH0);
+        cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
         cg_call(&g->s, HELPER_LOOKUP);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R9, R0);
@@ -62,6 +62,7 @@ static void claim(struct cg_gen *g, uint32_t none)
     }
     cg_ja(&g->s, none);
     cg_bind(&g->s, got);
+    cg_sti(&g->s, BPF_DW, R10, CG_STACK0, 0); /* whichever frame it is, the verifier sees the same */
 }
 
 /* Slots hold what the last handler left: the handler sets its own. */
@@ -88,8 +89,7 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
     if (g->probe->target_only) {
         cg_movi(&g->s, R1, 0);
-        g->c->lib_used[CG_LIB_PID] = true;
-        cg_call_sub(&g->s, cg_lib_name(CG_LIB_PID));
+        cg_call_lib(g->c, &g->s, CG_LIB_PID);
         cg_alui(&g->s, BPF_RSH, R0, 32);
         cg_value(&g->s, R1, CG_CONTROL, CONTROL(target));
         cg_ldx(&g->s, BPF_DW, R1, R1, 0);
@@ -113,8 +113,7 @@ static void ends(struct cg_gen *g)
         cg_bind(&g->s, g->l_report);
         cg_mov(&g->s, R1, R9);
         cg_movi(&g->s, R2, g->probe_index);
-        g->c->lib_used[CG_LIB_REPORT] = true;
-        cg_call_sub(&g->s, cg_lib_name(CG_LIB_REPORT));
+        cg_call_lib(g->c, &g->s, CG_LIB_REPORT);
     }
 }
 
@@ -158,11 +157,11 @@ static bool callback(struct cg_gen *g, const char *name)
 static void call_callback(struct cg_gen *g, const char *name)
 {
     cg_sti(&g->s, BPF_DW, R9, FRAME(pc), 1);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R6);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1 + 8, R9);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK1, R6);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R9);
     cg_callback(&g->s, R2, name);
     cg_mov(&g->s, R3, R10);
-    cg_alui(&g->s, BPF_ADD, R3, CG_SCRATCH1);
+    cg_alui(&g->s, BPF_ADD, R3, CG_STACK1);
     cg_movi(&g->s, R4, 0);
     if (g->loops == CG_LOOP_FOR_EACH) {
         g->c->ticks = true;

@@ -8,6 +8,7 @@
 
 struct cg_lib_fn { /* one subprogram being written; r6 is the frame */
     struct cg *c;
+    enum cg_lib lib;
     struct cg_asm s;
     bool may_goto;
     uint32_t l_bad;  /* leaves with r0 = 0: what the verifier wants checked but never happens */

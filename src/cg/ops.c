@@ -419,9 +419,9 @@ static void write_saves(struct cg_gen *g, const struct cg_stub *s, bool store)
 {
     for (uint32_t k = 0; k < s->n_save; k++) {
         if (store && s->save[k].store)
-            cg_stx(&g->s, BPF_DW, R10, s->save[k].off, s->save[k].reg);
+            cg_stx(&g->s, BPF_DW, R9, s->save[k].off, s->save[k].reg);
         else if (!store)
-            cg_ldx(&g->s, BPF_DW, s->save[k].reg, R10, s->save[k].off);
+            cg_ldx(&g->s, BPF_DW, s->save[k].reg, R9, s->save[k].off);
     }
 }
 
@@ -431,8 +431,7 @@ static void write_read(struct cg_gen *g, const struct cg_stub *s)
     cg_mov(&g->s, R2, s->addr);
     cg_mov(&g->s, R1, R9);
     cg_movi(&g->s, R3, s->size);
-    g->c->lib_used[s->lib] = true;
-    cg_call_sub(&g->s, cg_lib_name(s->lib));
+    cg_call_lib(g->c, &g->s, s->lib);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, s->fail);
     write_saves(g, s, false);
     cg_ldx(&g->s, BPF_DW, s->dst, R9, FRAME(private_[0]));
@@ -445,8 +444,8 @@ static void write_lib(struct cg_gen *g, const struct cg_stub *s)
     cg_mov(&g->s, R1, R9);
     for (uint32_t k = 0; k < s->n_args; k++)
         cg_movi(&g->s, R2 + (int)k, s->args[k]);
-    g->c->lib_used[s->lib] = true;
-    cg_call_sub(&g->s, cg_lib_name(s->lib));
+    cg_lib_source(g->c, s->lib, (uint32_t)s->args[1]);
+    cg_call_lib(g->c, &g->s, s->lib);
     write_saves(g, s, false);
     cg_ja(&g->s, s->back);
 }

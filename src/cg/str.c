@@ -277,7 +277,7 @@ void cg_k_scmp(struct cg_gen *g, const struct ir_ins *i)
 
 /*
  * A record is built in the frame at frame_out. Up to the first string every argument's place is known;
- * behind it the position is kept in CG_SCRATCH0.
+ * behind it the position is kept in a word of the frame.
  */
 struct record {
     uint32_t pos;
@@ -299,14 +299,14 @@ static void put_record_long(struct cg_gen *g, struct record *r, struct ir_val v)
     }
     cg_put(g, R3, v);
     cg_clobber(g, R1);
-    cg_ldx(&g->s, BPF_DW, R1, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R1, R9, cg_word(g->c->u, CG_WORD_POS));
     cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)u->frame_out_size, skip);
     cg_clobber(g, R2);
     cg_addr(&g->s, R2, R9, u->frame_out);
     cg_alu(&g->s, BPF_ADD, R2, R1);
     cg_stx(&g->s, BPF_DW, R2, 0, R3);
     cg_alui(&g->s, BPF_ADD, R1, 8);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R1);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R1);
     cg_bind(&g->s, skip);
     g->clobbered |= 0x3f;
 }
@@ -318,11 +318,11 @@ static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
         cg_puti(g, R2, r->pos);
     } else {
         cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
     }
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_OUT_STR);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R0);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R0);
     r->known = false;
 }
 
@@ -332,7 +332,7 @@ static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_k
         cg_puti(g, R2, r->pos);
     } else {
         cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
     }
     cg_puti(g, R3, (int32_t)(kind | format << 16));
     cg_puti(g, R4, g->probe_index);

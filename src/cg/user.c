@@ -65,10 +65,10 @@ void cg_u_read(struct cg_gen *g, const struct ir_ins *i)
     cg_put(g, R1, i->a);
     cg_puti(g, R2, i->size);
     cg_puti(g, R3, i->space);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_READ);
     check(g, i);
-    cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R0, R10, CG_STACK0);
     if (i->is_signed && i->size < 8) {
         cg_alui(&g->s, BPF_LSH, R0, 64 - 8 * i->size);
         cg_alui(&g->s, BPF_ARSH, R0, 64 - 8 * i->size);
@@ -233,9 +233,9 @@ void cg_u_mget(struct cg_gen *g, const struct ir_ins *i)
 {
     build_key(g, i);
     map_and_key(g, i);
-    stack_addr(g, R3, CG_SCRATCH0);
+    stack_addr(g, R3, CG_STACK0);
     call(g, NGS_H_MAP_GET);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_mgets(struct cg_gen *g, const struct ir_ins *i)
@@ -258,10 +258,10 @@ void cg_u_mset(struct cg_gen *g, const struct ir_ins *i)
 {
     build_key(g, i);
     cg_put(g, R1, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R1);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R1);
     map_and_key(g, i);
     cg_put_frame(g, R3, g->c->u->frame_texts);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_MAP_SET);
     check(g, i);
 }
@@ -282,12 +282,12 @@ void cg_u_madd(struct cg_gen *g, const struct ir_ins *i)
     build_key(g, i);
     clear_error(g);
     cg_put(g, R4, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R4);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R4);
     map_and_key(g, i);
     cg_put_frame(g, R3, g->c->u->frame_texts);
     call(g, NGS_H_MAP_ADD);
     check_error(g, i);
-    cg_ldx(&g->s, BPF_DW, R1, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R1, R10, CG_STACK0);
     cg_alu(&g->s, BPF_SUB, R0, R1);
     cg_result(g, i->dst, R0);
 }
@@ -307,10 +307,10 @@ void cg_u_mstatget(struct cg_gen *g, const struct ir_ins *i)
     build_key(g, i);
     map_and_key(g, i);
     cg_puti(g, R3, i->imm);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_MAP_STAT);
     check(g, i);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_mdel(struct cg_gen *g, const struct ir_ins *i)
@@ -342,10 +342,10 @@ void cg_u_gstatget(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_puti(g, R1, i->global);
     cg_puti(g, R2, i->imm);
-    stack_addr(g, R3, CG_SCRATCH0);
+    stack_addr(g, R3, CG_STACK0);
     call(g, NGS_H_STAT);
     check(g, i);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_hist(struct cg_gen *g, const struct ir_ins *i)

@@ -145,6 +145,8 @@ void ir_layout(struct ir_unit *u)
 
     uint32_t off = sizeof(struct ngs_frame);
 
+    u->frame_spill = off;
+    off += IR_SPILL_WORDS * 8;
     u->frame_key = off;
     off += align8(max_key);
     u->frame_texts = off;
