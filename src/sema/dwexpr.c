@@ -322,6 +322,23 @@ static const char *next_module(struct sema *s, const char **rest)
     return one;
 }
 
+/* Once a module: what is missing is one thing, however many expressions need it. */
+static void no_debuginfo(struct sema *s, const struct expr *e, const char *path, const char *why)
+{
+    unsigned errors = diag_errors(s->diag);
+
+    for (uint32_t i = 0; i < s->n_bare; i++)
+        if (!strcmp(s->bare[i], path))
+            return;
+    diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
+    if (why)
+        diag_hint(s->diag, "%s", why);
+    if (diag_errors(s->diag) == errors)
+        return; /* only tried: nothing was shown */
+    s->bare = arena_grow(s->arena, s->bare, s->n_bare, sizeof(*s->bare));
+    s->bare[s->n_bare++] = path;
+}
+
 /* A module's debug information, with its path; NAME NULL: the probe's own module, or the
  * executable. */
 static struct dbg *open_module(struct sema *s, const struct expr *e, const char *name,
@@ -349,12 +366,8 @@ static struct dbg *open_module(struct sema *s, const struct expr *e, const char 
         return NULL;
     *path = m->path;
     dbg = dbg_open(s->di, m->path, &why);
-    if (!dbg) {
-        diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s",
-                   m->path);
-        if (why)
-            diag_hint(s->diag, "%s", why);
-    }
+    if (!dbg)
+        no_debuginfo(s, e, m->path, why);
     return dbg;
 }
 

@@ -68,6 +68,9 @@ struct sema {
     struct sema_cast *casts;
     uint32_t n_casts;
 
+    const char **bare; /* modules without debug information, which has been said */
+    uint32_t n_bare;
+
     /* where the walk is */
     struct function *fn;
     struct probe_inst *inst;

@@ -338,13 +338,28 @@ static void embedded_function(struct sema *s, struct expr *e)
     fail(e);
 }
 
+/* Only a handler's own body is judged: a function may be called from several kinds of probe. */
+static bool need_registers(struct sema *s, struct expr *e)
+{
+    if (!s->inst || s->fn || (s->inst->type->flags & PROBE_HAS_USER_REGS))
+        return true;
+    diag_error(s->diag, e->op_at, "no-regs", "a probe at %s has no registers of a program",
+               s->inst->name);
+    return fail(e);
+}
+
 static void call(struct sema *s, struct expr *e)
 {
     struct variable *p;
 
     values(s, e->args, e->n_args);
-    if (!sema_find_call(s, e) || !e->func || s->in_defined)
+    if (!sema_find_call(s, e) || s->in_defined)
         return;
+    if (!e->func) {
+        if (e->intrinsic->flags & INTRIN_USER_REGS)
+            need_registers(s, e);
+        return;
+    }
     if (e->func->is_embedded) {
         embedded_function(s, e);
         return;
@@ -415,10 +430,8 @@ static void deref(struct sema *s, struct expr *e)
 
 static void user_register(struct sema *s, struct expr *e)
 {
-    if (s->inst && !s->fn && !(s->inst->type->flags & PROBE_HAS_USER_REGS)) {
-        refuse(s, e, "no-regs", "this probe has no registers of a program");
+    if (!need_registers(s, e))
         return;
-    }
     if (e->number < 0 || e->number > 16) {
         refuse(s, e, "type", "registers are numbered 0 (rax) to 16 (rip)");
         return;
