@@ -184,7 +184,8 @@ static struct pp_env environment(struct driver *d)
     };
 }
 
-static struct program *parse(struct driver *d, const struct sema_opts *so, const struct sxx_result *r)
+static struct program *parse(struct driver *d, const struct sema_opts *so,
+                             const struct sxx_result *r)
 {
     struct program *prog = ARENA_NEW(d->cx.arena, struct program);
 
