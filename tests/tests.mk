@@ -103,3 +103,6 @@ tests_unit_cg_flow_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/cg_flow_test
 TESTS += tests/profile.sh
 EXTRA_DIST += tests/profile.sh
+EXTRA_DIST += tests/tap.sh
+TESTS += tests/containers.sh
+EXTRA_DIST += tests/containers.sh
