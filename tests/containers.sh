@@ -87,7 +87,7 @@ for how in docker namespaces; do
     fi
 
     # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.
-    touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2.*
+    touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2
     check "$how: after a copy-up, a profile" finds -x "$pid"
     check "$how: after a copy-up, a profile by --sysroot" finds --sysroot "$merged" -x "$pid"
     stop "$name"

@@ -89,21 +89,27 @@ end_trace() {
 printed() { grep -qE -e "$1" "$scratch/out"; }
 said() { grep -qE -e "$1" "$scratch/err"; }
 
-# What of BPF is in the kernel, by id.
+# What of BPF is in the kernel, by id; container engines' programs for their cgroups left out.
 held() {
     local kind
     for kind in prog map link; do
-        bpftool "$kind" show 2>/dev/null | sed -nE "s/^([0-9]+):.*/$kind \1/p"
+        { bpftool "$kind" show 2>/dev/null || :; } | sed -nE "/: cgroup_/d; s/^([0-9]+):.*/$kind \1/p"
     done | sort
 }
 
-# as_before BEFORE: nothing is held that BEFORE does not have; the kernel frees a little later than a process ends.
+# What of it a process holds open: others use this machine, too.
+in_use() {
+    { cat /proc/[0-9]*/fdinfo/* 2>/dev/null || :; } | sed -nE 's/^(prog|map|link)_id:[[:space:]]*/\1 /p' | sort -u
+}
+
+# as_before BEFORE: nothing is there that BEFORE does not have and that nobody holds; the kernel frees a little
+# later than a process ends.
 as_before() {
     local left
     for _ in {1..30}; do
-        left=$(comm -13 <(echo "$1") <(held))
+        left=$(comm -13 <(echo "$1") <(held) | comm -23 - <(in_use))
         [[ -n $left ]] || return 0
-        sleep 0.1
+        sleep 0.2
     done
     echo "# left: $left"
     return 1

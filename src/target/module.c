@@ -236,6 +236,13 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
 {
     struct stat st;
 
+    /* Where ngstap stands is a place of the host: below another root a relative path means nothing. */
+    if (*path != '/' && strchr(path, '/') && sysroot_is_host(t->root)) {
+        char real[PATH_MAX];
+
+        if (realpath(path, real))
+            path = arena_strdup(cx->arena, real);
+    }
     for (struct module *m = t->modules; m; m = m->next)
         if (!strcmp(m->path, path))
             return m;
