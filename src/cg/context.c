@@ -110,7 +110,7 @@ static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off
     cg_call_begin(g);
     for (int r = R0; r <= R5; r++)
         cg_clobber(g, r);
-    user_reg(g, off, cg_fail(g, i, NGS_ERR_NO_USER_REGS));
+    user_reg(g, off, is_tick(g) ? cg_fail(g, i, NGS_ERR_NO_USER_REGS) : 0);
     cg_result(g, i->dst, R0);
 }
 
