@@ -127,13 +127,12 @@ bool cgt_load(struct cgt *t)
     bool ok = p && frames;
 
     if (ok) {
-        bpf_program__set_type(p, BPF_PROG_TYPE_RAW_TRACEPOINT);
+        bpf_program__set_type(p, t->as ? t->as : BPF_PROG_TYPE_RAW_TRACEPOINT);
         bpf_map__set_max_entries(frames, (uint32_t)libbpf_num_possible_cpus() * NGS_FRAMES_PER_CPU);
         ok = bpf_object__load(t->obj) == 0;
     }
     t->verified = count_verified(log);
     if (!ok) {
-        bpf_program__set_log_level(p, 2); /* once more, with words */
         size_t n = strlen(log);
 
         printf("# %s\n", n > 2000 ? log + n - 2000 : log);
@@ -141,7 +140,8 @@ bool cgt_load(struct cgt *t)
             struct bpf_object *again = bpf_object__open_mem(out.elf, out.elf_size, &(struct bpf_object_open_opts){
                 .sz = sizeof(opts), .kernel_log_buf = log, .kernel_log_size = LOG_SIZE, .kernel_log_level = 2});
 
-            bpf_program__set_type(bpf_object__find_program_by_name(again, "p0"), BPF_PROG_TYPE_RAW_TRACEPOINT);
+            bpf_program__set_type(bpf_object__find_program_by_name(again, "p0"),
+                                  t->as ? t->as : BPF_PROG_TYPE_RAW_TRACEPOINT);
             bpf_object__load(again);
             FILE *f = fopen(getenv("CG_TEST_LOG"), "w");
 

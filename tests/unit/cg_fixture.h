@@ -24,6 +24,7 @@ struct cgt {
     FILE *stream;
     struct ir_unit *u;
     struct ir_cursor at;      /* in the handler */
+    uint32_t as;              /* BPF_PROG_TYPE_*: 0: raw tracepoint; others are only loaded */
     struct bpf_object *obj;
     int prog;
     uint8_t *globals;         /* mapped */

@@ -3,10 +3,12 @@
  * pressure, strings against printf, comparison, reads of memory, arrays, aggregates, records. Needs root.
  */
 #include <bpf/bpf.h>
+#include <linux/bpf.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "run/value.h"
@@ -779,6 +781,92 @@ static void test_stats(uint32_t hist, const char *name)
     cgt_close(&t);
 }
 
+/* ---- context ---- */
+
+/* Every fact that a handler of the kernel can be asked for; registers come in tests of whole sessions. */
+static void test_context(enum probe_kind kind, uint32_t as, const char *disabled, const char *name)
+{
+    static const uint8_t longs[] = {NGS_CTX_PID, NGS_CTX_TID, NGS_CTX_UID, NGS_CTX_GID, NGS_CTX_CPU, NGS_CTX_TARGET,
+                                    NGS_CTX_TIME_NS, NGS_CTX_MONO_NS, NGS_CTX_USER_MODE, NGS_CTX_UADDR, NGS_CTX_ADDR,
+                                    NGS_CTX_RETVAL, NGS_CTX_TASK};
+    static const uint8_t texts[] = {NGS_CTX_EXECNAME, NGS_CTX_PP, NGS_CTX_KFUNC};
+    struct cgt t;
+
+    cgt_open(&t, disabled);
+    t.as = as;
+    t.u->probes[0].rec.kind = kind;
+    t.u->probes[0].target_only = true;
+    uint32_t out = cgt_global(&t, "out", OBJ_LONG), text = cgt_global(&t, "text", OBJ_STRING);
+
+    for (unsigned k = 0; k < sizeof(longs) + 17; k++) {
+        struct ir_ins *i = cgt_put(&t, IR_CONTEXT);
+
+        i->imm = k < sizeof(longs) ? longs[k] : NGS_CTX_REG;
+        if (i->imm == NGS_CTX_REG)
+            i->a = IR_IMM(k - (unsigned)sizeof(longs));
+        i->dst = ir_temp(t.at.f);
+        cgt_gstore(&t, out, IR_TEMP(i->dst));
+    }
+    for (unsigned k = 0; k < sizeof(texts); k++) {
+        struct ir_ins *i = cgt_put(&t, IR_SCONTEXT);
+
+        i->imm = texts[k];
+        i->str = IR_GLOBAL(text);
+    }
+    bool loaded = cgt_load(&t);
+
+    tap_ok(loaded, "%s (%u instructions verified)", name, t.verified);
+    cgt_close(&t);
+}
+
+/* The facts that are the same here. */
+static void test_facts(void)
+{
+    static const uint8_t facts[] = {NGS_CTX_PID, NGS_CTX_TID, NGS_CTX_UID, NGS_CTX_MONO_NS, NGS_CTX_TIME_NS};
+    struct cgt t;
+    uint32_t out[sizeof(facts)];
+    struct timespec mono;
+
+    cgt_open(&t, NULL);
+    uint32_t name = cgt_global(&t, "name", OBJ_STRING);
+
+    for (unsigned k = 0; k < sizeof(facts); k++) {
+        struct ir_ins *i = cgt_put(&t, IR_CONTEXT);
+
+        out[k] = cgt_global(&t, "out", OBJ_LONG);
+        i->imm = facts[k];
+        i->dst = ir_temp(t.at.f);
+        cgt_gstore(&t, out[k], IR_TEMP(i->dst));
+    }
+    struct ir_ins *i = cgt_put(&t, IR_SCONTEXT);
+
+    i->imm = NGS_CTX_EXECNAME;
+    i->str = IR_GLOBAL(name);
+    if (cgt_load(&t)) {
+        char want[17] = "";
+        FILE *f = fopen("/proc/self/comm", "r");
+
+        t.control->clock_offset = 1000000000;
+        cgt_run(&t);
+        clock_gettime(CLOCK_MONOTONIC, &mono);
+        int64_t age = mono.tv_sec * 1000000000ll + mono.tv_nsec - *cgt_long(&t, out[3]);
+
+        if (f && fgets(want, sizeof(want), f))
+            want[strcspn(want, "\n")] = 0;
+        if (f)
+            fclose(f);
+        tap_ok(*cgt_long(&t, out[0]) == getpid() && *cgt_long(&t, out[1]) == gettid() && *cgt_long(&t, out[2]) == getuid(),
+               "pid, tid, uid");
+        tap_ok(age >= 0 && age < 10000000000ll && *cgt_long(&t, out[4]) - *cgt_long(&t, out[3]) >= 1000000000 &&
+                   *cgt_long(&t, out[4]) - *cgt_long(&t, out[3]) < 2000000000,
+               "clocks");
+        tap_text(cgt_str(&t, name)->bytes, want, "execname");
+    } else {
+        tap_ok(false, "facts");
+    }
+    cgt_close(&t);
+}
+
 /* ---- records, errors ---- */
 
 static void test_records(void)
@@ -862,6 +950,10 @@ int main(void)
     test_stats(NGS_HIST_NONE, "aggregates");
     test_stats(NGS_HIST_LOG, "aggregates with a logarithmic histogram");
     test_stats(NGS_HIST_LINEAR, "aggregates with a linear histogram");
+    test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, NULL, "every fact in a perf_event");
+    test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, "bpf_cookie,snprintf", "without helpers of Linux 5.15");
+    test_context(PROBE_UPROBE, BPF_PROG_TYPE_KPROBE, NULL, "every fact in a uprobe");
+    test_facts();
     test_records();
     return tap_done();
 }
