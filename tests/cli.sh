@@ -4,6 +4,7 @@
 set -u
 ngstap=${top_builddir:-.}/ngstap
 make_object=${top_builddir:-.}/tests/unit/make_object
+ngstap_path=$(cd "$(dirname "$ngstap")" && pwd)/ngstap
 page=${top_srcdir:-.}/docs/ngstap.1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -14,9 +15,9 @@ failed=0
 ok() {
     n=$((n + 1))
     if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
+        printf "ok %d - %s\n" $n "$2"
     else
-        echo "not ok $n - $2"
+        printf "not ok %d - %s\n" $n "$2"
         sed 's/^/# /' "$tmp/out" 2>/dev/null
         failed=1
     fi
@@ -24,7 +25,7 @@ ok() {
 
 skip() {
     n=$((n + 1))
-    echo "ok $n - $1 # SKIP $2"
+    printf "ok %d - %s # SKIP %s\n" $n "$1" "$2"
 }
 
 # refused TEXT ARGUMENT...: ngstap ARGUMENT... ends with 1 and says TEXT.
@@ -71,6 +72,44 @@ refused "no process with pid" -x 2147483647 -e 'probe begin { }'
 refused "No such file" "$tmp/none.stp"
 refused "No such file" "$tmp/none.bpf.o"
 refused "cannot write" -o "$tmp/no/file" -e 'probe begin { }'
+
+# says TEXT ARGUMENT...: ngstap ARGUMENT... ends well and prints TEXT.
+says() {
+    text=$1
+    shift
+    timeout 60 "$ngstap" "$@" >"$tmp/out" 2>&1
+    status=$?
+    [ $status -eq 0 ] && grep -qF -e "$text" "$tmp/out"
+    ok $? "ngstap $*: $text"
+}
+
+says "hi there" -e 'probe begin { println("hi there") exit() }'
+says "a 5" -e 'probe begin { printf("%s %d\n", @1, $2) exit() }' a 5
+echo 'probe begin { println("from stdin") exit() }' >"$tmp/in.stp"
+says "from stdin" - <"$tmp/in.stp"
+says "from stdin" "$tmp/in.stp"
+says 'println("x")' -p1 -e 'probe begin { println("x") }'
+says 'println("x")' --dump-ast -e 'probe begin { println("x") }'
+says 'probe begin' -p3 -e 'probe begin { println("x") }'
+says 'probe begin' --dump-ir -e 'probe begin { println("x") }'
+says 'exit' --dump-bpf -e 'global n probe begin { n++ }'
+says 'Pass 4' -v -e 'probe begin { exit() }'
+(cd "$tmp" && "$ngstap_path" -p4 -m named -e 'probe begin { println("as object") exit() }') >"$tmp/out" 2>&1 && [ -s "$tmp/named.bpf.o" ]
+ok $? "-p4 -m writes the object"
+says "as object" "$tmp/named.bpf.o"
+timeout 60 "$ngstap" -o "$tmp/file" -e 'probe begin { println("in a file") exit() }' && grep -q 'in a file' "$tmp/file"
+ok $? "-o"
+says "command 1" -c 'sh -c "exit 0"' -e 'probe end { printf("command %d\n", target() > 0) }'
+refused "syntax" -e 'probe begin ( { x = }'
+refused "no" -e 'probe begin { error("no") }'
+mkdir -p "$tmp/lib/a"
+echo 'function f() { return 42 }' >"$tmp/lib/a/b.sxx"
+printf '@use a.b\nprobe begin { println(f() + $^arg_n:default(1)) exit() }\n' >"$tmp/use.sxx"
+says 43 -I "$tmp/lib" "$tmp/use.sxx"
+says 52 -I"$tmp/lib" --arg n=10 "$tmp/use.sxx"
+says "--arg n=VALUE (default: 1)" -I "$tmp/lib" --args "$tmp/use.sxx"
+says 'f() + 1)' -I "$tmp/lib" --dump-src "$tmp/use.sxx"
+says 'WARNING: $^arg_q is defined by "--arg q=1", but never used.' -I "$tmp/lib" --arg q=1 "$tmp/use.sxx"
 
 "$make_object" "$tmp/good.bpf.o" && "$make_object" "$tmp/bad.bpf.o" broken
 ok $? "objects are made"

@@ -22,6 +22,7 @@ skip_all() {
 
 scratch=$(mktemp -d)
 name=''
+options=()
 clean() {
     [[ -z $name ]] || tests/targets/target.sh stop "$name" || :
     rm -rf "$scratch"
@@ -37,7 +38,7 @@ ok() { # ok STATUS NAME
         echo "ok $tests - $2"
     else
         echo "not ok $tests - $2"
-        sed 's/^/# /' "$scratch/err" | head -20
+        sed 's/^/# /' "$scratch/err" | head -12 | cut -c1-300
         failed=1
     fi
 }
@@ -46,6 +47,9 @@ start() { # KIND VARIANT MODE
     local pid_ seconds=40
     eval "$(tests/targets/target.sh start "$1" "$2" "$3" "$seconds")"
     pid_=$pid
+    options=()
+    # The debug files of this variant lie below its root, as in a container's.
+    [[ $2 != stripped ]] || options=(--sysroot "$root")
     [[ -n $pid_ ]]
     sleep 0.5
 }
@@ -53,7 +57,7 @@ start() { # KIND VARIANT MODE
 profile() { # further options of ngstap
     tests/targets/target.sh truth "$name" >"$scratch/before"
     timeout 30 "$ngstap" -I tapset samples/lj-lua-stacks.sxx -x "$pid" --arg min=0 --arg limit=100000 \
-        "$@" >"$scratch/out" 2>"$scratch/err"
+        "${options[@]}" "$@" >"$scratch/out" 2>"$scratch/err"
 }
 
 # Prints "SAMPLES HOT-SHARE TRUE-SHARE LOST-SHARE" (percent) of the profile.

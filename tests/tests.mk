@@ -106,3 +106,5 @@ tests_unit_cg_flow_test_SOURCES = tests/unit/cg_flow_test.c tests/unit/cg_fixtur
 tests_unit_cg_flow_test_LDADD = $(UNIT_OBJECTS)
 tests_unit_cg_flow_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/cg_flow_test
+TESTS += tests/profile.sh
+EXTRA_DIST += tests/profile.sh

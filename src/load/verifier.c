@@ -52,6 +52,14 @@ static bool begins(const char *line, const char *end, const char *word)
     return (size_t)(end - line) >= n && !memcmp(line, word, n);
 }
 
+/* The run-time library's instructions have no line: the log shows "; " or ";  @ :0" for them. */
+static bool has_text(const char *text, const char *end)
+{
+    while (text < end && *text == ' ')
+        text++;
+    return text < end && *text != '@';
+}
+
 /* "; TEXT @ FILE:LINE" */
 static void read_place(struct verifier_verdict *v, const char *line, const char *end)
 {
@@ -70,7 +78,7 @@ static void read_place(struct verifier_verdict *v, const char *line, const char 
 
 struct verifier_verdict verifier_read(const char *log)
 {
-    struct verifier_verdict v = {.reason = log, .line = log, .place = log};
+    struct verifier_verdict v = {.reason = log, .line = log, .place = log, .func = log};
     const char *end = log + strlen(log);
     bool reason = false;
 
@@ -79,10 +87,13 @@ struct verifier_verdict verifier_read(const char *log)
             end--;
         const char *line = line_start(log, end);
 
-        if (begins(line, end, "; ") && end > line + 2) {
-            read_place(&v, line, end);
+        if (begins(line, end, "Validating ")) { /* what stands before is of other functions */
+            v.func = line + strlen("Validating ");
+            v.func_len = (int)strcspn(v.func, " \n");
             break;
         }
+        if (!v.line_len && begins(line, end, "; ") && has_text(line + 2, end))
+            read_place(&v, line, end);
         if (!reason && end > line && !begins(line, end, "processed ") &&
             !begins(line, end, "verification time ") && !begins(line, end, "stack depth ")) {
             v.reason = line;
@@ -132,6 +143,8 @@ void verifier_report(struct compile *cx, const struct verifier_log *log, int err
         diag_note(cx->diag, none, "at %.*s: %.*s", v.place_len, v.place, v.line_len, v.line);
     else if (v.line_len)
         diag_note(cx->diag, none, "at: %.*s", v.line_len, v.line);
+    if (v.func_len)
+        diag_note(cx->diag, none, "in function %.*s", v.func_len, v.func);
     diag_hint(cx->diag, "this is a fault of ngstap, not of the script; its log is kept in %s",
               file ? file : "(no file could be written)");
 }

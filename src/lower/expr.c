@@ -51,53 +51,52 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
     lo->failed = true;
     diag_error(lo->cx->diag, e->op_at.file ? e->op_at : e->at, "not-yet",
                "%s cannot run as eBPF yet", what);
-    diag_hint(lo->cx->diag, "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
+    diag_hint(lo->cx->diag,
+              "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
 }
 
 /* ---- operands that outlive a block ---- */
 
+struct split {
+    bool found, loads; /* LOADS: reads end the block, too */
+};
+
 static void visit_split(struct expr *e, void *arg)
 {
-    bool *splits = arg;
+    struct split *s = arg;
 
     switch (e->kind) {
     case EX_CALL:
-        *splits |= e->func != NULL || (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
+        s->found |= e->func != NULL ||
+                    (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
         break;
     case EX_TERNARY:
-        *splits = true;
+        s->found = true;
+        break;
+    case EX_R_LOAD:
+        s->found |= s->loads;
         break;
     case EX_BINARY:
-        *splits |= e->op == OP_LAND || e->op == OP_LOR;
+        s->found |= e->op == OP_LAND || e->op == OP_LOR;
         break;
     default:
         break;
     }
 }
 
-static bool splits_resolved(const struct expr *e)
-{
-    bool splits = false;
-
-    expr_visit((struct expr *)e, visit_split, &splits);
-    return splits;
-}
-
 static void visit_resolved(struct expr *e, void *arg)
 {
-    bool *splits = arg;
-
+    visit_split(e, arg);
     if (e->resolved)
-        *splits |= lower_splits(e->resolved);
+        expr_visit(e->resolved, visit_resolved, arg);
 }
 
-bool lower_splits(const struct expr *e)
+bool lower_splits(const struct lower *lo, const struct expr *e)
 {
-    bool splits = splits_resolved(e);
+    struct split s = {.loads = lo->cx->skip_badvars};
 
-    if (!splits)
-        expr_visit((struct expr *)e, visit_resolved, &splits);
-    return splits;
+    expr_visit((struct expr *)e, visit_resolved, &s);
+    return s.found;
 }
 
 uint32_t lower_long_slot(struct lower *lo)
@@ -142,7 +141,7 @@ static struct ir_val *lower_operands(struct lower *lo, struct expr **v, uint32_t
         bool later = false;
 
         for (uint32_t k = i + 1; k < n; k++)
-            later |= lower_splits(v[k]);
+            later |= lower_splits(lo, v[k]);
         out[i] = v[i]->type == TYPE_STRING ? lower_text(lo, v[i]) : lower_long(lo, v[i]);
         if (later)
             out[i] = lower_spill(lo, out[i]);
@@ -158,7 +157,8 @@ struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n)
     return lower_operands(lo, keys, n);
 }
 
-static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct ir_val *x, struct ir_val *y)
+static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct ir_val *x,
+                       struct ir_val *y)
 {
     struct expr *both[] = {a, b};
     struct ir_val *v = lower_operands(lo, both, 2);
@@ -172,18 +172,32 @@ static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct 
 static bool condition_op(enum op op, enum ir_cond *cond)
 {
     switch (op) {
-    case OP_EQ: *cond = IR_EQ; return true;
-    case OP_NE: *cond = IR_NE; return true;
-    case OP_LT: *cond = IR_LT; return true;
-    case OP_LE: *cond = IR_LE; return true;
-    case OP_GT: *cond = IR_GT; return true;
-    case OP_GE: *cond = IR_GE; return true;
-    default: return false;
+    case OP_EQ:
+        *cond = IR_EQ;
+        return true;
+    case OP_NE:
+        *cond = IR_NE;
+        return true;
+    case OP_LT:
+        *cond = IR_LT;
+        return true;
+    case OP_LE:
+        *cond = IR_LE;
+        return true;
+    case OP_GT:
+        *cond = IR_GT;
+        return true;
+    case OP_GE:
+        *cond = IR_GE;
+        return true;
+    default:
+        return false;
     }
 }
 
 /* A comparison's two sides as longs: strings by SEQ or SCMP against 0. */
-static bool lower_compare(struct lower *lo, struct expr *e, enum ir_cond *cond, struct ir_val *a, struct ir_val *b)
+static bool lower_compare(struct lower *lo, struct expr *e, enum ir_cond *cond, struct ir_val *a,
+                          struct ir_val *b)
 {
     if (e->kind != EX_BINARY || !condition_op(e->op, cond))
         return false;
@@ -235,7 +249,8 @@ void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no)
 }
 
 /* The value of a condition or ternary: through a slot, since two blocks make it. */
-static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct expr *a, struct expr *b)
+static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct expr *a,
+                                  struct expr *b)
 {
     uint32_t slot = lower_long_slot(lo);
     uint32_t yes = lower_block(lo), no = lower_block(lo), after = lower_block(lo);
@@ -275,7 +290,8 @@ static void store_var(struct lower *lo, const struct variable *v, struct ir_val 
     i->a = value;
 }
 
-static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index, struct ir_val *keys)
+static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index,
+                              struct ir_val *keys)
 {
     struct ir_ins *i = ir_put(&lo->at, op);
 
@@ -290,17 +306,28 @@ static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr
 static enum ir_op int_op(enum op op)
 {
     switch (op) {
-    case OP_ADD: return IR_ADD;
-    case OP_SUB: return IR_SUB;
-    case OP_MUL: return IR_MUL;
-    case OP_DIV: return IR_DIV;
-    case OP_MOD: return IR_MOD;
-    case OP_AND: return IR_AND;
-    case OP_OR: return IR_OR;
-    case OP_XOR: return IR_XOR;
-    case OP_SHL: return IR_SHL;
-    case OP_SHR: return IR_SHR;
-    default: return IR_USHR;
+    case OP_ADD:
+        return IR_ADD;
+    case OP_SUB:
+        return IR_SUB;
+    case OP_MUL:
+        return IR_MUL;
+    case OP_DIV:
+        return IR_DIV;
+    case OP_MOD:
+        return IR_MOD;
+    case OP_AND:
+        return IR_AND;
+    case OP_OR:
+        return IR_OR;
+    case OP_XOR:
+        return IR_XOR;
+    case OP_SHL:
+        return IR_SHL;
+    case OP_SHR:
+        return IR_SHR;
+    default:
+        return IR_USHR;
     }
 }
 
@@ -308,8 +335,8 @@ static enum ir_op int_op(enum op op)
  * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe on
  * another processor may update them. *OLD and *FRESH: values before and after.
  */
-static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by, struct ir_val delta,
-                   struct ir_val *old, struct ir_val *fresh)
+static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by,
+                   struct ir_val delta, struct ir_val *old, struct ir_val *fresh)
 {
     bool additive = op == OP_ADD || op == OP_SUB;
     struct ir_val *keys = NULL;
@@ -465,11 +492,8 @@ static struct ir_val lower_intrinsic(struct lower *lo, struct expr *e)
 
 /* ---- reads ---- */
 
-static struct ir_val lower_load(struct lower *lo, struct expr *e)
+static struct ir_val read_at(struct lower *lo, struct expr *e, struct ir_val addr)
 {
-    struct ir_val addr = lower_long(lo, e->a);
-
-    lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_READ);
 
     i->a = addr;
@@ -483,6 +507,34 @@ static struct ir_val lower_load(struct lower *lo, struct expr *e)
         return v;
     v = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(64 - e->bit_off - e->bit_size));
     return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
+}
+
+/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's loc2c-runtime.h. */
+static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
+{
+    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo),
+             onerr = lo->at.onerr;
+
+    lo->at.onerr = bad;
+    struct ir_val v = read_at(lo, e, addr);
+
+    lo->at.onerr = onerr;
+    ir_put_store(&lo->at, slot, v);
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, bad);
+    ir_put(&lo->at, IR_SERROR);
+    ir_put_store(&lo->at, slot, IR_IMM(0));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+    return ir_put_load(&lo->at, slot);
+}
+
+static struct ir_val lower_load(struct lower *lo, struct expr *e)
+{
+    struct ir_val addr = lower_long(lo, e->a);
+
+    lower_loc(lo, e);
+    return lo->cx->skip_badvars ? read_or_zero(lo, e, addr) : read_at(lo, e, addr);
 }
 
 static struct ir_val lower_stat(struct lower *lo, struct expr *e)

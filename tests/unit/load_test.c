@@ -252,6 +252,10 @@ static void test_log(void)
     tap_ok(v.reason_len == 6 && !memcmp(v.reason, "R1 bad", 6), "with its reason");
     v = verifier_read("");
     tap_ok(v.reason_len == 0 && v.line_len == 0, "an empty log says nothing");
+    v = verifier_read(
+        "; main @ t.stp:1\n0: x\nValidating lib_x() func#2...\n;  @ :0\n9: y\nR8 bad\n");
+    tap_ok(v.func_len == 7 && !memcmp(v.func, "lib_x()", 7) && v.place_len == 0,
+           "a library function is named, without a line of another");
     v = verifier_read("; a @ b @ t.stp:9\n");
     tap_ok(v.place_len == 7 && !memcmp(v.place, "t.stp:9", 7), "the last @ is the place");
 }
