@@ -108,3 +108,5 @@ tests_unit_cg_flow_test_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/unit/cg_flow_test
 TESTS += tests/profile.sh
 EXTRA_DIST += tests/profile.sh
+TESTS += tests/errors.sh
+EXTRA_DIST += tests/errors.sh
