@@ -110,3 +110,5 @@ TESTS += tests/profile.sh
 EXTRA_DIST += tests/profile.sh
 TESTS += tests/errors.sh
 EXTRA_DIST += tests/errors.sh
+TESTS += tests/containers.sh
+EXTRA_DIST += tests/containers.sh
