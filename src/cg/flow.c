@@ -225,6 +225,7 @@ bool cg_flow(struct cg_gen *g)
         for (uint32_t k = 0; k < g->n_backs; k++)
             if (!g->nodes[g->backs[k][1]].pc)
                 g->nodes[g->backs[k][1]].pc = ++pc;
+        g->n_pcs = pc;
     }
     return true;
 }
@@ -422,7 +423,7 @@ void cg_dispatch(struct cg_gen *g)
     struct choice *c = ARENA_ARRAY(g->c->cx->arena, struct choice, g->n_nodes);
     uint32_t n = 0;
 
-    for (uint32_t pc = 1; pc <= g->n_nodes; pc++)
+    for (uint32_t pc = 1; pc <= g->n_pcs; pc++)
         for (uint32_t k = 0; k < g->n_nodes; k++)
             if (g->nodes[k].pc == pc) {
                 g->nodes[k].wanted = true;

@@ -196,6 +196,7 @@ struct cg_gen {
     uint32_t n_backs;
     uint32_t *order; /* nodes in order of emission */
     uint32_t n_order;
+    uint32_t n_pcs;
     uint32_t node, next; /* being written; the one behind it */
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */

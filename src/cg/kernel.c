@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
 #define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
@@ -183,6 +184,17 @@ static void call_callback(struct cg_gen *g, const char *name)
     ends(g);
 }
 
+static bool refuse_loops(struct cg *c, const struct cg_gen *g)
+{
+    diag_error(c->cx->diag, c->u->locs[g->probe->rec.loc].at, "kernel",
+               "this handler loops, and the kernel's eBPF cannot: it has none of %s, %s, %s",
+               feature_name(FEAT_MAY_GOTO), feature_name(FEAT_BPF_LOOP),
+               feature_name(FEAT_FOR_EACH_MAP));
+    diag_hint(c->cx->diag, "%s serves from %s on; --backend=stap runs the script as a module",
+              feature_name(FEAT_FOR_EACH_MAP), feature_since(FEAT_FOR_EACH_MAP));
+    return false;
+}
+
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
     static const char *const sections[PROBE_KINDS] = {
@@ -199,6 +211,8 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
     if (!cg_flow(&g))
         return false;
     if (g.in_callback) {
+        if (!c->k->has[FEAT_BPF_LOOP] && !c->k->has[FEAT_FOR_EACH_MAP])
+            return refuse_loops(c, &g);
         if (!callback(&g, loop))
             return false;
         cg_asm_begin(&g.s, c->cx, false);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "run/value.h"
 #include "tests/unit/cg_fixture.h"
 #include "tests/unit/tap.h"
@@ -43,15 +44,13 @@ enum { N_EDGES = sizeof(edges) / sizeof(*edges) };
 
 static uint32_t new_map(struct cgt *t, const char *name, struct ir_map m)
 {
-    struct ir_map *v = calloc(t->u->n_maps + 1, sizeof(*v));
+    struct ir_unit *u = t->u;
 
-    if (t->u->n_maps)
-        memcpy(v, t->u->maps, t->u->n_maps * sizeof(*v));
+    u->maps = arena_grow(t->cx.arena, u->maps, u->n_maps, sizeof(*u->maps));
     m.name = name;
     m.max_entries = 64;
-    v[t->u->n_maps] = m;
-    t->u->maps = v; /* freed by close_maps */
-    return t->u->n_maps++;
+    u->maps[u->n_maps] = m;
+    return u->n_maps++;
 }
 
 static struct ir_ins *map_op(struct cgt *t, enum ir_op op, uint32_t map, struct ir_val *keys,
@@ -152,7 +151,6 @@ static void test_arrays(void)
     }
     tap_ok(t.control->map_full > 0 && t.control->errors > 0 && t.control->stopped,
            "a full array is an error");
-    free(t.u->maps);
     cgt_close(&t);
 }
 
@@ -241,7 +239,6 @@ static void test_stats(uint32_t hist, const char *name)
     }
     tap_ok(loaded && !wrong, "%s (%u instructions verified)", name, t.verified);
     free(want);
-    free(t.u->maps);
     cgt_close(&t);
 }
 

@@ -31,7 +31,7 @@ struct cgt {
     size_t globals_len;
     struct ngs_control *control;
     uint32_t verified;        /* instructions the verifier walked */
-    uint8_t records[1 << 16]; /* of the last run, one after the other */
+    uint8_t records[1 << 16] __attribute__((aligned(8))); /* of the last run, one after the other */
     size_t records_len;
 };
 
