@@ -112,3 +112,5 @@ TESTS += tests/errors.sh
 EXTRA_DIST += tests/errors.sh
 TESTS += tests/containers.sh
 EXTRA_DIST += tests/containers.sh
+TESTS += tests/lint/tidy.sh
+EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
