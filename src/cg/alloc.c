@@ -338,7 +338,7 @@ void cg_put(struct cg_gen *g, int reg, struct ir_val v)
     if (t->reg >= 0 && !(g->clobbered & 1u << t->reg)) {
         if (t->reg == reg)
             return; /* a value may be put once per register and call */
-        int from = t->reg;
+        int8_t from = t->reg;
 
         cg_clobber(g, reg);
         cg_mov(&g->s, reg, from);
