@@ -1,114 +1,129 @@
 #!/bin/bash
 #
-# Profiles nginx in containers, where it lies at a path that the host lacks: one of a real dockerd and one made by
-# namespaces. The root is told (--sysroot $(docker-root NAME)), found by ngstap itself, or found by the
-# container's name; with the debug information in the binaries, and in separate compressed files below the
-# container's root; as the image has the binary, and copied up. Needs root, eBPF, and NGSTAP_TARGETS
-# (tests/targets/build.sh prints it). About 40 s. Prints TAP.
+# Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot function by
+# --sysroot, by itself and by --container, with stripped binaries, and after the overlay has copied the binary up;
+# uprobes count what the container's nginx served, and nothing of another container of the same image. By a real
+# dockerd, and by namespaces alone.
+#
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 40 s. Prints TAP.
 
 set -euo pipefail
 
-builddir=$(realpath "${top_builddir:-.}")
-cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/..}"
-ngstap=$builddir/ngstap
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
-skip_all() {
-    echo "1..0 # SKIP $1"
-    exit
-}
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-scratch=$(mktemp -d)
-name=''
-stop() {
-    [[ -z $name ]] || tests/targets/target.sh stop "$name" || :
-    name=''
+# start docker|namespaces VARIANT MODE: sets name, pid, exe, merged, port. False when the kind cannot run here.
+start() {
+    local all
+    all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 2>"$scratch/err") || return
+    name='' pid='' exe='' merged='' port=''
+    eval "$all"
+    export DOCKER_HOST
+    names+=("$name")
 }
-clean() {
-    stop
-    rm -rf "$scratch"
-}
-trap clean EXIT
-trap 'exit 130' INT TERM
 
-tests=0
-failed=0
-ok() { # ok STATUS NAME
-    tests=$((tests + 1))
-    if [[ $1 = 0 ]]; then
-        echo "ok $tests - $2"
+stop() { tests/targets/target.sh stop "$1" 2>/dev/null; }
+
+# shellcheck disable=SC2317 # called by check
+# finds OPTION...: a second of lj-lua-stacks has hot() of interp.lua, by its place, as the most frequent leaf.
+finds() {
+    trace samples/lj-lua-stacks.sxx "$@" --arg time=1 --arg min=0
+    [[ $status = 0 ]] && [[ $(head -n 1 "$scratch/out") == @*/lua/mode/interp.lua:15 ]]
+}
+
+# Served requests, counted by the one who asks.
+ask() { # PORT COUNT
+    local i
+    for ((i = 0; i < $2; i++)); do
+        exec 3<>"/dev/tcp/127.0.0.1/$1"
+        printf 'GET /truth HTTP/1.0\r\n\r\n' >&3
+        cat <&3 >"$scratch/answer"
+        exec 3>&-
+    done
+}
+
+cat >"$scratch/requests.stp" <<'END'
+global mine, others
+probe process(@1).function("ngx_http_process_request") {
+    if (pid() == target())
+        mine++
     else
-        echo "not ok $tests - $2"
-        head -12 "$scratch/err" | cut -c1-300 | sed 's/^/# /'
-        failed=1
-    fi
+        others++
 }
+probe begin { println("armed") }
+probe end { printf("mine %d others %d\n", mine, others) }
+END
 
-# Sets name, pid, exe, merged; fails where this machine cannot run such a container.
-start() { # docker|namespaces VARIANT MODE
-    local said
-    said=$(tests/targets/container.sh start "$1" "$2" "$3" 60 2>"$scratch/err") || return 1
-    pid='' exe='' merged=''
-    eval "$said"
-    [[ -z ${DOCKER_HOST:-} ]] || export DOCKER_HOST
-    sleep 0.5
-}
+# The same, but the guard covers all: the event is opened for the target alone.
+cat >"$scratch/guarded.stp" <<'END'
+global mine
+probe process(@1).function("ngx_http_process_request") { if (pid() == target()) mine++ }
+probe begin { println("armed") }
+probe end { printf("mine %d\n", mine) }
+END
 
-# The hottest stack's innermost function is hot() of that mode's file.
-profile() { # WHAT MODE OPTION...
-    local what=$1 mode=$2 status=0
-    shift 2
-    timeout 30 "$ngstap" "$@" -I tapset samples/lj-lua-stacks.sxx --arg time=1 --arg min=0 \
-        >"$scratch/out" 2>"$scratch/err" || status=$?
-    [[ $status = 0 ]] && grep -v '^T:' "$scratch/out" | head -1 | grep -q "/mode/$mode.lua:" || status=1
-    ok "$status" "$what"
-}
-
-# A uprobe fires for the target's own requests.
-uprobe() { # WHAT OPTION...
-    local what=$1 status=0
-    shift
-    # shellcheck disable=SC2016 # the macro is ngstap's
-    timeout 30 "$ngstap" "$@" -e 'global n
-        probe process("$^exec_path").function("ngx_http_process_request") { if (pid() == target()) n++ }
-        probe timer.s(1) { exit() }
-        probe end { println(n) }' >"$scratch/out" 2>"$scratch/err" || status=$?
-    [[ $status = 0 ]] && grep -qE '^[1-9][0-9]*$' "$scratch/out" || status=1
-    ok "$status" "$what: $(tail -1 "$scratch/out") requests counted"
-}
-
-export PATH=$PATH
-for kind in docker namespaces; do
-    if ! start "$kind" gc64 interp; then
-        tests=$((tests + 1))
-        echo "ok $tests - $kind # SKIP this machine cannot run such a container"
+path=$PATH
+for how in docker namespaces; do
+    PATH=$path
+    if ! start "$how" gc64 interp; then
+        skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
         continue
     fi
-    [[ $kind != docker ]] || PATH=$(dirname "$(tests/targets/container.sh which)"):$PATH
-    ok "$([[ ! -e $exe ]]; echo $?)" "$kind: the host has no $exe"
-    if [[ $kind = docker ]]; then
-        profile "$kind: --sysroot \$(docker-root NAME)" interp --sysroot "$(scripts/docker-root "$name")" -x "$pid"
-        profile "$kind: --container NAME" interp --container "$name" -x "$pid"
-    else
-        profile "$kind: --sysroot \$(docker-root PID)" interp --sysroot "$(scripts/docker-root "$pid")" -x "$pid"
+    if [[ $how = docker ]]; then
+        PATH=$(dirname "$(tests/targets/container.sh which)"):$path
     fi
-    profile "$kind: the root is found" interp -x "$pid"
-    uprobe "$kind: uprobe" -x "$pid"
-    if [[ $kind = docker ]]; then
-        tests/targets/container.sh docker exec "$name" touch "$exe"
-    else
-        touch "$merged$exe"
+    check "$how: the host has no $exe" test ! -e "$exe"
+
+    from=$name
+    [[ $how = docker ]] || from=$pid
+    check "$how: --sysroot \$(docker-root $from)" finds --sysroot "$(scripts/docker-root "$from")" -x "$pid"
+    check "$how: --sysroot /proc/PID/root" finds --sysroot "/proc/$pid/root" -x "$pid"
+    check "$how: without an option" finds -x "$pid"
+    if [[ $how = docker ]]; then
+        check "$how: --container with -x" finds --container "$name" -x "$pid"
     fi
-    profile "$kind: the binary copied up" interp -x "$pid"
-    uprobe "$kind: uprobe on the binary copied up" -x "$pid"
-    stop
+
+    # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.
+    touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2.*
+    check "$how: after a copy-up, a profile" finds -x "$pid"
+    check "$how: after a copy-up, a profile by --sysroot" finds --sysroot "$merged" -x "$pid"
+    stop "$name"
+
+    start "$how" stripped interp
+    check "$how: stripped, compressed debug files in the container" finds -x "$pid"
+    check "$how: stripped, by --sysroot" finds --sysroot "$merged" -x "$pid"
+    stop "$name"
+
+    # Two of one image: they map the same inode, so a breakpoint is in both.
+    start "$how" gc64 idle
+    first=$name first_port=$port first_pid=$pid first_merged=$merged
+    start "$how" gc64 idle
+    start_trace "$scratch/requests.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 7
+    ask "$port" 4
+    end_trace
+    check "$how: a uprobe counts the 7 requests of its target" printed '^mine 7 '
+    check "$how: and the session ends well" test "$status" = 0
+    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$port" 4
+    ask "$first_port" 5
+    end_trace
+    check "$how: a guarded uprobe counts 5, and not its sibling's 4" printed '^mine 5$'
+
+    touch "$first_merged$exe"
+    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 3
+    end_trace
+    check "$how: after a copy-up, a uprobe fires" printed '^mine 3$'
+    start_trace --sysroot "$first_merged" "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 2
+    end_trace
+    check "$how: after a copy-up, by --sysroot" printed '^mine 2$'
+    stop "$name"
+    stop "$first"
+    names=()
 done
-
-if start namespaces stripped jit; then
-    profile 'separate, compressed debug files below the root' jit -x "$pid"
-    stop
-fi
-
-echo "1..$tests"
-exit $failed
+finish
