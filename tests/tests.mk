@@ -120,5 +120,3 @@ EXTRA_DIST += tests/containers.sh
 TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
-TESTS += tests/containers.sh
-EXTRA_DIST += tests/containers.sh
