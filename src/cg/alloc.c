@@ -1,7 +1,8 @@
 /*
- * alloc: registers of temporaries, block by block. Enters: instructions in order, from the block's first;
- * leaves: moves, spills and reloads in the code. Temporaries live in r0-r5, r7, r8; those alive across a
- * call go to r7, r8 or to a home in the frame. A temporary is assigned once, so a home once written stays right.
+ * alloc: registers of temporaries, block by block. Enters: instructions in order, from the block's
+ * first; leaves: moves, spills and reloads in the code. Temporaries live in r0-r5, r7, r8; those
+ * alive across a call go to r7, r8 or to a home in the frame. A temporary is assigned once, so a
+ * home once written stays right.
  *
  * A register may also be known to hold the value of a long slot: a load of that slot is then free.
  *
@@ -42,7 +43,8 @@ static bool op_calls(const struct cg_gen *g, const struct ir_ins *i)
     return g->user ? cg_ops[i->op].user_calls : cg_ops[i->op].kernel_calls;
 }
 
-static void note_crossing(struct cg_gen *g, struct ir_val v, const uint32_t *calls_until, uint32_t pos, const uint32_t *def)
+static void note_crossing(struct cg_gen *g, struct ir_val v, const uint32_t *calls_until,
+                          uint32_t pos, const uint32_t *def)
 {
     if (is_temp(v) && calls_until[pos + 1] != calls_until[def[v.id]])
         g->temps[v.id].crosses = true;
@@ -54,7 +56,8 @@ void cg_block_begin(struct cg_gen *g, const struct ir_func *f, const struct ir_b
 
     for (const struct ir_ins *i = b->first; i; i = i->next)
         n++;
-    uint32_t *calls = ARENA_ARRAY(g->c->cx->arena, uint32_t, n + 2); /* [p]: calls before position p */
+    uint32_t *calls =
+        ARENA_ARRAY(g->c->cx->arena, uint32_t, n + 2); /* [p]: calls before position p */
     uint32_t *def = ARENA_ARRAY(g->c->cx->arena, uint32_t, f->n_temps + 1);
 
     g->pos = 0;
@@ -100,7 +103,8 @@ static int new_home(struct cg_gen *g)
             return h;
         }
     if (!g->c->failed)
-        diag_error(g->c->cx->diag, g->c->u->locs[g->ins->loc].at, "limit", "this expression is too large for eBPF");
+        diag_error(g->c->cx->diag, g->c->u->locs[g->ins->loc].at, "limit",
+                   "this expression is too large for eBPF");
     g->c->failed = true;
     return CG_HOMES - 1;
 }
@@ -152,7 +156,7 @@ static int take(struct cg_gen *g, bool safe)
             if (g->pinned & 1u << r || g->reg_temp[r] || (want_cold && g->reg_slot[r]))
                 continue;
             if (want_cold && !safe && (r == R7 || r == R8))
-                continue; /* rather forget a slot's value than hold up those that live across calls */
+                continue; /* these are for what lives across calls: rather forget a slot's value */
             g->reg_slot[r] = 0;
             g->pinned |= 1u << r;
             return r;
@@ -171,7 +175,8 @@ static int take(struct cg_gen *g, bool safe)
     }
     if (best < 0) { /* no instruction needs as many */
         g->c->failed = true;
-        diag_error(g->c->cx->diag, (struct span){0}, "internal", "code generator: out of registers");
+        diag_error(g->c->cx->diag, (struct span){0}, "internal",
+                   "code generator: out of registers");
         return R0;
     }
     store_home(g, &g->temps[g->reg_temp[best]]);
@@ -287,7 +292,9 @@ void cg_call_begin(struct cg_gen *g)
         if (!id || g->temps[id].last <= g->pos)
             continue;
         struct cg_temp *t = &g->temps[id];
-        int safe = !g->reg_temp[R7] && !(g->pinned & 1u << R7) ? R7 : !g->reg_temp[R8] && !(g->pinned & 1u << R8) ? R8 : -1;
+        int safe = !g->reg_temp[R7] && !(g->pinned & 1u << R7)   ? R7
+                   : !g->reg_temp[R8] && !(g->pinned & 1u << R8) ? R8
+                                                                 : -1;
 
         if (t->home >= 0)
             continue;
@@ -331,7 +338,7 @@ void cg_put(struct cg_gen *g, int reg, struct ir_val v)
     if (t->reg >= 0 && !(g->clobbered & 1u << t->reg)) {
         if (t->reg == reg)
             return; /* a value may be put once per register and call */
-        int from = t->reg;
+        int8_t from = t->reg;
 
         cg_clobber(g, reg);
         cg_mov(&g->s, reg, from);

@@ -3,16 +3,16 @@
  * leaves: the order of emission, which edges go back, the code of jumps, calls and returns. A call
  * stores a number in the callee's place for it and jumps; a return dispatches on that number.
  *
- * An instruction that could fail by its kind may not by its operands: what then nothing jumps to is left out, since
- * the verifier refuses code that cannot be reached.
+ * An instruction that could fail by its kind may not by its operands: what then nothing jumps to is
+ * left out, since the verifier refuses code that cannot be reached.
  *
- * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also the
- * call of a function that has been left before: its body is the same code) is encoded by what the kernel has:
- *   may_goto, in front of each block that such an edge goes to: a jump that the kernel takes when a handler
- *     has run too long. There, and not where the edge starts, since the verifier ends a walk that comes back to a
- *     may_goto with nothing new (is_state_visited), and so walks no block a second time;
- *   a loop callback: store the id of the block to go on with, return 0, and the callback, called
- *   again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
+ * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also
+ * the call of a function that has been left before: its body is the same code) is encoded by what
+ * the kernel has: may_goto, in front of each block that such an edge goes to: a jump that the
+ * kernel takes when a handler has run too long. There, and not where the edge starts, since the
+ * verifier ends a walk that comes back to a may_goto with nothing new (is_state_visited), and so
+ * walks no block a second time; a loop callback: store the id of the block to go on with, return 0,
+ * and the callback, called again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
  */
 #include "cg/gen.h"
 
@@ -112,8 +112,8 @@ static void add_site(struct cg_gen *g, uint32_t node, const struct ir_ins *call)
     };
 }
 
-/* Marks what is reached from the entry. A return reaches what follows every call found so far; calls
- * found later add to the work. */
+/* Marks what is reached from the entry. A return reaches what follows every call found so far;
+ * calls found later add to the work. */
 static void reach(struct cg_gen *g, uint32_t entry)
 {
     struct list work = {0}, next = {0};
@@ -134,8 +134,9 @@ static void reach(struct cg_gen *g, uint32_t entry)
                     uint32_t ret = ret_node(g, (uint32_t)last->imm, error);
 
                     if (g->nodes[ret].reached)
-                        add_to(g, &work, error ? block_node(g, g->nodes[node].func, last->onerr)
-                                               : block_node(g, g->nodes[node].func, last->to[0]));
+                        add_to(g, &work,
+                               error ? block_node(g, g->nodes[node].func, last->onerr)
+                                     : block_node(g, g->nodes[node].func, last->to[0]));
                 }
             }
         }
@@ -150,7 +151,8 @@ struct visit {
     struct list next;
 };
 
-/* Depth first: edges to a node that is being visited go back; the order is the reverse of leaving. */
+/* Depth first: edges to a node that is being visited go back; the order is the reverse of leaving.
+ */
 static void order_nodes(struct cg_gen *g, uint32_t entry)
 {
     struct arena *a = g->c->cx->arena;
@@ -223,6 +225,7 @@ bool cg_flow(struct cg_gen *g)
         for (uint32_t k = 0; k < g->n_backs; k++)
             if (!g->nodes[g->backs[k][1]].pc)
                 g->nodes[g->backs[k][1]].pc = ++pc;
+        g->n_pcs = pc;
     }
     return true;
 }
@@ -279,16 +282,26 @@ void cg_jump_edge(struct cg_gen *g, uint32_t to)
 static int inverse(int op)
 {
     switch (op) {
-    case BPF_JEQ: return BPF_JNE;
-    case BPF_JNE: return BPF_JEQ;
-    case BPF_JSLT: return BPF_JSGE;
-    case BPF_JSLE: return BPF_JSGT;
-    case BPF_JSGT: return BPF_JSLE;
-    case BPF_JSGE: return BPF_JSLT;
-    case BPF_JLT: return BPF_JGE;
-    case BPF_JLE: return BPF_JGT;
-    case BPF_JGT: return BPF_JLE;
-    case BPF_JGE: return BPF_JLT;
+    case BPF_JEQ:
+        return BPF_JNE;
+    case BPF_JNE:
+        return BPF_JEQ;
+    case BPF_JSLT:
+        return BPF_JSGE;
+    case BPF_JSLE:
+        return BPF_JSGT;
+    case BPF_JSGT:
+        return BPF_JSLE;
+    case BPF_JSGE:
+        return BPF_JSLT;
+    case BPF_JLT:
+        return BPF_JGE;
+    case BPF_JLE:
+        return BPF_JGT;
+    case BPF_JGT:
+        return BPF_JLE;
+    case BPF_JGE:
+        return BPF_JLT;
     }
     return 0; /* JSET has none */
 }
@@ -393,7 +406,8 @@ static void write_return(struct cg_gen *g, uint32_t node)
 
     for (uint32_t k = 0; k < g->n_sites; k++)
         if (g->sites[k].callee == func)
-            c[n++] = (struct choice){(int32_t)g->sites[k].id, error ? g->sites[k].onerr : g->sites[k].to};
+            c[n++] = (struct choice){(int32_t)g->sites[k].id,
+                                     error ? g->sites[k].onerr : g->sites[k].to};
     if (n == 1) {
         cg_jump_edge(g, c[0].label);
         return;
@@ -409,7 +423,7 @@ void cg_dispatch(struct cg_gen *g)
     struct choice *c = ARENA_ARRAY(g->c->cx->arena, struct choice, g->n_nodes);
     uint32_t n = 0;
 
-    for (uint32_t pc = 1; pc <= g->n_nodes; pc++)
+    for (uint32_t pc = 1; pc <= g->n_pcs; pc++)
         for (uint32_t k = 0; k < g->n_nodes; k++)
             if (g->nodes[k].pc == pc) {
                 g->nodes[k].wanted = true;
@@ -444,6 +458,21 @@ static void write_block(struct cg_gen *g, uint32_t node)
     }
 }
 
+/*
+ * Before Linux 6.15 the verifier compares registers that nothing reads any more (156,805
+ * instructions were walked on 6.12 where 12,054 would do), so they are made the same wherever
+ * control comes from.
+ */
+static void write_head(struct cg_gen *g)
+{
+    static const uint8_t regs[] = {R0, R1, R2, R3, R4, R5, R7, R8};
+
+    for (uint32_t k = 0; k < sizeof(regs); k++)
+        cg_movi(&g->s, regs[k], 0);
+    g->need_exceeded = true;
+    cg_may_goto(&g->s, g->l_exceeded);
+}
+
 void cg_write_body(struct cg_gen *g)
 {
     uint32_t max_temps = 0;
@@ -464,10 +493,8 @@ void cg_write_body(struct cg_gen *g)
             g->node = g->order[k];
             g->next = k + 1 < g->n_order ? g->order[k + 1] : g->n_nodes;
             cg_bind(&g->s, n->label);
-            if (n->head) {
-                g->need_exceeded = true;
-                cg_may_goto(&g->s, g->l_exceeded);
-            }
+            if (n->head)
+                write_head(g);
             if (g->node < g->n_block_nodes)
                 write_block(g, g->node);
             else

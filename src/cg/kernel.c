@@ -2,21 +2,27 @@
  * kernel: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
  * object's list, and where its loops need one, a callback beside it.
  *
- * Prologue: nothing once the session is stopped; nothing for others when only the target pays; claim one of
- * this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so
- * the claim is an atomic exchange, and a hit that finds all of them taken is counted as skipped. The frame
- * is given back on the one way out.
+ * Prologue: nothing once the session is stopped; nothing for others when only the target pays;
+ * claim one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
+ * uprobe's may be preempted, so the claim is an atomic exchange, and a hit that finds all of them
+ * taken is counted as skipped. The frame is given back on the one way out.
  */
 #include "cg/gen.h"
 
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
 #define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
 
-enum { HELPER_LOOKUP = 1, HELPER_GET_SMP_PROCESSOR_ID = 8, HELPER_FOR_EACH_MAP_ELEM = 164, HELPER_LOOP = 181 };
+enum {
+    HELPER_LOOKUP = 1,
+    HELPER_GET_SMP_PROCESSOR_ID = 8,
+    HELPER_FOR_EACH_MAP_ELEM = 164,
+    HELPER_LOOP = 181
+};
 
 /* bpf_loop's own limit: BPF_MAX_LOOPS, kernel/bpf/bpf_iter.c. */
 enum { MAX_LOOPS = 1 << 23 };
@@ -62,7 +68,8 @@ static void claim(struct cg_gen *g, uint32_t none)
     }
     cg_ja(&g->s, none);
     cg_bind(&g->s, got);
-    cg_sti(&g->s, BPF_DW, R10, CG_STACK0, 0); /* whichever frame it is, the verifier sees the same */
+    cg_sti(&g->s, BPF_DW, R10, CG_STACK0,
+           0); /* whichever frame it is, the verifier sees the same */
 }
 
 /* Slots hold what the last handler left: the handler sets its own. */
@@ -177,11 +184,23 @@ static void call_callback(struct cg_gen *g, const char *name)
     ends(g);
 }
 
+static bool refuse_loops(struct cg *c, const struct cg_gen *g)
+{
+    diag_error(c->cx->diag, c->u->locs[g->probe->rec.loc].at, "kernel",
+               "this handler loops, and the kernel's eBPF cannot: it has none of %s, %s, %s",
+               feature_name(FEAT_MAY_GOTO), feature_name(FEAT_BPF_LOOP),
+               feature_name(FEAT_FOR_EACH_MAP));
+    diag_hint(c->cx->diag, "%s serves from %s on; --backend=stap runs the script as a module",
+              feature_name(FEAT_FOR_EACH_MAP), feature_since(FEAT_FOR_EACH_MAP));
+    return false;
+}
+
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
     static const char *const sections[PROBE_KINDS] = {
         [PROBE_PROFILE] = "perf_event", [PROBE_UPROBE] = "uprobe", [PROBE_URETPROBE] = "uretprobe"};
-    struct cg_gen g = {.c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
+    struct cg_gen g = {
+        .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
     const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
 
@@ -192,6 +211,8 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
     if (!cg_flow(&g))
         return false;
     if (g.in_callback) {
+        if (!c->k->has[FEAT_BPF_LOOP] && !c->k->has[FEAT_FOR_EACH_MAP])
+            return refuse_loops(c, &g);
         if (!callback(&g, loop))
             return false;
         cg_asm_begin(&g.s, c->cx, false);

@@ -1,11 +1,13 @@
 /*
- * lib: the run-time library, subprograms that the verifier checks once each (global functions), however often
- * they are called. Here: the frame around them, reads of memory, processes, histograms' buckets, records. Enters:
- * which ones are used; leaves: their functions in the object's list. See lib_str.c and lib_fmt.c.
+ * lib: the run-time library, subprograms that the verifier checks once each (global functions),
+ * however often they are called. Here: the frame around them, reads of memory, processes,
+ * histograms' buckets, records. Enters: which ones are used; leaves: their functions in the
+ * object's list. See lib_str.c and lib_fmt.c.
  *
- * The first argument is a frame that may be null in the verifier's eyes; strings are handles (gen.h). Loops: with
- * may_goto the counter comes out of memory, so that the verifier knows nothing of it and one look at the body
- * is enough; before Linux 6.9 it is known, and the verifier walks every turn of a bounded loop.
+ * The first argument is a frame that may be null in the verifier's eyes; strings are handles
+ * (gen.h). Loops: with may_goto the counter comes out of memory, so that the verifier knows nothing
+ * of it and one look at the body is enough; before Linux 6.9 it is known, and the verifier walks
+ * every turn of a bounded loop.
  */
 #include "cg/lib.h"
 
@@ -27,9 +29,9 @@ const char *cg_lib_name(enum cg_lib lib)
 }
 
 /*
- * Since Linux 6.15 the verifier compares only registers that are still read (compute_live_registers), but takes every
- * call of a subprogram to read r1 to r5: what is left in those that hold no argument would count, and blocks be
- * walked again for it.
+ * Since Linux 6.15 the verifier compares only registers that are still read
+ * (compute_live_registers), but takes every call of a subprogram to read r1 to r5: what is left in
+ * those that hold no argument would count, and blocks be walked again for it.
  */
 void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib)
 {
@@ -63,14 +65,16 @@ void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2)
 }
 
 /*
- * DST = address of the string that HANDLE names. Accesses from there on may reach ROOM bytes. Only homes that
- * a call really names are told apart: each is another walk of what follows for the verifier.
+ * DST = address of the string that HANDLE names. Accesses from there on may reach ROOM bytes. Only
+ * homes that a call really names are told apart: each is another walk of what follows for the
+ * verifier.
  */
 void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable)
 {
     struct cg_asm *s = &f->s;
     const struct cg *c = f->c;
-    uint8_t homes = writable ? (uint8_t)(1 << CG_IN_FRAME | c->global_dst << CG_IN_GLOBALS) : c->sources[f->lib];
+    uint8_t homes = writable ? (uint8_t)(1 << CG_IN_FRAME | c->global_dst << CG_IN_GLOBALS)
+                             : c->sources[f->lib];
     uint32_t done = cg_label(s);
 
     if (!homes)
@@ -84,7 +88,7 @@ void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp
 
         if (!(homes & 1 << home))
             continue;
-        homes &= (uint8_t)~(1 << home);
+        homes &= (uint8_t) ~(1 << home);
         if (homes)
             cg_jmpi(s, BPF_JNE, tmp, home, next);
         switch (home) {
@@ -174,7 +178,8 @@ static void direct_read(struct cg_lib_fn *f, int helper)
     cg_lib_fault(f, R7);
 }
 
-/* The line is filled and the value taken from it; what straddles lines or cannot be filled is read directly. */
+/* The line is filled and the value taken from it; what straddles lines or cannot be filled is read
+ * directly. */
 static void make_miss(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -229,7 +234,8 @@ static void make_kread(struct cg_lib_fn *f)
 
 /* ---- process ---- */
 
-/* In a pid namespace of our own the numbers are those that its processes have there (loader: pidns). */
+/* In a pid namespace of our own the numbers are those that its processes have there (loader:
+ * pidns). */
 static void make_pid(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -284,8 +290,8 @@ static void make_execname(struct cg_lib_fn *f)
 }
 
 /*
- * "%ps" gives "name" or "name [module]": what is behind the name goes. Without bpf_snprintf the string gets
- * a marker that becomes the name in user space.
+ * "%ps" gives "name" or "name [module]": what is behind the name goes. Without bpf_snprintf the
+ * string gets a marker that becomes the name in user space.
  */
 static void make_kfunc(struct cg_lib_fn *f)
 {
@@ -549,11 +555,12 @@ static bool make_one(struct cg *c, enum cg_lib lib)
     return true;
 }
 
-/* Those that call others come before them, so that it is known by then what the others are given. */
+/* Those that call others come before them, so that it is known by then what the others are given.
+ */
 bool cg_make_lib(struct cg *c)
 {
-    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC, CG_LIB_FORMAT, CG_LIB_FORMAT_STR,
-                                      CG_LIB_SEND};
+    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
+                                      CG_LIB_FORMAT, CG_LIB_FORMAT_STR, CG_LIB_SEND};
     bool made[CG_LIB_COUNT] = {false};
 
     for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {

@@ -1,7 +1,7 @@
 /*
- * stack: PUSH and POP, the stack of recursive activations in the frame. Enters: the two instructions;
- * leaves: code that copies the function's return id and slots (but its result) between their places
- * and the stack's top. Both programs for the kernel and for user space.
+ * stack: PUSH and POP, the stack of recursive activations in the frame. Enters: the two
+ * instructions; leaves: code that copies the function's return id and slots (but its result)
+ * between their places and the stack's top. Both programs for the kernel and for user space.
  */
 #include "cg/gen.h"
 

@@ -1,7 +1,8 @@
 /*
- * user: handlers that run in user space, for ngstap's interpreter. Enters: a handler, IR instructions;
- * leaves: BPF that calls NGS_H_ helpers for what is hard (base/abi.h). Integers, slots, globals and the flow are
- * written as for the kernel; there is no verifier, so back edges are plain jumps.
+ * user: handlers that run in user space, for ngstap's interpreter. Enters: a handler, IR
+ * instructions; leaves: BPF that calls NGS_H_ helpers for what is hard (base/abi.h). Integers,
+ * slots, globals and the flow are written as for the kernel; there is no verifier, so back edges
+ * are plain jumps.
  *
  * A helper that fails has set the frame's error; those that say so return -1.
  */
@@ -192,7 +193,8 @@ void cg_u_scmp(struct cg_gen *g, const struct ir_ins *i)
 
 /* ---- arrays ---- */
 
-/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are held. */
+/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are
+ * held. */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;
@@ -562,8 +564,14 @@ static void report(struct cg_gen *g)
 
 bool cg_user_program(struct cg *c, uint32_t probe)
 {
-    struct cg_gen g = {.c = c, .user = true, .probe = &c->u->probes[probe], .probe_index = probe, .loops = CG_LOOP_PLAIN};
-    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe), .section = ".ngstap.user", .sig = CG_SIG_PROG};
+    struct cg_gen g = {.c = c,
+                       .user = true,
+                       .probe = &c->u->probes[probe],
+                       .probe_index = probe,
+                       .loops = CG_LOOP_PLAIN};
+    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe),
+                            .section = ".ngstap.user",
+                            .sig = CG_SIG_PROG};
 
     cg_asm_begin(&g.s, c->cx, true);
     g.l_done = cg_label(&g.s);

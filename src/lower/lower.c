@@ -210,6 +210,8 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
     uint32_t n = 0;
 
     for (struct variable *v = prog->globals; v; v = v->next) {
+        if (!v->read && !v->written)
+            continue; /* nothing that is reached uses it */
         if (v->is_array)
             declare_map(&lo, v);
         else
