@@ -24,7 +24,7 @@ judge() {
             if (!total || !spent) { print "not ok", label ": no account"; exit }
             share = 100 * ns["hot"] / spent
             covered = 100 * spent / total
-            fine = share > 50 && share < 90 && covered > 97 && !shallow
+            fine = share > 50 && share < 90 && covered > 90 && !shallow
             printf "%s %s: hot %.1f %%, accounted %.1f %%\n", fine ? "ok" : "not ok", label,
                 share, covered
         }' "$scratch/truth"

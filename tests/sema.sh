@@ -1,7 +1,7 @@
 #!/bin/sh
 # Scripts through the semantic analysis, over a small program that is compiled here: those of
 # tests/sema-ok pass and print what is in their .out; those of tests/sema-ko fail with the messages in their
-# .err. A first line "//! ARGS" gives sema_print further arguments. UPDATE_GOLDEN=1 rewrites the files.
+# .err. A first line "//! ARGS" gives sema_print further arguments (WORK: where the target is). UPDATE_GOLDEN=1 rewrites the files.
 
 src=${top_srcdir:-.}/tests
 src_abs=$(cd "$src" && pwd)
@@ -21,7 +21,7 @@ report() { # STATUS NAME
 # The target's path, addresses and build-ids are this run's own.
 plain() {
     sed -e "s#$work/##g" -e 's/module_address(\([0-9]*\), 0x[0-9a-f]*)/module_address(\1, ADDR)/g' \
-        -e 's/build-id [0-9a-f]*/build-id ID/g'
+        -e 's/[0-9a-f]\{38,40\}/ID/g' -e 's#\.build-id/[0-9a-f][0-9a-f]/#.build-id/#g'
 }
 
 compare() { # GOT GOLDEN NAME
@@ -33,7 +33,8 @@ compare() { # GOT GOLDEN NAME
 
 for flags in "-g -O2" "-g -O0"; do
     # shellcheck disable=SC2086
-    if ! (cd "$work" && cp "$src_abs/sema/target.c" . && ${CC:-cc} $flags -o target target.c) 2> "$work/cc.err"; then
+    if ! (cd "$work" && cp "$src_abs/sema/target.c" . && ${CC:-cc} $flags -o target target.c &&
+        ${CC:-cc} -O2 -Wl,--build-id -o bare target.c) 2> "$work/cc.err"; then
         echo "Bail out! no compiler for the target: $(head -1 "$work/cc.err")"
         exit 99
     fi
@@ -41,7 +42,7 @@ for flags in "-g -O2" "-g -O0"; do
     for script in "$src"/sema-ok/*.stp "$src"/sema-ko/*.stp; do
         name=$(basename "$script" .stp)
         kind=$(basename "$(dirname "$script")")
-        args=$(sed -n '1s#^//! ##p' "$script")
+        args=$(sed -n "1s#^//! ##p" "$script" | sed "s#WORK#$work#")
         cp "$script" "$work/$name.stp"
         # shellcheck disable=SC2086
         (cd "$work" && timeout 30 "$build_abs/tests/unit/sema_print" -e "$work/target" $args "$name.stp" \

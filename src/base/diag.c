@@ -101,8 +101,8 @@ static void show_chain(const struct diag *d, struct span at)
     }
 }
 
-static void show(struct diag *d, struct span at, const char *colour, const char *kind, const char *tag,
-                 const char *fmt, va_list ap)
+static void show(struct diag *d, struct span at, const char *colour, const char *kind,
+                 const char *tag, const char *fmt, va_list ap)
 {
     struct place p;
     bool placed = span_place(d->sources, at, &p);

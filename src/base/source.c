@@ -113,8 +113,7 @@ struct source *source_get(const struct sources *s, uint32_t id)
 
 uint32_t expansion_add(struct sources *s, const char *why, struct span call)
 {
-    s->expansions =
-        arena_grow(s->arena, s->expansions, s->n_expansions, sizeof(struct expansion));
+    s->expansions = arena_grow(s->arena, s->expansions, s->n_expansions, sizeof(struct expansion));
     s->expansions[s->n_expansions] =
         (struct expansion){.why = arena_strdup(s->arena, why), .call = call};
     return ++s->n_expansions;
@@ -192,7 +191,8 @@ bool span_place(const struct sources *s, struct span at, struct place *out)
         else
             hi = mid;
     }
-    *out = (struct place){.source = src, .line = lo + 1, .col = w.off - src->lines[lo] + 1, .len = w.len};
+    *out = (struct place){
+        .source = src, .line = lo + 1, .col = w.off - src->lines[lo] + 1, .len = w.len};
     return true;
 }
 

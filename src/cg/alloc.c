@@ -1,7 +1,8 @@
 /*
- * alloc: registers of temporaries, block by block. Enters: instructions in order, from the block's first;
- * leaves: moves, spills and reloads in the code. Temporaries live in r0-r5, r7, r8; those alive across a
- * call go to r7, r8 or to a home on the stack. A temporary is assigned once, so a home once written stays right.
+ * alloc: registers of temporaries, block by block. Enters: instructions in order, from the block's
+ * first; leaves: moves, spills and reloads in the code. Temporaries live in r0-r5, r7, r8; those
+ * alive across a call go to r7, r8 or to a home in the frame. A temporary is assigned once, so a
+ * home once written stays right.
  *
  * A register may also be known to hold the value of a long slot: a load of that slot is then free.
  *
@@ -42,7 +43,8 @@ static bool op_calls(const struct cg_gen *g, const struct ir_ins *i)
     return g->user ? cg_ops[i->op].user_calls : cg_ops[i->op].kernel_calls;
 }
 
-static void note_crossing(struct cg_gen *g, struct ir_val v, const uint32_t *calls_until, uint32_t pos, const uint32_t *def)
+static void note_crossing(struct cg_gen *g, struct ir_val v, const uint32_t *calls_until,
+                          uint32_t pos, const uint32_t *def)
 {
     if (is_temp(v) && calls_until[pos + 1] != calls_until[def[v.id]])
         g->temps[v.id].crosses = true;
@@ -54,7 +56,8 @@ void cg_block_begin(struct cg_gen *g, const struct ir_func *f, const struct ir_b
 
     for (const struct ir_ins *i = b->first; i; i = i->next)
         n++;
-    uint32_t *calls = ARENA_ARRAY(g->c->cx->arena, uint32_t, n + 2); /* [p]: calls before position p */
+    uint32_t *calls =
+        ARENA_ARRAY(g->c->cx->arena, uint32_t, n + 2); /* [p]: calls before position p */
     uint32_t *def = ARENA_ARRAY(g->c->cx->arena, uint32_t, f->n_temps + 1);
 
     g->pos = 0;
@@ -87,9 +90,9 @@ void cg_ins_begin(struct cg_gen *g, const struct ir_ins *i)
 
 /* ---- homes ---- */
 
-static int home_off(int home)
+static int home_off(const struct cg_gen *g, int home)
 {
-    return CG_HOME_BASE - 8 * home;
+    return cg_word(g->c->u, CG_WORD_HOMES + home);
 }
 
 static int new_home(struct cg_gen *g)
@@ -97,11 +100,11 @@ static int new_home(struct cg_gen *g)
     for (int h = 0; h < CG_HOMES; h++)
         if (!(g->homes_used & 1ull << h)) {
             g->homes_used |= 1ull << h;
-            g->homes_ever |= 1ull << h;
             return h;
         }
     if (!g->c->failed)
-        diag_error(g->c->cx->diag, g->c->u->locs[g->ins->loc].at, "limit", "this expression is too large for eBPF");
+        diag_error(g->c->cx->diag, g->c->u->locs[g->ins->loc].at, "limit",
+                   "this expression is too large for eBPF");
     g->c->failed = true;
     return CG_HOMES - 1;
 }
@@ -111,7 +114,7 @@ static void store_home(struct cg_gen *g, struct cg_temp *t)
     if (t->home >= 0)
         return;
     t->home = (int8_t)new_home(g);
-    cg_stx(&g->s, BPF_DW, R10, home_off(t->home), t->reg);
+    cg_stx(&g->s, BPF_DW, R9, home_off(g, t->home), t->reg);
 }
 
 /* ---- registers ---- */
@@ -153,7 +156,7 @@ static int take(struct cg_gen *g, bool safe)
             if (g->pinned & 1u << r || g->reg_temp[r] || (want_cold && g->reg_slot[r]))
                 continue;
             if (want_cold && !safe && (r == R7 || r == R8))
-                continue; /* rather forget a slot's value than hold up those that live across calls */
+                continue; /* these are for what lives across calls: rather forget a slot's value */
             g->reg_slot[r] = 0;
             g->pinned |= 1u << r;
             return r;
@@ -172,7 +175,8 @@ static int take(struct cg_gen *g, bool safe)
     }
     if (best < 0) { /* no instruction needs as many */
         g->c->failed = true;
-        diag_error(g->c->cx->diag, (struct span){0}, "internal", "code generator: out of registers");
+        diag_error(g->c->cx->diag, (struct span){0}, "internal",
+                   "code generator: out of registers");
         return R0;
     }
     store_home(g, &g->temps[g->reg_temp[best]]);
@@ -207,7 +211,7 @@ int cg_use(struct cg_gen *g, struct ir_val v)
 
     if (t->reg < 0) {
         r = take(g, false);
-        cg_ldx(&g->s, BPF_DW, r, R10, home_off(t->home));
+        cg_ldx(&g->s, BPF_DW, r, R9, home_off(g, t->home));
         bind(g, v.id, r);
     }
     g->pinned |= 1u << t->reg;
@@ -288,7 +292,9 @@ void cg_call_begin(struct cg_gen *g)
         if (!id || g->temps[id].last <= g->pos)
             continue;
         struct cg_temp *t = &g->temps[id];
-        int safe = !g->reg_temp[R7] && !(g->pinned & 1u << R7) ? R7 : !g->reg_temp[R8] && !(g->pinned & 1u << R8) ? R8 : -1;
+        int safe = !g->reg_temp[R7] && !(g->pinned & 1u << R7)   ? R7
+                   : !g->reg_temp[R8] && !(g->pinned & 1u << R8) ? R8
+                                                                 : -1;
 
         if (t->home >= 0)
             continue;
@@ -332,20 +338,22 @@ void cg_put(struct cg_gen *g, int reg, struct ir_val v)
     if (t->reg >= 0 && !(g->clobbered & 1u << t->reg)) {
         if (t->reg == reg)
             return; /* a value may be put once per register and call */
-        int from = t->reg;
+        int8_t from = t->reg;
 
         cg_clobber(g, reg);
         cg_mov(&g->s, reg, from);
         return;
     }
     cg_clobber(g, reg);
-    cg_ldx(&g->s, BPF_DW, reg, R10, home_off(t->home));
+    cg_ldx(&g->s, BPF_DW, reg, R9, home_off(g, t->home));
 }
 
 void cg_puti(struct cg_gen *g, int reg, int64_t imm)
 {
     cg_clobber(g, reg);
     cg_movi(&g->s, reg, imm);
+    if (reg <= R5)
+        g->handles[reg] = (uint8_t)(1 << (imm >> CG_HANDLE_SHIFT & 3)); /* if it is one */
 }
 
 void cg_put_frame(struct cg_gen *g, int reg, uint32_t off)
@@ -360,7 +368,7 @@ void cg_put_str(struct cg_gen *g, int reg, struct ir_val s)
 
     cg_clobber(g, reg);
     if (!g->user)
-        cg_movi(&g->s, reg, cg_handle(g->c, s));
+        cg_puti(g, reg, cg_handle(g->c, s));
     else if (s.kind == IRV_SLOT)
         cg_addr(&g->s, reg, R9, u->slots[s.id].off);
     else if (s.kind == IRV_LIT)
@@ -384,8 +392,10 @@ void cg_do_call(struct cg_gen *g, int helper)
 
 void cg_do_lib(struct cg_gen *g, enum cg_lib lib)
 {
-    g->c->lib_used[lib] = true;
-    cg_call_sub(&g->s, cg_lib_name(lib));
+    if (lib == CG_LIB_EQ || lib == CG_LIB_CMP)
+        g->c->sources[lib] |= g->handles[R2];
+    g->c->sources[lib] |= g->handles[R3];
+    cg_call_lib(g->c, &g->s, lib);
     called(g);
 }
 
@@ -448,7 +458,7 @@ uint32_t cg_cold_saves(struct cg_gen *g, struct cg_save *out, uint32_t but)
         if (but & 1u << r || (!live && !g->reg_slot[r]))
             continue;
         if (live && g->temps[id].home >= 0) {
-            out[n++] = (struct cg_save){(int8_t)r, (int16_t)home_off(g->temps[id].home), false};
+            out[n++] = (struct cg_save){(int8_t)r, (int16_t)home_off(g, g->temps[id].home), false};
             continue;
         }
         int h = 0;
@@ -463,8 +473,7 @@ uint32_t cg_cold_saves(struct cg_gen *g, struct cg_save *out, uint32_t but)
             h = new_home(g); /* reports */
         }
         used |= 1ull << h;
-        g->homes_ever |= 1ull << h;
-        out[n++] = (struct cg_save){(int8_t)r, (int16_t)home_off(h), true};
+        out[n++] = (struct cg_save){(int8_t)r, (int16_t)home_off(g, h), true};
     }
     return n;
 }

@@ -1,11 +1,11 @@
 /*
- * asm: the instruction buffer of one function. Enters: instructions one by one, with labels; leaves:
- * finished struct bpf_insn with relocations and lines. Refuses, as an internal error, a function too
- * large for its jumps even with islands.
+ * asm: the instruction buffer of one function. Enters: instructions one by one, with labels;
+ * leaves: finished struct bpf_insn with relocations and lines. Refuses, as an internal error, a
+ * function too large for its jumps even with islands.
  *
  * A jump's offset has 16 bits. When a function is longer than that, pools of plain jumps are put in
- * every POOL_EVERY instructions, and a far jump hops from pool to pool (gotol, the jump with 32 bits,
- * is there since Linux 6.6 only, and conditional jumps have no such form).
+ * every POOL_EVERY instructions, and a far jump hops from pool to pool (gotol, the jump with 32
+ * bits, is there since Linux 6.6 only, and conditional jumps have no such form).
  */
 #include "cg/asm.h"
 
@@ -56,8 +56,11 @@ void cg_mark(struct cg_asm *s, struct span at)
 void cg_raw(struct cg_asm *s, uint8_t code, int dst, int src, int off, int32_t imm)
 {
     s->v = arena_grow(s->cx->arena, s->v, s->n, sizeof(*s->v));
-    s->v[s->n++] = (struct bpf_insn){
-        .code = code, .dst_reg = (uint8_t)dst & 15, .src_reg = (uint8_t)src & 15, .off = (int16_t)off, .imm = imm};
+    s->v[s->n++] = (struct bpf_insn){.code = code,
+                                     .dst_reg = (uint8_t)dst & 15,
+                                     .src_reg = (uint8_t)src & 15,
+                                     .off = (int16_t)off,
+                                     .imm = imm};
 }
 
 static void put_imm64(struct cg_asm *s, int dst, int src, int32_t lo, int32_t hi)
@@ -77,7 +80,8 @@ void cg_movi(struct cg_asm *s, int dst, int64_t imm)
     if (cg_fits32(imm))
         cg_raw(s, BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, (int32_t)imm);
     else
-        put_imm64(s, dst, 0, (int32_t)(uint32_t)(uint64_t)imm, (int32_t)(uint32_t)((uint64_t)imm >> 32));
+        put_imm64(s, dst, 0, (int32_t)(uint32_t)(uint64_t)imm,
+                  (int32_t)(uint32_t)((uint64_t)imm >> 32));
 }
 
 void cg_alu(struct cg_asm *s, int op, int dst, int src)
@@ -87,7 +91,8 @@ void cg_alu(struct cg_asm *s, int op, int dst, int src)
 
 void cg_alui(struct cg_asm *s, int op, int dst, int32_t imm)
 {
-    if (imm == 0 && (op == BPF_ADD || op == BPF_SUB || op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH))
+    if (imm == 0 &&
+        (op == BPF_ADD || op == BPF_SUB || op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH))
         return;
     cg_raw(s, (uint8_t)(BPF_ALU64 | op | BPF_K), dst, 0, 0, imm);
 }
@@ -291,7 +296,8 @@ static struct pool *hop(struct pool *pools, uint32_t n, uint32_t from, uint32_t 
 }
 
 /* Sends a jump at FROM to LABEL by way of islands; returns the label to jump to. */
-static uint32_t route(struct cg_asm *s, struct pool *pools, uint32_t n, uint32_t from, uint32_t label)
+static uint32_t route(struct cg_asm *s, struct pool *pools, uint32_t n, uint32_t from,
+                      uint32_t label)
 {
     uint32_t to = s->labels[label];
     uint32_t distance = to > from ? to - from : from - to;
@@ -315,7 +321,8 @@ static uint32_t route(struct cg_asm *s, struct pool *pools, uint32_t n, uint32_t
 }
 
 /* Copies the instructions with the pools between them; every index moves. */
-static void insert_pools(struct cg_asm *s, struct pool *pools, uint32_t n_pools, uint32_t n_old_labels)
+static void insert_pools(struct cg_asm *s, struct pool *pools, uint32_t n_pools,
+                         uint32_t n_old_labels)
 {
     struct bpf_insn *old = s->v;
     uint32_t n_old = s->n, k = 0;
@@ -381,8 +388,8 @@ bool cg_asm_end(struct cg_asm *s)
         int64_t off = (int64_t)s->labels[f->label] - f->insn - 1;
 
         if (s->labels[f->label] == CG_UNBOUND)
-            return diag_error(s->cx->diag, (struct span){0}, "internal", "code generator: label %u is nowhere",
-                              f->label);
+            return diag_error(s->cx->diag, (struct span){0}, "internal",
+                              "code generator: label %u is nowhere", f->label);
         if (!cg_fits16(off))
             return diag_error(s->cx->diag, (struct span){0}, "limit",
                               "a handler is too large for eBPF (%u instructions)", s->n);

@@ -29,14 +29,14 @@ struct cg_fix {
 
 struct cg_asm {
     struct compile *cx;
-    bool user;           /* for ngstap's interpreter */
+    bool user; /* for ngstap's interpreter */
     struct bpf_insn *v;
     uint32_t n;
     struct cg_reloc *relocs;
     uint32_t n_relocs;
     struct cg_line *lines;
     uint32_t n_lines;
-    uint32_t *labels;    /* instruction, or CG_UNBOUND */
+    uint32_t *labels; /* instruction, or CG_UNBOUND */
     uint32_t n_labels;
     struct cg_fix *fixes;
     uint32_t n_fixes;
@@ -62,17 +62,18 @@ bool cg_label_used(const struct cg_asm *s, uint32_t label); /* does anything jum
 void cg_mark(struct cg_asm *s, struct span at);
 
 void cg_raw(struct cg_asm *s, uint8_t code, int dst, int src, int off, int32_t imm);
-void cg_mov(struct cg_asm *s, int dst, int src);           /* nothing when they are the same */
+void cg_mov(struct cg_asm *s, int dst, int src); /* nothing when they are the same */
 void cg_movi(struct cg_asm *s, int dst, int64_t imm);
-void cg_alu(struct cg_asm *s, int op, int dst, int src);   /* op: BPF_ADD ... */
+void cg_alu(struct cg_asm *s, int op, int dst, int src); /* op: BPF_ADD ... */
 void cg_alui(struct cg_asm *s, int op, int dst, int32_t imm);
 void cg_zext32(struct cg_asm *s, int reg);
 void cg_neg(struct cg_asm *s, int reg);
-void cg_be64(struct cg_asm *s, int reg);                   /* little endian -> big endian */
+void cg_be64(struct cg_asm *s, int reg); /* little endian -> big endian */
 void cg_ldx(struct cg_asm *s, int size, int dst, int base, int off); /* size: BPF_B H W DW */
 void cg_stx(struct cg_asm *s, int size, int base, int off, int src);
 void cg_sti(struct cg_asm *s, int size, int base, int off, int32_t imm);
-void cg_atomic(struct cg_asm *s, int op, int base, int off, int src); /* 64 bits; op: BPF_ADD | BPF_FETCH ... */
+void cg_atomic(struct cg_asm *s, int op, int base, int off,
+               int src); /* 64 bits; op: BPF_ADD | BPF_FETCH ... */
 void cg_ja(struct cg_asm *s, uint32_t label);
 void cg_jmp(struct cg_asm *s, int op, int dst, int src, uint32_t label);
 void cg_jmpi(struct cg_asm *s, int op, int dst, int32_t imm, uint32_t label);
@@ -94,8 +95,8 @@ static inline bool cg_fits32(int64_t v)
     return v == (int32_t)v;
 }
 
-/* [BASE + OFF], for any OFF: where it is out of reach, the address goes through TMP (which may be the
- * destination of a load, never BASE). */
+/* [BASE + OFF], for any OFF: where it is out of reach, the address goes through TMP (which may be
+ * the destination of a load, never BASE). */
 void cg_ldx_far(struct cg_asm *s, int size, int dst, int base, uint32_t off);
 void cg_stx_far(struct cg_asm *s, int size, int base, uint32_t off, int src, int tmp);
 void cg_sti_far(struct cg_asm *s, int size, int base, uint32_t off, int32_t imm, int tmp);

@@ -102,7 +102,8 @@ static void name_maps(struct cg *c)
         char *name = arena_printf(c->cx->arena, "m%u_%s", k, c->u->maps[k].name);
 
         for (char *p = name; *p; p++)
-            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_'))
+            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                  (*p >= '0' && *p <= '9') || *p == '_'))
                 *p = '_';
         c->map_names[k] = name;
     }
@@ -124,13 +125,15 @@ static void make_maps(struct cg *c, struct cg_unit *out)
         add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
     }
     add_map(out, (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = c->globals_size});
-    add_map(out, (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)});
+    add_map(out,
+            (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)});
     add_map(out, (struct cg_map){.name = NGS_MAP_RODATA, .value_size = c->rodata_used});
     for (uint32_t k = 0; k < u->n_maps; k++) {
         const struct obj_map *m = &u->maps[k].rec;
 
-        add_map(out, (struct cg_map){c->map_names[k], m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH, m->key_size,
-                                     m->value_size, m->max_entries, 0});
+        add_map(out, (struct cg_map){c->map_names[k],
+                                     m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH,
+                                     m->key_size, m->value_size, m->max_entries, 0});
     }
     if (c->ticks)
         add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,
@@ -158,13 +161,15 @@ static void dump(struct cg *c)
         cg_disassemble(c->dump, c->cx, &c->funcs[k]);
 }
 
-bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to, struct cg_object *out)
+bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
+                 struct cg_object *out)
 {
     struct cg c = {.cx = u->cx, .u = u, .k = k, .dump = dump_to, .max = u->cx->limits.maxstringlen};
     struct cg_unit unit = {.cx = u->cx};
 
     if (c.max > NGS_REC_MAX / 2)
-        return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d", NGS_REC_MAX / 2);
+        return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d",
+                          NGS_REC_MAX / 2);
     c.room = 2 * c.max + 64;
     c.globals_size = u->globals_size + c.room;
     c.sumsq = wants_sumsq(u);

@@ -1,10 +1,11 @@
 /*
  * context: facts of the moment, in the kernel: process, time, registers, names. Enters: CONTEXT and
- * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper tells
- * (the parent's pid, effective ids).
+ * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper
+ * tells (the parent's pid, effective ids).
  *
- * r6 is the context: struct bpf_perf_event_data (whose regs come first) or struct pt_regs; both may be read
- * directly, 8 bytes at a time (kernel/trace/bpf_trace.c: pe_prog_is_valid_access, kprobe_prog_is_valid_access).
+ * r6 is the context: struct bpf_perf_event_data (whose regs come first) or struct pt_regs; both may
+ * be read directly, 8 bytes at a time (kernel/trace/bpf_trace.c: pe_prog_is_valid_access,
+ * kprobe_prog_is_valid_access).
  */
 #include "cg/gen.h"
 
@@ -27,9 +28,10 @@ enum {
 
 /* struct pt_regs of x86-64 (arch/x86/include/uapi/asm/ptrace.h), by DWARF register number (System V
  * psABI, figure 3.36); 16 is the return address column, here rip. */
-static const uint8_t reg_offsets[17] = {80, 96, 88, 40, 104, 112, 32, 152, 72, 64, 56, 48, 24, 16, 8, 0, 128};
+static const uint8_t reg_offsets[17] = {80, 96, 88, 40, 104, 112, 32, 152, 72,
+                                        64, 56, 48, 24, 16,  8,   0,  128};
 
-enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17 };
+enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17, PT_REGS_SIZE = 168 };
 
 static bool is_tick(const struct cg_gen *g)
 {
@@ -39,8 +41,8 @@ static bool is_tick(const struct cg_gen *g)
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
 {
     g->c->failed = true;
-    diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "not-yet", "%s cannot be told in a handler that runs in the kernel",
-               what);
+    diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "not-yet",
+               "%s cannot be told in a handler that runs in the kernel", what);
 }
 
 /* r0 = tgid << 32 | tid */
@@ -66,13 +68,14 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
 }
 
 /*
- * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's own
- * registers are on its kernel stack (bpf_task_pt_regs, Linux 5.15, told by another feature of that
- * version); kernel threads have none, nor has an older kernel: then control goes to NONE.
+ * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's
+ * own registers are on its kernel stack (bpf_task_pt_regs, Linux 5.15, told by another feature of
+ * that version); kernel threads have none, nor has an older kernel: then control goes to NONE.
  */
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
     uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
+    int regs = cg_word(g->c->u, CG_WORD_REGS);
 
     if (!is_tick(g)) {
         cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
@@ -87,24 +90,14 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_do_call(g, HELPER_TASK_PT_REGS);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R3, R0);
-        cg_alui(&g->s, BPF_ADD, R3, OFF_CS);
-        cg_mov(&g->s, R1, R10);
-        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
-        cg_movi(&g->s, R2, 8);
-        cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R0);
+        cg_movi(&g->s, R2, PT_REGS_SIZE);
+        cg_addr(&g->s, R1, R9, (uint32_t)regs);
         cg_do_call(g, HELPER_PROBE_READ_KERNEL);
         cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_ldx(&g->s, BPF_DW, R0, R9, regs + OFF_CS);
         cg_alui(&g->s, BPF_AND, R0, 3);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R3, R10, CG_SCRATCH1);
-        cg_alui(&g->s, BPF_ADD, R3, (int32_t)off);
-        cg_mov(&g->s, R1, R10);
-        cg_alui(&g->s, BPF_ADD, R1, CG_SCRATCH2);
-        cg_movi(&g->s, R2, 8);
-        cg_do_call(g, HELPER_PROBE_READ_KERNEL);
-        cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH2);
+        cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
         cg_ja(&g->s, done);
     } else {
         cg_ja(&g->s, none);
@@ -119,7 +112,7 @@ static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off
     cg_call_begin(g);
     for (int r = R0; r <= R5; r++)
         cg_clobber(g, r);
-    user_reg(g, off, cg_fail(g, i, NGS_ERR_NO_USER_REGS));
+    user_reg(g, off, is_tick(g) ? cg_fail(g, i, NGS_ERR_NO_USER_REGS) : 0);
     cg_result(g, i->dst, R0);
 }
 
@@ -263,7 +256,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
-    cg_movi(&g->s, R3, own_literal(g->c, ""));
+    cg_puti(g, R3, own_literal(g->c, ""));
     cg_do_lib(g, CG_LIB_COPY);
     cg_bind(&g->s, done);
 }

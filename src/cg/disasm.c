@@ -1,6 +1,7 @@
 /*
- * disasm: a function's instructions as text, each under the script line it came from (--dump-bpf). Enters: a
- * finished function; leaves: lines as in bpftool's "dump xlated". Unknown instructions are shown as bytes.
+ * disasm: a function's instructions as text, each under the script line it came from (--dump-bpf).
+ * Enters: a finished function; leaves: lines as in bpftool's "dump xlated". Unknown instructions
+ * are shown as bytes.
  */
 #include "cg/asm.h"
 
@@ -9,7 +10,8 @@
 
 static const char *alu_sign(uint8_t op)
 {
-    static const char *const signs[] = {"+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "", "%=", "^=", "=", "s>>="};
+    static const char *const signs[] = {
+        "+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "", "%=", "^=", "=", "s>>="};
 
     return op >> 4 < (int)(sizeof(signs) / sizeof(*signs)) ? signs[op >> 4] : "?=";
 }
@@ -17,17 +19,28 @@ static const char *alu_sign(uint8_t op)
 static const char *jump_sign(uint8_t op)
 {
     switch (op) {
-    case BPF_JEQ: return "==";
-    case BPF_JNE: return "!=";
-    case BPF_JGT: return ">";
-    case BPF_JGE: return ">=";
-    case BPF_JLT: return "<";
-    case BPF_JLE: return "<=";
-    case BPF_JSET: return "&";
-    case BPF_JSGT: return "s>";
-    case BPF_JSGE: return "s>=";
-    case BPF_JSLT: return "s<";
-    case BPF_JSLE: return "s<=";
+    case BPF_JEQ:
+        return "==";
+    case BPF_JNE:
+        return "!=";
+    case BPF_JGT:
+        return ">";
+    case BPF_JGE:
+        return ">=";
+    case BPF_JLT:
+        return "<";
+    case BPF_JLE:
+        return "<=";
+    case BPF_JSET:
+        return "&";
+    case BPF_JSGT:
+        return "s>";
+    case BPF_JSGE:
+        return "s>=";
+    case BPF_JSLT:
+        return "s<";
+    case BPF_JSLE:
+        return "s<=";
     }
     return "?";
 }
@@ -35,9 +48,12 @@ static const char *jump_sign(uint8_t op)
 static const char *width(uint8_t code)
 {
     switch (BPF_SIZE(code)) {
-    case BPF_B: return "u8";
-    case BPF_H: return "u16";
-    case BPF_W: return "u32";
+    case BPF_B:
+        return "u8";
+    case BPF_H:
+        return "u16";
+    case BPF_W:
+        return "u32";
     }
     return "u64";
 }
@@ -53,13 +69,16 @@ static const char *helper_name(int32_t imm)
         int id;
         const char *name;
     } kernel[] = {
-        {1, "bpf_map_lookup_elem"},      {2, "bpf_map_update_elem"},     {3, "bpf_map_delete_elem"},
-        {5, "bpf_ktime_get_ns"},         {8, "bpf_get_smp_processor_id"}, {14, "bpf_get_current_pid_tgid"},
-        {15, "bpf_get_current_uid_gid"}, {16, "bpf_get_current_comm"},   {35, "bpf_get_current_task"},
-        {112, "bpf_probe_read_user"},    {113, "bpf_probe_read_kernel"}, {114, "bpf_probe_read_user_str"},
-        {115, "bpf_probe_read_kernel_str"}, {120, "bpf_get_ns_current_pid_tgid"}, {130, "bpf_ringbuf_output"},
-        {158, "bpf_get_current_task_btf"}, {164, "bpf_for_each_map_elem"}, {165, "bpf_snprintf"},
-        {175, "bpf_task_pt_regs"},       {181, "bpf_loop"},
+        {1, "bpf_map_lookup_elem"},         {2, "bpf_map_update_elem"},
+        {3, "bpf_map_delete_elem"},         {5, "bpf_ktime_get_ns"},
+        {8, "bpf_get_smp_processor_id"},    {14, "bpf_get_current_pid_tgid"},
+        {15, "bpf_get_current_uid_gid"},    {16, "bpf_get_current_comm"},
+        {35, "bpf_get_current_task"},       {112, "bpf_probe_read_user"},
+        {113, "bpf_probe_read_kernel"},     {114, "bpf_probe_read_user_str"},
+        {115, "bpf_probe_read_kernel_str"}, {120, "bpf_get_ns_current_pid_tgid"},
+        {130, "bpf_ringbuf_output"},        {158, "bpf_get_current_task_btf"},
+        {164, "bpf_for_each_map_elem"},     {165, "bpf_snprintf"},
+        {175, "bpf_task_pt_regs"},          {181, "bpf_loop"},
     };
 
     if (imm >= NGS_H_BASE && imm - NGS_H_BASE < NGS_HELPER_COUNT)
@@ -82,19 +101,23 @@ static void show_alu(FILE *out, const struct bpf_insn *i)
 {
     char r = BPF_CLASS(i->code) == BPF_ALU64 ? 'r' : 'w';
     uint8_t op = BPF_OP(i->code);
-    const char *sign = i->off == 1 && op == BPF_DIV ? "s/=" : i->off == 1 && op == BPF_MOD ? "s%=" : alu_sign(op);
+    const char *sign = i->off == 1 && op == BPF_DIV   ? "s/="
+                       : i->off == 1 && op == BPF_MOD ? "s%="
+                                                      : alu_sign(op);
 
     if (op == BPF_NEG)
         fprintf(out, "%c%u = -%c%u", r, i->dst_reg, r, i->dst_reg);
     else if (op == BPF_END)
-        fprintf(out, "r%u = %s%d r%u", i->dst_reg, BPF_SRC(i->code) ? "be" : "le", i->imm, i->dst_reg);
+        fprintf(out, "r%u = %s%d r%u", i->dst_reg, BPF_SRC(i->code) ? "be" : "le", i->imm,
+                i->dst_reg);
     else if (BPF_SRC(i->code) == BPF_X)
         fprintf(out, "%c%u %s %c%u", r, i->dst_reg, sign, r, i->src_reg);
     else
         fprintf(out, "%c%u %s %d", r, i->dst_reg, sign, i->imm);
 }
 
-static void show_jump(FILE *out, const struct bpf_insn *i, uint32_t at, const struct cg_reloc *reloc)
+static void show_jump(FILE *out, const struct bpf_insn *i, uint32_t at,
+                      const struct cg_reloc *reloc)
 {
     char r = BPF_CLASS(i->code) == BPF_JMP ? 'r' : 'w';
 
@@ -116,8 +139,8 @@ static void show_jump(FILE *out, const struct bpf_insn *i, uint32_t at, const st
         break;
     default:
         if (BPF_SRC(i->code) == BPF_X)
-            fprintf(out, "if %c%u %s %c%u goto %d", r, i->dst_reg, jump_sign(BPF_OP(i->code)), r, i->src_reg,
-                    (int)at + 1 + i->off);
+            fprintf(out, "if %c%u %s %c%u goto %d", r, i->dst_reg, jump_sign(BPF_OP(i->code)), r,
+                    i->src_reg, (int)at + 1 + i->off);
         else
             fprintf(out, "if %c%u %s %d goto %d", r, i->dst_reg, jump_sign(BPF_OP(i->code)), i->imm,
                     (int)at + 1 + i->off);
@@ -129,14 +152,17 @@ static void show_atomic(FILE *out, const struct bpf_insn *i)
     static const struct {
         int32_t imm;
         const char *name;
-    } ops[] = {{BPF_ADD, "add"},   {BPF_ADD | BPF_FETCH, "fetch_add"}, {BPF_XCHG, "xchg"}, {BPF_CMPXCHG, "cmpxchg"},
-               {BPF_OR, "or"},     {BPF_AND, "and"},                   {BPF_XOR, "xor"}};
+    } ops[] = {{BPF_ADD, "add"},   {BPF_ADD | BPF_FETCH, "fetch_add"},
+               {BPF_XCHG, "xchg"}, {BPF_CMPXCHG, "cmpxchg"},
+               {BPF_OR, "or"},     {BPF_AND, "and"},
+               {BPF_XOR, "xor"}};
     const char *name = "op";
 
     for (size_t k = 0; k < sizeof(ops) / sizeof(*ops); k++)
         if (ops[k].imm == i->imm)
             name = ops[k].name;
-    fprintf(out, "lock %s(*(%s *)(r%u %+d), r%u)", name, width(i->code), i->dst_reg, i->off, i->src_reg);
+    fprintf(out, "lock %s(*(%s *)(r%u %+d), r%u)", name, width(i->code), i->dst_reg, i->off,
+            i->src_reg);
 }
 
 static void show_wide(FILE *out, const struct bpf_insn *i, const struct cg_reloc *reloc)
@@ -146,11 +172,13 @@ static void show_wide(FILE *out, const struct bpf_insn *i, const struct cg_reloc
     if (reloc && reloc->kind == CG_RELOC_MAP_VALUE)
         fprintf(out, "r%u = %s[0]+%d", i->dst_reg, reloc->name, i->imm);
     else if (reloc)
-        fprintf(out, "r%u = %s %s", i->dst_reg, reloc->kind == CG_RELOC_MAP ? "map" : "subprog", reloc->name);
+        fprintf(out, "r%u = %s %s", i->dst_reg, reloc->kind == CG_RELOC_MAP ? "map" : "subprog",
+                reloc->name);
     else if (i->src_reg == 1 && (uint32_t)i->imm < 3)
         fprintf(out, "r%u = %s+%d", i->dst_reg, user[i->imm], i[1].imm);
     else
-        fprintf(out, "r%u = 0x%" PRIx64 " ll", i->dst_reg, (uint64_t)(uint32_t)i[1].imm << 32 | (uint32_t)i->imm);
+        fprintf(out, "r%u = 0x%" PRIx64 " ll", i->dst_reg,
+                (uint64_t)(uint32_t)i[1].imm << 32 | (uint32_t)i->imm);
 }
 
 static void show(FILE *out, const struct cg_func *f, uint32_t at)
@@ -187,7 +215,8 @@ static void show(FILE *out, const struct cg_func *f, uint32_t at)
     }
 }
 
-static void show_line(FILE *out, struct compile *cx, struct span at, uint32_t *last_line, uint32_t *last_file)
+static void show_line(FILE *out, struct compile *cx, struct span at, uint32_t *last_line,
+                      uint32_t *last_file)
 {
     struct place p;
 
@@ -208,7 +237,8 @@ void cg_disassemble(FILE *out, struct compile *cx, const struct cg_func *f)
 {
     uint32_t line = 0, last_line = 0, last_file = 0;
 
-    fprintf(out, "%s%s%s: %u instructions\n", f->section ? f->section : ".text", "/", f->name, f->n_insns);
+    fprintf(out, "%s%s%s: %u instructions\n", f->section ? f->section : ".text", "/", f->name,
+            f->n_insns);
     for (uint32_t at = 0; at < f->n_insns; at++) {
         for (; line < f->n_lines && f->lines[line].insn <= at; line++)
             show_line(out, cx, f->lines[line].at, &last_line, &last_file);

@@ -3,14 +3,16 @@
  * leaves: the order of emission, which edges go back, the code of jumps, calls and returns. A call
  * stores a number in the callee's place for it and jumps; a return dispatches on that number.
  *
- * An instruction that could fail by its kind may not by its operands: what then nothing jumps to is left out, since
- * the verifier refuses code that cannot be reached.
+ * An instruction that could fail by its kind may not by its operands: what then nothing jumps to is
+ * left out, since the verifier refuses code that cannot be reached.
  *
- * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also the
- * call of a function that has been left before: its body is the same code) is encoded by what the kernel has:
- *   may_goto: a jump that the kernel takes away when a handler runs too long;
- *   a loop callback: store the id of the block to go on with, return 0, and the callback, called
- *   again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
+ * The verifier must be able to follow every path to its end, so each edge that closes a cycle (also
+ * the call of a function that has been left before: its body is the same code) is encoded by what
+ * the kernel has: may_goto, in front of each block that such an edge goes to: a jump that the
+ * kernel takes when a handler has run too long. There, and not where the edge starts, since the
+ * verifier ends a walk that comes back to a may_goto with nothing new (is_state_visited), and so
+ * walks no block a second time; a loop callback: store the id of the block to go on with, return 0,
+ * and the callback, called again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
  */
 #include "cg/gen.h"
 
@@ -110,8 +112,8 @@ static void add_site(struct cg_gen *g, uint32_t node, const struct ir_ins *call)
     };
 }
 
-/* Marks what is reached from the entry. A return reaches what follows every call found so far; calls
- * found later add to the work. */
+/* Marks what is reached from the entry. A return reaches what follows every call found so far;
+ * calls found later add to the work. */
 static void reach(struct cg_gen *g, uint32_t entry)
 {
     struct list work = {0}, next = {0};
@@ -132,8 +134,9 @@ static void reach(struct cg_gen *g, uint32_t entry)
                     uint32_t ret = ret_node(g, (uint32_t)last->imm, error);
 
                     if (g->nodes[ret].reached)
-                        add_to(g, &work, error ? block_node(g, g->nodes[node].func, last->onerr)
-                                               : block_node(g, g->nodes[node].func, last->to[0]));
+                        add_to(g, &work,
+                               error ? block_node(g, g->nodes[node].func, last->onerr)
+                                     : block_node(g, g->nodes[node].func, last->to[0]));
                 }
             }
         }
@@ -148,7 +151,8 @@ struct visit {
     struct list next;
 };
 
-/* Depth first: edges to a node that is being visited go back; the order is the reverse of leaving. */
+/* Depth first: edges to a node that is being visited go back; the order is the reverse of leaving.
+ */
 static void order_nodes(struct cg_gen *g, uint32_t entry)
 {
     struct arena *a = g->c->cx->arena;
@@ -210,14 +214,18 @@ bool cg_flow(struct cg_gen *g)
     entry = block_node(g, g->probe->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
-    if (g->loops == CG_LOOP_PLAIN)
-        g->n_backs = 0;
+    if (g->loops == CG_LOOP_MAY_GOTO)
+        for (uint32_t k = 0; k < g->n_backs; k++)
+            g->nodes[g->backs[k][1]].head = true;
+    if (g->loops == CG_LOOP_PLAIN || g->loops == CG_LOOP_MAY_GOTO)
+        g->n_backs = 0; /* plain jumps */
     if (g->loops == CG_LOOP_CALLBACK || g->loops == CG_LOOP_FOR_EACH) {
         g->in_callback = g->n_backs != 0;
         g->nodes[entry].pc = pc;
         for (uint32_t k = 0; k < g->n_backs; k++)
             if (!g->nodes[g->backs[k][1]].pc)
                 g->nodes[g->backs[k][1]].pc = ++pc;
+        g->n_pcs = pc;
     }
     return true;
 }
@@ -226,11 +234,8 @@ bool cg_flow(struct cg_gen *g)
 
 static bool goes_back(const struct cg_gen *g, uint32_t from, uint32_t to)
 {
-    /* With may_goto every way into a cycle takes the same stub: see same_state. */
-    bool any = g->loops == CG_LOOP_MAY_GOTO;
-
     for (uint32_t k = 0; k < g->n_backs; k++)
-        if ((any || g->backs[k][0] == from) && g->backs[k][1] == to)
+        if (g->backs[k][0] == from && g->backs[k][1] == to)
             return true;
     return false;
 }
@@ -240,34 +245,8 @@ static bool is_next(const struct cg_gen *g, uint32_t node)
     return g->next == node && !g->nodes[node].written;
 }
 
-/*
- * The verifier goes round a cycle until the state at its may_goto is one that it has seen there. In a
- * cycle it compares dead registers and stale stack slots as well (states_equal with RANGE_WITHIN,
- * kernel/bpf/verifier.c), so these are cleared; and entry and back edges share one may_goto, so that
- * the first time round is also the last. (lj-lua-stacks: 297,000 verified instructions without.)
- */
-static void same_state(struct cg_gen *g)
-{
-    static const uint8_t regs[] = {R0, R1, R2, R3, R4, R5, R7, R8};
-
-    for (uint32_t k = 0; k < sizeof(regs); k++)
-        cg_movi(&g->s, regs[k], 0);
-    for (int off = CG_SCRATCH0; off >= CG_SCRATCH3; off -= 8)
-        cg_stx(&g->s, BPF_DW, R10, off, R0);
-    for (int h = 0; h < CG_HOMES; h++)
-        if (g->homes_ever & 1ull << h)
-            cg_stx(&g->s, BPF_DW, R10, CG_HOME_BASE - 8 * h, R0);
-}
-
 void cg_back_edge(struct cg_gen *g, uint32_t node)
 {
-    if (g->loops == CG_LOOP_MAY_GOTO) {
-        g->need_exceeded = true;
-        same_state(g);
-        cg_may_goto(&g->s, g->l_exceeded);
-        cg_ja(&g->s, g->nodes[node].label);
-        return;
-    }
     cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, pc), (int32_t)g->nodes[node].pc);
     cg_movi(&g->s, R0, 0);
     cg_exit(&g->s);
@@ -293,7 +272,7 @@ void cg_jump_edge(struct cg_gen *g, uint32_t to)
 {
     g->nodes[to].wanted = true;
     if (goes_back(g, g->node, to))
-        cg_ja(&g->s, cg_edge(g, to));
+        cg_back_edge(g, to);
     else if (!is_next(g, to))
         cg_ja(&g->s, g->nodes[to].label);
 }
@@ -303,16 +282,26 @@ void cg_jump_edge(struct cg_gen *g, uint32_t to)
 static int inverse(int op)
 {
     switch (op) {
-    case BPF_JEQ: return BPF_JNE;
-    case BPF_JNE: return BPF_JEQ;
-    case BPF_JSLT: return BPF_JSGE;
-    case BPF_JSLE: return BPF_JSGT;
-    case BPF_JSGT: return BPF_JSLE;
-    case BPF_JSGE: return BPF_JSLT;
-    case BPF_JLT: return BPF_JGE;
-    case BPF_JLE: return BPF_JGT;
-    case BPF_JGT: return BPF_JLE;
-    case BPF_JGE: return BPF_JLT;
+    case BPF_JEQ:
+        return BPF_JNE;
+    case BPF_JNE:
+        return BPF_JEQ;
+    case BPF_JSLT:
+        return BPF_JSGE;
+    case BPF_JSLE:
+        return BPF_JSGT;
+    case BPF_JSGT:
+        return BPF_JSLE;
+    case BPF_JSGE:
+        return BPF_JSLT;
+    case BPF_JLT:
+        return BPF_JGE;
+    case BPF_JLE:
+        return BPF_JGT;
+    case BPF_JGT:
+        return BPF_JLE;
+    case BPF_JGE:
+        return BPF_JLT;
     }
     return 0; /* JSET has none */
 }
@@ -417,7 +406,8 @@ static void write_return(struct cg_gen *g, uint32_t node)
 
     for (uint32_t k = 0; k < g->n_sites; k++)
         if (g->sites[k].callee == func)
-            c[n++] = (struct choice){(int32_t)g->sites[k].id, error ? g->sites[k].onerr : g->sites[k].to};
+            c[n++] = (struct choice){(int32_t)g->sites[k].id,
+                                     error ? g->sites[k].onerr : g->sites[k].to};
     if (n == 1) {
         cg_jump_edge(g, c[0].label);
         return;
@@ -433,7 +423,7 @@ void cg_dispatch(struct cg_gen *g)
     struct choice *c = ARENA_ARRAY(g->c->cx->arena, struct choice, g->n_nodes);
     uint32_t n = 0;
 
-    for (uint32_t pc = 1; pc <= g->n_nodes; pc++)
+    for (uint32_t pc = 1; pc <= g->n_pcs; pc++)
         for (uint32_t k = 0; k < g->n_nodes; k++)
             if (g->nodes[k].pc == pc) {
                 g->nodes[k].wanted = true;
@@ -457,6 +447,8 @@ static void write_block(struct cg_gen *g, uint32_t node)
         cg_op_fn fn = g->user ? op->user : op->kernel;
 
         cg_mark(&g->s, u->locs[i->loc].at);
+        if (!g->user && i->str.kind == IRV_GLOBAL)
+            g->c->global_dst = true;
         cg_ins_begin(g, i);
         if (ir_op_flags(i->op) & IRF_TERM)
             write_terminator(g, i);
@@ -464,6 +456,21 @@ static void write_block(struct cg_gen *g, uint32_t node)
             fn(g, i);
         cg_ins_end(g);
     }
+}
+
+/*
+ * Before Linux 6.15 the verifier compares registers that nothing reads any more (156,805
+ * instructions were walked on 6.12 where 12,054 would do), so they are made the same wherever
+ * control comes from.
+ */
+static void write_head(struct cg_gen *g)
+{
+    static const uint8_t regs[] = {R0, R1, R2, R3, R4, R5, R7, R8};
+
+    for (uint32_t k = 0; k < sizeof(regs); k++)
+        cg_movi(&g->s, regs[k], 0);
+    g->need_exceeded = true;
+    cg_may_goto(&g->s, g->l_exceeded);
 }
 
 void cg_write_body(struct cg_gen *g)
@@ -486,6 +493,8 @@ void cg_write_body(struct cg_gen *g)
             g->node = g->order[k];
             g->next = k + 1 < g->n_order ? g->order[k + 1] : g->n_nodes;
             cg_bind(&g->s, n->label);
+            if (n->head)
+                write_head(g);
             if (g->node < g->n_block_nodes)
                 write_block(g, g->node);
             else

@@ -2,21 +2,27 @@
  * kernel: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
  * object's list, and where its loops need one, a callback beside it.
  *
- * Prologue: nothing once the session is stopped; nothing for others when only the target pays; claim one of
- * this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so
- * the claim is an atomic exchange, and a hit that finds all of them taken is counted as skipped. The frame
- * is given back on the one way out.
+ * Prologue: nothing once the session is stopped; nothing for others when only the target pays;
+ * claim one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
+ * uprobe's may be preempted, so the claim is an atomic exchange, and a hit that finds all of them
+ * taken is counted as skipped. The frame is given back on the one way out.
  */
 #include "cg/gen.h"
 
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
 #define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
 
-enum { HELPER_LOOKUP = 1, HELPER_GET_SMP_PROCESSOR_ID = 8, HELPER_FOR_EACH_MAP_ELEM = 164, HELPER_LOOP = 181 };
+enum {
+    HELPER_LOOKUP = 1,
+    HELPER_GET_SMP_PROCESSOR_ID = 8,
+    HELPER_FOR_EACH_MAP_ELEM = 164,
+    HELPER_LOOP = 181
+};
 
 /* bpf_loop's own limit: BPF_MAX_LOOPS, kernel/bpf/bpf_iter.c. */
 enum { MAX_LOOPS = 1 << 23 };
@@ -43,16 +49,16 @@ static void claim(struct cg_gen *g, uint32_t none)
     cg_call(&g->s, HELPER_GET_SMP_PROCESSOR_ID);
     cg_alui(&g->s, BPF_LSH, R0, 2);
     _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
-    cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R0);
+    cg_stx(&g->s, BPF_W, R10, CG_STACK0, R0);
     for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
         if (k) {
-            cg_ldx(&g->s, BPF_W, R1, R10, CG_SCRATCH0);
+            cg_ldx(&g->s, BPF_W, R1, R10, CG_STACK0);
             cg_alui(&g->s, BPF_ADD, R1, 1);
-            cg_stx(&g->s, BPF_W, R10, CG_SCRATCH0, R1);
+            cg_stx(&g->s, BPF_W, R10, CG_STACK0, R1);
         }
         cg_map(&g->s, R1, NGS_MAP_FRAMES);
         cg_mov(&g->s, R2, R10);
-        cg_alui(&g->s, BPF_ADD, R2, CG_SCRATCH0);
+        cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
         cg_call(&g->s, HELPER_LOOKUP);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R9, R0);
@@ -62,6 +68,8 @@ static void claim(struct cg_gen *g, uint32_t none)
     }
     cg_ja(&g->s, none);
     cg_bind(&g->s, got);
+    cg_sti(&g->s, BPF_DW, R10, CG_STACK0,
+           0); /* whichever frame it is, the verifier sees the same */
 }
 
 /* Slots hold what the last handler left: the handler sets its own. */
@@ -88,8 +96,7 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
     if (g->probe->target_only) {
         cg_movi(&g->s, R1, 0);
-        g->c->lib_used[CG_LIB_PID] = true;
-        cg_call_sub(&g->s, cg_lib_name(CG_LIB_PID));
+        cg_call_lib(g->c, &g->s, CG_LIB_PID);
         cg_alui(&g->s, BPF_RSH, R0, 32);
         cg_value(&g->s, R1, CG_CONTROL, CONTROL(target));
         cg_ldx(&g->s, BPF_DW, R1, R1, 0);
@@ -113,8 +120,7 @@ static void ends(struct cg_gen *g)
         cg_bind(&g->s, g->l_report);
         cg_mov(&g->s, R1, R9);
         cg_movi(&g->s, R2, g->probe_index);
-        g->c->lib_used[CG_LIB_REPORT] = true;
-        cg_call_sub(&g->s, cg_lib_name(CG_LIB_REPORT));
+        cg_call_lib(g->c, &g->s, CG_LIB_REPORT);
     }
 }
 
@@ -158,11 +164,11 @@ static bool callback(struct cg_gen *g, const char *name)
 static void call_callback(struct cg_gen *g, const char *name)
 {
     cg_sti(&g->s, BPF_DW, R9, FRAME(pc), 1);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R6);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1 + 8, R9);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK1, R6);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R9);
     cg_callback(&g->s, R2, name);
     cg_mov(&g->s, R3, R10);
-    cg_alui(&g->s, BPF_ADD, R3, CG_SCRATCH1);
+    cg_alui(&g->s, BPF_ADD, R3, CG_STACK1);
     cg_movi(&g->s, R4, 0);
     if (g->loops == CG_LOOP_FOR_EACH) {
         g->c->ticks = true;
@@ -178,11 +184,23 @@ static void call_callback(struct cg_gen *g, const char *name)
     ends(g);
 }
 
+static bool refuse_loops(struct cg *c, const struct cg_gen *g)
+{
+    diag_error(c->cx->diag, c->u->locs[g->probe->rec.loc].at, "kernel",
+               "this handler loops, and the kernel's eBPF cannot: it has none of %s, %s, %s",
+               feature_name(FEAT_MAY_GOTO), feature_name(FEAT_BPF_LOOP),
+               feature_name(FEAT_FOR_EACH_MAP));
+    diag_hint(c->cx->diag, "%s serves from %s on; --backend=stap runs the script as a module",
+              feature_name(FEAT_FOR_EACH_MAP), feature_since(FEAT_FOR_EACH_MAP));
+    return false;
+}
+
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
     static const char *const sections[PROBE_KINDS] = {
         [PROBE_PROFILE] = "perf_event", [PROBE_UPROBE] = "uprobe", [PROBE_URETPROBE] = "uretprobe"};
-    struct cg_gen g = {.c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
+    struct cg_gen g = {
+        .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
     const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
 
@@ -193,6 +211,8 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
     if (!cg_flow(&g))
         return false;
     if (g.in_callback) {
+        if (!c->k->has[FEAT_BPF_LOOP] && !c->k->has[FEAT_FOR_EACH_MAP])
+            return refuse_loops(c, &g);
         if (!callback(&g, loop))
             return false;
         cg_asm_begin(&g.s, c->cx, false);

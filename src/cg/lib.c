@@ -1,11 +1,13 @@
 /*
- * lib: the run-time library, subprograms that the verifier checks once each (global functions), however often
- * they are called. Here: the frame around them, reads of memory, processes, histograms' buckets, records. Enters:
- * which ones are used; leaves: their functions in the object's list. See lib_str.c and lib_fmt.c.
+ * lib: the run-time library, subprograms that the verifier checks once each (global functions),
+ * however often they are called. Here: the frame around them, reads of memory, processes,
+ * histograms' buckets, records. Enters: which ones are used; leaves: their functions in the
+ * object's list. See lib_str.c and lib_fmt.c.
  *
- * The first argument is a frame that may be null in the verifier's eyes; strings are handles (gen.h). Loops: with
- * may_goto the counter comes out of memory, so that the verifier knows nothing of it and one look at the body
- * is enough; before Linux 6.9 it is known, and the verifier walks every turn of a bounded loop.
+ * The first argument is a frame that may be null in the verifier's eyes; strings are handles
+ * (gen.h). Loops: with may_goto the counter comes out of memory, so that the verifier knows nothing
+ * of it and one look at the body is enough; before Linux 6.9 it is known, and the verifier walks
+ * every turn of a bounded loop.
  */
 #include "cg/lib.h"
 
@@ -26,10 +28,33 @@ const char *cg_lib_name(enum cg_lib lib)
     return names[lib];
 }
 
+/*
+ * Since Linux 6.15 the verifier compares only registers that are still read
+ * (compute_live_registers), but takes every call of a subprogram to read r1 to r5: what is left in
+ * those that hold no argument would count, and blocks be walked again for it.
+ */
+void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib)
+{
+    static const uint8_t n_args[] = {
+#define CG_LIB_ARGS(id, name, n) n,
+        CG_LIBS(CG_LIB_ARGS)
+#undef CG_LIB_ARGS
+    };
+
+    c->lib_used[lib] = true;
+    for (int r = R1 + n_args[lib]; r <= R5; r++)
+        cg_movi(s, r, 0);
+    cg_call_sub(s, cg_lib_name(lib));
+}
+
+void cg_lib_source(struct cg *c, enum cg_lib lib, uint32_t handle)
+{
+    c->sources[lib] |= (uint8_t)(1 << (handle >> CG_HANDLE_SHIFT & 3));
+}
+
 void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib)
 {
-    f->c->lib_used[lib] = true;
-    cg_call_sub(&f->s, cg_lib_name(lib));
+    cg_call_lib(f->c, &f->s, lib);
 }
 
 void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2)
@@ -39,34 +64,52 @@ void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2)
     cg_atomic(&f->s, BPF_ADD, tmp1, 0, tmp2);
 }
 
-/* DST = address of the string that HANDLE names. Accesses from there on may reach ROOM bytes. */
+/*
+ * DST = address of the string that HANDLE names. Accesses from there on may reach ROOM bytes. Only
+ * homes that a call really names are told apart: each is another walk of what follows for the
+ * verifier.
+ */
 void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable)
 {
     struct cg_asm *s = &f->s;
     const struct cg *c = f->c;
-    uint32_t rodata = cg_label(s), globals = cg_label(s), done = cg_label(s);
+    uint8_t homes = writable ? (uint8_t)(1 << CG_IN_FRAME | c->global_dst << CG_IN_GLOBALS)
+                             : c->sources[f->lib];
+    uint32_t done = cg_label(s);
 
+    if (!homes)
+        homes = 1 << CG_IN_FRAME;
     cg_mov(s, tmp, handle);
     cg_alui(s, BPF_RSH, tmp, CG_HANDLE_SHIFT);
     cg_mov(s, dst, handle);
     cg_alui(s, BPF_AND, dst, (1 << CG_HANDLE_SHIFT) - 1);
-    if (!writable)
-        cg_jmpi(s, BPF_JEQ, tmp, CG_IN_RODATA, rodata);
-    cg_jmpi(s, BPF_JEQ, tmp, CG_IN_GLOBALS, globals);
-    cg_jmpi(s, BPF_JGT, dst, (int32_t)(c->u->frame_size - c->room), f->l_bad);
-    cg_alu(s, BPF_ADD, dst, frame);
-    cg_ja(s, done);
-    if (!writable) {
-        cg_bind(s, rodata);
-        cg_jmpi(s, BPF_JGT, dst, (int32_t)c->rodata_lits, f->l_bad);
-        cg_value(s, tmp, CG_RODATA, 0);
-        cg_alu(s, BPF_ADD, dst, tmp);
-        cg_ja(s, done);
+    for (int home = CG_IN_FRAME; homes; home++) {
+        uint32_t next = cg_label(s);
+
+        if (!(homes & 1 << home))
+            continue;
+        homes &= (uint8_t) ~(1 << home);
+        if (homes)
+            cg_jmpi(s, BPF_JNE, tmp, home, next);
+        switch (home) {
+        case CG_IN_FRAME:
+            cg_jmpi(s, BPF_JGT, dst, (int32_t)(c->u->frame_size - c->room), f->l_bad);
+            cg_alu(s, BPF_ADD, dst, frame);
+            break;
+        case CG_IN_RODATA:
+            cg_jmpi(s, BPF_JGT, dst, (int32_t)c->rodata_lits, f->l_bad);
+            cg_value(s, tmp, CG_RODATA, 0);
+            cg_alu(s, BPF_ADD, dst, tmp);
+            break;
+        default:
+            cg_jmpi(s, BPF_JGT, dst, (int32_t)c->u->globals_size, f->l_bad);
+            cg_value(s, tmp, CG_GLOBALS, 0);
+            cg_alu(s, BPF_ADD, dst, tmp);
+        }
+        if (homes)
+            cg_ja(s, done);
+        cg_bind(s, next);
     }
-    cg_bind(s, globals);
-    cg_jmpi(s, BPF_JGT, dst, (int32_t)c->u->globals_size, f->l_bad);
-    cg_value(s, tmp, CG_GLOBALS, 0);
-    cg_alu(s, BPF_ADD, dst, tmp);
     cg_bind(s, done);
 }
 
@@ -135,7 +178,8 @@ static void direct_read(struct cg_lib_fn *f, int helper)
     cg_lib_fault(f, R7);
 }
 
-/* The line is filled and the value taken from it; what straddles lines or cannot be filled is read directly. */
+/* The line is filled and the value taken from it; what straddles lines or cannot be filled is read
+ * directly. */
 static void make_miss(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -190,7 +234,8 @@ static void make_kread(struct cg_lib_fn *f)
 
 /* ---- process ---- */
 
-/* In a pid namespace of our own the numbers are those that its processes have there (loader: pidns). */
+/* In a pid namespace of our own the numbers are those that its processes have there (loader:
+ * pidns). */
 static void make_pid(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -245,8 +290,8 @@ static void make_execname(struct cg_lib_fn *f)
 }
 
 /*
- * "%ps" gives "name" or "name [module]": what is behind the name goes. Without bpf_snprintf the string gets
- * a marker that becomes the name in user space.
+ * "%ps" gives "name" or "name [module]": what is behind the name goes. Without bpf_snprintf the
+ * string gets a marker that becomes the name in user space.
  */
 static void make_kfunc(struct cg_lib_fn *f)
 {
@@ -441,6 +486,7 @@ static void make_report(struct cg_lib_fn *f)
     cg_mov(s, R1, R6);
     cg_movi(s, R2, at + 24);
     cg_movi(s, R3, f->c->u->frame_error_text);
+    cg_lib_source(f->c, CG_LIB_OUT_STR, f->c->u->frame_error_text);
     cg_lib_call(f, CG_LIB_OUT_STR);
     cg_mov(s, R9, R0);
     cg_bind(s, plain);
@@ -494,7 +540,7 @@ static const struct {
 
 static bool make_one(struct cg *c, enum cg_lib lib)
 {
-    struct cg_lib_fn f = {.c = c, .may_goto = c->k->has[FEAT_MAY_GOTO]};
+    struct cg_lib_fn f = {.c = c, .lib = lib, .may_goto = c->k->has[FEAT_MAY_GOTO]};
 
     cg_asm_begin(&f.s, c->cx, false);
     f.l_bad = cg_label(&f.s);
@@ -509,19 +555,22 @@ static bool make_one(struct cg *c, enum cg_lib lib)
     return true;
 }
 
+/* Those that call others come before them, so that it is known by then what the others are given.
+ */
 bool cg_make_lib(struct cg *c)
 {
+    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
+                                      CG_LIB_FORMAT, CG_LIB_FORMAT_STR, CG_LIB_SEND};
     bool made[CG_LIB_COUNT] = {false};
 
-    for (bool again = true; again;) {
-        again = false;
-        for (int lib = 0; lib < CG_LIB_COUNT; lib++) {
-            if (!c->lib_used[lib] || made[lib])
-                continue;
-            made[lib] = again = true; /* it may use others */
-            if (!make_one(c, (enum cg_lib)lib))
-                return false;
-        }
+    for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {
+        enum cg_lib lib = (enum cg_lib)(k < sizeof(callers) ? callers[k] : k - sizeof(callers));
+
+        if (!c->lib_used[lib] || made[lib])
+            continue;
+        made[lib] = true;
+        if (!make_one(c, lib))
+            return false;
     }
     return true;
 }

@@ -8,9 +8,10 @@
 
 struct cg_lib_fn { /* one subprogram being written; r6 is the frame */
     struct cg *c;
+    enum cg_lib lib;
     struct cg_asm s;
     bool may_goto;
-    uint32_t l_bad;  /* leaves with r0 = 0: what the verifier wants checked but never happens */
+    uint32_t l_bad; /* leaves with r0 = 0: what the verifier wants checked but never happens */
 };
 
 /* enum bpf_func_id, include/uapi/linux/bpf.h */
@@ -29,15 +30,17 @@ enum {
 #define LIB_FRAME(field) ((int)offsetof(struct ngs_frame, field))
 #define LIB_BYTES        ((int)offsetof(struct ngs_str, bytes))
 
-void cg_lib_enter(struct cg_lib_fn *f);                 /* r6 = frame */
+void cg_lib_enter(struct cg_lib_fn *f); /* r6 = frame */
 void cg_lib_leave(struct cg_lib_fn *f, int32_t result);
 void cg_lib_fault(struct cg_lib_fn *f, int addr);
 void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2);
 void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib);
 void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable);
-/* Copies r3 bytes (at most MAXSTRINGLEN in the verifier's eyes) from r8 to r1, exactly; goes to DONE. Clobbers r0-r5, r8. */
+/* Copies r3 bytes (at most MAXSTRINGLEN in the verifier's eyes) from r8 to r1, exactly; goes to
+ * DONE. Clobbers r0-r5, r8. */
 void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done);
-/* Appends r3 bytes at r8 to the string at r7, whose length is r2; what does not fit is cut and counted. */
+/* Appends r3 bytes at r8 to the string at r7, whose length is r2; what does not fit is cut and
+ * counted. */
 void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done);
 
 void cg_lib_append(struct cg_lib_fn *f);

@@ -1,7 +1,8 @@
 /*
  * lib_fmt: the library's formatting: integers in decimal at speed, any conversion with width and
- * precision, address markers, the text of an error. Enters: handles and values; leaves: subprograms.
- * Results are printf's, so that a string made in the kernel reads like one printed in user space.
+ * precision, address markers, the text of an error. Enters: handles and values; leaves:
+ * subprograms. Results are printf's, so that a string made in the kernel reads like one printed in
+ * user space.
  */
 #include "cg/lib.h"
 
@@ -11,7 +12,8 @@
 
 enum { EIGHT_DIGITS = 100000000 };
 
-/* r8, below 10^8, becomes its eight decimal digits, one a byte, the first one lowest. Clobbers r3-r5. */
+/* r8, below 10^8, becomes its eight decimal digits, one a byte, the first one lowest. Clobbers
+ * r3-r5. */
 static void spread_decimal(struct cg_asm *s)
 {
     /* 4 digits in each 32 bits */
@@ -48,8 +50,8 @@ static void spread_decimal(struct cg_asm *s)
     cg_alu(s, BPF_OR, R8, R4);
 }
 
-/* private_[1] = how many digits r8 (below 10^8) has, and r3 too; through memory, so that the verifier does
- * not follow each of the eight ways by itself. */
+/* private_[1] = how many digits r8 (below 10^8) has, and r3 too; through memory, so that the
+ * verifier does not follow each of the eight ways by itself. */
 static void count_digits(struct cg_lib_fn *f)
 {
     static const int32_t powers[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000};
@@ -78,11 +80,13 @@ static void eight_digits(struct cg_asm *s, int stack)
     cg_alui(s, BPF_ADD, R2, 8);
 }
 
-/* (dst, value): %d. r1 where the next digit goes (less LIB_BYTES), r2 the length, r9 how many groups of eight follow. */
+/* (dst, value): %d. r1 where the next digit goes (less LIB_BYTES), r2 the length, r9 how many
+ * groups of eight follow. */
 void cg_lib_dec(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t slow = cg_label(s), positive = cg_label(s), top = cg_label(s), two = cg_label(s), one = cg_label(s);
+    uint32_t slow = cg_label(s), positive = cg_label(s), top = cg_label(s), two = cg_label(s),
+             one = cg_label(s);
     uint32_t end = cg_label(s);
 
     cg_lib_enter(f);
@@ -249,8 +253,10 @@ static void find_sign(struct cg_lib_fn *f, uint32_t have)
 static void convert(struct cg_lib_fn *f, uint32_t have)
 {
     struct cg_asm *s = &f->s;
-    uint32_t hex = cg_label(s), upper = cg_label(s), octal = cg_label(s), chr = cg_label(s), ptr = cg_label(s);
-    uint32_t dec = cg_label(s), plain = cg_label(s), plain_upper = cg_label(s), plain_octal = cg_label(s);
+    uint32_t hex = cg_label(s), upper = cg_label(s), octal = cg_label(s), chr = cg_label(s),
+             ptr = cg_label(s);
+    uint32_t dec = cg_label(s), plain = cg_label(s), plain_upper = cg_label(s),
+             plain_octal = cg_label(s);
 
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[1]), 0);
     cg_jmpi(s, BPF_JEQ, R0, 'x', hex);
@@ -297,7 +303,8 @@ static void convert(struct cg_lib_fn *f, uint32_t have)
 static void measure(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t no_prec = cg_label(s), no_more = cg_label(s), measured = cg_label(s), some = cg_label(s);
+    uint32_t no_prec = cg_label(s), no_more = cg_label(s), measured = cg_label(s),
+             some = cg_label(s);
 
     cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
     cg_ldx(s, BPF_DW, R2, R6, LIB_FRAME(private_[1]));
@@ -343,7 +350,8 @@ static void measure(struct cg_lib_fn *f)
 void cg_lib_format(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t have = cg_label(s), left = cg_label(s), no_sign = cg_label(s), no_digits = cg_label(s), end = cg_label(s);
+    uint32_t have = cg_label(s), left = cg_label(s), no_sign = cg_label(s), no_digits = cg_label(s),
+             end = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
@@ -432,7 +440,8 @@ void cg_lib_format_str(struct cg_lib_fn *f)
 
 /* ---- address markers ---- */
 
-/* r8's low 32 bits, most significant byte first, become eight hexadecimal digits. Clobbers r3, r4. */
+/* r8's low 32 bits, most significant byte first, become eight hexadecimal digits. Clobbers r3, r4.
+ */
 static void spread_hex(struct cg_asm *s)
 {
     cg_raw(s, BPF_ALU | BPF_END | BPF_TO_BE, R8, 0, 0, 32);
@@ -522,6 +531,8 @@ void cg_lib_error_text(struct cg_lib_fn *f)
     cg_bind(s, copy);
     cg_mov(s, R2, R7);
     cg_mov(s, R1, R6);
+    cg_lib_source(f->c, CG_LIB_COPY, f->c->u->frame_error_text);
+    cg_lib_source(f->c, CG_LIB_COPY, CG_IN_RODATA << CG_HANDLE_SHIFT);
     cg_lib_call(f, CG_LIB_COPY);
     cg_jmpi(s, BPF_JNE, R8, NGS_ERR_FAULT, done);
     cg_mov(s, R1, R6);

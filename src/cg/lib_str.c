@@ -1,6 +1,7 @@
 /*
- * lib_str: the library's strings: append, copy, read from memory, hash, compare, fill. Enters: handles;
- * leaves: subprograms. Copies are exact to the byte: nothing behind a string's end is touched but its NUL.
+ * lib_str: the library's strings: append, copy, read from memory, hash, compare, fill. Enters:
+ * handles; leaves: subprograms. Copies are exact to the byte: nothing behind a string's end is
+ * touched but its NUL.
  */
 #include "cg/lib.h"
 
@@ -137,9 +138,9 @@ void cg_lib_digits(struct cg_lib_fn *f)
 /* ---- reading from memory ---- */
 
 /*
- * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a fault it
- * zeroes the whole size, so the string ends where it ended. A string cut by its own limit, not the
- * caller's, counts as truncated when it does go on: one byte more is read to know.
+ * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a
+ * fault it zeroes the whole size, so the string ends where it ended. A string cut by its own limit,
+ * not the caller's, counts as truncated when it does go on: one byte more is read to know.
  */
 static void read_str(struct cg_lib_fn *f, int helper, int byte_helper)
 {
@@ -202,7 +203,8 @@ void cg_lib_kread_str(struct cg_lib_fn *f)
 
 /* ---- loops ---- */
 
-/* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for all. */
+/* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for
+ * all. */
 static void counter(struct cg_lib_fn *f)
 {
     if (!f->may_goto) {
@@ -213,8 +215,8 @@ static void counter(struct cg_lib_fn *f)
     cg_ldx(&f->s, BPF_DW, R9, R6, LIB_FRAME(private_[1]));
 }
 
-/* After a loop whose turns the verifier walked: the counter becomes unknown, so that what follows is walked
- * once. The frame must be at HOME of the stack. */
+/* After a loop whose turns the verifier walked: the counter becomes unknown, so that what follows
+ * is walked once. The frame must be at HOME of the stack. */
 static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
 {
     cg_ldx(&f->s, BPF_DW, tmp, R10, home);
@@ -405,7 +407,8 @@ void cg_lib_cmp(struct cg_lib_fn *f)
 void cg_lib_fill(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t fits = cg_label(s), more = cg_label(s), copied = cg_label(s), done = cg_label(s), all = cg_label(s);
+    uint32_t fits = cg_label(s), more = cg_label(s), copied = cg_label(s), done = cg_label(s),
+             all = cg_label(s);
     int pattern = (int)f->c->u->frame_texts; /* for pointers, in user space: free here */
 
     cg_lib_enter(f);

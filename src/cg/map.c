@@ -1,10 +1,12 @@
 /*
- * map: operations on script arrays and aggregates, in the kernel. Enters: one IR instruction; leaves:
- * the key built at frame_key, a look-up, and on a miss, where the operation makes elements, the value built at
- * frame_val and inserted. Refuses nothing; what the map has no room for is the script's error.
+ * map: operations on script arrays and aggregates, in the kernel. Enters: one IR instruction;
+ * leaves: the key built at frame_key, a look-up, and on a miss, where the operation makes elements,
+ * the value built at frame_val and inserted. Refuses nothing; what the map has no room for is the
+ * script's error.
  *
- * A value is changed in place by atomics, since a perf_event may interrupt a uprobe in mid-update and
- * other CPUs share it. An insert that finds the element there already (another one was faster) looks it up again.
+ * A value is changed in place by atomics, since a perf_event may interrupt a uprobe in mid-update
+ * and other CPUs share it. An insert that finds the element there already (another one was faster)
+ * looks it up again.
  */
 #include "cg/gen.h"
 
@@ -13,7 +15,12 @@
 
 #define STATS(field) ((int)offsetof(struct ngs_stats, field))
 
-enum { BPF_HELPER_LOOKUP = 1, BPF_HELPER_UPDATE = 2, BPF_HELPER_DELETE = 3, BPF_HELPER_READ_KERNEL = 113 };
+enum {
+    BPF_HELPER_LOOKUP = 1,
+    BPF_HELPER_UPDATE = 2,
+    BPF_HELPER_DELETE = 3,
+    BPF_HELPER_READ_KERNEL = 113
+};
 
 static const struct ir_map *map_of(const struct cg_gen *g, const struct ir_ins *i)
 {
@@ -29,6 +36,26 @@ static void load_map(struct cg_gen *g, int reg, const struct ir_ins *i)
 {
     cg_clobber(g, reg);
     cg_map(&g->s, reg, g->c->map_names[i->map]);
+}
+
+/* The hash of base/abi.h, of a literal: known when the script is compiled. */
+static void hash_literal(const struct ir_lit *l, uint64_t h[2])
+{
+    h[0] = NGS_HASH_SEED0;
+    h[1] = NGS_HASH_SEED1;
+    for (uint32_t at = 0;; at += 8) {
+        bool end = at >= l->len;
+        uint64_t w = end ? l->len : 0;
+
+        for (uint32_t k = 0; !end && k < 8 && at + k < l->len; k++)
+            w |= (uint64_t)(unsigned char)l->text[at + k] << 8 * k;
+        h[0] = (h[0] ^ w) * NGS_HASH_MUL0;
+        h[0] ^= h[0] >> 32;
+        h[1] = (h[1] + w) * NGS_HASH_MUL1;
+        h[1] ^= h[1] >> 29;
+        if (end)
+            break;
+    }
 }
 
 /* Stores the key. Operands that later code needs must be held by now. */
@@ -49,7 +76,18 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
         }
     }
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k]))
+        if (i->args[k].kind != IRV_LIT)
+            continue;
+        uint64_t h[2];
+
+        hash_literal(&g->c->u->lits[i->args[k].id], h);
+        for (int lane = 0; lane < 2; lane++) {
+            cg_puti(g, R2, (int64_t)h[lane]);
+            cg_stx(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]) + 8 * lane, R2);
+        }
+    }
+    for (uint32_t k = 0; k < i->n_args; k++) {
+        if (is_long(i->args[k]) || i->args[k].kind == IRV_LIT)
             continue;
         cg_put_str(g, R3, i->args[k]);
         cg_puti(g, R2, key + m->rec.key_off[k]);
@@ -112,8 +150,8 @@ static void fail_full(struct cg_gen *g, const struct ir_ins *i)
     cg_ja(&g->s, cg_fail(g, i, NGS_ERR_MAP_FULL));
 }
 
-/* What an operation does to an element: HIT with its value in r0, leaving the result in r0; MAKE builds the
- * payload of a new one (r4 is its address). */
+/* What an operation does to an element: HIT with its value in r0, leaving the result in r0; MAKE
+ * builds the payload of a new one (r4 is its address). */
 struct upsert {
     void (*hit)(struct cg_gen *g, const struct ir_ins *i);
     void (*make)(struct cg_gen *g, const struct ir_ins *i);
@@ -176,7 +214,8 @@ void cg_k_mhas(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-/* The destination's address, r1, is what a string's address is in user space; here it must be made. */
+/* The destination's address, r1, is what a string's address is in user space; here it must be made.
+ */
 static void string_addr(struct cg_gen *g, int reg, struct ir_val s)
 {
     cg_clobber(g, reg);
@@ -287,7 +326,7 @@ static struct hist hist_of(const struct cg_gen *g, const struct ir_ins *i)
     return h;
 }
 
-/* The number of the bucket that the value falls into, at CG_SCRATCH1. */
+/* The number of the bucket that the value falls into, in the frame. */
 static void find_bucket(struct cg_gen *g, const struct ir_ins *i, const struct hist *h)
 {
     if (!h->buckets)
@@ -300,10 +339,11 @@ static void find_bucket(struct cg_gen *g, const struct ir_ins *i, const struct h
     }
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, h->kind == NGS_HIST_LOG ? CG_LIB_BUCKET : CG_LIB_LINEAR);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH1, R0);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_BUCKET), R0);
 }
 
-/* r3: aggregate, r1: value. The smaller or larger of both is stored at OFF; beaten thrice, it gives up. */
+/* r3: aggregate, r1: value. The smaller or larger of both is stored at OFF; beaten thrice, it gives
+ * up. */
 static void store_extreme(struct cg_gen *g, int off, int keep)
 {
     uint32_t done = cg_label(&g->s);
@@ -325,7 +365,7 @@ static void count_bucket(struct cg_gen *g, const struct hist *h)
 
     if (!h->buckets)
         return;
-    cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH1);
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_BUCKET));
     cg_jmpi(&g->s, BPF_JGE, R2, (int32_t)h->buckets, done);
     cg_alui(&g->s, BPF_LSH, R2, 3);
     cg_alu(&g->s, BPF_ADD, R3, R2);
@@ -423,8 +463,8 @@ static void divide(struct cg_gen *g)
 }
 
 /*
- * r0 = (sumsq - sum * sum / n) / (n - 1) of the aggregate at r3, n in r1: without 128-bit products, by the rest r of
- * the mean a: sumsq - sum^2 / n = sumsq - n a^2 - 2 a r - r^2 / n.
+ * r0 = (sumsq - sum * sum / n) / (n - 1) of the aggregate at r3, n in r1: without 128-bit products,
+ * by the rest r of the mean a: sumsq - sum^2 / n = sumsq - n a^2 - 2 a r - r^2 / n.
  */
 static void variance(struct cg_gen *g)
 {
@@ -432,20 +472,20 @@ static void variance(struct cg_gen *g)
 
     cg_jmpi(&g->s, BPF_JSLT, R1, 2, zero);
     cg_ldx(&g->s, BPF_DW, R0, R3, STATS(sum));
-    divide(g);                              /* r0 = a */
+    divide(g); /* r0 = a */
     cg_ldx(&g->s, BPF_DW, R2, R3, STATS(sum));
     cg_mov(&g->s, R4, R0);
-    cg_alu(&g->s, BPF_MUL, R4, R1);         /* n a */
-    cg_alu(&g->s, BPF_SUB, R2, R4);         /* r */
+    cg_alu(&g->s, BPF_MUL, R4, R1); /* n a */
+    cg_alu(&g->s, BPF_SUB, R2, R4); /* r */
     cg_ldx(&g->s, BPF_DW, R3, R3, STATS(sumsq));
     cg_alu(&g->s, BPF_MUL, R4, R0);
-    cg_alu(&g->s, BPF_SUB, R3, R4);         /* - n a^2 */
+    cg_alu(&g->s, BPF_SUB, R3, R4); /* - n a^2 */
     cg_alu(&g->s, BPF_MUL, R0, R2);
     cg_alui(&g->s, BPF_LSH, R0, 1);
-    cg_alu(&g->s, BPF_SUB, R3, R0);         /* - 2 a r */
+    cg_alu(&g->s, BPF_SUB, R3, R0); /* - 2 a r */
     cg_alu(&g->s, BPF_MUL, R2, R2);
     cg_alu(&g->s, BPF_DIV, R2, R1);
-    cg_alu(&g->s, BPF_SUB, R3, R2);         /* - r^2 / n */
+    cg_alu(&g->s, BPF_SUB, R3, R2); /* - r^2 / n */
     cg_jmpi(&g->s, BPF_JSLT, R3, 0, zero);
     cg_mov(&g->s, R0, R3);
     cg_alui(&g->s, BPF_SUB, R1, 1);

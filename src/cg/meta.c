@@ -1,6 +1,7 @@
 /*
  * meta: the object's metadata, .ngstap.meta: header and tables of base/abi.h. Enters: the unit and
- * what the code generator decided; leaves: one block of bytes. Strings that are equal are stored once.
+ * what the code generator decided; leaves: one block of bytes. Strings that are equal are stored
+ * once.
  */
 #include "cg/gen.h"
 
@@ -120,9 +121,12 @@ static void *globals(struct meta *m)
     for (uint32_t k = 0; k < u->n_globals; k++) {
         const struct ir_global *g = &u->globals[k];
 
-        v[k] = (struct obj_global){
-            .name = str(m, g->name), .type = g->type, .off = g->off, .init_str = str(m, g->init_str), .init = g->init,
-            .hist = g->hist};
+        v[k] = (struct obj_global){.name = str(m, g->name),
+                                   .type = g->type,
+                                   .off = g->off,
+                                   .init_str = str(m, g->init_str),
+                                   .init = g->init,
+                                   .hist = g->hist};
         memcpy(v[k].hist_args, g->hist_args, sizeof(v[k].hist_args));
     }
     return v;
@@ -136,7 +140,8 @@ static void *formats(struct meta *m)
     for (uint32_t k = 0; k < u->n_formats; k++) {
         const struct ir_format *f = &u->formats[k];
 
-        v[k] = (struct obj_format){str(m, arena_strndup(m->a, f->text, f->len)), f->flags, f->n_args, f->arg_types};
+        v[k] = (struct obj_format){str(m, arena_strndup(m->a, f->text, f->len)), f->flags,
+                                   f->n_args, f->arg_types};
     }
     return v;
 }

@@ -1,7 +1,7 @@
 /*
- * ops: the table of operations, and those that are the same in the kernel and in user space: integers,
- * slots, globals, the budget; reads in the kernel; the code behind the handler (stubs). Enters: one IR
- * instruction; leaves: its instructions at the end of the program being written.
+ * ops: the table of operations, and those that are the same in the kernel and in user space:
+ * integers, slots, globals, the budget; reads in the kernel; the code behind the handler (stubs).
+ * Enters: one IR instruction; leaves: its instructions at the end of the program being written.
  */
 #include "cg/gen.h"
 
@@ -25,8 +25,8 @@ static void emit_modaddr(struct cg_gen *g, const struct ir_ins *i)
 
     if (i->module >= NGS_MAX_MODULES) {
         g->c->failed = true;
-        diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "limit", "the script uses more than %d modules",
-                   NGS_MAX_MODULES);
+        diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "limit",
+                   "the script uses more than %d modules", NGS_MAX_MODULES);
     }
     cg_value(&g->s, d, CG_CONTROL, (uint32_t)(offsetof(struct ngs_control, bias) + 8 * i->module));
     cg_ldx(&g->s, BPF_DW, d, d, 0);
@@ -43,15 +43,24 @@ static void emit_modaddr(struct cg_gen *g, const struct ir_ins *i)
 static int alu_op(enum ir_op op)
 {
     switch (op) {
-    case IR_ADD: return BPF_ADD;
-    case IR_SUB: return BPF_SUB;
-    case IR_MUL: return BPF_MUL;
-    case IR_AND: return BPF_AND;
-    case IR_OR: return BPF_OR;
-    case IR_XOR: return BPF_XOR;
-    case IR_SHL: return BPF_LSH;
-    case IR_SHR: return BPF_ARSH;
-    default: return BPF_RSH;
+    case IR_ADD:
+        return BPF_ADD;
+    case IR_SUB:
+        return BPF_SUB;
+    case IR_MUL:
+        return BPF_MUL;
+    case IR_AND:
+        return BPF_AND;
+    case IR_OR:
+        return BPF_OR;
+    case IR_XOR:
+        return BPF_XOR;
+    case IR_SHL:
+        return BPF_LSH;
+    case IR_SHR:
+        return BPF_ARSH;
+    default:
+        return BPF_RSH;
     }
 }
 
@@ -135,8 +144,8 @@ static void divide_magnitudes(struct cg_gen *g, const struct ir_ins *i, int d, i
 }
 
 /*
- * INT64_MIN / -1 traps on x86 in kernels with signed division before 6.12 (commit 7dd34d7b7dcf, "bpf:
- * Fix a sdiv overflow issue"), so a divisor of -1 never gets there.
+ * INT64_MIN / -1 traps on x86 in kernels with signed division before 6.12 (commit 7dd34d7b7dcf,
+ * "bpf: Fix a sdiv overflow issue"), so a divisor of -1 never gets there.
  */
 static void emit_div(struct cg_gen *g, const struct ir_ins *i)
 {
@@ -149,7 +158,9 @@ static void emit_div(struct cg_gen *g, const struct ir_ins *i)
         if (imm == 0) {
             int d = cg_def(g, i->dst);
 
-            cg_movi(&g->s, d, 0); /* a condition, so that what follows can be reached in the verifier's eyes */
+            cg_movi(
+                &g->s, d,
+                0); /* a condition, so that what follows can be reached in the verifier's eyes */
             cg_jmpi(&g->s, BPF_JEQ, d, 0, cg_fail(g, i, NGS_ERR_DIV_ZERO));
             return;
         }
@@ -163,7 +174,8 @@ static void emit_div(struct cg_gen *g, const struct ir_ins *i)
             return;
         }
         if (sdiv) {
-            cg_raw(&g->s, (uint8_t)(BPF_ALU64 | op | BPF_K), cg_def_copy(g, i->dst, i->a), 0, 1, imm);
+            cg_raw(&g->s, (uint8_t)(BPF_ALU64 | op | BPF_K), cg_def_copy(g, i->dst, i->a), 0, 1,
+                   imm);
             return;
         }
     }
@@ -192,8 +204,8 @@ static void emit_div(struct cg_gen *g, const struct ir_ins *i)
 
 int cg_bpf_cond(enum ir_cond c)
 {
-    static const int ops[] = {BPF_JEQ,  BPF_JNE,  BPF_JSLT, BPF_JSLE, BPF_JSGT, BPF_JSGE,
-                              BPF_JLT,  BPF_JLE,  BPF_JGT,  BPF_JGE,  BPF_JSET};
+    static const int ops[] = {BPF_JEQ, BPF_JNE, BPF_JSLT, BPF_JSLE, BPF_JSGT, BPF_JSGE,
+                              BPF_JLT, BPF_JLE, BPF_JGT,  BPF_JGE,  BPF_JSET};
 
     return ops[c];
 }
@@ -320,15 +332,17 @@ static void emit_budget(struct cg_gen *g, const struct ir_ins *i)
 /* ---- reading memory in the kernel ---- */
 
 /*
- * User memory goes through the frame's cache: 32 lines of 512 bytes, direct-mapped, so that the low 14 bits
- * of an address are its place in the lines. A tag is the line's number (address / 512), all ones when empty.
+ * User memory goes through the frame's cache: 32 lines of 512 bytes, direct-mapped, so that the low
+ * 14 bits of an address are its place in the lines. A tag is the line's number (address / 512), all
+ * ones when empty.
  */
 static void emit_read_user(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t tags = g->c->u->frame_cache, lines = tags + IR_CACHE_LINES * 8;
     int a = cg_use(g, i->a), t = cg_tmp(g), d = cg_def(g, i->dst);
     int size = i->size == 1 ? BPF_B : i->size == 2 ? BPF_H : i->size == 4 ? BPF_W : BPF_DW;
-    struct cg_stub stub = {.kind = CG_STUB_READ, .addr = a, .dst = d, .size = i->size, .lib = CG_LIB_MISS};
+    struct cg_stub stub = {
+        .kind = CG_STUB_READ, .addr = a, .dst = d, .size = i->size, .lib = CG_LIB_MISS};
 
     stub.n_save = cg_cold_saves(g, stub.save, 1u << d | 1u << t);
     stub.back = cg_label(&g->s);
@@ -369,7 +383,8 @@ static void emit_read(struct cg_gen *g, const struct ir_ins *i)
         return;
     }
     int a = cg_use(g, i->a), d = cg_def(g, i->dst);
-    struct cg_stub stub = {.kind = CG_STUB_READ, .addr = a, .dst = d, .size = i->size, .lib = CG_LIB_KREAD};
+    struct cg_stub stub = {
+        .kind = CG_STUB_READ, .addr = a, .dst = d, .size = i->size, .lib = CG_LIB_KREAD};
 
     stub.n_save = cg_cold_saves(g, stub.save, 1u << d);
     stub.back = cg_label(&g->s);
@@ -402,7 +417,8 @@ uint32_t cg_fail(struct cg_gen *g, const struct ir_ins *i, enum ngs_error error)
         if (s->kind == CG_STUB_FAIL && s->error == error && s->loc == i->loc && s->to == to)
             return s->label;
     }
-    return cg_new_stub(g, (struct cg_stub){.kind = CG_STUB_FAIL, .error = error, .loc = i->loc, .to = to});
+    return cg_new_stub(
+        g, (struct cg_stub){.kind = CG_STUB_FAIL, .error = error, .loc = i->loc, .to = to});
 }
 
 static void write_fail(struct cg_gen *g, const struct cg_stub *s)
@@ -419,9 +435,9 @@ static void write_saves(struct cg_gen *g, const struct cg_stub *s, bool store)
 {
     for (uint32_t k = 0; k < s->n_save; k++) {
         if (store && s->save[k].store)
-            cg_stx(&g->s, BPF_DW, R10, s->save[k].off, s->save[k].reg);
+            cg_stx(&g->s, BPF_DW, R9, s->save[k].off, s->save[k].reg);
         else if (!store)
-            cg_ldx(&g->s, BPF_DW, s->save[k].reg, R10, s->save[k].off);
+            cg_ldx(&g->s, BPF_DW, s->save[k].reg, R9, s->save[k].off);
     }
 }
 
@@ -431,8 +447,7 @@ static void write_read(struct cg_gen *g, const struct cg_stub *s)
     cg_mov(&g->s, R2, s->addr);
     cg_mov(&g->s, R1, R9);
     cg_movi(&g->s, R3, s->size);
-    g->c->lib_used[s->lib] = true;
-    cg_call_sub(&g->s, cg_lib_name(s->lib));
+    cg_call_lib(g->c, &g->s, s->lib);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, s->fail);
     write_saves(g, s, false);
     cg_ldx(&g->s, BPF_DW, s->dst, R9, FRAME(private_[0]));
@@ -445,8 +460,8 @@ static void write_lib(struct cg_gen *g, const struct cg_stub *s)
     cg_mov(&g->s, R1, R9);
     for (uint32_t k = 0; k < s->n_args; k++)
         cg_movi(&g->s, R2 + (int)k, s->args[k]);
-    g->c->lib_used[s->lib] = true;
-    cg_call_sub(&g->s, cg_lib_name(s->lib));
+    cg_lib_source(g->c, s->lib, (uint32_t)s->args[1]);
+    cg_call_lib(g->c, &g->s, s->lib);
     write_saves(g, s, false);
     cg_ja(&g->s, s->back);
 }
@@ -477,10 +492,22 @@ void cg_write_stubs(struct cg_gen *g)
 
 /* ---- the table ---- */
 
-#define SAME(fn)      {fn, fn, false, false}
-#define BOTH(op)      {cg_k_##op, cg_u_##op, true, true}
-#define COLD(op)      {cg_k_##op, cg_u_##op, false, true} /* in the kernel calls are off the common path */
-#define USER(op)      {NULL, cg_u_##op, false, true}
+#define SAME(fn)                                                                                   \
+    {                                                                                              \
+        fn, fn, false, false                                                                       \
+    }
+#define BOTH(op)                                                                                   \
+    {                                                                                              \
+        cg_k_##op, cg_u_##op, true, true                                                           \
+    }
+#define COLD(op)                                                                                   \
+    {                                                                                              \
+        cg_k_##op, cg_u_##op, false, true                                                          \
+    } /* in the kernel calls are off the common path */
+#define USER(op)                                                                                   \
+    {                                                                                              \
+        NULL, cg_u_##op, false, true                                                               \
+    }
 
 const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_CONST] = SAME(emit_const),

@@ -1,7 +1,7 @@
 /*
- * stack: PUSH and POP, the stack of recursive activations in the frame. Enters: the two instructions;
- * leaves: code that copies the function's return id and slots (but its result) between their places
- * and the stack's top. Both programs for the kernel and for user space.
+ * stack: PUSH and POP, the stack of recursive activations in the frame. Enters: the two
+ * instructions; leaves: code that copies the function's return id and slots (but its result)
+ * between their places and the stack's top. Both programs for the kernel and for user space.
  */
 #include "cg/gen.h"
 
@@ -54,6 +54,7 @@ static void copy_string(struct cg_gen *g, uint32_t place, uint32_t at, bool push
     } else {
         cg_movi(&g->s, here, place); /* handles of strings in the frame are their offsets */
         cg_mov(&g->s, R1, R9);
+        g->handles[R3] = 1 << CG_IN_FRAME;
         cg_do_lib(g, CG_LIB_COPY);
     }
 }

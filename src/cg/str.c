@@ -1,9 +1,11 @@
 /*
  * str: operations on strings, in the kernel. Enters: one IR instruction; leaves: appends of short
- * literals and comparisons with them in line, the rest as calls of the library (lib_str.c, lib_fmt.c).
+ * literals and comparisons with them in line, the rest as calls of the library (lib_str.c,
+ * lib_fmt.c).
  *
- * A string is {len, bytes}; a NUL is kept behind the bytes. What a frame holds before a handler sets it
- * is of no use, lengths included: every length is compared with MAXSTRINGLEN before it is used.
+ * A string is {len, bytes}; a NUL is kept behind the bytes. What a frame holds before a handler
+ * sets it is of no use, lengths included: every length is compared with MAXSTRINGLEN before it is
+ * used.
  */
 #include "cg/gen.h"
 
@@ -155,7 +157,8 @@ void cg_k_sfmt(struct cg_gen *g, const struct ir_ins *i)
 {
     uint64_t spec = (uint64_t)i->imm;
     char conv = (char)(spec & 0xff);
-    bool plain = (conv == 'd' || conv == 'i') && (spec >> 8 & 0xffffff) == 0 && (spec >> 32 & 0xffff) == 0xffff;
+    bool plain = (conv == 'd' || conv == 'i') && (spec >> 8 & 0xffffff) == 0 &&
+                 (spec >> 32 & 0xffff) == 0xffff;
 
     cg_call_begin(g);
     cg_put(g, R3, i->a);
@@ -224,7 +227,8 @@ void cg_k_slen(struct cg_gen *g, const struct ir_ins *i)
 }
 
 /* dst = s == literal: the length, then four bytes at a time. */
-static void equals_literal(struct cg_gen *g, const struct ir_ins *i, struct ir_val s, const struct ir_lit *l)
+static void equals_literal(struct cg_gen *g, const struct ir_ins *i, struct ir_val s,
+                           const struct ir_lit *l)
 {
     uint32_t off, done = 0, no = cg_label(&g->s), end = cg_label(&g->s);
     int base = string_base(g, s, &off), t = cg_tmp(g), d = cg_def(g, i->dst);
@@ -276,8 +280,8 @@ void cg_k_scmp(struct cg_gen *g, const struct ir_ins *i)
 /* ---- records ---- */
 
 /*
- * A record is built in the frame at frame_out. Up to the first string every argument's place is known;
- * behind it the position is kept in CG_SCRATCH0.
+ * A record is built in the frame at frame_out. Up to the first string every argument's place is
+ * known; behind it the position is kept in a word of the frame.
  */
 struct record {
     uint32_t pos;
@@ -299,14 +303,14 @@ static void put_record_long(struct cg_gen *g, struct record *r, struct ir_val v)
     }
     cg_put(g, R3, v);
     cg_clobber(g, R1);
-    cg_ldx(&g->s, BPF_DW, R1, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R1, R9, cg_word(g->c->u, CG_WORD_POS));
     cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)u->frame_out_size, skip);
     cg_clobber(g, R2);
     cg_addr(&g->s, R2, R9, u->frame_out);
     cg_alu(&g->s, BPF_ADD, R2, R1);
     cg_stx(&g->s, BPF_DW, R2, 0, R3);
     cg_alui(&g->s, BPF_ADD, R1, 8);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R1);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R1);
     cg_bind(&g->s, skip);
     g->clobbered |= 0x3f;
 }
@@ -318,21 +322,22 @@ static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
         cg_puti(g, R2, r->pos);
     } else {
         cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
     }
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_OUT_STR);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R0);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R0);
     r->known = false;
 }
 
-static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind, uint32_t format)
+static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind,
+                        uint32_t format)
 {
     if (r->known) {
         cg_puti(g, R2, r->pos);
     } else {
         cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R10, CG_SCRATCH0);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
     }
     cg_puti(g, R3, (int32_t)(kind | format << 16));
     cg_puti(g, R4, g->probe_index);

@@ -1,7 +1,8 @@
 /*
- * user: handlers that run in user space, for ngstap's interpreter. Enters: a handler, IR instructions;
- * leaves: BPF that calls NGS_H_ helpers for what is hard (base/abi.h). Integers, slots, globals and the flow are
- * written as for the kernel; there is no verifier, so back edges are plain jumps.
+ * user: handlers that run in user space, for ngstap's interpreter. Enters: a handler, IR
+ * instructions; leaves: BPF that calls NGS_H_ helpers for what is hard (base/abi.h). Integers,
+ * slots, globals and the flow are written as for the kernel; there is no verifier, so back edges
+ * are plain jumps.
  *
  * A helper that fails has set the frame's error; those that say so return -1.
  */
@@ -65,10 +66,10 @@ void cg_u_read(struct cg_gen *g, const struct ir_ins *i)
     cg_put(g, R1, i->a);
     cg_puti(g, R2, i->size);
     cg_puti(g, R3, i->space);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_READ);
     check(g, i);
-    cg_ldx(&g->s, BPF_DW, R0, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R0, R10, CG_STACK0);
     if (i->is_signed && i->size < 8) {
         cg_alui(&g->s, BPF_LSH, R0, 64 - 8 * i->size);
         cg_alui(&g->s, BPF_ARSH, R0, 64 - 8 * i->size);
@@ -192,7 +193,8 @@ void cg_u_scmp(struct cg_gen *g, const struct ir_ins *i)
 
 /* ---- arrays ---- */
 
-/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are held. */
+/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are
+ * held. */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;
@@ -233,9 +235,9 @@ void cg_u_mget(struct cg_gen *g, const struct ir_ins *i)
 {
     build_key(g, i);
     map_and_key(g, i);
-    stack_addr(g, R3, CG_SCRATCH0);
+    stack_addr(g, R3, CG_STACK0);
     call(g, NGS_H_MAP_GET);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_mgets(struct cg_gen *g, const struct ir_ins *i)
@@ -258,10 +260,10 @@ void cg_u_mset(struct cg_gen *g, const struct ir_ins *i)
 {
     build_key(g, i);
     cg_put(g, R1, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R1);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R1);
     map_and_key(g, i);
     cg_put_frame(g, R3, g->c->u->frame_texts);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_MAP_SET);
     check(g, i);
 }
@@ -282,12 +284,12 @@ void cg_u_madd(struct cg_gen *g, const struct ir_ins *i)
     build_key(g, i);
     clear_error(g);
     cg_put(g, R4, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_SCRATCH0, R4);
+    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R4);
     map_and_key(g, i);
     cg_put_frame(g, R3, g->c->u->frame_texts);
     call(g, NGS_H_MAP_ADD);
     check_error(g, i);
-    cg_ldx(&g->s, BPF_DW, R1, R10, CG_SCRATCH0);
+    cg_ldx(&g->s, BPF_DW, R1, R10, CG_STACK0);
     cg_alu(&g->s, BPF_SUB, R0, R1);
     cg_result(g, i->dst, R0);
 }
@@ -307,10 +309,10 @@ void cg_u_mstatget(struct cg_gen *g, const struct ir_ins *i)
     build_key(g, i);
     map_and_key(g, i);
     cg_puti(g, R3, i->imm);
-    stack_addr(g, R4, CG_SCRATCH0);
+    stack_addr(g, R4, CG_STACK0);
     call(g, NGS_H_MAP_STAT);
     check(g, i);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_mdel(struct cg_gen *g, const struct ir_ins *i)
@@ -342,10 +344,10 @@ void cg_u_gstatget(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_puti(g, R1, i->global);
     cg_puti(g, R2, i->imm);
-    stack_addr(g, R3, CG_SCRATCH0);
+    stack_addr(g, R3, CG_STACK0);
     call(g, NGS_H_STAT);
     check(g, i);
-    stack_result(g, i, CG_SCRATCH0);
+    stack_result(g, i, CG_STACK0);
 }
 
 void cg_u_hist(struct cg_gen *g, const struct ir_ins *i)
@@ -562,8 +564,14 @@ static void report(struct cg_gen *g)
 
 bool cg_user_program(struct cg *c, uint32_t probe)
 {
-    struct cg_gen g = {.c = c, .user = true, .probe = &c->u->probes[probe], .probe_index = probe, .loops = CG_LOOP_PLAIN};
-    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe), .section = ".ngstap.user", .sig = CG_SIG_PROG};
+    struct cg_gen g = {.c = c,
+                       .user = true,
+                       .probe = &c->u->probes[probe],
+                       .probe_index = probe,
+                       .loops = CG_LOOP_PLAIN};
+    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe),
+                            .section = ".ngstap.user",
+                            .sig = CG_SIG_PROG};
 
     cg_asm_begin(&g.s, c->cx, true);
     g.l_done = cg_label(&g.s);

@@ -184,26 +184,23 @@ static struct pp_env environment(struct driver *d)
     };
 }
 
-static struct program *parse(struct driver *d, const struct pp_env *env, struct macros *macros,
+static struct program *parse(struct driver *d, const struct sema_opts *so,
                              const struct sxx_result *r)
 {
     struct program *prog = ARENA_NEW(d->cx.arena, struct program);
-    bool ok = syntax_parse(&d->cx, env, r->main, macros, prog);
+
+    sema_read_macros(&d->cx, so);
+    bool ok = syntax_parse(&d->cx, so->env, r->main, so->macros, prog);
 
     for (uint32_t i = 0; i < r->n_libs; i++)
-        ok = syntax_parse(&d->cx, env, r->libs[i], macros, prog) && ok;
+        ok = syntax_parse(&d->cx, so->env, r->libs[i], so->macros, prog) && ok;
     return ok ? prog : NULL;
 }
 
-static bool analyse(struct driver *d, const struct pp_env *env, struct macros *macros,
-                    struct program *prog)
+static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
 {
-    struct strings dirs = search_tapsets(&d->cx, &d->o);
-    struct sema_opts so = {
-        .tapset_dirs = dirs.v, .n_tapset_dirs = dirs.n, .env = env, .macros = macros};
-
     d->debuginfo = debuginfo_new(&d->cx, d->target);
-    return sema_run(&d->cx, &so, prog, d->target, d->debuginfo);
+    return sema_run(&d->cx, so, prog, d->target, d->debuginfo);
 }
 
 /* ---- back end ---- */
@@ -310,8 +307,12 @@ static bool run_script(struct driver *d)
     warn_unused(d);
 
     struct pp_env env = environment(d);
-    struct macros *macros = macros_new(d->cx.arena);
-    struct program *prog = parse(d, &env, macros, &expanded);
+    struct strings tapsets = search_tapsets(&d->cx, &d->o);
+    struct sema_opts so = {.tapset_dirs = tapsets.v,
+                           .n_tapset_dirs = tapsets.n,
+                           .env = &env,
+                           .macros = macros_new(d->cx.arena)};
+    struct program *prog = parse(d, &so, &expanded);
 
     if (!prog)
         return false;
@@ -321,7 +322,7 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    if (!analyse(d, &env, macros, prog))
+    if (!analyse(d, &so, prog))
         return false;
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))

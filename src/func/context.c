@@ -57,17 +57,20 @@ static int register_number(const char *name, uint32_t len)
 }
 
 /* arg: 1 sign-extends a 32-bit register (register()), 0 does not (u_register()). */
-static bool lower_register(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
-                           const struct ir_val *args, uint32_t n, struct ir_val *result)
+static bool lower_register(struct ir_cursor *c, const struct intrinsic *self,
+                           const struct expr *call, const struct ir_val *args, uint32_t n,
+                           struct ir_val *result)
 {
     const struct ir_lit *name = args[0].kind == IRV_LIT ? &c->u->lits[args[0].id] : NULL;
     int reg = name ? register_number(name->text, name->len) : -1;
 
     if (reg < 0) {
         diag_error(c->u->cx->diag, call->args[0]->at, "register",
-                   name ? "no register '%s' on x86_64" : "the name of a register must be a literal%s",
+                   name ? "no register '%s' on x86_64"
+                        : "the name of a register must be a literal%s",
                    name ? name->text : "");
-        diag_hint(c->u->cx->diag, "rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip, or eax ... for 32 bits");
+        diag_hint(c->u->cx->diag,
+                  "rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip, or eax ... for 32 bits");
         return false;
     }
     *result = ir_put_int(c, IR_CONTEXT, IR_IMM(reg), IR_NONE);
@@ -80,8 +83,9 @@ static bool lower_register(struct ir_cursor *c, const struct intrinsic *self, co
 }
 
 /* The N-th argument by calling convention (System V psABI): registers only, N from 1 to 6. */
-static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
-                           const struct ir_val *args, uint32_t n, struct ir_val *result)
+static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
+                           const struct expr *call, const struct ir_val *args, uint32_t n,
+                           struct ir_val *result)
 {
     static const uint8_t regs[] = {5, 4, 1, 2, 8, 9};
 
@@ -97,11 +101,26 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self, co
     return true;
 }
 
-#define FACT(name, ctx)  {name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx}
-#define TEXT(name, ctx)  {name, TYPE_STRING, 0, 0, {0}, INTRIN_PURE, lower_string, ctx}
-#define CLOCK(name, unit) {name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_clock, unit}
-#define REGISTER(name, sext) {name, TYPE_LONG, 1, 1, {TYPE_STRING}, INTRIN_PURE | INTRIN_USER_REGS, lower_register, sext}
-#define ARGUMENT(name, bytes) {name, TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_USER_REGS, lower_argument, bytes}
+#define FACT(name, ctx)                                                                            \
+    {                                                                                              \
+        name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx                                   \
+    }
+#define TEXT(name, ctx)                                                                            \
+    {                                                                                              \
+        name, TYPE_STRING, 0, 0, {0}, INTRIN_PURE, lower_string, ctx                               \
+    }
+#define CLOCK(name, unit)                                                                          \
+    {                                                                                              \
+        name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_clock, unit                                 \
+    }
+#define REGISTER(name, sext)                                                                       \
+    {                                                                                              \
+        name, TYPE_LONG, 1, 1, {TYPE_STRING}, INTRIN_PURE | INTRIN_USER_REGS, lower_register, sext \
+    }
+#define ARGUMENT(name, bytes)                                                                      \
+    {                                                                                              \
+        name, TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_USER_REGS, lower_argument, bytes  \
+    }
 
 static const struct intrinsic rows[] = {
     FACT("pid", NGS_CTX_PID),

@@ -7,7 +7,8 @@
 
 enum { SIGNED = 16, KERNEL = 32 }; /* in arg, above the size */
 
-static void put_read(struct ir_cursor *c, const struct intrinsic *self, struct ir_val addr, struct ir_val *result)
+static void put_read(struct ir_cursor *c, const struct intrinsic *self, struct ir_val addr,
+                     struct ir_val *result)
 {
     struct ir_ins *i = ir_put(c, IR_READ);
 
@@ -27,8 +28,9 @@ static bool lower_read(struct ir_cursor *c, const struct intrinsic *self, const 
 }
 
 /* "(addr)", "(addr, on_fault)", "_n: (addr, max)", "_n: (addr, max, on_fault)": arg bit 0 is set for _n. */
-static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
-                              const struct ir_val *args, uint32_t n, struct ir_val *result)
+static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
+                              const struct expr *call, const struct ir_val *args, uint32_t n,
+                              struct ir_val *result)
 {
     uint32_t fixed = self->arg & 1 ? 2 : 1;
     uint32_t outer = c->onerr, failed = IR_NO_BLOCK;
@@ -61,10 +63,19 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     return true;
 }
 
-#define READ(name, arg) {name, TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_read, arg}
-#define STRING(name, arg) {name, TYPE_STRING, 2, 1, {TYPE_LONG, TYPE_STRING}, 0, lower_read_string, arg}
-#define STRING_N(name, arg)                                                                      \
-    {name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, 0, lower_read_string, (arg) | 1}
+#define READ(name, arg)                                                                            \
+    {                                                                                              \
+        name, TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_read, arg                                     \
+    }
+#define STRING(name, arg)                                                                          \
+    {                                                                                              \
+        name, TYPE_STRING, 2, 1, {TYPE_LONG, TYPE_STRING}, 0, lower_read_string, arg               \
+    }
+#define STRING_N(name, arg)                                                                        \
+    {                                                                                              \
+        name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, 0, lower_read_string,        \
+            (arg) | 1                                                                              \
+    }
 
 static const struct intrinsic rows[] = {
     READ("user_char", 1 | SIGNED),

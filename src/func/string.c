@@ -42,8 +42,10 @@ static bool lower_user(struct ir_cursor *c, const struct intrinsic *self, const 
 
 #define L TYPE_LONG
 #define S TYPE_STRING
-#define USER(name, result, n, min, ucall, ...) \
-    {name, result, n, min, {__VA_ARGS__}, INTRIN_USER_ONLY, lower_user, ucall}
+#define USER(name, result, n, min, ucall, ...)                                                     \
+    {                                                                                              \
+        name, result, n, min, {__VA_ARGS__}, INTRIN_USER_ONLY, lower_user, ucall                   \
+    }
 
 static const struct intrinsic rows[] = {
     {"strlen", L, 1, 1, {S}, INTRIN_PURE, lower_strlen, 0},

@@ -15,7 +15,10 @@ static bool lower_mark(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
-#define MARK(name, kind) {name, TYPE_STRING, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_mark, kind}
+#define MARK(name, kind)                                                                           \
+    {                                                                                              \
+        name, TYPE_STRING, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_mark, kind                        \
+    }
 
 static const struct intrinsic rows[] = {
     MARK("usymname", 'u'),

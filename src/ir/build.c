@@ -49,7 +49,8 @@ uint32_t ir_lit(struct ir_unit *u, const char *text, uint32_t len)
         if (u->lits[i].len == len && !memcmp(u->lits[i].text, text, len))
             return i;
     u->lits = arena_grow(u->cx->arena, u->lits, u->n_lits, sizeof(*u->lits));
-    u->lits[u->n_lits] = (struct ir_lit){.text = arena_strndup(u->cx->arena, text, len), .len = len};
+    u->lits[u->n_lits] =
+        (struct ir_lit){.text = arena_strndup(u->cx->arena, text, len), .len = len};
     return u->n_lits++;
 }
 
@@ -173,8 +174,8 @@ void ir_put_jump(struct ir_cursor *c, uint32_t to)
     ir_put(c, IR_JUMP)->to[0] = to;
 }
 
-void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b, uint32_t yes,
-                   uint32_t no)
+void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b,
+                   uint32_t yes, uint32_t no)
 {
     struct ir_ins *i = ir_put(c, IR_BRANCH);
 

@@ -25,8 +25,10 @@ static bool guarded(const struct ir_func *f)
             pid = i->dst;
         } else if (i->op == IR_CONTEXT && i->imm == NGS_CTX_TARGET) {
             target = i->dst;
-        } else if (i->op == IR_BRANCH && pid && target && i->a.kind == IRV_TEMP && i->b.kind == IRV_TEMP) {
-            bool ours = (i->a.id == pid && i->b.id == target) || (i->a.id == target && i->b.id == pid);
+        } else if (i->op == IR_BRANCH && pid && target && i->a.kind == IRV_TEMP &&
+                   i->b.kind == IRV_TEMP) {
+            bool ours =
+                (i->a.id == pid && i->b.id == target) || (i->a.id == target && i->b.id == pid);
 
             return ours && ((i->cond == IR_EQ && only_ends(f, i->to[1])) ||
                             (i->cond == IR_NE && only_ends(f, i->to[0])));

@@ -37,7 +37,8 @@ static void shift_temp(struct ir_val *v, uint32_t by)
 }
 
 /* Moves the callee's blocks to the end of the caller's, renumbered. */
-static void splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call, struct ir_func *callee)
+static void splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call,
+                   struct ir_func *callee)
 {
     uint32_t first_block = caller->n_blocks, first_temp = caller->n_temps;
     uint32_t back = call->to[0], error = call->onerr;
@@ -64,7 +65,8 @@ static void splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *cal
             }
         }
         block->id = caller->n_blocks;
-        caller->blocks = arena_grow(u->cx->arena, caller->blocks, caller->n_blocks, sizeof(*caller->blocks));
+        caller->blocks =
+            arena_grow(u->cx->arena, caller->blocks, caller->n_blocks, sizeof(*caller->blocks));
         caller->blocks[caller->n_blocks++] = block;
     }
     caller->n_temps += callee->n_temps;

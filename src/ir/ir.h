@@ -256,6 +256,7 @@ struct ir_unit {
     uint32_t frame_key;       /* key being built: largest key_size */
     uint32_t frame_texts;     /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
     uint32_t frame_val;       /* map value being built: largest value_size */
+    uint32_t frame_spill;     /* IR_SPILL_WORDS words of the code generator's own */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
@@ -265,7 +266,7 @@ struct ir_unit {
     uint32_t globals_size, rodata_size;
 };
 
-enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512 };
+enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 64 };
 
 /* ---- builder (build.c) ---- */
 

@@ -53,7 +53,8 @@ static uint32_t stats_size(uint32_t hist, const int64_t *args)
     return (uint32_t)(sizeof(struct ngs_stats) + ngs_hist_buckets(hist, args) * 8);
 }
 
-static uint32_t payload_size(const struct ir_unit *u, uint8_t type, uint32_t hist, const int64_t *args)
+static uint32_t payload_size(const struct ir_unit *u, uint8_t type, uint32_t hist,
+                             const int64_t *args)
 {
     return type == OBJ_STRING ? u->str_size : type == OBJ_STATS ? stats_size(hist, args) : 8;
 }
@@ -145,6 +146,8 @@ void ir_layout(struct ir_unit *u)
 
     uint32_t off = sizeof(struct ngs_frame);
 
+    u->frame_spill = off;
+    off += IR_SPILL_WORDS * 8;
     u->frame_key = off;
     off += align8(max_key);
     u->frame_texts = off;

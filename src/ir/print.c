@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const cond_text[] = {"==", "!=", "<", "<=", ">", ">=", "u<", "u<=", "u>", "u>=", "&"};
+static const char *const cond_text[] = {
+    "==", "!=", "<", "<=", ">", ">=", "u<", "u<=", "u>", "u>=", "&"};
 
 static void print_text(FILE *out, const char *s, uint32_t len)
 {
@@ -146,7 +147,8 @@ static void print_ins(FILE *out, const struct ir_unit *u, const struct ir_ins *i
 }
 
 /* The script line of LOC, once per run of instructions from it. */
-static void print_line(FILE *out, const struct ir_unit *u, uint32_t loc, uint32_t *file, uint32_t *line)
+static void print_line(FILE *out, const struct ir_unit *u, uint32_t loc, uint32_t *file,
+                       uint32_t *line)
 {
     struct place p;
 

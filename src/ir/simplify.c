@@ -14,17 +14,28 @@ static bool fold_cond(enum ir_cond cond, int64_t a, int64_t b)
     uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
 
     switch (cond) {
-    case IR_EQ: return a == b;
-    case IR_NE: return a != b;
-    case IR_LT: return a < b;
-    case IR_LE: return a <= b;
-    case IR_GT: return a > b;
-    case IR_GE: return a >= b;
-    case IR_ULT: return ua < ub;
-    case IR_ULE: return ua <= ub;
-    case IR_UGT: return ua > ub;
-    case IR_UGE: return ua >= ub;
-    case IR_SETBIT: return (a & b) != 0;
+    case IR_EQ:
+        return a == b;
+    case IR_NE:
+        return a != b;
+    case IR_LT:
+        return a < b;
+    case IR_LE:
+        return a <= b;
+    case IR_GT:
+        return a > b;
+    case IR_GE:
+        return a >= b;
+    case IR_ULT:
+        return ua < ub;
+    case IR_ULE:
+        return ua <= ub;
+    case IR_UGT:
+        return ua > ub;
+    case IR_UGE:
+        return ua >= ub;
+    case IR_SETBIT:
+        return (a & b) != 0;
     }
     return false;
 }
@@ -45,20 +56,48 @@ static bool fold(const struct ir_ins *i, int64_t *out)
     uint64_t a = (uint64_t)i->a.imm, b = (uint64_t)i->b.imm;
 
     switch (i->op) {
-    case IR_CONST: *out = i->imm; return true;
-    case IR_ADD: *out = (int64_t)(a + b); return true;
-    case IR_SUB: *out = (int64_t)(a - b); return true;
-    case IR_MUL: *out = (int64_t)(a * b); return true;
-    case IR_AND: *out = (int64_t)(a & b); return true;
-    case IR_OR: *out = (int64_t)(a | b); return true;
-    case IR_XOR: *out = (int64_t)(a ^ b); return true;
-    case IR_SHL: *out = (int64_t)(a << (b & 63)); return true;
-    case IR_USHR: *out = (int64_t)(a >> (b & 63)); return true;
-    case IR_SHR: *out = (int64_t)a >> (b & 63); return true;
-    case IR_NEG: *out = (int64_t)(0 - a); return true;
-    case IR_SEXT: *out = extend((int64_t)a, i->imm, true); return true;
-    case IR_ZEXT: *out = extend((int64_t)a, i->imm, false); return true;
-    case IR_SET: *out = fold_cond(i->cond, (int64_t)a, (int64_t)b); return true;
+    case IR_CONST:
+        *out = i->imm;
+        return true;
+    case IR_ADD:
+        *out = (int64_t)(a + b);
+        return true;
+    case IR_SUB:
+        *out = (int64_t)(a - b);
+        return true;
+    case IR_MUL:
+        *out = (int64_t)(a * b);
+        return true;
+    case IR_AND:
+        *out = (int64_t)(a & b);
+        return true;
+    case IR_OR:
+        *out = (int64_t)(a | b);
+        return true;
+    case IR_XOR:
+        *out = (int64_t)(a ^ b);
+        return true;
+    case IR_SHL:
+        *out = (int64_t)(a << (b & 63));
+        return true;
+    case IR_USHR:
+        *out = (int64_t)(a >> (b & 63));
+        return true;
+    case IR_SHR:
+        *out = (int64_t)a >> (b & 63);
+        return true;
+    case IR_NEG:
+        *out = (int64_t)(0 - a);
+        return true;
+    case IR_SEXT:
+        *out = extend((int64_t)a, i->imm, true);
+        return true;
+    case IR_ZEXT:
+        *out = extend((int64_t)a, i->imm, false);
+        return true;
+    case IR_SET:
+        *out = fold_cond(i->cond, (int64_t)a, (int64_t)b);
+        return true;
     case IR_DIV:
     case IR_MOD:
         if (!b)
@@ -68,7 +107,8 @@ static bool fold(const struct ir_ins *i, int64_t *out)
         else
             *out = i->op == IR_DIV ? (int64_t)a / (int64_t)b : (int64_t)a % (int64_t)b;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -242,7 +282,8 @@ static void merge_blocks(struct ir_unit *u, struct ir_func *f)
     for (uint32_t n = 0; n < f->n_blocks; n++) {
         struct ir_block *b = f->blocks[n];
 
-        while (b->last && b->last->op == IR_JUMP && preds[b->last->to[0]] == 1 && b->last->to[0] != n) {
+        while (b->last && b->last->op == IR_JUMP && preds[b->last->to[0]] == 1 &&
+               b->last->to[0] != n) {
             struct ir_block *next = f->blocks[b->last->to[0]];
             struct ir_ins **link = &b->first;
 

@@ -18,7 +18,8 @@ struct check {
 static void bad(struct check *c, const char *what)
 {
     c->ok = false;
-    diag_error(c->u->cx->diag, c->i && c->i->loc < c->u->n_locs ? c->u->locs[c->i->loc].at : (struct span){0},
+    diag_error(c->u->cx->diag,
+               c->i && c->i->loc < c->u->n_locs ? c->u->locs[c->i->loc].at : (struct span){0},
                "internal", "IR of '%s', block %u: %s: %s", c->f->name, c->b ? c->b->id : 0,
                c->i ? ir_op_text(c->i->op) : "-", what);
 }

@@ -57,15 +57,30 @@ static size_t page_round(size_t size)
 
 /* ---- what the run needs ---- */
 
-static bool check_kernel(struct compile *cx, const struct kernel *k)
+/* What this kernel must have for the object's probes. */
+static bool has(const struct object *o, const struct kernel *k, enum feature f)
 {
-    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS};
+    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE;
+
+    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++) {
+        uint32_t kind = o->probes[i].kind;
+
+        needed |= f == FEAT_PERF_EVENT && kind == PROBE_PROFILE;
+        needed |= f == FEAT_UPROBE && (kind == PROBE_UPROBE || kind == PROBE_URETPROBE);
+    }
+    return !needed || k->has[f];
+}
+
+static bool check_kernel(struct compile *cx, const struct object *o, const struct kernel *k)
+{
+    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS, FEAT_PERF_EVENT,
+                                          FEAT_UPROBE};
 
     if (k->missing_caps)
         return diag_error(cx->diag, (struct span){0}, "privileges",
                           "loading probes needs %s: run ngstap as root", k->missing_caps);
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-        if (!k->has[needed[i]]) {
+        if (!has(o, k, needed[i])) {
             diag_error(cx->diag, (struct span){0}, "kernel",
                        "this kernel (%s) lacks '%s', which is there since %s",
                        k->release ? k->release : "?", feature_name(needed[i]),
@@ -200,7 +215,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     bool ok = true;
 
     if (object_has_kernel_probes(o))
-        ok = check_kernel(cx, k) && load_programs(s);
+        ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok && map_values(s) && load_modules(s))
         return s;
     load_free(s);

@@ -51,7 +51,8 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
     lo->failed = true;
     diag_error(lo->cx->diag, e->op_at.file ? e->op_at : e->at, "not-yet",
                "%s cannot run as eBPF yet", what);
-    diag_hint(lo->cx->diag, "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
+    diag_hint(lo->cx->diag,
+              "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
 }
 
 /* ---- operands that outlive a block ---- */
@@ -66,7 +67,8 @@ static void visit_split(struct expr *e, void *arg)
 
     switch (e->kind) {
     case EX_CALL:
-        s->found |= e->func != NULL || (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
+        s->found |= e->func != NULL ||
+                    (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
         break;
     case EX_TERNARY:
         s->found = true;
@@ -155,7 +157,8 @@ struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n)
     return lower_operands(lo, keys, n);
 }
 
-static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct ir_val *x, struct ir_val *y)
+static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct ir_val *x,
+                       struct ir_val *y)
 {
     struct expr *both[] = {a, b};
     struct ir_val *v = lower_operands(lo, both, 2);
@@ -169,18 +172,32 @@ static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct 
 static bool condition_op(enum op op, enum ir_cond *cond)
 {
     switch (op) {
-    case OP_EQ: *cond = IR_EQ; return true;
-    case OP_NE: *cond = IR_NE; return true;
-    case OP_LT: *cond = IR_LT; return true;
-    case OP_LE: *cond = IR_LE; return true;
-    case OP_GT: *cond = IR_GT; return true;
-    case OP_GE: *cond = IR_GE; return true;
-    default: return false;
+    case OP_EQ:
+        *cond = IR_EQ;
+        return true;
+    case OP_NE:
+        *cond = IR_NE;
+        return true;
+    case OP_LT:
+        *cond = IR_LT;
+        return true;
+    case OP_LE:
+        *cond = IR_LE;
+        return true;
+    case OP_GT:
+        *cond = IR_GT;
+        return true;
+    case OP_GE:
+        *cond = IR_GE;
+        return true;
+    default:
+        return false;
     }
 }
 
 /* A comparison's two sides as longs: strings by SEQ or SCMP against 0. */
-static bool lower_compare(struct lower *lo, struct expr *e, enum ir_cond *cond, struct ir_val *a, struct ir_val *b)
+static bool lower_compare(struct lower *lo, struct expr *e, enum ir_cond *cond, struct ir_val *a,
+                          struct ir_val *b)
 {
     if (e->kind != EX_BINARY || !condition_op(e->op, cond))
         return false;
@@ -232,7 +249,8 @@ void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no)
 }
 
 /* The value of a condition or ternary: through a slot, since two blocks make it. */
-static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct expr *a, struct expr *b)
+static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct expr *a,
+                                  struct expr *b)
 {
     uint32_t slot = lower_long_slot(lo);
     uint32_t yes = lower_block(lo), no = lower_block(lo), after = lower_block(lo);
@@ -272,7 +290,8 @@ static void store_var(struct lower *lo, const struct variable *v, struct ir_val 
     i->a = value;
 }
 
-static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index, struct ir_val *keys)
+static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index,
+                              struct ir_val *keys)
 {
     struct ir_ins *i = ir_put(&lo->at, op);
 
@@ -287,17 +306,28 @@ static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr
 static enum ir_op int_op(enum op op)
 {
     switch (op) {
-    case OP_ADD: return IR_ADD;
-    case OP_SUB: return IR_SUB;
-    case OP_MUL: return IR_MUL;
-    case OP_DIV: return IR_DIV;
-    case OP_MOD: return IR_MOD;
-    case OP_AND: return IR_AND;
-    case OP_OR: return IR_OR;
-    case OP_XOR: return IR_XOR;
-    case OP_SHL: return IR_SHL;
-    case OP_SHR: return IR_SHR;
-    default: return IR_USHR;
+    case OP_ADD:
+        return IR_ADD;
+    case OP_SUB:
+        return IR_SUB;
+    case OP_MUL:
+        return IR_MUL;
+    case OP_DIV:
+        return IR_DIV;
+    case OP_MOD:
+        return IR_MOD;
+    case OP_AND:
+        return IR_AND;
+    case OP_OR:
+        return IR_OR;
+    case OP_XOR:
+        return IR_XOR;
+    case OP_SHL:
+        return IR_SHL;
+    case OP_SHR:
+        return IR_SHR;
+    default:
+        return IR_USHR;
     }
 }
 
@@ -305,8 +335,8 @@ static enum ir_op int_op(enum op op)
  * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe on
  * another processor may update them. *OLD and *FRESH: values before and after.
  */
-static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by, struct ir_val delta,
-                   struct ir_val *old, struct ir_val *fresh)
+static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by,
+                   struct ir_val delta, struct ir_val *old, struct ir_val *fresh)
 {
     bool additive = op == OP_ADD || op == OP_SUB;
     struct ir_val *keys = NULL;
@@ -482,7 +512,8 @@ static struct ir_val read_at(struct lower *lo, struct expr *e, struct ir_val add
 /* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's loc2c-runtime.h. */
 static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
 {
-    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo), onerr = lo->at.onerr;
+    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo),
+             onerr = lo->at.onerr;
 
     lo->at.onerr = bad;
     struct ir_val v = read_at(lo, e, addr);

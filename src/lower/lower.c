@@ -18,7 +18,8 @@ static void declare_map(struct lower *lo, struct variable *v)
     struct ir_map m = {.name = v->name,
                        .n_keys = v->n_keys,
                        .val_type = object_type(v->type),
-                       .max_entries = v->max_entries ? v->max_entries : lo->cx->limits.maxmapentries,
+                       .max_entries =
+                           v->max_entries ? v->max_entries : lo->cx->limits.maxmapentries,
                        .wrap = v->wrap,
                        .hist = v->hist == HIST_LOG      ? NGS_HIST_LOG
                                : v->hist == HIST_LINEAR ? NGS_HIST_LINEAR
@@ -26,8 +27,8 @@ static void declare_map(struct lower *lo, struct variable *v)
 
     if (v->n_keys > OBJ_MAX_KEYS) {
         lo->failed = true;
-        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u keys; at most %d can be used", v->name, v->n_keys,
-                   OBJ_MAX_KEYS);
+        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u keys; at most %d can be used",
+                   v->name, v->n_keys, OBJ_MAX_KEYS);
         return;
     }
     for (uint32_t k = 0; k < v->n_keys; k++)
@@ -121,7 +122,8 @@ static void lower_function(struct lower *lo, struct function *fn)
 
     if (fn->is_embedded) {
         lo->failed = true;
-        diag_error(lo->cx->diag, fn->name_at, "not-yet", "embedded C in function '%s' cannot run as eBPF", fn->name);
+        diag_error(lo->cx->diag, fn->name_at, "not-yet",
+                   "embedded C in function '%s' cannot run as eBPF", fn->name);
         diag_hint(lo->cx->diag, "only the stap back end runs embedded C: --backend=stap");
         return;
     }
@@ -171,7 +173,8 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
 
 /* ---- what only user space can do must not be reached from a kernel handler ---- */
 
-static bool check_reach(struct lower *lo, const struct ir_func *f, const char *handler, uint8_t *seen)
+static bool check_reach(struct lower *lo, const struct ir_func *f, const char *handler,
+                        uint8_t *seen)
 {
     bool ok = true;
 
@@ -186,13 +189,16 @@ static bool check_reach(struct lower *lo, const struct ir_func *f, const char *h
                 continue;
             if (i->op == IR_FENEXT || i->op == IR_FEEND)
                 continue; /* said at FEBEGIN */
-            diag_error(lo->cx->diag, lo->u->locs[i->loc].at, "not-yet", "%s cannot run in a handler of %s yet",
+            diag_error(lo->cx->diag, lo->u->locs[i->loc].at, "not-yet",
+                       "%s cannot run in a handler of %s yet",
                        i->op == IR_FEBEGIN  ? "foreach"
                        : i->op == IR_HIST   ? "printing a histogram"
                        : i->op == IR_MCLEAR ? "delete of a whole array"
                                             : "this function",
                        handler);
-            diag_hint(lo->cx->diag, "begin, end, error and timer.s probes run in user space and can: do it there");
+            diag_hint(
+                lo->cx->diag,
+                "begin, end, error and timer.s probes run in user space and can: do it there");
             ok = false;
         }
     return ok;
@@ -204,15 +210,18 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
     uint32_t n = 0;
 
     for (struct variable *v = prog->globals; v; v = v->next) {
+        if (!v->read && !v->written)
+            continue; /* nothing that is reached uses it */
         if (v->is_array)
             declare_map(&lo, v);
         else
             declare_global(&lo, v);
     }
     for (uint32_t i = 0; i < prog->n_modules; i++) {
-        lo.u->modules = arena_grow(cx->arena, lo.u->modules, lo.u->n_modules, sizeof(*lo.u->modules));
-        lo.u->modules[lo.u->n_modules++] =
-            (struct ir_module){.path = prog->modules[i].path, .build_id = prog->modules[i].build_id};
+        lo.u->modules =
+            arena_grow(cx->arena, lo.u->modules, lo.u->n_modules, sizeof(*lo.u->modules));
+        lo.u->modules[lo.u->n_modules++] = (struct ir_module){
+            .path = prog->modules[i].path, .build_id = prog->modules[i].build_id};
     }
     for (struct function *fn = prog->funcs; fn; fn = fn->next)
         if (fn->reached)
@@ -229,7 +238,8 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
     for (uint32_t i = 0; i < lo.u->n_probes && !lo.failed; i++) {
         const struct ir_func *f = lo.u->funcs[lo.u->probes[i].func];
 
-        if (!f->user && !check_reach(&lo, f, lo.u->probes[i].name, ARENA_ARRAY(cx->arena, uint8_t, lo.u->n_funcs)))
+        if (!f->user && !check_reach(&lo, f, lo.u->probes[i].name,
+                                     ARENA_ARRAY(cx->arena, uint8_t, lo.u->n_funcs)))
             lo.failed = true;
     }
     return lo.failed || diag_errors(cx->diag) ? NULL : lo.u;

@@ -52,7 +52,8 @@ static void lower_if(struct lower *lo, struct stmt *s)
 /* for and while: head tests, body, step, back to head. */
 static void lower_loop(struct lower *lo, struct stmt *s)
 {
-    uint32_t head = lower_block(lo), body = lower_block(lo), step = lower_block(lo), after = lower_block(lo);
+    uint32_t head = lower_block(lo), body = lower_block(lo), step = lower_block(lo),
+             after = lower_block(lo);
     struct loop loop = {.outer = lo->loop, .break_to = after, .continue_to = step};
 
     if (s->init) {
@@ -95,7 +96,8 @@ static struct ir_val destination(struct lower *lo, const struct expr *name)
         return IR_NONE;
     if (name->var->scope != VAR_GLOBAL)
         return IR_SLOT(name->var->id);
-    return IR_SLOT(ir_slot_new(lo->u, lo->at.f, name->var->type == TYPE_STRING ? IR_STRING : IR_LONG, NULL));
+    return IR_SLOT(
+        ir_slot_new(lo->u, lo->at.f, name->var->type == TYPE_STRING ? IR_STRING : IR_LONG, NULL));
 }
 
 static void store_global(struct lower *lo, const struct expr *name, struct ir_val from)
@@ -116,14 +118,19 @@ static void store_global(struct lower *lo, const struct expr *name, struct ir_va
 static void refuse_stmt(struct lower *lo, const struct stmt *s, const char *what)
 {
     lo->failed = true;
-    diag_error(lo->cx->diag, s->head.file ? s->head : s->at, "not-yet", "%s cannot run as eBPF yet", what);
+    diag_error(lo->cx->diag, s->head.file ? s->head : s->at, "not-yet", "%s cannot run as eBPF yet",
+               what);
 }
 
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
-    uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo), done = lower_block(lo);
+    uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
+             done = lower_block(lo);
     uint32_t iterator = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
-    struct loop loop = {.outer = lo->loop, .break_to = after, .continue_to = head, .iterator = iterator,
+    struct loop loop = {.outer = lo->loop,
+                        .break_to = after,
+                        .continue_to = head,
+                        .iterator = iterator,
                         .has_iterator = true};
 
     if (s->array->kind != EX_NAME || s->n_slice) {
@@ -137,7 +144,10 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
 
     i->map = (int32_t)s->array->var->id;
     i->a = limit;
-    i->imm = (int64_t)NGS_SORT(s->sort_dir > 0 ? 1 : s->sort_dir < 0 ? 2 : 0, s->sort_key, s->sort_stat);
+    i->imm = (int64_t)NGS_SORT(s->sort_dir > 0   ? 1
+                               : s->sort_dir < 0 ? 2
+                                                 : 0,
+                               s->sort_key, s->sort_stat);
     i->dst = ir_temp(lo->at.f);
     ir_put_store(&lo->at, iterator, IR_TEMP(i->dst));
     statement_done(lo);
@@ -189,7 +199,8 @@ static void lower_try(struct lower *lo, struct stmt *s)
 
         ir_put(&lo->at, IR_SERROR)->str = text;
         ir_put_str(&lo->at, IR_SSET,
-                   s->caught->var->scope == VAR_GLOBAL ? IR_GLOBAL(s->caught->var->id) : IR_SLOT(s->caught->var->id),
+                   s->caught->var->scope == VAR_GLOBAL ? IR_GLOBAL(s->caught->var->id)
+                                                       : IR_SLOT(s->caught->var->id),
                    text);
     } else {
         ir_put(&lo->at, IR_SERROR);
@@ -244,7 +255,8 @@ static void leave_loops(struct lower *lo)
 /* A text that is put together, and so can be right where it is wanted (a recursive call would write there). */
 static bool makes_text(const struct expr *e)
 {
-    return e->kind == EX_BINARY || e->kind == EX_PRINT || e->kind == EX_TERNARY || (e->kind == EX_CALL && e->intrinsic);
+    return e->kind == EX_BINARY || e->kind == EX_PRINT || e->kind == EX_TERNARY ||
+           (e->kind == EX_CALL && e->intrinsic);
 }
 
 static void lower_return(struct lower *lo, struct stmt *s)
@@ -324,7 +336,8 @@ static void lower_stmt(struct lower *lo, struct stmt *s)
         break;
     }
     statement_done(lo);
-    if (lo->at.f->blocks[lo->at.block]->last && (ir_op_flags(lo->at.f->blocks[lo->at.block]->last->op) & IRF_TERM))
+    if (lo->at.f->blocks[lo->at.block]->last &&
+        (ir_op_flags(lo->at.f->blocks[lo->at.block]->last->op) & IRF_TERM))
         ir_at(&lo->at, lower_block(lo)); /* what follows a jump is never reached */
 }
 

@@ -35,7 +35,7 @@ struct conversion {
     uint32_t len;     /* of the whole conversion */
     char conv;
     uint32_t flags, width, prec; /* NGS_SPEC_*; prec 0xffff: none */
-    bool star;        /* width or precision from an argument */
+    bool star;                   /* width or precision from an argument */
 };
 
 /* Reads the conversion at P; false when there is none before END. */
@@ -80,7 +80,8 @@ static bool next_conversion(const char *p, const char *end, struct conversion *c
     return true;
 }
 
-static void append_conversion(struct lower *lo, struct ir_val dst, const struct conversion *c, struct expr *arg)
+static void append_conversion(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                              struct expr *arg)
 {
     struct ir_ins *i;
 
@@ -100,8 +101,9 @@ static void append_conversion(struct lower *lo, struct ir_val dst, const struct 
         i->a = a;
     }
     i->str = dst;
-    i->imm = (int64_t)NGS_SPEC((unsigned char)(c->conv == 's' && arg->type != TYPE_STRING ? 'd' : c->conv), c->flags,
-                               c->width, c->prec);
+    i->imm = (int64_t)NGS_SPEC(
+        (unsigned char)(c->conv == 's' && arg->type != TYPE_STRING ? 'd' : c->conv), c->flags,
+        c->width, c->prec);
 }
 
 static void append_format(struct lower *lo, struct ir_val dst, struct expr *e)
@@ -149,10 +151,11 @@ static void append_print(struct lower *lo, struct ir_val dst, struct expr *e)
             if (e->args[k]->kind == EX_HIST)
                 lower_refuse(lo, e->args[k], "a histogram in a string");
             else
-                append_conversion(lo, dst,
-                                  &(struct conversion){.conv = e->args[k]->type == TYPE_STRING ? 's' : 'd',
-                                                       .prec = 0xffff},
-                                  e->args[k]);
+                append_conversion(
+                    lo, dst,
+                    &(struct conversion){.conv = e->args[k]->type == TYPE_STRING ? 's' : 'd',
+                                         .prec = 0xffff},
+                    e->args[k]);
         }
     }
     if (e->print & PRINT_NEWLINE)
@@ -361,10 +364,11 @@ void lower_assign_text(struct lower *lo, struct expr *e)
     }
     struct expr *head = chain_head(e->b);
 
-    if (var->scope != VAR_GLOBAL && head->kind == EX_NAME && head->var == var && !tail_reads(e->b, var)) {
+    if (var->scope != VAR_GLOBAL && head->kind == EX_NAME && head->var == var &&
+        !tail_reads(e->b, var)) {
         append_tail(lo, dst, e->b);
-    } else if (var->scope != VAR_GLOBAL && !reads(e->b, var) && e->b->kind != EX_NAME && e->b->kind != EX_STRING &&
-               e->b->kind != EX_CALL && e->b->kind != EX_INDEX) {
+    } else if (var->scope != VAR_GLOBAL && !reads(e->b, var) && e->b->kind != EX_NAME &&
+               e->b->kind != EX_STRING && e->b->kind != EX_CALL && e->b->kind != EX_INDEX) {
         ir_put_str(&lo->at, IR_SSET, dst, lower_literal(lo, "", 0));
         lower_append(lo, dst, e->b);
     } else {
@@ -422,7 +426,8 @@ void lower_print(struct lower *lo, struct expr *e)
         f.flags |= FORMAT_CHAR;
     f.n_args = e->n_args;
     for (uint32_t k = 0; k < e->n_args; k++)
-        f.arg_types |= (uint32_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG) << (2 * k);
+        f.arg_types |= (uint32_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
+                       << (2 * k);
     lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_PRINT);
 

@@ -14,7 +14,10 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     return true;
 }
 
-#define ROW(pattern, summary, kind) {pattern, summary, kind, PROBE_IN_USER_SPACE, resolve, NULL}
+#define ROW(pattern, summary, kind)                                                                \
+    {                                                                                              \
+        pattern, summary, kind, PROBE_IN_USER_SPACE, resolve, NULL                                 \
+    }
 
 const struct probe_type probe_rows_begin[] = {
     ROW("begin", "when the session starts", PROBE_BEGIN),

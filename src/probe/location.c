@@ -2,7 +2,8 @@
  * location: a DWARF location as a tree. Enters: the decoded operations of a variable's location
  * at an address; leaves: an expression over the probed registers, the addresses of modules and
  * memory reads, with word whether it is the variable's address or its value. Refused, with the
- * reason: values in pieces, values only the caller knows, thread-local storage, and unknown operations.
+ * reason: values in pieces, values only the caller knows, thread-local storage, and unknown
+ * operations.
  */
 #include "probe/probe.h"
 
@@ -126,24 +127,42 @@ static bool shuffle(struct machine *m, const struct dbg_op *op)
 static enum op arithmetic(uint8_t atom)
 {
     switch (atom) {
-    case DW_OP_plus: return OP_ADD;
-    case DW_OP_minus: return OP_SUB;
-    case DW_OP_mul: return OP_MUL;
-    case DW_OP_div: return OP_DIV;
-    case DW_OP_mod: return OP_MOD;
-    case DW_OP_and: return OP_AND;
-    case DW_OP_or: return OP_OR;
-    case DW_OP_xor: return OP_XOR;
-    case DW_OP_shl: return OP_SHL;
-    case DW_OP_shr: return OP_USHR;
-    case DW_OP_shra: return OP_SHR;
-    case DW_OP_eq: return OP_EQ;
-    case DW_OP_ne: return OP_NE;
-    case DW_OP_lt: return OP_LT;
-    case DW_OP_le: return OP_LE;
-    case DW_OP_gt: return OP_GT;
-    case DW_OP_ge: return OP_GE;
-    default: return OP_NONE;
+    case DW_OP_plus:
+        return OP_ADD;
+    case DW_OP_minus:
+        return OP_SUB;
+    case DW_OP_mul:
+        return OP_MUL;
+    case DW_OP_div:
+        return OP_DIV;
+    case DW_OP_mod:
+        return OP_MOD;
+    case DW_OP_and:
+        return OP_AND;
+    case DW_OP_or:
+        return OP_OR;
+    case DW_OP_xor:
+        return OP_XOR;
+    case DW_OP_shl:
+        return OP_SHL;
+    case DW_OP_shr:
+        return OP_USHR;
+    case DW_OP_shra:
+        return OP_SHR;
+    case DW_OP_eq:
+        return OP_EQ;
+    case DW_OP_ne:
+        return OP_NE;
+    case DW_OP_lt:
+        return OP_LT;
+    case DW_OP_le:
+        return OP_LE;
+    case DW_OP_gt:
+        return OP_GT;
+    case DW_OP_ge:
+        return OP_GE;
+    default:
+        return OP_NONE;
     }
 }
 
@@ -174,8 +193,9 @@ static bool refuse(struct machine *m, uint8_t atom)
         return fail(m, "this variable lies in several pieces here, which is not supported yet");
     case DW_OP_entry_value:
     case DW_OP_GNU_entry_value:
-        return fail(m, "the compiler kept no copy of this variable: its value is known at the function's "
-                       "entry only");
+        return fail(
+            m, "the compiler kept no copy of this variable: its value is known at the function's "
+               "entry only");
     case DW_OP_form_tls_address:
     case DW_OP_GNU_push_tls_address:
         return fail(m, "thread-local variables are not supported yet");
@@ -183,7 +203,8 @@ static bool refuse(struct machine *m, uint8_t atom)
     case DW_OP_GNU_implicit_pointer:
         return fail(m, "this pointer was optimized away: only what it points to is left");
     default:
-        return fail(m, "this variable's location needs DWARF operation 0x%x, which is not supported", atom);
+        return fail(
+            m, "this variable's location needs DWARF operation 0x%x, which is not supported", atom);
     }
 }
 
@@ -249,8 +270,8 @@ static bool step(struct machine *m, const struct dbg_op *op)
     return !m->failed;
 }
 
-bool probe_location(struct probe_env *env, struct span at, const struct dbg_location *loc, struct dbg *dbg,
-                    uint64_t pc, enum probe_where *where, struct expr **tree)
+bool probe_location(struct probe_env *env, struct span at, const struct dbg_location *loc,
+                    struct dbg *dbg, uint64_t pc, enum probe_where *where, struct expr **tree)
 {
     struct machine m = {.env = env, .arena = env->cx->arena, .at = at, .dbg = dbg, .pc = pc};
 

@@ -40,8 +40,9 @@ struct module *probe_find_module(struct probe_env *env, const char *name, struct
             return t->modules;
         if (t->exec_path && (m = target_module(env->cx, t, t->exec_path)))
             return m;
-        diag_error(d, at, "no-module", "no module is named here, and there is no target whose executable "
-                                       "could be meant");
+        diag_error(d, at, "no-module",
+                   "no module is named here, and there is no target whose executable "
+                   "could be meant");
         diag_hint(d, "give the path, or choose a process with -x PID or --exec PATH");
         return NULL;
     }

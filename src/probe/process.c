@@ -2,8 +2,8 @@
  * process: functions of user-space programs. Enters: process("path").function("name@file:line")
  * and its variants, wildcards included; leaves: one instance per function entry, placed in its
  * module. $name in the handler is a parameter or local as it stands at the function's first
- * instruction; $return, in .return, what the function gives back. Refused: functions that the compiler
- * only inlined, and $parameters in .return.
+ * instruction; $return, in .return, what the function gives back. Refused: functions that the
+ * compiler only inlined, and $parameters in .return.
  */
 #include "probe/rows.h"
 
@@ -54,7 +54,8 @@ static bool no_function(struct probe_env *env, struct dbg *m, const struct point
     diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
                is_wild(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
     if ((spec->file || spec->line) && dbg_functions(m, spec->name, NULL, &other)) {
-        diag_hint(d, "%s is defined in %s:%u", other->name, other->file ? other->file : "?", other->line);
+        diag_hint(d, "%s is defined in %s:%u", other->name, other->file ? other->file : "?",
+                  other->line);
         return false;
     }
     near_init(&near, spec->name);
@@ -97,8 +98,9 @@ static struct probe_point *resolved_point(struct arena *a, const struct probe_po
     return copy;
 }
 
-static void add_function(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
-                         const struct module *module, struct dbg *m, struct dbg_func *f)
+static void add_function(struct probe_env *env, struct probe_point *point,
+                         const struct probe_type *type, const struct module *module, struct dbg *m,
+                         struct dbg_func *f)
 {
     struct arena *a = env->cx->arena;
     struct probe_inst *inst = probe_add(env, resolved_point(a, point, module->path, f), type);
@@ -119,9 +121,8 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     const char *why = NULL;
     uint64_t last = 0;
     uint32_t added = 0, inlined = 0;
-    struct module *module =
-        probe_find_module(env, process->arg ? process->arg->text : NULL,
-                          process->arg ? process->arg->at : process->at);
+    struct module *module = probe_find_module(env, process->arg ? process->arg->text : NULL,
+                                              process->arg ? process->arg->at : process->at);
 
     if (!module)
         return false;
@@ -165,7 +166,8 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 static bool is_scalar(enum ctype_kind k)
 {
-    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM || k == CT_FLOAT;
+    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM ||
+           k == CT_FLOAT;
 }
 
 static void near_local(const char *name, bool is_param, void *arg)
@@ -173,13 +175,14 @@ static void near_local(const char *name, bool is_param, void *arg)
     near_try(arg, name);
 }
 
-static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, uint64_t pc, const struct expr *e,
-                             const char *why)
+static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, uint64_t pc,
+                             const struct expr *e, const char *why)
 {
     struct diag *d = env->cx->diag;
     struct near near;
 
-    diag_error(d, e->op_at, "no-var", "%s cannot be read: %s", e->text, why ? why : "it is not known here");
+    diag_error(d, e->op_at, "no-var", "%s cannot be read: %s", e->text,
+               why ? why : "it is not known here");
     near_init(&near, e->text + 1);
     dbg_locals(f, pc, near_local, &near);
     if (near_best(&near))
@@ -187,7 +190,8 @@ static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, ui
     return NULL;
 }
 
-static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where where, const struct ctype *type)
+static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where where,
+                           const struct ctype *type)
 {
     uint64_t size = ctype_size(type);
     bool sign = ctype_signed(type);
@@ -196,7 +200,9 @@ static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where whe
         return e;
     if (where == PROBE_IS_VALUE)
         return probe_tree_extend(a, e, size, sign);
-    return size && size <= 8 && !(size & (size - 1)) ? probe_tree_load(a, e->at, e, (uint8_t)size, sign) : e;
+    return size && size <= 8 && !(size & (size - 1))
+               ? probe_tree_load(a, e->at, e, (uint8_t)size, sign)
+               : e;
 }
 
 static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
@@ -214,7 +220,8 @@ static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, c
         return NULL;
     }
     if (!f->die) {
-        diag_error(d, e->op_at, "no-debuginfo", "%s: there is no debug information for %s", e->text, f->name);
+        diag_error(d, e->op_at, "no-debuginfo", "%s: there is no debug information for %s", e->text,
+                   f->name);
         dbg_open(env->debuginfo, dbg_path(f->dbg), &why);
         if (why)
             diag_hint(d, "%s", why);
@@ -226,8 +233,8 @@ static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, c
     if (!probe_location(env, e->op_at, &loc, f->dbg, inst->vaddr, &where, &tree))
         return NULL;
     if (where == PROBE_IS_VALUE && !is_scalar(ctype_kind(loc.type))) {
-        diag_error(d, e->op_at, "no-location", "%s is no scalar and lies in registers, which is not supported yet",
-                   e->text);
+        diag_error(d, e->op_at, "no-location",
+                   "%s is no scalar and lies in registers, which is not supported yet", e->text);
         return NULL;
     }
     return scalar(env->cx->arena, tree, where, loc.type);
@@ -241,12 +248,14 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
     struct diag *d = env->cx->diag;
 
     if (strcmp(e->text, "$return")) {
-        diag_error(d, e->op_at, "not-yet", "%s cannot be read in a .return probe yet, only $return", e->text);
+        diag_error(d, e->op_at, "not-yet", "%s cannot be read in a .return probe yet, only $return",
+                   e->text);
         diag_hint(d, "save it in an array in a probe at the function's entry");
         return NULL;
     }
     if (!f->die) {
-        diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s", f->name);
+        diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s",
+                   f->name);
         diag_hint(d, "returnval() gives the register");
         return NULL;
     }
@@ -256,7 +265,8 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
         return NULL;
     }
     if (!is_scalar(ctype_kind(*type)) || ctype_kind(*type) == CT_FLOAT) {
-        diag_error(d, e->op_at, "not-yet", "$return is %s here; only integers and pointers are read yet",
+        diag_error(d, e->op_at, "not-yet",
+                   "$return is %s here; only integers and pointers are read yet",
                    ctype_text(a, *type));
         return NULL;
     }
@@ -266,7 +276,13 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
 enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
 
 #define ENTRY(suffix, summary)                                                                     \
-    {"process(string).function(string)" suffix, summary, PROBE_UPROBE, FLAGS, resolve, target_var}, \
+    {                                                                                              \
+        "process(string).function(string)" suffix,                                                 \
+        summary,                                                                                   \
+        PROBE_UPROBE,                                                                              \
+        FLAGS,                                                                                     \
+        resolve,                                                                                   \
+        target_var},                                                                               \
     {                                                                                              \
         "process.function(string)" suffix, NULL, PROBE_UPROBE, FLAGS, resolve, target_var          \
     }

@@ -1,7 +1,7 @@
 /*
  * table: all probe types, and how a probe point finds its own. Enters: a point whose aliases
- * are expanded; leaves: the row that takes it. Refused: points that no row takes, with the near ones
- * named, and apart from them the families that SystemTap has and this version cannot run.
+ * are expanded; leaves: the row that takes it. Refused: points that no row takes, with the near
+ * ones named, and apart from them the families that SystemTap has and this version cannot run.
  */
 #include "probe/rows.h"
 
@@ -18,16 +18,53 @@ static const struct probe_type *const tables[] = {
 
 /* Families known to SystemTap; matched by their leading parts. */
 static const char *const later[] = {
-    "debuginfod",    "input",          "ioblock",       "ioscheduler",    "irq_handler",
-    "java",          "kernel",         "kprobe",        "kprocess",       "module",
-    "nd_syscall",    "netdev",         "netfilter",     "nfs",            "nfsd",
-    "perf",          "process.begin",  "process.end",   "process.insn",   "process.library",
-    "process.mark",  "process.plt",    "process.provider", "process.statement", "process.syscall",
-    "process.thread", "procfs",        "provider",      "python",         "scheduler",
-    "signal",        "socket",         "softirq",       "sunrpc",         "syscall",
-    "syscall_any",   "tcp",            "timer.jiffies", "tty",            "udp",
-    "vfs",           "vm",             "workqueue",     "process.function.callee",
-    "process.function.callees", "process.function.inline", "process.function.label",
+    "debuginfod",
+    "input",
+    "ioblock",
+    "ioscheduler",
+    "irq_handler",
+    "java",
+    "kernel",
+    "kprobe",
+    "kprocess",
+    "module",
+    "nd_syscall",
+    "netdev",
+    "netfilter",
+    "nfs",
+    "nfsd",
+    "perf",
+    "process.begin",
+    "process.end",
+    "process.insn",
+    "process.library",
+    "process.mark",
+    "process.plt",
+    "process.provider",
+    "process.statement",
+    "process.syscall",
+    "process.thread",
+    "procfs",
+    "provider",
+    "python",
+    "scheduler",
+    "signal",
+    "socket",
+    "softirq",
+    "sunrpc",
+    "syscall",
+    "syscall_any",
+    "tcp",
+    "timer.jiffies",
+    "tty",
+    "udp",
+    "vfs",
+    "vm",
+    "workqueue",
+    "process.function.callee",
+    "process.function.callees",
+    "process.function.inline",
+    "process.function.label",
 };
 
 /* Takes one part off a pattern ("function(string)."); NULL at its end. */

@@ -1,7 +1,8 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
- * event loop runs every NUMBER ns; timer.profile (and perf.sw.cpu_clock, which is the same event with
- * a rate) as a perf event that samples whatever runs on each CPU. Refused: periods of zero or less.
+ * event loop runs every NUMBER ns; timer.profile (and perf.sw.cpu_clock, which is the same event
+ * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods of zero or
+ * less.
  */
 #include "probe/rows.h"
 
@@ -30,7 +31,8 @@ static bool period(struct probe_env *env, const struct point_part *part, int64_t
     if (!strcmp(part->name, "hz")) {
         *ns = 1000000000 / n;
         if (*ns == 0)
-            return diag_error(d, part->arg->at, "probe", "a timer cannot run more than 10^9 times a second");
+            return diag_error(d, part->arg->at, "probe",
+                              "a timer cannot run more than 10^9 times a second");
         return true;
     }
     *ns = 1;
@@ -78,8 +80,12 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
 }
 
 #define TIMER(unit)                                                                                \
-    {"timer." unit "(number)", "every so often, in user space", PROBE_TIMER, PROBE_IN_USER_SPACE,  \
-     resolve_timer, NULL},                                                                         \
+    {"timer." unit "(number)",                                                                     \
+     "every so often, in user space",                                                              \
+     PROBE_TIMER,                                                                                  \
+     PROBE_IN_USER_SPACE,                                                                          \
+     resolve_timer,                                                                                \
+     NULL},                                                                                        \
     {                                                                                              \
         "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, PROBE_IN_USER_SPACE,        \
             resolve_timer, NULL                                                                    \

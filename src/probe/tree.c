@@ -177,7 +177,7 @@ struct expr *probe_tree_extend(struct arena *a, struct expr *e, uint64_t size, b
     if (!is_signed)
         return probe_tree_binary(a, OP_AND, e,
                                  probe_tree_number(a, e->at, (int64_t)(~0ULL >> shift)));
-    return probe_tree_binary(
-        a, OP_SHR, probe_tree_binary(a, OP_SHL, e, probe_tree_number(a, e->at, shift)),
-        probe_tree_number(a, e->at, shift));
+    return probe_tree_binary(a, OP_SHR,
+                             probe_tree_binary(a, OP_SHL, e, probe_tree_number(a, e->at, shift)),
+                             probe_tree_number(a, e->at, shift));
 }

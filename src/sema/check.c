@@ -1,7 +1,7 @@
 /*
  * check: what can be judged only when everything is known. Enters: the typed program; leaves:
- * functions marked that may call themselves, and warnings about variables that are read but never assigned.
- * Refused: a foreach loop that changes the array it walks.
+ * functions marked that may call themselves, and warnings about variables that are read but never
+ * assigned. Refused: a foreach loop that changes the array it walks.
  */
 #include "sema/internal.h"
 
@@ -9,7 +9,8 @@
 
 /* ---- recursion ---- */
 
-static bool reaches(struct sema *s, const struct function *from, const struct function *to, bool *seen)
+static bool reaches(struct sema *s, const struct function *from, const struct function *to,
+                    bool *seen)
 {
     const struct sema_func *f = &s->funcs[from->id];
 
@@ -50,7 +51,8 @@ static void changed_expr(struct expr *e, void *arg)
     const struct expr *lv = e->kind == EX_ASSIGN || e->kind == EX_INCDEC ? e->a : NULL;
 
     if (lv && lv->kind == EX_INDEX && lv->a->var == c->array)
-        diag_error(c->s->diag, lv->at, "type", "'%s' is changed while foreach walks it", c->array->name);
+        diag_error(c->s->diag, lv->at, "type", "'%s' is changed while foreach walks it",
+                   c->array->name);
 }
 
 static void changed_stmt(struct changes *c, const struct stmt *st)
@@ -60,7 +62,8 @@ static void changed_stmt(struct changes *c, const struct stmt *st)
         const struct variable *v = !e ? NULL : e->kind == EX_INDEX ? e->a->var : e->var;
 
         if (v == c->array && e)
-            diag_error(c->s->diag, e->at, "type", "'%s' is changed while foreach walks it", c->array->name);
+            diag_error(c->s->diag, e->at, "type", "'%s' is changed while foreach walks it",
+                       c->array->name);
         changed_stmt(c, st->body);
         changed_stmt(c, st->other);
     }
@@ -98,12 +101,14 @@ static void near_list(struct near *near, const struct variable *v)
 }
 
 /* A name without parentheses is a variable, also where a function has that name: say so. */
-static void never_assigned(struct sema *s, const struct variable *v, const char *kind, const struct variable *a,
-                           const struct variable *b)
+static void never_assigned(struct sema *s, const struct variable *v, const char *kind,
+                           const struct variable *a, const struct variable *b)
 {
+    const struct source *src = source_get(s->cx->sources, v->at.file);
     struct near near, call = {.word = v->name};
 
-    if (!v->read || v->written)
+    /* A library's counters may be read by what this script reaches, and written by what it does not. */
+    if (!v->read || v->written || (src && src->tapset))
         return;
     diag_warning(s->diag, v->at, "never-assigned %s variable '%s'", kind, v->name);
     func_each(near_intrinsic, &call);

@@ -1,7 +1,7 @@
 /*
  * display: globals that the script fills and never reads are shown at its end, as SystemTap does.
- * Enters: a checked program; leaves: the text of one more end probe, in the script's own language, or nothing.
- * Only the script's globals count, not the library's.
+ * Enters: a checked program; leaves: the text of one more end probe, in the script's own language,
+ * or nothing. Only the script's globals count, not the library's.
  */
 #include "sema/internal.h"
 

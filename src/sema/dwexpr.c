@@ -1,7 +1,8 @@
 /*
  * dwexpr: target expressions. Enters: $x, @var, @cast or a member access on a value whose C type is
  * known, with its components; leaves: a tree of address arithmetic and sized reads, and the C
- * type of the result. Semantics are SystemTap's: -> goes through pointers as often as it must, [i] on
+ * type of the result. Semantics are SystemTap's: -> goes through pointers as often as it must, [i]
+ * on
  * @cast(p, "T") counts Ts from p, an array's value is its address, a struct as a whole has none.
  * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
  * types, pretty printing ($x$, $$vars).
@@ -112,7 +113,8 @@ static bool element(struct sema *s, struct object *o, struct expr *base, const s
     struct expr *offset;
 
     if (!size)
-        return diag_error(s->diag, c->at, "no-type", "the size of %s is not known, so that it cannot be indexed",
+        return diag_error(s->diag, c->at, "no-type",
+                          "the size of %s is not known, so that it cannot be indexed",
                           type_text(s, type));
     offset = probe_tree_binary(s->arena, OP_MUL, component_index(s, c),
                                probe_tree_number(s->arena, c->at, (int64_t)size));
@@ -144,12 +146,14 @@ static bool no_member(struct sema *s, const struct object *o, const struct compo
     near_init(&names.near, c->name);
     ctype_members(o->type, member_name, &names);
     if (!names.first) {
-        diag_error(s->diag, c->at, "no-member", "%s is only declared here, its members are not known",
-                   type_text(s, o->type));
-        diag_hint(s->diag, "name the module that defines it: @cast(value, \"%s\", \"PATH\")", type_text(s, o->type));
+        diag_error(s->diag, c->at, "no-member",
+                   "%s is only declared here, its members are not known", type_text(s, o->type));
+        diag_hint(s->diag, "name the module that defines it: @cast(value, \"%s\", \"PATH\")",
+                  type_text(s, o->type));
         return false;
     }
-    diag_error(s->diag, c->at, "no-member", "%s has no member '%s'", type_text(s, o->type), c->name);
+    diag_error(s->diag, c->at, "no-member", "%s has no member '%s'", type_text(s, o->type),
+               c->name);
     if (near_best(&names.near))
         diag_hint(s->diag, "did you mean '%s'?", near_best(&names.near));
     return false;
@@ -160,7 +164,8 @@ static bool member(struct sema *s, struct object *o, const struct component *c)
     struct cmember m;
 
     if (o->is_value)
-        return diag_error(s->diag, c->at, "no-location", "%s lies in registers, its members cannot be read yet",
+        return diag_error(s->diag, c->at, "no-location",
+                          "%s lies in registers, its members cannot be read yet",
                           type_text(s, o->type));
     if (!ctype_member(o->type, c->name, &m))
         return no_member(s, o, c);
@@ -177,7 +182,8 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
 {
     const char *what = c->kind == COMP_MEMBER ? arena_printf(s->arena, "->%s", c->name) : "[...]";
 
-    return diag_error(s->diag, c->at, "type", "'%s' cannot be applied to %s", what, type_text(s, o->type));
+    return diag_error(s->diag, c->at, "type", "'%s' cannot be applied to %s", what,
+                      type_text(s, o->type));
 }
 
 /* One component; a pointer takes as many turns as it has stars. */
@@ -217,7 +223,8 @@ static bool take_address(struct sema *s, struct expr *e, struct object *o)
     if (o->bit_size)
         return diag_error(s->diag, e->at, "type", "a bit field has no address");
     if (!address_of_value(o))
-        return diag_error(s->diag, e->at, "no-location", "this is in a register here and has no address");
+        return diag_error(s->diag, e->at, "no-location",
+                          "this is in a register here and has no address");
     e->resolved = o->tree;
     e->ctype = o->type ? ctype_pointer_to(s->di, o->type) : NULL;
     return true;
@@ -232,7 +239,8 @@ static bool bit_field(struct sema *s, struct expr *e, struct object *o)
     while (size < 8 && size * 8 < from + o->bit_size)
         size *= 2;
     if (size * 8 < from + o->bit_size)
-        return diag_error(s->diag, e->at, "not-yet", "this bit field spans nine bytes, which is not read yet");
+        return diag_error(s->diag, e->at, "not-yet",
+                          "this bit field spans nine bytes, which is not read yet");
     e->resolved = probe_tree_load(s->arena, e->at, o->tree, (uint8_t)size, ctype_signed(o->type));
     e->resolved->bit_off = (uint8_t)from;
     e->resolved->bit_size = (uint8_t)o->bit_size;
@@ -243,7 +251,8 @@ static bool whole_struct(struct sema *s, struct expr *e, const struct object *o)
 {
     struct names names = {0};
 
-    diag_error(s->diag, e->at, "type", "this is %s as a whole, which has no value", type_text(s, o->type));
+    diag_error(s->diag, e->at, "type", "this is %s as a whole, which has no value",
+               type_text(s, o->type));
     ctype_members(o->type, member_name, &names);
     if (names.first)
         diag_hint(s->diag, "take a member of it, such as ->%s, or its address with &", names.first);
@@ -293,7 +302,8 @@ static bool finish(struct sema *s, struct expr *e, struct object *o, const struc
 {
     for (; c; c = c->next) {
         if (c->kind == COMP_PRETTY || c->kind == COMP_PRETTY2)
-            return diag_error(s->diag, c->at, "not-yet", "pretty printing of structures does not run yet");
+            return diag_error(s->diag, c->at, "not-yet",
+                              "pretty printing of structures does not run yet");
         if (!apply(s, o, c))
             return false;
     }
@@ -312,8 +322,27 @@ static const char *next_module(struct sema *s, const char **rest)
     return one;
 }
 
-/* A module's debug information, with its path; NAME NULL: the probe's own module, or the executable. */
-static struct dbg *open_module(struct sema *s, const struct expr *e, const char *name, const char **path)
+/* Once a module: what is missing is one thing, however many expressions need it. */
+static void no_debuginfo(struct sema *s, const struct expr *e, const char *path, const char *why)
+{
+    unsigned errors = diag_errors(s->diag);
+
+    for (uint32_t i = 0; i < s->n_bare; i++)
+        if (!strcmp(s->bare[i], path))
+            return;
+    diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
+    if (why)
+        diag_hint(s->diag, "%s", why);
+    if (diag_errors(s->diag) == errors)
+        return; /* only tried: nothing was shown */
+    s->bare = arena_grow(s->arena, s->bare, s->n_bare, sizeof(*s->bare));
+    s->bare[s->n_bare++] = path;
+}
+
+/* A module's debug information, with its path; NAME NULL: the probe's own module, or the
+ * executable. */
+static struct dbg *open_module(struct sema *s, const struct expr *e, const char *name,
+                               const char **path)
 {
     struct probe_env env = sema_env(s);
     const char *why = NULL;
@@ -321,11 +350,13 @@ static struct dbg *open_module(struct sema *s, const struct expr *e, const char 
     struct dbg *dbg;
 
     if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
-        diag_error(s->diag, e->op_at, "not-yet", "the kernel's types and variables are not read yet");
+        diag_error(s->diag, e->op_at, "not-yet",
+                   "the kernel's types and variables are not read yet");
         return NULL;
     }
     if (name && name[0] == '<') {
-        diag_error(s->diag, e->op_at, "unsupported", "types are taken from debug information, not from header files");
+        diag_error(s->diag, e->op_at, "unsupported",
+                   "types are taken from debug information, not from header files");
         return NULL;
     }
     if (!name && s->inst && !s->fn && s->inst->type->flags & PROBE_NEEDS_MODULE)
@@ -335,11 +366,8 @@ static struct dbg *open_module(struct sema *s, const struct expr *e, const char 
         return NULL;
     *path = m->path;
     dbg = dbg_open(s->di, m->path, &why);
-    if (!dbg) {
-        diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", m->path);
-        if (why)
-            diag_hint(s->diag, "%s", why);
-    }
+    if (!dbg)
+        no_debuginfo(s, e, m->path, why);
     return dbg;
 }
 
@@ -348,8 +376,8 @@ static void try_name(const char *name, void *arg)
     near_try(arg, name);
 }
 
-static bool no_name(struct sema *s, const struct expr *e, const char *path, struct dbg *dbg, enum dbg_class class,
-                    const char *name)
+static bool no_name(struct sema *s, const struct expr *e, const char *path, struct dbg *dbg,
+                    enum dbg_class class, const char *name)
 {
     struct near near;
 
@@ -380,8 +408,10 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
         return no_name(s, e, path, dbg, DBG_TYPES, e->text);
     enum ctype_kind kind = ctype_kind(o.type);
 
-    /* the type is what the value points to: [i] counts such things, unless T itself takes an index */
-    if (c && (c->kind == COMP_INDEX || c->kind == COMP_EXPR_INDEX) && kind != CT_POINTER && kind != CT_ARRAY) {
+    /* the type is what the value points to: [i] counts such things, unless T itself takes an index
+     */
+    if (c && (c->kind == COMP_INDEX || c->kind == COMP_EXPR_INDEX) && kind != CT_POINTER &&
+        kind != CT_ARRAY) {
         if (!element(s, &o, o.tree, o.type, c))
             return false;
         c = c->next;
@@ -421,10 +451,11 @@ static bool target(struct sema *s, struct expr *e, const char *unused)
     if (!strncmp(e->text, "$$", 2))
         return diag_error(s->diag, e->op_at, "not-yet", "%s does not run yet", e->text);
     if (s->fn)
-        return diag_error(s->diag, e->op_at, "no-var", "%s: target variables exist only in probes, not in functions",
-                          e->text);
+        return diag_error(s->diag, e->op_at, "no-var",
+                          "%s: target variables exist only in probes, not in functions", e->text);
     if (!s->inst->type->target_var)
-        return diag_error(s->diag, e->op_at, "no-var", "%s: a probe at %s has no target variables", e->text, s->inst->name);
+        return diag_error(s->diag, e->op_at, "no-var", "%s: a probe at %s has no target variables",
+                          e->text, s->inst->name);
     o.tree = s->inst->type->target_var(&env, s->inst, e, &o.type);
     if (!o.tree)
         return false;
@@ -444,12 +475,14 @@ static bool autocast(struct sema *s, struct expr *e, const char *unused)
     struct object o = {.tree = e->a, .is_value = true, .type = sema_ctype(e->a)};
 
     if (!e->comps)
-        return diag_error(s->diag, e->at, "type", "& takes the address of things in the target, not of script values");
+        return diag_error(s->diag, e->at, "type",
+                          "& takes the address of things in the target, not of script values");
     return finish(s, e, &o, e->comps);
 }
 
 /* Each of the modules named, until one has it. */
-static bool with_modules(struct sema *s, struct expr *e, bool (*resolve)(struct sema *, struct expr *, const char *))
+static bool with_modules(struct sema *s, struct expr *e,
+                         bool (*resolve)(struct sema *, struct expr *, const char *))
 {
     const char *rest = e->module;
 
@@ -551,8 +584,10 @@ void sema_retry_casts(struct sema *s, bool last)
             }
             e->type = TYPE_ERROR;
             if (mixed)
-                diag_error(s->diag, e->at, "no-type",
-                           "values of different C types are assigned to '%s': which one has the member?", e->a->text);
+                diag_error(
+                    s->diag, e->at, "no-type",
+                    "values of different C types are assigned to '%s': which one has the member?",
+                    e->a->text);
             else
                 diag_error(s->diag, e->at, "no-type", "the C type of this value is not known");
             diag_hint(s->diag, "say it: @cast(value, \"TYPE\", \"MODULE\")->member");

@@ -39,8 +39,8 @@ static void bad(struct conversions *c, const char *from, const char *to)
     if (to > from + 1 && (unsigned char)to[-1] < ' ')
         to--;
     if (c->s->report) {
-        diag_error(c->s->diag, c->print->op_at, "format", "'%.*s' is no conversion of %s", (int)(to - from), from,
-                   c->print->text);
+        diag_error(c->s->diag, c->print->op_at, "format", "'%.*s' is no conversion of %s",
+                   (int)(to - from), from, c->print->text);
         c->print->type = TYPE_ERROR;
     }
 }
@@ -84,10 +84,12 @@ void sema_check_format(struct sema *s, struct expr *print)
     if (!s->report || c.bad || c.used == print->n_args)
         return;
     if (c.used > print->n_args)
-        diag_error(s->diag, print->op_at, "format", "the format takes %u argument%s, but there %s %u", c.used,
+        diag_error(s->diag, print->op_at, "format",
+                   "the format takes %u argument%s, but there %s %u", c.used,
                    c.used == 1 ? "" : "s", print->n_args == 1 ? "is" : "are", print->n_args);
     else
         diag_error(s->diag, print->args[c.used]->at, "format",
-                   "the format takes %u argument%s: nothing shows this one", c.used, c.used == 1 ? "" : "s");
+                   "the format takes %u argument%s: nothing shows this one", c.used,
+                   c.used == 1 ? "" : "s");
     print->type = TYPE_ERROR;
 }

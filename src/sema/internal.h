@@ -3,8 +3,8 @@
  *
  * Two walks over every body that a probe reaches. The first (names.c) goes in the order of
  * execution: it binds names, follows calls into functions, resolves target expressions and drops
- * branches that @defined makes dead, which is why nothing in them needs to exist. The second (types.c)
- * runs until no type changes any more, and then once to report.
+ * branches that @defined makes dead, which is why nothing in them needs to exist. The second
+ * (types.c) runs until no type changes any more, and then once to report.
  */
 #ifndef SEMA_INTERNAL_H
 #define SEMA_INTERNAL_H
@@ -62,25 +62,28 @@ struct sema {
     uint32_t *chosen;            /* ids of library sources in prog itself that are used */
     uint32_t n_chosen;
 
-    struct probe_inst **tail;    /* of prog->insts */
+    struct probe_inst **tail; /* of prog->insts */
     struct sema_func *funcs;
     uint32_t n_funcs;
     struct sema_cast *casts;
     uint32_t n_casts;
 
+    const char **bare; /* modules without debug information, which has been said */
+    uint32_t n_bare;
+
     /* where the walk is */
     struct function *fn;
     struct probe_inst *inst;
-    uint32_t file;               /* source of what is walked: for private names */
+    uint32_t file; /* source of what is walked: for private names */
     unsigned loops;
-    unsigned depth;              /* functions entered one in the other */
-    struct function **waiting;   /* reached, but not walked yet: the walk was too deep */
+    unsigned depth;            /* functions entered one in the other */
+    struct function **waiting; /* reached, but not walked yet: the walk was too deep */
     uint32_t n_waiting;
-    bool in_defined;             /* below @defined: nothing is evaluated */
+    bool in_defined; /* below @defined: nothing is evaluated */
 
     /* types.c */
     bool changed, report;
-    bool failed;                 /* there were errors: no warnings about what they have left undone */
+    bool failed; /* there were errors: no warnings about what they have left undone */
 };
 
 /* ---- tapset.c: the library ---- */
@@ -110,7 +113,8 @@ bool sema_constant(const struct expr *e, int64_t *v);
 /* ---- scope.c: variables and functions by name ---- */
 
 enum { SEMA_ANY_ARITY = -1 };
-/* The variable NAME of ARITY keys; a scalar that is unknown becomes a local. NULL after reporting. */
+/* The variable NAME of ARITY keys; a scalar that is unknown becomes a local. NULL after reporting.
+ */
 struct variable *sema_variable(struct sema *s, struct expr *name, int arity);
 /* Likewise, but makes nothing and reports nothing. */
 struct variable *sema_lookup(struct sema *s, const struct expr *name);
@@ -132,7 +136,8 @@ struct probe_env sema_env(struct sema *s);
 void sema_types(struct sema *s);
 /* Infers E where WANT is expected (TYPE_UNKNOWN: anything); reports what is something else. */
 void sema_expect(struct sema *s, struct expr *e, enum value_type want);
-/* Tries the member accesses left over by the first walk; LAST: reports those that stay unknown. (dwexpr.c) */
+/* Tries the member accesses left over by the first walk; LAST: reports those that stay unknown.
+ * (dwexpr.c) */
 void sema_retry_casts(struct sema *s, bool last);
 
 /* ---- format.c ---- */

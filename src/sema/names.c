@@ -1,8 +1,9 @@
 /*
- * names: the first walk over every body that a probe reaches, in the order of execution. Enters: parsed
- * bodies; leaves: names bound to variables, calls to functions (walked in their turn), target expressions
- * resolved, and the branches that a constant condition rules out removed. Refused: what no back end
- * of this version can run, misplaced operators, and whatever scope.c and dwexpr.c refuse.
+ * names: the first walk over every body that a probe reaches, in the order of execution. Enters:
+ * parsed bodies; leaves: names bound to variables, calls to functions (walked in their turn),
+ * target expressions resolved, and the branches that a constant condition rules out removed.
+ * Refused: what no back end of this version can run, misplaced operators, and whatever scope.c and
+ * dwexpr.c refuse.
  */
 #include "sema/internal.h"
 
@@ -59,10 +60,14 @@ bool sema_constant(const struct expr *e, int64_t *v)
     case EX_UNARY:
         if (!sema_constant(e->a, &l))
             return false;
-        *v = e->op == OP_NEG ? (int64_t)(0 - (uint64_t)l) : e->op == OP_NOT ? !l : e->op == OP_BITNOT ? ~l : l;
+        *v = e->op == OP_NEG      ? (int64_t)(0 - (uint64_t)l)
+             : e->op == OP_NOT    ? !l
+             : e->op == OP_BITNOT ? ~l
+                                  : l;
         return true;
     case EX_BINARY:
-        return sema_constant(e->a, &l) && sema_constant(e->b, &r) && probe_tree_compute(e->op, l, r, v);
+        return sema_constant(e->a, &l) && sema_constant(e->b, &r) &&
+               probe_tree_compute(e->op, l, r, v);
     default:
         return false;
     }
@@ -71,7 +76,8 @@ bool sema_constant(const struct expr *e, int64_t *v)
 /* E becomes what it always is. The copy is made before it is walked: others keep pointers to E. */
 static void replace(struct expr *e, const struct expr *by)
 {
-    bool parens = e->parens || by->kind == EX_BINARY || by->kind == EX_TERNARY || by->kind == EX_ASSIGN;
+    bool parens =
+        e->parens || by->kind == EX_BINARY || by->kind == EX_TERNARY || by->kind == EX_ASSIGN;
 
     *e = *by;
     e->parens |= parens;
@@ -81,7 +87,8 @@ static void become_number(struct expr *e, int64_t v)
 {
     struct span at = e->at, op_at = e->op_at;
 
-    *e = (struct expr){.kind = EX_NUMBER, .at = at, .op_at = op_at, .number = v, .type = TYPE_LONG, .height = 1};
+    *e = (struct expr){
+        .kind = EX_NUMBER, .at = at, .op_at = op_at, .number = v, .type = TYPE_LONG, .height = 1};
 }
 
 /* ---- variables ---- */
@@ -116,7 +123,8 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
 
     for (uint32_t i = 0; i < e->n_args; i++)
         if (e->args[i]->kind == EX_ANY)
-            refuse(s, e->args[i], "type", "'*' stands for any key only in foreach, delete and 'in'");
+            refuse(s, e->args[i], "type",
+                   "'*' stands for any key only in foreach, delete and 'in'");
         else
             value(s, e->args[i]);
     if (e->a->kind == EX_HIST) {
@@ -210,7 +218,8 @@ static void histogram(struct sema *s, struct expr *e, struct variable *v)
             if (e->args[i]->kind != EX_NUMBER)
                 return; /* the parser has reported it */
         if (e->args[2]->number <= 0 || e->args[1]->number <= e->args[0]->number) {
-            diag_error(s->diag, e->op_at, "type", "@hist_linear takes start, stop above start, and an interval above 0");
+            diag_error(s->diag, e->op_at, "type",
+                       "@hist_linear takes start, stop above start, and an interval above 0");
             fail(e);
             return;
         }
@@ -231,7 +240,8 @@ static void aggregate(struct sema *s, struct expr *e)
     struct expr *base = e->a->kind == EX_INDEX ? e->a->a : e->a;
 
     if (base->kind != EX_NAME) {
-        diag_error(s->diag, e->a->at, "type", "%s takes an aggregate: a global, or an element of a global array",
+        diag_error(s->diag, e->a->at, "type",
+                   "%s takes an aggregate: a global, or an element of a global array",
                    aggregate_word(e));
         fail(e);
         return;
@@ -274,7 +284,9 @@ static void note_call(struct sema *s, struct function *callee)
     from->calls[from->n_calls++] = callee;
 }
 
-enum { DEPTH_MAX = 64 }; /* functions entered one in the other: a chain can be as long as a script */
+enum {
+    DEPTH_MAX = 64
+}; /* functions entered one in the other: a chain can be as long as a script */
 
 static void walk_function(struct sema *s, struct function *fn)
 {
@@ -319,10 +331,21 @@ static void enter_function(struct sema *s, struct function *fn)
 
 static void embedded_function(struct sema *s, struct expr *e)
 {
-    diag_error(s->diag, e->op_at, "unsupported", "%s() is written in embedded C, which eBPF cannot run", e->text);
+    diag_error(s->diag, e->op_at, "unsupported",
+               "%s() is written in embedded C, which eBPF cannot run", e->text);
     diag_note(s->diag, e->func->name_at, "defined here");
     diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
     fail(e);
+}
+
+/* Only a handler's own body is judged: a function may be called from several kinds of probe. */
+static bool need_registers(struct sema *s, struct expr *e)
+{
+    if (!s->inst || s->fn || (s->inst->type->flags & PROBE_HAS_USER_REGS))
+        return true;
+    diag_error(s->diag, e->op_at, "no-regs", "a probe at %s has no registers of a program",
+               s->inst->name);
+    return fail(e);
 }
 
 static void call(struct sema *s, struct expr *e)
@@ -330,8 +353,13 @@ static void call(struct sema *s, struct expr *e)
     struct variable *p;
 
     values(s, e->args, e->n_args);
-    if (!sema_find_call(s, e) || !e->func || s->in_defined)
+    if (!sema_find_call(s, e) || s->in_defined)
         return;
+    if (!e->func) {
+        if (e->intrinsic->flags & INTRIN_USER_REGS)
+            need_registers(s, e);
+        return;
+    }
     if (e->func->is_embedded) {
         embedded_function(s, e);
         return;
@@ -372,7 +400,8 @@ static void target_expr(struct sema *s, struct expr *e, enum use use)
     }
     if (use == USE_WRITE || use == USE_UPDATE) {
         if (!s->cx->guru) {
-            diag_error(s->diag, e->at, "guru", "writing to the target is allowed in guru mode only");
+            diag_error(s->diag, e->at, "guru",
+                       "writing to the target is allowed in guru mode only");
             diag_hint(s->diag, "-g turns guru mode on");
         } else {
             diag_error(s->diag, e->at, "not-yet", "writing to the target does not run yet");
@@ -401,10 +430,8 @@ static void deref(struct sema *s, struct expr *e)
 
 static void user_register(struct sema *s, struct expr *e)
 {
-    if (s->inst && !s->fn && !(s->inst->type->flags & PROBE_HAS_USER_REGS)) {
-        refuse(s, e, "no-regs", "this probe has no registers of a program");
+    if (!need_registers(s, e))
         return;
-    }
     if (e->number < 0 || e->number > 16) {
         refuse(s, e, "type", "registers are numbered 0 (rax) to 16 (rip)");
         return;
@@ -439,7 +466,8 @@ static void enumerator(struct sema *s, struct expr *e)
     dbg = m ? dbg_open(s->di, m->path, &why) : NULL;
     if (!dbg) {
         if (m)
-            diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", m->path);
+            diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s",
+                       m->path);
         if (m && why)
             diag_hint(s->diag, "%s", why);
         fail(e);
@@ -474,7 +502,8 @@ static void binary(struct sema *s, struct expr *e)
     int64_t v;
 
     value(s, e->a);
-    if ((e->op == OP_LAND || e->op == OP_LOR) && sema_constant(e->a, &v) && (e->op == OP_LOR) == (v != 0)) {
+    if ((e->op == OP_LAND || e->op == OP_LOR) && sema_constant(e->a, &v) &&
+        (e->op == OP_LOR) == (v != 0)) {
         become_number(e, e->op == OP_LOR);
         return;
     }
@@ -663,7 +692,8 @@ static void deletion(struct sema *s, struct stmt *st)
         if (!v)
             fail(e);
     } else {
-        diag_error(s->diag, e->at, "type", "only variables, arrays and their elements can be deleted");
+        diag_error(s->diag, e->at, "type",
+                   "only variables, arrays and their elements can be deleted");
     }
     if (v)
         note_use(s, v, USE_UPDATE);
@@ -704,7 +734,8 @@ static void walk_stmt(struct sema *s, struct stmt *st)
         break;
     case ST_NEXT:
         if (s->fn)
-            diag_error(s->diag, st->at, "not-yet", "'next' in a function is for overloads, which do not run yet");
+            diag_error(s->diag, st->at, "not-yet",
+                       "'next' in a function is for overloads, which do not run yet");
         break;
     case ST_RETURN:
         value(s, st->cond);

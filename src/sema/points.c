@@ -1,8 +1,9 @@
 /*
- * points: probe points. Enters: a probe as written; leaves: its instances at the end of the program's
- * list, after aliases (the script's, then the library's) are expanded with their prologues and
- * epilogues, and each point is given to its probe type. a? may fail in silence; a! also ends the list when it does
- * not. Refused: aliases that lead to themselves, conditions on probe points.
+ * points: probe points. Enters: a probe as written; leaves: its instances at the end of the
+ * program's list, after aliases (the script's, then the library's) are expanded with their
+ * prologues and epilogues, and each point is given to its probe type. a? may fail in silence; a!
+ * also ends the list when it does not. Refused: aliases that lead to themselves, conditions on
+ * probe points.
  */
 #include "sema/internal.h"
 
@@ -15,7 +16,8 @@ struct chain {
     const struct probe *alias;
 };
 
-static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, const struct chain *chain);
+static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list,
+                         const struct chain *chain);
 
 static bool is_within(const struct chain *chain, const struct probe *alias)
 {
@@ -25,7 +27,8 @@ static bool is_within(const struct chain *chain, const struct probe *alias)
 }
 
 /* Where in POINT the alias's name ends, when it starts with it; *REST: the parts that follow. */
-static bool is_alias_of(const struct probe_point *alias, const struct probe_point *point, struct point_part **rest)
+static bool is_alias_of(const struct probe_point *alias, const struct probe_point *point,
+                        struct point_part **rest)
 {
     const struct point_part *a = alias->parts;
     struct point_part *p = point->parts;
@@ -53,7 +56,8 @@ static struct stmt *append(struct stmt *list, struct stmt *more)
 static struct probe *with_alias(struct sema *s, struct probe *probe, const struct probe *alias)
 {
     struct probe *both = ARENA_NEW(s->arena, struct probe);
-    struct stmt *own = stmt_clone(s->arena, probe->body), *theirs = stmt_clone(s->arena, alias->body);
+    struct stmt *own = stmt_clone(s->arena, probe->body),
+                *theirs = stmt_clone(s->arena, alias->body);
 
     *both = *probe;
     both->next = NULL;
@@ -63,8 +67,8 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
     return both;
 }
 
-static struct point_part *copy_parts(struct sema *s, const struct point_part *from, struct point_part *rest,
-                                     uint32_t expn)
+static struct point_part *copy_parts(struct sema *s, const struct point_part *from,
+                                     struct point_part *rest, uint32_t expn)
 {
     struct point_part *first = NULL, **tail = &first;
 
@@ -83,15 +87,16 @@ static struct point_part *copy_parts(struct sema *s, const struct point_part *fr
 }
 
 /* The alias's points with what follows its name in POINT, placed so that messages show both. */
-static struct probe_point *expanded(struct sema *s, const struct probe *alias, const struct probe_point *point,
-                                    struct point_part *rest)
+static struct probe_point *expanded(struct sema *s, const struct probe *alias,
+                                    const struct probe_point *point, struct point_part *rest)
 {
     struct probe_point *first = NULL, **tail = &first;
     const char *name = "";
 
     for (const struct point_part *p = alias->alias->parts; p; p = p->next)
         name = arena_printf(s->arena, "%s%s%s", name, *name ? "." : "", p->name);
-    uint32_t expn = expansion_add(s->cx->sources, arena_printf(s->arena, "in the alias '%s'", name), point->at);
+    uint32_t expn =
+        expansion_add(s->cx->sources, arena_printf(s->arena, "in the alias '%s'", name), point->at);
 
     for (const struct probe_point *p = alias->points; p; p = p->next, tail = &(*tail)->next) {
         *tail = ARENA_NEW(s->arena, struct probe_point);
@@ -103,8 +108,8 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias, c
     return first;
 }
 
-static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe, struct probe_point *point,
-                        const struct chain *chain)
+static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe,
+                        struct probe_point *point, const struct chain *chain)
 {
     bool found = false;
 
@@ -134,18 +139,21 @@ static bool is_wild(const struct probe_point *point)
     return false;
 }
 
-static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point, const struct chain *chain)
+static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
+                        const struct chain *chain)
 {
     struct probe_env env = sema_env(s);
     bool found = try_aliases(s, s->prog->aliases, probe, point, chain);
 
     if (!found)
-        for (struct sema_file *f = s->files; f && !found; f = is_wild(point) || !found ? f->next : NULL)
+        for (struct sema_file *f = s->files; f && !found;
+             f = is_wild(point) || !found ? f->next : NULL)
             found = try_aliases(s, f->prog.aliases, probe, point, chain);
     if (found)
         return;
     if (point->condition) {
-        diag_error(s->diag, point->condition->at, "not-yet", "conditions on probe points do not run yet");
+        diag_error(s->diag, point->condition->at, "not-yet",
+                   "conditions on probe points do not run yet");
         diag_hint(s->diag, "test it in the handler: if (!(...)) next");
         return;
     }
@@ -159,7 +167,8 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     s->tail = env.tail;
 }
 
-static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list, const struct chain *chain)
+static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list,
+                         const struct chain *chain)
 {
     for (struct probe_point *p = list; p && !diag_stopped(s->diag); p = p->next) {
         struct probe_inst **before = s->tail;

@@ -1,8 +1,9 @@
 /*
  * scope: from a name to its variable or function. Enters: a name and the number of keys or
- * arguments it is used with; leaves: the declaration, found in SystemTap's order (locals, parameters,
- * globals, the library's globals; the script's functions, built-in ones, the library's). Refused: arrays
- * that are not declared, one name used with different numbers of keys, functions that nobody defines.
+ * arguments it is used with; leaves: the declaration, found in SystemTap's order (locals,
+ * parameters, globals, the library's globals; the script's functions, built-in ones, the
+ * library's). Refused: arrays that are not declared, one name used with different numbers of keys,
+ * functions that nobody defines.
  */
 #include "sema/internal.h"
 
@@ -81,8 +82,8 @@ static bool set_arity(struct sema *s, struct variable *v, const struct expr *nam
     if (arity == SEMA_ANY_ARITY)
         return true;
     if (v->scope != VAR_GLOBAL && arity > 0) {
-        diag_error(s->diag, name->at, "arity", "'%s' is a local variable here; only globals can be arrays",
-                   v->name);
+        diag_error(s->diag, name->at, "arity",
+                   "'%s' is a local variable here; only globals can be arrays", v->name);
         return false;
     }
     if (v->init && !v->arity_known) {
@@ -99,7 +100,8 @@ static bool set_arity(struct sema *s, struct variable *v, const struct expr *nam
     }
     if (v->arity_known && v->n_keys == (uint32_t)arity)
         return true;
-    diag_error(s->diag, name->at, "arity", "'%s' is used as %s here", v->name, arity_text(s->arena, arity));
+    diag_error(s->diag, name->at, "arity", "'%s' is used as %s here", v->name,
+               arity_text(s->arena, arity));
     if (v->arity_known)
         diag_note(s->diag, v->arity_at, "and as %s here", arity_text(s->arena, (int)v->n_keys));
     else
@@ -125,7 +127,8 @@ struct variable *sema_variable(struct sema *s, struct expr *name, int arity)
             diag_error(s->diag, name->at, "undefined", "there is no global '%s'", name->text);
         else
             diag_error(s->diag, name->at, "undefined",
-                       "the array '%s' is not declared (missing: global %s)", name->text, name->text);
+                       "the array '%s' is not declared (missing: global %s)", name->text,
+                       name->text);
         if (near_best(&near))
             diag_hint(s->diag, "did you mean '%s'?", near_best(&near));
     }
@@ -152,14 +155,17 @@ static struct function *own_function(struct sema *s, const struct expr *e, bool 
     for (struct function *fn = s->prog->funcs; fn; fn = fn->next) {
         if (strcmp(fn->name, e->text) || fn->n_params != e->n_args || !can_see(s, fn, e))
             continue;
-        if (fn->is_embedded && func_find(e->text, (int)e->n_args) && source_get(s->cx->sources, fn->at.file)->tapset)
+        if (fn->is_embedded && func_find(e->text, (int)e->n_args) &&
+            source_get(s->cx->sources, fn->at.file)->tapset)
             continue;
         if (!found) {
             found = fn;
             continue;
         }
-        diag_error(s->diag, e->op_at, "not-yet", "'%s' is defined more than once with %u parameters; overloaded "
-                                                 "functions do not run yet", e->text, e->n_args);
+        diag_error(s->diag, e->op_at, "not-yet",
+                   "'%s' is defined more than once with %u parameters; overloaded "
+                   "functions do not run yet",
+                   e->text, e->n_args);
         diag_note(s->diag, found->name_at, "here");
         diag_note(s->diag, fn->name_at, "and here");
         *twice = true;
@@ -182,15 +188,15 @@ static bool wrong_number(struct sema *s, const struct expr *e)
     for (const struct function *fn = s->prog->funcs; fn; fn = fn->next) {
         if (strcmp(fn->name, e->text) || !can_see(s, fn, e))
             continue;
-        diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text, fn->n_params,
-                   fn->n_params == 1 ? "" : "s", e->n_args);
+        diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text,
+                   fn->n_params, fn->n_params == 1 ? "" : "s", e->n_args);
         diag_note(s->diag, fn->name_at, "defined here");
         return true;
     }
     if (row) {
         if (row->min_args == row->n_args)
-            diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text, row->n_args,
-                       row->n_args == 1 ? "" : "s", e->n_args);
+            diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text,
+                       row->n_args, row->n_args == 1 ? "" : "s", e->n_args);
         else
             diag_error(s->diag, e->op_at, "arity", "%s() takes %u to %u arguments, not %u", e->text,
                        row->min_args, row->n_args, e->n_args);
@@ -199,8 +205,8 @@ static bool wrong_number(struct sema *s, const struct expr *e)
     HASH_FIND_STR(s->lib_funcs, e->text, lib);
     if (!lib || !can_see(s, lib->func, e))
         return false;
-    diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text, lib->func->n_params,
-               lib->func->n_params == 1 ? "" : "s", e->n_args);
+    diag_error(s->diag, e->op_at, "arity", "%s() takes %u argument%s, not %u", e->text,
+               lib->func->n_params, lib->func->n_params == 1 ? "" : "s", e->n_args);
     diag_note(s->diag, lib->func->name_at, "defined here");
     return true;
 }

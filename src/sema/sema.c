@@ -26,7 +26,8 @@ static bool advance(struct sema *s, struct progress *p)
 {
     bool more = false;
 
-    for (struct probe *probe = s->prog->probes; probe && !diag_stopped(s->diag); probe = probe->next) {
+    for (struct probe *probe = s->prog->probes; probe && !diag_stopped(s->diag);
+         probe = probe->next) {
         if (!sema_is_chosen(s, probe->at.file) || is_done(p, probe))
             continue;
         p->done = arena_grow(s->arena, p->done, p->n_done, sizeof(struct probe *));
@@ -48,7 +49,8 @@ static void add_display(struct sema *s, struct progress *p)
 
     if (!text)
         return;
-    struct source *src = source_add(s->cx->sources, "<unread globals>", text, (uint32_t)strlen(text));
+    struct source *src =
+        source_add(s->cx->sources, "<unread globals>", text, (uint32_t)strlen(text));
 
     if (!syntax_parse(s->cx, s->opts->env, src, s->opts->macros, s->prog))
         return;
@@ -66,7 +68,8 @@ static void run(struct sema *s)
     while (advance(s, &p) && !diag_stopped(s->diag))
         ; /* what a body uses can add library files with probes of their own */
     if (!s->prog->insts && diag_errors(s->diag) == errors)
-        diag_error(s->diag, (struct span){0}, "no-probe", "the script has no probe that can be placed");
+        diag_error(s->diag, (struct span){0}, "no-probe",
+                   "the script has no probe that can be placed");
     if (diag_stopped(s->diag))
         return;
     sema_types(s);

@@ -11,17 +11,19 @@
 #include "syntax/syntax.h"
 #include "target/dwarf.h"
 
-/* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose functions and
- * aliases nothing needs are parsed for their names only. */
+/* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose
+ * functions and aliases nothing needs are parsed for their names only. */
 struct sema_opts {
     const char *const *tapset_dirs;
     uint32_t n_tapset_dirs;
     const struct pp_env *env;
     struct macros *macros;
-    bool no_display; /* globals that are never read are not shown at the end (stap --no-global-var-display) */
+    bool no_display; /* globals that are never read are not shown at the end (stap
+                        --no-global-var-display) */
 };
 
-/* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use them. */
+/* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use
+ * them. */
 void sema_read_macros(struct compile *cx, const struct sema_opts *o);
 
 bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *prog, struct target *t,

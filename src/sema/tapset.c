@@ -1,8 +1,8 @@
 /*
  * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, its
  * functions found by name, and the files that something uses made part of the program. *.stpm files
- * are read apart, before the script, since their macros serve everything. A file with syntax errors is left out, and named
- * when a name is missing; a directory that cannot be read holds nothing.
+ * are read apart, before the script, since their macros serve everything. A file with syntax errors
+ * is left out, and named when a name is missing; a directory that cannot be read holds nothing.
  */
 #include "sema/internal.h"
 
@@ -48,7 +48,8 @@ static struct source *read_file(struct compile *cx, const struct sema_opts *o, c
 
 typedef void file_fn(void *arg, const char *path);
 
-static void each_file(struct arena *a, const char *dir, int (*filter)(const struct dirent *), file_fn *fn, void *arg)
+static void each_file(struct arena *a, const char *dir, int (*filter)(const struct dirent *),
+                      file_fn *fn, void *arg)
 {
     struct dirent **names;
     int n = scandir(dir, &names, filter, alphasort);
@@ -73,7 +74,8 @@ static void read_macros(void *arg, const char *path)
     bool broken = false;
 
     if (read_file(r->cx, r->o, path, &none, &broken) && broken)
-        diag_warning(r->cx->diag, (struct span){0}, "the library file %s has syntax errors and was left out", path);
+        diag_warning(r->cx->diag, (struct span){0},
+                     "the library file %s has syntax errors and was left out", path);
 }
 
 void sema_read_macros(struct compile *cx, const struct sema_opts *o)
@@ -123,7 +125,8 @@ void sema_tapset_read(struct sema *s)
 
     for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
         each_file(s->arena, o->tapset_dirs[i], is_script, read_script, s);
-        each_file(s->arena, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch), is_script, read_script, s);
+        each_file(s->arena, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
+                  is_script, read_script, s);
     }
     for (struct sema_file *f = s->files; f; f = f->next)
         index_file(s, f);
@@ -228,6 +231,6 @@ void sema_tapset_note_broken(struct sema *s)
 {
     for (struct sema_file *f = s->files; f; f = f->next)
         if (f->broken)
-            diag_note(s->diag, (struct span){0}, "the library file %s has syntax errors and was left out",
-                      f->src->name);
+            diag_note(s->diag, (struct span){0},
+                      "the library file %s has syntax errors and was left out", f->src->name);
 }

@@ -1,8 +1,9 @@
 /*
  * types: the second walk. Enters: bodies with names bound; leaves: every expression, variable,
- * array key and function with a type. Types spread in both directions, from values to variables and from what
- * is wanted to what is not known yet, over all probes and functions until nothing changes; what nothing
- * decides is long. A last pass reports conflicts, each with the place that decided otherwise.
+ * array key and function with a type. Types spread in both directions, from values to variables and
+ * from what is wanted to what is not known yet, over all probes and functions until nothing
+ * changes; what nothing decides is long. A last pass reports conflicts, each with the place that
+ * decided otherwise.
  */
 #include "sema/internal.h"
 
@@ -30,16 +31,19 @@ static const char *a_type(enum value_type t)
 }
 
 /* Reports in the last pass only; E is silent from then on. */
-static enum value_type conflict(struct sema *s, struct expr *e, enum value_type is, enum value_type want)
+static enum value_type conflict(struct sema *s, struct expr *e, enum value_type is,
+                                enum value_type want)
 {
     if (!s->report)
         return is;
     if (is == TYPE_VOID && e->kind == EX_CALL)
         diag_error(s->diag, e->at, "type", "%s() returns no value", e->text);
     else if (is == TYPE_STATS && want != TYPE_STRING)
-        diag_error(s->diag, e->at, "type", "an aggregate is read through @count, @sum, @min, @max, @avg or a histogram");
+        diag_error(s->diag, e->at, "type",
+                   "an aggregate is read through @count, @sum, @min, @max, @avg or a histogram");
     else
-        diag_error(s->diag, e->at, "type", "this is %s, but %s is wanted here", a_type(is), a_type(want));
+        diag_error(s->diag, e->at, "type", "this is %s, but %s is wanted here", a_type(is),
+                   a_type(want));
     if (e->kind == EX_CALL && e->func && e->func->type_at.file)
         diag_note(s->diag, e->func->type_at, "its type comes from here");
     return e->type = TYPE_ERROR;
@@ -72,8 +76,8 @@ static struct subject func_subject(const struct function *fn)
 }
 
 /* A declaration's type meets a use: decides it, agrees, or conflicts. */
-static enum value_type meet(struct sema *s, enum value_type *type, struct span *decided, enum value_type t,
-                            struct expr *use, struct subject what)
+static enum value_type meet(struct sema *s, enum value_type *type, struct span *decided,
+                            enum value_type t, struct expr *use, struct subject what)
 {
     if (!is_known(t) || *type == t || *type == TYPE_ERROR)
         return *type;
@@ -86,7 +90,8 @@ static enum value_type meet(struct sema *s, enum value_type *type, struct span *
     if (!s->report)
         return *type;
     if (what.key)
-        diag_error(s->diag, use->at, "type", "key %u of '%s' is %s here", what.key, what.name, a_type(t));
+        diag_error(s->diag, use->at, "type", "key %u of '%s' is %s here", what.key, what.name,
+                   a_type(t));
     else
         diag_error(s->diag, use->at, "type", "'%s%s' is %s here", what.name, what.after, a_type(t));
     if (decided->file)
@@ -95,13 +100,15 @@ static enum value_type meet(struct sema *s, enum value_type *type, struct span *
     return use->type = TYPE_ERROR;
 }
 
-static enum value_type variable(struct sema *s, struct expr *e, struct variable *v, enum value_type want)
+static enum value_type variable(struct sema *s, struct expr *e, struct variable *v,
+                                enum value_type want)
 {
     if (!v)
         return TYPE_ERROR;
     if (want == TYPE_STATS && v->scope != VAR_GLOBAL) {
         if (s->report) {
-            diag_error(s->diag, e->at, "type", "'%s' is a local variable here; an aggregate must be a global", v->name);
+            diag_error(s->diag, e->at, "type",
+                       "'%s' is a local variable here; an aggregate must be a global", v->name);
             return TYPE_ERROR;
         }
         return v->type;
@@ -169,7 +176,9 @@ static enum value_type binary(struct sema *s, struct expr *e)
 
 static enum value_type assignment(struct sema *s, struct expr *e, enum value_type want)
 {
-    struct variable *v = e->a->kind == EX_NAME ? e->a->var : e->a->kind == EX_INDEX ? e->a->a->var : NULL;
+    struct variable *v = e->a->kind == EX_NAME    ? e->a->var
+                         : e->a->kind == EX_INDEX ? e->a->a->var
+                                                  : NULL;
     enum value_type t;
 
     switch (e->op) {
@@ -199,7 +208,8 @@ static enum value_type call(struct sema *s, struct expr *e, enum value_type want
 
     for (uint32_t i = 0; i < e->n_args; i++, p = p ? p->next : NULL) {
         if (!fn) {
-            sema_expect(s, e->args[i], e->intrinsic && i < INTRIN_MAX_ARGS ? e->intrinsic->args[i] : TYPE_UNKNOWN);
+            sema_expect(s, e->args[i],
+                        e->intrinsic && i < INTRIN_MAX_ARGS ? e->intrinsic->args[i] : TYPE_UNKNOWN);
             continue;
         }
         enum value_type t = infer(s, e->args[i], p ? p->type : TYPE_UNKNOWN);
@@ -320,8 +330,8 @@ static void foreach(struct sema *s, struct function *fn, struct stmt *st)
     keys(s, v, st->keys, st->n_keys);
     if (v && st->value) {
         if (v->type == TYPE_STATS && s->report) {
-            diag_error(s->diag, st->value->at, "type", "the values of '%s' are aggregates, which no variable holds",
-                       v->name);
+            diag_error(s->diag, st->value->at, "type",
+                       "the values of '%s' are aggregates, which no variable holds", v->name);
             diag_hint(s->diag, "use @count(%s[...]) and the like in the loop", v->name);
         } else if (v->type != TYPE_STATS) {
             meet(s, &v->type, &v->type_at, infer(s, st->value, v->type), st->value, var_subject(v));
@@ -427,7 +437,8 @@ static void default_list(struct variable *v)
 static bool returns_value(const struct stmt *st)
 {
     for (; st; st = st->next)
-        if ((st->kind == ST_RETURN && st->cond) || returns_value(st->body) || returns_value(st->other))
+        if ((st->kind == ST_RETURN && st->cond) || returns_value(st->body) ||
+            returns_value(st->other))
             return true;
     return false;
 }

@@ -12,8 +12,22 @@
 
 /* How strongly an expression holds together; the grammar's precedences. */
 enum level {
-    L_ASSIGN = 1, L_TERNARY, L_LOR, L_LAND, L_OR, L_XOR, L_AND, L_IN, L_COMPARE, L_SHIFT,
-    L_CONCAT, L_ADD, L_MUL, L_UNARY, L_VALUE, L_BASE
+    L_ASSIGN = 1,
+    L_TERNARY,
+    L_LOR,
+    L_LAND,
+    L_OR,
+    L_XOR,
+    L_AND,
+    L_IN,
+    L_COMPARE,
+    L_SHIFT,
+    L_CONCAT,
+    L_ADD,
+    L_MUL,
+    L_UNARY,
+    L_VALUE,
+    L_BASE
 };
 
 struct printer {

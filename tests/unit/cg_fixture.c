@@ -42,7 +42,8 @@ void cgt_open(struct cgt *t, const char *disabled)
     t->cx.arena = arena_new();
     t->cx.sources = sources_new(t->cx.arena);
     t->cx.diag = diag_new(t->cx.arena, t->cx.sources, t->stream);
-    t->cx.limits = (struct limits){.maxaction = 100000, .maxmapentries = 64, .maxstringlen = 256, .maxnesting = 8};
+    t->cx.limits = (struct limits){
+        .maxaction = 100000, .maxmapentries = 64, .maxstringlen = 256, .maxnesting = 8};
     if (disabled) {
         list = strdup(disabled);
         for (char *p = strtok_r(list, ",", &save); p && n < 8; p = strtok_r(NULL, ",", &save))
@@ -59,7 +60,8 @@ void cgt_open(struct cgt *t, const char *disabled)
     ir_emit(t->u, t->at.f, ERROR_END, IR_DONE)->imm = 1;
     t->u->probes = ARENA_NEW(t->cx.arena, struct ir_probe);
     t->u->n_probes = 1;
-    t->u->probes[0] = (struct ir_probe){.name = "timer.profile", .func = t->at.f->id, .rec.kind = PROBE_PROFILE};
+    t->u->probes[0] =
+        (struct ir_probe){.name = "timer.profile", .func = t->at.f->id, .rec.kind = PROBE_PROFILE};
 }
 
 static bool show(struct cgt *t, const char *what)
@@ -127,21 +129,25 @@ bool cgt_load(struct cgt *t)
     bool ok = p && frames;
 
     if (ok) {
-        bpf_program__set_type(p, BPF_PROG_TYPE_RAW_TRACEPOINT);
+        bpf_program__set_type(p, t->as ? t->as : BPF_PROG_TYPE_RAW_TRACEPOINT);
         bpf_map__set_max_entries(frames, (uint32_t)libbpf_num_possible_cpus() * NGS_FRAMES_PER_CPU);
         ok = bpf_object__load(t->obj) == 0;
     }
     t->verified = count_verified(log);
     if (!ok) {
-        bpf_program__set_log_level(p, 2); /* once more, with words */
         size_t n = strlen(log);
 
         printf("# %s\n", n > 2000 ? log + n - 2000 : log);
         if (getenv("CG_TEST_LOG")) {
-            struct bpf_object *again = bpf_object__open_mem(out.elf, out.elf_size, &(struct bpf_object_open_opts){
-                .sz = sizeof(opts), .kernel_log_buf = log, .kernel_log_size = LOG_SIZE, .kernel_log_level = 2});
+            struct bpf_object *again =
+                bpf_object__open_mem(out.elf, out.elf_size,
+                                     &(struct bpf_object_open_opts){.sz = sizeof(opts),
+                                                                    .kernel_log_buf = log,
+                                                                    .kernel_log_size = LOG_SIZE,
+                                                                    .kernel_log_level = 2});
 
-            bpf_program__set_type(bpf_object__find_program_by_name(again, "p0"), BPF_PROG_TYPE_RAW_TRACEPOINT);
+            bpf_program__set_type(bpf_object__find_program_by_name(again, "p0"),
+                                  t->as ? t->as : BPF_PROG_TYPE_RAW_TRACEPOINT);
             bpf_object__load(again);
             FILE *f = fopen(getenv("CG_TEST_LOG"), "w");
 
@@ -182,7 +188,8 @@ bool cgt_run(struct cgt *t)
     t->records_len = 0;
     if (bpf_prog_test_run_opts(t->prog, &opts))
         return show(t, "test run");
-    struct ring_buffer *rb = ring ? ring_buffer__new(bpf_map__fd(ring), take_record, t, NULL) : NULL;
+    struct ring_buffer *rb =
+        ring ? ring_buffer__new(bpf_map__fd(ring), take_record, t, NULL) : NULL;
 
     if (rb) {
         ring_buffer__consume(rb);
@@ -205,7 +212,8 @@ uint32_t cgt_global(struct cgt *t, const char *name, uint8_t type)
     struct ir_unit *u = t->u;
 
     u->globals = arena_grow(t->cx.arena, u->globals, u->n_globals, sizeof(*u->globals));
-    u->globals[u->n_globals] = (struct ir_global){.name = arena_strdup(t->cx.arena, name), .type = type};
+    u->globals[u->n_globals] =
+        (struct ir_global){.name = arena_strdup(t->cx.arena, name), .type = type};
     return u->n_globals++;
 }
 
@@ -262,4 +270,11 @@ void cgt_gstore(struct cgt *t, uint32_t global, struct ir_val v)
 struct ir_val cgt_lit(struct cgt *t, const char *text)
 {
     return IR_LIT(ir_lit(t->u, text, (uint32_t)strlen(text)));
+}
+
+void cgt_fill(struct ngs_str *s, const char *text, uint32_t len)
+{
+    s->len = len;
+    memcpy(s->bytes, text, len);
+    s->bytes[len] = 0;
 }

@@ -1,7 +1,7 @@
 /*
- * cg_fixture: small IR units -> code in the kernel -> one run -> their globals. The programs are loaded as
- * raw tracepoints, since those can be run at will (BPF_PROG_TEST_RUN) in the caller's own process, with
- * the same helpers as perf events and uprobes.
+ * cg_fixture: small IR units -> code in the kernel -> one run -> their globals. The programs are
+ * loaded as raw tracepoints, since those can be run at will (BPF_PROG_TEST_RUN) in the caller's own
+ * process, with the same helpers as perf events and uprobes.
  */
 #ifndef TESTS_CG_FIXTURE_H
 #define TESTS_CG_FIXTURE_H
@@ -23,21 +23,23 @@ struct cgt {
     size_t messages_size;
     FILE *stream;
     struct ir_unit *u;
-    struct ir_cursor at;      /* in the handler */
+    struct ir_cursor at; /* in the handler */
+    uint32_t as;         /* BPF_PROG_TYPE_*: 0: raw tracepoint; others are only loaded */
     struct bpf_object *obj;
     int prog;
-    uint8_t *globals;         /* mapped */
+    uint8_t *globals; /* mapped */
     size_t globals_len;
     struct ngs_control *control;
     uint32_t verified;        /* instructions the verifier walked */
-    uint8_t records[1 << 16]; /* of the last run, one after the other */
+    uint8_t records[1 << 16] __attribute__((aligned(8))); /* of the last run, one after the other */
     size_t records_len;
 };
 
 /* Why the tests cannot run here, or NULL. */
 const char *cgt_cannot(void);
 
-/* A unit with one handler, the cursor in its entry; DISABLED: features to do without, comma-separated, or NULL. */
+/* A unit with one handler, the cursor in its entry; DISABLED: features to do without,
+ * comma-separated, or NULL. */
 void cgt_open(struct cgt *t, const char *disabled);
 /* Ends the handler; generates, loads. False after showing why. */
 bool cgt_load(struct cgt *t);
@@ -49,6 +51,7 @@ uint32_t cgt_global(struct cgt *t, const char *name, uint8_t type); /* before cg
 int64_t *cgt_long(struct cgt *t, uint32_t global);
 struct ngs_str *cgt_str(struct cgt *t, uint32_t global);
 struct ngs_stats *cgt_stats(struct cgt *t, uint32_t global);
+void cgt_fill(struct ngs_str *s, const char *text, uint32_t len);
 int cgt_map_fd(struct cgt *t, uint32_t map);
 
 /* Short forms of IR */

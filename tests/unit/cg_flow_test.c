@@ -1,6 +1,7 @@
 /*
- * cg_flow_test: loops, calls and recursion in the kernel, with each encoding of a back edge (may_goto,
- * bpf_loop, bpf_for_each_map_elem): the same results, and an end to what does not end. Needs root.
+ * cg_flow_test: loops, calls and recursion in the kernel, with each encoding of a back edge
+ * (may_goto, bpf_loop, bpf_for_each_map_elem): the same results, and an end to what does not end.
+ * Needs root.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 
 static const struct {
     const char *disabled, *name;
-} encodings[] = {{NULL, "may_goto"}, {"may_goto", "bpf_loop"}, {"may_goto,bpf_loop", "for_each_map_elem"}};
+} encodings[] = {
+    {NULL, "may_goto"}, {"may_goto", "bpf_loop"}, {"may_goto,bpf_loop", "for_each_map_elem"}};
 
 static void budget(struct cgt *t, int64_t n)
 {
@@ -27,7 +29,8 @@ struct loop {
 };
 
 /* for (slot = 0; slot < limit; slot++) { ... close_loop }; the cursor is in the body. */
-static struct loop open_loop(struct cgt *t, uint32_t slot, struct ir_val limit, bool global, uint32_t limit_global)
+static struct loop open_loop(struct cgt *t, uint32_t slot, struct ir_val limit, bool global,
+                             uint32_t limit_global)
 {
     struct loop l = {.slot = slot};
 
@@ -52,7 +55,8 @@ static void close_loop(struct cgt *t, const struct loop *l)
 {
     ir_put_jump(&t->at, l->step);
     ir_at(&t->at, l->step);
-    ir_put_store(&t->at, l->slot, ir_put_int(&t->at, IR_ADD, ir_put_load(&t->at, l->slot), IR_IMM(1)));
+    ir_put_store(&t->at, l->slot,
+                 ir_put_int(&t->at, IR_ADD, ir_put_load(&t->at, l->slot), IR_IMM(1)));
     ir_put_jump(&t->at, l->head);
     ir_at(&t->at, l->after);
 }
@@ -63,9 +67,11 @@ static void test_nested(const char *disabled, const char *name)
     struct cgt t;
 
     cgt_open(&t, disabled);
-    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG), text = cgt_global(&t, "text", OBJ_STRING);
+    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG),
+             text = cgt_global(&t, "text", OBJ_STRING);
     uint32_t i = ir_slot_new(t.u, t.at.f, IR_LONG, "i"), j = ir_slot_new(t.u, t.at.f, IR_LONG, "j");
-    uint32_t k = ir_slot_new(t.u, t.at.f, IR_LONG, "k"), sum = ir_slot_new(t.u, t.at.f, IR_LONG, "sum");
+    uint32_t k = ir_slot_new(t.u, t.at.f, IR_LONG, "k"),
+             sum = ir_slot_new(t.u, t.at.f, IR_LONG, "sum");
     uint32_t s = ir_slot_new(t.u, t.at.f, IR_STRING, "s");
 
     ir_put_store(&t.at, sum, IR_IMM(0));
@@ -98,9 +104,11 @@ static void test_nested(const char *disabled, const char *name)
         cgt_run(&t);
         uint32_t len = x * 5 < 256 ? (uint32_t)x * 5 : 256;
 
-        wrong += *cgt_long(&t, out) != want || cgt_str(&t, text)->len != len || strspn(cgt_str(&t, text)->bytes, ".") != len;
+        wrong += *cgt_long(&t, out) != want || cgt_str(&t, text)->len != len ||
+                 strspn(cgt_str(&t, text)->bytes, ".") != len;
     }
-    tap_ok(loaded && !wrong && t.control->errors == 0, "nested loops by %s (%u instructions verified)", name, t.verified);
+    tap_ok(loaded && !wrong && t.control->errors == 0,
+           "nested loops by %s (%u instructions verified)", name, t.verified);
     cgt_close(&t);
 }
 
@@ -129,10 +137,10 @@ static void test_endless(const char *disabled, const char *name, uint32_t maxact
     const struct ngs_rec *r = (const struct ngs_rec *)t.records;
     const int64_t *v = (const int64_t *)(r + 1);
 
-    tap_ok(loaded && t.records_len && r->kind == NGS_REC_ERROR && v[0] == NGS_ERR_MAXACTION && *cgt_long(&t, out) > 1000 &&
-               (!by_budget || *cgt_long(&t, out) == maxaction - 1),
-           "an endless loop ends: %s, %s (%" PRId64 " turns)", name, by_budget ? "budget" : "kernel's limit",
-           loaded ? *cgt_long(&t, out) : 0);
+    tap_ok(loaded && t.records_len && r->kind == NGS_REC_ERROR && v[0] == NGS_ERR_MAXACTION &&
+               *cgt_long(&t, out) > 1000 && (!by_budget || *cgt_long(&t, out) == maxaction - 1),
+           "an endless loop ends: %s, %s (%" PRId64 " turns)", name,
+           by_budget ? "budget" : "kernel's limit", loaded ? *cgt_long(&t, out) : 0);
     cgt_close(&t);
 }
 
@@ -177,7 +185,8 @@ static void test_calls(const char *disabled, const char *name)
     struct ir_cursor main_at, at;
 
     cgt_open(&t, disabled);
-    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG), caught = cgt_global(&t, "caught", OBJ_LONG);
+    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG),
+             caught = cgt_global(&t, "caught", OBJ_LONG);
     uint32_t i = ir_slot_new(t.u, t.at.f, IR_LONG, "i"), x = ir_slot_new(t.u, t.at.f, IR_LONG, "x");
 
     main_at = t.at;
@@ -269,7 +278,8 @@ static void test_recursion(const char *disabled, const char *name)
         uint32_t after = ir_block_new(t.u, t.at.f), failed = ir_block_new(t.u, t.at.f);
 
         ir_put_store(&t.at, f->params[0], p);
-        ir_put_str(&t.at, IR_SSET, IR_SLOT(text), cgt_lit(&t, "overwritten by the callee, with another length"));
+        ir_put_str(&t.at, IR_SSET, IR_SLOT(text),
+                   cgt_lit(&t, "overwritten by the callee, with another length"));
         struct ir_ins *c = cgt_put(&t, IR_CALL);
 
         c->imm = fib;
@@ -283,7 +293,8 @@ static void test_recursion(const char *disabled, const char *name)
         if (k == 1)
             ir_put_store(&t.at, first, ir_put_load(&t.at, f->result));
     }
-    struct ir_val sum = ir_put_int(&t.at, IR_ADD, ir_put_load(&t.at, first), ir_put_load(&t.at, f->result));
+    struct ir_val sum =
+        ir_put_int(&t.at, IR_ADD, ir_put_load(&t.at, first), ir_put_load(&t.at, f->result));
     struct ir_ins *len = cgt_put(&t, IR_SLEN); /* 1: the string came back */
 
     len->s = IR_SLOT(text);
@@ -314,7 +325,8 @@ static void test_recursion(const char *disabled, const char *name)
         cgt_run(&t);
         const struct ngs_rec *r = (const struct ngs_rec *)t.records;
 
-        tap_ok(t.records_len && r->kind == NGS_REC_ERROR && *(const int64_t *)(r + 1) == NGS_ERR_NESTING,
+        tap_ok(t.records_len && r->kind == NGS_REC_ERROR &&
+                   *(const int64_t *)(r + 1) == NGS_ERR_NESTING,
                "too deep a recursion is an error, by %s", name);
     }
     cgt_close(&t);
@@ -327,7 +339,8 @@ static void test_large(void)
     struct cgt t;
 
     cgt_open(&t, NULL);
-    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG), x = ir_slot_new(t.u, t.at.f, IR_LONG, "x");
+    uint32_t n = cgt_global(&t, "n", OBJ_LONG), out = cgt_global(&t, "out", OBJ_LONG),
+             x = ir_slot_new(t.u, t.at.f, IR_LONG, "x");
     uint32_t end = ir_block_new(t.u, t.at.f);
 
     ir_put_store(&t.at, x, IR_IMM(0));
@@ -360,7 +373,8 @@ static void test_large(void)
         cgt_run(&t);
         wrong += *cgt_long(&t, out) != want;
     }
-    tap_ok(loaded && !wrong, "a handler beyond the reach of jumps (%u instructions verified)", t.verified);
+    tap_ok(loaded && !wrong, "a handler beyond the reach of jumps (%u instructions verified)",
+           t.verified);
     cgt_close(&t);
 }
 

@@ -3,9 +3,9 @@
  *
  *     sema_print [-x PID | -e PATH] [-r ROOT] [-I DIR]... [-s] [-v] [-g] [-q] [-t] FILE...
  *
- * Files after -t are library files given to the parser; -I names directories of them. Leaves the probe
- * instances, functions and variables with their types on stdout (not with -q), target expressions in
- * their resolved form; the diagnostics on stderr; exit status 1 after an error.
+ * Files after -t are library files given to the parser; -I names directories of them. Leaves the
+ * probe instances, functions and variables with their types on stdout (not with -q), target
+ * expressions in their resolved form; the diagnostics on stderr; exit status 1 after an error.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +21,16 @@ static void print_var(const struct variable *v, const char *kind)
 {
     printf("%s %s", kind, v->name);
     for (uint32_t i = 0; v->is_array && i < v->n_keys; i++)
-        printf("%s%s%s", i ? "" : "[", value_type_text(v->key_types[i]), i + 1 < v->n_keys ? ", " : "]");
+        printf("%s%s%s", i ? "" : "[", value_type_text(v->key_types[i]),
+               i + 1 < v->n_keys ? ", " : "]");
     printf(": %s", value_type_text(v->type));
     if (v->type == TYPE_STATS)
         printf(" ops 0x%x", v->stat_ops);
     if (v->hist == HIST_LOG)
         printf(" log");
     if (v->hist == HIST_LINEAR)
-        printf(" linear %ld %ld %ld", (long)v->hist_args[0], (long)v->hist_args[1], (long)v->hist_args[2]);
+        printf(" linear %ld %ld %ld", (long)v->hist_args[0], (long)v->hist_args[1],
+               (long)v->hist_args[2]);
     putchar('\n');
 }
 
@@ -48,7 +50,8 @@ static void print_inst(const struct probe_inst *i)
 
 static void print_function(const struct function *f)
 {
-    printf("function %s: %s%s\n", f->name, value_type_text(f->type), f->recursive ? " # recursive" : "");
+    printf("function %s: %s%s\n", f->name, value_type_text(f->type),
+           f->recursive ? " # recursive" : "");
     for (const struct variable *v = f->params; v; v = v->next)
         print_var(v, "    param");
     for (const struct variable *v = f->locals; v; v = v->next)

@@ -1,0 +1,129 @@
+#!/bin/bash
+#
+# Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot function by
+# --sysroot, by itself and by --container, with stripped binaries, and after the overlay has copied the binary up;
+# uprobes count what the container's nginx served, and nothing of another container of the same image. By a real
+# dockerd, and by namespaces alone.
+#
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 40 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
+
+# start docker|namespaces VARIANT MODE: sets name, pid, exe, merged, port. False when the kind cannot run here.
+start() {
+    local all
+    all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 2>"$scratch/err") || return
+    name='' pid='' exe='' merged='' port=''
+    eval "$all"
+    export DOCKER_HOST
+    names+=("$name")
+}
+
+stop() { tests/targets/target.sh stop "$1" 2>/dev/null; }
+
+# shellcheck disable=SC2317 # called by check
+# finds OPTION...: a second of lj-lua-stacks has hot() of interp.lua, by its place, as the most frequent leaf.
+finds() {
+    trace samples/lj-lua-stacks.sxx "$@" --arg time=1 --arg min=0
+    [[ $status = 0 ]] && [[ $(head -n 1 "$scratch/out") == @*/lua/mode/interp.lua:15 ]]
+}
+
+# Served requests, counted by the one who asks.
+ask() { # PORT COUNT
+    local i
+    for ((i = 0; i < $2; i++)); do
+        exec 3<>"/dev/tcp/127.0.0.1/$1"
+        printf 'GET /truth HTTP/1.0\r\n\r\n' >&3
+        cat <&3 >"$scratch/answer"
+        exec 3>&-
+    done
+}
+
+cat >"$scratch/requests.stp" <<'END'
+global mine, others
+probe process(@1).function("ngx_http_process_request") {
+    if (pid() == target())
+        mine++
+    else
+        others++
+}
+probe begin { println("armed") }
+probe end { printf("mine %d others %d\n", mine, others) }
+END
+
+# The same, but the guard covers all: the event is opened for the target alone.
+cat >"$scratch/guarded.stp" <<'END'
+global mine
+probe process(@1).function("ngx_http_process_request") { if (pid() == target()) mine++ }
+probe begin { println("armed") }
+probe end { printf("mine %d\n", mine) }
+END
+
+path=$PATH
+for how in docker namespaces; do
+    PATH=$path
+    if ! start "$how" gc64 interp; then
+        skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
+        continue
+    fi
+    if [[ $how = docker ]]; then
+        PATH=$(dirname "$(tests/targets/container.sh which)"):$path
+    fi
+    check "$how: the host has no $exe" test ! -e "$exe"
+
+    from=$name
+    [[ $how = docker ]] || from=$pid
+    check "$how: --sysroot \$(docker-root $from)" finds --sysroot "$(scripts/docker-root "$from")" -x "$pid"
+    check "$how: --sysroot /proc/PID/root" finds --sysroot "/proc/$pid/root" -x "$pid"
+    check "$how: without an option" finds -x "$pid"
+    if [[ $how = docker ]]; then
+        check "$how: --container with -x" finds --container "$name" -x "$pid"
+    fi
+
+    # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.
+    touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2.*
+    check "$how: after a copy-up, a profile" finds -x "$pid"
+    check "$how: after a copy-up, a profile by --sysroot" finds --sysroot "$merged" -x "$pid"
+    stop "$name"
+
+    start "$how" stripped interp
+    check "$how: stripped, compressed debug files in the container" finds -x "$pid"
+    check "$how: stripped, by --sysroot" finds --sysroot "$merged" -x "$pid"
+    stop "$name"
+
+    # Two of one image: they map the same inode, so a breakpoint is in both.
+    start "$how" gc64 idle
+    first=$name first_port=$port first_pid=$pid first_merged=$merged
+    start "$how" gc64 idle
+    start_trace "$scratch/requests.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 7
+    ask "$port" 4
+    end_trace
+    check "$how: a uprobe counts the 7 requests of its target" printed '^mine 7 '
+    check "$how: and the session ends well" test "$status" = 0
+    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$port" 4
+    ask "$first_port" 5
+    end_trace
+    check "$how: a guarded uprobe counts 5, and not its sibling's 4" printed '^mine 5$'
+
+    touch "$first_merged$exe"
+    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 3
+    end_trace
+    check "$how: after a copy-up, a uprobe fires" printed '^mine 3$'
+    start_trace --sysroot "$first_merged" "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    ask "$first_port" 2
+    end_trace
+    check "$how: after a copy-up, by --sysroot" printed '^mine 2$'
+    stop "$name"
+    stop "$first"
+    names=()
+done
+finish

@@ -1,0 +1,170 @@
+#!/bin/bash
+#
+# Bad input of every kind must end in a message that says what and what to do, exit status 1, and nothing left
+# behind (what a kill -9 leaves: tests/cli.sh). What runs in the kernel needs root; what looks at a real target
+# needs NGSTAP_TARGETS (tests/targets/build.sh prints it). About 40 s. Prints TAP.
+
+set -euo pipefail
+
+builddir=$(realpath "${top_builddir:-.}")
+cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/..}"
+ngstap=$builddir/ngstap
+
+scratch=$(mktemp -d)
+name=''
+clean() {
+    [[ -z $name ]] || tests/targets/target.sh stop "$name"
+    rm -rf "$scratch"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+
+tests=0
+failed=0
+ok() { # ok STATUS NAME: what ngstap said is in $scratch/out
+    tests=$((tests + 1))
+    if [[ $1 = 0 ]]; then
+        echo "ok $tests - $2"
+    else
+        echo "not ok $tests - $2"
+        head -20 "$scratch/out" | cut -c1-300 | sed 's/^/# /'
+        failed=1
+    fi
+}
+skip() {
+    tests=$((tests + 1))
+    echo "ok $tests - $1 # SKIP $2"
+}
+
+# says STATUS NAME PATTERNS -- COMMAND...: exit status, and each pattern (one a line, basic regular expressions) in
+# what it prints.
+says() {
+    local want=$1 what=$2 patterns=$3 status=0 pattern missing=0
+    shift 4
+    timeout 60 "$@" >"$scratch/out" 2>&1 </dev/null || status=$?
+    [[ $status = "$want" ]] || missing=1
+    while IFS= read -r pattern; do
+        grep -q -e "$pattern" "$scratch/out" || { missing=1; echo "(no '$pattern', status $status)" >>"$scratch/out"; }
+    done <<<"$patterns"
+    ok "$missing" "$what"
+}
+
+# ---- the command line and the target
+
+says 1 'no such pid' 'no process with pid 4194303' -- "$ngstap" -x 4194303 -e 'probe begin { exit() }'
+says 1 'unknown feature: the known ones are named' $'no such feature\nmay_goto' -- \
+    "$ngstap" --no-feature=nonesuch -e 'probe begin { exit() }'
+says 1 'a sysroot that is a file' 'Not a directory' -- "$ngstap" --sysroot "$ngstap" -x $$ -e 'probe begin { exit() }'
+says 1 'a sysroot that is not there' 'No such file or directory' -- \
+    "$ngstap" --sysroot "$scratch/none" -x $$ -e 'probe begin { exit() }'
+mkdir -p "$scratch/root/bin"
+ln -s /../../../../../etc/passwd "$scratch/root/bin/out"
+says 1 'a symbolic link that leads out of the sysroot is followed inside it' 'bin/out' -- \
+    "$ngstap" --sysroot "$scratch/root" -e 'probe process("/bin/out").function("main") { }'
+
+# ---- the script
+
+says 1 'several syntax errors, each with its place and a caret' $'-e:1:19: error\n-e:2:1[0-9]: error\n\\^' -- \
+    "$ngstap" -e $'probe begin { x = = 1 }\nprobe end { ( }'
+says 1 'types, names and formats, several at once' $'foo()\n\\[type\\]\nmian' -- \
+    "$ngstap" -e 'probe begin { a = 1; a = "x"; foo(1) } probe process("/proc/self/exe").function("mian") { }'
+says 1 'a probe point that is not known' $'nonesuch.x\\|nonesuch' -- "$ngstap" -e 'probe nonesuch.x { }'
+says 1 'what cannot run yet is said with its place' $'-e:1:' -- "$ngstap" -e 'probe kernel.function("vfs_read") { }'
+
+# ---- debug information
+
+cat >"$scratch/t.c" <<'C'
+#include <unistd.h>
+struct point { int x, why; };
+struct point origin = {1, 2};
+int twice(int n) { return n * 2; }
+int main(void) { int s = 0; for (int i = 0; i < 50; i++) { s += twice(i); usleep(10000); } return s == 1; }
+C
+${CC:-cc} -g -O0 -o "$scratch/t" "$scratch/t.c"
+cp "$scratch/t" "$scratch/stripped"
+strip "$scratch/stripped"
+head -c 5000 "$scratch/t" >"$scratch/truncated"
+says 1 'an unknown member: the near one is named' $'no member .xx.\ndid you mean .x.' -- \
+    "$ngstap" --exec "$scratch/t" -e 'probe begin { println(@var("origin")->xx) exit() }'
+says 1 'an unknown variable: the near one is named' 'origin' -- \
+    "$ngstap" --exec "$scratch/t" -e 'probe begin { println(@var("orgin")->x) exit() }'
+says 1 'an unknown type' "no type 'pont'" -- \
+    "$ngstap" --exec "$scratch/t" -e 'probe begin { println(@cast(0, "pont")->x) exit() }'
+says 1 'a function that is not there: the near one is named' 'twice' -- \
+    "$ngstap" --exec "$scratch/t" -e 'probe process.function("twise") { }'
+says 1 'no debug information: where it was looked for, how to get it' $'no debug information\nlooked for\nbuild it with -g' -- \
+    "$ngstap" --exec "$scratch/stripped" -e 'probe begin { println(@var("origin")->x) exit() }'
+says 1 'a truncated file' 'error' -- "$ngstap" --exec "$scratch/truncated" -e 'probe begin { println(@var("origin")->x) exit() }'
+
+# ---- run-time errors, in user space
+
+says 1 'division by zero' "division by 0 near operator '/' at -e:1:" -- "$ngstap" -e 'probe begin { println(1 / 0) }'
+says 0 'division by zero, caught' 'caught: division by 0' -- \
+    "$ngstap" -e 'probe begin { try { println(1 / 0) } catch (e) { println("caught: ", e) } exit() }'
+says 1 'a read fault' 'read fault .* at 0x8 near' -- "$ngstap" -e 'probe begin { println(user_int32(8)) }'
+says 1 'an endless loop' 'MAXACTION exceeded' -- "$ngstap" -e 'probe begin { while (1) { } }'
+says 1 'a deep recursion' 'MAXNESTING exceeded' -- "$ngstap" -e 'function f(n) { return f(n + 1) } probe begin { f(1) }'
+says 1 'a full array' 'Array overflow, check MAXMAPENTRIES' -- \
+    "$ngstap" -e 'global m[3] probe begin { for (i = 0; i < 10; i++) m[i] = 1 }'
+says 0 'a long string is cut, and that is said' 'strings cut at MAXSTRINGLEN (64 bytes)' -- \
+    "$ngstap" -DMAXSTRINGLEN=64 -e 'probe begin { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; exit() }'
+says 1 "error()" 'ERROR: enough' -- "$ngstap" -e 'probe begin { error("enough") }'
+
+# ---- in the kernel
+
+if [[ $UID != 0 ]]; then
+    skip 'errors of kernel handlers' 'needs root'
+else
+    says 1 'without root: the capabilities are named' 'CAP_' -- setpriv --reuid=65534 --regid=65534 --clear-groups \
+        "$ngstap" -e 'probe timer.profile { exit() }'
+    for feature in bpf ringbuf perf_event; do
+        says 1 "a kernel without $feature" "lacks '$feature'" -- \
+            "$ngstap" --no-feature="$feature" -e 'probe timer.profile { exit() }'
+    done
+    for features in '' '--no-feature=may_goto' '--no-feature=may_goto --no-feature=bpf_loop'; do
+        # shellcheck disable=SC2086 # words
+        says 1 "an endless loop in the kernel ($features)" 'MAXACTION exceeded at -e:1:' -- \
+            "$ngstap" $features -e 'probe timer.profile { for (;;) { } } probe timer.s(10) { exit() }'
+        # shellcheck disable=SC2086
+        says 1 "a deep recursion in the kernel ($features)" 'MAXNESTING exceeded' -- "$ngstap" $features -e \
+            'function f(n) { return n > 1000 ? 0 : 1 + f(n + 1) } probe timer.profile { f(1) } probe timer.s(10) { exit() }'
+    done
+    says 1 'a read fault in the kernel' "read fault .* at 0x8 near identifier 'user_int32'" -- \
+        "$ngstap" -e 'probe timer.profile { user_int32(8) }'
+    says 0 'a read fault in the kernel, caught' 'caught: read fault' -- \
+        "$ngstap" -e 'probe timer.profile { try { user_int32(8) } catch (e) { println("caught: ", e); exit() } }'
+    says 1 'a full array in the kernel' 'Array overflow, check MAXMAPENTRIES' -- \
+        "$ngstap" -e 'global m[3] probe timer.profile { for (i = 0; i < 10; i++) m[i] = 1 }'
+    says 0 'a long string in the kernel is cut, and that is said' 'strings cut at MAXSTRINGLEN (64 bytes)' -- "$ngstap" \
+        -DMAXSTRINGLEN=64 -e 'probe timer.profile { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; println(s); exit() }'
+    says 0 'the command ends: so does the script' '^50$' -- "$ngstap" -c "$scratch/t" \
+        -e 'global n probe process.function("twice") { n++ } probe end { println(n) }'
+    "$scratch/t" &
+    pid=$!
+    says 0 'the target ends: so does the script, and says so' 'target process .* exited' -- \
+        "$ngstap" -x "$pid" -e 'probe timer.profile { }'
+    wait "$pid" || :
+
+    "$scratch/t" &
+    pid=$!
+    (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
+        -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
+    sleep 60 &
+    other=$!
+    says 1 'an object of another program' 'does not map .*/t, whose variables' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
+    kill "$other" "$pid"
+    wait "$other" "$pid" 2>/dev/null || :
+
+    for signal in INT TERM; do
+        "$ngstap" -e 'global n probe timer.profile { n++ } probe end { printf("ended after %d\n", n) }' >"$scratch/out" 2>&1 &
+        pid=$!
+        sleep 1
+        kill -"$signal" "$pid"
+        status=0
+        wait "$pid" || status=$?
+        ok "$([[ $status = 0 ]] && grep -q '^ended after [1-9]' "$scratch/out"; echo $?)" "SIG$signal runs the end probes"
+    done
+fi
+
+echo "1..$tests"
+exit $failed

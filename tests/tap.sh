@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+#
+# What the end-to-end tests share: TAP, a scratch folder, targets that are stopped whatever happens, and what the
+# kernel holds of BPF. Sourced; leaves $ngstap, $scratch, and the working directory at the top of the sources. Each
+# check that fails shows $scratch/out and $scratch/err, where trace puts ngstap's output.
+
+# shellcheck disable=SC2034,SC2317 # who sources this uses the variables, and check calls the functions
+:
+
+builddir=$(realpath "${top_builddir:-.}")
+cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/..}" || exit
+ngstap=$builddir/ngstap
+
+tests=0
+failed=0
+scratch=$(mktemp -d)
+chmod 755 "$scratch"
+names=()
+pids=()
+
+# shellcheck disable=SC2317 # the trap calls it
+clean() {
+    local one
+    for one in "${pids[@]}"; do
+        kill -KILL "$one" 2>/dev/null || :
+    done
+    for one in "${names[@]}"; do
+        tests/targets/target.sh stop "$one" 2>/dev/null || :
+    done
+    rm -rf --one-file-system "$scratch"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+
+skip_all() {
+    echo "1..0 # SKIP $1"
+    exit
+}
+
+skip() { # NAME REASON
+    tests=$((tests + 1))
+    echo "ok $tests - $1 # SKIP $2"
+}
+
+# check NAME COMMAND...: one line of TAP, ok if COMMAND is true.
+check() {
+    local name=$1 file
+    shift
+    tests=$((tests + 1))
+    if "$@"; then
+        echo "ok $tests - $name"
+        return
+    fi
+    echo "not ok $tests - $name"
+    failed=1
+    for file in "$scratch"/out "$scratch"/err; do
+        [[ ! -s $file ]] || head -n 12 "$file" | cut -c 1-300 | sed 's/^/# /'
+    done
+}
+
+# trace ARGUMENT...: ngstap with the sources' tapset; its status is in $status.
+trace() {
+    status=0
+    timeout 40 "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+}
+
+# start_trace ARGUMENT...: the same in the background, until the script has printed "armed"; $tracer is its pid.
+start_trace() {
+    : >"$scratch/out"
+    # Not by timeout, which sends a signal twice: to its child and to its group.
+    "$ngstap" -I tapset -T 40 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    tracer=$!
+    pids+=("$tracer")
+    for _ in {1..200}; do
+        ! grep -q armed "$scratch/out" || break
+        kill -0 "$tracer" 2>/dev/null || break
+        sleep 0.05
+    done
+    # begin has run; attaching comes after it.
+    sleep 0.4
+}
+
+end_trace() {
+    status=0
+    kill -INT "$tracer" 2>/dev/null || :
+    wait "$tracer" || status=$?
+}
+
+printed() { grep -qE -e "$1" "$scratch/out"; }
+said() { grep -qE -e "$1" "$scratch/err"; }
+
+# What of BPF is in the kernel, by id.
+held() {
+    local kind
+    for kind in prog map link; do
+        bpftool "$kind" show 2>/dev/null | sed -nE "s/^([0-9]+):.*/$kind \1/p"
+    done | sort
+}
+
+# as_before BEFORE: nothing is held that BEFORE does not have; the kernel frees a little later than a process ends.
+as_before() {
+    local left
+    for _ in {1..30}; do
+        left=$(comm -13 <(echo "$1") <(held))
+        [[ -n $left ]] || return 0
+        sleep 0.1
+    done
+    echo "# left: $left"
+    return 1
+}
+
+finish() {
+    echo "1..$tests"
+    exit "$failed"
+}
