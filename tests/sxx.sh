@@ -1,14 +1,53 @@
 #!/bin/sh
 # Expands every case of tests/sxx (see tests/unit/sxx_expand.c for what a case holds) and compares
-# with its expected/. Prints TAP; UPDATE_GOLDEN=1 writes what comes out as what is wanted.
+# with its expected/; those that need no target by ngstap --dump-src and --args, too. Prints TAP;
+# UPDATE_GOLDEN=1 writes what comes out as what is wanted.
 set -u
 here=$(cd "${top_srcdir:-.}/tests/sxx" && pwd) || exit 99
-tool=$(cd "${top_builddir:-.}" && pwd)/tests/unit/sxx_expand
+build=$(cd "${top_builddir:-.}" && pwd)
+tool=$build/tests/unit/sxx_expand
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 n=0
 failed=0
+
+# by_ngstap CASE: its text or list of arguments, and its status
+by_ngstap() (
+    cd "$1" || exit 99
+    set --
+    what=main.stp
+    if [ -f options ]; then
+        while IFS= read -r word; do
+            case $word in
+            parse) ;;
+            --args) what=args ;;
+            *) set -- "$@" "$word" ;;
+            esac
+        done <options
+    fi
+    if [ $what = args ]; then set -- --args "$@"; else set -- --dump-src "$@"; fi
+    "$build/ngstap" "$@" input.sxx >"$tmp/text" 2>"$tmp/crash"
+    status=$?
+    if [ ! -f "expected/$what" ]; then
+        [ $status = 1 ] && [ ! -s "$tmp/text" ]
+        exit
+    fi
+    [ $status = 0 ] && diff "expected/$what" "$tmp/text" >"$tmp/diff"
+)
+
+result() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        cat "$tmp/crash" "$tmp/diff" | sed 's/^/# /' | head -40
+        failed=1
+    fi
+}
+
 for dir in "$here"/*/; do
+    : >"$tmp/diff"
     name=$(basename "$dir")
     rm -rf "$tmp/out"
     mkdir "$tmp/out"
@@ -18,13 +57,11 @@ for dir in "$here"/*/; do
         rm -rf "$dir/expected"
         cp -r "$tmp/out" "$dir/expected"
     fi
-    n=$((n + 1))
-    if [ $status = 0 ] && diff -r "$dir/expected" "$tmp/out" >"$tmp/diff" 2>&1; then
-        echo "ok $n - $name"
-    else
-        echo "not ok $n - $name"
-        cat "$tmp/crash" "$tmp/diff" | sed 's/^/# /' | head -40
-        failed=1
+    [ $status = 0 ] && diff -r "$dir/expected" "$tmp/out" >"$tmp/diff" 2>&1
+    result $? "$name"
+    if [ ! -f "$dir/target" ]; then
+        by_ngstap "$dir"
+        result $? "$name, by ngstap"
     fi
 done
 echo "1..$n"

@@ -90,6 +90,11 @@ tests_unit_sxx_expand_LDADD = $(UNIT_OBJECTS)
 tests_unit_sxx_expand_DEPENDENCIES = $(UNIT_OBJECTS)
 EXTRA_DIST += tests/sxx.sh tests/sxx
 TESTS += tests/sxx.sh
+check_PROGRAMS += tests/unit/sxx_fuzz_test
+tests_unit_sxx_fuzz_test_SOURCES = tests/unit/sxx_fuzz_test.c tests/unit/tap.h
+tests_unit_sxx_fuzz_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_sxx_fuzz_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/sxx_fuzz_test
 
 check_PROGRAMS += tests/unit/cg_test
 tests_unit_cg_test_SOURCES = tests/unit/cg_test.c tests/unit/cg_fixture.c tests/unit/cg_fixture.h tests/unit/tap.h

@@ -1,8 +1,10 @@
 /*
- * line: lines and texts whose bytes know where they were written; see line.h.
+ * line: texts whose bytes know where they were written; see line.h.
  *
- * Enters: bytes with spans. Leaves: a source with origins. Refuses texts over TEXT_MAX bytes. Its
- * memory is malloc'ed, since lines grow and shrink many times; text_source hands it to the arena.
+ * Enters: bytes with spans. Leaves: a source with origins. What goes over TEXT_MAX bytes is left
+ * out, and marked. A place is kept for each piece, not for each byte: a value may be long and stand
+ * often. The memory is malloc'ed, since lines grow and shrink many times; line_source hands it to
+ * the arena.
  */
 #include "sxx/line.h"
 
@@ -25,121 +27,148 @@ static void *must_realloc(void *p, size_t size)
 void line_clear(struct line *l)
 {
     l->n = 0;
+    l->n_pieces = 0;
 }
 
 void line_free(struct line *l)
 {
     free(l->s);
-    free(l->o);
+    free(l->pieces);
     *l = (struct line){0};
 }
 
-/* Room for N more bytes; 0 when the line would be too long. */
-static uint32_t reserve(struct line *l, uint32_t n)
+static bool same_place(struct span a, struct span b)
 {
-    if (n > TEXT_MAX - l->n)
-        n = TEXT_MAX - l->n;
+    return a.file == b.file && a.off == b.off && a.len == b.len;
+}
+
+/* Does O go on where the piece before it ends? */
+static bool continues(const struct origin *last, const struct origin *o)
+{
+    if (last->verbatim != o->verbatim || last->why != o->why)
+        return false;
+    if (!o->verbatim)
+        return same_place(last->at, o->at);
+    return last->at.file == o->at.file && last->at.off + last->len == o->at.off;
+}
+
+/* N bytes that come from O, whose own off and len do not count. */
+static void put(struct line *l, const char *text, uint32_t n, struct origin o)
+{
+    struct origin *last = l->n_pieces ? &l->pieces[l->n_pieces - 1] : NULL;
+
+    if (n > TEXT_MAX - l->n) {
+        l->too_long = true;
+        return;
+    }
+    if (!n)
+        return;
     if (l->n + n > l->room) {
         l->room = (l->n + n) * 2 + 128;
         l->s = must_realloc(l->s, l->room);
-        l->o = must_realloc(l->o, (size_t)l->room * sizeof(*l->o));
     }
-    return n;
+    memcpy(l->s + l->n, text, n);
+    o.off = l->n;
+    o.len = n;
+    if (o.verbatim)
+        o.at.len = n;
+    l->n += n;
+    if (last && continues(last, &o)) {
+        last->len += n;
+        if (o.verbatim)
+            last->at.len = last->len;
+        return;
+    }
+    if (l->n_pieces == l->pieces_room) {
+        l->pieces_room = l->pieces_room * 2 + 16;
+        l->pieces = must_realloc(l->pieces, l->pieces_room * sizeof(*l->pieces));
+    }
+    l->pieces[l->n_pieces++] = o;
 }
 
 void line_put(struct line *l, const char *text, uint32_t n, struct span at, const char *why)
 {
-    n = reserve(l, n);
-    if (n)
-        memcpy(l->s + l->n, text, n);
-    for (uint32_t i = 0; i < n; i++)
-        l->o[l->n + i] = (struct line_origin){at, why};
-    l->n += n;
+    put(l, text, n, (struct origin){.at = at, .why = why});
 }
 
 void line_put_source(struct line *l, const char *text, uint32_t n, struct span at)
 {
-    n = reserve(l, n);
-    if (n)
-        memcpy(l->s + l->n, text, n);
-    at.len = 1;
-    for (uint32_t i = 0; i < n; i++, at.off++)
-        l->o[l->n + i] = (struct line_origin){at, NULL};
-    l->n += n;
+    put(l, text, n, (struct origin){.at = at, .verbatim = true});
+}
+
+/* The index of the piece that byte I is in. */
+static uint32_t piece_of(const struct line *l, uint32_t i)
+{
+    uint32_t lo = 0, hi = l->n_pieces;
+
+    while (hi - lo > 1) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (l->pieces[mid].off <= i)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
 void line_copy(struct line *l, const struct line *from, uint32_t i, uint32_t j)
 {
-    uint32_t n = reserve(l, j - i);
-
-    if (!n)
+    l->too_long |= from->too_long;
+    if (i >= j)
         return;
-    memcpy(l->s + l->n, from->s + i, n);
-    memcpy(l->o + l->n, from->o + i, n * sizeof(*l->o));
-    l->n += n;
+    for (uint32_t k = piece_of(from, i); k < from->n_pieces && from->pieces[k].off < j; k++) {
+        struct origin o = from->pieces[k];
+        uint32_t start = o.off < i ? i : o.off;
+        uint32_t end = o.off + o.len > j ? j : o.off + o.len;
+
+        if (o.verbatim)
+            o.at.off += start - o.off;
+        put(l, from->s + start, end - start, o);
+    }
+}
+
+void line_append(struct line *l, const struct line *from, const char *note)
+{
+    l->too_long |= from->too_long;
+    for (uint32_t k = 0; k < from->n_pieces; k++) {
+        struct origin o = from->pieces[k];
+
+        if (o.verbatim)
+            o.why = note;
+        put(l, from->s + o.off, o.len, o);
+    }
+}
+
+/* Where byte I was written: itself, or the whole that it stands for. */
+static struct span place_of(const struct line *l, uint32_t i)
+{
+    const struct origin *o = &l->pieces[piece_of(l, i)];
+    struct span at = o->at;
+
+    if (o->verbatim) {
+        at.off += i - o->off;
+        at.len = 1;
+    }
+    return at;
 }
 
 struct span line_span(const struct line *l, uint32_t i, uint32_t j, const char **why)
 {
-    const struct line_origin *first = &l->o[i], *last = &l->o[j - 1];
-    struct span at = first->at;
+    const struct origin *o = &l->pieces[piece_of(l, i)];
+    struct span at = place_of(l, i), last = place_of(l, j - 1);
 
-    *why = first->why;
-    if (!first->why && !last->why && last->at.file == at.file && last->at.off >= at.off)
-        at.len = last->at.off + 1 - at.off;
+    *why = o->verbatim ? NULL : o->why;
+    if (last.file == at.file && last.off + last.len > at.off + at.len)
+        at.len = last.off + last.len - at.off;
     return at;
 }
 
-/* Does the byte of origin O follow the end of R in the same piece? */
-static bool continues(const struct origin *r, const struct line_origin *o)
+struct source *line_source(struct line *l, struct sources *s, const char *name)
 {
-    if (r->at.file != o->at.file || r->why != o->why)
-        return false;
-    if (r->verbatim)
-        return r->at.off + r->at.len == o->at.off;
-    return r->at.off == o->at.off && r->at.len == o->at.len;
-}
+    struct source *src = source_add(s, name, l->n ? l->s : "", l->n);
 
-void text_add(struct text *t, const struct line *l)
-{
-    if (l->n > TEXT_MAX - t->n) {
-        t->too_long = true;
-        return;
-    }
-    if (t->n + l->n + 1 > t->room) {
-        t->room = (t->n + l->n) * 2 + 1024;
-        t->s = must_realloc(t->s, t->room);
-    }
-    if (l->n)
-        memcpy(t->s + t->n, l->s, l->n);
-    for (uint32_t i = 0; i < l->n; i++) {
-        const struct line_origin *o = &l->o[i];
-
-        if (t->n_origins && continues(&t->origins[t->n_origins - 1], o)) {
-            struct origin *r = &t->origins[t->n_origins - 1];
-
-            r->len++;
-            if (r->verbatim)
-                r->at.len++;
-            continue;
-        }
-        if (t->n_origins == t->origins_room) {
-            t->origins_room = t->origins_room * 2 + 64;
-            t->origins = must_realloc(t->origins, t->origins_room * sizeof(*t->origins));
-        }
-        t->origins[t->n_origins++] = (struct origin){
-            .off = t->n + i, .len = 1, .at = o->at, .verbatim = !o->why, .why = o->why};
-    }
-    t->n += l->n;
-}
-
-struct source *text_source(struct text *t, struct sources *s, const char *name)
-{
-    struct source *src = source_add(s, name, t->s ? t->s : "", t->n);
-
-    source_set_origins(s, src, t->origins, t->n_origins);
-    free(t->s);
-    free(t->origins);
-    *t = (struct text){0};
+    source_set_origins(s, src, l->pieces, l->n_pieces);
+    line_free(l);
     return src;
 }

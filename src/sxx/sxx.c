@@ -291,9 +291,11 @@ static void replace_std(struct expander *x, const struct line *l, const struct m
 {
     const char *name = text_of(x, l, m, 0), *why;
     struct span at = place(x, l, m, "$^", name, &why);
-    const char *value = vars_value(&x->vars, at, name, text_of(x, l, m, 1), text_of(x, l, m, 2));
+    const struct sxx_var *v = vars_get(&x->vars, at, name, text_of(x, l, m, 1), text_of(x, l, m, 2),
+                                       m->group[2][1] - m->group[2][0]);
 
-    line_put(out, value, (uint32_t)strlen(value), at, why);
+    if (v && v->value)
+        line_put(out, v->value, v->len, at, why);
 }
 
 static void replace_pfunc(struct expander *x, const struct line *l, const struct match *m,
@@ -311,7 +313,8 @@ static void replace_pfunc(struct expander *x, const struct line *l, const struct
 static void replace_define(struct expander *x, const struct line *l, const struct match *m,
                            struct line *out)
 {
-    var_set(x->cx->arena, &x->top->users, text_of(x, l, m, 0), text_of(x, l, m, 1));
+    var_set(x->cx->arena, &x->top->users, text_of(x, l, m, 0), text_of(x, l, m, 1),
+            m->group[1][1] - m->group[1][0]);
 }
 
 static void replace_user(struct expander *x, const struct line *l, const struct match *m,
@@ -334,15 +337,27 @@ static void replace_user(struct expander *x, const struct line *l, const struct 
                 near_try(&near, i->name);
         if (near_best(&near))
             diag_hint(x->cx->diag, "did you mean '$*%s'?", near_best(&near));
-        var_set(x->cx->arena, &x->top->users, name, NULL);
+        var_set(x->cx->arena, &x->top->users, name, NULL, 0);
         return;
     }
-    line_put(out, v->value, (uint32_t)strlen(v->value), at, why);
+    line_put(out, v->value, v->len, at, why);
 }
 
 /* ---- libraries ---- */
 
-static struct source *expand(struct expander *x, const struct source *src, const char *name);
+static struct source *expand(struct expander *x, const struct source *src, const char *name,
+                             const char *note);
+
+/* What a message in LIB says besides. */
+static const char *used_at(struct expander *x, const char *lib, struct span at)
+{
+    struct place p;
+
+    return span_place(x->cx->sources, at, &p)
+               ? arena_printf(x->cx->arena, "in library %s, used at %s:%u", lib, p.source->name,
+                              p.line)
+               : NULL;
+}
 
 /* DIR/a/b.sxx as File::Spec would write it: no "./", no "//". */
 static const char *library_path(struct expander *x, const char *dir, const char *lib)
@@ -443,7 +458,8 @@ static void use(struct expander *x, struct span at, const char *lib)
     }
     x->top = &frame;
     x->depth++;
-    struct source *expanded = expand(x, src, arena_printf(x->cx->arena, "%s.stp", lib));
+    struct source *expanded =
+        expand(x, src, arena_printf(x->cx->arena, "%s.stp", lib), used_at(x, lib, at));
 
     x->top = frame.below;
     x->depth--;
@@ -504,53 +520,56 @@ static bool run_pass(struct expander *x, size_t pass, const struct line *from, s
     return true;
 }
 
-static void expand_line(struct expander *x, struct text *text, const char *s, uint32_t n,
-                        struct span at)
+/* LINES: two to work with; the result is in the one that is returned. */
+static struct line *expand_line(struct expander *x, struct line lines[2], const char *s, uint32_t n,
+                                struct span at)
 {
-    struct line lines[2] = {{0}, {0}};
     int now = 0;
 
+    line_clear(&lines[0]);
     line_put_source(&lines[0], s, n, at);
     for (size_t i = 0; i < sizeof(passes) / sizeof(*passes); i++)
         if (run_pass(x, i, &lines[now], &lines[!now]))
             now = !now;
-    text_add(text, &lines[now]);
-    line_free(&lines[0]);
-    line_free(&lines[1]);
+    return &lines[now];
 }
 
-static struct source *expand(struct expander *x, const struct source *src, const char *name)
+static void first_line(struct line *text, struct span at)
 {
-    struct text text = {0};
+    static const char interpreter[] = "#!/usr/bin/env stap\n";
+
+    line_put(text, interpreter, sizeof(interpreter) - 1, at, "the first line of a stap++ script");
+}
+
+/* NOTE: how the file was come to, or NULL. */
+static struct source *expand(struct expander *x, const struct source *src, const char *name,
+                             const char *note)
+{
+    struct line text = {0}, lines[2] = {{0}, {0}};
 
     if (src->len > SCRIPT_MAX) {
         x->failed = true;
         diag_error(x->cx->diag, (struct span){.file = src->id}, TAG,
                    "the script is larger than %d bytes", SCRIPT_MAX);
-        return text_source(&text, x->cx->sources, name);
+        return line_source(&text, x->cx->sources, name);
     }
     for (uint32_t i = 0; i < src->n_lines && !diag_stopped(x->cx->diag); i++) {
         uint32_t start = src->lines[i], end = i + 1 < src->n_lines ? src->lines[i + 1] : src->len;
         struct span at = {.file = src->id, .off = start, .len = end - start};
 
-        if (i == 0 && end - start >= 2 && !memcmp(src->text, "#!", 2)) {
-            static const char interpreter[] = "#!/usr/bin/env stap\n";
-            struct line line = {0};
-
-            line_put(&line, interpreter, sizeof(interpreter) - 1, at,
-                     "the first line of a stap++ script");
-            text_add(&text, &line);
-            line_free(&line);
-            continue;
-        }
-        expand_line(x, &text, src->text + start, end - start, at);
+        if (i == 0 && end - start >= 2 && !memcmp(src->text, "#!", 2))
+            first_line(&text, at);
+        else
+            line_append(&text, expand_line(x, lines, src->text + start, end - start, at), note);
     }
     if (text.too_long) {
         x->failed = true;
         diag_error(x->cx->diag, (struct span){.file = src->id}, TAG,
                    "the expanded script is too large");
     }
-    return text_source(&text, x->cx->sources, name);
+    line_free(&lines[0]);
+    line_free(&lines[1]);
+    return line_source(&text, x->cx->sources, name);
 }
 
 bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct target *t,
@@ -561,9 +580,9 @@ bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct targe
 
     *out = (struct sxx_result){0};
     vars_init(&x.vars, cx, o, t);
-    out->main = expand(&x, src, src->name);
+    out->main = expand(&x, src, src->name, NULL);
     vars_sort_args(&x.vars);
     out->args = x.vars.args;
     out->n_args = x.vars.n_args;
-    return !x.failed && !x.vars.failed;
+    return !x.failed && !x.vars.failed && !diag_stopped(cx->diag);
 }

@@ -32,7 +32,7 @@ struct sxx_var *var_find(struct sxx_var *table, const char *name)
 }
 
 struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name,
-                        const char *value)
+                        const char *value, uint32_t len)
 {
     struct sxx_var *var = var_find(*table, name);
     struct arena *hash_arena = a;
@@ -42,7 +42,9 @@ struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *nam
         var->name = arena_strdup(a, name);
         HASH_ADD_KEYPTR(hh, *table, var->name, strlen(var->name), var);
     }
-    var->value = value ? arena_strdup(a, value) : NULL;
+    var->value = value ? arena_strndup(a, value, len) : NULL;
+    var->len = value ? len : 0;
+    var->library = false;
     return var;
 }
 
@@ -53,7 +55,7 @@ static struct sxx_var *find(const struct vars *v, const char *name)
 
 static struct sxx_var *set(struct vars *v, const char *name, const char *value)
 {
-    return var_set(v->cx->arena, &v->set, name, value);
+    return var_set(v->cx->arena, &v->set, name, value, value ? (uint32_t)strlen(value) : 0);
 }
 
 static int by_text(const void *a, const void *b)
@@ -84,22 +86,40 @@ static bool ends_in_so(const char *path)
     return false;
 }
 
+/* Sorts, drops what is there twice; how many are left. */
+static uint32_t sort_once(const char **paths, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    qsort(paths, n, sizeof(*paths), by_text);
+    for (uint32_t i = 0; i < n; i++)
+        if (!kept || strcmp(paths[kept - 1], paths[i]))
+            paths[kept++] = paths[i];
+    return kept;
+}
+
+/*
+ * Those in use, as stap++ has them; and those that it does not see: whose file was replaced under
+ * the process, or that only -d names. They serve when the others have none.
+ */
 static void list_dsos(struct vars *v)
 {
-    uint32_t n = 0;
+    bool mapped = false;
 
     for (const struct module *m = v->t->modules; m; m = m->next)
-        if (!m->is_exe && ends_in_so(m->path)) {
-            v->dsos = arena_grow(v->cx->arena, v->dsos, v->n_dsos, sizeof(*v->dsos));
-            v->dsos[v->n_dsos++] = m->path;
-        }
-    if (!v->n_dsos)
-        return;
-    qsort(v->dsos, v->n_dsos, sizeof(*v->dsos), by_text);
-    for (uint32_t i = 0; i < v->n_dsos; i++)
-        if (!n || strcmp(v->dsos[n - 1], v->dsos[i]))
-            v->dsos[n++] = v->dsos[i];
-    v->n_dsos = n;
+        mapped |= m->start != 0;
+    for (const struct module *m = v->t->modules; m; m = m->next) {
+        int other = m->deleted || (mapped && !m->start);
+
+        if (m->is_exe || !ends_in_so(m->path))
+            continue;
+        v->dsos[other].v =
+            arena_grow(v->cx->arena, v->dsos[other].v, v->dsos[other].n, sizeof(*v->dsos[other].v));
+        v->dsos[other].v[v->dsos[other].n++] = m->path;
+    }
+    for (int i = 0; i < 2; i++)
+        if (v->dsos[i].n)
+            v->dsos[i].n = sort_once(v->dsos[i].v, v->dsos[i].n);
 }
 
 static void set_target(struct vars *v)
@@ -160,7 +180,7 @@ static void see_arg(struct vars *v, const char *name, const char *default_value)
     if (seen) {
         arg = &v->args[seen->arg];
     } else {
-        seen = var_set(v->cx->arena, &v->seen, name, NULL);
+        seen = var_set(v->cx->arena, &v->seen, name, NULL, 0);
         seen->arg = v->n_args;
         v->args = arena_grow(v->cx->arena, v->args, v->n_args, sizeof(*v->args));
         arg = &v->args[v->n_args++];
@@ -248,14 +268,14 @@ static bool is_fuzzy(const char *path, const char *lib)
 }
 
 /* LIB: "libfoo". The first exact match wins, else the first near one. */
-static const char *find_library(struct vars *v, const char *lib)
+static const char *find_library(struct vars *v, struct span at, const char *lib, int others)
 {
     struct diag *d = v->cx->diag;
     const struct span nowhere = {0};
     const char *found = NULL;
 
-    for (uint32_t i = 0; i < v->n_dsos; i++) {
-        const char *path = v->dsos[i];
+    for (uint32_t i = 0; i < v->dsos[others].n; i++) {
+        const char *path = v->dsos[others].v[i];
 
         if (is_exact(path, lib)) {
             diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
@@ -264,36 +284,60 @@ static const char *find_library(struct vars *v, const char *lib)
         if (!is_fuzzy(path, lib))
             continue;
         if (found)
-            diag_warning(d, nowhere, "Ignored ambiguous library %s for \"%s\"", path, lib);
+            diag_warning(d, at, "Ignored ambiguous library %s for \"%s\"", path, lib);
         else
             found = path;
     }
     return found;
 }
 
-static const char *library(struct vars *v, struct span at, const char *name)
+static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
 {
     const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
-    const char *path = find_library(v, lib);
+    const char *path = find_library(v, at, lib, 0);
     const struct sxx_var *exec = find(v, "exec_path");
 
+    if (!path)
+        path = find_library(v, at, lib, 1);
     if (!path) {
         diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
-        if (exec) {
+        if (exec && exec->value) {
             path = exec->value;
         } else {
             v->failed = true;
             diag_error(v->cx->diag, at, TAG, "No -x <pid> option is specified.");
         }
     }
-    set(v, name, path); /* looked for once */
-    return path ? path : "";
+    struct sxx_var *var = set(v, name, path); /* looked for once */
+
+    var->library = true;
+    return var;
 }
 
 /* ---- all ---- */
 
+/* What may have been meant by $^NAME. */
+static void hint(struct vars *v, const char *name, const char *arg)
+{
+    static const char *const known[] = {"exec_path", "exe_path", "pid_ok", "target"};
+    struct diag *d = v->cx->diag;
+    struct near near;
+
+    near_init(&near, arg ? arg : name);
+    for (uint32_t i = 0; arg && i < v->o->n_args; i++)
+        near_try(&near, v->o->args[i].name);
+    for (size_t i = 0; !arg && i < sizeof(known) / sizeof(*known); i++)
+        near_try(&near, known[i]);
+    if (!strcmp(name, "pid_ok") || !strcmp(name, "target"))
+        diag_hint(d, "-x PID, --master PID or --exec PATH gives it a value");
+    else if (near_best(&near) && strcmp(name, "exec_path"))
+        diag_hint(d, arg ? "--arg %s is given: is it meant?" : "did you mean '$^%s'?",
+                  near_best(&near));
+}
+
 /* Reports a variable without a value, once. */
-static const char *missing(struct vars *v, struct span at, const char *name, const char *arg)
+static const struct sxx_var *missing(struct vars *v, struct span at, const char *name,
+                                     const char *arg)
 {
     struct diag *d = v->cx->diag;
 
@@ -305,12 +349,12 @@ static const char *missing(struct vars *v, struct span at, const char *name, con
         diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name, arg);
     else
         diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
-    set(v, name, NULL);
-    return "";
+    hint(v, name, arg);
+    return set(v, name, NULL);
 }
 
-const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait,
-                       const char *trait_value)
+const struct sxx_var *vars_get(struct vars *v, struct span at, const char *name, const char *trait,
+                               const char *trait_value, uint32_t trait_len)
 {
     const char *arg = !strncmp(name, "arg_", 4) && name[4] ? name + 4 : NULL;
     const struct sxx_var *var;
@@ -320,19 +364,18 @@ const char *vars_value(struct vars *v, struct span at, const char *name, const c
     var = find(v, name);
     if (arg)
         see_arg(v, arg, var ? NULL : trait_value);
-    if (var)
-        return var->value ? var->value : "";
+    if (var && !(var->library && trait))
+        return var;
     if (trait) {
         if (strcmp(trait, "default")) {
             v->failed = true;
             diag_error(v->cx->diag, at, TAG, "unknown trait name: %s", trait);
-            return "";
+            return NULL;
         }
-        set(v, name, trait_value);
-        return find(v, name)->value;
+        return var_set(v->cx->arena, &v->set, name, trait_value, trait_len);
     }
     if (v->o->list_args)
-        return "";
+        return NULL;
     if (vars_is_library(name))
         return library(v, at, name);
     return missing(v, at, name, arg);

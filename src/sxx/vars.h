@@ -10,6 +10,8 @@
 
 struct sxx_var {
     const char *name, *value; /* NULL: no value, reported already */
+    uint32_t len;             /* of the value, which may hold NULs */
+    bool library;             /* found by name: a later :default() replaces it */
     uint32_t arg;             /* in the table of arguments seen: index in vars.args */
     UT_hash_handle hh;
 };
@@ -17,15 +19,17 @@ struct sxx_var {
 /* A table of variables, by name; in the arena. */
 struct sxx_var *var_find(struct sxx_var *table, const char *name);
 struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *name,
-                        const char *value);
+                        const char *value, uint32_t len);
 
 struct vars {
     struct compile *cx;
     const struct sxx_opts *o;
     const struct target *t;
     struct sxx_var *set; /* built in, given, by default, or found */
-    const char **dsos;   /* the target's shared libraries, sorted */
-    uint32_t n_dsos;
+    struct {
+        const char **v; /* sorted, each once */
+        uint32_t n;
+    } dsos[2];            /* the target's shared libraries: those in use, and the others */
     struct sxx_var *seen; /* names of ARGS */
     struct sxx_arg *args; /* mentioned */
     uint32_t n_args;
@@ -36,11 +40,11 @@ void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o,
                const struct target *t);
 
 /*
- * The value of $^NAME mentioned at AT, with ":TRAIT(TRAIT_VALUE)" or NULLs. Reports what has none
- * and answers "" then.
+ * The variable $^NAME mentioned at AT, with ":TRAIT(TRAIT_VALUE)" or NULLs. Reports what has no
+ * value; NULL then, and where --args leaves it blank.
  */
-const char *vars_value(struct vars *v, struct span at, const char *name, const char *trait,
-                       const char *trait_value);
+const struct sxx_var *vars_get(struct vars *v, struct span at, const char *name, const char *trait,
+                               const char *trait_value, uint32_t trait_len);
 
 /* lib[-.\w]+_path? */
 bool vars_is_library(const char *name);

@@ -5,8 +5,10 @@
  *
  * CASE/input.sxx is expanded with the words of CASE/options (one a line: "--arg", "NAME=VALUE",
  * "-I", "DIR", "--args") for the target of CASE/target (lines "kind pid|master|exec", "pid N", "exe
- * PATH", "module PATH"; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp,
- * LIB.stp of each library, args ("--args" only), messages, status.
+ * PATH", "module PATH", "deleted PATH": in use, the file replaced since, "file PATH": from -d, not
+ * in use; no file: no target). DIRs are relative to CASE. Leaves in OUT: main.stp, LIB.stp of each
+ * library, args ("--args" only), messages, status. CASE/places (pieces of the expansion, one a
+ * line) leaves places: "PIECE<tab>FILE:LINE:COL+LEN<tab>NOTE", where each was written.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,8 @@ static void read_target(struct arena *a, struct target *t)
 
             m->path = value;
             m->is_exe = !strcmp(s, "exe");
+            m->deleted = !strcmp(s, "deleted");
+            m->start = strcmp(s, "file") ? 0x1000 : 0;
             if (m->is_exe)
                 t->exec_path = value;
             *tail = m;
@@ -112,6 +116,40 @@ static void write_source(const char *dir, const char *name, const struct source 
 
     fwrite(src->text, 1, src->len, f);
     fclose(f);
+}
+
+static const struct source *find_piece(const struct sxx_result *r, const char *piece, uint32_t *at)
+{
+    for (uint32_t i = 0; i <= r->n_libs; i++) {
+        const struct source *src = i ? r->libs[i - 1] : r->main;
+        const char *found = memmem(src->text, src->len, piece, strlen(piece));
+
+        if (found) {
+            *at = (uint32_t)(found - src->text);
+            return src;
+        }
+    }
+    return NULL;
+}
+
+static void write_places(struct compile *cx, FILE *pieces, FILE *out, const struct sxx_result *r)
+{
+    char *piece;
+
+    while ((piece = line_of(pieces, cx->arena))) {
+        struct span at = {.len = (uint32_t)strlen(piece)};
+        const struct source *src = find_piece(r, piece, &at.off);
+        struct place p;
+        const char *why;
+
+        at.file = src ? src->id : 0;
+        span_written(cx->sources, at, &why);
+        if (!span_place(cx->sources, at, &p))
+            fprintf(out, "%s\tnot there\n", piece);
+        else
+            fprintf(out, "%s\t%s:%u:%u+%u\t%s\n", piece, p.source->name, p.line, p.col, p.len,
+                    why ? why : "");
+    }
 }
 
 int main(int argc, char **argv)
@@ -164,6 +202,16 @@ int main(int argc, char **argv)
                 fprintf(f, "\t--arg %s=VALUE\n", r.args[i].name);
         fclose(f);
     }
+    FILE *pieces = fopen("places", "r");
+
+    if (ok && pieces) {
+        FILE *f = out_file(argv[2], "places");
+
+        write_places(&cx, pieces, f, &r);
+        fclose(f);
+    }
+    if (pieces)
+        fclose(pieces);
     FILE *status = out_file(argv[2], "status");
 
     fprintf(status, "%d\n", ok ? 0 : 1);
