@@ -151,7 +151,7 @@ else
         -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
     sleep 60 &
     other=$!
-    says 1 'an object of another program' 'does not map .*/t, whose variables' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
+    says 1 'an object of another program' $'does not map .*/t\nread fault' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
     kill "$other" "$pid"
     wait "$other" "$pid" 2>/dev/null || :
 

@@ -79,11 +79,10 @@ static bool find_module(struct session *s, uint32_t i)
     if (m && want.len && !same_build(&m->id, &want))
         return mismatch(s, m, &want);
     if (m && is_missing(s, m, i)) {
-        diag_error(s->cx->diag, (struct span){0}, "module",
-                   "process %d does not map %s, whose variables the script reads",
-                   (int)s->t->pids[0], path);
+        diag_warning(s->cx->diag, (struct span){0},
+                     "process %d does not map %s: what the script reads of its variables fails",
+                     (int)s->t->pids[0], path);
         diag_hint(s->cx->diag, "was the script compiled for another program?");
-        return false;
     }
     if (!m)
         diag_warning(s->cx->diag, (struct span){0},
