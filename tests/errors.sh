@@ -149,10 +149,10 @@ else
     pid=$!
     (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
         -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
-    sleep 60 &
+    (while ((SECONDS < 60)); do :; done) & # runs, so that it is sampled
     other=$!
     says 1 'an object of another program' $'does not map .*/t\nread fault' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
-    kill "$other" "$pid"
+    kill "$other" "$pid" 2>/dev/null || :
     wait "$other" "$pid" 2>/dev/null || :
 
     for signal in INT TERM; do
