@@ -120,3 +120,5 @@ EXTRA_DIST += tests/containers.sh
 TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
+TESTS += tests/fallbacks.sh
+EXTRA_DIST += tests/fallbacks.sh
