@@ -145,6 +145,16 @@ else
         "$ngstap" -x "$pid" -e 'probe timer.profile { }'
     wait "$pid" || :
 
+    "$scratch/t" &
+    pid=$!
+    (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
+        -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
+    sleep 60 &
+    other=$!
+    says 1 'an object of another program' 'does not map .*/t, whose variables' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
+    kill "$other" "$pid"
+    wait "$other" "$pid" 2>/dev/null || :
+
     for signal in INT TERM; do
         "$ngstap" -e 'global n probe timer.profile { n++ } probe end { printf("ended after %d\n", n) }' >"$scratch/out" 2>&1 &
         pid=$!

@@ -44,6 +44,21 @@ static bool mismatch(const struct session *s, const struct module *m, const stru
     return false;
 }
 
+static bool is_probed(const struct session *s, uint32_t module)
+{
+    for (uint32_t p = 0; p < s->o->h->table[OBJ_PROBES].n; p++)
+        if ((s->o->probes[p].kind == PROBE_UPROBE || s->o->probes[p].kind == PROBE_URETPROBE) &&
+            s->o->probes[p].module == module)
+            return true;
+    return false;
+}
+
+/* A file can be probed before anybody maps it, but variables in it have no address then. */
+static bool is_missing(const struct session *s, const struct module *m, uint32_t i)
+{
+    return s->t->n_pids && m->start == m->end && !is_probed(s, i);
+}
+
 static bool find_module(struct session *s, uint32_t i)
 {
     const struct obj_module *om = &s->o->modules[i];
@@ -63,6 +78,13 @@ static bool find_module(struct session *s, uint32_t i)
         m = target_module(s->cx, s->t, path);
     if (m && want.len && !same_build(&m->id, &want))
         return mismatch(s, m, &want);
+    if (m && is_missing(s, m, i)) {
+        diag_error(s->cx->diag, (struct span){0}, "module",
+                   "process %d does not map %s, whose variables the script reads",
+                   (int)s->t->pids[0], path);
+        diag_hint(s->cx->diag, "was the script compiled for another program?");
+        return false;
+    }
     if (!m)
         diag_warning(s->cx->diag, (struct span){0},
                      "the target has no module %s: what the script reads of it fails", path);
