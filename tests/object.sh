@@ -189,5 +189,6 @@ check '... for another nginx of the build' runs "$hot" "$scratch/stacks.bpf.o" -
 name='' pid=''
 eval "$(tests/targets/target.sh start nginx gc32 interp 20)"
 names+=("$name")
-check '... and one of another build is refused' refuses 'build' "$scratch/stacks.bpf.o" -x "$pid"
+# Both nginx are one build; only libluajit, of which the script uses types alone, differs.
+todo '... and one with another libluajit is refused' 'modules of types are not in the object' refuses 'build|does not map' "$scratch/stacks.bpf.o" -x "$pid"
 finish
