@@ -125,3 +125,7 @@ EXTRA_DIST += tests/containers.sh
 TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
+TESTS += tests/fallbacks.sh
+EXTRA_DIST += tests/fallbacks.sh
+TESTS += tests/object.sh
+EXTRA_DIST += tests/object.sh
