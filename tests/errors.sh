@@ -141,12 +141,14 @@ else
         -e 'global n probe process.function("twice") { n++ } probe end { println(n) }'
     "$scratch/t" &
     pid=$!
+    until [[ /proc/$pid/exe -ef $scratch/t ]]; do sleep 0.01; done # the shell's copy has become the program
     says 0 'the target ends: so does the script, and says so' 'target process .* exited' -- \
         "$ngstap" -x "$pid" -e 'probe timer.profile { }'
     wait "$pid" || :
 
     "$scratch/t" &
     pid=$!
+    until [[ /proc/$pid/exe -ef $scratch/t ]]; do sleep 0.01; done # the shell's copy has become the program
     (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
         -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
     (while ((SECONDS < 60)); do :; done) & # runs, so that it is sampled

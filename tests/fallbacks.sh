@@ -169,6 +169,7 @@ run_loops() {
     pid=$!
     pids+=("$pid")
     exec 4>"$scratch/gate"
+    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done # the shell's copy has become the program
     "$ngstap" -I tapset -T 30 "${options[@]}" -x "$pid" "$scratch/loops.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")

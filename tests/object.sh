@@ -48,6 +48,7 @@ run_target() {
     "$scratch/target" &
     pid=$!
     pids+=("$pid")
+    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done # the shell's copy has become the program
 }
 
 # runs TEXT OBJECT ARGUMENT...: ends well, and prints TEXT.
