@@ -1,0 +1,1 @@
+ngstap_SOURCES += src/stap/stap.h
