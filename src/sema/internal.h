@@ -130,6 +130,10 @@ const struct ctype *sema_ctype(const struct expr *e);
 /* VAR is assigned a value of C type T (NULL: not known). */
 bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t);
 struct probe_env sema_env(struct sema *s);
+/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's own
+ * module, or the executable. NULL after reporting. */
+struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
+                             const char **path);
 
 /* ---- types.c: the second walk ---- */
 
