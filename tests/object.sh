@@ -102,6 +102,9 @@ else
     umount "$scratch/bpf"
 fi
 
+check 'a script of begin alone knows where the variables lie' runs '^seen 7$' \
+    -e 'probe begin { printf("seen %d\n", @var("seen")); exit() }' -x "$first"
+
 before=$(held)
 rm -r "$scratch/script.sxx" "$scratch/modules" "$scratch/target.debug" "$scratch/target.c"
 check 'it runs without the script and the debug information' runs "^$first value 42 seen 7 more 2$" \
