@@ -347,6 +347,16 @@ static const char *next_module(struct sema *s, const char **rest)
     return one;
 }
 
+static void remember_bare(struct sema *s, const char *path, const char *why)
+{
+    for (uint32_t i = 0; i < s->n_skipped_bare; i++)
+        if (!strcmp(s->skipped_bare[i].path, path))
+            return;
+    s->skipped_bare =
+        arena_grow(s->arena, s->skipped_bare, s->n_skipped_bare, sizeof(*s->skipped_bare));
+    s->skipped_bare[s->n_skipped_bare++] = (struct sema_bare){path, why};
+}
+
 /* Once a module: what is missing is one thing, however many expressions need it. */
 static void no_debuginfo(struct sema *s, const struct expr *e, const char *path, const char *why)
 {
@@ -355,6 +365,8 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     for (uint32_t i = 0; i < s->n_bare; i++)
         if (!strcmp(s->bare[i], path))
             return;
+    if (s->cx->skip_badvars && !s->in_defined)
+        remember_bare(s, path, why);
     diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
     if (why)
         diag_hint(s->diag, "%s", why);
@@ -553,8 +565,27 @@ static bool resolve(struct sema *s, struct expr *e)
 static void skip(struct sema *s, struct expr *e)
 {
     e->resolved = probe_tree_number(s->arena, e->at, 0);
+    if (!s->n_skipped++)
+        s->first_skipped = e->at;
     if (s->cx->verbose)
         diag_warning(s->diag, e->at, "this does not resolve; --skip-badvars makes it 0");
+}
+
+void sema_report_skipped(struct sema *s)
+{
+    if (!s->n_skipped)
+        return;
+    for (uint32_t i = 0; i < s->n_skipped_bare; i++) {
+        const struct sema_bare *b = &s->skipped_bare[i];
+
+        diag_warning(s->diag, (struct span){0}, "there is no debug information for %s", b->path);
+        if (b->why)
+            diag_hint(s->diag, "%s", b->why);
+    }
+    diag_warning(s->diag, s->first_skipped,
+                 "%u target expression%s not resolve and read%s as 0 by --skip-badvars%s",
+                 s->n_skipped, s->n_skipped == 1 ? " does" : "s do", s->n_skipped == 1 ? "s" : "",
+                 s->n_skipped == 1 ? "" : "; this is the first");
 }
 
 static bool resolve_or_skip(struct sema *s, struct expr *e)
