@@ -23,6 +23,7 @@
 #include "base/diag.h"
 #include "cg/cg.h"
 #include "cli/command.h"
+#include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/search.h"
 #include "ir/ir.h"
@@ -93,6 +94,7 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 static bool open_target(struct driver *d, bool running)
 {
     struct target_opts *t = &d->o.target;
+    bool command = d->o.command && (running || !t->exec);
 
     if (d->o.command && running) {
         d->child = command_start(&d->cx, d->o.command);
@@ -105,7 +107,7 @@ static bool open_target(struct driver *d, bool running)
         t->exec = command_path(&d->cx, d->o.command);
     }
     d->target = target_open(&d->cx, t);
-    if (d->target && d->child)
+    if (d->target && command)
         d->target->kind = TARGET_CMD;
     return d->target != NULL;
 }
@@ -181,6 +183,8 @@ static struct pp_env environment(struct driver *d)
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
+        .config = kconfig_value,
+        .config_arg = kconfig_new(&d->cx, d->uts.release),
     };
 }
 

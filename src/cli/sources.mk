@@ -1,6 +1,7 @@
 ngstap_SOURCES += \
 	src/cli/command.c src/cli/command.h \
 	src/cli/driver.c src/cli/driver.h \
+	src/cli/kconfig.c src/cli/kconfig.h \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/main.c \
 	src/cli/options.c src/cli/options.h \

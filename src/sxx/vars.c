@@ -134,7 +134,8 @@ static void set_target(struct vars *v)
     case TARGET_PID:
     case TARGET_CMD:
         ok = "pid() == target()";
-        target = arena_printf(a, "%d", (int)t->pid);
+        /* stap++ gives neither with -c. Where nothing will run there is no pid yet. */
+        target = t->pid ? arena_printf(a, "%d", (int)t->pid) : "target()";
         break;
     case TARGET_MASTER:
         ok = "(";
