@@ -281,7 +281,7 @@ static const struct option_row rows[] = {
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
     {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
     {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
-    {0, "container", "NAME", "the root, and without -x the first process, of this container",
+    {0, "container", "NAME", "the root, and without -x the processes that run Lua, of this container",
      set_container},
     {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
     {0, "procfs", "DIR", NULL, set_procfs},
