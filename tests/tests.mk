@@ -127,5 +127,5 @@ EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
 TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/fallbacks.sh
-TESTS += tests/object.sh
-EXTRA_DIST += tests/object.sh
+TESTS += tests/object.sh tests/kernel-types.sh
+EXTRA_DIST += tests/object.sh tests/kernel-types.sh

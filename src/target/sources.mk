@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/target/abi_args.c src/target/abi_args.h \
+	src/target/btf.c \
 	src/target/container.c \
 	src/target/debugfile.c src/target/debugfile.h \
 	src/target/debugimage.c \

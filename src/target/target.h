@@ -172,6 +172,9 @@ enum feature {
     FEAT_COUNT
 };
 
+/* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
+void kernel_build_id(struct build_id *id); /* btf.c */
+
 struct kernel {
     bool has[FEAT_COUNT];
     const char *release; /* uname -r */
