@@ -129,3 +129,7 @@ TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/fallbacks.sh
 TESTS += tests/object.sh tests/kernel-types.sh tests/entry.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh tests/entry.sh
+TESTS += tests/object.sh tests/kernel-types.sh
+EXTRA_DIST += tests/object.sh tests/kernel-types.sh
+EXTRA_DIST += tests/completion.sh
+TESTS += tests/completion.sh

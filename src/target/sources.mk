@@ -19,4 +19,5 @@ ngstap_SOURCES += \
 	src/target/overlay.c src/target/overlay.h \
 	src/target/proc.c src/target/proc_priv.h \
 	src/target/sysroot.c \
-	src/target/target.h
+	src/target/target.h \
+	src/target/workers.c
