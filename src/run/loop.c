@@ -233,7 +233,7 @@ static bool start_timers(struct loop *l)
     return l->timers != NULL || fail(l, "memory");
 }
 
-/* The processes whose end ends the session: the one of -x, or all of a master's. */
+/* The processes whose end ends the session: the one of -x, or a master and its workers. */
 static bool watch_target(struct loop *l)
 {
     const struct target *t = l->r.t;
@@ -244,12 +244,12 @@ static bool watch_target(struct loop *l)
         return true;
     pids = t->kind == TARGET_PID ? &t->pid : t->pids;
     n = t->kind == TARGET_PID ? 1 : t->n_pids;
-    l->pidfds = calloc(n ? n : 1, sizeof(*l->pidfds));
+    l->pidfds = calloc((size_t)n + 1, sizeof(*l->pidfds));
     if (!l->pidfds)
         return fail(l, "memory");
-    l->n_pidfds = n;
-    for (uint32_t i = 0; i < n; i++) {
-        l->pidfds[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
+    l->n_pidfds = n + (t->kind == TARGET_MASTER && t->master > 0);
+    for (uint32_t i = 0; i < l->n_pidfds; i++) {
+        l->pidfds[i] = (int)syscall(SYS_pidfd_open, i < n ? pids[i] : t->master, 0);
         if (l->pidfds[i] >= 0) {
             l->pids_left++;
             if (!watch(l, l->pidfds[i], SOURCE_PID))
