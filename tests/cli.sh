@@ -105,7 +105,11 @@ says 'pid() == target() / target()' -c 'sleep 1' --dump-src -e '# $^pid_ok / $^t
 says 'command 1' -c 'sleep 0.1' -e 'probe end { printf("command %d\n", $^target == target()) }'
 
 # The kernel's options: a kernel that can do what the other tests do has this one.
-if zgrep -qs '^CONFIG_BPF_SYSCALL=y' /proc/config.gz "/boot/config-$(uname -r)" "/lib/modules/$(uname -r)/config" 2>/dev/null; then
+told=
+for file in /proc/config.gz "/boot/config-$(uname -r)" "/lib/modules/$(uname -r)/config"; do
+    [ -r "$file" ] && zgrep -q '^CONFIG_BPF_SYSCALL=y' "$file" && told=$file
+done
+if [ -n "$told" ]; then
     says 'config y unset 1' -e 'probe begin {
         printf("config %s %s %d\n", %( CONFIG_BPF_SYSCALL == "y" %? "y" %: "n" %),
             %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %)); exit() }'

@@ -144,10 +144,9 @@ static void set_target(struct vars *v)
             ok = arena_printf(a, "%s%spid() == %d", ok, i ? " || " : "", (int)t->pids[i]);
             target = arena_printf(a, "%s%s%d", target, i ? " " : "", (int)t->pids[i]);
         }
-        ok = arena_printf(a, "%s%s)", ok,
-                          v->o->follow && t->master
-                              ? arena_printf(a, " || ppid() == %d", (int)t->master)
-                              : "");
+        ok = arena_printf(
+            a, "%s%s)", ok,
+            v->o->follow && t->master ? arena_printf(a, " || ppid() == %d", (int)t->master) : "");
         break;
     default:
         if (t->exec_path) {
