@@ -6,7 +6,8 @@
 # ("share", at $VM_SHARE) and the folder of the job ("job"). It runs N/command for N = 1, 2, ... with the host's bash,
 # output in N/out and N/err, the status in N/status; what has a status already is left out. Then it powers off.
 #
-# Of the host's root only tmp, var and root's home can be written: in a tmpfs that ends with the VM.
+# Of the host's root tmp and var can be written to: what is written is in a tmpfs that ends with the VM, /tmp/vm is
+# a plain one.
 
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -33,7 +34,9 @@ for folder in tmp var; do
     chmod 1777 "/new/$folder"
 done
 chmod 755 /new/var
-mkdir -p /new/tmp/home
+mkdir -p /new/tmp/vm
+mount -t tmpfs vm /new/tmp/vm
+mkdir /new/tmp/vm/home
 
 cd /new || give_up 'no root'
 mount -t proc proc proc
@@ -41,6 +44,11 @@ mount -t sysfs sys sys
 mount -t devtmpfs dev dev
 mount -t tmpfs run run
 mkdir -p dev/pts dev/shm run/vm run/lock
+# What udev would add.
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
 mount -t devpts devpts dev/pts
 mount -t tmpfs shm dev/shm
 mount -t debugfs debug sys/kernel/debug

@@ -6,7 +6,7 @@
 #   tests/vm/run.sh [OPTION]... -l LIST -d FOLDER
 #
 #   -k SUITE     whose kernel: bullseye (5.10), bookworm (6.1, the default), trixie (6.12), sid
-#   -s FOLDER    shared with the VM, read-write, at the same path; a temporary one if not given. $TMPDIR there
+#   -s FOLDER    shared with the VM, read-write, at the same path; a temporary one if not given
 #   -t SECONDS   how long a command may take (300)
 #   -m MIB       memory (2048)
 #   -v           say how long the boot took
@@ -22,8 +22,9 @@
 #
 # The VM's root is this machine's, read-only. /tmp and /var are overlays of a tmpfs: what is there can be read, what
 # is written ends with the VM. Uprobes of SystemTap do not work on files of an overlay: what is probed belongs into
-# the shared folder, or lies outside of /tmp and /var. HOME is an empty folder. Of the environment COMMAND gets PATH,
-# CC and what begins with NGSTAP_, top_ or VM_; VM_SHARE is the shared folder.
+# $TMPDIR, which is a tmpfs, into the shared folder (which can hold no fifo), or lies outside of /tmp and /var. HOME is
+# an empty folder. Of the environment COMMAND gets PATH, CC and what begins with NGSTAP_, top_ or VM_; VM_SHARE is the
+# shared folder.
 #
 # No KVM is used: it is the same machine everywhere, ten times slower than this one. Needs Debian, x86-64, root if
 # packages are missing. Leaves kernels in the cache (kernel.sh).
@@ -96,7 +97,7 @@ add_command() {
             PATH | CC | NGSTAP_* | top_* | VM_*) printf 'export %s=%q\n' "$name" "${!name}" ;;
             esac
         done
-        printf 'export HOME=/tmp/home LC_ALL=C TMPDIR=%q VM_SHARE=%q\ncd %q\n' "$share" "$share" "$PWD"
+        printf 'export HOME=/tmp/vm/home LC_ALL=C TMPDIR=/tmp/vm VM_SHARE=%q\ncd %q\n' "$share" "$PWD"
         printf 'exec timeout -k 5 %d bash -c %q\n' "$limit" "$2"
     } >"$job/$count/command"
 }
@@ -120,7 +121,10 @@ runs() { kill -0 "$qemu" 2>/dev/null; }
 within() {
     local end=$((SECONDS + $1))
     until [[ -e $2 ]]; do
-        runs && ((SECONDS < end)) || { [[ -e $2 ]] && return; return 1; }
+        if ! runs || ((SECONDS >= end)); then
+            [[ -e $2 ]]
+            return
+        fi
         sleep 0.1
     done
 }
