@@ -129,3 +129,7 @@ TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/fallbacks.sh
 TESTS += tests/object.sh
 EXTRA_DIST += tests/object.sh
+check_PROGRAMS += tests/unit/stap_module
+tests_unit_stap_module_SOURCES = tests/unit/stap_module.c
+tests_unit_stap_module_LDADD = $(UNIT_OBJECTS)
+tests_unit_stap_module_DEPENDENCIES = $(UNIT_OBJECTS)
