@@ -120,6 +120,11 @@ static const char *find_headers(struct compile *cx, const char *wanted, struct s
 
     if (!wanted) {
         uname(&u);
+        if (access("/proc/modules", F_OK))
+            return arena_printf(cx->arena,
+                                "this kernel (%s) has no loadable modules (there is no /proc/modules); -r names "
+                                "another one to make a module for",
+                                u.release);
         wanted = arena_strdup(cx->arena, u.release);
     }
     if (strchr(wanted, '/')) {
