@@ -133,3 +133,5 @@ check_PROGRAMS += tests/unit/stap_module
 tests_unit_stap_module_SOURCES = tests/unit/stap_module.c
 tests_unit_stap_module_LDADD = $(UNIT_OBJECTS)
 tests_unit_stap_module_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/object.sh tests/kernel-types.sh
+EXTRA_DIST += tests/object.sh tests/kernel-types.sh

@@ -453,28 +453,17 @@ static void entry(struct sema *s, struct expr *e)
 static void enumerator(struct sema *s, struct expr *e)
 {
     struct probe_env env = sema_env(s);
-    struct module *m;
-    struct dbg *dbg;
-    const char *why = NULL;
+    const char *path;
+    struct dbg *dbg = sema_open_module(s, e, e->module, &path);
     int64_t v;
 
-    if (e->module && !strncmp(e->module, "kernel", 6)) {
-        refuse(s, e, "not-yet", "the kernel's types are not read yet");
-        return;
-    }
-    m = probe_find_module(&env, e->module, e->op_at);
-    dbg = m ? dbg_open(s->di, m->path, &why) : NULL;
     if (!dbg) {
-        if (m)
-            diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s",
-                       m->path);
-        if (m && why)
-            diag_hint(s->diag, "%s", why);
         fail(e);
     } else if (dbg_enumerator(dbg, e->text, &v)) {
+        probe_module(&env, path, dbg);
         e->resolved = probe_tree_number(s->arena, e->at, v);
     } else {
-        diag_error(s->diag, e->op_at, "no-type", "%s has no enumerator '%s'", m->path, e->text);
+        diag_error(s->diag, e->op_at, "no-type", "%s has no enumerator '%s'", path, e->text);
         fail(e);
     }
 }
