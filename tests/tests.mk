@@ -135,3 +135,5 @@ tests_unit_stap_module_LDADD = $(UNIT_OBJECTS)
 tests_unit_stap_module_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh
+TESTS += tests/stap-build.sh
+EXTRA_DIST += tests/stap-build.sh

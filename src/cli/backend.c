@@ -70,7 +70,8 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
 
     if (!why || out->kernel->missing_caps) { /* without them nothing can be said of the rest */
         if (cx->verbose && !why)
-            say(o, "eBPF", arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
+            say(o, "eBPF",
+                arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
         return true;
     }
     const char *lacks = stap_lacks(cx, NULL);

@@ -241,8 +241,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
     struct kernel *k = d->choice.kernel;
 
     if (needed && running && d->choice.lacks) {
-        diag_error(d->cx.diag, (struct span){0}, "backend", "neither back end can run this here: %s",
-                   d->choice.lacks);
+        diag_error(d->cx.diag, (struct span){0}, "backend",
+                   "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
     if (needed) {
@@ -327,7 +327,8 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     if (ok && last > PASS_IR) {
         ok = backend_stap_build(&b, script, len);
         if (ok)
-            pass_done(d, PASS_OBJECT, d->module.cached ? "took the module from the cache" : "made the module");
+            pass_done(d, PASS_OBJECT,
+                      d->module.cached ? "took the module from the cache" : "made the module");
     }
     free(script);
     if (ok && last == PASS_OBJECT)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/module.h"
 
 enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_MAX = 54 };
 
@@ -54,9 +54,10 @@ static void make_defines(struct build *s)
 static const char *make_key(struct build *s, size_t *len)
 {
     struct compile *cx = s->cx;
-    const char *head = arena_printf(cx->arena, "stap %s\nkernel %s\nheaders %s\nname %s\nbadvars %d\n%s",
-                                    s->tools.version, s->tools.release, s->tools.stamp,
-                                    s->b->name ? s->b->name : "", cx->skip_badvars, s->runtime_key);
+    const char *head =
+        arena_printf(cx->arena, "stap %s\nkernel %s\nheaders %s\nname %s\nbadvars %d\n%s",
+                     s->tools.version, s->tools.release, s->tools.stamp,
+                     s->b->name ? s->b->name : "", cx->skip_badvars, s->runtime_key);
     size_t n;
 
     for (uint32_t i = 0; i < s->n_defines; i++)
@@ -90,8 +91,8 @@ static bool check_name(struct compile *cx, const char *name)
 
     return (n && !name[n] && n <= MODULE_NAME_MAX) ||
            diag_error(cx->diag, nowhere, "options",
-                      "-m %s: a module's name has only a-z, 0-9 and _, and at most %d of them", name,
-                      MODULE_NAME_MAX);
+                      "-m %s: a module's name has only a-z, 0-9 and _, and at most %d of them",
+                      name, MODULE_NAME_MAX);
 }
 
 /* ---- running stap ---- */
@@ -167,8 +168,9 @@ static bool run_stap(struct build *s, const char *dir)
             show_log(s->cx, log);
         return true;
     }
-    diag_error(s->cx->diag, nowhere, "stap", "%s could not make a module for kernel %s (it ended with %d)",
-               s->tools.stap, s->tools.release, status);
+    diag_error(s->cx->diag, nowhere, "stap",
+               "%s could not make a module for kernel %s (it ended with %d)", s->tools.stap,
+               s->tools.release, status);
     show_log(s->cx, log);
     diag_hint(s->cx->diag, "--dump-stap shows the script that it was given");
     return false;
@@ -227,7 +229,8 @@ static bool with_tools(struct build *s, struct stap_module *out)
     stap_remove_tree(scratch);
     if (why)
         return diag_error(cx->diag, nowhere, "stap", "%s", why);
-    s->runtime = stap_runtime(cx, &s->tools, &s->cache, s->b->patches, s->b->n_patches, &s->runtime_key);
+    s->runtime =
+        stap_runtime(cx, &s->tools, &s->cache, s->b->patches, s->b->n_patches, &s->runtime_key);
     if (!s->runtime)
         return false;
     make_defines(s);

@@ -1,8 +1,8 @@
 /*
- * internal: what the files of stap/ share in making and running a module.
+ * module: what the files of stap/ share in making and running a module.
  */
-#ifndef STAP_INTERNAL_H
-#define STAP_INTERNAL_H
+#ifndef STAP_MODULE_H
+#define STAP_MODULE_H
 
 #include "stap/stap.h"
 
