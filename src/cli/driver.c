@@ -30,6 +30,7 @@
 #include "lower/lower.h"
 #include "run/run.h"
 #include "sema/sema.h"
+#include "stap/stap.h"
 #include "sxx/sxx.h"
 #include "syntax/syntax.h"
 #include "target/dwarf.h"
@@ -144,6 +145,12 @@ static void show_expanded(struct driver *d, const struct sxx_result *r)
     }
 }
 
+/* Is the script for SystemTap? */
+static bool for_stap(const struct options *o)
+{
+    return o->dump & DUMP_STAP;
+}
+
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
     struct strings dirs = search_modules(&d->cx, &d->o);
@@ -176,7 +183,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_v = arena_strndup(d->cx.arena, d->uts.release, n),
         .kernel_vr = d->uts.release,
         .arch = d->uts.machine,
-        .runtime = "bpf",
+        .runtime = for_stap(&d->o) ? "kernel" : "bpf",
         .systemtap_v = "4.8",
         .guru = d->cx.guru,
         .args = d->o.args.v,
@@ -311,6 +318,7 @@ static bool run_script(struct driver *d)
     struct sema_opts so = {.tapset_dirs = tapsets.v,
                            .n_tapset_dirs = tapsets.n,
                            .env = &env,
+                           .stap = for_stap(o),
                            .macros = macros_new(d->cx.arena)};
     struct program *prog = parse(d, &so, &expanded);
 
@@ -327,6 +335,8 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
+    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out))
+        return false;
     if (last == PASS_SEMA)
         return true;
 

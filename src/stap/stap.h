@@ -19,9 +19,11 @@
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
  * that module's load address in the current process, which the script finds by itself, plus a
  * constant; function probes stand by address. The script is the same for every process with those
- * builds. False after reporting what only the eBPF back end can run, with its place.
+ * builds; only function probes in containers name a layer of that container's image. What reading at fault
+ * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
+ * the eBPF back end can run, with its place.
  */
-bool stap_print(struct compile *cx, const struct program *prog, FILE *out);
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out);
 
 struct stap_build {
     const char *script; /* resolved text, LEN bytes */
