@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_MAX = 54 };
 
@@ -190,7 +190,7 @@ static const char *module_in(struct build *s, const char *dir)
     return arena_printf(s->cx->arena, "%s/%s.ko", dir, s->name);
 }
 
-static bool make_module(struct build *s, const char *key, size_t len, struct stap_module *out)
+static bool make_module(struct build *s, const char *key, size_t len, struct stap_object *out)
 {
     const char *dir = stap_cache_find(s->cx, &s->cache, "module", key, len, &out->lock);
 
@@ -215,7 +215,7 @@ static bool make_module(struct build *s, const char *key, size_t len, struct sta
     return dir != NULL;
 }
 
-static bool with_tools(struct build *s, struct stap_module *out)
+static bool with_tools(struct build *s, struct stap_object *out)
 {
     struct compile *cx = s->cx;
     size_t len;
@@ -240,11 +240,11 @@ static bool with_tools(struct build *s, struct stap_module *out)
     return make_module(s, key, len, out);
 }
 
-bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_module *out)
+bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_object *out)
 {
     struct build s = {.cx = cx, .b = b};
 
-    *out = (struct stap_module){.lock = -1};
+    *out = (struct stap_object){.lock = -1};
     if (!check_name(cx, b->name) || !stap_cache_open(cx, &s.cache))
         return false;
     if (!s.cache.kept)
@@ -255,13 +255,13 @@ bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_modu
     return ok;
 }
 
-void stap_release(struct stap_module *m)
+void stap_release(struct stap_object *m)
 {
     if (m->lock >= 0)
         close(m->lock);
     if (m->scratch)
         stap_remove_tree(m->scratch);
-    *m = (struct stap_module){.lock = -1};
+    *m = (struct stap_object){.lock = -1};
 }
 
 const char *stap_lacks(struct compile *cx, const char *release)

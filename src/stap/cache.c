@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
 

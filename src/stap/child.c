@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 static const struct span nowhere;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { FILE_MAX = 16 << 20, FILES_MAX = 64 };
 

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { LINE_MAX_KEPT = 4096, UNLOAD_TRIES = 20, TICK_MS = 50, PARENT_GONE = SIGUSR1 };
 

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { PATCH_MAX = 1 << 20, SOURCE_MAX = 16 << 20 };
 

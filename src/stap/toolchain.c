@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 20, SMALL_FILE = 1 << 20 };
 
@@ -251,4 +251,14 @@ const char *stap_find_tools(struct compile *cx, const char *release, const char 
     if (!why)
         t->stamp = stamp_of(cx, t->build);
     return why;
+}
+
+const char *stap_kernel_release(struct compile *cx, const char *release)
+{
+    struct stap_tools t = {.stap = NULL};
+    const char *why = find_headers(cx, release, &t);
+
+    if (why)
+        diag_error(cx->diag, (struct span){0}, "stap", "%s", why);
+    return why ? NULL : t.release;
 }

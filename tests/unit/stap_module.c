@@ -16,11 +16,11 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "stap/module.h"
+#include "stap/build.h"
 
 static int build(struct compile *cx, struct stap_build *b, const char *script)
 {
-    struct stap_module m;
+    struct stap_object m;
 
     b->script = stap_read_file(cx, script, 1 << 24, &b->len);
     if (!b->script) {

@@ -1,8 +1,8 @@
 /*
- * module: what the files of stap/ share in making and running a module.
+ * build: what the files of stap/ share in making and running a module.
  */
-#ifndef STAP_MODULE_H
-#define STAP_MODULE_H
+#ifndef STAP_BUILD_H
+#define STAP_BUILD_H
 
 #include "stap/stap.h"
 
