@@ -129,14 +129,6 @@ static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
 
 /* ---- setting up ---- */
 
-static bool has_kernel_probes(const struct object *o)
-{
-    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
-        if (o->probes[i].kind > PROBE_TIMER && o->probes[i].kind < PROBE_KINDS)
-            return true;
-    return false;
-}
-
 static bool hold_signals(struct loop *l)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
@@ -529,7 +521,7 @@ static bool prepare(struct loop *l)
         return fail(l, "epoll");
     if (!hold_signals(l) || !watch(l, r->sigfd, SOURCE_SIGNAL))
         return false;
-    if (has_kernel_probes(r->o)) {
+    if (r->t) { /* also without kernel probes: the modules are checked and found there */
         r->s = load_object(r->cx, r->o, r->t, r->k);
         if (!r->s)
             return false;

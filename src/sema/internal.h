@@ -48,6 +48,11 @@ struct sema_cast {
     struct probe_inst *inst;
 };
 
+/* A module without debug information, and why. */
+struct sema_bare {
+    const char *path, *why;
+};
+
 struct sema {
     struct compile *cx;
     struct arena *arena;
@@ -70,6 +75,9 @@ struct sema {
 
     const char **bare; /* modules without debug information, which has been said */
     uint32_t n_bare;
+    struct sema_bare *skipped_bare; /* the same, of what --skip-badvars skipped */
+    uint32_t n_skipped_bare, n_skipped;
+    struct span first_skipped;
 
     /* where the walk is */
     struct function *fn;
@@ -129,7 +137,13 @@ bool sema_target_expr(struct sema *s, struct expr *e);
 const struct ctype *sema_ctype(const struct expr *e);
 /* VAR is assigned a value of C type T (NULL: not known). */
 bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t);
+/* --skip-badvars: says once what it has made 0. */
+void sema_report_skipped(struct sema *s);
 struct probe_env sema_env(struct sema *s);
+/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's own
+ * module, or the executable. NULL after reporting. */
+struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
+                             const char **path);
 
 /* ---- types.c: the second walk ---- */
 

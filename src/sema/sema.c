@@ -74,6 +74,8 @@ static void run(struct sema *s)
         return;
     sema_types(s);
     s->failed = diag_errors(s->diag) != errors;
+    if (!s->failed)
+        sema_report_skipped(s);
     if (!s->failed && !s->opts->no_display)
         add_display(s, &p);
     if (!diag_stopped(s->diag))

@@ -288,6 +288,7 @@ struct probe {
 struct module_ref {
     const char *path;        /* as the target sees it; "kernel" for the kernel */
     const char *build_id;    /* hex, or NULL */
+    bool mapped;             /* by the target at hand */
     const struct dbg *dbg;   /* debug information, or NULL: target/dwarf.h */
 };
 

@@ -120,6 +120,15 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
 /* Does the pid live in another mount namespace than ours? */
 bool pid_in_container(const char *proc, pid_t pid);
 
+/* ---- workers.c ---- */
+
+/*
+ * Which processes below TOP (itself included) do the Lua work: sets either PID, or MASTER when
+ * several children of one process do. PROC: "/proc". False after reporting: none of them holds
+ * LuaJIT.
+ */
+bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
+
 /* ---- elf.c ---- */
 
 /* Build-id of the ELF file open at FD; false: not a sound ELF file or no build-id (id->len 0). */
@@ -129,6 +138,14 @@ bool build_id_parse(const char *hex, struct build_id *id);
 
 /* The file offset of a virtual address (what uprobes take); false: in no PT_LOAD segment. */
 bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset);
+
+/* The first segment that may run: where it lies in the file and in memory; and the build-id's address. */
+struct elf_code {
+    uint64_t offset, vaddr, size;
+    struct build_id id; /* len 0: none that is loaded */
+    uint64_t id_vaddr;
+};
+bool elf_code(int fd, struct elf_code *out); /* false: not a sound ELF file, or no such segment */
 
 /* Symbols of a file (.symtab, else .dynsym, of the file or of its debug file), sorted by address. */
 struct elf_symbol {
@@ -162,6 +179,9 @@ enum feature {
     FEAT_UPROBE,       /* perf's uprobe PMU */
     FEAT_COUNT
 };
+
+/* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
+void kernel_build_id(struct build_id *id); /* btf.c */
 
 struct kernel {
     bool has[FEAT_COUNT];
