@@ -129,3 +129,5 @@ TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/fallbacks.sh
 TESTS += tests/object.sh
 EXTRA_DIST += tests/object.sh
+TESTS += tests/stap.sh
+EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
