@@ -139,3 +139,5 @@ TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+TESTS += tests/stap.sh
+EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
