@@ -28,10 +28,20 @@ stop_target() {
     names=()
 }
 
-# take_profile OPTION...: the target's accounts before and after it, as before and after.
+# take_profile OPTION...: with the target's accounts at its start and end, as before and after. (The seconds in which
+# ngstap gets ready do not count: what shares the processor with the target then may change what its code costs.)
 take_profile() {
+    local tracer
+    : >"$scratch/err"
+    (
+        trace "${backend[@]}" samples/lj-lua-stacks.sxx -x "$pid" --arg min=0 --arg limit=100000 "${sysroot[@]}" "$@"
+        exit "$status"
+    ) &
+    tracer=$!
+    until grep -q 'Start tracing' "$scratch/err" || ! kill -0 "$tracer" 2>/dev/null; do sleep 0.05; done
     tests/targets/target.sh truth "$name" >"$scratch/before"
-    trace "${backend[@]}" samples/lj-lua-stacks.sxx -x "$pid" --arg min=0 --arg limit=100000 "${sysroot[@]}" "$@"
+    status=0
+    wait "$tracer" || status=$?
     tests/targets/target.sh truth "$name" >"$scratch/after"
 }
 

@@ -137,3 +137,5 @@ TESTS += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh
 TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
+EXTRA_DIST += tests/completion.sh
+TESTS += tests/completion.sh
