@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/cli/backend.c src/cli/backend.h \
 	src/cli/command.c src/cli/command.h \
 	src/cli/driver.c src/cli/driver.h \
 	src/cli/kconfig.c src/cli/kconfig.h \
