@@ -35,7 +35,8 @@ bool out_file_open(struct compile *cx, const char *path, struct out_file *out)
     fd = mkostemp(name, O_CLOEXEC);
     out->f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!out->f)
-        return diag_error(cx->diag, nowhere, "output", "cannot write %s: %s", path, strerror(errno));
+        return diag_error(cx->diag, nowhere, "output", "cannot write %s: %s", path,
+                          strerror(errno));
     mask = umask(0);
     umask(mask);
     fchmod(fd, 0666 & ~mask);

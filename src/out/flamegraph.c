@@ -103,7 +103,9 @@ static void put_node(const struct picture *p, const struct out_node *n)
     FILE *f = p->f;
     unsigned y = (p->tree.depth - n->depth) * ROW;
 
-    fprintf(f, "<g class=\"f\" data-x=\"%.9g\" data-w=\"%.9g\" data-d=\"%u\" data-c=\"%" PRIu64 "\" data-n=\"",
+    fprintf(f,
+            "<g class=\"f\" data-x=\"%.9g\" data-w=\"%.9g\" data-d=\"%u\" data-c=\"%" PRIu64
+            "\" data-n=\"",
             n->start, n->width, n->depth, n->count[0] + n->count[1]);
     if (n->frame)
         out_xml(f, n->frame->name, n->frame->len);
@@ -111,7 +113,8 @@ static void put_node(const struct picture *p, const struct out_node *n)
         fputs("all", f);
     fputs("\"><title>", f);
     put_about(p, n);
-    fprintf(f, "</title><rect x=\"%.6g%%\" width=\"%.6g%%\" y=\"%u\" height=\"%d\" rx=\"2\" fill=\"",
+    fprintf(f,
+            "</title><rect x=\"%.6g%%\" width=\"%.6g%%\" y=\"%u\" height=\"%d\" rx=\"2\" fill=\"",
             100 * n->start, 100 * n->width, y, ROW - 1);
     put_colour(p, n);
     fprintf(f, "\"/><text x=\"%.6g%%\" y=\"%u\" dx=\"3\"></text></g>\n", 100 * n->start, y + 12);
@@ -150,7 +153,8 @@ static void put_head(const struct picture *p)
     fprintf(f, "</text>\n<text class=\"faint\" x=\"%d\" y=\"43\">", SIDE);
     if (p->differs)
         fprintf(f,
-                "%" PRIu64 " samples before, %" PRIu64 " after; width: mean share; red: more, blue: less",
+                "%" PRIu64 " samples before, %" PRIu64
+                " after; width: mean share; red: more, blue: less",
                 t->total[0], t->total[1]);
     else
         fprintf(f, "%" PRIu64 " samples", t->total[0]);
@@ -179,7 +183,8 @@ static void put_legend(const struct picture *p)
         const char *name = out_kind_name(k);
 
         fprintf(p->f,
-                "<rect x=\"%u\" y=\"54\" width=\"11\" height=\"11\" rx=\"2\" fill=\"hsl(%u,%u%%,%u%%)\"/>"
+                "<rect x=\"%u\" y=\"54\" width=\"11\" height=\"11\" rx=\"2\" "
+                "fill=\"hsl(%u,%u%%,%u%%)\"/>"
                 "<text x=\"%u\" y=\"64\">%s %.1f %%</text>\n",
                 x, hues[k].h, hues[k].s, hues[k].l, x + 16, name, share(self[k], t->total[0]));
         x += 76 + 7 * (unsigned)strlen(name);
@@ -190,11 +195,14 @@ static void put_legend(const struct picture *p)
 static void put_controls(const struct picture *p, unsigned height)
 {
     fprintf(p->f,
-            "<foreignObject x=\"100%%\" y=\"8\" width=\"230\" height=\"28\" transform=\"translate(-240 0)\">"
+            "<foreignObject x=\"100%%\" y=\"8\" width=\"230\" height=\"28\" "
+            "transform=\"translate(-240 0)\">"
             "<input xmlns=\"http://www.w3.org/1999/xhtml\" id=\"search\" type=\"search\" "
             "placeholder=\"search (/ or Ctrl-F)\"/></foreignObject>\n"
-            "<text id=\"matched\" class=\"faint\" x=\"100%%\" y=\"52\" dx=\"-10\" text-anchor=\"end\"></text>\n"
-            "<text id=\"reset\" x=\"100%%\" y=\"68\" dx=\"-10\" text-anchor=\"end\" style=\"display:none\">"
+            "<text id=\"matched\" class=\"faint\" x=\"100%%\" y=\"52\" dx=\"-10\" "
+            "text-anchor=\"end\"></text>\n"
+            "<text id=\"reset\" x=\"100%%\" y=\"68\" dx=\"-10\" text-anchor=\"end\" "
+            "style=\"display:none\">"
             "reset zoom</text>\n"
             "<text id=\"details\" x=\"%d\" y=\"%u\"></text>\n",
             SIDE, height - 12);
@@ -215,7 +223,9 @@ static bool write_picture(struct picture *p)
     if (!p->differs)
         put_legend(p);
     put_controls(p, height);
-    fprintf(f, "<svg x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g id=\"frames\">\n",
+    fprintf(f,
+            "<svg x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g "
+            "id=\"frames\">\n",
             SIDE, TOP, frames);
     for (uint32_t n = 0; n < p->tree.n; n++) {
         if (p->tree.nodes[n].width >= SMALLEST)
@@ -233,8 +243,8 @@ static bool write_picture(struct picture *p)
     return true;
 }
 
-bool out_write_flamegraph(struct compile *cx, const struct out_profile *p,
-                          const struct out_info *i, FILE *f)
+bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                          FILE *f)
 {
     struct picture picture = {cx, f, i, out_tree_make(cx->arena, p, NULL), false};
 

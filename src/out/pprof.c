@@ -30,7 +30,13 @@ enum { SAMPLE_LOCATION = 1, SAMPLE_VALUE = 2, SAMPLE_LABEL = 3 };
 enum { LABEL_KEY = 1, LABEL_STR = 2 };
 enum { LOCATION_ID = 1, LOCATION_LINE = 4 };
 enum { LINE_FUNCTION = 1, LINE_LINE = 2 };
-enum { FUNCTION_ID = 1, FUNCTION_NAME = 2, FUNCTION_SYSTEM_NAME = 3, FUNCTION_FILE = 4, FUNCTION_START = 5 };
+enum {
+    FUNCTION_ID = 1,
+    FUNCTION_NAME = 2,
+    FUNCTION_SYSTEM_NAME = 3,
+    FUNCTION_FILE = 4,
+    FUNCTION_START = 5
+};
 
 struct bytes {
     unsigned char *p;
@@ -128,8 +134,8 @@ static void put_frames(struct writer *w, const struct out_profile *p)
     }
 }
 
-static void put_samples(struct writer *w, const struct out_profile *p, int64_t period,
-                        uint32_t key, const uint32_t kinds[OUT_KINDS])
+static void put_samples(struct writer *w, const struct out_profile *p, int64_t period, uint32_t key,
+                        const uint32_t kinds[OUT_KINDS])
 {
     for (uint32_t i = 0; i < p->n_stacks; i++) {
         const struct out_stack *s = &p->stacks[i];
@@ -180,8 +186,8 @@ static bool put_gzip(const struct bytes *b, FILE *f)
     z_stream z = {.next_in = b->p, .avail_in = (uInt)b->n};
     int status;
 
-    if (b->n > UINT32_MAX / 2 ||
-        deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, 8, Z_DEFAULT_STRATEGY))
+    if (b->n > UINT32_MAX / 2 || deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+                                              MAX_WBITS + GZIP, 8, Z_DEFAULT_STRATEGY))
         return false;
     do {
         z.next_out = chunk;

@@ -20,8 +20,8 @@ static void put_frame(FILE *f, const struct out_frame *frame)
     fputc('}', f);
 }
 
-bool out_write_speedscope(struct compile *cx, const struct out_profile *p,
-                          const struct out_info *i, FILE *f)
+bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                          FILE *f)
 {
     uint64_t unit = i->period_ns > 0 ? (uint64_t)i->period_ns : 1;
 

@@ -155,8 +155,7 @@ static uint32_t named_frame(struct out_reader *r, struct out_frame *f)
         k = ARENA_NEW(r->arena, struct known);
         k->text = key;
         k->frame = r->p->n_frames;
-        r->p->frames =
-            arena_grow(r->arena, r->p->frames, r->p->n_frames, sizeof(*r->p->frames));
+        r->p->frames = arena_grow(r->arena, r->p->frames, r->p->n_frames, sizeof(*r->p->frames));
         r->p->frames[r->p->n_frames++] = *f;
         HASH_ADD_KEYPTR(hh, r->by_name, k->text, f->len + 1, k);
     }
@@ -331,7 +330,8 @@ static bool take_line(struct out_reader *r, const char *s, size_t len)
     while (len && isspace((unsigned char)s[len - 1]))
         len--;
     if (!len)
-        return !r->depth || fail(r, r->line_number, "an empty line where the stack's count should be");
+        return !r->depth ||
+               fail(r, r->line_number, "an empty line where the stack's count should be");
     end = len;
     if (r->form == FORM_UNKNOWN)
         r->form = ends_in_count(s, &end, " ", &count) ? FORM_FOLDED : FORM_LINES;
@@ -382,10 +382,12 @@ struct out_profile *out_reader_end(struct out_reader *r)
     if (!r->failed && r->used)
         take_line(r, r->line, r->used);
     if (!r->failed && r->depth) {
-        fail(r, r->first_line, "no count follows what begins here: stacks are frames, a line each, and "
-                               "a line with their count");
-        diag_hint(r->cx->diag, "a script whose end report is such stacks can be given a picture; for others "
-                               "leave --format out");
+        fail(r, r->first_line,
+             "no count follows what begins here: stacks are frames, a line each, and "
+             "a line with their count");
+        diag_hint(r->cx->diag,
+                  "a script whose end report is such stacks can be given a picture; for others "
+                  "leave --format out");
     }
     free(r->line);
     HASH_CLEAR(hh, r->by_text);

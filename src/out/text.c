@@ -12,7 +12,11 @@
 static size_t character(const unsigned char *s, size_t left)
 {
     unsigned char c = s[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t n = c < 0x80                ? 1
+               : c >= 0xc2 && c < 0xe0 ? 2
+               : (c & 0xf0) == 0xe0    ? 3
+               : c >= 0xf0 && c < 0xf5 ? 4
+                                       : 0;
 
     if (!n || n > left || c < 0x20 || c == 0x7f)
         return 0;
@@ -24,8 +28,9 @@ static size_t character(const unsigned char *s, size_t left)
     if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] >= 0xa0) || /* overlong, surrogates */
         (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] >= 0x90))
         return 0;
-    if (c == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || /* line ends, bidi overrides */
-                      (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
+    if (c == 0xe2 &&
+        ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || /* line ends, bidi overrides */
+         (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
         return 0;
     if (c == 0xef && s[1] == 0xbf && s[2] >= 0xbe) /* not allowed in XML */
         return 0;

@@ -143,10 +143,10 @@ struct out_tree out_tree_make(struct arena *arena, const struct out_profile *a,
         uint32_t same = i ? common(path, path - 1) : 0;
 
         for (uint32_t d = same; d < path->depth; d++)
-            open[d + 1] = add_node(arena, &t,
-                                   (struct out_node){.frame = r.frames[path->ranks[d]],
-                                                     .parent = open[d],
-                                                     .depth = d + 1});
+            open[d + 1] =
+                add_node(arena, &t,
+                         (struct out_node){
+                             .frame = r.frames[path->ranks[d]], .parent = open[d], .depth = d + 1});
         for (uint32_t d = 0; d <= path->depth; d++)
             t.nodes[open[d]].count[path->profile] += path->count;
         t.nodes[open[path->depth]].self[path->profile] += path->count;
