@@ -299,7 +299,7 @@ static void explain_nothing(const struct flame *f)
 {
     struct diag *d = f->cx->diag;
 
-    if (!f->info.seconds || f->in_lua)
+    if (!f->begun.tv_sec || f->in_lua) /* it never began, or the fault is another */
         return;
     if (!f->ticks)
         diag_hint(d,
