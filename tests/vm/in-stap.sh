@@ -10,7 +10,7 @@
 
 set -euo pipefail
 
-# shellcheck source-path=SCRIPTDIR/.. source=../tap.sh
+# shellcheck source-path=SCRIPTDIR source=../tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
 
 trace_seconds=120
