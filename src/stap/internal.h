@@ -19,7 +19,7 @@ enum stap_need {
 /* Where a module's code lies in its file: what finds it among a process's mappings. */
 struct stap_module {
     const char *name; /* the file's name, without folders */
-    uint64_t size;    /* of the file */
+    uint64_t size;    /* of the file; 0: any, it is known by its build-id, stripped or not */
     uint64_t first, last; /* pages of the file that the segment with the code takes */
     uint64_t delta;   /* address less offset in that segment */
     uint64_t id_at;   /* address of the build-id */

@@ -61,7 +61,7 @@ bool stap_module_read(struct compile *cx, struct target *t, const struct module_
 
         *out = (struct stap_module){
             .name = file_name(cx, m, fd),
-            .size = (uint64_t)st.st_size,
+            .size = code.id.len ? 0 : (uint64_t)st.st_size,
             .first = code.offset / page,
             .last = (code.offset + code.size - 1) / page,
             .delta = code.vaddr - code.offset,

@@ -1,7 +1,8 @@
 /*
  * names: what variables and functions are called in the printed script. Enters: what sema bound;
  * leaves: names that mean the same in one file together with SystemTap's tapset. A script's own names
- * stay where they can: its embedded C may use them.
+ * stay where they can: its embedded C may use them. No name starts with an underscore: SystemTap 4.8 loses
+ * some globals that do.
  */
 #include "stap/internal.h"
 
@@ -26,12 +27,12 @@ const char *stap_var_name(struct compile *cx, const struct program *prog, const 
     bool taken = false;
 
     if (v->scope == VAR_GLOBAL && in_library(cx, v->at))
-        return arena_printf(cx->arena, "__ngs_%u_%s", v->at.file, v->name);
+        return arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name);
     for (const struct variable *g = prog->globals; g; g = g->next)
         taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !in_library(cx, g->at);
     if (!taken)
         return v->name;
-    return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "__ngs_%u_%s", v->at.file, v->name)
+    return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name)
                                   : arena_printf(cx->arena, "%s__local", v->name);
 }
 
@@ -42,7 +43,7 @@ const char *stap_func_name(struct compile *cx, const struct program *prog, const
     for (const struct function *g = prog->funcs; g && !taken; g = g->next)
         taken = g->reached && g->at.file != f->at.file && !strcmp(g->name, f->name) &&
                 g->n_params == f->n_params && !in_library(cx, g->at);
-    return taken ? arena_printf(cx->arena, "__ngs_%u_%s", f->at.file, f->name) : f->name;
+    return taken ? arena_printf(cx->arena, "ngs_%u_%s", f->at.file, f->name) : f->name;
 }
 
 enum { THEIRS = -1 };

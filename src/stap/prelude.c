@@ -80,7 +80,7 @@ static const char registers[] =
     "%}\n";
 
 /*
- * A file is known by its name, size and build-id, among the mappings that may run code. What was found is
+ * A file is known by its name and its build-id (or size), among the mappings that may run code. What was found is
  * kept for a second: a library can be closed and opened elsewhere, and a new process can get the mm of one that
  * ended.
  */
@@ -145,7 +145,9 @@ static const char base_code[] =
     "    if (!f || !(vma->vm_flags & VM_EXEC) || vma->vm_pgoff < m->first || vma->vm_pgoff > m->last)\n"
     "        return 0;\n"
     "    d = f->f_path.dentry;\n"
-    "    if (!d || !__ngs_inode(f) || i_size_read(__ngs_inode(f)) != m->size || !spin_trylock(&d->d_lock))\n"
+    "    if (!d || !__ngs_inode(f) || (m->size && i_size_read(__ngs_inode(f)) != m->size))\n"
+    "        return 0;\n"
+    "    if (!spin_trylock(&d->d_lock))\n"
     "        return 0;\n"
     "    same = d->d_name.len == m->len && !memcmp(d->d_name.name, m->name, m->len);\n"
     "    spin_unlock(&d->d_lock);\n"
@@ -275,7 +277,7 @@ static void put_base(FILE *out, const struct stap_module *modules, uint32_t n)
         fputs("    {", out);
         put_c_name(out, m->name);
         fprintf(out,
-                ", sizeof(\"\") - 1 + %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
+                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
                 ", 0x%" PRIx64 "UL, 0x%" PRIx64 "UL, %u, ",
                 (uint64_t)__builtin_strlen(m->name), m->size, m->first, m->last, m->delta, m->id_at,
                 m->id.len);

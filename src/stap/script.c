@@ -116,6 +116,32 @@ static void put_call(struct script *s, FILE *out, const struct expr *e)
     fputc(')', out);
 }
 
+/* SystemTap takes few of C's length modifiers, and none has a meaning: all values have 64 bits. */
+static bool put_format(struct script *s, FILE *out, const struct expr *e)
+{
+    struct expr plain = *e;
+    char *to = arena_alloc(s->cx->arena, e->fmt_len + 1);
+    const char *from = e->fmt, *end = from + e->fmt_len;
+
+    plain.fmt = to;
+    while (from < end) {
+        bool conversion = *from == '%';
+
+        *to++ = *from++;
+        if (conversion && from < end && *from == '%')
+            *to++ = *from++;
+        else if (conversion)
+            for (; from < end && memchr("-+ #0123456789.*lhzjtq", *from, 22); from++)
+                if (!memchr("lhzjtq", *from, 6))
+                    *to++ = *from;
+    }
+    plain.fmt_len = (uint32_t)(to - plain.fmt);
+    if (plain.fmt_len == e->fmt_len)
+        return false;
+    syntax_print_expr_by(out, &plain, &s->hook);
+    return true;
+}
+
 static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
 {
     struct script *s = (struct script *)h;
@@ -126,6 +152,8 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
             return false;
         fputs(stap_var_name(s->cx, s->prog, e->var), out);
         return true;
+    case EX_PRINT:
+        return e->print & PRINT_FORMAT && put_format(s, out, e);
     case EX_CALL:
         put_call(s, out, e);
         return true;
@@ -179,6 +207,30 @@ static void put_type(FILE *out, enum value_type type)
         fprintf(out, ":%s", value_type_text(type));
 }
 
+static bool is_undecided(const struct variable *v)
+{
+    return v->type == TYPE_LONG && !v->type_at.file && !v->typed && !v->init && !v->is_array &&
+           is_used(v);
+}
+
+/* What nothing gives a type is long with us and an error with SystemTap: the value it starts with says it. */
+static void put_undecided(struct script *s, const struct variable *v)
+{
+    for (; v; v = v->next)
+        if (is_undecided(v))
+            fprintf(s->out, "    %s = 0;\n", stap_var_name(s->cx, s->prog, v));
+}
+
+static void put_body(struct script *s, const struct variable *locals, const struct stmt *body)
+{
+    fputs("\n{\n", s->out);
+    put_undecided(s, locals);
+    if (body && body->kind == ST_BLOCK && !body->next) /* an alias puts its own before it */
+        body = body->body;
+    syntax_print_stmt_by(s->out, body, 1, &s->hook);
+    fputs("}\n", s->out);
+}
+
 static void put_function(struct script *s, const struct function *f)
 {
     fprintf(s->out, "\nfunction %s", stap_func_name(s->cx, s->prog, f));
@@ -197,10 +249,7 @@ static void put_function(struct script *s, const struct function *f)
         fprintf(s->out, " %%{%s%%}\n", f->text);
         return;
     }
-    fputs("\n{\n", s->out);
-    syntax_print_stmt_by(s->out, f->body && f->body->kind == ST_BLOCK ? f->body->body : f->body, 1,
-                         &s->hook);
-    fputs("}\n", s->out);
+    put_body(s, f->locals, f->body);
 }
 
 /* By address where stap finds debug information, since it skips a function's start by that; by symbol where it
@@ -228,6 +277,19 @@ static bool put_function_point(struct script *s, const struct probe_inst *i)
     return true;
 }
 
+enum { TIMER_MIN_NS = 100 * 1000 };
+static const int64_t timer_max_ns = 24LL * 3600 * 1000 * 1000 * 1000;
+
+static void check_timer(struct script *s, const struct probe_inst *i)
+{
+    if (i->type->kind != PROBE_TIMER || (i->number >= TIMER_MIN_NS && i->number <= timer_max_ns))
+        return;
+    s->failed = true;
+    diag_error(s->cx->diag, i->point->at, "stap",
+               "a timer of SystemTap's fires every 100 us to every 24 hours");
+    diag_hint(s->cx->diag, "--backend bpf can run this one");
+}
+
 /* timer.profile.hz(N) is ours; perf's clock has a rate in SystemTap, too. */
 static void put_plain_point(struct script *s, const struct probe_inst *i)
 {
@@ -236,6 +298,7 @@ static void put_plain_point(struct script *s, const struct probe_inst *i)
     plain.next = NULL;
     plain.optional = plain.sufficient = false;
     plain.condition = NULL;
+    check_timer(s, i);
     if (!strncmp(i->name, "timer.profile.hz(", 17))
         fprintf(s->out, "perf.sw.cpu_clock.sample(%" PRId64 ")", i->number);
     else
@@ -250,11 +313,21 @@ static void put_probe(struct script *s, const struct probe_inst *i)
         s->failed |= !put_function_point(s, i);
     else
         put_plain_point(s, i);
-    fputs("\n{\n", s->out);
-    syntax_print_stmt_by(s->out, i->body && i->body->kind == ST_BLOCK ? i->body->body : i->body, 1,
-                         &s->hook);
-    fputs("}\n", s->out);
+    put_body(s, i->locals, i->body);
     s->inst = NULL;
+}
+
+/* A probe that is checked and never runs gives the globals their types. */
+static void put_global_types(struct script *s)
+{
+    bool any = false;
+
+    for (const struct variable *v = s->prog->globals; v; v = v->next)
+        any |= is_undecided(v);
+    if (!any)
+        return;
+    fputs("\nprobe never", s->out);
+    put_body(s, s->prog->globals, NULL);
 }
 
 static void put_program(struct script *s)
@@ -271,6 +344,7 @@ static void put_program(struct script *s)
             put_function(s, f);
     for (const struct probe_inst *i = prog->insts; i; i = i->next)
         put_probe(s, i);
+    put_global_types(s);
 }
 
 /* ---- interface ---- */
@@ -283,7 +357,9 @@ static bool put_prelude(struct script *s, FILE *out)
 
     for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
         ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
+    fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
     stap_put_prelude(out, s->needs, modules, prog->n_modules);
+    fputs("# the script\n\n", out);
     return ok;
 }
 

@@ -10,7 +10,7 @@
 
 set -euo pipefail
 
-# shellcheck source-path=SCRIPTDIR/.. source=../tap.sh
+# shellcheck source-path=SCRIPTDIR source=../tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
 # shellcheck source-path=SCRIPTDIR/.. source=../shares.sh
 . tests/shares.sh
