@@ -126,6 +126,7 @@ TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
 TESTS += tests/fallbacks.sh
+EXTRA_DIST += tests/fallbacks.sh tests/calls tests/shares.sh tests/homogeneous.awk
 EXTRA_DIST += tests/fallbacks.sh
 TESTS += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
@@ -141,7 +142,21 @@ TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+
+# What "make check-slow" runs: other people's programs, built with our patches.
+SLOW_TESTS = tests/slow/stap-sysroot.sh
+EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
+.PHONY: check-slow
+check-slow: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
 TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
 EXTRA_DIST += tests/flame.sh
 TESTS += tests/flame.sh
+
+# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
+VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh
+EXTRA_DIST += tests/vm
+.PHONY: check-vm
+check-vm: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

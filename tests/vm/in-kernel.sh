@@ -9,9 +9,9 @@
 
 set -euo pipefail
 
-# shellcheck source-path=SCRIPTDIR/.. source=../tap.sh
+# shellcheck source-path=SCRIPTDIR source=../tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
-# shellcheck source-path=SCRIPTDIR/.. source=../shares.sh
+# shellcheck source-path=SCRIPTDIR source=../shares.sh
 . tests/shares.sh
 
 # Time goes by while the VM computes slowly: what must not take for ever may take this long.
