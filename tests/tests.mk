@@ -142,6 +142,13 @@ TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+
+# What "make check-slow" runs: other people's programs, built with our patches.
+SLOW_TESTS = tests/slow/stap-sysroot.sh
+EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
+.PHONY: check-slow
+check-slow: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
 TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
 

@@ -377,17 +377,31 @@ static bool fits(struct run *s)
     return true;
 }
 
-int stap_run(struct compile *cx, const struct stap_run *r)
+/* Debian lets only root and a group run it. */
+static int no_staprun(struct compile *cx)
 {
-    struct run s = {.cx = cx, .r = r, .staprun = stap_find_program(cx, "staprun")};
+    const char *path = stap_find_program(cx, "staprun", F_OK);
 
-    if (!s.staprun) {
+    if (path)
+        diag_error(
+            cx->diag, nowhere, "privileges",
+            "you may not run %s: run ngstap as root, or as a member of the groups stapusr and "
+            "stapdev",
+            path);
+    else
         diag_error(
             cx->diag, nowhere, "stap",
             "there is no staprun in PATH: Debian, Ubuntu: apt-get install systemtap-runtime; "
             "Fedora, RHEL: dnf install systemtap-runtime");
-        return -1;
-    }
+    return -1;
+}
+
+int stap_run(struct compile *cx, const struct stap_run *r)
+{
+    struct run s = {.cx = cx, .r = r, .staprun = stap_find_program(cx, "staprun", X_OK)};
+
+    if (!s.staprun)
+        return no_staprun(cx);
     if (!stap_modinfo(cx, r->module, &s.info)) {
         diag_error(cx->diag, nowhere, "module", "cannot read %s: %s", r->module, strerror(errno));
         return -1;
