@@ -83,6 +83,7 @@ share=$scratch/share
 mkdir "$share"
 mkfifo "$scratch/never"
 "${CC:-cc}" -g -O1 -o "$share/calls" tests/calls/target.c
+"${CC:-cc}" -O1 -o "$share/jitter" tests/vm/jitter.c
 on_kernel bookworm both
 on_kernel bullseye stap
 finish
