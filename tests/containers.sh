@@ -84,6 +84,7 @@ for how in docker namespaces; do
     check "$how: without an option" finds -x "$pid"
     if [[ $how = docker ]]; then
         check "$how: --container with -x" finds --container "$name" -x "$pid"
+        check "$how: --container alone finds the worker" finds --container "$name"
     fi
 
     # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.

@@ -103,6 +103,16 @@ says 0 'division by zero, caught' 'caught: division by 0' -- \
     "$ngstap" -e 'probe begin { try { println(1 / 0) } catch (e) { println("caught: ", e) } exit() }'
 says 1 'a read fault' 'read fault .* at 0x8 near' -- "$ngstap" -e 'probe begin { println(user_int32(8)) }'
 says 1 'an endless loop' 'MAXACTION exceeded' -- "$ngstap" -e 'probe begin { while (1) { } }'
+# As in SystemTap's translate.cxx (visit_try_block): to catch costs an action, and there is none left.
+spin='function spin() { while (1) { } return 1 } function tries() { try { spin() } catch { println("caught 1") } return 1 }'
+caught='{ try { try { tries() } catch (e) { println("caught 2") } } catch (e) { println("caught ", e) } println("after") }'
+says 1 'an endless loop in a function, which no try catches' 'MAXACTION exceeded.* at -e:1:' -- \
+    "$ngstap" -e "$spin probe begin $caught"
+ok "$(! grep -q 'caught\|after' "$scratch/out"; echo $?)" '... not even once'
+says 0 'a deep recursion, caught' $'^caught MAXNESTING exceeded\n^after' -- "$ngstap" \
+    -e 'function f(n) { return f(n + 1) } probe begin { try { f(1) } catch (e) { println("caught ", e) } println("after"); exit() }'
+says 0 'exit() is no error that try could catch' '^on$' -- \
+    "$ngstap" -e 'probe begin { try { exit(); println("on") } catch { println("caught") } }'
 says 1 'a deep recursion' 'MAXNESTING exceeded' -- "$ngstap" -e 'function f(n) { return f(n + 1) } probe begin { f(1) }'
 says 1 'a full array' 'Array overflow, check MAXMAPENTRIES' -- \
     "$ngstap" -e 'global m[3] probe begin { for (i = 0; i < 10; i++) m[i] = 1 }'
@@ -126,6 +136,9 @@ else
         says 1 "an endless loop in the kernel ($features)" 'MAXACTION exceeded at -e:1:' -- \
             "$ngstap" $features -e 'probe timer.profile { for (;;) { } } probe timer.s(10) { exit() }'
         # shellcheck disable=SC2086
+        says 1 "... in a function, which no try catches ($features)" 'MAXACTION exceeded' -- \
+            "$ngstap" $features -e "$spin probe timer.profile $caught"
+        ok "$(! grep -q 'caught\|after' "$scratch/out"; echo $?)" "... not even once ($features)"
         says 1 "a deep recursion in the kernel ($features)" 'MAXNESTING exceeded' -- "$ngstap" $features -e \
             'function f(n) { return n > 1000 ? 0 : 1 + f(n + 1) } probe timer.profile { f(1) } probe timer.s(10) { exit() }'
     done

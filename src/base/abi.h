@@ -23,7 +23,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 1
+#define NGS_OBJ_VERSION 2
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -70,14 +70,21 @@ struct obj_probe {
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t module;    /* UPROBE: index in OBJ_MODULES */
     uint32_t flags;
-    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module */
+    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module; TIMER: up to so many ns are added to or taken from each
+                           period (.randomize), fewer than NUMBER */
     uint32_t func;      /* string: function probed, or 0 */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
 };
 
 struct obj_module {
-    uint32_t path;      /* as the target saw it */
+    uint32_t path;      /* as the target saw it; OBJ_KERNEL: the kernel */
     uint32_t build_id;  /* hex string or 0 */
+    uint32_t flags;     /* OBJ_MODULE_* */
+};
+#define OBJ_KERNEL "kernel"
+enum {
+    OBJ_MODULE_ADDRESSED = 1, /* a probe or a variable in it needs its place in memory; else only types are its */
+    OBJ_MODULE_MAPPED = 2,    /* the process that the object was compiled for mapped it */
 };
 
 enum obj_type { OBJ_LONG = 1, OBJ_STRING = 2, OBJ_STATS = 3 };
@@ -228,6 +235,7 @@ enum ngs_error {
     NGS_ERR_EMPTY_STATS,  /* empty aggregate */
     NGS_ERR_NO_USER_REGS, /* no user-space registers here */
     NGS_ERR_BAD_ARG,      /* argument out of range */
+    NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
     NGS_ERR_KINDS
 };
 

@@ -90,13 +90,34 @@ static void *probes(struct meta *m)
     return v;
 }
 
+/* Which modules' places in memory the code and the probes need. */
+static void mark_addressed(const struct meta *m, struct obj_module *v)
+{
+    const struct ir_unit *u = m->c->u;
+
+    for (uint32_t k = 0; k < u->n_probes; k++) {
+        const struct obj_probe *p = &m->c->probes[k];
+
+        if ((p->kind == PROBE_UPROBE || p->kind == PROBE_URETPROBE) && p->module < u->n_modules)
+            v[p->module].flags |= OBJ_MODULE_ADDRESSED;
+    }
+    for (uint32_t k = 0; k < u->n_funcs; k++)
+        for (uint32_t b = 0; b < u->funcs[k]->n_blocks; b++)
+            for (const struct ir_ins *i = u->funcs[k]->blocks[b]->first; i; i = i->next)
+                if (i->op == IR_MODADDR && i->module < u->n_modules)
+                    v[i->module].flags |= OBJ_MODULE_ADDRESSED;
+}
+
 static void *modules(struct meta *m)
 {
     const struct ir_unit *u = m->c->u;
     struct obj_module *v = ARENA_ARRAY(m->a, struct obj_module, u->n_modules + 1);
 
     for (uint32_t k = 0; k < u->n_modules; k++)
-        v[k] = (struct obj_module){str(m, u->modules[k].path), str(m, u->modules[k].build_id)};
+        v[k] = (struct obj_module){.path = str(m, u->modules[k].path),
+                                   .build_id = str(m, u->modules[k].build_id),
+                                   .flags = u->modules[k].mapped ? OBJ_MODULE_MAPPED : 0};
+    mark_addressed(m, v);
     return v;
 }
 

@@ -67,6 +67,16 @@ static const char *const others[] = {
     "UNWIND_USE_CALL_FRAME",
 };
 
+bool limits_for_stap(const char *text)
+{
+    size_t n = strcspn(text, "=");
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (strlen(others[i]) == n && !strncmp(text, others[i], n))
+            return true;
+    return false;
+}
+
 bool limits_define(struct compile *cx, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -91,9 +101,8 @@ bool limits_define(struct compile *cx, const char *text)
         *(uint32_t *)((char *)&cx->limits + rows[i].at) = (uint32_t)v;
         return true;
     }
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-        if (!strcmp(name, others[i]))
-            return true;
+    if (limits_for_stap(text))
+        return true;
     diag_warning(cx->diag, (struct span){0}, "-D %s: no such limit, it is ignored", text);
     if (near_best(&near))
         diag_hint(cx->diag, "did you mean %s?", near_best(&near));

@@ -147,6 +147,8 @@ static bool set_args(struct parse *p, const char *v)
 
 static bool set_define(struct parse *p, const char *v)
 {
+    if (limits_for_stap(v))
+        append(p, &p->o->stap_defines, v);
     return limits_define(p->cx, v);
 }
 
@@ -218,6 +220,12 @@ static bool set_backend(struct parse *p, const char *v)
     return usage(p, "it is auto, bpf or stap", v);
 }
 
+static bool set_release(struct parse *p, const char *v)
+{
+    p->o->release = v;
+    return *v ? true : usage(p, "no kernel", NULL);
+}
+
 static bool set_no_feature(struct parse *p, const char *v)
 {
     append(p, &p->o->no_feature, v);
@@ -227,6 +235,12 @@ static bool set_no_feature(struct parse *p, const char *v)
 static bool set_verbose(struct parse *p, const char *v)
 {
     p->cx->verbose++;
+    return true;
+}
+
+static bool set_format(struct parse *p, const char *v)
+{
+    p->o->format = v;
     return true;
 }
 
@@ -287,8 +301,8 @@ static const struct option_row rows[] = {
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
     {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
     {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
-    {0, "container", "NAME", "the root, and without -x the first process, of this container",
-     set_container},
+    {0, "container", "NAME",
+     "the root, and without -x the processes that run Lua, of this container", set_container},
     {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
     {0, "procfs", "DIR", NULL, set_procfs},
     {0, NULL, NULL, "The script", NULL},
@@ -300,9 +314,14 @@ static const struct option_row rows[] = {
     {'g', NULL, NULL, "guru mode", set_guru},
     {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
     {0, NULL, NULL, "How it runs", NULL},
-    {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o", set_pass},
-    {'m', NULL, "NAME", "the name of the object that -p4 writes", set_object_name},
+    {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
+     set_pass},
+    {'m', NULL, "NAME", "the name of the object or module that -p4 writes", set_object_name},
+    {'r', NULL, "KERNEL", "make the module for this release, or with this build directory",
+     set_release},
     {'o', NULL, "FILE", "print to FILE", set_output},
+    {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
+     set_format},
     {'T', NULL, "SECONDS", "end after that long", set_seconds},
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
@@ -331,8 +350,9 @@ void options_help(FILE *out)
 {
     fputs("Usage: ngstap [OPTION]... SCRIPT [ARGUMENT]...\n"
           "       ngstap [OPTION]... -e TEXT [ARGUMENT]...\n"
-          "       ngstap [OPTION]... NAME.bpf.o\n"
-          "Runs a stap++ or SystemTap script as eBPF. SCRIPT may be - (standard input).\n",
+          "       ngstap [OPTION]... NAME.bpf.o | NAME.ko\n"
+          "Runs a stap++ or SystemTap script as eBPF, or on older kernels as a SystemTap module.\n"
+          "SCRIPT may be - (standard input).\n",
           out);
     for (int i = 0; i < N_ROWS; i++) {
         const struct option_row *r = &rows[i];
@@ -441,6 +461,12 @@ static bool check_together(struct compile *cx, const struct options *o)
     if (o->command && (o->target.pid || o->target.master || o->target.container))
         return diag_error(cx->diag, (struct span){0}, "options",
                           "-c starts the target: -x, --master and --container do not go with it");
+    if (o->release && o->backend == BACKEND_BPF)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-r is the kernel that a module is made for: --backend=bpf makes none");
+    if (o->release && o->last_pass == PASS_RUN && !o->dump && !o->list_args)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-r makes a module for another time or place: it goes with -p4");
     return true;
 }
 

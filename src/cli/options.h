@@ -24,7 +24,7 @@ struct strings { /* a growing list */
 };
 
 struct options {
-    const char *script;  /* file, "-", or an object; NULL with -e */
+    const char *script;  /* file, "-", an object or a module; NULL with -e */
     const char *text;    /* -e */
     struct strings args; /* after the script: $1 @1 ... */
     struct target_opts target;
@@ -35,12 +35,15 @@ struct options {
     struct strings modules; /* -d */
     struct strings no_feature;
     enum backend backend;
+    const char *release;         /* -r: a kernel release or build directory, for a module */
+    struct strings stap_defines; /* -D that only SystemTap's C code knows */
     enum pass last_pass;
     unsigned dump;  /* DUMP_* */
     bool list_args; /* --args */
     bool no_warnings;
     const char *object_name; /* -m */
     const char *output;      /* -o */
+    const char *format;      /* --format; NULL: as the script prints it */
     double seconds;          /* -T */
     bool help, version;
 };

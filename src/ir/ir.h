@@ -234,6 +234,7 @@ struct ir_loc {
 
 struct ir_module {
     const char *path, *build_id;
+    bool mapped; /* by the target at hand */
 };
 
 struct ir_unit {

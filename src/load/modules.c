@@ -2,7 +2,9 @@
  * modules: which of the target's modules each module of the object is. Enters: paths and build-ids
  * of the object, the target; leaves: the modules and, in the control map, where they lie. A module
  * is found by its path, or under another path by its build-id; another build under the same path is
- * refused, since every offset in the object belongs to one build.
+ * refused, since every offset in the object belongs to one build. A module of which only types are used need
+ * not be mapped; if the process that the object was made for did map it, a file of the same name in this one
+ * is taken for the same library. The kernel is a module too: its types are of one build.
  */
 #include "load/session.h"
 
@@ -44,6 +46,24 @@ static bool mismatch(const struct session *s, const struct module *m, const stru
     return false;
 }
 
+/* The kernel's types. */
+static bool check_kernel_build(const struct session *s, const struct obj_module *om)
+{
+    struct build_id want = {.len = 0}, have;
+
+    kernel_build_id(&have);
+    if (om->build_id)
+        build_id_parse(object_str(s->o, om->build_id), &want);
+    if (same_build(&have, &want))
+        return true;
+    diag_error(s->cx->diag, (struct span){0}, "build-id",
+               "this kernel is not the build this object was compiled for: build-id %s, the object "
+               "needs %s",
+               build_id_text(s->cx->arena, &have), build_id_text(s->cx->arena, &want));
+    diag_hint(s->cx->diag, "compile the script again on this machine");
+    return false;
+}
+
 static bool is_probed(const struct session *s, uint32_t module)
 {
     for (uint32_t p = 0; p < s->o->h->table[OBJ_PROBES].n; p++)
@@ -53,10 +73,56 @@ static bool is_probed(const struct session *s, uint32_t module)
     return false;
 }
 
+/* "libfoo-2.1.so.2.1.0" is the "libfoo-2.1.so" that it was, too. */
+static bool same_name(const char *a, const char *b)
+{
+    const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+
+    a = x ? x + 1 : a;
+    b = y ? y + 1 : b;
+    x = strstr(a, ".so");
+    y = strstr(b, ".so");
+    size_t n = x ? (size_t)(x - a) : strlen(a);
+
+    return n == (y ? (size_t)(y - b) : strlen(b)) && !memcmp(a, b, n);
+}
+
+static bool is_mapped(const struct module *m)
+{
+    return m->start != m->end;
+}
+
+/* What the process has mapped in place of the module of which the object knows types. */
+static struct module *namesake(const struct target *t, const char *path)
+{
+    for (struct module *m = t->modules; m; m = m->next)
+        if (is_mapped(m) && same_name(m->path, path))
+            return m;
+    return NULL;
+}
+
+/* A module of which only types are used: what is not mapped, nothing of it is read. */
+static bool check_types(struct session *s, const struct obj_module *om, const struct build_id *want,
+                        struct module *m)
+{
+    if (!want->len)
+        return true;
+    if (m && (is_mapped(m) || !s->t->n_pids))
+        return same_build(&m->id, want) || mismatch(s, m, want);
+    m = om->flags & OBJ_MODULE_MAPPED ? namesake(s->t, object_str(s->o, om->path)) : NULL;
+    if (m)
+        return same_build(&m->id, want) || mismatch(s, m, want);
+    if (s->t->n_pids && s->cx->verbose)
+        diag_warning(s->cx->diag, (struct span){0},
+                     "process %d does not map %s, of which the script uses types",
+                     (int)s->t->pids[0], object_str(s->o, om->path));
+    return true;
+}
+
 /* A file can be probed before anybody maps it, but variables in it have no address then. */
 static bool is_missing(const struct session *s, const struct module *m, uint32_t i)
 {
-    return s->t->n_pids && m->start == m->end && !is_probed(s, i);
+    return s->t->n_pids && !is_mapped(m) && !is_probed(s, i);
 }
 
 static bool find_module(struct session *s, uint32_t i)
@@ -66,6 +132,9 @@ static bool find_module(struct session *s, uint32_t i)
     struct build_id want = {.len = 0};
     struct module *m = by_path(s->t, path);
 
+    if (!strcmp(path, OBJ_KERNEL))
+        return check_kernel_build(s, om);
+
     if (om->build_id)
         build_id_parse(object_str(s->o, om->build_id), &want);
     if (want.len && (!m || !same_build(&m->id, &want))) {
@@ -73,6 +142,11 @@ static bool find_module(struct session *s, uint32_t i)
 
         if (twin)
             m = twin;
+    }
+    if (!(om->flags & OBJ_MODULE_ADDRESSED)) {
+        s->modules[i] = m;
+        s->control->bias[i] = m ? m->bias : 0;
+        return check_types(s, om, &want, m);
     }
     if (!m)
         m = target_module(s->cx, s->t, path);

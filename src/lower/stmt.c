@@ -205,6 +205,10 @@ static void lower_try(struct lower *lo, struct stmt *s)
     } else {
         ir_put(&lo->at, IR_SERROR);
     }
+    /* To catch is an action: where a called function used up the last one, there is none to start the catch
+     * block with, as in SystemTap's translate.cxx (visit_try_block). */
+    lo->at.loc = ir_loc(lo->u, s->at, "keyword 'try'");
+    put_budget(lo, 1);
     statement_done(lo);
     lower_stmts(lo, s->other);
     ir_put_jump(&lo->at, after);

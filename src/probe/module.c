@@ -84,14 +84,20 @@ uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg)
             prog->modules[i].dbg = dbg;
         return i;
     }
-    if (!id || !id->len)
-        for (struct module *m = env->target->modules; m; m = m->next)
-            if (!strcmp(m->path, path))
-                id = &m->id;
+    bool mapped = false;
+
+    for (struct module *m = env->target->modules; m; m = m->next) {
+        if (strcmp(m->path, path))
+            continue;
+        mapped = m->start != m->end;
+        if (!id || !id->len)
+            id = &m->id;
+    }
     prog->modules = arena_grow(a, prog->modules, prog->n_modules, sizeof(*prog->modules));
     prog->modules[prog->n_modules] = (struct module_ref){
         .path = path,
         .build_id = id && id->len ? build_id_text(a, id) : NULL,
+        .mapped = mapped,
         .dbg = dbg,
     };
     return prog->n_modules++;

@@ -195,7 +195,9 @@ static uint64_t h_read(struct run *r, const uint64_t *a)
         return 0;
     if (a[1] == 0 || a[1] > 8)
         return bad(r, "read of an odd size");
-    if (!run_read_memory(r, a[0], &v, a[1], a[2] == 0)) {
+    if (a[2])
+        return run_fail(r, NGS_ERR_KERNEL_READ, a[0]);
+    if (!run_read_memory(r, a[0], &v, a[1], true)) {
         count(&r->ctl->faults);
         return run_fail(r, NGS_ERR_FAULT, a[0]);
     }
@@ -212,13 +214,15 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
 
     if (!dst)
         return 0;
+    if (a[3])
+        return run_fail(r, NGS_ERR_KERNEL_READ, addr);
     if ((int64_t)left < 0)
         left = 0;
     while (left && dst->len < r->o->h->maxstringlen) {
         size_t n = PAGE - addr % PAGE;
 
         n = n < left ? n : (size_t)left;
-        if (!run_read_memory(r, addr, buf, n, a[3] == 0)) {
+        if (!run_read_memory(r, addr, buf, n, true)) {
             count(&r->ctl->faults);
             return run_fail(r, NGS_ERR_FAULT, addr);
         }

@@ -163,6 +163,7 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
+    [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 
 void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,

@@ -4,8 +4,9 @@
  * type of the result. Semantics are SystemTap's: -> goes through pointers as often as it must, [i]
  * on
  * @cast(p, "T") counts Ts from p, an array's value is its address, a struct as a whole has none.
+ * What has a type of the kernel's lies in kernel memory.
  * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
- * types, pretty printing ($x$, $$vars).
+ * variables, pretty printing ($x$, $$vars).
  */
 #include "sema/internal.h"
 
@@ -17,6 +18,7 @@ struct object {
     bool is_value; /* TREE is the value itself: there is no address */
     const struct ctype *type;
     uint32_t bit_off, bit_size;
+    enum space space; /* that its address is of */
 };
 
 struct probe_env sema_env(struct sema *s)
@@ -29,6 +31,16 @@ struct probe_env sema_env(struct sema *s)
         .probe = s->inst ? s->inst->probe : NULL,
         .tail = s->tail,
     };
+}
+
+/* The program depends on T as that module's build has it: an object must not run with another. */
+static void depend(struct sema *s, const struct ctype *t)
+{
+    struct dbg *m = t ? ctype_module(t) : NULL;
+    struct probe_env env = sema_env(s);
+
+    if (m)
+        probe_module(&env, dbg_path(m), m);
 }
 
 static const char *type_text(struct sema *s, const struct ctype *t)
@@ -93,12 +105,19 @@ static struct expr *address_of_value(struct object *o)
     return o->is_value ? NULL : o->tree;
 }
 
+static struct expr *load(struct sema *s, const struct object *o, struct span at, uint8_t size,
+                         bool is_signed)
+{
+    struct expr *e = probe_tree_load(s->arena, at, o->tree, size, is_signed);
+
+    e->space = o->space;
+    return e;
+}
+
 /* What a pointer object holds. */
 static struct expr *pointer_value(struct sema *s, const struct object *o, struct span at)
 {
-    if (o->is_value)
-        return o->tree;
-    return probe_tree_load(s->arena, at, o->tree, ctype_size(o->type) == 4 ? 4 : 8, false);
+    return o->is_value ? o->tree : load(s, o, at, ctype_size(o->type) == 4 ? 4 : 8, false);
 }
 
 static struct expr *component_index(struct sema *s, const struct component *c)
@@ -116,9 +135,11 @@ static bool element(struct sema *s, struct object *o, struct expr *base, const s
         return diag_error(s->diag, c->at, "no-type",
                           "the size of %s is not known, so that it cannot be indexed",
                           type_text(s, type));
+    depend(s, type);
     offset = probe_tree_binary(s->arena, OP_MUL, component_index(s, c),
                                probe_tree_number(s->arena, c->at, (int64_t)size));
-    *o = (struct object){.tree = probe_tree_binary(s->arena, OP_ADD, base, offset), .type = type};
+    *o = (struct object){
+        .tree = probe_tree_binary(s->arena, OP_ADD, base, offset), .type = type, .space = o->space};
     return true;
 }
 
@@ -169,11 +190,13 @@ static bool member(struct sema *s, struct object *o, const struct component *c)
                           type_text(s, o->type));
     if (!ctype_member(o->type, c->name, &m))
         return no_member(s, o, c);
+    depend(s, o->type);
     *o = (struct object){
         .tree = probe_tree_add(s->arena, o->tree, (int64_t)m.offset),
         .type = m.type,
         .bit_off = m.bit_off,
         .bit_size = m.bit_size,
+        .space = o->space,
     };
     return true;
 }
@@ -200,7 +223,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
 
             if (c->kind != COMP_MEMBER)
                 return element(s, o, p, to, c);
-            *o = (struct object){.tree = p, .type = to};
+            *o = (struct object){.tree = p, .type = to, .space = o->space};
             break;
         }
         case CT_ARRAY:
@@ -241,7 +264,7 @@ static bool bit_field(struct sema *s, struct expr *e, struct object *o)
     if (size * 8 < from + o->bit_size)
         return diag_error(s->diag, e->at, "not-yet",
                           "this bit field spans nine bytes, which is not read yet");
-    e->resolved = probe_tree_load(s->arena, e->at, o->tree, (uint8_t)size, ctype_signed(o->type));
+    e->resolved = load(s, o, e->at, (uint8_t)size, ctype_signed(o->type));
     e->resolved->bit_off = (uint8_t)from;
     e->resolved->bit_size = (uint8_t)o->bit_size;
     return true;
@@ -280,8 +303,8 @@ static bool fetch(struct sema *s, struct expr *e, struct object *o)
             return diag_error(s->diag, e->at, "type", "%s has %llu bytes and is no script value",
                               type_text(s, o->type), (unsigned long long)size);
         e->resolved = o->is_value ? o->tree
-                                  : probe_tree_load(s->arena, e->at, o->tree, (uint8_t)size,
-                                                    kind != CT_POINTER && ctype_signed(o->type));
+                                  : load(s, o, e->at, (uint8_t)size,
+                                         kind != CT_POINTER && ctype_signed(o->type));
         return true;
     case CT_ARRAY:
         e->ctype = ctype_target(o->type) ? ctype_pointer_to(s->di, ctype_target(o->type)) : NULL;
@@ -322,6 +345,16 @@ static const char *next_module(struct sema *s, const char **rest)
     return one;
 }
 
+static void remember_bare(struct sema *s, const char *path, const char *why)
+{
+    for (uint32_t i = 0; i < s->n_skipped_bare; i++)
+        if (!strcmp(s->skipped_bare[i].path, path))
+            return;
+    s->skipped_bare =
+        arena_grow(s->arena, s->skipped_bare, s->n_skipped_bare, sizeof(*s->skipped_bare));
+    s->skipped_bare[s->n_skipped_bare++] = (struct sema_bare){path, why};
+}
+
 /* Once a module: what is missing is one thing, however many expressions need it. */
 static void no_debuginfo(struct sema *s, const struct expr *e, const char *path, const char *why)
 {
@@ -330,6 +363,8 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     for (uint32_t i = 0; i < s->n_bare; i++)
         if (!strcmp(s->bare[i], path))
             return;
+    if (s->cx->skip_badvars && !s->in_defined)
+        remember_bare(s, path, why);
     diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
     if (why)
         diag_hint(s->diag, "%s", why);
@@ -339,20 +374,21 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     s->bare[s->n_bare++] = path;
 }
 
-/* A module's debug information, with its path; NAME NULL: the probe's own module, or the
- * executable. */
-static struct dbg *open_module(struct sema *s, const struct expr *e, const char *name,
-                               const char **path)
+struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
+                             const char **path)
 {
     struct probe_env env = sema_env(s);
     const char *why = NULL;
     struct module *m;
     struct dbg *dbg;
 
+    /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has it all. */
     if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
-        diag_error(s->diag, e->op_at, "not-yet",
-                   "the kernel's types and variables are not read yet");
-        return NULL;
+        *path = "kernel";
+        dbg = dbg_open(s->di, *path, &why);
+        if (!dbg)
+            no_debuginfo(s, e, *path, why);
+        return dbg;
     }
     if (name && name[0] == '<') {
         diag_error(s->diag, e->op_at, "unsupported",
@@ -398,7 +434,7 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
 {
     const struct component *c = e->comps;
     const char *path;
-    struct dbg *dbg = open_module(s, e, module, &path);
+    struct dbg *dbg = sema_open_module(s, e, module, &path);
     struct object o = {.tree = e->a};
 
     if (!dbg)
@@ -406,6 +442,8 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     o.type = dbg_type(dbg, e->text);
     if (!o.type)
         return no_name(s, e, path, dbg, DBG_TYPES, e->text);
+    depend(s, o.type);
+    o.space = dbg_is_kernel(dbg) ? SPACE_KERNEL : SPACE_USER;
     enum ctype_kind kind = ctype_kind(o.type);
 
     /* the type is what the value points to: [i] counts such things, unless T itself takes an index
@@ -424,11 +462,13 @@ static bool global(struct sema *s, struct expr *e, const char *module)
     const char *at = strchr(e->text, '@');
     const char *name = at ? arena_strndup(s->arena, e->text, (size_t)(at - e->text)) : e->text;
     const char *path;
-    struct dbg *dbg = open_module(s, e, module, &path);
+    struct dbg *dbg = sema_open_module(s, e, module, &path);
     struct dbg_var var;
 
     if (!dbg)
         return false;
+    if (dbg_is_kernel(dbg))
+        return diag_error(s->diag, e->op_at, "not-yet", "the kernel's variables are not read yet");
     if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var)) {
         if (!at || !dbg_variable(dbg, name, NULL, &var))
             return no_name(s, e, path, dbg, DBG_VARIABLES, name);
@@ -474,6 +514,8 @@ static bool autocast(struct sema *s, struct expr *e, const char *unused)
 {
     struct object o = {.tree = e->a, .is_value = true, .type = sema_ctype(e->a)};
 
+    if (o.type && ctype_is_kernel(o.type))
+        o.space = SPACE_KERNEL;
     if (!e->comps)
         return diag_error(s->diag, e->at, "type",
                           "& takes the address of things in the target, not of script values");
@@ -521,8 +563,27 @@ static bool resolve(struct sema *s, struct expr *e)
 static void skip(struct sema *s, struct expr *e)
 {
     e->resolved = probe_tree_number(s->arena, e->at, 0);
+    if (!s->n_skipped++)
+        s->first_skipped = e->at;
     if (s->cx->verbose)
         diag_warning(s->diag, e->at, "this does not resolve; --skip-badvars makes it 0");
+}
+
+void sema_report_skipped(struct sema *s)
+{
+    if (!s->n_skipped)
+        return;
+    for (uint32_t i = 0; i < s->n_skipped_bare; i++) {
+        const struct sema_bare *b = &s->skipped_bare[i];
+
+        diag_warning(s->diag, (struct span){0}, "there is no debug information for %s", b->path);
+        if (b->why)
+            diag_hint(s->diag, "%s", b->why);
+    }
+    diag_warning(s->diag, s->first_skipped,
+                 "%u target expression%s not resolve and read%s as 0 by --skip-badvars%s",
+                 s->n_skipped, s->n_skipped == 1 ? " does" : "s do", s->n_skipped == 1 ? "s" : "",
+                 s->n_skipped == 1 ? "" : "; this is the first");
 }
 
 static bool resolve_or_skip(struct sema *s, struct expr *e)

@@ -45,6 +45,8 @@ static void close_module(struct dbg *m)
     elf_file_close(&m->alt);
     elf_file_close(&m->debug);
     elf_file_close(&m->main);
+    if (m->btf)
+        btf_close(m);
 }
 
 void debuginfo_free(struct debuginfo *di)
@@ -68,6 +70,11 @@ const char *dbg_path(const struct dbg *m)
 const struct build_id *dbg_build_id(const struct dbg *m)
 {
     return &m->id;
+}
+
+bool dbg_is_kernel(const struct dbg *m)
+{
+    return m->btf != NULL;
 }
 
 /* Opens the file that the module is, not one that has taken its place since. */
@@ -298,10 +305,8 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why)
 {
     *why = NULL;
-    if (!strcmp(path, "kernel")) {
-        *why = "types of the kernel are not read yet";
-        return NULL;
-    }
+    if (!strcmp(path, "kernel"))
+        return btf_open(di, why);
     for (struct failed_open *f = di->failed; f; f = f->next) {
         if (!strcmp(f->path, path)) {
             *why = f->why;
@@ -326,7 +331,7 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
 {
     struct dbg *m = dbg_open_any(di, path, why);
 
-    return m && m->dw ? m : NULL;
+    return m && (m->dw || m->btf) ? m : NULL;
 }
 
 const struct elf_symbols *dbg_symbols(struct dbg *m)
@@ -381,6 +386,8 @@ bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset)
 
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
 {
+    if (m->btf)
+        return btf_enumerator(m, name, value);
     const struct index *x = dbg_index(m);
     const struct index_entry *e;
 
@@ -393,6 +400,12 @@ bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
 void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg)
 {
     static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};
+
+    if (m->btf) {
+        if (c == DBG_TYPES)
+            btf_type_names(m, fn, arg);
+        return;
+    }
     const struct index *x = dbg_index(m);
     const char *before = NULL;
 

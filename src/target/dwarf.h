@@ -28,7 +28,7 @@ void debuginfo_free(struct debuginfo *di);
  * file: by build-id and debuglink under the sysroot's and the host's /usr/lib/debug (and
  * beside the file), its build-id verified; SHF_COMPRESSED sections and .zdebug are read.
  * NULL when there is none: *WHY (arena) then says what was looked for and where, and how to
- * get it. "kernel" is answered from BTF (a later step): NULL with a reason for now.
+ * get it. "kernel" is the kernel that runs here: its types and enumerators, from BTF.
  */
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
 
@@ -39,6 +39,7 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why);
 const char *dbg_path(const struct dbg *m);
 const struct build_id *dbg_build_id(const struct dbg *m);
+bool dbg_is_kernel(const struct dbg *m);
 
 /* ---- types ---- */
 
@@ -56,6 +57,10 @@ const struct ctype *dbg_type(struct dbg *m, const char *name);
 
 /* Typedefs and qualifiers are looked through by all of these. */
 enum ctype_kind ctype_kind(const struct ctype *t);
+/* Is T, or what it points to, a type of the kernel, so that values of it lie in kernel memory? */
+bool ctype_is_kernel(const struct ctype *t);
+/* The module whose debug information says what T's members and size are; NULL: of no one's (void). */
+struct dbg *ctype_module(const struct ctype *t);
 uint64_t ctype_size(const struct ctype *t);           /* bytes; 0: unknown (void, incomplete) */
 bool ctype_signed(const struct ctype *t);
 const struct ctype *ctype_target(const struct ctype *t); /* what a pointer points to (NULL: void), an array's element */

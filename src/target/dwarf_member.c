@@ -123,6 +123,8 @@ bool ctype_member(const struct ctype *t, const char *name, struct cmember *out)
     struct ctype *w = ctype_complete(t);
     struct member_walk walk = {.name = name, .out = out};
 
+    if (w->btf_id)
+        return btf_ctype_members(w, name, out, NULL, NULL);
     return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
            walk_members(w->m, &w->core, 0, 0, &walk);
 }
@@ -132,6 +134,10 @@ void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, vo
     struct ctype *w = ctype_complete(t);
     struct member_walk walk = {.fn = fn, .arg = arg};
 
+    if (w->btf_id) {
+        btf_ctype_members(w, NULL, NULL, fn, arg);
+        return;
+    }
     if (w->kind == CT_STRUCT || w->kind == CT_UNION)
         walk_members(w->m, &w->core, 0, 0, &walk);
 }

@@ -82,6 +82,7 @@ struct dbg {
     struct elf_symbols *symbols;
     bool symbols_full;
     const char *why; /* there is no DWARF, only symbols; NULL: there is */
+    struct btf *btf; /* the kernel: neither file nor DWARF, but types */
 };
 
 struct failed_open { /* so that a module without debug information is looked for once */
@@ -127,7 +128,7 @@ void cache_save(const struct dbg *m, const struct index *x);
 /* ---- types (dwarf_type.c) ---- */
 
 struct type_key {
-    const void *die; /* address of the DIE; of the target for pointers made up */
+    const void *die; /* address of the DIE, or of BTF's record; of the target for pointers made up */
     uint64_t dim;    /* for arrays of arrays: which dimension the element begins with */
 };
 
@@ -136,6 +137,7 @@ struct ctype {
     struct dbg *m;
     struct debuginfo *di;
     Dwarf_Die die; /* as named: a typedef stays one */
+    uint32_t btf_id; /* of the kernel's types, which have no DIE */
     bool made_up;  /* a pointer no DIE describes */
     bool is_void;
     const struct ctype *pointee; /* of a made-up pointer */
@@ -147,6 +149,7 @@ struct ctype {
     UT_hash_handle hh;
 };
 
+const struct ctype *ctype_of_btf(struct dbg *m, uint32_t id, const void *record);
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
@@ -158,6 +161,25 @@ bool die_flag(Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
 /* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
 bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
+/* ---- the kernel's types (btf.c): ctype_* and dbg_* of them end here ---- */
+
+/* The kernel as a module; NULL: *WHY. */
+struct dbg *btf_open(struct debuginfo *di, const char **why);
+void btf_close(struct dbg *m);
+/* A type by its bare name; TAG: "struct", "union", "enum" or "" for any. */
+const struct ctype *btf_lookup(struct dbg *m, const char *tag, const char *name);
+bool btf_enumerator(struct dbg *m, const char *name, int64_t *value);
+void btf_type_names(struct dbg *m, void (*fn)(const char *name, void *arg), void *arg);
+enum ctype_kind btf_ctype_kind(const struct ctype *t);
+uint64_t btf_ctype_size(const struct ctype *t);
+bool btf_ctype_signed(const struct ctype *t);
+const struct ctype *btf_ctype_target(const struct ctype *t);
+uint64_t btf_ctype_array_len(const struct ctype *t);
+const char *btf_ctype_text(struct arena *a, const struct ctype *t, int depth);
+/* The member NAME into *OUT, or, with NULL, FN for each. */
+bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *out,
+                       void (*fn)(const struct cmember *m, void *arg), void *arg);
+
 /* dwarf_diename, but bounded, and never NULL for "" . */
 const char *die_name(Dwarf_Die *die);
 /* Does FILE end with the path WANTED, at a slash? */

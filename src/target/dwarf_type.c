@@ -106,6 +106,23 @@ const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim)
     return t;
 }
 
+const struct ctype *ctype_of_btf(struct dbg *m, uint32_t id, const void *record)
+{
+    bool fresh;
+    struct ctype *t = intern(m->di, &m->di->types, (struct type_key){record, 0}, &fresh);
+
+    if (fresh) {
+        t->m = m;
+        t->btf_id = id;
+    }
+    return t;
+}
+
+static bool is_btf(const struct ctype *t)
+{
+    return t->btf_id != 0;
+}
+
 static const struct ctype *void_of(struct debuginfo *di)
 {
     bool fresh;
@@ -219,6 +236,10 @@ static struct ctype *strip(const struct ctype *t)
         w->kind = w->is_void ? CT_VOID : CT_POINTER;
         return w;
     }
+    if (is_btf(w)) {
+        w->kind = btf_ctype_kind(w);
+        return w;
+    }
     Dwarf_Die die = w->die;
 
     for (int i = 0; is_wrapper(dwarf_tag(&die)); i++) {
@@ -301,7 +322,7 @@ struct ctype *ctype_complete(const struct ctype *t)
 
     if (w->complete)
         return (struct ctype *)w->complete;
-    if (w->made_up || !is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
+    if (w->made_up || is_btf(w) || !is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
         return w;
     const char *name = die_name(&w->core);
     int tags[] = {dwarf_tag(&w->core), 0};
@@ -321,6 +342,16 @@ struct ctype *ctype_complete(const struct ctype *t)
         w->complete = ctype_of_die(w->m, &die, 0);
     }
     return strip(w->complete);
+}
+
+struct dbg *ctype_module(const struct ctype *t)
+{
+    return ctype_complete(t)->m;
+}
+
+bool ctype_is_kernel(const struct ctype *t)
+{
+    return t->m && t->m->btf;
 }
 
 /* ---- sizes ---- */
@@ -363,6 +394,8 @@ static uint64_t size_of(const struct ctype *t, int depth)
 
     if (w->made_up)
         return 8;
+    if (is_btf(w))
+        return btf_ctype_size(w);
     if (w->is_void || w->kind == CT_VOID || w->kind == CT_FUNC || depth > NESTING_MAX)
         return 0;
     if (w->kind == CT_ARRAY) {
@@ -398,6 +431,8 @@ uint64_t ctype_array_len(const struct ctype *t)
     struct ctype *w = strip(t);
     bool more;
 
+    if (is_btf(w))
+        return btf_ctype_array_len(w);
     return w->kind == CT_ARRAY ? dimension(&w->core, w->key.dim, &more) : 0;
 }
 
@@ -428,6 +463,8 @@ bool ctype_signed(const struct ctype *t)
     uint64_t encoding;
     Dwarf_Die under;
 
+    if (is_btf(w))
+        return btf_ctype_signed(w);
     switch (w->kind) {
     case CT_ENUM:
         if (!die_type(&w->core, &under))
@@ -455,6 +492,8 @@ const struct ctype *ctype_target(const struct ctype *t)
 
     if (w->made_up)
         return w->pointee->is_void ? NULL : w->pointee;
+    if (is_btf(w))
+        return btf_ctype_target(w);
     if (w->kind == CT_ARRAY) {
         bool more;
 
@@ -483,6 +522,8 @@ static const char *text_of(struct arena *a, const struct ctype *t, int depth)
 
         return arena_printf(a, "%s%s*", to, to[strlen(to) - 1] == '*' ? "" : " ");
     }
+    if (is_btf(t))
+        return btf_ctype_text(a, t, depth + 1);
     Dwarf_Die die = t->die;
     const char *name = die_name(&die);
     const char *kind = "";
@@ -605,6 +646,21 @@ static bool skip_word(const char **p, const char *word)
     return true;
 }
 
+/* The kernel's BTF comes from DWARF, so that its base types are spelled as there. */
+static const struct ctype *lookup_btf(struct dbg *m, const char *name)
+{
+    static const char *const tags[] = {"struct", "class", "union", "enum"};
+    const struct ctype *t;
+
+    for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
+        if (skip_word(&name, tags[i]))
+            return btf_lookup(m, tags[i], name);
+    t = btf_lookup(m, "", name);
+    if (!t && base_name(name))
+        t = btf_lookup(m, "", base_name(name));
+    return t;
+}
+
 static bool lookup(struct dbg *m, const char *name, Dwarf_Die *out)
 {
     static const int plain[] = {DW_TAG_typedef,    DW_TAG_base_type,        DW_TAG_structure_type,
@@ -648,7 +704,7 @@ const struct ctype *dbg_type(struct dbg *m, const char *name)
     int stars = 0;
     Dwarf_Die die;
 
-    if (!m->dw || len >= sizeof(buf))
+    if ((!m->dw && !m->btf) || len >= sizeof(buf))
         return NULL;
     memcpy(buf, name, len + 1);
     for (;;) { /* from the end: blanks, stars, and qualifiers of the pointers */
@@ -684,11 +740,16 @@ const struct ctype *dbg_type(struct dbg *m, const char *name)
 
     if (!strcmp(p, "void") && stars)
         t = void_of(m->di);
+    else if (m->btf)
+        t = lookup_btf(m, p);
     else if (lookup(m, p, &die))
         t = ctype_of_die(m, &die, 0);
     else
         return NULL;
-    if (!t->is_void && ctype_complete(t) != strip(t) && t->die.addr == strip(t)->core.addr)
+    if (!t)
+        return NULL;
+    if (!t->is_void && !is_btf(t) && ctype_complete(t) != strip(t) &&
+        t->die.addr == strip(t)->core.addr)
         t = ctype_complete(t); /* a declaration by its own name: the complete one */
     for (; stars; stars--)
         t = ctype_pointer_to(m->di, t);

@@ -77,6 +77,11 @@ static bool find_build_id(const char *data, size_t size, bool swap, size_t align
     return false;
 }
 
+bool elf_notes_build_id(const char *data, size_t size, struct build_id *id)
+{
+    return size >= 12 && find_build_id(data, size, false, 4, id);
+}
+
 static bool read_fully(int fd, char *buf, size_t size, uint64_t off)
 {
     while (size) {

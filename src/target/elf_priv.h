@@ -18,6 +18,8 @@ enum { PHDRS_MAX = 1024 };
 Elf *elf_open(int fd);
 
 bool elf_build_id_of(Elf *elf, int fd, struct build_id *id);
+/* The build-id among notes that lie in memory, of this machine's byte order. */
+bool elf_notes_build_id(const char *data, size_t size, struct build_id *id);
 bool build_id_equal(const struct build_id *a, const struct build_id *b);
 
 /* Symbols of an open file. *FULL: from .symtab, not only .dynsym. */

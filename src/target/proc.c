@@ -394,14 +394,15 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid)
 }
 
 static bool find_processes(struct compile *cx, struct target *t, const struct target_opts *o,
-                           pid_t pid)
+                           pid_t pid, pid_t master)
 {
-    if (pid && o->master)
+    if (pid && master)
         return diag_error(cx->diag, nowhere, "target",
                           "-x <pid> and --master <pid> are exclusive.");
-    if (o->master) {
+    if (master) {
         t->kind = TARGET_MASTER;
-        return children_of(cx, t, o->master);
+        t->master = master;
+        return children_of(cx, t, master);
     }
     if (pid) {
         t->kind = TARGET_PID;
@@ -412,15 +413,25 @@ static bool find_processes(struct compile *cx, struct target *t, const struct ta
     return true;
 }
 
+/* Of a container that is named alone: the processes that do its Lua work, else its first. */
+static void in_container(struct compile *cx, const char *proc, pid_t init, pid_t *pid,
+                         pid_t *master)
+{
+    diag_try_begin(cx->diag);
+    if (!target_workers(cx, proc, init, pid, master))
+        *pid = init;
+    diag_try_end(cx->diag);
+}
+
 struct target *target_open(struct compile *cx, const struct target_opts *o)
 {
     struct target *t = ARENA_NEW(cx->arena, struct target);
     const char *root = o->sysroot;
-    pid_t pid = o->pid;
+    pid_t pid = o->pid, master = o->master;
 
     t->proc = o->proc ? o->proc : "/proc";
     if (o->pid && o->master) { /* before anything is asked of a container engine */
-        find_processes(cx, t, o, pid);
+        find_processes(cx, t, o, pid, master);
         return NULL;
     }
     if (o->container) {
@@ -431,10 +442,10 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
             return NULL;
         if (!root)
             root = merged;
-        if (!pid && !o->master && !o->exec)
-            pid = init;
+        if (!pid && !master && !o->exec)
+            in_container(cx, t->proc, init, &pid, &master);
     }
-    if (!find_processes(cx, t, o, pid) || !choose_root(cx, t, root))
+    if (!find_processes(cx, t, o, pid, master) || !choose_root(cx, t, root))
         return NULL;
     if (o->exec ? !exec_named(cx, t, o->exec) : t->n_pids && !exe_of(cx, t, t->pids[0])) {
         target_close(t);

@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/target/abi_args.c src/target/abi_args.h \
+	src/target/btf.c \
 	src/target/container.c \
 	src/target/debugfile.c src/target/debugfile.h \
 	src/target/debugimage.c \
@@ -18,4 +19,5 @@ ngstap_SOURCES += \
 	src/target/overlay.c src/target/overlay.h \
 	src/target/proc.c src/target/proc_priv.h \
 	src/target/sysroot.c \
-	src/target/target.h
+	src/target/target.h \
+	src/target/workers.c

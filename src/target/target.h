@@ -84,6 +84,7 @@ struct target {
     pid_t pid;               /* target(): 0 for --master and --exec */
     pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
     uint32_t n_pids;
+    pid_t master;            /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
@@ -119,6 +120,15 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
 
 /* Does the pid live in another mount namespace than ours? */
 bool pid_in_container(const char *proc, pid_t pid);
+
+/* ---- workers.c ---- */
+
+/*
+ * Which processes below TOP (itself included) do the Lua work: sets either PID, or MASTER when
+ * several children of one process do. PROC: "/proc". False after reporting: none of them holds
+ * LuaJIT.
+ */
+bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
 
 /* ---- elf.c ---- */
 
@@ -170,6 +180,9 @@ enum feature {
     FEAT_UPROBE,       /* perf's uprobe PMU */
     FEAT_COUNT
 };
+
+/* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
+void kernel_build_id(struct build_id *id); /* btf.c */
 
 struct kernel {
     bool has[FEAT_COUNT];

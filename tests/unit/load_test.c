@@ -213,12 +213,25 @@ static void test_other_build(void)
     fflush(f.err);
     tap_ok(strstr(f.messages, "010203") && strstr(f.messages, "0a0b0c"),
            "both build-ids are named");
+    modules[0].flags = OBJ_MODULE_MAPPED; /* of which only types are used */
+    struct session *s = load_object(&f.cx, &f.o, &f.t, &f.k);
+
+    tap_ok(s != NULL, "what is not mapped may be of any build when only its types are used");
+    load_free(s);
+    m.end = 0x2000;
+    tap_ok(load_object(&f.cx, &f.o, &f.t, &f.k) == NULL, "what is mapped may not");
+    m.path = "/elsewhere/exe";
+    tap_ok(load_object(&f.cx, &f.o, &f.t, &f.k) == NULL, "nor a namesake");
+    modules[0].flags = 0;
+    s = load_object(&f.cx, &f.o, &f.t, &f.k);
+    tap_ok(s != NULL, "... unless it was not mapped then either");
+    load_free(s);
+    modules[0].flags = OBJ_MODULE_ADDRESSED;
     struct module twin = {
         .path = "/elsewhere", .id = {.bytes = {10, 11, 12}, .len = 3}, .bias = 0x2000};
 
     m.next = &twin;
-    struct session *s = load_object(&f.cx, &f.o, &f.t, &f.k);
-
+    s = load_object(&f.cx, &f.o, &f.t, &f.k);
     tap_ok(s && session_control(s)->bias[0] == 0x2000, "the same build under another path serves");
     load_free(s);
     tear_down(&f);

@@ -1,0 +1,167 @@
+/*
+ * workers: which processes of a tree do the Lua work. Enters: the process at the top (a container's
+ * first, a service's main process); leaves: a process, or the master whose children are to be looked
+ * at. The first process from the top down counts that holds LuaJIT, as a library or in its
+ * executable; when children of it run the same file, it is their master (nginx), and they work.
+ * Refused: a tree in which nothing holds LuaJIT. Depth, processes and symbols are bounded.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "target/proc_priv.h"
+#include "target/target.h"
+
+enum { PROCESSES_MAX = 65536, TREE_MAX = 4096 };
+
+struct process {
+    pid_t pid, parent;
+};
+
+struct tree {
+    struct process *all;
+    uint32_t n_all;
+    pid_t *pids; /* those below the top, nearest first */
+    uint32_t n;
+};
+
+static bool alive(struct arena *a, const char *proc, pid_t pid, pid_t *parent)
+{
+    char text[1024];
+    struct proc_stat st;
+    int fd = open(arena_printf(a, "%s/%d/stat", proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    if (!proc_stat_parse(text, &st) || st.state == 'Z' || st.state == 'X')
+        return false;
+    *parent = st.ppid;
+    return true;
+}
+
+static int by_pid(const void *x, const void *y)
+{
+    const struct process *a = x, *b = y;
+
+    return (a->pid > b->pid) - (a->pid < b->pid);
+}
+
+static bool read_processes(struct compile *cx, const char *proc, struct tree *t)
+{
+    DIR *dir = opendir(proc);
+    struct dirent *e;
+
+    if (!dir)
+        return diag_error(cx->diag, (struct span){0}, "target", "cannot read %s: %s", proc,
+                          strerror(errno));
+    while ((e = readdir(dir)) && t->n_all < PROCESSES_MAX) {
+        char *end;
+        long pid = strtol(e->d_name, &end, 10);
+        pid_t parent;
+
+        if (!isdigit((unsigned char)e->d_name[0]) || *end || pid <= 0 || pid > INT_MAX ||
+            !alive(cx->arena, proc, (pid_t)pid, &parent))
+            continue;
+        t->all = arena_grow(cx->arena, t->all, t->n_all, sizeof(*t->all));
+        t->all[t->n_all++] = (struct process){(pid_t)pid, parent};
+    }
+    closedir(dir);
+    qsort(t->all, t->n_all, sizeof(*t->all), by_pid);
+    return true;
+}
+
+/* Breadth first: what a shell or an init started comes before what that started. */
+static void below(struct arena *a, struct tree *t, pid_t top)
+{
+    t->pids = arena_alloc(a, TREE_MAX * sizeof(*t->pids));
+    t->pids[t->n++] = top;
+    for (uint32_t at = 0; at < t->n; at++)
+        for (uint32_t i = 0; i < t->n_all && t->n < TREE_MAX; i++)
+            if (t->all[i].parent == t->pids[at])
+                t->pids[t->n++] = t->all[i].pid;
+}
+
+static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
+{
+    FILE *f = fopen(arena_printf(a, "%s/%d/maps", proc, (int)pid), "re");
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+
+    while (f && !found && getline(&line, &size, f) > 0) {
+        const char *path = strchr(line, '/');
+        const char *base = path ? strrchr(path, '/') + 1 : "";
+
+        found = !strncmp(base, "libluajit", 9) || !strncmp(base, "luajit", 6);
+    }
+    free(line);
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h. */
+static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
+{
+    int fd = open(arena_printf(a, "%s/%d/exe", proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    struct elf_symbols symbols;
+
+    if (fd < 0)
+        return false;
+    symbols = elf_symbols_read(a, fd);
+    close(fd);
+    for (uint32_t i = 0; i < symbols.n; i++)
+        if (!strcmp(symbols.v[i].name, "lj_vm_asm_begin") ||
+            !strcmp(symbols.v[i].name, "luaL_newstate"))
+            return true;
+    return false;
+}
+
+static bool same_file(struct arena *a, const char *proc, pid_t x, pid_t y)
+{
+    const char *of_x = proc_link(a, proc, x, "exe"), *of_y = proc_link(a, proc, y, "exe");
+
+    return of_x && of_y && !strcmp(of_x, of_y);
+}
+
+bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master)
+{
+    struct tree t = {0};
+    uint32_t workers = 0;
+    pid_t first = 0, one = 0;
+
+    *pid = *master = 0;
+    if (!read_processes(cx, proc, &t))
+        return false;
+    below(cx->arena, &t, top);
+    for (uint32_t i = 0; i < t.n && !first; i++)
+        if (maps_luajit(cx->arena, proc, t.pids[i]) || contains_luajit(cx->arena, proc, t.pids[i]))
+            first = t.pids[i];
+    if (!first) {
+        diag_error(cx->diag, (struct span){0}, "target",
+                   "neither process %d nor what it started (%u processes) holds LuaJIT", (int)top,
+                   t.n - 1);
+        diag_hint(cx->diag, "name the process that runs Lua by -x PID");
+        return false;
+    }
+    for (uint32_t i = 0; i < t.n_all; i++)
+        if (t.all[i].parent == first && same_file(cx->arena, proc, first, t.all[i].pid)) {
+            one = t.all[i].pid;
+            workers++;
+        }
+    if (workers > 1)
+        *master = first;
+    else
+        *pid = workers ? one : first;
+    return true;
+}

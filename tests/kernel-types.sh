@@ -1,0 +1,98 @@
+#!/bin/bash
+# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+#
+# Kernel types: what @cast(.., "kernel") reads of a live task is what helpers and /proc say of it; begin and end
+# handlers refuse to read kernel memory; an object is for one build of the kernel.
+#
+# Needs root, eBPF, a kernel with BTF. About 5 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
+
+# A busy process with a name, a parent and ids of its own.
+cp "$(command -v bash)" "$scratch/spinner"
+setpriv --reuid=4711 --regid=4712 --clear-groups "$scratch/spinner" -c 'while :; do :; done' &
+pid=$!
+pids+=("$pid")
+until [[ $(<"/proc/$pid/comm") = spinner ]]; do sleep 0.01; done
+
+cat >"$scratch/task.stp" <<'END'
+global seen
+probe timer.profile {
+    if (pid() != target() || seen++ != 3) next
+    t = task_current()
+    task = &@cast(t, "task_struct", "kernel")
+    printf("ids %d %d\n", task->pid == tid(),
+        @cast(t, "task_struct", "kernel<linux/sched.h>")->tgid == pid())
+    comm = kernel_string(@cast(t, "task_struct", "kernel")->comm)
+    printf("name %s %d\n", comm, comm == execname())
+    printf("parent %d\n", @cast(t, "task_struct", "kernel")->real_parent->tgid)
+    cred = @cast(t, "task_struct", "kernel")->cred
+    printf("cred %d %d\n", cred->uid->val, @cast(cred, "cred", "kernel")->egid->val)
+    # the same by a read of an address
+    printf("address %d\n", kernel_int(&@cast(t, "task_struct", "kernel")->pid) == tid())
+    printf("array %s%s\n", kernel_string_n(&@cast(t, "task_struct", "kernel")->comm[0], 4),
+        kernel_string(&@cast(t, "task_struct", "kernel")->comm[4]))
+    printf("element %c\n", @cast(t, "task_struct", "kernel")->comm[1])
+    # a bit field, and a list that ends where it began
+    printf("bit %d\n", @cast(t, "task_struct", "kernel")->in_execve)
+    list = &@cast(t, "task_struct", "kernel")->tasks
+    printf("list %d\n", @cast(list, "list_head", "kernel")->next->prev == list)
+    printf("defined %d\n", @defined(@cast(t, "task_struct", "kernel")->no_such_member))
+    try { println(kernel_long(8)) } catch (e) { println(e) }
+    exit()
+}
+END
+trace "$scratch/task.stp" -x "$pid"
+check 'a task, read by its type' test "$status" = 0
+check '... pid and tgid are those of the helpers' printed '^ids 1 1$'
+check '... comm is execname()' printed '^name spinner 1$'
+check '... through pointers' printed "^parent $$\$"
+check '... and nested structs' printed '^cred 4711 4712$'
+check '... by address' printed '^address 1$'
+check '... arrays and their elements' printed '^array spinner$'
+check '... one character' printed '^element p$'
+check '... bit fields' printed '^bit 0$'
+check '... lists' printed '^list 1$'
+check '... @defined' printed '^defined 0$'
+check 'a bad address is a fault that try catches' printed 'read fault'
+
+trace -x "$pid" -e 'probe timer.profile {
+        if (pid() != target()) next
+        t = task_current()
+        printf("tapset %d %d %d %d %d\n", ppid(), uid(), euid(), gid(), egid())
+        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(), task_execname(t),
+            task_uid(t), task_egid(t), task_euid(t), task_gid(t))
+        printf("parent %d %s\n", task_pid(task_parent(t)), task_execname(task_parent(t)))
+        exit()
+    }
+    probe begin { printf("own %d %d %d\n", ppid(), euid(), egid()) }'
+check 'ids of a process, by the tapset' printed "^tapset $$ 4711 4711 4712 4712\$"
+check '... and of a task' printed '^task 1 1 spinner 4711 4712 4711 4712$'
+check '... and of its parent' printed "^parent $$ $(<"/proc/$$/comm")\$"
+check '... in begin those of ngstap itself' printed '^own [0-9]+ 0 0$'
+
+trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) { println("1 ", e) }
+    try { println(kernel_string(8)) } catch (e) { println("2 ", e) }
+    println(kernel_string(8, "other")); exit() }'
+check 'kernel memory is not read in begin: an error that says so' printed '^1 kernel memory cannot be read'
+check '... for strings too' printed '^2 kernel memory cannot be read'
+check '... which the value for the failing case covers' printed '^other$'
+
+# An object is for this kernel: another build-id in it is another kernel.
+(cd "$scratch" && "$ngstap" -p4 -m task task.stp -x "$pid" >/dev/null)
+trace "$scratch/task.bpf.o" -x "$pid"
+check 'an object with kernel types runs' printed '^name spinner 1$'
+id=$(od -An -v -tx1 /sys/kernel/notes | tr -d ' \n' | sed 's/.*1400000003000000474e5500\(.\{40\}\).*/\1/')
+flipped=$(tr 0123456789abcdef 123456789abcdef0 <<<"$id")
+sed "s/$id/$flipped/" "$scratch/task.bpf.o" >"$scratch/other.bpf.o"
+check '... has the build of the kernel in it' test "$(cmp -s "$scratch/task.bpf.o" "$scratch/other.bpf.o"; echo $?)" = 1
+trace "$scratch/other.bpf.o" -x "$pid"
+refused() { [[ $status = 1 ]] && said 'this kernel is not the build' && said "$id" && said "$flipped"; }
+check '... and not on another kernel, both being named' refused
+finish
