@@ -143,3 +143,5 @@ EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
 TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
+EXTRA_DIST += tests/flame.sh
+TESTS += tests/flame.sh
