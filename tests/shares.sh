@@ -3,18 +3,19 @@
 # Judges a profile by what its target says of itself (tests/targets/load): the share of the samples whose innermost
 # Lua function is hot() must agree within 3 points with hot()'s share of the CPU time of the same seconds, over at
 # least 1,000 samples; at least 98 % of the ticks in Lua must have given a stack, whose leaf is hot() or cold() in 95 %.
-# Sourced after tap.sh; it needs root, a back end, NGSTAP_TARGETS. A caller may set backend=(--backend=stap).
+# Sourced after tap.sh; it needs root, a back end, NGSTAP_TARGETS. A caller may set profiler to a module made of the
+# same script.
 
 # shellcheck disable=SC2154 # tap.sh's: scratch, names
 :
 
-backend=()
+profiler=(samples/lj-lua-stacks.sxx --arg min=0 --arg limit=100000)
 profile_seconds=4
 
 # start_target KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes.
 start_target() {
     pid='' name='' root=''
-    eval "$(tests/targets/target.sh start "$1" "$2" "$3" 60)"
+    eval "$(tests/targets/target.sh start "$1" "$2" "$3" "${target_seconds:-60}")"
     [[ -n $pid ]]
     names+=("$name")
     sysroot=()
@@ -28,10 +29,20 @@ stop_target() {
     names=()
 }
 
-# take_profile OPTION...: the target's accounts before and after it, as before and after.
+# take_profile OPTION...: with the target's accounts at its start and end, as before and after. (The seconds in which
+# ngstap gets ready do not count: what shares the processor with the target then may change what its code costs.)
 take_profile() {
+    local tracer
+    : >"$scratch/err"
+    (
+        trace "${profiler[@]}" -x "$pid" "${sysroot[@]}" "$@"
+        exit "$status"
+    ) &
+    tracer=$!
+    until grep -q 'Start tracing' "$scratch/err" || ! kill -0 "$tracer" 2>/dev/null; do sleep 0.05; done
     tests/targets/target.sh truth "$name" >"$scratch/before"
-    trace "${backend[@]}" samples/lj-lua-stacks.sxx -x "$pid" --arg min=0 --arg limit=100000 "${sysroot[@]}" "$@"
+    status=0
+    wait "$tracer" || status=$?
     tests/targets/target.sh truth "$name" >"$scratch/after"
 }
 

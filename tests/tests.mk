@@ -126,7 +126,7 @@ TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
 TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/fallbacks.sh
+EXTRA_DIST += tests/fallbacks.sh tests/calls tests/shares.sh tests/homogeneous.awk
 TESTS += tests/object.sh
 EXTRA_DIST += tests/object.sh
 check_PROGRAMS += tests/unit/stap_module
@@ -135,3 +135,16 @@ tests_unit_stap_module_LDADD = $(UNIT_OBJECTS)
 tests_unit_stap_module_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh
+TESTS += tests/stap-build.sh
+EXTRA_DIST += tests/stap-build.sh
+EXTRA_DIST += tests/completion.sh
+TESTS += tests/completion.sh
+TESTS += tests/stap.sh
+EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
+
+# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
+VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh
+EXTRA_DIST += tests/vm
+.PHONY: check-vm
+check-vm: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

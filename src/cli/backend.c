@@ -53,14 +53,17 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
                     struct backend_choice *out)
 {
     *out = (struct backend_choice){.backend = o->backend};
+    if (o->release && !(out->release = stap_kernel_release(cx, o->release)))
+        return false;
     if (o->backend != BACKEND_AUTO)
         return true;
-    out->backend = BACKEND_BPF;
-    if (o->release) {
+    if (o->dump & DUMP_STAP || o->release) {
         out->backend = BACKEND_STAP;
-        say(o, "stap", "-r names a kernel to make a module for");
+        if (o->release && !o->dump)
+            say(o, "stap", "-r names a kernel to make a module for");
         return true;
     }
+    out->backend = BACKEND_BPF;
     if (!running)
         return true;
     out->kernel = kernel_probe(cx, o->no_feature.v, o->no_feature.n);
@@ -70,7 +73,8 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
 
     if (!why || out->kernel->missing_caps) { /* without them nothing can be said of the rest */
         if (cx->verbose && !why)
-            say(o, "eBPF", arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
+            say(o, "eBPF",
+                arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
         return true;
     }
     const char *lacks = stap_lacks(cx, NULL);

@@ -10,6 +10,7 @@
 struct backend_choice {
     enum backend backend;  /* never BACKEND_AUTO */
     struct kernel *kernel; /* what this one can do, when it was looked at */
+    const char *release;   /* of the kernel a module is for, when that is not this one */
     const char *lacks;     /* why neither will do for what runs in the kernel, or NULL */
 };
 
@@ -26,7 +27,7 @@ struct backend_stap {
     const struct options *o;
     struct target *target;
     FILE *out;
-    struct stap_module *module; /* filled in: release it at the end */
+    struct stap_object *module; /* filled in: release it at the end */
 };
 
 /* The module of a resolved script. False after reporting. */

@@ -49,7 +49,7 @@ struct driver {
     struct debuginfo *debuginfo;
     struct utsname uts;
     struct backend_choice choice;
-    struct stap_module module;
+    struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
     pid_t child;           /* -c; 0: none, or run has taken it */
@@ -149,6 +149,12 @@ static void show_expanded(struct driver *d, const struct sxx_result *r)
     }
 }
 
+/* Is the script for SystemTap? */
+static bool for_stap(const struct driver *d)
+{
+    return d->choice.backend == BACKEND_STAP || d->o.dump & DUMP_STAP;
+}
+
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
     struct strings dirs = search_modules(&d->cx, &d->o);
@@ -175,13 +181,14 @@ static void warn_unused(const struct driver *d)
 
 static struct pp_env environment(struct driver *d)
 {
-    size_t n = strspn(d->uts.release, "0123456789.");
+    const char *release = d->choice.release ? d->choice.release : d->uts.release;
+    size_t n = strspn(release, "0123456789.");
 
     return (struct pp_env){
-        .kernel_v = arena_strndup(d->cx.arena, d->uts.release, n),
-        .kernel_vr = d->uts.release,
+        .kernel_v = arena_strndup(d->cx.arena, release, n),
+        .kernel_vr = release,
         .arch = d->uts.machine,
-        .runtime = d->choice.backend == BACKEND_STAP ? "kernel" : "bpf",
+        .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = "4.8",
         .guru = d->cx.guru,
         .args = d->o.args.v,
@@ -241,8 +248,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
     struct kernel *k = d->choice.kernel;
 
     if (needed && running && d->choice.lacks) {
-        diag_error(d->cx.diag, (struct span){0}, "backend", "neither back end can run this here: %s",
-                   d->choice.lacks);
+        diag_error(d->cx.diag, (struct span){0}, "backend",
+                   "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
     if (needed) {
@@ -314,10 +321,7 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     char *script = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&script, &len);
-    bool ok = f != NULL;
-
-    if (ok)
-        syntax_print(f, prog, 0); /* stap_print, once it is there */
+    bool ok = f && stap_print(&d->cx, prog, d->target, f);
 
     ok = f && !fclose(f) && ok;
     if (ok)
@@ -327,7 +331,8 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     if (ok && last > PASS_IR) {
         ok = backend_stap_build(&b, script, len);
         if (ok)
-            pass_done(d, PASS_OBJECT, d->module.cached ? "took the module from the cache" : "made the module");
+            pass_done(d, PASS_OBJECT,
+                      d->module.cached ? "took the module from the cache" : "made the module");
     }
     free(script);
     if (ok && last == PASS_OBJECT)
@@ -359,6 +364,7 @@ static bool run_script(struct driver *d)
     struct sema_opts so = {.tapset_dirs = tapsets.v,
                            .n_tapset_dirs = tapsets.n,
                            .env = &env,
+                           .stap = for_stap(d),
                            .macros = macros_new(d->cx.arena)};
     struct program *prog = parse(d, &so, &expanded);
 
@@ -375,6 +381,8 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
+    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out))
+        return false;
     if (last == PASS_SEMA)
         return true;
 

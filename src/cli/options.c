@@ -256,6 +256,12 @@ static bool set_dump_ast(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_dump_stap(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_STAP;
+    return true;
+}
+
 static bool set_dump_ir(struct parse *p, const char *v)
 {
     p->o->dump |= DUMP_IR;
@@ -317,6 +323,8 @@ static const struct option_row rows[] = {
     {0, NULL, NULL, "Looking inside", NULL},
     {0, "dump-src", NULL, "the script with its macros expanded", set_dump_src},
     {0, "dump-ast", NULL, "the tree", set_dump_ast},
+    {0, "dump-stap", NULL, "the script for stap -g, which then needs no debug information",
+     set_dump_stap},
     {0, "dump-ir", NULL, "the intermediate code beside its script lines", set_dump_ir},
     {0, "dump-bpf", NULL, "the BPF instructions beside their script lines", set_dump_bpf},
     {'h', "help", NULL, "this text", set_help},

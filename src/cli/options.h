@@ -16,7 +16,7 @@ enum backend { BACKEND_AUTO, BACKEND_BPF, BACKEND_STAP };
 /* The passes, as stap counts them (expansion is ours); -p N ends after pass N. */
 enum pass { PASS_EXPAND, PASS_PARSE, PASS_SEMA, PASS_IR, PASS_OBJECT, PASS_RUN };
 
-enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8 };
+enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8, DUMP_STAP = 16 };
 
 struct strings { /* a growing list */
     const char **v;

@@ -331,6 +331,11 @@ static void enter_function(struct sema *s, struct function *fn)
 
 static void embedded_function(struct sema *s, struct expr *e)
 {
+    if (s->opts->stap) {
+        note_call(s, e->func);
+        enter_function(s, e->func);
+        return;
+    }
     diag_error(s->diag, e->op_at, "unsupported",
                "%s() is written in embedded C, which eBPF cannot run", e->text);
     diag_note(s->diag, e->func->name_at, "defined here");
@@ -548,6 +553,8 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_MATCH:
         value(s, e->a);
+        if (s->opts->stap)
+            break;
         diag_error(s->diag, e->op_at, "not-yet", "regular expressions do not run yet");
         fail(e);
         diag_hint(s->diag, "isinstr() and == do");
@@ -583,10 +590,14 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         refuse(s, e, "type", "a histogram can only be printed: print(@hist_log(x))");
         break;
     case EX_EMBEDDED:
+        if (s->opts->stap)
+            break;
         refuse(s, e, "unsupported", "embedded C cannot run as eBPF");
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;
     case EX_ATCONST:
+        if (s->opts->stap)
+            break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
         diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
         break;
@@ -736,6 +747,8 @@ static void walk_stmt(struct sema *s, struct stmt *st)
         tried(s, st);
         break;
     case ST_EMBEDDED:
+        if (s->opts->stap)
+            break;
         diag_error(s->diag, st->at, "unsupported", "embedded C cannot run as eBPF");
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;

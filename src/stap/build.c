@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_MAX = 54 };
 
@@ -54,9 +54,10 @@ static void make_defines(struct build *s)
 static const char *make_key(struct build *s, size_t *len)
 {
     struct compile *cx = s->cx;
-    const char *head = arena_printf(cx->arena, "stap %s\nkernel %s\nheaders %s\nname %s\nbadvars %d\n%s",
-                                    s->tools.version, s->tools.release, s->tools.stamp,
-                                    s->b->name ? s->b->name : "", cx->skip_badvars, s->runtime_key);
+    const char *head =
+        arena_printf(cx->arena, "stap %s\nkernel %s\nheaders %s\nname %s\nbadvars %d\n%s",
+                     s->tools.version, s->tools.release, s->tools.stamp,
+                     s->b->name ? s->b->name : "", cx->skip_badvars, s->runtime_key);
     size_t n;
 
     for (uint32_t i = 0; i < s->n_defines; i++)
@@ -90,8 +91,8 @@ static bool check_name(struct compile *cx, const char *name)
 
     return (n && !name[n] && n <= MODULE_NAME_MAX) ||
            diag_error(cx->diag, nowhere, "options",
-                      "-m %s: a module's name has only a-z, 0-9 and _, and at most %d of them", name,
-                      MODULE_NAME_MAX);
+                      "-m %s: a module's name has only a-z, 0-9 and _, and at most %d of them",
+                      name, MODULE_NAME_MAX);
 }
 
 /* ---- running stap ---- */
@@ -167,8 +168,9 @@ static bool run_stap(struct build *s, const char *dir)
             show_log(s->cx, log);
         return true;
     }
-    diag_error(s->cx->diag, nowhere, "stap", "%s could not make a module for kernel %s (it ended with %d)",
-               s->tools.stap, s->tools.release, status);
+    diag_error(s->cx->diag, nowhere, "stap",
+               "%s could not make a module for kernel %s (it ended with %d)", s->tools.stap,
+               s->tools.release, status);
     show_log(s->cx, log);
     diag_hint(s->cx->diag, "--dump-stap shows the script that it was given");
     return false;
@@ -188,7 +190,7 @@ static const char *module_in(struct build *s, const char *dir)
     return arena_printf(s->cx->arena, "%s/%s.ko", dir, s->name);
 }
 
-static bool make_module(struct build *s, const char *key, size_t len, struct stap_module *out)
+static bool make_module(struct build *s, const char *key, size_t len, struct stap_object *out)
 {
     const char *dir = stap_cache_find(s->cx, &s->cache, "module", key, len, &out->lock);
 
@@ -213,7 +215,7 @@ static bool make_module(struct build *s, const char *key, size_t len, struct sta
     return dir != NULL;
 }
 
-static bool with_tools(struct build *s, struct stap_module *out)
+static bool with_tools(struct build *s, struct stap_object *out)
 {
     struct compile *cx = s->cx;
     size_t len;
@@ -227,7 +229,8 @@ static bool with_tools(struct build *s, struct stap_module *out)
     stap_remove_tree(scratch);
     if (why)
         return diag_error(cx->diag, nowhere, "stap", "%s", why);
-    s->runtime = stap_runtime(cx, &s->tools, &s->cache, s->b->patches, s->b->n_patches, &s->runtime_key);
+    s->runtime =
+        stap_runtime(cx, &s->tools, &s->cache, s->b->patches, s->b->n_patches, &s->runtime_key);
     if (!s->runtime)
         return false;
     make_defines(s);
@@ -237,11 +240,11 @@ static bool with_tools(struct build *s, struct stap_module *out)
     return make_module(s, key, len, out);
 }
 
-bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_module *out)
+bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_object *out)
 {
     struct build s = {.cx = cx, .b = b};
 
-    *out = (struct stap_module){.lock = -1};
+    *out = (struct stap_object){.lock = -1};
     if (!check_name(cx, b->name) || !stap_cache_open(cx, &s.cache))
         return false;
     if (!s.cache.kept)
@@ -252,13 +255,13 @@ bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_modu
     return ok;
 }
 
-void stap_release(struct stap_module *m)
+void stap_release(struct stap_object *m)
 {
     if (m->lock >= 0)
         close(m->lock);
     if (m->scratch)
         stap_remove_tree(m->scratch);
-    *m = (struct stap_module){.lock = -1};
+    *m = (struct stap_object){.lock = -1};
 }
 
 const char *stap_lacks(struct compile *cx, const char *release)

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
 
@@ -99,7 +99,8 @@ static bool safe_path(const char *path)
             continue;
         memcpy(part, path, n);
         part[n] = 0;
-        if (lstat(part, &st) || !S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+        if (lstat(part, &st) || !S_ISDIR(st.st_mode) ||
+            (st.st_uid != 0 && st.st_uid != geteuid()) ||
             ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
             return false;
     }
@@ -117,7 +118,7 @@ static bool own_dir(const char *path)
 static const char *kept_dir(struct compile *cx)
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    const char *base = xdg && xdg[0] == '/'    ? xdg
+    const char *base = xdg && xdg[0] == '/'     ? xdg
                        : home && home[0] == '/' ? arena_printf(cx->arena, "%s/.cache", home)
                                                 : NULL;
 
@@ -142,12 +143,13 @@ bool stap_cache_open(struct compile *cx, struct stap_cache *c)
     if (c->dir)
         return true;
     if (cx->verbose)
-        diag_note(cx->diag, nowhere, "no cache for modules: $XDG_CACHE_HOME or ~/.cache is not to be "
-                                     "written, or others can write to it");
+        diag_note(cx->diag, nowhere,
+                  "no cache for modules: $XDG_CACHE_HOME or ~/.cache is not to be "
+                  "written, or others can write to it");
     dir = arena_printf(cx->arena, "%s/ngstap-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
     *c = (struct stap_cache){.dir = mkdtemp(dir)};
-    return c->dir || diag_error(cx->diag, nowhere, "stap", "cannot make a temporary directory %s: %s",
-                                dir, strerror(errno));
+    return c->dir || diag_error(cx->diag, nowhere, "stap",
+                                "cannot make a temporary directory %s: %s", dir, strerror(errno));
 }
 
 /* ---- entries ---- */

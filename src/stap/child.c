@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 static const struct span nowhere;
 
@@ -150,7 +150,8 @@ int stap_child_run(struct compile *cx, const struct stap_child *c)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
-    signal(SIGCHLD, SIG_DFL); /* one that was ignored when we were started leaves nothing to wait for */
+    signal(SIGCHLD,
+           SIG_DFL); /* one that was ignored when we were started leaves nothing to wait for */
     sigprocmask(SIG_BLOCK, &set, &before);
     clock_gettime(CLOCK_MONOTONIC, &start);
     pid_t pid = fork();

@@ -1,100 +1,66 @@
 /*
- * internal: what the files of stap/ share in making and running a module.
+ * internal: what the files that print a script share.
  */
 #ifndef STAP_INTERNAL_H
 #define STAP_INTERNAL_H
 
 #include "stap/stap.h"
 
-/* ---- child.c: programs ---- */
+/* ---- prelude.c: functions that the script brings along, each printed when it is needed ---- */
 
-/* Where PATH has it, or NULL. */
-const char *stap_find_program(struct compile *cx, const char *name);
-
-struct stap_child {
-    const char *const *argv; /* argv[0]: a path; ends with NULL */
-    const char *dir;         /* working directory; NULL: ours */
-    const char *const *env;  /* NAME=VALUE, beside the few variables that are passed on; ends with NULL */
-    const char *log;         /* file that standard output and error go to */
-    unsigned seconds;        /* it is ended after that long */
+enum stap_need {
+    NEED_LOAD, /* and the seven after it: user or kernel, signed or not, 1 2 4 8 bytes */
+    NEED_REG = NEED_LOAD + 16,
+    NEED_BASE,
+    NEED_TOUPPER,
+    NEED_TOLOWER,
 };
 
-/*
- * Runs it to its end, and ends it (with what it started) when a signal asks us to end. Its exit
- * status; 128 + signal; -1 after reporting that it could not be run, or was ended.
- */
-int stap_child_run(struct compile *cx, const struct stap_child *c);
-
-/* A whole file of at most MAX bytes, NUL added, in the arena; NULL: not there, or too large. */
-char *stap_read_file(struct compile *cx, const char *path, size_t max, size_t *len);
-
-/* False with errno set. */
-bool stap_write_file(const char *path, const char *text, size_t len);
-
-/* ---- toolchain.c: what a module is built with ---- */
-
-struct stap_tools {
-    const char *stap;     /* path */
-    const char *version;  /* "4.8/0.188, Debian version 4.8-2" */
-    unsigned major, minor;
-    const char *runtime;  /* installed runtime directory */
-    const char *release;  /* of the kernel the module is for */
-    const char *build;    /* its build directory */
-    const char *stamp;    /* changes when the headers do */
+/* Where a module's code lies in its file: what finds it among a process's mappings. */
+struct stap_module {
+    const char *name; /* the file's name, without folders */
+    uint64_t size;    /* of the file; 0: any, it is known by its build-id, stripped or not */
+    uint64_t first, last; /* pages of the file that the segment with the code takes */
+    uint64_t delta;   /* address less offset in that segment */
+    uint64_t id_at;   /* address of the build-id */
+    struct build_id id;
 };
 
-/* NULL and *OUT filled in, or what is missing and which package brings it. SCRATCH: a directory to
- * write in. */
-const char *stap_find_tools(struct compile *cx, const char *release, const char *scratch,
-                            struct stap_tools *out);
+enum need_space { NEED_USER, NEED_KERNEL };
 
-/* A file of the kernel's headers, wherever the distribution keeps it; NULL: there is none. */
-char *stap_header_text(struct compile *cx, const struct stap_tools *t, const char *file);
+enum stap_need stap_need_load(const struct expr *e); /* of an EX_R_LOAD */
+void stap_put_name(FILE *out, enum stap_need need);  /* of that function */
+/* The functions of the set NEEDS (bit per need), the modules that NEED_BASE looks for. */
+void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n);
 
-/* ---- cache.c: directories that outlive us ---- */
+/* ---- module.c ---- */
 
-struct stap_cache {
-    const char *dir; /* ours alone */
-    bool kept;       /* else it is removed at the end */
+/* The module of REF by its file; false after reporting: it is gone, or has no code. */
+bool stap_module_read(struct compile *cx, struct target *t, const struct module_ref *ref,
+                      struct stap_module *out);
+/* The file's path for stap and the kernel, NULL after reporting at AT. *SYMBOL: the function's name
+ * when the file's own symbols know it at VADDR and nowhere else, or NULL. */
+const char *stap_probe_path(struct compile *cx, struct target *t, const struct module_ref *ref,
+                            uint64_t vaddr, const char *func, const char **symbol,
+                            struct span at);
+
+/* ---- names.c ---- */
+
+/* Names that are the library's or that two files have in common get a new one. */
+const char *stap_var_name(struct compile *cx, const struct program *prog,
+                          const struct variable *v);
+const char *stap_func_name(struct compile *cx, const struct program *prog,
+                           const struct function *f);
+
+/* What a built-in function of ours is with SystemTap. */
+struct stap_call {
+    const char *name;  /* ours */
+    const char *theirs;
+    int need;          /* a function of the prelude; -1: of SystemTap's tapset */
+    uint8_t max_args;  /* more are ours alone */
+    const char *extra; /* an argument that ours does not have, or NULL */
 };
-
-/* False after reporting that not even a temporary directory can be made. */
-bool stap_cache_open(struct compile *cx, struct stap_cache *c);
-
-/* The directory kept for KEY, or NULL; *LOCK: a descriptor that keeps it from being trimmed. */
-const char *stap_cache_find(struct compile *cx, const struct stap_cache *c, const char *kind,
-                            const char *key, size_t len, int *lock);
-
-/* A new directory to work in; *LOCK shows others that it is in use. NULL after reporting. */
-const char *stap_cache_begin(struct compile *cx, const struct stap_cache *c, int *lock);
-
-/* Gives DIR, made by stap_cache_begin, its name; where another was faster, that one. NULL after reporting. */
-const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, const char *dir,
-                              const char *kind, const char *key, size_t len, int *lock);
-
-/* Deletes what was left behind, and the oldest entries beyond a bound. */
-void stap_cache_trim(struct compile *cx, const struct stap_cache *c);
-
-void stap_remove_tree(const char *path);
-bool stap_copy_tree(struct compile *cx, const char *from, const char *to);
-
-/* ---- patch.c, runtime.c ---- */
-
-/* Applies the unified diff TEXT below DIR (as patch -p1); false and *WHY: nothing is changed. */
-bool stap_patch_apply(struct compile *cx, const char *text, const char *dir, const char **why);
-
-/* The runtime to build with: T->runtime, or the mended copy of it (*KEY: what tells it apart; "" for
- * the installed one). NULL after reporting. */
-const char *stap_runtime(struct compile *cx, const struct stap_tools *t, const struct stap_cache *c,
-                         const char *const *dirs, uint32_t n_dirs, const char **key);
-
-/* ---- modinfo.c ---- */
-
-struct modinfo {
-    const char *name, *release; /* NULL: it does not say */
-};
-
-/* False with errno: cannot be opened. */
-bool stap_modinfo(struct compile *cx, const char *path, struct modinfo *out);
+/* NULL: the same name and meaning. */
+const struct stap_call *stap_call_find(const char *name);
 
 #endif

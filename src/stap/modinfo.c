@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { MODINFO_MAX = 1 << 20 };
 

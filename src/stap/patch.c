@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { FILE_MAX = 16 << 20, FILES_MAX = 64 };
 
@@ -140,11 +140,13 @@ bool stap_patch_apply(struct compile *cx, const char *text, const char *dir, con
     *why = NULL;
     for (const char *p = text; *p && !*why;) {
         if (!strncmp(p, "+++ ", 4)) {
-            *why = n == FILES_MAX ? "it changes too many files" : open_file(cx, p + 4, dir, &files[n++]);
+            *why = n == FILES_MAX ? "it changes too many files"
+                                  : open_file(cx, p + 4, dir, &files[n++]);
         } else if (!strncmp(p, "@@ -", 4) && n) {
             p = read_hunk(cx, p, &h);
             if (!apply_hunk(cx, &files[n - 1], &h))
-                *why = arena_printf(cx->arena, "%s has changed at line %zu", files[n - 1].path, h.at + 1);
+                *why = arena_printf(cx->arena, "%s has changed at line %zu", files[n - 1].path,
+                                    h.at + 1);
             continue;
         }
         p += line_length(p);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { LINE_MAX_KEPT = 4096, UNLOAD_TRIES = 20, TICK_MS = 50, PARENT_GONE = SIGUSR1 };
 
@@ -165,18 +165,26 @@ struct refusal {
 static const struct refusal refusals[] = {
     {"as a normal user", "run ngstap as root, or as a member of the groups stapusr and stapdev"},
     {"effective user ID of staprun must be set to the root user", "run ngstap as root"},
-    {"in FIPS mode", "the kernel is in FIPS mode, where only modules signed with its own key load: use --backend=bpf"},
-    {"Key was rejected", "the kernel loads only modules signed with a key it knows (Secure Boot, module.sig_enforce): "
-                         "sign the module with such a key (-p4, then the kernel's scripts/sign-file), or use --backend=bpf"},
-    {"Required key not available", "the kernel loads only signed modules (Secure Boot, module.sig_enforce): sign the module "
-                                   "(-p4, then the kernel's scripts/sign-file), or use --backend=bpf"},
-    {"Invalid module format", "it was built for another kernel, or by other headers than this kernel's: build it for this one "
+    {"in FIPS mode", "the kernel is in FIPS mode, where only modules signed with its own key load: "
+                     "use --backend=bpf"},
+    {"Key was rejected",
+     "the kernel loads only modules signed with a key it knows (Secure Boot, module.sig_enforce): "
+     "sign the module with such a key (-p4, then the kernel's scripts/sign-file), or use "
+     "--backend=bpf"},
+    {"Required key not available",
+     "the kernel loads only signed modules (Secure Boot, module.sig_enforce): sign the module "
+     "(-p4, then the kernel's scripts/sign-file), or use --backend=bpf"},
+    {"Invalid module format", "it was built for another kernel, or by other headers than this "
+                              "kernel's: build it for this one "
                               "(without -r); dmesg tells the details"},
-    {"Unknown symbol in module", "this kernel lacks something the module needs: build it with the headers of exactly this "
-                                 "kernel; dmesg names the symbol"},
-    {"wrong symbol version", "it was built with the headers of another build of this kernel: update the headers, or reboot "
-                             "into the kernel they belong to"},
-    {"File exists", "a module of that name is loaded already: staprun -d NAME removes one that is left over, or give it another "
+    {"Unknown symbol in module",
+     "this kernel lacks something the module needs: build it with the headers of exactly this "
+     "kernel; dmesg names the symbol"},
+    {"wrong symbol version",
+     "it was built with the headers of another build of this kernel: update the headers, or reboot "
+     "into the kernel they belong to"},
+    {"File exists", "a module of that name is loaded already: staprun -d NAME removes one that is "
+                    "left over, or give it another "
                     "name with -m"},
     {"Function not implemented", "this kernel has no loadable modules: use --backend=bpf"},
 };
@@ -201,10 +209,11 @@ static const char *advice(struct compile *cx, const char *line)
         fclose(f);
     }
     if (*lockdown && !strstr(lockdown, "[none]"))
-        return arena_printf(cx->arena,
-                            "the kernel is locked down (%.*s) and loads only signed modules: sign the module, "
-                            "turn Secure Boot off, or use --backend=bpf",
-                            (int)strcspn(lockdown, "\n"), lockdown);
+        return arena_printf(
+            cx->arena,
+            "the kernel is locked down (%.*s) and loads only signed modules: sign the module, "
+            "turn Secure Boot off, or use --backend=bpf",
+            (int)strcspn(lockdown, "\n"), lockdown);
     return "modules may not be loaded here: that needs CAP_SYS_MODULE (containers lack it), and "
            "kernel.modules_disabled=0";
 }
@@ -297,8 +306,8 @@ static char *const *make_argv(struct run *s, bool renamed)
         argv[n++] = "-c";
         argv[n++] = s->r->command;
     }
-    argv[n++] = strchr(s->r->module, '/') ? s->r->module
-                                          : arena_printf(s->cx->arena, "./%s", s->r->module);
+    argv[n++] =
+        strchr(s->r->module, '/') ? s->r->module : arena_printf(s->cx->arena, "./%s", s->r->module);
     return (char *const *)argv;
 }
 
@@ -354,15 +363,17 @@ static bool fits(struct run *s)
     if (strcmp(s->info.release, u.release) != 0) {
         diag_error(s->cx->diag, nowhere, "module", "%s was built for kernel %s; this is %s", module,
                    s->info.release, u.release);
-        diag_hint(s->cx->diag, "build it for this one: ngstap --backend=stap -p4 -m %s -r %s SCRIPT",
+        diag_hint(s->cx->diag,
+                  "build it for this one: ngstap --backend=stap -p4 -m %s -r %s SCRIPT",
                   s->info.name, u.release);
         return false;
     }
     /* staprun takes the name from the file's, and would look for the wrong module. */
     n = strlen(s->info.name);
     if (strncmp(base, s->info.name, n) != 0 || strcmp(base + n, ".ko") != 0)
-        return diag_error(s->cx->diag, nowhere, "module", "%s holds the module %s: rename it to %s.ko",
-                          module, s->info.name, s->info.name);
+        return diag_error(s->cx->diag, nowhere, "module",
+                          "%s holds the module %s: rename it to %s.ko", module, s->info.name,
+                          s->info.name);
     return true;
 }
 
@@ -371,9 +382,10 @@ int stap_run(struct compile *cx, const struct stap_run *r)
     struct run s = {.cx = cx, .r = r, .staprun = stap_find_program(cx, "staprun")};
 
     if (!s.staprun) {
-        diag_error(cx->diag, nowhere, "stap",
-                   "there is no staprun in PATH: Debian, Ubuntu: apt-get install systemtap-runtime; "
-                   "Fedora, RHEL: dnf install systemtap-runtime");
+        diag_error(
+            cx->diag, nowhere, "stap",
+            "there is no staprun in PATH: Debian, Ubuntu: apt-get install systemtap-runtime; "
+            "Fedora, RHEL: dnf install systemtap-runtime");
         return -1;
     }
     if (!stap_modinfo(cx, r->module, &s.info)) {

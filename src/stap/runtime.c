@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { PATCH_MAX = 1 << 20, SOURCE_MAX = 16 << 20 };
 
@@ -130,8 +130,9 @@ static const char *make_key(struct compile *cx, const struct stap_tools *t, cons
     /* A packet manager that replaces the runtime replaces its files: runtime.h stands for them. */
     if (stat(arena_printf(cx->arena, "%s/runtime.h", t->runtime), &st))
         memset(&st, 0, sizeof(st));
-    key = arena_printf(cx->arena, "runtime %s\nstap %s\nfiles %lld.%09ld %lld\n", t->runtime, t->version,
-                       (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec, (long long)st.st_ino);
+    key = arena_printf(cx->arena, "runtime %s\nstap %s\nfiles %lld.%09ld %lld\n", t->runtime,
+                       t->version, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
+                       (long long)st.st_ino);
     for (uint32_t i = 0; i < p->n; i++)
         key = arena_printf(cx->arena, "%spatch %s\n%s\n", key, p->v[i].name, p->v[i].text);
     return key;
@@ -144,9 +145,10 @@ static bool apply(struct compile *cx, const struct stap_tools *t, const struct p
 
     for (uint32_t i = 0; i < p->n; i++)
         if (!stap_patch_apply(cx, p->v[i].text, dir, &why)) {
-            diag_error(cx->diag, nowhere, "stap",
-                       "the runtime of SystemTap %s needs %s for kernel %s, which does not apply: %s",
-                       t->version, p->v[i].name, t->release, why ? why : "it changes nothing");
+            diag_error(
+                cx->diag, nowhere, "stap",
+                "the runtime of SystemTap %s needs %s for kernel %s, which does not apply: %s",
+                t->version, p->v[i].name, t->release, why ? why : "it changes nothing");
             return false;
         }
     return true;

@@ -19,15 +19,21 @@
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
  * that module's load address in the current process, which the script finds by itself, plus a
  * constant; function probes stand by address. The script is the same for every process with those
- * builds. False after reporting what only the eBPF back end can run, with its place.
+ * builds; only function probes in containers name a layer of that container's image. What reading at fault
+ * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
+ * the eBPF back end can run, with its place.
  */
-bool stap_print(struct compile *cx, const struct program *prog, FILE *out);
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out);
 
 /*
  * Could this machine build a module for RELEASE (see below)? NULL, or why not, with the package
  * that would bring what is missing; nothing is reported.
  */
 const char *stap_lacks(struct compile *cx, const char *release);
+
+/* The release of the kernel that -r names by it or by a build directory; NULL after reporting that
+ * there are no headers. */
+const char *stap_kernel_release(struct compile *cx, const char *release);
 
 struct stap_build {
     const char *script; /* resolved text, LEN bytes */
@@ -40,7 +46,7 @@ struct stap_build {
     uint32_t n_patches;
 };
 
-struct stap_module {
+struct stap_object {
     const char *path; /* of the .ko */
     bool cached;      /* it was there already */
     /* private */
@@ -55,8 +61,8 @@ struct stap_module {
  * stap, one older than 2.3, no headers of exactly that release, no compiler (each with the package
  * that brings it), or stap's own error. The module is there until stap_release.
  */
-bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_module *out);
-void stap_release(struct stap_module *m);
+bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_object *out);
+void stap_release(struct stap_object *m);
 
 struct stap_run {
     const char *module;  /* path of the .ko */

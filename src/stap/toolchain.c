@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 20, SMALL_FILE = 1 << 20 };
 
@@ -39,10 +39,11 @@ static const char *real_path(struct compile *cx, const char *path)
 static const char *find_version(struct compile *cx, const char *scratch, struct stap_tools *t)
 {
     const char *log = arena_printf(cx->arena, "%s/version", scratch);
-    struct stap_child c = {.argv = (const char *const[]){t->stap, "-V", NULL},
-                           .env = (const char *const[]){arena_printf(cx->arena, "SYSTEMTAP_DIR=%s", scratch), NULL},
-                           .log = log,
-                           .seconds = SECONDS_FOR_VERSION};
+    struct stap_child c = {
+        .argv = (const char *const[]){t->stap, "-V", NULL},
+        .env = (const char *const[]){arena_printf(cx->arena, "SYSTEMTAP_DIR=%s", scratch), NULL},
+        .log = log,
+        .seconds = SECONDS_FOR_VERSION};
     int status = stap_child_run(cx, &c);
     const char *text = status >= 0 ? stap_read_file(cx, log, SMALL_FILE, NULL) : NULL;
     const char *v = text ? strstr(text, "(version ") : NULL;
@@ -72,10 +73,11 @@ static const char *find_runtime(struct compile *cx, struct stap_tools *t)
     t->runtime = dir ? real_path(cx, dir) : NULL;
     if (t->runtime && is_directory(t->runtime))
         return NULL;
-    return arena_printf(cx->arena,
-                        "no runtime of SystemTap in %s: it comes with the package systemtap (Fedora, "
-                        "RHEL: systemtap-devel); or name its directory by SYSTEMTAP_RUNTIME",
-                        dir ? dir : "../share/systemtap/runtime");
+    return arena_printf(
+        cx->arena,
+        "no runtime of SystemTap in %s: it comes with the package systemtap (Fedora, "
+        "RHEL: systemtap-devel); or name its directory by SYSTEMTAP_RUNTIME",
+        dir ? dir : "../share/systemtap/runtime");
 }
 
 /* ---- kernel headers ---- */
@@ -101,7 +103,8 @@ static const char *tree_release(struct compile *cx, const char *build)
 {
     const char *r = uts_release(cx, build); /* Debian writes something else in the other file */
 
-    return r ? r : first_line(cx, arena_printf(cx->arena, "%s/include/config/kernel.release", build));
+    return r ? r
+             : first_line(cx, arena_printf(cx->arena, "%s/include/config/kernel.release", build));
 }
 
 static const char *no_headers(struct compile *cx, const char *release)
@@ -121,10 +124,11 @@ static const char *find_headers(struct compile *cx, const char *wanted, struct s
     if (!wanted) {
         uname(&u);
         if (access("/proc/modules", F_OK))
-            return arena_printf(cx->arena,
-                                "this kernel (%s) has no loadable modules (there is no /proc/modules); -r names "
-                                "another one to make a module for",
-                                u.release);
+            return arena_printf(
+                cx->arena,
+                "this kernel (%s) has no loadable modules (there is no /proc/modules); -r names "
+                "another one to make a module for",
+                u.release);
         wanted = arena_strdup(cx->arena, u.release);
     }
     if (strchr(wanted, '/')) {
@@ -146,16 +150,16 @@ static const char *find_headers(struct compile *cx, const char *wanted, struct s
     if (!found)
         return no_headers(cx, wanted);
     return strcmp(found, wanted)
-               ? arena_printf(cx->arena, "the headers in %s are of kernel %s, not %s", t->build, found,
-                              wanted)
+               ? arena_printf(cx->arena, "the headers in %s are of kernel %s, not %s", t->build,
+                              found, wanted)
                : NULL;
 }
 
 /* Debian builds with the very compiler that its .kernelvariables names, others with gcc. */
 static const char *compiler_of(struct compile *cx, const char *build)
 {
-    const char *text = stap_read_file(
-        cx, arena_printf(cx->arena, "%s/.kernelvariables", build), SMALL_FILE, NULL);
+    const char *text =
+        stap_read_file(cx, arena_printf(cx->arena, "%s/.kernelvariables", build), SMALL_FILE, NULL);
 
     for (const char *p = text; p && (p = strstr(p, "gcc-")); p++) {
         size_t n = strlen("gcc-");
@@ -176,24 +180,27 @@ static const char *find_compiler(struct compile *cx, const struct stap_tools *t)
     if (!stap_find_program(cx, "make"))
         return "no make: Debian, Ubuntu: apt-get install make; Fedora, RHEL: dnf install make";
     if (!stap_find_program(cx, cc))
-        return arena_printf(cx->arena,
-                            "no compiler: %s, which the headers of kernel %s ask for, is not in PATH: "
-                            "Debian, Ubuntu: apt-get install %s; Fedora, RHEL: dnf install gcc",
-                            cc, t->release, cc);
+        return arena_printf(
+            cx->arena,
+            "no compiler: %s, which the headers of kernel %s ask for, is not in PATH: "
+            "Debian, Ubuntu: apt-get install %s; Fedora, RHEL: dnf install gcc",
+            cc, t->release, cc);
     return NULL;
 }
 
 /* A distribution may replace headers without changing the release. */
 static const char *stamp_of(struct compile *cx, const char *build)
 {
-    static const char *const files[] = {"Module.symvers", ".config", "include/generated/autoconf.h"};
+    static const char *const files[] = {"Module.symvers", ".config",
+                                        "include/generated/autoconf.h"};
     const char *stamp = build;
     struct stat st;
 
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
         if (!stat(arena_printf(cx->arena, "%s/%s", build, files[i]), &st))
-            stamp = arena_printf(cx->arena, "%s %lld.%09ld+%lld", stamp, (long long)st.st_mtim.tv_sec,
-                                 st.st_mtim.tv_nsec, (long long)st.st_size);
+            stamp =
+                arena_printf(cx->arena, "%s %lld.%09ld+%lld", stamp, (long long)st.st_mtim.tv_sec,
+                             st.st_mtim.tv_nsec, (long long)st.st_size);
     return stamp;
 }
 
@@ -222,7 +229,8 @@ char *stap_header_text(struct compile *cx, const struct stap_tools *t, const cha
     char *text = NULL;
 
     for (size_t i = 0; !text && i < sizeof(dirs) / sizeof(*dirs); i++)
-        text = stap_read_file(cx, arena_printf(cx->arena, "%s/%s", dirs[i], file), SMALL_FILE, NULL);
+        text =
+            stap_read_file(cx, arena_printf(cx->arena, "%s/%s", dirs[i], file), SMALL_FILE, NULL);
     return text;
 }
 
@@ -235,11 +243,22 @@ const char *stap_find_tools(struct compile *cx, const char *release, const char 
 
     *t = (struct stap_tools){.stap = stap_find_program(cx, "stap")};
     if (!t->stap)
-        return "there is no stap in PATH: Debian, Ubuntu: apt-get install systemtap; Fedora, RHEL: dnf "
+        return "there is no stap in PATH: Debian, Ubuntu: apt-get install systemtap; Fedora, RHEL: "
+               "dnf "
                "install systemtap";
     (void)((why = find_version(cx, scratch, t)) || (why = find_runtime(cx, t)) ||
            (why = find_headers(cx, release, t)) || (why = find_compiler(cx, t)));
     if (!why)
         t->stamp = stamp_of(cx, t->build);
     return why;
+}
+
+const char *stap_kernel_release(struct compile *cx, const char *release)
+{
+    struct stap_tools t = {.stap = NULL};
+    const char *why = find_headers(cx, release, &t);
+
+    if (why)
+        diag_error(cx->diag, (struct span){0}, "stap", "%s", why);
+    return why ? NULL : t.release;
 }

@@ -16,11 +16,11 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "stap/internal.h"
+#include "stap/build.h"
 
 static int build(struct compile *cx, struct stap_build *b, const char *script)
 {
-    struct stap_module m;
+    struct stap_object m;
 
     b->script = stap_read_file(cx, script, 1 << 24, &b->len);
     if (!b->script) {
@@ -44,7 +44,12 @@ static int build(struct compile *cx, struct stap_build *b, const char *script)
 
 int main(int argc, char **argv)
 {
-    struct compile cx = {.arena = arena_new(), .limits = {.maxaction = 100000, .maxmapentries = 5000, .maxstringlen = 4096, .maxskipped = 100, .maxnesting = 16}};
+    struct compile cx = {.arena = arena_new(),
+                         .limits = {.maxaction = 100000,
+                                    .maxmapentries = 5000,
+                                    .maxstringlen = 4096,
+                                    .maxskipped = 100,
+                                    .maxnesting = 16}};
     struct stap_build b = {.defines = NULL};
     struct stap_run r = {.out = 1};
     const char *defines[16], *patches[16];
@@ -56,16 +61,35 @@ int main(int argc, char **argv)
     b.patches = patches;
     while ((c = getopt(argc, argv, "vr:m:D:P:x:c:T:w")) != -1) {
         switch (c) {
-        case 'v': cx.verbose++; break;
-        case 'r': b.release = optarg; break;
-        case 'm': b.name = optarg; break;
-        case 'D': defines[b.n_defines++ % 16] = optarg; break;
-        case 'P': patches[b.n_patches++ % 16] = optarg; break;
-        case 'x': r.pid = atoi(optarg); break;
-        case 'c': r.command = optarg; break;
-        case 'T': r.seconds = atof(optarg); break;
-        case 'w': r.no_warnings = true; break;
-        default: return 2;
+        case 'v':
+            cx.verbose++;
+            break;
+        case 'r':
+            b.release = optarg;
+            break;
+        case 'm':
+            b.name = optarg;
+            break;
+        case 'D':
+            defines[b.n_defines++ % 16] = optarg;
+            break;
+        case 'P':
+            patches[b.n_patches++ % 16] = optarg;
+            break;
+        case 'x':
+            r.pid = atoi(optarg);
+            break;
+        case 'c':
+            r.command = optarg;
+            break;
+        case 'T':
+            r.seconds = atof(optarg);
+            break;
+        case 'w':
+            r.no_warnings = true;
+            break;
+        default:
+            return 2;
         }
     }
     if (optind + 2 == argc && !strcmp(argv[optind], "build")) {

@@ -8,6 +8,8 @@
 #   -k SUITE     whose kernel: bullseye (5.10), bookworm (6.1, the default), trixie (6.12), sid
 #   -s FOLDER    shared with the VM, read-write, at the same path; a temporary one if not given
 #   -t SECONDS   how long a command may take (300)
+#   -i           the VM's clock counts instructions, on one processor: how busy this machine is changes nothing that
+#                is measured in the VM, so that a profile can be held against an account. A second there may take three
 #   -m MIB       memory (2048)
 #   -v           say how long the boot took
 #   -l LIST      many commands in one boot: a line NAME COMMAND each, COMMAND being a line of bash
@@ -37,7 +39,8 @@ set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BOOT_SECONDS=120
 
-suite=bookworm share='' limit=300 memory=2048 verbose='' list='' results=''
+suite=bookworm share='' limit=300 slow=1 memory=2048 verbose='' list='' results=''
+processor=(-accel 'tcg,thread=multi' -smp 2)
 
 usage() { sed -n '2,/^$/s/^# \?//p' "$0"; }
 
@@ -105,8 +108,8 @@ add_command() {
 boot() {
     local files=security_model=none,multidevs=remap
     rm -f "$job/booted"
-    timeout -k 5 "$((BOOT_SECONDS + count * (limit + 60)))" qemu-system-x86_64 -nodefaults -display none -no-reboot \
-        -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m "$memory" \
+    timeout -k 5 "$((BOOT_SECONDS + count * (limit * slow + 60)))" qemu-system-x86_64 -nodefaults -display none -no-reboot \
+        "${processor[@]}" -cpu max,la57=off -m "$memory" \
         -kernel "$kernel/vmlinuz" -initrd "$initramfs" -serial "file:$job/console" \
         -virtfs "local,path=/,mount_tag=root,readonly=on,$files" \
         -virtfs "local,path=$share,mount_tag=share,$files" -virtfs "local,path=$job,mount_tag=job,$files" \
@@ -165,7 +168,7 @@ await() {
         follow "$here/err" "$here/status" >&2 &
         err=$!
     fi
-    within "$((limit + 30))" "$here/status" || stop_vm
+    within "$((limit * slow + 30))" "$here/status" || stop_vm
     # shellcheck disable=SC2086 # none, or two pids
     [[ -z $out ]] || wait $out $err
     [[ -e $here/status ]]
@@ -218,11 +221,16 @@ run_all() {
     return "$worst"
 }
 
-while getopts 'k:s:t:m:vl:d:h' option; do
+while getopts 'k:s:t:im:vl:d:h' option; do
     case $option in
     k) suite=$OPTARG ;;
     s) share=$(realpath "$OPTARG") ;;
     t) limit=$OPTARG ;;
+    i)
+        # Two nanoseconds an instruction, about what this takes without icount.
+        processor=(-accel 'tcg,thread=single' -icount shift=1 -smp 1)
+        slow=4
+        ;;
     m) memory=$OPTARG ;;
     v) verbose=1 ;;
     l) list=$OPTARG ;;

@@ -14,12 +14,14 @@ last_tap() {
         END { for (i = 0; i < count; i++) print line[i] }'
 }
 
+vm_options=()
+
 # in_vm SUITE SECONDS SCRIPT [ARGUMENT]...: each test of SCRIPT, which must print its plan, is one of this script, its name
-# with SUITE before it. A VM that does not come up is a test that is skipped.
+# with SUITE before it; vm_options are for run.sh. A VM that does not come up is a test that is skipped.
 in_vm() {
     local suite=$1 seconds=$2 result=0 count=0 planned='' line text
     shift 2
-    tests/vm/run.sh -v -k "$suite" -t "$seconds" bash "$@" >"$scratch/vm.out" 2>"$scratch/vm.err" || result=$?
+    tests/vm/run.sh -v "${vm_options[@]}" -k "$suite" -t "$seconds" bash "$@" >"$scratch/vm.out" 2>"$scratch/vm.err" || result=$?
     if ((result == 77)); then
         skip "$suite: ${1##*/}" "$(tail -n 1 "$scratch/vm.err")"
         return
