@@ -24,8 +24,11 @@
 #include "cg/cg.h"
 #include "cli/backend.h"
 #include "cli/command.h"
+#include "cli/kconfig.h"
 #include "cli/options.h"
+#include "cli/picture.h"
 #include "cli/search.h"
+#include "cli/subcommand.h"
 #include "ir/ir.h"
 #include "load/load.h"
 #include "lower/lower.h"
@@ -52,6 +55,8 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    struct picture picture; /* --format: what OUT feeds */
+    bool draws;
     pid_t child;           /* -c; 0: none, or run has taken it */
     struct timespec since; /* start of the pass in hand */
 };
@@ -98,6 +103,7 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 static bool open_target(struct driver *d, bool running)
 {
     struct target_opts *t = &d->o.target;
+    bool command = d->o.command && (running || !t->exec);
 
     if (d->o.command && running && d->choice.backend == BACKEND_BPF) {
         d->child = command_start(&d->cx, d->o.command);
@@ -110,7 +116,7 @@ static bool open_target(struct driver *d, bool running)
         t->exec = command_path(&d->cx, d->o.command);
     }
     d->target = target_open(&d->cx, t);
-    if (d->target && d->child)
+    if (d->target && command)
         d->target->kind = TARGET_CMD;
     return d->target != NULL;
 }
@@ -162,6 +168,8 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
                           .n_include = dirs.n,
+                          .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
+                                    !access("/sys/kernel/btf/vmlinux", R_OK),
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
@@ -193,6 +201,8 @@ static struct pp_env environment(struct driver *d)
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
+        .config = kconfig_value,
+        .config_arg = kconfig_new(&d->cx, d->uts.release),
     };
 }
 
@@ -464,8 +474,28 @@ static bool run_module(struct driver *d)
 
 /* ---- beginning and end ---- */
 
+/* --format: what the script prints is read as stacks, and drawn at the end. */
+static bool open_picture(struct driver *d)
+{
+    const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
+    struct out_reader_opts ro = {.input = "output of the script"};
+    FILE *out;
+
+    if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
+        return false;
+    d->picture.info.title = d->o.script ? d->o.script : "-e";
+    d->picture.info.time = (int64_t)time(NULL);
+    d->draws = true;
+    out = picture_stream(&d->picture, d->choice.backend == BACKEND_STAP);
+    if (out)
+        d->out = out;
+    return out != NULL;
+}
+
 static bool open_output(struct driver *d)
 {
+    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN)
+        return open_picture(d);
     d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
     if (!d->out) {
         d->out = stdout;
@@ -477,10 +507,12 @@ static bool open_output(struct driver *d)
 static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
-        if (d->o.help)
+        if (d->o.help) {
             options_help(stdout);
-        else
+            subcommand_help(stdout);
+        } else {
             puts("ngstap " PACKAGE_VERSION);
+        }
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;
@@ -496,10 +528,8 @@ static bool work(struct driver *d)
                      : run_script(d));
 }
 
-static bool close_all(struct driver *d)
+static bool close_all(struct driver *d, bool ok)
 {
-    bool ok = true;
-
     if (d->child)
         command_end(d->child);
     stap_release(&d->module);
@@ -509,6 +539,8 @@ static bool close_all(struct driver *d)
         target_close(d->target);
     if (fflush(d->out) || ferror(d->out))
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws)
+        return picture_close(&d->picture, ok && !d->status) && ok;
     if (d->out != stdout)
         fclose(d->out);
     return ok;
@@ -522,9 +554,17 @@ int driver_main(int argc, char **argv)
     d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
     uname(&d.uts);
     clock_gettime(CLOCK_MONOTONIC, &d.since);
-    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
-    ok = close_all(&d) && ok;
+    const struct subcommand *sub = subcommand_find(argc, argv);
+    int status;
+
+    if (sub) {
+        status = sub->run(&d.cx, argc - 1, argv + 1);
+    } else {
+        bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
+
+        status = close_all(&d, ok) ? d.status : 1;
+    }
     arena_free(d.cx.arena);
-    return ok ? d.status : 1;
+    return status;
 }

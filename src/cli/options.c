@@ -238,6 +238,12 @@ static bool set_verbose(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_format(struct parse *p, const char *v)
+{
+    p->o->format = v;
+    return true;
+}
+
 static bool set_no_warnings(struct parse *p, const char *v)
 {
     p->o->no_warnings = true;
@@ -314,6 +320,8 @@ static const struct option_row rows[] = {
     {'r', NULL, "KERNEL", "make the module for this release, or with this build directory",
      set_release},
     {'o', NULL, "FILE", "print to FILE", set_output},
+    {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
+     set_format},
     {'T', NULL, "SECONDS", "end after that long", set_seconds},
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",

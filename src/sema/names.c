@@ -450,9 +450,16 @@ static void entry(struct sema *s, struct expr *e)
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
-    diag_error(s->diag, e->op_at, "not-yet", "@entry does not run yet");
-    fail(e);
-    diag_hint(s->diag, "save the value in an array in a probe at the function's entry");
+    if (s->in_defined) { /* as what it holds is */
+        walk(s, e->a, USE_VALUE);
+        if (e->a->type == TYPE_ERROR)
+            fail(e);
+        return;
+    }
+    if (sema_save(s, e, e->a))
+        walk(s, e, USE_VALUE);
+    else
+        fail(e);
 }
 
 static void enumerator(struct sema *s, struct expr *e)
@@ -566,6 +573,15 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (use == USE_VALUE && sema_is_saved(s, e)) {
+            if (sema_save(s, e, e))
+                walk(s, e, use);
+            else
+                fail(e);
+            break;
+        }
+        target_expr(s, e, use);
+        break;
     case EX_ATVAR:
     case EX_CAST:
     case EX_AUTOCAST:
@@ -764,6 +780,11 @@ static void walk_stmts(struct sema *s, struct stmt *st)
         walk_stmt(s, st);
 }
 
+void sema_walk_stmts(struct sema *s, struct stmt *st)
+{
+    walk_stmts(s, st);
+}
+
 void sema_walk_inst(struct sema *s, struct probe_inst *inst)
 {
     s->inst = inst;
@@ -771,6 +792,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->file = inst->probe->at.file;
     s->loops = 0;
     walk_stmts(s, inst->body);
+    sema_place_saved(s, inst);
     while (s->n_waiting && !diag_stopped(s->diag))
         walk_function(s, s->waiting[--s->n_waiting]);
     s->inst = NULL;

@@ -84,6 +84,7 @@ struct target {
     pid_t pid;               /* target(): 0 for --master and --exec */
     pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
     uint32_t n_pids;
+    pid_t master;            /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
