@@ -596,8 +596,8 @@ static void a_foreach(struct gen *g)
         printf("foreach (f%d in s%lu_b%s) printf(\"%%d \", @%s(s%lu_b[f%d]))\n", id, g->seed,
                WORD(g, "-", "+"), "count", g->seed, id);
         break;
-    default:
-        printf("foreach (v%d = f%d%s in s%lu_w) printf(\"%%d,%%d \", v%d, f%d)\n", id, id, WORD(g, "+", "-"), g->seed, id, id);
+    default: /* not of the array that wraps: SystemTap would forget its elements in the new order */
+        printf("foreach (v%d = f%d%s in s%lu_n) printf(\"%%d,%%d \", v%d, f%d)\n", id, id, WORD(g, "+", "-"), g->seed, id, id);
         break;
     }
     start_line(g);
@@ -664,7 +664,7 @@ static void jump(struct gen *g)
             a_long(g, 1);
         printf("\n");
     } else {
-        printf("{ println(\"next\") next }\n");
+        printf("error(\"enough\")\n"); /* not next: the end must be seen */
     }
 }
 
@@ -850,21 +850,23 @@ static void program(struct gen *g, const char *point)
     functions(g);
     printf("probe %s\n{\n    println(\"== %lu\")\n", point, s);
     locals(g, "5");
+    if (!g->kernel) /* what an earlier program left */
+        printf("    t1 = tokenize(\"x\", \",\") . tokenize(\"\", \",\")\n");
     printf("    s%lu_g2 = %d\n    s%lu_t1 = \"global\"\n", s, pick(g, 1000), s);
     printf("    for (i = 0; i < %d; i++) {\n", 2 + pick(g, 5));
     printf("        s%lu_n[i * 5 %% %d] = i * i\n        s%lu_s[sprintf(\"k%%d\", i)] = -i\n", s, KEYS, s);
     printf("        s%lu_m[i, sprintf(\"k%%d\", i)] = i + 7\n        s%lu_x[i] = sprintf(\"%%d,%%x\", i, i * 1000)\n", s, s);
     printf("        s%lu_w[i] = i\n        s%lu_a <<< i * 3\n        s%lu_b[i & 3] <<< -i\n        s%lu_h <<< i\n    }\n", s, s, s, s);
-    for (int part = 3 + pick(g, 3); part > 0; part--) { /* an error ends but one of them */
+    for (int part = 2 + pick(g, 2); part > 0; part--) { /* an error ends but one of them */
         printf("    try {\n");
         g->indent = 1;
-        a_block(g, 3, 4 + pick(g, 3));
+        a_block(g, 3, 3 + pick(g, 3));
         g->indent = 0;
         printf("    } catch (e) {\n        println(\"ended by \", e)\n    }\n");
         printf("    printf(\"%%d %%d %%d [%%s] [%%s]\\n\", l0, l1, l2, t0, t1)\n");
     }
     show(g);
-    printf("}\n\n");
+    printf("    println(\"-- %lu\")\n}\n\n", s);
 }
 
 int main(int argc, char **argv)

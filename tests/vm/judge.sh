@@ -4,7 +4,9 @@
 # boot; what they print must be what ngstap prints here, byte for byte:
 #
 # - each case of tests/judge/*.stp against what is recorded beside it (which ngstap is compared with by make check);
-#   UPDATE_GOLDEN=1 records it anew instead.
+#   UPDATE_GOLDEN=1 records it anew instead;
+# - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc 40 s, as many small
+#   modules 5 to 8 s each.
 #
 # Modules are kept in the cache (NGSTAP_CACHE, default ~/.cache/ngstap) by their content. Needs systemtap, gcc, qemu.
 # Prints TAP.
@@ -20,6 +22,9 @@ set -euo pipefail
 
 command -v stap >/dev/null && command -v staprun >/dev/null || (need_packages systemtap gcc make) ||
     skip_all 'systemtap cannot be installed'
+JUDGE_SEEDS=${JUDGE_SEEDS:-$(seq 1 200)} PER_MODULE=50
+JUDGE_LIMITS='-DMAXSTRINGLEN=128 -DMAXACTION=1000000'
+
 headers=$(tests/vm/kernel.sh headers bookworm 2>"$scratch/err") || skip_all "no headers: $(tail -n 1 "$scratch/err")"
 
 # The installed runtime with our mends, where they apply: SystemTap 4.8 needs them for this kernel.
@@ -35,6 +40,13 @@ mend_runtime() {
 : "${JUDGE_MODULES:=$NGSTAP_CACHE/judge}"
 mkdir -p "$JUDGE_MODULES"
 
+# The C that stap makes of odd expressions is not free of warnings, which the kernel has as errors.
+gcc_flags='-O1'
+for warning in bool-operation bool-compare int-in-bool-context overflow tautological-compare shift-overflow \
+    logical-not-parentheses; do
+    gcc_flags+=" -Wno-$warning"
+done
+
 # compile SCRIPT NAME: NAME.ko in $scratch/ko, from the cache if it is there. stap's words go to NAME.log.
 compile() {
     local key kept
@@ -43,6 +55,7 @@ compile() {
     if [[ ! -e $kept ]]; then
         # shellcheck disable=SC2046 # words
         (cd "$scratch/ko" && nice stap -p4 -R "$scratch/runtime" -r "$headers" -m "$2" $(case_words "$1" options) \
+            -B KCFLAGS="$gcc_flags" \
             "$1" $(case_words "$1" arguments) >"$2.log" 2>&1 && cp "$2.ko" "$kept.$$" && mv "$kept.$$" "$kept") || :
     fi
     [[ ! -e $kept ]] || cp "$kept" "$scratch/ko/$2.ko"
@@ -51,11 +64,35 @@ compile() {
 mend_runtime
 mkdir "$scratch/ko" "$scratch/results"
 : >"$scratch/list"
-for script in "$PWD"/tests/judge/*.stp; do
-    name=judge_$(basename "$script" .stp | tr - _)
-    compile "$script" "$name" &
+make_module() { # SCRIPT NAME [RUNS]
+    local run
+    compile "$1" "$2" &
     while (($(jobs -rp | wc -l) >= 2)); do wait -n || :; done
-    echo "$name staprun -b 16 $scratch/ko/$name.ko" >>"$scratch/list"
+    for ((run = 1; run <= ${3:-1}; run++)); do
+        echo "$2${3:+.$run} staprun -b 16 $scratch/ko/$2.ko" >>"$scratch/list"
+    done
+}
+
+# random_script SEED...: programs in one script, which ends.
+random_script() {
+    echo "// options: $JUDGE_LIMITS"
+    "$scratch/generate" "$@"
+    echo 'probe begin(1) { exit() }'
+}
+
+for script in "$PWD"/tests/judge/*.stp; do
+    make_module "$script" "judge_$(basename "$script" .stp | tr - _)"
+done
+"${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
+mkdir "$scratch/random"
+# shellcheck disable=SC2086 # words
+set -- $JUDGE_SEEDS
+while (($#)); do
+    seeds=("${@:1:PER_MODULE}")
+    shift ${#seeds[@]}
+    random_script "${seeds[@]}" >"$scratch/random/${seeds[0]}.stp"
+    # staprun loses output at times ("transport failure"): what one run lacks another has.
+    make_module "$scratch/random/${seeds[0]}.stp" "random_${seeds[0]}" 2
 done
 wait
 status=0
@@ -74,4 +111,26 @@ for script in tests/judge/*.stp; do
     check "$name: SystemTap prints what is recorded" same "tests/judge/$name.out" "$result.out"
     check "$name: ... and the errors" same "tests/judge/$name.err" "$scratch/said"
 done
+
+# What is between the first and the last line of each program, when both are there.
+mkdir "$scratch/want"
+for result in "$scratch"/results/random_*.out; do
+    awk -v dir="$scratch/want" '
+        /^== [0-9]+$/ { seed = $2; text = "" }
+        { text = text $0 "\n" }
+        $0 == "-- " seed { printf "%s", text >(dir "/" seed); close(dir "/" seed) }' "$result"
+done
+agreed=0
+for seed in $JUDGE_SEEDS; do
+    random_script "$seed" >"$scratch/one.stp"
+    run_ngstap "$scratch/one.stp"
+    if [[ -e $scratch/want/$seed ]] && cmp -s "$scratch/want/$seed" "$scratch/got.out"; then
+        agreed=$((agreed + 1))
+    elif [[ ! -e $scratch/want/$seed ]]; then
+        check "random program $seed: SystemTap ran it" false
+    else
+        check "random program $seed" same "$scratch/want/$seed" "$scratch/got.out"
+    fi
+done
+check "random programs: $agreed agree" test "$agreed" = "$(wc -w <<<"$JUDGE_SEEDS")"
 finish
