@@ -162,3 +162,5 @@ EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+EXTRA_DIST += tests/out.sh tests/out
+TESTS += tests/out.sh
