@@ -154,7 +154,7 @@ EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh
-EXTRA_DIST += tests/vm
+EXTRA_DIST += tests/vm docs/judging.md
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
