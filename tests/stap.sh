@@ -67,8 +67,11 @@ golden() { # GOT GOLDEN NAME
 for script in "$tests"/stap-ok/*.stp; do
     name=$(basename "$script" .stp)
     print_script "$script"
+    if [[ $status != 0 ]]; then
+        report 1 "stap-ok/$name" "$scratch/$name.err"
+        continue
+    fi
     plain <"$scratch/$name.printed" >"$scratch/out"
-    [[ $status = 0 ]] || cat "$scratch/$name.err" >>"$scratch/out"
     golden "$scratch/out" "${script%.stp}.out" "stap-ok/$name"
 done
 for script in "$tests"/stap-ko/*.stp; do

@@ -151,10 +151,16 @@ check-slow: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
 TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
+EXTRA_DIST += tests/flame.sh
+TESTS += tests/flame.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh
 EXTRA_DIST += tests/vm docs/judging.md
+VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
+TESTS += tests/judge.sh
+EXTRA_DIST += tests/judge.sh tests/judge
+EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

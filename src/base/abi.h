@@ -230,6 +230,7 @@ enum ngs_error {
     NGS_ERR_DIV_ZERO,     /* division by 0 */
     NGS_ERR_MAXACTION,    /* MAXACTION exceeded */
     NGS_ERR_MAP_FULL,     /* Array overflow, check MAXMAPENTRIES */
+    NGS_ERR_SIZE_FULL,    /* Array overflow, check size limit (error_arg) */
     NGS_ERR_NESTING,      /* MAXNESTING exceeded */
     NGS_ERR_SCRIPT,       /* error("..."): error_text */
     NGS_ERR_EMPTY_STATS,  /* empty aggregate */

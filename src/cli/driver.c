@@ -46,6 +46,7 @@
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
+    const struct driver_hooks *hooks; /* never NULL */
     struct compile cx;
     struct options o;
     struct target *target;
@@ -312,7 +313,9 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .err = stderr,
                           .seconds = d->o.seconds,
                           .child = d->child,
-                          .timing = d->cx.verbose > 0};
+                          .timing = d->cx.verbose > 0,
+                          .watch = d->hooks->watch,
+                          .watcher = d->hooks->arg};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
 }
@@ -478,13 +481,16 @@ static bool run_module(struct driver *d)
 static bool open_picture(struct driver *d)
 {
     const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
-    struct out_reader_opts ro = {.input = "output of the script"};
+    struct out_reader_opts ro = {
+        .input = "output of the script", .comment = d->hooks->comment, .arg = d->hooks->arg};
     FILE *out;
 
     if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);
+    if (d->hooks->info)
+        d->picture.info = *d->hooks->info;
     d->draws = true;
     out = picture_stream(&d->picture, d->choice.backend == BACKEND_STAP);
     if (out)
@@ -546,25 +552,27 @@ static bool close_all(struct driver *d, bool ok)
     return ok;
 }
 
-int driver_main(int argc, char **argv)
+int driver_run(struct compile *cx, int argc, char **argv, const struct driver_hooks *h)
 {
-    struct driver d = {.cx = {.arena = arena_new()}, .module = {.lock = -1}, .out = stdout};
+    static const struct driver_hooks none;
+    struct driver d = {.hooks = h ? h : &none, .cx = *cx, .module = {.lock = -1}, .out = stdout};
 
-    d.cx.sources = sources_new(d.cx.arena);
-    d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
     uname(&d.uts);
     clock_gettime(CLOCK_MONOTONIC, &d.since);
+    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
+    return close_all(&d, ok) ? d.status : 1;
+}
+
+int driver_main(int argc, char **argv)
+{
+    struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(argc, argv);
-    int status;
 
-    if (sub) {
-        status = sub->run(&d.cx, argc - 1, argv + 1);
-    } else {
-        bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
+    cx.sources = sources_new(cx.arena);
+    cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    int status = sub ? sub->run(&cx, argc - 1, argv + 1) : driver_run(&cx, argc, argv, NULL);
 
-        status = close_all(&d, ok) ? d.status : 1;
-    }
-    arena_free(d.cx.arena);
+    arena_free(cx.arena);
     return status;
 }

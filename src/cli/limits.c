@@ -31,7 +31,8 @@ struct limit_row {
     uint32_t min, max;
 };
 
-/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. */
+/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. As in
+ * SystemTap it counts the NUL, which the limit itself does not. */
 static const struct limit_row rows[] = {
     {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
     {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},
@@ -98,6 +99,8 @@ bool limits_define(struct compile *cx, const char *text)
             return diag_error(cx->diag, (struct span){0}, "options",
                               "-D %s: %s is a number from %u to %u", text, name, rows[i].min,
                               rows[i].max);
+        if (rows[i].at == offsetof(struct limits, maxstringlen))
+            v--;
         *(uint32_t *)((char *)&cx->limits + rows[i].at) = (uint32_t)v;
         return true;
     }

@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/cli/convert.c \
 	src/cli/driver.c src/cli/driver.h \
 	src/cli/kconfig.c src/cli/kconfig.h \
+	src/cli/flame.c \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/main.c \
 	src/cli/options.c src/cli/options.h \

@@ -462,7 +462,7 @@ static void defaults(struct sema *s)
         default_list(fn->params);
         default_list(fn->locals);
         if (fn->type == TYPE_UNKNOWN)
-            fn->type = returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
+            fn->type = fn->is_embedded || returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
         else if (!fn->typed && !fn->is_embedded && !returns_value(fn->body))
             fn->type = TYPE_VOID;
     }

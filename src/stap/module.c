@@ -10,10 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "target/overlay.h"
+
+#ifndef OVERLAYFS_SUPER_MAGIC
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#endif
 
 static struct module *module_of(struct compile *cx, struct target *t, const struct module_ref *ref,
                                 int *fd)
@@ -96,11 +102,23 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
 {
     int fd;
     struct module *m = module_of(cx, t, ref, &fd);
+    struct statfs fs;
 
     if (!m)
         return NULL;
     *symbol = only_symbol(cx, fd, vaddr, func);
+    bool overlaid = !fstatfs(fd, &fs) && (unsigned long)fs.f_type == OVERLAYFS_SUPER_MAGIC;
+    const char *path = overlaid ? overlay_layer(cx, t, m->path) : NULL;
+
     close(fd);
+    if (path)
+        return path;
+    if (overlaid)
+        diag_warning(
+            cx->diag, at,
+            "%s is a file of an overlay, where SystemTap's probes do not work, and its layers are "
+            "not in sight",
+            m->probe_path);
     if (strncmp(m->probe_path, "/proc/", 6))
         return m->probe_path;
     diag_error(cx->diag, at, "no-path",

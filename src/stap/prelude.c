@@ -84,26 +84,25 @@ static const char registers[] =
  * kept for a second: a library can be closed and opened elsewhere, and a new process can get the mm of one that
  * ended.
  */
-static const char base_head[] =
-    "%{\n"
-    "#include <linux/dcache.h>\n"
-    "#include <linux/fs.h>\n"
-    "#include <linux/jiffies.h>\n"
-    "#include <linux/mm.h>\n"
-    "#include <linux/spinlock.h>\n"
-    "#include <linux/uaccess.h>\n"
-    "#include <linux/version.h>\n"
-    "\n"
-    "struct __ngs_module {\n"
-    "    const char *name;\n"
-    "    unsigned int len;\n"
-    "    long long size;\n"
-    "    unsigned long first, last, delta, id_at;\n"
-    "    unsigned int id_len;\n"
-    "    const char *id;\n"
-    "};\n"
-    "\n"
-    "static const struct __ngs_module __ngs_modules[] = {\n";
+static const char base_head[] = "%{\n"
+                                "#include <linux/dcache.h>\n"
+                                "#include <linux/fs.h>\n"
+                                "#include <linux/jiffies.h>\n"
+                                "#include <linux/mm.h>\n"
+                                "#include <linux/spinlock.h>\n"
+                                "#include <linux/uaccess.h>\n"
+                                "#include <linux/version.h>\n"
+                                "\n"
+                                "struct __ngs_module {\n"
+                                "    const char *name;\n"
+                                "    unsigned int len;\n"
+                                "    long long size;\n"
+                                "    unsigned long first, last, delta, id_at;\n"
+                                "    unsigned int id_len;\n"
+                                "    const char *id;\n"
+                                "};\n"
+                                "\n"
+                                "static const struct __ngs_module __ngs_modules[] = {\n";
 
 static const char base_code[] =
     "};\n"
@@ -142,7 +141,8 @@ static const char base_code[] =
     "    struct dentry *d;\n"
     "    int same = 0;\n"
     "\n"
-    "    if (!f || !(vma->vm_flags & VM_EXEC) || vma->vm_pgoff < m->first || vma->vm_pgoff > m->last)\n"
+    "    if (!f || !(vma->vm_flags & VM_EXEC) || vma->vm_pgoff < m->first || vma->vm_pgoff > "
+    "m->last)\n"
     "        return 0;\n"
     "    d = f->f_path.dentry;\n"
     "    if (!d || !__ngs_inode(f) || (m->size && i_size_read(__ngs_inode(f)) != m->size))\n"
@@ -154,7 +154,8 @@ static const char base_code[] =
     "    return same;\n"
     "}\n"
     "\n"
-    "/* Another build under the same name; what cannot be read just now is taken for the right one. */\n"
+    "/* Another build under the same name; what cannot be read just now is taken for the right "
+    "one. */\n"
     "static int __ngs_differs(const struct __ngs_module *m, unsigned long base)\n"
     "{\n"
     "    char id[64];\n"
@@ -239,7 +240,8 @@ static const char base_code[] =
     "    (void)why;\n"
     "#else\n"
     "    if (why) {\n"
-    "        snprintf(CONTEXT->error_buffer, sizeof(CONTEXT->error_buffer), \"no address of %s: %s\",\n"
+    "        snprintf(CONTEXT->error_buffer, sizeof(CONTEXT->error_buffer), \"no address of %s: "
+    "%s\",\n"
     "                 __ngs_modules[STAP_ARG_id].name, why);\n"
     "        CONTEXT->last_error = CONTEXT->error_buffer;\n"
     "    }\n"
@@ -277,8 +279,8 @@ static void put_base(FILE *out, const struct stap_module *modules, uint32_t n)
         fputs("    {", out);
         put_c_name(out, m->name);
         fprintf(out,
-                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64
-                ", 0x%" PRIx64 "UL, 0x%" PRIx64 "UL, %u, ",
+                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", 0x%" PRIx64 "UL, 0x%" PRIx64
+                "UL, %u, ",
                 (uint64_t)__builtin_strlen(m->name), m->size, m->first, m->last, m->delta, m->id_at,
                 m->id.len);
         put_c_string(out, m->id.bytes, m->id.len);
@@ -289,16 +291,16 @@ static void put_base(FILE *out, const struct stap_module *modules, uint32_t n)
 
 static void put_case(FILE *out, const char *word)
 {
-    fprintf(out,
-            "%%{\n#include <linux/ctype.h>\n%%}\n"
-            "function __ngs_%s:string(s:string) %%{ /* pure */\n"
-            "    char *c;\n"
-            "    strlcpy(STAP_RETVALUE, STAP_ARG_s, MAXSTRINGLEN);\n"
-            "    for (c = STAP_RETVALUE; *c; c++)\n"
-            "        if (isascii(*c))\n"
-            "            *c = %s(*c);\n"
-            "%%}\n",
-            word, word);
+    fprintf(
+        out,
+        "%%{\n#include <linux/ctype.h>\n%%}\n"
+        "function __ngs_%s:string(s:string) %%{ /* pure */\n"
+        "    int i;\n"
+        "    for (i = 0; i < MAXSTRINGLEN - 1 && STAP_ARG_s[i]; i++)\n"
+        "        STAP_RETVALUE[i] = isascii(STAP_ARG_s[i]) ? %s(STAP_ARG_s[i]) : STAP_ARG_s[i];\n"
+        "    STAP_RETVALUE[i] = 0;\n"
+        "%%}\n",
+        word, word);
 }
 
 void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n)
