@@ -156,9 +156,9 @@ TESTS += tests/flame.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
+EXTRA_DIST += tests/vm docs/judging.md
 TESTS += tests/judge.sh
 EXTRA_DIST += tests/judge.sh tests/judge
-EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
