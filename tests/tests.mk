@@ -159,6 +159,9 @@ VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/bac
 EXTRA_DIST += tests/vm docs/judging.md
 TESTS += tests/judge.sh
 EXTRA_DIST += tests/judge.sh tests/judge
+TESTS += tests/judge.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge tests/stapxx.sh stapxx
+EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
