@@ -167,3 +167,5 @@ check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
 EXTRA_DIST += tests/out.sh tests/out
 TESTS += tests/out.sh
+EXTRA_DIST += tests/browser.sh tests/browser.py
+TESTS += tests/browser.sh
