@@ -24,7 +24,9 @@
 #include "cg/cg.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/picture.h"
 #include "cli/search.h"
+#include "cli/subcommand.h"
 #include "ir/ir.h"
 #include "load/load.h"
 #include "lower/lower.h"
@@ -47,6 +49,8 @@ struct driver {
     struct debuginfo *debuginfo;
     struct utsname uts;
     FILE *out;
+    struct picture picture; /* --format: what OUT feeds */
+    bool draws;
     pid_t child;           /* -c; 0: none, or run has taken it */
     struct timespec since; /* start of the pass in hand */
 };
@@ -397,8 +401,28 @@ static bool run_object(struct driver *d)
 
 /* ---- beginning and end ---- */
 
+/* --format: what the script prints is read as stacks, and drawn at the end. */
+static bool open_picture(struct driver *d)
+{
+    const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
+    struct out_reader_opts ro = {.input = "output of the script"};
+    FILE *out;
+
+    if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
+        return false;
+    d->picture.info.title = d->o.script ? d->o.script : "-e";
+    d->picture.info.time = (int64_t)time(NULL);
+    d->draws = true;
+    out = picture_stream(&d->picture);
+    if (out)
+        d->out = out;
+    return out != NULL;
+}
+
 static bool open_output(struct driver *d)
 {
+    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN)
+        return open_picture(d);
     d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
     if (!d->out) {
         d->out = stdout;
@@ -410,10 +434,12 @@ static bool open_output(struct driver *d)
 static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
-        if (d->o.help)
+        if (d->o.help) {
             options_help(stdout);
-        else
+            subcommand_help(stdout);
+        } else {
             puts("ngstap " PACKAGE_VERSION);
+        }
         return true;
     }
     if (d->o.backend == BACKEND_STAP)
@@ -423,9 +449,8 @@ static bool work(struct driver *d)
            (is_object(d->o.script) ? run_object(d) : run_script(d));
 }
 
-static bool close_all(struct driver *d)
+static bool close_all(struct driver *d, bool ok)
 {
-    bool ok = true;
 
     if (d->child)
         command_end(d->child);
@@ -437,6 +462,8 @@ static bool close_all(struct driver *d)
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->out != stdout)
         fclose(d->out);
+    if (d->draws)
+        ok = picture_close(&d->picture, ok);
     return ok;
 }
 
@@ -448,9 +475,14 @@ int driver_main(int argc, char **argv)
     d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
     uname(&d.uts);
     clock_gettime(CLOCK_MONOTONIC, &d.since);
-    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
-    ok = close_all(&d) && ok;
+    const struct subcommand *sub = subcommand_find(argc, argv);
+    int status;
+
+    if (sub)
+        status = sub->run(&d.cx, argc - 1, argv + 1);
+    else
+        status = close_all(&d, options_parse(&d.cx, argc, argv, &d.o) && work(&d)) ? 0 : 1;
     arena_free(d.cx.arena);
-    return ok ? 0 : 1;
+    return status;
 }

@@ -230,6 +230,12 @@ static bool set_verbose(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_format(struct parse *p, const char *v)
+{
+    p->o->format = v;
+    return true;
+}
+
 static bool set_no_warnings(struct parse *p, const char *v)
 {
     p->o->no_warnings = true;
@@ -297,6 +303,8 @@ static const struct option_row rows[] = {
     {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o", set_pass},
     {'m', NULL, "NAME", "the name of the object that -p4 writes", set_object_name},
     {'o', NULL, "FILE", "print to FILE", set_output},
+    {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
+     set_format},
     {'T', NULL, "SECONDS", "end after that long", set_seconds},
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",

@@ -41,6 +41,7 @@ struct options {
     bool no_warnings;
     const char *object_name; /* -m */
     const char *output;      /* -o */
+    const char *format;      /* --format; NULL: as the script prints it */
     double seconds;          /* -T */
     bool help, version;
 };

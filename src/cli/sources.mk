@@ -1,7 +1,10 @@
 ngstap_SOURCES += \
 	src/cli/command.c src/cli/command.h \
+	src/cli/convert.c \
 	src/cli/driver.c src/cli/driver.h \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/main.c \
 	src/cli/options.c src/cli/options.h \
-	src/cli/search.c src/cli/search.h
+	src/cli/picture.c src/cli/picture.h \
+	src/cli/search.c src/cli/search.h \
+	src/cli/subcommand.c src/cli/subcommand.h

@@ -1,0 +1,150 @@
+/*
+ * convert: saved profiles become pictures: "ngstap convert" and "ngstap diff". Enters: text as the
+ * samples print it, or folded; leaves: a file in one of the formats of out/.
+ */
+#include <getopt.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/picture.h"
+#include "cli/subcommand.h"
+
+static const struct span nowhere;
+
+struct convert {
+    const char *format, *output, *title;
+    bool help;
+};
+
+static bool parse(struct compile *cx, int argc, char **argv, bool formats, struct convert *c)
+{
+    static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
+                                          {"title", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int opt;
+
+    *c = (struct convert){0};
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "ho:", longs, NULL)) != -1) {
+        if (opt == 'f' && formats) {
+            c->format = optarg;
+        } else if (opt == 'o') {
+            c->output = optarg;
+        } else if (opt == 't') {
+            c->title = optarg;
+        } else if (opt == 'h') {
+            c->help = true;
+        } else {
+            diag_error(cx->diag, nowhere, "options",
+                       "%s is no option of this command, or lacks its value", argv[optind - 1]);
+            diag_hint(cx->diag, "ngstap %s --help lists them", argv[0]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void convert_help(void)
+{
+    const struct out_format *f;
+
+    fputs(
+        "Usage: ngstap convert [OPTION]... FILE\n"
+        "Writes the stacks in FILE (- for standard input), as a script printed them or folded, in\n"
+        "another format.\n\n"
+        "  --format FORMAT         one of those below; else by the ending of -o, else flamegraph\n"
+        "  -o FILE                 write to FILE, which is whole or not there\n"
+        "  --title TEXT            the title of the picture\n"
+        "  -h, --help              this text\n\nFormats:\n",
+        stdout);
+    for (uint32_t i = 0; (f = out_format_at(i)); i++)
+        printf("  %-22s  %s (%s)\n", f->name, f->summary, f->ending);
+}
+
+/* When the samples were taken: about when they were saved. */
+static int64_t time_of(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") && !stat(path, &st) ? (int64_t)st.st_mtime : 0;
+}
+
+int subcommand_convert(struct compile *cx, int argc, char **argv)
+{
+    struct convert c;
+    struct picture p;
+
+    if (!parse(cx, argc, argv, true, &c))
+        return 1;
+    if (c.help) {
+        convert_help();
+        return 0;
+    }
+    if (optind + 1 != argc) {
+        diag_error(cx->diag, nowhere, "options", "convert takes one FILE");
+        diag_hint(cx->diag, "ngstap convert FILE -o FILE.svg; - is standard input");
+        return 1;
+    }
+    const char *path = argv[optind];
+    const struct out_format *format = picture_format(cx, c.format, c.output);
+    struct out_reader_opts o = {.input = path};
+
+    if (!format || !picture_open(cx, format, c.output, &o, &p))
+        return 1;
+    p.info.title = c.title ? c.title : path;
+    p.info.time = time_of(path);
+    bool ok = picture_read(cx, p.reader, path);
+
+    return picture_close(&p, ok) ? 0 : 1;
+}
+
+static struct out_profile *read_profile(struct compile *cx, const char *path)
+{
+    struct out_reader_opts o = {.input = path};
+    struct out_reader *r = out_reader_new(cx, &o);
+    bool ok = picture_read(cx, r, path);
+    struct out_profile *p = out_reader_end(r);
+
+    if (ok && p && !p->total)
+        ok = diag_error(cx->diag, nowhere, "stacks", "%s holds no stack", path);
+    return ok ? p : NULL;
+}
+
+int subcommand_diff(struct compile *cx, int argc, char **argv)
+{
+    struct convert c;
+    struct out_file file;
+
+    if (!parse(cx, argc, argv, false, &c))
+        return 1;
+    if (c.help) {
+        fputs("Usage: ngstap diff [OPTION]... BEFORE AFTER\n"
+              "Draws what changed between two saved profiles, text or folded, as a flame graph: "
+              "red is\n"
+              "what has a larger share of the samples in AFTER, blue what has a smaller one.\n\n"
+              "  -o FILE                 write to FILE, which is whole or not there\n"
+              "  --title TEXT            the title of the picture\n"
+              "  -h, --help              this text\n",
+              stdout);
+        return 0;
+    }
+    if (optind + 2 != argc) {
+        diag_error(cx->diag, nowhere, "options", "diff takes two files");
+        diag_hint(cx->diag, "ngstap diff BEFORE AFTER -o FILE.svg");
+        return 1;
+    }
+    const char *before = argv[optind], *after = argv[optind + 1];
+    struct out_info info = {
+        .title = c.title ? c.title : arena_printf(cx->arena, "%s \342\206\222 %s", before, after)};
+    struct out_profile *a = read_profile(cx, before), *b = a ? read_profile(cx, after) : NULL;
+
+    if (!b || !out_file_open(cx, c.output, &file))
+        return 1;
+    bool ok = out_write_diff(cx, a, b, &info, file.f);
+
+    return out_file_close(cx, &file, ok) && ok ? 0 : 1;
+}

@@ -1,0 +1,120 @@
+/*
+ * picture: puts a reader of stacks before a format. Enters: text, from a file or from a running
+ * session; leaves: a whole file, or none. Refuses what holds no stack.
+ */
+#include "cli/picture.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+static const struct span nowhere;
+
+static bool ends(const char *s, const char *with)
+{
+    size_t n = strlen(s), m = strlen(with);
+
+    return n >= m && !strcmp(s + n - m, with);
+}
+
+const struct out_format *picture_format(struct compile *cx, const char *name, const char *path)
+{
+    const struct out_format *f;
+    struct near near;
+
+    if (!name || !*name) {
+        for (uint32_t i = 0; path && (f = out_format_at(i)); i++)
+            if (ends(path, f->ending))
+                return f;
+        return out_format("flamegraph");
+    }
+    f = out_format(name);
+    if (f)
+        return f;
+    const char *all = "";
+
+    near_init(&near, name);
+    for (uint32_t i = 0; (f = out_format_at(i)); i++) {
+        near_try(&near, f->name);
+        all = arena_printf(cx->arena, "%s%s%s", all, *all ? ", " : "", f->name);
+    }
+    diag_error(cx->diag, nowhere, "options", "unknown format %s", name);
+    if (near_best(&near))
+        diag_hint(cx->diag, "did you mean %s? There are %s", near_best(&near), all);
+    else
+        diag_hint(cx->diag, "there are %s", all);
+    return NULL;
+}
+
+bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
+                  const struct out_reader_opts *o, struct picture *out)
+{
+    *out = (struct picture){.cx = cx, .format = format};
+    if (!path && format->binary && isatty(STDOUT_FILENO))
+        return diag_error(cx->diag, nowhere, "options",
+                          "%s is nothing for a terminal: name a file by -o", format->name);
+    if (!out_file_open(cx, path, &out->file))
+        return false;
+    out->reader = out_reader_new(cx, o);
+    return true;
+}
+
+static ssize_t on_write(void *cookie, const char *text, size_t n)
+{
+    struct picture *p = cookie;
+
+    out_reader_feed(p->reader, text, n); /* what fails is reported once, and again at the end */
+    return (ssize_t)n;
+}
+
+FILE *picture_stream(struct picture *p)
+{
+    cookie_io_functions_t io = {.write = on_write};
+    FILE *f = fopencookie(p, "w", io);
+
+    if (!f) {
+        diag_error(p->cx->diag, nowhere, "output", "%s", strerror(errno));
+        return NULL;
+    }
+    setvbuf(f, NULL, _IONBF, 0);
+    return f;
+}
+
+/* Of what went wrong before nothing is shown. */
+static bool write_all(struct picture *p, bool ok)
+{
+    struct out_profile *profile = out_reader_end(p->reader);
+
+    if (!profile || !ok)
+        return false;
+    if (!profile->total) {
+        diag_error(p->cx->diag, nowhere, "stacks", "there is no stack to show");
+        return false;
+    }
+    return p->format->write(p->cx, profile, &p->info, p->file.f);
+}
+
+bool picture_close(struct picture *p, bool ok)
+{
+    ok = write_all(p, ok);
+    return out_file_close(p->cx, &p->file, ok) && ok;
+}
+
+bool picture_read(struct compile *cx, struct out_reader *reader, const char *path)
+{
+    static char text[65536];
+    FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+    size_t n;
+    bool ok = f != NULL;
+
+    while (ok && (n = fread(text, 1, sizeof(text), f)) > 0)
+        ok = out_reader_feed(reader, text, n);
+    if (!f || ferror(f))
+        ok = diag_error(cx->diag, nowhere, "options", "cannot read %s: %s", path, strerror(errno));
+    if (f && f != stdin)
+        fclose(f);
+    return ok;
+}

@@ -1,0 +1,34 @@
+/*
+ * picture: from what a script prints to a file in one of the formats of out/.
+ */
+#ifndef CLI_PICTURE_H
+#define CLI_PICTURE_H
+
+#include "out/out.h"
+
+struct picture {
+    struct compile *cx;
+    const struct out_format *format;
+    struct out_info info; /* may be filled in until picture_close */
+    struct out_file file;
+    struct out_reader *reader;
+};
+
+/* The row for NAME, or NULL after reporting (with the near name); "" and NULL: by the ending of PATH,
+ * else a flame graph. */
+const struct out_format *picture_format(struct compile *cx, const char *name, const char *path);
+
+/* Opens PATH (NULL: standard output) for FORMAT; reads from INPUT (for messages). False after reporting. */
+bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
+                  const struct out_reader_opts *o, struct picture *out);
+
+/* A stream that feeds P, not buffered; to be closed before P is. NULL after reporting. */
+FILE *picture_stream(struct picture *p);
+
+/* Writes the picture when OK, and closes all. False after reporting: nothing to show, not writable. */
+bool picture_close(struct picture *p, bool ok);
+
+/* Feeds the whole of PATH ("-": standard input). False after reporting. */
+bool picture_read(struct compile *cx, struct out_reader *reader, const char *path);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * subcommand: the table of subcommands, see subcommand.h.
+ */
+#include "cli/subcommand.h"
+
+#include <string.h>
+
+static const struct subcommand rows[] = {
+    {"convert", "stacks that were saved as text, as a picture or for another tool",
+     subcommand_convert},
+    {"diff", "what changed between two saved profiles, as a flame graph", subcommand_diff},
+};
+
+const struct subcommand *subcommand_find(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof(rows) / sizeof(*rows); i++)
+        if (!strcmp(argv[1], rows[i].name))
+            return &rows[i];
+    return NULL;
+}
+
+void subcommand_help(FILE *out)
+{
+    fputs("\nCommands:\n", out);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        fprintf(out, "  %-22s  %s\n", rows[i].name, rows[i].summary);
+}

@@ -1,0 +1,27 @@
+/*
+ * subcommand: what ngstap does besides running a script: "ngstap NAME ...". One file and one row of
+ * the table each.
+ */
+#ifndef CLI_SUBCOMMAND_H
+#define CLI_SUBCOMMAND_H
+
+#include <stdio.h>
+
+#include "base/compile.h"
+
+struct subcommand {
+    const char *name, *summary;
+    /* ARGV[0] is the name. Returns the exit status; reports on CX's diagnostics. */
+    int (*run)(struct compile *cx, int argc, char **argv);
+};
+
+/* The row that the first argument names, or NULL: a script is meant. */
+const struct subcommand *subcommand_find(int argc, char **argv);
+
+/* The list for --help. */
+void subcommand_help(FILE *out);
+
+int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c */
+int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * folded: a stack a line, outermost frame first, as stackcollapse-stap.pl writes them and
+ * flamegraph.pl reads them. A ; within a frame would split it, and becomes a colon.
+ */
+#include <inttypes.h>
+
+#include "out/out.h"
+
+bool out_write_folded(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                      FILE *f)
+{
+    for (uint32_t s = 0; s < p->n_stacks; s++) {
+        const struct out_stack *stack = &p->stacks[s];
+
+        for (uint32_t d = 0; d < stack->depth; d++) {
+            const struct out_frame *frame = &p->frames[stack->frames[d]];
+
+            if (d)
+                fputc(';', f);
+            if (frame->kind == OUT_COMPILED)
+                fputs("T:", f);
+            for (uint32_t c = 0; c < frame->len; c++)
+                fputc(frame->name[c] == ';' ? ':' : frame->name[c], f);
+        }
+        fprintf(f, " %" PRIu64 "\n", stack->count);
+    }
+    return true;
+}

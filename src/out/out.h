@@ -1,0 +1,133 @@
+/*
+ * out: what a script prints, as other tools want it. A reader takes the text apart into stacks with
+ * counts; a format, one row of the table in table.c, writes them. The reader is the same for a live
+ * session and for saved text.
+ */
+#ifndef OUT_OUT_H
+#define OUT_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/compile.h"
+
+/* ---- a profile ---- */
+
+enum out_kind { OUT_LUA, OUT_COMPILED, OUT_BUILTIN, OUT_C, OUT_KINDS };
+
+const char *out_kind_name(enum out_kind kind); /* "Lua", "Lua, compiled", ... */
+
+struct out_frame {
+    const char *name; /* clean UTF-8: what is not printable stands as \xNN */
+    uint32_t len;
+    enum out_kind kind;
+    const char *file; /* of "@FILE:LINE", or NULL */
+    uint32_t line;
+};
+
+struct out_stack {
+    uint64_t count;
+    uint32_t depth;
+    uint32_t *frames; /* indices into the profile's, outermost first */
+};
+
+struct out_profile {
+    struct out_frame *frames; /* each once */
+    uint32_t n_frames;
+    struct out_stack *stacks; /* each once, in order of first appearance */
+    uint32_t n_stacks;
+    uint64_t total;
+};
+
+/* ---- reading (stacks.c) ---- */
+
+enum { OUT_LINE_MAX = 1 << 20, OUT_DEPTH_MAX = 10000 };
+
+struct out_reader;
+
+struct out_reader_opts {
+    const char *input; /* its name, for messages */
+    /* Called for a frame as it was printed, to replace it (names of functions): writes at most SIZE
+     * bytes, NUL included, to TO and returns true, or leaves the frame alone. NULL: none. */
+    bool (*rename)(void *arg, const char *frame, size_t len, char *to, size_t size);
+    /* A line that begins with "# " where a stack could begin, without its newline. NULL: ignored. */
+    void (*comment)(void *arg, const char *line, size_t len);
+    void *arg;
+};
+
+/*
+ * Takes stacks as the samples print them (innermost frame first, a frame a line, then a line of
+ * blanks and the count, or the count after a tab on the last frame), C backtraces as SystemTap
+ * prints them ("0x.. : name+0x.. [module]" becomes the name), and folded lines
+ * ("outermost;...;innermost COUNT"), which are told by the first line. Owned by CX's arena.
+ */
+struct out_reader *out_reader_new(struct compile *cx, const struct out_reader_opts *o);
+
+/* More text; need not end with a line. False after reporting: what is no stack, with its line. */
+bool out_reader_feed(struct out_reader *r, const char *text, size_t len);
+
+/* The end of the text: the profile, or NULL after reporting. Frees what the arena does not hold. */
+struct out_profile *out_reader_end(struct out_reader *r);
+
+/* ---- writing ---- */
+
+struct out_info {
+    const char *title;   /* one line, e.g. "lj-lua-stacks.sxx -x 123" */
+    const char *command; /* what was run, or NULL */
+    int64_t time;        /* when, in seconds since 1970; 0: not said */
+    int64_t period_ns;   /* between two samples, 0: not known */
+    double seconds;      /* how long it was sampled, 0: not known */
+};
+
+struct out_format {
+    const char *name, *summary;
+    const char *ending; /* usual one of a file: ".svg" */
+    bool binary;        /* nothing for a terminal */
+    /* Writes all of P; write errors are found by the caller (ferror). False after reporting. */
+    bool (*write)(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                  FILE *f);
+};
+
+/* The row of that name, or NULL; OUT's rows in order, NULL at the end. */
+const struct out_format *out_format(const char *name);
+const struct out_format *out_format_at(uint32_t i);
+
+bool out_write_folded(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                      FILE *f);
+bool out_write_flamegraph(struct compile *cx, const struct out_profile *p,
+                          const struct out_info *i, FILE *f);
+bool out_write_pprof(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                     FILE *f);
+bool out_write_speedscope(struct compile *cx, const struct out_profile *p,
+                          const struct out_info *i, FILE *f);
+
+/* A flame graph of what changed from A to B: widths are the mean of both shares. */
+bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
+                    const struct out_info *i, FILE *f);
+
+/* ---- files that are whole or not there (file.c) ---- */
+
+struct out_file {
+    FILE *f;
+    const char *path, *temporary; /* NULL: standard output */
+};
+
+/* A file beside PATH (NULL: standard output), so that it is known early whether it can be written.
+ * False after reporting. */
+bool out_file_open(struct compile *cx, const char *path, struct out_file *out);
+
+/* Renames it to PATH when KEEP and nothing failed, else removes it. False after reporting. */
+bool out_file_close(struct compile *cx, struct out_file *out, bool keep);
+
+/* ---- text (text.c) ---- */
+
+/* A copy in which every byte that is no part of printable UTF-8 stands as \xNN. */
+char *out_clean(struct arena *a, const char *s, size_t len, size_t *out_len);
+
+/* S, clean text, as the content of XML, or of a JSON string (without the quotes). */
+void out_xml(FILE *f, const char *s, size_t len);
+void out_json(FILE *f, const char *s, size_t len);
+
+#endif

@@ -1,0 +1,397 @@
+/*
+ * stacks: text becomes stacks with counts. Enters: what scripts print, in pieces; leaves: a profile
+ * whose frames and stacks are each held once. Refuses, with the line: frames that no count follows,
+ * a count without frames, lines and stacks too long, counts that overflow.
+ *
+ * A function that runs compiled is printed twice by the Lua stacks: as "T:" and the function in which
+ * its trace starts, and again as the frame below when that is the same. It is one frame here.
+ */
+#include "out/out.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+static const struct span nowhere;
+
+enum { NAME_MAX_LEN = 4096 };
+
+/* A frame by the text that stood for it, and by what it was named. */
+struct known {
+    const char *text;
+    uint32_t frame;
+    UT_hash_handle hh;
+};
+
+struct pooled {
+    uint32_t stack;
+    UT_hash_handle hh;
+};
+
+enum form { FORM_UNKNOWN, FORM_LINES, FORM_FOLDED };
+
+struct out_reader {
+    struct compile *cx;
+    struct arena *arena;
+    struct out_reader_opts o;
+    struct out_profile *p;
+    enum form form;
+    struct known *by_text, *by_name; /* uthash */
+    struct pooled *pool;             /* uthash, by the frames */
+    char *line;                      /* the one being read; malloc'ed */
+    size_t used, room;
+    uint64_t line_number, first_line; /* of the stack in hand */
+    uint32_t *frames;                 /* of the stack in hand, innermost first */
+    uint32_t depth;
+    bool failed;
+};
+
+struct out_reader *out_reader_new(struct compile *cx, const struct out_reader_opts *o)
+{
+    struct out_reader *r = ARENA_NEW(cx->arena, struct out_reader);
+
+    r->cx = cx;
+    r->arena = cx->arena;
+    r->o = *o;
+    r->p = ARENA_NEW(cx->arena, struct out_profile);
+    r->frames = ARENA_ARRAY(cx->arena, uint32_t, OUT_DEPTH_MAX);
+    return r;
+}
+
+static bool fail(struct out_reader *r, uint64_t line, const char *what)
+{
+    r->failed = true;
+    return diag_error(r->cx->diag, nowhere, "stacks", "%s:%" PRIu64 ": %s", r->o.input, line, what);
+}
+
+/* ---- frames ---- */
+
+static bool starts(const char *s, size_t len, const char *with)
+{
+    size_t n = strlen(with);
+
+    return len >= n && !memcmp(s, with, n);
+}
+
+/* Told by how the samples print a frame (tapset/luajit.sxx), or by how it was named: MODULE:FUNCTION. */
+static enum out_kind kind_of(const char *s, size_t len)
+{
+    const char *colon = memchr(s, ':', len);
+
+    if (starts(s, len, "T:"))
+        return OUT_COMPILED;
+    if (starts(s, len, "builtin#"))
+        return OUT_BUILTIN;
+    if (starts(s, len, "C:") || starts(s, len, "0x"))
+        return OUT_C;
+    if (s[0] == '@' || s[0] == '=' || starts(s, len, "[string "))
+        return OUT_LUA;
+    if (!colon || colon == s || colon + 1 == s + len || colon[1] == ':' ||
+        memchr(s, '(', (size_t)(colon - s))) /* C++: a::b */
+        return OUT_C;
+    return OUT_LUA;
+}
+
+/* " 0xffff : name+0x10/0x20 [module]" is NAME (SystemTap's print_stack); as stackcollapse-stap.pl has it. */
+static void strip_address(const char **s, size_t *len)
+{
+    const char *p = *s, *end = p + *len, *name;
+
+    if (!starts(p, *len, "0x") || !(name = memmem(p, *len, " : ", 3)))
+        return;
+    for (p += 2; p < name; p++)
+        if (!isxdigit((unsigned char)*p))
+            return;
+    name += 3;
+    const char *stop = memmem(name, (size_t)(end - name), "+0x", 3);
+
+    if (!stop)
+        stop = memmem(name, (size_t)(end - name), " [", 2);
+    if (!stop)
+        stop = end;
+    if (stop == name || starts(name, (size_t)(stop - name), "0x"))
+        return;
+    *s = name;
+    *len = (size_t)(stop - name);
+}
+
+/* "@FILE:LINE", for formats that have a place for it. */
+static void find_place(struct arena *a, struct out_frame *f, const char *s, size_t len)
+{
+    const char *colon = NULL;
+    uint64_t line = 0;
+
+    if (len < 4 || s[0] != '@')
+        return;
+    for (const char *p = s; p < s + len; p++)
+        if (*p == ':')
+            colon = p;
+    if (!colon || colon + 1 == s + len)
+        return;
+    for (const char *p = colon + 1; p < s + len; p++) {
+        if (!isdigit((unsigned char)*p) || line > INT32_MAX / 10)
+            return;
+        line = line * 10 + (uint64_t)(*p - '0');
+    }
+    f->file = arena_strndup(a, s + 1, (size_t)(colon - s - 1));
+    f->line = (uint32_t)line;
+}
+
+static uint32_t named_frame(struct out_reader *r, struct out_frame *f)
+{
+    char *key = arena_alloc(r->arena, f->len + 2);
+    struct known *k;
+
+    key[0] = (char)('0' + (int)f->kind);
+    memcpy(key + 1, f->name, f->len);
+    HASH_FIND(hh, r->by_name, key, f->len + 1, k);
+    if (!k) {
+        k = ARENA_NEW(r->arena, struct known);
+        k->text = key;
+        k->frame = r->p->n_frames;
+        r->p->frames = arena_grow(r->arena, r->p->frames, r->p->n_frames, sizeof(*r->p->frames));
+        r->p->frames[r->p->n_frames++] = *f;
+        HASH_ADD_KEYPTR(hh, r->by_name, k->text, f->len + 1, k);
+    }
+    return k->frame;
+}
+
+static uint32_t new_frame(struct out_reader *r, const char *text, size_t len)
+{
+    struct out_frame f = {.kind = kind_of(text, len)};
+    char named[NAME_MAX_LEN], *clean;
+    size_t n;
+
+    if (f.kind == OUT_COMPILED) {
+        text += 2;
+        len -= 2;
+    }
+    clean = out_clean(r->arena, text, len, &n);
+    f.name = clean;
+    f.len = (uint32_t)n;
+    find_place(r->arena, &f, clean, n);
+    if (r->o.rename && r->o.rename(r->o.arg, text, len, named, sizeof(named))) {
+        f.name = out_clean(r->arena, named, strnlen(named, sizeof(named)), &n);
+        f.len = (uint32_t)n;
+    }
+    return named_frame(r, &f);
+}
+
+static bool add_frame(struct out_reader *r, const char *text, size_t len)
+{
+    struct known *k;
+
+    strip_address(&text, &len);
+    if (r->depth == OUT_DEPTH_MAX)
+        return fail(r, r->line_number, "a stack of more than 10000 frames");
+    HASH_FIND(hh, r->by_text, text, len, k);
+    if (!k) {
+        k = ARENA_NEW(r->arena, struct known);
+        k->text = arena_strndup(r->arena, text, len);
+        k->frame = new_frame(r, k->text, len);
+        HASH_ADD_KEYPTR(hh, r->by_text, k->text, len, k);
+    }
+    if (!r->depth)
+        r->first_line = r->line_number;
+    r->frames[r->depth++] = k->frame;
+    return true;
+}
+
+/* ---- stacks ---- */
+
+static bool same_name(const struct out_frame *a, const struct out_frame *b)
+{
+    return a->len == b->len && !memcmp(a->name, b->name, a->len);
+}
+
+/* The innermost is one with the next. */
+static bool repeats(const struct out_reader *r)
+{
+    const struct out_frame *f = r->p->frames;
+
+    return r->depth > 1 && f[r->frames[0]].kind == OUT_COMPILED &&
+           f[r->frames[1]].kind == OUT_LUA && same_name(&f[r->frames[0]], &f[r->frames[1]]);
+}
+
+static bool add_stack(struct out_reader *r, uint64_t count)
+{
+    struct out_profile *p = r->p;
+    struct pooled *known;
+    uint32_t *outer_first, n = 0;
+
+    if (!r->depth)
+        return fail(r, r->line_number, "a count without the frames that it counts");
+    if (__builtin_add_overflow(p->total, count, &p->total))
+        return fail(r, r->line_number, "the counts add up to more than 2^64");
+    outer_first = ARENA_ARRAY(r->arena, uint32_t, r->depth);
+    for (uint32_t i = r->depth; i-- > 0;)
+        if (!(i == 1 && repeats(r)))
+            outer_first[n++] = r->frames[i];
+    r->depth = 0;
+    HASH_FIND(hh, r->pool, outer_first, n * sizeof(*outer_first), known);
+    if (known) {
+        p->stacks[known->stack].count += count;
+        return true;
+    }
+    p->stacks = arena_grow(r->arena, p->stacks, p->n_stacks, sizeof(*p->stacks));
+    p->stacks[p->n_stacks] = (struct out_stack){count, n, outer_first};
+    known = ARENA_NEW(r->arena, struct pooled);
+    known->stack = p->n_stacks++;
+    HASH_ADD_KEYPTR(hh, r->pool, outer_first, n * sizeof(*outer_first), known);
+    return true;
+}
+
+/* ---- lines ---- */
+
+/* All of S is a number. */
+static bool number(const char *s, size_t len, uint64_t *v)
+{
+    *v = 0;
+    for (size_t i = 0; i < len; i++)
+        if (!isdigit((unsigned char)s[i]) || __builtin_mul_overflow(*v, 10, v) ||
+            __builtin_add_overflow(*v, (uint64_t)(s[i] - '0'), v))
+            return false;
+    return len > 0;
+}
+
+/* S is TEXT, one of BLANKS, and a number; LEN becomes that of TEXT. */
+static bool ends_in_count(const char *s, size_t *len, const char *blanks, uint64_t *count)
+{
+    size_t at = *len;
+
+    while (at > 0 && isdigit((unsigned char)s[at - 1]))
+        at--;
+    if (at < 2 || !strchr(blanks, s[at - 1]) || !number(s + at, *len - at, count))
+        return false;
+    *len = at - 1;
+    return true;
+}
+
+static bool folded_line(struct out_reader *r, const char *s, size_t len)
+{
+    uint64_t count;
+    uint32_t n = 0;
+    size_t end = len;
+
+    if (!ends_in_count(s, &end, " ", &count))
+        return fail(r, r->line_number, "expected \"outermost;...;innermost COUNT\"");
+    for (size_t from = 0, i = 0; i <= end; i++) {
+        if (i < end && s[i] != ';')
+            continue;
+        if (i > from && !add_frame(r, s + from, i - from))
+            return false;
+        from = i + 1;
+    }
+    n = r->depth;
+    for (uint32_t i = 0; i < n / 2; i++) { /* as they come from a script */
+        uint32_t f = r->frames[i];
+
+        r->frames[i] = r->frames[n - 1 - i];
+        r->frames[n - 1 - i] = f;
+    }
+    return add_stack(r, count);
+}
+
+static bool stack_line(struct out_reader *r, const char *s, size_t len)
+{
+    uint64_t count;
+    size_t end = len;
+
+    if (number(s, len, &count))
+        return add_stack(r, count);
+    if (ends_in_count(s, &end, "\t", &count))
+        return add_frame(r, s, end) && add_stack(r, count);
+    return add_frame(r, s, len);
+}
+
+static bool take_line(struct out_reader *r, const char *s, size_t len)
+{
+    uint64_t count;
+    size_t end;
+
+    r->line_number++;
+    if (len && s[len - 1] == '\r')
+        len--;
+    if (!r->depth && starts(s, len, "# ")) {
+        if (r->o.comment)
+            r->o.comment(r->o.arg, s, len);
+        return true;
+    }
+    while (len && isspace((unsigned char)*s)) {
+        s++;
+        len--;
+    }
+    while (len && isspace((unsigned char)s[len - 1]))
+        len--;
+    if (!len)
+        return !r->depth ||
+               fail(r, r->line_number, "an empty line where the stack's count should be");
+    end = len;
+    if (r->form == FORM_UNKNOWN)
+        r->form = ends_in_count(s, &end, " ", &count) ? FORM_FOLDED : FORM_LINES;
+    return r->form == FORM_FOLDED ? folded_line(r, s, len) : stack_line(r, s, len);
+}
+
+static bool keep(struct out_reader *r, const char *s, size_t n)
+{
+    if (r->used + n > OUT_LINE_MAX)
+        return fail(r, r->line_number + 1, "a line of more than a MiB: this is no list of stacks");
+    if (r->used + n > r->room) {
+        size_t room = (r->used + n) * 2;
+        char *line = realloc(r->line, room);
+
+        if (!line)
+            return fail(r, r->line_number + 1, "out of memory");
+        r->line = line;
+        r->room = room;
+    }
+    if (n)
+        memcpy(r->line + r->used, s, n);
+    r->used += n;
+    return true;
+}
+
+bool out_reader_feed(struct out_reader *r, const char *text, size_t len)
+{
+    while (len && !r->failed) {
+        const char *nl = memchr(text, '\n', len);
+        size_t n = nl ? (size_t)(nl - text) : len;
+        bool whole = nl && !r->used && n <= OUT_LINE_MAX;
+
+        if (!whole && !keep(r, text, n))
+            return false;
+        if (nl) {
+            take_line(r, whole ? text : r->line, whole ? n : r->used);
+            r->used = 0;
+            n++;
+        }
+        text += n;
+        len -= n;
+    }
+    return !r->failed;
+}
+
+struct out_profile *out_reader_end(struct out_reader *r)
+{
+    if (!r->failed && r->used)
+        take_line(r, r->line, r->used);
+    if (!r->failed && r->depth) {
+        fail(r, r->first_line,
+             "no count follows what begins here: stacks are frames, a line each, and "
+             "a line with their count");
+        diag_hint(r->cx->diag,
+                  "a script whose end report is such stacks can be given a picture; for others "
+                  "leave --format out");
+    }
+    free(r->line);
+    HASH_CLEAR(hh, r->by_text);
+    HASH_CLEAR(hh, r->by_name);
+    HASH_CLEAR(hh, r->pool);
+    return r->failed ? NULL : r->p;
+}

@@ -1,0 +1,42 @@
+/*
+ * table: all formats that stacks can be written in, and the kinds of frames. Adding one is a file
+ * and a row here.
+ */
+#include <string.h>
+
+#include "out/out.h"
+
+static const struct out_format formats[] = {
+    {"folded", "a line a stack, \"outer;inner COUNT\", for scripts", ".folded", false,
+     out_write_folded},
+    {"flamegraph", "an interactive picture for the browser", ".svg", false, out_write_flamegraph},
+    {"pprof", "profile.proto, gzipped, for pprof", ".pb.gz", true, out_write_pprof},
+    {"speedscope", "JSON for speedscope", ".speedscope.json", false, out_write_speedscope},
+};
+
+const struct out_format *out_format_at(uint32_t i)
+{
+    return i < sizeof(formats) / sizeof(*formats) ? &formats[i] : NULL;
+}
+
+const struct out_format *out_format(const char *name)
+{
+    const struct out_format *f;
+
+    for (uint32_t i = 0; (f = out_format_at(i)); i++)
+        if (!strcmp(f->name, name))
+            return f;
+    return NULL;
+}
+
+const char *out_kind_name(enum out_kind kind)
+{
+    static const char *const names[OUT_KINDS] = {
+        [OUT_LUA] = "Lua, interpreted",
+        [OUT_COMPILED] = "Lua, compiled",
+        [OUT_BUILTIN] = "built-in function",
+        [OUT_C] = "C",
+    };
+
+    return names[kind];
+}
