@@ -131,3 +131,7 @@ TESTS += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+check_PROGRAMS += tests/unit/lua_functions
+tests_unit_lua_functions_SOURCES = tests/unit/lua_functions.c tests/unit/tap.h
+tests_unit_lua_functions_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_functions_DEPENDENCIES = $(UNIT_OBJECTS)

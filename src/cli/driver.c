@@ -476,11 +476,11 @@ int driver_main(int argc, char **argv)
     uname(&d.uts);
     clock_gettime(CLOCK_MONOTONIC, &d.since);
 
-    const struct subcommand *sub = subcommand_find(argc, argv);
+    const struct subcommand *sub = subcommand_find(&argc, &argv);
     int status;
 
     if (sub)
-        status = sub->run(&d.cx, argc - 1, argv + 1);
+        status = sub->run(&d.cx, argc, argv);
     else
         status = close_all(&d, options_parse(&d.cx, argc, argv, &d.o) && work(&d)) ? 0 : 1;
     arena_free(d.cx.arena);

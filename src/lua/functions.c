@@ -18,6 +18,9 @@
 
 enum { TARGETS_MAX = 16, DEPTH_MAX = 4096, FUNCTIONS_MAX = 1 << 22 };
 enum { SLICE_MAX = 4096, NAME_MAX_ = 160 };
+/* How far a closer that does not fit looks for its opener: an input that is all errors must not take
+ * the square of its length. */
+enum { LOOK_BACK = 64 };
 
 /* FUNCTION, DO and IF are closed by "end". */
 enum frame_kind { FUNCTION, DO, IF, REPEAT, PAREN, INDEX, TABLE };
@@ -258,9 +261,11 @@ static void close_block(struct reader *r, bool until)
 {
     uint32_t at = r->depth;
 
-    while (--at && (!is_block(&r->frames[at]) || (r->frames[at].kind == REPEAT) != until))
+    while (--at && (!is_block(&r->frames[at]) || (r->frames[at].kind == REPEAT) != until) &&
+           r->depth - at < LOOK_BACK)
         ;
-    if (!at) { /* the main chunk has no end */
+    if (!at || !is_block(&r->frames[at]) || (r->frames[at].kind == REPEAT) != until) {
+        reset(to_block(r)); /* the main chunk, too, has no end */
         r->out->sound = false;
         return;
     }
@@ -282,7 +287,8 @@ static void close_bracket(struct reader *r, enum frame_kind kind)
 {
     uint32_t at = r->depth;
 
-    while (--at && !is_block(&r->frames[at]) && r->frames[at].kind != kind)
+    while (--at && !is_block(&r->frames[at]) && r->frames[at].kind != kind &&
+           r->depth - at < LOOK_BACK)
         ;
     if (r->frames[at].kind != kind) {
         r->out->sound = false;

@@ -35,14 +35,15 @@ struct lua_place {
 };
 
 /*
- * For the target's processes: their root, their working directory, nginx's prefix and configuration by
- * the command line of the master. T may be without any process (--exec): absolute paths only then.
- * Nothing is opened yet. Never NULL; belongs to CX's arena until lua_names_free.
+ * What the target's first process says about itself: its root, its working directory, nginx's prefix and
+ * configuration by the command line of the master or by the executable. T may be without any process
+ * (--exec, or no target): absolute names only then.
  */
-struct lua_names *lua_names_new(struct compile *cx, const struct target *t);
+void lua_place_find(struct compile *cx, const struct target *t, struct lua_place *out);
 
-/* The same for a place that is known. */
+/* Names for a place; nothing is read yet. Never NULL; its memory is CX's arena's, but for lua_names_free. */
 struct lua_names *lua_names_at(struct compile *cx, const struct lua_place *place);
+struct lua_names *lua_names_new(struct compile *cx, const struct target *t); /* both of these */
 void lua_names_free(struct lua_names *n);
 
 /*
