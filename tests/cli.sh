@@ -100,6 +100,36 @@ says "as object" "$tmp/named.bpf.o"
 timeout 60 "$ngstap" -o "$tmp/file" -e 'probe begin { println("in a file") exit() }' && grep -q 'in a file' "$tmp/file"
 ok $? "-o"
 says "command 1" -c 'sh -c "exit 0"' -e 'probe end { printf("command %d\n", target() > 0) }'
+# What -c will be is said alike whether it runs or not; there is no pid before it does.
+says 'pid() == target() / target()' -c 'sleep 1' --dump-src -e '# $^pid_ok / $^target'
+says 'command 1' -c 'sleep 0.1' -e 'probe end { printf("command %d\n", $^target == target()) }'
+
+# The kernel's options: a kernel that can do what the other tests do has this one.
+told=
+for file in /proc/config.gz "/boot/config-$(uname -r)" "/lib/modules/$(uname -r)/config"; do
+    [ -r "$file" ] && zgrep -q '^CONFIG_BPF_SYSCALL=y' "$file" && told=$file
+done
+if [ -n "$told" ]; then
+    says 'config y unset 1' -e 'probe begin {
+        printf("config %s %s %d\n", %( CONFIG_BPF_SYSCALL == "y" %? "y" %: "n" %),
+            %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %)); exit() }'
+else
+    skip 'CONFIG_ options' "this kernel's are not told"
+fi
+
+# Ten periods of 20 to 60 ms: within what they may be, and not all alike.
+cat >"$tmp/randomize.stp" <<'END'
+global last, n, least = 1000, most
+probe timer.ms(40).randomize(20) {
+    now = gettimeofday_ms()
+    if (last && now - last < least) least = now - last
+    if (last && now - last > most) most = now - last
+    last = now
+    if (++n == 11) exit()
+}
+probe end { printf("randomized %d %d: %d %d\n", least >= 19, most - least > 4, least, most) }
+END
+says 'randomized 1 1' "$tmp/randomize.stp"
 refused "syntax" -e 'probe begin ( { x = }'
 refused "no" -e 'probe begin { error("no") }'
 mkdir -p "$tmp/lib/a"

@@ -62,6 +62,21 @@ check '... lists' printed '^list 1$'
 check '... @defined' printed '^defined 0$'
 check 'a bad address is a fault that try catches' printed 'read fault'
 
+trace -x "$pid" -e 'probe timer.profile {
+        if (pid() != target()) next
+        t = task_current()
+        printf("tapset %d %d %d %d %d\n", ppid(), uid(), euid(), gid(), egid())
+        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(), task_execname(t),
+            task_uid(t), task_egid(t), task_euid(t), task_gid(t))
+        printf("parent %d %s\n", task_pid(task_parent(t)), task_execname(task_parent(t)))
+        exit()
+    }
+    probe begin { printf("own %d %d %d\n", ppid(), euid(), egid()) }'
+check 'ids of a process, by the tapset' printed "^tapset $$ 4711 4711 4712 4712\$"
+check '... and of a task' printed '^task 1 1 spinner 4711 4712 4711 4712$'
+check '... and of its parent' printed "^parent $$ $(<"/proc/$$/comm")\$"
+check '... in begin those of ngstap itself' printed '^own [0-9]+ 0 0$'
+
 trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) { println("1 ", e) }
     try { println(kernel_string(8)) } catch (e) { println("2 ", e) }
     println(kernel_string(8, "other")); exit() }'

@@ -68,10 +68,10 @@ todo() {
     fi
 }
 
-# trace ARGUMENT...: ngstap with the sources' tapset; its status is in $status.
+# trace ARGUMENT...: ngstap with the sources' tapset, for at most $trace_seconds (40); its status is in $status.
 trace() {
     status=0
-    timeout 40 "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    timeout "${trace_seconds:-40}" "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 }
 
 # start_trace ARGUMENT...: the same in the background, until the script has printed "armed"; $tracer is its pid.

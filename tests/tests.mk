@@ -126,12 +126,43 @@ TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
 TESTS += tests/fallbacks.sh
+EXTRA_DIST += tests/fallbacks.sh tests/calls tests/shares.sh tests/homogeneous.awk
 EXTRA_DIST += tests/fallbacks.sh
+TESTS += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
+EXTRA_DIST += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
+TESTS += tests/object.sh
+EXTRA_DIST += tests/object.sh
+check_PROGRAMS += tests/unit/stap_module
+tests_unit_stap_module_SOURCES = tests/unit/stap_module.c
+tests_unit_stap_module_LDADD = $(UNIT_OBJECTS)
+tests_unit_stap_module_DEPENDENCIES = $(UNIT_OBJECTS)
 TESTS += tests/object.sh tests/kernel-types.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh
+TESTS += tests/stap-build.sh
+EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
 check_PROGRAMS += tests/unit/lua_functions
 tests_unit_lua_functions_SOURCES = tests/unit/lua_functions.c tests/unit/tap.h
 tests_unit_lua_functions_LDADD = $(UNIT_OBJECTS)
 tests_unit_lua_functions_DEPENDENCIES = $(UNIT_OBJECTS)
+
+# What "make check-slow" runs: other people's programs, built with our patches.
+SLOW_TESTS = tests/slow/stap-sysroot.sh
+EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
+.PHONY: check-slow
+check-slow: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
+TESTS += tests/stap.sh
+EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
+EXTRA_DIST += tests/flame.sh
+TESTS += tests/flame.sh
+
+# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
+VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
+TESTS += tests/judge.sh
+EXTRA_DIST += tests/judge.sh tests/judge
+EXTRA_DIST += tests/vm
+.PHONY: check-vm
+check-vm: ngstap
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

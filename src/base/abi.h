@@ -70,7 +70,8 @@ struct obj_probe {
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t module;    /* UPROBE: index in OBJ_MODULES */
     uint32_t flags;
-    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module */
+    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module; TIMER: up to so many ns are added to or taken from each
+                           period (.randomize), fewer than NUMBER */
     uint32_t func;      /* string: function probed, or 0 */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
 };
@@ -229,6 +230,7 @@ enum ngs_error {
     NGS_ERR_DIV_ZERO,     /* division by 0 */
     NGS_ERR_MAXACTION,    /* MAXACTION exceeded */
     NGS_ERR_MAP_FULL,     /* Array overflow, check MAXMAPENTRIES */
+    NGS_ERR_SIZE_FULL,    /* Array overflow, check size limit (error_arg) */
     NGS_ERR_NESTING,      /* MAXNESTING exceeded */
     NGS_ERR_SCRIPT,       /* error("..."): error_text */
     NGS_ERR_EMPTY_STATS,  /* empty aggregate */

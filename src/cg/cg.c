@@ -68,6 +68,7 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_DIV_ZERO] = "division by 0",
     [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
     [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
+    [NGS_ERR_SIZE_FULL] = "Array overflow, check size limit (",
     [NGS_ERR_NESTING] = "MAXNESTING exceeded",
     [NGS_ERR_SCRIPT] = "",
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",

@@ -208,12 +208,15 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_TASK:
         helper(g, i, HELPER_GET_CURRENT_TASK);
         break;
-    case NGS_CTX_PPID:
-        refuse(g, i, "the parent's pid");
-        break;
+    case NGS_CTX_PPID: /* tapset/task.stp reads them where the kernel has BTF: then this is never run */
     case NGS_CTX_EUID:
     case NGS_CTX_EGID:
-        refuse(g, i, "an effective user or group id");
+        if (i->a.kind == IRV_IMM && i->a.imm == 1)
+            cg_movi(&g->s, cg_def(g, i->dst), 0);
+        else
+            refuse(g, i,
+                   i->imm == NGS_CTX_PPID ? "the parent's pid (without the kernel's BTF)"
+                                          : "an effective id (without the kernel's BTF)");
         break;
     default:
         refuse(g, i, "this");

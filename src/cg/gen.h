@@ -147,7 +147,7 @@ struct cg_stub {
     struct span at;
     /* FAIL */
     enum ngs_error error; /* NGS_OK: it is in the frame already */
-    int64_t arg;
+    int64_t arg; /* error_arg */
     uint32_t loc;
     uint32_t to; /* label */
     /* READ, LIB */

@@ -511,7 +511,8 @@ void cg_lib_mark(struct cg_lib_fn *f)
 void cg_lib_error_text(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t script = cg_label(s), copy = cg_label(s), known = cg_label(s), done = cg_label(s);
+    uint32_t script = cg_label(s), copy = cg_label(s), known = cg_label(s), done = cg_label(s),
+             size = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
@@ -534,11 +535,24 @@ void cg_lib_error_text(struct cg_lib_fn *f)
     cg_lib_source(f->c, CG_LIB_COPY, f->c->u->frame_error_text);
     cg_lib_source(f->c, CG_LIB_COPY, CG_IN_RODATA << CG_HANDLE_SHIFT);
     cg_lib_call(f, CG_LIB_COPY);
+    cg_jmpi(s, BPF_JEQ, R8, NGS_ERR_SIZE_FULL, size);
     cg_jmpi(s, BPF_JNE, R8, NGS_ERR_FAULT, done);
     cg_mov(s, R1, R6);
     cg_mov(s, R2, R7);
     cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(error_arg));
     cg_movi(s, R4, (int64_t)NGS_SPEC('x', 0, 0, 0xffff));
+    cg_lib_call(f, CG_LIB_FORMAT);
+    cg_ja(s, done);
+    cg_bind(s, size);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(error_arg));
+    cg_movi(s, R4, (int64_t)NGS_SPEC('d', 0, 0, 0xffff));
+    cg_lib_call(f, CG_LIB_FORMAT);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_movi(s, R3, ')');
+    cg_movi(s, R4, (int64_t)NGS_SPEC('c', 0, 0, 0xffff));
     cg_lib_call(f, CG_LIB_FORMAT);
     cg_bind(s, done);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(error), 0);

@@ -418,14 +418,19 @@ uint32_t cg_fail(struct cg_gen *g, const struct ir_ins *i, enum ngs_error error)
             return s->label;
     }
     return cg_new_stub(
-        g, (struct cg_stub){.kind = CG_STUB_FAIL, .error = error, .loc = i->loc, .to = to});
+        g,
+        (struct cg_stub){.kind = CG_STUB_FAIL,
+                         .error = error,
+                         .arg = error == NGS_ERR_SIZE_FULL ? g->c->u->maps[i->map].max_entries : 0,
+                         .loc = i->loc,
+                         .to = to});
 }
 
 static void write_fail(struct cg_gen *g, const struct cg_stub *s)
 {
     if (s->error != NGS_OK) {
         cg_sti(&g->s, BPF_DW, R9, FRAME(error), (int32_t)s->error);
-        cg_sti(&g->s, BPF_DW, R9, FRAME(error_arg), 0);
+        cg_sti(&g->s, BPF_DW, R9, FRAME(error_arg), (int32_t)s->arg);
     }
     cg_sti(&g->s, BPF_DW, R9, FRAME(error_loc), (int32_t)s->loc);
     cg_ja(&g->s, s->to);

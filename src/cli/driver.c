@@ -22,7 +22,9 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cg/cg.h"
+#include "cli/backend.h"
 #include "cli/command.h"
+#include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/search.h"
@@ -30,8 +32,10 @@
 #include "ir/ir.h"
 #include "load/load.h"
 #include "lower/lower.h"
+#include "lua/lua.h"
 #include "run/run.h"
 #include "sema/sema.h"
+#include "stap/stap.h"
 #include "sxx/sxx.h"
 #include "syntax/syntax.h"
 #include "target/dwarf.h"
@@ -43,16 +47,21 @@
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
+    const struct driver_hooks *hooks; /* never NULL */
     struct compile cx;
     struct options o;
     struct target *target;
     struct debuginfo *debuginfo;
     struct utsname uts;
+    struct backend_choice choice;
+    struct stap_object module;
+    int status; /* what we end with when nothing is wrong */
     FILE *out;
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
-    pid_t child;           /* -c; 0: none, or run has taken it */
-    struct timespec since; /* start of the pass in hand */
+    struct lua_names *names; /* of functions, for the picture */
+    pid_t child;             /* -c; 0: none, or run has taken it */
+    struct timespec since;   /* start of the pass in hand */
 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
@@ -97,8 +106,9 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 static bool open_target(struct driver *d, bool running)
 {
     struct target_opts *t = &d->o.target;
+    bool command = d->o.command && (running || !t->exec);
 
-    if (d->o.command && running) {
+    if (d->o.command && running && d->choice.backend == BACKEND_BPF) {
         d->child = command_start(&d->cx, d->o.command);
         if (d->child < 0) {
             d->child = 0;
@@ -109,8 +119,10 @@ static bool open_target(struct driver *d, bool running)
         t->exec = command_path(&d->cx, d->o.command);
     }
     d->target = target_open(&d->cx, t);
-    if (d->target && d->child)
+    if (d->target && command)
         d->target->kind = TARGET_CMD;
+    if (d->target && d->draws) /* now: at the end the process may be gone */
+        d->names = lua_names_new(&d->cx, d->target);
     return d->target != NULL;
 }
 
@@ -148,6 +160,12 @@ static void show_expanded(struct driver *d, const struct sxx_result *r)
     }
 }
 
+/* Is the script for SystemTap? */
+static bool for_stap(const struct driver *d)
+{
+    return d->choice.backend == BACKEND_STAP || d->o.dump & DUMP_STAP;
+}
+
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
     struct strings dirs = search_modules(&d->cx, &d->o);
@@ -155,6 +173,8 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
                           .n_include = dirs.n,
+                          .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
+                                    !access("/sys/kernel/btf/vmlinux", R_OK),
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
@@ -174,17 +194,20 @@ static void warn_unused(const struct driver *d)
 
 static struct pp_env environment(struct driver *d)
 {
-    size_t n = strspn(d->uts.release, "0123456789.");
+    const char *release = d->choice.release ? d->choice.release : d->uts.release;
+    size_t n = strspn(release, "0123456789.");
 
     return (struct pp_env){
-        .kernel_v = arena_strndup(d->cx.arena, d->uts.release, n),
-        .kernel_vr = d->uts.release,
+        .kernel_v = arena_strndup(d->cx.arena, release, n),
+        .kernel_vr = release,
         .arch = d->uts.machine,
-        .runtime = "bpf",
+        .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = "4.8",
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
+        .config = kconfig_value,
+        .config_arg = kconfig_new(&d->cx, d->uts.release),
     };
 }
 
@@ -237,10 +260,16 @@ static bool in_kernel(const struct ir_unit *u)
 static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
 {
     const struct strings *no = &d->o.no_feature;
-    struct kernel *k = NULL;
+    struct kernel *k = d->choice.kernel;
 
+    if (needed && running && d->choice.lacks) {
+        diag_error(d->cx.diag, (struct span){0}, "backend",
+                   "neither back end can run this here: %s", d->choice.lacks);
+        return NULL;
+    }
     if (needed) {
-        k = kernel_probe(&d->cx, no->v, no->n);
+        if (!k)
+            k = kernel_probe(&d->cx, no->v, no->n);
         if (!k || running || k->has[FEAT_BPF])
             return k;
     }
@@ -288,9 +317,46 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .err = stderr,
                           .seconds = d->o.seconds,
                           .child = d->child,
-                          .timing = d->cx.verbose > 0};
+                          .timing = d->cx.verbose > 0,
+                          .watch = d->hooks->watch,
+                          .watcher = d->hooks->arg};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
+}
+
+/* ---- the stap back end ---- */
+
+static struct backend_stap stap_side(struct driver *d)
+{
+    return (struct backend_stap){&d->cx, &d->o, d->target, d->out, &d->module};
+}
+
+/* Prints, makes and runs a module. */
+static bool run_stap(struct driver *d, const struct program *prog, enum pass last)
+{
+    struct backend_stap b = stap_side(d);
+    char *script = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&script, &len);
+    bool ok = f && stap_print(&d->cx, prog, d->target, f);
+
+    ok = f && !fclose(f) && ok;
+    if (ok)
+        pass_done(d, PASS_IR, "printed the script for stap");
+    if (ok && last == PASS_IR)
+        fwrite(script, 1, len, d->out);
+    if (ok && last > PASS_IR) {
+        ok = backend_stap_build(&b, script, len);
+        if (ok)
+            pass_done(d, PASS_OBJECT,
+                      d->module.cached ? "took the module from the cache" : "made the module");
+    }
+    free(script);
+    if (ok && last == PASS_OBJECT)
+        return backend_stap_write(&b);
+    if (ok && last == PASS_RUN)
+        d->status = backend_stap_run(&b, d->module.path);
+    return ok;
 }
 
 /* ---- the pipeline ---- */
@@ -315,6 +381,7 @@ static bool run_script(struct driver *d)
     struct sema_opts so = {.tapset_dirs = tapsets.v,
                            .n_tapset_dirs = tapsets.n,
                            .env = &env,
+                           .stap = for_stap(d),
                            .macros = macros_new(d->cx.arena)};
     struct program *prog = parse(d, &so, &expanded);
 
@@ -331,8 +398,13 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
+    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out))
+        return false;
     if (last == PASS_SEMA)
         return true;
+
+    if (d->choice.backend == BACKEND_STAP)
+        return run_stap(d, prog, last);
 
     struct ir_unit *u = make_ir(d, prog);
 
@@ -357,11 +429,11 @@ static bool run_script(struct driver *d)
 
 /* ---- objects as scripts ---- */
 
-static bool is_object(const char *script)
+static bool ends_in(const char *script, const char *end)
 {
     size_t n = script ? strlen(script) : 0;
 
-    return n > 6 && !strcmp(script + n - 6, ".bpf.o");
+    return n > strlen(end) && !strcmp(script + n - strlen(end), end);
 }
 
 static void *read_object(struct driver *d, size_t *size)
@@ -399,21 +471,49 @@ static bool run_object(struct driver *d)
     return k && run(d, elf, size, k);
 }
 
+static bool run_module(struct driver *d)
+{
+    struct backend_stap b = stap_side(d);
+
+    d->status = backend_stap_run(&b, d->o.script);
+    return true;
+}
+
 /* ---- beginning and end ---- */
+
+/* The picture has names where the script prints places in a source. */
+static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
+{
+    struct driver *d = arg;
+
+    return d->names && lua_names_frame(d->names, frame, len, to, size);
+}
+
+static void pass_comment(void *arg, const char *line, size_t len)
+{
+    struct driver *d = arg;
+
+    d->hooks->comment(d->hooks->arg, line, len);
+}
 
 /* --format: what the script prints is read as stacks, and drawn at the end. */
 static bool open_picture(struct driver *d)
 {
     const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
-    struct out_reader_opts ro = {.input = "output of the script"};
+    struct out_reader_opts ro = {.input = "output of the script",
+                                 .rename = name_frame,
+                                 .comment = d->hooks->comment ? pass_comment : NULL,
+                                 .arg = d};
     FILE *out;
 
     if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);
+    if (d->hooks->info)
+        d->picture.info = *d->hooks->info;
     d->draws = true;
-    out = picture_stream(&d->picture);
+    out = picture_stream(&d->picture, d->choice.backend == BACKEND_STAP);
     if (out)
         d->out = out;
     return out != NULL;
@@ -442,47 +542,59 @@ static bool work(struct driver *d)
         }
         return true;
     }
-    if (d->o.backend == BACKEND_STAP)
-        return diag_error(d->cx.diag, (struct span){0}, "backend",
-                          "--backend stap is not built yet: use bpf");
-    return open_output(d) && open_target(d, last_pass(&d->o) == PASS_RUN) &&
-           (is_object(d->o.script) ? run_object(d) : run_script(d));
+    bool running = last_pass(&d->o) == PASS_RUN;
+    bool object = ends_in(d->o.script, ".bpf.o"), module = ends_in(d->o.script, ".ko");
+
+    if (object || module)
+        d->choice.backend = object ? BACKEND_BPF : BACKEND_STAP;
+    else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
+        return false;
+    return open_output(d) && open_target(d, running) &&
+           (object   ? run_object(d)
+            : module ? run_module(d)
+                     : run_script(d));
 }
 
 static bool close_all(struct driver *d, bool ok)
 {
-
     if (d->child)
         command_end(d->child);
+    stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    if (d->target)
-        target_close(d->target);
     if (fflush(d->out) || ferror(d->out))
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
-    if (d->out != stdout)
-        fclose(d->out);
     if (d->draws)
-        ok = picture_close(&d->picture, ok);
+        ok = picture_close(&d->picture, ok && !d->status) && ok;
+    else if (d->out != stdout)
+        fclose(d->out);
+    lua_names_free(d->names);
+    if (d->target)
+        target_close(d->target);
     return ok;
+}
+
+int driver_run(struct compile *cx, int argc, char **argv, const struct driver_hooks *h)
+{
+    static const struct driver_hooks none;
+    struct driver d = {.hooks = h ? h : &none, .cx = *cx, .module = {.lock = -1}, .out = stdout};
+
+    uname(&d.uts);
+    clock_gettime(CLOCK_MONOTONIC, &d.since);
+    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
+
+    return close_all(&d, ok) ? d.status : 1;
 }
 
 int driver_main(int argc, char **argv)
 {
-    struct driver d = {.cx = {.arena = arena_new()}, .out = stdout};
-
-    d.cx.sources = sources_new(d.cx.arena);
-    d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
-    uname(&d.uts);
-    clock_gettime(CLOCK_MONOTONIC, &d.since);
-
+    struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
-    int status;
 
-    if (sub)
-        status = sub->run(&d.cx, argc, argv);
-    else
-        status = close_all(&d, options_parse(&d.cx, argc, argv, &d.o) && work(&d)) ? 0 : 1;
-    arena_free(d.cx.arena);
+    cx.sources = sources_new(cx.arena);
+    cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
+
+    arena_free(cx.arena);
     return status;
 }

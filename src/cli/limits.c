@@ -31,7 +31,8 @@ struct limit_row {
     uint32_t min, max;
 };
 
-/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. */
+/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. As in
+ * SystemTap it counts the NUL, which the limit itself does not. */
 static const struct limit_row rows[] = {
     {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
     {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},
@@ -67,6 +68,16 @@ static const char *const others[] = {
     "UNWIND_USE_CALL_FRAME",
 };
 
+bool limits_for_stap(const char *text)
+{
+    size_t n = strcspn(text, "=");
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (strlen(others[i]) == n && !strncmp(text, others[i], n))
+            return true;
+    return false;
+}
+
 bool limits_define(struct compile *cx, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -88,12 +99,13 @@ bool limits_define(struct compile *cx, const char *text)
             return diag_error(cx->diag, (struct span){0}, "options",
                               "-D %s: %s is a number from %u to %u", text, name, rows[i].min,
                               rows[i].max);
+        if (rows[i].at == offsetof(struct limits, maxstringlen))
+            v--;
         *(uint32_t *)((char *)&cx->limits + rows[i].at) = (uint32_t)v;
         return true;
     }
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-        if (!strcmp(name, others[i]))
-            return true;
+    if (limits_for_stap(text))
+        return true;
     diag_warning(cx->diag, (struct span){0}, "-D %s: no such limit, it is ignored", text);
     if (near_best(&near))
         diag_hint(cx->diag, "did you mean %s?", near_best(&near));

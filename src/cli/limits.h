@@ -13,4 +13,7 @@ void limits_default(struct limits *l);
  */
 bool limits_define(struct compile *cx, const char *text);
 
+/* Is it a name that only the C code of SystemTap's modules looks at? */
+bool limits_for_stap(const char *text);
+
 #endif

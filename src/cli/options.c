@@ -147,6 +147,8 @@ static bool set_args(struct parse *p, const char *v)
 
 static bool set_define(struct parse *p, const char *v)
 {
+    if (limits_for_stap(v))
+        append(p, &p->o->stap_defines, v);
     return limits_define(p->cx, v);
 }
 
@@ -218,6 +220,12 @@ static bool set_backend(struct parse *p, const char *v)
     return usage(p, "it is auto, bpf or stap", v);
 }
 
+static bool set_release(struct parse *p, const char *v)
+{
+    p->o->release = v;
+    return *v ? true : usage(p, "no kernel", NULL);
+}
+
 static bool set_no_feature(struct parse *p, const char *v)
 {
     append(p, &p->o->no_feature, v);
@@ -251,6 +259,12 @@ static bool set_dump_src(struct parse *p, const char *v)
 static bool set_dump_ast(struct parse *p, const char *v)
 {
     p->o->dump |= DUMP_AST;
+    return true;
+}
+
+static bool set_dump_stap(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_STAP;
     return true;
 }
 
@@ -300,8 +314,11 @@ static const struct option_row rows[] = {
     {'g', NULL, NULL, "guru mode", set_guru},
     {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
     {0, NULL, NULL, "How it runs", NULL},
-    {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o", set_pass},
-    {'m', NULL, "NAME", "the name of the object that -p4 writes", set_object_name},
+    {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
+     set_pass},
+    {'m', NULL, "NAME", "the name of the object or module that -p4 writes", set_object_name},
+    {'r', NULL, "KERNEL", "make the module for this release, or with this build directory",
+     set_release},
     {'o', NULL, "FILE", "print to FILE", set_output},
     {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
      set_format},
@@ -314,6 +331,8 @@ static const struct option_row rows[] = {
     {0, NULL, NULL, "Looking inside", NULL},
     {0, "dump-src", NULL, "the script with its macros expanded", set_dump_src},
     {0, "dump-ast", NULL, "the tree", set_dump_ast},
+    {0, "dump-stap", NULL, "the script for stap -g, which then needs no debug information",
+     set_dump_stap},
     {0, "dump-ir", NULL, "the intermediate code beside its script lines", set_dump_ir},
     {0, "dump-bpf", NULL, "the BPF instructions beside their script lines", set_dump_bpf},
     {'h', "help", NULL, "this text", set_help},
@@ -331,8 +350,9 @@ void options_help(FILE *out)
 {
     fputs("Usage: ngstap [OPTION]... SCRIPT [ARGUMENT]...\n"
           "       ngstap [OPTION]... -e TEXT [ARGUMENT]...\n"
-          "       ngstap [OPTION]... NAME.bpf.o\n"
-          "Runs a stap++ or SystemTap script as eBPF. SCRIPT may be - (standard input).\n",
+          "       ngstap [OPTION]... NAME.bpf.o | NAME.ko\n"
+          "Runs a stap++ or SystemTap script as eBPF, or on older kernels as a SystemTap module.\n"
+          "SCRIPT may be - (standard input).\n",
           out);
     for (int i = 0; i < N_ROWS; i++) {
         const struct option_row *r = &rows[i];
@@ -441,6 +461,12 @@ static bool check_together(struct compile *cx, const struct options *o)
     if (o->command && (o->target.pid || o->target.master || o->target.container))
         return diag_error(cx->diag, (struct span){0}, "options",
                           "-c starts the target: -x, --master and --container do not go with it");
+    if (o->release && o->backend == BACKEND_BPF)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-r is the kernel that a module is made for: --backend=bpf makes none");
+    if (o->release && o->last_pass == PASS_RUN && !o->dump && !o->list_args)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-r makes a module for another time or place: it goes with -p4");
     return true;
 }
 

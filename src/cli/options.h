@@ -16,7 +16,7 @@ enum backend { BACKEND_AUTO, BACKEND_BPF, BACKEND_STAP };
 /* The passes, as stap counts them (expansion is ours); -p N ends after pass N. */
 enum pass { PASS_EXPAND, PASS_PARSE, PASS_SEMA, PASS_IR, PASS_OBJECT, PASS_RUN };
 
-enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8 };
+enum { DUMP_SRC = 1, DUMP_AST = 2, DUMP_IR = 4, DUMP_BPF = 8, DUMP_STAP = 16 };
 
 struct strings { /* a growing list */
     const char **v;
@@ -24,7 +24,7 @@ struct strings { /* a growing list */
 };
 
 struct options {
-    const char *script;  /* file, "-", or an object; NULL with -e */
+    const char *script;  /* file, "-", an object or a module; NULL with -e */
     const char *text;    /* -e */
     struct strings args; /* after the script: $1 @1 ... */
     struct target_opts target;
@@ -35,6 +35,8 @@ struct options {
     struct strings modules; /* -d */
     struct strings no_feature;
     enum backend backend;
+    const char *release;         /* -r: a kernel release or build directory, for a module */
+    struct strings stap_defines; /* -D that only SystemTap's C code knows */
     enum pass last_pass;
     unsigned dump;  /* DUMP_* */
     bool list_args; /* --args */

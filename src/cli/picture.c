@@ -70,17 +70,28 @@ static ssize_t on_write(void *cookie, const char *text, size_t n)
     return (ssize_t)n;
 }
 
-FILE *picture_stream(struct picture *p)
+FILE *picture_stream(struct picture *p, bool descriptor)
 {
     cookie_io_functions_t io = {.write = on_write};
-    FILE *f = fopencookie(p, "w", io);
 
-    if (!f) {
+    p->stream = descriptor ? tmpfile() : fopencookie(p, "w", io);
+    p->spooled = descriptor;
+    if (!p->stream)
         diag_error(p->cx->diag, nowhere, "output", "%s", strerror(errno));
-        return NULL;
-    }
-    setvbuf(f, NULL, _IONBF, 0);
-    return f;
+    else if (!descriptor)
+        setvbuf(p->stream, NULL, _IONBF, 0);
+    return p->stream;
+}
+
+static bool feed_all(struct out_reader *reader, FILE *f)
+{
+    char text[65536];
+    size_t n;
+    bool ok = true;
+
+    while (ok && (n = fread(text, 1, sizeof(text), f)) > 0)
+        ok = out_reader_feed(reader, text, n);
+    return ok;
 }
 
 /* Of what went wrong before nothing is shown. */
@@ -99,19 +110,21 @@ static bool write_all(struct picture *p, bool ok)
 
 bool picture_close(struct picture *p, bool ok)
 {
+    if (p->spooled && p->stream) {
+        rewind(p->stream);
+        feed_all(p->reader, p->stream);
+    }
+    if (p->stream)
+        fclose(p->stream);
     ok = write_all(p, ok);
     return out_file_close(p->cx, &p->file, ok) && ok;
 }
 
 bool picture_read(struct compile *cx, struct out_reader *reader, const char *path)
 {
-    static char text[65536];
     FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
-    size_t n;
-    bool ok = f != NULL;
+    bool ok = f && feed_all(reader, f);
 
-    while (ok && (n = fread(text, 1, sizeof(text), f)) > 0)
-        ok = out_reader_feed(reader, text, n);
     if (!f || ferror(f))
         ok = diag_error(cx->diag, nowhere, "options", "cannot read %s: %s", path, strerror(errno));
     if (f && f != stdin)

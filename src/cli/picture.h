@@ -12,6 +12,8 @@ struct picture {
     struct out_info info; /* may be filled in until picture_close */
     struct out_file file;
     struct out_reader *reader;
+    FILE *stream; /* what picture_stream gave */
+    bool spooled; /* ... is a file, to be read at the end */
 };
 
 /* The row for NAME, or NULL after reporting (with the near name); "" and NULL: by the ending of PATH,
@@ -22,8 +24,9 @@ const struct out_format *picture_format(struct compile *cx, const char *name, co
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
                   const struct out_reader_opts *o, struct picture *out);
 
-/* A stream that feeds P, not buffered; to be closed before P is. NULL after reporting. */
-FILE *picture_stream(struct picture *p);
+/* A stream that feeds P as it is written to; with DESCRIPTOR one for other processes, too, that feeds it
+ * at the end. P closes it. NULL after reporting. */
+FILE *picture_stream(struct picture *p, bool descriptor);
 
 /* Writes the picture when OK, and closes all. False after reporting: nothing to show, not writable. */
 bool picture_close(struct picture *p, bool ok);

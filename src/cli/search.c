@@ -25,9 +25,9 @@ static void add(struct compile *cx, struct strings *s, const char *dir)
     s->v[s->n++] = dir;
 }
 
-static const char *own_tapset(struct compile *cx)
+static const char *own_dir(struct compile *cx, const char *name)
 {
-    static const char *const beside[] = {"tapset", "../share/ngstap/tapset"};
+    static const char *const beside[] = {"", "../share/ngstap/"};
     char exe[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
@@ -35,13 +35,13 @@ static const char *own_tapset(struct compile *cx)
         exe[n] = 0;
         *strrchr(exe, '/') = 0;
         for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
-            const char *dir = arena_printf(cx->arena, "%s/%s", exe, beside[i]);
+            const char *dir = arena_printf(cx->arena, "%s/%s%s", exe, beside[i], name);
 
             if (is_directory(dir))
                 return dir;
         }
     }
-    return PKGDATADIR "/tapset";
+    return arena_printf(cx->arena, PKGDATADIR "/%s", name);
 }
 
 static struct strings search(struct compile *cx, const struct options *o, bool here)
@@ -62,7 +62,7 @@ static struct strings search(struct compile *cx, const struct options *o, bool h
         if (is_directory(dir))
             add(cx, &s, dir);
     }
-    add(cx, &s, own_tapset(cx));
+    add(cx, &s, own_dir(cx, "tapset"));
     return s;
 }
 
@@ -74,4 +74,17 @@ struct strings search_modules(struct compile *cx, const struct options *o)
 struct strings search_tapsets(struct compile *cx, const struct options *o)
 {
     return search(cx, o, false);
+}
+
+struct strings search_patches(struct compile *cx)
+{
+    struct strings s = {NULL, 0};
+
+    add(cx, &s, own_dir(cx, "patches/runtime"));
+    return s;
+}
+
+const char *search_sample(struct compile *cx, const char *name)
+{
+    return arena_printf(cx->arena, "%s/%s", own_dir(cx, "samples"), name);
 }

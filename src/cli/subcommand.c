@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const struct subcommand rows[] = {
+    {"flame", "profiles the Lua code of a process or container, and draws it", subcommand_flame},
     {"convert", "stacks that were saved as text, as a picture or for another tool",
      subcommand_convert},
     {"diff", "what changed between two saved profiles, as a flame graph", subcommand_diff},

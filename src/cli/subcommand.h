@@ -27,5 +27,6 @@ void subcommand_help(FILE *out);
 int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c */
 int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
 int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */
+int subcommand_flame(struct compile *cx, int argc, char **argv);   /* flame.c */
 
 #endif

@@ -105,6 +105,11 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
     {                                                                                              \
         name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx                                   \
     }
+/* Of ngstap itself; in the kernel only the tapset asks, by (1), and gets 0. */
+#define OWN(name, ctx)                                                                             \
+    {                                                                                              \
+        name, TYPE_LONG, 1, 0, {TYPE_LONG}, INTRIN_PURE, lower_long, ctx                           \
+    }
 #define TEXT(name, ctx)                                                                            \
     {                                                                                              \
         name, TYPE_STRING, 0, 0, {0}, INTRIN_PURE, lower_string, ctx                               \
@@ -125,11 +130,11 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
 static const struct intrinsic rows[] = {
     FACT("pid", NGS_CTX_PID),
     FACT("tid", NGS_CTX_TID),
-    FACT("ppid", NGS_CTX_PPID),
+    OWN("__ppid", NGS_CTX_PPID),
     FACT("uid", NGS_CTX_UID),
-    FACT("euid", NGS_CTX_EUID),
+    OWN("__euid", NGS_CTX_EUID),
     FACT("gid", NGS_CTX_GID),
-    FACT("egid", NGS_CTX_EGID),
+    OWN("__egid", NGS_CTX_EGID),
     FACT("cpu", NGS_CTX_CPU),
     FACT("target", NGS_CTX_TARGET),
     FACT("user_mode", NGS_CTX_USER_MODE),

@@ -57,7 +57,8 @@ static bool check_kernel_build(const struct session *s, const struct obj_module 
     if (same_build(&have, &want))
         return true;
     diag_error(s->cx->diag, (struct span){0}, "build-id",
-               "this kernel is not the build this object was compiled for: build-id %s, the object needs %s",
+               "this kernel is not the build this object was compiled for: build-id %s, the object "
+               "needs %s",
                build_id_text(s->cx->arena, &have), build_id_text(s->cx->arena, &want));
     diag_hint(s->cx->diag, "compile the script again on this machine");
     return false;
@@ -101,8 +102,8 @@ static struct module *namesake(const struct target *t, const char *path)
 }
 
 /* A module of which only types are used: what is not mapped, nothing of it is read. */
-static bool check_types(struct session *s, const struct obj_module *om,
-                        const struct build_id *want, struct module *m)
+static bool check_types(struct session *s, const struct obj_module *om, const struct build_id *want,
+                        struct module *m)
 {
     if (!want->len)
         return true;

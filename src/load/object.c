@@ -262,6 +262,8 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     if ((p->kind == PROBE_TIMER || p->kind == PROBE_PROFILE) &&
         (p->number < 1000 || p->number > INT64_MAX))
         return damaged(r, "a timer's period is out of range");
+    if (p->kind == PROBE_TIMER && p->vaddr >= p->number)
+        return damaged(r, "a timer's period may vary by more than it is long");
     if (object_section((enum probe_kind)p->kind)) {
         if (p->code_len)
             return damaged(r, "a kernel probe with code for user space");

@@ -220,10 +220,9 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
     for (uint32_t i = 0; i < prog->n_modules; i++) {
         lo.u->modules =
             arena_grow(cx->arena, lo.u->modules, lo.u->n_modules, sizeof(*lo.u->modules));
-        lo.u->modules[lo.u->n_modules++] =
-            (struct ir_module){.path = prog->modules[i].path,
-                               .build_id = prog->modules[i].build_id,
-                               .mapped = prog->modules[i].mapped};
+        lo.u->modules[lo.u->n_modules++] = (struct ir_module){.path = prog->modules[i].path,
+                                                              .build_id = prog->modules[i].build_id,
+                                                              .mapped = prog->modules[i].mapped};
     }
     for (struct function *fn = prog->funcs; fn; fn = fn->next)
         if (fn->reached)

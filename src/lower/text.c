@@ -47,7 +47,8 @@ static bool next_conversion(const char *p, const char *end, struct conversion *c
     for (; p < end; p++) {
         if (*p == '-')
             c->flags |= NGS_SPEC_LEFT;
-        else if (*p == '0')
+        else if (*p == '0' &&
+                 !c->flags) /* after another flag it begins the width, as in SystemTap */
             c->flags |= NGS_SPEC_ZERO;
         else if (*p == '+')
             c->flags |= NGS_SPEC_PLUS;

@@ -20,7 +20,8 @@
  * screen. */
 enum { ROW = 17, TOP = 78, BOTTOM = 34, SIDE = 10, USUAL_WIDTH = 1200 };
 
-static const double SMALLEST = 0.0001;
+static const double SMALLEST = 0.0001,
+                    CHARACTER = 6.6; /* the latter of the font in flamegraph.css */
 
 struct picture {
     struct compile *cx;
@@ -98,6 +99,41 @@ static void put_about(const struct picture *p, const struct out_node *n)
             share(n->count[0], t->total[0]), n->self[0], share(n->self[0], t->total[0]));
 }
 
+/* What fits into the frame on a page of the usual width, for viewers that run no script; of a place
+ * in a file its end, as flamegraph.js does it. */
+static void put_label(const struct picture *p, const struct out_node *n)
+{
+    const char *s = n->frame ? n->frame->name : "all";
+    size_t len = n->frame ? n->frame->len : 3, characters = 0, from = 0, to = 0, keep;
+    double room = (n->width * (USUAL_WIDTH - 2 * SIDE) - 6) / CHARACTER;
+
+    for (size_t i = 0; i < len; i++)
+        characters += (s[i] & 0xc0) != 0x80;
+    if (room < 3)
+        return;
+    if ((double)characters <= room) {
+        out_xml(p->f, s, len);
+        return;
+    }
+    bool tail = *s == '@';
+
+    keep = (size_t)room - 1;
+    from = to = tail ? len : 0;
+    for (size_t k = 0; k < keep; k++) {
+        if (tail)
+            for (from--; from > 0 && (s[from] & 0xc0) == 0x80; from--)
+                ;
+        else
+            for (to++; to < len && (s[to] & 0xc0) == 0x80; to++)
+                ;
+    }
+    if (tail)
+        fputs("\342\200\246", p->f);
+    out_xml(p->f, s + from, to - from);
+    if (!tail)
+        fputs("\342\200\246", p->f);
+}
+
 static void put_node(const struct picture *p, const struct out_node *n)
 {
     FILE *f = p->f;
@@ -117,7 +153,9 @@ static void put_node(const struct picture *p, const struct out_node *n)
             "</title><rect x=\"%.6g%%\" width=\"%.6g%%\" y=\"%u\" height=\"%d\" rx=\"2\" fill=\"",
             100 * n->start, 100 * n->width, y, ROW - 1);
     put_colour(p, n);
-    fprintf(f, "\"/><text x=\"%.6g%%\" y=\"%u\" dx=\"3\"></text></g>\n", 100 * n->start, y + 12);
+    fprintf(f, "\"/><text x=\"%.6g%%\" y=\"%u\" dx=\"3\">", 100 * n->start, y + 12);
+    put_label(p, n);
+    fputs("</text></g>\n", f);
 }
 
 /* ---- around them ---- */

@@ -2,8 +2,8 @@
  * process: functions of user-space programs. Enters: process("path").function("name@file:line")
  * and its variants, wildcards included; leaves: one instance per function entry, placed in its
  * module. $name in the handler is a parameter or local as it stands at the function's first
- * instruction; $return, in .return, what the function gives back. Refused: functions that the
- * compiler only inlined, and $parameters in .return.
+ * instruction, in .return as it stood there; $return, in .return, what the function gives back. Refused:
+ * functions that the compiler only inlined.
  */
 #include "probe/rows.h"
 
@@ -247,12 +247,8 @@ static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, c
     struct arena *a = env->cx->arena;
     struct diag *d = env->cx->diag;
 
-    if (strcmp(e->text, "$return")) {
-        diag_error(d, e->op_at, "not-yet", "%s cannot be read in a .return probe yet, only $return",
-                   e->text);
-        diag_hint(d, "save it in an array in a probe at the function's entry");
-        return NULL;
-    }
+    if (strcmp(e->text, "$return")) /* sema reads it at the entry; here it is only asked for */
+        return target_var(env, inst, e, type);
     if (!f->die) {
         diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s",
                    f->name);
@@ -296,3 +292,8 @@ const struct probe_type probe_rows_process[] = {
     {"process.function(string).return", NULL, PROBE_URETPROBE, FLAGS, resolve, return_var},
     {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
 };
+
+const struct probe_type *probe_entry_type(void)
+{
+    return &probe_rows_process[0];
+}

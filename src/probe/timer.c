@@ -1,6 +1,6 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
- * event loop runs every NUMBER ns; timer.profile (and perf.sw.cpu_clock, which is the same event
+ * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and perf.sw.cpu_clock, which is the same event
  * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods of zero or
  * less.
  */
@@ -47,15 +47,26 @@ static bool period(struct probe_env *env, const struct point_part *part, int64_t
 static bool resolve_timer(struct probe_env *env, struct probe_point *point,
                           const struct probe_type *type)
 {
-    const struct point_part *unit = point->parts->next;
-    int64_t ns;
+    const struct point_part *unit = point->parts->next, *randomize = unit->next;
+    struct probe_inst *inst;
+    int64_t ns, jitter = 0;
 
     if (!period(env, unit, &ns))
         return false;
-    if (unit->next)
-        diag_warning(env->cx->diag, unit->next->at,
-                     "randomize has no effect yet: the timer fires every %lld ns", (long long)ns);
-    probe_add(env, point, type)->number = ns;
+    if (randomize) { /* in the period's unit; SystemTap refuses it for hz, which has none */
+        int64_t n = unit->arg->number, m = randomize->arg->number;
+
+        if (!strcmp(unit->name, "hz"))
+            return diag_error(env->cx->diag, randomize->at, "probe",
+                              "a rate cannot be randomized: give a period, such as timer.ms(10)");
+        if (m < 0 || m >= n)
+            return diag_error(env->cx->diag, randomize->arg->at, "probe",
+                              "randomize must be smaller than the timer's period");
+        jitter = ns / n * m;
+    }
+    inst = probe_add(env, point, type);
+    inst->number = ns;
+    inst->vaddr = (uint64_t)jitter;
     return true;
 }
 

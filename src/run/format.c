@@ -202,10 +202,10 @@ static struct conv parse_conv(struct cursor *cu)
     struct conv c = {.width = -1, .prec = FORMAT_NO_PREC};
     bool more = true;
 
-    while (more) {
+    while (more) { /* a 0 after another flag begins the width, as SystemTap's parser has it */
         more = false;
         for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && !more; i++)
-            if (*cu->p && *cu->p == flags[i].c) {
+            if (*cu->p && *cu->p == flags[i].c && !(*cu->p == '0' && c.flags)) {
                 c.flags |= flags[i].flag;
                 cu->p++;
                 more = true;

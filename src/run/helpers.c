@@ -339,11 +339,13 @@ static bool get_texts(struct run *r, const struct run_map *m, uint64_t addr,
     return words != NULL;
 }
 
-static uint64_t stored(struct run *r, enum run_map_result result)
+static uint64_t stored(struct run *r, const struct run_map *m, enum run_map_result result)
 {
     if (result == MAP_OK)
         return 0;
     count(&r->ctl->map_full);
+    if (m->m->max_entries != r->o->h->maxmapentries) /* its own size, then */
+        return run_fail(r, NGS_ERR_SIZE_FULL, m->m->max_entries);
     return run_fail(r, NGS_ERR_MAP_FULL, 0);
 }
 
@@ -434,7 +436,7 @@ static uint64_t h_map_set(struct run *r, const uint64_t *a)
         memcpy(&v.num, p, sizeof(v.num));
     }
     delete_others(m, key);
-    return stored(r, run_map_store(m, key, texts, &v));
+    return stored(r, m, run_map_store(m, key, texts, &v));
 }
 
 static uint64_t h_map_add(struct run *r, const uint64_t *a)
@@ -449,7 +451,7 @@ static uint64_t h_map_add(struct run *r, const uint64_t *a)
     if (!run_map_find(m, key, &v))
         v = (struct run_value){0};
     v.num = (int64_t)((uint64_t)v.num + a[3]);
-    stored(r, run_map_store(m, key, texts, &v));
+    stored(r, m, run_map_store(m, key, texts, &v));
     return (uint64_t)v.num;
 }
 
@@ -495,7 +497,7 @@ static uint64_t h_map_stat_add(struct run *r, const uint64_t *a)
         v = (struct run_value){.stats = fresh};
     }
     stats_add(v.stats, m->m->hist, m->m->hist_args, (int64_t)a[3]);
-    result = stored(r, run_map_store(m, key, texts, &v));
+    result = stored(r, m, run_map_store(m, key, texts, &v));
     free(fresh);
     return result;
 }

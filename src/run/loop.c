@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -168,9 +169,14 @@ static bool open_ring(struct loop *l)
     return watch(l, ring_buffer__epoll_fd(l->ring), SOURCE_RING);
 }
 
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
+
 static int new_timer(struct loop *l, uint64_t ns, bool repeat)
 {
-    struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    struct timespec t = timespec_of(ns);
     struct itimerspec spec = {.it_value = t};
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
@@ -185,6 +191,23 @@ static int new_timer(struct loop *l, uint64_t ns, bool repeat)
     return fd;
 }
 
+/* .randomize: each period is another one, evenly spread over PERIOD +- JITTER. */
+static uint64_t random_period(const struct obj_probe *p)
+{
+    uint64_t r = 0;
+
+    if (!p->vaddr || getrandom(&r, sizeof(r), 0) != sizeof(r))
+        return p->number ? p->number : 1;
+    return p->number - p->vaddr + r % (2 * p->vaddr + 1);
+}
+
+static void rearm(const struct timer *t)
+{
+    struct itimerspec spec = {.it_value = timespec_of(random_period(t->probe))};
+
+    timerfd_settime(t->fd, 0, &spec, NULL);
+}
+
 static bool start_timers(struct loop *l)
 {
     const struct object *o = l->r.o;
@@ -196,7 +219,7 @@ static bool start_timers(struct loop *l)
 
         if (p->kind != PROBE_TIMER)
             continue;
-        *t = (struct timer){p, new_timer(l, p->number ? p->number : 1, true)};
+        *t = (struct timer){p, new_timer(l, random_period(p), p->vaddr == 0)};
         if (t->fd < 0)
             return false;
         l->n_timers++;
@@ -210,7 +233,7 @@ static bool start_timers(struct loop *l)
     return l->timers != NULL || fail(l, "memory");
 }
 
-/* The processes whose end ends the session: the one of -x, or all of a master's. */
+/* The processes whose end ends the session: the one of -x, or a master and its workers. */
 static bool watch_target(struct loop *l)
 {
     const struct target *t = l->r.t;
@@ -221,12 +244,12 @@ static bool watch_target(struct loop *l)
         return true;
     pids = t->kind == TARGET_PID ? &t->pid : t->pids;
     n = t->kind == TARGET_PID ? 1 : t->n_pids;
-    l->pidfds = calloc(n ? n : 1, sizeof(*l->pidfds));
+    l->pidfds = calloc((size_t)n + 1, sizeof(*l->pidfds));
     if (!l->pidfds)
         return fail(l, "memory");
-    l->n_pidfds = n;
-    for (uint32_t i = 0; i < n; i++) {
-        l->pidfds[i] = (int)syscall(SYS_pidfd_open, pids[i], 0);
+    l->n_pidfds = n + (t->kind == TARGET_MASTER && t->master > 0);
+    for (uint32_t i = 0; i < l->n_pidfds; i++) {
+        l->pidfds[i] = (int)syscall(SYS_pidfd_open, i < n ? pids[i] : t->master, 0);
         if (l->pidfds[i] >= 0) {
             l->pids_left++;
             if (!watch(l, l->pidfds[i], SOURCE_PID))
@@ -357,6 +380,8 @@ static void run_timers(struct loop *l)
 {
     for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
         if (expired(l->timers[i].fd)) {
+            if (l->timers[i].probe->vaddr)
+                rearm(&l->timers[i]);
             handle(l, l->timers[i].probe);
             run_signals(&l->r);
         }
@@ -368,7 +393,7 @@ static void serve(struct loop *l)
         check_child(l);
     while (!l->r.exiting) {
         struct epoll_event events[MAX_EVENTS];
-        int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s ? WAKE_MS : -1);
+        int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s || l->r.opts->watch ? WAKE_MS : -1);
         bool timers = false, deadline = false, pids = false;
 
         if (n < 0 && errno != EINTR)
@@ -381,6 +406,8 @@ static void serve(struct loop *l)
         run_signals(&l->r);
         drain(l);
         check_control(l);
+        if (l->r.opts->watch)
+            l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
         if (timers)
             run_timers(l);
         if (l->r.child_changed)

@@ -173,6 +173,8 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
         run_expand(r, text.p, text.len, out);
     else if (error == NGS_ERR_FAULT)
         text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
+    else if (error == NGS_ERR_SIZE_FULL)
+        text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
     else
         text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
 }

@@ -76,9 +76,10 @@ static uint64_t u_strtol(struct ucall *c)
     if (base == 16 && p[0] == '0' && (p[1] | 32) == 'x')
         p += 2;
     for (; *p; p++) {
-        int d = isdigit((unsigned char)*p)   ? *p - '0'
-                : isalpha((unsigned char)*p) ? (*p | 32) - 'a' + 10
-                                             : 99;
+        int d = isdigit((unsigned char)*p) ? *p - '0'
+                : isxdigit((unsigned char)*p)
+                    ? (*p | 32) - 'a' + 10 /* no more, whatever the base */
+                    : 99;
 
         if (d >= base)
             break;

@@ -138,9 +138,8 @@ static bool element(struct sema *s, struct object *o, struct expr *base, const s
     depend(s, type);
     offset = probe_tree_binary(s->arena, OP_MUL, component_index(s, c),
                                probe_tree_number(s->arena, c->at, (int64_t)size));
-    *o = (struct object){.tree = probe_tree_binary(s->arena, OP_ADD, base, offset),
-                         .type = type,
-                         .space = o->space};
+    *o = (struct object){
+        .tree = probe_tree_binary(s->arena, OP_ADD, base, offset), .type = type, .space = o->space};
     return true;
 }
 
@@ -303,10 +302,9 @@ static bool fetch(struct sema *s, struct expr *e, struct object *o)
         if (size != 1 && size != 2 && size != 4 && size != 8)
             return diag_error(s->diag, e->at, "type", "%s has %llu bytes and is no script value",
                               type_text(s, o->type), (unsigned long long)size);
-        e->resolved =
-            o->is_value
-                ? o->tree
-                : load(s, o, e->at, (uint8_t)size, kind != CT_POINTER && ctype_signed(o->type));
+        e->resolved = o->is_value ? o->tree
+                                  : load(s, o, e->at, (uint8_t)size,
+                                         kind != CT_POINTER && ctype_signed(o->type));
         return true;
     case CT_ARRAY:
         e->ctype = ctype_target(o->type) ? ctype_pointer_to(s->di, ctype_target(o->type)) : NULL;

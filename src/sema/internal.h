@@ -53,6 +53,13 @@ struct sema_bare {
     const char *path, *why;
 };
 
+/* A value saved at a function's entry, and the local of the .return handler that has it. */
+struct sema_saved {
+    struct probe_inst *inst;
+    const char *what; /* a variable's name as written, or NULL */
+    const char *local;
+};
+
 struct sema {
     struct compile *cx;
     struct arena *arena;
@@ -78,6 +85,11 @@ struct sema {
     struct sema_bare *skipped_bare; /* the same, of what --skip-badvars skipped */
     uint32_t n_skipped_bare, n_skipped;
     struct span first_skipped;
+
+    struct sema_saved *saved; /* entry.c */
+    uint32_t n_saved;
+    struct stmt *takes; /* at the start of the handler at hand, once it is walked */
+    bool counts_lost;
 
     /* where the walk is */
     struct function *fn;
@@ -115,6 +127,7 @@ void sema_points(struct sema *s, struct probe *probe);
 /* ---- names.c: the first walk ---- */
 
 void sema_walk_inst(struct sema *s, struct probe_inst *inst);
+void sema_walk_stmts(struct sema *s, struct stmt *st);
 /* What a tree is worth when that is known now. */
 bool sema_constant(const struct expr *e, int64_t *v);
 
@@ -144,6 +157,17 @@ struct probe_env sema_env(struct sema *s);
  * module, or the executable. NULL after reporting. */
 struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
                              const char **path);
+
+/* ---- entry.c: values saved at a function's entry ---- */
+
+/* Does the variable E mean its value at the entry here? */
+bool sema_is_saved(const struct sema *s, const struct expr *e);
+/* Makes E the value that WHAT has at the entry; false after reporting. */
+bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
+/* Puts what takes the values over at the start of a handler that has been walked. */
+void sema_place_saved(struct sema *s, struct probe_inst *ret);
+/* Makes the probes at the entries part of the program. */
+void sema_insert_entries(struct sema *s);
 
 /* ---- types.c: the second walk ---- */
 

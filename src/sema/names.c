@@ -331,6 +331,11 @@ static void enter_function(struct sema *s, struct function *fn)
 
 static void embedded_function(struct sema *s, struct expr *e)
 {
+    if (s->opts->stap) {
+        note_call(s, e->func);
+        enter_function(s, e->func);
+        return;
+    }
     diag_error(s->diag, e->op_at, "unsupported",
                "%s() is written in embedded C, which eBPF cannot run", e->text);
     diag_note(s->diag, e->func->name_at, "defined here");
@@ -445,9 +450,16 @@ static void entry(struct sema *s, struct expr *e)
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
-    diag_error(s->diag, e->op_at, "not-yet", "@entry does not run yet");
-    fail(e);
-    diag_hint(s->diag, "save the value in an array in a probe at the function's entry");
+    if (s->in_defined) { /* as what it holds is */
+        walk(s, e->a, USE_VALUE);
+        if (e->a->type == TYPE_ERROR)
+            fail(e);
+        return;
+    }
+    if (sema_save(s, e, e->a))
+        walk(s, e, USE_VALUE);
+    else
+        fail(e);
 }
 
 static void enumerator(struct sema *s, struct expr *e)
@@ -548,6 +560,8 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_MATCH:
         value(s, e->a);
+        if (s->opts->stap)
+            break;
         diag_error(s->diag, e->op_at, "not-yet", "regular expressions do not run yet");
         fail(e);
         diag_hint(s->diag, "isinstr() and == do");
@@ -559,6 +573,15 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (use == USE_VALUE && sema_is_saved(s, e)) {
+            if (sema_save(s, e, e))
+                walk(s, e, use);
+            else
+                fail(e);
+            break;
+        }
+        target_expr(s, e, use);
+        break;
     case EX_ATVAR:
     case EX_CAST:
     case EX_AUTOCAST:
@@ -583,10 +606,14 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         refuse(s, e, "type", "a histogram can only be printed: print(@hist_log(x))");
         break;
     case EX_EMBEDDED:
+        if (s->opts->stap)
+            break;
         refuse(s, e, "unsupported", "embedded C cannot run as eBPF");
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;
     case EX_ATCONST:
+        if (s->opts->stap)
+            break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
         diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
         break;
@@ -736,6 +763,8 @@ static void walk_stmt(struct sema *s, struct stmt *st)
         tried(s, st);
         break;
     case ST_EMBEDDED:
+        if (s->opts->stap)
+            break;
         diag_error(s->diag, st->at, "unsupported", "embedded C cannot run as eBPF");
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;
@@ -751,6 +780,11 @@ static void walk_stmts(struct sema *s, struct stmt *st)
         walk_stmt(s, st);
 }
 
+void sema_walk_stmts(struct sema *s, struct stmt *st)
+{
+    walk_stmts(s, st);
+}
+
 void sema_walk_inst(struct sema *s, struct probe_inst *inst)
 {
     s->inst = inst;
@@ -758,6 +792,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->file = inst->probe->at.file;
     s->loops = 0;
     walk_stmts(s, inst->body);
+    sema_place_saved(s, inst);
     while (s->n_waiting && !diag_stopped(s->diag))
         walk_function(s, s->waiting[--s->n_waiting]);
     s->inst = NULL;

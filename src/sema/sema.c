@@ -67,6 +67,7 @@ static void run(struct sema *s)
     sema_tapset_read(s);
     while (advance(s, &p) && !diag_stopped(s->diag))
         ; /* what a body uses can add library files with probes of their own */
+    sema_insert_entries(s);
     if (!s->prog->insts && diag_errors(s->diag) == errors)
         diag_error(s->diag, (struct span){0}, "no-probe",
                    "the script has no probe that can be placed");

@@ -18,6 +18,7 @@ struct sema_opts {
     uint32_t n_tapset_dirs;
     const struct pp_env *env;
     struct macros *macros;
+    bool stap; /* the back end is SystemTap: what only it can run is let through */
     bool no_display; /* globals that are never read are not shown at the end (stap
                         --no-global-var-display) */
 };

@@ -2,6 +2,7 @@ ngstap_SOURCES += \
 	src/sema/check.c \
 	src/sema/display.c \
 	src/sema/dwexpr.c \
+	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
 	src/sema/names.c \

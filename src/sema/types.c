@@ -7,6 +7,8 @@
  */
 #include "sema/internal.h"
 
+#include <string.h>
+
 static enum value_type infer(struct sema *s, struct expr *e, enum value_type want);
 
 static bool is_known(enum value_type t)
@@ -297,6 +299,11 @@ static enum value_type infer_kind(struct sema *s, struct expr *e, enum value_typ
         sema_expect(s, e->a, TYPE_LONG);
         sema_expect(s, e->b, TYPE_LONG);
         return TYPE_LONG;
+    case EX_MATCH:
+        sema_expect(s, e->a, TYPE_STRING);
+        return TYPE_LONG;
+    case EX_EMBEDDED: /* the C says so */
+        return strstr(e->text, "/* string */") ? TYPE_STRING : TYPE_LONG;
     case EX_ANY:
         return TYPE_UNKNOWN;
     case EX_ERROR:
@@ -455,8 +462,8 @@ static void defaults(struct sema *s)
         default_list(fn->params);
         default_list(fn->locals);
         if (fn->type == TYPE_UNKNOWN)
-            fn->type = returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
-        else if (!fn->typed && !returns_value(fn->body))
+            fn->type = fn->is_embedded || returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
+        else if (!fn->typed && !fn->is_embedded && !returns_value(fn->body))
             fn->type = TYPE_VOID;
     }
 }

@@ -19,39 +19,65 @@
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
  * that module's load address in the current process, which the script finds by itself, plus a
  * constant; function probes stand by address. The script is the same for every process with those
- * builds. False after reporting what only the eBPF back end can run, with its place.
+ * builds; only function probes in containers name a layer of that container's image. What reading at fault
+ * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
+ * the eBPF back end can run, with its place.
  */
-bool stap_print(struct compile *cx, const struct program *prog, FILE *out);
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out);
+
+/*
+ * Could this machine build a module for RELEASE (see below)? NULL, or why not, with the package
+ * that would bring what is missing; nothing is reported.
+ */
+const char *stap_lacks(struct compile *cx, const char *release);
+
+/* The release of the kernel that -r names by it or by a build directory; NULL after reporting that
+ * there are no headers. */
+const char *stap_kernel_release(struct compile *cx, const char *release);
 
 struct stap_build {
     const char *script; /* resolved text, LEN bytes */
     size_t len;
-    const char *name;    /* -m; NULL: one made from the content */
-    const char *release; /* -r: a kernel release or build directory; NULL: the running kernel */
-    const char *const *limits; /* "MAXSTRINGLEN=4096" and the like: stap's -D */
-    uint32_t n_limits;
+    const char *name;           /* -m; NULL: one made from the content */
+    const char *release;        /* -r: a kernel release or build directory; NULL: this kernel's */
+    const char *const *defines; /* -D as the user gave them, without those in the limits */
+    uint32_t n_defines;
+    const char *const *patches; /* directories of runtime patches */
+    uint32_t n_patches;
+};
+
+struct stap_object {
+    const char *path; /* of the .ko */
+    bool cached;      /* it was there already */
+    /* private */
+    const char *scratch; /* removed by stap_release, or NULL */
+    int lock;
 };
 
 /*
- * Makes the module: takes it from the cache ($XDG_CACHE_HOME/ngstap, by content of the script,
- * version of stap, kernel release and runtime patches), or has stap build it with a private copy of
- * its runtime, mended by what patches/ has for this version and kernel. Returns the path of the
- * module (in CX's arena), or NULL after reporting: no stap, one older than 2.3, no headers of exactly
- * that release, no compiler (each with the package that brings it), or stap's own error.
+ * Makes the module: takes it from the cache ($XDG_CACHE_HOME/ngstap/stap, by content of the script,
+ * version of stap, kernel, limits and runtime patches), or has stap build it, with a private copy of
+ * its runtime where patches/ has something for this version and kernel. False after reporting: no
+ * stap, one older than 2.3, no headers of exactly that release, no compiler (each with the package
+ * that brings it), or stap's own error. The module is there until stap_release.
  */
-const char *stap_build(struct compile *cx, const struct stap_build *b);
+bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_object *out);
+void stap_release(struct stap_object *m);
 
 struct stap_run {
     const char *module;  /* path of the .ko */
     pid_t pid;           /* -x; 0: none */
     const char *command; /* -c; NULL: none */
-    const char *output;  /* -o; NULL: standard output */
-    double seconds;      /* -T; 0: until the script ends or a signal comes */
+    int out;             /* standard output of the script */
+    double seconds;      /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes */
+    bool no_warnings;
 };
 
 /*
- * Runs MODULE by staprun: output as it comes, SIGINT and SIGTERM passed on, the module unloaded
- * whatever happens. Returns what staprun ended with (0 to 255), or -1 after reporting.
+ * Runs MODULE by staprun: output as it comes; SIGINT, SIGTERM and SIGHUP passed on, so that end
+ * probes run; the module is unloaded whatever happens, also when we or staprun are killed. Returns
+ * what staprun ended with (128 + signal when it was killed), or -1 after reporting: no staprun, a
+ * module for another kernel, and with advice what staprun refused.
  */
 int stap_run(struct compile *cx, const struct stap_run *r);
 

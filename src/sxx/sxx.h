@@ -21,6 +21,8 @@ struct sxx_opts {
     uint32_t n_args;
     const char *const *include;    /* where @use looks, all of it, in order: -I DIR, ".", our own */
     uint32_t n_include;
+    bool follow;                   /* $^pid_ok also takes workers that --master's process starts later: the script
+                                      is run here, and ppid() is known */
     bool list_args;                /* --args: missing paths are blank, nothing dies for want of them */
 };
 

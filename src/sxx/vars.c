@@ -134,7 +134,8 @@ static void set_target(struct vars *v)
     case TARGET_PID:
     case TARGET_CMD:
         ok = "pid() == target()";
-        target = arena_printf(a, "%d", (int)t->pid);
+        /* stap++ gives neither with -c. Where nothing will run there is no pid yet. */
+        target = t->pid ? arena_printf(a, "%d", (int)t->pid) : "target()";
         break;
     case TARGET_MASTER:
         ok = "(";
@@ -143,7 +144,9 @@ static void set_target(struct vars *v)
             ok = arena_printf(a, "%s%spid() == %d", ok, i ? " || " : "", (int)t->pids[i]);
             target = arena_printf(a, "%s%s%d", target, i ? " " : "", (int)t->pids[i]);
         }
-        ok = arena_printf(a, "%s)", ok);
+        ok = arena_printf(
+            a, "%s%s)", ok,
+            v->o->follow && t->master ? arena_printf(a, " || ppid() == %d", (int)t->master) : "");
         break;
     default:
         if (t->exec_path) {

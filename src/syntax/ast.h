@@ -306,7 +306,7 @@ struct probe_inst {
     struct variable *locals;
     void *data;                    /* the probe type's own */
     uint32_t module_id;            /* user-space probes: index into program->modules */
-    uint64_t vaddr;                /* address of the probe in its module's file */
+    uint64_t vaddr;                /* address of the probe in its module's file; timers: how much the period varies */
     const char *func_name;         /* probefunc() when the point names one */
     int64_t number;                /* timers: period in ns; */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */

@@ -33,6 +33,7 @@ enum level {
 struct printer {
     FILE *out;
     unsigned flags;
+    struct print_hook *hook; /* or NULL */
 };
 
 static void print(const struct printer *p, const struct expr *e, int least);
@@ -95,7 +96,7 @@ static int level_of(const struct expr *e)
     }
 }
 
-static void put_string(FILE *out, const char *s, uint32_t len)
+void syntax_print_string(FILE *out, const char *s, uint32_t len)
 {
     fputc('"', out);
     for (uint32_t i = 0; i < len; i++) {
@@ -127,7 +128,7 @@ static void put_string(FILE *out, const char *s, uint32_t len)
 
 static void put_text(FILE *out, const char *s)
 {
-    put_string(out, s, (uint32_t)strlen(s));
+    syntax_print_string(out, s, (uint32_t)strlen(s));
 }
 
 static void list(const struct printer *p, struct expr *const *v, uint32_t n, int least)
@@ -219,7 +220,7 @@ static void put_print(const struct printer *p, const struct expr *e)
                                          : "",
                 e->print & PRINT_NEWLINE ? "ln" : "");
     if (literal)
-        put_string(p->out, e->fmt, e->fmt_len);
+        syntax_print_string(p->out, e->fmt, e->fmt_len);
     if (literal && e->n_args)
         fputs(", ", p->out);
     list(p, e->args, e->n_args, L_ASSIGN);
@@ -320,7 +321,7 @@ static void bare(const struct printer *p, const struct expr *e)
         fprintf(out, "%" PRIu64, (uint64_t)e->number);
         break;
     case EX_STRING:
-        put_string(out, e->text, e->len);
+        syntax_print_string(out, e->text, e->len);
         break;
     case EX_NAME:
         fputs(e->text, out);
@@ -368,7 +369,7 @@ static void bare(const struct printer *p, const struct expr *e)
     case EX_MATCH:
         print(p, e->a, L_SHIFT);
         fputs(e->op == OP_NE ? " !~ " : " =~ ", out);
-        put_string(out, e->text, e->len);
+        syntax_print_string(out, e->text, e->len);
         break;
     case EX_CALL:
         fprintf(out, "%s(", e->text);
@@ -398,7 +399,7 @@ static void bare(const struct printer *p, const struct expr *e)
     case EX_ATCONST:
     case EX_ATENUM:
         fputs(e->kind == EX_PERF ? "@perf(" : e->kind == EX_ATCONST ? "@const(" : "@enum(", out);
-        put_string(out, e->text, e->len);
+        syntax_print_string(out, e->text, e->len);
         fputc(')', out);
         break;
     case EX_STAT:
@@ -442,6 +443,8 @@ static void print(const struct printer *p, const struct expr *e, int least)
         print(p, e->resolved, least);
         return;
     }
+    if (p->hook && p->hook->expr(p->hook, p->out, e))
+        return;
     bool parens = e->parens || level_of(e) < least;
 
     if (parens)
@@ -453,10 +456,17 @@ static void print(const struct printer *p, const struct expr *e, int least)
 
 void syntax_print_expr(FILE *out, const struct expr *e, unsigned flags)
 {
-    const struct printer p = {out, flags};
+    const struct printer p = {out, flags, NULL};
 
     if (e)
         print(&p, e, L_ASSIGN);
+}
+
+void syntax_print_expr_by(FILE *out, const struct expr *e, struct print_hook *h)
+{
+    const struct printer p = {out, PRINT_RESOLVED, h};
+
+    print(&p, e, L_ASSIGN);
 }
 
 /* ---- statements ---- */
@@ -689,7 +699,14 @@ static void statement(const struct printer *p, const struct stmt *s, int indent)
 
 void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned flags)
 {
-    const struct printer p = {out, flags};
+    const struct printer p = {out, flags, NULL};
+
+    statements(&p, s, indent);
+}
+
+void syntax_print_stmt_by(FILE *out, const struct stmt *s, int indent, struct print_hook *h)
+{
+    const struct printer p = {out, PRINT_RESOLVED, h};
 
     statements(&p, s, indent);
 }
@@ -699,7 +716,7 @@ void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned fla
 static void put_literal(FILE *out, const struct expr *e)
 {
     if (e->kind == EX_STRING)
-        put_string(out, e->text, e->len);
+        syntax_print_string(out, e->text, e->len);
     else
         fprintf(out, "%" PRId64, e->number);
 }
@@ -790,7 +807,7 @@ static void put_probe(const struct printer *p, const struct probe *probe)
 
 void syntax_print(FILE *out, const struct program *prog, unsigned flags)
 {
-    const struct printer p = {out, flags};
+    const struct printer p = {out, flags, NULL};
 
     for (uint32_t i = 0; i < prog->n_embedded; i++)
         fprintf(out, "%%{%s%%}\n", prog->embedded[i]);

@@ -54,5 +54,17 @@ void syntax_print(FILE *out, const struct program *prog, unsigned flags);
 void syntax_print_expr(FILE *out, const struct expr *e, unsigned flags);
 void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned flags);
 void syntax_print_point(FILE *out, const struct probe_point *p);
+void syntax_print_string(FILE *out, const char *s, uint32_t len); /* quoted */
+
+/*
+ * Printing with a say for the caller: EXPR is given each expression (the resolved form, where there is
+ * one) and either prints it and returns true, or returns false to have it printed as ever. It prints
+ * what lies below by syntax_print_expr_by; what it prints holds together like a call.
+ */
+struct print_hook {
+    bool (*expr)(struct print_hook *h, FILE *out, const struct expr *e);
+};
+void syntax_print_expr_by(FILE *out, const struct expr *e, struct print_hook *h);
+void syntax_print_stmt_by(FILE *out, const struct stmt *s, int indent, struct print_hook *h);
 
 #endif

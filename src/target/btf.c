@@ -56,7 +56,8 @@ struct dbg *btf_open(struct debuginfo *di, const char **why)
 
     if (!btf) { /* libbpf before 1.0 gives errors as pointers, which ngstap does not build with */
         *why = arena_printf(di->a,
-                            "this kernel does not tell its types: " BTF_FILE ": %s; it takes one built with "
+                            "this kernel does not tell its types: " BTF_FILE
+                            ": %s; it takes one built with "
                             "CONFIG_DEBUG_INFO_BTF, as distributions' kernels are",
                             strerror(errno));
         return NULL;
@@ -377,18 +378,18 @@ static const struct ctype *find(struct dbg *m, const char *name, const uint32_t 
 
 const struct ctype *btf_lookup(struct dbg *m, const char *tag, const char *name)
 {
-    static const uint32_t plain[] = {BTF_KIND_TYPEDEF, BTF_KIND_INT,  BTF_KIND_FLOAT,
-                                     BTF_KIND_STRUCT,  BTF_KIND_UNION, BTF_KIND_ENUM,
-                                     KIND_ENUM64,      0};
+    static const uint32_t plain[] = {
+        BTF_KIND_TYPEDEF, BTF_KIND_INT,  BTF_KIND_FLOAT, BTF_KIND_STRUCT,
+        BTF_KIND_UNION,   BTF_KIND_ENUM, KIND_ENUM64,    0};
     static const uint32_t structs[] = {BTF_KIND_STRUCT, 0};
     static const uint32_t unions[] = {BTF_KIND_UNION, 0};
     static const uint32_t enums[] = {BTF_KIND_ENUM, KIND_ENUM64, 0};
 
     return find(m, name,
-                    !*tag                   ? plain
-                    : !strcmp(tag, "union") ? unions
-                    : !strcmp(tag, "enum")  ? enums
-                                            : structs);
+                !*tag                   ? plain
+                : !strcmp(tag, "union") ? unions
+                : !strcmp(tag, "enum")  ? enums
+                                        : structs);
 }
 
 bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
@@ -396,7 +397,8 @@ bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
     for (uint32_t id = 1; id < btf__type_cnt(m->btf); id++) {
         const struct btf_type *t = btf__type_by_id(m->btf, id);
 
-        for (uint16_t i = 0; (btf_is_enum(t) || btf_kind(t) == KIND_ENUM64) && i < btf_vlen(t); i++) {
+        for (uint16_t i = 0; (btf_is_enum(t) || btf_kind(t) == KIND_ENUM64) && i < btf_vlen(t);
+             i++) {
             /* Of both kinds a record starts with the name; the value follows, 32 bits or twice 32. */
             const uint32_t *e = (const uint32_t *)(t + 1) + (size_t)i * (btf_is_enum(t) ? 2 : 3);
             const char *here = btf__name_by_offset(m->btf, e[0]);

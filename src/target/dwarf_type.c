@@ -748,7 +748,8 @@ const struct ctype *dbg_type(struct dbg *m, const char *name)
         return NULL;
     if (!t)
         return NULL;
-    if (!t->is_void && !is_btf(t) && ctype_complete(t) != strip(t) && t->die.addr == strip(t)->core.addr)
+    if (!t->is_void && !is_btf(t) && ctype_complete(t) != strip(t) &&
+        t->die.addr == strip(t)->core.addr)
         t = ctype_complete(t); /* a declaration by its own name: the complete one */
     for (; stars; stars--)
         t = ctype_pointer_to(m->di, t);

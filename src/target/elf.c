@@ -163,6 +163,52 @@ bool elf_build_id(int fd, struct build_id *id)
     return found;
 }
 
+/* Finds the bytes of OUT's build-id among the loaded notes PH. */
+static void find_id_vaddr(int fd, const GElf_Phdr *ph, struct elf_code *out)
+{
+    char *buf, *at;
+
+    if (out->id_vaddr || !out->id.len || ph->p_filesz < out->id.len || ph->p_filesz > NOTES_MAX)
+        return;
+    buf = malloc(ph->p_filesz);
+    if (buf && read_fully(fd, buf, ph->p_filesz, ph->p_offset)) {
+        at = memmem(buf, ph->p_filesz, out->id.bytes, out->id.len);
+        if (at)
+            out->id_vaddr = ph->p_vaddr + (uint64_t)(at - buf);
+    }
+    free(buf);
+}
+
+bool elf_code(int fd, struct elf_code *out)
+{
+    Elf *elf = elf_open(fd);
+    bool found = false;
+    size_t n;
+
+    *out = (struct elf_code){.offset = 0};
+    if (!elf)
+        return false;
+    elf_build_id_of(elf, fd, &out->id);
+    for (size_t i = 0; !elf_getphdrnum(elf, &n) && i < n && i < PHDRS_MAX; i++) {
+        GElf_Phdr ph;
+
+        if (!gelf_getphdr(elf, (int)i, &ph))
+            continue;
+        if (ph.p_type == PT_NOTE)
+            find_id_vaddr(fd, &ph, out);
+        if (found || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X) || !ph.p_filesz)
+            continue;
+        found = true;
+        out->offset = ph.p_offset;
+        out->vaddr = ph.p_vaddr;
+        out->size = ph.p_filesz;
+    }
+    if (!out->id_vaddr)
+        out->id.len = 0;
+    elf_end(elf);
+    return found;
+}
+
 const char *build_id_text(struct arena *a, const struct build_id *id)
 {
     char *text = arena_alloc(a, (size_t)id->len * 2 + 1);

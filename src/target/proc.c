@@ -401,6 +401,7 @@ static bool find_processes(struct compile *cx, struct target *t, const struct ta
                           "-x <pid> and --master <pid> are exclusive.");
     if (master) {
         t->kind = TARGET_MASTER;
+        t->master = master;
         return children_of(cx, t, master);
     }
     if (pid) {

@@ -88,6 +88,7 @@ struct target {
     pid_t pid;               /* target(): 0 for --master and --exec */
     pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
     uint32_t n_pids;
+    pid_t master;            /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
@@ -150,6 +151,14 @@ bool build_id_parse(const char *hex, struct build_id *id);
 
 /* The file offset of a virtual address (what uprobes take); false: in no PT_LOAD segment. */
 bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset);
+
+/* The first segment that may run: where it lies in the file and in memory; and the build-id's address. */
+struct elf_code {
+    uint64_t offset, vaddr, size;
+    struct build_id id; /* len 0: none that is loaded */
+    uint64_t id_vaddr;
+};
+bool elf_code(int fd, struct elf_code *out); /* false: not a sound ELF file, or no such segment */
 
 /* Symbols of a file (.symtab, else .dynsym, of the file or of its debug file), sorted by address. */
 struct elf_symbol {

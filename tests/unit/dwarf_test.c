@@ -694,7 +694,6 @@ static void test_symbols_only(void)
     tap_ok(m && !dbg_local(fn, fn->entry, "l", &l, &why) && strstr(why, "no debug information"),
            "but no parameters");
     tap_ok(!dbg_open_any(f.di, "/nonexistent", &why) && why, "no such module");
-    tap_ok(!dbg_open_any(f.di, "kernel", &why) && why, "the kernel, not yet");
     tear_down(&f);
 }
 
@@ -1091,6 +1090,63 @@ static void test_bomb(void)
     tear_down(&f);
 }
 
+/* Types whose layout Linux promises its users, or that cannot be otherwise. */
+static void test_kernel(void)
+{
+    struct fixture f;
+    const char *why;
+    struct cmember c;
+
+    set_up(&f, NULL);
+    struct dbg *m = dbg_open(f.di, "kernel", &why);
+
+    if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+        tap_ok(!m && why && strstr(why, "/sys/kernel/btf/vmlinux"), "a kernel without BTF says so");
+        tear_down(&f);
+        return;
+    }
+    if (!tap_ok(m && dbg_is_kernel(m) && dbg_build_id(m)->len > 0, "the kernel has a build-id"))
+        return;
+    tap_ok(dbg_open(f.di, "kernel", &why) == m, "the kernel is opened once");
+    const struct ctype *list = dbg_type(m, "struct list_head");
+    const struct ctype *ip = dbg_type(m, "iphdr");
+
+    tap_ok(list && ctype_kind(list) == CT_STRUCT && ctype_size(list) == 16 &&
+               ctype_is_kernel(list) && ctype_module(list) == m,
+           "a struct of the kernel");
+    tap_ok(list && ctype_member(list, "prev", &c) && c.offset == 8 &&
+               ctype_kind(c.type) == CT_POINTER && ctype_target(c.type) == list,
+           "a member that points to it");
+    tap_ok(list && !ctype_member(list, "no", &c), "a member that is not there");
+    tap_ok(ip && ctype_member(ip, "ihl", &c) && c.offset == 0 && c.bit_off == 0 &&
+               c.bit_size == 4 && ctype_member(ip, "version", &c) && c.bit_off == 4 &&
+               c.bit_size == 4,
+           "bit fields");
+    const struct ctype *in6 = dbg_type(m, "in6_addr");
+
+    tap_ok(in6 && ctype_member(in6, "in6_u", &c) && ctype_kind(c.type) == CT_UNION &&
+               ctype_member(c.type, "u6_addr16", &c) && ctype_kind(c.type) == CT_ARRAY &&
+               ctype_array_len(c.type) == 8 && ctype_size(c.type) == 16 &&
+               ctype_size(ctype_target(c.type)) == 2,
+           "an array in a union");
+    const struct ctype *p = dbg_type(m, "const struct list_head **");
+
+    tap_ok(p && ctype_size(p) == 8 && ctype_is_kernel(p) &&
+               !strcmp(ctype_text(f.cx.arena, p), "struct list_head **"),
+           "a pointer by name");
+    tap_ok(ctype_signed(dbg_type(m, "int")) && !ctype_signed(dbg_type(m, "unsigned long")) &&
+               ctype_size(dbg_type(m, "unsigned long")) == 8 &&
+               ctype_size(dbg_type(m, "u32")) == 4 && ctype_kind(dbg_type(m, "_Bool")) == CT_BOOL,
+           "base types and typedefs");
+    tap_ok(ctype_kind(dbg_type(m, "enum hrtimer_restart")) == CT_ENUM, "an enum");
+    int64_t v;
+
+    tap_ok(dbg_enumerator(m, "HRTIMER_RESTART", &v) && v == 1, "an enumerator");
+    tap_ok(!dbg_type(m, "no_such_type_here") && !dbg_enumerator(m, "NO_SUCH_ONE", &v),
+           "what is not there");
+    tear_down(&f);
+}
+
 int main(int argc, char **argv)
 {
     const char *top = getenv("top_srcdir");
@@ -1127,6 +1183,7 @@ int main(int argc, char **argv)
     test_cache();
     test_loops();
     test_bomb();
+    test_kernel();
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
     test_damage("plain", 400, "DWARF 5");
     if (compile("four", "-gdwarf-4 -O0"))

@@ -1,0 +1,148 @@
+/*
+ * backend: see backend.h. eBPF suffices when the kernel has what every script needs of it, and any of
+ * the ways to loop; what single scripts need beyond that is found when they are loaded. Enters:
+ * options, the kernel's features; leaves: a choice and its reason, a module, an exit status. Refuses
+ * what neither back end can run, with both reasons.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "cli/backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/limits.h"
+#include "cli/search.h"
+#include "stap/stap.h"
+
+static const struct span nowhere;
+
+/* ---- the choice ---- */
+
+/* Why eBPF will not do on K; NULL: it will. */
+static const char *bpf_lacks(struct compile *cx, const struct kernel *k)
+{
+    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS};
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+        if (!k->has[needed[i]])
+            return arena_printf(cx->arena, "the eBPF of Linux %s lacks %s (since %s)", k->release,
+                                feature_name(needed[i]), feature_since(needed[i]));
+    if (!k->has[FEAT_MAY_GOTO] && !k->has[FEAT_BPF_LOOP] && !k->has[FEAT_FOR_EACH_MAP])
+        return arena_printf(cx->arena, "the eBPF of Linux %s cannot loop: it lacks %s (since %s)",
+                            k->release, feature_name(FEAT_FOR_EACH_MAP),
+                            feature_since(FEAT_FOR_EACH_MAP));
+    return NULL;
+}
+
+static void say(const struct options *o, const char *backend, const char *why)
+{
+    if (!o->no_warnings)
+        fprintf(stderr, "ngstap: back end: %s, as %s\n", backend, why);
+}
+
+bool backend_choose(struct compile *cx, const struct options *o, bool running,
+                    struct backend_choice *out)
+{
+    *out = (struct backend_choice){.backend = o->backend};
+    if (o->release && !(out->release = stap_kernel_release(cx, o->release)))
+        return false;
+    if (o->backend != BACKEND_AUTO)
+        return true;
+    if (o->dump & DUMP_STAP || o->release) {
+        out->backend = BACKEND_STAP;
+        if (o->release && !o->dump)
+            say(o, "stap", "-r names a kernel to make a module for");
+        return true;
+    }
+    out->backend = BACKEND_BPF;
+    if (!running)
+        return true;
+    out->kernel = kernel_probe(cx, o->no_feature.v, o->no_feature.n);
+    if (!out->kernel)
+        return false;
+    const char *why = bpf_lacks(cx, out->kernel);
+
+    if (!why || out->kernel->missing_caps) { /* without them nothing can be said of the rest */
+        if (cx->verbose && !why)
+            say(o, "eBPF",
+                arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
+        return true;
+    }
+    const char *lacks = stap_lacks(cx, NULL);
+
+    if (lacks) {
+        out->lacks = arena_printf(cx->arena, "%s, and the stap back end: %s", why, lacks);
+        return true;
+    }
+    out->backend = BACKEND_STAP;
+    say(o, "stap", why);
+    return true;
+}
+
+/* ---- the stap back end ---- */
+
+bool backend_stap_build(const struct backend_stap *b, const char *script, size_t len)
+{
+    struct strings patches = search_patches(b->cx);
+    struct stap_build sb = {.script = script,
+                            .len = len,
+                            .name = b->o->object_name,
+                            .release = b->o->release,
+                            .defines = b->o->stap_defines.v,
+                            .n_defines = b->o->stap_defines.n,
+                            .patches = patches.v,
+                            .n_patches = patches.n};
+
+    return stap_build(b->cx, &sb, b->module);
+}
+
+static bool copy_file(const char *from, const char *to)
+{
+    char text[65536];
+    ssize_t n = -1;
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+    while (in >= 0 && out >= 0 && (n = read(in, text, sizeof(text))) > 0)
+        if (write(out, text, (size_t)n) != n) {
+            n = -1;
+            break;
+        }
+    if (in >= 0)
+        close(in);
+    return out >= 0 && !close(out) && n == 0;
+}
+
+bool backend_stap_write(const struct backend_stap *b)
+{
+    const char *name = strrchr(b->module->path, '/') + 1;
+
+    if (!copy_file(b->module->path, name))
+        return diag_error(b->cx->diag, nowhere, "module", "cannot write %s: %s", name,
+                          strerror(errno));
+    fprintf(b->out, "%s\n", name);
+    return true;
+}
+
+int backend_stap_run(const struct backend_stap *b, const char *path)
+{
+    fflush(b->out);
+    struct stap_run r = {.module = path,
+                         .pid = b->target && !b->o->command ? b->target->pid : 0,
+                         .command = b->o->command,
+                         .out = fileno(b->out),
+                         .seconds = b->o->seconds,
+                         .no_warnings = b->o->no_warnings};
+    int status = stap_run(b->cx, &r);
+
+    return status < 0 ? 1 : status;
+}

@@ -1,0 +1,268 @@
+/*
+ * entry: values that a .return handler reads as they were when the function was entered: $parameters and
+ * @entry(expression). Enters: such an expression in the first walk; leaves: a local of the handler in its place,
+ * which is set at the handler's start from an array that a probe of our own at the function's entry fills. Both
+ * are script text, so that the passes after this one see nothing new.
+ *
+ * The array's key is the thread and the stack pointer: at the entry it points at the return address, after the
+ * return 8 bytes above that, and no other activation has that place meanwhile. So recursion, threads, longjmp
+ * over the function and coroutines with stacks of their own are told apart without counting calls. (A function that
+ * ends in a jump to itself would share the place; compilers make a loop of that.) The arrays forget the oldest
+ * elements when they are full: what a return does not find is counted, and said at the end.
+ */
+#include "sema/internal.h"
+
+#include <string.h>
+
+enum { ENTRIES_MAX = 8192 }; /* activations that a program can be in at a time */
+
+/* A statement list without the block that holds it. */
+static struct stmt *unwrapped(struct stmt *st)
+{
+    while (st && st->kind == ST_BLOCK && !st->next)
+        st = st->body;
+    return st;
+}
+
+static bool is_call(const struct expr *e, const char *name)
+{
+    return (e->kind == EX_CALL || e->kind == EX_NAME) && e->n_args == 0 && e->text &&
+           !strcmp(e->text, name);
+}
+
+static bool is_pid_test(const struct expr *e, enum op op)
+{
+    return e && e->kind == EX_BINARY && e->op == op &&
+           ((is_call(e->a, "pid") && is_call(e->b, "target")) ||
+            (is_call(e->a, "target") && is_call(e->b, "pid")));
+}
+
+/*
+ * Where to put statements so that they run in the target alone, if the handler as a whole does: ir/hoist.c
+ * must still see that. *GUARDED: it does.
+ */
+static struct stmt **place(struct sema *s, struct stmt **body, bool *guarded)
+{
+    struct stmt **at = body;
+
+    *guarded = true;
+    while (*at && (*at)->kind == ST_BLOCK && !(*at)->next)
+        at = &(*at)->body;
+    struct stmt *first = *at;
+
+    if (first && first->kind == ST_IF && !first->other && !first->next &&
+        is_pid_test(first->cond, OP_EQ)) {
+        if (!first->body || first->body->kind != ST_BLOCK) {
+            struct stmt *block = stmt_new(s->arena, ST_BLOCK, first->at);
+
+            block->body = first->body;
+            first->body = block;
+        }
+        return &first->body->body;
+    }
+    if (first && first->kind == ST_IF && !first->other && is_pid_test(first->cond, OP_NE)) {
+        struct stmt *then = unwrapped(first->body);
+
+        if (then && then->kind == ST_NEXT)
+            return &first->next;
+    }
+    *guarded = false;
+    return body;
+}
+
+static struct stmt *last_of(struct stmt *st)
+{
+    while (st->next)
+        st = st->next;
+    return st;
+}
+
+/* ---- our own text ---- */
+
+static bool parse(struct sema *s, const char *text, struct program *out)
+{
+    struct source *src =
+        source_add(s->cx->sources, "<values at entry>", text, (uint32_t)strlen(text));
+
+    return syntax_parse(s->cx, s->opts->env, src, s->opts->macros, out);
+}
+
+static void adopt_globals(struct sema *s, const struct program *from)
+{
+    struct variable **tail = &s->prog->globals;
+
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = from->globals;
+}
+
+/* What is lost is counted by the handlers, and said at the end. */
+static bool add_count(struct sema *s)
+{
+    struct program ours = {0};
+    struct probe **tail = &s->prog->probes;
+
+    if (s->counts_lost)
+        return true;
+    s->counts_lost = true;
+    if (!parse(s,
+               "global __entry_lost\n"
+               "probe end { if (__entry_lost) warn(sprintf(\"%d returns did not find what was "
+               "saved at the function's entry: it read as 0\", __entry_lost)) }\n",
+               &ours))
+        return false;
+    adopt_globals(s, &ours);
+    while (*tail)
+        tail = &(*tail)->next;
+    *tail = ours.probes;
+    return true;
+}
+
+/* ---- the probe at the entry ---- */
+
+static struct probe_inst *entry_of(struct sema *s, struct probe_inst *ret)
+{
+    struct probe_inst *entry = ret->entry;
+    const char *suffix = strstr(ret->name, ".return");
+
+    if (entry)
+        return entry;
+    entry = ARENA_NEW(s->arena, struct probe_inst);
+    *entry = *ret;
+    entry->next = NULL;
+    entry->body = NULL;
+    entry->locals = NULL;
+    entry->type = probe_entry_type();
+    if (suffix)
+        entry->name = arena_strndup(s->arena, ret->name, (size_t)(suffix - ret->name));
+    ret->entry = entry;
+    return entry;
+}
+
+static void append(struct stmt **list, struct stmt *st)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = st;
+}
+
+bool sema_is_saved(const struct sema *s, const struct expr *e)
+{
+    return s->inst && !s->fn && !s->in_defined && s->inst->type->kind == PROBE_URETPROBE &&
+           strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;
+}
+
+/* The same variable, as it stands, once more: by its name. */
+static const char *saved_before(const struct sema *s, const struct expr *e)
+{
+    if (e->kind == EX_TARGET && !e->comps && !e->address_of)
+        for (uint32_t i = 0; i < s->n_saved; i++)
+            if (s->saved[i].inst == s->inst && s->saved[i].what &&
+                !strcmp(s->saved[i].what, e->text))
+                return s->saved[i].local;
+    return NULL;
+}
+
+static const char *add_saved(struct sema *s, const struct expr *what)
+{
+    struct probe_inst *ret = s->inst, *entry = entry_of(s, ret);
+    bool first = !entry->body;
+    unsigned n = s->n_saved;
+    struct program ours = {0};
+    const char *text = arena_printf(
+        s->arena,
+        "global __entry_%u%%[%d]\n"
+        "probe never { __entry_%u[tid(), u_register(\"rsp\")] = 0 }\n"
+        "probe never { __saved_%u = __entry_%u[tid(), u_register(\"rsp\") - 8]\n"
+        "%s%s"
+        "delete __entry_%u[tid(), u_register(\"rsp\") - 8] }\n",
+        n, ENTRIES_MAX, n, n, n,
+        first ? arena_printf(s->arena, "if (!([tid(), u_register(\"rsp\") - 8] in __entry_%u)) ", n)
+              : "",
+        first ? "__entry_lost++\n" : "", n);
+
+    if (!add_count(s) || !parse(s, text, &ours))
+        return NULL;
+    adopt_globals(s, &ours);
+    s->saved = arena_grow(s->arena, s->saved, s->n_saved, sizeof(*s->saved));
+    s->saved[s->n_saved++] = (struct sema_saved){
+        .inst = ret,
+        .what = what->kind == EX_TARGET && !what->comps && !what->address_of ? what->text : NULL,
+        .local = arena_printf(s->arena, "__saved_%u", n),
+    };
+    struct stmt *save = unwrapped(ours.probes->body);
+    struct stmt *take = unwrapped(ours.probes->next->body);
+
+    save->cond->b = expr_clone(s->arena, what);
+    s->inst = entry;
+    sema_walk_stmts(s, save);
+    s->inst = ret;
+    sema_walk_stmts(s, take);
+    append(&entry->body, save);
+    append(&s->takes, take);
+    return s->saved[n].local;
+}
+
+bool sema_save(struct sema *s, struct expr *e, const struct expr *what)
+{
+    for (const struct component *c = what->comps; c; c = c->next) {
+        if (c->kind != COMP_EXPR_INDEX || c->index->kind == EX_NUMBER)
+            continue;
+        diag_error(s->diag, c->at, "type",
+                   "the index is not known at the function's entry, where this is read");
+        diag_hint(s->diag, "assign the array's address to a variable, and index that");
+        return false;
+    }
+    const char *local = saved_before(s, what);
+
+    if (!local)
+        local = add_saved(s, what);
+    if (!local)
+        return false;
+    struct expr *name = expr_new(s->arena, EX_NAME, e->at);
+
+    name->op_at = e->op_at;
+    name->text = local;
+    *e = *name;
+    return true;
+}
+
+void sema_place_saved(struct sema *s, struct probe_inst *ret)
+{
+    struct probe_inst *entry = ret->entry;
+    bool guarded;
+
+    if (!entry)
+        return;
+    struct stmt **at = place(s, &ret->body, &guarded);
+
+    last_of(s->takes)->next = *at;
+    *at = s->takes;
+    s->takes = NULL;
+    if (guarded) {
+        struct program ours = {0};
+
+        if (!parse(s, "probe never { if (pid() == target()) { next } }\n", &ours))
+            return;
+        struct stmt *test = unwrapped(ours.probes->body);
+
+        s->inst = entry;
+        sema_walk_stmts(s, test);
+        s->inst = ret;
+        test->body->body = entry->body; /* in the place of "next" */
+        entry->body = test;
+    }
+}
+
+void sema_insert_entries(struct sema *s)
+{
+    for (struct probe_inst **at = &s->prog->insts; *at; at = &(*at)->next) {
+        struct probe_inst *ret = *at;
+
+        if (!ret->entry || ret->entry->next == ret)
+            continue;
+        ret->entry->next = ret; /* armed before it: a return without its entry is one too few */
+        *at = ret->entry;
+        at = &ret->entry->next;
+    }
+}

@@ -1,0 +1,304 @@
+/*
+ * cache: directories that outlive a run, in ${XDG_CACHE_HOME:-~/.cache}/ngstap/stap:
+ *
+ *     KIND-HASH/     an entry: "key", which says in full what it was made of, and its files
+ *     tmp-XXXXXX/    work in progress, or left behind by one that was killed
+ *     systemtap/     stap's own cache
+ *
+ * Entries are made in tmp- and renamed, so others see a whole one or none. A lock on a directory,
+ * which ends with its holder, tells what is in use from what may go. Not trusted: a directory that
+ * anybody else could write to, on the whole way from the root; a private temporary directory then
+ * serves for one run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/diag.h"
+#include "stap/build.h"
+
+enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
+
+static const struct span nowhere;
+
+/* ---- trees ---- */
+
+void stap_remove_tree(const char *path)
+{
+    char *const paths[] = {(char *)path, NULL};
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_info == FTS_D)
+            continue;
+        if (e->fts_info == FTS_DP)
+            rmdir(e->fts_accpath);
+        else
+            unlink(e->fts_accpath);
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+static long long tree_size(const char *path)
+{
+    char *const paths[] = {(char *)path, NULL};
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    long long size = 0;
+
+    for (FTSENT *e; fts && (e = fts_read(fts));)
+        if (e->fts_info == FTS_F)
+            size += e->fts_statp->st_blocks * 512LL;
+    if (fts)
+        fts_close(fts);
+    return size;
+}
+
+bool stap_copy_tree(struct compile *cx, const char *from, const char *to)
+{
+    char *const paths[] = {(char *)from, NULL};
+    FTS *fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    size_t skip = strlen(from), len;
+    bool ok = fts != NULL;
+
+    for (FTSENT *e; ok && (e = fts_read(fts));) {
+        const char *target = arena_printf(cx->arena, "%s%s", to, e->fts_path + skip);
+
+        if (e->fts_info == FTS_D) {
+            ok = !mkdir(target, 0700) || errno == EEXIST;
+        } else if (e->fts_info == FTS_F) {
+            char *text = stap_read_file(cx, e->fts_accpath, KEY_MAX, &len);
+
+            ok = text && stap_write_file(target, text, len);
+        } else {
+            ok = e->fts_info == FTS_DP;
+        }
+    }
+    if (fts)
+        fts_close(fts);
+    return ok;
+}
+
+/* ---- the directory ---- */
+
+/* Nobody but root and us can put something else in the place of PATH or of a directory above it. */
+static bool safe_path(const char *path)
+{
+    char part[PATH_MAX];
+    struct stat st;
+
+    for (size_t n = 1; n <= strlen(path) && n < sizeof(part); n++) {
+        if (n > 1 && path[n] != '/' && path[n])
+            continue;
+        memcpy(part, path, n);
+        part[n] = 0;
+        if (lstat(part, &st) || !S_ISDIR(st.st_mode) ||
+            (st.st_uid != 0 && st.st_uid != geteuid()) ||
+            ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+            return false;
+    }
+    return true;
+}
+
+static bool own_dir(const char *path)
+{
+    struct stat st;
+
+    return (!mkdir(path, 0700) || errno == EEXIST) && !lstat(path, &st) && S_ISDIR(st.st_mode) &&
+           st.st_uid == geteuid() && !(st.st_mode & 022) && !access(path, W_OK);
+}
+
+static const char *kept_dir(struct compile *cx)
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *base = xdg && xdg[0] == '/'     ? xdg
+                       : home && home[0] == '/' ? arena_printf(cx->arena, "%s/.cache", home)
+                                                : NULL;
+
+    if (!base)
+        return NULL;
+    mkdir(base, 0700);
+    char *real = realpath(base, NULL);
+    const char *ours = real ? arena_printf(cx->arena, "%s/ngstap", real) : NULL;
+    bool ok = real && safe_path(real) && own_dir(ours) &&
+              own_dir(ours = arena_printf(cx->arena, "%s/stap", ours));
+
+    free(real);
+    return ok ? ours : NULL;
+}
+
+bool stap_cache_open(struct compile *cx, struct stap_cache *c)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *dir;
+
+    *c = (struct stap_cache){.dir = kept_dir(cx), .kept = true};
+    if (c->dir)
+        return true;
+    if (cx->verbose)
+        diag_note(cx->diag, nowhere,
+                  "no cache for modules: $XDG_CACHE_HOME or ~/.cache is not to be "
+                  "written, or others can write to it");
+    dir = arena_printf(cx->arena, "%s/ngstap-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
+    *c = (struct stap_cache){.dir = mkdtemp(dir)};
+    return c->dir || diag_error(cx->diag, nowhere, "stap",
+                                "cannot make a temporary directory %s: %s", dir, strerror(errno));
+}
+
+/* ---- entries ---- */
+
+/* Two lanes of FNV; the key beside the entry has the last word. */
+static const char *entry_dir(struct compile *cx, const struct stap_cache *c, const char *kind,
+                             const char *key, size_t len)
+{
+    uint64_t a = 0xcbf29ce484222325ull, b = 0x9e3779b97f4a7c15ull;
+
+    for (size_t i = 0; i < len; i++) {
+        a = (a ^ (unsigned char)key[i]) * 0x100000001b3ull;
+        b = (b + (unsigned char)key[i]) * 0xff51afd7ed558ccdull;
+        b ^= b >> 29;
+    }
+    return arena_printf(cx->arena, "%s/%s-%016llx%016llx", c->dir, kind, (unsigned long long)a,
+                        (unsigned long long)b);
+}
+
+static int lock_dir(const char *dir, int how)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd >= 0 && flock(fd, how | LOCK_NB)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+const char *stap_cache_find(struct compile *cx, const struct stap_cache *c, const char *kind,
+                            const char *key, size_t len, int *lock)
+{
+    const char *dir = entry_dir(cx, c, kind, key, len);
+    size_t n = 0;
+
+    *lock = lock_dir(dir, LOCK_SH);
+    if (*lock < 0)
+        return NULL;
+    const char *have = stap_read_file(cx, arena_printf(cx->arena, "%s/key", dir), KEY_MAX, &n);
+
+    if (have && n == len && !memcmp(have, key, len)) {
+        futimens(*lock, NULL); /* trimmed last */
+        return dir;
+    }
+    close(*lock);
+    *lock = -1;
+    return NULL;
+}
+
+const char *stap_cache_begin(struct compile *cx, const struct stap_cache *c, int *lock)
+{
+    char *dir = arena_printf(cx->arena, "%s/tmp-XXXXXX", c->dir);
+
+    *lock = -1;
+    if (!mkdtemp(dir)) {
+        diag_error(cx->diag, nowhere, "stap", "cannot make a directory in %s: %s", c->dir,
+                   strerror(errno));
+        return NULL;
+    }
+    *lock = lock_dir(dir, LOCK_SH);
+    return dir;
+}
+
+const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, const char *dir,
+                              const char *kind, const char *key, size_t len, int *lock)
+{
+    const char *final = entry_dir(cx, c, kind, key, len), *other;
+    int theirs = -1;
+
+    if (!stap_write_file(arena_printf(cx->arena, "%s/key", dir), key, len))
+        goto failed;
+    if (!rename(dir, final))
+        return final;
+    if (errno != EEXIST && errno != ENOTEMPTY)
+        goto failed;
+    other = stap_cache_find(cx, c, kind, key, len, &theirs);
+    if (!other)
+        return dir; /* its name is taken by something else: it serves this once */
+    close(*lock);
+    *lock = theirs;
+    stap_remove_tree(dir);
+    return other;
+failed:
+    diag_error(cx->diag, nowhere, "stap", "cannot write in %s: %s", c->dir, strerror(errno));
+    return NULL;
+}
+
+/* ---- what may go ---- */
+
+struct entry {
+    const char *path;
+    struct timespec used;
+    long long size;
+};
+
+static int by_age(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    if (x->used.tv_sec != y->used.tv_sec)
+        return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
+    return x->used.tv_nsec < y->used.tv_nsec ? -1 : x->used.tv_nsec > y->used.tv_nsec;
+}
+
+/* Unless somebody uses it. It loses its name first, so nobody finds half of it. */
+static void drop(struct compile *cx, const struct stap_cache *c, const char *path)
+{
+    int fd = lock_dir(path, LOCK_EX);
+    char *away = arena_printf(cx->arena, "%s/tmp-XXXXXX", c->dir);
+
+    if (fd < 0)
+        return;
+    if (mkdtemp(away)) {
+        rename(path, away);
+        stap_remove_tree(away);
+    }
+    close(fd);
+}
+
+void stap_cache_trim(struct compile *cx, const struct stap_cache *c)
+{
+    char *const paths[] = {(char *)c->dir, NULL};
+    struct entry *v = NULL;
+    size_t n = 0;
+    long long sum = 0;
+    FTS *fts = c->kept ? fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_level != 1 || e->fts_info != FTS_D)
+            continue;
+        fts_set(fts, e, FTS_SKIP);
+        const char *path = arena_strdup(cx->arena, e->fts_path);
+
+        if (!strncmp(e->fts_name, "tmp-", 4)) {
+            if (time(NULL) - e->fts_statp->st_mtime > MINUTE) /* it may just be getting its lock */
+                drop(cx, c, path);
+        } else if (strcmp(e->fts_name, "systemtap") != 0) {
+            v = arena_grow(cx->arena, v, n, sizeof(*v));
+            v[n] = (struct entry){path, e->fts_statp->st_mtim, tree_size(path)};
+            sum += v[n++].size;
+        }
+    }
+    if (fts)
+        fts_close(fts);
+    if (n)
+        qsort(v, n, sizeof(*v), by_age);
+    for (size_t i = 0; i < n && sum > CACHE_BYTES; i++) {
+        drop(cx, c, v[i].path);
+        sum -= v[i].size;
+    }
+}

@@ -1,0 +1,72 @@
+/*
+ * names: what variables and functions are called in the printed script. Enters: what sema bound;
+ * leaves: names that mean the same in one file together with SystemTap's tapset. A script's own names
+ * stay where they can: its embedded C may use them. No name starts with an underscore: SystemTap 4.8 loses
+ * some globals that do.
+ */
+#include "stap/internal.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+
+static bool in_library(struct compile *cx, struct span at)
+{
+    const struct source *src = source_get(cx->sources, at.file);
+
+    return src && src->tapset;
+}
+
+static bool is_used(const struct variable *v)
+{
+    return v->read || v->written;
+}
+
+const char *stap_var_name(struct compile *cx, const struct program *prog, const struct variable *v)
+{
+    bool taken = false;
+
+    if (v->scope == VAR_GLOBAL && in_library(cx, v->at))
+        return arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name);
+    for (const struct variable *g = prog->globals; g; g = g->next)
+        taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !in_library(cx, g->at);
+    if (!taken)
+        return v->name;
+    return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name)
+                                  : arena_printf(cx->arena, "%s__local", v->name);
+}
+
+const char *stap_func_name(struct compile *cx, const struct program *prog, const struct function *f)
+{
+    bool taken = in_library(cx, f->at);
+
+    for (const struct function *g = prog->funcs; g && !taken; g = g->next)
+        taken = g->reached && g->at.file != f->at.file && !strcmp(g->name, f->name) &&
+                g->n_params == f->n_params && !in_library(cx, g->at);
+    return taken ? arena_printf(cx->arena, "ngs_%u_%s", f->at.file, f->name) : f->name;
+}
+
+enum { THEIRS = -1 };
+
+static const struct stap_call calls[] = {
+    {"user_uint", "user_uint32", THEIRS, 1, NULL},
+    {"kernel_uint8", NULL, NEED_LOAD + 8, 1, NULL},
+    {"kernel_uint16", NULL, NEED_LOAD + 9, 1, NULL},
+    {"kernel_uint32", NULL, NEED_LOAD + 10, 1, NULL},
+    {"kernel_uint64", NULL, NEED_LOAD + 11, 1, NULL},
+    {"kernel_string_n", "kernel_string_n", THEIRS, 2, NULL},
+    {"cpu_clock_ns", "cpu_clock_ns", THEIRS, 0, "cpu()"},
+    {"cpu_clock_us", "cpu_clock_us", THEIRS, 0, "cpu()"},
+    {"cpu_clock_ms", "cpu_clock_ms", THEIRS, 0, "cpu()"},
+    {"cpu_clock_s", "cpu_clock_s", THEIRS, 0, "cpu()"},
+    {"toupper", NULL, NEED_TOUPPER, 1, NULL},
+    {"tolower", NULL, NEED_TOLOWER, 1, NULL},
+};
+
+const struct stap_call *stap_call_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+        if (!strcmp(calls[i].name, name))
+            return &calls[i];
+    return NULL;
+}

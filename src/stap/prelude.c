@@ -1,0 +1,321 @@
+/*
+ * prelude: the functions that a printed script brings along, in C for the module's kernel: reads of
+ * every size that fail as a script's reads do, a program's registers, where the current process has
+ * mapped a file. Enters: which are needed; leaves: their text.
+ *
+ * They must compile for the kernels this back end is there for, old ones included, and run in a clock's
+ * interrupt: locks are only tried. Under --skip-badvars (STP_SKIP_BADVARS) what cannot be read
+ * is 0, as SystemTap has it.
+ */
+#include "stap/internal.h"
+
+#include <inttypes.h>
+
+static const char *const load_types[] = {"uint8", "uint16", "uint32", "uint64",
+                                         "int8",  "int16",  "int32",  "int64"};
+
+enum stap_need stap_need_load(const struct expr *e)
+{
+    bool sign = e->is_signed && !e->bit_size; /* a bit field's sign is not the word's */
+    unsigned size = e->size == 8 ? 3 : e->size == 4 ? 2 : e->size == 2 ? 1 : 0;
+
+    return NEED_LOAD + size + (sign ? 4 : 0) + (e->space == SPACE_KERNEL ? 8 : 0);
+}
+
+void stap_put_name(FILE *out, enum stap_need need)
+{
+    if (need < NEED_REG)
+        fprintf(out, "__ngs_%s_%s", need - NEED_LOAD < 8 ? "user" : "kernel",
+                load_types[(need - NEED_LOAD) % 8]);
+    else
+        fputs(need == NEED_REG       ? "__ngs_register"
+              : need == NEED_BASE    ? "__ngs_base"
+              : need == NEED_TOUPPER ? "__ngs_toupper"
+                                     : "__ngs_tolower",
+              out);
+}
+
+static void put_load(FILE *out, enum stap_need need)
+{
+    fputs("function ", out);
+    stap_put_name(out, need);
+    fprintf(out,
+            ":long(addr:long) %%{ /* pure */\n"
+            "    STAP_RETVALUE = %cread((%s_t *)(uintptr_t)STAP_ARG_addr);\n"
+            "    CATCH_DEREF_FAULT();\n"
+            "%%}\n",
+            need - NEED_LOAD < 8 ? 'u' : 'k', load_types[(need - NEED_LOAD) % 8]);
+}
+
+/* Numbered as in the x86-64 psABI. A clock that interrupts the kernel finds what the program had when
+ * it entered the kernel. */
+static const char registers[] =
+    "function __ngs_register:long(n:long) %{ /* pure */\n"
+    "    struct pt_regs *regs = CONTEXT->user_mode_p ? CONTEXT->uregs : NULL;\n"
+    "    if (!regs && current->mm)\n"
+    "        regs = task_pt_regs(current);\n"
+    "    if (!regs) {\n"
+    "        CONTEXT->last_error = \"no registers of a program here\";\n"
+    "        return;\n"
+    "    }\n"
+    "    switch (STAP_ARG_n) {\n"
+    "    case 0: STAP_RETVALUE = regs->ax; break;\n"
+    "    case 1: STAP_RETVALUE = regs->dx; break;\n"
+    "    case 2: STAP_RETVALUE = regs->cx; break;\n"
+    "    case 3: STAP_RETVALUE = regs->bx; break;\n"
+    "    case 4: STAP_RETVALUE = regs->si; break;\n"
+    "    case 5: STAP_RETVALUE = regs->di; break;\n"
+    "    case 6: STAP_RETVALUE = regs->bp; break;\n"
+    "    case 7: STAP_RETVALUE = regs->sp; break;\n"
+    "    case 8: STAP_RETVALUE = regs->r8; break;\n"
+    "    case 9: STAP_RETVALUE = regs->r9; break;\n"
+    "    case 10: STAP_RETVALUE = regs->r10; break;\n"
+    "    case 11: STAP_RETVALUE = regs->r11; break;\n"
+    "    case 12: STAP_RETVALUE = regs->r12; break;\n"
+    "    case 13: STAP_RETVALUE = regs->r13; break;\n"
+    "    case 14: STAP_RETVALUE = regs->r14; break;\n"
+    "    case 15: STAP_RETVALUE = regs->r15; break;\n"
+    "    default: STAP_RETVALUE = regs->ip; break;\n"
+    "    }\n"
+    "%}\n";
+
+/*
+ * A file is known by its name and its build-id (or size), among the mappings that may run code. What was found is
+ * kept for a second: a library can be closed and opened elsewhere, and a new process can get the mm of one that
+ * ended.
+ */
+static const char base_head[] = "%{\n"
+                                "#include <linux/dcache.h>\n"
+                                "#include <linux/fs.h>\n"
+                                "#include <linux/jiffies.h>\n"
+                                "#include <linux/mm.h>\n"
+                                "#include <linux/spinlock.h>\n"
+                                "#include <linux/uaccess.h>\n"
+                                "#include <linux/version.h>\n"
+                                "\n"
+                                "struct __ngs_module {\n"
+                                "    const char *name;\n"
+                                "    unsigned int len;\n"
+                                "    long long size;\n"
+                                "    unsigned long first, last, delta, id_at;\n"
+                                "    unsigned int id_len;\n"
+                                "    const char *id;\n"
+                                "};\n"
+                                "\n"
+                                "static const struct __ngs_module __ngs_modules[] = {\n";
+
+static const char base_code[] =
+    "};\n"
+    "\n"
+    "#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0)\n"
+    "#define __ngs_trylock(mm) mmap_read_trylock(mm)\n"
+    "#define __ngs_unlock(mm) mmap_read_unlock(mm)\n"
+    "#else\n"
+    "#define __ngs_trylock(mm) down_read_trylock(&(mm)->mmap_sem)\n"
+    "#define __ngs_unlock(mm) up_read(&(mm)->mmap_sem)\n"
+    "#endif\n"
+    "#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)\n"
+    "#define __ngs_all(vma, mm) VMA_ITERATOR(all, mm, 0)\n"
+    "#define __ngs_each(vma, mm) for_each_vma(all, vma)\n"
+    "#else\n"
+    "#define __ngs_all(vma, mm)\n"
+    "#define __ngs_each(vma, mm) for (vma = (mm)->mmap; vma; vma = vma->vm_next)\n"
+    "#endif\n"
+    "#if LINUX_VERSION_CODE >= KERNEL_VERSION(3, 9, 0)\n"
+    "#define __ngs_inode(file) ((file)->f_inode)\n"
+    "#else\n"
+    "#define __ngs_inode(file) ((file)->f_path.dentry->d_inode)\n"
+    "#endif\n"
+    "\n"
+    "enum { __NGS_SLOTS = 64 };\n"
+    "static struct __ngs_slot {\n"
+    "    struct mm_struct *mm;\n"
+    "    unsigned long code, stack, since, base;\n"
+    "    int id;\n"
+    "} __ngs_slots[__NGS_SLOTS];\n"
+    "static DEFINE_RAW_SPINLOCK(__ngs_slots_lock);\n"
+    "\n"
+    "static int __ngs_is(const struct __ngs_module *m, struct vm_area_struct *vma)\n"
+    "{\n"
+    "    struct file *f = vma->vm_file;\n"
+    "    struct dentry *d;\n"
+    "    int same = 0;\n"
+    "\n"
+    "    if (!f || !(vma->vm_flags & VM_EXEC) || vma->vm_pgoff < m->first || vma->vm_pgoff > "
+    "m->last)\n"
+    "        return 0;\n"
+    "    d = f->f_path.dentry;\n"
+    "    if (!d || !__ngs_inode(f) || (m->size && i_size_read(__ngs_inode(f)) != m->size))\n"
+    "        return 0;\n"
+    "    if (!spin_trylock(&d->d_lock))\n"
+    "        return 0;\n"
+    "    same = d->d_name.len == m->len && !memcmp(d->d_name.name, m->name, m->len);\n"
+    "    spin_unlock(&d->d_lock);\n"
+    "    return same;\n"
+    "}\n"
+    "\n"
+    "/* Another build under the same name; what cannot be read just now is taken for the right "
+    "one. */\n"
+    "static int __ngs_differs(const struct __ngs_module *m, unsigned long base)\n"
+    "{\n"
+    "    char id[64];\n"
+    "    long left;\n"
+    "\n"
+    "    if (!m->id_len || base + m->id_at >= TASK_SIZE - sizeof(id))\n"
+    "        return 0;\n"
+    "    pagefault_disable();\n"
+    "    left = __copy_from_user_inatomic(id, (const void __user *)(base + m->id_at), m->id_len);\n"
+    "    pagefault_enable();\n"
+    "    return !left && memcmp(id, m->id, m->id_len);\n"
+    "}\n"
+    "\n"
+    "/* Where the current process has module ID; NULL, or why not. */\n"
+    "static const char *__ngs_search(int id, unsigned long *base)\n"
+    "{\n"
+    "    const struct __ngs_module *m = &__ngs_modules[id];\n"
+    "    struct mm_struct *mm = current->mm;\n"
+    "    struct vm_area_struct *vma;\n"
+    "    int found = 0;\n"
+    "    __ngs_all(vma, mm);\n"
+    "\n"
+    "    if (!__ngs_trylock(mm))\n"
+    "        return \"the mappings are being changed\";\n"
+    "    __ngs_each(vma, mm) {\n"
+    "        if (__ngs_is(m, vma)) {\n"
+    "            *base = vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT) - m->delta;\n"
+    "            found = 1;\n"
+    "            break;\n"
+    "        }\n"
+    "    }\n"
+    "    __ngs_unlock(mm);\n"
+    "    if (!found)\n"
+    "        return \"not mapped\";\n"
+    "    return __ngs_differs(m, *base) ? \"another build is mapped\" : NULL;\n"
+    "}\n"
+    "\n"
+    "static const char *__ngs_lookup(int id, unsigned long *base)\n"
+    "{\n"
+    "    struct mm_struct *mm = current->mm;\n"
+    "    struct __ngs_slot *slot;\n"
+    "    const char *why;\n"
+    "    unsigned long flags;\n"
+    "    int found = 0;\n"
+    "\n"
+    "    if (!mm)\n"
+    "        return \"not mapped\";\n"
+    "    slot = &__ngs_slots[((unsigned long)mm / 64 + id) % __NGS_SLOTS];\n"
+    "    local_irq_save(flags);\n"
+    "    if (raw_spin_trylock(&__ngs_slots_lock)) {\n"
+    "        if (slot->mm == mm && slot->id == id && slot->code == mm->start_code &&\n"
+    "            slot->stack == mm->start_stack && jiffies - slot->since < HZ) {\n"
+    "            *base = slot->base;\n"
+    "            found = 1;\n"
+    "        }\n"
+    "        raw_spin_unlock(&__ngs_slots_lock);\n"
+    "    }\n"
+    "    local_irq_restore(flags);\n"
+    "    if (found)\n"
+    "        return NULL;\n"
+    "    why = __ngs_search(id, base);\n"
+    "    if (why)\n"
+    "        return why;\n"
+    "    local_irq_save(flags);\n"
+    "    if (raw_spin_trylock(&__ngs_slots_lock)) {\n"
+    "        slot->mm = mm;\n"
+    "        slot->id = id;\n"
+    "        slot->code = mm->start_code;\n"
+    "        slot->stack = mm->start_stack;\n"
+    "        slot->since = jiffies;\n"
+    "        slot->base = *base;\n"
+    "        raw_spin_unlock(&__ngs_slots_lock);\n"
+    "    }\n"
+    "    local_irq_restore(flags);\n"
+    "    return NULL;\n"
+    "}\n"
+    "%}\n"
+    "function __ngs_base:long(id:long) %{ /* pure */\n"
+    "    unsigned long base = 0;\n"
+    "    const char *why = __ngs_lookup(STAP_ARG_id, &base);\n"
+    "#if STP_SKIP_BADVARS\n"
+    "    (void)why;\n"
+    "#else\n"
+    "    if (why) {\n"
+    "        snprintf(CONTEXT->error_buffer, sizeof(CONTEXT->error_buffer), \"no address of %s: "
+    "%s\",\n"
+    "                 __ngs_modules[STAP_ARG_id].name, why);\n"
+    "        CONTEXT->last_error = CONTEXT->error_buffer;\n"
+    "    }\n"
+    "#endif\n"
+    "    STAP_RETVALUE = base;\n"
+    "%}\n";
+
+/* A file's name is the target's: any byte may be in it. */
+static void put_c_string(FILE *out, const unsigned char *s, uint32_t len)
+{
+    fputc('"', out);
+    for (uint32_t i = 0; i < len; i++)
+        fprintf(out, "\\%03o", s[i]);
+    fputc('"', out);
+}
+
+static void put_c_name(FILE *out, const char *name)
+{
+    fputc('"', out);
+    for (const char *c = name; *c; c++)
+        if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+            *c == '.' || *c == '-' || *c == '_' || *c == '+')
+            fputc(*c, out);
+        else
+            fprintf(out, "\\%03o", (unsigned char)*c);
+    fputc('"', out);
+}
+
+static void put_base(FILE *out, const struct stap_module *modules, uint32_t n)
+{
+    fputs(base_head, out);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct stap_module *m = &modules[i];
+
+        fputs("    {", out);
+        put_c_name(out, m->name);
+        fprintf(out,
+                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", 0x%" PRIx64 "UL, 0x%" PRIx64
+                "UL, %u, ",
+                (uint64_t)__builtin_strlen(m->name), m->size, m->first, m->last, m->delta, m->id_at,
+                m->id.len);
+        put_c_string(out, m->id.bytes, m->id.len);
+        fputs("},\n", out);
+    }
+    fputs(base_code, out);
+}
+
+static void put_case(FILE *out, const char *word)
+{
+    fprintf(
+        out,
+        "%%{\n#include <linux/ctype.h>\n%%}\n"
+        "function __ngs_%s:string(s:string) %%{ /* pure */\n"
+        "    int i;\n"
+        "    for (i = 0; i < MAXSTRINGLEN - 1 && STAP_ARG_s[i]; i++)\n"
+        "        STAP_RETVALUE[i] = isascii(STAP_ARG_s[i]) ? %s(STAP_ARG_s[i]) : STAP_ARG_s[i];\n"
+        "    STAP_RETVALUE[i] = 0;\n"
+        "%%}\n",
+        word, word);
+}
+
+void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n)
+{
+    for (unsigned need = NEED_LOAD; need < NEED_REG; need++)
+        if (needs & 1u << need)
+            put_load(out, need);
+    if (needs & 1u << NEED_REG)
+        fputs(registers, out);
+    if (needs & 1u << NEED_BASE)
+        put_base(out, modules, n);
+    if (needs & 1u << NEED_TOUPPER)
+        put_case(out, "toupper");
+    if (needs & 1u << NEED_TOLOWER)
+        put_case(out, "tolower");
+    if (needs)
+        fputc('\n', out);
+}

@@ -1,0 +1,383 @@
+/*
+ * script: a program as text for stap -g that needs no debug information. Enters: what sema has
+ * completed; leaves: one file with globals, functions, and one probe for each place where a
+ * handler runs. Refused: calls that SystemTap has no function for.
+ */
+#include "stap/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "probe/probe.h"
+#include "syntax/syntax.h"
+
+struct script {
+    struct print_hook hook; /* first: the hook is given back as this */
+    struct compile *cx;
+    const struct program *prog;
+    struct target *target;
+    FILE *out;
+    const struct probe_inst *inst; /* whose handler is printed; NULL: a function */
+    uint32_t needs;                /* bit per enum stap_need */
+    bool failed;
+};
+
+static void put_need(struct script *s, FILE *out, enum stap_need need)
+{
+    s->needs |= 1u << need;
+    stap_put_name(out, need);
+}
+
+/* ---- expressions ---- */
+
+static void put_load(struct script *s, FILE *out, const struct expr *e)
+{
+    if (e->bit_size)
+        fputc('(', out);
+    if (e->bit_size && e->is_signed)
+        fputc('(', out);
+    put_need(s, out, stap_need_load(e));
+    fputc('(', out);
+    syntax_print_expr_by(out, e->a, &s->hook);
+    fputc(')', out);
+    if (e->bit_size && e->is_signed)
+        fprintf(out, " << %u) >> %u)", 64 - e->bit_off - e->bit_size, 64 - e->bit_size);
+    else if (e->bit_size && e->bit_size < 64)
+        fprintf(out, " >> %u & 0x%" PRIx64 ")", e->bit_off, ~(uint64_t)0 >> (64 - e->bit_size));
+    else if (e->bit_size)
+        fputc(')', out);
+}
+
+static void put_base(struct script *s, FILE *out, const struct expr *e)
+{
+    fputc('(', out);
+    put_need(s, out, NEED_BASE);
+    fprintf(out, "(%u) + 0x%" PRIx64 ")", e->module_id, e->vaddr);
+}
+
+static void put_arguments(struct script *s, FILE *out, const struct expr *e)
+{
+    for (uint32_t i = 0; i < e->n_args; i++) {
+        if (i)
+            fputs(", ", out);
+        syntax_print_expr_by(out, e->args[i], &s->hook);
+    }
+}
+
+static void put_builtin(struct script *s, FILE *out, const struct expr *e)
+{
+    const struct stap_call *to = stap_call_find(e->text);
+
+    if (to && e->n_args > to->max_args) {
+        s->failed = true;
+        diag_error(s->cx->diag, e->op_at, "stap",
+                   "%s() takes %u argument%s in SystemTap: the others need eBPF (--backend bpf)",
+                   e->text, to->max_args, to->max_args == 1 ? "" : "s");
+    }
+    if (to && to->need >= 0)
+        put_need(s, out, (enum stap_need)to->need);
+    else
+        fputs(to ? to->theirs : e->text, out);
+    fputc('(', out);
+    put_arguments(s, out, e);
+    if (to && to->extra)
+        fputs(to->extra, out);
+    fputc(')', out);
+}
+
+/* What SystemTap would say of the place as it is printed here. */
+static bool put_place(struct script *s, FILE *out, const struct expr *e)
+{
+    const char *text = NULL;
+
+    if (!s->inst)
+        return false;
+    if (!strcmp(e->text, "pp"))
+        text = s->inst->name;
+    if ((!strcmp(e->text, "probefunc") || !strcmp(e->text, "ppfunc")) && s->inst->func_name)
+        text = s->inst->func_name;
+    if (text)
+        syntax_print_string(out, text, (uint32_t)strlen(text));
+    return text;
+}
+
+static void put_call(struct script *s, FILE *out, const struct expr *e)
+{
+    if (!e->func) {
+        if (!put_place(s, out, e))
+            put_builtin(s, out, e);
+        return;
+    }
+    fprintf(out, "%s(", stap_func_name(s->cx, s->prog, e->func));
+    put_arguments(s, out, e);
+    fputc(')', out);
+}
+
+/* SystemTap takes few of C's length modifiers, and none has a meaning: all values have 64 bits. */
+static bool put_format(struct script *s, FILE *out, const struct expr *e)
+{
+    struct expr plain = *e;
+    char *to = arena_alloc(s->cx->arena, e->fmt_len + 1);
+    const char *from = e->fmt, *end = from + e->fmt_len;
+
+    plain.fmt = to;
+    while (from < end) {
+        bool conversion = *from == '%';
+
+        *to++ = *from++;
+        if (conversion && from < end && *from == '%')
+            *to++ = *from++;
+        else if (conversion)
+            for (; from < end && memchr("-+ #0123456789.*lhzjtq", *from, 22); from++)
+                if (!memchr("lhzjtq", *from, 6))
+                    *to++ = *from;
+    }
+    plain.fmt_len = (uint32_t)(to - plain.fmt);
+    if (plain.fmt_len == e->fmt_len)
+        return false;
+    syntax_print_expr_by(out, &plain, &s->hook);
+    return true;
+}
+
+static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
+{
+    struct script *s = (struct script *)h;
+
+    switch (e->kind) {
+    case EX_NAME:
+        if (!e->var)
+            return false;
+        fputs(stap_var_name(s->cx, s->prog, e->var), out);
+        return true;
+    case EX_PRINT:
+        return e->print & PRINT_FORMAT && put_format(s, out, e);
+    case EX_CALL:
+        put_call(s, out, e);
+        return true;
+    case EX_R_LOAD:
+        put_load(s, out, e);
+        return true;
+    case EX_R_MODADDR:
+        put_base(s, out, e);
+        return true;
+    case EX_R_REG:
+        put_need(s, out, NEED_REG);
+        fprintf(out, "(%u)", e->reg);
+        return true;
+    case EX_R_STORE:
+    case EX_R_SAVED:
+    case EX_ERROR:
+        s->failed = true;
+        diag_error(s->cx->diag, e->at, "stap", "this cannot be said in SystemTap's language yet");
+        diag_hint(s->cx->diag, "--backend bpf can run it");
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- declarations ---- */
+
+static bool is_used(const struct variable *v)
+{
+    return v->read || v->written;
+}
+
+static void put_global(struct script *s, const struct variable *v)
+{
+    fprintf(s->out, "global %s%s", stap_var_name(s->cx, s->prog, v), v->wrap ? "%" : "");
+    if (v->max_entries)
+        fprintf(s->out, "[%u]", v->max_entries);
+    if (v->init) {
+        fputs(" = ", s->out);
+        if (v->init->kind == EX_STRING)
+            syntax_print_string(s->out, v->init->text, v->init->len);
+        else
+            fprintf(s->out, "%" PRId64, v->init->number);
+    }
+    fputc('\n', s->out);
+}
+
+static void put_type(FILE *out, enum value_type type)
+{
+    if (type == TYPE_LONG || type == TYPE_STRING)
+        fprintf(out, ":%s", value_type_text(type));
+}
+
+static bool is_undecided(const struct variable *v)
+{
+    return v->type == TYPE_LONG && !v->type_at.file && !v->typed && !v->init && !v->is_array &&
+           is_used(v);
+}
+
+/* What nothing gives a type is long with us and an error with SystemTap: the value it starts with says it. */
+static void put_undecided(struct script *s, const struct variable *v)
+{
+    for (; v; v = v->next)
+        if (is_undecided(v))
+            fprintf(s->out, "    %s = 0;\n", stap_var_name(s->cx, s->prog, v));
+}
+
+static void put_body(struct script *s, const struct variable *locals, const struct stmt *body)
+{
+    fputs("\n{\n", s->out);
+    put_undecided(s, locals);
+    if (body && body->kind == ST_BLOCK && !body->next) /* an alias puts its own before it */
+        body = body->body;
+    syntax_print_stmt_by(s->out, body, 1, &s->hook);
+    fputs("}\n", s->out);
+}
+
+static void put_function(struct script *s, const struct function *f)
+{
+    fprintf(s->out, "\nfunction %s", stap_func_name(s->cx, s->prog, f));
+    put_type(s->out, f->type);
+    fputc('(', s->out);
+    for (const struct variable *v = f->params; v; v = v->next) {
+        fputs(f->is_embedded ? v->name : stap_var_name(s->cx, s->prog, v), s->out);
+        put_type(s->out, v->type == TYPE_UNKNOWN ? TYPE_LONG : v->type);
+        if (v->next)
+            fputs(", ", s->out);
+    }
+    fputc(')', s->out);
+    if (f->priority)
+        fprintf(s->out, ":%" PRId64, f->priority);
+    if (f->is_embedded) {
+        fprintf(s->out, " %%{%s%%}\n", f->text);
+        return;
+    }
+    put_body(s, f->locals, f->body);
+}
+
+/* By address where stap finds debug information, since it skips a function's start by that; by symbol where it
+ * finds none, since addresses need some. */
+static bool put_function_point(struct script *s, const struct probe_inst *i)
+{
+    bool returns = i->type->kind == PROBE_URETPROBE;
+    const char *symbol;
+    const char *path = stap_probe_path(s->cx, s->target, &s->prog->modules[i->module_id], i->vaddr,
+                                       i->func_name, &symbol, i->point->at);
+
+    if (!path)
+        return false;
+    fputs("process(", s->out);
+    syntax_print_string(s->out, path, (uint32_t)strlen(path));
+    fprintf(s->out, ").%s(0x%" PRIx64 ")%s", returns ? "function" : "statement", i->vaddr,
+            returns ? ".return" : "");
+    if (!symbol)
+        return true;
+    fputs("!,\n    process(", s->out);
+    syntax_print_string(s->out, path, (uint32_t)strlen(path));
+    fputs(").function(", s->out);
+    syntax_print_string(s->out, symbol, (uint32_t)strlen(symbol));
+    fprintf(s->out, ")%s", returns ? ".return" : "");
+    return true;
+}
+
+enum { TIMER_MIN_NS = 100 * 1000 };
+static const int64_t timer_max_ns = 24LL * 3600 * 1000 * 1000 * 1000;
+
+static void check_timer(struct script *s, const struct probe_inst *i)
+{
+    if (i->type->kind != PROBE_TIMER || (i->number >= TIMER_MIN_NS && i->number <= timer_max_ns))
+        return;
+    s->failed = true;
+    diag_error(s->cx->diag, i->point->at, "stap",
+               "a timer of SystemTap's fires every 100 us to every 24 hours");
+    diag_hint(s->cx->diag, "--backend bpf can run this one");
+}
+
+/* timer.profile.hz(N) is ours; perf's clock has a rate in SystemTap, too. */
+static void put_plain_point(struct script *s, const struct probe_inst *i)
+{
+    struct probe_point plain = *i->point;
+
+    plain.next = NULL;
+    plain.optional = plain.sufficient = false;
+    plain.condition = NULL;
+    check_timer(s, i);
+    if (!strncmp(i->name, "timer.profile.hz(", 17))
+        fprintf(s->out, "perf.sw.cpu_clock.sample(%" PRId64 ")", i->number);
+    else
+        syntax_print_point(s->out, &plain);
+}
+
+static void put_probe(struct script *s, const struct probe_inst *i)
+{
+    fprintf(s->out, "\n# %s\nprobe ", i->name);
+    s->inst = i;
+    if (i->type->kind == PROBE_UPROBE || i->type->kind == PROBE_URETPROBE)
+        s->failed |= !put_function_point(s, i);
+    else
+        put_plain_point(s, i);
+    put_body(s, i->locals, i->body);
+    s->inst = NULL;
+}
+
+/* A probe that is checked and never runs gives the globals their types. */
+static void put_global_types(struct script *s)
+{
+    bool any = false;
+
+    for (const struct variable *v = s->prog->globals; v; v = v->next)
+        any |= is_undecided(v);
+    if (!any)
+        return;
+    fputs("\nprobe never", s->out);
+    put_body(s, s->prog->globals, NULL);
+}
+
+static void put_program(struct script *s)
+{
+    const struct program *prog = s->prog;
+
+    for (uint32_t i = 0; i < prog->n_embedded; i++)
+        fprintf(s->out, "%%{%s%%}\n", prog->embedded[i]);
+    for (const struct variable *v = prog->globals; v; v = v->next)
+        if (is_used(v))
+            put_global(s, v);
+    for (const struct function *f = prog->funcs; f; f = f->next)
+        if (f->reached)
+            put_function(s, f);
+    for (const struct probe_inst *i = prog->insts; i; i = i->next)
+        put_probe(s, i);
+    put_global_types(s);
+}
+
+/* ---- interface ---- */
+
+static bool put_prelude(struct script *s, FILE *out)
+{
+    const struct program *prog = s->prog;
+    struct stap_module *modules = ARENA_ARRAY(s->cx->arena, struct stap_module, prog->n_modules);
+    bool ok = true;
+
+    for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
+        ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
+    fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
+    stap_put_prelude(out, s->needs, modules, prog->n_modules);
+    fputs("# the script\n\n", out);
+    return ok;
+}
+
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out)
+{
+    struct script s = {.hook = {put_expr}, .cx = cx, .prog = prog, .target = t};
+    char *text = NULL;
+    size_t len = 0;
+
+    s.out = open_memstream(&text, &len);
+    if (!s.out)
+        return diag_error(cx->diag, (struct span){0}, "stap", "out of memory");
+    put_program(&s); /* first: it says what is needed */
+    fclose(s.out);
+    bool ok = !s.failed && put_prelude(&s, out);
+
+    if (ok)
+        fwrite(text, 1, len, out);
+    free(text);
+    return ok;
+}

@@ -1,0 +1,116 @@
+#!/bin/bash
+# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+#
+# $parameters and @entry in .return handlers: each return sees what its own entry saved, in recursion, in threads, and
+# after a longjmp over the function; a handler for the target alone saves there alone.
+#
+# Needs root, eBPF, a C compiler. About 5 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+
+cat >"$scratch/target.c" <<'END'
+#include <pthread.h>
+#include <setjmp.h>
+#include <unistd.h>
+#define KEPT __attribute__((noinline, noclone))
+struct box { int val; char name[8]; };
+KEPT long fact(long n, struct box *b)
+{
+    b->val++;
+    long r = n <= 1 ? 1 : n * fact(n - 1, b);
+    __asm__ volatile("" ::: "memory");
+    return r;
+}
+static jmp_buf out;
+KEPT long jumps(long n)
+{
+    __asm__ volatile("" ::: "memory");
+    if (n % 3 == 1)
+        longjmp(out, 1);
+    return n;
+}
+static void *run(void *p)
+{
+    struct box own = {0, "thread"};
+    for (;;) {
+        fact((long)p, &own);
+        own.val = 0;
+        usleep(2000);
+    }
+    return NULL;
+}
+int main(void)
+{
+    struct box box = {0, "main"};
+    pthread_t t;
+    for (long n = 3; n < 7; n++)
+        pthread_create(&t, NULL, run, (void *)n);
+    for (volatile long i = 0;; i++) {
+        fact(8, &box);
+        box.val = 0;
+        if (!setjmp(out))
+            jumps(i);
+        usleep(2000);
+    }
+}
+END
+
+start() {
+    "$scratch/target" &
+    pid=$!
+    pids+=("$pid")
+    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done
+}
+
+handler='{
+    right = 1; for (i = 2; i <= $n; i++) right *= i
+    if ($return == right) good++; else bad++
+    if (@entry(gettimeofday_ns()) > gettimeofday_ns()) bad++
+    # counts the calls, so that the value at the entry is below the present one by the depth
+    b = $b
+    if ($n == 8 && ($b->val != 0 || b->val != 8)) bad++
+    names[@entry(user_string(&$b->name))]++
+    depths[$n]++
+    if (good + bad >= 3000) exit()
+}'
+report='probe end {
+    printf("good %d bad %d\n", good, bad)
+    foreach (d+ in depths) printf("%d ", d)
+    foreach (n+ in names) printf("%s ", n)
+    println("")
+}'
+for flags in -O2 -O0; do
+    ${CC:-cc} -g $flags -pthread -o "$scratch/target" "$scratch/target.c"
+    start
+    trace -e "global good, bad, names, depths
+        probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target()) $handler } $report" -x "$pid"
+    check "every return knows its own entry ($flags)" printed '^good 3[0-9]* bad 0$'
+    check "... at each depth, in each thread ($flags)" printed '^1 2 3 4 5 6 7 8 main thread $'
+    check "... and none was lost ($flags)" test ! -s "$scratch/err"
+done
+
+trace -e "global good, bad, names, depths
+    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() != target()) next; $handler } $report" -x "$pid"
+check 'a handler that begins with a test' printed '^good 3[0-9]* bad 0$'
+
+start # two processes; one of them is looked at
+trace -e "global of
+    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target() && \$n == 8) of[pid()]++ }
+    probe timer.ms(400) { exit() } probe end { foreach (p in of) println(p == target() ? \"ours\" : \"theirs\") }" -x "$pid"
+check 'two processes' printed '^ours$'
+check '... one of which is looked at' test "$(<"$scratch/out")" = ours
+
+trace -e "global n, wrong
+    probe process(\"$scratch/target\").function(\"jumps\").return { n++; if (\$n != \$return || \$n % 3 == 1) wrong++ }
+    probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" -x "$pid"
+check 'a longjmp over the function' printed '^many 1 wrong 0$'
+
+trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" -x "$pid"
+check 'a value that is printed' printed '^[1-8]$'
+finish
