@@ -166,3 +166,12 @@ EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+check_PROGRAMS += tests/unit/lua_names_test tests/unit/lua_fuzz_test
+tests_unit_lua_names_test_SOURCES = tests/unit/lua_names_test.c tests/unit/tap.h
+tests_unit_lua_names_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_names_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_SOURCES = tests/unit/lua_fuzz_test.c tests/unit/tap.h
+tests_unit_lua_fuzz_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/lua_names_test tests/unit/lua_fuzz_test tests/lua.sh
+EXTRA_DIST += tests/lua.sh tests/lua

@@ -78,7 +78,8 @@ void lua_place_find(struct compile *cx, const struct target *t, struct lua_place
         out->since = process_started(cx, t, t->pids[0]);
         cmdline = nginx_cmdline(cx, t, t->pids[0], &len);
     }
-    if (nginx_place_find(cx, t->root, t->exec_path, out->cwd, cmdline, len, &nginx)) {
+    if (t->exec_path ? nginx_place_find(cx, t->root, t->exec_path, out->cwd, cmdline, len, &nginx)
+                     : nginx_place_guess(t->root, &nginx)) {
         out->prefix = nginx.prefix;
         out->conf = nginx.conf;
     }

@@ -50,4 +50,7 @@ struct nginx_place {
 bool nginx_place_find(struct compile *cx, const struct sysroot *root, const char *exe,
                       const char *cwd, const char *cmdline, size_t len, struct nginx_place *out);
 
+/* Without any process: where packages put it. False: it is not there. */
+bool nginx_place_guess(const struct sysroot *root, struct nginx_place *out);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "lua/nginx.h"
@@ -74,6 +75,26 @@ static bool is_nginx(const char *name)
 
     name = slash ? slash + 1 : name;
     return name && (!strncmp(name, "nginx", 5) || !strncmp(name, "openresty", 9));
+}
+
+bool nginx_place_guess(const struct sysroot *root, struct nginx_place *out)
+{
+    static const struct nginx_place usual[] = {
+        {"/usr/local/openresty/nginx/", "/usr/local/openresty/nginx/conf/nginx.conf"},
+        {"/usr/local/nginx/", "/usr/local/nginx/conf/nginx.conf"},
+        {"/usr/share/nginx/", "/etc/nginx/nginx.conf"},
+    };
+
+    for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++) {
+        int fd = sysroot_open(root, usual[i].conf);
+
+        if (fd < 0)
+            continue;
+        close(fd);
+        *out = usual[i];
+        return true;
+    }
+    return false;
 }
 
 bool nginx_place_find(struct compile *cx, const struct sysroot *root, const char *exe,
