@@ -142,6 +142,10 @@ TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+check_PROGRAMS += tests/unit/lua_functions
+tests_unit_lua_functions_SOURCES = tests/unit/lua_functions.c tests/unit/tap.h
+tests_unit_lua_functions_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_functions_DEPENDENCIES = $(UNIT_OBJECTS)
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh
@@ -169,3 +173,12 @@ EXTRA_DIST += tests/out.sh tests/out
 TESTS += tests/out.sh
 EXTRA_DIST += tests/browser.sh tests/browser.py
 TESTS += tests/browser.sh
+check_PROGRAMS += tests/unit/lua_names_test tests/unit/lua_fuzz_test
+tests_unit_lua_names_test_SOURCES = tests/unit/lua_names_test.c tests/unit/tap.h
+tests_unit_lua_names_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_names_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_SOURCES = tests/unit/lua_fuzz_test.c tests/unit/tap.h
+tests_unit_lua_fuzz_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/lua_names_test tests/unit/lua_fuzz_test tests/lua.sh
+EXTRA_DIST += tests/lua.sh tests/lua
