@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2317 # check calls functions
 #
 # Run in a VM by kernels.sh: the eBPF object on the kernel that has been booted.
 #
@@ -57,7 +58,9 @@ can_loop() { # ENCODING HOW-MANY
 
     start_target nginx gc64 app
     for sample in lj-vm-states lj-gc lj-lua-bt; do
-        trace "samples/$sample.sxx" -x "$pid" $([[ $sample != lj-vm-states ]] || echo '--arg time=2')
+        options=()
+        [[ $sample != lj-vm-states ]] || options=(--arg time=2)
+        trace "samples/$sample.sxx" -x "$pid" "${options[@]}"
         check "$sample: ends well" test "$status" = 0
         check "$sample: prints" test -s "$scratch/out"
     done
