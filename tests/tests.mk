@@ -147,8 +147,8 @@ EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
-TESTS += tests/judge.sh tests/stapxx.sh
-EXTRA_DIST += tests/judge.sh tests/judge tests/stapxx.sh stapxx
+TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
