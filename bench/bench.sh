@@ -53,6 +53,27 @@ done
 line 'largest resident memory' "$(value 'memory: [0-9.]+ MiB') MiB" '< 64 MiB'
 stop
 
+# The stap back end as far as this machine goes: from exec to the module. Loading it comes on top (a second or two), on
+# a kernel that has modules.
+headers=$(find /lib/modules/*/build -maxdepth 0 2>/dev/null | sort -V | tail -1)
+module() { # LABEL SCRIPT-ARGUMENT...
+    local from to
+    from=$(date +%s%N)
+    (cd "$scratch" && XDG_CACHE_HOME=$scratch/modules "$ngstap" --backend=stap -p4 -m bench -r "$(basename "$(dirname "$headers")")" \
+        -I "$here/tapset" "$here/samples/lj-lua-stacks.sxx" -x "$target" --arg min=0 "${@:2}" >"$scratch/out" 2>"$scratch/err")
+    to=$(date +%s%N)
+    line "$1" "$(awk -v ns=$((to - from)) 'BEGIN { printf "%.2f", ns / 1e9 }') s" ''
+}
+if [[ -n $headers ]] && command -v stap >/dev/null; then
+    here=$PWD
+    mkdir -m 700 "$scratch/modules"
+    start nginx gc64 app
+    module 'exec to module, nginx, empty cache' --arg time=1
+    module 'exec to module, nginx, another script' --arg time=2
+    module 'exec to module, nginx, module in the cache' --arg time=2
+    stop
+fi
+
 measure() { # LABEL PROMISE OPTION...
     profile "${@:3}" --arg time=4
     line "$1: a sample" "$(value '[0-9.]+ ns per hit') ns" "$2"

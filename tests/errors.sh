@@ -129,7 +129,7 @@ else
         "$ngstap" -e 'probe timer.profile { exit() }'
     for feature in bpf ringbuf perf_event; do
         says 1 "a kernel without $feature" "lacks '$feature'" -- \
-            "$ngstap" --no-feature="$feature" -e 'probe timer.profile { exit() }'
+            "$ngstap" --backend=bpf --no-feature="$feature" -e 'probe timer.profile { exit() }'
     done
     for features in '' '--no-feature=may_goto' '--no-feature=may_goto --no-feature=bpf_loop'; do
         # shellcheck disable=SC2086 # words

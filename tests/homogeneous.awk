@@ -11,7 +11,8 @@
 # both profiles are draws from one distribution, is rejected when p < alpha. Who makes many tests divides: alpha is the
 # level of the whole (0.01) over their number (Bonferroni). A profile's ticks are no independent draws but at even
 # distances, while the load goes round in cycles much shorter than the profile: its counts vary less than those of draws,
-# so that profiles that agree are rejected less often than alpha says. The power is what counts: with 4,000 samples
+# so that profiles that agree are rejected less often than alpha says. Where the clock counts instructions that needs
+# some chance added (vm/jitter.c): ticks that resonate with a loop see only parts of it. The power is what counts: with 4,000 samples
 # each, at alpha = 0.001, a stack of 50 % that one of them shows 5 points more or less often is found 9 times of 10.
 
 function log_gamma(x,    i, sum, series) {

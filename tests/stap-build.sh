@@ -409,6 +409,8 @@ check 'signals that come together are one' signalled TERM TERM TERM
 check '... staprun gets one' got TERM
 check 'when we are killed, staprun ends' signalled KILL
 check '... by SIGTERM, so that end probes run' got TERM
+with_fakes -T 0.3 fits.ko
+check '-T ends staprun' test "$status" = 0 -a "$(grep -c TERM "$scratch/got")" -ge 1
 fake_staprun <<'END'
 #!/bin/bash
 kill -KILL $$

@@ -32,6 +32,7 @@
 #include "ir/ir.h"
 #include "load/load.h"
 #include "lower/lower.h"
+#include "lua/lua.h"
 #include "run/run.h"
 #include "sema/sema.h"
 #include "stap/stap.h"
@@ -46,6 +47,7 @@
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
+    const struct driver_hooks *hooks; /* never NULL */
     struct compile cx;
     struct options o;
     struct target *target;
@@ -57,8 +59,9 @@ struct driver {
     FILE *out;
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
-    pid_t child;           /* -c; 0: none, or run has taken it */
-    struct timespec since; /* start of the pass in hand */
+    struct lua_names *names; /* of functions, for the picture */
+    pid_t child;             /* -c; 0: none, or run has taken it */
+    struct timespec since;   /* start of the pass in hand */
 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
@@ -118,6 +121,8 @@ static bool open_target(struct driver *d, bool running)
     d->target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
+    if (d->target && d->draws) /* now: at the end the process may be gone */
+        d->names = lua_names_new(&d->cx, d->target);
     return d->target != NULL;
 }
 
@@ -312,7 +317,9 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .err = stderr,
                           .seconds = d->o.seconds,
                           .child = d->child,
-                          .timing = d->cx.verbose > 0};
+                          .timing = d->cx.verbose > 0,
+                          .watch = d->hooks->watch,
+                          .watcher = d->hooks->arg};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
 }
@@ -474,17 +481,37 @@ static bool run_module(struct driver *d)
 
 /* ---- beginning and end ---- */
 
+/* The picture has names where the script prints places in a source. */
+static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
+{
+    struct driver *d = arg;
+
+    return d->names && lua_names_frame(d->names, frame, len, to, size);
+}
+
+static void pass_comment(void *arg, const char *line, size_t len)
+{
+    struct driver *d = arg;
+
+    d->hooks->comment(d->hooks->arg, line, len);
+}
+
 /* --format: what the script prints is read as stacks, and drawn at the end. */
 static bool open_picture(struct driver *d)
 {
     const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
-    struct out_reader_opts ro = {.input = "output of the script"};
+    struct out_reader_opts ro = {.input = "output of the script",
+                                 .rename = name_frame,
+                                 .comment = d->hooks->comment ? pass_comment : NULL,
+                                 .arg = d};
     FILE *out;
 
     if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);
+    if (d->hooks->info)
+        d->picture.info = *d->hooks->info;
     d->draws = true;
     out = picture_stream(&d->picture, d->choice.backend == BACKEND_STAP);
     if (out)
@@ -535,36 +562,39 @@ static bool close_all(struct driver *d, bool ok)
     stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    if (d->target)
-        target_close(d->target);
     if (fflush(d->out) || ferror(d->out))
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->draws)
-        return picture_close(&d->picture, ok && !d->status) && ok;
-    if (d->out != stdout)
+        ok = picture_close(&d->picture, ok && !d->status) && ok;
+    else if (d->out != stdout)
         fclose(d->out);
+    lua_names_free(d->names);
+    if (d->target)
+        target_close(d->target);
     return ok;
+}
+
+int driver_run(struct compile *cx, int argc, char **argv, const struct driver_hooks *h)
+{
+    static const struct driver_hooks none;
+    struct driver d = {.hooks = h ? h : &none, .cx = *cx, .module = {.lock = -1}, .out = stdout};
+
+    uname(&d.uts);
+    clock_gettime(CLOCK_MONOTONIC, &d.since);
+    bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
+
+    return close_all(&d, ok) ? d.status : 1;
 }
 
 int driver_main(int argc, char **argv)
 {
-    struct driver d = {.cx = {.arena = arena_new()}, .module = {.lock = -1}, .out = stdout};
+    struct compile cx = {.arena = arena_new()};
+    const struct subcommand *sub = subcommand_find(&argc, &argv);
 
-    d.cx.sources = sources_new(d.cx.arena);
-    d.cx.diag = diag_new(d.cx.arena, d.cx.sources, stderr);
-    uname(&d.uts);
-    clock_gettime(CLOCK_MONOTONIC, &d.since);
+    cx.sources = sources_new(cx.arena);
+    cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
-    const struct subcommand *sub = subcommand_find(argc, argv);
-    int status;
-
-    if (sub) {
-        status = sub->run(&d.cx, argc - 1, argv + 1);
-    } else {
-        bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
-
-        status = close_all(&d, ok) ? d.status : 1;
-    }
-    arena_free(d.cx.arena);
+    arena_free(cx.arena);
     return status;
 }

@@ -4,6 +4,22 @@
 #ifndef CLI_DRIVER_H
 #define CLI_DRIVER_H
 
+#include "base/abi.h"
+#include "out/out.h"
+
+/* What a subcommand that runs a script wants to know of it. */
+struct driver_hooks {
+    const struct out_info *info; /* of the picture */
+    /* A comment among the stacks (out/out.h), without its newline. */
+    void (*comment)(void *arg, const char *line, size_t len);
+    /* Several times a second, while it runs. */
+    void (*watch)(void *arg, const struct ngs_control *counts);
+    void *arg;
+};
+
+/* Runs a script as the options in ARGV say. H may be NULL. Returns the exit status. */
+int driver_run(struct compile *cx, int argc, char **argv, const struct driver_hooks *h);
+
 /* Does what ARGV asks for. 0, or 1 after any error, as stap. */
 int driver_main(int argc, char **argv);
 

@@ -83,3 +83,8 @@ struct strings search_patches(struct compile *cx)
     add(cx, &s, own_dir(cx, "patches/runtime"));
     return s;
 }
+
+const char *search_sample(struct compile *cx, const char *name)
+{
+    return arena_printf(cx->arena, "%s/%s", own_dir(cx, "samples"), name);
+}

@@ -15,4 +15,7 @@ struct strings search_tapsets(struct compile *cx, const struct options *o);
 /* Of mends of SystemTap's runtime. */
 struct strings search_patches(struct compile *cx);
 
+/* One of our samples, by its file's name. */
+const char *search_sample(struct compile *cx, const char *name);
+
 #endif

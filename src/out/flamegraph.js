@@ -20,6 +20,14 @@
         return node.x >= of.x - 1e-9 && node.x + node.w <= of.x + of.w + 1e-9;
     }
 
+    // Of a place in a file the end says most.
+    function label(name, room) {
+        if (room < 3 || name.length <= room) {
+            return room < 3 ? "" : name;
+        }
+        return name[0] === "@" ? "\u2026" + name.slice(1 - room) : name.slice(0, room - 1) + "\u2026";
+    }
+
     function draw() {
         var pixels = frames.getBoundingClientRect().width || 1180;
         nodes.forEach(function (node) {
@@ -35,8 +43,7 @@
             node.rect.setAttribute("x", 100 * x + "%");
             node.rect.setAttribute("width", 100 * w + "%");
             node.text.setAttribute("x", 100 * x + "%");
-            node.text.textContent = room < 3 ? "" : node.name.length <= room ? node.name
-                : node.name.slice(0, room - 1) + "\u2026";
+            node.text.textContent = label(node.name, room);
             node.g.classList.toggle("above", above);
         });
         svg.getElementById("reset").style.display = view === nodes[0] ? "none" : "";

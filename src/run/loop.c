@@ -393,7 +393,7 @@ static void serve(struct loop *l)
         check_child(l);
     while (!l->r.exiting) {
         struct epoll_event events[MAX_EVENTS];
-        int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s ? WAKE_MS : -1);
+        int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s || l->r.opts->watch ? WAKE_MS : -1);
         bool timers = false, deadline = false, pids = false;
 
         if (n < 0 && errno != EINTR)
@@ -406,6 +406,8 @@ static void serve(struct loop *l)
         run_signals(&l->r);
         drain(l);
         check_control(l);
+        if (l->r.opts->watch)
+            l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
         if (timers)
             run_timers(l);
         if (l->r.child_changed)

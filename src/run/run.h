@@ -17,6 +17,9 @@ struct run_opts {
     double seconds;        /* -T: end after that long; 0: never */
     pid_t child;           /* -c: the command's pid, stopped until probes are armed; 0: none */
     bool timing;           /* -v: counts and times at the end */
+    /* Called several times a second while the session runs; NULL: nobody watches. */
+    void (*watch)(void *arg, const struct ngs_control *counts);
+    void *watcher;
 };
 
 /*

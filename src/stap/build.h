@@ -8,8 +8,8 @@
 
 /* ---- child.c: programs ---- */
 
-/* Where PATH has it, or NULL. */
-const char *stap_find_program(struct compile *cx, const char *name);
+/* Where PATH has it, and access(2) grants MODE; or NULL. */
+const char *stap_find_program(struct compile *cx, const char *name, int mode);
 
 struct stap_child {
     const char *const *argv; /* argv[0]: a path; ends with NULL */

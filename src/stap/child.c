@@ -20,7 +20,7 @@
 
 static const struct span nowhere;
 
-const char *stap_find_program(struct compile *cx, const char *name)
+const char *stap_find_program(struct compile *cx, const char *name, int mode)
 {
     const char *path = getenv("PATH");
 
@@ -29,7 +29,7 @@ const char *stap_find_program(struct compile *cx, const char *name)
         const char *full = arena_printf(cx->arena, "%.*s/%s", n ? (int)n : 1, n ? dir : ".", name);
         struct stat st;
 
-        if (!stat(full, &st) && S_ISREG(st.st_mode) && !access(full, X_OK))
+        if (!stat(full, &st) && S_ISREG(st.st_mode) && !access(full, mode))
             return full;
         dir += n + (dir[n] == ':');
     }

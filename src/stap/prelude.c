@@ -291,16 +291,16 @@ static void put_base(FILE *out, const struct stap_module *modules, uint32_t n)
 
 static void put_case(FILE *out, const char *word)
 {
-    fprintf(out,
-            "%%{\n#include <linux/ctype.h>\n%%}\n"
-            "function __ngs_%s:string(s:string) %%{ /* pure */\n"
-            "    char *c;\n"
-            "    strlcpy(STAP_RETVALUE, STAP_ARG_s, MAXSTRINGLEN);\n"
-            "    for (c = STAP_RETVALUE; *c; c++)\n"
-            "        if (isascii(*c))\n"
-            "            *c = %s(*c);\n"
-            "%%}\n",
-            word, word);
+    fprintf(
+        out,
+        "%%{\n#include <linux/ctype.h>\n%%}\n"
+        "function __ngs_%s:string(s:string) %%{ /* pure */\n"
+        "    int i;\n"
+        "    for (i = 0; i < MAXSTRINGLEN - 1 && STAP_ARG_s[i]; i++)\n"
+        "        STAP_RETVALUE[i] = isascii(STAP_ARG_s[i]) ? %s(STAP_ARG_s[i]) : STAP_ARG_s[i];\n"
+        "    STAP_RETVALUE[i] = 0;\n"
+        "%%}\n",
+        word, word);
 }
 
 void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n)

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -103,27 +105,53 @@ static double seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* staprun loads the module and becomes stapio, whose second thread then waits for signals. One that
+ * comes before would end it without the script's end probes. */
+static bool is_starting(pid_t pid)
+{
+    char path[64], exe[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(path, exe, sizeof(exe) - 1);
+
+    if (n <= 0)
+        return false;
+    exe[n] = 0;
+    const char *name = strrchr(exe, '/');
+
+    if (name && !strcmp(name, "/staprun"))
+        return true;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    return name && !strcmp(name, "/stapio") && !stat(path, &st) && st.st_nlink < 2 + 2;
+}
+
 /* Waits for staprun; returns its exit status. */
-static int watch(const struct run *s, pid_t pid, const char *name)
+static int watch(const struct run *s, pid_t pid)
 {
     struct timespec tick = {0, TICK_MS * 1000000L}, hour = {3600, 0};
-    double since = 0; /* when the module was seen */
-    bool timing = s->r->seconds > 0;
-    int status = 0;
+    double end = 0; /* -T: when */
+    bool starting = true, timing = s->r->seconds > 0;
+    int status = 0, held = 0;
 
     while (waitpid(pid, &status, WNOHANG) != pid) {
         siginfo_t info;
-        int sig = sigtimedwait(&s->set, &info, timing ? &tick : &hour);
+        int sig = sigtimedwait(&s->set, &info, timing || starting ? &tick : &hour);
 
+        /* What comes from the terminal, or to the whole group, staprun has itself. */
         if (sig == PARENT_GONE)
-            kill(pid, SIGTERM);
+            held = SIGTERM;
         else if (sig > 0 && sig != SIGCHLD && info.si_code <= 0 && info.si_pid == getppid())
-            kill(pid, sig); /* what comes from the terminal, or to the whole group, it has itself */
-        if (timing && !since && is_loaded(name))
-            since = seconds_now();
-        if (timing && since && seconds_now() - since >= s->r->seconds) {
-            kill(pid, SIGTERM);
+            held = sig;
+        if (starting && !(starting = is_starting(pid)) && timing)
+            end = seconds_now() + s->r->seconds;
+        if (timing && !starting && seconds_now() >= end) {
+            held = SIGTERM;
             timing = false;
+        }
+        if (held && !starting) {
+            kill(pid, held);
+            held = 0;
         }
     }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -147,7 +175,7 @@ static void guard(const struct run *s, char *const *argv, bool renamed, int err,
     if (renamed && !is_renamed(s->info.name, pid, name, sizeof(name)))
         snprintf(name, sizeof(name), "%s", s->info.name);
     bool ours = renamed || !is_loaded(name); /* else it is another's, and staprun will refuse */
-    int status = watch(s, pid, name);
+    int status = watch(s, pid);
 
     dup2(err, 2);
     if (ours)
@@ -377,17 +405,31 @@ static bool fits(struct run *s)
     return true;
 }
 
-int stap_run(struct compile *cx, const struct stap_run *r)
+/* Debian lets only root and a group run it. */
+static int no_staprun(struct compile *cx)
 {
-    struct run s = {.cx = cx, .r = r, .staprun = stap_find_program(cx, "staprun")};
+    const char *path = stap_find_program(cx, "staprun", F_OK);
 
-    if (!s.staprun) {
+    if (path)
+        diag_error(
+            cx->diag, nowhere, "privileges",
+            "you may not run %s: run ngstap as root, or as a member of the groups stapusr and "
+            "stapdev",
+            path);
+    else
         diag_error(
             cx->diag, nowhere, "stap",
             "there is no staprun in PATH: Debian, Ubuntu: apt-get install systemtap-runtime; "
             "Fedora, RHEL: dnf install systemtap-runtime");
-        return -1;
-    }
+    return -1;
+}
+
+int stap_run(struct compile *cx, const struct stap_run *r)
+{
+    struct run s = {.cx = cx, .r = r, .staprun = stap_find_program(cx, "staprun", X_OK)};
+
+    if (!s.staprun)
+        return no_staprun(cx);
     if (!stap_modinfo(cx, r->module, &s.info)) {
         diag_error(cx->diag, nowhere, "module", "cannot read %s: %s", r->module, strerror(errno));
         return -1;

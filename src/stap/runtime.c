@@ -130,9 +130,8 @@ static const char *make_key(struct compile *cx, const struct stap_tools *t, cons
     /* A packet manager that replaces the runtime replaces its files: runtime.h stands for them. */
     if (stat(arena_printf(cx->arena, "%s/runtime.h", t->runtime), &st))
         memset(&st, 0, sizeof(st));
-    key = arena_printf(cx->arena, "runtime %s\nstap %s\nfiles %lld.%09ld %lld\n", t->runtime,
-                       t->version, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec,
-                       (long long)st.st_ino);
+    key = arena_printf(cx->arena, "runtime %s\nstap %s\nfiles %lld %lld\n", t->runtime, t->version,
+                       (long long)st.st_mtim.tv_sec, (long long)st.st_size);
     for (uint32_t i = 0; i < p->n; i++)
         key = arena_printf(cx->arena, "%spatch %s\n%s\n", key, p->v[i].name, p->v[i].text);
     return key;

@@ -69,7 +69,7 @@ struct stap_run {
     pid_t pid;           /* -x; 0: none */
     const char *command; /* -c; NULL: none */
     int out;             /* standard output of the script */
-    double seconds;      /* -T, from when the module is loaded; 0: until the script ends or a signal comes */
+    double seconds;      /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes */
     bool no_warnings;
 };
 

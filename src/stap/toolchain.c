@@ -15,7 +15,7 @@
 #include "base/diag.h"
 #include "stap/build.h"
 
-enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 20, SMALL_FILE = 1 << 20 };
+enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 120, SMALL_FILE = 1 << 20 };
 
 static bool is_directory(const char *path)
 {
@@ -177,9 +177,9 @@ static const char *find_compiler(struct compile *cx, const struct stap_tools *t)
 {
     const char *cc = compiler_of(cx, t->build);
 
-    if (!stap_find_program(cx, "make"))
+    if (!stap_find_program(cx, "make", X_OK))
         return "no make: Debian, Ubuntu: apt-get install make; Fedora, RHEL: dnf install make";
-    if (!stap_find_program(cx, cc))
+    if (!stap_find_program(cx, cc, X_OK))
         return arena_printf(
             cx->arena,
             "no compiler: %s, which the headers of kernel %s ask for, is not in PATH: "
@@ -198,9 +198,8 @@ static const char *stamp_of(struct compile *cx, const char *build)
 
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
         if (!stat(arena_printf(cx->arena, "%s/%s", build, files[i]), &st))
-            stamp =
-                arena_printf(cx->arena, "%s %lld.%09ld+%lld", stamp, (long long)st.st_mtim.tv_sec,
-                             st.st_mtim.tv_nsec, (long long)st.st_size);
+            stamp = arena_printf(cx->arena, "%s %lld+%lld", stamp, (long long)st.st_mtim.tv_sec,
+                                 (long long)st.st_size);
     return stamp;
 }
 
@@ -241,7 +240,7 @@ const char *stap_find_tools(struct compile *cx, const char *release, const char 
 {
     const char *why;
 
-    *t = (struct stap_tools){.stap = stap_find_program(cx, "stap")};
+    *t = (struct stap_tools){.stap = stap_find_program(cx, "stap", X_OK)};
     if (!t->stap)
         return "there is no stap in PATH: Debian, Ubuntu: apt-get install systemtap; Fedora, RHEL: "
                "dnf "

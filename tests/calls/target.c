@@ -5,7 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-struct item { struct item *next; long value; signed bits : 5; unsigned char kind; char name[16]; };
+struct item {
+    struct item *next;
+    long value;
+    signed bits : 5;
+    unsigned char kind;
+    char name[16];
+};
 
 __attribute__((noinline)) int step(int n, struct item *list, const char *word)
 {
@@ -33,12 +39,15 @@ static void account(int n, const struct item *list, const char *word)
 
 int main(void)
 {
-    static const char *const words[] = {"alpha", "", "beta gamma", "a longer word, of thirty-six letters", "z"};
+    static const char *const words[] = {"alpha", "", "beta gamma",
+                                        "a longer word, of thirty-six letters", "z"};
     int n = 0;
 
     for (int i = 19; i >= 0; i--) {
-        items[i] = (struct item){.next = i < 19 ? &items[i + 1] : NULL, .value = (i - 9) * 1000003L * i,
-                                 .bits = i % 32 - 10, .kind = (unsigned char)(i % 4)};
+        items[i] = (struct item){.next = i < 19 ? &items[i + 1] : NULL,
+                                 .value = (i - 9) * 1000003L * i,
+                                 .bits = i % 32 - 10,
+                                 .kind = (unsigned char)(i % 4)};
         snprintf(items[i].name, sizeof(items[i].name), "item-%d", i);
     }
     for (int i = 0; i < 20; i++)
@@ -51,7 +60,8 @@ int main(void)
         account(n, list, word);
         n = step(n, (struct item *)list, word);
     }
-    printf("calls %d\nsum %ld\nquotient %ld\nhash %u\ncollatz %ld\n", n, sum, quotient, hash, collatz);
+    printf("calls %d\nsum %ld\nquotient %ld\nhash %u\ncollatz %ld\n", n, sum, quotient, hash,
+           collatz);
     for (int i = 0; i < 4; i++)
         printf("kind %d: %ld\n", i, kinds[i]);
     printf("names %s\n", names);

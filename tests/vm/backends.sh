@@ -60,14 +60,16 @@ on_kernel() { # SUITE both|stap
         skip "$1: modules" "$(tail -n 1 "$scratch/err")"
         return
     }
-    sleep 900 | "$share/calls" >/dev/null &
+    # A fifo that it has open for writing, too, never ends.
+    "$share/calls" 0<>"$scratch/never" >"$scratch/calls.out" &
     pid=$!
     pids+=("$pid")
     until [[ /proc/$pid/exe -ef $share/calls ]]; do sleep 0.01; done
     check "$1: calls.stp becomes a module" make_module calls "$top/tests/calls/calls.stp"
     kill "$pid"
+    # shellcheck disable=SC2034 # start_target reads it
+    target_seconds=900
     for kind in luajit nginx; do
-        target_seconds=900
         start_target "$kind" gc64 interp
         check "$1: lj-lua-stacks becomes a module, for $kind" make_module "stacks_$kind" \
             "$top/samples/lj-lua-stacks.sxx" --arg min=0 --arg limit=100000 --arg time="$seconds"
@@ -79,7 +81,9 @@ on_kernel() { # SUITE both|stap
 
 share=$scratch/share
 mkdir "$share"
+mkfifo "$scratch/never"
 "${CC:-cc}" -g -O1 -o "$share/calls" tests/calls/target.c
+"${CC:-cc}" -O1 -o "$share/jitter" tests/vm/jitter.c
 on_kernel bookworm both
 on_kernel bullseye stap
 finish

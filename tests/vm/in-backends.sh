@@ -2,7 +2,7 @@
 # shellcheck disable=SC2317 # check calls functions
 #
 # Run in a VM by backends.sh: the same scripts by both back ends, on the same targets. The modules calls.ko,
-# stacks_luajit.ko and stacks_nginx.ko, and calls' target, lie in $VM_SHARE.
+# stacks_luajit.ko and stacks_nginx.ko, calls' target, and jitter lie in $VM_SHARE.
 #
 #   tests/vm/in-backends.sh both|stap SECONDS    SECONDS being how long the modules profile
 #
@@ -114,6 +114,9 @@ judge_both() { # KIND MODE
 }
 
 count_calls
+# Else ticks resonate with the loops that they sample.
+"$VM_SHARE/jitter" &
+pids+=($!)
 if [[ $which == both ]]; then
     for mode in interp jit gsub coroutine; do
         judge_both luajit "$mode"

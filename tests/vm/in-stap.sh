@@ -12,6 +12,8 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=../tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
+# shellcheck source-path=SCRIPTDIR/.. source=../shares.sh
+. tests/shares.sh
 
 trace_seconds=120
 export XDG_CACHE_HOME=$VM_SHARE/cache
@@ -66,21 +68,21 @@ fi
 check '... and unloaded' none_loaded
 
 cd "$VM_SHARE"
-trace -x $$ -T 1 vm_ticks.ko
+trace -x $$ -T 1 vm_ticks_module.ko
 check 'NAME.ko by ngstap' test "$status" = 0
 check '... prints' prints "hello $$" bye
 status=0
-timeout -s INT 8 staprun -x $$ vm_ticks.ko >"$scratch/out" 2>"$scratch/err" || status=$?
+timeout -s INT 8 staprun -x $$ vm_ticks_module.ko >"$scratch/out" 2>"$scratch/err" || status=$?
 check 'NAME.ko by staprun' prints "hello $$" bye
-trace -T 1 -o "$scratch/file" -x $$ vm_ticks.ko
+trace -T 1 -o "$scratch/file" -x $$ vm_ticks_module.ko
 check '-o' grep -qx bye "$scratch/file"
 check '... and nothing beside' test ! -s "$scratch/out"
-trace -c 'sh -c "echo from the command; sleep 1"' vm_ticks.ko
+trace -c 'sh -c "echo from the command; sleep 1"' vm_ticks_module.ko
 check '-c: its output' printed '^from the command$'
 check '... its pid is the target' printed '^hello [1-9][0-9]*$'
 check '... the script ends with it' printed '^bye$'
 check '... well' test "$status" = 0
-trace -c 'sh -c "exit 3"' vm_ticks.ko
+trace -c 'sh -c "exit 3"' vm_ticks_module.ko
 check '-c: a command that fails is said' said 'exited with status 3'
 trace vm_error.ko
 check 'a run-time error: status 1' test "$status" = 1
@@ -90,7 +92,7 @@ check 'nothing is left' none_loaded
 # --- signals ------------------------------------------------------------------------------------
 
 for signal in INT TERM HUP; do
-    start_module -x $$ vm_ticks.ko
+    start_module -x $$ vm_ticks_module.ko
     kill "-$signal" "$tracer"
     end_module
     check "SIG$signal: the end probe runs" prints "hello $$" bye
@@ -98,19 +100,21 @@ for signal in INT TERM HUP; do
     check '... nothing is left' none_loaded
 done
 
-start_module -x $$ vm_ticks.ko
-check 'two runs of a module' "$ngstap" -x $$ -T 1 vm_ticks.ko
+start_module -x $$ vm_ticks_module.ko
+status=0
+"$ngstap" -x $$ -T 1 vm_ticks_module.ko >"$scratch/second" 2>&1 </dev/null || status=$?
+check 'two runs of a module at once' test "$status" = 0
 kill -INT "$tracer"
 end_module
 check '... both end well' test "$status" = 0
 
-start_module -x $$ vm_ticks.ko
+start_module -x $$ vm_ticks_module.ko
 kill -KILL "$tracer"
 end_module
 check 'ngstap is killed: the module goes' none_loaded
 check '... after its end probe' printed '^bye$'
 check '... and staprun with it' test -z "$(staprun_pid)"
-start_module -x $$ vm_ticks.ko
+start_module -x $$ vm_ticks_module.ko
 kill -KILL "$(staprun_pid)"
 end_module
 check 'staprun is killed: the module goes' none_loaded
@@ -145,21 +149,21 @@ check '... the first one is none the worse' test "$status" = 0
 check '... nothing is left' none_loaded
 
 status=0
-setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$ngstap" vm_ticks.ko >"$scratch/out" 2>"$scratch/err" || status=$?
+setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$ngstap" vm_ticks_module.ko >"$scratch/out" 2>"$scratch/err" || status=$?
 check 'not root: refused' test "$status" = 1
-check '... what to do' said '^hint: .*root'
+check '... what to do' said 'run ngstap as root'
 
 # From here on this kernel takes no module.
 mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || :
 if echo integrity >/sys/kernel/security/lockdown 2>/dev/null; then
-    trace vm_ticks.ko
+    trace vm_ticks_module.ko
     check 'lockdown: refused' test "$status" = 1
     check '... what to do' said '^hint: the kernel is locked down .*sign'
 else
     skip 'lockdown: refused' 'this kernel has none'
 fi
 echo 1 >/proc/sys/kernel/modules_disabled
-trace vm_ticks.ko
+trace vm_ticks_module.ko
 check 'modules_disabled: refused' test "$status" = 1
 check '... what to do' said '^hint: '
 

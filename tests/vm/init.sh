@@ -61,7 +61,8 @@ mount -t 9p -o "cache=mmap,$plan9" share "./$VM_SHARE" || give_up 'the shared fo
 mount -t 9p -o "cache=none,$plan9" job run/vm || give_up 'the job over 9p'
 ip link set lo up
 hostname vm
-cut -d ' ' -f 1 /proc/uptime >run/vm/booted
+cut -d ' ' -f 1 /proc/uptime >run/vm/uptime
+mv run/vm/uptime run/vm/booted
 
 n=1
 while [ -e "run/vm/$n/command" ]; do

@@ -11,6 +11,8 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source-path=SCRIPTDIR/.. source=../shares.sh
+. tests/shares.sh
 
 command -v stap >/dev/null || skip_all 'no stap: apt-get install systemtap'
 
@@ -40,7 +42,7 @@ on_kernel() { # SUITE auto|asked
     mkdir -p "$share/cache"
     cp "$scratch/ticks.stp" "$share"
     export XDG_CACHE_HOME=$share/cache
-    for name in vm_script vm_ticks vm_t; do
+    for name in vm_script vm_ticks_module vm_t; do
         check "$1: $name is made" make_module $name "$share/ticks.stp"
     done
     check "$1: vm_error is made" make_module vm_error -e 'probe begin { error("as it must") }'

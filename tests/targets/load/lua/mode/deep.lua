@@ -51,7 +51,7 @@ end
 
 return function()
     for i = 1, 10 do
-        if i % 10 < 7 then
+        if i % 3 ~= 0 then
             left(29, hot, 300000)
         else
             left(29, cold, 280000)

@@ -40,7 +40,7 @@ end
 
 return function()
     for i = 1, 10 do
-        if i % 10 < 7 then
+        if i % 3 ~= 0 then
             hot(150000)
         else
             cold(60000)

@@ -36,7 +36,7 @@ end
 
 return function()
     for i = 1, 10 do
-        if i % 10 < 7 then
+        if i % 3 ~= 0 then
             hot(140000)
         else
             cold(1600000)

@@ -45,7 +45,7 @@ end
 
 return function()
     for i = 1, 10 do
-        if i % 10 < 7 then
+        if i % 3 ~= 0 then
             descend(100, hot, 300000)
         else
             descend(100, cold, 280000)

@@ -1,0 +1,354 @@
+/*
+ * flame: "ngstap flame": one command from a process, a master or a container to a picture of where
+ * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample lj-lua-stacks
+ * with options of its own, shows on a terminal how it goes, and says of an empty profile why it is.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/driver.h"
+#include "cli/picture.h"
+#include "cli/search.h"
+#include "cli/subcommand.h"
+
+static const struct span nowhere;
+
+enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, SECONDS_MAX = 86400 };
+
+struct flame {
+    struct compile *cx;
+    const char **argv; /* for the driver */
+    int argc;
+    const char *output, *format, *title, *target;
+    long seconds, hz;
+    bool help, terminal, shown;
+    struct timespec begun, drawn;
+    struct out_info info;
+    /* told by the script */
+    uint64_t ticks, in_lua, compiled;
+    /* told by the session */
+    uint64_t lost, skipped;
+};
+
+/* ---- while it runs ---- */
+
+static double since(const struct timespec *t)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
+}
+
+static double share(uint64_t n, uint64_t of)
+{
+    return of ? 100 * (double)n / (double)of : 0;
+}
+
+/* The line that the sample's progress=1 prints each second. */
+static void on_comment(void *arg, const char *line, size_t len)
+{
+    struct flame *f = arg;
+    char text[256];
+    uint64_t ticks, in_lua, compiled;
+
+    snprintf(text, sizeof(text), "%.*s", (int)(len < 255 ? len : 255), line);
+    if (sscanf(text, "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled", &ticks,
+               &in_lua, &compiled) != 3)
+        return;
+    f->ticks = ticks;
+    f->in_lua = in_lua;
+    f->compiled = compiled;
+}
+
+static void on_watch(void *arg, const struct ngs_control *counts)
+{
+    struct flame *f = arg;
+
+    f->lost = __atomic_load_n(&counts->lost, __ATOMIC_RELAXED) +
+              __atomic_load_n(&counts->map_full, __ATOMIC_RELAXED);
+    f->skipped = __atomic_load_n(&counts->skipped, __ATOMIC_RELAXED);
+    if (!f->begun.tv_sec)
+        clock_gettime(CLOCK_MONOTONIC, &f->begun);
+    f->info.seconds = since(&f->begun);
+    if (!f->terminal || (f->drawn.tv_sec && since(&f->drawn) < 0.2))
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &f->drawn);
+    double left = (double)f->seconds - f->info.seconds;
+
+    fprintf(stderr,
+            "\r\033[K%3.0f s left  %" PRIu64
+            " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
+            left > 0 ? left : 0, f->ticks, share(f->in_lua, f->ticks), share(f->compiled, f->ticks),
+            f->lost + f->skipped);
+    f->shown = true;
+}
+
+/* ---- options ---- */
+
+static void give(struct flame *f, const char *word)
+{
+    f->argv = arena_grow(f->cx->arena, f->argv, (size_t)f->argc, sizeof(*f->argv));
+    f->argv[f->argc++] = word;
+}
+
+static void give_arg(struct flame *f, const char *name, const char *value)
+{
+    give(f, "--arg");
+    give(f, arena_printf(f->cx->arena, "%s=%s", name, value));
+}
+
+static bool number(struct flame *f, const char *option, const char *text, long max, long *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtol(text, &end, 10);
+    if (errno || *end || end == text || *out < 1 || *out > max)
+        return diag_error(f->cx->diag, nowhere, "options",
+                          "%s takes a whole number from 1 to %ld, not \"%s\"", option, max, text);
+    return true;
+}
+
+enum {
+    OPT_MASTER = 256,
+    OPT_CONTAINER,
+    OPT_SYSROOT,
+    OPT_FORMAT,
+    OPT_TITLE,
+    OPT_DETAILED,
+    OPT_DEPTH
+};
+
+static const struct option longs[] = {{"master", required_argument, NULL, OPT_MASTER},
+                                      {"container", required_argument, NULL, OPT_CONTAINER},
+                                      {"sysroot", required_argument, NULL, OPT_SYSROOT},
+                                      {"format", required_argument, NULL, OPT_FORMAT},
+                                      {"title", required_argument, NULL, OPT_TITLE},
+                                      {"detailed", no_argument, NULL, OPT_DETAILED},
+                                      {"depth", required_argument, NULL, OPT_DEPTH},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {NULL, 0, NULL, 0}};
+
+/* An option that the driver knows, too. */
+static bool pass_on(struct flame *f, const char *option, const char *value)
+{
+    give(f, option);
+    give(f, value);
+    return true;
+}
+
+static bool target(struct flame *f, const char *option, const char *value, const char *what)
+{
+    f->target =
+        arena_printf(f->cx->arena, "%s%s %s", f->target ? f->target : "", f->target ? "," : "",
+                     arena_printf(f->cx->arena, "%s %s", what, value));
+    return pass_on(f, option, value);
+}
+
+static bool take(struct flame *f, int opt)
+{
+    long n;
+
+    switch (opt) {
+    case 'x':
+        return target(f, "-x", optarg, "process");
+    case OPT_MASTER:
+        return target(f, "--master", optarg, "workers of");
+    case OPT_CONTAINER:
+        return target(f, "--container", optarg, "container");
+    case OPT_SYSROOT:
+        return pass_on(f, "--sysroot", optarg);
+    case 'I':
+        return pass_on(f, "-I", optarg);
+    case 'D':
+        return pass_on(f, "-D", optarg);
+    case 'o':
+        f->output = optarg;
+        return true;
+    case OPT_FORMAT:
+        f->format = optarg;
+        return true;
+    case OPT_TITLE:
+        f->title = optarg;
+        return true;
+    case OPT_DETAILED:
+        give_arg(f, "detailed", "1");
+        return true;
+    case OPT_DEPTH:
+        if (!number(f, "--depth", optarg, INT_MAX, &n))
+            return false;
+        give_arg(f, "depth", optarg);
+        return true;
+    case 't':
+        return number(f, "-t", optarg, SECONDS_MAX, &f->seconds);
+    case 'F':
+        return number(f, "-F", optarg, HZ_MAX, &f->hz);
+    case 'v':
+        give(f, "-v");
+        return true;
+    default:
+        f->help = true;
+        return true;
+    }
+}
+
+static bool parse(struct flame *f, int argc, char **argv)
+{
+    int opt;
+
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "x:t:F:o:I:D:vh", longs, NULL)) != -1) {
+        if (opt == '?') {
+            diag_error(f->cx->diag, nowhere, "options",
+                       "%s is no option of this command, or lacks its value", argv[optind - 1]);
+            diag_hint(f->cx->diag, "ngstap flame --help lists them");
+            return false;
+        }
+        if (!take(f, opt))
+            return false;
+    }
+    if (f->help)
+        return true;
+    if (optind != argc) {
+        diag_error(f->cx->diag, nowhere, "options", "flame takes no argument such as %s",
+                   argv[optind]);
+        diag_hint(f->cx->diag, "a process is named by -x, a container by --container");
+        return false;
+    }
+    if (!f->target) {
+        diag_error(f->cx->diag, nowhere, "options", "whose profile? Name a target");
+        diag_hint(f->cx->diag, "-x PID, --master PID or --container NAME");
+        return false;
+    }
+    return true;
+}
+
+static void help(void)
+{
+    fputs("Usage: ngstap flame [OPTION]...\n"
+          "Profiles the Lua code of a process, of a master's workers or of a container, and draws "
+          "a flame\n"
+          "graph of it.\n\n"
+          "  -x PID                  the process to look at\n"
+          "  --master PID            all workers of this process\n"
+          "  --container NAME        the processes that run Lua in this container\n"
+          "  --sysroot DIR           look for the target's files below DIR (see docker-root)\n"
+          "  -t SECONDS              how long (10)\n"
+          "  -F HZ                   how often a second (99)\n"
+          "  -o FILE                 where to (flame.svg)\n"
+          "  --format FORMAT         another format (ngstap convert --help lists them)\n"
+          "  --title TEXT            the title of the picture\n"
+          "  --detailed              the current line of each function, not where it begins\n"
+          "  --depth N               frames of a stack (200)\n"
+          "  -D NAME=VALUE           a limit, e.g. MAXMAPENTRIES=20000\n"
+          "  -I DIR                  search DIR for library modules first\n"
+          "  -v                      say more\n"
+          "  -h, --help              this text\n",
+          stdout);
+}
+
+/* ---- the whole ---- */
+
+static void set_info(struct flame *f, int argc, char **argv)
+{
+    struct arena *a = f->cx->arena;
+    const char *command = "ngstap";
+
+    for (int i = 0; i < argc; i++)
+        command = arena_printf(a, "%s %s", command, argv[i]);
+    f->info = (struct out_info){
+        .title = f->title ? f->title : arena_printf(a, "Lua CPU profile of%s", f->target),
+        .command = command,
+        .time = (int64_t)time(NULL),
+        .period_ns = 1000000000 / f->hz,
+        .seconds = (double)f->seconds,
+    };
+}
+
+/* The driver's command line. */
+static void make_argv(struct flame *f)
+{
+    struct arena *a = f->cx->arena;
+
+    give_arg(f, "time", arena_printf(a, "%ld", f->seconds));
+    give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
+    give_arg(f, "min", "0");
+    give_arg(f, "limit", "1000000");
+    give_arg(f, "progress", "1");
+    give(f, "-w");
+    give(f, "--format");
+    give(f, f->format);
+    give(f, "-o");
+    give(f, f->output);
+    give(f, search_sample(f->cx, "lj-lua-stacks.sxx"));
+    give(f, NULL);
+    f->argc--;
+}
+
+static void explain_nothing(const struct flame *f)
+{
+    struct diag *d = f->cx->diag;
+
+    if (!f->begun.tv_sec || f->in_lua) /* it never began, or the fault is another */
+        return;
+    if (!f->ticks)
+        diag_hint(d,
+                  "in %.0f s it never ran when a sample was due: it is idle (send it requests), or "
+                  "it is a "
+                  "master whose workers do the work (--master)",
+                  f->info.seconds);
+    else
+        diag_hint(d,
+                  "of %" PRIu64
+                  " samples none was in Lua: it runs C code only, or its LuaJIT is not the one "
+                  "whose debug information was found",
+                  f->ticks);
+}
+
+int subcommand_flame(struct compile *cx, int argc, char **argv)
+{
+    struct flame f = {.cx = cx,
+                      .seconds = USUAL_SECONDS,
+                      .hz = USUAL_HZ,
+                      .output = "flame.svg",
+                      .terminal = isatty(STDERR_FILENO)};
+
+    give(&f, "ngstap");
+    if (!parse(&f, argc, argv))
+        return 1;
+    if (f.help) {
+        help();
+        return 0;
+    }
+    const struct out_format *format = picture_format(cx, f.format, f.output);
+
+    if (!format)
+        return 1;
+    f.format = format->name;
+    set_info(&f, argc, argv);
+    make_argv(&f);
+    struct driver_hooks hooks = {
+        .info = &f.info, .comment = on_comment, .watch = on_watch, .arg = &f};
+    int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
+
+    if (f.shown)
+        fputs("\r\033[K", stderr);
+    if (status)
+        explain_nothing(&f);
+    else if (f.terminal)
+        fprintf(stderr,
+                "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
+                f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
+                f.lost + f.skipped);
+    return status;
+}

@@ -1,0 +1,92 @@
+#!/bin/bash
+#
+# "ngstap flame": from a process, a master's workers or a container to a picture whose widest Lua leaf is the function
+# that is known to be hot; its progress on a terminal; what it says when there is nothing to see.
+#
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 40 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
+
+flame() {
+    status=0
+    timeout 60 "$ngstap" flame "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+}
+
+start() {
+    name='' pid='' master=''
+    eval "$(tests/targets/target.sh start "$@" 60)"
+    names+=("$name")
+}
+
+# The share of the samples whose innermost frame is $2 in the folded profile $1.
+leaf_share() {
+    awk -v leaf="$2" '{
+        count = $NF; sub(/ [0-9]+$/, ""); n = split($0, frames, ";")
+        all += count; if (frames[n] ~ leaf) mine += count
+    } END { printf "%d\n", all ? 100 * mine / all : 0 }' "$1"
+}
+
+# hot() of mode/MODE.lua has about 70 % of the time, cold() the rest (tests/targets).
+hot_leads() { # FILE LINE-OF-HOT OR NAME
+    local share
+    share=$(leaf_share "$1" "$2")
+    echo "# hot: $share %"
+    ((share >= 55 && share <= 85))
+}
+
+start nginx gc64 jit
+flame -x "$pid" -t 3 -F 199 -o "$scratch/jit.folded"
+check 'a process: status 0' test "$status" = 0
+check '... nothing on standard output' test ! -s "$scratch/out"
+check '... the leaf is the hot function' hot_leads "$scratch/jit.folded" '^T:.*jit(.lua)?:(13|hot)$'
+flame -x "$pid" -t 1 -o "$scratch/x.svg"
+check 'a picture' grep -q '<svg xmlns' "$scratch/x.svg"
+check '... that says what was done' grep -q "ngstap flame -x $pid -t 1" "$scratch/x.svg"
+check '... and has no temporary file beside it' eval '[[ $(echo "$scratch"/x.svg*) = "$scratch/x.svg" ]]'
+if command -v script >/dev/null; then
+    script -qec "'$ngstap' flame -x $pid -t 2 -o '$scratch/tty.svg'" "$scratch/tty" </dev/null >/dev/null
+    check 'on a terminal it tells how it goes' grep -qE '[0-9]+ s left  [0-9]+ samples  Lua [0-9]+ %' "$scratch/tty"
+else
+    skip 'on a terminal it tells how it goes' 'no script(1)'
+fi
+flame --master "$master" -t 2 -F 199 -o "$scratch/master.folded"
+check "a master's workers" hot_leads "$scratch/master.folded" '^T:.*jit(.lua)?:(13|hot)$'
+flame -x "$pid" -t 1 -o "$scratch/no/such/folder.svg"
+check 'a file that cannot be written is an error before the profile' eval '[[ $status = 1 ]] && said "cannot write"'
+
+start nginx gc64 interp
+flame -x "$pid" -t 2 -F 199 -o "$scratch/interp.folded"
+check 'interpreted code' hot_leads "$scratch/interp.folded" 'interp(.lua)?:(15|hot)$'
+status=0
+"$ngstap" diff "$scratch/jit.folded" "$scratch/interp.folded" -o "$scratch/diff.svg" || status=$?
+check 'a difference of two profiles' eval '[[ $status = 0 ]] && grep -q "% before" "$scratch/diff.svg"'
+
+start nginx gc64 idle
+flame -x "$pid" -t 1 -o "$scratch/idle.svg"
+check 'an idle process: an error that says why' eval '[[ $status = 1 ]] && said "it is idle"'
+check '... and no file' test ! -e "$scratch/idle.svg"
+flame -x 4194999 -o "$scratch/none.svg"
+check 'no such process' eval '[[ $status = 1 ]] && said "no process with pid 4194999"'
+flame
+check 'no target' eval '[[ $status = 1 ]] && said "Name a target"'
+flame -x "$pid" -t never
+check 'no number' eval '[[ $status = 1 ]] && said "whole number"'
+
+all=$(tests/targets/container.sh start docker gc64 interp 50 2>"$scratch/err") || all=''
+if [[ $all ]]; then
+    eval "$all"
+    export DOCKER_HOST
+    names+=("$name")
+    PATH=$PATH:$(dirname "$(tests/targets/container.sh which)") flame --container "$name" -t 2 -F 199 \
+        -o "$scratch/container.folded"
+    check 'a container, by its name alone' hot_leads "$scratch/container.folded" 'interp(.lua)?:(15|hot)$'
+else
+    skip 'a container, by its name alone' "cannot run here: $(tail -n 1 "$scratch/err")"
+fi
+finish
