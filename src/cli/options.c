@@ -129,7 +129,7 @@ static bool set_arg(struct parse *p, const char *v)
     if (!*name)
         return usage(p, "no name", v);
     if (!equals) /* --arg NAME: as stap++ has it, nothing is taken for granted */
-        return usage(p, "--arg takes NAME=VALUE; no value is given for", v);
+        return usage(p, "no =VALUE after the name", v);
     while (i < o->n_sxx_args && strcmp(o->sxx_args[i].name, name))
         i++;
     if (i == o->n_sxx_args) {
