@@ -7,6 +7,9 @@
 # Needs NGSTAP_TARGETS (tests/targets/build.sh prints it); the packages are fetched once into NGSTAP_CACHE (default
 # ~/.cache/ngstap). Prints TAP.
 
+# shellcheck disable=SC2016,SC2317 # check calls the functions; bash -c expands
+:
+
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
@@ -97,7 +100,7 @@ same "the targets' libraries" 300 < <(find "$NGSTAP_TARGETS/gc64/srv/openresty" 
 fetch() {
     local name deb
     mkdir -p "$packages"
-    [[ ! -e $packages/done ]] || return 0
+    [[ ! -e $packages/complete ]] || return 0
     (
         cd "$packages"
         for name in "${names[@]}"; do
@@ -107,7 +110,7 @@ fetch() {
             dpkg-deb -x "$deb" "${deb%%_*}"
         done
         rm -f ./*.deb
-        touch done
+        touch complete
     ) >"$packages/log" 2>&1
 }
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
@@ -173,7 +176,10 @@ check 'an unknown option' refuses '--bad is no option' --bad
 check 'a full disk' bash -c '! "$0" fix-lua-bt --sysroot "$1" <"$2" >/dev/full 2>&1' "$ngstap" "$root" "$scratch/stacks.txt"
 relative() { (cd "$root/srv" && echo '@lualib/app/all-forms.lua:4' | "$ngstap" fix-lua-bt) | grep -qx 'all_forms:a\|app.all_forms:a'; }
 check 'a relative name is looked for in the working directory' relative
-said_why() { echo '@/srv/none.lua:4' | "$ngstap" fix-lua-bt --sysroot "$root" 2>&1 >"$scratch/out" | grep -q 'none of 1 sources'; }
+said_why() {
+    echo '@/srv/none.lua:4' | "$ngstap" fix-lua-bt --sysroot "$root" >"$scratch/out" 2>"$scratch/err"
+    said 'none of 1 sources'
+}
 check 'without any name it says why' said_why
 saved() { printf '@/srv/lualib/app/all-forms.lua:4\nbuiltin#1\n\t3\n' >"$scratch/saved" &&
     "$ngstap" convert --sysroot "$root" --format folded "$scratch/saved" | grep -qx 'builtin#1;app.all_forms:a 3'; }
