@@ -1,6 +1,6 @@
 #!/usr/bin/env luajit
--- Every way of defining a function, and what only looks like one. Each function's name is told by the comment
--- at the end of the line that it begins in: "--> name".
+-- Every way of defining a function, and what only looks like one. Each function's name is told by a comment
+-- with an arrow at the end of the line that it begins in.
 local function a() end --> a
 local function
   b
@@ -15,25 +15,25 @@ function m.n.o:p(...) --> m.n.o:p
     [1] = function() end; --> [1]
     nested = {
       i = function() --> i
-        return function() end --> i:17
+        return function() end --> i:18
       end,
-      function() end --> m.n.o:p:19
+      function() end --> m.n.o:p:20
     },
-    j = wrap(function() end), --> m.n.o:p:21
+    j = wrap(function() end), --> m.n.o:p:22
   }
   return t
 end
 x, y.z = function() end, --> x
   function() end --> y.z
 local k, l = 1, function() end --> l
-local q = (function() end)() --> 28
-call(function() --> 29
+local q = (function() end)() --> 29
+call(function() --> 30
   inner = function() --> inner
   end
 end)
 call { field = function() end } --> field
 call "string" after = function() end --> after
-s:method(function() end).field2 = function() --> 35
+s:method(1).field2 = function() --> s:method(1).field2
 end
 goto cont
 ::cont:: u = function() end --> u
@@ -63,11 +63,11 @@ function no9() ]]
 --[=x function no11() end
 local n = 0x1p-3 + 1e+5 + 0xffULL + 12LL + 2i + .5 + 3. function e() end --> e
 x = t[t[1]] function f2() end --> f2
-y = not x and function() end --> 65
-z = z or function() end --> 66
+y = not x and function() end --> 66
+z = z or function() end --> 67
 do local function g2() if x then return end end end --> g2
 local h2; h2 = function() return h2() end --> h2
 名字 = function() end --> 名字
-return function(...) --> 70
+return function(...) --> 71
   return ...
 end
