@@ -139,6 +139,38 @@ status=0
 "$ngstap" convert tests/out/lua.txt --format folded >/dev/full 2>"$scratch/err" || status=$?
 check 'a full disk' eval '[[ $status = 1 ]] && said "cannot write"'
 
+# --- events of a live session
+
+cat >"$scratch/events.stp" <<'END'
+global h, l
+probe begin {
+    printf("a\nb")
+    print("c\001\xff\"\n")
+    for (i = 0; i < 100; i++) { h <<< i * i; l <<< i }
+    warn("careful\n")
+    print(@hist_linear(l, 10, 50, 10))
+    if (@count(h) > 1000) print(@hist_log(h))
+    printf("no newline")
+    error("enough")
+}
+END
+cat >"$scratch/expected" <<'END'
+{"event":"print","text":"a"}
+{"event":"print","text":"bc\\x01\\xff\""}
+{"event":"warning","text":"careful"}
+{"event":"histogram","rows":[{"under":10,"count":10},{"from":10,"count":10},{"from":20,"count":10},{"from":30,"count":10},{"from":40,"count":10},{"from":50,"count":10},{"over":60,"count":40}]}
+{"event":"error","text":"enough"}
+{"event":"warning","text":"Number of errors: 1, skipped probes: 0"}
+{"event":"print","text":"no newline"}
+END
+status=0
+"$ngstap" --format json "$scratch/events.stp" >"$scratch/got" 2>"$scratch/err" || status=$?
+check 'json: an object for each event, in order' diff "$scratch/expected" "$scratch/got"
+check '... with the exit status of the session' test "$status" = 1
+check '... and errors where they always are' said '^ERROR: enough'
+convert tests/out/lua.txt --format json
+check 'json is of live sessions' eval '[[ $status = 1 ]] && said "while a script runs"'
+
 # --- speed: said, and bounded with room for a busy machine
 
 awk 'BEGIN { srand(1); for (i = 0; i < 100000; i++) { for (d = 0; d < 12; d++)

@@ -131,6 +131,12 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
     const struct out_format *format = picture_format(cx, c.format, c.output);
     struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = &c};
 
+    if (format && format->live) {
+        diag_error(cx->diag, nowhere, "options",
+                   "%s is made while a script runs, not from saved text", format->name);
+        diag_hint(cx->diag, "ngstap --format %s SCRIPT ...", format->name);
+        return 1;
+    }
     if (!format || !open_names(cx, &c))
         return 1;
     if (!picture_open(cx, format, c.output, &o, &p)) {

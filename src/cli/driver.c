@@ -59,9 +59,10 @@ struct driver {
     FILE *out;
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
-    struct lua_names *names; /* of functions, for the picture */
-    pid_t child;             /* -c; 0: none, or run has taken it */
-    struct timespec since;   /* start of the pass in hand */
+    struct out_events *events; /* --format json */
+    struct lua_names *names;   /* of functions, for the picture */
+    pid_t child;               /* -c; 0: none, or run has taken it */
+    struct timespec since;     /* start of the pass in hand */
 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
@@ -319,7 +320,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
                           .watch = d->hooks->watch,
-                          .watcher = d->hooks->arg};
+                          .watcher = d->hooks->arg,
+                          .events = d->events};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
 }
@@ -497,16 +499,15 @@ static void pass_comment(void *arg, const char *line, size_t len)
 }
 
 /* --format: what the script prints is read as stacks, and drawn at the end. */
-static bool open_picture(struct driver *d)
+static bool open_picture(struct driver *d, const struct out_format *format)
 {
-    const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
     struct out_reader_opts ro = {.input = "output of the script",
                                  .rename = name_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
                                  .arg = d};
     FILE *out;
 
-    if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
+    if (!picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);
@@ -521,13 +522,25 @@ static bool open_picture(struct driver *d)
 
 static bool open_output(struct driver *d)
 {
-    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN)
-        return open_picture(d);
+    const struct out_format *format = NULL;
+
+    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN) {
+        format = picture_format(&d->cx, d->o.format, d->o.output);
+        if (!format || !format->live)
+            return format && open_picture(d, format);
+        if (d->choice.backend == BACKEND_STAP)
+            return diag_error(d->cx.diag, (struct span){0}, "options",
+                              "--format %s is made of what the eBPF back end knows: the stap back "
+                              "end has the text alone",
+                              format->name);
+    }
     d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
     if (!d->out) {
         d->out = stdout;
         return error(d, "options", "cannot write", d->o.output);
     }
+    if (format)
+        d->events = out_events_new(d->cx.arena, d->out);
     return true;
 }
 
@@ -562,6 +575,8 @@ static bool close_all(struct driver *d, bool ok)
     stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
+    if (d->events)
+        out_events_end(d->events);
     if (fflush(d->out) || ferror(d->out))
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->draws)

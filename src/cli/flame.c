@@ -335,8 +335,11 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     }
     const struct out_format *format = picture_format(cx, f.format, f.output);
 
-    if (!format)
+    if (!format || format->live) {
+        if (format)
+            diag_error(cx->diag, nowhere, "options", "%s holds no picture", format->name);
         return 1;
+    }
     f.format = format->name;
     set_info(&f, argc, argv);
     make_argv(&f);
