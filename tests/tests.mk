@@ -160,12 +160,21 @@ TESTS += tests/flame.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
+TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx
+EXTRA_DIST += tests/vm docs/judging.md
 TESTS += tests/judge.sh
 EXTRA_DIST += tests/judge.sh tests/judge
+TESTS += tests/judge.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge tests/stapxx.sh stapxx
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+EXTRA_DIST += tests/out.sh tests/out
+TESTS += tests/out.sh
+EXTRA_DIST += tests/browser.sh tests/browser.py
+TESTS += tests/browser.sh
 check_PROGRAMS += tests/unit/lua_names_test tests/unit/lua_fuzz_test
 tests_unit_lua_names_test_SOURCES = tests/unit/lua_names_test.c tests/unit/tap.h
 tests_unit_lua_names_test_LDADD = $(UNIT_OBJECTS)

@@ -168,7 +168,8 @@ static void read_str(struct cg_lib_fn *f, int helper, int byte_helper)
     cg_mov(s, R3, R8);
     cg_call(s, helper);
     cg_jmpi(s, BPF_JSLT, R0, 0, fault);
-    cg_jmpi(s, BPF_JEQ, R0, 0, ok); /* an empty string, whose NUL older kernels (6.1) do not count */
+    cg_jmpi(s, BPF_JEQ, R0, 0,
+            ok); /* an empty string, whose NUL older kernels (6.1) do not count */
     cg_alui(s, BPF_SUB, R0, 1);
     cg_ldx(s, BPF_W, R1, R7, 0);
     cg_alu(s, BPF_ADD, R1, R0);
