@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "lua/lua.h"
+#include "lua/nginx.h"
 #include "tap.h"
 
 static struct compile cx;
@@ -323,6 +324,42 @@ static void clean(void)
     tap_text(out, "ab", "what is too long is cut at a character");
 }
 
+/* ARGUMENTS: of a process of EXE in /work; WANT: "PREFIX CONF". */
+static void placed(const struct sysroot *root, const char *exe, const char *arguments, size_t len,
+                   const char *want)
+{
+    struct nginx_place p;
+    char got[512] = "none";
+
+    if (nginx_place_find(&cx, root, exe, "/work", arguments, len, &p))
+        snprintf(got, sizeof(got), "%s %s", p.prefix, p.conf ? p.conf : "-");
+    tap_text(got, want, want);
+}
+
+#define PLACED(root, exe, arguments, want) placed(root, exe, arguments, sizeof(arguments) - 1, want)
+
+static void places(const struct sysroot *root)
+{
+    static const char configured[] = "\177ELF\0\0 --prefix=/opt/web --conf-path=/etc/web.conf "
+                                     "--with-debug\0";
+
+    put("bin/nginx", configured, sizeof(configured) - 1);
+    put_text("bin/openresty", "");
+    put_text("bin/other", "");
+    PLACED(root, "/bin/nginx", "nginx: master process nginx -p /a/b -c c.conf",
+           "/a/b/ /a/b/c.conf");
+    PLACED(root, "/bin/nginx", "nginx: master process /bin/nginx -p /a/ -c /c.conf", "/a/ /c.conf");
+    PLACED(root, "/bin/nginx", "nginx\0-p\0a b\0-cx y\0", "/work/a b/ /work/a b/x y");
+    PLACED(root, "/bin/nginx", "nginx: master process nginx", "/opt/web/ /etc/web.conf");
+    PLACED(root, "/bin/nginx", "nginx: master process nginx -p /a", "/a/ /etc/web.conf");
+    PLACED(root, "/bin/openresty", "openresty\0",
+           "/usr/local/nginx/ /usr/local/nginx/conf/nginx.conf");
+    PLACED(root, "/bin/openresty", "openresty\0-p",
+           "/usr/local/nginx/ /usr/local/nginx/conf/nginx.conf");
+    PLACED(root, "/bin/other", "luajit\0-p\0/a\0", "none");
+    PLACED(root, "/bin/nginx", "", "/opt/web/ /etc/web.conf");
+}
+
 static void changed(const struct lua_place *place)
 {
     struct lua_place later = *place;
@@ -370,6 +407,7 @@ int main(void)
         blocks(n);
         lua_names_free(n);
         changed(&place);
+        places(root);
         sysroot_free(root);
         snprintf(command, sizeof(command), "rm -rf --one-file-system %s", base_dir);
         if (system(command))
