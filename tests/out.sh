@@ -133,6 +133,11 @@ printf '@a:1\n' >"$scratch/bad.txt"
 convert "$scratch/bad.txt" -o "$scratch/kept.svg"
 check 'what was there stays when there is nothing new' eval '[[ $(cat "$scratch/kept.svg") = old ]]'
 check '... and nothing is beside it' test "$(echo "$scratch"/kept.svg*)" = "$scratch/kept.svg"
+echo old >"$scratch/real.svg"
+ln -s real.svg "$scratch/link.svg"
+convert tests/out/lua.txt -o "$scratch/link.svg"
+check 'a symbolic link is followed, not replaced' eval \
+    '[[ $status = 0 && -L $scratch/link.svg ]] && grep -q "<svg" "$scratch/real.svg"'
 convert tests/out/lua.txt -o "$scratch"
 check 'a folder is no file' eval '[[ $status = 1 ]] && said "cannot write"'
 status=0
