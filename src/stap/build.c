@@ -126,7 +126,7 @@ static void show_log(struct compile *cx, const char *log)
     }
 }
 
-static bool run_stap(struct build *s, const char *dir)
+static bool run_stap(struct build *s, const char *dir, const char *tree)
 {
     struct arena *a = s->cx->arena;
     const char *log = arena_printf(a, "%s/log", dir);
@@ -147,7 +147,7 @@ static bool run_stap(struct build *s, const char *dir)
     argv[n++] = "-m";
     argv[n++] = s->name;
     argv[n++] = "-r";
-    argv[n++] = s->tools.build;
+    argv[n++] = tree;
     if (s->runtime != s->tools.runtime) {
         argv[n++] = "-R";
         argv[n++] = s->runtime;
@@ -203,7 +203,15 @@ static bool make_module(struct build *s, const char *key, size_t len, struct sta
 
     if (!tmp)
         return false;
-    if (!run_stap(s, tmp)) {
+    int tree_lock;
+    const char *tree =
+        stap_build_tree(s->cx, &s->tools, &s->cache,
+                        arena_strndup(s->cx->arena, s->b->script, s->b->len), &tree_lock);
+    bool ok = tree && run_stap(s, tmp, tree);
+
+    if (tree_lock >= 0)
+        close(tree_lock);
+    if (!ok) {
         stap_remove_tree(tmp);
         return false;
     }

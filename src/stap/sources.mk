@@ -13,4 +13,5 @@ ngstap_SOURCES += \
 	src/stap/runtime.c \
 	src/stap/script.c \
 	src/stap/stap.h \
-	src/stap/toolchain.c
+	src/stap/toolchain.c \
+	src/stap/tree.c
