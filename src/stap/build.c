@@ -131,14 +131,18 @@ static bool run_stap(struct build *s, const char *dir, const char *tree)
     struct arena *a = s->cx->arena;
     const char *log = arena_printf(a, "%s/log", dir);
     const char *script = arena_printf(a, "%s/script.stp", dir);
-    const char *env[] = {arena_printf(a, "TMPDIR=%s", dir),
-                         arena_printf(a, "SYSTEMTAP_DIR=%s/systemtap", s->cache.dir), NULL};
+    const char *env[] = {
+        arena_printf(a, "TMPDIR=%s", dir),
+        arena_printf(a, "SYSTEMTAP_DIR=%s/systemtap", s->cache.dir),
+        arena_printf(a, "SYSTEMTAP_DEBUGINFO_PATH=%s/debug:+:.debug:%s", dir, "/usr/lib/debug"),
+        NULL};
     const char **argv = ARENA_ARRAY(a, const char *, s->n_defines + 24);
     uint32_t n = 0;
 
     if (!stap_write_file(script, s->b->script, s->b->len))
         return diag_error(s->cx->diag, nowhere, "stap", "cannot write %s: %s", script,
                           strerror(errno));
+    stap_write_standins(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
     argv[n++] = s->tools.stap;
     argv[n++] = "-p4";
     argv[n++] = "-g";
@@ -183,6 +187,7 @@ static void tidy(struct build *s, const char *dir)
 
     for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++)
         unlink(arena_printf(s->cx->arena, "%s/%s", dir, away[i]));
+    stap_remove_tree(arena_printf(s->cx->arena, "%s/debug", dir));
 }
 
 static const char *module_in(struct build *s, const char *dir)
