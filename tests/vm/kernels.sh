@@ -13,9 +13,9 @@ set -euo pipefail
 
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-on_kernel() { # SUITE ENCODING
+on_kernel() { # SUITE ENCODING [few]
     vm_options=(-i)
-    in_vm "$1" 600 tests/vm/in-kernel.sh "$2"
+    in_vm "$1" 600 tests/vm/in-kernel.sh "${@:2}"
     vm_options=()
     # Its profiles are those that have just been judged.
     NGSTAP_TARGETS='' in_vm "$1" 300 tests/fallbacks.sh
@@ -23,7 +23,7 @@ on_kernel() { # SUITE ENCODING
 }
 
 on_kernel bookworm bpf_loop
-on_kernel trixie may_goto
+on_kernel trixie may_goto few
 on_kernel sid may_goto
 in_vm bullseye 300 tests/vm/in-kernel.sh none
 finish
