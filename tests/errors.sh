@@ -101,7 +101,7 @@ says 1 'a truncated file' 'error' -- "$ngstap" --exec "$scratch/truncated" -e 'p
 says 1 'division by zero' "division by 0 near operator '/' at -e:1:" -- "$ngstap" -e 'probe begin { println(1 / 0) }'
 says 0 'division by zero, caught' 'caught: division by 0' -- \
     "$ngstap" -e 'probe begin { try { println(1 / 0) } catch (e) { println("caught: ", e) } exit() }'
-says 1 'a read fault' 'read fault .* at 0x8 near' -- "$ngstap" -e 'probe begin { println(user_int32(8)) }'
+says 1 'a read fault' 'read fault .* at 0x8 near' -- "$ngstap" -e 'probe begin { println(user_int32_error(8)) }'
 says 1 'an endless loop' 'MAXACTION exceeded' -- "$ngstap" -e 'probe begin { while (1) { } }'
 # As in SystemTap's translate.cxx (visit_try_block): to catch costs an action, and there is none left.
 spin='function spin() { while (1) { } return 1 } function tries() { try { spin() } catch { println("caught 1") } return 1 }'
@@ -142,10 +142,10 @@ else
         says 1 "a deep recursion in the kernel ($features)" 'MAXNESTING exceeded' -- "$ngstap" $features -e \
             'function f(n) { return n > 1000 ? 0 : 1 + f(n + 1) } probe timer.profile { f(1) } probe timer.s(10) { exit() }'
     done
-    says 1 'a read fault in the kernel' "read fault .* at 0x8 near identifier 'user_int32'" -- \
-        "$ngstap" -e 'probe timer.profile { user_int32(8) }'
+    says 1 'a read fault in the kernel' "read fault .* at 0x8 near identifier 'user_int32_error'" -- \
+        "$ngstap" -e 'probe timer.profile { user_int32_error(8) }'
     says 0 'a read fault in the kernel, caught' 'caught: read fault' -- \
-        "$ngstap" -e 'probe timer.profile { try { user_int32(8) } catch (e) { println("caught: ", e); exit() } }'
+        "$ngstap" -e 'probe timer.profile { try { user_int32_error(8) } catch (e) { println("caught: ", e); exit() } }'
     says 1 'a full array in the kernel' 'Array overflow, check size limit (3)' -- \
         "$ngstap" -e 'global m[3] probe timer.profile { for (i = 0; i < 10; i++) m[i] = 1 }'
     says 0 'a long string in the kernel is cut, and that is said' 'strings cut at MAXSTRINGLEN (63 bytes)' -- "$ngstap" \

@@ -159,6 +159,7 @@ EXTRA_DIST += tests/flame.sh
 TESTS += tests/flame.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
+VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh tests/vm/stap-probes.sh
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
 TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
 EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx

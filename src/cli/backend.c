@@ -90,11 +90,13 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
 
 /* ---- the stap back end ---- */
 
-bool backend_stap_build(const struct backend_stap *b, const char *script, size_t len)
+bool backend_stap_build(const struct backend_stap *b, const char *script, size_t len,
+                        const struct stap_points *points)
 {
     struct strings patches = search_patches(b->cx);
     struct stap_build sb = {.script = script,
                             .len = len,
+                            .points = *points,
                             .name = b->o->object_name,
                             .release = b->o->release,
                             .defines = b->o->stap_defines.v,

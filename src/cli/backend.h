@@ -5,6 +5,7 @@
 #define CLI_BACKEND_H
 
 #include "cli/options.h"
+#include "stap/stap.h"
 #include "syntax/ast.h"
 
 struct backend_choice {
@@ -31,7 +32,8 @@ struct backend_stap {
 };
 
 /* The module of a resolved script. False after reporting. */
-bool backend_stap_build(const struct backend_stap *b, const char *script, size_t len);
+bool backend_stap_build(const struct backend_stap *b, const char *script, size_t len,
+                        const struct stap_points *points);
 
 /* -p4: NAME.ko in the working directory, its name on the output. False after reporting. */
 bool backend_stap_write(const struct backend_stap *b);

@@ -339,8 +339,9 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     struct backend_stap b = stap_side(d);
     char *script = NULL;
     size_t len = 0;
+    struct stap_points points = {NULL, 0};
     FILE *f = open_memstream(&script, &len);
-    bool ok = f && stap_print(&d->cx, prog, d->target, f);
+    bool ok = f && stap_print(&d->cx, prog, d->target, f, &points);
 
     ok = f && !fclose(f) && ok;
     if (ok)
@@ -348,7 +349,7 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     if (ok && last == PASS_IR)
         fwrite(script, 1, len, d->out);
     if (ok && last > PASS_IR) {
-        ok = backend_stap_build(&b, script, len);
+        ok = backend_stap_build(&b, script, len, &points);
         if (ok)
             pass_done(d, PASS_OBJECT,
                       d->module.cached ? "took the module from the cache" : "made the module");
@@ -400,7 +401,7 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
-    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out))
+    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out, NULL))
         return false;
     if (last == PASS_SEMA)
         return true;

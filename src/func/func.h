@@ -17,6 +17,8 @@ enum intrinsic_flags {
     INTRIN_PURE = 1,      /* no effect: an unused call may go */
     INTRIN_USER_ONLY = 2, /* needs user space: begin, end, error and timer.s probes */
     INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
+    INTRIN_SPLITS = 8,    /* goes on in another block, so that no temporary outlives the call */
+    INTRIN_READS = 16,    /* does so under --skip-badvars, where what cannot be read is 0 */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };

@@ -1,11 +1,12 @@
 /*
  * memory: functions that read the target's and the kernel's memory at an address. Enters: calls;
- * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Those with a
- * last argument for the failing case give that instead.
+ * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Strings with a
+ * last argument for the failing case give that instead; user_int() and its kin give 0, as SystemTap's
+ * do, and their _error() twins fail. Under --skip-badvars no integer fails.
  */
 #include "func/family.h"
 
-enum { SIGNED = 16, KERNEL = 32 }; /* in arg, above the size */
+enum { SIGNED = 16, KERNEL = 32, FAILS = 64 }; /* in arg, above the size */
 
 static void put_read(struct ir_cursor *c, const struct intrinsic *self, struct ir_val addr,
                      struct ir_val *result)
@@ -23,7 +24,24 @@ static void put_read(struct ir_cursor *c, const struct intrinsic *self, struct i
 static bool lower_read(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
                        const struct ir_val *args, uint32_t n, struct ir_val *result)
 {
+    if (self->arg & FAILS && !c->u->cx->skip_badvars) {
+        put_read(c, self, args[0], result);
+        return true;
+    }
+    uint32_t slot = ir_slot_new(c->u, c->f, IR_LONG, NULL), outer = c->onerr;
+    uint32_t failed = ir_block_new(c->u, c->f), after = ir_block_new(c->u, c->f);
+
+    c->onerr = failed;
     put_read(c, self, args[0], result);
+    c->onerr = outer;
+    ir_put_store(c, slot, *result);
+    ir_put_jump(c, after);
+    ir_at(c, failed);
+    ir_put(c, IR_SERROR); /* clears the fault */
+    ir_put_store(c, slot, IR_IMM(0));
+    ir_put_jump(c, after);
+    ir_at(c, after);
+    *result = ir_put_load(c, slot);
     return true;
 }
 
@@ -63,10 +81,13 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     return true;
 }
 
-#define READ(name, arg)                                                                            \
+#define READ(name, arg, flags)                                                                     \
     {                                                                                              \
-        name, TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_read, arg                                     \
+        name, TYPE_LONG, 1, 1, {TYPE_LONG}, flags, lower_read, arg                                 \
     }
+#define USER(name, arg)                                                                            \
+    READ(name, arg, INTRIN_SPLITS), READ(name "_error", (arg) | FAILS, INTRIN_READS)
+#define KERN(name, arg) READ(name, (arg) | KERNEL | FAILS, INTRIN_READS)
 #define STRING(name, arg)                                                                          \
     {                                                                                              \
         name, TYPE_STRING, 2, 1, {TYPE_LONG, TYPE_STRING}, 0, lower_read_string, arg               \
@@ -78,30 +99,30 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     }
 
 static const struct intrinsic rows[] = {
-    READ("user_char", 1 | SIGNED),
-    READ("user_short", 2 | SIGNED),
-    READ("user_ushort", 2),
-    READ("user_int", 4 | SIGNED),
-    READ("user_uint", 4),
-    READ("user_long", 8),
-    READ("user_ulong", 8),
-    READ("user_int8", 1 | SIGNED),
-    READ("user_uint8", 1),
-    READ("user_int16", 2 | SIGNED),
-    READ("user_uint16", 2),
-    READ("user_int32", 4 | SIGNED),
-    READ("user_uint32", 4),
-    READ("user_int64", 8),
-    READ("user_uint64", 8),
-    READ("kernel_char", 1 | SIGNED | KERNEL),
-    READ("kernel_short", 2 | SIGNED | KERNEL),
-    READ("kernel_int", 4 | SIGNED | KERNEL),
-    READ("kernel_long", 8 | KERNEL),
-    READ("kernel_pointer", 8 | KERNEL),
-    READ("kernel_uint8", 1 | KERNEL),
-    READ("kernel_uint16", 2 | KERNEL),
-    READ("kernel_uint32", 4 | KERNEL),
-    READ("kernel_uint64", 8 | KERNEL),
+    USER("user_char", 1 | SIGNED),
+    USER("user_short", 2 | SIGNED),
+    USER("user_ushort", 2),
+    USER("user_int", 4 | SIGNED),
+    USER("user_uint", 4),
+    USER("user_long", 8),
+    USER("user_ulong", 8),
+    USER("user_int8", 1 | SIGNED),
+    USER("user_uint8", 1),
+    USER("user_int16", 2 | SIGNED),
+    USER("user_uint16", 2),
+    USER("user_int32", 4 | SIGNED),
+    USER("user_uint32", 4),
+    USER("user_int64", 8),
+    USER("user_uint64", 8),
+    KERN("kernel_char", 1 | SIGNED),
+    KERN("kernel_short", 2 | SIGNED),
+    KERN("kernel_int", 4 | SIGNED),
+    KERN("kernel_long", 8),
+    KERN("kernel_pointer", 8),
+    KERN("kernel_uint8", 1),
+    KERN("kernel_uint16", 2),
+    KERN("kernel_uint32", 4),
+    KERN("kernel_uint64", 8),
     STRING("user_string", 0),
     STRING_N("user_string_n", 0),
     STRING("kernel_string", KERNEL),

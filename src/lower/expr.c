@@ -68,7 +68,9 @@ static void visit_split(struct expr *e, void *arg)
     switch (e->kind) {
     case EX_CALL:
         s->found |= e->func != NULL ||
-                    (e->intrinsic && e->intrinsic->result == TYPE_STRING && e->n_args > 1);
+                    (e->intrinsic && ((e->intrinsic->result == TYPE_STRING && e->n_args > 1) ||
+                                      e->intrinsic->flags & INTRIN_SPLITS ||
+                                      (s->loads && e->intrinsic->flags & INTRIN_READS)));
         break;
     case EX_TERNARY:
         s->found = true;

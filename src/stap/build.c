@@ -126,19 +126,23 @@ static void show_log(struct compile *cx, const char *log)
     }
 }
 
-static bool run_stap(struct build *s, const char *dir)
+static bool run_stap(struct build *s, const char *dir, const char *tree)
 {
     struct arena *a = s->cx->arena;
     const char *log = arena_printf(a, "%s/log", dir);
     const char *script = arena_printf(a, "%s/script.stp", dir);
-    const char *env[] = {arena_printf(a, "TMPDIR=%s", dir),
-                         arena_printf(a, "SYSTEMTAP_DIR=%s/systemtap", s->cache.dir), NULL};
+    const char *env[] = {
+        arena_printf(a, "TMPDIR=%s", dir),
+        arena_printf(a, "SYSTEMTAP_DIR=%s/systemtap", s->cache.dir),
+        arena_printf(a, "SYSTEMTAP_DEBUGINFO_PATH=%s/debug:+:.debug:%s", dir, "/usr/lib/debug"),
+        NULL};
     const char **argv = ARENA_ARRAY(a, const char *, s->n_defines + 24);
     uint32_t n = 0;
 
     if (!stap_write_file(script, s->b->script, s->b->len))
         return diag_error(s->cx->diag, nowhere, "stap", "cannot write %s: %s", script,
                           strerror(errno));
+    stap_write_standins(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
     argv[n++] = s->tools.stap;
     argv[n++] = "-p4";
     argv[n++] = "-g";
@@ -147,7 +151,7 @@ static bool run_stap(struct build *s, const char *dir)
     argv[n++] = "-m";
     argv[n++] = s->name;
     argv[n++] = "-r";
-    argv[n++] = s->tools.build;
+    argv[n++] = tree;
     if (s->runtime != s->tools.runtime) {
         argv[n++] = "-R";
         argv[n++] = s->runtime;
@@ -183,6 +187,7 @@ static void tidy(struct build *s, const char *dir)
 
     for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++)
         unlink(arena_printf(s->cx->arena, "%s/%s", dir, away[i]));
+    stap_remove_tree(arena_printf(s->cx->arena, "%s/debug", dir));
 }
 
 static const char *module_in(struct build *s, const char *dir)
@@ -203,7 +208,15 @@ static bool make_module(struct build *s, const char *key, size_t len, struct sta
 
     if (!tmp)
         return false;
-    if (!run_stap(s, tmp)) {
+    int tree_lock;
+    const char *tree =
+        stap_build_tree(s->cx, &s->tools, &s->cache,
+                        arena_strndup(s->cx->arena, s->b->script, s->b->len), &tree_lock);
+    bool ok = tree && run_stap(s, tmp, tree);
+
+    if (tree_lock >= 0)
+        close(tree_lock);
+    if (!ok) {
         stap_remove_tree(tmp);
         return false;
     }

@@ -88,6 +88,19 @@ bool stap_patch_apply(struct compile *cx, const char *text, const char *dir, con
 const char *stap_runtime(struct compile *cx, const struct stap_tools *t, const struct stap_cache *c,
                          const char *const *dirs, uint32_t n_dirs, const char **key);
 
+/* ---- tree.c ---- */
+
+/* The kernel's build directory for this script: T->build, or a private one of links to it, where
+ * stap needs to be told that the kernel has return probes. NULL after reporting; *LOCK as
+ * stap_cache_find's, -1 for T->build. */
+const char *stap_build_tree(struct compile *cx, const struct stap_tools *t,
+                            const struct stap_cache *c, const char *script, int *lock);
+
+/* ---- standin.c ---- */
+
+/* Below DIR, debug files by build-id, of which stap learns that functions begin at POINTS. */
+void stap_write_standins(struct compile *cx, const struct stap_points *points, const char *dir);
+
 /* ---- modinfo.c ---- */
 
 struct modinfo {

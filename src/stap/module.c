@@ -97,6 +97,19 @@ static const char *only_symbol(struct compile *cx, int fd, uint64_t vaddr, const
     return found;
 }
 
+/* A debug file is found by the build-id; one that is in the file itself comes with symbols. */
+static bool can_stand_in(struct compile *cx, int fd, uint64_t vaddr)
+{
+    struct build_id id;
+
+    if (elf_build_id(fd, &id) && id.len)
+        return true;
+    struct elf_symbols all = elf_symbols_read(cx->arena, fd);
+    const struct elf_symbol *s = elf_symbol_at(&all, vaddr);
+
+    return s && s->is_func && s->vaddr == vaddr;
+}
+
 const char *stap_probe_path(struct compile *cx, struct target *t, const struct module_ref *ref,
                             uint64_t vaddr, const char *func, const char **symbol, struct span at)
 {
@@ -107,6 +120,14 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
     if (!m)
         return NULL;
     *symbol = only_symbol(cx, fd, vaddr, func);
+    if (!*symbol && !can_stand_in(cx, fd, vaddr)) {
+        close(fd);
+        diag_error(cx->diag, at, "stap",
+                   "SystemTap cannot place a probe in %s, which has neither a build-id nor symbols",
+                   m->path);
+        diag_hint(cx->diag, "eBPF can (--backend bpf)");
+        return NULL;
+    }
     bool overlaid = !fstatfs(fd, &fs) && (unsigned long)fs.f_type == OVERLAYFS_SUPER_MAGIC;
     const char *path = overlaid ? overlay_layer(cx, t, m->path) : NULL;
 

@@ -21,6 +21,7 @@ struct script {
     struct target *target;
     FILE *out;
     const struct probe_inst *inst; /* whose handler is printed; NULL: a function */
+    struct stap_points *points;    /* or NULL */
     uint32_t needs;                /* bit per enum stap_need */
     bool failed;
 };
@@ -252,8 +253,8 @@ static void put_function(struct script *s, const struct function *f)
     put_body(s, f->locals, f->body);
 }
 
-/* By address where stap finds debug information, since it skips a function's start by that; by symbol where it
- * finds none, since addresses need some. */
+/* By address: by name stap skips a function's start where it finds debug information. By symbol where it finds
+ * none, also no stand-in (standin.c): addresses need some. */
 static bool put_function_point(struct script *s, const struct probe_inst *i)
 {
     bool returns = i->type->kind == PROBE_URETPROBE;
@@ -263,6 +264,10 @@ static bool put_function_point(struct script *s, const struct probe_inst *i)
 
     if (!path)
         return false;
+    if (s->points) {
+        s->points->v = arena_grow(s->cx->arena, s->points->v, s->points->n, sizeof(*s->points->v));
+        s->points->v[s->points->n++] = (struct stap_point){path, i->vaddr};
+    }
     fputs("process(", s->out);
     syntax_print_string(s->out, path, (uint32_t)strlen(path));
     fprintf(s->out, ").%s(0x%" PRIx64 ")%s", returns ? "function" : "statement", i->vaddr,
@@ -363,9 +368,10 @@ static bool put_prelude(struct script *s, FILE *out)
     return ok;
 }
 
-bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out)
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out,
+                struct stap_points *points)
 {
-    struct script s = {.hook = {put_expr}, .cx = cx, .prog = prog, .target = t};
+    struct script s = {.hook = {put_expr}, .cx = cx, .prog = prog, .target = t, .points = points};
     char *text = NULL;
     size_t len = 0;
 

@@ -14,6 +14,16 @@
 #include "syntax/ast.h"
 #include "target/target.h"
 
+/* Where function probes were printed: what stap_build needs beside the script. */
+struct stap_point {
+    const char *path;
+    uint64_t vaddr;
+};
+struct stap_points {
+    struct stap_point *v;
+    uint32_t n;
+};
+
 /*
  * Prints PROG, which sema_run has completed, as a script for stap -g: every @var, @cast, $variable
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
@@ -21,9 +31,10 @@
  * constant; function probes stand by address. The script is the same for every process with those
  * builds; only function probes in containers name a layer of that container's image. What reading at fault
  * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
- * the eBPF back end can run, with its place.
+ * the eBPF back end can run, with its place. *POINTS (NULL: not wanted) is filled in.
  */
-bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out);
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out,
+                struct stap_points *points);
 
 /*
  * Could this machine build a module for RELEASE (see below)? NULL, or why not, with the package
@@ -38,6 +49,7 @@ const char *stap_kernel_release(struct compile *cx, const char *release);
 struct stap_build {
     const char *script; /* resolved text, LEN bytes */
     size_t len;
+    struct stap_points points; /* of stap_print */
     const char *name;           /* -m; NULL: one made from the content */
     const char *release;        /* -r: a kernel release or build directory; NULL: this kernel's */
     const char *const *defines; /* -D as the user gave them, without those in the limits */
