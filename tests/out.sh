@@ -91,6 +91,14 @@ else
     skip 'pprof has the same stacks' 'no python3'
 fi
 
+status=0
+"$ngstap" --format flamegraph -o "$scratch/live.svg" -e 'probe begin { println("hello") exit() }' 2>"$scratch/err" ||
+    status=$?
+check 'a script that prints no stacks: what was seen' eval '[[ $status = 1 ]] && said "no count follows \"hello\""'
+status=0
+"$ngstap" --format flamegraph -o "$scratch/live.svg" -e 'probe begin { exit() }' 2>"$scratch/err" || status=$?
+check 'a script that prints nothing' eval '[[ $status = 1 && ! -e $scratch/live.svg ]] && said "the script printed none"'
+
 # --- a difference
 
 status=0
@@ -109,7 +117,7 @@ refused() { # NAME MESSAGE INPUT
     convert "$scratch/bad.txt" -o "$scratch/bad.svg"
     check "$1" eval '[[ $status = 1 && ! -e $scratch/bad.svg ]] && said "$message"'
 }
-refused 'frames without a count' 'bad.txt:3: no count follows' '@a:1\n\t2\n@b:1\n@c:1\n'
+refused 'frames without a count' 'bad.txt:3: no count follows "@b:1"' '@a:1\n\t2\n@b:1\n@c:1\n'
 refused 'a count without frames' 'bad.txt:1: a count without' '\t2\n'
 refused 'an empty line in a stack' 'bad.txt:2: an empty line' '@a:1\n\n\t2\n'
 refused 'a folded line without its count' 'bad.txt:2: expected' 'a;b 2\nfoo;bar\n'
@@ -133,6 +141,11 @@ printf '@a:1\n' >"$scratch/bad.txt"
 convert "$scratch/bad.txt" -o "$scratch/kept.svg"
 check 'what was there stays when there is nothing new' eval '[[ $(cat "$scratch/kept.svg") = old ]]'
 check '... and nothing is beside it' test "$(echo "$scratch"/kept.svg*)" = "$scratch/kept.svg"
+echo old >"$scratch/real.svg"
+ln -s real.svg "$scratch/link.svg"
+convert tests/out/lua.txt -o "$scratch/link.svg"
+check 'a symbolic link is followed, not replaced' eval \
+    '[[ $status = 0 && -L $scratch/link.svg ]] && grep -q "<svg" "$scratch/real.svg"'
 convert tests/out/lua.txt -o "$scratch"
 check 'a folder is no file' eval '[[ $status = 1 ]] && said "cannot write"'
 status=0

@@ -154,7 +154,7 @@ int main(void)
         struct compile cx = {.arena = arena_new()};
         FILE *nowhere = fopen("/dev/null", "w");
         size_t len = make_text(text);
-        uint64_t folded;
+        uint64_t folded = 0;
 
         cx.sources = sources_new(cx.arena);
         cx.diag = diag_new(cx.arena, cx.sources, nowhere);

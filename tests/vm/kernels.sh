@@ -17,8 +17,7 @@ on_kernel() { # SUITE ENCODING [few]
     vm_options=(-i)
     in_vm "$1" 600 tests/vm/in-kernel.sh "${@:2}"
     vm_options=()
-    # Its profiles are those that have just been judged.
-    NGSTAP_TARGETS='' in_vm "$1" 300 tests/fallbacks.sh
+    in_vm "$1" 300 tests/fallbacks.sh --no-profiles # they have just been judged
     in_vm "$1" 100 -c "exec $builddir/tests/unit/run_kernel_test"
 }
 
