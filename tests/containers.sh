@@ -87,6 +87,10 @@ for how in docker namespaces; do
         check "$how: --container alone finds the worker" finds --container "$name"
     fi
 
+    trace --dump-stap "$scratch/requests.stp" -x "$pid" "$exe"
+    check "$how: SystemTap cannot probe functions on an overlay, which is said at the place" \
+        said 'requests\.stp:2:7: error: SystemTap cannot place a probe in .*overlay'
+
     # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.
     touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2
     check "$how: after a copy-up, a profile" finds -x "$pid"

@@ -77,6 +77,24 @@ for option in -DSTP_NO_OVERLOAD -DMAXACTION=7 -DMAXSKIPPED=2147483647 -DMAXERROR
     check "stap is given $option, as the user says" given "$option"
 done
 
+# Return probes: stap asks System.map for them, which is not part of the headers.
+echo 'int main(void) { return 0; }' >"$scratch/main.c"
+"${CC:-cc}" -g -Wl,--build-id -o "$scratch/main" "$scratch/main.c"
+returns="-eprobe process(\"$scratch/main\").function(\"main\").return { }"
+fake_build "$returns"
+check 'a kernel that says nothing of uprobes: its own build directory' given "$headers"
+echo '#define CONFIG_UPROBES 1' >"$headers/include/generated/autoconf.h"
+fake_build "$returns "
+tree=$(grep -x "$entries/tree-[0-9a-f]*/build" "$scratch/given" || :)
+check 'a return probe, and no System.map: one of links' test "$tree/include/linux" -ef "$headers/include/linux"
+check '... with a map that says there are some' grep -q ' T arch_uretprobe_hijack_return_addr$' "$tree/System.map"
+fake_build "-eprobe process(\"$scratch/main\").function(\"main\") { }"
+check '... and only for return probes' given "$headers"
+echo 'ffffffff81000000 T arch_uretprobe_hijack_return_addr' >"$headers/System.map"
+fake_build "$returns  "
+check '... where the kernel has no map of its own' given "$headers"
+rm "$headers/System.map" "$headers/include/generated/autoconf.h"
+
 rm "$bin/gcc-77"
 fake_build
 check 'no compiler: the one these headers ask for is named, with its package' refused 'no compiler: gcc-77.*5\.4\.3-fake.*apt-get install gcc-77'

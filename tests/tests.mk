@@ -126,7 +126,7 @@ TESTS += tests/lint/tidy.sh
 EXTRA_DIST += tests/lint/tidy.sh .clang-tidy .clang-format .editorconfig
 EXTRA_DIST += tests/tap.sh
 TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/fallbacks.sh tests/calls tests/shares.sh tests/homogeneous.awk
+EXTRA_DIST += tests/fallbacks.sh tests/calls tests/returns tests/shares.sh tests/homogeneous.awk
 EXTRA_DIST += tests/fallbacks.sh
 TESTS += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
 EXTRA_DIST += tests/object.sh tests/kernel-types.sh tests/entry.sh tests/master.sh
@@ -160,7 +160,6 @@ TESTS += tests/flame.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh tests/vm/stap-probes.sh
-VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
 TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
 EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx
 EXTRA_DIST += tests/vm docs/judging.md

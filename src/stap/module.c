@@ -15,7 +15,6 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "target/overlay.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -129,17 +128,17 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
         return NULL;
     }
     bool overlaid = !fstatfs(fd, &fs) && (unsigned long)fs.f_type == OVERLAYFS_SUPER_MAGIC;
-    const char *path = overlaid ? overlay_layer(cx, t, m->path) : NULL;
 
     close(fd);
-    if (path)
-        return path;
-    if (overlaid)
-        diag_warning(
-            cx->diag, at,
-            "%s is a file of an overlay, where SystemTap's probes do not work, and its layers are "
-            "not in sight",
-            m->probe_path);
+    if (overlaid) {
+        /* Its uprobes take the overlay's inode, which has none; of a layer's file they see no process. */
+        diag_error(
+            cx->diag, at, "stap",
+            "SystemTap cannot place a probe in %s, a file of an overlay (a container's root)",
+            m->path);
+        diag_hint(cx->diag, "eBPF can (--backend bpf); timer.profile works with both");
+        return NULL;
+    }
     if (strncmp(m->probe_path, "/proc/", 6))
         return m->probe_path;
     diag_error(cx->diag, at, "no-path",

@@ -29,7 +29,7 @@ struct stap_points {
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
  * that module's load address in the current process, which the script finds by itself, plus a
  * constant; function probes stand by address. The script is the same for every process with those
- * builds; only function probes in containers name a layer of that container's image. What reading at fault
+ * builds. What reading at fault
  * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
  * the eBPF back end can run, with its place. *POINTS (NULL: not wanted) is filled in.
  */

@@ -290,20 +290,3 @@ const char *overlay_probe_path(struct compile *cx, const struct target *t, pid_t
     close(mem);
     return path;
 }
-
-const char *overlay_layer(struct compile *cx, const struct target *t, const char *path)
-{
-    struct mount mount;
-    const char *rel, *upper, *found;
-
-    if (!t->n_pids)
-        return NULL;
-    mount = find_mount(cx, t, t->pids[0], path);
-    if (!mount.point || !below(path, mount.point, &rel))
-        return NULL;
-    if (mount.root[1])
-        rel = arena_printf(cx->arena, "%s%s", mount.root, rel);
-    upper = option(cx->arena, mount.options, "upperdir");
-    found = upper ? in_layer(cx, upper, rel) : NULL;
-    return found ? found : lower_file(cx, option(cx->arena, mount.options, "lowerdir"), rel);
-}

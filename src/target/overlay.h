@@ -15,10 +15,4 @@
 const char *overlay_probe_path(struct compile *cx, const struct target *t, pid_t pid,
                                const struct map *m, Elf *elf, uint64_t bias, const char *path);
 
-/*
- * The layer's file behind PATH, as the target's first process sees it: what SystemTap can place uprobes
- * in, which it cannot in the overlay's own. NULL: PATH lies in no overlay, or the layers are not in sight.
- */
-const char *overlay_layer(struct compile *cx, const struct target *t, const char *path);
-
 #endif

@@ -3,15 +3,20 @@
 #
 # Function probes of the stap back end, in a file that is stripped, at entries and at returns, with values that are kept
 # from the one to the other: modules are made here, for kernels of which only the headers are there, no System.map; they
-# run in VMs (in-stap-probes.sh), on 6.1 and 5.10. What cannot be read gives what it gives with eBPF.
+# run in VMs (in-stap-probes.sh), on 6.1 and 5.10. And on 6.1 a profile of an nginx in a container.
 #
-# Needs stap, gcc, objcopy, qemu and kernels (run.sh, kernel.sh). About 3 minutes. Prints TAP.
+# Needs root, stap, gcc, objcopy, qemu and kernels (run.sh, kernel.sh); NGSTAP_TARGETS for the container. About 3
+# minutes. Prints TAP.
 
 set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
+# shellcheck source-path=SCRIPTDIR source=../targets/common.sh
+. tests/targets/common.sh
+
+[[ $UID = 0 ]] || skip_all 'needs root'
 command -v stap >/dev/null || skip_all 'no stap: apt-get install systemtap'
 command -v objcopy >/dev/null || skip_all 'no objcopy: apt-get install binutils'
 
@@ -31,6 +36,24 @@ make_module() {
     [[ $status = 0 && -s $share/$1.ko ]]
 }
 
+# The container's image lies in the cache then, where the VM can only read.
+profile_container() { # SUITE
+    local all
+    [[ -n ${NGSTAP_TARGETS:-} ]] || {
+        skip "$1: a profile of a container" 'NGSTAP_TARGETS is not set'
+        return
+    }
+    all=$(tests/targets/container.sh start namespaces gc64 interp 120 2>"$scratch/err") || {
+        skip "$1: a profile of a container" "$(tail -n 1 "$scratch/err")"
+        return
+    }
+    eval "$all"
+    # shellcheck disable=SC2154 # container.sh says them
+    check "$1: lj-lua-stacks for a container becomes a module" make_module container --sysroot "$merged" \
+        "$top/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=5 --arg min=0
+    tests/targets/target.sh stop "$name" 2>/dev/null
+}
+
 on_kernel() { # SUITE
     headers=$(tests/vm/kernel.sh headers "$1" 2>"$scratch/err") || {
         skip "$1: modules" "$(tail -n 1 "$scratch/err")"
@@ -44,8 +67,9 @@ on_kernel() { # SUITE
     check "$1: a return probe in a stripped file becomes a module" make_module returns "$top/tests/returns/returns.stp" -x "$pid"
     check "$1: ... with a System.map of our own" said 'a build directory with a System.map'
     kill "$pid"
+    [[ $1 != bookworm ]] || profile_container "$1"
     vm_options=(-s "$share")
-    in_vm "$1" 300 tests/vm/in-stap-probes.sh
+    NGSTAP_CACHE=$NGSTAP_CACHE in_vm "$1" 300 tests/vm/in-stap-probes.sh
     vm_options=()
 }
 
