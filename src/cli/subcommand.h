@@ -24,5 +24,6 @@ void subcommand_help(FILE *out);
 int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c */
 int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
 int subcommand_flame(struct compile *cx, int argc, char **argv);   /* flame.c */
+int subcommand_types(struct compile *cx, int argc, char **argv);   /* types.c */
 
 #endif

@@ -121,8 +121,12 @@ static bool place(Dwarf_Die *die, struct cfield *f)
      * is packed. */
     if (!die_udata(die, DW_AT_byte_size, &storage) || storage == 0 || storage > 16)
         storage = ctype_size(f->type);
-    return !__builtin_add_overflow(f->bit, storage * 8 - bits - bit, &f->bit) ||
-           (int64_t)(storage * 8 - bits - bit) < 0;
+    int64_t shift = (int64_t)(storage * 8) - (int64_t)bits - (int64_t)bit;
+
+    if ((int64_t)bit < -1024 || (int64_t)bit > 1024 || (shift < 0 && f->bit < (uint64_t)-shift))
+        return false;
+    f->bit += (uint64_t)shift;
+    return true;
 }
 
 void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg)
