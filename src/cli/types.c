@@ -330,6 +330,8 @@ static bool find_all(struct types *s)
     }
     for (struct module *m = s->t->modules; !s->modules.n && m; m = m->next)
         append(s, &paths, m->path);
+    if (s->deep)
+        open_all(s);
     for (uint32_t i = 0; i < s->names.n; i++)
         if (!add_type(s, &paths, s->names.v[i]))
             return false;
@@ -368,7 +370,7 @@ static void print_head(struct types *s, FILE *out, const char *guard)
     fprintf(out,
             " * C as gcc and clang take it. Comments: offset and size in bytes; of bit fields\n"
             " * offset:bit. Offsets count from the outermost struct.\n"
-            " */\n#ifndef %s\n#define %s\n\n",
+            " */\n#ifndef %s\n#define %s\n",
             guard, guard);
 }
 

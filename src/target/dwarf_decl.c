@@ -173,8 +173,8 @@ void ctype_enumerators(const struct ctype *t,
         btf_ctype_enumerators(d.self, fn, arg);
         return;
     }
-    bool is_signed = ctype_signed(d.self);
-
+    /* Compilers have what is negative in DW_FORM_sdata: DW_FORM_data1 is 0 to 255 also in an
+     * enumeration that is signed. */
     if (dwarf_child((Dwarf_Die *)&d.self->die, &child))
         return;
     do {
@@ -183,7 +183,7 @@ void ctype_enumerators(const struct ctype *t,
         const char *name = die_name(&child);
 
         if (dwarf_tag(&child) == DW_TAG_enumerator && name &&
-            dwarf_attr(&child, DW_AT_const_value, &attr) && constant_of(&attr, is_signed, &value))
+            dwarf_attr(&child, DW_AT_const_value, &attr) && constant_of(&attr, false, &value))
             fn(name, value, arg);
     } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
 }

@@ -170,6 +170,14 @@ static bool line(struct printer *p)
     return printer_step(p, &p->lines, LINES_MAX);
 }
 
+/* A blank line around what is in braces, and none between declarations. */
+static void begin(struct printer *p, bool block)
+{
+    if (block || p->block)
+        fputs("\n", p->out);
+    p->block = block;
+}
+
 /* ---- enums ---- */
 
 struct values {
@@ -375,7 +383,7 @@ static void print_record(struct printer *p, const struct entity *e, struct plan 
     bool odd = is_odd(p, plan, 0);
 
     p->n_pads = 0;
-    fputs("\n", p->out);
+    begin(p, true);
     if (odd)
         fputs("#pragma GCC diagnostic push\n"
               "#pragma GCC diagnostic ignored \"-Wpragmas\"\n"
@@ -389,7 +397,6 @@ static void print_record(struct printer *p, const struct entity *e, struct plan 
     comment(p, n, arena_printf(p->a, "size %" PRIu64, plan->size));
     if (odd)
         fputs("#pragma GCC diagnostic pop\n", p->out);
-    fputs("\n", p->out);
 }
 
 /* ---- what comes first ---- */
@@ -439,6 +446,7 @@ static void mention_typedef(struct printer *p, const struct ctype *t, int depth)
     struct spelling s = spell(p, e->d.of, e->name, false, 0);
     const char *base = base_text(p, &s);
 
+    begin(p, !base);
     if (base) {
         fprintf(p->out, "typedef %s %s", base, s.declarator);
     } else if (is_record(&s.base)) { /* "typedef struct { } *x" */
@@ -476,11 +484,13 @@ static void mention_tag(struct printer *p, const struct ctype *t, const struct c
     e->declared = true;
     if (e->d.kind == CD_ENUM && !e->d.incomplete) {
         e->state = ENT_DEFINED;
-        fprintf(p->out, "\nenum %s", e->name);
+        begin(p, true);
+        fprintf(p->out, "enum %s", e->name);
         print_enum_body(p, e->type, e->name, 0);
-        fputs(";\n\n", p->out);
+        fputs(";\n", p->out);
         return;
     }
+    begin(p, false);
     fprintf(p->out, "%s %s;\n", tag_word(&e->d), e->name);
 }
 

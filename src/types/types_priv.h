@@ -85,6 +85,7 @@ struct printer {
     uint32_t n_entities, lines, steps;
     uint32_t n_pads; /* in the struct being printed */
     bool overrun;
+    bool block; /* the last thing written was in braces */
 };
 
 /* Is there room for one more of what COUNT counts? */
