@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck disable=SC2317 # check calls functions
+# shellcheck disable=SC2016,SC2317 # check calls functions, and evaluates
 #
 # ngstap types: the header compiles without a warning, and each member of each struct in it lies where another reader
 # of the same debug information (gdb, see types/asserts.py) or the compiler itself (types/odd.c) says.
@@ -69,15 +69,14 @@ types -C 'struct unknown' --exec "$scratch/odd"
 check 'a type that is declared everywhere: an error' refused 'declared only'
 types -C 'struct later' --exec "$scratch/odd" --rename later=sooner --rename pointers=arrows
 check '--rename' eval 'compiles && grep -q "^struct sooner {" "$header" && grep -q "^struct arrows;" "$header" &&
-    ! grep -q later "$header"'
-# shellcheck disable=SC2034 # of later
+    ! sed "1,/^ \*\//d" "$header" | grep -qw later'
 types -C later --rename later=1x --exec "$scratch/odd"
 check '... to what is no name: an error' refused 'name in C'
 types -C later
 check 'without a target: an error' refused 'whose'
 types --exec "$scratch/odd"
 check 'without a type: an error' refused 'which types'
-echo 'struct hidden; struct shown { struct hidden *h; } s; int main(void) { return 0; }' >"$scratch/one.c"
+echo 'int main(void) { return 0; }' >"$scratch/one.c"
 gcc -g -o "$scratch/one" "$scratch/one.c"
 types -C later --exec "$scratch/one" --module "$scratch/odd"
 check 'in another module' eval 'compiles && grep -q "^struct later {" "$header"'
@@ -85,19 +84,16 @@ check 'in another module' eval 'compiles && grep -q "^struct later {" "$header"'
 # ---- LuaJIT, nginx ----
 
 luajit=GCobj,lua_State,global_State,GCproto,GCfunc,GCtrace,jit_State
-for variant in gc64 gc32 stripped; do
+for variant in gc64 gc32; do
     library=$targets/$variant/srv/openresty/luajit/lib/libluajit-5.1.so.2
     nginx=$targets/$variant/srv/openresty/nginx/sbin/nginx
-    sysroot=()
-    [[ $variant != stripped ]] || sysroot=(--sysroot "$targets/$variant")
-    [[ $variant != stripped ]] || continue # below: it equals gc64's
-    types -C "$luajit" --module "$library" "${sysroot[@]}"
+    types -C "$luajit" --module "$library"
     check "LuaJIT $variant" test "$status" = 0
     check '... compiles' compiles
     check '... as gdb says' as_gdb_says "$library" 250
     types -C "$luajit" --deep --rename Node=LJNode --module "$library"
     renames=Node=LJNode
-    check '... with all that it points to, one renamed' as_gdb_says "$library" 400
+    check '... with all that it points to, one renamed' as_gdb_says "$library" 300
     renames=
     types -C ngx_http_request_t,ngx_cycle_t,ngx_http_lua_ctx_t --exec "$nginx"
     check "nginx $variant" compiles

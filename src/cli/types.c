@@ -106,8 +106,8 @@ static bool add_rename(struct types *s, const char *text)
         return fail(s, "--rename takes OLD=NEW, NEW being a name in C, not \"%s\"", text,
                     "e.g. --rename Node=LJNode");
     s->renames = arena_grow(s->cx->arena, s->renames, s->n_renames, sizeof(*s->renames));
-    s->renames[s->n_renames++] = (struct types_rename){
-        arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1};
+    s->renames[s->n_renames++] =
+        (struct types_rename){arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1};
     return true;
 }
 
@@ -165,8 +165,8 @@ static bool parse(struct types *s, int argc, char **argv)
     opterr = 0;
     while ((opt = getopt_long(argc, argv, "C:x:o:h", longs, NULL)) != -1) {
         if (opt == '?')
-            return fail(s, "%s is no option of this command, or lacks its value",
-                        argv[optind - 1], "ngstap types --help lists them");
+            return fail(s, "%s is no option of this command, or lacks its value", argv[optind - 1],
+                        "ngstap types --help lists them");
         if (!take(s, opt))
             return false;
     }
@@ -286,11 +286,11 @@ static bool say_unknown(struct types *s, const struct list *paths, const char *n
             dbg_names(m, DBG_TYPES, near_name, &near);
         searched += m != NULL;
     }
-    diag_error(d, nowhere, "types", "no type %s in %s", name,
-               paths->n == 1 ? paths->v[0]
-                             : arena_printf(s->cx->arena,
-                                            "the %u modules that have debug information",
-                                            searched));
+    diag_error(
+        d, nowhere, "types", "no type %s in %s", name,
+        paths->n == 1
+            ? paths->v[0]
+            : arena_printf(s->cx->arena, "the %u modules that have debug information", searched));
     if (near_best(&near))
         diag_hint(d, "did you mean %s?", near_best(&near));
     else if (s->tried.n)

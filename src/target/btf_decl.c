@@ -136,7 +136,7 @@ void btf_ctype_enumerators(const struct ctype *t,
         /* The name, then the value: 32 bits, or twice 32. */
         const uint32_t *e = (const uint32_t *)(b + 1) + (size_t)i * (btf_is_enum(b) ? 2 : 3);
         const char *name = name_at(t->m, e[0]);
-        int64_t value = !btf_is_enum(b)     ? (int64_t)(e[1] | (uint64_t)e[2] << 32)
+        int64_t value = !btf_is_enum(b)       ? (int64_t)(e[1] | (uint64_t)e[2] << 32)
                         : btf_ctype_signed(t) ? (int32_t)e[1]
                                               : (int64_t)e[1];
 

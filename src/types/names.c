@@ -24,14 +24,16 @@ bool printer_step(struct printer *p, uint32_t *count, uint32_t max)
 static bool is_keyword(const char *name)
 {
     static const char *const words[] = {
-        "auto",     "break",   "case",     "char",   "const",    "continue", "default",  "do",
-        "double",   "else",    "enum",     "extern", "float",    "for",      "goto",     "if",
-        "inline",   "int",     "long",     "register", "restrict", "return", "short",    "signed",
-        "sizeof",   "static",  "struct",   "switch", "typedef",  "union",    "unsigned", "void",
-        "volatile", "while",   "asm",      "typeof", "linux",    "unix",     "i386",     "_Alignas",
-        "_Alignof", "_Atomic", "_Bool",    "_Complex", "_Generic", "_Imaginary", "_Noreturn",
-        "_Static_assert", "_Thread_local", "__int128", "__attribute__", "__asm__", "__typeof__",
-        "__auto_type", "__extension__", "__label__", "__real__", "__imag__", "__thread"};
+        "auto",          "break",     "case",          "char",       "const",      "continue",
+        "default",       "do",        "double",        "else",       "enum",       "extern",
+        "float",         "for",       "goto",          "if",         "inline",     "int",
+        "long",          "register",  "restrict",      "return",     "short",      "signed",
+        "sizeof",        "static",    "struct",        "switch",     "typedef",    "union",
+        "unsigned",      "void",      "volatile",      "while",      "asm",        "typeof",
+        "linux",         "unix",      "i386",          "_Alignas",   "_Alignof",   "_Atomic",
+        "_Bool",         "_Complex",  "_Generic",      "_Imaginary", "_Noreturn",  "_Static_assert",
+        "_Thread_local", "__int128",  "__attribute__", "__asm__",    "__typeof__", "__auto_type",
+        "__extension__", "__label__", "__real__",      "__imag__",   "__thread"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (!strcmp(name, words[i]))

@@ -60,9 +60,9 @@ const char *plan_base_name(const struct ctype *t)
         {"complex double", "_Complex double", 16},
         {"complex long double", "_Complex long double", 32},
     };
-    static const char *const ints[2][4] = {{"unsigned char", "unsigned short", "unsigned int",
-                                            "unsigned long"},
-                                           {"signed char", "short", "int", "long"}};
+    static const char *const ints[2][4] = {
+        {"unsigned char", "unsigned short", "unsigned int", "unsigned long"},
+        {"signed char", "short", "int", "long"}};
     struct cdecl d;
     uint64_t size = ctype_size(t);
 
@@ -362,8 +362,8 @@ static void measure(struct layout *l, uint64_t size, int depth)
             if (!m.f.bit_size)
                 continue;
         }
-        if (m.f.bit_size &&
-            (m.opaque || is_record || m.f.bit_size > m.size * 8 || m.f.bit + m.f.bit_size > size * 8))
+        if (m.f.bit_size && (m.opaque || is_record || m.f.bit_size > m.size * 8 ||
+                             m.f.bit + m.f.bit_size > size * 8))
             continue;
         if (!m.f.name && (!is_record || m.opaque))
             continue;

@@ -10,11 +10,11 @@
 #include "types/types.h"
 
 enum {
-    DEPTH_MAX = 100,        /* structs in structs, steps of one type */
-    ENTITIES_MAX = 50000,   /* named types in one header */
-    LINES_MAX = 1000000,    /* members and enumerators printed */
-    STEPS_MAX = 20000000,   /* types looked at */
-    C_NAME_MAX = 255,       /* bytes of a name */
+    DEPTH_MAX = 100,      /* structs in structs, steps of one type */
+    ENTITIES_MAX = 50000, /* named types in one header */
+    LINES_MAX = 1000000,  /* members and enumerators printed */
+    STEPS_MAX = 20000000, /* types looked at */
+    C_NAME_MAX = 255,     /* bytes of a name */
 };
 
 /* ---- plans ---- */
@@ -23,11 +23,11 @@ enum item_kind { ITEM_FIELD, ITEM_PAD_BITS, ITEM_PAD_BYTES, ITEM_LOST };
 
 struct item {
     enum item_kind kind;
-    struct cfield f;   /* of ITEM_FIELD, and of ITEM_LOST: a member that lies over others */
-    bool opaque;       /* its type cannot be written: as bytes */
-    uint64_t n;        /* of padding; of an opaque member, its size */
-    uint64_t offset;   /* bytes, of padding */
-    uint64_t align;    /* the attribute that it needs; 0: none */
+    struct cfield f; /* of ITEM_FIELD, and of ITEM_LOST: a member that lies over others */
+    bool opaque;     /* its type cannot be written: as bytes */
+    uint64_t n;      /* of padding; of an opaque member, its size */
+    uint64_t offset; /* bytes, of padding */
+    uint64_t align;  /* the attribute that it needs; 0: none */
 };
 
 enum plan_state { PLAN_NEW, PLAN_BUSY, PLAN_DONE };
@@ -51,7 +51,8 @@ enum space { SPACE_TAG, SPACE_ORDINARY };
 enum entity_state { ENT_NEW, ENT_BUSY, ENT_DEFINED };
 
 struct entity { /* a named type */
-    const struct ctype *type; /* of a typedef: it; of a record or enum: the complete one, when known */
+    const struct ctype
+        *type; /* of a typedef: it; of a record or enum: the complete one, when known */
     struct cdecl d;
     const char *name;   /* in C, unique in its space */
     const char *origin; /* in the debug information */
@@ -93,7 +94,8 @@ bool printer_step(struct printer *p, uint32_t *count, uint32_t max);
 
 /* The entity of a typedef, of a tagged record or enum; of untagged ones, of the typedef TYPEDEF's name, or
  * NULL when that is NULL. NULL also when there are too many. */
-struct entity *names_entity(struct printer *p, const struct ctype *t, const struct entity *typedef_of);
+struct entity *names_entity(struct printer *p, const struct ctype *t,
+                            const struct entity *typedef_of);
 /* NAME as an identifier of C. */
 const char *names_c(struct printer *p, const char *name);
 /* An identifier for NAME that nothing else has in that space, renames done. */

@@ -14,7 +14,8 @@ out, checks, n = [], [], 0
 
 
 def find(kind, tag):
-    for name in (f"{kind} {tag}", tag):  # a tag may be made of a typedef's name
+    # A tag may be made of a typedef's name.
+    for name in (f"{kind} {tag}", tag.removesuffix("__unnamed")):
         try:
             t = gdb.lookup_type(name).strip_typedefs()
         except gdb.error:
