@@ -114,7 +114,7 @@ says 0 'a deep recursion, caught' $'^caught MAXNESTING exceeded\n^after' -- "$ng
 says 0 'exit() is no error that try could catch' '^on$' -- \
     "$ngstap" -e 'probe begin { try { exit(); println("on") } catch { println("caught") } }'
 says 1 'a deep recursion' 'MAXNESTING exceeded' -- "$ngstap" -e 'function f(n) { return f(n + 1) } probe begin { f(1) }'
-says 1 'a full array' 'Array overflow, check MAXMAPENTRIES' -- \
+says 1 'a full array' 'Array overflow, check size limit (3)' -- \
     "$ngstap" -e 'global m[3] probe begin { for (i = 0; i < 10; i++) m[i] = 1 }'
 says 0 'a long string is cut, and that is said' 'strings cut at MAXSTRINGLEN (63 bytes)' -- \
     "$ngstap" -DMAXSTRINGLEN=64 -e 'probe begin { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; exit() }'
@@ -146,7 +146,7 @@ else
         "$ngstap" -e 'probe timer.profile { user_int32(8) }'
     says 0 'a read fault in the kernel, caught' 'caught: read fault' -- \
         "$ngstap" -e 'probe timer.profile { try { user_int32(8) } catch (e) { println("caught: ", e); exit() } }'
-    says 1 'a full array in the kernel' 'Array overflow, check MAXMAPENTRIES' -- \
+    says 1 'a full array in the kernel' 'Array overflow, check size limit (3)' -- \
         "$ngstap" -e 'global m[3] probe timer.profile { for (i = 0; i < 10; i++) m[i] = 1 }'
     says 0 'a long string in the kernel is cut, and that is said' 'strings cut at MAXSTRINGLEN (63 bytes)' -- "$ngstap" \
         -DMAXSTRINGLEN=64 -e 'probe timer.profile { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; println(s); exit() }'

@@ -76,6 +76,7 @@ done
 
 # --- the hot function ------------------------------------------------------------------
 
+[[ ${1:-} != --no-profiles ]] || finish # who calls it so judges profiles by itself
 if [[ -z ${NGSTAP_TARGETS:-} ]]; then
     skip 'profiles' 'NGSTAP_TARGETS is not set'
     finish

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Expands every case of tests/sxx (see tests/unit/sxx_expand.c for what a case holds) and compares
+# Expands every case of stapxx/cases and tests/sxx (see tests/unit/sxx_expand.c for what a case holds) and compares
 # with its expected/; those that need no target by ngstap --dump-src and --args, too. Prints TAP;
 # UPDATE_GOLDEN=1 writes what comes out as what is wanted.
 set -u
-here=$(cd "${top_srcdir:-.}/tests/sxx" && pwd) || exit 99
+cases=$(cd "${top_srcdir:-.}" && pwd) || exit 99
 build=$(cd "${top_builddir:-.}" && pwd)
 tool=$build/tests/unit/sxx_expand
 tmp=$(mktemp -d) || exit 99
@@ -46,7 +46,7 @@ result() { # STATUS NAME
     fi
 }
 
-for dir in "$here"/*/; do
+for dir in "$cases"/stapxx/cases/*/ "$cases"/tests/sxx/*/; do
     : >"$tmp/diff"
     name=$(basename "$dir")
     rm -rf "$tmp/out"
@@ -57,7 +57,7 @@ for dir in "$here"/*/; do
         rm -rf "$dir/expected"
         cp -r "$tmp/out" "$dir/expected"
     fi
-    [ $status = 0 ] && diff -r "$dir/expected" "$tmp/out" >"$tmp/diff" 2>&1
+    [ $status = 0 ] && diff -r -x says "$dir/expected" "$tmp/out" >"$tmp/diff" 2>&1
     result $? "$name"
     if [ ! -f "$dir/target" ]; then
         by_ngstap "$dir"

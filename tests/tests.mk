@@ -142,6 +142,10 @@ TESTS += tests/stap-build.sh
 EXTRA_DIST += tests/stap-build.sh
 EXTRA_DIST += tests/completion.sh
 TESTS += tests/completion.sh
+check_PROGRAMS += tests/unit/lua_functions
+tests_unit_lua_functions_SOURCES = tests/unit/lua_functions.c tests/unit/tap.h
+tests_unit_lua_functions_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_functions_DEPENDENCIES = $(UNIT_OBJECTS)
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh
@@ -158,9 +162,34 @@ TESTS += tests/types.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh
+TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx
+EXTRA_DIST += tests/vm docs/judging.md
 TESTS += tests/judge.sh
 EXTRA_DIST += tests/judge.sh tests/judge
+TESTS += tests/judge.sh tests/stapxx.sh
+EXTRA_DIST += tests/judge.sh tests/judge tests/stapxx.sh stapxx
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+EXTRA_DIST += tests/out.sh tests/out
+TESTS += tests/out.sh
+EXTRA_DIST += tests/browser.sh tests/browser.py
+TESTS += tests/browser.sh
+EXTRA_DIST += tests/speedscope.sh
+TESTS += tests/speedscope.sh
+check_PROGRAMS += tests/unit/lua_names_test tests/unit/lua_fuzz_test
+tests_unit_lua_names_test_SOURCES = tests/unit/lua_names_test.c tests/unit/tap.h
+tests_unit_lua_names_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_names_test_DEPENDENCIES = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_SOURCES = tests/unit/lua_fuzz_test.c tests/unit/tap.h
+tests_unit_lua_fuzz_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_lua_fuzz_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/lua_names_test tests/unit/lua_fuzz_test tests/lua.sh
+EXTRA_DIST += tests/lua.sh tests/lua
+check_PROGRAMS += tests/unit/out_fuzz_test
+tests_unit_out_fuzz_test_SOURCES = tests/unit/out_fuzz_test.c tests/unit/tap.h
+tests_unit_out_fuzz_test_LDADD = $(UNIT_OBJECTS)
+tests_unit_out_fuzz_test_DEPENDENCIES = $(UNIT_OBJECTS)
+TESTS += tests/unit/out_fuzz_test

@@ -155,7 +155,7 @@ void cg_lib_dec(struct cg_lib_fn *f)
 /* ---- any conversion ---- */
 
 /* Places on the stack while a conversion is being made; lengths come out of the frame. */
-enum { AT_DIGITS = -8, AT_SIGN = -16, AT_ZEROS = -24, AT_PAD = -32, AT_SPEC = -40 };
+enum { AT_DIGITS = -8, AT_SIGN = -16, AT_ZEROS = -24, AT_PAD = -32 };
 
 /* The digits of r8 to the base, right-aligned at the end of private_[7]; how many: private_[0]. */
 static void make_digits(struct cg_lib_fn *f, int shift, int upper, uint32_t have)
@@ -276,7 +276,6 @@ static void convert(struct cg_lib_fn *f, uint32_t have)
     cg_mov(s, R1, R9);
     cg_alui(s, BPF_AND, R1, NGS_SPEC_ALT);
     cg_jmpi(s, BPF_JEQ, R1, 0, plain_octal);
-    cg_jmpi(s, BPF_JEQ, R8, 0, plain_octal);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[1]), 1 | '0' << 8);
     cg_bind(s, plain_octal);
     make_digits(f, 3, 0, have);
@@ -284,7 +283,6 @@ static void convert(struct cg_lib_fn *f, uint32_t have)
     cg_mov(s, R1, R9);
     cg_alui(s, BPF_AND, R1, NGS_SPEC_ALT);
     cg_jmpi(s, BPF_JEQ, R1, 0, plain_upper);
-    cg_jmpi(s, BPF_JEQ, R8, 0, plain_upper);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[1]), 2 | '0' << 8 | 'X' << 16);
     cg_bind(s, plain_upper);
     make_digits(f, 4, 1, have);
@@ -292,7 +290,6 @@ static void convert(struct cg_lib_fn *f, uint32_t have)
     cg_mov(s, R1, R9);
     cg_alui(s, BPF_AND, R1, NGS_SPEC_ALT);
     cg_jmpi(s, BPF_JEQ, R1, 0, plain);
-    cg_jmpi(s, BPF_JEQ, R8, 0, plain);
     cg_bind(s, ptr);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[1]), 2 | '0' << 8 | 'x' << 16);
     cg_bind(s, plain);
@@ -303,34 +300,28 @@ static void convert(struct cg_lib_fn *f, uint32_t have)
 static void measure(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t no_prec = cg_label(s), no_more = cg_label(s), measured = cg_label(s),
-             some = cg_label(s);
+    uint32_t no_prec = cg_label(s), no_more = cg_label(s), measured = cg_label(s);
 
     cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
     cg_ldx(s, BPF_DW, R2, R6, LIB_FRAME(private_[1]));
     cg_stx(s, BPF_DW, R10, AT_SIGN, R2);
     cg_alui(s, BPF_AND, R2, 0xff);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0); /* zeroes */
+    cg_jmpi(s, BPF_JEQ, R0, 'c', no_more);
     field(s, R3, 32);
     cg_jmpi(s, BPF_JEQ, R3, 0xffff, no_prec);
-    cg_jmpi(s, BPF_JEQ, R0, 'c', no_more);
-    cg_jmpi(s, BPF_JNE, R3, 0, some); /* %.0d of 0 is nothing */
-    cg_ldx(s, BPF_DW, R4, R10, AT_SPEC);
-    cg_jmpi(s, BPF_JNE, R4, 0, some);
-    cg_movi(s, R1, 0);
-    cg_bind(s, some);
-    cg_jmp(s, BPF_JSLE, R3, R1, no_more);
+    cg_jmp(s, BPF_JSLE, R3, R1, no_prec); /* %.0d of 0 is 0, in SystemTap */
     cg_alu(s, BPF_SUB, R3, R1);
     cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R3);
-    cg_ja(s, no_more);
-    cg_bind(s, no_prec);
+    cg_bind(s, no_prec); /* and the flag 0 is heeded beside a precision */
     cg_mov(s, R4, R9);
     cg_alui(s, BPF_AND, R4, NGS_SPEC_ZERO | NGS_SPEC_LEFT);
     cg_jmpi(s, BPF_JNE, R4, NGS_SPEC_ZERO, no_more);
     field(s, R4, 16);
     cg_alu(s, BPF_SUB, R4, R1);
     cg_alu(s, BPF_SUB, R4, R2);
-    cg_jmpi(s, BPF_JSLE, R4, 0, no_more);
+    cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[0]));
+    cg_jmp(s, BPF_JSLE, R4, R3, no_more);
     cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R4);
     cg_bind(s, no_more);
     cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[1]), R1);
@@ -359,7 +350,6 @@ void cg_lib_format(struct cg_lib_fn *f)
     cg_mov(s, R9, R4);
     cg_mov(s, R0, R9);
     cg_alui(s, BPF_AND, R0, 0xff);
-    cg_stx(s, BPF_DW, R10, AT_SPEC, R8); /* the value: is it 0? */
     convert(f, have);
     cg_bind(s, have);
     cg_mov(s, R0, R9);

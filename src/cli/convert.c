@@ -10,18 +10,23 @@
 #include "base/diag.h"
 #include "cli/picture.h"
 #include "cli/subcommand.h"
+#include "lua/lua.h"
 
 static const struct span nowhere;
 
 struct convert {
     const char *format, *output, *title;
+    const char *sysroot; /* of the sources; NULL: frames stay as they are */
     bool help;
+    struct target *target;
+    struct lua_names *names;
 };
 
 static bool parse(struct compile *cx, int argc, char **argv, bool formats, struct convert *c)
 {
     static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
                                           {"title", required_argument, NULL, 't'},
+                                          {"sysroot", required_argument, NULL, 's'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int opt;
@@ -36,6 +41,8 @@ static bool parse(struct compile *cx, int argc, char **argv, bool formats, struc
             c->output = optarg;
         } else if (opt == 't') {
             c->title = optarg;
+        } else if (opt == 's') {
+            c->sysroot = optarg;
         } else if (opt == 'h') {
             c->help = true;
         } else {
@@ -48,6 +55,36 @@ static bool parse(struct compile *cx, int argc, char **argv, bool formats, struc
     return true;
 }
 
+/* ---- names of functions ---- */
+
+static bool open_names(struct compile *cx, struct convert *c)
+{
+    struct target_opts o = {.sysroot = c->sysroot};
+
+    if (!c->sysroot)
+        return true;
+    c->target = target_open(cx, &o);
+    if (c->target)
+        c->names = lua_names_new(cx, c->target);
+    return c->target != NULL;
+}
+
+static void close_names(struct convert *c)
+{
+    lua_names_free(c->names);
+    if (c->target)
+        target_close(c->target);
+}
+
+static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
+{
+    const struct convert *c = arg;
+
+    return c->names && lua_names_frame(c->names, frame, len, to, size);
+}
+
+/* ---- the commands ---- */
+
 static void convert_help(void)
 {
     const struct out_format *f;
@@ -59,6 +96,7 @@ static void convert_help(void)
         "  --format FORMAT         one of those below; else by the ending of -o, else flamegraph\n"
         "  -o FILE                 write to FILE, which is whole or not there\n"
         "  --title TEXT            the title of the picture\n"
+        "  --sysroot DIR           name functions by the Lua sources below DIR\n"
         "  -h, --help              this text\n\nFormats:\n",
         stdout);
     for (uint32_t i = 0; (f = out_format_at(i)); i++)
@@ -91,20 +129,32 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
     }
     const char *path = argv[optind];
     const struct out_format *format = picture_format(cx, c.format, c.output);
-    struct out_reader_opts o = {.input = path};
+    struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = &c};
 
-    if (!format || !picture_open(cx, format, c.output, &o, &p))
+    if (format && format->live) {
+        diag_error(cx->diag, nowhere, "options",
+                   "%s is made while a script runs, not from saved text", format->name);
+        diag_hint(cx->diag, "ngstap --format %s SCRIPT ...", format->name);
         return 1;
+    }
+    if (!format || !open_names(cx, &c))
+        return 1;
+    if (!picture_open(cx, format, c.output, &o, &p)) {
+        close_names(&c);
+        return 1;
+    }
     p.info.title = c.title ? c.title : path;
     p.info.time = time_of(path);
     bool ok = picture_read(cx, p.reader, path);
 
-    return picture_close(&p, ok) ? 0 : 1;
+    ok = picture_close(&p, ok);
+    close_names(&c);
+    return ok ? 0 : 1;
 }
 
-static struct out_profile *read_profile(struct compile *cx, const char *path)
+static struct out_profile *read_profile(struct compile *cx, struct convert *c, const char *path)
 {
-    struct out_reader_opts o = {.input = path};
+    struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = c};
     struct out_reader *r = out_reader_new(cx, &o);
     bool ok = picture_read(cx, r, path);
     struct out_profile *p = out_reader_end(r);
@@ -128,6 +178,7 @@ int subcommand_diff(struct compile *cx, int argc, char **argv)
               "what has a larger share of the samples in AFTER, blue what has a smaller one.\n\n"
               "  -o FILE                 write to FILE, which is whole or not there\n"
               "  --title TEXT            the title of the picture\n"
+              "  --sysroot DIR           name functions by the Lua sources below DIR\n"
               "  -h, --help              this text\n",
               stdout);
         return 0;
@@ -140,8 +191,12 @@ int subcommand_diff(struct compile *cx, int argc, char **argv)
     const char *before = argv[optind], *after = argv[optind + 1];
     struct out_info info = {
         .title = c.title ? c.title : arena_printf(cx->arena, "%s \342\206\222 %s", before, after)};
-    struct out_profile *a = read_profile(cx, before), *b = a ? read_profile(cx, after) : NULL;
+    if (!open_names(cx, &c))
+        return 1;
+    struct out_profile *a = read_profile(cx, &c, before);
+    struct out_profile *b = a ? read_profile(cx, &c, after) : NULL;
 
+    close_names(&c);
     if (!b || !out_file_open(cx, c.output, &file))
         return 1;
     bool ok = out_write_diff(cx, a, b, &info, file.f);

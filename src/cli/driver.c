@@ -32,6 +32,7 @@
 #include "ir/ir.h"
 #include "load/load.h"
 #include "lower/lower.h"
+#include "lua/lua.h"
 #include "run/run.h"
 #include "sema/sema.h"
 #include "stap/stap.h"
@@ -58,8 +59,10 @@ struct driver {
     FILE *out;
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
-    pid_t child;           /* -c; 0: none, or run has taken it */
-    struct timespec since; /* start of the pass in hand */
+    struct out_events *events; /* --format json */
+    struct lua_names *names;   /* of functions, for the picture */
+    pid_t child;               /* -c; 0: none, or run has taken it */
+    struct timespec since;     /* start of the pass in hand */
 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
@@ -119,6 +122,8 @@ static bool open_target(struct driver *d, bool running)
     d->target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
+    if (d->target && d->draws) /* now: at the end the process may be gone */
+        d->names = lua_names_new(&d->cx, d->target);
     return d->target != NULL;
 }
 
@@ -315,7 +320,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
                           .watch = d->hooks->watch,
-                          .watcher = d->hooks->arg};
+                          .watcher = d->hooks->arg,
+                          .events = d->events};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
 }
@@ -477,15 +483,31 @@ static bool run_module(struct driver *d)
 
 /* ---- beginning and end ---- */
 
-/* --format: what the script prints is read as stacks, and drawn at the end. */
-static bool open_picture(struct driver *d)
+/* The picture has names where the script prints places in a source. */
+static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
 {
-    const struct out_format *format = picture_format(&d->cx, d->o.format, d->o.output);
-    struct out_reader_opts ro = {
-        .input = "output of the script", .comment = d->hooks->comment, .arg = d->hooks->arg};
+    struct driver *d = arg;
+
+    return d->names && lua_names_frame(d->names, frame, len, to, size);
+}
+
+static void pass_comment(void *arg, const char *line, size_t len)
+{
+    struct driver *d = arg;
+
+    d->hooks->comment(d->hooks->arg, line, len);
+}
+
+/* --format: what the script prints is read as stacks, and drawn at the end. */
+static bool open_picture(struct driver *d, const struct out_format *format)
+{
+    struct out_reader_opts ro = {.input = "output of the script",
+                                 .rename = name_frame,
+                                 .comment = d->hooks->comment ? pass_comment : NULL,
+                                 .arg = d};
     FILE *out;
 
-    if (!format || !picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
+    if (!picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);
@@ -500,13 +522,25 @@ static bool open_picture(struct driver *d)
 
 static bool open_output(struct driver *d)
 {
-    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN)
-        return open_picture(d);
+    const struct out_format *format = NULL;
+
+    if (d->o.format && strcmp(d->o.format, "stap") != 0 && last_pass(&d->o) == PASS_RUN) {
+        format = picture_format(&d->cx, d->o.format, d->o.output);
+        if (!format || !format->live)
+            return format && open_picture(d, format);
+        if (d->choice.backend == BACKEND_STAP)
+            return diag_error(d->cx.diag, (struct span){0}, "options",
+                              "--format %s is made of what the eBPF back end knows: the stap back "
+                              "end has the text alone",
+                              format->name);
+    }
     d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
     if (!d->out) {
         d->out = stdout;
         return error(d, "options", "cannot write", d->o.output);
     }
+    if (format)
+        d->events = out_events_new(d->cx.arena, d->out);
     return true;
 }
 
@@ -541,14 +575,17 @@ static bool close_all(struct driver *d, bool ok)
     stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    if (d->target)
-        target_close(d->target);
+    if (d->events)
+        out_events_end(d->events);
     if (fflush(d->out) || ferror(d->out))
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->draws)
-        return picture_close(&d->picture, ok && !d->status) && ok;
-    if (d->out != stdout)
+        ok = picture_close(&d->picture, ok && !d->status) && ok;
+    else if (d->out != stdout)
         fclose(d->out);
+    lua_names_free(d->names);
+    if (d->target)
+        target_close(d->target);
     return ok;
 }
 
@@ -567,11 +604,11 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
 int driver_main(int argc, char **argv)
 {
     struct compile cx = {.arena = arena_new()};
-    const struct subcommand *sub = subcommand_find(argc, argv);
+    const struct subcommand *sub = subcommand_find(&argc, &argv);
 
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
-    int status = sub ? sub->run(&cx, argc - 1, argv + 1) : driver_run(&cx, argc, argv, NULL);
+    int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
     arena_free(cx.arena);
     return status;

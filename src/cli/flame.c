@@ -29,7 +29,7 @@ struct flame {
     int argc;
     const char *output, *format, *title, *target;
     long seconds, hz;
-    bool help, terminal, shown;
+    bool help, terminal, shown, depth;
     struct timespec begun, drawn;
     struct out_info info;
     /* told by the script */
@@ -187,6 +187,7 @@ static bool take(struct flame *f, int opt)
         if (!number(f, "--depth", optarg, INT_MAX, &n))
             return false;
         give_arg(f, "depth", optarg);
+        f->depth = true;
         return true;
     case 't':
         return number(f, "-t", optarg, SECONDS_MAX, &f->seconds);
@@ -249,7 +250,7 @@ static void help(void)
           "  --format FORMAT         another format (ngstap convert --help lists them)\n"
           "  --title TEXT            the title of the picture\n"
           "  --detailed              the current line of each function, not where it begins\n"
-          "  --depth N               frames of a stack (200)\n"
+          "  --depth N               frames of a stack (100)\n"
           "  -D NAME=VALUE           a limit, e.g. MAXMAPENTRIES=20000\n"
           "  -I DIR                  search DIR for library modules first\n"
           "  -v                      say more\n"
@@ -283,6 +284,8 @@ static void make_argv(struct flame *f)
     give_arg(f, "time", arena_printf(a, "%ld", f->seconds));
     give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
     give_arg(f, "min", "0");
+    if (!f->depth)
+        give_arg(f, "depth", "100");
     give_arg(f, "limit", "1000000");
     give_arg(f, "progress", "1");
     give(f, "-w");
@@ -332,8 +335,11 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     }
     const struct out_format *format = picture_format(cx, f.format, f.output);
 
-    if (!format)
+    if (!format || format->live) {
+        if (format)
+            diag_error(cx->diag, nowhere, "options", "%s holds no picture", format->name);
         return 1;
+    }
     f.format = format->name;
     set_info(&f, argc, argv);
     make_argv(&f);

@@ -128,14 +128,15 @@ static bool set_arg(struct parse *p, const char *v)
 
     if (!*name)
         return usage(p, "no name", v);
+    if (!equals) /* --arg NAME: as stap++ has it, nothing is taken for granted */
+        return usage(p, "no =VALUE after the name", v);
     while (i < o->n_sxx_args && strcmp(o->sxx_args[i].name, name))
         i++;
     if (i == o->n_sxx_args) {
         o->sxx_args = arena_grow(p->cx->arena, o->sxx_args, o->n_sxx_args, sizeof(*o->sxx_args));
         o->n_sxx_args++;
     }
-    o->sxx_args[i] =
-        (struct sxx_arg){.name = name, .value = equals ? equals + 1 : "1", .given = true};
+    o->sxx_args[i] = (struct sxx_arg){.name = name, .value = equals + 1, .given = true};
     return true;
 }
 

@@ -103,6 +103,10 @@ static bool write_all(struct picture *p, bool ok)
         return false;
     if (!profile->total) {
         diag_error(p->cx->diag, nowhere, "stacks", "there is no stack to show");
+        if (p->stream && !p->info.command) /* ngstap flame says more */
+            diag_hint(p->cx->diag,
+                      "the script printed none: was the target busy, and in the code that is "
+                      "sampled? -v counts the hits");
         return false;
     }
     return p->format->write(p->cx, profile, &p->info, p->file.f);

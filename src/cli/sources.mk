@@ -3,6 +3,7 @@ ngstap_SOURCES += \
 	src/cli/command.c src/cli/command.h \
 	src/cli/convert.c \
 	src/cli/driver.c src/cli/driver.h \
+	src/cli/fixluabt.c \
 	src/cli/kconfig.c src/cli/kconfig.h \
 	src/cli/flame.c \
 	src/cli/limits.c src/cli/limits.h \

@@ -11,13 +11,22 @@ static const struct subcommand rows[] = {
      subcommand_convert},
     {"diff", "what changed between two saved profiles, as a flame graph", subcommand_diff},
     {"types", "layouts of a target's types, as a C header", subcommand_types},
+    {"fix-lua-bt", "names of functions in saved stacks, for their @path:line",
+     subcommand_fix_lua_bt},
 };
 
-const struct subcommand *subcommand_find(int argc, char **argv)
+const struct subcommand *subcommand_find(int *argc, char ***argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof(rows) / sizeof(*rows); i++)
-        if (!strcmp(argv[1], rows[i].name))
-            return &rows[i];
+    for (int skip = 0; skip < 2 && skip < *argc; skip++) {
+        const char *name = (*argv)[skip], *slash = skip ? NULL : strrchr(name, '/');
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+            if (!strcmp(slash ? slash + 1 : name, rows[i].name)) {
+                *argc -= skip;
+                *argv += skip;
+                return &rows[i];
+            }
+    }
     return NULL;
 }
 

@@ -15,14 +15,18 @@ struct subcommand {
     int (*run)(struct compile *cx, int argc, char **argv);
 };
 
-/* The row that the first argument names, or NULL: a script is meant. */
-const struct subcommand *subcommand_find(int argc, char **argv);
+/*
+ * The row that the program's own name or the first argument names, with the arguments moved to begin at
+ * that name; NULL: a script is meant.
+ */
+const struct subcommand *subcommand_find(int *argc, char ***argv);
 
 /* The list for --help. */
 void subcommand_help(FILE *out);
 
 int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c */
 int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
+int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */
 int subcommand_flame(struct compile *cx, int argc, char **argv);   /* flame.c */
 int subcommand_types(struct compile *cx, int argc, char **argv);   /* types.c */
 

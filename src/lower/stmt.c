@@ -122,6 +122,56 @@ static void refuse_stmt(struct lower *lo, const struct stmt *s, const char *what
                what);
 }
 
+/* What E is worth now, under a name that nothing changes. */
+static struct expr *kept_value(struct lower *lo, struct expr *e)
+{
+    bool is_string = e->type == TYPE_STRING;
+    struct variable *v = ARENA_NEW(lo->cx->arena, struct variable);
+    struct expr *name = expr_new(lo->cx->arena, EX_NAME, e->at);
+
+    *v = (struct variable){.scope = VAR_LOCAL, .type = e->type, .name = "slice"};
+    v->id = ir_slot_new(lo->u, lo->at.f, is_string ? IR_STRING : IR_LONG, NULL);
+    if (is_string)
+        ir_put_str(&lo->at, IR_SSET, IR_SLOT(v->id), lower_text(lo, e));
+    else
+        ir_put_store(&lo->at, v->id, lower_long(lo, e));
+    name->var = v;
+    name->type = e->type;
+    return name;
+}
+
+/* Of a slice, one comparison for each key that it names; *N of them. */
+static struct expr **slice_tests(struct lower *lo, struct stmt *s, uint32_t *n)
+{
+    struct expr **tests = ARENA_ARRAY(lo->cx->arena, struct expr *, s->n_slice + 1);
+
+    *n = 0;
+    for (uint32_t k = 0; k < s->n_slice; k++)
+        if (s->slice[k]->kind != EX_ANY) {
+            tests[*n] = expr_binary(lo->cx->arena, OP_EQ, s->keys[k], kept_value(lo, s->slice[k]));
+            tests[(*n)++]->type = TYPE_LONG;
+        }
+    return tests;
+}
+
+/* Passes over elements outside of the slice, and counts those within, which the limit is for. */
+static void lower_slice(struct lower *lo, struct expr **tests, uint32_t n, uint32_t next,
+                        uint32_t left, uint32_t after)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t same = lower_block(lo);
+
+        lower_cond(lo, tests[k], same, next);
+        ir_at(&lo->at, same);
+    }
+    uint32_t within = lower_block(lo);
+    struct ir_val count = ir_put_load(&lo->at, left);
+
+    ir_put_store(&lo->at, left, ir_put_int(&lo->at, IR_SUB, count, IR_IMM(1)));
+    ir_put_branch(&lo->at, IR_EQ, count, IR_IMM(0), after, within);
+    ir_at(&lo->at, within);
+}
+
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
     uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
@@ -133,11 +183,19 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
                         .iterator = iterator,
                         .has_iterator = true};
 
-    if (s->array->kind != EX_NAME || s->n_slice) {
-        refuse_stmt(lo, s, s->n_slice ? "foreach over a slice" : "foreach over histogram buckets");
+    if (s->array->kind != EX_NAME) {
+        refuse_stmt(lo, s, "foreach over histogram buckets");
         return;
     }
+    uint32_t n_tests, left = 0;
+    struct expr **tests = slice_tests(lo, s, &n_tests);
     struct ir_val limit = s->limit ? lower_long(lo, s->limit) : IR_IMM(-1);
+
+    if (n_tests) { /* counted here, not by the iterator; -1 is never used up */
+        left = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
+        ir_put_store(&lo->at, left, limit);
+        limit = IR_IMM(-1);
+    }
 
     lower_loc(lo, s->array);
     struct ir_ins *i = ir_put(&lo->at, IR_FEBEGIN);
@@ -174,6 +232,8 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     for (uint32_t k = 0; k < s->n_keys; k++)
         store_global(lo, s->keys[k], to[k]);
     store_global(lo, s->value, to[s->n_keys]);
+    if (n_tests)
+        lower_slice(lo, tests, n_tests, head, left, after);
     lo->loop = &loop;
     lower_stmts(lo, s->body);
     lo->loop = loop.outer;

@@ -30,7 +30,12 @@ bool out_file_open(struct compile *cx, const char *path, struct out_file *out)
         return out->f || diag_error(cx->diag, nowhere, "output", "cannot write %s: %s", path,
                                     strerror(errno));
     }
-    char *name = arena_printf(cx->arena, "%s.XXXXXX", path);
+    char *real = realpath(path, NULL); /* what a symbolic link points to, else a new file */
+
+    if (real)
+        out->path = arena_strdup(cx->arena, real);
+    free(real);
+    char *name = arena_printf(cx->arena, "%s.XXXXXX", out->path);
 
     fd = mkostemp(name, O_CLOEXEC);
     out->f = fd >= 0 ? fdopen(fd, "w") : NULL;

@@ -211,11 +211,8 @@ static void put_head(const struct picture *p)
 static void put_legend(const struct picture *p)
 {
     const struct out_tree *t = &p->tree;
-    uint64_t self[OUT_KINDS] = {0};
     unsigned x = SIDE;
 
-    for (uint32_t n = 1; n < t->n; n++)
-        self[t->nodes[n].frame->kind] += t->nodes[n].self[0];
     fputs("<g class=\"faint\" id=\"legend\">\n", p->f);
     for (unsigned k = 0; k < OUT_KINDS; k++) {
         const char *name = out_kind_name(k);
@@ -224,7 +221,8 @@ static void put_legend(const struct picture *p)
                 "<rect x=\"%u\" y=\"54\" width=\"11\" height=\"11\" rx=\"2\" "
                 "fill=\"hsl(%u,%u%%,%u%%)\"/>"
                 "<text x=\"%u\" y=\"64\">%s %.1f %%</text>\n",
-                x, hues[k].h, hues[k].s, hues[k].l, x + 16, name, share(self[k], t->total[0]));
+                x, hues[k].h, hues[k].s, hues[k].l, x + 16, name,
+                share(t->self[0][k], t->total[0]));
         x += 76 + 7 * (unsigned)strlen(name);
     }
     fputs("</g>\n", p->f);
@@ -249,7 +247,6 @@ static void put_controls(const struct picture *p, unsigned height)
 static bool write_picture(struct picture *p)
 {
     unsigned frames = (p->tree.depth + 1) * ROW, height = TOP + frames + BOTTOM;
-    uint32_t hidden = 0;
     FILE *f = p->f;
 
     fprintf(f,
@@ -265,18 +262,14 @@ static bool write_picture(struct picture *p)
             "<svg x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g "
             "id=\"frames\">\n",
             SIDE, TOP, frames);
-    for (uint32_t n = 0; n < p->tree.n; n++) {
-        if (p->tree.nodes[n].width >= SMALLEST)
-            put_node(p, &p->tree.nodes[n]);
-        else
-            hidden++;
-    }
+    for (uint32_t n = 0; n < p->tree.n; n++)
+        put_node(p, &p->tree.nodes[n]);
     fputs("</g></svg>\n", f);
-    if (hidden)
+    if (p->tree.left_out)
         fprintf(f,
                 "<text class=\"faint\" x=\"100%%\" y=\"%u\" dx=\"-10\" text-anchor=\"end\">"
                 "%u frames below %g %% are not drawn</text>\n",
-                height - 12, hidden, 100 * SMALLEST);
+                height - 12, p->tree.left_out, 100 * SMALLEST);
     fprintf(f, "<script><![CDATA[\n%s]]></script>\n</svg>\n", out_flamegraph_js);
     return true;
 }
@@ -284,7 +277,7 @@ static bool write_picture(struct picture *p)
 bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                           FILE *f)
 {
-    struct picture picture = {cx, f, i, out_tree_make(cx->arena, p, NULL), false};
+    struct picture picture = {cx, f, i, out_tree_make(cx->arena, p, NULL, SMALLEST), false};
 
     return write_picture(&picture);
 }
@@ -292,7 +285,7 @@ bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const
 bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
                     const struct out_info *i, FILE *f)
 {
-    struct picture picture = {cx, f, i, out_tree_make(cx->arena, a, b), true};
+    struct picture picture = {cx, f, i, out_tree_make(cx->arena, a, b, SMALLEST), true};
 
     return write_picture(&picture);
 }

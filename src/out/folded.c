@@ -3,8 +3,24 @@
  * flamegraph.pl reads them. A ; within a frame would split it, and becomes a colon.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "out/out.h"
+
+static void put_name(FILE *f, const char *s, size_t len)
+{
+    const char *semicolon;
+
+    while ((semicolon = memchr(s, ';', len))) {
+        size_t n = (size_t)(semicolon - s);
+
+        fwrite(s, 1, n, f);
+        fputc(':', f);
+        s += n + 1;
+        len -= n + 1;
+    }
+    fwrite(s, 1, len, f);
+}
 
 bool out_write_folded(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                       FILE *f)
@@ -19,8 +35,7 @@ bool out_write_folded(struct compile *cx, const struct out_profile *p, const str
                 fputc(';', f);
             if (frame->kind == OUT_COMPILED)
                 fputs("T:", f);
-            for (uint32_t c = 0; c < frame->len; c++)
-                fputc(frame->name[c] == ';' ? ':' : frame->name[c], f);
+            put_name(f, frame->name, frame->len);
         }
         fprintf(f, " %" PRIu64 "\n", stack->count);
     }

@@ -85,6 +85,7 @@ struct out_format {
     const char *name, *summary;
     const char *ending; /* usual one of a file: ".svg" */
     bool binary;        /* nothing for a terminal */
+    bool live;          /* made of events as they happen, not of stacks: WRITE is NULL */
     /* Writes all of P; write errors are found by the caller (ferror). False after reporting. */
     bool (*write)(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                   FILE *f);
@@ -106,6 +107,31 @@ bool out_write_speedscope(struct compile *cx, const struct out_profile *p,
 /* A flame graph of what changed from A to B: widths are the mean of both shares. */
 bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
                     const struct out_info *i, FILE *f);
+
+/* ---- events (events.c): of a live session, a JSON object a line ---- */
+
+struct out_events;
+
+/* Events go to F, which stays the caller's, each as it comes. Owned by ARENA. */
+struct out_events *out_events_new(struct arena *arena, FILE *f);
+
+/* What a script prints, in pieces: {"event":"print","text":LINE} for every line of it. */
+void out_events_print(struct out_events *e, const char *text, size_t len);
+
+/* {"event":KIND,"text":TEXT}: "warning", "error". */
+void out_events_message(struct out_events *e, const char *kind, const char *text, size_t len);
+
+/* A histogram's rows: BOUND is the least value counted there (from, over), or what all are below
+ * (under). {"event":"histogram","rows":[{"from":BOUND,"count":N},...]} */
+struct out_row {
+    enum { OUT_ROW_FROM, OUT_ROW_UNDER, OUT_ROW_OVER } kind;
+    int64_t bound;
+    uint64_t count;
+};
+void out_events_histogram(struct out_events *e, const struct out_row *rows, uint32_t n);
+
+/* The rest of a line that has not ended. */
+void out_events_end(struct out_events *e);
 
 /* ---- files that are whole or not there (file.c) ---- */
 

@@ -382,9 +382,13 @@ struct out_profile *out_reader_end(struct out_reader *r)
     if (!r->failed && r->used)
         take_line(r, r->line, r->used);
     if (!r->failed && r->depth) {
+        const struct out_frame *f = &r->p->frames[r->frames[0]];
+
         fail(r, r->first_line,
-             "no count follows what begins here: stacks are frames, a line each, and "
-             "a line with their count");
+             arena_printf(r->arena,
+                          "no count follows \"%.60s\": stacks are frames, a line each, and a line "
+                          "with their count",
+                          f->name));
         diag_hint(r->cx->diag,
                   "a script whose end report is such stacks can be given a picture; for others "
                   "leave --format out");

@@ -7,11 +7,14 @@
 #include "out/out.h"
 
 static const struct out_format formats[] = {
-    {"folded", "a line a stack, \"outer;inner COUNT\", for scripts", ".folded", false,
+    {"folded", "a line a stack, \"outer;inner COUNT\", for scripts", ".folded", false, false,
      out_write_folded},
-    {"flamegraph", "an interactive picture for the browser", ".svg", false, out_write_flamegraph},
-    {"pprof", "profile.proto, gzipped, for pprof", ".pb.gz", true, out_write_pprof},
-    {"speedscope", "JSON for speedscope", ".speedscope.json", false, out_write_speedscope},
+    {"flamegraph", "an interactive picture for the browser", ".svg", false, false,
+     out_write_flamegraph},
+    {"pprof", "profile.proto, gzipped, for pprof", ".pb.gz", true, false, out_write_pprof},
+    {"speedscope", "JSON for speedscope", ".speedscope.json", false, false, out_write_speedscope},
+    {"json", "a JSON object a line for all that happens in a live session", ".jsonl", false, true,
+     NULL},
 };
 
 const struct out_format *out_format_at(uint32_t i)

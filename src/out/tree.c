@@ -1,6 +1,6 @@
 /*
- * tree: see tree.h. Stacks are sorted by their frames' names from the outermost on; then one walk
- * over them opens a node wherever a stack leaves the one before it.
+ * tree: see tree.h. Stacks are sorted by their frames' names from the outermost on: those that share
+ * a beginning lie together, and are a node's.
  */
 #include "out/tree.h"
 
@@ -88,69 +88,95 @@ static struct path *sorted_paths(struct arena *a, const struct out_profile *cons
     return v;
 }
 
-static uint32_t common(const struct path *a, const struct path *b)
-{
-    uint32_t n = 0;
+/* The walk over the sorted paths. */
+struct walk {
+    struct arena *arena;
+    struct out_tree *t;
+    const struct path *paths;
+    const struct ranks *ranks;
+    double smallest, unit[2]; /* width of one sample */
+};
 
-    while (n < a->depth && n < b->depth && a->ranks[n] == b->ranks[n])
-        n++;
+static struct out_node sum_up(const struct walk *w, uint32_t from, uint32_t to, uint32_t depth)
+{
+    struct out_node n = {.depth = depth};
+
+    for (uint32_t i = from; i < to; i++) {
+        const struct path *p = &w->paths[i];
+
+        n.count[p->profile] += p->count;
+        if (p->depth == depth)
+            n.self[p->profile] += p->count;
+    }
+    for (int k = 0; k < 2; k++)
+        n.width += (double)n.count[k] * w->unit[k];
     return n;
 }
 
-static uint32_t add_node(struct arena *a, struct out_tree *t, struct out_node node)
+static uint32_t add_node(struct walk *w, struct out_node node)
 {
-    t->nodes = arena_grow(a, t->nodes, t->n, sizeof(*t->nodes));
+    struct out_tree *t = w->t;
+
+    t->nodes = arena_grow(w->arena, t->nodes, t->n, sizeof(*t->nodes));
     t->nodes[t->n] = node;
     if (node.depth > t->depth)
         t->depth = node.depth;
     return t->n++;
 }
 
-/* Shares, and where each node starts: after its elder siblings. */
-static void place(struct out_tree *t)
+/* The nodes of the paths FROM to TO, which share their first frames up to that of PARENT. Recursion
+ * goes no deeper than OUT_DEPTH_MAX. */
+static void add_children(struct walk *w, uint32_t parent, uint32_t from, uint32_t to)
 {
-    double profiles = (t->total[0] > 0) + (t->total[1] > 0);
-    double *used = calloc(t->n, sizeof(*used)); /* by children already placed */
+    uint32_t depth = w->t->nodes[parent].depth;
+    double start = w->t->nodes[parent].start;
 
-    for (uint32_t i = 0; used && i < t->n; i++) {
-        struct out_node *node = &t->nodes[i];
+    while (from < to && w->paths[from].depth == depth) /* end in the parent; they sort first */
+        from++;
+    while (from < to) {
+        uint32_t end = from, rank = w->paths[from].ranks[depth];
 
-        for (int k = 0; k < 2; k++)
-            if (t->total[k])
-                node->width += (double)node->count[k] / (double)t->total[k] / profiles;
-        if (i) {
-            node->start = t->nodes[node->parent].start + used[node->parent];
-            used[node->parent] += node->width;
-        }
+        while (end < to && w->paths[end].ranks[depth] == rank)
+            end++;
+        struct out_node n = sum_up(w, from, end, depth + 1);
+
+        n.frame = w->ranks->frames[rank];
+        n.parent = parent;
+        n.start = start;
+        start += n.width;
+        if (n.width >= w->smallest)
+            add_children(w, add_node(w, n), from, end);
+        else
+            w->t->left_out++;
+        from = end;
     }
-    free(used);
+}
+
+static void sum_kinds(struct out_tree *t, int k, const struct out_profile *p)
+{
+    for (uint32_t i = 0; i < p->n_stacks; i++) {
+        const struct out_stack *s = &p->stacks[i];
+
+        t->self[k][p->frames[s->frames[s->depth - 1]].kind] += s->count;
+    }
 }
 
 struct out_tree out_tree_make(struct arena *arena, const struct out_profile *a,
-                              const struct out_profile *b)
+                              const struct out_profile *b, double smallest)
 {
     const struct out_profile *const p[2] = {a, b};
     struct out_tree t = {.total = {a->total, b ? b->total : 0}};
+    double profiles = (t.total[0] > 0) + (t.total[1] > 0);
     struct ranks r = {0};
-    uint32_t n, *open = ARENA_ARRAY(arena, uint32_t, OUT_DEPTH_MAX + 1);
+    uint32_t n;
 
     rank_frames(arena, p, &r);
-    struct path *paths = sorted_paths(arena, p, &r, &n);
+    struct walk w = {arena, &t, sorted_paths(arena, p, &r, &n), &r, smallest, {0}};
 
-    add_node(arena, &t, (struct out_node){0});
-    for (uint32_t i = 0; i < n; i++) {
-        const struct path *path = &paths[i];
-        uint32_t same = i ? common(path, path - 1) : 0;
-
-        for (uint32_t d = same; d < path->depth; d++)
-            open[d + 1] =
-                add_node(arena, &t,
-                         (struct out_node){
-                             .frame = r.frames[path->ranks[d]], .parent = open[d], .depth = d + 1});
-        for (uint32_t d = 0; d <= path->depth; d++)
-            t.nodes[open[d]].count[path->profile] += path->count;
-        t.nodes[open[path->depth]].self[path->profile] += path->count;
+    for (int k = 0; k < 2 && p[k]; k++) {
+        w.unit[k] = t.total[k] ? 1 / (double)t.total[k] / profiles : 0;
+        sum_kinds(&t, k, p[k]);
     }
-    place(&t);
+    add_children(&w, add_node(&w, sum_up(&w, 0, n, 0)), 0, n);
     return t;
 }

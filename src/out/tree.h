@@ -20,11 +20,14 @@ struct out_tree {
     struct out_node *nodes; /* a node comes after its parent; siblings by name */
     uint32_t n;
     uint32_t depth;    /* of the deepest node */
+    uint32_t left_out; /* too small, with what they called */
     uint64_t total[2]; /* samples */
+    uint64_t self[2][OUT_KINDS]; /* of them by kind of the innermost frame */
 };
 
-/* B: NULL for the tree of A alone. Owned by ARENA. */
+/* B: NULL for the tree of A alone. Nodes of a width below SMALLEST are left out, and take no memory.
+ * Owned by ARENA. */
 struct out_tree out_tree_make(struct arena *arena, const struct out_profile *a,
-                              const struct out_profile *b);
+                              const struct out_profile *b, double smallest);
 
 #endif

@@ -585,6 +585,20 @@ static uint64_t h_stat_clear(struct run *r, const uint64_t *a)
     return 0;
 }
 
+/* A histogram as an event, after what was printed before it. */
+static void show_rows(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args)
+{
+    uint32_t n = ngs_hist_buckets(hist, args);
+    struct out_row *rows = n ? calloc(n, sizeof(*rows)) : NULL;
+
+    if (!rows)
+        return;
+    n = hist_rows(s->buckets, hist, args, rows);
+    output_flush(r);
+    out_events_histogram(r->opts->events, rows, n);
+    free(rows);
+}
+
 static uint64_t show_hist(struct run *r, const struct ngs_stats *s, uint32_t hist,
                           const int64_t *args, uint64_t to)
 {
@@ -595,7 +609,10 @@ static uint64_t show_hist(struct run *r, const struct ngs_stats *s, uint32_t his
         return 0;
     if (!s || s->count == 0)
         return run_fail(r, NGS_ERR_EMPTY_STATS, 0);
-    format_hist(dst ? &t : &r->out.buf, s->buckets, hist, args);
+    if (!dst && r->opts->events)
+        show_rows(r, s, hist, args);
+    else
+        format_hist(dst ? &t : &r->out.buf, s->buckets, hist, args);
     if (dst)
         run_put(r, dst, text_c(&t), t.len);
     text_free(&t);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "out/out.h"
+
 enum { BAR = 50, MARGIN = 2, VALUE_MIN = 5 /* "value" */ };
 
 struct hist {
@@ -146,4 +148,29 @@ void format_hist(struct text *t, const uint64_t *buckets, uint32_t hist, const i
         text_printf(t, "%*" PRId64 "\n", BAR - bar + 1 + count_width, (int64_t)buckets[i]);
     }
     text_char(t, '\n');
+}
+
+uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3],
+                   struct out_row *rows)
+{
+    struct hist h = {buckets, ngs_hist_buckets(hist, args), hist == NGS_HIST_LOG, args[0], args[2]};
+    uint32_t low, high, n = 0;
+    const char *prefix;
+
+    if (h.n == 0)
+        return 0;
+    range(&h, &low, &high);
+    for (uint32_t i = low; i <= high; i++) {
+        int64_t v = bucket_value(&h, i, &prefix);
+
+        rows[n] = (struct out_row){OUT_ROW_FROM, v, buckets[i]};
+        if (*prefix == '<') {
+            rows[n].kind = OUT_ROW_UNDER;
+        } else if (*prefix == '>') { /* the text shows where the last row before it begins */
+            rows[n].kind = OUT_ROW_OVER;
+            rows[n].bound = (int64_t)((uint64_t)v + (uint64_t)h.interval);
+        }
+        n++;
+    }
+    return n;
 }

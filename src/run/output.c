@@ -58,7 +58,11 @@ void output_flush(struct run *r)
     struct output *o = &r->out;
     int fd = o->f ? fileno(o->f) : -1;
 
-    if (o->buf.len && !o->broken && o->f) {
+    if (r->opts->events) {
+        out_events_print(r->opts->events, o->buf.p, o->buf.len);
+        if (ferror(o->f))
+            reader_gone(r);
+    } else if (o->buf.len && !o->broken && o->f) {
         if (fd < 0) {
             fwrite(o->buf.p, 1, o->buf.len, o->f);
             fflush(o->f);
@@ -76,6 +80,12 @@ void run_err_line(struct run *r, const char *prefix, const char *p, size_t len)
     output_flush(r);
     if (len && p[len - 1] == '\n')
         len--;
+    if (r->opts->events)
+        out_events_message(r->opts->events,
+                           *prefix == 'E' ? "error"
+                           : *prefix      ? "warning"
+                                          : "note",
+                           p, len);
     fputs(prefix, r->opts->err);
     fwrite(p, 1, len, r->opts->err);
     fputc('\n', r->opts->err);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "load/load.h"
+#include "out/out.h"
 
 struct run_opts {
     FILE *out;             /* prints */
@@ -20,6 +21,7 @@ struct run_opts {
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;
+    struct out_events *events; /* take what would be printed to OUT; NULL: none */
 };
 
 /*

@@ -31,6 +31,13 @@ void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(pri
 const char *text_c(struct text *t); /* as a NUL-terminated string */
 void text_free(struct text *t);
 
+/* ---- hist.c ---- */
+
+struct out_row;
+/* The rows that format_hist shows, to ROWS, which has room for ngs_hist_buckets() of them; how many. */
+uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3],
+                   struct out_row *rows);
+
 /* ---- format.c ---- */
 
 enum { FORMAT_NO_PREC = -1, FORMAT_MAX_WIDTH = 65536 };

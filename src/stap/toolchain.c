@@ -15,7 +15,7 @@
 #include "base/diag.h"
 #include "stap/build.h"
 
-enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 20, SMALL_FILE = 1 << 20 };
+enum { OLDEST_MAJOR = 2, OLDEST_MINOR = 3, SECONDS_FOR_VERSION = 120, SMALL_FILE = 1 << 20 };
 
 static bool is_directory(const char *path)
 {

@@ -20,6 +20,7 @@ ngstap_SOURCES += \
 	src/target/needed.c src/target/needed.h \
 	src/target/overlay.c src/target/overlay.h \
 	src/target/proc.c src/target/proc_priv.h \
+	src/target/process.c \
 	src/target/sysroot.c \
 	src/target/target.h \
 	src/target/workers.c

@@ -152,6 +152,13 @@ int sysroot_open(const struct sysroot *r, const char *path)
     return fd;
 }
 
+int sysroot_open_dir(const struct sysroot *r, const char *path)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+    return r->host ? openat(r->fd, path, flags) : open_in_root(r->fd, path, (uint64_t)flags);
+}
+
 char *sysroot_read(const struct sysroot *r, const char *path, size_t max, size_t *len)
 {
     int fd = sysroot_open(r, path);

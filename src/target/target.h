@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/compile.h"
 
@@ -39,6 +40,9 @@ bool sysroot_is_host(const struct sysroot *r);
  * ".." are resolved inside it, as in a chroot (openat2(2) RESOLVE_IN_ROOT). -1 and errno; only regular files.
  */
 int sysroot_open(const struct sysroot *r, const char *path);
+
+/* The same for a directory, for fdopendir(3). */
+int sysroot_open_dir(const struct sysroot *r, const char *path);
 
 /* Reads a whole regular file of at most MAX bytes; NUL added; NULL and errno (EFBIG). malloc'ed. */
 char *sysroot_read(const struct sysroot *r, const char *path, size_t max, size_t *len);
@@ -112,6 +116,14 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
 
 /* Still there, and the same process (start time)? */
 bool target_alive(const struct target *t);
+
+/* ---- process.c: facts of one process; what cannot be read is NULL or 0 ---- */
+
+const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid); /* as the target sees it */
+/* Its arguments, each with its NUL; the first 64 KiB. Arena. */
+const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
+pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
+time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */
 

@@ -17,6 +17,7 @@ case_words() { # FILE WHAT: options or arguments
 said_at_run_time() {
     sed -nE '/^(ERROR|WARNING): /{
         /strings cut at MAXSTRINGLEN|elements not stored/d
+        /transport failures/d
         /never-assigned|symbol table missing|probe .*is never|exited with status|Pass 5/d
         s/^(ERROR: MAXACTION exceeded).*/\1/ # each checks it in places of its own
         s, at [^ ]*/([^ /]*\.stp), at \1,

@@ -20,7 +20,8 @@ static void open_fixture(struct fixture *x)
     x->cx.arena = arena_new();
     x->cx.sources = sources_new(x->cx.arena);
     x->cx.diag = diag_new(x->cx.arena, x->cx.sources, x->stream);
-    x->cx.limits = (struct limits){.maxaction = 1000, .maxmapentries = 100, .maxstringlen = 256, .maxnesting = 8};
+    x->cx.limits = (struct limits){
+        .maxaction = 1000, .maxmapentries = 100, .maxstringlen = 256, .maxnesting = 8};
 }
 
 static void close_fixture(struct fixture *x)
@@ -81,7 +82,8 @@ static void test_fold(void)
     tap_ok(ir_verify(u), "and still does when simplified");
     tap_ok(count_op(u, IR_MUL) == 0 && count_op(u, IR_ADD) == 0 && count_op(u, IR_DIV) == 0,
            "constants are folded, also INT64_MIN / -1");
-    tap_ok(count_op(u, IR_EXIT) == 0 && count_op(u, IR_BRANCH) == 0, "a branch never taken is gone");
+    tap_ok(count_op(u, IR_EXIT) == 0 && count_op(u, IR_BRANCH) == 0,
+           "a branch never taken is gone");
     bool stored = false;
 
     for (const struct ir_ins *i = c.f->blocks[0]->first; i; i = i->next)
@@ -137,7 +139,8 @@ static void test_inline(void)
     ir_put_jump(&c, 1);
     ir_inline(u);
     tap_ok(ir_verify(u), "a unit verifies after inlining");
-    tap_ok(count_op(u, IR_CALL) == 2 && u->n_funcs == 2, "a function called once is spliced, one called twice is not");
+    tap_ok(count_op(u, IR_CALL) == 2 && u->n_funcs == 2,
+           "a function called once is spliced, one called twice is not");
     ir_simplify(u);
     tap_ok(ir_verify(u), "and simplified");
     close_fixture(&x);
@@ -165,7 +168,8 @@ static void test_hoist(bool right)
     ir_put_jump(&c, 1);
     ir_simplify(u);
     ir_hoist_target(u);
-    tap_ok(u->target_only == right, right ? "pid() == target() is seen as a guard" : "pid() == tid() is not");
+    tap_ok(u->target_only == right,
+           right ? "pid() == target() is seen as a guard" : "pid() == tid() is not");
     close_fixture(&x);
 }
 

@@ -264,7 +264,8 @@ static void with_arrays(struct run *r, const char *where)
     set_l(r, SMALL, 2, 1);
     tap_ok(head(r)->error == 0, "%s: an array takes what it has room for", where);
     set_l(r, SMALL, 3, 1);
-    tap_ok(head(r)->error == NGS_ERR_MAP_FULL && r->ctl->map_full == 1, "and then overflows");
+    tap_ok(head(r)->error == NGS_ERR_SIZE_FULL && head(r)->error_arg == 2 && r->ctl->map_full == 1,
+           "and then overflows");
     set_l(r, SMALL, 2, 5);
     tap_ok(head(r)->error == 0 && get_l(r, SMALL, 2) == 5, "but what is there can be set");
     for (int i = 1; i <= 5; i++)

@@ -64,10 +64,15 @@ compile() {
 mend_runtime
 mkdir "$scratch/ko" "$scratch/results"
 : >"$scratch/list"
+running=0
 make_module() { # SCRIPT NAME [RUNS]
     local run
+    if ((running == 2)); then
+        wait -n || :
+        running=1
+    fi
     compile "$1" "$2" &
-    while (($(jobs -rp | wc -l) >= 2)); do wait -n || :; done
+    running=$((running + 1))
     for ((run = 1; run <= ${3:-1}; run++)); do
         echo "$2${3:+.$run} staprun -b 16 $scratch/ko/$2.ko" >>"$scratch/list"
     done

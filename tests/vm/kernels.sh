@@ -13,17 +13,16 @@ set -euo pipefail
 
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-on_kernel() { # SUITE ENCODING
+on_kernel() { # SUITE ENCODING [few]
     vm_options=(-i)
-    in_vm "$1" 600 tests/vm/in-kernel.sh "$2"
+    in_vm "$1" 600 tests/vm/in-kernel.sh "${@:2}"
     vm_options=()
-    # Its profiles are those that have just been judged.
-    NGSTAP_TARGETS='' in_vm "$1" 300 tests/fallbacks.sh
+    in_vm "$1" 300 tests/fallbacks.sh --no-profiles # they have just been judged
     in_vm "$1" 100 -c "exec $builddir/tests/unit/run_kernel_test"
 }
 
 on_kernel bookworm bpf_loop
-on_kernel trixie may_goto
+on_kernel trixie may_goto few
 on_kernel sid may_goto
 in_vm bullseye 300 tests/vm/in-kernel.sh none
 finish

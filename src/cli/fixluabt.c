@@ -1,0 +1,266 @@
+/*
+ * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions of
+ * saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced where the
+ * source tells the function. Refused: an input that cannot be read; a root that is no directory.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/subcommand.h"
+#include "lua/lua.h"
+
+static const struct span nowhere;
+
+struct filter {
+    struct target_opts target;
+    const char *prefix, *conf;
+    bool help;
+    struct lua_names *names;
+    char *out; /* a line, in its longest form */
+    size_t size;
+};
+
+static bool option(struct compile *cx, struct filter *f, int opt, const char *word)
+{
+    char *end;
+    long pid;
+
+    switch (opt) {
+    case 'x':
+        pid = strtol(optarg, &end, 10);
+        if (*end || pid <= 0 || pid > INT_MAX)
+            return diag_error(cx->diag, nowhere, "options", "-x %s: not a number of a process",
+                              optarg);
+        f->target.pid = (pid_t)pid;
+        return true;
+    case 's':
+        f->target.sysroot = optarg;
+        return true;
+    case 'p':
+        f->prefix = optarg;
+        return true;
+    case 'c':
+        f->conf = optarg;
+        return true;
+    case 'h':
+        f->help = true;
+        return true;
+    default:
+        diag_error(cx->diag, nowhere, "options",
+                   "%s is no option of this command, or lacks its value", word);
+        diag_hint(cx->diag, "fix-lua-bt --help lists them");
+        return false;
+    }
+}
+
+static bool parse(struct compile *cx, int argc, char **argv, struct filter *f)
+{
+    static const struct option longs[] = {{"sysroot", required_argument, NULL, 's'},
+                                          {"prefix", required_argument, NULL, 'p'},
+                                          {"conf", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    const char *root = getenv("FIX_LUA_ROOT");
+    int opt;
+
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "hx:", longs, NULL)) != -1)
+        if (!option(cx, f, opt, argv[optind - 1]))
+            return false;
+    if (!f->target.sysroot && root && *root)
+        f->target.sysroot = root;
+    if (argc - optind > 1)
+        return diag_error(cx->diag, nowhere, "options", "fix-lua-bt takes one FILE");
+    return true;
+}
+
+static void help(void)
+{
+    fputs(
+        "Usage: fix-lua-bt [OPTION]... [FILE]\n"
+        "       ngstap fix-lua-bt [OPTION]... [FILE]\n"
+        "Copies FILE (standard input without one, or for -) and replaces each Lua frame in it,\n"
+        "@path:line, by module:function, as its source tells. What has no name stays as it is.\n\n"
+        "  -x PID                  sources as this process sees them\n"
+        "  --sysroot DIR           sources below DIR; else FIX_LUA_ROOT, when it is set\n"
+        "  --prefix DIR            nginx's prefix, for relative names\n"
+        "  --conf FILE             nginx's configuration, for Lua code in it\n"
+        "  -h, --help              this text\n",
+        stdout);
+}
+
+/* ---- lines ---- */
+
+static bool reserve(struct filter *f, size_t len)
+{
+    size_t need = len * 4 + LUA_FRAME_MAX;
+    char *fresh = need > f->size ? realloc(f->out, need) : f->out;
+
+    if (!fresh)
+        return false;
+    f->size = need > f->size ? need : f->size;
+    f->out = fresh;
+    return true;
+}
+
+static bool begins(const char *s, size_t len, const char *with)
+{
+    return len >= strlen(with) && !memcmp(s, with, strlen(with));
+}
+
+static bool is_chunk(const char *s, size_t len)
+{
+    if (begins(s, len, "T:")) {
+        s += 2;
+        len -= 2;
+    }
+    return len && (*s == '@' || *s == '=' || begins(s, len, "[string "));
+}
+
+/* The length without a count at the end: "\t12". */
+static size_t without_count(const char *s, size_t len)
+{
+    size_t at = len;
+
+    while (at && s[at - 1] >= '0' && s[at - 1] <= '9')
+        at--;
+    if (at == len)
+        return len;
+    while (at && (s[at - 1] == '\t' || s[at - 1] == ' '))
+        at--;
+    return s[at] == '\t' || s[at] == ' ' ? at : len;
+}
+
+/* Text that is no frame: what separates its columns stays. */
+static void plain(struct filter *f, const char *s, size_t len)
+{
+    while (len) {
+        const char *tab = memchr(s, '\t', len);
+        size_t n = tab ? (size_t)(tab - s) : len;
+
+        fwrite(f->out, 1, lua_clean(s, n, f->out, f->size), stdout);
+        if (tab)
+            putchar('\t');
+        n += tab != NULL;
+        s += n;
+        len -= n;
+    }
+}
+
+static void line(struct filter *f, const char *s, size_t len)
+{
+    size_t end = len, n;
+
+    if (end && s[end - 1] == '\n')
+        end--;
+    if (end && s[end - 1] == '\r')
+        end--;
+    for (n = 0; n < end && (s[n] == ' ' || s[n] == '\t'); n++)
+        ;
+    fwrite(s, 1, n, stdout);
+    size_t frame = without_count(s + n, end - n);
+
+    if (is_chunk(s + n, frame) || !memchr(s + n, '\t', end - n)) {
+        lua_names_frame(f->names, s + n, frame, f->out, f->size);
+        fputs(f->out, stdout);
+        fwrite(s + n + frame, 1, end - n - frame, stdout);
+    } else {
+        plain(f, s + n, end - n);
+    }
+    fwrite(s + end, 1, len - end, stdout);
+}
+
+static bool copy(struct compile *cx, struct filter *f, FILE *in, const char *name)
+{
+    char *text = NULL;
+    size_t size = 0;
+    ssize_t len;
+
+    errno = 0;
+    while ((len = getline(&text, &size, in)) > 0 && reserve(f, (size_t)len) && !ferror(stdout))
+        line(f, text, (size_t)len);
+    int error = errno;
+    bool ok = feof(in) && !ferror(in);
+
+    free(text);
+    if (fflush(stdout) || ferror(stdout))
+        return diag_error(cx->diag, nowhere, "output", "cannot write the output: %s",
+                          strerror(errno));
+    return ok || diag_error(cx->diag, nowhere, "input", "cannot read %s: %s", name,
+                            strerror(error ? error : EIO));
+}
+
+/* Without any name the reason is most likely one and the same. */
+static void report(struct compile *cx, const struct filter *f, const struct target *t)
+{
+    struct lua_names_counts c = lua_names_counts(f->names);
+    const char *root = sysroot_dir(t->root);
+
+    if (c.found || !c.missing)
+        return;
+    diag_warning(cx->diag, nowhere,
+                 "none of %u sources tells a name below %s/: frames stay as they are", c.sources,
+                 root);
+    if (c.unreadable)
+        diag_hint(cx->diag, "--sysroot DIR or -x PID says where the sources are");
+}
+
+static const char *absolute(struct compile *cx, const char *cwd, const char *path)
+{
+    return *path == '/' || !cwd ? path : arena_printf(cx->arena, "%s/%s", cwd, path);
+}
+
+static bool run(struct compile *cx, struct filter *f, struct target *t, const char *path)
+{
+    char cwd[PATH_MAX];
+    struct lua_place place;
+    FILE *in = strcmp(path, "-") ? fopen(path, "re") : stdin;
+
+    if (!in)
+        return diag_error(cx->diag, nowhere, "input", "Cannot open %s for reading: %s", path,
+                          strerror(errno));
+    lua_place_find(cx, t, &place);
+    if (!t->n_pids)
+        place.cwd = sysroot_is_host(t->root) ? getcwd(cwd, sizeof(cwd)) : "/";
+    if (f->prefix)
+        place.prefix = absolute(cx, place.cwd, f->prefix);
+    if (f->conf)
+        place.conf = absolute(cx, place.cwd, f->conf);
+    else if (f->prefix)
+        place.conf = arena_printf(cx->arena, "%s/conf/nginx.conf", place.prefix);
+    f->names = lua_names_at(cx, &place);
+    bool ok = copy(cx, f, in, path);
+
+    report(cx, f, t);
+    lua_names_free(f->names);
+    free(f->out);
+    if (in != stdin)
+        fclose(in);
+    return ok;
+}
+
+int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv)
+{
+    struct filter f = {.size = 0};
+
+    if (!parse(cx, argc, argv, &f))
+        return 1;
+    if (f.help) {
+        help();
+        return 0;
+    }
+    const char *path = optind < argc ? argv[optind] : "-";
+    struct target *t = target_open(cx, &f.target);
+    bool ok = t && run(cx, &f, t, path);
+
+    if (t)
+        target_close(t);
+    return ok ? 0 : 1;
+}

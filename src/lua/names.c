@@ -1,0 +1,331 @@
+/*
+ * names: from the frames of a stack to names of functions. Enters: frames as the samples print them,
+ * that is, text that the target chose; leaves: the same text, clean, with names where the sources tell them.
+ * Each source is read once, below the target's root. Refused, so that a frame stays as it is: a
+ * source that is no regular file, too big, or newer than the process; more than CHUNKS_MAX chunk
+ * names or LUA_SOURCES_MAX bytes; a line where there is no function.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "lua/lua.h"
+#include "lua/nginx.h"
+
+#define uthash_malloc(size)    arena_alloc(hash_arena, size)
+#define uthash_free(ptr, size) ((void)(ptr))
+#include <uthash.h>
+
+enum { CHUNKS_MAX = 20000, CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
+
+struct chunk {
+    const char *name; /* without "=" */
+    size_t len;
+    bool readable;
+    const char *module;
+    size_t module_len;
+    struct lua_functions functions;
+    UT_hash_handle hh;
+};
+
+struct lua_names {
+    struct compile *cx;
+    struct lua_place place;
+    struct chunk *chunks; /* uthash */
+    uint32_t n_chunks;
+    size_t bytes;
+    struct nginx_blocks *blocks; /* NULL: not read yet */
+    struct lua_names_counts counts;
+};
+
+/* ---- where ---- */
+
+struct lua_names *lua_names_at(struct compile *cx, const struct lua_place *place)
+{
+    struct lua_names *n = ARENA_NEW(cx->arena, struct lua_names);
+
+    n->cx = cx;
+    n->place = *place;
+    return n;
+}
+
+/* The arguments of the nginx that PID is, or is a worker of. */
+static const char *nginx_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len)
+{
+    static const char worker[] = "nginx: ", master[] = "nginx: master";
+    const char *cmdline = process_cmdline(cx, t, pid, len);
+
+    if (cmdline && !strncmp(cmdline, worker, sizeof(worker) - 1) &&
+        strncmp(cmdline, master, sizeof(master) - 1) != 0) {
+        pid_t parent = process_parent(cx, t, pid);
+
+        cmdline = parent > 0 ? process_cmdline(cx, t, parent, len) : NULL;
+    }
+    return cmdline;
+}
+
+void lua_place_find(struct compile *cx, const struct target *t, struct lua_place *out)
+{
+    struct nginx_place nginx;
+    const char *cmdline = NULL;
+    size_t len = 0;
+
+    *out = (struct lua_place){.root = t->root};
+    if (t->n_pids) {
+        out->cwd = process_cwd(cx, t, t->pids[0]);
+        out->since = process_started(cx, t, t->pids[0]);
+        cmdline = nginx_cmdline(cx, t, t->pids[0], &len);
+    }
+    if (t->exec_path ? nginx_place_find(cx, t->root, t->exec_path, out->cwd, cmdline, len, &nginx)
+                     : nginx_place_guess(t->root, &nginx)) {
+        out->prefix = nginx.prefix;
+        out->conf = nginx.conf;
+    }
+}
+
+struct lua_names *lua_names_new(struct compile *cx, const struct target *t)
+{
+    struct lua_place place;
+
+    lua_place_find(cx, t, &place);
+    return lua_names_at(cx, &place);
+}
+
+void lua_names_free(struct lua_names *n)
+{
+    struct chunk *c, *next;
+
+    if (!n)
+        return;
+    HASH_ITER (hh, n->chunks, c, next)
+        lua_functions_free(&c->functions);
+    n->chunks = NULL;
+}
+
+/* ---- sources ---- */
+
+/* PATH holds what runs: a regular file, not too big, not changed since the process began. */
+static bool unchanged(const struct lua_names *n, const char *path)
+{
+    int fd = sysroot_open(n->place.root, path);
+    struct stat st;
+    bool ok = fd >= 0 && !fstat(fd, &st) && st.st_size <= LUA_SOURCE_MAX &&
+              (!n->place.since || st.st_mtime <= n->place.since + SINCE_SLACK);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static char *read_at(struct lua_names *n, const char *dir, const char *name, size_t *len)
+{
+    const char *path = name;
+    char *text;
+
+    if (*name != '/') {
+        if (!dir || *dir != '/')
+            return NULL;
+        path =
+            arena_printf(n->cx->arena, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
+    }
+    if (!unchanged(n, path))
+        return NULL;
+    text = sysroot_read(n->place.root, path, LUA_SOURCE_MAX, len);
+    return text;
+}
+
+static void read_file(struct lua_names *n, struct chunk *c)
+{
+    const char *path = c->name + 1; /* behind "@" */
+    size_t len = 0;
+
+    if (strlen(c->name) != c->len || n->bytes > LUA_SOURCES_MAX)
+        return;
+    char *text = read_at(n, n->place.cwd, path, &len);
+
+    if (!text && *path != '/')
+        text = read_at(n, n->place.prefix, path, &len);
+    /* Bytecode holds no names that we could trust. */
+    if (text && !(len && *text == '\033'))
+        c->readable = lua_functions_read(text, len, 1, &c->functions);
+    n->bytes += len;
+    free(text);
+}
+
+static void read_block(struct lua_names *n, struct chunk *c)
+{
+    if (!n->blocks && n->place.conf)
+        n->blocks = nginx_blocks_read(n->cx, n->place.root, n->place.conf);
+    const struct nginx_block *b = n->blocks ? nginx_block_find(n->blocks, c->name, c->len) : NULL;
+
+    if (b && unchanged(n, b->file))
+        c->readable = lua_functions_read(b->text, b->len, 1, &c->functions);
+}
+
+/* ---- modules: as fix-lua-bt of the stap++ toolkit names them ---- */
+
+/* Of [-\w]; what is not ASCII is a letter, too. */
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || (c & 0x80);
+}
+
+static size_t word(const char *p, const char *end)
+{
+    size_t n = 0;
+
+    while (p + n < end && is_word(p[n]))
+        n++;
+    return n;
+}
+
+static bool is_lua(const char *p, const char *end)
+{
+    return end - p >= 4 && !memcmp(p, ".lua", 4);
+}
+
+/* ".../lualib/resty/my-core.lua": "resty.my_core". */
+static bool library_module(struct arena *a, const char *p, const char *end, struct chunk *c)
+{
+    for (; (p = memmem(p, (size_t)(end - p), "lib/", 4)) != NULL; p += 3) {
+        const char *from = p + 4, *to = p + 3;
+
+        for (size_t n; to < end && *to == '/' && (n = word(to + 1, end)) != 0;)
+            to += n + 1;
+        if (to <= from || !is_lua(to, end))
+            continue;
+        char *module = arena_strndup(a, from, (size_t)(to - from));
+
+        for (char *q = module; *q; q++)
+            *q = *q == '/' ? '.' : *q == '-' ? '_' : *q;
+        c->module = module;
+        c->module_len = (size_t)(to - from);
+        return true;
+    }
+    return false;
+}
+
+/* The first "NAME.lua" in it. */
+static bool file_module(const char *p, const char *end, struct chunk *c)
+{
+    while (p < end) {
+        size_t n = word(p, end);
+
+        if (n && is_lua(p + n, end)) {
+            c->module = p;
+            c->module_len = n + 4;
+            return true;
+        }
+        p += n ? n : 1;
+    }
+    return false;
+}
+
+static void set_module(struct arena *a, struct chunk *c)
+{
+    const char *end = c->name + c->len;
+
+    if (*c->name == '@' &&
+        (library_module(a, c->name + 1, end, c) || file_module(c->name + 1, end, c)))
+        return;
+    c->module = c->name + (*c->name == '@');
+    c->module_len = (size_t)(end - c->module);
+}
+
+static struct chunk *find_chunk(struct lua_names *n, const char *name, size_t len)
+{
+    struct arena *hash_arena = n->cx->arena;
+    struct chunk *c;
+
+    HASH_FIND(hh, n->chunks, name, len, c);
+    if (c || n->n_chunks == CHUNKS_MAX)
+        return c;
+    n->n_chunks++;
+    c = ARENA_NEW(hash_arena, struct chunk);
+    char *copy = arena_alloc(hash_arena, len + 1);
+
+    memcpy(copy, name, len);
+    c->name = copy;
+    c->len = len;
+    if (*name == '@')
+        read_file(n, c);
+    else
+        read_block(n, c);
+    n->counts.sources++;
+    n->counts.unreadable += !c->readable;
+    set_module(hash_arena, c);
+    HASH_ADD_KEYPTR(hh, n->chunks, c->name, len, c);
+    return c;
+}
+
+/* ---- frames ---- */
+
+/* Of "CHUNK:LINE": CHUNK's length; 0: it has no such form. */
+static size_t split_line(const char *frame, size_t len, uint32_t *line)
+{
+    size_t at = len, digits = 0;
+    uint64_t n = 0, unit = 1;
+
+    while (at && frame[at - 1] >= '0' && frame[at - 1] <= '9' && digits < 10) {
+        n += unit * (uint64_t)(frame[--at] - '0');
+        unit *= 10;
+        digits++;
+    }
+    if (!digits || at < 3 || frame[at - 1] != ':' || n > UINT32_MAX)
+        return 0;
+    *line = (uint32_t)n;
+    return at - 1;
+}
+
+static bool find_label(struct lua_names *n, const char *frame, size_t len, struct chunk **chunk,
+                       char *label, size_t size)
+{
+    uint32_t line = 0;
+    size_t chunk_len = split_line(frame, len, &line);
+
+    if (!chunk_len || chunk_len > CHUNK_LEN_MAX)
+        return false;
+    if (*frame != '@') {
+        size_t skip = *frame == '=';
+
+        frame += skip;
+        chunk_len -= skip;
+        if (!nginx_is_chunk(frame, chunk_len))
+            return false;
+    }
+    struct chunk *c = find_chunk(n, frame, chunk_len);
+    const struct lua_function *f = c && c->readable ? lua_functions_at(&c->functions, line) : NULL;
+
+    *chunk = c;
+    if (f)
+        lua_function_label(&c->functions, f, label, size);
+    n->counts.found += f != NULL;
+    n->counts.missing += f == NULL;
+    return f != NULL;
+}
+
+bool lua_names_frame(struct lua_names *n, const char *frame, size_t len, char *out, size_t size)
+{
+    bool compiled = len > 2 && !memcmp(frame, "T:", 2);
+    size_t skip = compiled ? 2 : 0, used;
+    char label[1024];
+    struct chunk *c = NULL;
+
+    if (!find_label(n, frame + skip, len - skip, &c, label, sizeof(label))) {
+        lua_clean(frame, len, out, size);
+        return false;
+    }
+    used = compiled ? lua_clean("T:", 2, out, size) : 0;
+    used += lua_clean(c->module, c->module_len, out + used, size - used);
+    used += lua_clean(":", 1, out + used, size - used);
+    lua_clean(label, strlen(label), out + used, size - used);
+    return true;
+}
+
+struct lua_names_counts lua_names_counts(const struct lua_names *n)
+{
+    return n->counts;
+}

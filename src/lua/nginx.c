@@ -1,0 +1,413 @@
+/*
+ * nginx: see nginx.h. Enters: configuration files, as the target sees them; leaves: the Lua code in
+ * them, under the names that ngx_http_lua_gen_chunk_name (lua-nginx-module,
+ * src/ngx_http_lua_directive.c) gives it. Tokens are those of ngx_conf_read_token
+ * (nginx, src/core/ngx_conf_file.c); the end of a block is found by the lexer of Lua. Refused: more
+ * than CONFS_MAX files or CONF_BYTES_MAX bytes, includes nested deeper than DEPTH_MAX. What no nginx would
+ * start with is read as far as it makes sense.
+ */
+#include "lua/nginx.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "lua/lex.h"
+
+enum {
+    CONF_MAX = 8 << 20,
+    CONF_BYTES_MAX = 64 << 20,
+    CONFS_MAX = 2000,
+    DEPTH_MAX = 16,
+    BLOCKS_MAX = 100000,
+    WORDS_MAX = 4,
+    PATH_LEN_MAX = 4096,
+    GLOB_MAX = 20000, /* directory entries looked at */
+};
+
+struct word {
+    const char *at;
+    size_t len;
+    bool quoted;
+};
+
+struct conf {
+    struct compile *cx;
+    const struct sysroot *root;
+    const char *prefix; /* of the main file: includes are relative to it */
+    struct nginx_blocks *out;
+    uint32_t files, depth, entries;
+    size_t bytes;
+};
+
+struct scan {
+    const char *file, *at, *end;
+    uint32_t line;
+    struct word words[WORDS_MAX];
+    uint32_t n; /* of the directive in hand; may exceed WORDS_MAX */
+};
+
+static void read_conf(struct conf *c, const char *path);
+
+/* ---- includes ---- */
+
+static const char *join(struct conf *c, const char *dir, const char *name)
+{
+    size_t len = strlen(dir);
+
+    return arena_printf(c->cx->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
+}
+
+static bool has_pattern(const char *s)
+{
+    return strpbrk(s, "*?[") != NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names below DIR that PATTERN fits, sorted as glob(3) has them. */
+static const char **matches(struct conf *c, const char *dir, const char *pattern, uint32_t *n)
+{
+    int fd = sysroot_open_dir(c->root, dir);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    const char **v = NULL;
+    struct dirent *e;
+
+    *n = 0;
+    while (d && c->entries < GLOB_MAX && (e = readdir(d))) {
+        c->entries++;
+        if (fnmatch(pattern, e->d_name, FNM_PERIOD))
+            continue;
+        v = arena_grow(c->cx->arena, v, *n, sizeof(*v));
+        v[(*n)++] = join(c, dir, e->d_name);
+    }
+    if (d)
+        closedir(d);
+    if (*n)
+        qsort(v, *n, sizeof(*v), by_name);
+    return v;
+}
+
+/* DIR is what lies before the pattern REST. */
+static void expand(struct conf *c, const char *dir, const char *rest)
+{
+    size_t len = strcspn(rest, "/");
+    const char *name = arena_strndup(c->cx->arena, rest, len);
+    const char *next = rest + len + strspn(rest + len, "/");
+    uint32_t n = 1;
+    const char *one = *name ? join(c, dir, name) : dir, **v = &one;
+
+    if (has_pattern(name))
+        v = matches(c, dir, name, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (*next)
+            expand(c, v[i], next);
+        else
+            read_conf(c, v[i]);
+}
+
+static void include(struct conf *c, const char *name)
+{
+    const char *path = *name == '/' ? name : join(c, c->prefix, name);
+
+    if (strlen(path) >= PATH_LEN_MAX)
+        return;
+    if (has_pattern(path))
+        expand(c, "/", path + strspn(path, "/"));
+    else
+        read_conf(c, path);
+}
+
+/* ---- tokens ---- */
+
+/* What a backslash and this stand for; 0: for themselves. */
+static char escaped(char c)
+{
+    switch (c) {
+    case '"':
+    case '\'':
+    case '\\':
+        return c;
+    case 't':
+        return '\t';
+    case 'r':
+        return '\r';
+    case 'n':
+        return '\n';
+    default:
+        return '\0';
+    }
+}
+
+static char *unescape(struct conf *c, const struct word *w, size_t *len)
+{
+    char *out = arena_alloc(c->cx->arena, w->len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->len; i++) {
+        char e = w->at[i] == '\\' && i + 1 < w->len ? escaped(w->at[i + 1]) : '\0';
+
+        out[n++] = e ? e : w->at[i];
+        i += e != '\0';
+    }
+    *len = n;
+    return out;
+}
+
+static uint32_t lines_in(const char *from, const char *to)
+{
+    uint32_t n = 0;
+
+    while (from < to && (from = memchr(from, '\n', (size_t)(to - from)))) {
+        n++;
+        from++;
+    }
+    return n;
+}
+
+/* AT is at its first byte. */
+static void take_word(struct scan *s)
+{
+    char quote = *s->at == '"' || *s->at == '\'' ? *s->at++ : '\0';
+    struct word w = {.at = s->at, .quoted = quote != '\0'};
+
+    while (s->at < s->end) {
+        char ch = *s->at;
+
+        if (quote ? ch == quote : strchr(" \t\r\n;{", ch) && ch)
+            break;
+        if (ch == '\\' && s->at + 1 < s->end) {
+            s->line += s->at[1] == '\n';
+            s->at += 2;
+            continue;
+        }
+        if (ch == '$' && !quote && s->at + 1 < s->end && s->at[1] == '{')
+            s->at++; /* a variable's brace opens nothing */
+        s->line += ch == '\n';
+        s->at++;
+    }
+    w.len = (size_t)(s->at - w.at);
+    if (quote && s->at < s->end)
+        s->at++;
+    if (s->n < WORDS_MAX)
+        s->words[s->n] = w;
+    s->n++;
+}
+
+/* ---- directives ---- */
+
+static bool ends_with(const char *s, size_t len, const char *ending)
+{
+    size_t n = strlen(ending);
+
+    return len > n && !memcmp(s + len - n, ending, n);
+}
+
+static struct nginx_block *add_block(struct conf *c, const struct scan *s, size_t name_len)
+{
+    struct nginx_blocks *o = c->out;
+
+    if (o->n == BLOCKS_MAX)
+        return NULL;
+    o->v = arena_grow(c->cx->arena, o->v, o->n, sizeof(*o->v));
+    struct nginx_block *b = &o->v[o->n++];
+
+    *b = (struct nginx_block){
+        .directive = arena_strndup(c->cx->arena, s->words[0].at, name_len),
+        .file = s->file,
+        .line = s->line,
+        .last_line = s->line,
+    };
+    return b;
+}
+
+/* ";": the directive is complete. */
+static void simple(struct conf *c, const struct scan *s)
+{
+    const struct word *name = &s->words[0];
+
+    if (s->n >= 2 && name->len == 7 && !memcmp(name->at, "include", 7)) {
+        size_t len;
+        char *path = unescape(c, &s->words[1], &len);
+
+        path[len] = '\0';
+        if (strlen(path) == len)
+            include(c, path);
+        return;
+    }
+    if (!s->n || !ends_with(name->at, name->len, "_by_lua"))
+        return;
+    /* set_by_lua $variable 'code' arguments... */
+    uint32_t at = name->len == 10 && !memcmp(name->at, "set_by_lua", 10) ? 2 : 1;
+    struct nginx_block *b = s->n > at ? add_block(c, s, name->len) : NULL;
+
+    if (b)
+        b->text = unescape(c, &s->words[at], &b->len);
+}
+
+/* AT is behind "{": Lua, or more directives. */
+static void block(struct conf *c, struct scan *s)
+{
+    const struct word *name = &s->words[0];
+
+    if (!s->n || !ends_with(name->at, name->len, "_by_lua_block"))
+        return;
+    struct nginx_block *b = add_block(c, s, name->len - 6);
+    struct lua_lex x;
+    uint32_t level = 1;
+
+    lua_lex_init(&x, s->at, (size_t)(s->end - s->at), 1);
+    while (level && lua_lex_next(&x) != LUA_T_EOF)
+        if (x.type == LUA_T_OP)
+            level += x.c == '{' ? 1u : x.c == '}' ? -1u : 0u;
+    s->line += lines_in(s->at, x.at);
+    if (b) {
+        b->text = s->at;
+        b->len = (size_t)((level ? x.at : x.start) - s->at);
+        b->last_line = s->line;
+    }
+    s->at = x.at;
+}
+
+static void directives(struct conf *c, struct scan *s)
+{
+    while (s->at < s->end && c->out->n < BLOCKS_MAX) {
+        char ch = *s->at;
+
+        if (ch == '\n' || ch == ' ' || ch == '\t' || ch == '\r') {
+            s->line += ch == '\n';
+            s->at++;
+        } else if (ch == '#') {
+            const char *lf = memchr(s->at, '\n', (size_t)(s->end - s->at));
+
+            s->at = lf ? lf : s->end;
+        } else if (ch == ';') {
+            s->at++;
+            simple(c, s);
+            s->n = 0;
+        } else if (ch == '{') {
+            s->at++;
+            block(c, s);
+            s->n = 0;
+        } else if (ch == '}') {
+            s->at++;
+            s->n = 0;
+        } else {
+            take_word(s);
+        }
+    }
+}
+
+static void read_conf(struct conf *c, const char *path)
+{
+    size_t len = 0;
+
+    if (c->files >= CONFS_MAX || c->depth >= DEPTH_MAX)
+        return;
+    c->files++;
+    char *text = sysroot_read(c->root, path, CONF_MAX, &len);
+
+    if (!text || len > CONF_BYTES_MAX - c->bytes) {
+        free(text);
+        return;
+    }
+    c->bytes += len;
+    struct scan s = {.file = path, .line = 1};
+
+    s.at = arena_strndup(c->cx->arena, text, len);
+    memcpy((char *)s.at, text, len); /* whatever bytes it holds */
+    s.end = s.at + len;
+    free(text);
+    c->depth++;
+    directives(c, &s);
+    c->depth--;
+}
+
+struct nginx_blocks *nginx_blocks_read(struct compile *cx, const struct sysroot *root,
+                                       const char *conf)
+{
+    const char *slash = strrchr(conf, '/');
+    struct conf c = {.cx = cx, .root = root, .out = ARENA_NEW(cx->arena, struct nginx_blocks)};
+
+    c.prefix = slash ? arena_strndup(cx->arena, conf, (size_t)(slash - conf) + 1) : "/";
+    read_conf(&c, conf);
+    return c.out;
+}
+
+/* ---- chunk names ---- */
+
+/* "DIRECTIVE(FILE:LINE)". */
+static bool split(const char *chunk, size_t len, struct word *directive, struct word *file,
+                  uint32_t *line)
+{
+    const char *open = memchr(chunk, '(', len), *p = chunk + len;
+    uint64_t n = 0, unit = 1;
+
+    if (!open || !ends_with(chunk, (size_t)(open - chunk), "_by_lua") || p[-1] != ')')
+        return false;
+    for (p--; p > open && p[-1] >= '0' && p[-1] <= '9' && unit < 10000000000; p--, unit *= 10)
+        n += unit * (uint64_t)(p[-1] - '0');
+    if (unit == 1 || n > UINT32_MAX || p - 2 <= open || p[-1] != ':')
+        return false;
+    *directive = (struct word){.at = chunk, .len = (size_t)(open - chunk)};
+    *file = (struct word){.at = open + 1, .len = (size_t)(p - 1 - (open + 1))};
+    *line = (uint32_t)n;
+    return true;
+}
+
+bool nginx_is_chunk(const char *chunk, size_t len)
+{
+    struct word directive, file;
+    uint32_t line;
+
+    return len && split(chunk, len, &directive, &file, &line);
+}
+
+/* The name is relative to the main file's folder, or only its last part; "..." stands for what was too long. */
+static bool names_file(const struct word *shown, const char *path)
+{
+    size_t len = strlen(path), n = shown->len;
+    bool cut = n > 3 && !memcmp(shown->at, "...", 3);
+    const char *tail = shown->at + (cut ? 3 : 0);
+
+    n -= cut ? 3 : 0;
+    if (n > len || memcmp(path + len - n, tail, n) != 0)
+        return false;
+    return cut || n == len || path[len - n - 1] == '/';
+}
+
+const struct nginx_block *nginx_block_find(const struct nginx_blocks *b, const char *chunk,
+                                           size_t len)
+{
+    struct word directive, file;
+    uint32_t line;
+
+    if (!split(chunk, len, &directive, &file, &line))
+        return NULL;
+    for (int old = 0; old < 2; old++) {
+        const struct nginx_block *found = NULL;
+
+        for (uint32_t i = 0; i < b->n; i++) {
+            const struct nginx_block *one = &b->v[i];
+
+            if ((old ? one->last_line : one->line) != line ||
+                strlen(one->directive) != directive.len ||
+                memcmp(one->directive, directive.at, directive.len) != 0 ||
+                !names_file(&file, one->file))
+                continue;
+            /* One file may be included twice; two files that fit are one too many. */
+            if (found && (strcmp(found->file, one->file) != 0 || found->len != one->len ||
+                          memcmp(found->text, one->text, one->len) != 0))
+                return NULL;
+            found = one;
+        }
+        if (found)
+            return found;
+    }
+    return NULL;
+}

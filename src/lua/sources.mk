@@ -1,0 +1,8 @@
+ngstap_SOURCES += \
+	src/lua/functions.c \
+	src/lua/lex.c src/lua/lex.h \
+	src/lua/lua.h \
+	src/lua/names.c \
+	src/lua/nginx.c src/lua/nginx.h \
+	src/lua/place.c \
+	src/lua/text.c

@@ -1,0 +1,61 @@
+/*
+ * text: names from a target made safe to print. Enters: any bytes; leaves: UTF-8 without control
+ * characters, everything else as \xNN, so that nothing is lost and no terminal is steered. Refused
+ * as text, too: characters that reverse or hide what stands around them, and line separators.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lua/lua.h"
+
+/* The length of the UTF-8 character at P, its code point in *CODE; 0: none (overlong, surrogate, cut). */
+static size_t character(const unsigned char *p, size_t len, uint32_t *code)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+
+    if (!n || n > len)
+        return 0;
+    *code = n == 1 ? *p : *p & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (p[i] & 0x3f);
+    }
+    if (*code < least[n] || *code > 0x10ffff || (*code >= 0xd800 && *code < 0xe000))
+        return 0;
+    return n;
+}
+
+static bool printable(uint32_t c)
+{
+    return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && !(c >= 0x200b && c <= 0x200f) &&
+           !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) && c != 0xfeff &&
+           (c & 0xfffe) != 0xfffe;
+}
+
+size_t lua_clean(const char *text, size_t len, char *out, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t at = 0, used = 0;
+
+    if (!size)
+        return 0;
+    while (at < len) {
+        uint32_t code = 0;
+        size_t n = character(p + at, len - at, &code);
+        bool plain = n && printable(code);
+        size_t width = plain ? n : 4;
+
+        if (width >= size - used)
+            break;
+        if (plain)
+            memcpy(out + used, p + at, n);
+        else
+            snprintf(out + used, 5, "\\x%02x", p[at]);
+        used += width;
+        at += plain ? n : 1;
+    }
+    out[used] = '\0';
+    return used;
+}

@@ -1,0 +1,80 @@
+/*
+ * process: what names and paths of a running process say about it. Enters: a pid of the host; leaves:
+ * its working directory as the target sees it, its arguments, its parent, when it started. All of it
+ * but the parent is under the process's own control: callers only look files up with it, below its
+ * root. Refuses nothing: what cannot be read is NULL or 0.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "target/proc_priv.h"
+#include "target/target.h"
+
+enum { CMDLINE_MAX = 64 << 10, STAT_MAX = 4096, BOOT_MAX = 1 << 20 };
+
+/* Up to SIZE - 1 bytes of a file of /proc. */
+static size_t read_some(const char *path, char *out, size_t size)
+{
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(out, 1, size - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    out[n] = '\0';
+    return n;
+}
+
+const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid)
+{
+    char *cwd = proc_link(cx->arena, t->proc, pid, "cwd");
+
+    if (!cwd || *cwd != '/' || proc_strip_deleted(cwd))
+        return NULL;
+    if (t->chroot && *t->chroot && !strcmp(cwd, t->chroot))
+        return "/";
+    return proc_in_root(cwd, t->chroot);
+}
+
+const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len)
+{
+    char *text = arena_alloc(cx->arena, CMDLINE_MAX);
+
+    *len =
+        read_some(arena_printf(cx->arena, "%s/%d/cmdline", t->proc, (int)pid), text, CMDLINE_MAX);
+    return *len ? text : NULL;
+}
+
+static bool stat_of(struct compile *cx, const struct target *t, pid_t pid, struct proc_stat *st)
+{
+    char text[STAT_MAX];
+
+    read_some(arena_printf(cx->arena, "%s/%d/stat", t->proc, (int)pid), text, sizeof(text));
+    return proc_stat_parse(text, st);
+}
+
+pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid)
+{
+    struct proc_stat st;
+
+    return stat_of(cx, t, pid, &st) ? st.ppid : 0;
+}
+
+time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
+{
+    long long boot = 0;
+    struct proc_stat st;
+    char *text = malloc(BOOT_MAX);
+
+    if (text && read_some(arena_printf(cx->arena, "%s/stat", t->proc), text, BOOT_MAX)) {
+        const char *line = strstr(text, "\nbtime ");
+
+        if (line)
+            boot = strtoll(line + 7, NULL, 10);
+    }
+    free(text);
+    if (boot <= 0 || !stat_of(cx, t, pid, &st))
+        return 0;
+    return (time_t)(boot + (long long)(st.start / (uint64_t)sysconf(_SC_CLK_TCK)));
+}

@@ -1,0 +1,218 @@
+"""Drives a headless Chromium over its debugging pipe, as a person would use a flame graph: real key presses and
+mouse clicks, and what is on the screen afterwards. tests/browser.sh calls it: browser.py CHROMIUM SVG HOSTILE_SVG DIFF_SVG.
+Prints TAP.
+
+The protocol: JSON messages ended by a NUL on file descriptors 3 (to the browser) and 4 (from it)."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+count = 0
+failed = 0
+
+
+def ok(good, name, note=""):
+    global count, failed
+    count += 1
+    failed += not good
+    print(f"{'ok' if good else 'not ok'} {count} - {name}", flush=True)
+    if note and not good:
+        print(f"# {note}")
+
+
+class Browser:
+    def __init__(self, program, profile):
+        to, self.out = os.pipe()
+        self.into, back = os.pipe()
+
+        def descriptors():
+            os.dup2(to, 103)
+            os.dup2(back, 104)
+            os.dup2(103, 3)
+            os.dup2(104, 4)
+
+        self.process = subprocess.Popen(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--window-size=1200,800",
+             f"--user-data-dir={profile}", "about:blank"],
+            preexec_fn=descriptors, pass_fds=(3, 4),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(to)
+        os.close(back)
+        self.number = 0
+        self.buffer = b""
+        self.dialogs = 0
+        self.session = None
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Page.enable")
+
+    def read(self):
+        while b"\0" not in self.buffer:
+            more = os.read(self.into, 1 << 20)
+            if not more:
+                raise EOFError("the browser has gone")
+            self.buffer += more
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        message = json.loads(message)
+        if message.get("method") == "Page.javascriptDialogOpening":
+            self.dialogs += 1
+        return message
+
+    def call(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.out, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer.get("result", {})
+
+    def open(self, path):
+        self.call("Page.navigate", url="file://" + path)
+        while self.read().get("method") != "Page.loadEventFired":
+            pass
+
+    def ask(self, expression):
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"])
+        return answer["result"].get("value")
+
+    def click(self, x, y):
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key, code=None, modifiers=0):
+        text = key if len(key) == 1 and not modifiers else ""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, modifiers=modifiers,
+                      windowsVirtualKeyCode={"Escape": 27}.get(key, ord(key[0].upper())),
+                      **({"text": text} if text and kind == "keyDown" else {}))
+
+    def close(self):
+        try:
+            self.session = None
+            self.call("Browser.close")
+        except (EOFError, OSError):
+            pass
+        self.process.wait(timeout=20)
+
+
+# What a person sees: every frame that is shown, with its place on the screen and its label.
+FRAMES = """Array.from(document.querySelectorAll('g.f')).filter(g => g.style.display !== 'none').map(g => {
+    const r = g.querySelector('rect').getBoundingClientRect();
+    return {name: g.dataset.n, count: +g.dataset.c, depth: +g.dataset.d, x: r.x, y: r.y, w: r.width, h: r.height,
+            label: g.querySelector('text').textContent, match: g.classList.contains('match')};
+})"""
+MATCHED = "document.getElementById('matched').textContent"
+DETAILS = "document.getElementById('details').textContent"
+
+
+def of(frames, name):
+    return [f for f in frames if f["name"] == name]
+
+
+def centre(frame):
+    return frame["x"] + frame["w"] / 2, frame["y"] + frame["h"] / 2
+
+
+def picture(b, path):
+    b.open(path)
+    frames = b.ask(FRAMES)
+    root = of(frames, "all")[0]
+    ok(root["w"] > 900 and root["count"] == 383, "the picture is as wide as the page, with all samples", str(root))
+    wrong = [f for f in frames if abs(f["w"] - root["w"] * f["count"] / root["count"]) > 0.5]
+    ok(len(frames) == 9 and not wrong, "widths are proportional to counts", f"{len(frames)} {wrong}")
+    above = [f for f in frames if f["depth"] and f["y"] >= root["y"]]
+    ok(not above, "what is called lies above its caller", str(above))
+    hot = max(of(frames, "@/srv/app/hot.lua:13"), key=lambda f: f["count"])
+    ok(hot["label"] == hot["name"], "a wide frame has its whole name", hot["label"])
+
+    b.call("Input.dispatchMouseEvent", type="mouseMoved", x=centre(hot)[0], y=centre(hot)[1])
+    ok("209 samples, 54.57 %" in b.ask(DETAILS), "details of what the mouse is over", b.ask(DETAILS))
+
+    b.press("f", "KeyF", modifiers=2)
+    ok(b.ask("document.activeElement.id") == "search", "Ctrl-F goes to the search box")
+    for key in "hot":
+        b.press(key)
+    # hot.lua:13 is twice there, 209 and 30 samples, one of them with a frame above it: 239 of 383.
+    ok(b.ask(MATCHED) == "2 frames match, in 62.4 % of the samples", "a search says the share", b.ask(MATCHED))
+    ok(len([f for f in b.ask(FRAMES) if f["match"]]) == 2, "... and marks the frames")
+    b.press("Escape")
+    ok(b.ask(MATCHED) == "" and not [f for f in b.ask(FRAMES) if f["match"]], "Escape ends it")
+    b.ask("document.activeElement.blur()")
+
+    for key in "/":
+        b.press(key, "Slash")
+    for key in "lua":
+        b.press(key)
+    # main.lua:37 holds hot.lua and cold.lua: what is within a match counts once.
+    ok(b.ask(MATCHED).endswith("in 100.0 % of the samples"), "matches within matches count once", b.ask(MATCHED))
+    b.press("Escape")
+    b.ask("document.activeElement.blur()")
+
+    b.click(*centre(hot))
+    zoomed = b.ask(FRAMES)
+    wide = [f for f in of(zoomed, hot["name"]) if f["count"] == 209]
+    ok(wide and abs(wide[0]["w"] - root["w"]) < 1, "a click makes a frame as wide as the page", str(wide))
+    ok(not of(zoomed, "@/srv/app/cold.lua:25"), "... what is not in it is gone")
+    ok(len(of(zoomed, "all")) == 1 and len(of(zoomed, "@/srv/app/main.lua:37")) == 1, "... its callers are still there")
+    reset = b.ask("(r => ({x: r.x, y: r.y, w: r.width, h: r.height}))"
+                  "(document.getElementById('reset').getBoundingClientRect())")
+    b.click(*centre(reset))
+    ok(len(b.ask(FRAMES)) == 9, "a click on \"reset zoom\" shows all again")
+    b.click(*centre(hot))
+    b.press("Escape")
+    ok(len(b.ask(FRAMES)) == 9, "Escape does, too")
+
+
+def hostile(b, path):
+    b.open(path)
+    names = [f["name"] for f in b.ask(FRAMES)]
+    ok("@/srv/<script>alert(1)</script>.lua:1" in names and "@]]><b>&amp;\"quoted\"'.lua:3" in names,
+       "hostile names are text", str(names))
+    ok(b.ask("document.querySelectorAll('script').length") == 1 and b.ask("document.querySelectorAll('b').length") == 0,
+       "... and no elements")
+    for frame in b.ask(FRAMES):
+        b.click(*centre(frame))
+        b.press("Escape")
+    ok(b.dialogs == 0, "... that do nothing, shown, hovered and clicked")
+    ok("@/srv/\u958b\u767a/\u6f22\u5b57.lua:2" in names, "names in other scripts are whole")
+
+
+def difference(b, path):
+    b.open(path)
+    frames = {f["name"]: f for f in b.ask(FRAMES)}
+    ok(abs(frames["new"]["w"] - frames["all"]["w"] * 0.25) < 1, "what is new has half of its share as width")
+    colours = b.ask("Object.fromEntries(Array.from(document.querySelectorAll('g.f')).map(g => "
+                    "[g.dataset.n, getComputedStyle(g.querySelector('rect')).fill]))")
+
+    def red_over_blue(name):
+        red, _, blue = (int(v) for v in colours[name][4:-1].split(",")[:3])
+        return red - blue
+
+    ok(red_over_blue("new") > 40 and red_over_blue("cold") < -40, "red is more, blue is less", str(colours))
+
+
+def main():
+    program, svg, hostile_svg, diff_svg = sys.argv[1:]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        b = Browser(program, profile)
+        try:
+            picture(b, svg)
+            hostile(b, hostile_svg)
+            difference(b, diff_svg)
+        finally:
+            b.close()
+    print(f"1..{count}")
+    sys.exit(failed > 0)
+
+
+main()

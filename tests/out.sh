@@ -1,0 +1,198 @@
+#!/bin/bash
+#
+# Saved stacks become other formats: each input of tests/out as each format must be what lies beside it (OUT.FORMAT;
+# UPDATE_GOLDEN=1 writes them), hostile names are inert, bad input is refused by its line, nothing is left half-written.
+# Needs nothing but the built ngstap; xmllint and python3 are a second opinion where they are there. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+convert() {
+    status=0
+    timeout 60 "$ngstap" convert "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+}
+
+# The style and the script of pictures are not repeated in each.
+plain() { sed -e '/^<style>/,/^<\/style>/d' -e '/^<script>/,/<\/script>$/d' "$1"; }
+
+golden() { # NAME FORMAT
+    local file=tests/out/$1.$2
+    convert "tests/out/$1.txt" --format "$2" --title "$1" -o "$scratch/$1.$2"
+    [[ $status = 0 ]] || return
+    # The time is the file's.
+    sed -i 's/ [^ ]* [0-9]*-[0-9]*-[0-9]* [0-9]*:[0-9]* UTC//' "$scratch/$1.$2"
+    [[ $2 != flamegraph ]] || { plain "$scratch/$1.$2" >"$scratch/plain" && mv "$scratch/plain" "$scratch/$1.$2"; }
+    [[ -z ${UPDATE_GOLDEN:-} ]] || cp "$scratch/$1.$2" "$file"
+    diff "$file" "$scratch/$1.$2" >"$scratch/out"
+}
+
+for name in lua c folded hostile; do
+    for format in folded flamegraph speedscope; do
+        check "$name as $format" golden "$name" "$format"
+    done
+done
+convert tests/out/lua.txt --format folded -o "$scratch/once.folded"
+convert "$scratch/once.folded" --format folded -o "$scratch/twice.folded"
+check 'folded lines are read as they are written' cmp -s "$scratch/once.folded" "$scratch/twice.folded"
+convert - --format folded
+check 'standard input, empty: there is nothing to show' eval '[[ $status = 1 ]] && said "no stack"'
+
+# --- every format has the same totals
+
+convert tests/out/lua.txt -o "$scratch/lua.svg"
+check 'the ending of -o tells the format' grep -q '<svg ' "$scratch/lua.svg"
+check 'all samples are in the picture' grep -q 'all: 383 samples, 100.00 %' "$scratch/lua.svg"
+convert tests/out/lua.txt -o "$scratch/lua.pb.gz"
+if command -v python3 >/dev/null; then
+    cat >"$scratch/read.py" <<'END'
+# A reader of profile.proto by its field numbers alone.
+import gzip, sys
+def varint(b, i):
+    v = s = 0
+    while True:
+        v |= (b[i] & 127) << s; s += 7; i += 1
+        if b[i - 1] < 128: return v, i
+def fields(b):
+    i = 0
+    while i < len(b):
+        tag, i = varint(b, i)
+        if tag & 7: n, i = varint(b, i); yield tag >> 3, b[i:i + n]; i += n
+        else: v, i = varint(b, i); yield tag >> 3, v
+def packed(b):
+    i, out = 0, []
+    while i < len(b):
+        v, i = varint(b, i); out.append(v)
+    return out
+p = gzip.open(sys.argv[1]).read()
+strings = [v.decode() for f, v in fields(p) if f == 6]
+names = {d[1]: strings[d[2]] for d in (dict(fields(v)) for f, v in fields(p) if f == 5)}
+places = {}
+for f, v in fields(p):
+    if f == 4:
+        d = dict(fields(v)); places[d[1]] = names[dict(fields(d[4]))[1]]
+for f, v in fields(p):
+    if f == 2:
+        d = dict(fields(v))
+        print(";".join(reversed([places[l] for l in packed(d[1])])), packed(d[2])[0])
+END
+    python3 "$scratch/read.py" "$scratch/lua.pb.gz" >"$scratch/out"
+    sed 's/;T:/;/' "$scratch/once.folded" >"$scratch/expected"
+    check 'pprof has the same stacks' diff "$scratch/expected" "$scratch/out"
+    convert tests/out/hostile.txt -o "$scratch/hostile.speedscope.json"
+    check 'hostile names are sound JSON' python3 -c 'import json, sys; json.load(open(sys.argv[1]))' \
+        "$scratch/hostile.speedscope.json"
+    convert tests/out/hostile.txt -o "$scratch/hostile.svg"
+    check '... and a sound picture' python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' \
+        "$scratch/hostile.svg"
+    check '... with no script but ours' test "$(grep -c '<script' "$scratch/hostile.svg")" = 1
+else
+    skip 'pprof has the same stacks' 'no python3'
+fi
+
+status=0
+"$ngstap" --format flamegraph -o "$scratch/live.svg" -e 'probe begin { println("hello") exit() }' 2>"$scratch/err" ||
+    status=$?
+check 'a script that prints no stacks: what was seen' eval '[[ $status = 1 ]] && said "no count follows \"hello\""'
+status=0
+"$ngstap" --format flamegraph -o "$scratch/live.svg" -e 'probe begin { exit() }' 2>"$scratch/err" || status=$?
+check 'a script that prints nothing' eval '[[ $status = 1 && ! -e $scratch/live.svg ]] && said "the script printed none"'
+
+# --- a difference
+
+status=0
+"$ngstap" diff tests/out/folded.txt tests/out/folded.txt -o "$scratch/same.svg" 2>"$scratch/err" || status=$?
+check 'no difference' grep -q 'hot: 66.98 % before, 66.98 % after (+0.00)' "$scratch/same.svg"
+printf 'main;work;hot 10\nmain;new 10\n' >"$scratch/after.txt"
+"$ngstap" diff tests/out/folded.txt "$scratch/after.txt" -o "$scratch/diff.svg" 2>"$scratch/err" || status=$?
+check 'what is new' grep -q 'new: 0.00 % before, 50.00 % after (+50.00)' "$scratch/diff.svg"
+check 'what is gone' grep -q 'cold: 28.30 % before, 0.00 % after (-28.30)' "$scratch/diff.svg"
+
+# --- bad input
+
+refused() { # NAME MESSAGE INPUT
+    local message=$2
+    printf '%b' "$3" >"$scratch/bad.txt"
+    convert "$scratch/bad.txt" -o "$scratch/bad.svg"
+    check "$1" eval '[[ $status = 1 && ! -e $scratch/bad.svg ]] && said "$message"'
+}
+refused 'frames without a count' 'bad.txt:3: no count follows "@b:1"' '@a:1\n\t2\n@b:1\n@c:1\n'
+refused 'a count without frames' 'bad.txt:1: a count without' '\t2\n'
+refused 'an empty line in a stack' 'bad.txt:2: an empty line' '@a:1\n\n\t2\n'
+refused 'a folded line without its count' 'bad.txt:2: expected' 'a;b 2\nfoo;bar\n'
+refused 'counts that overflow' 'bad.txt:4: the counts add up' '@a:1\n\t18446744073709551615\n@a:1\n\t1\n'
+refused 'nothing' 'no stack to show' ''
+head -c 3000000 /dev/zero | tr '\0' x >"$scratch/long.txt"
+convert "$scratch/long.txt" -o "$scratch/bad.svg"
+check 'a line of three megabytes' eval '[[ $status = 1 ]] && said "long.txt:1: a line of more than a MiB"'
+awk 'BEGIN { for (i = 0; i < 20000; i++) print "@deep.lua:1"; print "\t1" }' >"$scratch/deep.txt"
+convert "$scratch/deep.txt" -o "$scratch/bad.svg"
+check 'a stack of 20,000 frames' eval '[[ $status = 1 ]] && said "deep.txt:10001: a stack of more than 10000"'
+head -c 200000 /dev/urandom >"$scratch/random.txt"
+convert "$scratch/random.txt" -o "$scratch/bad.svg"
+check 'random bytes' eval '[[ $status -le 1 ]]'
+convert "$scratch/none.txt"
+check 'no such file' eval '[[ $status = 1 ]] && said "cannot read .*none.txt"'
+convert tests/out/lua.txt --format flamegrph
+check 'an unknown format: the near one' eval '[[ $status = 1 ]] && said "did you mean flamegraph"'
+echo old >"$scratch/kept.svg"
+printf '@a:1\n' >"$scratch/bad.txt"
+convert "$scratch/bad.txt" -o "$scratch/kept.svg"
+check 'what was there stays when there is nothing new' eval '[[ $(cat "$scratch/kept.svg") = old ]]'
+check '... and nothing is beside it' test "$(echo "$scratch"/kept.svg*)" = "$scratch/kept.svg"
+echo old >"$scratch/real.svg"
+ln -s real.svg "$scratch/link.svg"
+convert tests/out/lua.txt -o "$scratch/link.svg"
+check 'a symbolic link is followed, not replaced' eval \
+    '[[ $status = 0 && -L $scratch/link.svg ]] && grep -q "<svg" "$scratch/real.svg"'
+convert tests/out/lua.txt -o "$scratch"
+check 'a folder is no file' eval '[[ $status = 1 ]] && said "cannot write"'
+status=0
+"$ngstap" convert tests/out/lua.txt --format folded >/dev/full 2>"$scratch/err" || status=$?
+check 'a full disk' eval '[[ $status = 1 ]] && said "cannot write"'
+
+# --- events of a live session
+
+cat >"$scratch/events.stp" <<'END'
+global h, l
+probe begin {
+    printf("a\nb")
+    print("c\001\xff\"\n")
+    for (i = 0; i < 100; i++) { h <<< i * i; l <<< i }
+    warn("careful\n")
+    print(@hist_linear(l, 10, 50, 10))
+    if (@count(h) > 1000) print(@hist_log(h))
+    printf("no newline")
+    error("enough")
+}
+END
+cat >"$scratch/expected" <<'END'
+{"event":"print","text":"a"}
+{"event":"print","text":"bc\\x01\\xff\""}
+{"event":"warning","text":"careful"}
+{"event":"histogram","rows":[{"under":10,"count":10},{"from":10,"count":10},{"from":20,"count":10},{"from":30,"count":10},{"from":40,"count":10},{"from":50,"count":10},{"over":60,"count":40}]}
+{"event":"error","text":"enough"}
+{"event":"warning","text":"Number of errors: 1, skipped probes: 0"}
+{"event":"print","text":"no newline"}
+END
+status=0
+"$ngstap" --format json "$scratch/events.stp" >"$scratch/got" 2>"$scratch/err" || status=$?
+check 'json: an object for each event, in order' diff "$scratch/expected" "$scratch/got"
+check '... with the exit status of the session' test "$status" = 1
+check '... and errors where they always are' said '^ERROR: enough'
+convert tests/out/lua.txt --format json
+check 'json is of live sessions' eval '[[ $status = 1 ]] && said "while a script runs"'
+
+# --- speed: said, and bounded with room for a busy machine
+
+awk 'BEGIN { srand(1); for (i = 0; i < 100000; i++) { for (d = 0; d < 12; d++)
+    printf "@/srv/app/lua/module%d.lua:%d\n", rand() * 200, rand() * 300; printf "\t%d\n", 1 + rand() * 99 } }' \
+    >"$scratch/big.txt"
+for format in folded flamegraph pprof speedscope; do
+    TIMEFORMAT='%U'
+    seconds=$({ time "$ngstap" convert "$scratch/big.txt" --format "$format" -o "$scratch/big.out"; } 2>&1)
+    echo "# 100,000 stacks as $format: $seconds s of CPU time"
+    check "100,000 stacks as $format" awk -v s="$seconds" 'BEGIN { exit !(s < 8) }'
+done
+finish
