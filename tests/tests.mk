@@ -157,6 +157,8 @@ TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap.sh tests/stap-ok tests/stap-ko
 EXTRA_DIST += tests/flame.sh
 TESTS += tests/flame.sh
+EXTRA_DIST += tests/types.sh tests/types
+TESTS += tests/types.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh tests/vm/stap-probes.sh

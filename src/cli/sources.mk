@@ -11,4 +11,5 @@ ngstap_SOURCES += \
 	src/cli/options.c src/cli/options.h \
 	src/cli/picture.c src/cli/picture.h \
 	src/cli/search.c src/cli/search.h \
-	src/cli/subcommand.c src/cli/subcommand.h
+	src/cli/subcommand.c src/cli/subcommand.h \
+	src/cli/types.c

@@ -10,6 +10,7 @@ static const struct subcommand rows[] = {
     {"convert", "stacks that were saved as text, as a picture or for another tool",
      subcommand_convert},
     {"diff", "what changed between two saved profiles, as a flame graph", subcommand_diff},
+    {"types", "layouts of a target's types, as a C header", subcommand_types},
     {"fix-lua-bt", "names of functions in saved stacks, for their @path:line",
      subcommand_fix_lua_bt},
 };

@@ -28,5 +28,6 @@ int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c 
 int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
 int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */
 int subcommand_flame(struct compile *cx, int argc, char **argv);   /* flame.c */
+int subcommand_types(struct compile *cx, int argc, char **argv);   /* types.c */
 
 #endif

@@ -106,7 +106,7 @@ static uint32_t strip_id(const struct dbg *m, uint32_t id)
 }
 
 /* A declaration's definition, or the type itself. */
-static uint32_t complete_id(const struct dbg *m, uint32_t id)
+uint32_t btf_complete(const struct dbg *m, uint32_t id)
 {
     const struct btf_type *t;
     int found;
@@ -123,7 +123,7 @@ static uint32_t complete_id(const struct dbg *m, uint32_t id)
 /* What T is, definitions being found; NULL: void. */
 static const struct btf_type *core(const struct ctype *t)
 {
-    uint32_t id = complete_id(t->m, t->btf_id);
+    uint32_t id = btf_complete(t->m, t->btf_id);
 
     return id ? btf__type_by_id(t->m->btf, id) : NULL;
 }
@@ -218,7 +218,7 @@ bool btf_ctype_signed(const struct ctype *t)
     return btf_kind(c) == KIND_ENUM64 && btf_kflag(c);
 }
 
-static const struct ctype *ctype_of_id(struct dbg *m, uint32_t id)
+const struct ctype *btf_ctype_of(struct dbg *m, uint32_t id)
 {
     const struct btf_type *t = id ? btf__type_by_id(m->btf, id) : NULL;
 
@@ -233,7 +233,7 @@ const struct ctype *btf_ctype_target(const struct ctype *t)
     if (!c || (!btf_is_ptr(c) && !btf_is_array(c)))
         return NULL;
     id = btf_is_ptr(c) ? c->type : btf_array(c)->type;
-    return strip_id(t->m, id) ? ctype_of_id(t->m, id) : NULL;
+    return strip_id(t->m, id) ? btf_ctype_of(t->m, id) : NULL;
 }
 
 uint64_t btf_ctype_array_len(const struct ctype *t)
@@ -338,7 +338,7 @@ static bool walk_members(struct btf_walk *w, const struct btf_type *record, uint
             bit += btf_int_offset(type);
         }
         struct cmember found = {.name = name,
-                                .type = ctype_of_id(w->m, members[i].type),
+                                .type = btf_ctype_of(w->m, members[i].type),
                                 .offset = bit / 8,
                                 .bit_off = bits ? (uint32_t)(bit % 8) : 0,
                                 .bit_size = bits};
@@ -371,7 +371,7 @@ static const struct ctype *find(struct dbg *m, const char *name, const uint32_t 
         int id = btf__find_by_name_kind(m->btf, name, *kinds);
 
         if (id > 0)
-            return ctype_of_id(m, (uint32_t)id);
+            return btf_ctype_of(m, (uint32_t)id);
     }
     return NULL;
 }

@@ -80,6 +80,43 @@ bool ctype_member(const struct ctype *t, const char *name, struct cmember *out);
 /* Calls FN for each member's name (near names, pretty printing). */
 void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, void *arg), void *arg);
 
+/* ---- types as they are declared ---- */
+
+enum cdecl_kind {
+    CD_VOID, CD_BASE, CD_TYPEDEF, CD_CONST, CD_VOLATILE, CD_RESTRICT, CD_ATOMIC, CD_POINTER, CD_ARRAY,
+    CD_STRUCT, CD_UNION, CD_ENUM, CD_FUNC, CD_OTHER,
+};
+
+/* One step of a type: nothing is looked through, as the ctype_* above do, but declarations are completed. */
+struct cdecl {
+    enum cdecl_kind kind;
+    const char *name;         /* of a typedef, base type or tag, as it is there; NULL: none */
+    const struct ctype *of;   /* a typedef's or qualifier's type, what is pointed to, element, result; NULL: void */
+    const struct ctype *self; /* the type itself; of a declaration its definition, where one is known */
+    bool incomplete;          /* a struct, union or enum that nothing opened so far defines */
+    bool flexible;            /* an array without a number of elements, not even 0 */
+    bool prototyped;          /* a function whose parameters are known */
+    uint64_t align;           /* __attribute__((aligned)), where it is recorded (DWARF 5); 0: not said */
+};
+
+/* T NULL: void. */
+void ctype_decl(const struct ctype *t, struct cdecl *out);
+
+struct cfield {
+    const char *name; /* NULL: anonymous, or a base class */
+    const struct ctype *type;
+    uint64_t bit;      /* from the start of the struct asked */
+    uint32_t bit_size; /* of a bit field, else 0 */
+    uint64_t align;    /* as above, of the member */
+};
+
+/* A struct's or union's own members, in the order declared; of a typedef or of other types none. */
+void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg);
+/* Enumerators; values beyond INT64_MAX wrap around, and ctype_signed is false then. */
+void ctype_enumerators(const struct ctype *t, void (*fn)(const char *name, int64_t value, void *arg), void *arg);
+/* A function's parameters; TYPE NULL: the dots. */
+void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg), void *arg);
+
 /* Enumerator by name (for @enum / bare use); false: none. */
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value);
 

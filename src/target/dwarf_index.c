@@ -88,22 +88,12 @@ static uint32_t tag_bit(int tag)
     }
 }
 
-/* Has the enumeration a signed type under it? GCC and clang give one in DWARF 3 and later. */
-static bool enum_is_signed(Dwarf_Die *die)
-{
-    Dwarf_Die under;
-    uint64_t encoding;
-
-    return die_type(die, &under) && die_udata(&under, DW_AT_encoding, &encoding) &&
-           (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
-}
-
 /* Enumerations are walked into; the same header in another unit is known by its first enumerator.
  */
 static void add_enumerators(struct builder *b, Dwarf_Die *die)
 {
     Dwarf_Die child;
-    bool first = true, is_signed = enum_is_signed(die);
+    bool first = true;
 
     if (dwarf_child(die, &child))
         return;
@@ -119,7 +109,8 @@ static void add_enumerators(struct builder *b, Dwarf_Die *die)
             return;
         first = false;
         if (n->enumerator || !dwarf_attr(&child, DW_AT_const_value, &attr) ||
-            !constant_of(&attr, is_signed, &value))
+            /* What is negative is DW_FORM_sdata: DW_FORM_data1 is 0 to 255 in signed ones, too. */
+            !constant_of(&attr, false, &value))
             continue;
         n->enumerator = true;
         add(b, INDEX_ENUMERATORS, n, (uint64_t)value, DW_TAG_enumerator, b->unit_flags);

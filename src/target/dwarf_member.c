@@ -19,7 +19,7 @@ struct member_walk {
 
 /* DW_AT_data_member_location: a constant, or in DWARF 2 and 3 "DW_OP_plus_uconst N". Absent: 0
  * (unions). */
-static bool member_offset(Dwarf_Die *die, uint64_t *offset)
+bool die_member_offset(Dwarf_Die *die, uint64_t *offset)
 {
     Dwarf_Attribute attr;
     Dwarf_Word value;
@@ -89,7 +89,7 @@ static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int de
             return false;
         if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
             continue;
-        if (die_flag(&child, DW_AT_external) || !member_offset(&child, &offset) ||
+        if (die_flag(&child, DW_AT_external) || !die_member_offset(&child, &offset) ||
             __builtin_add_overflow(base, offset, &offset))
             continue;
         const char *name = tag == DW_TAG_member ? die_name(&child) : NULL;

@@ -159,6 +159,8 @@ struct ctype *ctype_complete(const struct ctype *t);
 bool die_type(Dwarf_Die *die, Dwarf_Die *out);
 bool die_flag(Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
+/* A member's place in bytes; false: no constant (dwarf_member.c). */
+bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
 /* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
 bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
 /* ---- the kernel's types (btf.c): ctype_* and dbg_* of them end here ---- */
@@ -179,6 +181,16 @@ const char *btf_ctype_text(struct arena *a, const struct ctype *t, int depth);
 /* The member NAME into *OUT, or, with NULL, FN for each. */
 bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *out,
                        void (*fn)(const struct cmember *m, void *arg), void *arg);
+
+/* The type of ID past qualifiers, a declaration's definition where there is one; 0: void. */
+uint32_t btf_complete(const struct dbg *m, uint32_t id);
+/* NULL: void, or no such type. */
+const struct ctype *btf_ctype_of(struct dbg *m, uint32_t id);
+void btf_ctype_decl(const struct ctype *t, struct cdecl *out);
+void btf_ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg);
+void btf_ctype_enumerators(const struct ctype *t, void (*fn)(const char *name, int64_t value, void *arg),
+                           void *arg);
+void btf_ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg), void *arg);
 
 /* dwarf_diename, but bounded, and never NULL for "" . */
 const char *die_name(Dwarf_Die *die);

@@ -10,7 +10,7 @@
 
 #define INDEX_MAGIC "ngsindex"
 
-enum { INDEX_VERSION = 1 };
+enum { INDEX_VERSION = 2 };
 
 struct index_header {
     char magic[8];

@@ -1,11 +1,13 @@
 ngstap_SOURCES += \
 	src/target/abi_args.c src/target/abi_args.h \
 	src/target/btf.c \
+	src/target/btf_decl.c \
 	src/target/container.c \
 	src/target/debugfile.c src/target/debugfile.h \
 	src/target/debugimage.c \
 	src/target/dwarf.c src/target/dwarf.h src/target/dwarf_priv.h \
 	src/target/dwarf_cache.c \
+	src/target/dwarf_decl.c \
 	src/target/dwarf_func.c \
 	src/target/dwarf_index.c src/target/index_format.h \
 	src/target/dwarf_local.c \

@@ -1,0 +1,427 @@
+/*
+ * types: "ngstap types": the layouts of a target's types as a C header. Enters: names, a target;
+ * leaves: a file that compiles, whole or not there. Types are looked for in the executable first,
+ * then in the other modules; one that is only declared in one is completed from the others. Refuses
+ * names that are not there, and types that nothing defines.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "cli/subcommand.h"
+#include "out/out.h"
+#include "target/dwarf.h"
+#include "types/types.h"
+
+static const struct span nowhere;
+
+struct list {
+    const char **v;
+    uint32_t n;
+};
+
+struct types {
+    struct compile *cx;
+    struct target_opts target;
+    struct list names, modules; /* -C, --module */
+    struct types_rename *renames;
+    uint32_t n_renames;
+    const char *output;
+    bool deep, help;
+    struct target *t;
+    struct debuginfo *di;
+    struct list tried; /* modules without debug information, and why */
+    const struct ctype **wanted;
+    uint32_t n_wanted;
+};
+
+static void append(struct types *s, struct list *l, const char *word)
+{
+    l->v = arena_grow(s->cx->arena, l->v, l->n, sizeof(*l->v));
+    l->v[l->n++] = word;
+}
+
+/* ---- options ---- */
+
+enum { OPT_MASTER = 256, OPT_CONTAINER, OPT_SYSROOT, OPT_EXEC, OPT_MODULE, OPT_RENAME, OPT_DEEP };
+
+static bool fail(struct types *s, const char *message, const char *word, const char *hint)
+{
+    diag_error(s->cx->diag, nowhere, "options", message, word);
+    diag_hint(s->cx->diag, "%s", hint);
+    return false;
+}
+
+static bool pid_of(struct types *s, const char *text, pid_t *out)
+{
+    char *end;
+
+    errno = 0;
+    long n = strtol(text, &end, 10);
+
+    if (errno || *end || end == text || n < 1 || n > INT32_MAX)
+        return diag_error(s->cx->diag, nowhere, "options", "\"%s\" is no process id", text);
+    *out = (pid_t)n;
+    return true;
+}
+
+/* "a,struct b": blanks around are dropped. */
+static void add_names(struct types *s, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, ","), len = n;
+        const char *from = text;
+
+        while (len && isspace((unsigned char)*from)) {
+            from++;
+            len--;
+        }
+        while (len && isspace((unsigned char)from[len - 1]))
+            len--;
+        if (len)
+            append(s, &s->names, arena_strndup(s->cx->arena, from, len));
+        text += n + (text[n] == ',');
+    }
+}
+
+static bool is_identifier(const char *s)
+{
+    if (!isalpha((unsigned char)*s) && *s != '_')
+        return false;
+    for (; *s; s++)
+        if (!isalnum((unsigned char)*s) && *s != '_')
+            return false;
+    return true;
+}
+
+static bool add_rename(struct types *s, const char *text)
+{
+    const char *eq = strchr(text, '=');
+
+    if (!eq || eq == text || !is_identifier(eq + 1))
+        return fail(s, "--rename takes OLD=NEW, NEW being a name in C, not \"%s\"", text,
+                    "e.g. --rename Node=LJNode");
+    s->renames = arena_grow(s->cx->arena, s->renames, s->n_renames, sizeof(*s->renames));
+    s->renames[s->n_renames++] =
+        (struct types_rename){arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1};
+    return true;
+}
+
+static const struct option longs[] = {{"master", required_argument, NULL, OPT_MASTER},
+                                      {"container", required_argument, NULL, OPT_CONTAINER},
+                                      {"sysroot", required_argument, NULL, OPT_SYSROOT},
+                                      {"exec", required_argument, NULL, OPT_EXEC},
+                                      {"module", required_argument, NULL, OPT_MODULE},
+                                      {"rename", required_argument, NULL, OPT_RENAME},
+                                      {"deep", no_argument, NULL, OPT_DEEP},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {NULL, 0, NULL, 0}};
+
+static bool take(struct types *s, int opt)
+{
+    switch (opt) {
+    case 'C':
+        add_names(s, optarg);
+        return true;
+    case 'x':
+        return pid_of(s, optarg, &s->target.pid);
+    case OPT_MASTER:
+        return pid_of(s, optarg, &s->target.master);
+    case OPT_CONTAINER:
+        s->target.container = optarg;
+        return true;
+    case OPT_SYSROOT:
+        s->target.sysroot = optarg;
+        return true;
+    case OPT_EXEC:
+        s->target.exec = optarg;
+        return true;
+    case OPT_MODULE:
+        append(s, &s->modules, optarg);
+        return true;
+    case OPT_RENAME:
+        return add_rename(s, optarg);
+    case OPT_DEEP:
+        s->deep = true;
+        return true;
+    case 'o':
+        s->output = optarg;
+        return true;
+    default:
+        s->help = true;
+        return true;
+    }
+}
+
+static bool parse(struct types *s, int argc, char **argv)
+{
+    int opt;
+
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, "C:x:o:h", longs, NULL)) != -1) {
+        if (opt == '?')
+            return fail(s, "%s is no option of this command, or lacks its value", argv[optind - 1],
+                        "ngstap types --help lists them");
+        if (!take(s, opt))
+            return false;
+    }
+    if (s->help)
+        return true;
+    if (optind != argc)
+        return fail(s, "types takes no argument such as %s", argv[optind],
+                    "types are named by -C, a process by -x");
+    if (!s->names.n)
+        return fail(s, "%s types? Name them", "which", "e.g. -C GCobj,lua_State");
+    if (!s->target.pid && !s->target.master && !s->target.container && !s->target.exec &&
+        !s->modules.n)
+        return fail(s, "%s types? Name a target", "whose",
+                    "-x PID, --master PID, --container NAME, --exec PATH or --module PATH");
+    return true;
+}
+
+static void help(void)
+{
+    fputs("Usage: ngstap types -C TYPE[,TYPE]... [OPTION]...\n"
+          "Prints types of a target as a C header that is laid out as they are, with offsets and\n"
+          "sizes in comments: what they hold by value in full, what they point to declared.\n\n"
+          "  -C TYPE                 a type, or several: GCobj, \"struct lua_State\"\n"
+          "  -x PID                  the process to look at\n"
+          "  --master PID            a worker of this process\n"
+          "  --container NAME        the processes that run Lua in this container\n"
+          "  --exec PATH             an executable\n"
+          "  --sysroot DIR           look for the target's files below DIR (see docker-root)\n"
+          "  --module PATH           look for the types here only; kernel: in the running kernel\n"
+          "  --rename OLD=NEW        call a type NEW, or an enumerator\n"
+          "  --deep                  define what is only pointed to, too\n"
+          "  -o FILE                 write to FILE, which is whole or not there\n"
+          "  -h, --help              this text\n",
+          stdout);
+}
+
+/* ---- finding them ---- */
+
+static struct dbg *open_module(struct types *s, const char *path)
+{
+    const char *why;
+    struct dbg *m = dbg_open(s->di, path, &why);
+
+    if (!m && why)
+        append(s, &s->tried, why);
+    return m;
+}
+
+/* A module named by the end of its path, too. */
+static const char *module_path(struct types *s, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (struct module *m = s->t->modules; *name != '/' && m; m = m->next) {
+        size_t len = strlen(m->path);
+
+        if (len > n && m->path[len - n - 1] == '/' && !strcmp(m->path + len - n, name))
+            return m->path;
+    }
+    return name;
+}
+
+/* Completes declarations, too: every module that is open has a say. */
+static void open_all(struct types *s)
+{
+    for (struct module *m = s->t->modules; m; m = m->next)
+        open_module(s, m->path);
+}
+
+static bool is_incomplete(const struct ctype *t)
+{
+    struct cdecl d;
+
+    for (int i = 0; i < 64; i++) { /* a chain of typedefs */
+        ctype_decl(t, &d);
+        if (d.kind != CD_TYPEDEF || !d.of)
+            break;
+        t = d.of;
+    }
+    return d.incomplete;
+}
+
+static void near_name(const char *name, void *arg)
+{
+    near_try(arg, name);
+}
+
+static const struct ctype *find(struct types *s, const struct list *paths, const char *name)
+{
+    const struct ctype *declared = NULL;
+
+    for (uint32_t i = 0; i < paths->n; i++) {
+        struct dbg *m = open_module(s, paths->v[i]);
+        const struct ctype *t = m ? dbg_type(m, name) : NULL;
+
+        if (t && !is_incomplete(t))
+            return t;
+        if (!declared)
+            declared = t;
+    }
+    return declared;
+}
+
+static bool say_unknown(struct types *s, const struct list *paths, const char *name)
+{
+    struct diag *d = s->cx->diag;
+    struct near near;
+    const char *bare = strrchr(name, ' ') ? strrchr(name, ' ') + 1 : name;
+    uint32_t searched = 0;
+
+    near_init(&near, bare);
+    for (uint32_t i = 0; i < paths->n; i++) {
+        const char *why;
+        struct dbg *m = dbg_open(s->di, paths->v[i], &why);
+
+        if (m)
+            dbg_names(m, DBG_TYPES, near_name, &near);
+        searched += m != NULL;
+    }
+    diag_error(
+        d, nowhere, "types", "no type %s in %s", name,
+        paths->n == 1
+            ? paths->v[0]
+            : arena_printf(s->cx->arena, "the %u modules that have debug information", searched));
+    if (near_best(&near))
+        diag_hint(d, "did you mean %s?", near_best(&near));
+    else if (s->tried.n)
+        diag_hint(d, "%s", s->tried.v[0]);
+    return false;
+}
+
+static bool add_type(struct types *s, const struct list *paths, const char *name)
+{
+    const struct ctype *t = find(s, paths, name);
+
+    if (!t)
+        return say_unknown(s, paths, name);
+    if (is_incomplete(t))
+        open_all(s);
+    if (is_incomplete(t)) {
+        diag_error(s->cx->diag, nowhere, "types", "%s is declared only: nothing here defines it",
+                   name);
+        diag_hint(s->cx->diag, "--module PATH names the file that does");
+        return false;
+    }
+    s->wanted = arena_grow(s->cx->arena, s->wanted, s->n_wanted, sizeof(*s->wanted));
+    s->wanted[s->n_wanted++] = t;
+    return true;
+}
+
+static bool find_all(struct types *s)
+{
+    struct list paths = {0};
+
+    for (uint32_t i = 0; i < s->modules.n; i++) {
+        const char *path = module_path(s, s->modules.v[i]), *why;
+
+        if (!dbg_open(s->di, path, &why))
+            return diag_error(s->cx->diag, nowhere, "types", "%s", why ? why : path);
+        append(s, &paths, path);
+    }
+    for (struct module *m = s->t->modules; !s->modules.n && m; m = m->next)
+        append(s, &paths, m->path);
+    if (s->deep)
+        open_all(s);
+    for (uint32_t i = 0; i < s->names.n; i++)
+        if (!add_type(s, &paths, s->names.v[i]))
+            return false;
+    return true;
+}
+
+/* ---- the whole ---- */
+
+/* For a comment: what would end it, or the line, does not get through. */
+static const char *tame(struct types *s, const char *text)
+{
+    char *c = arena_strdup(s->cx->arena, text);
+
+    for (char *p = c; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127 || (*p == '*' && p[1] == '/') || *p == '\\')
+            *p = '?';
+    return c;
+}
+
+static void print_head(struct types *s, FILE *out, const char *guard)
+{
+    fputs("/*\n * ", out);
+    for (uint32_t i = 0; i < s->names.n; i++)
+        fprintf(out, "%s%s", i ? ", " : "", tame(s, s->names.v[i]));
+    fputs(", as laid out in the debug information of\n", out);
+    for (uint32_t i = 0; i < s->n_wanted; i++) {
+        struct dbg *m = ctype_module(s->wanted[i]);
+        bool before = false;
+
+        for (uint32_t j = 0; j < i; j++)
+            before |= ctype_module(s->wanted[j]) == m;
+        if (m && !before)
+            fprintf(out, " *   %s, build-id %s\n", tame(s, dbg_path(m)),
+                    dbg_build_id(m)->len ? build_id_text(s->cx->arena, dbg_build_id(m)) : "none");
+    }
+    fprintf(out,
+            " * C as gcc and clang take it. Comments: offset and size in bytes; of bit fields\n"
+            " * offset:bit. Offsets count from the outermost struct.\n"
+            " */\n#ifndef %s\n#define %s\n",
+            guard, guard);
+}
+
+static const char *guard_of(struct types *s)
+{
+    char *guard = arena_printf(s->cx->arena, "NGSTAP_TYPES_%s_H", s->names.v[0]);
+
+    for (char *p = guard; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return guard;
+}
+
+static bool print(struct types *s)
+{
+    struct types_opts o = {.wanted = s->wanted,
+                           .n_wanted = s->n_wanted,
+                           .renames = s->renames,
+                           .n_renames = s->n_renames,
+                           .deep = s->deep};
+    struct out_file file;
+
+    if (!out_file_open(s->cx, s->output, &file))
+        return false;
+    print_head(s, file.f, guard_of(s));
+    bool ok = types_print(s->cx, &o, file.f);
+
+    fputs("\n#endif\n", file.f);
+    return out_file_close(s->cx, &file, ok) && ok;
+}
+
+int subcommand_types(struct compile *cx, int argc, char **argv)
+{
+    struct types s = {.cx = cx, .target = {.proc = "/proc"}};
+
+    if (!parse(&s, argc, argv))
+        return 1;
+    if (s.help) {
+        help();
+        return 0;
+    }
+    bool kernel_only = s.modules.n == 1 && !strcmp(s.modules.v[0], "kernel");
+    struct target_opts none = {.proc = "/proc"};
+
+    s.t = target_open(cx, kernel_only ? &none : &s.target);
+    if (!s.t)
+        return 1;
+    s.di = debuginfo_new(cx, s.t);
+    bool ok = find_all(&s) && print(&s);
+
+    debuginfo_free(s.di);
+    target_close(s.t);
+    return ok ? 0 : 1;
+}
