@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cli/subcommand.h"
+#include "base/clean.h"
 #include "lua/lua.h"
 
 static const struct span nowhere;
@@ -145,7 +146,7 @@ static void plain(struct filter *f, const char *s, size_t len)
         const char *tab = memchr(s, '\t', len);
         size_t n = tab ? (size_t)(tab - s) : len;
 
-        fwrite(f->out, 1, lua_clean(s, n, f->out, f->size), stdout);
+        fwrite(f->out, 1, clean_text(s, n, f->out, f->size), stdout);
         if (tab)
             putchar('\t');
         n += tab != NULL;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
 #include "lua/lex.h"
 #include "lua/lua.h"
 
@@ -538,14 +539,14 @@ size_t lua_function_label(const struct lua_functions *f, const struct lua_functi
     char line[16];
 
     if (of == f->v)
-        return lua_clean("(main chunk)", 12, out, size);
+        return clean_text("(main chunk)", 12, out, size);
     while (!named->name_len && named != f->v)
         named = &f->v[named->parent];
     if (named->name_len)
-        n = lua_clean(f->text + named->name, named->name_len, out, size);
+        n = clean_text(f->text + named->name, named->name_len, out, size);
     if (named == of)
         return n;
     int len = snprintf(line, sizeof(line), "%s%u", n ? ":" : "", of->line);
 
-    return n + lua_clean(line, (size_t)len, out + n, size - n);
+    return n + clean_text(line, (size_t)len, out + n, size - n);
 }

@@ -62,11 +62,6 @@ struct lua_names_counts {
 };
 struct lua_names_counts lua_names_counts(const struct lua_names *n);
 
-/* ---- text.c: text that is safe to print ---- */
-
-/* Copies TEXT with control characters and what is not UTF-8 as \xNN. OUT as for lua_names_frame. Bytes written. */
-size_t lua_clean(const char *text, size_t len, char *out, size_t size);
-
 /* ---- functions.c: the functions of a source ---- */
 
 struct lua_function {

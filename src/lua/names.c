@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "lua/lua.h"
 #include "lua/nginx.h"
 
@@ -315,13 +316,13 @@ bool lua_names_frame(struct lua_names *n, const char *frame, size_t len, char *o
     struct chunk *c = NULL;
 
     if (!find_label(n, frame + skip, len - skip, &c, label, sizeof(label))) {
-        lua_clean(frame, len, out, size);
+        clean_text(frame, len, out, size);
         return false;
     }
-    used = compiled ? lua_clean("T:", 2, out, size) : 0;
-    used += lua_clean(c->module, c->module_len, out + used, size - used);
-    used += lua_clean(":", 1, out + used, size - used);
-    lua_clean(label, strlen(label), out + used, size - used);
+    used = compiled ? clean_text("T:", 2, out, size) : 0;
+    used += clean_text(c->module, c->module_len, out + used, size - used);
+    used += clean_text(":", 1, out + used, size - used);
+    clean_text(label, strlen(label), out + used, size - used);
     return true;
 }
 

@@ -4,5 +4,4 @@ ngstap_SOURCES += \
 	src/lua/lua.h \
 	src/lua/names.c \
 	src/lua/nginx.c src/lua/nginx.h \
-	src/lua/place.c \
-	src/lua/text.c
+	src/lua/place.c

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/clean.h"
 #include "lua/lua.h"
 #include "lua/nginx.h"
 #include "tap.h"
@@ -146,7 +147,7 @@ static bool is_clean(const char *s)
 {
     char again[LUA_FRAME_MAX];
 
-    lua_clean(s, strlen(s), again, sizeof(again));
+    clean_text(s, strlen(s), again, sizeof(again));
     return !strcmp(s, again);
 }
 

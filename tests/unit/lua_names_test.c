@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "lua/lua.h"
 #include "lua/nginx.h"
 #include "tap.h"
@@ -308,19 +309,19 @@ static void clean(void)
 {
     char out[64];
 
-    lua_clean("a\tb\x1b[31m\x7f\xff", 10, out, sizeof(out));
+    clean_text("a\tb\x1b[31m\x7f\xff", 10, out, sizeof(out));
     tap_text(out, "a\\x09b\\x1b[31m\\x7f\\xff", "control characters are escaped");
-    lua_clean("\xe4\xb8\xad\xf0\x9f\x98\x80", 7, out, sizeof(out));
+    clean_text("\xe4\xb8\xad\xf0\x9f\x98\x80", 7, out, sizeof(out));
     tap_text(out, "\xe4\xb8\xad\xf0\x9f\x98\x80", "UTF-8 stays");
-    lua_clean("\xc0\xaf\xed\xa0\x80\xe4\xb8", 7, out, sizeof(out));
+    clean_text("\xc0\xaf\xed\xa0\x80\xe4\xb8", 7, out, sizeof(out));
     tap_text(out, "\\xc0\\xaf\\xed\\xa0\\x80\\xe4\\xb8", "overlong, surrogate and cut are escaped");
-    lua_clean("a\xe2\x80\xae"
-              "b\xc2\x85",
-              7, out, sizeof(out));
+    clean_text("a\xe2\x80\xae"
+               "b\xc2\x85",
+               7, out, sizeof(out));
     tap_text(out, "a\\xe2\\x80\\xaeb\\xc2\\x85", "what turns the text around is escaped");
-    lua_clean("abc\0d", 5, out, sizeof(out));
+    clean_text("abc\0d", 5, out, sizeof(out));
     tap_text(out, "abc\\x00d", "a NUL does not cut");
-    lua_clean("ab\xe4\xb8\xad", 5, out, 5);
+    clean_text("ab\xe4\xb8\xad", 5, out, 5);
     tap_text(out, "ab", "what is too long is cut at a character");
 }
 

@@ -1,12 +1,14 @@
 /*
- * text: names from a target made safe to print. Enters: any bytes; leaves: UTF-8 without control
+ * clean: text from a target made safe to print. Enters: any bytes; leaves: UTF-8 without control
  * characters, everything else as \xNN, so that nothing is lost and no terminal is steered. Refused
  * as text, too: characters that reverse or hide what stands around them, and line separators.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lua/lua.h"
+#include "base/clean.h"
 
 /* The length of the UTF-8 character at P, its code point in *CODE; 0: none (overlong, surrogate, cut). */
 static size_t character(const unsigned char *p, size_t len, uint32_t *code)
@@ -34,7 +36,7 @@ static bool printable(uint32_t c)
            (c & 0xfffe) != 0xfffe;
 }
 
-size_t lua_clean(const char *text, size_t len, char *out, size_t size)
+size_t clean_text(const char *text, size_t len, char *out, size_t size)
 {
     const unsigned char *p = (const unsigned char *)text;
     size_t at = 0, used = 0;
