@@ -173,8 +173,16 @@ static struct cg_func program(struct compile *cx)
         ADDI(2, -8),
         MOV(3, 10),
         ADDI(3, -16),
-        MOVI(4, 0),
+        MOVI(4, BPF_NOEXIST), /* two processors may tick at once */
         CALL(BPF_FUNC_map_update_elem),
+        JEQI(0, 0, 8),
+        LD64(1, 0), /* 38: hits */
+        MOV(2, 10),
+        ADDI(2, -8),
+        CALL(BPF_FUNC_map_lookup_elem),
+        JEQI(0, 0, 2),
+        MOVI(1, 1),
+        XADD(0, 0, 1),
         MOVI(0, 0),
         EXIT,
     };
@@ -185,6 +193,7 @@ static struct cg_func program(struct compile *cx)
         {CG_RELOC_MAP_VALUE, 12, NGS_MAP_RODATA},
         {CG_RELOC_MAP, 19, "hits"},
         {CG_RELOC_MAP, 29, "hits"},
+        {CG_RELOC_MAP, 38, "hits"},
     };
     struct cg_func f = {.name = "p0", .section = "perf_event", .sig = CG_SIG_PROG, .n_args = 1};
 
