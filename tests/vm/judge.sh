@@ -120,8 +120,8 @@ done
 "${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
 mkdir "$scratch/random"
 # What is between the first and the last line of each program, when both are there, is in $scratch/want/SEED, and in
-# $scratch/printed/SEED. A module can stop printing at a histogram ("transport failure"), always at the same: the programs
-# that it lost are put together to other modules.
+# $scratch/printed/SEED. What a module lost all the same (patches/runtime/relay-drain.patch) is put
+# together to other modules.
 mkdir "$scratch/want" "$scratch/printed"
 unseen() { # FOLDER SEED...
     local seed
