@@ -92,7 +92,8 @@ if [[ ! -x $built/stap-without-solib ]]; then
     if [[ -n ${NGSTAP_STAP_SOURCE:-} ]]; then
         cp -r "$NGSTAP_STAP_SOURCE" "$source"
     elif ! (fetch "$source") >"$scratch/out" 2>&1; then
-        skip_all "the source of SystemTap cannot be fetched: $(grep -E '^(E|Err)' "$scratch/out" | tail -1)"
+        skip_all "no source package of SystemTap that takes the patch can be fetched; tried: $(sed -n \
+            's/^E: systemtap \([^ ]*\) cannot be fetched.*/\1/p' "$scratch/out" | sort -uV | paste -sd ' ')"
     fi
     check 'the patch applies' patch -s -p1 -d "$source" -i "$patch"
     status=0
