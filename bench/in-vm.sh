@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # The part of vm.sh that runs in the VM: a line for each way to run lj-lua-stacks, with the seconds from exec to its
-# "Start tracing", then the ratios. The runtime and the cache with the module "bench" lie in $VM_SHARE.
+# "Start tracing". In $VM_SHARE lie the cache with the module "bench", and plain.ko. VM_COMPILE: see vm.sh.
 #
 #   bench/in-vm.sh HEADERS NGSTAP
 
@@ -25,20 +25,20 @@ ln -s "$headers" "/lib/modules/$(uname -r)/build"
 
 target() {
     local pid
-    eval "$(tests/targets/target.sh start nginx gc64 interp "$((VM_LIMIT * 4))")"
+    eval "$(tests/targets/target.sh start nginx gc64 interp "$((VM_COMPILE * 3 + 500))")"
     target=$pid
 }
 
-declare -A took
+limit=120
 now() { date +%s%N; }
 
-# first KEY LABEL COMMAND...: until the script says that it has begun; then it is ended.
+# first LABEL COMMAND...: until the script says that it has begun; then it is ended.
 first() {
-    local key=$1 label=$2 from end
-    shift 2
+    local label=$1 from end
+    shift
     : >"$scratch/out"
     from=$(now)
-    end=$((SECONDS + VM_LIMIT))
+    end=$((SECONDS + limit))
     "$@" >"$scratch/out" 2>&1 </dev/null &
     running=$!
     until grep -qa 'Start tracing' "$scratch/out"; do
@@ -48,8 +48,7 @@ first() {
             running=''
             return
         elif ((SECONDS >= end)); then
-            printf '%-58s %11s\n' "$label" "over $VM_LIMIT s"
-            took[$key]='over'
+            printf '%-58s %11s\n' "$label" "over $limit s"
             kill -INT "$running"
             sleep 5
             kill -KILL "$running" 2>/dev/null || :
@@ -58,8 +57,7 @@ first() {
         fi
         sleep 0.02
     done
-    took[$key]=$(awk -v ns=$(($(now) - from)) 'BEGIN { printf "%.2f", ns / 1e9 }')
-    printf '%-58s %9s s\n' "$label" "${took[$key]}"
+    awk -v ns=$(($(now) - from)) -v label="$label" 'BEGIN { printf "%-58s %9.2f s\n", label, ns / 1e9 }'
     wait "$running" || :
     running=''
 }
@@ -68,40 +66,16 @@ script=(-I tapset samples/lj-lua-stacks.sxx --arg time=3)
 mkdir -m 700 "$scratch/bpf" "$scratch/stap"
 target
 
+echo '# in the VM'
 export XDG_CACHE_HOME=$scratch/bpf
-first bpf_cold 'eBPF, empty cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
-first bpf_warm 'eBPF, filled cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
+first 'eBPF, empty cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
+first 'eBPF, filled cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
 export XDG_CACHE_HOME=$VM_SHARE/cache
-first stap_warm 'stap back end, module in the cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
-export XDG_CACHE_HOME=$scratch/stap
-first stap_cold 'stap back end, empty cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
-
-# What stap++ does: expand, and run stap with a -d for each module.
-export XDG_CACHE_HOME=$scratch/bpf SYSTEMTAP_DIR=$scratch/systemtap
-mkdir "$scratch/library"
-cp tapset/*.stp "$scratch/library"
-cat >"$scratch/plain.sh" <<'END'
-#!/bin/bash
-# plain.sh NGSTAP PID FOLDER HEADERS
-for library in luajit nginx/lua nginx/config; do
-    "$1" --dump-src -I tapset "tapset/$library.sxx" -x "$2" >"$3/library/${library//\//_}.stp" || exit
-done
-"$1" --dump-src -I tapset samples/lj-lua-stacks.sxx -x "$2" --arg time=3 >"$3/script.stp" || exit
-options=()
-while read -r file; do
-    options+=(-d "$file")
-done < <(awk '$6 ~ /^\// && $2 ~ /x/ { print $6 }' "/proc/$2/maps" | sort -u)
-exec stap -g -w --skip-badvars -DSTP_NO_OVERLOAD -DMAXACTION=100000 -DMAXSTRINGLEN=4097 -R "$VM_SHARE/runtime" -r "$4" \
-    -I "$3/library" "${options[@]}" -x "$2" "$3/script.stp"
-END
-plain=(bash "$scratch/plain.sh" "$ngstap" "$target" "$scratch" "$headers")
-first plain_cold 'plain stap, empty cache' "${plain[@]}"
-first plain_warm 'plain stap, module in its cache' "${plain[@]}"
-
-for slow in stap_cold stap_warm plain_cold plain_warm; do
-    for fast in bpf_cold bpf_warm; do
-        [[ ${took[$slow]:-over} != over && -n ${took[$fast]:-} ]] || continue
-        awk -v slow="${took[$slow]}" -v fast="${took[$fast]}" -v label="$slow / $fast" \
-            'BEGIN { printf "%-58s %9.1f    %s\n", label, slow / fast, slow / fast >= 50 ? ">= 50: yes" : ">= 50: no" }'
-    done
-done
+first 'stap back end, module in the cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
+first 'plain stap, loading its module alone' staprun -x "$target" "$VM_SHARE/plain.ko"
+((VM_COMPILE)) || exit 0
+limit=$VM_COMPILE
+export XDG_CACHE_HOME=$scratch/stap SYSTEMTAP_DIR=$scratch/systemtap
+first 'stap back end, empty cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
+first 'plain stap, empty cache' bench/plain.sh "$ngstap" "$target" "$VM_SHARE" "$headers" 3
+first 'plain stap, the same script again' bench/plain.sh "$ngstap" "$target" "$VM_SHARE" "$headers" 3
