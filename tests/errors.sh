@@ -120,6 +120,23 @@ says 0 'a long string is cut, and that is said' 'strings cut at MAXSTRINGLEN (63
     "$ngstap" -DMAXSTRINGLEN=64 -e 'probe begin { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; exit() }'
 says 1 "error()" 'ERROR: enough' -- "$ngstap" -e 'probe begin { error("enough") }'
 
+# ---- output that cannot be written
+
+full='probe begin { println("hi") exit() }'
+for format in '' '--format json'; do
+    # shellcheck disable=SC2016
+    says 1 "a full disk ($format)" 'cannot write the output: No space left' -- \
+        sh -c '"$0" $1 -e "$2" >/dev/full' "$ngstap" "$format" "$full"
+    says 1 "a full disk, with -o ($format)" 'cannot write the output: No space left' -- \
+        sh -c '"$0" $1 -o /dev/full -e "$2"' "$ngstap" "$format" "$full"
+done
+# shellcheck disable=SC2016
+says 1 'a closed standard output' 'cannot write the output' -- sh -c 'exec "$0" -e "$1" >&-' "$ngstap" "$full"
+# shellcheck disable=SC2016
+says 0 'a closed standard input and error stream' '^hi$' -- sh -c 'exec "$0" -e "$1" <&- 2>&-' "$ngstap" "$full"
+says 0 'a reader who goes ends the session quietly' '^x$' -- \
+    bash -c 'set -o pipefail; "$0" -e "probe timer.ms(10) { println(\"x\") }" | head -1' "$ngstap"
+
 # ---- in the kernel
 
 if [[ $UID != 0 ]]; then

@@ -578,7 +578,7 @@ static bool close_all(struct driver *d, bool ok)
         debuginfo_free(d->debuginfo);
     if (d->events)
         out_events_end(d->events);
-    if (fflush(d->out) || ferror(d->out))
+    if ((fflush(d->out) || ferror(d->out)) && !d->status) /* a session that failed has said why */
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->draws)
         ok = picture_close(&d->picture, ok && !d->status) && ok;
@@ -602,8 +602,17 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
     return close_all(&d, ok) ? d.status : 1;
 }
 
+/* What is opened must not become a standard stream that the caller closed: prints would end up in it. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+}
+
 int driver_main(int argc, char **argv)
 {
+    hold_standard_streams();
     struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
 

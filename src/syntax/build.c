@@ -215,12 +215,45 @@ struct expr *build_binary(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
+/* Whether it is a variable's, an array's element's, a name that may be either's, or the target's. */
+static bool can_be_assigned(const struct expr *e)
+{
+    switch (e->kind) {
+    case EX_NAME:
+    case EX_INDEX:
+    case EX_TARGET:
+    case EX_ATVAR:
+    case EX_CAST:
+    case EX_AUTOCAST:
+    case EX_KDEREF:
+    case EX_UDEREF:
+    case EX_KREG:
+    case EX_UREG:
+    case EX_ERROR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void need_place(struct parser *p, const struct expr *e)
+{
+    if (!can_be_assigned(e))
+        build_error(
+            p, e->at,
+            "only a variable, an element of an array or the target's memory can be assigned to");
+}
+
 struct expr *build_assign(struct parser *p, struct span at, const struct token *t, struct expr *a,
                           struct expr *b)
 {
     struct expr *e = make(p, EX_ASSIGN, at, t->at);
 
     e->op = (enum op)t->number; /* "=" has none */
+    if (e->op != OP_STAT_ADD)   /* what can take a sample is sema's to say */
+        need_place(p, a);
+    if (e->op == OP_NONE && a->kind == EX_BINARY)
+        diag_hint(p->cx->diag, "'=' assigns, '==' compares");
     e->a = a;
     e->b = b;
     return done(p, e);
@@ -231,6 +264,7 @@ struct expr *build_incdec(struct parser *p, struct span at, const struct token *
 {
     struct expr *e = make(p, EX_INCDEC, at, t->at);
 
+    need_place(p, a);
     e->op = (enum op)t->number;
     e->post = post;
     e->a = a;
