@@ -396,8 +396,14 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    if (!analyse(d, &so, prog))
+    if (!analyse(d, &so, prog)) {
+        if (expanded.assumed && d->target->pid)
+            diag_hint(d->cx.diag,
+                      "process %d maps no %s: unless it is linked into %s, this is not the process "
+                      "to look at",
+                      (int)d->target->pid, expanded.assumed, d->target->exec_path);
         return false;
+    }
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);

@@ -2,8 +2,8 @@
  * output: what the script prints goes out here. Enters: text; leaves: bytes on the streams that the
  * caller gave. Standard output is written whole records at a time, and before anything on the error
  * stream, so that a terminal shows both in order. A reader who has gone (EPIPE) ends the session
- * quietly, any other failure with an error; a reader who does not read must not keep ^C from being heard: so a blocking write waits in
- * poll.
+ * quietly, any other failure with an error; a reader who does not read must not keep ^C from being
+ * heard: so a blocking write waits in poll.
  */
 #include "run/state.h"
 
