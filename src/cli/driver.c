@@ -453,7 +453,7 @@ static void *read_object(struct driver *d, size_t *size)
     ssize_t n = 0;
 
     if (fd >= 0 && !fstat(fd, &st)) {
-        errno = EFBIG;
+        errno = st.st_size ? EFBIG : ENODATA;
         if (S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= OBJECT_MAX) {
             *size = (size_t)st.st_size;
             data = arena_alloc(d->cx.arena, *size);

@@ -62,6 +62,11 @@ static bool expects(const char *const *names, uint32_t n, const char *name)
     return false;
 }
 
+static bool token_is(const struct token *t, const char *text)
+{
+    return t->len == strlen(text) && !memcmp(t->text, text, t->len);
+}
+
 /* Mends that are known. */
 static void hint(struct parser *p, const struct token *t, const char *const *names, uint32_t n)
 {
@@ -83,6 +88,11 @@ static void hint(struct parser *p, const struct token *t, const char *const *nam
     } else if (t->kind == ELSE) {
         diag_hint(d,
                   "'else' follows one statement or a block; more than one statement needs '{ }'");
+    } else if (token_is(t, "@pfunc")) {
+        diag_hint(d, "it is written @pfunc(FUNCTION)");
+    } else if (expects(names, n, "a number") && (token_is(t, "string") || token_is(t, "long"))) {
+        diag_hint(d, "the result's type follows the name: function NAME:%.*s(...)", (int)t->len,
+                  t->text);
     } else if (t->kind == DEC && expects(names, n, "')'")) {
         diag_hint(d, "'--' is one operator; write '- -' for two");
     }
