@@ -40,6 +40,14 @@ check 'folded lines are read as they are written' cmp -s "$scratch/once.folded" 
 convert - --format folded
 check 'standard input, empty: there is nothing to show' eval '[[ $status = 1 ]] && said "no stack"'
 
+# Names that were given, saved and read again are of the kind that they were of.
+printf 'content_by_lua(nginx.conf:64):(main chunk);T:app.view:render 9\nns::call(int);call(int):c 2\n' >"$scratch/kinds.txt"
+convert "$scratch/kinds.txt" -o "$scratch/kinds.svg"
+kind_is() { grep -qF "<title>$1 ($2): " "$scratch/kinds.svg"; }
+check 'code in nginx.conf is Lua' kind_is 'content_by_lua(nginx.conf:64):(main chunk)' 'Lua, interpreted'
+check 'what is marked as compiled is that' kind_is app.view:render 'Lua, compiled'
+check 'other brackets are C' eval 'kind_is "ns::call(int)" C && kind_is "call(int):c" C'
+
 # --- every format has the same totals
 
 convert tests/out/lua.txt -o "$scratch/lua.svg"

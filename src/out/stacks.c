@@ -92,8 +92,12 @@ static enum out_kind kind_of(const char *s, size_t len)
         return OUT_C;
     if (s[0] == '@' || s[0] == '=' || starts(s, len, "[string "))
         return OUT_LUA;
+    const char *paren = memchr(s, '(', len);
+
+    if (paren && memmem(s, (size_t)(paren - s), "_by_lua", 7)) /* code in nginx's configuration */
+        return OUT_LUA;
     if (!colon || colon == s || colon + 1 == s + len || colon[1] == ':' ||
-        memchr(s, '(', (size_t)(colon - s))) /* C++: a::b */
+        (paren && paren < colon)) /* C++: a::b */
         return OUT_C;
     return OUT_LUA;
 }
