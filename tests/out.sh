@@ -41,11 +41,15 @@ convert - --format folded
 check 'standard input, empty: there is nothing to show' eval '[[ $status = 1 ]] && said "no stack"'
 
 # Names that were given, saved and read again are of the kind that they were of.
-printf 'content_by_lua(nginx.conf:64):(main chunk);T:app.view:render 9\nns::call(int);call(int):c 2\n' >"$scratch/kinds.txt"
+printf 'content_by_lua(nginx.conf:64):(main chunk);T:app.view:render;builtin:string.gsub 9\nns::call(int);call(int):c 2\n' \
+    >"$scratch/kinds.txt"
 convert "$scratch/kinds.txt" -o "$scratch/kinds.svg"
 kind_is() { grep -qF "<title>$1 ($2): " "$scratch/kinds.svg"; }
 check 'code in nginx.conf is Lua' kind_is 'content_by_lua(nginx.conf:64):(main chunk)' 'Lua, interpreted'
 check 'what is marked as compiled is that' kind_is app.view:render 'Lua, compiled'
+check 'a built-in function has its name' kind_is string.gsub 'built-in function'
+convert "$scratch/kinds.txt" -o "$scratch/kinds.folded"
+check '... and its mark where there are no colours' cmp "$scratch/kinds.txt" "$scratch/kinds.folded"
 check 'other brackets are C' eval 'kind_is "ns::call(int)" C && kind_is "call(int):c" C'
 
 # --- every format has the same totals
