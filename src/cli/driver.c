@@ -297,13 +297,13 @@ static const char *object_name(struct driver *d)
 static bool write_object(struct driver *d, const struct cg_object *obj)
 {
     const char *name = object_name(d);
-    FILE *f = fopen(name, "we");
+    struct out_file file;
 
-    if (!f)
-        return error(d, "object", "cannot write", name);
-    fwrite(obj->elf, 1, obj->elf_size, f);
-    if (ferror(f) | fclose(f))
-        return error(d, "object", "cannot write", name);
+    if (!out_file_open(&d->cx, name, &file))
+        return false;
+    fwrite(obj->elf, 1, obj->elf_size, file.f);
+    if (!out_file_close(&d->cx, &file, true))
+        return false;
     fprintf(d->out, "%s\n", name);
     return true;
 }
