@@ -180,6 +180,15 @@ static uint64_t h_map_delete(struct run *r, const uint64_t *a)
     return 0;
 }
 
+static uint64_t h_map_take(struct run *r, const uint64_t *a)
+{
+    struct run_map *m = get_map(r, a[0]);
+
+    if (m && !run_map_take(m, a[1] != 0))
+        return run_bad(r, "an array that cannot be read");
+    return 0;
+}
+
 static uint64_t h_map_clear(struct run *r, const uint64_t *a)
 {
     struct run_map *m = get_map(r, a[0]);
@@ -429,12 +438,21 @@ static uint64_t h_fe_end(struct run *r, const uint64_t *a)
 }
 
 const run_helper_fn run_array_helpers[NGS_HELPER_COUNT] = {
-    [NGS_H_MAP_GET] = h_map_get,           [NGS_H_MAP_HAS] = h_map_has,
-    [NGS_H_MAP_SET] = h_map_set,           [NGS_H_MAP_ADD] = h_map_add,
-    [NGS_H_MAP_DELETE] = h_map_delete,     [NGS_H_MAP_CLEAR] = h_map_clear,
-    [NGS_H_MAP_STAT_ADD] = h_map_stat_add, [NGS_H_MAP_STAT] = h_map_stat,
-    [NGS_H_STAT_ADD] = h_stat_add,         [NGS_H_STAT] = h_stat,
-    [NGS_H_STAT_CLEAR] = h_stat_clear,     [NGS_H_FE_BEGIN] = h_fe_begin,
-    [NGS_H_FE_NEXT] = h_fe_next,           [NGS_H_FE_END] = h_fe_end,
-    [NGS_H_HIST_MAP] = h_hist_map,         [NGS_H_HIST] = h_hist,
+    [NGS_H_MAP_GET] = h_map_get,
+    [NGS_H_MAP_HAS] = h_map_has,
+    [NGS_H_MAP_SET] = h_map_set,
+    [NGS_H_MAP_ADD] = h_map_add,
+    [NGS_H_MAP_DELETE] = h_map_delete,
+    [NGS_H_MAP_CLEAR] = h_map_clear,
+    [NGS_H_MAP_TAKE] = h_map_take,
+    [NGS_H_MAP_STAT_ADD] = h_map_stat_add,
+    [NGS_H_MAP_STAT] = h_map_stat,
+    [NGS_H_STAT_ADD] = h_stat_add,
+    [NGS_H_STAT] = h_stat,
+    [NGS_H_STAT_CLEAR] = h_stat_clear,
+    [NGS_H_FE_BEGIN] = h_fe_begin,
+    [NGS_H_FE_NEXT] = h_fe_next,
+    [NGS_H_FE_END] = h_fe_end,
+    [NGS_H_HIST_MAP] = h_hist_map,
+    [NGS_H_HIST] = h_hist,
 };
