@@ -223,6 +223,7 @@ END
     "${CC:-cc}" -g -o "$scratch/static" "$scratch/static.c"
     "$scratch/static" &
     pids+=("$!")
+    until [[ /proc/$!/exe -ef $scratch/static ]]; do sleep 0.01; done # the shell's copy has become the program
     printf 'builtin#%s\n' 2 3 4 | "$ngstap" fix-lua-bt -x "$!" >"$scratch/out" 2>"$scratch/err"
     { kill "$!" && wait "$!"; } 2>/dev/null || :
     [[ $(tr '\n' ' ' <"$scratch/out") = "$2 " ]]
