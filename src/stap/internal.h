@@ -46,6 +46,9 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
 
 /* ---- names.c ---- */
 
+/* What is there was declared in the tapset, not in the script. */
+bool stap_in_library(struct compile *cx, struct span at);
+
 /* Names that are the library's or that two files have in common get a new one. */
 const char *stap_var_name(struct compile *cx, const struct program *prog,
                           const struct variable *v);

@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 
-static bool in_library(struct compile *cx, struct span at)
+bool stap_in_library(struct compile *cx, struct span at)
 {
     const struct source *src = source_get(cx->sources, at.file);
 
@@ -26,10 +26,10 @@ const char *stap_var_name(struct compile *cx, const struct program *prog, const 
 {
     bool taken = false;
 
-    if (v->scope == VAR_GLOBAL && in_library(cx, v->at))
+    if (v->scope == VAR_GLOBAL && stap_in_library(cx, v->at))
         return arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name);
     for (const struct variable *g = prog->globals; g; g = g->next)
-        taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !in_library(cx, g->at);
+        taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !stap_in_library(cx, g->at);
     if (!taken)
         return v->name;
     return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name)
@@ -38,11 +38,11 @@ const char *stap_var_name(struct compile *cx, const struct program *prog, const 
 
 const char *stap_func_name(struct compile *cx, const struct program *prog, const struct function *f)
 {
-    bool taken = in_library(cx, f->at);
+    bool taken = stap_in_library(cx, f->at);
 
     for (const struct function *g = prog->funcs; g && !taken; g = g->next)
         taken = g->reached && g->at.file != f->at.file && !strcmp(g->name, f->name) &&
-                g->n_params == f->n_params && !in_library(cx, g->at);
+                g->n_params == f->n_params && !stap_in_library(cx, g->at);
     return taken ? arena_printf(cx->arena, "ngs_%u_%s", f->at.file, f->name) : f->name;
 }
 

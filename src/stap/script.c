@@ -322,17 +322,42 @@ static void put_probe(struct script *s, const struct probe_inst *i)
     s->inst = NULL;
 }
 
-/* A probe that is checked and never runs gives the globals their types. */
-static void put_global_types(struct script *s)
+/* SystemTap shows a script's globals that are written and never read, but not a library's; here all are the script's. */
+static bool is_shown(const struct script *s, const struct variable *v)
+{
+    return v->written && !v->read && stap_in_library(s->cx, v->at);
+}
+
+static void put_reading(struct script *s, const struct variable *v)
+{
+    const char *name = stap_var_name(s->cx, s->prog, v);
+
+    if (!v->is_array) {
+        fprintf(s->out, v->type == TYPE_STATS ? "    println(@count(%s));\n" : "    println(%s);\n",
+                name);
+        return;
+    }
+    fputs("    println([", s->out);
+    for (uint32_t i = 0; i < v->n_keys; i++)
+        fprintf(s->out, "%s%s", i ? ", " : "", v->key_types[i] == TYPE_STRING ? "\"\"" : "0");
+    fprintf(s->out, "] in %s);\n", name);
+}
+
+/* A probe that is checked and never runs gives globals their types, and reads what is not to be shown. */
+static void put_never(struct script *s)
 {
     bool any = false;
 
     for (const struct variable *v = s->prog->globals; v; v = v->next)
-        any |= is_undecided(v);
+        any |= is_undecided(v) || is_shown(s, v);
     if (!any)
         return;
-    fputs("\nprobe never", s->out);
-    put_body(s, s->prog->globals, NULL);
+    fputs("\nprobe never\n{\n", s->out);
+    put_undecided(s, s->prog->globals);
+    for (const struct variable *v = s->prog->globals; v; v = v->next)
+        if (is_shown(s, v))
+            put_reading(s, v);
+    fputs("}\n", s->out);
 }
 
 static void put_program(struct script *s)
@@ -349,7 +374,7 @@ static void put_program(struct script *s)
             put_function(s, f);
     for (const struct probe_inst *i = prog->insts; i; i = i->next)
         put_probe(s, i);
-    put_global_types(s);
+    put_never(s);
 }
 
 /* ---- interface ---- */

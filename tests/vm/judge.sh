@@ -6,7 +6,9 @@
 # - each case of tests/judge/*.stp against what is recorded beside it (which ngstap is compared with by make check);
 #   UPDATE_GOLDEN=1 records it anew instead;
 # - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc 40 s, as many small
-#   modules 5 to 8 s each.
+#   modules 5 to 8 s each;
+# - the cases and every fourth of the programs once more, as modules of the stap back end: stap is given what ngstap
+#   printed for it (--dump-stap). Errors are compared without their place, which is in that text.
 #
 # Modules are kept in the cache (NGSTAP_CACHE, default ~/.cache/ngstap) by their content. Needs systemtap, gcc, qemu.
 # Prints TAP.
@@ -23,6 +25,7 @@ set -euo pipefail
 command -v stap >/dev/null && command -v staprun >/dev/null || (need_packages systemtap gcc make) ||
     skip_all 'systemtap cannot be installed'
 JUDGE_SEEDS=${JUDGE_SEEDS:-$(seq 1 200)} PER_MODULE=50
+PRINTED_SEEDS=${PRINTED_SEEDS:-$(seq 4 4 200)} PRINTED_PER_MODULE=25
 JUDGE_LIMITS='-DMAXSTRINGLEN=128 -DMAXACTION=1000000'
 
 headers=$(tests/vm/kernel.sh headers bookworm 2>"$scratch/err") || skip_all "no headers: $(tail -n 1 "$scratch/err")"
@@ -39,6 +42,9 @@ mend_runtime() {
 
 : "${JUDGE_MODULES:=$NGSTAP_CACHE/judge}"
 mkdir -p "$JUDGE_MODULES"
+mkdir -p "$JUDGE_MODULES/printed"
+chmod 700 "$JUDGE_MODULES/printed"
+top=$PWD
 
 # The C that stap makes of odd expressions is not free of warnings, which the kernel has as errors.
 gcc_flags='-O1'
@@ -50,7 +56,7 @@ done
 # compile SCRIPT NAME: NAME.ko in $scratch/ko, from the cache if it is there. stap's words go to NAME.log.
 compile() {
     local key kept
-    key=$({ stap --version 2>&1 | head -n 1; echo "$headers $1 $2"; cat "$1" patches/runtime/*; } | sha256sum | cut -c 1-24)
+    key=$({ stap --version 2>&1 | head -n 1; echo "$headers $2 $gcc_flags"; cat "$1" patches/runtime/*; } | sha256sum | cut -c 1-24)
     kept=$JUDGE_MODULES/$key.ko
     if [[ ! -e $kept ]]; then
         # shellcheck disable=SC2046 # words
@@ -61,16 +67,28 @@ compile() {
     [[ ! -e $kept ]] || cp "$kept" "$scratch/ko/$2.ko"
 }
 
+# compile_printed SCRIPT NAME: the same by the stap back end, which has a cache of its own.
+compile_printed() {
+    # shellcheck disable=SC2046 # words
+    (cd "$scratch/ko" && XDG_CACHE_HOME=$JUDGE_MODULES/printed timeout 900 nice "$ngstap" --backend=stap -p4 -m "$2" \
+        -r "$headers" -I "$top/tapset" $(case_words "$1" options) "$1" $(case_words "$1" arguments) >"$2.log" 2>&1) ||
+        tail -n 4 "$scratch/ko/$2.log" | sed "s/^/# $2: /"
+}
+
 mend_runtime
 mkdir "$scratch/ko" "$scratch/results"
 : >"$scratch/list"
 running=0
-make_module() { # SCRIPT NAME
+make_module() { # SCRIPT NAME: by name, as both come to it
     if ((running == 2)); then
         wait -n || :
         running=1
     fi
-    compile "$1" "$2" &
+    if [[ $2 == printed_* ]]; then
+        compile_printed "$1" "$2" &
+    else
+        compile "$1" "$2" &
+    fi
     running=$((running + 1))
 }
 
@@ -94,47 +112,64 @@ random_script() {
 
 modules=()
 for script in "$PWD"/tests/judge/*.stp; do
-    modules+=("judge_$(basename "$script" .stp | tr - _)")
-    make_module "$script" "${modules[-1]}"
+    for kind in judge printed; do
+        modules+=("${kind}_$(basename "$script" .stp | tr - _)")
+        make_module "$script" "${modules[-1]}"
+    done
 done
 "${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
 mkdir "$scratch/random"
-# What is between the first and the last line of each program, when both are there, is in $scratch/want/SEED. A module
-# can stop printing at a histogram ("transport failure"), always at the same: the programs that it lost are put together
-# to other modules.
-mkdir "$scratch/want"
-unseen() {
+# What is between the first and the last line of each program, when both are there, is in $scratch/want/SEED, and in
+# $scratch/printed/SEED. What a module lost all the same (patches/runtime/relay-drain.patch) is put
+# together to other modules.
+mkdir "$scratch/want" "$scratch/printed"
+unseen() { # FOLDER SEED...
     local seed
-    for seed in $JUDGE_SEEDS; do
-        [[ -e $scratch/want/$seed ]] || echo "$seed"
+    for seed in "${@:2}"; do
+        [[ -e $scratch/$1/$seed ]] || echo "$seed"
     done
 }
-for round in 1 2 3 4; do
-    # shellcheck disable=SC2046 # words
-    set -- $(unseen)
+make_random() { # PREFIX PER-MODULE SEED...
+    local prefix=$1 per=$2 seeds module
+    shift 2
     while (($#)); do
-        seeds=("${@:1:PER_MODULE}")
+        seeds=("${@:1:per}")
         shift ${#seeds[@]}
-        module=random_${round}_${seeds[0]}
+        module=${prefix}_${round}_${seeds[0]}
         random_script "${seeds[@]}" >"$scratch/random/$module.stp"
         make_module "$scratch/random/$module.stp" "$module"
         modules+=("$module")
     done
+}
+for round in 1 2 3 4; do
+    # shellcheck disable=SC2046,SC2086 # words
+    make_random random "$PER_MODULE" $(unseen want $JUDGE_SEEDS)
+    # shellcheck disable=SC2046,SC2086 # words
+    make_random printed_random "$PRINTED_PER_MODULE" $(unseen printed $PRINTED_SEEDS)
     wait
     running=0
     ((${#modules[@]})) || break
+    made=$SECONDS
     run_modules "${modules[@]}"
     for module in "${modules[@]}"; do
-        [[ $module == random_* && -e $scratch/results/$module.out ]] || continue
-        awk -v dir="$scratch/want" '
+        case $module in
+            random_*) folder=want ;;
+            printed_random_*) folder=printed ;;
+            *) continue ;;
+        esac
+        [[ -e $scratch/results/$module.out ]] || continue
+        awk -v dir="$scratch/$folder" '
             /^== [0-9]+$/ { seed = $2; text = "" }
             { text = text $0 "\n" }
             $0 == "-- " seed { printf "%s", text >(dir "/" seed); close(dir "/" seed) }' "$scratch/results/$module.out"
     done
     modules=()
-    echo "# run $round: $(find "$scratch/want" -type f | wc -l) random programs seen"
+    echo "# run $round: modules by $made s, run by $SECONDS s:" \
+        "$(find "$scratch/want" -type f | wc -l) random programs seen," \
+        "$(find "$scratch/printed" -type f | wc -l) as the stap back end prints them"
 done
 
+without_place() { sed -E 's, at [^ ]+\.stp:[0-9:]+$,,' "$1"; }
 for script in tests/judge/*.stp; do
     name=$(basename "$script" .stp)
     result=$scratch/results/judge_${name//-/_}
@@ -145,23 +180,37 @@ for script in tests/judge/*.stp; do
     fi
     check "$name: SystemTap prints what is recorded" same "tests/judge/$name.out" "$result.out"
     check "$name: ... and the errors" same "tests/judge/$name.err" "$scratch/said"
+    result=$scratch/results/printed_${name//-/_}
+    said_at_run_time <"$result.err" >"$scratch/said"
+    check "$name: a module of the stap back end prints the same" same "tests/judge/$name.out" "$result.out"
+    check "$name: ... and the errors" same <(without_place "tests/judge/$name.err") <(without_place "$scratch/said")
 done
 
-agreed=0 lost=0
-for seed in $JUDGE_SEEDS; do
-    if [[ ! -e $scratch/want/$seed ]]; then
-        lost=$((lost + 1))
-        continue
+declare -A agreed=([want]=0 [printed]=0) lost=([want]=0 [printed]=0) all=([want]=$(wc -w <<<"$JUDGE_SEEDS")
+    [printed]=$(wc -w <<<"$PRINTED_SEEDS"))
+includes() { # WORD WORDS
+    [[ " ${2//$'\n'/ } " == *" $1 "* ]]
+}
+judge() { # FOLDER SEED WHAT: what ngstap has printed is in got.out
+    if [[ ! -e $scratch/$1/$2 ]]; then
+        lost[$1]=$((lost[$1] + 1))
+    elif cmp -s "$scratch/$1/$2" "$scratch/got.out"; then
+        agreed[$1]=$((agreed[$1] + 1))
+    else
+        check "$3 $2" same "$scratch/$1/$2" "$scratch/got.out"
     fi
+}
+# shellcheck disable=SC2013 # words
+for seed in $(sort -nu <(tr ' ' '\n' <<<"$JUDGE_SEEDS") <(tr ' ' '\n' <<<"$PRINTED_SEEDS")); do
     random_script "$seed" >"$scratch/one.stp"
     run_ngstap "$scratch/one.stp"
-    if cmp -s "$scratch/want/$seed" "$scratch/got.out"; then
-        agreed=$((agreed + 1))
-    else
-        check "random program $seed" same "$scratch/want/$seed" "$scratch/got.out"
-    fi
+    ! includes "$seed" "$JUDGE_SEEDS" || judge want "$seed" 'random program'
+    ! includes "$seed" "$PRINTED_SEEDS" || judge printed "$seed" 'random program by the stap back end'
 done
-all=$(wc -w <<<"$JUDGE_SEEDS")
-check "random programs: $agreed agree, $lost lost by SystemTap" test "$((agreed + lost))" = "$all"
-check '... enough of them were seen' test "$((lost * 10))" -le "$all"
+summary() { # FOLDER WHAT
+    check "$2: ${agreed[$1]} agree, ${lost[$1]} lost by SystemTap" test "$((agreed[$1] + lost[$1]))" = "${all[$1]}"
+    check '... enough of them were seen' test "$((lost[$1] * 10))" -le "${all[$1]}"
+}
+summary want 'random programs'
+summary printed 'random programs by the stap back end'
 finish
