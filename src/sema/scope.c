@@ -219,6 +219,7 @@ static const char *foreign_word(const char *name)
         {"elsif", "'else if'"},
         {"elseif", "'else if'"},
         {"switch", "'if' and 'else if'"},
+        {"sizeof", "&@cast(0, \"TYPE\")[1]: where the second of an array at 0 begins"},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
