@@ -6,6 +6,7 @@
 #
 #   -o        where a case is marked "mends", it shows what the original does: a failure there is marked TODO
 #   -c CASE   these only
+#   -m KIB    of address space for COMMAND (2000000), or "unlimited"
 #
 # COMMAND is called with --dump-src (or --args), the case's options and target, and input.sxx, in a mount namespace whose
 # /proc holds the case's processes alone (and self) and whose /opt their files; so it needs root, and COMMAND must not lie in /opt.
@@ -87,11 +88,12 @@ fi
 
 # ---- outside
 
-original='' only=()
-while getopts 'oc:h' option; do
+original='' only=() memory=2000000
+while getopts 'oc:m:h' option; do
     case $option in
     o) original=1 ;;
     c) only+=("$OPTARG") ;;
+    m) memory=$OPTARG ;;
     *)
         sed -n '2,/^$/s/^# \?//p' "$0"
         exit 1
@@ -141,7 +143,7 @@ for name in "${only[@]}"; do
     dir=$here/cases/$name
     n=$((n + 1)) status=0
     # Some loop for ever.
-    (ulimit -v 2000000; timeout 20 unshare -m "$BASH" "$here/run.sh" --inside "$dir" "$command" "$@") >"$scratch/out" 2>"$scratch/err" \
+    (ulimit -v "$memory"; timeout 20 unshare -m "$BASH" "$here/run.sh" --inside "$dir" "$command" "$@") >"$scratch/out" 2>"$scratch/err" \
         </dev/null || status=$?
     if judge "$dir" >"$scratch/why"; then
         echo "ok $n - $name"

@@ -1,6 +1,6 @@
 """Drives a headless Chromium over its debugging pipe, as a person would use a flame graph: real key presses and
-mouse clicks, and what is on the screen afterwards. tests/browser.sh calls it: browser.py CHROMIUM SVG HOSTILE_SVG DIFF_SVG.
-Prints TAP.
+mouse clicks, and what is on the screen afterwards. tests/browser.sh calls it: browser.py CHROMIUM SVG HOSTILE_SVG DIFF_SVG
+LONG_SVG. Prints TAP.
 
 The protocol: JSON messages ended by a NUL on file descriptors 3 (to the browser) and 4 (from it)."""
 
@@ -79,6 +79,18 @@ class Browser:
         while self.read().get("method") != "Page.loadEventFired":
             pass
 
+    def screen(self, width, height=800, dark=False):
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setEmulatedMedia",
+                  features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+
+    def hover(self, x, y):
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def box(self, selector):
+        return self.ask(f"(r => ({{x: r.x, y: r.y, w: r.width, h: r.height}}))"
+                        f"(document.querySelector('{selector}').getBoundingClientRect())")
+
     def ask(self, expression):
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in answer:
@@ -114,6 +126,20 @@ FRAMES = """Array.from(document.querySelectorAll('g.f')).filter(g => g.style.dis
 MATCHED = "document.getElementById('matched').textContent"
 DETAILS = "document.getElementById('details').textContent"
 
+# The least contrast (WCAG) of a label with its frame, which may be translucent, on the page.
+CONTRAST = """(() => {
+    const rgb = text => (text.match(/[0-9.]+/g) || []).slice(0, 3).map(Number);
+    const light = c => { const v = c.map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+                         return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
+    const paper = rgb(getComputedStyle(document.documentElement).backgroundColor);
+    return Math.min(...Array.from(document.querySelectorAll('g.f')).filter(g => g.style.display !== 'none').map(g => {
+        const r = getComputedStyle(g.querySelector('rect')), a = +r.fillOpacity * +getComputedStyle(g).opacity;
+        const under = light(rgb(r.fill).map((c, i) => c * a + paper[i] * (1 - a)));
+        const over = light(rgb(getComputedStyle(g.querySelector('text')).fill));
+        return (Math.max(under, over) + .05) / (Math.min(under, over) + .05);
+    }));
+})()"""
+
 
 def of(frames, name):
     return [f for f in frames if f["name"] == name]
@@ -135,7 +161,7 @@ def picture(b, path):
     hot = max(of(frames, "@/srv/app/hot.lua:13"), key=lambda f: f["count"])
     ok(hot["label"] == hot["name"], "a wide frame has its whole name", hot["label"])
 
-    b.call("Input.dispatchMouseEvent", type="mouseMoved", x=centre(hot)[0], y=centre(hot)[1])
+    b.hover(*centre(hot))
     ok("209 samples, 54.57 %" in b.ask(DETAILS), "details of what the mouse is over", b.ask(DETAILS))
 
     b.press("f", "KeyF", modifiers=2)
@@ -164,9 +190,7 @@ def picture(b, path):
     ok(wide and abs(wide[0]["w"] - root["w"]) < 1, "a click makes a frame as wide as the page", str(wide))
     ok(not of(zoomed, "@/srv/app/cold.lua:25"), "... what is not in it is gone")
     ok(len(of(zoomed, "all")) == 1 and len(of(zoomed, "@/srv/app/main.lua:37")) == 1, "... its callers are still there")
-    reset = b.ask("(r => ({x: r.x, y: r.y, w: r.width, h: r.height}))"
-                  "(document.getElementById('reset').getBoundingClientRect())")
-    b.click(*centre(reset))
+    b.click(*centre(b.box("#reset")))
     ok(len(b.ask(FRAMES)) == 9, "a click on \"reset zoom\" shows all again")
     b.click(*centre(hot))
     b.press("Escape")
@@ -201,14 +225,71 @@ def difference(b, path):
     ok(red_over_blue("new") > 40 and red_over_blue("cold") < -40, "red is more, blue is less", str(colours))
 
 
+def looks(b, path, diff):
+    for width in 700, 1600:
+        b.screen(width)
+        b.open(path)
+        root = b.box("#frames rect")
+        ok(abs(root["x"] - 10) < 1 and abs(root["x"] + root["w"] - (width - 10)) < 1, f"equal margins at {width} pixels",
+           str(root))
+        last = max(b.ask(FRAMES), key=lambda f: f["x"])
+        b.hover(*centre(last))
+        tip = b.box("#details rect")
+        ok(tip["x"] > 0 and tip["x"] + tip["w"] <= width and tip["y"] > centre(last)[1], "... details are within the window",
+           str(tip))
+    for dark in False, True:
+        b.screen(1200, dark=dark)
+        for page in path, diff:
+            b.open(page)
+            contrasts = [b.ask(CONTRAST)]
+            deep = max(b.ask(FRAMES), key=lambda f: f["depth"])
+            b.click(*centre(deep))
+            contrasts.append(b.ask(CONTRAST))
+            b.press("/", "Slash")
+            b.press("o")
+            contrasts.append(b.ask(CONTRAST))
+            b.press("Escape")
+            ok(min(contrasts) >= 4.5, f"labels can be read, {'dark' if dark else 'light'}: shown, zoomed, searched",
+               str(contrasts))
+    b.screen(1200)
+
+
+def crowded(b, path):
+    b.screen(700)
+    b.open(path)
+
+    def right(selector):
+        box = b.box(selector)
+        return box["x"] + box["w"]
+
+    ok(right("#title") < b.box("#search")["x"], "a long title ends before the search box")
+    whole = right("#about")
+    ok(620 < whole <= 690, "a long command ends at the margin", str(whole))
+    ok("the end of it" in b.ask("document.querySelector('#about title').textContent"), "... and is told whole")
+    b.press("/", "Slash")
+    b.press("a")
+    ok(right("#about") < b.box("#matched")["x"], "... before what a search says")
+    b.press("Escape")
+    ok(abs(right("#about") - whole) < 1, "... until that is gone")
+    b.click(*centre(of(b.ask(FRAMES), "resty.core.regex:gsub_with_a_long_name")[0]))
+    ok(right("#legend") < b.box("#reset")["x"], "the legend ends before \"reset zoom\"")
+    b.press("Escape")
+    labels = {f["name"]: f["label"] for f in b.ask(FRAMES)}
+    ok(labels["resty.core.regex:gsub_with_a_long_name"] == "gsub_with_a_long_name" and
+       labels["C:ngx_http_lua_ngx_print_more"].startswith("ngx_http_lua"), "in a narrow frame the function stays",
+       str(labels))
+
+
 def main():
-    program, svg, hostile_svg, diff_svg = sys.argv[1:]
+    program, svg, hostile_svg, diff_svg, long_svg = sys.argv[1:]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         b = Browser(program, profile)
         try:
             picture(b, svg)
             hostile(b, hostile_svg)
             difference(b, diff_svg)
+            looks(b, svg, diff_svg)
+            crowded(b, long_svg)
         finally:
             b.close()
     print(f"1..{count}")

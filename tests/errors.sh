@@ -120,6 +120,23 @@ says 0 'a long string is cut, and that is said' 'strings cut at MAXSTRINGLEN (63
     "$ngstap" -DMAXSTRINGLEN=64 -e 'probe begin { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; exit() }'
 says 1 "error()" 'ERROR: enough' -- "$ngstap" -e 'probe begin { error("enough") }'
 
+# ---- output that cannot be written
+
+full='probe begin { println("hi") exit() }'
+for format in '' '--format json'; do
+    # shellcheck disable=SC2016
+    says 1 "a full disk ($format)" 'cannot write the output: No space left' -- \
+        sh -c '"$0" $1 -e "$2" >/dev/full' "$ngstap" "$format" "$full"
+    says 1 "a full disk, with -o ($format)" 'cannot write the output: No space left' -- \
+        sh -c '"$0" $1 -o /dev/full -e "$2"' "$ngstap" "$format" "$full"
+done
+# shellcheck disable=SC2016
+says 1 'a closed standard output' 'cannot write the output' -- sh -c 'exec "$0" -e "$1" >&-' "$ngstap" "$full"
+# shellcheck disable=SC2016
+says 0 'a closed standard input and error stream' '^hi$' -- sh -c 'exec "$0" -e "$1" <&- 2>&-' "$ngstap" "$full"
+says 0 'a reader who goes ends the session quietly' '^x$' -- \
+    bash -c 'set -o pipefail; "$0" -e "probe timer.ms(10) { println(\"x\") }" | head -1' "$ngstap"
+
 # ---- in the kernel
 
 if [[ $UID != 0 ]]; then
@@ -159,9 +176,13 @@ else
         "$ngstap" -x "$pid" -e 'probe timer.profile { }'
     wait "$pid" || :
 
+    says 0 'a script for one process, and no process: that is said' 'target() alone.*-x PID' -- \
+        "$ngstap" -T 0.1 -e 'probe timer.profile { if (pid() == target()) println("seen") }'
+
     "$scratch/t" &
     pid=$!
     until [[ /proc/$pid/exe -ef $scratch/t ]]; do sleep 0.01; done # the shell's copy has become the program
+    says 1 'a process without LuaJIT' "process $pid maps no libluajit" -- "$ngstap" samples/lj-gc.sxx -x "$pid"
     (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
         -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
     (while ((SECONDS < 60)); do :; done) & # runs, so that it is sampled
@@ -169,6 +190,22 @@ else
     says 1 'an object of another program' $'does not map .*/t\nread fault' -- "$ngstap" "$scratch/t.bpf.o" -x "$other"
     kill "$other" "$pid" 2>/dev/null || :
     wait "$other" "$pid" 2>/dev/null || :
+
+    cat >"$scratch/threads.c" <<'C'
+#include <pthread.h>
+#include <unistd.h>
+static void *wait(void *arg) { (void)arg; sleep(30); return 0; }
+int main(void) { pthread_t t; pthread_create(&t, 0, wait, 0); pthread_join(t, 0); return 0; }
+C
+    ${CC:-cc} -o "$scratch/threads" "$scratch/threads.c" -lpthread
+    "$scratch/threads" &
+    pid=$!
+    until [[ $(echo "/proc/$pid/task"/*) == *' '* ]]; do sleep 0.01; done
+    thread=$(cd "/proc/$pid/task" && ls | grep -vx "$pid")
+    says 1 'a thread: its process is named' "$thread is a thread of process $pid.*-x $pid" -- \
+        "$ngstap" -x "$thread" -e 'probe timer.profile { }'
+    kill "$pid"
+    wait "$pid" 2>/dev/null || :
 
     for signal in INT TERM; do
         "$ngstap" -e 'global n probe timer.profile { n++ } probe end { printf("ended after %d\n", n) }' >"$scratch/out" 2>&1 &

@@ -67,6 +67,14 @@ status=0
 "$ngstap" diff "$scratch/jit.folded" "$scratch/interp.folded" -o "$scratch/diff.svg" || status=$?
 check 'a difference of two profiles' eval '[[ $status = 0 ]] && grep -q "% before" "$scratch/diff.svg"'
 
+# The time of gsub() itself, which hot() and cold() call.
+start nginx gc64 gsub
+flame -x "$pid" -t 2 -F 199 -o "$scratch/gsub.folded"
+share=$(leaf_share "$scratch/gsub.folded" '^builtin:string[.]gsub$')
+check "a built-in function has its name ($share %)" test "$share" -ge 50
+flame -x "$pid" -t 1 -o "$scratch/gsub.svg"
+check '... in a picture the plain one' grep -q '<title>string.gsub (built-in function): ' "$scratch/gsub.svg"
+
 start nginx gc64 idle
 flame -x "$pid" -t 1 -o "$scratch/idle.svg"
 check 'an idle process: an error that says why' eval '[[ $status = 1 ]] && said "it is idle"'

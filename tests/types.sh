@@ -4,7 +4,8 @@
 # ngstap types: the header compiles without a warning, and each member of each struct in it lies where another reader
 # of the same debug information (gdb, see types/asserts.py) or the compiler itself (types/odd.c) says.
 #
-# Needs gcc, gdb with Python, and the targets of targets/build.sh; BTF for the kernel's types. About 20 s. Prints TAP.
+# Needs gcc, gdb with Python, and the targets of targets/build.sh; BTF for the types of the kernel; root and docker for a
+# container (targets/container.sh). About 20 s. Prints TAP.
 
 set -euo pipefail
 
@@ -115,6 +116,35 @@ worker=$(sed -n 's/^pid=//p' <<<"$run")
 types -C lua_State,ngx_http_lua_ctx_t -x "$worker"
 check 'a type of one module that another completes' eval 'compiles && grep -q "^struct lua_State {" "$header" &&
     grep -q libluajit "$header"'
+
+body() { sed '1,/^ \*\//d' "$header"; }
+body >"$scratch/worker"
+types -C lua_State,ngx_http_lua_ctx_t --master "$(sed -n 's/^master=//p' <<<"$run")"
+check '--master: what its worker has' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
+types -C lua_State --master "$worker"
+check '... and a process without children: an error' refused "No child processes found for $worker"
+
+# Of the same build, at paths that the host lacks.
+all=$(tests/targets/container.sh start docker stripped idle 2>"$scratch/err") || all=''
+if [[ $all ]]; then
+    eval "$all"
+    names+=("$name")
+    export DOCKER_HOST
+    path=$PATH
+    PATH=$(dirname "$(tests/targets/container.sh which)"):$path
+    types -C lua_State,ngx_http_lua_ctx_t --container "$name"
+    check '--container: of the worker in it' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
+    check '... by its paths' grep -qE '^ \*   /srv/openresty/nginx/sbin/nginx, build-id [0-9a-f]{40}$' "$header"
+    types -C GCobj,lua_State --container "$name" --module libluajit-5.1.so.2
+    check '... in one of its modules' eval '[[ $status = 0 ]] && cmp "$scratch/full" <(body)'
+    types -C GCprotoo --container "$name"
+    check '... an unknown type' refused 'did you mean GCproto'
+    types -C lua_State --container "${name}x"
+    check '... an unknown container' refused "no container named ${name}x"
+    PATH=$path
+else
+    skip '--container: of the worker in it' "cannot run here: $(tail -n 1 "$scratch/err")"
+fi
 
 # ---- the kernel ----
 

@@ -23,7 +23,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 2
+#define NGS_OBJ_VERSION 3
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -286,6 +286,7 @@ enum { NGS_REC_MAX = 65536 };
     X(MAP_SET, "map_set", "(map, key, texts, val) val: int64* or ngs_str*; fails: map full")      \
     X(MAP_ADD, "map_add", "(map, key, texts, delta) new value in r0; fails by frame error")       \
     X(MAP_DELETE, "map_delete", "(map, key)")                                                     \
+    X(MAP_TAKE, "map_take", "(map, set) until the handler ends the elements are its own; what it leaves is put back then: added, or, with SET, where handlers in the kernel have set no other") \
     X(MAP_CLEAR, "map_clear", "(map)")                                                            \
     X(MAP_STAT_ADD, "map_stat_add", "(map, key, texts, value) fails: map full")                   \
     X(MAP_STAT, "map_stat", "(map, key, stat_op, &out64) fails: empty")                           \

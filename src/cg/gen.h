@@ -287,6 +287,7 @@ CG_EMITS(CG_DECLARE)
 #undef CG_DECLARE
 void cg_push_pop(struct cg_gen *g, const struct ir_ins *i);
 void cg_u_read(struct cg_gen *g, const struct ir_ins *i);
+void cg_u_mtake(struct cg_gen *g, const struct ir_ins *i);
 void cg_u_mclear(struct cg_gen *g, const struct ir_ins *i);
 void cg_u_febegin(struct cg_gen *g, const struct ir_ins *i);
 void cg_u_fenext(struct cg_gen *g, const struct ir_ins *i);

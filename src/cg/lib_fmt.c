@@ -12,6 +12,22 @@
 
 enum { EIGHT_DIGITS = 100000000 };
 
+/* Each number x in a lane of r8, below BASE^2, becomes x / BASE, with x % BASE in the WIDTH bits above. x / BASE is
+ * x * MUL >> SHIFT; MASK has the bits that are its own. Clobbers r3, r4. */
+static void split_lanes(struct cg_asm *s, int mul, int shift, int64_t mask, int base, int width)
+{
+    cg_mov(s, R3, R8);
+    cg_alui(s, BPF_MUL, R3, mul);
+    cg_alui(s, BPF_RSH, R3, shift);
+    cg_movi(s, R4, mask);
+    cg_alu(s, BPF_AND, R3, R4);
+    cg_mov(s, R4, R3);
+    cg_alui(s, BPF_MUL, R4, base);
+    cg_alu(s, BPF_SUB, R8, R4);
+    cg_alui(s, BPF_LSH, R8, width);
+    cg_alu(s, BPF_OR, R8, R3);
+}
+
 /* r8, below 10^8, becomes its eight decimal digits, one a byte, the first one lowest. Clobbers
  * r3-r5. */
 static void spread_decimal(struct cg_asm *s)
@@ -24,28 +40,9 @@ static void spread_decimal(struct cg_asm *s)
     cg_alu(s, BPF_SUB, R8, R4);
     cg_alui(s, BPF_LSH, R8, 32);
     cg_alu(s, BPF_OR, R8, R3);
-    /* 2 digits in each 16: x / 100 is x * 10486 >> 20 below 10^4 */
-    cg_mov(s, R3, R8);
-    cg_alui(s, BPF_MUL, R3, 10486);
-    cg_alui(s, BPF_RSH, R3, 20);
-    cg_movi(s, R4, 0x7f0000007f);
-    cg_alu(s, BPF_AND, R3, R4);
-    cg_mov(s, R4, R3);
-    cg_alui(s, BPF_MUL, R4, 100);
-    cg_alu(s, BPF_SUB, R8, R4);
-    cg_alui(s, BPF_LSH, R8, 16);
-    cg_alu(s, BPF_OR, R8, R3);
-    /* 1 digit in each 8: x / 10 is x * 103 >> 10 below 100 */
-    cg_mov(s, R3, R8);
-    cg_alui(s, BPF_MUL, R3, 103);
-    cg_alui(s, BPF_RSH, R3, 10);
-    cg_movi(s, R4, 0x000f000f000f000f);
-    cg_alu(s, BPF_AND, R3, R4);
-    cg_mov(s, R4, R3);
-    cg_alui(s, BPF_MUL, R4, 10);
-    cg_alu(s, BPF_SUB, R8, R4);
-    cg_alui(s, BPF_LSH, R8, 8);
-    cg_alu(s, BPF_OR, R8, R3);
+    /* 2 digits in each 16 bits, then 1 in each 8 */
+    split_lanes(s, 10486, 20, 0x0000007f0000007f, 100, 16);
+    split_lanes(s, 103, 10, 0x000f000f000f000f, 10, 8);
     cg_movi(s, R4, 0x3030303030303030);
     cg_alu(s, BPF_OR, R8, R4);
 }

@@ -60,7 +60,11 @@ void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done)
     cg_call(s, HELPER_READ_KERNEL);
 }
 
-void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done)
+/*
+ * The string at R7, of R2 bytes, becomes longer by the N (a register) bytes that will be put at R1: its length and
+ * its NUL are stored. N is cut to what has room. Spoils R2, R4.
+ */
+static void make_room(struct cg_lib_fn *f, int n)
 {
     struct cg_asm *s = &f->s;
     uint32_t fits = cg_label(s);
@@ -68,18 +72,23 @@ void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done)
     cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
     cg_movi(s, R4, f->c->max);
     cg_alu(s, BPF_SUB, R4, R2);
-    cg_jmp(s, BPF_JLE, R3, R4, fits);
-    cg_mov(s, R3, R4);
+    cg_jmp(s, BPF_JLE, n, R4, fits);
+    cg_mov(s, n, R4);
     cg_lib_count(f, CONTROL(truncated), R1, R4);
     cg_bind(s, fits);
-    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
+    cg_jmpi(s, BPF_JGT, n, (int32_t)f->c->max, f->l_bad);
     cg_mov(s, R1, R7);
     cg_alu(s, BPF_ADD, R1, R2);
     cg_alui(s, BPF_ADD, R1, LIB_BYTES);
-    cg_alu(s, BPF_ADD, R2, R3);
+    cg_alu(s, BPF_ADD, R2, n);
     cg_stx(s, BPF_W, R7, 0, R2);
     cg_alu(s, BPF_ADD, R2, R7);
     cg_sti(s, BPF_B, R2, LIB_BYTES, 0);
+}
+
+void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done)
+{
+    make_room(f, R3);
     cg_lib_copy_bytes(f, done);
 }
 
@@ -409,8 +418,7 @@ void cg_lib_cmp(struct cg_lib_fn *f)
 void cg_lib_fill(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t fits = cg_label(s), more = cg_label(s), copied = cg_label(s), done = cg_label(s),
-             all = cg_label(s);
+    uint32_t more = cg_label(s), copied = cg_label(s), done = cg_label(s), all = cg_label(s);
     int pattern = (int)f->c->u->frame_texts; /* for pointers, in user space: free here */
 
     cg_lib_enter(f);
@@ -424,21 +432,7 @@ void cg_lib_fill(struct cg_lib_fn *f)
     for (int k = 0; k < 64; k += 8)
         cg_stx(s, BPF_DW, R6, pattern + k, R8);
     cg_ldx(s, BPF_W, R2, R7, 0);
-    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
-    cg_movi(s, R4, f->c->max);
-    cg_alu(s, BPF_SUB, R4, R2);
-    cg_jmp(s, BPF_JLE, R9, R4, fits);
-    cg_mov(s, R9, R4);
-    cg_lib_count(f, CONTROL(truncated), R1, R4);
-    cg_bind(s, fits);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
-    cg_mov(s, R1, R7);
-    cg_alu(s, BPF_ADD, R1, R2);
-    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
-    cg_alu(s, BPF_ADD, R2, R9);
-    cg_stx(s, BPF_W, R7, 0, R2);
-    cg_alu(s, BPF_ADD, R2, R7);
-    cg_sti(s, BPF_B, R2, LIB_BYTES, 0);
+    make_room(f, R9);
     cg_mov(s, R7, R1); /* where the filling starts */
     cg_mov(s, R8, R6);
     cg_alui(s, BPF_ADD, R8, pattern);

@@ -563,6 +563,7 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_MSTAT] = BOTH(mstat),
     [IR_MSTATGET] = BOTH(mstatget),
     [IR_MDEL] = BOTH(mdel),
+    [IR_MTAKE] = USER(mtake),
     [IR_MCLEAR] = USER(mclear),
     [IR_FEBEGIN] = USER(febegin),
     [IR_FENEXT] = USER(fenext),

@@ -322,6 +322,14 @@ void cg_u_mdel(struct cg_gen *g, const struct ir_ins *i)
     call(g, NGS_H_MAP_DELETE);
 }
 
+void cg_u_mtake(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_puti(g, R1, i->map);
+    cg_puti(g, R2, i->imm);
+    call(g, NGS_H_MAP_TAKE);
+}
+
 void cg_u_mclear(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);

@@ -297,13 +297,13 @@ static const char *object_name(struct driver *d)
 static bool write_object(struct driver *d, const struct cg_object *obj)
 {
     const char *name = object_name(d);
-    FILE *f = fopen(name, "we");
+    struct out_file file;
 
-    if (!f)
-        return error(d, "object", "cannot write", name);
-    fwrite(obj->elf, 1, obj->elf_size, f);
-    if (ferror(f) | fclose(f))
-        return error(d, "object", "cannot write", name);
+    if (!out_file_open(&d->cx, name, &file))
+        return false;
+    fwrite(obj->elf, 1, obj->elf_size, file.f);
+    if (!out_file_close(&d->cx, &file, true))
+        return false;
     fprintf(d->out, "%s\n", name);
     return true;
 }
@@ -396,8 +396,14 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    if (!analyse(d, &so, prog))
+    if (!analyse(d, &so, prog)) {
+        if (expanded.assumed && d->target->pid)
+            diag_hint(d->cx.diag,
+                      "process %d maps no %s: unless it is linked into %s, this is not the process "
+                      "to look at",
+                      (int)d->target->pid, expanded.assumed, d->target->exec_path);
         return false;
+    }
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);
@@ -447,7 +453,7 @@ static void *read_object(struct driver *d, size_t *size)
     ssize_t n = 0;
 
     if (fd >= 0 && !fstat(fd, &st)) {
-        errno = EFBIG;
+        errno = st.st_size ? EFBIG : ENODATA;
         if (S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= OBJECT_MAX) {
             *size = (size_t)st.st_size;
             data = arena_alloc(d->cx.arena, *size);
@@ -578,7 +584,7 @@ static bool close_all(struct driver *d, bool ok)
         debuginfo_free(d->debuginfo);
     if (d->events)
         out_events_end(d->events);
-    if (fflush(d->out) || ferror(d->out))
+    if ((fflush(d->out) || ferror(d->out)) && !d->status) /* a session that failed has said why */
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
     if (d->draws)
         ok = picture_close(&d->picture, ok && !d->status) && ok;
@@ -602,8 +608,17 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
     return close_all(&d, ok) ? d.status : 1;
 }
 
+/* What is opened must not become a standard stream that the caller closed: prints would end up in it. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+}
+
 int driver_main(int argc, char **argv)
 {
+    hold_standard_streams();
     struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
 

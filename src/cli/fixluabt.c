@@ -1,7 +1,7 @@
 /*
  * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions of
  * saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced where the
- * source tells the function. Refused: an input that cannot be read; a root that is no directory.
+ * source tells the function, "builtin#N" where the process of -x does. Refused: an input that cannot be read; a root that is no directory.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -89,7 +89,7 @@ static void help(void)
         "       ngstap fix-lua-bt [OPTION]... [FILE]\n"
         "Copies FILE (standard input without one, or for -) and replaces each Lua frame in it,\n"
         "@path:line, by module:function, as its source tells. What has no name stays as it is.\n\n"
-        "  -x PID                  sources as this process sees them\n"
+        "  -x PID                  sources as this process sees them, and its built-in functions\n"
         "  --sysroot DIR           sources below DIR; else FIX_LUA_ROOT, when it is set\n"
         "  --prefix DIR            nginx's prefix, for relative names\n"
         "  --conf FILE             nginx's configuration, for Lua code in it\n"
@@ -122,7 +122,8 @@ static bool is_chunk(const char *s, size_t len)
         s += 2;
         len -= 2;
     }
-    return len && (*s == '@' || *s == '=' || begins(s, len, "[string "));
+    return len &&
+           (*s == '@' || *s == '=' || begins(s, len, "[string ") || begins(s, len, "builtin#"));
 }
 
 /* The length without a count at the end: "\t12". */

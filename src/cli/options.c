@@ -51,7 +51,8 @@ static bool number(struct parse *p, const char *value, long min, long max, long 
     errno = 0;
     *out = strtol(value, &end, 10);
     if (errno || end == value || *end || *out < min || *out > max)
-        return usage(p, "not a number that it takes", value);
+        return usage(p, arena_printf(p->cx->arena, "not a number from %ld to %ld", min, max),
+                     value);
     return true;
 }
 
@@ -59,8 +60,10 @@ static bool pid_value(struct parse *p, const char *value, pid_t *out)
 {
     long n;
 
-    if (!number(p, value, 1, INT_MAX, &n))
+    if (!number(p, value, 1, INT_MAX, &n)) {
+        diag_hint(p->cx->diag, "it takes a process's number, as pgrep and ps print it");
         return false;
+    }
     *out = (pid_t)n;
     return true;
 }

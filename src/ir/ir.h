@@ -76,6 +76,7 @@
     X(MSTAT, "mstat", IRF_FAILS)            /* map[keys] <<< a */                                 \
     X(MSTATGET, "mstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of map[keys] */           \
     X(MDEL, "mdel", 0)                                                                            \
+    X(MTAKE, "mtake", IRF_USER)             /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */ \
     X(MCLEAR, "mclear", IRF_USER)           /* delete the whole array */                          \
     X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
     X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \

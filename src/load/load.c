@@ -183,6 +183,9 @@ static void init_control(struct session *s)
 
     c->target = s->t->pid > 0 ? (uint64_t)s->t->pid : 0;
     c->n_pids = s->t->n_pids;
+    if ((s->o->h->flags & OBJ_F_TARGET_ONLY) && !c->target)
+        diag_warning(s->cx->diag, (struct span){0},
+                     "the script looks at target() alone, and no process is given: -x PID");
     c->clock_offset = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
     if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INITIAL_PIDNS_INO) {
         c->pidns_dev = st.st_dev;

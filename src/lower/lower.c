@@ -187,8 +187,8 @@ static bool check_reach(struct lower *lo, const struct ir_func *f, const char *h
                 ok &= check_reach(lo, lo->u->funcs[i->imm], handler, seen);
             if (!(ir_op_flags(i->op) & IRF_USER))
                 continue;
-            if (i->op == IR_FENEXT || i->op == IR_FEEND)
-                continue; /* said at FEBEGIN */
+            if (i->op == IR_FENEXT || i->op == IR_FEEND || i->op == IR_MTAKE)
+                continue; /* said at FEBEGIN, MCLEAR */
             diag_error(lo->cx->diag, lo->u->locs[i->loc].at, "not-yet",
                        "%s cannot run in a handler of %s yet",
                        i->op == IR_FEBEGIN  ? "foreach"
@@ -202,6 +202,22 @@ static bool check_reach(struct lower *lo, const struct ir_func *f, const char *h
             ok = false;
         }
     return ok;
+}
+
+/* Which arrays handlers in the kernel set elements of decides what is put back of those that were taken. */
+static void mark_taken(const struct lower *lo)
+{
+    bool *set = ARENA_ARRAY(lo->cx->arena, bool, lo->u->n_maps + 1);
+
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t k = 0; k < lo->u->n_funcs; k++)
+            for (uint32_t b = 0; b < lo->u->funcs[k]->n_blocks; b++)
+                for (struct ir_ins *i = lo->u->funcs[k]->blocks[b]->first; i; i = i->next)
+                    if (pass == 0 && !lo->u->funcs[k]->user &&
+                        (i->op == IR_MSET || i->op == IR_MSETS))
+                        set[i->map] = true;
+                    else if (pass == 1 && i->op == IR_MTAKE)
+                        i->imm = set[i->map];
 }
 
 struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
@@ -243,5 +259,6 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
                                      ARENA_ARRAY(cx->arena, uint8_t, lo.u->n_funcs)))
             lo.failed = true;
     }
+    mark_taken(&lo);
     return lo.failed || diag_errors(cx->diag) ? NULL : lo.u;
 }

@@ -405,8 +405,20 @@ static void lower_stmt(struct lower *lo, struct stmt *s)
         ir_at(&lo->at, lower_block(lo)); /* what follows a jump is never reached */
 }
 
+/* Arrays that the list uses and then deletes are taken at its start: no hit may fall between. */
+static void take_deleted(struct lower *lo, const struct stmt *list)
+{
+    for (const struct stmt *s = list; s; s = s->next) {
+        if (s == list || s->kind != ST_DELETE || s->cond->kind != EX_NAME || !s->cond->var ||
+            !s->cond->var->is_array)
+            continue;
+        ir_put(&lo->at, IR_MTAKE)->map = (int32_t)s->cond->var->id;
+    }
+}
+
 void lower_stmts(struct lower *lo, struct stmt *s)
 {
+    take_deleted(lo, s);
     for (; s; s = s->next)
         lower_stmt(lo, s);
 }

@@ -32,6 +32,7 @@ struct lua_place {
     const char *prefix;         /* of nginx (-p) */
     const char *conf;           /* nginx's configuration file (-c), absolute */
     time_t since;               /* a source changed after this is not what runs; 0: not known */
+    struct target *target;      /* whose LuaJIT names its built-in functions; lives as long, too */
 };
 
 /*
@@ -39,17 +40,18 @@ struct lua_place {
  * configuration by the command line of the master or by the executable. T may be without any process
  * (--exec, or no target): absolute names only then.
  */
-void lua_place_find(struct compile *cx, const struct target *t, struct lua_place *out);
+void lua_place_find(struct compile *cx, struct target *t, struct lua_place *out);
 
 /* Names for a place; nothing is read yet. Never NULL; its memory is CX's arena's, but for lua_names_free. */
 struct lua_names *lua_names_at(struct compile *cx, const struct lua_place *place);
-struct lua_names *lua_names_new(struct compile *cx, const struct target *t); /* both of these */
+struct lua_names *lua_names_new(struct compile *cx, struct target *t); /* both of these */
 void lua_names_free(struct lua_names *n);
 
 /*
  * Rewrites one frame of a stack, without its newline: "@PATH:LINE", "T:@PATH:LINE" or
  * "=content_by_lua(nginx.conf:57):LINE" (the "=" may be missing) becomes "MODULE:FUNCTION", "T:" being kept;
- * every other frame is copied. LINE is the first line of a function or any line within one. Bytes that are not
+ * "builtin#N" becomes "builtin:NAME" ("builtin:string.gsub"); every other frame is copied. LINE is the first line of
+ * a function or any line within one. Bytes that are not
  * printable are written as \xNN; what is valid UTF-8 stays. OUT, of SIZE bytes, is always NUL-terminated, cut at
  * a character when it is too small. True: a name was found.
  */
@@ -61,6 +63,14 @@ struct lua_names_counts {
     uint32_t sources, unreadable; /* files */
 };
 struct lua_names_counts lua_names_counts(const struct lua_names *n);
+
+/* ---- builtin.c: LuaJIT's built-in functions, by the target's debug information ---- */
+
+struct lua_builtins;
+
+/* Never NULL; without debug information nothing has a name. Its memory is CX's arena's. */
+struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t);
+const char *lua_builtin_name(const struct lua_builtins *b, uint32_t id); /* "string.gsub", or NULL */
 
 /* ---- functions.c: the functions of a source ---- */
 

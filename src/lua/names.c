@@ -37,7 +37,8 @@ struct lua_names {
     struct chunk *chunks; /* uthash */
     uint32_t n_chunks;
     size_t bytes;
-    struct nginx_blocks *blocks; /* NULL: not read yet */
+    struct nginx_blocks *blocks;   /* NULL: not read yet */
+    struct lua_builtins *builtins; /* the same */
     struct lua_names_counts counts;
 };
 
@@ -67,13 +68,13 @@ static const char *nginx_cmdline(struct compile *cx, const struct target *t, pid
     return cmdline;
 }
 
-void lua_place_find(struct compile *cx, const struct target *t, struct lua_place *out)
+void lua_place_find(struct compile *cx, struct target *t, struct lua_place *out)
 {
     struct nginx_place nginx;
     const char *cmdline = NULL;
     size_t len = 0;
 
-    *out = (struct lua_place){.root = t->root};
+    *out = (struct lua_place){.root = t->root, .target = t};
     if (t->n_pids) {
         out->cwd = process_cwd(cx, t, t->pids[0]);
         out->since = process_started(cx, t, t->pids[0]);
@@ -86,7 +87,7 @@ void lua_place_find(struct compile *cx, const struct target *t, struct lua_place
     }
 }
 
-struct lua_names *lua_names_new(struct compile *cx, const struct target *t)
+struct lua_names *lua_names_new(struct compile *cx, struct target *t)
 {
     struct lua_place place;
 
@@ -308,13 +309,38 @@ static bool find_label(struct lua_names *n, const char *frame, size_t len, struc
     return f != NULL;
 }
 
+/* Of "builtin#N" what LuaJIT calls it, or NULL. */
+static const char *find_builtin(struct lua_names *n, const char *frame, size_t len)
+{
+    static const char prefix[] = "builtin#";
+    uint32_t id = 0;
+    size_t at = sizeof(prefix) - 1;
+
+    if (!n->place.target || len <= at || len > at + 3 || memcmp(frame, prefix, at) != 0)
+        return NULL;
+    for (; at < len; at++) {
+        if (frame[at] < '0' || frame[at] > '9')
+            return NULL;
+        id = 10 * id + (uint32_t)(frame[at] - '0');
+    }
+    if (!n->builtins)
+        n->builtins = lua_builtins_read(n->cx, n->place.target);
+    return lua_builtin_name(n->builtins, id);
+}
+
 bool lua_names_frame(struct lua_names *n, const char *frame, size_t len, char *out, size_t size)
 {
     bool compiled = len > 2 && !memcmp(frame, "T:", 2);
     size_t skip = compiled ? 2 : 0, used;
     char label[1024];
     struct chunk *c = NULL;
+    const char *builtin = find_builtin(n, frame, len);
 
+    if (builtin) {
+        used = clean_text("builtin:", 8, out, size);
+        clean_text(builtin, strlen(builtin), out + used, size - used);
+        return true;
+    }
     if (!find_label(n, frame + skip, len - skip, &c, label, sizeof(label))) {
         clean_text(frame, len, out, size);
         return false;

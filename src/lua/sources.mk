@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/lua/builtin.c \
 	src/lua/functions.c \
 	src/lua/lex.c src/lua/lex.h \
 	src/lua/lua.h \

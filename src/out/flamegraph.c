@@ -6,6 +6,7 @@
  * For two profiles (a difference) widths are the mean of both shares, so that what is gone is seen as
  * well as what is new, and colour tells the change.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 
 /* Pixels; SMALLEST is the share of a frame that is not drawn any more: a third of a pixel on a wide
  * screen. */
-enum { ROW = 17, TOP = 78, BOTTOM = 34, SIDE = 10, USUAL_WIDTH = 1200 };
+enum { ROW = 17, TOP = 78, BOTTOM = 26, SIDE = 10, USUAL_WIDTH = 1200, LEAST_WIDTH = 680 };
 
 static const double SMALLEST = 0.0001,
                     CHARACTER = 6.6; /* the latter of the font in flamegraph.css */
@@ -52,6 +53,13 @@ static unsigned shade(const struct out_frame *frame)
     return (h >> 16) % 13;
 }
 
+/* From -1, gone, to 1, new. */
+static void put_change(const struct picture *p, double change)
+{
+    fprintf(p->f, "hsl(%d,%.0f%%,%.0f%%)", change < 0 ? 215 : 6, 8 + 72 * fabs(change),
+            88 - 28 * fabs(change));
+}
+
 static void put_colour(const struct picture *p, const struct out_node *n)
 {
     const struct out_tree *t = &p->tree;
@@ -63,8 +71,7 @@ static void put_colour(const struct picture *p, const struct out_node *n)
         double b = t->total[1] ? (double)n->count[1] / (double)t->total[1] : 0;
         double change = a + b > 0 ? (b - a) / (a + b) : 0;
 
-        fprintf(p->f, "hsl(%d,%.0f%%,%.0f%%)", change < 0 ? 215 : 6, 20 + 60 * fabs(change),
-                88 - 28 * fabs(change));
+        put_change(p, change);
     } else {
         const struct hue *h = &hues[n->frame->kind];
 
@@ -99,27 +106,46 @@ static void put_about(const struct picture *p, const struct out_node *n)
             share(n->count[0], t->total[0]), n->self[0], share(n->self[0], t->total[0]));
 }
 
-/* What fits into the frame on a page of the usual width, for viewers that run no script; of a place
- * in a file its end, as flamegraph.js does it. */
+static size_t characters(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += (s[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Of MODULE:FUNCTION where FUNCTION begins; of names that end in a line, 0. */
+static size_t function_at(const char *s, size_t len)
+{
+    const char *colon = memrchr(s, ':', len);
+    size_t at = colon ? (size_t)(colon - s) + 1 : 0;
+
+    return at < len && (isalpha((unsigned char)s[at]) || s[at] == '_' || s[at] & 0x80) ? at : 0;
+}
+
+/* What fits into the frame on a page of the usual width, for viewers that run no script: what says
+ * most of it, of a place in a file the end, as flamegraph.js does it. */
 static void put_label(const struct picture *p, const struct out_node *n)
 {
     const char *s = n->frame ? n->frame->name : "all";
-    size_t len = n->frame ? n->frame->len : 3, characters = 0, from = 0, to = 0, keep;
+    size_t len = n->frame ? n->frame->len : 3, from = 0, to = 0;
     double room = (n->width * (USUAL_WIDTH - 2 * SIDE) - 6) / CHARACTER;
+    bool tail = *s == '@';
 
-    for (size_t i = 0; i < len; i++)
-        characters += (s[i] & 0xc0) != 0x80;
     if (room < 3)
         return;
-    if ((double)characters <= room) {
+    if ((double)characters(s, len) > room && !tail) {
+        from = function_at(s, len);
+        s += from;
+        len -= from;
+    }
+    if ((double)characters(s, len) <= room) {
         out_xml(p->f, s, len);
         return;
     }
-    bool tail = *s == '@';
-
-    keep = (size_t)room - 1;
     from = to = tail ? len : 0;
-    for (size_t k = 0; k < keep; k++) {
+    for (size_t k = (size_t)room - 1; k; k--) {
         if (tail)
             for (from--; from > 0 && (s[from] & 0xc0) == 0x80; from--)
                 ;
@@ -129,7 +155,7 @@ static void put_label(const struct picture *p, const struct out_node *n)
     }
     if (tail)
         fputs("\342\200\246", p->f);
-    out_xml(p->f, s + from, to - from);
+    out_xml(p->f, s + from, (tail ? len : to) - from);
     if (!tail)
         fputs("\342\200\246", p->f);
 }
@@ -186,14 +212,11 @@ static void put_head(const struct picture *p)
     const char *time = when(p->cx->arena, i->time);
     FILE *f = p->f;
 
-    fprintf(f, "<text class=\"title\" x=\"%d\" y=\"24\">", SIDE);
+    fprintf(f, "<text id=\"title\" class=\"title\" x=\"%d\" y=\"24\">", SIDE);
     put_clean(p, i->title ? i->title : p->differs ? "What changed" : "CPU profile");
-    fprintf(f, "</text>\n<text class=\"faint\" x=\"%d\" y=\"43\">", SIDE);
+    fprintf(f, "</text>\n<text id=\"about\" class=\"faint\" x=\"%d\" y=\"43\">", SIDE);
     if (p->differs)
-        fprintf(f,
-                "%" PRIu64 " samples before, %" PRIu64
-                " after; width: mean share; red: more, blue: less",
-                t->total[0], t->total[1]);
+        fprintf(f, "%" PRIu64 " samples before, %" PRIu64 " after", t->total[0], t->total[1]);
     else
         fprintf(f, "%" PRIu64 " samples", t->total[0]);
     if (i->seconds > 0)
@@ -207,41 +230,68 @@ static void put_head(const struct picture *p)
     fputs("</text>\n", f);
 }
 
-/* What each kind has of the samples, by their innermost frames. */
-static void put_legend(const struct picture *p)
+/* A square of a colour; the renderer, which knows its font, places what follows. */
+static void put_key(const struct picture *p, bool first)
 {
-    const struct out_tree *t = &p->tree;
-    unsigned x = SIDE;
-
-    fputs("<g class=\"faint\" id=\"legend\">\n", p->f);
-    for (unsigned k = 0; k < OUT_KINDS; k++) {
-        const char *name = out_kind_name(k);
-
-        fprintf(p->f,
-                "<rect x=\"%u\" y=\"54\" width=\"11\" height=\"11\" rx=\"2\" "
-                "fill=\"hsl(%u,%u%%,%u%%)\"/>"
-                "<text x=\"%u\" y=\"64\">%s %.1f %%</text>\n",
-                x, hues[k].h, hues[k].s, hues[k].l, x + 16, name,
-                share(t->self[0][k], t->total[0]));
-        x += 76 + 7 * (unsigned)strlen(name);
-    }
-    fputs("</g>\n", p->f);
+    fprintf(p->f, "<tspan class=\"key\" dx=\"%d\" fill=\"", first ? 0 : 14);
 }
 
-static void put_controls(const struct picture *p, unsigned height)
+static void put_kinds(const struct picture *p)
 {
-    fprintf(p->f,
-            "<foreignObject x=\"100%%\" y=\"8\" width=\"230\" height=\"28\" "
-            "transform=\"translate(-240 0)\">"
-            "<input xmlns=\"http://www.w3.org/1999/xhtml\" id=\"search\" type=\"search\" "
-            "placeholder=\"search (/ or Ctrl-F)\"/></foreignObject>\n"
-            "<text id=\"matched\" class=\"faint\" x=\"100%%\" y=\"52\" dx=\"-10\" "
-            "text-anchor=\"end\"></text>\n"
-            "<text id=\"reset\" x=\"100%%\" y=\"68\" dx=\"-10\" text-anchor=\"end\" "
-            "style=\"display:none\">"
-            "reset zoom</text>\n"
-            "<text id=\"details\" x=\"%d\" y=\"%u\"></text>\n",
-            SIDE, height - 12);
+    const struct out_tree *t = &p->tree;
+    bool there[OUT_KINDS] = {false}, first = true;
+
+    for (uint32_t n = 0; n < t->n; n++)
+        if (t->nodes[n].frame)
+            there[t->nodes[n].frame->kind] = true;
+    for (unsigned k = 0; k < OUT_KINDS; k++) {
+        if (!there[k] && !t->self[0][k])
+            continue;
+        put_key(p, first);
+        first = false;
+        fprintf(p->f, "hsl(%u,%u%%,%u%%)\">\342\226\240</tspan> %s %.1f %%\n", hues[k].h, hues[k].s,
+                hues[k].l, out_kind_name(k), share(t->self[0][k], t->total[0]));
+    }
+}
+
+static void put_changes(const struct picture *p)
+{
+    static const struct {
+        double change;
+        const char *name;
+    } keys[] = {{-1, "gone"}, {-0.5, "less"}, {0, "the same"}, {0.5, "more"}, {1, "new"}};
+
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        put_key(p, !i);
+        put_change(p, keys[i].change);
+        fprintf(p->f, "\">\342\226\240</tspan> %s\n", keys[i].name);
+    }
+    fputs("<tspan dx=\"14\">width: the mean of both shares</tspan>\n", p->f);
+}
+
+/* Of kinds, with what each has of the samples by their innermost frames; or of changes. */
+static void put_legend(const struct picture *p)
+{
+    fprintf(p->f, "<text id=\"legend\" class=\"faint\" x=\"%d\" y=\"65\">\n", SIDE);
+    if (p->differs)
+        put_changes(p);
+    else
+        put_kinds(p);
+    fputs("</text>\n", p->f);
+}
+
+/* What only the script brings to life is not shown without it. */
+static void put_controls(const struct picture *p)
+{
+    fputs("<foreignObject x=\"100%\" y=\"6\" width=\"230\" height=\"28\" "
+          "transform=\"translate(-238 0)\" style=\"display:none\">"
+          "<input xmlns=\"http://www.w3.org/1999/xhtml\" id=\"search\" type=\"search\" "
+          "placeholder=\"search (/ or Ctrl-F)\" aria-label=\"search\"/></foreignObject>\n"
+          "<text id=\"matched\" class=\"faint\" x=\"100%\" y=\"43\" dx=\"-10\" "
+          "text-anchor=\"end\"></text>\n"
+          "<text id=\"reset\" x=\"100%\" y=\"65\" dx=\"-10\" text-anchor=\"end\" "
+          "style=\"display:none\">reset zoom</text>\n",
+          p->f);
 }
 
 static bool write_picture(struct picture *p)
@@ -253,15 +303,15 @@ static bool write_picture(struct picture *p)
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%%\" height=\"%u\" "
             "style=\"min-width:%dpx\">\n<style>%s</style>\n",
-            height, USUAL_WIDTH / 2, out_flamegraph_css);
+            height, LEAST_WIDTH, out_flamegraph_css);
     put_head(p);
-    if (!p->differs)
-        put_legend(p);
-    put_controls(p, height);
-    fprintf(f,
-            "<svg x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g "
-            "id=\"frames\">\n",
-            SIDE, TOP, frames);
+    put_legend(p);
+    put_controls(p);
+    fprintf(
+        f,
+        "<svg id=\"page\" x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g "
+        "id=\"frames\">\n",
+        SIDE, TOP, frames);
     for (uint32_t n = 0; n < p->tree.n; n++)
         put_node(p, &p->tree.nodes[n]);
     fputs("</g></svg>\n", f);
@@ -269,7 +319,8 @@ static bool write_picture(struct picture *p)
         fprintf(f,
                 "<text class=\"faint\" x=\"100%%\" y=\"%u\" dx=\"-10\" text-anchor=\"end\">"
                 "%u frames below %g %% are not drawn</text>\n",
-                height - 12, p->tree.left_out, 100 * SMALLEST);
+                height - 8, p->tree.left_out, 100 * SMALLEST);
+    fputs("<g id=\"details\"></g>\n", f);
     fprintf(f, "<script><![CDATA[\n%s]]></script>\n</svg>\n", out_flamegraph_js);
     return true;
 }

@@ -4,32 +4,69 @@
     var svg = document.documentElement;
     var frames = svg.getElementById("frames");
     var nodes = Array.prototype.map.call(frames.children, function (g) {
-        return {
+        var node = {
             g: g, rect: g.children[1], text: g.children[2],
             x: +g.dataset.x, w: +g.dataset.w, depth: +g.dataset.d, name: g.dataset.n,
             about: g.children[0].textContent
         };
+        g.node = node;
+        g.removeChild(g.children[0]); // the browser's own tip, which comes late
+        return node;
     });
     var view = nodes[0];
     var details = svg.getElementById("details");
     var matched = svg.getElementById("matched");
     var box = svg.getElementById("search");
-    var CHARACTER = 6.6, INSIDE = 6;
+    var head = ["title", "about"].map(function (id) {
+        var text = svg.getElementById(id);
+        return { text: text, full: text.textContent };
+    });
+    var CHARACTER = 6.6, INSIDE = 6, SIDE = 10;
 
     function within(node, of) {
         return node.x >= of.x - 1e-9 && node.x + node.w <= of.x + of.w + 1e-9;
     }
 
-    // Of a place in a file the end says most.
+    // What says most: of a place in a file its end, of MODULE:FUNCTION the function.
     function label(name, room) {
         if (room < 3 || name.length <= room) {
             return room < 3 ? "" : name;
         }
-        return name[0] === "@" ? "\u2026" + name.slice(1 - room) : name.slice(0, room - 1) + "\u2026";
+        if (name[0] === "@") {
+            return "\u2026" + name.slice(1 - room);
+        }
+        var last = name.slice(name.lastIndexOf(":") + 1);
+        if (/^[\x80-\uffffA-Za-z_]/.test(last) && last !== name) {
+            name = last;
+        }
+        return name.length <= room ? name : name.slice(0, room - 1) + "\u2026";
+    }
+
+    function element(name, attributes, parent) {
+        var e = document.createElementNS("http://www.w3.org/2000/svg", name);
+        Object.keys(attributes).forEach(function (key) { e.setAttribute(key, attributes[key]); });
+        return parent.appendChild(e);
+    }
+
+    // The head, cut where it would run into what is at the right of it.
+    function fit() {
+        var width = svg.getBoundingClientRect().width - 3 * SIDE;
+        head.forEach(function (line, i) {
+            var room = width - (i ? matched.getComputedTextLength() : 230), n = line.full.length;
+            line.text.textContent = line.full;
+            while (n > 1 && line.text.getSubStringLength(0, n) > (n < line.full.length ? room - 12 : room)) {
+                n--;
+            }
+            if (n < line.full.length) {
+                line.text.textContent = line.full.slice(0, n) + "\u2026";
+                element("title", {}, line.text).textContent = line.full;
+            }
+        });
     }
 
     function draw() {
-        var pixels = frames.getBoundingClientRect().width || 1180;
+        var pixels = svg.getBoundingClientRect().width - 2 * SIDE;
+        svg.getElementById("page").setAttribute("width", pixels);
         nodes.forEach(function (node) {
             var above = node.depth < view.depth && within(view, node);
             var shown = above || (node.depth >= view.depth && within(node, view));
@@ -47,6 +84,7 @@
             node.g.classList.toggle("above", above);
         });
         svg.getElementById("reset").style.display = view === nodes[0] ? "none" : "";
+        fit();
     }
 
     function zoom(node) {
@@ -80,45 +118,70 @@
             }
         });
         svg.classList.toggle("searching", word !== "");
-        matched.textContent = word === "" ? "" : count + " frames match, in " +
-            (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
+        matched.textContent = word === "" ? "" : count + (count === 1 ? " frame matches" : " frames match") +
+            ", in " + (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
+        fit();
+    }
+
+    // Beside the mouse, within the window: the name, in lines as wide as that, and the numbers.
+    function tell(node, e) {
+        var page = svg.getBoundingClientRect(), wide = document.documentElement.clientWidth || page.width;
+        var least = Math.max(20, Math.floor((wide - 6 * SIDE) / 8)), lines = [], i;
+        while (details.firstChild) {
+            details.removeChild(details.firstChild);
+        }
+        if (!node) {
+            return;
+        }
+        for (i = 0; i < node.name.length && lines.length < 6; i += least) {
+            lines.push(node.name.slice(i, i + least));
+        }
+        lines.push(node.about.slice(node.name.length).replace(/^ \((.*?)\): |^: /, function (all, kind) {
+            return kind ? kind + ": " : "";
+        }));
+        var back = element("rect", { rx: 4, height: 16 * lines.length + 10 }, details);
+        lines.forEach(function (line, n) {
+            element("text", { x: 8, y: 18 + 16 * n, "class": n < lines.length - 1 ? "name" : "numbers" }, details)
+                .textContent = line;
+        });
+        var size = details.getBBox(), w = size.x + size.width + 8, h = 16 * lines.length + 10;
+        back.setAttribute("width", w);
+        var x = Math.min(e.clientX + 12, wide - w - 4), y = e.clientY + 16;
+        if (y + h > window.innerHeight) {
+            y = e.clientY - h - 8;
+        }
+        details.setAttribute("transform", "translate(" + (Math.max(4, x) - page.left) + " " + (Math.max(4, y) - page.top) + ")");
     }
 
     function node_of(target) {
         var g = target.closest ? target.closest("g.f") : null;
-        for (var i = 0; g && i < nodes.length; i++) {
-            if (nodes[i].g === g) {
-                return nodes[i];
-            }
-        }
-        return null;
+        return g ? g.node : null;
     }
 
     frames.addEventListener("click", function (e) {
         var node = node_of(e.target);
         if (node) {
+            tell(null);
             zoom(node);
         }
     });
-    frames.addEventListener("mouseover", function (e) {
-        var node = node_of(e.target);
-        details.textContent = node ? node.about : "";
-    });
-    frames.addEventListener("mouseleave", function () { details.textContent = ""; });
+    frames.addEventListener("mousemove", function (e) { tell(node_of(e.target), e); });
+    frames.addEventListener("mouseleave", function () { tell(null); });
     svg.getElementById("reset").addEventListener("click", function () { zoom(nodes[0]); });
-    if (box) {
-        box.addEventListener("input", function () { search(box.value); });
-    }
+    box.parentNode.style.display = "";
+    box.addEventListener("input", function () { search(box.value); });
     window.addEventListener("keydown", function (e) {
-        if (box && (((e.ctrlKey || e.metaKey) && e.key === "f") || (e.key === "/" && document.activeElement !== box))) {
+        // Pressed again, it is the browser's.
+        if (document.activeElement !== box && (((e.ctrlKey || e.metaKey) && e.key === "f") || e.key === "/")) {
             e.preventDefault();
             box.focus();
             box.select();
         } else if (e.key === "Escape") {
-            if (box && box.value) {
+            if (box.value) {
                 box.value = "";
                 search("");
             } else {
+                box.blur();
                 zoom(nodes[0]);
             }
         }

@@ -35,6 +35,8 @@ bool out_write_folded(struct compile *cx, const struct out_profile *p, const str
                 fputc(';', f);
             if (frame->kind == OUT_COMPILED)
                 fputs("T:", f);
+            else if (frame->kind == OUT_BUILTIN && strncmp(frame->name, "builtin#", 8) != 0)
+                fputs(NAMED_BUILTIN, f);
             put_name(f, frame->name, frame->len);
         }
         fprintf(f, " %" PRIu64 "\n", stack->count);

@@ -17,6 +17,9 @@
 
 enum out_kind { OUT_LUA, OUT_COMPILED, OUT_BUILTIN, OUT_C, OUT_KINDS };
 
+/* In text a built-in function whose name is known begins with this, as a compiled one does with "T:". */
+#define NAMED_BUILTIN "builtin:"
+
 const char *out_kind_name(enum out_kind kind); /* "Lua", "Lua, compiled", ... */
 
 struct out_frame {

@@ -86,14 +86,18 @@ static enum out_kind kind_of(const char *s, size_t len)
 
     if (starts(s, len, "T:"))
         return OUT_COMPILED;
-    if (starts(s, len, "builtin#"))
+    if (starts(s, len, "builtin#") || starts(s, len, NAMED_BUILTIN))
         return OUT_BUILTIN;
     if (starts(s, len, "C:") || starts(s, len, "0x"))
         return OUT_C;
     if (s[0] == '@' || s[0] == '=' || starts(s, len, "[string "))
         return OUT_LUA;
+    const char *paren = memchr(s, '(', len);
+
+    if (paren && memmem(s, (size_t)(paren - s), "_by_lua", 7)) /* code in nginx's configuration */
+        return OUT_LUA;
     if (!colon || colon == s || colon + 1 == s + len || colon[1] == ':' ||
-        memchr(s, '(', (size_t)(colon - s))) /* C++: a::b */
+        (paren && paren < colon)) /* C++: a::b */
         return OUT_C;
     return OUT_LUA;
 }
@@ -171,13 +175,20 @@ static uint32_t new_frame(struct out_reader *r, const char *text, size_t len)
     if (f.kind == OUT_COMPILED) {
         text += 2;
         len -= 2;
+    } else if (starts(text, len, NAMED_BUILTIN)) {
+        text += strlen(NAMED_BUILTIN);
+        len -= strlen(NAMED_BUILTIN);
     }
     clean = out_clean(r->arena, text, len, &n);
     f.name = clean;
     f.len = (uint32_t)n;
     find_place(r->arena, &f, clean, n);
     if (r->o.rename && r->o.rename(r->o.arg, text, len, named, sizeof(named))) {
-        f.name = out_clean(r->arena, named, strnlen(named, sizeof(named)), &n);
+        size_t used = strnlen(named, sizeof(named)), skip = 0;
+
+        if (f.kind == OUT_BUILTIN && starts(named, used, NAMED_BUILTIN))
+            skip = strlen(NAMED_BUILTIN);
+        f.name = out_clean(r->arena, named + skip, used - skip, &n);
         f.len = (uint32_t)n;
     }
     return named_frame(r, &f);

@@ -265,7 +265,7 @@ static int compare(const void *pa, const void *pb, void *ctx)
         if (it->sort_dir == 2)
             c = -c;
     }
-    if (!c && it->map->fd >= 0)
+    if (!c && run_map_in_kernel(it->map))
         c = by_keys(it->map->m, a, b);
     return c ? c : a->order < b->order ? -1 : 1;
 }
@@ -293,7 +293,7 @@ struct run_iter *run_iter_new(struct run_map *map, uint64_t sort, int64_t limit,
     if (it->sort_dir)
         for (uint32_t i = 0; i < it->n; i++)
             sort_value(it, it->v[i]);
-    if (it->n && (it->sort_dir || map->fd >= 0))
+    if (it->n && (it->sort_dir || run_map_in_kernel(map)))
         qsort_r(it->v, it->n, sizeof(*it->v), compare, it);
     it->next = map->iters;
     map->iters = it;

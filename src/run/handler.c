@@ -151,6 +151,16 @@ void run_close(struct run *r)
     free(r->commands);
 }
 
+/* Arrays that the handler has taken. */
+static void give_back(struct run *r)
+{
+    for (uint32_t i = 0; i < r->o->h->table[OBJ_MAPS].n; i++) {
+        uint32_t lost = run_map_give_back(&r->maps[i]);
+
+        __atomic_fetch_add(&r->ctl->map_full, lost, __ATOMIC_RELAXED);
+    }
+}
+
 void run_handler(struct run *r, const struct obj_probe *p)
 {
     struct ngs_frame *f = (struct ngs_frame *)r->frame;
@@ -181,5 +191,6 @@ void run_handler(struct run *r, const struct obj_probe *p)
         break;
     }
     free_iters(r);
+    give_back(r);
     output_flush(r);
 }

@@ -5,8 +5,10 @@
  * by the caller; values read from the kernel are checked here, since an object of unknown origin
  * wrote them.
  *
- * Adding to an element in the kernel is read, change, write: bpf(2) has no atomic add, so an
- * update by a handler in the kernel at that moment can be lost. begin and end handlers run alone.
+ * A handler that reads an array and deletes it takes its elements out of the kernel first, so that
+ * no hit falls between the two. Adding to an element that is not taken is read, change, write:
+ * bpf(2) has no atomic add, so an update by a handler in the kernel at that moment can be lost.
+ * begin and end handlers run alone.
  */
 #include "run/maps.h"
 
@@ -36,7 +38,7 @@ struct run_elem {
 
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen)
 {
-    *map = (struct run_map){.m = m, .fd = fd, .maxlen = maxlen};
+    *map = (struct run_map){.m = m, .fd = fd, .taken = -1, .maxlen = maxlen};
     map->scratch = calloc(1, m->value_size ? m->value_size : 1);
     return map->scratch != NULL;
 }
@@ -196,6 +198,23 @@ static struct run_elem *new_elem(const struct run_map *map, const void *key,
     return e;
 }
 
+/* Another element of ours; false: out of memory. */
+static bool add_mine(struct run_map *map, const void *key, const struct str *texts,
+                     const struct run_value *v)
+{
+    struct run_elem *e = new_elem(map, key, texts);
+
+    if (!e)
+        return false;
+    if (set_mine(map, e, v)) {
+        HASH_ADD_KEYPTR(hh, map->mine, e->key, map->m->key_size, e);
+        if (!e->lost)
+            return true;
+    }
+    free_elem(e);
+    return false;
+}
+
 static enum run_map_result store_mine(struct run_map *map, const void *key, const struct str *texts,
                                       const struct run_value *v)
 {
@@ -203,23 +222,16 @@ static enum run_map_result store_mine(struct run_map *map, const void *key, cons
 
     if (e)
         return set_mine(map, e, v) ? MAP_OK : MAP_ERROR;
-    if (HASH_COUNT(map->mine) >= map->m->max_entries && (!map->m->wrap || !oldest))
+
+    bool full = HASH_COUNT(map->mine) >= map->m->max_entries;
+
+    if (full && (!map->m->wrap || !oldest))
         return MAP_OVERFLOW;
-    e = new_elem(map, key, texts);
-    if (!e)
+    if (!add_mine(map, key, texts, v))
         return MAP_ERROR;
-    if (!set_mine(map, e, v)) {
-        free_elem(e);
-        return MAP_ERROR;
-    }
-    if (HASH_COUNT(map->mine) >= map->m->max_entries) {
+    if (full) {
         HASH_DEL(map->mine, oldest);
         free_elem(oldest);
-    }
-    HASH_ADD_KEYPTR(hh, map->mine, e->key, map->m->key_size, e);
-    if (e->lost) {
-        free_elem(e);
-        return MAP_ERROR;
     }
     return MAP_OK;
 }
@@ -260,6 +272,15 @@ void run_map_delete(struct run_map *map, const void *key)
         HASH_DEL(map->mine, e);
         free_elem(e);
     }
+}
+
+/* Takes an element out of the kernel's map, into scratch. What comes between a look-up and a deletion is lost on
+ * kernels that have both only apart (before 5.14). */
+static bool take_one(const struct run_map *map, int fd, const void *key)
+{
+    return !bpf_map_lookup_and_delete_elem(fd, key, map->scratch) ||
+           (errno != ENOENT && !bpf_map_lookup_elem(fd, key, map->scratch) &&
+            !bpf_map_delete_elem(fd, key));
 }
 
 /* ---- all elements ---- */
@@ -324,7 +345,12 @@ static bool each_single(struct run_map *map, run_each_fn fn, void *ctx)
     return ok;
 }
 
-static bool each_batch(struct run_map *map, run_each_fn fn, void *ctx, bool *unsupported)
+/* bpf_map_lookup_batch() or bpf_map_lookup_and_delete_batch() */
+typedef int (*batch_fn)(int fd, void *in, void *out, void *keys, void *values, uint32_t *count,
+                        const struct bpf_map_batch_opts *opts);
+
+static bool each_batch(struct run_map *map, batch_fn batch, run_each_fn fn, void *ctx,
+                       bool *unsupported)
 {
     const struct obj_map *m = map->m;
     uint32_t n = BATCH_BYTES / (m->key_size + m->value_size);
@@ -345,7 +371,7 @@ static bool each_batch(struct run_map *map, run_each_fn fn, void *ctx, bool *uns
                 break;
             }
         }
-        if (bpf_map_lookup_batch(map->fd, first ? NULL : &in, &out, keys, values, &got, NULL)) {
+        if (batch(map->fd, first ? NULL : &in, &out, keys, values, &got, NULL)) {
             if (errno == ENOSPC && n < BATCH_MAX) { /* one hash bucket holds more than N */
                 n *= 2;
                 free(keys);
@@ -380,7 +406,8 @@ bool run_map_each(struct run_map *map, run_each_fn fn, void *ctx)
     bool unsupported;
 
     if (map->fd >= 0)
-        return each_batch(map, fn, ctx, &unsupported) || (unsupported && each_single(map, fn, ctx));
+        return each_batch(map, bpf_map_lookup_batch, fn, ctx, &unsupported) ||
+               (unsupported && each_single(map, fn, ctx));
     HASH_ITER (hh, map->mine, e, next) {
         struct run_value v;
 
@@ -389,4 +416,85 @@ bool run_map_each(struct run_map *map, run_each_fn fn, void *ctx)
             return false;
     }
     return true;
+}
+
+/* ---- an array taken for a time ---- */
+
+bool run_map_in_kernel(const struct run_map *map)
+{
+    return map->fd >= 0 || map->taken >= 0;
+}
+
+static bool keep(void *ctx, const void *key, const struct run_value *v)
+{
+    return add_mine(ctx, key, v->text, v);
+}
+
+/* Key by key, where the kernel has no batches. */
+static bool take_single(struct run_map *map)
+{
+    uint8_t *key = malloc(map->m->key_size);
+    struct run_value v;
+    bool ok = key != NULL;
+
+    while (ok && !bpf_map_get_next_key(map->fd, NULL, key) && take_one(map, map->fd, key)) {
+        decode(map, map->scratch, &v);
+        ok = keep(map, key, &v);
+    }
+    free(key);
+    return ok;
+}
+
+bool run_map_take(struct run_map *map, bool set)
+{
+    bool unsupported;
+
+    if (map->fd < 0)
+        return true;
+    if (!each_batch(map, bpf_map_lookup_and_delete_batch, keep, map, &unsupported) &&
+        !(unsupported && take_single(map)))
+        return false;
+    map->taken = map->fd;
+    map->fd = -1;
+    map->set = set;
+    return true;
+}
+
+/* Handlers in the kernel may make the element anew at any moment: then that one is taken, too. */
+static bool put_back(struct run_map *map, struct run_elem *e)
+{
+    const struct obj_map *m = map->m;
+    struct run_value v, newer;
+
+    for (;;) {
+        view(map, e, &v);
+        encode(map, v.text, &v);
+        if (!bpf_map_update_elem(map->taken, e->key, map->scratch, BPF_NOEXIST))
+            return true;
+        if (errno != EEXIST)
+            return false;
+        if (m->val_type == OBJ_STRING || (m->val_type == OBJ_LONG && map->set))
+            return true;
+        if (!take_one(map, map->taken, e->key))
+            continue;
+        decode(map, map->scratch, &newer);
+        if (m->val_type == OBJ_STATS)
+            stats_merge(e->stats, newer.stats, ngs_hist_buckets(m->hist, m->hist_args));
+        else
+            e->num = (int64_t)((uint64_t)e->num + (uint64_t)newer.num);
+    }
+}
+
+uint32_t run_map_give_back(struct run_map *map)
+{
+    uint32_t lost = 0;
+
+    if (map->taken < 0)
+        return 0;
+    for (struct run_elem *e = map->mine; e; e = e->hh.next)
+        lost += !put_back(map, e);
+    run_map_clear(map);
+    map->fd = map->taken;
+    map->taken = -1;
+    return lost;
 }

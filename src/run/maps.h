@@ -25,6 +25,8 @@ struct run_iter;
 struct run_map {
     const struct obj_map *m;
     int fd;                 /* the kernel's map; -1: elements are ours */
+    int taken;              /* the kernel's map, while its elements are ours for a time; else -1 */
+    bool set;               /* of a taken one: what the kernel has meanwhile replaces ours */
     uint32_t maxlen;        /* MAXSTRINGLEN */
     struct run_elem *mine;  /* uthash, in order of insertion */
     uint8_t *scratch;       /* one value as the kernel has it */
@@ -44,6 +46,18 @@ enum run_map_result run_map_store(struct run_map *map, const void *key, const st
                                   const struct run_value *v);
 void run_map_delete(struct run_map *map, const void *key);
 void run_map_clear(struct run_map *map);
+
+/*
+ * Moves the kernel's elements to our memory, where all that follows finds them, so that no hit is
+ * lost between the reading of an array and its deletion. SET: handlers in the kernel set elements,
+ * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no memory.
+ */
+bool run_map_take(struct run_map *map, bool set);
+/* Puts what is left back; returns how many elements had no room. */
+uint32_t run_map_give_back(struct run_map *map);
+/* Is the array the kernel's, taken or not? */
+bool run_map_in_kernel(const struct run_map *map);
+
 /* Calls FN for every element; false when the kernel refused or memory ran out. */
 typedef bool (*run_each_fn)(void *ctx, const void *key, const struct run_value *v);
 bool run_map_each(struct run_map *map, run_each_fn fn, void *ctx);

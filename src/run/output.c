@@ -2,8 +2,8 @@
  * output: what the script prints goes out here. Enters: text; leaves: bytes on the streams that the
  * caller gave. Standard output is written whole records at a time, and before anything on the error
  * stream, so that a terminal shows both in order. A reader who has gone (EPIPE) ends the session
- * quietly; one who does not read must not keep ^C from being heard: so a blocking write waits in
- * poll.
+ * quietly, any other failure with an error; a reader who does not read must not keep ^C from being
+ * heard: so a blocking write waits in poll.
  */
 #include "run/state.h"
 
@@ -16,8 +16,13 @@
 
 enum { CHUNK = 4096 /* PIPE_BUF: what a pipe that polls writable takes without blocking */ };
 
-static void reader_gone(struct run *r)
+/* ERROR is the errno of the failed write; a pipe's reader may go when he has seen enough. */
+static void reader_gone(struct run *r, int error)
 {
+    if (error != EPIPE && !r->out.broken) {
+        fprintf(r->opts->err, "ERROR: cannot write the output: %s\n", strerror(error));
+        r->failed = true;
+    }
     r->out.broken = true;
     run_stop(r);
 }
@@ -48,7 +53,7 @@ static void write_fd(struct run *r, int fd, const char *p, size_t n)
             p += did;
             n -= (size_t)did;
         } else if (errno != EINTR && errno != EAGAIN) {
-            reader_gone(r);
+            reader_gone(r, errno);
         }
     }
 }
@@ -61,7 +66,7 @@ void output_flush(struct run *r)
     if (r->opts->events) {
         out_events_print(r->opts->events, o->buf.p, o->buf.len);
         if (ferror(o->f))
-            reader_gone(r);
+            reader_gone(r, errno);
     } else if (o->buf.len && !o->broken && o->f) {
         if (fd < 0) {
             fwrite(o->buf.p, 1, o->buf.len, o->f);

@@ -1,8 +1,9 @@
 run_sources = \
+	src/run/arrays.c \
 	src/run/foreach.c \
 	src/run/format.c \
 	src/run/handler.c \
-	src/run/helpers.c \
+	src/run/helpers.c src/run/helpers.h \
 	src/run/hist.c \
 	src/run/interp.c src/run/interp.h \
 	src/run/loop.c \

@@ -70,7 +70,7 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
                        struct text *out);
 void run_expand(void *r, const char *p, size_t len, struct text *out);
 
-/* ---- helpers.c, ucall.c, memory.c ---- */
+/* ---- helpers.c, ucall.c ---- */
 uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5]);
 uint64_t run_fail(struct run *r, enum ngs_error error, uint64_t arg);
 uint64_t run_fail_text(struct run *r, const char *text); /* as error("TEXT") */

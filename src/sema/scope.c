@@ -211,11 +211,33 @@ static bool wrong_number(struct sema *s, const struct expr *e)
     return true;
 }
 
+/* How other languages' words are written in this one; NULL: it is none. */
+static const char *foreign_word(const char *name)
+{
+    static const char *const words[][2] = {
+        {"elif", "'else if'"},
+        {"elsif", "'else if'"},
+        {"elseif", "'else if'"},
+        {"switch", "'if' and 'else if'"},
+        {"sizeof", "&@cast(0, \"TYPE\")[1]: where the second of an array at 0 begins"},
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (!strcmp(name, words[i][0]))
+            return words[i][1];
+    return NULL;
+}
+
 static void no_such_function(struct sema *s, const struct expr *e)
 {
+    const char *foreign = foreign_word(e->text);
     struct near near;
 
     diag_error(s->diag, e->op_at, "undefined", "there is no function %s()", e->text);
+    if (foreign) {
+        diag_hint(s->diag, "write %s", foreign);
+        return;
+    }
     near_init(&near, e->text);
     for (const struct function *fn = s->prog->funcs; fn; fn = fn->next)
         if (can_see(s, fn, e))

@@ -68,9 +68,13 @@ static void run(struct sema *s)
     while (advance(s, &p) && !diag_stopped(s->diag))
         ; /* what a body uses can add library files with probes of their own */
     sema_insert_entries(s);
-    if (!s->prog->insts && diag_errors(s->diag) == errors)
+    if (!s->prog->insts && diag_errors(s->diag) == errors) {
         diag_error(s->diag, (struct span){0}, "no-probe",
                    "the script has no probe that can be placed");
+        diag_hint(s->diag, p.n_done
+                               ? "each of its probe points is optional ('?'), and none is there"
+                               : "a script needs one at least: probe begin { ... }");
+    }
     if (diag_stopped(s->diag))
         return;
     sema_types(s);

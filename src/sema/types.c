@@ -160,9 +160,17 @@ static bool is_comparison(enum op op)
     return op == OP_EQ || op == OP_NE || op == OP_LT || op == OP_LE || op == OP_GT || op == OP_GE;
 }
 
+/* "$r.uri", as other languages have it: here it joins two strings. */
+static bool is_member_by_dot(const struct expr *e)
+{
+    return e->op == OP_CONCAT && e->b->kind == EX_NAME &&
+           (e->a->kind == EX_TARGET || e->a->kind == EX_ATVAR || e->a->kind == EX_CAST ||
+            e->a->kind == EX_AUTOCAST);
+}
+
 static enum value_type binary(struct sema *s, struct expr *e)
 {
-    enum value_type t;
+    enum value_type t, u;
 
     if (is_comparison(e->op)) {
         t = agree(s, e->a, e->b, TYPE_UNKNOWN);
@@ -171,7 +179,10 @@ static enum value_type binary(struct sema *s, struct expr *e)
         return t == TYPE_ERROR ? TYPE_ERROR : TYPE_LONG;
     }
     t = e->op == OP_CONCAT ? TYPE_STRING : TYPE_LONG;
+    u = e->a->type;
     sema_expect(s, e->a, t);
+    if (u != TYPE_ERROR && e->a->type == TYPE_ERROR && is_member_by_dot(e))
+        diag_hint(s->diag, "a member is written with an arrow: ->%s", e->b->text);
     sema_expect(s, e->b, t);
     return t;
 }

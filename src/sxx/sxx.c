@@ -582,6 +582,7 @@ bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct targe
     vars_init(&x.vars, cx, o, t);
     out->main = expand(&x, src, src->name, NULL);
     vars_sort_args(&x.vars);
+    out->assumed = x.vars.assumed;
     out->args = x.vars.args;
     out->n_args = x.vars.n_args;
     return !x.failed && !x.vars.failed && !diag_stopped(cx->diag);

@@ -30,6 +30,7 @@ struct sxx_result {
     struct source *main;           /* the expanded script */
     struct source **libs;          /* @use'd modules, expanded, in order of first use */
     uint32_t n_libs;
+    const char *assumed;           /* a library that was not found, and is assumed to be in the executable; or NULL */
     struct sxx_arg *args;          /* every $^arg_ seen, for --args: sorted by name */
     uint32_t n_args;
 };

@@ -304,6 +304,7 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
         path = find_library(v, at, lib, 1);
     if (!path) {
         diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
+        v->assumed = lib;
         if (exec && exec->value) {
             path = exec->value;
         } else {

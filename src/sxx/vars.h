@@ -33,6 +33,7 @@ struct vars {
     struct sxx_var *seen; /* names of ARGS */
     struct sxx_arg *args; /* mentioned */
     uint32_t n_args;
+    const char *assumed;  /* a library that was not found */
     bool failed;
 };
 

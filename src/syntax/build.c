@@ -62,6 +62,11 @@ static bool expects(const char *const *names, uint32_t n, const char *name)
     return false;
 }
 
+static bool token_is(const struct token *t, const char *text)
+{
+    return t->len == strlen(text) && !memcmp(t->text, text, t->len);
+}
+
 /* Mends that are known. */
 static void hint(struct parser *p, const struct token *t, const char *const *names, uint32_t n)
 {
@@ -83,6 +88,11 @@ static void hint(struct parser *p, const struct token *t, const char *const *nam
     } else if (t->kind == ELSE) {
         diag_hint(d,
                   "'else' follows one statement or a block; more than one statement needs '{ }'");
+    } else if (token_is(t, "@pfunc")) {
+        diag_hint(d, "it is written @pfunc(FUNCTION)");
+    } else if (expects(names, n, "a number") && (token_is(t, "string") || token_is(t, "long"))) {
+        diag_hint(d, "the result's type follows the name: function NAME:%.*s(...)", (int)t->len,
+                  t->text);
     } else if (t->kind == DEC && expects(names, n, "')'")) {
         diag_hint(d, "'--' is one operator; write '- -' for two");
     }
@@ -215,12 +225,45 @@ struct expr *build_binary(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
+/* Whether it is a variable's, an array's element's, a name that may be either's, or the target's. */
+static bool can_be_assigned(const struct expr *e)
+{
+    switch (e->kind) {
+    case EX_NAME:
+    case EX_INDEX:
+    case EX_TARGET:
+    case EX_ATVAR:
+    case EX_CAST:
+    case EX_AUTOCAST:
+    case EX_KDEREF:
+    case EX_UDEREF:
+    case EX_KREG:
+    case EX_UREG:
+    case EX_ERROR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void need_place(struct parser *p, const struct expr *e)
+{
+    if (!can_be_assigned(e))
+        build_error(
+            p, e->at,
+            "only a variable, an element of an array or the target's memory can be assigned to");
+}
+
 struct expr *build_assign(struct parser *p, struct span at, const struct token *t, struct expr *a,
                           struct expr *b)
 {
     struct expr *e = make(p, EX_ASSIGN, at, t->at);
 
     e->op = (enum op)t->number; /* "=" has none */
+    if (e->op != OP_STAT_ADD)   /* what can take a sample is sema's to say */
+        need_place(p, a);
+    if (e->op == OP_NONE && a->kind == EX_BINARY)
+        diag_hint(p->cx->diag, "'=' assigns, '==' compares");
     e->a = a;
     e->b = b;
     return done(p, e);
@@ -231,6 +274,7 @@ struct expr *build_incdec(struct parser *p, struct span at, const struct token *
 {
     struct expr *e = make(p, EX_INCDEC, at, t->at);
 
+    need_place(p, a);
     e->op = (enum op)t->number;
     e->post = post;
     e->a = a;

@@ -7,7 +7,8 @@ ngstap_SOURCES += \
 	src/syntax/lex.l \
 	src/syntax/parse.y \
 	src/syntax/pp.c \
-	src/syntax/print.c \
+	src/syntax/print.c src/syntax/print.h \
+	src/syntax/print_expr.c \
 	src/syntax/syntax.c src/syntax/syntax.h \
 	src/syntax/token.h
 BUILT_SOURCES += src/syntax/parse.h

@@ -397,6 +397,24 @@ bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
     return true;
 }
 
+void dbg_enumerators(struct dbg *m, const char *prefix,
+                     void (*fn)(const char *name, int64_t value, void *arg), void *arg)
+{
+    const struct index *x = m->btf ? NULL : dbg_index(m);
+    const struct index_entry *e;
+    size_t len = strlen(prefix);
+
+    if (!x)
+        return;
+    /* Where PREFIX itself is, or would be. */
+    index_find(x, INDEX_ENUMERATORS, prefix, &e);
+    for (; e < x->v[INDEX_ENUMERATORS] + x->n[INDEX_ENUMERATORS]; e++) {
+        if (strncmp(index_name(x, e), prefix, len) != 0)
+            break;
+        fn(index_name(x, e), (int64_t)e->die, arg);
+    }
+}
+
 void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg)
 {
     static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};

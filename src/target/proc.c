@@ -18,7 +18,7 @@
 #include "target/proc_priv.h"
 #include "target/target.h"
 
-enum { STAT_MAX = 4096, MAPS_MAX = 64 * 1024 * 1024, CHILDREN_MAX = 65536 };
+enum { STAT_MAX = 4096, STATUS_MAX = 65536, MAPS_MAX = 64 * 1024 * 1024, CHILDREN_MAX = 65536 };
 
 static const struct span nowhere;
 
@@ -143,6 +143,19 @@ static void add_pid(struct compile *cx, struct target *t, pid_t pid, uint64_t st
     t->start_times[at] = start;
 }
 
+/* The process that PID is a thread of; PID itself when it is a process, or it cannot be told. */
+static pid_t process_of(struct compile *cx, const struct target *t, pid_t pid)
+{
+    char *text = read_file(arena_printf(cx->arena, "%s/%d/status", t->proc, (int)pid), STATUS_MAX);
+    const char *line = text ? strstr(text, "\nTgid:") : NULL;
+    int tgid = 0;
+
+    if (line)
+        sscanf(line, " Tgid: %d", &tgid);
+    free(text);
+    return tgid > 0 ? (pid_t)tgid : pid;
+}
+
 static bool one_process(struct compile *cx, struct target *t, pid_t pid)
 {
     struct proc_stat st;
@@ -163,6 +176,12 @@ static bool one_process(struct compile *cx, struct target *t, pid_t pid)
     if (st.state == 'Z' || st.state == 'X')
         return diag_error(cx->diag, nowhere, "target", "process %d has ended (it is a zombie)",
                           (int)pid);
+    pid_t process = process_of(cx, t, pid);
+
+    if (process != pid)
+        return diag_error(cx->diag, nowhere, "target",
+                          "%d is a thread of process %d: it is processes that are traced, -x %d",
+                          (int)pid, (int)process, (int)process);
     add_pid(cx, t, pid, st.start);
     return true;
 }

@@ -57,6 +57,9 @@ struct sysroot *sysroot_new(struct compile *cx, const char *dir)
                    strerror(errno));
         if (errno == EACCES || errno == EPERM)
             diag_hint(cx->diag, "run as root: another process's root takes CAP_SYS_PTRACE");
+        else if (errno == ENOTDIR || !*dir)
+            diag_hint(cx->diag,
+                      "if docker-root was to name it, it printed nothing: see what it says alone");
         return NULL;
     }
     /* "/proc/1/root" of a process in a namespace of its own can show our device and inode numbers
