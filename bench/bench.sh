@@ -10,8 +10,8 @@
 # cost with upstream's tapset. Needs root. Takes about 20 s; leaves nothing.
 
 set -euo pipefail
+ngstap=$(realpath -e "${1:-./ngstap}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-ngstap=$(realpath "${1:-./ngstap}")
 : "${NGSTAP_TARGETS:=$(tests/targets/build.sh)}"
 export NGSTAP_TARGETS
 
