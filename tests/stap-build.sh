@@ -409,7 +409,8 @@ echo \$\$ >$scratch/staprun.pid
 for i in {1..200}; do sleep 0.05; done
 END
     rm -f "$scratch/got" "$scratch/staprun.pid"
-    (cd "$scratch/work" && exec env PATH="$bin" "$ngstap" fits.ko >"$scratch/out" 2>"$scratch/err") &
+    # A shell's background job ignores SIGINT, and bash cannot trap what it was told to ignore.
+    (cd "$scratch/work" && exec env --default-signal=INT PATH="$bin" "$ngstap" fits.ko >"$scratch/out" 2>"$scratch/err") &
     local runner=$! one
     pids+=("$runner")
     for _ in {1..100}; do [[ ! -s $scratch/staprun.pid ]] || break; sleep 0.05; done
