@@ -73,6 +73,12 @@ check '--rename' eval 'compiles && grep -q "^struct sooner {" "$header" && grep 
     ! sed "1,/^ \*\//d" "$header" | grep -qw later'
 types -C later --rename later=1x --exec "$scratch/odd"
 check '... to what is no name: an error' refused 'name in C'
+types -C later --exec "$scratch/odd" --rename absent=other
+check '... of what is not there: a warning' eval 'said "nothing printed has the name absent" && compiles'
+types -C 'struct everythin,later,struct nosuchthing' --exec "$scratch/odd"
+check 'two unknown types are both named' eval 'refused "no type struct everythin" && said "no type struct nosuchthing"'
+types -C later --exec "$scratch/odd" --module libnone.so
+check 'a module that is not loaded: what --module takes' refused 'takes a path, or the whole file name'
 types -C later
 check 'without a target: an error' refused 'whose'
 types --exec "$scratch/odd"
@@ -121,6 +127,9 @@ body() { sed '1,/^ \*\//d' "$header"; }
 body >"$scratch/worker"
 types -C lua_State,ngx_http_lua_ctx_t --master "$(sed -n 's/^master=//p' <<<"$run")"
 check '--master: what its worker has' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
+types -C nosuchthing -x "$worker"
+check 'a type unknown to a process whose executable has debug information: no word of its libraries' \
+    eval 'refused "no type nosuchthing" && ! said "looked for"'
 types -C lua_State --master "$worker"
 check '... and a process without children: an error' refused "No child processes found for $worker"
 
@@ -139,6 +148,8 @@ if [[ $all ]]; then
     check '... in one of its modules' eval '[[ $status = 0 ]] && cmp "$scratch/full" <(body)'
     types -C GCprotoo --container "$name"
     check '... an unknown type' refused 'did you mean GCproto'
+    types -C lua_State --container "$name" -x "$worker"
+    check '... with a process of the host' refused "process $worker runs on the host"
     types -C lua_State --container "${name}x"
     check '... an unknown container' refused "no container named ${name}x"
     PATH=$path

@@ -106,8 +106,8 @@ static bool add_rename(struct types *s, const char *text)
         return fail(s, "--rename takes OLD=NEW, NEW being a name in C, not \"%s\"", text,
                     "e.g. --rename Node=LJNode");
     s->renames = arena_grow(s->cx->arena, s->renames, s->n_renames, sizeof(*s->renames));
-    s->renames[s->n_renames++] =
-        (struct types_rename){arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1};
+    s->renames[s->n_renames++] = (struct types_rename){
+        arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1, false};
     return true;
 }
 
@@ -275,6 +275,7 @@ static bool say_unknown(struct types *s, const struct list *paths, const char *n
     struct diag *d = s->cx->diag;
     struct near near;
     const char *bare = strrchr(name, ' ') ? strrchr(name, ' ') + 1 : name;
+    const char *first = NULL; /* why the executable, or what --module names, tells nothing */
     uint32_t searched = 0;
 
     near_init(&near, bare);
@@ -284,6 +285,8 @@ static bool say_unknown(struct types *s, const struct list *paths, const char *n
 
         if (m)
             dbg_names(m, DBG_TYPES, near_name, &near);
+        else if (i == 0)
+            first = why;
         searched += m != NULL;
     }
     diag_error(
@@ -293,8 +296,11 @@ static bool say_unknown(struct types *s, const struct list *paths, const char *n
             : arena_printf(s->cx->arena, "the %u modules that have debug information", searched));
     if (near_best(&near))
         diag_hint(d, "did you mean %s?", near_best(&near));
-    else if (s->tried.n)
-        diag_hint(d, "%s", s->tried.v[0]);
+    else if (first)
+        diag_hint(d, "%s", first);
+    else if (searched < paths->n)
+        diag_hint(d, "%u more have none: --module PATH looks in one, and says what it lacks",
+                  paths->n - searched);
     return false;
 }
 
@@ -324,18 +330,24 @@ static bool find_all(struct types *s)
     for (uint32_t i = 0; i < s->modules.n; i++) {
         const char *path = module_path(s, s->modules.v[i]), *why;
 
-        if (!dbg_open(s->di, path, &why))
-            return diag_error(s->cx->diag, nowhere, "types", "%s", why ? why : path);
+        if (!dbg_open(s->di, path, &why)) {
+            diag_error(s->cx->diag, nowhere, "types", "%s", why ? why : path);
+            if (*path != '/')
+                diag_hint(s->cx->diag, "--module takes a path, or the whole file name of what the "
+                                       "process has loaded (/proc/PID/maps)");
+            return false;
+        }
         append(s, &paths, path);
     }
     for (struct module *m = s->t->modules; !s->modules.n && m; m = m->next)
         append(s, &paths, m->path);
     if (s->deep)
         open_all(s);
+    bool ok = true;
+
     for (uint32_t i = 0; i < s->names.n; i++)
-        if (!add_type(s, &paths, s->names.v[i]))
-            return false;
-    return true;
+        ok = add_type(s, &paths, s->names.v[i]) && ok;
+    return ok;
 }
 
 /* ---- the whole ---- */
@@ -399,6 +411,10 @@ static bool print(struct types *s)
     bool ok = types_print(s->cx, &o, file.f);
 
     fputs("\n#endif\n", file.f);
+    for (uint32_t i = 0; ok && i < s->n_renames; i++)
+        if (!s->renames[i].used)
+            diag_warning(s->cx->diag, nowhere, "--rename %s=%s: nothing printed has the name %s",
+                         s->renames[i].from, s->renames[i].to, s->renames[i].from);
     return out_file_close(s->cx, &file, ok) && ok;
 }
 

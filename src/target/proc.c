@@ -459,6 +459,15 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
 
         if (!container_find(cx, o->container, &merged, &init))
             return NULL;
+        /* Its files would be looked for, and its functions be named, below a root that is not its own. */
+        if (pid && pid_in_container(t->proc, init) && !pid_in_container(t->proc, pid)) {
+            diag_error(cx->diag, nowhere, "container",
+                       "process %d runs on the host, not in the container %s", (int)pid,
+                       o->container);
+            diag_hint(cx->diag,
+                      "leave out -x, and the container's processes that run Lua are found");
+            return NULL;
+        }
         if (!root)
             root = merged;
         if (!pid && !master && !o->exec)

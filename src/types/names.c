@@ -71,8 +71,10 @@ static struct word *word_of(struct printer *p, struct word **table, enum space s
 static const char *renamed(const struct printer *p, const char *name)
 {
     for (uint32_t i = 0; i < p->o->n_renames; i++)
-        if (!strcmp(p->o->renames[i].from, name))
+        if (!strcmp(p->o->renames[i].from, name)) {
+            p->o->renames[i].used = true;
             return p->o->renames[i].to;
+        }
     return name;
 }
 
