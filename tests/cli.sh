@@ -65,6 +65,7 @@ refused "MAXSTRINGLEN is a number" -D MAXSTRINGLEN=x -e 'probe begin { }'
 refused "did you mean MAXACTION" -D MAXACTON=1 "$tmp/none.stp"
 refused "auto, bpf or stap" --backend gcc -e 'probe begin { }'
 refused "No input file specified." -v
+refused "SCRIPT -x PID" -v
 refused "No --arg is allowed when --args is specified." --args --arg a=1 "$tmp/none.sxx"
 refused "-x <pid> and --master <pid> are exclusive." -x 1 --master 1 -e 'probe begin { }'
 refused "-c starts the target" -x 1 -c true -e 'probe begin { }'
@@ -148,6 +149,7 @@ echo text >"$tmp/text.bpf.o"
 : >"$tmp/empty.bpf.o"
 refused "the object is damaged" "$tmp/cut.bpf.o"
 refused "not an ELF file" "$tmp/text.bpf.o"
+refused "read from $tmp/text.bpf.o" "$tmp/text.bpf.o"
 refused "cannot read" "$tmp/empty.bpf.o"
 refused "there is no such feature" --no-feature quux "$tmp/good.bpf.o"
 

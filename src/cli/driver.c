@@ -312,8 +312,11 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
 {
     struct object obj;
 
-    if (!object_open(&d->cx, elf, size, &obj))
+    if (!object_open(&d->cx, elf, size, &obj)) {
+        if (d->o.script)
+            diag_note(d->cx.diag, (struct span){0}, "read from %s", d->o.script);
         return false;
+    }
     struct run_opts ro = {.out = d->out,
                           .err = stderr,
                           .seconds = d->o.seconds,

@@ -447,8 +447,11 @@ static bool take_words(struct compile *cx, struct options *o, char **words, int 
     struct parse p = {.cx = cx, .o = o};
 
     if (!o->text) {
-        if (n == 0)
-            return diag_error(cx->diag, (struct span){0}, "options", "No input file specified.");
+        if (n == 0) {
+            diag_error(cx->diag, (struct span){0}, "options", "No input file specified.");
+            diag_hint(cx->diag, "ngstap SCRIPT -x PID runs one; --help lists options and commands");
+            return false;
+        }
         o->script = *words++;
         n--;
     }
