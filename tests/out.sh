@@ -101,6 +101,7 @@ refused 'an empty line in a stack' 'bad.txt:2: an empty line' '@a:1\n\n\t2\n'
 refused 'a folded line without its count' 'bad.txt:2: expected' 'a;b 2\nfoo;bar\n'
 refused 'counts that overflow' 'bad.txt:4: the counts add up' '@a:1\n\t18446744073709551615\n@a:1\n\t1\n'
 refused 'nothing' 'no stack to show' ''
+refused '... which is explained' 'the saved text is empty' ''
 head -c 3000000 /dev/zero | tr '\0' x >"$scratch/long.txt"
 convert "$scratch/long.txt" -o "$scratch/bad.svg"
 check 'a line of three megabytes' eval '[[ $status = 1 ]] && said "long.txt:1: a line of more than a MiB"'

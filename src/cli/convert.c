@@ -160,7 +160,9 @@ static struct out_profile *read_profile(struct compile *cx, struct convert *c, c
     struct out_profile *p = out_reader_end(r);
 
     if (ok && p && !p->total)
-        ok = diag_error(cx->diag, nowhere, "stacks", "%s holds no stack", path);
+        ok = diag_error(cx->diag, nowhere, "stacks",
+                        "%s holds no stack: there is nothing to compare",
+                        strcmp(path, "-") ? path : "standard input");
     return ok ? p : NULL;
 }
 

@@ -107,6 +107,9 @@ static bool write_all(struct picture *p, bool ok)
             diag_hint(p->cx->diag,
                       "the script printed none: was the target busy, and in the code that is "
                       "sampled? -v counts the hits");
+        else if (!p->stream)
+            diag_hint(p->cx->diag, "the saved text is empty: did its script see any Lua? What it "
+                                   "said about it went to standard error");
         return false;
     }
     return p->format->write(p->cx, profile, &p->info, p->file.f);
