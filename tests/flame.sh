@@ -83,6 +83,8 @@ flame -x 4194999 -o "$scratch/none.svg"
 check 'no such process' eval '[[ $status = 1 ]] && said "no process with pid 4194999"'
 flame
 check 'no target' eval '[[ $status = 1 ]] && said "Name a target"'
+flame -x "$pid" --format json -o "$scratch/none.json"
+check 'a format that holds no picture: those that do' eval '[[ $status = 1 ]] && said "flame writes folded"'
 flame -x "$pid" -t never
 check 'no number' eval '[[ $status = 1 ]] && said "whole number"'
 

@@ -336,8 +336,10 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     const struct out_format *format = picture_format(cx, f.format, f.output);
 
     if (!format || format->live) {
-        if (format)
+        if (format) {
             diag_error(cx->diag, nowhere, "options", "%s holds no picture", format->name);
+            diag_hint(cx->diag, "flame writes folded, flamegraph, pprof or speedscope");
+        }
         return 1;
     }
     f.format = format->name;
