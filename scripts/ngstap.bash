@@ -11,7 +11,7 @@ _ngstap_value() {
     DIR) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     FILE | PATH) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     COMMAND) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
-    NAME*)
+    NAME* | FORMAT)
         case $option in
         --container)
             mapfile -t COMPREPLY < <(compgen -W "$(docker ps --format '{{.Names}}' 2>/dev/null ||

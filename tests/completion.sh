@@ -31,6 +31,8 @@ all_options() {
 check 'every option that --help lists' all_options
 check 'a short option' completes -x -x
 check 'a back end' completes --backend st stap
+check 'a format' completes --format sp speedscope
+check "... of a command's" completes convert --format fo folded
 check 'a pid' completes -x "$$" "$$"
 check 'a script' completes samples/lj-lua-s samples/lj-lua-stacks.sxx
 check 'no other file' eval '! completes config configure.ac'
