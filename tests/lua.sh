@@ -172,6 +172,7 @@ refuses() { # TEXT ARGUMENT...
 }
 check 'a FILE that is not there' refuses 'Cannot open .*none for reading' "$scratch/none"
 check 'a root that is not there' refuses 'cannot use .*none as' --sysroot "$scratch/none"
+check 'a configuration that is not there' refuses 'cannot read --conf .*/none.conf' --sysroot "$root" --conf /none.conf
 check 'an unknown option' refuses '--bad is no option' --bad
 check 'a full disk' bash -c '! "$0" fix-lua-bt --sysroot "$1" <"$2" >/dev/full 2>&1' "$ngstap" "$root" "$scratch/stacks.txt"
 relative() { (cd "$root/srv" && echo '@lualib/app/all-forms.lua:4' | "$ngstap" fix-lua-bt) | grep -qx 'all_forms:a\|app.all_forms:a'; }

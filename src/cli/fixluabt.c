@@ -1,7 +1,8 @@
 /*
  * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions of
  * saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced where the
- * source tells the function, "builtin#N" where the process of -x does. Refused: an input that cannot be read; a root that is no directory.
+ * source tells the function, "builtin#N" where the process of -x does. Refused: an input or a --conf that cannot
+ * be read; a root that is no directory.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -219,6 +220,14 @@ static const char *absolute(struct compile *cx, const char *cwd, const char *pat
     return *path == '/' || !cwd ? path : arena_printf(cx->arena, "%s/%s", cwd, path);
 }
 
+/* As the sources are: through the target's root. */
+static bool readable(const struct target *t, const char *path)
+{
+    int fd = sysroot_open(t->root, path);
+
+    return fd >= 0 && !close(fd);
+}
+
 static bool run(struct compile *cx, struct filter *f, struct target *t, const char *path)
 {
     char cwd[PATH_MAX];
@@ -237,6 +246,13 @@ static bool run(struct compile *cx, struct filter *f, struct target *t, const ch
         place.conf = absolute(cx, place.cwd, f->conf);
     else if (f->prefix)
         place.conf = arena_printf(cx->arena, "%s/conf/nginx.conf", place.prefix);
+    if (f->conf && !readable(t, place.conf)) {
+        if (in != stdin)
+            fclose(in);
+        return diag_error(cx->diag, nowhere, "input", "cannot read --conf %s%s: %s",
+                          sysroot_is_host(t->root) ? "" : sysroot_dir(t->root), place.conf,
+                          strerror(errno));
+    }
     f->names = lua_names_at(cx, &place);
     bool ok = copy(cx, f, in, path);
 
