@@ -131,7 +131,7 @@ if [[ $all ]]; then
     names+=("$name")
     export DOCKER_HOST
     path=$PATH
-    PATH=$(dirname "$(tests/targets/container.sh which)"):$path
+    PATH=$(dirname "$(tests/targets/container.sh which docker)"):$path
     types -C lua_State,ngx_http_lua_ctx_t --container "$name"
     check '--container: of the worker in it' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
     check '... by its paths' grep -qE '^ \*   /srv/openresty/nginx/sbin/nginx, build-id [0-9a-f]{40}$' "$header"
