@@ -84,12 +84,17 @@ expect 1 'no container named other (asked: docker)' other
 play podman <<<'exit 125'
 play crictl <<END
 case \$1 in
-ps) [[ \$4 == '^pod-web\$' ]] && echo 0123456789abcdef; exit 0 ;;
+ps)
+    [[ \$4 == '^pod-web\$' ]] && echo 0123456789abcdef
+    [[ \$4 == '^web-2\$' ]] && printf '%s\\n' 0123456789abcdef 123456789abcdef0
+    exit 0
+    ;;
 inspect) [[ \${!#} == 0123456789abcdef ]] && echo $$ ;;
 esac
 END
 expect 0 / pod-web
 expect 1 'no answer from: podman' other
+expect 1 'several containers are named web-2; give the id of one: 0123456789abcdef 123456789abcdef0' web-2
 
 if ((UID == 0)) && [[ -n ${NGSTAP_TARGETS:-} ]]; then
     for how in namespaces podman docker; do
