@@ -71,6 +71,8 @@ check 'a type that is declared everywhere: an error' refused 'declared only'
 types -C 'struct later' --exec "$scratch/odd" --rename later=sooner --rename pointers=arrows
 check '--rename' eval 'compiles && grep -q "^struct sooner {" "$header" && grep -q "^struct arrows;" "$header" &&
     ! sed "1,/^ \*\//d" "$header" | grep -qw later'
+types -C 'struct later' --exec "$scratch/odd" --rename later=sooner --rename earlier=sooner
+check '... of what is not there: a warning' eval '[[ $status = 0 ]] && said "nothing here is called earlier" && ! said "called later"'
 types -C later --rename later=1x --exec "$scratch/odd"
 check '... to what is no name: an error' refused 'name in C'
 types -C later

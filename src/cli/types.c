@@ -106,8 +106,8 @@ static bool add_rename(struct types *s, const char *text)
         return fail(s, "--rename takes OLD=NEW, NEW being a name in C, not \"%s\"", text,
                     "e.g. --rename Node=LJNode");
     s->renames = arena_grow(s->cx->arena, s->renames, s->n_renames, sizeof(*s->renames));
-    s->renames[s->n_renames++] =
-        (struct types_rename){arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1};
+    s->renames[s->n_renames++] = (struct types_rename){
+        .from = arena_strndup(s->cx->arena, text, (size_t)(eq - text)), .to = eq + 1};
     return true;
 }
 
@@ -398,6 +398,10 @@ static bool print(struct types *s)
     print_head(s, file.f, guard_of(s));
     bool ok = types_print(s->cx, &o, file.f);
 
+    for (uint32_t i = 0; ok && i < s->n_renames; i++)
+        if (!s->renames[i].used)
+            diag_warning(s->cx->diag, nowhere, "--rename: nothing here is called %s",
+                         s->renames[i].from);
     fputs("\n#endif\n", file.f);
     return out_file_close(s->cx, &file, ok) && ok;
 }

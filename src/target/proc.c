@@ -287,11 +287,16 @@ bool proc_strip_deleted(char *path)
 /* proc_pid_get_link() and proc_maps_open() of fs/proc ask ptrace_may_access(). */
 static void hint_ptrace(struct compile *cx)
 {
-    diag_hint(cx->diag, "%s",
-              geteuid() ? "run as root: another user's process takes CAP_SYS_PTRACE"
-                        : "root without CAP_SYS_PTRACE, as in a container, may not look into "
-                          "other processes: give it that (docker run --cap-add SYS_PTRACE, or "
-                          "--privileged), or run ngstap on the host");
+    const char *hint = "run as root: another user's process takes CAP_SYS_PTRACE";
+
+    if (kernel_may_ptrace())
+        hint = "CAP_SYS_PTRACE is not enough for this process: it lives in an outer user namespace "
+               "(run ngstap there), or a security module protects it";
+    else if (!geteuid())
+        hint = "root without CAP_SYS_PTRACE, as in a container, may not look into other "
+               "processes: give it that (docker run --cap-add SYS_PTRACE, or --privileged), or "
+               "run ngstap on the host";
+    diag_hint(cx->diag, "%s", hint);
 }
 
 static bool exe_of(struct compile *cx, struct target *t, pid_t pid)

@@ -14,12 +14,13 @@
 
 struct types_rename {
     const char *from, *to;
+    bool used; /* set: something was called so */
 };
 
 struct types_opts {
     const struct ctype *const *wanted; /* in this order */
     uint32_t n_wanted;
-    const struct types_rename *renames; /* of tags, typedefs and enumerators */
+    struct types_rename *renames; /* of tags, typedefs and enumerators */
     uint32_t n_renames;
     bool deep; /* what is only pointed to is defined, too */
 };
