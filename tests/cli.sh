@@ -141,6 +141,13 @@ says 52 -I"$tmp/lib" --arg n=10 "$tmp/use.sxx"
 says "--arg n=VALUE (default: 1)" -I "$tmp/lib" --args "$tmp/use.sxx"
 says 'f() + 1)' -I "$tmp/lib" --dump-src "$tmp/use.sxx"
 says 'WARNING: $^arg_q is defined by "--arg q=1", but never used.' -I "$tmp/lib" --arg q=1 "$tmp/use.sxx"
+# Of a clone of stap++: its scripts take our modules, and of its own those that we lack.
+mkdir -p "$tmp/clone/samples" "$tmp/clone/tapset/nginx"
+echo 'broken (' >"$tmp/clone/tapset/luajit_gc64.sxx"
+echo 'function of_clone() { return 43 }' >"$tmp/clone/tapset/nginx/more.sxx"
+printf '@use luajit_gc64\n@use nginx.more\nprobe begin { println(of_clone()) exit() }\n' >"$tmp/clone/samples/use.sxx"
+says 43 "$tmp/clone/samples/use.sxx" -x $$
+refused 'tapset/luajit_gc64.sxx:1' -I "$tmp/clone/tapset" "$tmp/clone/samples/use.sxx" -x $$
 
 "$make_object" "$tmp/good.bpf.o" && "$make_object" "$tmp/bad.bpf.o" broken
 ok $? "objects are made"

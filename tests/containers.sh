@@ -3,9 +3,9 @@
 # Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot function by
 # --sysroot, by itself and by --container, with stripped binaries, and after the overlay has copied the binary up;
 # uprobes count what the container's nginx served, and nothing of another container of the same image. By a real
-# dockerd, and by namespaces alone.
+# dockerd, by podman, and by namespaces alone.
 #
-# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 40 s. Prints TAP.
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 60 s. Prints TAP.
 
 set -euo pipefail
 
@@ -15,7 +15,7 @@ set -euo pipefail
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-# start docker|namespaces VARIANT MODE: sets name, pid, exe, merged, port. False when the kind cannot run here.
+# start docker|podman|namespaces VARIANT MODE: sets name, pid, exe, merged, port. False when the kind cannot run here.
 start() {
     local all
     all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 2>"$scratch/err") || return
@@ -66,23 +66,21 @@ probe end { printf("mine %d\n", mine) }
 END
 
 path=$PATH
-for how in docker namespaces; do
+for how in docker podman namespaces; do
     PATH=$path
     if ! start "$how" gc64 interp; then
         skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
         continue
     fi
-    if [[ $how = docker ]]; then
-        PATH=$(dirname "$(tests/targets/container.sh which)"):$path
-    fi
+    [[ $how = namespaces ]] || PATH=$(dirname "$(tests/targets/container.sh which "$how")"):$path
     check "$how: the host has no $exe" test ! -e "$exe"
 
     from=$name
-    [[ $how = docker ]] || from=$pid
+    [[ $how != namespaces ]] || from=$pid
     check "$how: --sysroot \$(docker-root $from)" finds --sysroot "$(scripts/docker-root "$from")" -x "$pid"
     check "$how: --sysroot /proc/PID/root" finds --sysroot "/proc/$pid/root" -x "$pid"
     check "$how: without an option" finds -x "$pid"
-    if [[ $how = docker ]]; then
+    if [[ $how != namespaces ]]; then
         check "$how: --container with -x" finds --container "$name" -x "$pid"
         check "$how: --container alone finds the worker" finds --container "$name"
     fi

@@ -61,6 +61,16 @@ mkdir -p "$scratch/root/bin"
 ln -s /../../../../../etc/passwd "$scratch/root/bin/out"
 says 1 'a symbolic link that leads out of the sysroot is followed inside it' 'bin/out' -- \
     "$ngstap" --sysroot "$scratch/root" -e 'probe process("/bin/out").function("main") { }'
+says 0 'a sysroot that is not the root of the process' $'bash of process [0-9]* is not below\ndocker-root [0-9]*"' -- \
+    "$ngstap" --sysroot "$scratch/root" -x $$ -e 'probe begin { exit() }'
+if [[ $UID = 0 ]] && setpriv --bounding-set -sys_ptrace true; then
+    sleep 20 &
+    says 1 'root without CAP_SYS_PTRACE' $'/exe: Permission denied\nroot without CAP_SYS_PTRACE.*--cap-add' -- \
+        setpriv --bounding-set -sys_ptrace "$ngstap" -x $! -e 'probe begin { exit() }'
+    kill $!
+else
+    skip 'root without CAP_SYS_PTRACE' 'not root, or may not drop a capability'
+fi
 
 # ---- the script
 

@@ -93,7 +93,7 @@ if [[ $all ]]; then
     eval "$all"
     export DOCKER_HOST
     names+=("$name")
-    PATH=$PATH:$(dirname "$(tests/targets/container.sh which)") flame --container "$name" -t 2 -F 199 \
+    PATH=$PATH:$(dirname "$(tests/targets/container.sh which docker)") flame --container "$name" -t 2 -F 199 \
         -o "$scratch/container.folded"
     check 'a container, by its name alone' hot_leads "$scratch/container.folded" 'interp(.lua)?:(15|hot)$'
 else

@@ -53,7 +53,9 @@ static struct strings search(struct compile *cx, const struct options *o, bool h
         add(cx, &s, o->include.v[i]);
     if (here)
         add(cx, &s, ".");
-    /* Beside the script, or beside the folder it lies in, as samples/ and tapset/ lie here. */
+    add(cx, &s, own_dir(cx, "tapset"));
+    /* What we lack: beside the script, or beside the folder it lies in. After ours, as stap++ takes the
+     * tapset beside itself: stap++'s luajit, in a clone whose samples are run by us, is for GC32 only. */
     for (int up = 0; o->script && up < 2; up++) {
         const char *dir =
             slash ? arena_printf(cx->arena, "%.*s/", (int)(slash - o->script), o->script) : "";
@@ -62,7 +64,6 @@ static struct strings search(struct compile *cx, const struct options *o, bool h
         if (is_directory(dir))
             add(cx, &s, dir);
     }
-    add(cx, &s, own_dir(cx, "tapset"));
     return s;
 }
 

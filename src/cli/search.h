@@ -6,7 +6,7 @@
 
 #include "cli/options.h"
 
-/* For @use: -I, ".", the script's own "tapset", ours. */
+/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. */
 struct strings search_modules(struct compile *cx, const struct options *o);
 
 /* For functions and aliases in *.stp and *.stpm: the same without ".". */

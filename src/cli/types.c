@@ -107,7 +107,7 @@ static bool add_rename(struct types *s, const char *text)
                     "e.g. --rename Node=LJNode");
     s->renames = arena_grow(s->cx->arena, s->renames, s->n_renames, sizeof(*s->renames));
     s->renames[s->n_renames++] = (struct types_rename){
-        arena_strndup(s->cx->arena, text, (size_t)(eq - text)), eq + 1, false};
+        .from = arena_strndup(s->cx->arena, text, (size_t)(eq - text)), .to = eq + 1};
     return true;
 }
 
@@ -410,11 +410,11 @@ static bool print(struct types *s)
     print_head(s, file.f, guard_of(s));
     bool ok = types_print(s->cx, &o, file.f);
 
-    fputs("\n#endif\n", file.f);
     for (uint32_t i = 0; ok && i < s->n_renames; i++)
         if (!s->renames[i].used)
-            diag_warning(s->cx->diag, nowhere, "--rename %s=%s: nothing printed has the name %s",
-                         s->renames[i].from, s->renames[i].to, s->renames[i].from);
+            diag_warning(s->cx->diag, nowhere, "--rename: nothing here is called %s",
+                         s->renames[i].from);
+    fputs("\n#endif\n", file.f);
     return out_file_close(s->cx, &file, ok) && ok;
 }
 

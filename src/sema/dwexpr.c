@@ -180,6 +180,39 @@ static bool no_member(struct sema *s, const struct object *o, const struct compo
     return false;
 }
 
+static void step_into(struct sema *s, struct object *o, const struct cmember *m)
+{
+    depend(s, o->type);
+    *o = (struct object){
+        .tree = probe_tree_add(s->arena, o->tree, (int64_t)m->offset),
+        .type = m->type,
+        .bit_off = m->bit_off,
+        .bit_size = m->bit_size,
+        .space = o->space,
+    };
+}
+
+/* A member that other builds of LuaJIT have by that name. */
+static bool moved_member(struct sema *s, struct object *o, const char *name)
+{
+    const char *path = s->in_defined ? NULL : sema_moved_member(type_text(s, o->type), name);
+    struct object at = *o;
+
+    for (const char *dot; path; path = *dot ? dot + 1 : NULL) {
+        struct cmember m;
+
+        dot = path + strcspn(path, ".");
+        if (!ctype_member(at.type, arena_strndup(s->arena, path, (size_t)(dot - path)), &m))
+            return false;
+        step_into(s, &at, &m);
+        if (!*dot) {
+            *o = at;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool member(struct sema *s, struct object *o, const struct component *c)
 {
     struct cmember m;
@@ -188,16 +221,10 @@ static bool member(struct sema *s, struct object *o, const struct component *c)
         return diag_error(s->diag, c->at, "no-location",
                           "%s lies in registers, its members cannot be read yet",
                           type_text(s, o->type));
-    if (!ctype_member(o->type, c->name, &m))
+    if (ctype_member(o->type, c->name, &m))
+        step_into(s, o, &m);
+    else if (!moved_member(s, o, c->name))
         return no_member(s, o, c);
-    depend(s, o->type);
-    *o = (struct object){
-        .tree = probe_tree_add(s->arena, o->tree, (int64_t)m.offset),
-        .type = m.type,
-        .bit_off = m.bit_off,
-        .bit_size = m.bit_size,
-        .space = o->space,
-    };
     return true;
 }
 

@@ -142,6 +142,12 @@ struct variable *sema_lookup(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
+/* ---- moved.c ---- */
+
+/* Where TYPE ("GCRef", "struct GCRef") of another LuaJIT has its member NAME: members from there with
+ * dots between, static; NULL: nothing is known of it. */
+const char *sema_moved_member(const char *type, const char *name);
+
 /* ---- dwexpr.c: target expressions ---- */
 
 /* Resolves E; its operands have been walked. False after reporting. */

@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
+	src/sema/moved.c \
 	src/sema/names.c \
 	src/sema/points.c \
 	src/sema/scope.c \

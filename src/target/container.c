@@ -23,12 +23,18 @@ enum { ENGINE_SECONDS = 10, ANSWER_MAX = 4096 };
 
 static const struct span nowhere;
 
-/* NULL stands for the container's name. */
-static const char *const engines[][8] = {
-    {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}", NULL},
-    {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}", NULL},
-    {"nerdctl", "inspect", "--format", "{{.State.Pid}}", NULL},
-    {"crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", NULL},
+enum { ENGINE_ARGS = 8 };
+
+/* The container's name comes last. */
+static const struct engine {
+    const char *inspect[ENGINE_ARGS];
+    const char *ids[ENGINE_ARGS]; /* where inspect takes ids only: those of a pattern */
+} engines[] = {
+    {.inspect = {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
+    {.inspect = {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
+    {.inspect = {"nerdctl", "inspect", "--format", "{{.State.Pid}}"}},
+    {.inspect = {"crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}"},
+     .ids = {"crictl", "ps", "--quiet", "--name"}},
 };
 
 static int64_t now_ms(void)
@@ -68,12 +74,13 @@ static bool collect(int fd, char *answer, int64_t deadline)
     }
 }
 
-enum answer { NO_ENGINE, NO_ANSWER, TIMED_OUT, ANSWERED };
+enum answer { NO_ENGINE, NO_ANSWER, TIMED_OUT, ANSWERED, SEVERAL };
 
-static enum answer ask(const char *const engine[8], const char *name, char answer[ANSWER_MAX + 1])
+static enum answer ask(const char *const command[ENGINE_ARGS], const char *name,
+                       char answer[ANSWER_MAX + 1])
 {
     extern char **environ;
-    char *argv[10] = {NULL};
+    char *argv[ENGINE_ARGS + 2] = {NULL};
     posix_spawn_file_actions_t actions;
     int fds[2], status;
     pid_t pid;
@@ -81,8 +88,8 @@ static enum answer ask(const char *const engine[8], const char *name, char answe
     answer[0] = '\0';
     int n = 0;
 
-    for (; engine[n]; n++)
-        argv[n] = (char *)engine[n];
+    for (; n < ENGINE_ARGS && command[n]; n++)
+        argv[n] = (char *)command[n];
     argv[n] = (char *)name;
     if (pipe2(fds, O_CLOEXEC))
         return NO_ANSWER;
@@ -110,6 +117,37 @@ static enum answer ask(const char *const engine[8], const char *name, char answe
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ANSWERED : NO_ANSWER;
 }
 
+/* The pid of a container by id, or by name where the engine takes one. */
+static enum answer find(struct compile *cx, const struct engine *e, const char *name,
+                        char answer[ANSWER_MAX + 1])
+{
+    enum answer a = ask(e->inspect, name, answer);
+
+    if (a != NO_ANSWER || !e->ids[0])
+        return a;
+    a = ask(e->ids, arena_printf(cx->arena, "^%s$", name), answer);
+    if (a != ANSWERED)
+        return a;
+    size_t len = strcspn(answer, "\n");
+
+    if (!len)
+        return NO_ANSWER;
+    if (answer[len] && answer[len + 1])
+        return SEVERAL;
+    return ask(e->inspect, arena_strndup(cx->arena, answer, len), answer);
+}
+
+static bool several(struct compile *cx, const char *engine, const char *name, char *ids)
+{
+    diag_error(cx->diag, nowhere, "container", "several containers are named %s (says %s)", name,
+               engine);
+    for (char *p = ids; *p; p++)
+        if (*p == '\n')
+            *p = p[1] ? ' ' : '\0';
+    diag_hint(cx->diag, "give the id of one: %s", ids);
+    return false;
+}
+
 bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid)
 {
     const char *asked = NULL, *slow = NULL;
@@ -118,14 +156,16 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
     if (!*name || *name == '-')
         return diag_error(cx->diag, nowhere, "container", "\"%s\" is no container's name", name);
     for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
-        enum answer a = ask(engines[i], name, answer);
+        const char *engine = engines[i].inspect[0];
+        enum answer a = find(cx, &engines[i], name, answer);
 
         if (a == NO_ENGINE)
             continue;
-        asked =
-            arena_printf(cx->arena, "%s%s%s", asked ? asked : "", asked ? ", " : "", engines[i][0]);
+        asked = arena_printf(cx->arena, "%s%s%s", asked ? asked : "", asked ? ", " : "", engine);
         if (a == TIMED_OUT)
-            slow = engines[i][0];
+            slow = engine;
+        if (a == SEVERAL)
+            return several(cx, engine, name, answer);
         if (a != ANSWERED)
             continue;
         char *end;
@@ -136,7 +176,7 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
             continue;
         if (value == 0)
             return diag_error(cx->diag, nowhere, "container",
-                              "container %s is not running (says %s)", name, engines[i][0]);
+                              "container %s is not running (says %s)", name, engine);
         *pid = (pid_t)value;
         *root = arena_printf(cx->arena, "/proc/%ld/root", value);
         return true;

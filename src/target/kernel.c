@@ -168,6 +168,14 @@ static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
     return caps[cap / 32].effective & 1u << cap % 32;
 }
 
+bool kernel_may_ptrace(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{0}, {0}};
+
+    return !syscall(SYS_capget, &head, caps) && has_cap(caps, CAP_SYS_PTRACE);
+}
+
 /* What a run needs of capabilities(7) and we have not. CAP_SYS_ADMIN stands for the two that were
  * split off in 5.8. */
 static const char *missing_caps(struct arena *a)

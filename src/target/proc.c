@@ -284,6 +284,21 @@ bool proc_strip_deleted(char *path)
     return true;
 }
 
+/* proc_pid_get_link() and proc_maps_open() of fs/proc ask ptrace_may_access(). */
+static void hint_ptrace(struct compile *cx)
+{
+    const char *hint = "run as root: another user's process takes CAP_SYS_PTRACE";
+
+    if (kernel_may_ptrace())
+        hint = "CAP_SYS_PTRACE is not enough for this process: it lives in an outer user namespace "
+               "(run ngstap there), or a security module protects it";
+    else if (!geteuid())
+        hint = "root without CAP_SYS_PTRACE, as in a container, may not look into other "
+               "processes: give it that (docker run --cap-add SYS_PTRACE, or --privileged), or "
+               "run ngstap on the host";
+    diag_hint(cx->diag, "%s", hint);
+}
+
 static bool exe_of(struct compile *cx, struct target *t, pid_t pid)
 {
     char *exe = proc_link(cx->arena, t->proc, pid, "exe");
@@ -294,7 +309,7 @@ static bool exe_of(struct compile *cx, struct target *t, pid_t pid)
         diag_error(cx->diag, nowhere, "target", "cannot read the link %s/%d/exe: %s", t->proc,
                    (int)pid, strerror(error));
         if (error == EACCES || error == EPERM)
-            diag_hint(cx->diag, "run as root: another user's process takes CAP_SYS_PTRACE");
+            hint_ptrace(cx);
         else if (error == ENOENT)
             diag_hint(cx->diag, "process %d is a kernel thread or has just ended", (int)pid);
         return false;
@@ -329,6 +344,21 @@ static bool exec_named(struct compile *cx, struct target *t, const char *exec)
     t->exec_path = arena_strdup(cx->arena, path);
     t->exe_deleted = false;
     return true;
+}
+
+/* Its files are read by way of /proc, whatever was given; files beside them (debug files, sources) are
+ * looked for below DIR. */
+static void warn_if_elsewhere(struct compile *cx, const struct target *t, const char *dir)
+{
+    int fd = sysroot_open(t->root, t->exec_path);
+
+    if (fd >= 0) {
+        close(fd);
+        return;
+    }
+    diag_warning(cx->diag, nowhere, "%s of process %d is not below %s", t->exec_path,
+                 (int)t->pids[0], dir);
+    diag_hint(cx->diag, "\"docker-root %d\" prints the root of that process", (int)t->pids[0]);
 }
 
 /* The kernel escapes newlines only ("\012", seq_file_path in show_map_vma). */
@@ -388,7 +418,7 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid)
         } else {
             diag_error(cx->diag, nowhere, "target", "cannot read %s: %s", path, strerror(error));
             if (error == EACCES || error == EPERM)
-                diag_hint(cx->diag, "run as root: another user's process takes CAP_SYS_PTRACE");
+                hint_ptrace(cx);
         }
         return NULL;
     }
@@ -479,6 +509,8 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
         target_close(t);
         return NULL;
     }
+    if (o->sysroot && t->n_pids && !o->exec && !t->exe_deleted)
+        warn_if_elsewhere(cx, t, o->sysroot);
     if (!modules_find(cx, t, o)) {
         target_close(t);
         return NULL;

@@ -196,6 +196,8 @@ enum feature {
 /* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
 void kernel_build_id(struct build_id *id); /* btf.c */
 
+bool kernel_may_ptrace(void); /* this process has CAP_SYS_PTRACE */
+
 struct kernel {
     bool has[FEAT_COUNT];
     const char *release; /* uname -r */

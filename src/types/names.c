@@ -70,11 +70,14 @@ static struct word *word_of(struct printer *p, struct word **table, enum space s
 
 static const char *renamed(const struct printer *p, const char *name)
 {
-    for (uint32_t i = 0; i < p->o->n_renames; i++)
-        if (!strcmp(p->o->renames[i].from, name)) {
-            p->o->renames[i].used = true;
-            return p->o->renames[i].to;
+    for (uint32_t i = 0; i < p->o->n_renames; i++) {
+        struct types_rename *r = &p->o->renames[i];
+
+        if (!strcmp(r->from, name)) {
+            r->used = true;
+            return r->to;
         }
+    }
     return name;
 }
 

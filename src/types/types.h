@@ -14,7 +14,7 @@
 
 struct types_rename {
     const char *from, *to;
-    bool used; /* types_print met FROM */
+    bool used; /* set: something was called so */
 };
 
 struct types_opts {

@@ -91,3 +91,10 @@ int main(int argc, char **argv)
     find(head, only_inlined(argc));
     return work(head, argc, argv[0], (unsigned char)argc, GREEN);
 }
+
+/* As luajit2 has them, GC64. */
+typedef struct GCRef { uint64_t gcptr64; } GCRef;
+typedef struct MRef { uint64_t ptr64; } MRef;
+typedef struct StrInternState { GCRef *tab; uint32_t mask, num; } StrInternState;
+typedef struct global_State { long total; StrInternState str; GCRef cur_L; MRef jit_base; } global_State;
+global_State lua_global;

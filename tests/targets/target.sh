@@ -96,7 +96,7 @@ stop/2)
         for dir in "$TARGETS_RUN"/*/; do
             [[ ! -d $dir ]] || remove_run "$dir"
         done
-        [[ ! -d $TARGETS_RUN/.dockerd ]] || "$HERE/container.sh" stop
+        [[ ! -d $TARGETS_RUN/.dockerd && ! -d $TARGETS_RUN/.podman ]] || "$HERE/container.sh" stop
         rm -f "$TARGETS_RUN/.lock"
         rmdir "$TARGETS_RUN" 2>/dev/null || :
     else

@@ -606,6 +606,20 @@ static void test_containers(void)
                strstr(sysroot_dir(t->root), "/root"),
            "--container alone names its first process");
     target_close(t);
+    fake_engine("docker", "exit 1");
+    fake_engine(
+        "crictl", /* as 1.25 of it answers: inspect knows ids, ps takes a pattern */
+        "for last; do :; done\n"
+        "case $1:$last in ps:^web$) echo 8ff891ce;; ps:^two$) echo 8ff891ce; echo 5273415f;;"
+        " ps:*) ;; inspect:8ff891ce) echo 4322;; *) exit 1;; esac");
+    tap_ok(container_find(&f.cx, "web", &root, &pid) && pid == 4322,
+           "a container of a pod, by name");
+    tap_ok(container_find(&f.cx, "8ff891ce", &root, &pid) && pid == 4322, "... by id");
+    tap_ok(!container_find(&f.cx, "two", &root, &pid) &&
+               said(&f, "several containers are named two") && said(&f, "8ff891ce 5273415f"),
+           "two of one name: their ids are told");
+    tap_ok(!container_find(&f.cx, "none", &root, &pid) && said(&f, "no container named none"),
+           "none of that name");
     fake_engine("docker", "echo 12; echo 13");
     tap_ok(container_find(&f.cx, "odd", &root, &pid) && pid == 12, "the first line counts");
     fake_engine("docker", "while :; do echo nonsense; done");
