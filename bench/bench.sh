@@ -26,7 +26,7 @@ trap 'exit 130' INT TERM
 
 start() {
     local pid
-    eval "$(tests/targets/target.sh start "$1" "$2" "$3" 60)"
+    eval "$(tests/targets/target.sh start "$1" "$2" "$3" 300)"
     target=$pid
 }
 stop() {
