@@ -96,6 +96,23 @@ expect 0 / pod-web
 expect 1 'no answer from: podman' other
 expect 1 'several containers are named web-2; give the id of one: 0123456789abcdef 123456789abcdef0' web-2
 
+# As 0.11 of it answers: no folder, the pid of the past for what has ended (which
+# the status tells), a line for each whose id begins so.
+play nerdctl <<END
+[[ "\$1 \$2" == 'container inspect' ]] || exit 1
+case \${!#}:\$* in
+*MergedDir*) exit 1 ;;
+in-k3s:*) echo $$ ;;
+ended:*'if eq .State.Status "exited"'*) echo 0 ;;
+ended:*) echo $$ ;;
+69a:*) printf '%s\\n' $$ 11568 ;;
+*) exit 1 ;;
+esac
+END
+expect 0 / in-k3s
+expect 1 'container ended is not running (nerdctl)' ended
+expect 1 "several containers are named 69a; give the whole id of one; their pids: $$ 11568" 69a
+
 if ((UID == 0)) && [[ -n ${NGSTAP_TARGETS:-} ]]; then
     for how in namespaces podman docker; do
         if ! all=$(tests/targets/container.sh start "$how" gc64 idle 60 2>"$scratch/err"); then

@@ -32,7 +32,9 @@ static const struct engine {
 } engines[] = {
     {.inspect = {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
     {.inspect = {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
-    {.inspect = {"nerdctl", "inspect", "--format", "{{.State.Pid}}"}},
+    /* It goes on naming the pid of a task that has ended; without "container" it finds images. */
+    {.inspect = {"nerdctl", "container", "inspect", "--format",
+                 "{{if eq .State.Status \"exited\"}}0{{else}}{{.State.Pid}}{{end}}"}},
     {.inspect = {"crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}"},
      .ids = {"crictl", "ps", "--quiet", "--name"}},
 };
@@ -117,12 +119,22 @@ static enum answer ask(const char *const command[ENGINE_ARGS], const char *name,
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? ANSWERED : NO_ANSWER;
 }
 
-/* The pid of a container by id, or by name where the engine takes one. */
+static bool one_line(const char *answer)
+{
+    size_t len = strcspn(answer, "\n");
+
+    return !answer[len] || !answer[len + 1];
+}
+
+/* The pid of a container by id, or by name where the engine takes one. SEVERAL: their ids or pids,
+ * a line each. */
 static enum answer find(struct compile *cx, const struct engine *e, const char *name,
                         char answer[ANSWER_MAX + 1])
 {
     enum answer a = ask(e->inspect, name, answer);
 
+    if (a == ANSWERED && !one_line(answer))
+        return SEVERAL;
     if (a != NO_ANSWER || !e->ids[0])
         return a;
     a = ask(e->ids, arena_printf(cx->arena, "^%s$", name), answer);
@@ -132,19 +144,22 @@ static enum answer find(struct compile *cx, const struct engine *e, const char *
 
     if (!len)
         return NO_ANSWER;
-    if (answer[len] && answer[len + 1])
+    if (!one_line(answer))
         return SEVERAL;
     return ask(e->inspect, arena_strndup(cx->arena, answer, len), answer);
 }
 
-static bool several(struct compile *cx, const char *engine, const char *name, char *ids)
+static bool several(struct compile *cx, const struct engine *e, const char *name, char *answer)
 {
     diag_error(cx->diag, nowhere, "container", "several containers are named %s (says %s)", name,
-               engine);
-    for (char *p = ids; *p; p++)
+               e->inspect[0]);
+    for (char *p = answer; *p; p++)
         if (*p == '\n')
             *p = p[1] ? ' ' : '\0';
-    diag_hint(cx->diag, "give the id of one: %s", ids);
+    if (e->ids[0])
+        diag_hint(cx->diag, "give the id of one: %s", answer);
+    else
+        diag_hint(cx->diag, "give the whole id of one; their pids: %s", answer);
     return false;
 }
 
@@ -165,7 +180,7 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
         if (a == TIMED_OUT)
             slow = engine;
         if (a == SEVERAL)
-            return several(cx, engine, name, answer);
+            return several(cx, &engines[i], name, answer);
         if (a != ANSWERED)
             continue;
         char *end;

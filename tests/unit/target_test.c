@@ -620,8 +620,18 @@ static void test_containers(void)
            "two of one name: their ids are told");
     tap_ok(!container_find(&f.cx, "none", &root, &pid) && said(&f, "no container named none"),
            "none of that name");
-    fake_engine("docker", "echo 12; echo 13");
-    tap_ok(container_find(&f.cx, "odd", &root, &pid) && pid == 12, "the first line counts");
+    fake_engine("nerdctl", /* as 0.11 of it answers: the pid of the past, unless one asks */
+                "for last; do :; done\n"
+                "case \"$1 $2:$last:$4\" in 'container inspect:ended:'*exited*) echo 0;;"
+                " 'container inspect:69:'*) echo 12; echo 13;;"
+                " 'container inspect:ended:'*|'container inspect:k3s:'*) echo 4323;;"
+                " *) exit 1;; esac");
+    tap_ok(container_find(&f.cx, "k3s", &root, &pid) && pid == 4323, "a container of nerdctl");
+    tap_ok(!container_find(&f.cx, "ended", &root, &pid) && said(&f, "ended is not running"),
+           "one of nerdctl that has ended");
+    tap_ok(!container_find(&f.cx, "69", &root, &pid) &&
+               said(&f, "several containers are named 69") && said(&f, "their pids: 12 13"),
+           "two whose ids begin so");
     fake_engine("docker", "while :; do echo nonsense; done");
     fake_engine("podman", "exit 1");
     tap_ok(!container_find(&f.cx, "endless", &root, &pid) && said(&f, "did not answer within"),
