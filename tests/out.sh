@@ -35,6 +35,8 @@ for name in lua c folded hostile; do
     done
 done
 convert tests/out/lua.txt --format folded -o "$scratch/once.folded"
+(cd "$scratch" && "$ngstap" convert once.folded --format folded -o - >dash.folded)
+check '-o - is standard output' eval '[[ ! -e $scratch/- ]] && cmp "$scratch/once.folded" "$scratch/dash.folded"'
 convert "$scratch/once.folded" --format folded -o "$scratch/twice.folded"
 check 'folded lines are read as they are written' cmp -s "$scratch/once.folded" "$scratch/twice.folded"
 convert - --format folded

@@ -198,7 +198,7 @@ static bool set_object_name(struct parse *p, const char *v)
 
 static bool set_output(struct parse *p, const char *v)
 {
-    p->o->output = v;
+    p->o->output = strcmp(v, "-") ? v : NULL;
     return true;
 }
 

@@ -22,6 +22,8 @@ bool out_file_open(struct compile *cx, const char *path, struct out_file *out)
     mode_t mask;
     int fd;
 
+    if (path && !strcmp(path, "-"))
+        path = NULL;
     *out = (struct out_file){.f = stdout, .path = path};
     if (!path)
         return true;

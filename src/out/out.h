@@ -143,7 +143,7 @@ struct out_file {
     const char *path, *temporary; /* NULL: standard output */
 };
 
-/* A file beside PATH (NULL: standard output), so that it is known early whether it can be written.
+/* A file beside PATH (NULL, "-": standard output), so that it is known early whether it can be written.
  * False after reporting. */
 bool out_file_open(struct compile *cx, const char *path, struct out_file *out);
 
