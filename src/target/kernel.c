@@ -168,23 +168,28 @@ static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
     return caps[cap / 32].effective & 1u << cap % 32;
 }
 
-bool kernel_may_ptrace(void)
+static bool read_caps(struct __user_cap_data_struct caps[2])
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+    return !syscall(SYS_capget, &head, caps);
+}
+
+bool kernel_may_ptrace(void)
+{
     struct __user_cap_data_struct caps[2] = {{0}, {0}};
 
-    return !syscall(SYS_capget, &head, caps) && has_cap(caps, CAP_SYS_PTRACE);
+    return read_caps(caps) && has_cap(caps, CAP_SYS_PTRACE);
 }
 
 /* What a run needs of capabilities(7) and we have not. CAP_SYS_ADMIN stands for the two that were
  * split off in 5.8. */
 static const char *missing_caps(struct arena *a)
 {
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[2] = {{0}, {0}};
     const char *list = NULL;
 
-    if (syscall(SYS_capget, &head, caps))
+    if (!read_caps(caps))
         return NULL;
     bool admin = has_cap(caps, CAP_SYS_ADMIN);
     const struct {

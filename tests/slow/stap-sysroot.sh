@@ -116,7 +116,7 @@ fi
 
 root=$scratch/root
 mkdir -p "$root/opt/app" "$root/usr/lib64" "$root/lib64" "$root/usr/lib" "$root/lib" "$root/proc"
-ln -s /opt/app "$root/usr/app"
+ln -s /opt/app "$root/linked"
 cat >"$scratch/target.c" <<'END'
 #define _GNU_SOURCE
 #include <sched.h>
@@ -136,7 +136,7 @@ int main(int argc, char **argv)
             mount(argv[1], argv[1], "", MS_BIND, 0) || chdir(argv[1]) || syscall(SYS_pivot_root, ".", ".") ||
             umount2(".", MNT_DETACH))
             return 1;
-        execl("/usr/app/target", "target", (char *)0);
+        execl("/linked/target", "target", (char *)0);
         return 2;
     }
     for (long n = 0;; n = visit(n))
@@ -165,12 +165,12 @@ done < <(ldd "$root/opt/app/program" | grep -oE '/[^ ]*(libc\.so|ld-linux)[^ ]*'
 # resolves STAP SYSROOT: finds the probe.
 resolves() {
     SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" --sysroot "$2" \
-        -e 'probe process("/usr/app/target").function("visit") { println("x") }' >"$scratch/out" 2>"$scratch/err" </dev/null &&
+        -e 'probe process("/linked/target").function("visit") { println("x") }' >"$scratch/out" 2>"$scratch/err" </dev/null &&
         grep -qE 'process\("/opt/app/target"\)\.function\("visit@|process\(.*\)\.function\("visit' "$scratch/out"
 }
 resolves_library() { # STAP SYSROOT
     SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" --sysroot "$2" \
-        -e 'probe process("/usr/app/program").library("libgreet.so").function("greet") { println($n) }' \
+        -e 'probe process("/linked/program").library("libgreet.so").function("greet") { println($n) }' \
         >"$scratch/out" 2>"$scratch/err" </dev/null && grep -qE 'process\("[^"]*libgreet\.so"\)\.function\("greet@' "$scratch/out"
 }
 if [[ -d /usr/share/systemtap/runtime ]]; then
