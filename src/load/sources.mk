@@ -1,9 +1,11 @@
 ngstap_SOURCES += \
 	src/load/attach.c \
 	src/load/btfcheck.c \
+	src/load/clock.c \
 	src/load/load.c src/load/load.h \
 	src/load/modules.c \
 	src/load/object.c src/load/object.h \
 	src/load/session.h \
+	src/load/uprobe.c \
 	src/load/usercode.c \
 	src/load/verifier.c src/load/verifier.h

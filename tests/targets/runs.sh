@@ -35,10 +35,19 @@ wait_until() {
 
 # The first child of a process; it may take a moment to be there.
 child_of() {
-    local children=''
-    wait_until 5 grep -q . "/proc/$1/task/$1/children" || return
-    read -r children _ <"/proc/$1/task/$1/children"
-    echo "$children"
+    local children
+    children=$(children_of "$1" 1) || return
+    echo "${children%% *}"
+}
+
+has_children() { [[ $(wc -w <"/proc/$1/task/$1/children") -ge $2 ]]; }
+
+# children_of PID N: its children, once there are N of them.
+children_of() {
+    local children
+    wait_until 5 has_children "$1" "$2" || return
+    read -r children <"/proc/$1/task/$1/children" || [[ $children ]]
+    echo "${children% }"
 }
 
 # A pid may be given to another process once its own has ended: what is to be
@@ -111,11 +120,19 @@ path_of() {
     esac
 }
 
-# What nginx.conf wants below the folder given to nginx by -p.
+# lay_prefix FOLDER LUALIB [WORKERS]: what nginx.conf wants below the folder given
+# to nginx by -p. Several workers log who answered what.
 lay_prefix() {
-    local prefix=$1 lualib=$2
+    local prefix=$1 lualib=$2 workers=${3:-1}
     mkdir -p "$prefix/logs"
     cp -r "$HERE/load/conf" "$HERE/load/lua" "$lualib" "$prefix/"
+    echo "worker_processes $workers;" >"$prefix/conf/workers.conf"
+    if ((workers == 1)); then
+        echo 'access_log off;'
+    else
+        # shellcheck disable=SC2016 # variables of nginx
+        echo 'log_format worker "$pid $status $uri"; access_log logs/access.log worker;'
+    fi >"$prefix/conf/access.conf"
 }
 
 choose_port() {
@@ -127,12 +144,13 @@ answers() { http_get "$1" /truth; }
 
 burnt() { http_get "$1" /truth | grep -q "^$2 "; }
 
-# Sends requests for SECONDS, and returns when the first have been answered.
+# send_load PORT MODE SECONDS [WORKERS]: sends requests, and returns when the first
+# have been answered.
 send_load() {
-    local port=$1 mode=$2 seconds=$3 path child
+    local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child
     path=$(path_of "$mode")
     [[ -n $path ]] || return 0
-    launch "$dir/wrk" "$seconds" wrk -t 1 -c 2 -d "${seconds}s" "http://127.0.0.1:$port$path" ||
+    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" "http://127.0.0.1:$port$path" ||
         fail "wrk does not start: $(cat "$dir/wrk")"
     [[ $path != /burn/* ]] || wait_until 10 burnt "$port" "$mode" ||
         fail "mode $mode does not run: $(tail -n 5 "$dir"/log "$dir"/logs/error.log 2>/dev/null)"

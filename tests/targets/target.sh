@@ -2,7 +2,7 @@
 #
 # Starts and stops a program to profile, under a load whose answer is known:
 #
-#   tests/targets/target.sh start nginx|luajit VARIANT MODE [SECONDS]
+#   tests/targets/target.sh start nginx|luajit VARIANT MODE [SECONDS [WORKERS]]
 #   tests/targets/target.sh truth NAME      the CPU time of each Lua function
 #   tests/targets/target.sh stop NAME|all
 #   tests/targets/target.sh list
@@ -10,11 +10,12 @@
 # VARIANT is gc64, gc32 or stripped (see build.sh). MODE is jit, interp, gsub,
 # coroutine, deep or recurse (see load/lua/mode/); for nginx also app, proxy
 # (load/lua/app/) and idle, which sends no request. SECONDS, 60 if not given, is
-# when the target ends by itself.
+# when the target ends by itself. WORKERS, 1 if not given, is how many workers
+# nginx has; several write "PID STATUS URI" of each answer to DIR/logs/access.log.
 #
 # start prints lines NAME=VALUE, fit for the shell's eval: name, pid (the process
 # to profile), exe, dir and root (the root that build.sh made); for nginx also
-# master and port. truth prints: mode, function, where it is defined, its own
+# master, workers (all pids) and port. truth prints: mode, function, where it is defined, its own
 # CPU time in ns, calls, depth of its stack in Lua functions; the line "total"
 # is the whole thread's.
 #
@@ -42,9 +43,10 @@ start_luajit() {
 }
 
 start_nginx() {
-    local root=$1 mode=$2 seconds=$3 child port worker exe=$1/srv/openresty/nginx/sbin/nginx
+    local root=$1 mode=$2 seconds=$3 n=$4 child port worker workers
+    local exe=$1/srv/openresty/nginx/sbin/nginx
     path_of "$mode" >/dev/null
-    lay_prefix "$dir" "$root/srv/openresty/lualib"
+    lay_prefix "$dir" "$root/srv/openresty/lualib" "$n"
     # Another program may take the port between the choice and nginx's start.
     for _ in 1 2 3 4 5; do
         choose_port "$dir/conf/listen.conf"
@@ -57,19 +59,22 @@ start_nginx() {
         rm -f "$dir/pids"
     done
     [[ -n $port ]] || fail "nginx does not start: $(cat "$dir/log" "$dir/logs/error.log")"
-    worker=$(child_of "$child")
-    record_pid "$worker" "$dir"
-    send_load "$port" "$mode" "$seconds"
+    workers=$(children_of "$child" "$n") || fail "nginx has not started $n workers"
+    for worker in $workers; do
+        record_pid "$worker" "$dir"
+    done
+    send_load "$port" "$mode" "$seconds" "$n"
     echo "$port" >"$dir/port"
-    print_run name "${dir##*/}" pid "$worker" exe "$exe" dir "$dir" root "$root" \
-        master "$child" port "$port"
+    print_run name "${dir##*/}" pid "${workers%% *}" exe "$exe" dir "$dir" root "$root" \
+        master "$child" workers "$workers" port "$port"
 }
 
 start() {
-    local program=$1 variant=$2 mode=$3 seconds=${4:-60} targets root
+    local program=$1 variant=$2 mode=$3 seconds=${4:-60} workers=${5:-1} targets root
     [[ $program == nginx || $program == luajit ]] || fail "no program $program: nginx or luajit"
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "SECONDS must be a number, not $seconds"
     targets=$(targets_dir)
+    [[ $workers =~ ^[1-9][0-9]*$ ]] || fail "WORKERS must be a number, not $workers"
     root=$targets/$variant
     [[ -d $root ]] || fail "no variant $variant: gc64, gc32 or stripped"
     [[ $program == luajit ]] || command -v wrk >/dev/null || need_packages wrk
@@ -77,12 +82,12 @@ start() {
     dir=$(new_run "$program-$variant-$mode")
     # Whatever goes wrong before the last line is printed, nothing stays.
     trap 'remove_run "$dir"' EXIT
-    "start_$program" "$root" "$mode" "$seconds"
+    "start_$program" "$root" "$mode" "$seconds" "$workers"
     trap - EXIT
 }
 
 case ${1:-}/$# in
-start/[45]) start "${@:2}" ;;
+start/[456]) start "${@:2}" ;;
 truth/2)
     dir=$(run_of "$2")
     if [[ -f $dir/port ]]; then
