@@ -102,7 +102,7 @@ static bool add_named(struct session *s)
         if (target_same(t, i))
             any |= add(s, t->pids[i], NGS_NAMED);
     return any || diag_error(s->cx->diag, (struct span){0}, "target", "process %d has ended",
-                             (int)t->pids[0]);
+                             (int)target_first(t));
 }
 
 /* What descends from those now. What forks while /proc is read is seen by the kernel's programs if its parent is in
@@ -319,10 +319,12 @@ bool scope_start(struct session *s)
                      "as the kernel's BTF or tracepoints cannot be used: %s",
                      strerror(errno));
     add_descendants(s);
+    layout_start(s);
     c->everywhere = c->uprobes && c->follows && !is_shared(s);
     c->several = s->t->kind == TARGET_MASTER || s->t->n_pids > 1;
     /* Until all is armed nobody is let in unseen. */
-    s->control->scope = NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0);
+    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0),
+                      __ATOMIC_SEQ_CST);
     return true;
 }
 

@@ -112,6 +112,7 @@ const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
 
 bool layout_open(struct session *s);
 void layout_close(struct session *s);
+void layout_start(struct session *s); /* for processes that are there already */
 void layout_wanted(struct session *s, pid_t pid);
 void layout_unwanted(struct session *s, pid_t pid);
 void layout_try(struct session *s);
