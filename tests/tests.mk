@@ -10,6 +10,9 @@ TEST_EXTENSIONS = .sh
 AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' CC='$(CC)'; \
 	export top_srcdir top_builddir CC;
 
+# make's own rule would make tests/sxx, a folder, of tests/sxx.sh.
+%: %.sh
+
 SHELL_TESTS =
 UNIT_TESTS =
 # Programs that shell tests run.
@@ -78,6 +81,7 @@ UNIT_TESTS += tests/unit/run_symbols_test
 
 # The command line
 SHELL_TESTS += tests/cli.sh
+SHELL_TESTS += tests/newcomer.sh
 SHELL_TESTS += tests/completion.sh
 
 # Scripts on real targets

@@ -27,6 +27,7 @@
 #include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 #include "ir/ir.h"
@@ -43,6 +44,9 @@
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0"
 #endif
+
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in systemtap_v. */
+#define SYSTEMTAP_VERSION "4.8"
 
 enum { OBJECT_MAX = 256 << 20 };
 
@@ -129,19 +133,6 @@ static bool open_target(struct driver *d, bool running)
 
 /* ---- front end ---- */
 
-static struct source *read_script(struct driver *d)
-{
-    const struct options *o = &d->o;
-
-    if (o->text)
-        return source_add(d->cx.sources, "-e", o->text, (uint32_t)strlen(o->text));
-    struct source *src = source_read(d->cx.sources, o->script);
-
-    if (!src)
-        error(d, "options", "cannot read", o->script);
-    return src;
-}
-
 /* --dump-src or --args. */
 static void show_expanded(struct driver *d, const struct sxx_result *r)
 {
@@ -203,7 +194,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_vr = release,
         .arch = d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
-        .systemtap_v = "4.8",
+        .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
@@ -372,7 +363,7 @@ static bool run_script(struct driver *d)
     const struct options *o = &d->o;
     enum pass last = last_pass(o);
     struct sxx_result expanded;
-    struct source *src = read_script(d);
+    struct source *src = script_read(&d->cx, o);
 
     if (!src || !expand(d, src, &expanded))
         return false;
@@ -440,13 +431,6 @@ static bool run_script(struct driver *d)
 }
 
 /* ---- objects as scripts ---- */
-
-static bool ends_in(const char *script, const char *end)
-{
-    size_t n = script ? strlen(script) : 0;
-
-    return n > strlen(end) && !strcmp(script + n - strlen(end), end);
-}
 
 static void *read_object(struct driver *d, size_t *size)
 {
@@ -558,24 +542,26 @@ static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
         if (d->o.help) {
-            options_help(stdout);
-            subcommand_help(stdout);
+            subcommand_list(stdout);
         } else {
-            puts("ngstap " PACKAGE_VERSION);
+            puts("ngstap " PACKAGE_VERSION "\n"
+                 "speaks the language of SystemTap version " SYSTEMTAP_VERSION " and of stap++");
         }
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;
-    bool object = ends_in(d->o.script, ".bpf.o"), module = ends_in(d->o.script, ".ko");
+    enum script_kind kind;
 
-    if (object || module)
-        d->choice.backend = object ? BACKEND_BPF : BACKEND_STAP;
+    if (!script_find(&d->cx, &d->o, &kind))
+        return false;
+    if (kind != SCRIPT_TEXT)
+        d->choice.backend = kind == SCRIPT_OBJECT ? BACKEND_BPF : BACKEND_STAP;
     else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
         return false;
     return open_output(d) && open_target(d, running) &&
-           (object   ? run_object(d)
-            : module ? run_module(d)
-                     : run_script(d));
+           (kind == SCRIPT_OBJECT   ? run_object(d)
+            : kind == SCRIPT_MODULE ? run_module(d)
+                                    : run_script(d));
 }
 
 static bool close_all(struct driver *d, bool ok)
