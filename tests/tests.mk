@@ -96,6 +96,7 @@ SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
+SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
 

@@ -86,10 +86,11 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     clock_gettime(CLOCK_MONOTONIC, &f->drawn);
     double left = f->seconds > 0 ? f->seconds - f->info.seconds : f->info.seconds;
 
-    fprintf(stderr,
+    fprintf(f->cx->err,
             "\r\033[K%3.0f s%s  %" PRIu64 " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
             left > 0 ? left : 0, f->seconds > 0 ? " left" : "", f->ticks,
             share(f->in_lua, f->ticks), share(f->compiled, f->ticks), f->lost + f->skipped);
+    fflush(f->cx->err);
     f->shown = true;
 }
 
@@ -359,11 +360,11 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
 
     if (f.shown)
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", cx->err);
     if (status)
         explain_nothing(&f);
     else if (f.terminal)
-        fprintf(stderr,
+        fprintf(cx->err,
                 "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
                 f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
                 f.lost + f.skipped);
