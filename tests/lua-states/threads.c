@@ -115,6 +115,10 @@ static lua_State *new_state(void)
     } functions[] = {{"nap", c_nap}, {"over", c_over}, {"cpu", c_cpu}, {"deep", c_deep}};
     lua_State *L = luaL_newstate();
 
+    if (!L) {
+        fprintf(stderr, "no room for a state\n");
+        exit(1);
+    }
     luaL_openlibs(L);
     for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
         lua_pushcclosure(L, functions[i].f, 0);
