@@ -119,6 +119,12 @@ trace "${stacks[@]}" -x "$pid"
 check 'C below 3 MiB of C stack belongs to the Lua that called it' eval '[[ $(count "^=deep:1") -ge 200 ]]'
 ended
 
+run "$scratch/threads-gc64" closed 6
+trace "${stacks[@]}" -x "$pid"
+check 'a VM that is closed: C goes on, and nothing is said to be lost' \
+    eval '[[ $(count "^=closed") -ge 50 ]] && ! said "incomplete or lost"'
+ended
+
 # ---- a process without Lua ----
 
 cat >"$scratch/idle.c" <<'END'

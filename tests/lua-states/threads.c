@@ -7,6 +7,7 @@
  *   threads thread-sleeps    a VM in a thread sleeps in C that Lua called, the main thread runs C
  *   threads two              a VM in each of two threads; they run Lua seven to three
  *   threads nested           a VM whose C function runs another VM's code, in turns of seven to three
+ *   threads closed           Lua runs for a second, its VM is closed, and C goes on
  *   threads deep             Lua calls a C function that burns CPU below 3 MiB of C stack
  *
  * At its end, after SECONDS (the second argument), it prints "NAME NS" for each account of CPU time.
@@ -61,6 +62,7 @@ typedef struct lua_State lua_State;
 typedef int (*lua_CFunction)(lua_State *L);
 enum { LUA_GLOBALSINDEX = -10002 };
 lua_State *luaL_newstate(void);
+void lua_close(lua_State *L);
 void luaL_openlibs(lua_State *L);
 int luaL_loadbuffer(lua_State *L, const char *text, size_t len, const char *name);
 int lua_pcall(lua_State *L, int n_args, int n_results, int handler);
@@ -206,6 +208,16 @@ int main(int argc, char **argv)
         run(kept, "=deep",
             "local function caller() deep(20) end while over() == 0 do caller() end");
         printf("deep %lld\n", (long long)now(CLOCK_THREAD_CPUTIME_ID));
+    } else if (!strcmp(mode, "closed")) {
+        volatile uint64_t n = 0;
+        lua_State *L = new_state();
+
+        run(L, "=closed",
+            "jit.off(true, true) local till, s = cpu() + 1e9 "
+            "while cpu() < till do for i = 1, 300 do s = (i * 7) % 13 end end");
+        lua_close(L);
+        while (now(CLOCK_MONOTONIC) < end)
+            n++;
     } else if (!strcmp(mode, "nested")) {
         inner = new_state();
         kept = new_state();
