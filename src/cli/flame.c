@@ -35,7 +35,7 @@ struct flame {
     struct timespec begun, drawn;
     struct out_info info;
     /* told by the script */
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
     /* told by the session */
     uint64_t lost, skipped;
 };
@@ -60,15 +60,18 @@ static void on_comment(void *arg, const char *line, size_t len)
 {
     struct flame *f = arg;
     char text[256];
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
 
     snprintf(text, sizeof(text), "%.*s", (int)(len < 255 ? len : 255), line);
-    if (sscanf(text, "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled", &ticks,
-               &in_lua, &compiled) != 3)
+    if (sscanf(text,
+               "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled, %" SCNu64
+               " on other threads",
+               &ticks, &in_lua, &compiled, &elsewhere) != 4)
         return;
     f->ticks = ticks;
     f->in_lua = in_lua;
     f->compiled = compiled;
+    f->elsewhere = elsewhere;
 }
 
 static void on_watch(void *arg, const struct ngs_control *counts)
@@ -368,5 +371,10 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
                 "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
                 f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
                 f.lost + f.skipped);
+    if (!status && f.elsewhere)
+        fprintf(stderr,
+                "%" PRIu64 " of the samples (%.0f %%) were on threads that run no Lua; they are in "
+                "no stack\n",
+                f.elsewhere, share(f.elsewhere, f.ticks));
     return status;
 }
