@@ -17,6 +17,7 @@
 /* id, name, arguments (the frame included) */
 #define CG_LIBS(X)                                                                                 \
     X(PID, "ngs_pid", 1)               /* () tgid << 32 | tid, in our pid namespace */             \
+    X(TARGET, "ngs_target", 1)         /* () the process named, at hand or first */                \
     X(MISS, "ngs_read_miss", 3)        /* (addr, size) 0: private_[0] is the value; 1: failed */   \
     X(KREAD, "ngs_read_kernel", 3)     /* likewise */                                              \
     X(APPEND, "ngs_append", 3)         /* (dst, src) string handles */                             \
@@ -203,6 +204,7 @@ struct cg_gen {
     uint32_t node, next; /* being written; the one behind it */
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */
+    bool places;         /* it asks where modules lie in memory */
     uint32_t l_done, l_exceeded, l_report; /* ends of the handler */
     bool need_exceeded, need_report;
 

@@ -235,7 +235,6 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);
-    ir_hoist_target(u);
     ir_layout(u);
     return ir_verify(u) ? u : NULL;
 }

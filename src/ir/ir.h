@@ -193,7 +193,6 @@ struct ir_probe {
     struct obj_probe rec;    /* strings are set by cg from the fields below */
     const char *name, *func_name;
     uint32_t func;           /* handler */
-    bool target_only;        /* handler starts with pid() != target() -> return */
 };
 
 struct ir_map {
@@ -250,7 +249,6 @@ struct ir_unit {
     struct ir_format *formats;uint32_t n_formats;
     struct ir_loc *locs;      uint32_t n_locs;    /* 0: no place */
     struct ir_module *modules;uint32_t n_modules;
-    bool target_only;
 
     /* layout pass (ir/layout.c): offsets in bytes */
     uint32_t str_size;        /* NGS_STR_SIZE(maxstringlen) */
@@ -316,7 +314,6 @@ bool ir_verify(const struct ir_unit *u);    /* reports an internal error through
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
-void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

@@ -201,7 +201,7 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
             h->version, NGS_OBJ_VERSION);
     if (size < sizeof(*h) || h->header_size != sizeof(*h))
         return damaged(r, "bad header");
-    if (h->flags & ~(uint32_t)OBJ_F_TARGET_ONLY)
+    if (h->flags & ~(uint32_t)OBJ_F_TARGET)
         return damaged(r, "unknown flags");
     if (h->maxstringlen == 0 || h->maxstringlen > STRING_LEN_MAX)
         return damaged(r, "MAXSTRINGLEN out of range");

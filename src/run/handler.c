@@ -99,7 +99,7 @@ bool run_open(struct run *r)
         if (r->own) {
             r->ctl = r->own;
             r->globals = (uint8_t *)r->own + control;
-            r->ctl->target = r->t ? (uint64_t)r->t->pid : 0;
+            r->ctl->target = r->t ? (uint64_t)target_first(r->t) : 0;
             init_globals(r);
         }
     }
