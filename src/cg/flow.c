@@ -449,8 +449,6 @@ static void write_block(struct cg_gen *g, uint32_t node)
         cg_op_fn fn = g->user ? op->user : op->kernel;
 
         cg_mark(&g->s, u->locs[i->loc].at);
-        if (!g->user && i->str.kind == IRV_GLOBAL)
-            g->c->global_dst = true;
         cg_ins_begin(g, i);
         if (ir_op_flags(i->op) & IRF_TERM)
             write_terminator(g, i);

@@ -73,8 +73,7 @@ void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp
 {
     struct cg_asm *s = &f->s;
     const struct cg *c = f->c;
-    uint8_t homes = writable ? (uint8_t)(1 << CG_IN_FRAME | c->global_dst << CG_IN_GLOBALS)
-                             : c->sources[f->lib];
+    uint8_t homes = writable ? 1 << CG_IN_FRAME : c->sources[f->lib];
     uint32_t done = cg_label(s);
 
     if (!homes)
@@ -91,19 +90,12 @@ void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp
         homes &= (uint8_t) ~(1 << home);
         if (homes)
             cg_jmpi(s, BPF_JNE, tmp, home, next);
-        switch (home) {
-        case CG_IN_FRAME:
+        if (home == CG_IN_FRAME) {
             cg_jmpi(s, BPF_JGT, dst, (int32_t)(c->u->frame_size - c->room), f->l_bad);
             cg_alu(s, BPF_ADD, dst, frame);
-            break;
-        case CG_IN_RODATA:
+        } else {
             cg_jmpi(s, BPF_JGT, dst, (int32_t)c->rodata_lits, f->l_bad);
             cg_value(s, tmp, CG_RODATA, 0);
-            cg_alu(s, BPF_ADD, dst, tmp);
-            break;
-        default:
-            cg_jmpi(s, BPF_JGT, dst, (int32_t)c->u->globals_size, f->l_bad);
-            cg_value(s, tmp, CG_GLOBALS, 0);
             cg_alu(s, BPF_ADD, dst, tmp);
         }
         if (homes)
@@ -547,6 +539,9 @@ static const struct {
     [CG_LIB_FORMAT] = {cg_lib_format, 4},
     [CG_LIB_FORMAT_STR] = {cg_lib_format_str, 4},
     [CG_LIB_FILL] = {cg_lib_fill, 4},
+    [CG_LIB_SHARED_GET] = {cg_lib_shared_get, 3},
+    [CG_LIB_SHARED_SET] = {cg_lib_shared_set, 4},
+    [CG_LIB_SHARED_APPEND] = {cg_lib_shared_append, 3},
     [CG_LIB_DIGITS] = {cg_lib_digits, 3},
     [CG_LIB_MARK] = {cg_lib_mark, 4},
     [CG_LIB_EQ] = {cg_lib_eq, 3},
@@ -583,8 +578,8 @@ static bool make_one(struct cg *c, enum cg_lib lib)
  */
 bool cg_make_lib(struct cg *c)
 {
-    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
-                                      CG_LIB_FORMAT, CG_LIB_FORMAT_STR, CG_LIB_SEND};
+    static const uint8_t callers[] = {CG_LIB_REPORT,     CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
+                                      CG_LIB_FORMAT,     CG_LIB_FORMAT_STR, CG_LIB_SEND,  CG_LIB_SHARED_APPEND};
     bool made[CG_LIB_COUNT] = {false};
 
     for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {

@@ -311,9 +311,7 @@ static void emit_gclear(struct cg_gen *g, const struct ir_ins *i)
 
     cg_value(&g->s, p, CG_GLOBALS, gl->off);
     cg_sti(&g->s, BPF_DW, p, 0, 0);
-    if (gl->type == OBJ_STRING) {
-        cg_sti(&g->s, BPF_B, p, offsetof(struct ngs_str, bytes), 0);
-    } else if (gl->type == OBJ_STATS) {
+    if (gl->type == OBJ_STATS) {
         int t = cg_tmp(g);
 
         cg_sti(&g->s, BPF_DW, p, offsetof(struct ngs_stats, sum), 0);
@@ -546,6 +544,9 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_GSTORE] = SAME(emit_gstore),
     [IR_GADD] = SAME(emit_gadd),
     [IR_GCLEAR] = SAME(emit_gclear),
+    [IR_GSGET] = BOTH(gsget),
+    [IR_GSSET] = BOTH(gsset),
+    [IR_GSCAT] = BOTH(gscat),
     [IR_BUDGET] = SAME(emit_budget),
     [IR_GSTAT] = BOTH(gstat),
     [IR_GSTATGET] = BOTH(gstatget),

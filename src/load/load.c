@@ -166,9 +166,11 @@ static void init_globals(struct session *s)
         if (g->type == OBJ_LONG) {
             memcpy(at, &g->init, 8);
         } else if (g->type == OBJ_STRING) {
-            struct ngs_str *str = at;
+            struct ngs_shared *shared = at;
+            struct ngs_str *str = ngs_shared_text(shared, 0, o->h->maxstringlen);
             const char *init = object_str(o, g->init_str);
 
+            shared->next = 1;
             str->len = (uint32_t)strlen(init);
             memcpy(str->bytes, init, str->len + 1);
         } else {
