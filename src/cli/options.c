@@ -343,7 +343,8 @@ static bool set_version(struct parse *p, const char *v)
 static const struct option_row rows[] = {
     {0, NULL, NULL, "The target", NULL},
     {'x', NULL, "PID", "a process to look at, with what descends from it (repeatable)", set_pid},
-    {0, "master", "PID", "all that descends from this process, but not itself; not with -x", set_master},
+    {0, "master", "PID", "all that descends from this process, but not itself; not with -x",
+     set_master},
     {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
     {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},

@@ -328,13 +328,32 @@ bool scope_start(struct session *s)
     return true;
 }
 
+/* Are all that were named still what was found? A pid can be another process's by now, with our events. */
+static bool none_replaced(struct session *s)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < s->t->n_pids; i++) {
+        uint32_t key = (uint32_t)s->t->pids[i];
+
+        if (target_same(s->t, i))
+            continue;
+        bpf_map_delete_elem(s->scope.map, &key);
+        all = false;
+    }
+    return all;
+}
+
 /* Whether hits of others can come in: then, and only then, handlers look for who is at hand. */
 void scope_armed(struct session *s)
 {
     const struct scope *c = &s->scope;
+
+    if (!load_scoped(s))
+        return;
     bool watched = s->t->kind == TARGET_MASTER && c->follows;
 
-    if (load_scoped(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
+    if (none_replaced(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
         __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
 }
 
@@ -404,8 +423,7 @@ void session_losses(const struct session *s, void (*say)(void *arg, const char *
     }
     /* What does not show beside what was seen is told to who asks. */
     if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
-        snprintf(text, sizeof(text),
-                 "%llu threads began%s: up to a tick of each was lost",
+        snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",
                  (unsigned long long)s->births_before,
                  s->clocks_on_cpus ? " before the clocks were moved to the processors" : "");
         say(arg, text);

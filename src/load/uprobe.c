@@ -141,7 +141,7 @@ void detach_uprobes_of(struct session *s, pid_t pid)
 {
     for (uint32_t i = 0; i < s->n_events;)
         if (s->events[i].pid == pid && !s->events[i].clock) {
-            close(s->events[i].fd);
+            attach_close_later(s->events[i].fd);
             s->events[i] = s->events[--s->n_events];
         } else {
             i++;

@@ -114,7 +114,8 @@ bool target_same(const struct target *t, uint32_t i)
         return false;
     char *text = read_file(path, STAT_MAX);
     bool same = text && proc_stat_parse(text, &st) &&
-                (!t->start_times || st.start == t->start_times[i]) && st.state != 'Z' && st.state != 'X';
+                (!t->start_times || st.start == t->start_times[i]) && st.state != 'Z' &&
+                st.state != 'X';
 
     free(text);
     return same;

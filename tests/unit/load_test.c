@@ -172,6 +172,25 @@ static void test_uprobe(bool scoped)
     tear_down(&f);
 }
 
+/* A pid that was given to another process between finding the target and arming. */
+static void test_replaced(void)
+{
+    struct fixture f;
+    uint64_t start = 1;
+
+    if (!set_up(&f, false))
+        return;
+    f.t.start_times = &start;
+    struct session *s = load_object(&f.cx, &f.o, &f.t, &f.k);
+
+    tap_ok(s && !load_attach(s),
+           "nothing is armed in a process that is not the one that was found");
+    fflush(f.err);
+    tap_ok(strstr(f.messages, "has ended") != NULL, "and that is said: %s", f.messages);
+    load_free(s);
+    tear_down(&f);
+}
+
 static void test_rejected(void)
 {
     struct fixture f;
@@ -233,7 +252,8 @@ static void test_other_build(void)
 
     m.next = &twin;
     s = load_object(&f.cx, &f.o, &f.t, &f.k);
-    tap_ok(s && session_control(s)->bias[0][0] == 0x2000, "the same build under another path serves");
+    tap_ok(s && session_control(s)->bias[0][0] == 0x2000,
+           "the same build under another path serves");
     load_free(s);
     tear_down(&f);
 }
@@ -286,6 +306,7 @@ int main(void)
     test_run(true);
     test_uprobe(false);
     test_uprobe(true);
+    test_replaced();
     test_rejected();
     test_other_build();
     return tap_done();
