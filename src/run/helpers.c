@@ -299,25 +299,33 @@ static pid_t who(const struct run *r)
     return pid > 0 ? pid : getpid();
 }
 
+/* As long as it is there; then what was last known. */
+static const struct process_ids *process_facts(struct run *r)
+{
+    struct process_ids now = {0};
+
+    if (process_ids(r->t ? r->t->proc : "/proc", who(r), &now))
+        r->ids = now;
+    return &r->ids;
+}
+
 static uint64_t fact_of_process(struct run *r, uint64_t fact)
 {
-    const char *proc = r->t ? r->t->proc : "/proc";
-    struct process_ids ids = {0};
-
     if (fact == NGS_CTX_PID || fact == NGS_CTX_TID)
         return (uint64_t)who(r);
-    process_ids(proc, who(r), &ids); /* zeroes once it has ended */
+    const struct process_ids *ids = process_facts(r);
+
     switch (fact) {
     case NGS_CTX_PPID:
-        return (uint64_t)ids.ppid;
+        return (uint64_t)ids->ppid;
     case NGS_CTX_UID:
-        return ids.uid;
+        return ids->uid;
     case NGS_CTX_EUID:
-        return ids.euid;
+        return ids->euid;
     case NGS_CTX_GID:
-        return ids.gid;
+        return ids->gid;
     default:
-        return ids.egid;
+        return ids->egid;
     }
 }
 
@@ -350,13 +358,12 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
 static uint64_t h_context_str(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
-    struct process_ids ids = {0};
     const char *s = "";
 
     if (!dst)
         return 0;
-    if (a[1] == NGS_CTX_EXECNAME && process_ids(r->t ? r->t->proc : "/proc", who(r), &ids))
-        s = ids.name;
+    if (a[1] == NGS_CTX_EXECNAME)
+        s = process_facts(r)->name;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
     run_put(r, dst, s, strlen(s));
