@@ -30,7 +30,7 @@
 
 enum {
     SCANS_MAX = 16,     /* of /proc for descendants: each finds what the last missed */
-    OUTSIDERS_MS = 200, /* looking for others that map a file */
+    OUTSIDERS_MS = 300, /* looking for others that map a file */
     FILES_MAX = 64,
 };
 
@@ -141,11 +141,12 @@ static void add_descendants(struct session *s)
 
 /* ---- who else maps a file ---- */
 
-static uint64_t now_ms(void)
+/* Of our own time, so that a busy machine gives the same answer. */
+static uint64_t spent_ms(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -211,7 +212,7 @@ static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inod
  * are seen. */
 static bool is_shared(struct session *s)
 {
-    uint64_t inodes[FILES_MAX], end = now_ms() + OUTSIDERS_MS;
+    uint64_t inodes[FILES_MAX], end = spent_ms() + OUTSIDERS_MS;
     uint32_t n;
     bool shared = false;
     DIR *dir = s->control->pidns_ino || !probed_files(s, inodes, &n) ? NULL : opendir(s->t->proc);
@@ -223,7 +224,7 @@ static bool is_shared(struct session *s)
         pid_t pid = isdigit((unsigned char)e->d_name[0]) ? (pid_t)atoi(e->d_name) : 0;
 
         if (pid > 0 && !is_member(&s->scope, pid) && !is_watched(s, pid))
-            shared = maps_one_of(s, pid, inodes, n) || now_ms() >= end;
+            shared = maps_one_of(s, pid, inodes, n) || spent_ms() >= end;
     }
     closedir(dir);
     return shared;
