@@ -26,6 +26,8 @@ LDADD = $(UNIT_OBJECTS)
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
 SHELL_TESTS += tests/dist.sh
+UNIT_TOOLS += tests/unit/reference
+SHELL_TESTS += tests/docs.sh
 SHELL_TESTS += tests/lint/tidy.sh
 EXTRA_DIST += .clang-tidy .clang-format .editorconfig
 

@@ -1,0 +1,88 @@
+#!/bin/bash
+#
+# The documents are true: docs/reference.md is what the tables say (UPDATE_GOLDEN=1 writes it), and the commands of
+# README.md and docs/*.md run on a live nginx. A command is an indented line that begins with "ngstap " or "$ ngstap ";
+# PID, MASTER and /srv/.../nginx in it are the target's, a copy without an end of its own gets -T. What needs a
+# container, a module or another machine (see needs_more) is left out. Needs root and NGSTAP_TARGETS for the commands. Prints
+# TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+reference() {
+    "$builddir/tests/unit/reference" tapset/*.stp tapset/*.sxx tapset/nginx/*.sxx >"$scratch/reference"
+    [[ ${UPDATE_GOLDEN:-} != 1 ]] || cp "$scratch/reference" docs/reference.md
+    diff docs/reference.md "$scratch/reference" >"$scratch/out"
+}
+check 'docs/reference.md says what the tables say' reference
+
+# Files that the documents name are there.
+missing() {
+    grep -ohE '`(docs|tests|samples|scripts|patches|src|tapset|stapxx|bench)/[A-Za-z0-9_./-]+`' README.md docs/*.md CONTRIBUTING.md |
+        tr -d '`' | sort -u | while IFS= read -r file; do
+        [[ -e $file ]] || echo "$file"
+    done
+    # shellcheck disable=SC2016 # the backquotes are the text's
+    grep -ohE '\]\([a-z./-]+\.(md|svg)\)' README.md | tr -d '()]' | while IFS= read -r file; do
+        [[ -e $file ]] || echo "$file"
+    done
+    grep -ohE '\]\([a-z./-]+\.(md|svg)[)#]' docs/*.md | tr -d '()]#' | while IFS= read -r file; do
+        [[ -e docs/$file ]] || echo "docs/$file"
+    done
+}
+all_there() { missing >"$scratch/out"; [[ ! -s $scratch/out ]]; }
+check 'files that the documents name are there' all_there
+
+if ((UID != 0)) || [[ -z ${NGSTAP_TARGETS:-} ]]; then
+    skip 'the commands of the documents' 'they need root and NGSTAP_TARGETS'
+    finish
+fi
+
+start_target() {
+    eval "$(tests/targets/target.sh start nginx gc64 app 200 2 | tee "$scratch/err")" && names+=("$name")
+}
+# shellcheck disable=SC2154 # start_target sets exe and master
+check 'nginx starts' start_target
+# shellcheck disable=SC2154
+busiest=${workers%% *} most=0
+sleep 1
+for worker in $workers; do # one of two may get all requests
+    ticks=$(awk '{ print $14 + $15 }' "/proc/$worker/stat")
+    ((ticks < most)) || { most=$ticks; busiest=$worker; }
+done
+
+mkdir "$scratch/bin" "$scratch/here"
+ln -s "$ngstap" "$scratch/bin/ngstap"
+repository=$PWD
+
+needs_more() { grep -qE -- '--container|docker|kubectl|\.ko|--backend=stap| -r |SCRIPT|BEFORE|NAME|\.\.\.' <<<"$1"; }
+# Has it an end of its own?
+ends_itself() { grep -qE -- ' flame .*-t | -T |time=|exit\(\)| -c |types |convert |--args|--help|--version|-p4|lj-gc\.sxx|lj-lua-bt' <<<"$1"; }
+
+commands() { # FILE
+    sed -nE 's/^    (\$ )?(ngstap .*)/\2/p' "$1" | sed -E 's/ +# .*//'
+}
+
+run_command() { # COMMAND
+    local line=$1
+    line=${line//PID/$busiest}
+    line=${line//MASTER/$master}
+    line=${line//\/srv\/openresty\/nginx\/sbin\/nginx/$exe}
+    ends_itself "$line" || line="ngstap -T 1.5 ${line#ngstap }"
+    (cd "$scratch/here" && PATH=$scratch/bin:$PATH timeout 60 bash -c "$line") >"$scratch/out" 2>"$scratch/err" </dev/null &&
+        [[ -s $scratch/out || -s $scratch/err ]] && ! said '^WARNING: (Number|.*skipped)'
+}
+
+printf '@/srv/a.lua:3\n=main:1\n\t12\n' >"$scratch/here/stacks.txt"
+count=0
+for document in README.md docs/*.md; do
+    while IFS= read -r command; do
+        ! needs_more "$command" || continue
+        count=$((count + 1))
+        check "$document: ${command:0:90}" run_command "$command"
+    done < <(commands "$repository/$document")
+done
+check 'there were commands' test "$count" -gt 20
+finish
