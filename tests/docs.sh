@@ -20,8 +20,9 @@ check 'docs/reference.md says what the tables say' reference
 
 # Files that the documents name are there.
 missing() {
+    # shellcheck disable=SC2016 # the backquotes are the text's
     grep -ohE '`(docs|tests|samples|scripts|patches|src|tapset|stapxx|bench)/[A-Za-z0-9_./-]+`' README.md docs/*.md CONTRIBUTING.md |
-        tr -d '`' | sort -u | while IFS= read -r file; do
+        tr -d '`' | grep -v NAME | sort -u | while IFS= read -r file; do
         [[ -e $file ]] || echo "$file"
     done
     # shellcheck disable=SC2016 # the backquotes are the text's
@@ -35,16 +36,30 @@ missing() {
 all_there() { missing >"$scratch/out"; [[ ! -s $scratch/out ]]; }
 check 'files that the documents name are there' all_there
 
+# Messages that docs/troubleshooting.md explains are those of the sources: what stands between "..." does stand there.
+untrue() {
+    local said parts
+    # Strings that go on in the next line are one.
+    cat src/*/*.c samples/*.sxx | tr -d '\n' | sed -E 's/" *"//g; s/\\"/"/g; s/%"? ?PRI[a-z0-9]+ ?"?/%d/g' >"$scratch/sources"
+    grep -oE '\*\*`[^`]*`\*\*' docs/troubleshooting.md | sed 's/^\*\*`//; s/`\*\*$//' | while IFS= read -r said; do
+        parts=${said//...//}
+        parts=${parts%: No such file or directory} parts=${parts%: Permission denied}
+        tr '/' '\n' <<<"${parts//\/exe/}" | while IFS= read -r part; do
+            ((${#part} < 5)) || grep -qF -e "$part" "$scratch/sources" || echo "$said: no '$part'"
+        done
+    done
+}
+true_messages() { untrue >"$scratch/out"; [[ ! -s $scratch/out ]]; }
+check 'the messages of docs/troubleshooting.md are those of the sources' true_messages
+
 if ((UID != 0)) || [[ -z ${NGSTAP_TARGETS:-} ]]; then
     skip 'the commands of the documents' 'they need root and NGSTAP_TARGETS'
     finish
 fi
 
-start_target() {
-    eval "$(tests/targets/target.sh start nginx gc64 app 200 2 | tee "$scratch/err")" && names+=("$name")
-}
-# shellcheck disable=SC2154 # start_target sets exe and master
-check 'nginx starts' start_target
+eval "$(tests/targets/target.sh start nginx gc64 app 200 2)"
+# shellcheck disable=SC2154 # that sets name, exe, master and workers
+names+=("$name")
 # shellcheck disable=SC2154
 busiest=${workers%% *} most=0
 sleep 1
@@ -69,6 +84,7 @@ run_command() { # COMMAND
     local line=$1
     line=${line//PID/$busiest}
     line=${line//MASTER/$master}
+    line=${line//-t 10/-t 2} line=${line//time=5/time=2}
     line=${line//\/srv\/openresty\/nginx\/sbin\/nginx/$exe}
     ends_itself "$line" || line="ngstap -T 1.5 ${line#ngstap }"
     (cd "$scratch/here" && PATH=$scratch/bin:$PATH timeout 60 bash -c "$line") >"$scratch/out" 2>"$scratch/err" </dev/null &&

@@ -35,7 +35,7 @@ refused() {
 }
 is_file() { [[ -f $prefix/$1 && -s $prefix/$1 ]]; }
 
-for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,differences}.md \
+for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,cookbook,differences,reference,troubleshooting}.md \
     share/bash-completion/completions/{ngstap,stap++}; do
     check "$file is installed" is_file "$file"
 done

@@ -122,11 +122,13 @@ int main(int argc, char **argv)
 
         if (!name || !ends_in(argv[i], ".sxx"))
             continue;
+        library(argv[i]);
+        if (!list.n) /* a second name of another */
+            continue;
         printf("`@use ");
         for (name += 7; strcmp(name, ".sxx") != 0; name++)
             putchar(*name == '/' ? '.' : *name);
         puts("`:\n");
-        library(argv[i]);
         flush();
         puts("");
     }
