@@ -32,6 +32,11 @@ struct diag *diag_new(struct arena *a, struct sources *s, FILE *out)
     return d;
 }
 
+void diag_stream(struct diag *d, FILE *out)
+{
+    d->out = out;
+}
+
 static const char *paint(const struct diag *d, const char *code)
 {
     return d->colour ? code : "";

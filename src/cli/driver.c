@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cg/cg.h"
 #include "cli/backend.h"
 #include "cli/command.h"
@@ -82,7 +83,7 @@ static void pass_done(struct driver *d, int pass, const char *what)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (d->cx.verbose)
-        fprintf(stderr, "Pass %d: %s in %ldms.\n", pass, what,
+        fprintf(d->cx.err, "Pass %d: %s in %ldms.\n", pass, what,
                 (long)(now.tv_sec - d->since.tv_sec) * 1000 +
                     (now.tv_nsec - d->since.tv_nsec) / 1000000);
     d->since = now;
@@ -179,7 +180,7 @@ static void warn_unused(const struct driver *d)
         const struct sxx_arg *a = &d->o.sxx_args[i];
 
         if (!a->used)
-            fprintf(stderr, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+            fprintf(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
                     a->name, a->name, a->value);
     }
 }
@@ -234,7 +235,6 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);
-    ir_hoist_target(u);
     ir_layout(u);
     return ir_verify(u) ? u : NULL;
 }
@@ -290,7 +290,7 @@ static bool write_object(struct driver *d, const struct cg_object *obj)
     const char *name = object_name(d);
     struct out_file file;
 
-    if (!out_file_open(&d->cx, name, &file))
+    if (!out_file_open(&d->cx, name, &file) || !out_file_begin(&d->cx, &file))
         return false;
     fwrite(obj->elf, 1, obj->elf_size, file.f);
     if (!out_file_close(&d->cx, &file, true))
@@ -309,7 +309,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
         return false;
     }
     struct run_opts ro = {.out = d->out,
-                          .err = stderr,
+                          .err = d->cx.err,
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
@@ -514,6 +514,23 @@ static bool open_picture(struct driver *d, const struct out_format *format)
     return out != NULL;
 }
 
+static bool open_text(struct driver *d)
+{
+    const char *path = d->o.output;
+    FILE *f = NULL;
+    int fd;
+
+    if (d->choice.backend == BACKEND_STAP) { /* staprun writes to the descriptor itself */
+        f = path ? fopen(path, "we") : stdout;
+    } else {
+        fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
+        f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+    }
+    if (f)
+        d->out = f;
+    return f != NULL;
+}
+
 static bool open_output(struct driver *d)
 {
     const struct out_format *format = NULL;
@@ -528,11 +545,8 @@ static bool open_output(struct driver *d)
                               "end has the text alone",
                               format->name);
     }
-    d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
-    if (!d->out) {
-        d->out = stdout;
-        return error(d, "options", "cannot write", d->o.output);
-    }
+    if (!open_text(d))
+        return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
     if (format)
         d->events = out_events_new(d->cx.arena, d->out);
     return true;
@@ -611,10 +625,17 @@ int driver_main(int argc, char **argv)
     struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
 
+    struct interrupt interrupt = INTERRUPT_NONE;
+    FILE *err = interrupt_stream(&interrupt, STDERR_FILENO);
+
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    cx.interrupt = &interrupt;
+    cx.err = err ? err : stderr;
+    diag_stream(cx.diag, cx.err);
     int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
+    fflush(cx.err);
     arena_free(cx.arena);
     return status;
 }

@@ -35,7 +35,7 @@ struct flame {
     struct timespec begun, drawn;
     struct out_info info;
     /* told by the script */
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
     /* told by the session */
     uint64_t lost, skipped;
 };
@@ -60,15 +60,18 @@ static void on_comment(void *arg, const char *line, size_t len)
 {
     struct flame *f = arg;
     char text[256];
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
 
     snprintf(text, sizeof(text), "%.*s", (int)(len < 255 ? len : 255), line);
-    if (sscanf(text, "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled", &ticks,
-               &in_lua, &compiled) != 3)
+    if (sscanf(text,
+               "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled, %" SCNu64
+               " on other threads",
+               &ticks, &in_lua, &compiled, &elsewhere) != 4)
         return;
     f->ticks = ticks;
     f->in_lua = in_lua;
     f->compiled = compiled;
+    f->elsewhere = elsewhere;
 }
 
 static void on_watch(void *arg, const struct ngs_control *counts)
@@ -86,10 +89,11 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     clock_gettime(CLOCK_MONOTONIC, &f->drawn);
     double left = f->seconds > 0 ? f->seconds - f->info.seconds : f->info.seconds;
 
-    fprintf(stderr,
+    fprintf(f->cx->err,
             "\r\033[K%3.0f s%s  %" PRIu64 " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
             left > 0 ? left : 0, f->seconds > 0 ? " left" : "", f->ticks,
             share(f->in_lua, f->ticks), share(f->compiled, f->ticks), f->lost + f->skipped);
+    fflush(f->cx->err);
     f->shown = true;
 }
 
@@ -359,13 +363,18 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
 
     if (f.shown)
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", cx->err);
     if (status)
         explain_nothing(&f);
     else if (f.terminal)
-        fprintf(stderr,
+        fprintf(cx->err,
                 "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
                 f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
                 f.lost + f.skipped);
+    if (!status && f.elsewhere)
+        fprintf(stderr,
+                "%" PRIu64 " of the samples (%.0f %%) were on threads that run no Lua; they are in "
+                "no stack\n",
+                f.elsewhere, share(f.elsewhere, f.ticks));
     return status;
 }
