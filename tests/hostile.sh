@@ -1,0 +1,166 @@
+#!/bin/bash
+#
+# What the target says becomes neither code nor structure nor control characters (docs/security.md): programs and libraries
+# in files of hostile names are traced, and each way a path takes into a script must give that path and nothing else:
+# a run, an object, the expanded script, the one printed for stap, messages. Needs root. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $(id -u) = 0 ]] || skip_all 'uprobes need root'
+
+cat >"$scratch/evil.c" <<'EOF'
+__attribute__((noinline)) int evil(int n)
+{
+    __asm__ volatile("");
+    return n * 7;
+}
+EOF
+cat >"$scratch/program.c" <<'EOF'
+#include <dlfcn.h>
+#include <unistd.h>
+__attribute__((noinline)) int work(int n)
+{
+    __asm__ volatile("");
+    return n + 1;
+}
+int main(int argc, char **argv)
+{
+    int (*evil)(int) = (int (*)(int))dlsym(dlopen(argv[1], RTLD_NOW), "evil");
+
+    for (int i = 0; i < 6000; i++) {
+        work(3);
+        evil(4);
+        usleep(10000);
+    }
+}
+EOF
+${CC:-cc} -g -O1 -shared -fPIC -Wl,-soname,libevil.so -o "$scratch/libevil.so" "$scratch/evil.c"
+${CC:-cc} -g -O1 -o "$scratch/program" "$scratch/program.c" -ldl
+
+cat >"$scratch/script.sxx" <<'EOF'
+@define say(format) %( printf(@format) %)
+// $^exec_path $^libevil_path
+# $^exec_path
+/* $^exec_path *$^exec_path */
+$*n := @cast(0, "int", "$^exec_path")
+%( "$^exec_path" == "" %? this is wrong %)
+probe begin {
+    println("$^exec_path")
+    println("x", "" /* $^libevil_path */, "$^libevil_path")
+    printf("%d:$^exec_path:%d\n", 1, 2)
+    printf("%d:" "$^exec_path" ":%d\n" /* $^exec_path */, 1, 2)
+    print(sprintf /* " */ ("$^libevil_path\n"))
+    @say("$^exec_path\n")
+}
+probe @pfunc(work), process("$^libevil_path").function("evil") {
+    printf("%s\n", pp() . probefunc())
+    seen[probefunc()] = 1
+    if ("work" in seen && "evil" in seen) exit()
+}
+global seen
+EOF
+
+# wanted PATH LIBRARY [LAST]: what the script prints before it hits
+wanted() {
+    printf '%s\n' "$1" "x$2" "1:$1:2" "1:$1:2" "$2" "${3:-$1}"
+}
+
+begins_as_wanted() { # FILE
+    cmp -s "$scratch/wanted" <(head -c "$(stat -c %s "$scratch/wanted")" "$1")
+}
+
+# A kernel's build directory, as far as pass 1 looks at it.
+mkdir -p "$scratch/kernel/include/config"
+touch "$scratch"/kernel/{.config,Makefile,Module.symvers}
+echo 6.1.0 >"$scratch/kernel/include/config/kernel.release"
+stap_parses() { stap -p1 -r "$scratch/kernel" "$1" >"$scratch/stap.tree" 2>"$scratch/err" </dev/null; }
+
+clean_file() { # FILE: no control characters, but line ends
+    ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' "$1"
+}
+
+both_hit() { printed '^process.*/libevil.so"\).function\("evil@.*"\)evil$' && printed '^process.*"work@.*"\)work$'; }
+
+# The file that shows that a name was run; programs run in $scratch/cwd.
+mkdir "$scratch/cwd"
+not_run() { [[ -z $(ls "$scratch/cwd") ]]; }
+
+one() { # FOLDER NAME
+    local dir=$scratch/$1 path lib pid hits label
+    label=$(printf '%q' "$1/$2")
+    mkdir -p "$dir"
+    path=$dir/$2
+    lib=$dir/libevil.so
+    cp "$scratch/program" "$path"
+    cp "$scratch/libevil.so" "$lib"
+    "$path" "$lib" &
+    pid=$!
+    pids+=("$pid")
+    for _ in {1..200}; do
+        ! grep -q libevil "/proc/$pid/maps" || break
+        sleep 0.02
+    done
+    wanted "$path" "$lib" >"$scratch/wanted"
+
+    cd "$scratch/cwd"
+    trace -x "$pid" "$scratch/script.sxx"
+    check "$label: runs" test "$status" = 0
+    check "$label: is text" begins_as_wanted "$scratch/out"
+    hits=$(tail -n +"$(($(wc -l <"$scratch/wanted") + 1))" "$scratch/out")
+    check "$label: both files are probed" both_hit
+    check "$label: pp() is one clean line" clean_file <(cat <<<"$hits")
+
+    "$ngstap" --dump-src -x "$pid" "$scratch/script.sxx" >"$scratch/plain.stp" 2>"$scratch/err" </dev/null || :
+    check "$label: --dump-src has its lines" test "$(wc -l <"$scratch/plain.stp")" = "$(wc -l <"$scratch/script.sxx")"
+    LC_ALL=C sed -i 's/@say(.*/println("as before")/' "$scratch/plain.stp"
+    wanted "$path" "$lib" 'as before' >"$scratch/wanted"
+    trace -x "$pid" "$scratch/plain.stp"
+    ! type stap >/dev/null 2>&1 || check "$label: ... which SystemTap parses" stap_parses "$scratch/plain.stp"
+    check "$label: --dump-src is a script that means the same" begins_as_wanted "$scratch/out"
+
+    wanted "$path" "$lib" >"$scratch/wanted"
+    trace -p4 -m object -x "$pid" "$scratch/script.sxx"
+    trace -x "$pid" object.bpf.o
+    rm -f object.bpf.o
+    check "$label: an object says the same" begins_as_wanted "$scratch/out"
+
+    trace --dump-stap -x "$pid" "$scratch/script.sxx"
+    cp "$scratch/out" "$scratch/stap.stp"
+    check "$label: the script for stap is clean" clean_file "$scratch/stap.stp"
+    if [[ $status = 0 ]]; then
+        "$builddir/tests/unit/syntax_print" -g "$scratch/stap.stp" >"$scratch/out" 2>"$scratch/err" || status=$?
+        check "$label: ... and parses" test "$status" = 0
+    else
+        check "$label: ... or is refused, with a reason" said 'SystemTap cannot'
+    fi
+
+    trace -x "$pid" -e 'probe begin { x = $^exec_path exit() }'
+    check "$label: outside a string it is refused" test "$status" = 1
+    check "$label: ... by name, on clean lines" clean_file "$scratch/err"
+    trace -x "$pid" -e 'probe process("$^exec_path").function("no_such") { exit() }'
+    check "$label: messages are clean lines" clean_file "$scratch/err"
+    check "$label: nothing was run" not_run
+    cd - >/dev/null
+    kill "$pid"
+}
+
+one plain 'x") system("id>PWNED") println("'
+one plain 'app %s%d", system("id >PWNED"), "'
+one plain $'line\nprobe begin { system("id>PWNED") }'
+one plain $'tab\tescape\e]0;PWNED\a del\x7f'
+one plain '100%'
+one plain '%n%s%%d%'
+one plain 'back\slash\n\\"\'
+one plain 'a:b'
+one plain '$^arg_x $*n @use m @pfunc(x) $1 @1'
+one plain '%{ system("id>PWNED") %}'
+one plain '%( 1 == 1 %? bad %)'
+one plain $'\xe6\xa0\xb9 \xf0\x9f\x94\xa5 \xff\xfe'
+one 'ends*' 'x'
+one 'a") system("id>PWNED") println("' 'y'
+one $'l\ni\tb%s\\:*' 'z'
+one '?[a-z]{b}' '*'
+finish
