@@ -169,10 +169,11 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
                           .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
                                     !access("/sys/kernel/btf/vmlinux", R_OK),

@@ -388,15 +388,20 @@ static const char *library_path(struct expander *x, const char *dir, const char 
     return path;
 }
 
-static const char *find_lib(struct expander *x, const char *lib)
+static const char *find_lib(struct expander *x, struct span at, const char *lib)
 {
     struct stat st;
 
     for (uint32_t i = 0; i < x->o->n_include; i++) {
         const char *path = library_path(x, x->o->include[i], lib);
+        const char *distrusted = x->o->distrusted ? x->o->distrusted[i] : NULL;
 
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        if (stat(path, &st) || !S_ISREG(st.st_mode))
+            continue;
+        if (!distrusted)
             return path;
+        diag_warning(x->cx->diag, at, "the module %s is not taken: %s", path, distrusted);
+        diag_hint(x->cx->diag, "-I %s takes it all the same", x->o->include[i]);
     }
     return NULL;
 }
@@ -443,7 +448,7 @@ static void use(struct expander *x, struct span at, const char *lib)
         x->failed = true;
         return;
     }
-    path = find_lib(x, lib);
+    path = find_lib(x, at, lib);
     if (!path) {
         x->failed = true;
         diag_error(x->cx->diag, at, TAG, "cannot find @use library %s", lib);
