@@ -35,6 +35,11 @@ struct diag *diag_new(struct arena *a, struct sources *s, FILE *out)
     return d;
 }
 
+void diag_stream(struct diag *d, FILE *out)
+{
+    d->out = out;
+}
+
 static const char *paint(const struct diag *d, const char *code)
 {
     return d->colour ? code : "";
@@ -222,36 +227,44 @@ void near_init(struct near *n, const char *word)
     *n = (struct near){.word = word, .best = NULL, .distance = (unsigned)strlen(word) / 3 + 1};
 }
 
-/* Levenshtein distance, two rows; words over 63 bytes are never near. */
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein distance in which two letters that changed places are one mistake (optimal string
+ * alignment), three rows; words over 63 bytes are never near. */
 static unsigned edit_distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
-    unsigned row[NEAR_WORD_MAX + 1];
+    unsigned rows[3][NEAR_WORD_MAX + 1];
 
     if (la > NEAR_WORD_MAX || lb > NEAR_WORD_MAX)
         return NEAR_WORD_MAX;
     for (size_t j = 0; j <= lb; j++)
-        row[j] = (unsigned)j;
+        rows[0][j] = (unsigned)j;
     for (size_t i = 1; i <= la; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *swap = rows[(i + 1) % 3];
 
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= lb; j++) {
-            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = change < best ? change : best;
+            row[j] = least(least(row[j - 1], above[j]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], swap[j - 2] + 1);
         }
     }
-    return row[lb];
+    return rows[la % 3][lb];
 }
 
 void near_try(struct near *n, const char *candidate)
 {
     unsigned distance = edit_distance(n->word, candidate);
 
-    if (distance && (distance < n->distance || (!n->best && distance == n->distance))) {
+    /* Of equally near ones that of the word's length: "prinft" is printf, not print. */
+    if (distance &&
+        (distance < n->distance ||
+         (distance == n->distance && (!n->best || (strlen(n->best) != strlen(n->word) &&
+                                                   strlen(candidate) == strlen(n->word)))))) {
         n->best = candidate;
         n->distance = distance;
     }

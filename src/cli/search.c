@@ -7,6 +7,7 @@
 #include "cli/search.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,9 +41,13 @@ static const char *own_dir(struct compile *cx, const char *name)
         *strrchr(exe, '/') = 0;
         for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
             const char *dir = arena_printf(cx->arena, "%s/%s%s", exe, beside[i], name);
+            char *real = is_directory(dir) ? realpath(dir, NULL) : NULL; /* it is in messages */
 
-            if (is_directory(dir))
+            if (real) {
+                dir = arena_strdup(cx->arena, real);
+                free(real);
                 return dir;
+            }
         }
     }
     return arena_printf(cx->arena, PKGDATADIR "/%s", name);

@@ -84,6 +84,15 @@ static void forget(struct symbols *s)
     }
 }
 
+void symbols_again(struct symbols *s)
+{
+    if (!s)
+        return;
+    forget(s);
+    s->later = NULL;
+    s->maps_read = false;
+}
+
 void symbols_free(struct symbols *s)
 {
     if (!s)
@@ -147,13 +156,13 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
     const struct map *map;
     struct module *m;
 
-    if (!s->maps_read && s->t->pid) {
+    if (!s->maps_read && target_first(s->t)) {
         struct compile quiet = *s->cx;
 
         quiet.arena = s->arena;
         s->maps_read = true;
         diag_try_begin(s->cx->diag); /* the process may be gone: no name then, no message */
-        s->maps = target_maps(&quiet, s->t, s->t->pid);
+        s->maps = target_maps(&quiet, s->t, target_first(s->t));
         diag_try_end(s->cx->diag);
     }
     for (map = s->maps; map; map = map->next)

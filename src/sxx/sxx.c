@@ -591,6 +591,7 @@ bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct targe
 
     *out = (struct sxx_result){0};
     vars_init(&x.vars, cx, o, t);
+    x.vars.script = src->id;
     out->main = expand(&x, src, src->name, NULL);
     vars_sort_args(&x.vars);
     out->assumed = x.vars.assumed;

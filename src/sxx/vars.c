@@ -304,6 +304,20 @@ static const char *find_library(struct vars *v, struct span at, const char *lib,
     return found;
 }
 
+/* All that lacks a value for want of a target is one error. What WORDS says in stap++'s words happens,
+ * as a rule, in a library that the user has not seen. */
+static void needs_target(struct vars *v, struct span at, const char *words)
+{
+    v->failed = true;
+    if (v->told)
+        return;
+    v->told = true;
+    diag_error(v->cx->diag, at.file == v->script ? at : (struct span){0}, TAG,
+               "this script needs a process: %s", words);
+    diag_hint(v->cx->diag, "-x PID, --master PID, --container NAME or -c COMMAND names one, "
+                           "--exec PATH an executable");
+}
+
 static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
 {
     const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
@@ -312,15 +326,12 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
 
     if (!path)
         path = find_library(v, at, lib, 1);
-    if (!path) {
+    if (!path && !(exec && exec->value)) {
+        needs_target(v, at, "No -x <pid> option is specified.");
+    } else if (!path) {
         diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
         v->assumed = lib;
-        if (exec && exec->value) {
-            path = exec->value;
-        } else {
-            v->failed = true;
-            diag_error(v->cx->diag, at, TAG, "No -x <pid> option is specified.");
-        }
+        path = exec->value;
     }
     struct sxx_var *var = set_told(v, name, path); /* looked for once */
 
@@ -342,9 +353,7 @@ static void hint(struct vars *v, const char *name, const char *arg)
         near_try(&near, v->o->args[i].name);
     for (size_t i = 0; !arg && i < sizeof(known) / sizeof(*known); i++)
         near_try(&near, known[i]);
-    if (!strcmp(name, "pid_ok") || !strcmp(name, "target"))
-        diag_hint(d, "-x PID, --master PID or --exec PATH gives it a value");
-    else if (near_best(&near) && strcmp(name, "exec_path"))
+    if (near_best(&near))
         diag_hint(d, arg ? "--arg %s is given: is it meant?" : "did you mean '$^%s'?",
                   near_best(&near));
 }
@@ -356,14 +365,19 @@ static const struct sxx_var *missing(struct vars *v, struct span at, const char 
     struct diag *d = v->cx->diag;
 
     v->failed = true;
-    if (!strcmp(name, "exec_path"))
-        diag_error(d, at, TAG,
-                   "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
-    else if (arg)
-        diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name, arg);
-    else
-        diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
-    hint(v, name, arg);
+    if (!strcmp(name, "exec_path")) {
+        needs_target(v, at,
+                     "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
+    } else if (!strcmp(name, "pid_ok") || !strcmp(name, "target")) {
+        needs_target(v, at, arena_printf(v->cx->arena, "Undefined built-in variable $^%s.", name));
+    } else {
+        if (arg)
+            diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name,
+                       arg);
+        else
+            diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
+        hint(v, name, arg);
+    }
     return set(v, name, NULL);
 }
 

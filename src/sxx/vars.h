@@ -34,8 +34,9 @@ struct vars {
     struct sxx_var *seen; /* names of ARGS */
     struct sxx_arg *args; /* mentioned */
     uint32_t n_args;
-    const char *assumed; /* a library that was not found */
-    bool failed;
+    const char *assumed;  /* a library that was not found */
+    uint32_t script;      /* the source that the user named */
+    bool failed, told;    /* TOLD: that there is no target */
 };
 
 void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o,

@@ -325,7 +325,6 @@ struct program {
     struct probe_inst *insts;
     struct module_ref *modules;
     uint32_t n_modules;
-    bool target_only;            /* every handler is guarded by pid() == target() */
 };
 
 /* ---- making and copying nodes (ast.c) ---- */
