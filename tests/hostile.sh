@@ -152,6 +152,7 @@ one() { # FOLDER NAME
     kill "$pid"
 }
 
+if [[ ${1:-} != names ]]; then # "names": only what follows these
 one plain 'x") system("id>PWNED") println("'
 one plain 'app %s%d", system("id >PWNED"), "'
 one plain $'line\nprobe begin { system("id>PWNED") }'
@@ -168,6 +169,47 @@ one 'ends*' 'x'
 one 'a") system("id>PWNED") println("' 'y'
 one $'l\ni\tb%s\\:*' 'z'
 one '?[a-z]{b}' '*'
+fi
+# ---- names that become lines of a stack
+
+cat >"$scratch/names.c" <<'EOF'
+#include <sys/prctl.h>
+typedef struct lua_State lua_State;
+lua_State *luaL_newstate(void);
+void luaL_openlibs(lua_State *);
+int luaL_loadstring(lua_State *, const char *);
+int lua_pcall(lua_State *, int, int, int);
+int main(void)
+{
+    lua_State *L = luaL_newstate();
+
+    prctl(PR_SET_NAME, "two\nlines\033[1m");
+    luaL_openlibs(L);
+    luaL_loadstring(L, "jit.off() local f = loadstring('for i = 1, 1e10 do if i % 1e8 == 0 and os.clock() > 60 then return "
+                       "end end', '=innocent:1\\n99\\nforged\\t7\\r\\27]0;title') f()");
+    return lua_pcall(L, 0, 0, 0);
+}
+EOF
+if [[ -n ${NGSTAP_TARGETS:-} ]]; then
+    lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
+    ${CC:-cc} -g -o "$scratch/names" "$scratch/names.c" "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+    "$scratch/names" &
+    names_pid=$!
+    pids+=("$names_pid")
+    sleep 0.5
+    trace samples/lj-lua-stacks.sxx -x "$names_pid" --arg time=1 --arg min=0
+    check 'a chunk name with line ends is one frame' printed '^innocent:1\?99\?forged\?7\?\?\]0;title:|^=innocent:1\?99\?forged\?7\?\?\]0;title:'
+    check '... and no count' test -z "$(grep -nE '^([0-9]+|forged.*)$' "$scratch/out")"
+    trace samples/lj-lua-stacks.sxx -x "$names_pid" --arg time=1 --arg min=0 --format folded
+    check '... in what is made of it, too' test "$(grep -c 'innocent:1?99?forged' "$scratch/out")" -ge 1
+    trace -x "$names_pid" -e 'probe timer.profile { if (pid() == target()) { println(execname()) exit() } }'
+    check "a thread's name is one line" printed '^two\?lines\?\[1m$'
+    trace -x "$names_pid" -e 'probe begin { println(pid2execname(target())) exit() }'
+    check '... by its number, too' printed '^two\?lines\?\[1m$'
+else
+    skip 'names of chunks and threads' 'NGSTAP_TARGETS is not set'
+fi
+
 # ---- modules that others could have put there
 
 run_in() { # FOLDER ARGUMENT...: ngstap with its own tapset
@@ -207,7 +249,7 @@ chmod 777 "$scratch/theirs/tapset"
 run_in "$scratch/theirs" script.sxx
 check 'what everyone can write to is left out' said 'no functions are taken from tapset: everyone'
 
-"$scratch/plain/100%" "$scratch/plain/libevil.so" &
+"$scratch/program" "$scratch/libevil.so" &
 pids+=($!)
 run_in "$scratch/ours" flame -x $! -t 1
 check 'our own scripts take no module from "."' test -z "$(grep -F 'syntax error here' "$scratch/err")"

@@ -92,3 +92,10 @@ void text_free(struct text *t)
         free(t->p);
     *t = TEXT_NEW;
 }
+
+void text_make_line(char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] < ' ')
+            name[i] = '?';
+}
