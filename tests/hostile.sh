@@ -210,6 +210,27 @@ else
     skip 'names of chunks and threads' 'NGSTAP_TARGETS is not set'
 fi
 
+# ---- a terminal is not steered by what the target holds
+
+# The bytes come out of a string that a handler is given, as a target's would; the script's own format may hold any.
+steer='probe begin { s = "name\033]0;title\007\r\n\tend\x7f\303\251\n"
+    printf("own \033[1m%s\033[0m", s) print(s) warn(s) printf("%c%c|\n", 27, 91) exit() }'
+raw() { LC_ALL=C grep -qa $'name\e]0;title\a\r' "$1"; }
+shown() { LC_ALL=C grep -qaF 'name\x1b]0;title\x07\x0d' "$1"; }
+trace -e "$steer"
+check 'a file gets the bytes' raw "$scratch/out"
+check '... of a warning, too' raw "$scratch/err"
+if command -v script >/dev/null; then
+    script -qec "'$ngstap' -e '$steer'" "$scratch/tty" </dev/null >/dev/null 2>&1 || :
+    check 'a terminal gets escapes' shown "$scratch/tty"
+    check '... and nothing else' test -z "$(raw "$scratch/tty" && echo raw)"
+    check '... line ends, tabs and letters stay' grep -qaF $'\tend\\x7f\303\251' "$scratch/tty"
+    check "... and so does what is the script's own" grep -qaF $'own \e[1mname' "$scratch/tty"
+    check '... a character is shown, too' grep -qaF '\x1b[|' "$scratch/tty"
+else
+    skip 'a terminal' 'no script(1)'
+fi
+
 # ---- modules that others could have put there
 
 run_in() { # FOLDER ARGUMENT...: ngstap with its own tapset

@@ -18,6 +18,7 @@ struct text {
     char *p;
     size_t len, cap, max;
     bool fixed, cut;
+    bool clean; /* bytes that steer a terminal are added as \xNN, but line ends and tabs */
 };
 
 #define TEXT_NEW         ((struct text){.max = SIZE_MAX / 4})
