@@ -162,7 +162,7 @@ TESTS += tests/types.sh
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
 VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh tests/vm/stap-probes.sh
-TESTS += tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
+TESTS += tests/language.sh tests/judge.sh tests/judge-kernel.sh tests/stapxx.sh
 EXTRA_DIST += tests/judge.sh tests/judge-kernel.sh tests/judge tests/stapxx.sh stapxx
 EXTRA_DIST += tests/vm docs/judging.md
 TESTS += tests/judge.sh
