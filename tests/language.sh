@@ -136,4 +136,36 @@ prints 'a call without a value' 'global n function f() { print("f") }
     0 && exit() }' 'fpf31\n'
 refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' 'no value'
 
+# ---- variables of the program ----
+
+cat >"$scratch/unit.c" <<'END'
+#include <unistd.h>
+#define KEPT __attribute__((noinline, noclone))
+struct box { int val; };
+int counter = 7;
+static int hidden = 30;
+static struct box box = {5};
+int number = 1000; /* and a parameter has the name */
+KEPT int work(struct box *b, int number)
+{
+    __asm__ volatile("" : : "r"(b), "r"(number) : "memory");
+    return number + counter + hidden + box.val;
+}
+int main(void)
+{
+    for (int i = 0; i < 1000; i++, usleep(10000))
+        hidden += work(&box, 4) > 0;
+    return number;
+}
+END
+if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$scratch/err"; then
+    prints 'variables of the unit, and parameters before them' "probe process(\"$scratch/unit\").function(\"work\") {
+        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val, @var(\"number\"),
+            @var(\"number@unit.c\"), @var(\"number@*.c\"), &\$counter == &@var(\"counter@u?it.c\"))
+        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\"))); exit() }" \
+        '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
+else
+    skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
+fi
+
 finish
