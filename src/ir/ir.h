@@ -61,8 +61,8 @@
     /* strings: str is the destination operand */                                                 \
     X(SSET, "sset", 0)                      /* str = s */                                         \
     X(SCAT, "scat", 0)                      /* str .= s */                                        \
-    X(SFMT, "sfmt", 0)                      /* str .= a formatted by spec imm */                  \
-    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by spec imm (width, precision) */ \
+    X(SFMT, "sfmt", 0)                      /* str .= a formatted by the spec b (NGS_SPEC) */      \
+    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by the spec b */                  \
     X(SMARK, "smark", 0)                    /* str .= address marker of kind imm for a */         \
     X(SCONTEXT, "scontext", 0)              /* str = enum ngs_ctx imm */                          \
     X(SERROR, "serror", 0)                  /* str = text of the error in the frame; clears it */ \

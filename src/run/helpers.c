@@ -68,15 +68,16 @@ struct ngs_str *run_dst(struct run *r, uint64_t addr)
     return run_at8(r, addr, NGS_STR_SIZE(r->o->h->maxstringlen), true);
 }
 
+/* Strings are C's: a NUL ends what is added, wherever it comes from. */
 static void append(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_append(dst, r->o->h->maxstringlen, p, n))
+    if (!str_append(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 
 void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_set(dst, r->o->h->maxstringlen, p, n))
+    if (!str_set(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 

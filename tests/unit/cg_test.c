@@ -315,7 +315,7 @@ static void test_pressure(void)
 
             i->str = IR_GLOBAL(s);
             i->a = v[3];
-            i->imm = (int64_t)NGS_SPEC('d', 0, 0, 0xffff);
+            i->b = IR_IMM((int64_t)NGS_SPEC('d', 0, 0, 0xffff));
         }
     }
     for (int k = 0; k < N; k++)

@@ -95,7 +95,7 @@ static void test_format(void)
 
         i->str = IR_GLOBAL(s[k]);
         i->a = v;
-        i->imm = (int64_t)specs[k];
+        i->b = IR_IMM((int64_t)specs[k]);
         ir_put_str(&t.at, IR_SCAT, IR_GLOBAL(s[k]), cgt_lit(&t, ">"));
     }
     bool loaded = cgt_load(&t);
