@@ -229,7 +229,9 @@ int64_t *cgt_long(struct cgt *t, uint32_t global)
 
 struct ngs_str *cgt_str(struct cgt *t, uint32_t global)
 {
-    return global_at(t, global);
+    struct ngs_shared *s = global_at(t, global);
+
+    return ngs_shared_text(s, s->shown, t->cx.limits.maxstringlen);
 }
 
 struct ngs_stats *cgt_stats(struct cgt *t, uint32_t global)
@@ -265,6 +267,23 @@ void cgt_gstore(struct cgt *t, uint32_t global, struct ir_val v)
 
     i->global = global;
     i->a = v;
+}
+
+struct ir_val cgt_gsget(struct cgt *t, uint32_t global)
+{
+    struct ir_ins *i = ir_put(&t->at, IR_GSGET);
+
+    i->global = global;
+    i->str = IR_SLOT(ir_slot_new(t->u, t->at.f, IR_STRING, NULL));
+    return i->str;
+}
+
+void cgt_gsset(struct cgt *t, uint32_t global, struct ir_val s)
+{
+    struct ir_ins *i = ir_put(&t->at, IR_GSSET);
+
+    i->global = global;
+    i->s = s;
 }
 
 struct ir_val cgt_lit(struct cgt *t, const char *text)

@@ -89,7 +89,7 @@ static void test_nested(const char *disabled, const char *name)
     close_loop(&t, &b);
     close_loop(&t, &a);
     cgt_gstore(&t, out, ir_put_load(&t.at, sum));
-    ir_put_str(&t.at, IR_SSET, IR_GLOBAL(text), IR_SLOT(s));
+    cgt_gsset(&t, text, IR_SLOT(s));
     bool loaded = cgt_load(&t);
     unsigned wrong = 0;
 

@@ -96,7 +96,8 @@ uint32_t fx_map(struct fx *f, const char *name, const char *keys, char value, ui
         .name = fx_string(f, name), .n_keys = (uint32_t)strlen(keys), .max_entries = max};
     m->val_type = value == 's' ? OBJ_STRING : value == 'a' ? OBJ_STATS : OBJ_LONG;
     m->hist = value == 'a' ? NGS_HIST_LOG : NGS_HIST_NONE;
-    m->value_size = value == 's'   ? FX_STR_SIZE
+    m->val_off = value == 's' ? 8 : 0;
+    m->value_size = value == 's'   ? 8 + FX_STR_SIZE
                     : value == 'a' ? (uint32_t)stats_size(m->hist, m->hist_args)
                                    : 8;
     for (uint32_t k = 0; k < m->n_keys; k++) {
