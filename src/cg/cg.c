@@ -120,7 +120,8 @@ static void add_map(struct cg_unit *out, struct cg_map m)
 static void make_maps(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
-    uint64_t ticks = (uint64_t)c->cx->limits.maxaction + 16;
+    /* an action may take three: a loop's edge, a call's, a return's */
+    uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
     out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 8);
     if (c->n_funcs) {

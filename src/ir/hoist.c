@@ -11,7 +11,7 @@ static bool only_ends(const struct ir_func *f, uint32_t id)
 {
     const struct ir_ins *i = f->blocks[id]->first;
 
-    while (i && i->op == IR_BUDGET)
+    while (i && (i->op == IR_BUDGET || i->op == IR_CHARGE))
         i = i->next;
     return i && i->op == IR_DONE && !i->imm;
 }
@@ -32,7 +32,7 @@ static bool guarded(const struct ir_func *f)
 
             return ours && ((i->cond == IR_EQ && only_ends(f, i->to[1])) ||
                             (i->cond == IR_NE && only_ends(f, i->to[0])));
-        } else if (i->op != IR_BUDGET && i->op != IR_CONST && i->op != IR_STORE) {
+        } else if (i->op != IR_BUDGET && i->op != IR_CHARGE && i->op != IR_CONST && i->op != IR_STORE) {
             return false;
         }
     }

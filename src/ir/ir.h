@@ -92,7 +92,8 @@
     X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
     X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
     X(POP, "pop", 0)                        /* restores them */                                   \
-    X(BUDGET, "budget", IRF_FAILS)          /* takes imm actions off the budget; below 0 fails */ \
+    X(BUDGET, "budget", IRF_FAILS)          /* fails when the budget is below 0; else takes imm actions off */ \
+    X(CHARGE, "charge", 0)                  /* takes imm actions off the budget, or gives -imm back */ \
     /* terminators */                                                                             \
     X(RAISE, "raise", IRF_TERM | IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
     X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \

@@ -101,6 +101,8 @@ static void init_globals(struct cgt *t)
             cgt_stats(t, k)->max = INT64_MIN;
         } else if (t->u->globals[k].type == OBJ_LONG) {
             *cgt_long(t, k) = t->u->globals[k].init;
+        } else {
+            ((struct ngs_shared *)global_at(t, k))->next = 1;
         }
 }
 
