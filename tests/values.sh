@@ -91,4 +91,40 @@ check 'a string in an array, read by another thread, by ticks and by a timer' pr
     probe timer.ms(1) { t = s[1]; if (!('"$(whole t)"')) bad++; times++ }
     probe end { println(bad, " ", read > 10000, " ", ticks > 100, " ", times > 100) }'
 
+# ---- how long a handler may run, how much it may print
+
+# tick SCRIPT OPTION...: what it prints is in $scratch/out, errors in $scratch/err. Two CPUs may tick before the session ends.
+tick() { timeout 20 "$ngstap" "${@:2}" -e "$1" >"$scratch/out" 2>"$scratch/err" || :; }
+said() { grep -q -e "$2" "$scratch/$1"; }
+printed() { [[ $(sort -u "$scratch/out") = "$1" && ! -s $scratch/err ]]; }
+numbers() { seq -s "$2" 1 "$1"; }
+
+tick 'function f(x) { if (x) return 0
+    a = 1; b = 2; c = 3; d = 4; e = 5; g = 6; h = 7; i = 8; j = 9; k = 10; l = 11; m = 12; n = 13; o = 14; p = 15; q = 16; r = 17
+    s = 18; t = 19; u = 20; v = 21; w = 22; y = 23; z = 24; aa = 25; bb = 26; cc = 27; dd = 28; ee = 29; ff = 30; gg = 31
+    return a + b + c + d + e + g + h + i + j + k + l + m + n + o + p + q + r + s + t + u + v + w + y + z + aa + bb + cc + dd + ee + ff + gg }
+    probe perf.sw.cpu_clock { for (i = 0; i < 3000; i++) n += f(1); println("done"); exit() }'
+check 'MAXACTION: statements that a function left out do not count' printed done
+counted='probe perf.sw.cpu_clock { exit(); a = 1; b = 2; if (a) { b = 3; c = 4 } else c = 5; for (i = 0; i < 2; i++) a++; println(a, b, c) }'
+tick "$counted" -D MAXACTION=10 # exit, a, b, if, b, c, for, a++, a++, println
+check 'MAXACTION: as many as run' printed 334
+tick "$counted" -D MAXACTION=9
+check 'MAXACTION: one less' said err 'MAXACTION exceeded.*-D MAXACTION=N'
+tick 'probe perf.sw.cpu_clock { exit(); while (1) { if (n++ >= 20) break; if (n % 2) continue; a = 1; b = 2; c = 3; d = 4 } println(n); if (n) next; n++; n++; n++ }' \
+    -D MAXACTION=115 # exit, while, 20 * (2 + 1 or 4, half each), 2, println, if, next
+check 'MAXACTION: break, continue and next leave statements out' printed 21
+tick 'probe begin { for (i = 0; i < 90; i++) ; println(i); exit() }' -D MAXACTION=10
+check 'MAXACTION: ten times as many in user space' printed 90
+tick 'probe begin { for (i = 0; i < 100; i++) ; println(i); exit() }' -D MAXACTION=10
+check 'MAXACTION: and no more' said err 'MAXACTION exceeded'
+
+for handler in begin perf.sw.cpu_clock; do
+    tick "probe $handler { exit(); i = 1; printf(\"$(printf '%%d %.0s' {1..31})%s\\n\", $(printf 'i++, %.0s' {1..31})\"x\") }"
+    check "a print of 32 values, in $handler" printed "$(numbers 31 ' ') x"
+done
+tick "probe begin { s = \"x\"; for (i = 0; i < 12; i++) s .= s; print($(printf 's, %.0s' {1..31})s) exit() }"
+check 'a print of 32 long strings' test "$(wc -c <"$scratch/out")" = $((32 * 4096))
+tick "probe begin { print($(numbers 33 ', ')) }"
+check 'a print of 33 values is refused' said err '1:15: error: too many arguments to print: 33, at most 32'
+
 finish

@@ -130,8 +130,10 @@ struct obj_format {
     uint32_t text;      /* string: printf format (PRINTF) or delimiter (PLAIN) */
     uint32_t flags;     /* FORMAT_* */
     uint32_t n_args;
-    uint32_t arg_types; /* 2 bits each: OBJ_LONG or OBJ_STRING, argument 0 lowest */
+    uint32_t reserved;
+    uint64_t arg_types; /* 2 bits each: OBJ_LONG or OBJ_STRING, argument 0 lowest */
 };
+enum { OBJ_MAX_PRINT_ARGS = 32 /* as SystemTap's */ };
 enum { FORMAT_PRINTF = 1, FORMAT_NEWLINE = 2, FORMAT_CHAR = 4 };
 
 struct obj_loc {

@@ -227,7 +227,8 @@ struct ir_lit {
 
 struct ir_format {
     const char *text;
-    uint32_t len, flags, n_args, arg_types;
+    uint32_t len, flags, n_args;
+    uint64_t arg_types;
 };
 
 struct ir_loc {

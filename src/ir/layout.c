@@ -181,7 +181,7 @@ void ir_layout(struct ir_unit *u)
     off += u->frame_stack_size;
     u->frame_out = off;
     u->frame_out_size = align8(max_rec > NGS_REC_MAX ? NGS_REC_MAX : (uint32_t)max_rec);
-    off += u->frame_out_size;
+    off += align8((uint32_t)max_rec); /* in user space no ring buffer limits it */
     u->frame_size = align8(off + u->cx->limits.maxstringlen + GUARD);
 
     off = 0;

@@ -25,7 +25,6 @@ enum {
     VALUE_MAX = 16 << 20,
     ENTRIES_MAX = 1 << 26,
     RECORDS_MAX = 1 << 20,
-    FORMAT_ARGS_MAX = 16, /* obj_format.arg_types holds two bits for each */
 };
 
 struct reader {
@@ -359,10 +358,10 @@ static bool check_global(const struct reader *r, const struct obj_global *g)
 
 static bool check_format(const struct reader *r, const struct obj_format *f)
 {
-    if (!check_string(r, f->text) || f->n_args > FORMAT_ARGS_MAX)
+    if (!check_string(r, f->text) || f->n_args > OBJ_MAX_PRINT_ARGS)
         return damaged(r, "bad format");
     for (uint32_t i = 0; i < f->n_args; i++) {
-        uint32_t type = f->arg_types >> (2 * i) & 3;
+        uint64_t type = f->arg_types >> (2 * i) & 3;
 
         if (type != OBJ_LONG && type != OBJ_STRING)
             return damaged(r, "bad argument of a format");

@@ -93,6 +93,11 @@ static void *map_of(struct bpf_object *obj, const char *name, size_t *len)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static void *global_at(struct cgt *t, uint32_t global)
+{
+    return t->globals + t->u->globals[global].off;
+}
+
 static void init_globals(struct cgt *t)
 {
     for (uint32_t k = 0; k < t->u->n_globals; k++)
@@ -217,11 +222,6 @@ uint32_t cgt_global(struct cgt *t, const char *name, uint8_t type)
     u->globals[u->n_globals] =
         (struct ir_global){.name = arena_strdup(t->cx.arena, name), .type = type};
     return u->n_globals++;
-}
-
-static void *global_at(struct cgt *t, uint32_t global)
-{
-    return t->globals + t->u->globals[global].off;
 }
 
 int64_t *cgt_long(struct cgt *t, uint32_t global)

@@ -116,9 +116,9 @@ uint32_t fx_format(struct fx *f, const char *text, uint32_t flags, const char *a
 {
     struct obj_format *o = &f->formats[f->h.table[OBJ_FORMATS].n];
 
-    *o = (struct obj_format){fx_string(f, text), flags, (uint32_t)strlen(args), 0};
+    *o = (struct obj_format){fx_string(f, text), flags, (uint32_t)strlen(args), 0, 0};
     for (uint32_t i = 0; args[i]; i++)
-        o->arg_types |= (uint32_t)(args[i] == 's' ? OBJ_STRING : OBJ_LONG) << 2 * i;
+        o->arg_types |= (uint64_t)(args[i] == 's' ? OBJ_STRING : OBJ_LONG) << 2 * i;
     return f->h.table[OBJ_FORMATS].n++;
 }
 
