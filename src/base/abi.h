@@ -110,7 +110,9 @@ struct obj_map {
     uint32_t val_type, val_off;
     uint32_t max_entries;
     uint32_t wrap;      /* oldest entries make room */
+    uint32_t sized;     /* declared with its size: max_entries is not MAXMAPENTRIES */
     uint32_t hist;      /* enum hist as below */
+    uint32_t reserved;
     int64_t hist_args[3];
 };
 
@@ -264,6 +266,7 @@ enum ngs_error {
     NGS_ERR_NO_USER_REGS, /* no user-space registers here */
     NGS_ERR_BAD_ARG,      /* argument out of range */
     NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
+    NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
     NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
     NGS_ERR_KINDS
 };

@@ -203,7 +203,7 @@ struct ir_map {
     uint8_t key_types[OBJ_MAX_KEYS]; /* OBJ_LONG OBJ_STRING */
     uint8_t val_type;                /* OBJ_* */
     uint32_t max_entries;
-    bool wrap;
+    bool wrap, sized;
     uint32_t hist;                   /* enum ngs_hist */
     int64_t hist_args[3];
     struct obj_map rec;              /* layout pass */

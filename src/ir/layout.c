@@ -89,6 +89,7 @@ static void place_map(struct ir_unit *u, struct ir_map *m)
     r->value_size = off;
     r->max_entries = m->max_entries;
     r->wrap = m->wrap;
+    r->sized = m->sized;
     r->hist = m->hist;
     memcpy(r->hist_args, m->hist_args, sizeof(r->hist_args));
 }

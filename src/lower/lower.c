@@ -21,6 +21,7 @@ static void declare_map(struct lower *lo, struct variable *v)
                        .max_entries =
                            v->max_entries ? v->max_entries : lo->cx->limits.maxmapentries,
                        .wrap = v->wrap,
+                       .sized = v->max_entries != 0,
                        .hist = v->hist == HIST_LOG      ? NGS_HIST_LOG
                                : v->hist == HIST_LINEAR ? NGS_HIST_LINEAR
                                                         : NGS_HIST_NONE};

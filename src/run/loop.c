@@ -454,7 +454,7 @@ static void report_losses(struct run *r)
         run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
-    warn_count(r, c->map_full, "elements not stored, as their array was full (MAXMAPENTRIES)");
+    warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 
 static void report_timing(struct loop *l)

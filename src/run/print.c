@@ -5,6 +5,7 @@
  */
 #include "run/state.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,8 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
         text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
     else if (error == NGS_ERR_SIZE_FULL)
         text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
+    else if (error == NGS_ERR_MAP_REFUSED)
+        text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
     else
         text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
 }
@@ -193,6 +196,10 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
     run_error_message(r, error, arg, text, &t);
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
+    if (error == NGS_ERR_MAP_REFUSED)
+        text_printf(&t, ": %s", arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
+                                    ? "this handler interrupted another that was storing one"
+                                    : strerror((int)arg));
     if (error == NGS_ERR_MAXACTION)
         text_str(&t, "; -D MAXACTION=N lets a handler run N statements");
     run_err_line(r, "ERROR: ", text_c(&t), t.len);
