@@ -88,6 +88,14 @@ enum {
 };
 
 enum obj_type { OBJ_LONG = 1, OBJ_STRING = 2, OBJ_STATS = 3 };
+
+/* What an object may ask for. Who makes one refuses more with the script's place; who reads one takes more for damage. */
+enum {
+    OBJ_MAX_FRAME = 16 << 20,  /* bytes of a frame */
+    OBJ_MAX_VALUE = 16 << 20,  /* of a map's value */
+    OBJ_MAX_ENTRIES = 1 << 26, /* elements of an array */
+    OBJ_MIN_PERIOD = 1000,     /* of TIMER and PROFILE, in ns */
+};
 enum { OBJ_MAX_KEYS = 8 };
 
 /*
@@ -327,7 +335,7 @@ enum { NGS_REC_MAX = 65536 };
     X(STAT_ADD, "stat_add", "(global, value)")                                                    \
     X(STAT, "stat", "(global, stat_op, &out64) fails: empty")                                     \
     X(STAT_CLEAR, "stat_clear", "(global)")                                                       \
-    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none") \
+    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none; fails: too many") \
     X(FE_NEXT, "fe_next", "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), or 0") \
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \

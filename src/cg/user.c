@@ -414,6 +414,7 @@ void cg_u_febegin(struct cg_gen *g, const struct ir_ins *i)
     cg_puti(g, R2, i->imm);
     cg_puti(g, R1, i->map);
     call(g, NGS_H_FE_BEGIN);
+    check(g, i);
     cg_result(g, i->dst, R0);
 }
 

@@ -81,7 +81,7 @@
     X(MDEL, "mdel", 0)                                                                            \
     X(MTAKE, "mtake", IRF_USER)             /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */ \
     X(MCLEAR, "mclear", IRF_USER)           /* delete the whole array */                          \
-    X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
+    X(FEBEGIN, "febegin", IRF_DST | IRF_FAILS | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
     X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
     X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
     X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \

@@ -32,6 +32,12 @@ static void declare_map(struct lower *lo, struct variable *v)
                    v->name, v->n_keys, OBJ_MAX_KEYS);
         return;
     }
+    if (m.max_entries > OBJ_MAX_ENTRIES) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u elements; at most %d can be used",
+                   v->name, m.max_entries, OBJ_MAX_ENTRIES);
+        return;
+    }
     for (uint32_t k = 0; k < v->n_keys; k++)
         m.key_types[k] = object_type(v->key_types[k]);
     memcpy(m.hist_args, v->hist_args, sizeof(m.hist_args));
@@ -51,7 +57,8 @@ static void declare_global(struct lower *lo, struct variable *v)
 
     memcpy(g.hist_args, v->hist_args, sizeof(g.hist_args));
     if (v->init && v->init->kind == EX_STRING)
-        g.init_str = v->init->text;
+        g.init_str = arena_strndup(lo->cx->arena, v->init->text,
+                                   strnlen(v->init->text, lo->cx->limits.maxstringlen));
     else if (v->init)
         g.init = v->init->number;
     u->globals = arena_grow(lo->cx->arena, u->globals, u->n_globals, sizeof(*u->globals));

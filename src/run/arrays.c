@@ -378,7 +378,7 @@ static uint64_t h_fe_begin(struct run *r, const uint64_t *a)
             r->iters[i] = run_iter_new(m, a[1], (int64_t)a[2], run_expand, r);
             return r->iters[i] ? i : run_bad(r, "an array that cannot be read");
         }
-    return run_bad(r, "too many foreach loops at a time");
+    return run_fail_text(r, "too many foreach loops at a time");
 }
 
 static struct run_iter *get_iter(struct run *r, uint64_t id)
