@@ -155,8 +155,7 @@ static void fail_update(struct cg_gen *g, const struct ir_ins *i)
     cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, map_full));
     cg_movi(&g->s, R2, 1);
     cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
-    cg_ja(&g->s, cg_fail(g, i,
-                         g->c->u->maps[i->map].sized ? NGS_ERR_SIZE_FULL : NGS_ERR_MAP_FULL));
+    cg_ja(&g->s, cg_fail(g, i, g->c->u->maps[i->map].sized ? NGS_ERR_SIZE_FULL : NGS_ERR_MAP_FULL));
 }
 
 /* What an operation does to an element: HIT with its value in r0, leaving the result in r0; MAKE

@@ -168,6 +168,7 @@ struct ir_slot {
     enum ir_slot_type type;
     const char *name;        /* script's name, or NULL for the compiler's own */
     uint32_t func;           /* that it belongs to */
+    uint32_t place;          /* STRING: its number among the strings of the function: share pass */
     uint32_t off;            /* offset in the frame: layout pass */
 };
 
@@ -185,6 +186,7 @@ struct ir_func {
     uint32_t n_params;
     uint32_t result;         /* slot, valid when has_result */
     bool has_result;
+    uint32_t n_strings;      /* places of its strings: share pass */
     uint32_t ret_off;        /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
     uint32_t *calls;         /* ids of functions it calls, each once */
     uint32_t n_calls;
@@ -319,6 +321,7 @@ void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to ju
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
 void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
+void ir_share_strings(struct ir_unit *u);   /* strings of a function that are never live together share a place */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

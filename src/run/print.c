@@ -102,7 +102,8 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
     const struct obj_format *f;
     uint32_t n;
 
-    if (format >= r->o->h->table[OBJ_FORMATS].n || r->o->formats[format].n_args > OBJ_MAX_PRINT_ARGS) {
+    if (format >= r->o->h->table[OBJ_FORMATS].n ||
+        r->o->formats[format].n_args > OBJ_MAX_PRINT_ARGS) {
         in->bad = true;
         return;
     }
@@ -197,9 +198,10 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
     if (error == NGS_ERR_MAP_REFUSED)
-        text_printf(&t, ": %s", arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
-                                    ? "this handler interrupted another that was storing one"
-                                    : strerror((int)arg));
+        text_printf(&t, ": %s",
+                    arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
+                        ? "this handler interrupted another that was storing one"
+                        : strerror((int)arg));
     if (error == NGS_ERR_MAXACTION)
         text_str(&t, "; -D MAXACTION=N lets a handler run N statements");
     run_err_line(r, "ERROR: ", text_c(&t), t.len);
