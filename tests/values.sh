@@ -127,4 +127,40 @@ check 'a print of 32 long strings' test "$(wc -c <"$scratch/out")" = $((32 * 409
 tick "probe begin { print($(numbers 33 ', ')) }"
 check 'a print of 33 values is refused' said err '1:15: error: too many arguments to print: 33, at most 32'
 
+# ---- limits are the script's, not damage of an object
+
+for period in 'timer.ns(500)' 'timer.hz(2000000)' 'perf.sw.cpu_clock.sample(500)'; do
+    tick "probe $period { }"
+    check "$period is refused at its place" said err '^-e:1:[1-9].*a period of 500 ns is too short: at least 1000'
+done
+tick 'global a[100000000] probe begin { a[1] = 1 }'
+check 'an array of more elements than can be' said err '^-e:1:8: error:.*100000000 elements; at most'
+tick 'global s = "0123456789012345678901234567890123456789" probe begin { println(s) exit() }' -D MAXSTRINGLEN=33
+check 'a string that begins longer than MAXSTRINGLEN is cut' printed 01234567890123456789012345678901
+tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin { a[1] = 1; f(100) }' -D MAXNESTING=200
+check 'too many foreach loops at a time are an error of the script' said err '^ERROR: too many foreach loops at a time'
+calls=''
+for ((n = 0; n < 700; n++)); do calls+="n += execname() == \"x\" . sprint($n) || user_string(0, \"y\") == \"z$n\"; "; done
+tick "probe perf.sw.cpu_clock { $calls exit() } probe end { println(\"end\") }" -D MAXSTRINGLEN=32768
+check 'strings that are needed one after the other share their room' printed end
+
+tick 'global a[3], b probe perf.sw.cpu_clock { exit()
+    for (i = 0; i < 5; i++) try { a[i] = 1 } catch (e) { println(e); break }
+    for (i = 0; i < 5; i++) try { b[i] = 1 } catch (e) { println(e); break } } probe end { delete a; delete b }' -D MAXMAPENTRIES=3
+check 'an array that is full: whose limit' said out 'check size limit (3)'
+check '... or MAXMAPENTRIES, though both are the same' said out 'check MAXMAPENTRIES'
+
+# ---- ^C while begin handlers run
+
+busy='for (i = 0; i < 2000000; i++) ;'
+timeout 60 "$ngstap" -D MAXACTION=10000000 -e "probe begin { println(1) warn(\"begun\") $busy println(2) } probe begin(1) { println(3) }
+    probe end { println(4) } probe end(1) { println(5) }" >"$scratch/out" 2>"$scratch/err" &
+session=$!
+for ((n = 0; n < 100; n++)); do ! said err begun || break; sleep 0.05; done
+kill -INT $session
+wait $session || :
+check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
+tick 'probe begin { println(1) exit() } probe begin(1) { println(2) } probe end { println(3) }'
+check 'exit() in a begin handler: likewise' printed $'1\n2\n3'
+
 finish
