@@ -37,5 +37,7 @@ const char *sema_moved_member(const char *type, const char *name)
 
 bool sema_moved_pointer(const char *type, const char *name)
 {
-    return !strcmp(type, "char") && (!strcmp(name, "ptr32") || !strcmp(name, "ptr64"));
+    bool text = !strcmp(type, "char") || !strcmp(type, "const char");
+
+    return text && (!strcmp(name, "ptr32") || !strcmp(name, "ptr64"));
 }
