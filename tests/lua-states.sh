@@ -139,6 +139,26 @@ check 'a process that runs no Lua: it is told what was looked for' \
     said 'WARNING: [0-9]+ ticks, none in Lua. Looked for: a VM in the registers of each tick'
 check '... by name' eval '[[ $status = 0 ]] && ! said error:'
 ended
+# PUC-Rio's Lua, so far as one sees from outside: its API without LuaJIT's own.
+echo 'int lua_newstate(void) { return 0; } int lua_pcallk(void) { return 0; }' >"$scratch/puc.c"
+compile "$scratch/liblua5.4.so.5" -shared -fPIC "$scratch/puc.c"
+compile "$scratch/puc" "$scratch/idle.c" -Wl,--no-as-needed "$scratch/liblua5.4.so.5"
+run "$scratch/puc"
+trace "${stacks[@]}" -x "$pid"
+check 'a process with another Lua is told so' said "hint: the Lua of process $pid is PUC-Rio's, in .*liblua5.4.so.5"
+ended
+
+# ---- a stream module's VM ----
+
+# Its configuration as nginx has it; the VM is idle, so that nothing but its configuration leads to it.
+lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
+compile "$scratch/stream" tests/lua-states/stream.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+run "$scratch/stream" 6
+trace samples/lj-gc.sxx -x "$pid"
+check "ngx_stream_lua's VM is found by its main configuration" \
+    eval '[[ $(sed -n "s/^Total GC count: //p" "$scratch/out") = "$(<"$scratch/truth") bytes" ]]'
+ended
+
 # ---- what objects take ----
 
 # By the program's own account, collectgarbage("count").
