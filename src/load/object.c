@@ -345,8 +345,7 @@ static bool check_map(const struct reader *r, const struct obj_map *m)
 
 static bool check_global(const struct reader *r, const struct obj_global *g)
 {
-    if (!check_string(r, g->name) || !check_string(r, g->init_str) ||
-        !global_fits(r, g))
+    if (!check_string(r, g->name) || !check_string(r, g->init_str) || !global_fits(r, g))
         return damaged(r, "bad global variable");
     if (g->type == OBJ_STRING && strlen(object_str(r->o, g->init_str)) > r->o->h->maxstringlen)
         return damaged(r, "a global's initial value is too long");

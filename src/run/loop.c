@@ -35,7 +35,14 @@ enum {
 };
 
 /* What epoll's data says: one of these, or TIMER + index in timers. */
-enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_SCOPE, SOURCE_TIMER };
+enum event_source {
+    SOURCE_SIGNAL,
+    SOURCE_RING,
+    SOURCE_DEADLINE,
+    SOURCE_PID,
+    SOURCE_SCOPE,
+    SOURCE_TIMER
+};
 
 struct timer {
     const struct obj_probe *probe;
