@@ -35,10 +35,17 @@ refused() {
 }
 is_file() { [[ -f $prefix/$1 && -s $prefix/$1 ]]; }
 
-for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,differences}.md \
+for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,docs/{cookbook,differences,reference,troubleshooting}}.md \
     share/bash-completion/completions/{ngstap,stap++}; do
     check "$file is installed" is_file "$file"
 done
+
+links() { # of an installed README
+    grep -ohE '\]\([A-Za-z./-]+\)' "$prefix/share/doc/ngstap/README.md" | tr -d '()]' | while IFS= read -r file; do
+        [[ -e $prefix/share/doc/ngstap/$file ]] || echo "$file"
+    done
+}
+check 'the links of the installed README lead somewhere' test -z "$(links)"
 
 # ---- samples by name
 

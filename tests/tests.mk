@@ -26,6 +26,8 @@ LDADD = $(UNIT_OBJECTS)
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
 SHELL_TESTS += tests/dist.sh
+UNIT_TOOLS += tests/unit/reference
+SHELL_TESTS += tests/docs.sh
 SHELL_TESTS += tests/lint/tidy.sh
 EXTRA_DIST += .clang-tidy .clang-format .editorconfig
 
@@ -89,6 +91,7 @@ SHELL_TESTS += tests/known-answer.sh
 SHELL_TESTS += tests/profile.sh
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
+SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/calls tests/returns
@@ -96,6 +99,7 @@ SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
 SHELL_TESTS += tests/signals.sh

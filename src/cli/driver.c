@@ -62,6 +62,7 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
     struct out_events *events; /* --format json */
@@ -161,10 +162,11 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
                           .by_target = !(d->o.dump & DUMP_SRC),
                           .list_args = d->o.list_args};
@@ -309,6 +311,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     }
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
+                          .out_terminal = d->terminal,
+                          .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
@@ -355,6 +359,22 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     return ok;
 }
 
+/* LIBRARY was not found, and what was looked for in the executable instead is not there. */
+static void explain_assumed(struct driver *d, const char *library)
+{
+    const char *puc = strcmp(library, "libluajit") ? NULL : lua_puc_module(&d->cx, d->target);
+
+    if (puc)
+        diag_hint(d->cx.diag,
+                  "the Lua of process %d is PUC-Rio's, in %s: this script reads LuaJIT's only",
+                  (int)target_first(d->target), puc);
+    else
+        diag_hint(d->cx.diag,
+                  "process %d maps no %s: unless it is linked into %s, this is not the process "
+                  "to look at",
+                  (int)target_first(d->target), library, d->target->exec_path);
+}
+
 /* ---- the pipeline ---- */
 
 static bool run_script(struct driver *d)
@@ -390,11 +410,8 @@ static bool run_script(struct driver *d)
     }
 
     if (!analyse(d, &so, prog)) {
-        if (expanded.assumed && d->target->pid)
-            diag_hint(d->cx.diag,
-                      "process %d maps no %s: unless it is linked into %s, this is not the process "
-                      "to look at",
-                      (int)d->target->pid, expanded.assumed, d->target->exec_path);
+        if (expanded.assumed && target_first(d->target))
+            explain_assumed(d, expanded.assumed);
         return false;
     }
     pass_done(d, PASS_SEMA, "analysed types and debug information");
@@ -524,6 +541,7 @@ static bool open_text(struct driver *d)
     } else {
         fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
         f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+        d->terminal = fd >= 0 && isatty(fd);
     }
     if (f)
         d->out = f;
@@ -546,8 +564,10 @@ static bool open_output(struct driver *d)
     }
     if (!open_text(d))
         return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
-    if (format)
+    if (format) {
         d->events = out_events_new(d->cx.arena, d->out);
+        d->terminal = false; /* JSON escapes for itself */
+    }
     return true;
 }
 

@@ -362,7 +362,7 @@ static const struct option_row rows[] = {
     {'D', NULL, "NAME=VALUE", "a limit, e.g. MAXACTION=100000 (repeatable)", set_define},
     {'e', NULL, "TEXT", "the script itself", set_text},
     {'g', NULL, NULL, "guru mode", set_guru},
-    {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
+    {0, "skip-badvars", NULL, "$variables that cannot be resolved read as 0", set_skip_badvars},
     {0, NULL, NULL, "How it runs", NULL},
     {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
      set_pass},

@@ -68,15 +68,16 @@ struct ngs_str *run_dst(struct run *r, uint64_t addr)
     return run_at8(r, addr, NGS_STR_SIZE(r->o->h->maxstringlen), true);
 }
 
+/* Strings are C's: a NUL ends what is added, wherever it comes from. */
 static void append(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_append(dst, r->o->h->maxstringlen, p, n))
+    if (!str_append(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 
 void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_set(dst, r->o->h->maxstringlen, p, n))
+    if (!str_set(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 
@@ -271,6 +272,8 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
         }
         size_t len = strnlen(buf, n);
 
+        if (a[4])
+            text_make_line(buf, len);
         append(r, dst, buf, len);
         if (len < n)
             return 0;
@@ -366,6 +369,7 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         s = process_facts(r)->name;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
+    text_make_line(comm, strlen(comm));
     run_put(r, dst, s, strlen(s));
     return 0;
 }

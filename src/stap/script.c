@@ -136,32 +136,6 @@ static void put_call(struct script *s, FILE *out, const struct expr *e)
     fputc(')', out);
 }
 
-/* SystemTap takes few of C's length modifiers, and none has a meaning: all values have 64 bits. */
-static bool put_format(struct script *s, FILE *out, const struct expr *e)
-{
-    struct expr plain = *e;
-    char *to = arena_alloc(s->cx->arena, e->fmt_len + 1);
-    const char *from = e->fmt, *end = from + e->fmt_len;
-
-    plain.fmt = to;
-    while (from < end) {
-        bool conversion = *from == '%';
-
-        *to++ = *from++;
-        if (conversion && from < end && *from == '%')
-            *to++ = *from++;
-        else if (conversion)
-            for (; from < end && memchr("-+ #0123456789.*lhzjtq", *from, 22); from++)
-                if (!memchr("lhzjtq", *from, 6))
-                    *to++ = *from;
-    }
-    plain.fmt_len = (uint32_t)(to - plain.fmt);
-    if (plain.fmt_len == e->fmt_len)
-        return false;
-    syntax_print_expr_by(out, &plain, &s->hook);
-    return true;
-}
-
 static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
 {
     struct script *s = (struct script *)h;
@@ -172,8 +146,6 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
             return false;
         fputs(stap_var_name(s->cx, s->prog, e->var), out);
         return true;
-    case EX_PRINT:
-        return e->print & PRINT_FORMAT && put_format(s, out, e);
     case EX_CALL:
         put_call(s, out, e);
         return true;

@@ -20,6 +20,7 @@ struct sxx_opts {
     struct sxx_arg *args;          /* --arg, in order */
     uint32_t n_args;
     const char *const *include;    /* where @use looks, all of it, in order: -I DIR, ".", our own */
+    const char *const *distrusted; /* for each, why a module there is not taken, or NULL; NULL: all are */
     uint32_t n_include;
     bool by_target;                /* $^pid_ok asks target() also of several processes: it is each of them where the
                                       script runs. Else it lists their pids, as stap++ does */
