@@ -99,6 +99,7 @@ SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
+SHELL_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
