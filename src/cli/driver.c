@@ -432,6 +432,8 @@ static bool run_script(struct driver *d)
     struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
     struct cg_object obj;
 
+    if (k && !k->has[FEAT_BPF_COOKIE])
+        ir_split_places(u);
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");

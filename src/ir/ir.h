@@ -188,9 +188,18 @@ struct ir_func {
     uint32_t n_calls;
 };
 
-struct ir_probe {
-    struct obj_probe rec;    /* strings are set by cg from the fields below */
+struct ir_place {
     const char *name, *func_name;
+    uint32_t module;
+    uint64_t vaddr;
+};
+
+struct ir_probe {
+    struct obj_probe rec;    /* strings and places are set by cg from the fields below */
+    const char *name, *func_name; /* func_name NULL: not known, or several */
+    struct ir_place *places; /* of a user-space function, one at least */
+    uint32_t n_places;
+    bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     uint32_t func;           /* handler */
     bool target_only;        /* handler starts with pid() != target() -> return */
 };
@@ -315,6 +324,7 @@ bool ir_verify(const struct ir_unit *u);    /* reports an internal error through
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
+void ir_split_places(struct ir_unit *u);    /* a probe for each place, where a handler asks for it and the kernel cannot tell */
 void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 

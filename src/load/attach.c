@@ -30,6 +30,12 @@ bool load_only_target(const struct session *s)
     return (s->o->h->flags & OBJ_F_TARGET_ONLY) && s->t->n_pids > 0;
 }
 
+const pid_t *load_scope_pids(const struct session *s, uint32_t *n)
+{
+    *n = load_only_target(s) ? s->t->n_pids : 0;
+    return s->t->pids;
+}
+
 const char *attach_name(const struct session *s, const struct obj_probe *p)
 {
     return object_str(s->o, p->name);
@@ -39,8 +45,7 @@ bool attach_failed(const struct session *s, const struct obj_probe *p, const cha
 {
     diag_error(s->cx->diag, (struct span){0}, "attach", "cannot arm probe %s: %s: %s",
                attach_name(s, p), what, strerror(err));
-    if (err == EPERM || err == EACCES)
-        diag_hint(s->cx->diag, "it needs CAP_PERFMON and CAP_BPF: run ngstap as root");
+    load_advise(s->cx, err);
     return false;
 }
 
@@ -97,4 +102,5 @@ void load_detach(struct session *s)
     for (uint32_t i = 0; i < s->n_events; i++)
         close(s->events[i]);
     s->n_events = 0;
+    detach_uprobes(s);
 }

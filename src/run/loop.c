@@ -166,9 +166,9 @@ static uint64_t random_period(const struct obj_probe *p)
 {
     uint64_t r = 0;
 
-    if (!p->vaddr || getrandom(&r, sizeof(r), 0) != sizeof(r))
+    if (!p->jitter || getrandom(&r, sizeof(r), 0) != sizeof(r))
         return p->number ? p->number : 1;
-    return p->number - p->vaddr + r % (2 * p->vaddr + 1);
+    return p->number - p->jitter + r % (2 * p->jitter + 1);
 }
 
 static void rearm(const struct timer *t)
@@ -189,7 +189,7 @@ static bool start_timers(struct loop *l)
 
         if (p->kind != PROBE_TIMER)
             continue;
-        *t = (struct timer){p, new_timer(l, random_period(p), p->vaddr == 0)};
+        *t = (struct timer){p, new_timer(l, random_period(p), p->jitter == 0)};
         if (t->fd < 0)
             return false;
         l->n_timers++;
@@ -350,7 +350,7 @@ static void run_timers(struct loop *l)
 {
     for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
         if (expired(l->timers[i].fd)) {
-            if (l->timers[i].probe->vaddr)
+            if (l->timers[i].probe->jitter)
                 rearm(&l->timers[i]);
             handle(l, l->timers[i].probe);
             run_signals(&l->r);
