@@ -38,7 +38,7 @@ enum {
 
 struct progress {
     uint64_t since, drawn;
-    unsigned asked; /* for an end, before */
+    unsigned heard; /* ending signals, before */
 };
 
 static uint64_t now_ns(void)
@@ -51,7 +51,7 @@ static uint64_t now_ns(void)
 
 static struct progress progress_new(const struct session *s)
 {
-    return (struct progress){now_ns(), 0, s->cx->interrupt ? s->cx->interrupt->asked : 0};
+    return (struct progress){now_ns(), 0, s->cx->interrupt ? s->cx->interrupt->heard : 0};
 }
 
 /* After a second, and ten times a second on a terminal, tells how far WHAT is. */
@@ -78,7 +78,7 @@ static void progress_end(const struct session *s, const struct progress *p)
     fflush(s->cx->err);
 }
 
-/* Was an end asked for meanwhile? */
+/* Was an end asked for meanwhile? Nothing that was printed is lost here: any signal will do. */
 static bool is_interrupted(const struct session *s, const struct progress *p)
 {
     struct interrupt *i = s->cx->interrupt;
@@ -86,7 +86,7 @@ static bool is_interrupted(const struct session *s, const struct progress *p)
     if (!i)
         return false;
     interrupt_take(i);
-    return i->asked > p->asked || i->at_once;
+    return i->heard > p->heard || i->at_once;
 }
 
 /* ---- the PMU ---- */
