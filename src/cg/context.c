@@ -251,7 +251,8 @@ static void emit_place(struct cg_gen *g, const struct ir_ins *i, uint32_t which)
     cg_mov(&g->s, R1, R6);
     cg_do_call(g, HELPER_GET_ATTACH_COOKIE);
     cg_jmpi(&g->s, BPF_JLT, R0, (int32_t)g->c->n_places, known);
-    cg_movi(&g->s, R0, g->c->probes[g->probe_index].place); /* for the verifier: it is one of them */
+    cg_movi(&g->s, R0,
+            g->c->probes[g->probe_index].place); /* for the verifier: it is one of them */
     cg_bind(&g->s, known);
     cg_alui(&g->s, BPF_MUL, R0, CG_PLACE_SIZE);
     cg_value(&g->s, R3, CG_RODATA, g->c->place_table + which);

@@ -273,6 +273,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
     if (needed) {
         if (!k)
             k = kernel_probe(&d->cx, no->v, no->n);
+        if (k && running && !load_permitted(&d->cx, k))
+            return NULL;
         if (!k || running || k->has[FEAT_BPF])
             return k;
     }

@@ -190,8 +190,8 @@ static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t
     attr->uprobe_path = (uintptr_t)set->module->probe_path;
     attr->probe_offset = set->offsets[i];
     /* The event filters by address space: one on the first thread serves all of the process. */
-    int fd = (int)syscall(SYS_perf_event_open, attr, pid, pid > 0 ? -1 : 0, -1,
-                          PERF_FLAG_FD_CLOEXEC);
+    int fd =
+        (int)syscall(SYS_perf_event_open, attr, pid, pid > 0 ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
 
     if (fd < 0)
         return false;
@@ -248,8 +248,8 @@ static bool open_events(struct session *s, const struct uprobe_set *set, pid_t p
     errno = 0; /* said already */
     for (uint32_t i = 0; ok && i < set->n && !is_interrupted(s, &p); i++) {
         progress_show(s, &p, "arming the probes", i, set->n);
-        ok = open_event(s, set, i, &attr, pid) ||
-             (is_places_fault(errno) && refuse(s, r, i, errno));
+        ok =
+            open_event(s, set, i, &attr, pid) || (is_places_fault(errno) && refuse(s, r, i, errno));
     }
     progress_end(s, &p);
     return ok;
@@ -284,8 +284,8 @@ static bool drop(struct session *s, struct uprobe_set *set, const struct refused
     s->n_left_out += r->n;
     diag_warning(s->cx->diag, (struct span){0},
                  "probe %s: %u of %u functions cannot be probed and are left out: %s%s (%s)",
-                 attach_name(s, set->probe), r->n, before, names,
-                 r->n > NAMES_SHOWN ? ", ..." : "", fault_text(r->err));
+                 attach_name(s, set->probe), r->n, before, names, r->n > NAMES_SHOWN ? ", ..." : "",
+                 fault_text(r->err));
     return true;
 }
 

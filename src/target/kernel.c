@@ -173,7 +173,7 @@ static bool try_uprobe_multi(void)
     struct bpf_insn code[] = {OP(OP_MOV_IMM, 0, 0, 0, 0), OP(OP_EXIT, 0, 0, 0, 0)};
     unsigned long offset = 0;
     struct kernel_multi_link link = {
-        .path = (uintptr_t)"/", .offsets = (uintptr_t)&offset, .count = 1};
+        .path = (uintptr_t) "/", .offsets = (uintptr_t)&offset, .count = 1};
     LIBBPF_OPTS(bpf_prog_load_opts, opts,
                 .expected_attach_type = (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
     int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts);
