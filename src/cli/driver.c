@@ -28,6 +28,7 @@
 #include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 #include "ir/ir.h"
@@ -45,6 +46,9 @@
 #define PACKAGE_VERSION "0"
 #endif
 
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in systemtap_v. */
+#define SYSTEMTAP_VERSION "4.8"
+
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
@@ -58,6 +62,7 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
     bool output_closed, output_failed;
@@ -131,19 +136,6 @@ static bool open_target(struct driver *d, bool running)
 
 /* ---- front end ---- */
 
-static struct source *read_script(struct driver *d)
-{
-    const struct options *o = &d->o;
-
-    if (o->text)
-        return source_add(d->cx.sources, "-e", o->text, (uint32_t)strlen(o->text));
-    struct source *src = source_read(d->cx.sources, o->script);
-
-    if (!src)
-        error(d, "options", "cannot read", o->script);
-    return src;
-}
-
 /* --dump-src or --args. */
 static void show_expanded(struct driver *d, const struct sxx_result *r)
 {
@@ -171,10 +163,11 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
                           .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
                                     !access("/sys/kernel/btf/vmlinux", R_OK),
@@ -205,7 +198,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_vr = release,
         .arch = d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
-        .systemtap_v = "4.8",
+        .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
@@ -245,7 +238,6 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);
-    ir_hoist_target(u);
     ir_layout(u);
     return ir_verify(u) ? u : NULL;
 }
@@ -350,6 +342,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     }
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
+                          .out_terminal = d->terminal,
+                          .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
@@ -405,7 +399,7 @@ static bool run_script(struct driver *d)
     const struct options *o = &d->o;
     enum pass last = last_pass(o);
     struct sxx_result expanded;
-    struct source *src = read_script(d);
+    struct source *src = script_read(&d->cx, o);
 
     if (!src || !expand(d, src, &expanded))
         return false;
@@ -475,13 +469,6 @@ static bool run_script(struct driver *d)
 }
 
 /* ---- objects as scripts ---- */
-
-static bool ends_in(const char *script, const char *end)
-{
-    size_t n = script ? strlen(script) : 0;
-
-    return n > strlen(end) && !strcmp(script + n - strlen(end), end);
-}
 
 static void *read_object(struct driver *d, size_t *size)
 {
@@ -576,6 +563,7 @@ static bool open_text(struct driver *d)
     } else {
         fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
         f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+        d->terminal = fd >= 0 && isatty(fd);
     }
     if (f)
         d->out = f;
@@ -598,8 +586,10 @@ static bool open_output(struct driver *d)
     }
     if (!open_text(d))
         return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
-    if (format)
+    if (format) {
         d->events = out_events_new(d->cx.arena, d->out);
+        d->terminal = false; /* JSON escapes for itself */
+    }
     return true;
 }
 
@@ -607,24 +597,26 @@ static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
         if (d->o.help) {
-            options_help(stdout);
-            subcommand_help(stdout);
+            subcommand_list(stdout);
         } else {
-            puts("ngstap " PACKAGE_VERSION);
+            puts("ngstap " PACKAGE_VERSION "\n"
+                 "speaks the language of SystemTap version " SYSTEMTAP_VERSION " and of stap++");
         }
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;
-    bool object = ends_in(d->o.script, ".bpf.o"), module = ends_in(d->o.script, ".ko");
+    enum script_kind kind;
 
-    if (object || module)
-        d->choice.backend = object ? BACKEND_BPF : BACKEND_STAP;
+    if (!script_find(&d->cx, &d->o, &kind))
+        return false;
+    if (kind != SCRIPT_TEXT)
+        d->choice.backend = kind == SCRIPT_OBJECT ? BACKEND_BPF : BACKEND_STAP;
     else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
         return false;
     return open_output(d) && open_target(d, running) &&
-           (object   ? run_object(d)
-            : module ? run_module(d)
-                     : run_script(d));
+           (kind == SCRIPT_OBJECT   ? run_object(d)
+            : kind == SCRIPT_MODULE ? run_module(d)
+                                    : run_script(d));
 }
 
 static bool close_all(struct driver *d, bool ok)

@@ -66,6 +66,15 @@ int session_map_fd(
     struct session *s,
     uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
 int session_ring_fd(struct session *s);
+/*
+ * The processes that are looked at fork, end and run exec: readable when there is something to do (-1: never), and
+ * what does it; to be called several times a second in any case. True: a process runs another program now, so that what is
+ * known of addresses is old.
+ */
+int session_scope_fd(const struct session *s);
+bool session_follow(struct session *s);
+/* What hits were missed because of that, a line each. */
+void session_losses(const struct session *s, void (*say)(void *arg, const char *text), void *arg);
 /* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */
 void session_stats(const struct session *s, uint64_t *verified, uint64_t *load_ns);
 /* Sum over programs of bpf_stats, when enabled (kernel.bpf_stats_enabled or BPF_ENABLE_STATS). */

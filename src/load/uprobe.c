@@ -281,7 +281,6 @@ static bool drop(struct session *s, struct uprobe_set *set, const struct refused
             set->cookies[kept++] = set->cookies[i];
         }
     set->n = kept;
-    s->n_left_out += r->n;
     diag_warning(s->cx->diag, (struct span){0},
                  "probe %s: %u of %u functions cannot be probed and are left out: %s%s (%s)",
                  attach_name(s, set->probe), r->n, before, names, r->n > NAMES_SHOWN ? ", ..." : "",

@@ -36,7 +36,7 @@ enum {
 };
 
 /* What epoll's data says: one of these, or TIMER + index in timers. */
-enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_TIMER };
+enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_SCOPE, SOURCE_TIMER };
 
 struct timer {
     const struct obj_probe *probe;
@@ -282,7 +282,9 @@ static bool start(struct loop *l)
     }
     if (l->n_pidfds && !l->pids_left)
         target_gone(l);
-    return true;
+    int scope = l->r.s ? session_scope_fd(l->r.s) : -1;
+
+    return scope < 0 || watch(l, scope, SOURCE_SCOPE);
 }
 
 /* ---- while it runs ---- */
@@ -375,6 +377,8 @@ static void serve(struct loop *l)
             pids |= events[i].data.u64 == SOURCE_PID;
         }
         run_signals(&l->r);
+        if (l->r.s && session_follow(l->r.s))
+            symbols_again(l->r.syms);
         drain(l);
         check_control(l);
         if (l->r.opts->watch)
@@ -427,6 +431,11 @@ static void warn_count(struct run *r, uint64_t n, const char *what)
         run_warn(r, "%" PRIu64 " %s", n, what);
 }
 
+static void say_loss(void *r, const char *text)
+{
+    run_warn(r, "%s", text);
+}
+
 static void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
@@ -439,6 +448,8 @@ static void report_losses(struct run *r)
         run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
+    if (r->s)
+        session_losses(r->s, say_loss, r);
     warn_count(r, c->map_full, "elements not stored, as their array was full (MAXMAPENTRIES)");
 }
 
