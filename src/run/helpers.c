@@ -308,8 +308,8 @@ static const struct process_ids *process_facts(struct run *r)
     struct process_ids now = {0};
 
     if (process_ids(r->t ? r->t->proc : "/proc", who(r), &now)) {
+        text_make_line(now.name, strlen(now.name));
         r->ids = now;
-        text_make_line(r->ids.name, strlen(r->ids.name));
     }
     return &r->ids;
 }
