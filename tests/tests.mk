@@ -94,7 +94,7 @@ SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/calls tests/returns
+EXTRA_DIST += tests/calls tests/returns tests/lua-states tests/workers
 SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
@@ -104,6 +104,7 @@ SHELL_TESTS += tests/lua-states.sh
 SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
+SHELL_TESTS += tests/workers.sh
 
 # The stap back end
 UNIT_TOOLS += tests/unit/stap_module
