@@ -168,8 +168,7 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
                           .include = dirs.v,
                           .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
-                          .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
-                                    !access("/sys/kernel/btf/vmlinux", R_OK),
+                          .by_target = !(d->o.dump & DUMP_SRC),
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
