@@ -106,7 +106,6 @@ SHELL_TESTS += tests/lua-states.sh
 SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
-SHELL_TESTS += tests/workers.sh
 
 # The stap back end
 UNIT_TOOLS += tests/unit/stap_module
