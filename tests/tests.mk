@@ -129,6 +129,11 @@ SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
 
+# With make -j: these share dockerd and podman.
+tests/docker-root.log: tests/containers.log
+tests/types.log: tests/docker-root.log
+tests/flame.log: tests/types.log
+
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
