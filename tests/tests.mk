@@ -91,6 +91,7 @@ SHELL_TESTS += tests/known-answer.sh
 SHELL_TESTS += tests/profile.sh
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
+SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/calls tests/returns

@@ -1,13 +1,16 @@
 /*
  * diag: prints messages with their line, a caret and the chain of expansions; see diag.h.
- * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent.
+ * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent. Texts quote
+ * what targets say: no control character of theirs gets out (base/clean.h).
  */
 #include "base/diag.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 
 enum { LINE_SHOWN_MAX = 200, NEAR_WORD_MAX = 63, EXPANSION_DEPTH_MAX = 16 };
 
@@ -57,7 +60,7 @@ static void show_line(const struct diag *d, const struct place *p)
     for (uint32_t i = start; i < end; i++) {
         unsigned char c = (unsigned char)src->text[i];
 
-        fputc(c < ' ' && c != '\t' ? '?' : c, d->out);
+        fputc((c < ' ' && c != '\t') || c == 0x7f ? '?' : c, d->out);
     }
     fputs("\n    ", d->out);
     for (uint32_t i = start; i < start + p->col - 1; i++)
@@ -75,8 +78,9 @@ static void show_line(const struct diag *d, const struct place *p)
 
 static void show_place(const struct diag *d, const struct place *p)
 {
-    fprintf(d->out, "%s%s:%u:%u: %s", paint(d, "\033[1m"), p->source->name, p->line, p->col,
-            paint(d, "\033[0m"));
+    fputs(paint(d, "\033[1m"), d->out);
+    clean_print(d->out, p->source->name, strlen(p->source->name));
+    fprintf(d->out, ":%u:%u: %s", p->line, p->col, paint(d, "\033[0m"));
 }
 
 static void show_chain(const struct diag *d, struct span at)
@@ -106,6 +110,16 @@ static void show_chain(const struct diag *d, struct span at)
     }
 }
 
+static void show_text(const struct diag *d, const char *fmt, va_list ap)
+{
+    char *text = NULL;
+    int len = vasprintf(&text, fmt, ap);
+
+    if (len >= 0)
+        clean_print(d->out, text, (size_t)len);
+    free(text);
+}
+
 static void show(struct diag *d, struct span at, const char *colour, const char *kind,
                  const char *tag, const char *fmt, va_list ap)
 {
@@ -115,7 +129,7 @@ static void show(struct diag *d, struct span at, const char *colour, const char 
     if (placed)
         show_place(d, &p);
     fprintf(d->out, "%s%s:%s ", paint(d, colour), kind, paint(d, "\033[0m"));
-    vfprintf(d->out, fmt, ap);
+    show_text(d, fmt, ap);
     if (tag)
         fprintf(d->out, " [%s]", tag);
     fputc('\n', d->out);
@@ -177,7 +191,7 @@ void diag_hint(struct diag *d, const char *fmt, ...)
 
     fprintf(d->out, "%shint:%s ", paint(d, "\033[1;32m"), paint(d, "\033[0m"));
     va_start(ap, fmt);
-    vfprintf(d->out, fmt, ap);
+    show_text(d, fmt, ap);
     va_end(ap);
     fputc('\n', d->out);
 }

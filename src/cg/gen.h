@@ -24,6 +24,7 @@
     X(COPY, "ngs_copy", 3)             /* (dst, src) */                                            \
     X(READ_STR, "ngs_read_str", 4)     /* (dst, addr, max) 0, or 1 and the frame's error */        \
     X(KREAD_STR, "ngs_read_kstr", 4)   /* likewise */                                              \
+    X(LINE, "ngs_line", 2)             /* (str): control characters become '?' */                  \
     X(DEC, "ngs_dec", 3)               /* (dst, value) appends %d */                               \
     X(FORMAT, "ngs_format", 4)         /* (dst, value, spec) */                                    \
     X(FORMAT_STR, "ngs_format_str", 4) /* (dst, src, spec) */                                      \

@@ -290,6 +290,7 @@ static void make_execname(struct cg_lib_fn *f)
     cg_alui(s, BPF_ADD, R1, -16);
     cg_movi(s, R2, 16);
     cg_call(s, HELPER_GET_COMM);
+    cg_lib_clean_comm(f, -16);
     cg_mov(s, R1, R7);
     cg_alui(s, BPF_ADD, R1, LIB_BYTES);
     cg_movi(s, R2, (int64_t)(f->c->max < 16 ? f->c->max + 1 : 16));
@@ -535,6 +536,7 @@ static const struct {
     [CG_LIB_COPY] = {cg_lib_copy, 3},
     [CG_LIB_READ_STR] = {cg_lib_read_str, 4},
     [CG_LIB_KREAD_STR] = {cg_lib_kread_str, 4},
+    [CG_LIB_LINE] = {cg_lib_line, 2},
     [CG_LIB_DEC] = {cg_lib_dec, 3},
     [CG_LIB_FORMAT] = {cg_lib_format, 4},
     [CG_LIB_FORMAT_STR] = {cg_lib_format_str, 4},
@@ -578,8 +580,9 @@ static bool make_one(struct cg *c, enum cg_lib lib)
  */
 bool cg_make_lib(struct cg *c)
 {
-    static const uint8_t callers[] = {CG_LIB_REPORT,     CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
-                                      CG_LIB_FORMAT,     CG_LIB_FORMAT_STR, CG_LIB_SEND,  CG_LIB_SHARED_APPEND};
+    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT,   CG_LIB_KFUNC,
+                                      CG_LIB_DEC,    CG_LIB_FORMAT,       CG_LIB_FORMAT_STR,
+                                      CG_LIB_SEND,   CG_LIB_SHARED_APPEND};
     bool made[CG_LIB_COUNT] = {false};
 
     for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {

@@ -62,6 +62,7 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
     struct out_events *events; /* --format json */
@@ -161,10 +162,11 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
                           .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
                                     !access("/sys/kernel/btf/vmlinux", R_OK),
@@ -310,6 +312,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     }
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
+                          .out_terminal = d->terminal,
+                          .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
@@ -525,6 +529,7 @@ static bool open_text(struct driver *d)
     } else {
         fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
         f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+        d->terminal = fd >= 0 && isatty(fd);
     }
     if (f)
         d->out = f;
@@ -547,8 +552,10 @@ static bool open_output(struct driver *d)
     }
     if (!open_text(d))
         return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
-    if (format)
+    if (format) {
         d->events = out_events_new(d->cx.arena, d->out);
+        d->terminal = false; /* JSON escapes for itself */
+    }
     return true;
 }
 

@@ -56,7 +56,7 @@
     X(GSCAT, "gscat", IRF_FAILS)            /* global string .= s */                              \
     /* reading memory */                                                                          \
     X(READ, "read", IRF_DST | IRF_FAILS)    /* dst = size bytes at a, is_signed, space; cached for user space */ \
-    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: exactly b bytes, NULs kept out: stops there too) */ \
+    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: into an empty str, control characters as '?') */ \
     X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */           \
     /* strings: str is the destination operand */                                                 \
     X(SSET, "sset", 0)                      /* str = s */                                         \

@@ -86,6 +86,7 @@ bool run_open(struct run *r)
     uint32_t n = h->table[OBJ_MAPS].n;
 
     r->out = (struct output){.f = r->opts->out, .buf = TEXT_NEW};
+    r->out.buf.clean = r->opts->out_terminal;
     if (!aligned(r->o))
         return diag_error(r->cx->diag, (struct span){0}, "object",
                           "the object's tables are damaged");

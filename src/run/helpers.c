@@ -271,6 +271,8 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
         }
         size_t len = strnlen(buf, n);
 
+        if (a[4])
+            text_make_line(buf, len);
         append(r, dst, buf, len);
         if (len < n)
             return 0;
@@ -334,6 +336,7 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         s = comm;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
+    text_make_line(comm, strlen(comm));
     run_put(r, dst, s, strlen(s));
     return 0;
 }

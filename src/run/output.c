@@ -51,10 +51,15 @@ void run_err_line(struct run *r, const char *prefix, const char *p, size_t len)
                            : *prefix      ? "warning"
                                           : "note",
                            p, len);
-    fputs(prefix, r->opts->err);
-    fwrite(p, 1, len, r->opts->err);
-    fputc('\n', r->opts->err);
+    struct text line = TEXT_NEW;
+
+    text_str(&line, prefix);
+    line.clean = r->opts->err_terminal;
+    text_bytes(&line, p, len);
+    text_char(&line, '\n');
+    fwrite(text_c(&line), 1, line.len, r->opts->err);
     fflush(r->opts->err);
+    text_free(&line);
 }
 
 void run_warn(struct run *r, const char *fmt, ...)

@@ -13,11 +13,12 @@
 #include "out/out.h"
 
 struct run_opts {
-    FILE *out;      /* prints: a stream of base/interrupt.h, where it may block */
-    FILE *err;      /* WARNING: and ERROR: lines */
-    double seconds; /* -T: end after that long; 0: never */
-    pid_t child;    /* -c: the command's pid, stopped until probes are armed; 0: none */
-    bool timing;    /* -v: counts and times at the end */
+    FILE *out;                       /* prints: a stream of base/interrupt.h, where it may block */
+    FILE *err;                       /* WARNING: and ERROR: lines */
+    bool out_terminal, err_terminal; /* what the target says must not steer it (docs/security.md) */
+    double seconds;                  /* -T: end after that long; 0: never */
+    pid_t child; /* -c: the command's pid, stopped until probes are armed; 0: none */
+    bool timing; /* -v: counts and times at the end */
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;

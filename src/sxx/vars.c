@@ -45,6 +45,7 @@ struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *nam
     var->value = value ? arena_strndup(a, value, len) : NULL;
     var->len = value ? len : 0;
     var->library = false;
+    var->told = NULL;
     return var;
 }
 
@@ -56,6 +57,15 @@ static struct sxx_var *find(const struct vars *v, const char *name)
 static struct sxx_var *set(struct vars *v, const char *name, const char *value)
 {
     return var_set(v->cx->arena, &v->set, name, value, value ? (uint32_t)strlen(value) : 0);
+}
+
+/* What the target says: a path of one of its files. */
+static struct sxx_var *set_told(struct vars *v, const char *name, const char *path)
+{
+    struct sxx_var *var = set(v, name, path);
+
+    var->told = var->value;
+    return var;
 }
 
 static int by_text(const void *a, const void *b)
@@ -129,7 +139,7 @@ static void set_target(struct vars *v)
     const char *ok = NULL, *target = NULL;
 
     if (t->exec_path)
-        set(v, "exec_path", t->exec_path);
+        set_told(v, "exec_path", t->exec_path);
     switch (t->kind) {
     case TARGET_PID:
     case TARGET_CMD:
@@ -324,7 +334,7 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
         v->assumed = lib;
         path = exec->value;
     }
-    struct sxx_var *var = set(v, name, path); /* looked for once */
+    struct sxx_var *var = set_told(v, name, path); /* looked for once */
 
     var->library = true;
     return var;

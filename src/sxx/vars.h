@@ -10,6 +10,7 @@
 
 struct sxx_var {
     const char *name, *value; /* NULL: no value, reported already */
+    const char *told;         /* what of the value the target said (line.h); NULL: nothing */
     uint32_t len;             /* of the value, which may hold NULs */
     bool library;             /* found by name: a later :default() replaces it */
     uint32_t arg;             /* in the table of arguments seen: index in vars.args */
