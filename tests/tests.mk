@@ -101,6 +101,7 @@ SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
+EXTRA_DIST += tests/lua-states
 SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
