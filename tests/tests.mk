@@ -99,10 +99,13 @@ SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
+SHELL_TESTS += tests/workers.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
 EXTRA_DIST += tests/lua-states
 SHELL_TESTS += tests/signals.sh
+SHELL_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
 
