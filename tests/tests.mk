@@ -103,6 +103,7 @@ SHELL_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
+EXTRA_DIST += tests/lua-states
 SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
@@ -132,6 +133,11 @@ EXTRA_DIST += tests/browser.py
 SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
+
+# With make -j: these share dockerd and podman.
+tests/docker-root.log: tests/containers.log
+tests/types.log: tests/docker-root.log
+tests/flame.log: tests/types.log
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh

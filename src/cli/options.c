@@ -395,9 +395,9 @@ enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
 static bool is_making(const struct option_row *r)
 {
     static bool (*const making[])(struct parse *, const char *) = {
-        set_arg,          set_args,      set_include, set_define,   set_guru,
-        set_skip_badvars, set_pass,      set_release, set_backend,  set_dump_src,
-        set_dump_ast,     set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
+        set_arg,       set_args,    set_define,   set_guru,       set_skip_badvars,
+        set_pass,      set_release, set_backend,  set_dump_src,   set_dump_ast,
+        set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
 
     for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
         if (making[i] == r->set)
