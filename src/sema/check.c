@@ -104,7 +104,7 @@ static void near_list(struct near *near, const struct variable *v)
 static void never_assigned(struct sema *s, const struct variable *v, const char *kind,
                            const struct variable *a, const struct variable *b)
 {
-    const struct source *src = source_get(s->cx->sources, v->at.file);
+    const struct source *src = source_get(s->cx->sources, span_file(s->cx->sources, v->at));
     struct near near, call = {.word = v->name};
 
     /* A library's counters may be read by what this script reaches, and written by what it does not. */

@@ -295,10 +295,10 @@ static void walk_function(struct sema *s, struct function *fn)
     unsigned outer_loops = s->loops;
 
     s->fn = fn;
-    s->file = fn->at.file;
+    s->file = sema_file(s, fn->at);
     s->loops = 0;
     s->depth++;
-    sema_choose(s, fn->at.file);
+    sema_choose(s, s->file);
     walk_stmts(s, fn->body);
     s->depth--;
     s->fn = outer_fn;
@@ -789,7 +789,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
 {
     s->inst = inst;
     s->fn = NULL;
-    s->file = inst->probe->at.file;
+    s->file = sema_file(s, inst->probe->at);
     s->loops = 0;
     walk_stmts(s, inst->body);
     sema_place_saved(s, inst);

@@ -12,7 +12,7 @@
 
 bool stap_in_library(struct compile *cx, struct span at)
 {
-    const struct source *src = source_get(cx->sources, at.file);
+    const struct source *src = source_get(cx->sources, span_file(cx->sources, at));
 
     return src && src->tapset;
 }
@@ -27,13 +27,14 @@ const char *stap_var_name(struct compile *cx, const struct program *prog, const 
     bool taken = false;
 
     if (v->scope == VAR_GLOBAL && stap_in_library(cx, v->at))
-        return arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name);
+        return arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, v->at), v->name);
     for (const struct variable *g = prog->globals; g; g = g->next)
         taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !stap_in_library(cx, g->at);
     if (!taken)
         return v->name;
-    return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name)
-                                  : arena_printf(cx->arena, "%s__local", v->name);
+    return v->scope == VAR_GLOBAL
+               ? arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, v->at), v->name)
+               : arena_printf(cx->arena, "%s__local", v->name);
 }
 
 const char *stap_func_name(struct compile *cx, const struct program *prog, const struct function *f)
@@ -41,9 +42,11 @@ const char *stap_func_name(struct compile *cx, const struct program *prog, const
     bool taken = stap_in_library(cx, f->at);
 
     for (const struct function *g = prog->funcs; g && !taken; g = g->next)
-        taken = g->reached && g->at.file != f->at.file && !strcmp(g->name, f->name) &&
-                g->n_params == f->n_params && !stap_in_library(cx, g->at);
-    return taken ? arena_printf(cx->arena, "ngs_%u_%s", f->at.file, f->name) : f->name;
+        taken = g->reached && span_file(cx->sources, g->at) != span_file(cx->sources, f->at) &&
+                !strcmp(g->name, f->name) && g->n_params == f->n_params &&
+                !stap_in_library(cx, g->at);
+    return taken ? arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, f->at), f->name)
+                 : f->name;
 }
 
 enum { THEIRS = -1 };
