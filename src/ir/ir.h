@@ -23,95 +23,83 @@
 #include "base/compile.h"
 
 /* op, text, flags */
-#define IR_OPS(X)                                                                                                              \
-    /* integers: dst = a op b */                                                                                               \
-    X(CONST, "const", IRF_DST)     /* dst = imm */                                                                             \
-    X(MODADDR, "modaddr", IRF_DST) /* dst = imm (vaddr) + bias of module */                                                    \
-    X(ADD, "add", IRF_DST)                                                                                                     \
-    X(SUB, "sub", IRF_DST)                                                                                                     \
-    X(MUL, "mul", IRF_DST)                                                                                                     \
-    X(DIV, "div", IRF_DST | IRF_FAILS) /* signed; by 0 fails; INT64_MIN / -1 wraps */                                          \
-    X(MOD, "mod", IRF_DST | IRF_FAILS)                                                                                         \
-    X(AND, "and", IRF_DST)                                                                                                     \
-    X(OR, "or", IRF_DST)                                                                                                       \
-    X(XOR, "xor", IRF_DST)                                                                                                     \
-    X(SHL, "shl", IRF_DST) /* count is masked to 0..63 */                                                                      \
-    X(SHR, "shr", IRF_DST) /* arithmetic */                                                                                    \
-    X(USHR, "ushr", IRF_DST)                                                                                                   \
-    X(NEG, "neg", IRF_DST)   /* dst = -a */                                                                                    \
-    X(SEXT, "sext", IRF_DST) /* sign-extend the low imm bytes of a */                                                          \
-    X(ZEXT, "zext", IRF_DST)                                                                                                   \
-    X(SET, "set", IRF_DST) /* dst = a cond b ? 1 : 0 */                                                                        \
-    /* slots and globals */                                                                                                    \
-    X(LOAD, "load", IRF_DST)                     /* dst = slot */                                                              \
-    X(STORE, "store", 0)                         /* slot = a */                                                                \
-    X(GLOAD, "gload", IRF_DST)                   /* dst = global */                                                            \
-    X(GSTORE, "gstore", 0)                       /* global = a */                                                              \
-    X(GADD, "gadd", IRF_DST)                     /* atomically global += a; dst = the old value */                             \
-    X(GSTAT, "gstat", 0)                         /* global <<< a */                                                            \
-    X(GSTATGET, "gstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of global */                                           \
-    X(GCLEAR, "gclear", 0)                       /* delete a global scalar: 0, "" or empty */                                  \
-    /* reading memory */                                                                                                       \
-    X(READ, "read",                                                                                                            \
-      IRF_DST | IRF_FAILS) /* dst = size bytes at a, is_signed, space; cached for user space */                                \
-    X(SREAD, "sread",                                                                                                          \
-      IRF_FAILS) /* str append bytes at a, at most b, up to NUL (imm 1: exactly b bytes, NULs kept out: stops there too) */    \
-    X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */                                        \
-    /* strings: str is the destination operand */                                                                              \
-    X(SSET, "sset", 0)         /* str = s */                                                                                   \
-    X(SCAT, "scat", 0)         /* str .= s */                                                                                  \
-    X(SFMT, "sfmt", 0)         /* str .= a formatted by the spec b (NGS_SPEC) */                                               \
-    X(SFMTS, "sfmts", 0)       /* str .= s formatted by the spec b */                                                          \
-    X(SMARK, "smark", 0)       /* str .= address marker of kind imm for a */                                                   \
-    X(SCONTEXT, "scontext", 0) /* str = enum ngs_ctx imm */                                                                    \
-    X(SERROR, "serror", 0)     /* str = text of the error in the frame; clears it */                                           \
-    X(SLEN, "slen", IRF_DST)   /* dst = length of s */                                                                         \
-    X(SEQ, "seq", IRF_DST)     /* dst = s == s2 */                                                                             \
-    X(SCMP, "scmp", IRF_DST)   /* dst = <0, 0, >0 */                                                                           \
-    /* script arrays: keys in args */                                                                                          \
-    X(MGET, "mget", IRF_DST) /* dst = map[keys], 0 when absent (long values) */                                                \
-    X(MGETS, "mgets", 0)     /* str = map[keys], "" when absent */                                                             \
-    X(MHAS, "mhas", IRF_DST)                                                                                                   \
-    X(MSET, "mset", IRF_FAILS)           /* map[keys] = a */                                                                   \
-    X(MSETS, "msets", IRF_FAILS)         /* map[keys] = s */                                                                   \
-    X(MADD, "madd", IRF_DST | IRF_FAILS) /* atomically map[keys] += a; dst = the old value */                                  \
-    X(MSTAT, "mstat", IRF_FAILS)         /* map[keys] <<< a */                                                                 \
-    X(MSTATGET, "mstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of map[keys] */                                        \
-    X(MDEL, "mdel", 0)                                                                                                         \
-    X(MTAKE, "mtake",                                                                                                          \
-      IRF_USER) /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */                   \
-    X(MCLEAR, "mclear", IRF_USER) /* delete the whole array */                                                                 \
-    X(FEBEGIN, "febegin",                                                                                                      \
-      IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */                                             \
-    X(FENEXT, "fenext",                                                                                                        \
-      IRF_DST |                                                                                                                \
-          IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */                   \
-    X(FEEND, "feend", IRF_USER) /* a: iterator */                                                                              \
-    X(HIST, "hist",                                                                                                            \
-      IRF_USER |                                                                                                               \
-          IRF_FAILS) /* print histogram of global (map < 0) or map[keys]; into str when given */                               \
-    /* output and control of the session */                                                                                    \
-    X(PRINT, "print", 0) /* format fmt, args */                                                                                \
-    X(WARN, "warn", 0)   /* s */                                                                                               \
-    X(EXIT, "exit", 0)                                                                                                         \
-    X(UCALL, "ucall",                                                                                                          \
-      IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */                                     \
-    X(PUSH, "push",                                                                                                            \
-      IRF_FAILS) /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
-    X(POP, "pop", 0)               /* restores them */                                                                         \
-    X(BUDGET, "budget", IRF_FAILS) /* takes imm actions off the budget; below 0 fails */                                       \
-    /* terminators */                                                                                                          \
-    X(RAISE, "raise",                                                                                                          \
-      IRF_TERM |                                                                                                               \
-          IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */                      \
-    X(JUMP, "jump", IRF_TERM)     /* to to[0] */                                                                               \
-    X(BRANCH, "branch", IRF_TERM) /* a cond b ? to[0] : to[1] */                                                               \
-    X(CALL, "call",                                                                                                            \
-      IRF_TERM |                                                                                                               \
-          IRF_FAILS) /* function imm; goes on at to[0], or at onerr when the frame's error is set */                           \
-    X(RET, "ret", IRF_TERM) /* from a script function; imm 1: with the frame's error set */                                    \
-    X(DONE, "done",                                                                                                            \
-      IRF_TERM) /* end of the handler; imm 1: by an error that nothing caught (reports it) */
+#define IR_OPS(X)                                                                                 \
+    /* integers: dst = a op b */                                                                  \
+    X(CONST, "const", IRF_DST)              /* dst = imm */                                       \
+    X(MODADDR, "modaddr", IRF_DST)          /* dst = imm (vaddr) + bias of module */              \
+    X(ADD, "add", IRF_DST)                                                                        \
+    X(SUB, "sub", IRF_DST)                                                                        \
+    X(MUL, "mul", IRF_DST)                                                                        \
+    X(DIV, "div", IRF_DST | IRF_FAILS)      /* signed; by 0 fails; INT64_MIN / -1 wraps */        \
+    X(MOD, "mod", IRF_DST | IRF_FAILS)                                                            \
+    X(AND, "and", IRF_DST)                                                                        \
+    X(OR, "or", IRF_DST)                                                                          \
+    X(XOR, "xor", IRF_DST)                                                                        \
+    X(SHL, "shl", IRF_DST)                  /* count is masked to 0..63 */                        \
+    X(SHR, "shr", IRF_DST)                  /* arithmetic */                                      \
+    X(USHR, "ushr", IRF_DST)                                                                      \
+    X(NEG, "neg", IRF_DST)                  /* dst = -a */                                        \
+    X(SEXT, "sext", IRF_DST)                /* sign-extend the low imm bytes of a */              \
+    X(ZEXT, "zext", IRF_DST)                                                                      \
+    X(SET, "set", IRF_DST)                  /* dst = a cond b ? 1 : 0 */                          \
+    /* slots and globals */                                                                       \
+    X(LOAD, "load", IRF_DST)                /* dst = slot */                                      \
+    X(STORE, "store", 0)                    /* slot = a */                                        \
+    X(GLOAD, "gload", IRF_DST)              /* dst = global */                                    \
+    X(GSTORE, "gstore", 0)                  /* global = a */                                      \
+    X(GADD, "gadd", IRF_DST)                /* atomically global += a; dst = the old value */     \
+    X(GSTAT, "gstat", 0)                    /* global <<< a */                                    \
+    X(GSTATGET, "gstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of global */              \
+    X(GCLEAR, "gclear", 0)                  /* delete a global number or aggregate: 0 or empty */ \
+    X(GSGET, "gsget", IRF_FAILS)            /* str = global string */                             \
+    X(GSSET, "gsset", 0)                    /* global string = s */                               \
+    X(GSCAT, "gscat", IRF_FAILS)            /* global string .= s */                              \
+    /* reading memory */                                                                          \
+    X(READ, "read", IRF_DST | IRF_FAILS)    /* dst = size bytes at a, is_signed, space; cached for user space */ \
+    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: into an empty str, control characters as '?') */ \
+    X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */           \
+    /* strings: str is the destination operand */                                                 \
+    X(SSET, "sset", 0)                      /* str = s */                                         \
+    X(SCAT, "scat", 0)                      /* str .= s */                                        \
+    X(SFMT, "sfmt", 0)                      /* str .= a formatted by the spec b (NGS_SPEC) */     \
+    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by the spec b */                \
+    X(SMARK, "smark", 0)                    /* str .= address marker of kind imm for a */         \
+    X(SCONTEXT, "scontext", 0)              /* str = enum ngs_ctx imm */                          \
+    X(SERROR, "serror", 0)                  /* str = text of the error in the frame; clears it */ \
+    X(SLEN, "slen", IRF_DST)                /* dst = length of s */                               \
+    X(SEQ, "seq", IRF_DST)                  /* dst = s == s2 */                                   \
+    X(SCMP, "scmp", IRF_DST)                /* dst = <0, 0, >0 */                                 \
+    /* script arrays: keys in args */                                                             \
+    X(MGET, "mget", IRF_DST)                /* dst = map[keys], 0 when absent (long values) */    \
+    X(MGETS, "mgets", IRF_FAILS)                   /* str = map[keys], "" when absent */                 \
+    X(MHAS, "mhas", IRF_DST)                                                                      \
+    X(MSET, "mset", IRF_FAILS)              /* map[keys] = a */                                   \
+    X(MSETS, "msets", IRF_FAILS)            /* map[keys] = s */                                   \
+    X(MADD, "madd", IRF_DST | IRF_FAILS)    /* atomically map[keys] += a; dst = the old value */  \
+    X(MSTAT, "mstat", IRF_FAILS)            /* map[keys] <<< a */                                 \
+    X(MSTATGET, "mstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of map[keys] */           \
+    X(MDEL, "mdel", 0)                                                                            \
+    X(MTAKE, "mtake", IRF_USER)             /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */ \
+    X(MCLEAR, "mclear", IRF_USER)           /* delete the whole array */                          \
+    X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
+    X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
+    X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
+    X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \
+    /* output and control of the session */                                                       \
+    X(PRINT, "print", 0)                    /* format fmt, args */                                \
+    X(WARN, "warn", 0)                      /* s */                                               \
+    X(EXIT, "exit", 0)                                                                            \
+    X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
+    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
+    X(POP, "pop", 0)                        /* restores them */                                   \
+    X(BUDGET, "budget", IRF_FAILS)          /* takes imm actions off the budget; below 0 fails */ \
+    /* terminators */                                                                             \
+    X(RAISE, "raise", IRF_TERM | IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
+    X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \
+    X(BRANCH, "branch", IRF_TERM)           /* a cond b ? to[0] : to[1] */                        \
+    X(CALL, "call", IRF_TERM | IRF_FAILS)   /* function imm; goes on at to[0], or at onerr when the frame's error is set */ \
+    X(RET, "ret", IRF_TERM)                 /* from a script function; imm 1: with the frame's error set */ \
+    X(DONE, "done", IRF_TERM)               /* end of the handler; imm 1: by an error that nothing caught (reports it) */
 
 enum { IRF_DST = 1, IRF_FAILS = 2, IRF_TERM = 4, IRF_USER = 8 /* only in user-space programs */ };
 
@@ -119,22 +107,10 @@ enum ir_op {
 #define IR_OP_ENUM(id, text, flags) IR_##id,
     IR_OPS(IR_OP_ENUM)
 #undef IR_OP_ENUM
-        IR_OP_COUNT
+    IR_OP_COUNT
 };
 
-enum ir_cond {
-    IR_EQ,
-    IR_NE,
-    IR_LT,
-    IR_LE,
-    IR_GT,
-    IR_GE,
-    IR_ULT,
-    IR_ULE,
-    IR_UGT,
-    IR_UGE,
-    IR_SETBIT /* a & b */
-};
+enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_LE, IR_GT, IR_GE, IR_ULT, IR_ULE, IR_UGT, IR_UGE, IR_SETBIT /* a & b */ };
 
 enum ir_val_kind {
     IRV_NONE,
@@ -142,7 +118,6 @@ enum ir_val_kind {
     IRV_IMM,    /* imm; anywhere a temporary may be read */
     IRV_SLOT,   /* id: string slot, or long slot in FENEXT */
     IRV_LIT,    /* id: string literal */
-    IRV_GLOBAL, /* id: string global */
 };
 
 struct ir_val {
@@ -156,44 +131,43 @@ struct ir_val {
 #define IR_IMM(v)    ((struct ir_val){IRV_IMM, 0, (v)})
 #define IR_SLOT(s)   ((struct ir_val){IRV_SLOT, (s), 0})
 #define IR_LIT(l)    ((struct ir_val){IRV_LIT, (l), 0})
-#define IR_GLOBAL(g) ((struct ir_val){IRV_GLOBAL, (g), 0})
 
 enum { IR_NO_BLOCK = 0xffffffff };
 
 struct ir_ins {
     struct ir_ins *next;
     enum ir_op op;
-    enum ir_cond cond;   /* SET BRANCH */
-    uint32_t dst;        /* temporary, when IRF_DST (0: result unused; temporaries count from 1) */
-    struct ir_val a, b;  /* integer operands */
-    struct ir_val str;   /* string destination: IRV_SLOT or IRV_GLOBAL */
-    struct ir_val s, s2; /* string operands: SLOT LIT GLOBAL */
-    struct ir_val *args; /* map keys, print arguments, FENEXT destinations */
+    enum ir_cond cond;       /* SET BRANCH */
+    uint32_t dst;            /* temporary, when IRF_DST (0: result unused; temporaries count from 1) */
+    struct ir_val a, b;      /* integer operands */
+    struct ir_val str;       /* string destination: IRV_SLOT */
+    struct ir_val s, s2;     /* string operands: SLOT LIT */
+    struct ir_val *args;     /* map keys, print arguments, FENEXT destinations */
     uint32_t n_args;
     int64_t imm;
-    int32_t map;                        /* map id */
+    int32_t map;             /* map id */
     uint32_t global, slot, module, fmt; /* by op */
-    uint8_t size;                       /* READ: 1 2 4 8 */
-    bool is_signed;                     /* READ */
-    uint8_t space;                      /* READ SREAD: enum space of ast.h: 0 user, 1 kernel */
-    uint32_t to[2];                     /* terminators: blocks */
-    uint32_t onerr;                     /* block of the same function, when IRF_FAILS */
-    uint32_t loc;                       /* index in unit->locs: for messages and line info */
+    uint8_t size;            /* READ: 1 2 4 8 */
+    bool is_signed;          /* READ */
+    uint8_t space;           /* READ SREAD: enum space of ast.h: 0 user, 1 kernel */
+    uint32_t to[2];          /* terminators: blocks */
+    uint32_t onerr;          /* block of the same function, when IRF_FAILS */
+    uint32_t loc;            /* index in unit->locs: for messages and line info */
 };
 
 struct ir_block {
-    uint32_t id; /* index in the function's blocks */
+    uint32_t id;             /* index in the function's blocks */
     struct ir_ins *first, *last;
-    bool loop_head; /* target of a back edge */
+    bool loop_head;          /* target of a back edge */
 };
 
 enum ir_slot_type { IR_LONG = 1, IR_STRING = 2 };
 
 struct ir_slot {
     enum ir_slot_type type;
-    const char *name; /* script's name, or NULL for the compiler's own */
-    uint32_t func;    /* that it belongs to */
-    uint32_t off;     /* offset in the frame: layout pass */
+    const char *name;        /* script's name, or NULL for the compiler's own */
+    uint32_t func;           /* that it belongs to */
+    uint32_t off;            /* offset in the frame: layout pass */
 };
 
 /* A handler (is_probe) or a script function. Function ids index unit->funcs. */
@@ -201,26 +175,24 @@ struct ir_func {
     const char *name;
     uint32_t id;
     bool is_probe;
-    bool user; /* handler runs in user space */
+    bool user;               /* handler runs in user space */
     bool recursive;
-    struct ir_block **blocks; /* blocks[0] is the entry */
+    struct ir_block **blocks;/* blocks[0] is the entry */
     uint32_t n_blocks;
-    uint32_t n_temps; /* temporaries 1..n_temps */
-    uint32_t *params; /* slots */
+    uint32_t n_temps;        /* temporaries 1..n_temps */
+    uint32_t *params;        /* slots */
     uint32_t n_params;
-    uint32_t result; /* slot, valid when has_result */
+    uint32_t result;         /* slot, valid when has_result */
     bool has_result;
-    uint32_t
-        ret_off; /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
-    uint32_t *calls; /* ids of functions it calls, each once */
+    uint32_t ret_off;        /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
+    uint32_t *calls;         /* ids of functions it calls, each once */
     uint32_t n_calls;
 };
 
 struct ir_probe {
-    struct obj_probe rec; /* strings are set by cg from the fields below */
+    struct obj_probe rec;    /* strings are set by cg from the fields below */
     const char *name, *func_name;
-    uint32_t func;    /* handler */
-    bool target_only; /* handler starts with pid() != target() -> return */
+    uint32_t func;           /* handler */
 };
 
 struct ir_map {
@@ -230,9 +202,9 @@ struct ir_map {
     uint8_t val_type;                /* OBJ_* */
     uint32_t max_entries;
     bool wrap;
-    uint32_t hist; /* enum ngs_hist */
+    uint32_t hist;                   /* enum ngs_hist */
     int64_t hist_args[3];
-    struct obj_map rec; /* layout pass */
+    struct obj_map rec;              /* layout pass */
 };
 
 struct ir_global {
@@ -242,13 +214,13 @@ struct ir_global {
     const char *init_str;
     uint32_t hist;
     int64_t hist_args[3];
-    uint32_t off; /* layout pass */
+    uint32_t off;                    /* layout pass */
 };
 
 struct ir_lit {
     const char *text;
     uint32_t len;
-    uint32_t off; /* in the literals map: layout pass */
+    uint32_t off;                    /* in the literals map: layout pass */
 };
 
 struct ir_format {
@@ -268,39 +240,29 @@ struct ir_module {
 
 struct ir_unit {
     struct compile *cx;
-    struct ir_func **funcs;
-    uint32_t n_funcs;
-    struct ir_probe *probes;
-    uint32_t n_probes;
-    struct ir_slot *slots;
-    uint32_t n_slots;
-    struct ir_map *maps;
-    uint32_t n_maps;
-    struct ir_global *globals;
-    uint32_t n_globals;
-    struct ir_lit *lits;
-    uint32_t n_lits;
-    struct ir_format *formats;
-    uint32_t n_formats;
-    struct ir_loc *locs;
-    uint32_t n_locs; /* 0: no place */
-    struct ir_module *modules;
-    uint32_t n_modules;
-    bool target_only;
+    struct ir_func **funcs;   uint32_t n_funcs;
+    struct ir_probe *probes;  uint32_t n_probes;
+    struct ir_slot *slots;    uint32_t n_slots;
+    struct ir_map *maps;      uint32_t n_maps;
+    struct ir_global *globals;uint32_t n_globals;
+    struct ir_lit *lits;      uint32_t n_lits;
+    struct ir_format *formats;uint32_t n_formats;
+    struct ir_loc *locs;      uint32_t n_locs;    /* 0: no place */
+    struct ir_module *modules;uint32_t n_modules;
 
     /* layout pass (ir/layout.c): offsets in bytes */
-    uint32_t str_size;         /* NGS_STR_SIZE(maxstringlen) */
-    uint32_t frame_error_text; /* struct ngs_str */
-    uint32_t frame_cache;      /* read cache: tags then lines; 0 in size when nothing reads */
-    uint32_t frame_key;        /* key being built: largest key_size */
-    uint32_t frame_texts;      /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
-    uint32_t frame_val;        /* map value being built: largest value_size */
-    uint32_t frame_spill;      /* IR_SPILL_WORDS words of the code generator's own */
-    uint32_t frame_stack;      /* activations of recursive functions */
+    uint32_t str_size;        /* NGS_STR_SIZE(maxstringlen) */
+    uint32_t frame_error_text;/* struct ngs_str */
+    uint32_t frame_cache;     /* read cache: tags then lines; 0 in size when nothing reads */
+    uint32_t frame_key;       /* key being built: largest key_size */
+    uint32_t frame_texts;     /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
+    uint32_t frame_val;       /* map value being built: largest value_size */
+    uint32_t frame_spill;     /* IR_SPILL_WORDS words of the code generator's own */
+    uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
-    uint32_t frame_out;      /* record being built */
-    uint32_t frame_out_size; /* room for the largest record the unit makes, at most NGS_REC_MAX */
+    uint32_t frame_out;       /* record being built */
+    uint32_t frame_out_size;  /* room for the largest record the unit makes, at most NGS_REC_MAX */
     uint32_t frame_size;
     uint32_t globals_size, rodata_size;
 };
@@ -313,7 +275,7 @@ struct ir_unit *ir_unit_new(struct compile *cx);
 struct ir_func *ir_func_new(struct ir_unit *u, const char *name);
 uint32_t ir_block_new(struct ir_unit *u, struct ir_func *f);
 uint32_t ir_slot_new(struct ir_unit *u, struct ir_func *f, enum ir_slot_type t, const char *name);
-uint32_t ir_lit(struct ir_unit *u, const char *text, uint32_t len); /* equal texts, equal ids */
+uint32_t ir_lit(struct ir_unit *u, const char *text, uint32_t len);   /* equal texts, equal ids */
 uint32_t ir_format(struct ir_unit *u, const struct ir_format *f);
 uint32_t ir_loc(struct ir_unit *u, struct span at, const char *token);
 uint32_t ir_module(struct ir_unit *u, const char *path, const char *build_id);
@@ -341,22 +303,18 @@ void ir_put_store(struct ir_cursor *c, uint32_t slot, struct ir_val value);
 void ir_put_str(struct ir_cursor *c, enum ir_op op, struct ir_val str, struct ir_val s);
 /* Ends the block with a jump to TO; ir_put_branch with a cond b ? yes : no. */
 void ir_put_jump(struct ir_cursor *c, uint32_t to);
-void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b,
-                   uint32_t yes, uint32_t no);
+void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b, uint32_t yes,
+                   uint32_t no);
 /* Opens BLOCK: what follows goes there. */
 void ir_at(struct ir_cursor *c, uint32_t block);
 
 /* ---- passes: each takes and leaves a valid unit ---- */
 
-bool ir_verify(const struct ir_unit *u); /* reports an internal error through cx->diag */
-void ir_simplify(
-    struct ir_unit
-        *u); /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
-void ir_inline(struct ir_unit *u); /* functions called once go into their caller */
-void ir_bind_context(
-    struct ir_unit *u); /* pp() and probefunc() of named probe points become literals */
-void ir_hoist_target(struct ir_unit *u); /* finds handlers guarded by pid() == target() */
-void ir_layout(struct ir_unit *u);       /* frame, globals, literals, map records */
+bool ir_verify(const struct ir_unit *u);    /* reports an internal error through cx->diag */
+void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
+void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
+void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
+void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */
 void ir_print(FILE *out, const struct ir_unit *u);

@@ -224,12 +224,15 @@ void format_printf(struct text *t, const char *fmt, const struct print_arg *args
                    read_fn read, void *ctx)
 {
     struct cursor cu = {fmt, fmt + strlen(fmt), args, n, 0};
+    bool clean = t->clean;
 
     while (cu.p < cu.end) {
         const char *literal = cu.p;
 
         cu.p = strchrnul(cu.p, '%');
+        t->clean = false; /* the script's own words: it may colour them */
         text_bytes(t, literal, (size_t)(cu.p - literal));
+        t->clean = clean;
         if (cu.p < cu.end)
             one(t, &cu, read, ctx);
     }
