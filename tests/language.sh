@@ -162,6 +162,28 @@ for name in 'x^y' x.y x-y ../x; do
     check "-m $name is refused" test "$status" = 1
 done
 
+# ---- what cannot run, told where it stands ----
+
+if [[ -r /sys/kernel/btf/vmlinux ]]; then
+    refuses 'kernel memory in begin' 'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid) }' \
+        'kernel memory cannot be read in a handler of begin'
+    refuses 'kernel memory in a function of timer.s' 'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
+        'kernel memory cannot be read in a handler of timer.s\(1\)'
+    takes 'the address of it is no read' 'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
+fi
+refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' '501 buckets; 254 can'
+takes 'as many as there can be' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
+takes 'clocks of processors' 'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1), cpu_clock_s(cpu())) }'
+
+# ---- warnings ----
+
+trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) } exit() }'
+check 'repeats of a warning are merged' test "$(cat "$scratch/err")" = $'WARNING: same\nWARNING: other 0\nWARNING: other 1'
+trace -v -e 'probe begin { for (i = 0; i < 3; i++) warn("same\n"); exit() }'
+check 'but not with -v' test "$(grep -c '^WARNING: same' "$scratch/err")" = 3
+trace -w -e 'probe begin { warn("same\n"); x = y; exit() }'
+check '-w silences them all' test ! -s "$scratch/err"
+
 # ---- conditions of the preprocessor ----
 
 mkdir -p "$scratch/build/include/generated"

@@ -319,6 +319,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
+                          .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
                           .events = d->events};
