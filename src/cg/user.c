@@ -13,6 +13,9 @@
 
 #include "base/arena.h"
 
+/* SystemTap's MAXACTION_INTERRUPTIBLE (runtime_defines.h). */
+enum { MAXACTION_FACTOR = 10 };
+
 #define FRAME(field) ((int)offsetof(struct ngs_frame, field))
 
 static void call(struct cg_gen *g, enum ngs_helper helper)
@@ -412,6 +415,7 @@ void cg_u_febegin(struct cg_gen *g, const struct ir_ins *i)
     cg_puti(g, R2, i->imm);
     cg_puti(g, R1, i->map);
     call(g, NGS_H_FE_BEGIN);
+    check(g, i);
     cg_result(g, i->dst, R0);
 }
 
@@ -561,7 +565,7 @@ static void prologue(struct cg_gen *g)
     cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
-    cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
+    cg_movi(&g->s, R1, (int64_t)g->c->cx->limits.maxaction * MAXACTION_FACTOR);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
 }
 

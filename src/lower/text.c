@@ -627,8 +627,10 @@ void lower_print(struct lower *lo, struct expr *e)
         lower_append(lo, lower_str_slot(lo), e);
         return;
     }
-    if (e->n_args > 16) {
-        lower_refuse(lo, e, "a print of more than 16 values");
+    if (e->n_args > OBJ_MAX_PRINT_ARGS) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, e->at, "limit", "too many arguments to print: %u, at most %d",
+                   e->n_args, OBJ_MAX_PRINT_ARGS);
         return;
     }
     struct ir_val *args = lower_keys(lo, e->args, e->n_args);
@@ -641,7 +643,7 @@ void lower_print(struct lower *lo, struct expr *e)
         f.flags |= FORMAT_CHAR;
     f.n_args = e->n_args;
     for (uint32_t k = 0; k < e->n_args; k++)
-        f.arg_types |= (uint32_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
+        f.arg_types |= (uint64_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
                        << (2 * k);
     lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_PRINT);

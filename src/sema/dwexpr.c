@@ -246,6 +246,9 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
 
             if (!to)
                 return invalid_access(s, o, c);
+            if (c->kind == COMP_MEMBER && !s->in_defined &&
+                sema_moved_pointer(type_text(s, to), c->name))
+                return true;
             struct expr *p = pointer_value(s, o, c->at);
 
             if (c->kind != COMP_MEMBER)

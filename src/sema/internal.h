@@ -160,6 +160,9 @@ bool sema_find_call(struct sema *s, struct expr *e);
  * dots between, static; NULL: nothing is known of it. */
 const char *sema_moved_member(const char *type, const char *name);
 
+/* Whether a pointer to TYPE is itself what NAME is elsewhere: p->ptr32 of a char *p. */
+bool sema_moved_pointer(const char *type, const char *name);
+
 /* ---- dwexpr.c: target expressions ---- */
 
 /* Resolves E; its operands have been walked. False after reporting. */

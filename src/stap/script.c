@@ -68,6 +68,12 @@ static void put_arguments(struct script *s, FILE *out, const struct expr *e)
     }
 }
 
+/* Are several processes named? SystemTap knows one. */
+static bool is_several(const struct script *s)
+{
+    return s->target && (s->target->kind == TARGET_MASTER || s->target->n_pids > 1);
+}
+
 static void put_builtin(struct script *s, FILE *out, const struct expr *e)
 {
     const struct stap_call *to = stap_call_find(e->text);
@@ -78,13 +84,26 @@ static void put_builtin(struct script *s, FILE *out, const struct expr *e)
                    "%s() takes %u argument%s in SystemTap: the others need eBPF (--backend bpf)",
                    e->text, to->max_args, to->max_args == 1 ? "" : "s");
     }
-    if (to && to->need >= 0)
+    if (!strcmp(e->text, "target") && is_several(s))
+        put_need(s, out, NEED_TARGET);
+    else if (to && to->need >= 0)
         put_need(s, out, (enum stap_need)to->need);
     else
         fputs(to ? to->theirs : e->text, out);
     fputc('(', out);
     put_arguments(s, out, e);
     fputc(')', out);
+}
+
+/* SystemTap limits process probes to the target and what descends from it by itself, but for a master, which
+ * is not to count, and several processes; other probes fire for everybody. */
+static bool is_guarded(const struct script *s)
+{
+    enum probe_kind kind = s->inst->type->kind;
+
+    if (kind == PROBE_PROFILE)
+        return s->target && (s->target->n_pids > 0 || s->target->kind == TARGET_CMD);
+    return (kind == PROBE_UPROBE || kind == PROBE_URETPROBE) && is_several(s);
 }
 
 /* What SystemTap would say of the place as it is printed here. */
@@ -196,6 +215,11 @@ static void put_body(struct script *s, const struct variable *locals, const stru
 {
     fputs("\n{\n", s->out);
     put_undecided(s, locals);
+    if (s->inst && is_guarded(s)) {
+        fputs("    if (!", s->out);
+        put_need(s, s->out, NEED_SCOPE);
+        fputs("()) next;\n", s->out);
+    }
     if (body && body->kind == ST_BLOCK && !body->next) /* an alias puts its own before it */
         body = body->body;
     syntax_print_stmt_by(s->out, body, 1, &s->hook);
@@ -358,7 +382,7 @@ static bool put_prelude(struct script *s, FILE *out)
     for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
         ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
     fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
-    stap_put_prelude(out, s->needs, modules, prog->n_modules);
+    stap_put_prelude(out, s->needs, modules, prog->n_modules, s->target);
     fputs("# the script\n\n", out);
     return ok;
 }
