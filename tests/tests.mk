@@ -115,6 +115,7 @@ SHELL_TESTS += tests/stap-build.sh
 SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
 SHELL_TESTS += tests/judge.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/judge-kernel.sh
 EXTRA_DIST += tests/judge docs/judging.md
 

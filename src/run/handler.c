@@ -154,6 +154,7 @@ void run_close(struct run *r)
     free(r->frame);
     free(r->text);
     free(r->own);
+    run_warnings_free(r);
     free(r->tok);
     free(r->commands);
 }
