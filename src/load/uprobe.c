@@ -375,7 +375,7 @@ static void check_live(struct session *s, const struct uprobe_set *set)
 
     if (!s->t->n_pids || !m->end || !set->n)
         return;
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->t->pids[0]);
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)target_first(s->t));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
@@ -384,7 +384,7 @@ static void check_live(struct session *s, const struct uprobe_set *set)
         byte != 0xcc)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
-                     attach_name(s, set->probe), (int)s->t->pids[0], m->probe_path);
+                     attach_name(s, set->probe), (int)target_first(s->t), m->probe_path);
     close(fd);
 #endif
 }
@@ -440,7 +440,7 @@ void detach_uprobes_of(struct session *s, pid_t pid)
 
     for (uint32_t i = 0; i < s->n_uprobes; i++)
         if (s->uprobes[i].pid == pid)
-            close(s->uprobes[i].fd);
+            attach_close_later(s->uprobes[i].fd);
         else
             s->uprobes[kept++] = s->uprobes[i];
     s->n_uprobes = kept;
