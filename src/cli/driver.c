@@ -500,6 +500,7 @@ static void pass_comment(void *arg, const char *line, size_t len)
 static bool open_picture(struct driver *d, const struct out_format *format)
 {
     struct out_reader_opts ro = {.input = "output of the script",
+                                 .lines = d->hooks->comment != NULL, /* our own sample */
                                  .rename = name_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
                                  .arg = d};

@@ -94,6 +94,11 @@ static void put_about(const struct picture *p, const struct out_node *n)
         out_xml(p->f, n->frame->name, n->frame->len);
     else
         fputs("all", p->f);
+    if (n->frame && n->frame->file && *n->frame->name != '@') {
+        fputs(", ", p->f);
+        out_xml(p->f, n->frame->file, strlen(n->frame->file));
+        fprintf(p->f, ":%u", n->frame->line);
+    }
     if (p->differs) {
         double a = share(n->count[0], t->total[0]), b = share(n->count[1], t->total[1]);
 
@@ -221,6 +226,9 @@ static void put_head(const struct picture *p)
         fprintf(f, "%" PRIu64 " samples", t->total[0]);
     if (i->seconds > 0)
         fprintf(f, " in %.3g s", i->seconds);
+    if (i->not_shown)
+        fprintf(f, " \302\267 %" PRIu64 " more (%.1f %% of all) were not in Lua", i->not_shown,
+                share(i->not_shown, i->not_shown + t->total[0]));
     if (*time)
         fprintf(f, " \302\267 %s", time);
     if (i->command) {
@@ -333,9 +341,12 @@ bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const
     return write_picture(&picture);
 }
 
-bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
+bool out_write_diff(struct compile *cx, struct out_profile *a, struct out_profile *b,
                     const struct out_info *i, FILE *f)
 {
+    struct out_profile *const both[2] = {a, b};
+
+    out_tell_apart(cx->arena, both, 2);
     struct picture picture = {cx, f, i, out_tree_make(cx->arena, a, b, SMALLEST), true};
 
     return write_picture(&picture);
