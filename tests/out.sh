@@ -180,6 +180,7 @@ global h, l
 probe begin {
     printf("a\nb")
     print("c\001\xff\"\n")
+    println("tab\there \\x09\342\200\256")
     for (i = 0; i < 100; i++) { h <<< i * i; l <<< i }
     warn("careful\n")
     print(@hist_linear(l, 10, 50, 10))
@@ -190,7 +191,8 @@ probe begin {
 END
 cat >"$scratch/expected" <<'END'
 {"event":"print","text":"a"}
-{"event":"print","text":"bc\\x01\\xff\""}
+{"event":"print","escaped":true,"text":"bc\u0001\\xff\""}
+{"event":"print","text":"tab\there \\x09\u202e"}
 {"event":"warning","text":"careful"}
 {"event":"histogram","rows":[{"under":10,"count":10},{"from":10,"count":10},{"from":20,"count":10},{"from":30,"count":10},{"from":40,"count":10},{"from":50,"count":10},{"over":60,"count":40}]}
 {"event":"error","text":"enough"}

@@ -3,14 +3,11 @@
  * characters, everything else as \xNN, so that nothing is lost and no terminal is steered. Refused
  * as text, too: characters that reverse or hide what stands around them, and line separators.
  */
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "base/clean.h"
 
-/* The length of the UTF-8 character at P, its code point in *CODE; 0: none (overlong, surrogate, cut). */
-static size_t character(const unsigned char *p, size_t len, uint32_t *code)
+size_t clean_character(const unsigned char *p, size_t len, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
@@ -28,7 +25,7 @@ static size_t character(const unsigned char *p, size_t len, uint32_t *code)
     return n;
 }
 
-static bool printable(uint32_t c)
+bool clean_printable(uint32_t c)
 {
     return c >= 0x20 && !(c >= 0x7f && c < 0xa0) && !(c >= 0x200b && c <= 0x200f) &&
            !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2066 && c <= 0x2069) && c != 0xfeff &&
@@ -39,9 +36,9 @@ static bool printable(uint32_t c)
 static size_t next(const unsigned char *p, size_t len, char out[5], size_t *width)
 {
     uint32_t code = 0;
-    size_t n = character(p, len, &code);
+    size_t n = clean_character(p, len, &code);
 
-    if (n && printable(code)) {
+    if (n && clean_printable(code)) {
         memcpy(out, p, n);
         *width = n;
         return n;

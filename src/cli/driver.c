@@ -597,6 +597,8 @@ static bool close_all(struct driver *d, bool ok)
         out_events_end(d->events);
     if ((fflush(d->out) || ferror(d->out)) && !d->status) /* a session that failed has said why */
         ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws && d->hooks->info) /* with what is known by now */
+        d->picture.info = *d->hooks->info;
     if (d->draws)
         ok = picture_close(&d->picture, ok && !d->status) && ok;
     else if (d->out != stdout)

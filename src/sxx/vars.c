@@ -291,7 +291,8 @@ static const char *find_library(struct vars *v, struct span at, const char *lib,
         const char *path = v->dsos[others].v[i];
 
         if (is_exact(path, lib)) {
-            diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
+            if (v->cx->verbose)
+                diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
             return path;
         }
         if (!is_fuzzy(path, lib))
