@@ -21,6 +21,9 @@ size_t clean_character(const unsigned char *p, size_t len, uint32_t *code);
 /* Is it one that clean_text leaves as it is? */
 bool clean_printable(uint32_t code);
 
+/* Columns that a character takes in a fixed font: 0 (it stands on the one before), 1 or 2 (Unicode Standard Annex 11). */
+unsigned clean_width(uint32_t code);
+
 /* All LEN bytes at TEXT to F, made clean. */
 void clean_print(FILE *f, const char *text, size_t len);
 
