@@ -115,6 +115,16 @@ check '... for speedscope, with the file' grep -qF \
 convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.pb.gz"
 check '... for pprof' eval \
     '[[ $(zcat "$scratch/apart.pb.gz" | grep -aoE "/srv/[abx/]*handler.lua" | sort -u | wc -l) = 3 ]]'
+mkdir -p "$scratch/root/srv/my app"
+cp "$scratch/root/srv/a/handler.lua" "$scratch/root/srv/my app/some file.lua"
+printf '@/srv/my app/some file.lua:2\nC:operator new(unsigned long)\n\t3\n' >"$scratch/blanks.txt"
+convert "$scratch/blanks.txt" --sysroot "$scratch/root" --format folded
+check 'names with blanks are whole' printed '^C:operator new\(unsigned long\);some file.lua:M.access 3$'
+printf '@/srv/%s.lua:3\n\t1\n%s\n\t1\nb\n\t9\n' "$(printf '\346\250\241%.0s' {1..30})" "$(printf '\360\237\224\245%.0s' {1..30})" \
+    >"$scratch/wide.txt"
+convert "$scratch/wide.txt" -o "$scratch/wide.svg"
+wide() { LC_ALL=C.UTF-8 grep -oP '<text x="[0-9.]+%" y="12" dx="3">\K[^<]*(?=</text></g>)' "$scratch/wide.svg" | grep -v '^b$'; }
+check 'labels are cut by columns' test "$(wide | tr '\n' ' ')" = '…模模模模.lua:3 🔥🔥🔥🔥🔥🔥🔥… '
 printf 'lua_package_path "$prefix/mine/?.lua;/srv/a/?.lua;;";\n' >"$scratch/root/nginx.conf"
 echo "@/srv/a/x/handler.lua:2" | "$ngstap" fix-lua-bt --sysroot "$scratch/root" --prefix / --conf /nginx.conf >"$scratch/out"
 check 'a root of package.path is no part of a module' printed '^x.handler:M.access$'

@@ -286,20 +286,17 @@ static bool library_module(struct arena *a, const char *p, const char *end, stru
     return false;
 }
 
-/* The first "NAME.lua" in it. */
+/* "NAME.lua" of the last part of the path; a name may have blanks. */
 static bool file_module(const char *p, const char *end, struct chunk *c)
 {
-    while (p < end) {
-        size_t n = word(p, end);
+    const char *slash = memrchr(p, '/', (size_t)(end - p)), *name = slash ? slash + 1 : p;
+    const char *lua = memmem(name, (size_t)(end - name), ".lua", 4);
 
-        if (n && is_lua(p + n, end)) {
-            c->module = p;
-            c->module_len = n + 4;
-            return true;
-        }
-        p += n ? n : 1;
-    }
-    return false;
+    if (!lua || lua == name)
+        return false;
+    c->module = name;
+    c->module_len = (size_t)(lua - name) + 4;
+    return true;
 }
 
 static void set_module(struct lua_names *n, struct chunk *c)
