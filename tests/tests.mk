@@ -94,7 +94,7 @@ SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/calls tests/returns
+EXTRA_DIST += tests/calls tests/returns tests/lua-states tests/workers
 SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
@@ -115,6 +115,7 @@ SHELL_TESTS += tests/stap-build.sh
 SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
 SHELL_TESTS += tests/judge.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/judge-kernel.sh
 EXTRA_DIST += tests/judge docs/judging.md
 
