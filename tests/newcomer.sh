@@ -35,10 +35,17 @@ refused() {
 }
 is_file() { [[ -f $prefix/$1 && -s $prefix/$1 ]]; }
 
-for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,differences}.md \
+for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,docs/{cookbook,differences,reference,troubleshooting}}.md \
     share/bash-completion/completions/{ngstap,stap++}; do
     check "$file is installed" is_file "$file"
 done
+
+links() { # of an installed README
+    grep -ohE '\]\([A-Za-z./-]+\)' "$prefix/share/doc/ngstap/README.md" | tr -d '()]' | while IFS= read -r file; do
+        [[ -e $prefix/share/doc/ngstap/$file ]] || echo "$file"
+    done
+}
+check 'the links of the installed README lead somewhere' test -z "$(links)"
 
 # ---- samples by name
 
@@ -103,7 +110,7 @@ refuses 'flame -t, likewise' '-t: not a time: 5 minutes' flame -x 1 -t '5 minute
 
 (run -p4 -m made -e 'probe begin { println("made") exit() }')
 check 'an object' test -s made.bpf.o
-for option in '--arg a=1' --args --dump-src --dump-bpf '-I .' '-D MAXACTION=5' -g --skip-badvars '-p 3'; do
+for option in '--arg a=1' --args --dump-src --dump-bpf '-D MAXACTION=5' -g --skip-badvars '-p 3'; do
     # shellcheck disable=SC2086 # two words
     refuses "an object with $option" "made\.bpf\.o.*${option%% *}.*" $option made.bpf.o
     check '... that says how to change it' said 'hint: .*-p4 -m made'

@@ -26,6 +26,8 @@ LDADD = $(UNIT_OBJECTS)
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
 SHELL_TESTS += tests/dist.sh
+UNIT_TOOLS += tests/unit/reference
+SHELL_TESTS += tests/docs.sh
 SHELL_TESTS += tests/lint/tidy.sh
 EXTRA_DIST += .clang-tidy .clang-format .editorconfig
 
@@ -92,14 +94,18 @@ SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/calls tests/returns
+EXTRA_DIST += tests/calls tests/returns tests/lua-states tests/workers
 SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
+SHELL_TESTS += tests/workers.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
+EXTRA_DIST += tests/lua-states
 SHELL_TESTS += tests/signals.sh
+SHELL_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
 
@@ -127,6 +133,11 @@ EXTRA_DIST += tests/browser.py
 SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
+
+# With make -j: these share dockerd and podman.
+tests/docker-root.log: tests/containers.log
+tests/types.log: tests/docker-root.log
+tests/flame.log: tests/types.log
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh

@@ -46,16 +46,21 @@ static void put_str(struct cg *c, uint32_t off, const char *text, uint32_t len)
         memcpy(c->rodata + off + offsetof(struct ngs_str, bytes), text, len);
 }
 
+static uint32_t new_str(struct cg *c, const char *text)
+{
+    uint32_t len = (uint32_t)strlen(text), off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
+
+    put_str(c, off, text, len);
+    return off;
+}
+
 uint32_t cg_rodata_str(struct cg *c, const char *text)
 {
-    uint32_t len = (uint32_t)strlen(text);
-
     for (uint32_t k = 0; k < c->n_own; k++)
         if (!strcmp(c->own[k].text, text))
             return c->own[k].off;
-    uint32_t off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
+    uint32_t off = new_str(c, text);
 
-    put_str(c, off, text, len);
     c->own = arena_grow(c->cx->arena, c->own, c->n_own, sizeof(*c->own));
     c->own[c->n_own++] = (struct cg_own){text, off};
     return off;
@@ -74,6 +79,7 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
+    [NGS_ERR_MAP_REFUSED] = "array element not stored (error ",
     [NGS_ERR_BUSY] = "string changes too often to be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
@@ -94,6 +100,33 @@ void cg_rodata_init(struct cg *c)
     c->fmt_ps = reserve(c, 8);
     memcpy(c->rodata + c->fmt_ps, "%ps", 4);
     c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
+}
+
+/* Numbers the places, and puts down how those that handlers ask for are called. */
+static void number_places(struct cg *c)
+{
+    const struct ir_unit *u = c->u;
+    bool asked = false;
+
+    for (uint32_t k = 0; k < u->n_probes; k++) {
+        c->probes[k].place = c->n_places;
+        c->n_places += u->probes[k].n_places;
+        asked |= u->probes[k].asks_place;
+    }
+    if (!asked)
+        return;
+    c->place_table = reserve(c, c->n_places * CG_PLACE_SIZE);
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; u->probes[k].asks_place && i < u->probes[k].n_places; i++) {
+            const struct ir_place *p = &u->probes[k].places[i];
+            uint32_t handles[] = {
+                new_str(c, p->name) | CG_IN_RODATA << CG_HANDLE_SHIFT,
+                new_str(c, p->func_name ? p->func_name : "") | CG_IN_RODATA << CG_HANDLE_SHIFT,
+            };
+
+            memcpy(c->rodata + c->place_table + (c->probes[k].place + i) * CG_PLACE_SIZE, handles,
+                   CG_PLACE_SIZE);
+        }
 }
 
 /* ---- maps ---- */
@@ -120,7 +153,8 @@ static void add_map(struct cg_unit *out, struct cg_map m)
 static void make_maps(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
-    uint64_t ticks = (uint64_t)c->cx->limits.maxaction + 16;
+    /* an action may take three: a loop's edge, a call's, a return's */
+    uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
     out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 8);
     if (c->n_funcs) {
@@ -166,6 +200,39 @@ static void dump(struct cg *c)
         cg_disassemble(c->dump, c->cx, &c->funcs[k]);
 }
 
+static bool too_large(const struct ir_unit *u, struct span at, const char *what)
+{
+    diag_error(u->cx->diag, at, "limit", "%s", what);
+    diag_hint(u->cx->diag, "-D MAXSTRINGLEN=N with N below %u makes each string smaller",
+              u->cx->limits.maxstringlen + 1);
+    return false;
+}
+
+/* The place of the function with most strings. */
+static struct span most_strings(const struct ir_unit *u)
+{
+    uint32_t *n = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_funcs + 1), most = 0;
+
+    for (uint32_t k = 0; k < u->n_slots; k++)
+        if (u->slots[k].type == IR_STRING && ++n[u->slots[k].func] > n[most])
+            most = u->slots[k].func;
+    return u->locs[u->funcs[most]->blocks[0]->first->loc].at;
+}
+
+/* What load/object.c would take for damage. */
+static bool check_limits(const struct ir_unit *u)
+{
+    if (u->frame_size > OBJ_MAX_FRAME)
+        return too_large(u, most_strings(u), "too many strings are in use at a time: over 16 MiB");
+    if (u->globals_size > OBJ_MAX_VALUE / 2)
+        return too_large(u, (struct span){0}, "the global strings take more than 8 MiB");
+    if (u->n_modules > NGS_MAX_MODULES)
+        return diag_error(u->cx->diag, (struct span){0}, "limit",
+                          "the script looks into %u files; at most %d can be told apart",
+                          u->n_modules, NGS_MAX_MODULES);
+    return true;
+}
+
 bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
                  struct cg_object *out)
 {
@@ -175,6 +242,8 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     if (c.max > NGS_REC_MAX / 2)
         return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d",
                           NGS_REC_MAX / 2);
+    if (!check_limits(u))
+        return false;
     c.room = 2 * c.max + 64;
     c.globals_size = u->globals_size + c.room;
     c.sumsq = wants_sumsq(u);
@@ -182,9 +251,13 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     name_maps(&c);
     cg_rodata_init(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
+        c.probes[n] = u->probes[n].rec;
+        c.probes[n].flags = u->probes[n].asks_place ? PROBE_F_COOKIE : 0;
+    }
+    number_places(&c);
+    for (uint32_t n = 0; n < u->n_probes; n++) {
         bool user = u->funcs[u->probes[n].func]->user;
 
-        c.probes[n] = u->probes[n].rec;
         if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)))
             return false;
     }

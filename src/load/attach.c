@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,8 +35,7 @@ bool attach_failed(const struct session *s, const struct obj_probe *p, const cha
 {
     diag_error(s->cx->diag, (struct span){0}, "attach", "cannot arm probe %s: %s: %s",
                attach_name(s, p), what, strerror(err));
-    if (err == EPERM || err == EACCES)
-        diag_hint(s->cx->diag, "it needs CAP_PERFMON and CAP_BPF: run ngstap as root");
+    load_advise(s->cx, err);
     return false;
 }
 
@@ -52,20 +53,37 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
         return false;
     }
     s->events = arena_grow(s->cx->arena, s->events, s->n_events, sizeof(*s->events));
-    s->events[s->n_events++] =
-        (struct armed){.fd = fd, .pid = pid, .clock = attr->type == PERF_TYPE_SOFTWARE};
+    s->events[s->n_events++] = fd;
     return true;
+}
+
+static void *close_one(void *fd)
+{
+    close((int)(intptr_t)fd);
+    return NULL;
+}
+
+void attach_close_later(int fd)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attr, close_one, (void *)(intptr_t)fd))
+        close(fd);
+    pthread_attr_destroy(&attr);
 }
 
 void attach_undo(struct session *s, uint32_t first)
 {
     while (s->n_events > first)
-        close(s->events[--s->n_events].fd);
+        close(s->events[--s->n_events]);
 }
 
 /* ---- interface ---- */
 
-int attach_program(const struct session *s, uint32_t probe)
+static int program_of(const struct session *s, uint32_t probe)
 {
     const char *section = object_section((enum probe_kind)s->o->probes[probe].kind);
     char name[16];
@@ -82,7 +100,7 @@ static bool arm(struct session *s, uint32_t i)
 
     if (!object_section((enum probe_kind)p->kind))
         return true;
-    int prog = attach_program(s, i);
+    int prog = program_of(s, i);
 
     if (prog < 0)
         return object_damaged(s->cx, "a probe has no program");
@@ -105,7 +123,8 @@ bool load_attach(struct session *s)
 void load_detach(struct session *s)
 {
     for (uint32_t i = 0; i < s->n_events; i++)
-        ioctl(s->events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
     attach_undo(s, 0);
     scope_stop(s);
+    detach_uprobes(s);
 }

@@ -79,9 +79,9 @@ void lua_place_find(struct compile *cx, struct target *t, struct lua_place *out)
 
     *out = (struct lua_place){.root = t->root, .target = t};
     if (t->n_pids) {
-        out->cwd = process_cwd(cx, t, t->pids[0]);
-        out->since = process_started(cx, t, t->pids[0]);
-        cmdline = nginx_cmdline(cx, t, t->pids[0], &len);
+        out->cwd = process_cwd(cx, t, target_first(t));
+        out->since = process_started(cx, t, target_first(t));
+        cmdline = nginx_cmdline(cx, t, target_first(t), &len);
     }
     if (t->exec_path ? nginx_place_find(cx, t->root, t->exec_path, out->cwd, cmdline, len, &nginx)
                      : nginx_place_guess(t->root, &nginx)) {
@@ -286,17 +286,19 @@ static bool library_module(struct arena *a, const char *p, const char *end, stru
     return false;
 }
 
-/* "NAME.lua" of the last part of the path; a name may have blanks. */
+/* The first "NAME.lua" in it; a name may have blanks. */
 static bool file_module(const char *p, const char *end, struct chunk *c)
 {
-    const char *slash = memrchr(p, '/', (size_t)(end - p)), *name = slash ? slash + 1 : p;
-    const char *lua = memmem(name, (size_t)(end - name), ".lua", 4);
-
-    if (!lua || lua == name)
-        return false;
-    c->module = name;
-    c->module_len = (size_t)(lua - name) + 4;
-    return true;
+    for (const char *name = p; p < end; p++) {
+        if (*p == '/')
+            name = p + 1;
+        else if (p > name && is_lua(p, end)) {
+            c->module = name;
+            c->module_len = (size_t)(p + 4 - name);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void set_module(struct lua_names *n, struct chunk *c)
