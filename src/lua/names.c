@@ -286,17 +286,19 @@ static bool library_module(struct arena *a, const char *p, const char *end, stru
     return false;
 }
 
-/* "NAME.lua" of the last part of the path; a name may have blanks. */
+/* The first "NAME.lua" in it; a name may have blanks. */
 static bool file_module(const char *p, const char *end, struct chunk *c)
 {
-    const char *slash = memrchr(p, '/', (size_t)(end - p)), *name = slash ? slash + 1 : p;
-    const char *lua = memmem(name, (size_t)(end - name), ".lua", 4);
-
-    if (!lua || lua == name)
-        return false;
-    c->module = name;
-    c->module_len = (size_t)(lua - name) + 4;
-    return true;
+    for (const char *name = p; p < end; p++) {
+        if (*p == '/')
+            name = p + 1;
+        else if (p > name && is_lua(p, end)) {
+            c->module = name;
+            c->module_len = (size_t)(p + 4 - name);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void set_module(struct lua_names *n, struct chunk *c)
