@@ -74,6 +74,41 @@ for way in "${ways[@]}"; do
     check "without '$way': what the program says" same
 done
 
+# --- names: control characters become '?', in whole words and in what is left of them ------
+
+cat >"$scratch/names.c" <<'C'
+#include <unistd.h>
+char text[256];
+__attribute__((noinline)) void step(void) { __asm__ volatile(""); }
+int main(void)
+{
+    for (int i = 0; i < 255; i++)
+        text[i] = i % 5 == 2 || i % 8 == 7 ? 1 + i % 31 : i % 11 ? 'a' + i % 26 : 0x80 + i % 64;
+    if (write(1, text, 255) != 255)
+        return 1;
+    for (;;) {
+        step();
+        usleep(1000);
+    }
+}
+C
+${CC:-cc} -g -O1 -o "$scratch/names" "$scratch/names.c"
+"$scratch/names" >"$scratch/text" &
+pid=$!
+pids+=("$pid")
+until [[ $(stat -c %s "$scratch/text") = 255 ]]; do sleep 0.01; done
+script='probe process.function("step") { text = &@var("text")'
+for length in 0 1 2 7 8 9 15 16 17 23 24 31 32 33 63 100 255; do
+    script+=" printf(\"%s|\", user_name_n(text, $length))"
+    head -c "$length" "$scratch/text" | LC_ALL=C tr '\001-\037' '?'
+    printf '|'
+done >"$scratch/truth"
+for way in '' 'may_goto' 'may_goto bpf_loop'; do
+    without "$way"
+    trace "${options[@]}" -x "$pid" -e "$script exit() }"
+    check "without '$way': names are on one line" cmp "$scratch/truth" "$scratch/out"
+done
+
 # --- the hot function ------------------------------------------------------------------
 
 [[ ${1:-} != --no-profiles ]] || finish # who calls it so judges profiles by itself
