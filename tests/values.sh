@@ -161,6 +161,12 @@ kill -INT $session
 wait $session || :
 check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
 tick 'probe begin { println(1) exit() } probe begin(1) { println(2) } probe end { println(3) }'
-check 'exit() in a begin handler: likewise' printed $'1\n2\n3'
+check 'exit() in a begin handler: no further one runs' printed $'1\n3'
+
+# ---- a handler that runs at the moment of exit() is not cut short
+
+tick 'global inside probe perf.sw.cpu_clock { if (inside++) exit(); else { println("1 in"); for (i = 0; i < 1000000; i++) ; println("2 out") } }
+    probe end { println("3 end") }' -D MAXACTION=10000000
+check 'exit() on another CPU: a handler that runs ends and prints' printed $'1 in\n2 out\n3 end'
 
 finish

@@ -212,7 +212,7 @@ static struct ir_val foreach_limit(struct lower *lo, struct expr *e)
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
     uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
-             done = lower_block(lo);
+             done = lower_block(lo), failed = lower_block(lo), outer = lo->at.onerr;
     uint32_t iterator = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
     struct loop loop = {.outer = lo->loop,
                         .break_to = after,
@@ -248,6 +248,7 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     statement_done(lo);
     ir_put_jump(&lo->at, head);
 
+    lo->at.onerr = failed;
     ir_at(&lo->at, head);
     struct ir_val *to = ARENA_ARRAY(lo->cx->arena, struct ir_val, s->n_keys + 1);
 
@@ -272,7 +273,11 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
         lower_slice(lo, tests, n_tests, head, left, after);
     loop_body(lo, &loop, s->body);
     ir_put_jump(&lo->at, head);
+    lo->at.onerr = outer;
 
+    ir_at(&lo->at, failed); /* a try around the loop, here or in a caller, may go on */
+    end_iterator(lo, iterator);
+    ir_put_jump(&lo->at, outer);
     ir_at(&lo->at, after);
     end_iterator(lo, iterator);
     ir_put_jump(&lo->at, done);

@@ -389,6 +389,7 @@ static uint64_t h_print(struct run *r, const uint64_t *a)
 static uint64_t h_exit(struct run *r, const uint64_t *a)
 {
     (void)a;
+    r->quit = true;
     run_stop(r);
     return 0;
 }

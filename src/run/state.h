@@ -50,6 +50,7 @@ struct run {
     struct run_warning *warnings; /* said by the script: warn.c */
 
     bool exiting;       /* the session is to end */
+    bool quit;          /* ... as a handler here called exit() */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */
