@@ -18,18 +18,23 @@ static int64_t shared_actions(const struct stmt *s)
     return yes < no ? yes : no;
 }
 
+static int64_t own_actions(const struct stmt *s)
+{
+    int64_t n = s->kind != ST_BLOCK;
+
+    if (s->kind == ST_BLOCK || s->kind == ST_TRY)
+        n += lower_actions(s->body);
+    else if (s->kind == ST_IF)
+        n += shared_actions(s);
+    return n;
+}
+
 int64_t lower_actions(const struct stmt *s)
 {
     int64_t n = 0;
 
-    for (; s; s = s->next) {
-        if (s->kind != ST_BLOCK)
-            n++;
-        if (s->kind == ST_BLOCK || s->kind == ST_TRY)
-            n += lower_actions(s->body);
-        else if (s->kind == ST_IF)
-            n += shared_actions(s);
-    }
+    for (; s; s = s->next)
+        n += own_actions(s);
     return n;
 }
 
@@ -463,11 +468,12 @@ static void take_deleted(struct lower *lo, const struct stmt *list)
 
 void lower_stmts(struct lower *lo, struct stmt *s)
 {
-    int64_t behind = lo->rest;
+    int64_t behind = lo->rest, left = lower_actions(s);
 
     take_deleted(lo, s);
     for (; s; s = s->next) {
-        lo->rest = behind + lower_actions(s->next);
+        left -= own_actions(s);
+        lo->rest = behind + left;
         lower_stmt(lo, s);
     }
     lo->rest = behind;
