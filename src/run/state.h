@@ -38,6 +38,7 @@ struct run {
     struct vm vm;
     uint8_t *frame;
     struct ngs_str *text; /* room for one string */
+    uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     char *tok; /* tokenize(): what is left */
