@@ -94,6 +94,7 @@ void cg_rodata_init(struct cg *c)
     }
     c->fmt_ps = reserve(c, 8);
     memcpy(c->rodata + c->fmt_ps, "%ps", 4);
+    c->hash_key = reserve(c, NGS_HASH_KEY_SIZE(c->max) + 8);
     c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
 }
 

@@ -85,6 +85,7 @@ struct cg {
     uint32_t room;        /* how far behind its start an access to a string may reach */
     uint32_t max;         /* MAXSTRINGLEN */
     uint32_t error_table; /* offset in rodata: handles of error texts by kind; u32 each */
+    uint32_t hash_key;    /* offset in rodata of the hash's key */
     uint32_t zeroes;      /* offset in rodata of zero bytes for a histogram */
     uint32_t fmt_ps;      /* offset in rodata of "%ps" */
     bool sumsq;           /* something asks for @variance */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,6 +106,41 @@ static bool set_sizes(struct session *s)
     return true;
 }
 
+void load_random(void *p, size_t n)
+{
+    for (uint8_t *to = p; n;) {
+        ssize_t got = getrandom(to, n < 256 ? n : 256, 0);
+
+        if (got < 0 && errno != EINTR)
+            return; /* 256 bytes are always given once the system is up (getrandom(2)) */
+        if (got > 0) {
+            to += got;
+            n -= (size_t)got;
+        }
+    }
+}
+
+/* Gives the session's key to the programs' hash (base/abi.h). */
+static bool set_hash_key(struct session *s)
+{
+    size_t size = s->o->h->rodata_size, need = NGS_HASH_KEY_SIZE((size_t)s->o->h->maxstringlen);
+    struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, NGS_MAP_RODATA) : NULL;
+    if (!m || !s->o->h->hash_key) /* object_open has checked that it fits */
+        return true;
+
+    char *literals = arena_calloc(s->cx->arena, 1, size);
+
+    memcpy(literals, s->o->rodata, size);
+    memcpy(literals + s->o->h->hash_key, s->hash_key, need);
+    return bpf_map__set_initial_value(m, literals, size) == 0 ||
+           object_damaged(s->cx, "no room for the key of its hash");
+}
+
+const void *session_hash_key(const struct session *s)
+{
+    return s->hash_key;
+}
+
 static bool load_programs(struct session *s)
 {
     struct verifier_log log;
@@ -121,7 +157,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && set_sizes(s);
+    ok = ok && set_sizes(s) && set_hash_key(s);
     if (ok && bpf_object__load(s->obj)) {
         verifier_report(s->cx, &log, errno);
         ok = false;
@@ -217,8 +253,11 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     struct session *s = ARENA_NEW(cx->arena, struct session);
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
+    size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
     bool ok = true;
 
+    s->hash_key = arena_calloc(cx->arena, 1, key);
+    load_random(s->hash_key, key);
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok && map_values(s) && load_modules(s))

@@ -52,6 +52,8 @@ void load_free(struct session *s);
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
 const void *session_rodata(struct session *s);
+const void *session_hash_key(const struct session *s);
+void load_random(void *p, size_t n);
 int session_map_fd(struct session *s, uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
 int session_ring_fd(struct session *s);
 /* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */

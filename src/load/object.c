@@ -206,6 +206,9 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
         return damaged(r, "bad frame size");
     if (h->globals_size > OBJ_MAX_VALUE || h->rodata_size > OBJ_MAX_VALUE)
         return damaged(r, "its variables are too large");
+    if (h->hash_key % 8 || h->hash_key > h->rodata_size ||
+        (h->hash_key && NGS_HASH_KEY_SIZE(h->maxstringlen) > h->rodata_size - h->hash_key))
+        return damaged(r, "no room for the key of its hash");
     return true;
 }
 

@@ -37,6 +37,7 @@ struct run {
 
     struct vm vm;
     uint8_t *frame;
+    uint64_t *hash_key;   /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
     struct ngs_str *text; /* room for one string */
     uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
@@ -49,6 +50,7 @@ struct run {
     int sigfd;          /* -1: none */
     unsigned signals;   /* ^C and its like so far */
     bool exiting;       /* the session is to end */
+    bool quit;          /* by exit() in a handler here */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */
