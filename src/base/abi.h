@@ -18,7 +18,9 @@
 #ifndef BASE_ABI_H
 #define BASE_ABI_H
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- metadata: .ngstap.meta ---- */
 
@@ -46,6 +48,8 @@ struct obj_header {
     uint32_t frame_out;      /* offset in the frame of the record being built */
     uint32_t globals_size;   /* bytes of the globals map's one value */
     uint32_t hash_key;       /* offset in the literals map of NGS_HASH_KEY_SIZE(maxstringlen) bytes that the loader sets */
+    uint32_t hashed, n_hashed; /* offset in the literals map and number of struct ngs_hashed: likewise */
+    uint32_t reserved;
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     uint32_t frame_error_text; /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     struct {
@@ -413,5 +417,24 @@ enum ngs_ucall {
  * The keys are in the literals' map at obj_header.hash_key, put there by the loader.
  */
 #define NGS_HASH_KEY_SIZE(maxlen) ((((maxlen) + 7) & ~7u) + 40)
+static inline void ngs_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)
+{
+    out[0] = out[1] = len;
+    for (uint32_t i = 0; i < len; i += 8) {
+        uint64_t w = 0, s;
+
+        memcpy(&w, p + i, len - i < 8 ? len - i : 8);
+        s = le64toh(w) + le64toh(key[i / 8]);
+        out[0] += (uint64_t)(uint32_t)s * (s >> 32);
+        s = le64toh(w) + le64toh(key[i / 8 + 1]);
+        out[1] += (uint64_t)(uint32_t)s * (s >> 32);
+    }
+}
+
+/* A literal that is a key: its hash, by the key there is, lies in the literals map, too. */
+struct ngs_hashed {
+    uint64_t text;    /* offset of its struct ngs_str */
+    uint64_t hash[2];
+};
 
 #endif

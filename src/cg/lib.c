@@ -554,8 +554,9 @@ static bool make_one(struct cg *c, enum cg_lib lib)
  */
 bool cg_make_lib(struct cg *c)
 {
-    static const uint8_t callers[] = {CG_LIB_REPORT,     CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
-                                      CG_LIB_FORMAT,     CG_LIB_FORMAT_STR, CG_LIB_SEND,  CG_LIB_SHARED_APPEND};
+    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT,   CG_LIB_KFUNC,
+                                      CG_LIB_DEC,    CG_LIB_FORMAT,       CG_LIB_FORMAT_STR,
+                                      CG_LIB_SEND,   CG_LIB_SHARED_APPEND};
     bool made[CG_LIB_COUNT] = {false};
 
     for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {

@@ -56,8 +56,20 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
         }
     }
     for (uint32_t k = 0; k < i->n_args; k++) {
+        uint32_t hash = i->args[k].kind == IRV_LIT ? cg_hashed(g->c, i->args[k].id) : 0;
+
         if (is_long(i->args[k]))
             continue;
+        if (hash) {
+            cg_clobber(g, R1);
+            cg_clobber(g, R2);
+            cg_value(&g->s, R1, CG_RODATA, hash);
+            for (int lane = 0; lane < 16; lane += 8) {
+                cg_ldx(&g->s, BPF_DW, R2, R1, lane);
+                cg_stx(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]) + lane, R2);
+            }
+            continue;
+        }
         cg_put_str(g, R3, i->args[k]);
         cg_puti(g, R2, key + m->rec.key_off[k]);
         cg_put_frame(g, R1, 0);

@@ -132,6 +132,16 @@ static bool set_hash_key(struct session *s)
 
     memcpy(literals, s->o->rodata, size);
     memcpy(literals + s->o->h->hash_key, s->hash_key, need);
+    for (uint32_t k = 0; k < s->o->h->n_hashed; k++) {
+        char *at = literals + s->o->h->hashed + k * sizeof(struct ngs_hashed);
+        struct ngs_hashed one;
+        struct ngs_str text;
+
+        memcpy(&one, at, sizeof(one));
+        memcpy(&text, literals + one.text, sizeof(text));
+        ngs_hash(one.hash, s->hash_key, literals + one.text + sizeof(text), text.len);
+        memcpy(at, &one, sizeof(one));
+    }
     return bpf_map__set_initial_value(m, literals, size) == 0 ||
            object_damaged(s->cx, "no room for the key of its hash");
 }

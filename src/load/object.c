@@ -209,6 +209,9 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
     if (h->hash_key % 8 || h->hash_key > h->rodata_size ||
         (h->hash_key && NGS_HASH_KEY_SIZE(h->maxstringlen) > h->rodata_size - h->hash_key))
         return damaged(r, "no room for the key of its hash");
+    if (h->hashed % 8 || h->hashed > h->rodata_size ||
+        (h->rodata_size - h->hashed) / sizeof(struct ngs_hashed) < h->n_hashed)
+        return damaged(r, "hashes outside of the literals");
     return true;
 }
 
@@ -327,8 +330,8 @@ static bool global_fits(const struct reader *r, const struct obj_global *g)
 static bool check_map(const struct reader *r, const struct obj_map *m)
 {
     if (!check_string(r, m->name) || !check_string(r, m->map_name) || m->n_keys == 0 ||
-        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 || m->value_size > OBJ_MAX_VALUE ||
-        m->max_entries == 0 || m->max_entries > OBJ_MAX_ENTRIES)
+        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 ||
+        m->value_size > OBJ_MAX_VALUE || m->max_entries == 0 || m->max_entries > OBJ_MAX_ENTRIES)
         return damaged(r, "bad array");
     for (uint32_t k = 0; k < m->n_keys; k++) {
         bool text = m->key_type[k] == OBJ_STRING;
@@ -348,8 +351,7 @@ static bool check_map(const struct reader *r, const struct obj_map *m)
 
 static bool check_global(const struct reader *r, const struct obj_global *g)
 {
-    if (!check_string(r, g->name) || !check_string(r, g->init_str) ||
-        !global_fits(r, g))
+    if (!check_string(r, g->name) || !check_string(r, g->init_str) || !global_fits(r, g))
         return damaged(r, "bad global variable");
     if (g->type == OBJ_STRING && strlen(object_str(r->o, g->init_str)) > r->o->h->maxstringlen)
         return damaged(r, "a global's initial value is too long");
@@ -398,6 +400,25 @@ static bool check_records(const struct reader *r)
     return true;
 }
 
+static bool check_hashed(const struct reader *r)
+{
+    const struct obj_header *h = r->o->h;
+    const char *rodata = r->o->rodata;
+
+    for (uint32_t k = 0; k < h->n_hashed; k++) {
+        struct ngs_hashed one;
+        struct ngs_str text;
+
+        memcpy(&one, rodata + h->hashed + k * sizeof(one), sizeof(one));
+        if (one.text > h->rodata_size || h->rodata_size - one.text < sizeof(text))
+            return false;
+        memcpy(&text, rodata + one.text, sizeof(text));
+        if (text.len > h->maxstringlen || text.len > h->rodata_size - one.text - sizeof(text))
+            return false;
+    }
+    return true;
+}
+
 static bool read_metadata(struct reader *r)
 {
     struct object *o = r->o;
@@ -417,6 +438,8 @@ static bool read_metadata(struct reader *r)
     if (rodata_size != o->h->rodata_size || (globals_size && globals_size != o->h->globals_size) ||
         (control_size && control_size != sizeof(struct ngs_control)))
         return damaged(r, "data of a wrong size");
+    if (!check_hashed(r))
+        return damaged(r, "a hash without its text");
     o->strings = table(r, OBJ_STRINGS, size, 1, &bad);
     o->probes = table(r, OBJ_PROBES, size, sizeof(*o->probes), &bad);
     o->modules = table(r, OBJ_MODULES, size, sizeof(*o->modules), &bad);

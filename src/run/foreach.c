@@ -32,8 +32,8 @@ struct snap {
     int64_t sort_num;
     struct str sort_str;
     uint32_t order;
-    bool marked;          /* a key holds an address mark */
-    const char *shown;    /* the keys as shown */
+    bool marked;       /* a key holds an address mark */
+    const char *shown; /* the keys as shown */
     uint32_t shown_len;
     struct snap *leader;  /* the one that this is shown as part of, or NULL */
     struct snap *members; /* of a leader, linked by next */

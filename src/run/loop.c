@@ -120,7 +120,8 @@ static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
     bool *done = calloc(n ? n : 1, sizeof(*done));
     const struct obj_probe *p;
 
-    while (done && !l->r.aborted && !(until && (*until || l->r.failed)) && (p = next_by_sequence(l, kind, done))) {
+    while (done && !l->r.aborted && !(until && (*until || l->r.failed)) &&
+           (p = next_by_sequence(l, kind, done))) {
         done[p - l->r.o->probes] = true;
         handle(l, p);
         run_signals(&l->r);

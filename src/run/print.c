@@ -223,8 +223,10 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
     if (error == NGS_ERR_FAULT && mapped(r->record_tid, arg))
-        text_str(&t, "; it is mapped, but was not in memory (not touched yet by this process, or swapped "
-                     "out), and a handler in the kernel cannot wait for it");
+        text_str(
+            &t,
+            "; it is mapped, but was not in memory (not touched yet by this process, or swapped "
+            "out), and a handler in the kernel cannot wait for it");
     if (error == NGS_ERR_MAP_REFUSED)
         text_printf(&t, ": %s",
                     arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT

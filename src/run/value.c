@@ -4,7 +4,6 @@
  */
 #include "run/value.h"
 
-#include <endian.h>
 #include <string.h>
 
 bool str_set(struct ngs_str *dst, uint32_t max, const char *p, size_t n)
@@ -35,21 +34,9 @@ int str_compare(struct str a, struct str b)
     return c ? (c < 0 ? -1 : 1) : a.len < b.len ? -1 : a.len > b.len;
 }
 
-static uint64_t hash_word(uint64_t w, uint64_t k)
-{
-    return (uint64_t)(uint32_t)(w + k) * ((w + k) >> 32);
-}
-
 void str_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)
 {
-    out[0] = out[1] = len;
-    for (uint32_t i = 0; i < len; i += 8) {
-        uint64_t w = 0;
-
-        memcpy(&w, p + i, len - i < 8 ? len - i : 8);
-        out[0] += hash_word(le64toh(w), le64toh(key[i / 8]));
-        out[1] += hash_word(le64toh(w), le64toh(key[i / 8 + 1]));
-    }
+    ngs_hash(out, key, p, len);
 }
 
 size_t stats_size(uint32_t hist, const int64_t args[3])
