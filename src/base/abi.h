@@ -30,6 +30,7 @@
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
     OBJ_PROBES,  /* struct obj_probe */
+    OBJ_PLACES,  /* struct obj_place: what a probe's program is attached to */
     OBJ_MODULES, /* struct obj_module */
     OBJ_MAPS,    /* struct obj_map: script arrays; map id = index */
     OBJ_GLOBALS, /* struct obj_global: scalars, in the globals map */
@@ -57,7 +58,7 @@ struct obj_header {
     } table[OBJ_TABLES];
 };
 
-enum { OBJ_F_TARGET_ONLY = 1 }; /* every kernel handler returns at once unless pid() == target() */
+enum { OBJ_F_TARGET = 1 }; /* a kernel handler asks for target() */
 
 enum probe_kind {
     PROBE_BEGIN, PROBE_END, PROBE_ERROR, PROBE_NEVER, /* run in user space */
@@ -73,12 +74,24 @@ struct obj_probe {
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
     uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
-    uint32_t module;    /* UPROBE: index in OBJ_MODULES */
-    uint32_t flags;
-    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module; TIMER: up to so many ns are added to or taken from each
-                           period (.randomize), fewer than NUMBER */
-    uint32_t func;      /* string: function probed, or 0 */
+    uint32_t place;     /* UPROBE URETPROBE: the first of its places in OBJ_PLACES */
+    uint32_t n_places;
+    uint64_t jitter;    /* TIMER: up to so many ns are added to or taken from each period (.randomize), fewer than NUMBER */
+    uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
+};
+
+/* The program asks at which of its places it is: the attachment's cookie (bpf_get_attach_cookie) is the place's
+ * index in OBJ_PLACES. */
+enum { PROBE_F_COOKIE = 1 };
+
+/* A function that a probe point matches. */
+struct obj_place {
+    uint64_t vaddr;     /* in the module's file */
+    uint32_t module;    /* index in OBJ_MODULES */
+    uint32_t name;      /* string: the probe point as pp() shows it */
+    uint32_t func;      /* string: the function, as probefunc() has it */
+    uint32_t reserved;
 };
 
 struct obj_module {
@@ -164,15 +177,35 @@ struct obj_loc {
 #define NGS_MAP_RODATA  ".rodata.lits"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
 #define NGS_MAP_CONTROL ".data.control" /* ARRAY [1], mmapable: struct ngs_control */
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
+#define NGS_MAP_SCOPE   "ngs_scope"   /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
 
-enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256 };
+enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256, NGS_MAX_MEMBERS = 16384 };
+
+/* A process of the scope. WATCHED: a master, whose own hits do not count; NAMED: by -x or as a worker; BELOW: descends
+ * from those. */
+enum ngs_member_kind { NGS_WATCHED, NGS_NAMED, NGS_BELOW };
+struct ngs_member {
+    uint32_t kind;
+    uint32_t layout; /* where its modules lie: index in control's bias; NGS_UNPLACED: not known */
+};
+
+/* Layouts by ngs_control's bias: 0 is that of the target as it was found, others are of processes that have run exec. */
+enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
+
+/* ngs_control's scope. TEST: hits of others can come in; SEVERAL: target() is the process at hand, where that is one
+ * of several that are named; LAYOUTS: not all have layout 0. 0: no handler need look its process up. */
+enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
 
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
     uint64_t stopped;       /* nonzero: every kernel handler returns at once; set by exit() and by errors */
-    uint64_t target;        /* target(): host tgid; 0 with --master, --exec */
-    uint64_t n_pids;        /* 0: no filter by $^pid_ok */
-    uint64_t hits;          /* handlers entered */
+    uint64_t scope;         /* enum ngs_scope_flag */
+    uint64_t target;        /* target(): host tgid; of several the first; 0: everybody is looked at */
+    uint64_t hits;          /* handlers entered; here and below, by processes of the scope */
+    uint64_t foreign;       /* hits of others, that came in and were dropped */
+    uint64_t unplaced;      /* hits dropped: the handler needs addresses that an executable run since has not */
+    uint64_t births;        /* threads and processes that began in the scope */
+    uint64_t unfollowed;    /* processes that began in it and that found no room */
     uint64_t skipped;       /* no free frame */
     uint64_t errors;        /* handlers ended by an error that nothing caught */
     uint64_t faults;        /* reads that failed, caught or not */
@@ -180,7 +213,7 @@ struct ngs_control {
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
     uint64_t stamp;         /* last one given to a string value of an array (struct obj_map) */
-    uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    uint64_t bias[NGS_LAYOUTS][NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by layout and module index */
     int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
@@ -261,6 +294,7 @@ struct ngs_frame {
     uint64_t error_loc;  /* OBJ_LOCS index */
     uint64_t depth;      /* of script calls */
     uint64_t sp;         /* top of the stack of recursive activations, bytes from its start */
+    struct ngs_member member; /* whose hit this is; zeroes: it was not looked up */
     uint64_t private_[8];/* code generator's own */
     /* then: struct ngs_str error_text (for error("...")), code generator's areas, slots, the record
      * being built (frame_out), a guard of MAXSTRINGLEN + 512 bytes */

@@ -25,6 +25,7 @@ struct diag;
 enum { DIAG_MAX_ERRORS = 20 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
+void diag_stream(struct diag *d, FILE *out); /* the same place by another stream */
 
 /*
  * An error at a place (SPAN.file == 0: no place, only the message). TAG is the short class
@@ -52,6 +53,9 @@ void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
  */
 void diag_try_begin(struct diag *d);
 unsigned diag_try_end(struct diag *d);
+/* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and unsupported), as
+ * against what is not there; NULL: none. */
+const char *diag_try_lacks(const struct diag *d);
 
 /* The near name for a hint: the candidate with the least edit distance, or NULL when none is near. */
 struct near {

@@ -126,8 +126,10 @@ static void reach(struct cg_gen *g, uint32_t entry)
         if (node < g->n_block_nodes) {
             const struct ir_ins *last = node_block(g, node)->last;
 
-            for (const struct ir_ins *i = node_block(g, node)->first; i; i = i->next)
+            for (const struct ir_ins *i = node_block(g, node)->first; i; i = i->next) {
                 g->reads |= i->op == IR_READ && !i->space;
+                g->places |= i->op == IR_MODADDR;
+            }
             if (last->op == IR_CALL) {
                 add_site(g, node, last);
                 for (int error = 0; error < 2; error++) {

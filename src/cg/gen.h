@@ -17,12 +17,14 @@
 /* id, name, arguments (the frame included) */
 #define CG_LIBS(X)                                                                                 \
     X(PID, "ngs_pid", 1)               /* () tgid << 32 | tid, in our pid namespace */             \
+    X(TARGET, "ngs_target", 1)         /* () the process named, at hand or first */                \
     X(MISS, "ngs_read_miss", 3)        /* (addr, size) 0: private_[0] is the value; 1: failed */   \
     X(KREAD, "ngs_read_kernel", 3)     /* likewise */                                              \
     X(APPEND, "ngs_append", 3)         /* (dst, src) string handles */                             \
     X(COPY, "ngs_copy", 3)             /* (dst, src) */                                            \
     X(READ_STR, "ngs_read_str", 4)     /* (dst, addr, max) 0, or 1 and the frame's error */        \
     X(KREAD_STR, "ngs_read_kstr", 4)   /* likewise */                                              \
+    X(LINE, "ngs_line", 2)             /* (str): control characters become '?' */                  \
     X(DEC, "ngs_dec", 3)               /* (dst, value) appends %d */                               \
     X(FORMAT, "ngs_format", 4)         /* (dst, value, spec) */                                    \
     X(FORMAT_STR, "ngs_format_str", 4) /* (dst, src, spec) */                                      \
@@ -57,6 +59,9 @@ enum cg_lib {
  */
 enum { CG_IN_FRAME, CG_IN_RODATA, CG_HANDLE_SHIFT = 28 };
 
+/* A record of the table of places in rodata: two handles. */
+enum { CG_PLACE_NAME = 0, CG_PLACE_FUNC = 4, CG_PLACE_SIZE = 8 };
+
 struct cg_own { /* a literal of the code generator's own */
     const char *text;
     uint32_t off;
@@ -87,6 +92,8 @@ struct cg {
     uint32_t error_table; /* offset in rodata: handles of error texts by kind; u32 each */
     uint32_t hash_key;    /* offset in rodata of the hash's key */
     uint32_t hashed, n_hashed; /* there: struct ngs_hashed of the literals that are keys */
+    uint32_t n_places;    /* of all probes together */
+    uint32_t place_table; /* offset in rodata, by place */
     uint32_t zeroes;      /* offset in rodata of zero bytes for a histogram */
     uint32_t fmt_ps;      /* offset in rodata of "%ps" */
     bool sumsq;           /* something asks for @variance */
@@ -205,6 +212,7 @@ struct cg_gen {
     uint32_t node, next; /* being written; the one behind it */
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */
+    bool places;         /* it asks where modules lie in memory */
     uint32_t l_done, l_exceeded, l_report; /* ends of the handler */
     bool need_exceeded, need_report;
 

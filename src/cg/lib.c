@@ -254,6 +254,29 @@ static void make_pid(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
+/* Of several processes that are named, each is the target of its own hits. */
+static void make_target(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t first = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_value(s, R7, CG_CONTROL, CONTROL(scope));
+    cg_ldx(s, BPF_DW, R1, R7, 0);
+    cg_alui(s, BPF_AND, R1, NGS_SCOPE_SEVERAL);
+    cg_jmpi(s, BPF_JEQ, R1, 0, first);
+    cg_ldx(s, BPF_W, R1, R6, LIB_FRAME(member.kind));
+    cg_jmpi(s, BPF_JNE, R1, NGS_NAMED, first);
+    cg_movi(s, R1, 0);
+    cg_lib_call(f, CG_LIB_PID);
+    cg_alui(s, BPF_RSH, R0, 32);
+    cg_exit(s);
+    cg_bind(s, first);
+    cg_value(s, R7, CG_CONTROL, CONTROL(target));
+    cg_ldx(s, BPF_DW, R0, R7, 0);
+    cg_exit(s);
+}
+
 static void make_execname(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -267,6 +290,7 @@ static void make_execname(struct cg_lib_fn *f)
     cg_alui(s, BPF_ADD, R1, -16);
     cg_movi(s, R2, 16);
     cg_call(s, HELPER_GET_COMM);
+    cg_lib_clean_comm(f, -16);
     cg_mov(s, R1, R7);
     cg_alui(s, BPF_ADD, R1, LIB_BYTES);
     cg_movi(s, R2, (int64_t)(f->c->max < 16 ? f->c->max + 1 : 16));
@@ -505,12 +529,14 @@ static const struct {
     uint32_t n_args;
 } makers[CG_LIB_COUNT] = {
     [CG_LIB_PID] = {make_pid, 1},
+    [CG_LIB_TARGET] = {make_target, 1},
     [CG_LIB_MISS] = {make_miss, 3},
     [CG_LIB_KREAD] = {make_kread, 3},
     [CG_LIB_APPEND] = {cg_lib_append, 3},
     [CG_LIB_COPY] = {cg_lib_copy, 3},
     [CG_LIB_READ_STR] = {cg_lib_read_str, 4},
     [CG_LIB_KREAD_STR] = {cg_lib_kread_str, 4},
+    [CG_LIB_LINE] = {cg_lib_line, 2},
     [CG_LIB_DEC] = {cg_lib_dec, 3},
     [CG_LIB_FORMAT] = {cg_lib_format, 4},
     [CG_LIB_FORMAT_STR] = {cg_lib_format_str, 4},

@@ -85,8 +85,26 @@ static void *probes(struct meta *m)
     for (uint32_t k = 0; k < u->n_probes; k++) {
         v[k] = m->c->probes[k];
         v[k].name = str(m, u->probes[k].name);
-        v[k].func = str(m, u->probes[k].func_name);
+        v[k].place = m->c->probes[k].place;
+        v[k].n_places = u->probes[k].n_places;
     }
+    return v;
+}
+
+static void *places(struct meta *m)
+{
+    const struct ir_unit *u = m->c->u;
+    struct obj_place *v = ARENA_ARRAY(m->a, struct obj_place, m->c->n_places + 1);
+
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; i < u->probes[k].n_places; i++) {
+            const struct ir_place *p = &u->probes[k].places[i];
+
+            v[m->c->probes[k].place + i] = (struct obj_place){.vaddr = p->vaddr,
+                                                              .module = p->module,
+                                                              .name = str(m, p->name),
+                                                              .func = str(m, p->func_name)};
+        }
     return v;
 }
 
@@ -95,12 +113,9 @@ static void mark_addressed(const struct meta *m, struct obj_module *v)
 {
     const struct ir_unit *u = m->c->u;
 
-    for (uint32_t k = 0; k < u->n_probes; k++) {
-        const struct obj_probe *p = &m->c->probes[k];
-
-        if ((p->kind == PROBE_UPROBE || p->kind == PROBE_URETPROBE) && p->module < u->n_modules)
-            v[p->module].flags |= OBJ_MODULE_ADDRESSED;
-    }
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; i < u->probes[k].n_places; i++)
+            v[u->probes[k].places[i].module].flags |= OBJ_MODULE_ADDRESSED;
     for (uint32_t k = 0; k < u->n_funcs; k++)
         for (uint32_t b = 0; b < u->funcs[k]->n_blocks; b++)
             for (const struct ir_ins *i = u->funcs[k]->blocks[b]->first; i; i = i->next)
@@ -199,6 +214,17 @@ static void add_table(struct meta *m, enum obj_table t, const void *data, uint32
     m->h.table[t].n = n;
 }
 
+/* Does a handler in the kernel ask for target()? */
+static bool asks_for_target(const struct ir_unit *u)
+{
+    for (uint32_t f = 0; f < u->n_funcs; f++)
+        for (uint32_t b = 0; b < u->funcs[f]->n_blocks && !u->funcs[f]->user; b++)
+            for (const struct ir_ins *i = u->funcs[f]->blocks[b]->first; i; i = i->next)
+                if (i->op == IR_CONTEXT && i->imm == NGS_CTX_TARGET)
+                    return true;
+    return false;
+}
+
 bool cg_make_meta(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
@@ -208,7 +234,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
         .magic = {'N', 'G', 'S', 'T', 'A', 'P', '\r', '\n'},
         .version = NGS_OBJ_VERSION,
         .header_size = sizeof(m.h),
-        .flags = u->target_only ? OBJ_F_TARGET_ONLY : 0,
+        .flags = asks_for_target(u) ? OBJ_F_TARGET : 0,
         .maxstringlen = c->max,
         .maxmapentries = c->cx->limits.maxmapentries,
         .maxerrors = c->cx->limits.maxerrors,
@@ -226,6 +252,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
     m.out = arena_alloc(m.a, sizeof(m.h));
     m.size = sizeof(m.h);
     add_table(&m, OBJ_PROBES, probes(&m), u->n_probes, sizeof(struct obj_probe));
+    add_table(&m, OBJ_PLACES, places(&m), c->n_places, sizeof(struct obj_place));
     add_table(&m, OBJ_MODULES, modules(&m), u->n_modules, sizeof(struct obj_module));
     add_table(&m, OBJ_MAPS, maps(&m), u->n_maps, sizeof(struct obj_map));
     add_table(&m, OBJ_GLOBALS, globals(&m), u->n_globals, sizeof(struct obj_global));

@@ -29,6 +29,14 @@ static void emit_modaddr(struct cg_gen *g, const struct ir_ins *i)
                    "the script uses more than %d modules", NGS_MAX_MODULES);
     }
     cg_value(&g->s, d, CG_CONTROL, (uint32_t)(offsetof(struct ngs_control, bias) + 8 * i->module));
+    if (!g->user) { /* the prologue let in who has one of the layouts; the verifier has not seen it */
+        int t = cg_tmp(g);
+
+        cg_ldx(&g->s, BPF_W, t, R9, FRAME(member.layout));
+        cg_alui(&g->s, BPF_AND, t, NGS_LAYOUTS - 1);
+        cg_alui(&g->s, BPF_MUL, t, (int32_t)sizeof(((struct ngs_control *)NULL)->bias[0]));
+        cg_alu(&g->s, BPF_ADD, d, t);
+    }
     cg_ldx(&g->s, BPF_DW, d, d, 0);
     if (cg_fits32(i->imm)) {
         cg_alui(&g->s, BPF_ADD, d, (int32_t)i->imm);

@@ -137,8 +137,9 @@ void cg_u_scat(struct cg_gen *g, const struct ir_ins *i)
 void cg_u_sfmt(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
+    cg_hold(g, i->a);
+    cg_put(g, R3, i->b);
     cg_put(g, R2, i->a);
-    cg_puti(g, R3, i->imm);
     cg_put_str(g, R1, i->str);
     call(g, NGS_H_STR_FORMAT);
 }
@@ -146,8 +147,8 @@ void cg_u_sfmt(struct cg_gen *g, const struct ir_ins *i)
 void cg_u_sfmts(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
+    cg_put(g, R3, i->b);
     cg_put_str(g, R2, i->s);
-    cg_puti(g, R3, i->imm);
     cg_put_str(g, R1, i->str);
     call(g, NGS_H_STR_FORMAT_STR);
 }

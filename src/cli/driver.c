@@ -21,12 +21,14 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cg/cg.h"
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 #include "ir/ir.h"
@@ -44,6 +46,9 @@
 #define PACKAGE_VERSION "0"
 #endif
 
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in systemtap_v. */
+#define SYSTEMTAP_VERSION "4.8"
+
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
@@ -57,8 +62,10 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
+    bool output_closed, output_failed;
     struct out_events *events; /* --format json */
     struct lua_names *names;   /* of functions, for the picture */
     pid_t child;               /* -c; 0: none, or run has taken it */
@@ -78,7 +85,7 @@ static void pass_done(struct driver *d, int pass, const char *what)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (d->cx.verbose)
-        fprintf(stderr, "Pass %d: %s in %ldms.\n", pass, what,
+        fprintf(d->cx.err, "Pass %d: %s in %ldms.\n", pass, what,
                 (long)(now.tv_sec - d->since.tv_sec) * 1000 +
                     (now.tv_nsec - d->since.tv_nsec) / 1000000);
     d->since = now;
@@ -129,19 +136,6 @@ static bool open_target(struct driver *d, bool running)
 
 /* ---- front end ---- */
 
-static struct source *read_script(struct driver *d)
-{
-    const struct options *o = &d->o;
-
-    if (o->text)
-        return source_add(d->cx.sources, "-e", o->text, (uint32_t)strlen(o->text));
-    struct source *src = source_read(d->cx.sources, o->script);
-
-    if (!src)
-        error(d, "options", "cannot read", o->script);
-    return src;
-}
-
 /* --dump-src or --args. */
 static void show_expanded(struct driver *d, const struct sxx_result *r)
 {
@@ -169,13 +163,13 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
-                          .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
-                                    !access("/sys/kernel/btf/vmlinux", R_OK),
+                          .by_target = !(d->o.dump & DUMP_SRC),
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
@@ -188,7 +182,7 @@ static void warn_unused(const struct driver *d)
         const struct sxx_arg *a = &d->o.sxx_args[i];
 
         if (!a->used)
-            fprintf(stderr, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+            fprintf(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
                     a->name, a->name, a->value);
     }
 }
@@ -203,7 +197,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_vr = release,
         .arch = d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
-        .systemtap_v = "4.8",
+        .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
@@ -243,7 +237,6 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);
-    ir_hoist_target(u);
     ir_layout(u);
     return ir_verify(u) ? u : NULL;
 }
@@ -271,6 +264,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
     if (needed) {
         if (!k)
             k = kernel_probe(&d->cx, no->v, no->n);
+        if (k && running && !load_permitted(&d->cx, k))
+            return NULL;
         if (!k || running || k->has[FEAT_BPF])
             return k;
     }
@@ -299,13 +294,40 @@ static bool write_object(struct driver *d, const struct cg_object *obj)
     const char *name = object_name(d);
     struct out_file file;
 
-    if (!out_file_open(&d->cx, name, &file))
+    if (!out_file_open(&d->cx, name, &file) || !out_file_begin(&d->cx, &file))
         return false;
     fwrite(obj->elf, 1, obj->elf_size, file.f);
     if (!out_file_close(&d->cx, &file, true))
         return false;
     fprintf(d->out, "%s\n", name);
     return true;
+}
+
+/* False after reporting. OK: what was printed is all there is to print. */
+static bool close_output(struct driver *d, bool ok)
+{
+    bool good = true;
+
+    if (d->output_closed)
+        return true;
+    d->output_closed = true;
+    if (d->events)
+        out_events_end(d->events);
+    if ((fflush(d->out) || ferror(d->out)) && !d->status && ok) /* else it has been said why */
+        good = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws)
+        good = picture_close(&d->picture, ok && good && !d->status) && good;
+    else if (d->out != stdout)
+        fclose(d->out);
+    return good;
+}
+
+/* What the session printed goes out while its probes are still being taken out. */
+static void on_printed(void *arg, bool ok)
+{
+    struct driver *d = arg;
+
+    d->output_failed |= !close_output(d, ok);
 }
 
 static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
@@ -318,15 +340,19 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
         return false;
     }
     struct run_opts ro = {.out = d->out,
-                          .err = stderr,
+                          .err = d->cx.err,
+                          .out_terminal = d->terminal,
+                          .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
+                          .printed = on_printed,
+                          .printed_arg = d,
                           .events = d->events};
 
-    return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
+    return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;
 }
 
 /* ---- the stap back end ---- */
@@ -365,6 +391,22 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     return ok;
 }
 
+/* LIBRARY was not found, and what was looked for in the executable instead is not there. */
+static void explain_assumed(struct driver *d, const char *library)
+{
+    const char *puc = strcmp(library, "libluajit") ? NULL : lua_puc_module(&d->cx, d->target);
+
+    if (puc)
+        diag_hint(d->cx.diag,
+                  "the Lua of process %d is PUC-Rio's, in %s: this script reads LuaJIT's only",
+                  (int)target_first(d->target), puc);
+    else
+        diag_hint(d->cx.diag,
+                  "process %d maps no %s: unless it is linked into %s, this is not the process "
+                  "to look at",
+                  (int)target_first(d->target), library, d->target->exec_path);
+}
+
 /* ---- the pipeline ---- */
 
 static bool run_script(struct driver *d)
@@ -372,7 +414,7 @@ static bool run_script(struct driver *d)
     const struct options *o = &d->o;
     enum pass last = last_pass(o);
     struct sxx_result expanded;
-    struct source *src = read_script(d);
+    struct source *src = script_read(&d->cx, o);
 
     if (!src || !expand(d, src, &expanded))
         return false;
@@ -400,11 +442,8 @@ static bool run_script(struct driver *d)
     }
 
     if (!analyse(d, &so, prog)) {
-        if (expanded.assumed && d->target->pid)
-            diag_hint(d->cx.diag,
-                      "process %d maps no %s: unless it is linked into %s, this is not the process "
-                      "to look at",
-                      (int)d->target->pid, expanded.assumed, d->target->exec_path);
+        if (expanded.assumed && target_first(d->target))
+            explain_assumed(d, expanded.assumed);
         return false;
     }
     pass_done(d, PASS_SEMA, "analysed types and debug information");
@@ -431,6 +470,8 @@ static bool run_script(struct driver *d)
     struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
     struct cg_object obj;
 
+    if (k && !k->has[FEAT_BPF_COOKIE])
+        ir_split_places(u);
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");
@@ -440,13 +481,6 @@ static bool run_script(struct driver *d)
 }
 
 /* ---- objects as scripts ---- */
-
-static bool ends_in(const char *script, const char *end)
-{
-    size_t n = script ? strlen(script) : 0;
-
-    return n > strlen(end) && !strcmp(script + n - strlen(end), end);
-}
 
 static void *read_object(struct driver *d, size_t *size)
 {
@@ -530,6 +564,24 @@ static bool open_picture(struct driver *d, const struct out_format *format)
     return out != NULL;
 }
 
+static bool open_text(struct driver *d)
+{
+    const char *path = d->o.output;
+    FILE *f = NULL;
+    int fd;
+
+    if (d->choice.backend == BACKEND_STAP) { /* staprun writes to the descriptor itself */
+        f = path ? fopen(path, "we") : stdout;
+    } else {
+        fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
+        f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+        d->terminal = fd >= 0 && isatty(fd);
+    }
+    if (f)
+        d->out = f;
+    return f != NULL;
+}
+
 static bool open_output(struct driver *d)
 {
     const struct out_format *format = NULL;
@@ -544,13 +596,12 @@ static bool open_output(struct driver *d)
                               "end has the text alone",
                               format->name);
     }
-    d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
-    if (!d->out) {
-        d->out = stdout;
-        return error(d, "options", "cannot write", d->o.output);
-    }
-    if (format)
+    if (!open_text(d))
+        return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
+    if (format) {
         d->events = out_events_new(d->cx.arena, d->out);
+        d->terminal = false; /* JSON escapes for itself */
+    }
     return true;
 }
 
@@ -558,24 +609,26 @@ static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
         if (d->o.help) {
-            options_help(stdout);
-            subcommand_help(stdout);
+            subcommand_list(stdout);
         } else {
-            puts("ngstap " PACKAGE_VERSION);
+            puts("ngstap " PACKAGE_VERSION "\n"
+                 "speaks the language of SystemTap version " SYSTEMTAP_VERSION " and of stap++");
         }
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;
-    bool object = ends_in(d->o.script, ".bpf.o"), module = ends_in(d->o.script, ".ko");
+    enum script_kind kind;
 
-    if (object || module)
-        d->choice.backend = object ? BACKEND_BPF : BACKEND_STAP;
+    if (!script_find(&d->cx, &d->o, &kind))
+        return false;
+    if (kind != SCRIPT_TEXT)
+        d->choice.backend = kind == SCRIPT_OBJECT ? BACKEND_BPF : BACKEND_STAP;
     else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
         return false;
     return open_output(d) && open_target(d, running) &&
-           (object   ? run_object(d)
-            : module ? run_module(d)
-                     : run_script(d));
+           (kind == SCRIPT_OBJECT   ? run_object(d)
+            : kind == SCRIPT_MODULE ? run_module(d)
+                                    : run_script(d));
 }
 
 static bool close_all(struct driver *d, bool ok)
@@ -585,14 +638,7 @@ static bool close_all(struct driver *d, bool ok)
     stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    if (d->events)
-        out_events_end(d->events);
-    if ((fflush(d->out) || ferror(d->out)) && !d->status) /* a session that failed has said why */
-        ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
-    if (d->draws)
-        ok = picture_close(&d->picture, ok && !d->status) && ok;
-    else if (d->out != stdout)
-        fclose(d->out);
+    ok = close_output(d, ok) && ok;
     lua_names_free(d->names);
     if (d->target)
         target_close(d->target);
@@ -625,10 +671,17 @@ int driver_main(int argc, char **argv)
     struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
 
+    struct interrupt interrupt = INTERRUPT_NONE;
+    FILE *err = interrupt_stream(&interrupt, STDERR_FILENO);
+
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    cx.interrupt = &interrupt;
+    cx.err = err ? err : stderr;
+    diag_stream(cx.diag, cx.err);
     int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
+    fflush(cx.err);
     arena_free(cx.arena);
     return status;
 }

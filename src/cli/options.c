@@ -68,15 +68,40 @@ static bool pid_value(struct parse *p, const char *value, pid_t *out)
     return true;
 }
 
+/* What is not repeatable is not to be replaced in silence. */
+static bool once(struct parse *p, const char **to, const char *value)
+{
+    if (*to)
+        return usage(p, "given twice", value);
+    *to = value;
+    return true;
+}
+
 /* ---- one function for each option ---- */
 
 static bool set_pid(struct parse *p, const char *v)
 {
-    return pid_value(p, v, &p->o->target.pid);
+    struct target_opts *t = &p->o->target;
+    pid_t pid;
+
+    if (!pid_value(p, v, &pid))
+        return false;
+    if (!t->pid) {
+        t->pid = pid;
+        return true;
+    }
+    pid_t *more = (pid_t *)t->more;
+
+    more = arena_grow(p->cx->arena, more, t->n_more, sizeof(*more));
+    more[t->n_more++] = pid;
+    t->more = more;
+    return true;
 }
 
 static bool set_master(struct parse *p, const char *v)
 {
+    if (p->o->target.master)
+        return usage(p, "given twice", v);
     return pid_value(p, v, &p->o->target.master);
 }
 
@@ -87,8 +112,7 @@ static bool set_sample_pid(struct parse *p, const char *v)
 
 static bool set_exec(struct parse *p, const char *v)
 {
-    p->o->target.exec = v;
-    return true;
+    return once(p, &p->o->target.exec, v);
 }
 
 static bool set_module(struct parse *p, const char *v)
@@ -99,20 +123,17 @@ static bool set_module(struct parse *p, const char *v)
 
 static bool set_sysroot(struct parse *p, const char *v)
 {
-    p->o->target.sysroot = v;
-    return true;
+    return once(p, &p->o->target.sysroot, v);
 }
 
 static bool set_container(struct parse *p, const char *v)
 {
-    p->o->target.container = v;
-    return true;
+    return once(p, &p->o->target.container, v);
 }
 
 static bool set_command(struct parse *p, const char *v)
 {
-    p->o->command = v;
-    return true;
+    return once(p, &p->o->command, v);
 }
 
 static bool set_procfs(struct parse *p, const char *v)
@@ -162,6 +183,12 @@ static bool set_include(struct parse *p, const char *v)
     return true;
 }
 
+/* What stap needs to be told, and we find out by ourselves. */
+static bool set_nothing(struct parse *p, const char *v)
+{
+    return true;
+}
+
 static bool set_text(struct parse *p, const char *v)
 {
     p->o->text = v;
@@ -202,14 +229,30 @@ static bool set_output(struct parse *p, const char *v)
     return true;
 }
 
+bool options_time(struct compile *cx, const char *option, const char *text, double *seconds)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    enum { YEAR = 365 * 24 * 3600 };
+    char *end;
+    double n = strtod(text, &end), unit = 0;
+
+    for (size_t i = 0; end != text && i < sizeof(units) / sizeof(*units); i++)
+        if (!strcmp(end, units[i].name))
+            unit = units[i].seconds;
+    *seconds = n * unit;
+    if (*seconds > 0 && *seconds < YEAR)
+        return true;
+    diag_error(cx->diag, (struct span){0}, "options", "%s: not a time: %s", option, text);
+    diag_hint(cx->diag, "it takes seconds, as in 10, 1.5, 500ms, 5m or 2h");
+    return false;
+}
+
 static bool set_seconds(struct parse *p, const char *v)
 {
-    char *end;
-
-    p->o->seconds = strtod(v, &end);
-    if (end == v || *end || !(p->o->seconds > 0 && p->o->seconds < 1e9))
-        return usage(p, "not a number of seconds", v);
-    return true;
+    return options_time(p->cx, p->name, v, &p->o->seconds);
 }
 
 static bool set_backend(struct parse *p, const char *v)
@@ -299,8 +342,9 @@ static bool set_version(struct parse *p, const char *v)
 /* A row without letter and name is a heading. */
 static const struct option_row rows[] = {
     {0, NULL, NULL, "The target", NULL},
-    {'x', NULL, "PID", "the process to look at", set_pid},
-    {0, "master", "PID", "all children of this process; not with -x", set_master},
+    {'x', NULL, "PID", "a process to look at, with what descends from it (repeatable)", set_pid},
+    {0, "master", "PID", "all that descends from this process, but not itself; not with -x",
+     set_master},
     {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
     {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
@@ -309,6 +353,8 @@ static const struct option_row rows[] = {
      "the root, and without -x the processes that run Lua, of this container", set_container},
     {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
     {0, "procfs", "DIR", NULL, set_procfs},
+    {0, "ldd", NULL, NULL, set_nothing},
+    {0, "all-modules", NULL, NULL, set_nothing},
     {0, NULL, NULL, "The script", NULL},
     {0, "arg", "NAME=VALUE", "give $^arg_NAME a value (repeatable)", set_arg},
     {0, "args", NULL, "list the arguments the script takes", set_args},
@@ -316,7 +362,7 @@ static const struct option_row rows[] = {
     {'D', NULL, "NAME=VALUE", "a limit, e.g. MAXACTION=100000 (repeatable)", set_define},
     {'e', NULL, "TEXT", "the script itself", set_text},
     {'g', NULL, NULL, "guru mode", set_guru},
-    {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
+    {0, "skip-badvars", NULL, "$variables that cannot be resolved read as 0", set_skip_badvars},
     {0, NULL, NULL, "How it runs", NULL},
     {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
      set_pass},
@@ -326,7 +372,7 @@ static const struct option_row rows[] = {
     {'o', NULL, "FILE", "print to FILE", set_output},
     {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
      set_format},
-    {'T', NULL, "SECONDS", "end after that long", set_seconds},
+    {'T', NULL, "TIME", "end after that long: 10, 1.5, 500ms, 5m ...", set_seconds},
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
@@ -344,6 +390,20 @@ static const struct option_row rows[] = {
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
+
+/* Of the making of a program: running one that was made before pays no heed to it. */
+static bool is_making(const struct option_row *r)
+{
+    static bool (*const making[])(struct parse *, const char *) = {
+        set_arg,          set_args,      set_include, set_define,   set_guru,
+        set_skip_badvars, set_pass,      set_release, set_backend,  set_dump_src,
+        set_dump_ast,     set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
+
+    for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
+        if (making[i] == r->set)
+            return true;
+    return false;
+}
 
 static bool is_heading(const struct option_row *r)
 {
@@ -499,6 +559,8 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
                            : arena_printf(cx->arena, "--%s", r->name);
         if (!r->set(&p, optarg))
             return false;
+        if (is_making(r))
+            out->making = p.name;
     }
     diag_quiet(cx->diag, out->no_warnings);
     out->target.modules = out->modules.v;

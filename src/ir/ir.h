@@ -56,13 +56,13 @@
     X(GSCAT, "gscat", IRF_FAILS)            /* global string .= s */                              \
     /* reading memory */                                                                          \
     X(READ, "read", IRF_DST | IRF_FAILS)    /* dst = size bytes at a, is_signed, space; cached for user space */ \
-    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: exactly b bytes, NULs kept out: stops there too) */ \
+    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: into an empty str, control characters as '?') */ \
     X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */           \
     /* strings: str is the destination operand */                                                 \
     X(SSET, "sset", 0)                      /* str = s */                                         \
     X(SCAT, "scat", 0)                      /* str .= s */                                        \
-    X(SFMT, "sfmt", 0)                      /* str .= a formatted by spec imm */                  \
-    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by spec imm (width, precision) */ \
+    X(SFMT, "sfmt", 0)                      /* str .= a formatted by the spec b (NGS_SPEC) */      \
+    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by the spec b */                  \
     X(SMARK, "smark", 0)                    /* str .= address marker of kind imm for a */         \
     X(SCONTEXT, "scontext", 0)              /* str = enum ngs_ctx imm */                          \
     X(SERROR, "serror", 0)                  /* str = text of the error in the frame; clears it */ \
@@ -192,11 +192,19 @@ struct ir_func {
     uint32_t n_calls;
 };
 
-struct ir_probe {
-    struct obj_probe rec;    /* strings are set by cg from the fields below */
+struct ir_place {
     const char *name, *func_name;
+    uint32_t module;
+    uint64_t vaddr;
+};
+
+struct ir_probe {
+    struct obj_probe rec;    /* strings and places are set by cg from the fields below */
+    const char *name, *func_name; /* func_name NULL: not known, or several */
+    struct ir_place *places; /* of a user-space function, one at least */
+    uint32_t n_places;
+    bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     uint32_t func;           /* handler */
-    bool target_only;        /* handler starts with pid() != target() -> return */
 };
 
 struct ir_map {
@@ -254,7 +262,6 @@ struct ir_unit {
     struct ir_format *formats;uint32_t n_formats;
     struct ir_loc *locs;      uint32_t n_locs;    /* 0: no place */
     struct ir_module *modules;uint32_t n_modules;
-    bool target_only;
 
     /* layout pass (ir/layout.c): offsets in bytes */
     uint32_t str_size;        /* NGS_STR_SIZE(maxstringlen) */
@@ -320,8 +327,8 @@ bool ir_verify(const struct ir_unit *u);    /* reports an internal error through
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
-void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_share_strings(struct ir_unit *u);   /* strings of a function that are never live together share a place */
+void ir_split_places(struct ir_unit *u);    /* a probe for each place, where a handler asks for it and the kernel cannot tell */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,15 +57,89 @@ static size_t page_round(size_t size)
     return (size + page - 1) / page * page;
 }
 
+/* ---- privileges and limits ---- */
+
+void load_advise(struct compile *cx, int err)
+{
+    struct rlimit files;
+    const char *caps = kernel_missing_caps(cx->arena);
+
+    if ((err == EPERM || err == EACCES) && caps)
+        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
+    else if (err == EPERM || err == EACCES)
+        diag_hint(
+            cx->diag,
+            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
+            "filter may forbid it");
+    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
+        diag_hint(
+            cx->diag,
+            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
+            "each program, array and breakpoint",
+            (unsigned long long)files.rlim_max);
+    else if (err == ENFILE)
+        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
+}
+
+bool load_permitted(struct compile *cx, const struct kernel *k)
+{
+    return !k->missing_caps ||
+           diag_error(cx->diag, (struct span){0}, "privileges",
+                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
+                      k->missing_caps);
+}
+
+/* Each map, program, event and link is a descriptor: the usual 1,024 are soon used. */
+static void raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+enum { FILES_SPARE = 16 /* types, what libbpf opens to try features, events */ };
+
+/* libbpf takes a lack of descriptors for a lack of features: so they are counted before. */
+static bool enough_files(const struct session *s)
+{
+    struct bpf_program *p;
+    struct bpf_map *m;
+    uint32_t n = FILES_SPARE, got = 0;
+    int err = 0;
+
+    bpf_object__for_each_program(p, s->obj) n++;
+    bpf_object__for_each_map(m, s->obj) n++;
+    int *fds = ARENA_ARRAY(s->cx->arena, int, n);
+
+    while (got < n && (fds[got] = dup(STDERR_FILENO)) >= 0)
+        got++;
+    err = errno;
+    bool ok = got == n;
+
+    while (got)
+        close(fds[--got]);
+    if (!ok) {
+        diag_error(s->cx->diag, (struct span){0}, "load", "loading the script takes %u files: %s",
+                   n, strerror(err));
+        load_advise(s->cx, err);
+    }
+    return ok;
+}
+
 /* ---- what the run needs ---- */
 
 /* What this kernel must have for the object's probes. */
 static bool has(const struct object *o, const struct kernel *k, enum feature f)
 {
-    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE;
+    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE && f != FEAT_BPF_COOKIE;
 
     for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++) {
         uint32_t kind = o->probes[i].kind;
+
+        needed |= f == FEAT_BPF_COOKIE && (o->probes[i].flags & PROBE_F_COOKIE);
 
         needed |= f == FEAT_PERF_EVENT && kind == PROBE_PROFILE;
         needed |= f == FEAT_UPROBE && (kind == PROBE_UPROBE || kind == PROBE_URETPROBE);
@@ -74,12 +149,11 @@ static bool has(const struct object *o, const struct kernel *k, enum feature f)
 
 static bool check_kernel(struct compile *cx, const struct object *o, const struct kernel *k)
 {
-    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS, FEAT_PERF_EVENT,
-                                          FEAT_UPROBE};
+    static const enum feature needed[] = {FEAT_BPF,        FEAT_RINGBUF, FEAT_ATOMICS,
+                                          FEAT_PERF_EVENT, FEAT_UPROBE,  FEAT_BPF_COOKIE};
 
-    if (k->missing_caps)
-        return diag_error(cx->diag, (struct span){0}, "privileges",
-                          "loading probes needs %s: run ngstap as root", k->missing_caps);
+    if (!load_permitted(cx, k))
+        return false;
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
         if (!has(o, k, needed[i])) {
             diag_error(cx->diag, (struct span){0}, "kernel",
@@ -101,6 +175,10 @@ static bool set_sizes(struct session *s)
 
     if (!frames)
         return object_damaged(s->cx, "kernel probes without frames");
+    struct bpf_map *scope = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
+
+    if (scope && !s->t->n_pids)
+        bpf_map__set_max_entries(scope, 1);
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;
@@ -151,6 +229,21 @@ const void *session_hash_key(const struct session *s)
     return s->hash_key;
 }
 
+/* A program is made for one way to attach it. */
+static void set_attach_types(struct session *s)
+{
+    struct bpf_program *p;
+
+    bpf_object__for_each_program(p, s->obj)
+    {
+        const char *section = bpf_program__section_name(p);
+
+        if (s->multi && (!strcmp(section, object_section(PROBE_UPROBE)) ||
+                         !strcmp(section, object_section(PROBE_URETPROBE))))
+            bpf_program__set_expected_attach_type(p, (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
+    }
+}
+
 static bool load_programs(struct session *s)
 {
     struct verifier_log log;
@@ -168,6 +261,9 @@ static bool load_programs(struct session *s)
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
     ok = ok && set_sizes(s) && set_hash_key(s);
+    ok = ok && enough_files(s);
+    if (ok)
+        set_attach_types(s);
     if (ok && bpf_object__load(s->obj)) {
         verifier_report(s->cx, &log, errno);
         ok = false;
@@ -229,11 +325,10 @@ static void init_control(struct session *s)
     struct ngs_control *c = s->control;
     struct stat st;
 
-    c->target = s->t->pid > 0 ? (uint64_t)s->t->pid : 0;
-    c->n_pids = s->t->n_pids;
-    if ((s->o->h->flags & OBJ_F_TARGET_ONLY) && !c->target)
+    c->target = (uint64_t)target_first(s->t);
+    if ((s->o->h->flags & OBJ_F_TARGET) && !c->target)
         diag_warning(s->cx->diag, (struct span){0},
-                     "the script looks at target() alone, and no process is given: -x PID");
+                     "the script asks for target(), and no process is given: -x PID");
     c->clock_offset = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
     if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INITIAL_PIDNS_INO) {
         c->pidns_dev = st.st_dev;
@@ -263,11 +358,15 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     struct session *s = ARENA_NEW(cx->arena, struct session);
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
+    scope_init(&s->scope);
     size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
     bool ok = true;
 
     s->hash_key = arena_calloc(cx->arena, 1, key);
     load_random(s->hash_key, key);
+    s->multi = k && k->has[FEAT_UPROBE_MULTI];
+    s->cookies = k && k->has[FEAT_BPF_COOKIE];
+    raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok && map_values(s) && load_modules(s))

@@ -66,9 +66,8 @@ static bool check_kernel_build(const struct session *s, const struct obj_module 
 
 static bool is_probed(const struct session *s, uint32_t module)
 {
-    for (uint32_t p = 0; p < s->o->h->table[OBJ_PROBES].n; p++)
-        if ((s->o->probes[p].kind == PROBE_UPROBE || s->o->probes[p].kind == PROBE_URETPROBE) &&
-            s->o->probes[p].module == module)
+    for (uint32_t p = 0; p < s->o->h->table[OBJ_PLACES].n; p++)
+        if (s->o->places[p].module == module)
             return true;
     return false;
 }
@@ -115,7 +114,7 @@ static bool check_types(struct session *s, const struct obj_module *om, const st
     if (s->t->n_pids && s->cx->verbose)
         diag_warning(s->cx->diag, (struct span){0},
                      "process %d does not map %s, of which the script uses types",
-                     (int)s->t->pids[0], object_str(s->o, om->path));
+                     (int)target_first(s->t), object_str(s->o, om->path));
     return true;
 }
 
@@ -145,7 +144,7 @@ static bool find_module(struct session *s, uint32_t i)
     }
     if (!(om->flags & OBJ_MODULE_ADDRESSED)) {
         s->modules[i] = m;
-        s->control->bias[i] = m ? m->bias : 0;
+        s->control->bias[0][i] = m ? m->bias : 0;
         return check_types(s, om, &want, m);
     }
     if (!m)
@@ -155,14 +154,14 @@ static bool find_module(struct session *s, uint32_t i)
     if (m && is_missing(s, m, i)) {
         diag_warning(s->cx->diag, (struct span){0},
                      "process %d does not map %s: what the script reads of its variables fails",
-                     (int)s->t->pids[0], path);
+                     (int)target_first(s->t), path);
         diag_hint(s->cx->diag, "was the script compiled for another program?");
     }
     if (!m)
         diag_warning(s->cx->diag, (struct span){0},
                      "the target has no module %s: what the script reads of it fails", path);
     s->modules[i] = m;
-    s->control->bias[i] = m ? m->bias : 0;
+    s->control->bias[0][i] = m ? m->bias : 0;
     return true;
 }
 

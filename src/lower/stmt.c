@@ -200,6 +200,15 @@ static void lower_slice(struct lower *lo, struct expr **tests, uint32_t n, uint3
     ir_at(&lo->at, within);
 }
 
+/* A negative limit is none to the iterator, and 0 to the script: v & ~(v >> 63). */
+static struct ir_val foreach_limit(struct lower *lo, struct expr *e)
+{
+    struct ir_val v = lower_long(lo, e);
+    struct ir_val sign = ir_put_int(&lo->at, IR_SHR, v, IR_IMM(63));
+
+    return ir_put_int(&lo->at, IR_AND, v, ir_put_int(&lo->at, IR_XOR, sign, IR_IMM(-1)));
+}
+
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
     uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
@@ -217,7 +226,7 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     }
     uint32_t n_tests, left = 0;
     struct expr **tests = slice_tests(lo, s, &n_tests);
-    struct ir_val limit = s->limit ? lower_long(lo, s->limit) : IR_IMM(-1);
+    struct ir_val limit = s->limit ? foreach_limit(lo, s->limit) : IR_IMM(-1);
 
     if (n_tests) { /* counted here, not by the iterator; -1 is never used up */
         left = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);

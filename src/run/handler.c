@@ -99,6 +99,7 @@ bool run_open(struct run *r)
     uint32_t n = h->table[OBJ_MAPS].n;
 
     r->out = (struct output){.f = r->opts->out, .buf = TEXT_NEW};
+    r->out.buf.clean = r->opts->out_terminal;
     if (!aligned(r->o))
         return diag_error(r->cx->diag, (struct span){0}, "object",
                           "the object's tables are damaged");
@@ -112,10 +113,12 @@ bool run_open(struct run *r)
         if (r->own) {
             r->ctl = r->own;
             r->globals = (uint8_t *)r->own + control;
-            r->ctl->target = r->t ? (uint64_t)r->t->pid : 0;
+            r->ctl->target = r->t ? (uint64_t)target_first(r->t) : 0;
             init_globals(r);
         }
     }
+    if (r->t && target_first(r->t) > 0)
+        process_ids(r->t->proc, target_first(r->t), &r->ids);
     r->frame = calloc(1, h->frame_size);
     r->maps = calloc(n ? n : 1, sizeof(*r->maps));
     r->text = calloc(1, NGS_STR_SIZE((size_t)h->maxstringlen));

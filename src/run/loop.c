@@ -2,8 +2,8 @@
  * loop: a session from its first handler to its last. Enters: a checked object, the target,
  * options; leaves: the script's output and an exit status.
  *
- * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; detach;
- * what is left in the ring buffer; end handlers (error handlers after an error); counts.
+ * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is left
+ * in the ring buffer; end handlers (error handlers after an error); counts; detach.
  * A begin handler that calls exit() keeps anything from being attached, and other begin handlers from running; ^C
  * waits for those. End handlers run then, as in SystemTap.
  */
@@ -15,10 +15,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/membarrier.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -36,7 +36,14 @@ enum {
 };
 
 /* What epoll's data says: one of these, or TIMER + index in timers. */
-enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_TIMER };
+enum event_source {
+    SOURCE_SIGNAL,
+    SOURCE_RING,
+    SOURCE_DEADLINE,
+    SOURCE_PID,
+    SOURCE_SCOPE,
+    SOURCE_TIMER
+};
 
 struct timer {
     const struct obj_probe *probe;
@@ -54,8 +61,6 @@ struct loop {
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
     bool child_started, child_reaped;
-    sigset_t old_mask;
-    struct sigaction old_pipe, old_child;
     double armed; /* seconds from the process's start */
 };
 
@@ -131,33 +136,6 @@ static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
 
 /* ---- setting up ---- */
 
-static bool hold_signals(struct loop *l)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    sigaction(SIGPIPE, &ignore, &l->old_pipe);
-    sigaction(SIGCHLD, &usual, &l->old_child); /* a caller may ignore it: then no end is told */
-    sigprocmask(SIG_BLOCK, &set, &l->old_mask);
-    l->r.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return l->r.sigfd >= 0 || fail(l, "signalfd");
-}
-
-static void release_signals(struct loop *l)
-{
-    run_signals(&l->r); /* or they would strike now */
-    if (l->r.sigfd >= 0)
-        close(l->r.sigfd);
-    sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
-    sigaction(SIGPIPE, &l->old_pipe, NULL);
-    sigaction(SIGCHLD, &l->old_child, NULL);
-}
-
 static bool open_ring(struct loop *l)
 {
     int fd = l->r.s ? session_ring_fd(l->r.s) : -1;
@@ -197,9 +175,9 @@ static uint64_t random_period(const struct obj_probe *p)
 {
     uint64_t r = 0;
 
-    if (!p->vaddr || getrandom(&r, sizeof(r), 0) != sizeof(r))
+    if (!p->jitter || getrandom(&r, sizeof(r), 0) != sizeof(r))
         return p->number ? p->number : 1;
-    return p->number - p->vaddr + r % (2 * p->vaddr + 1);
+    return p->number - p->jitter + r % (2 * p->jitter + 1);
 }
 
 static void rearm(const struct timer *t)
@@ -220,7 +198,7 @@ static bool start_timers(struct loop *l)
 
         if (p->kind != PROBE_TIMER)
             continue;
-        *t = (struct timer){p, new_timer(l, random_period(p), p->vaddr == 0)};
+        *t = (struct timer){p, new_timer(l, random_period(p), p->jitter == 0)};
         if (t->fd < 0)
             return false;
         l->n_timers++;
@@ -312,7 +290,9 @@ static bool start(struct loop *l)
     }
     if (l->n_pidfds && !l->pids_left)
         target_gone(l);
-    return true;
+    int scope = l->r.s ? session_scope_fd(l->r.s) : -1;
+
+    return scope < 0 || watch(l, scope, SOURCE_SCOPE);
 }
 
 /* ---- while it runs ---- */
@@ -381,7 +361,7 @@ static void run_timers(struct loop *l)
 {
     for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
         if (expired(l->timers[i].fd)) {
-            if (l->timers[i].probe->vaddr)
+            if (l->timers[i].probe->jitter)
                 rearm(&l->timers[i]);
             handle(l, l->timers[i].probe);
             run_signals(&l->r);
@@ -405,6 +385,8 @@ static void serve(struct loop *l)
             pids |= events[i].data.u64 == SOURCE_PID;
         }
         run_signals(&l->r);
+        if (l->r.s && session_follow(l->r.s))
+            symbols_again(l->r.syms);
         drain(l);
         check_control(l);
         if (l->r.opts->watch)
@@ -422,11 +404,25 @@ static void serve(struct loop *l)
 
 /* ---- the end ---- */
 
+/*
+ * Handlers that began before the stop are over after this: they run in RCU read-side sections, the end of all of which
+ * the kernel waits for (membarrier(2): MEMBARRIER_CMD_GLOBAL is synchronize_rcu). A few milliseconds; where the kernel
+ * will not (nohz_full), the few instructions they have left are over by now in all likelihood.
+ */
+static void wait_for_handlers(const struct loop *l)
+{
+    if (l->r.s && l->armed > 0)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/*
+ * Nothing new starts in the kernel from here on, as every handler looks at the stop first: so all that is to be printed
+ * is printed before probes are taken out.
+ */
 static void finish(struct loop *l)
 {
     run_stop(&l->r);
-    if (l->r.s)
-        load_detach(l->r.s);
+    wait_for_handlers(l);
     drain(l);
     check_control(l);
     l->r.ending = true;
@@ -443,6 +439,11 @@ static void warn_count(struct run *r, uint64_t n, const char *what)
         run_warn(r, "%" PRIu64 " %s", n, what);
 }
 
+static void say_loss(void *r, const char *text)
+{
+    run_warn(r, "%s", text);
+}
+
 static void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
@@ -455,6 +456,8 @@ static void report_losses(struct run *r)
         run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
+    if (r->s)
+        session_losses(r->s, say_loss, r);
     warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 
@@ -501,13 +504,14 @@ static void end_child(struct loop *l)
 /* Waits for what system() started, as stap does; ^C ends the waiting. */
 static void wait_commands(struct run *r)
 {
-    unsigned signals = r->signals;
+    const struct interrupt *i = r->cx->interrupt;
+    unsigned asked = i->asked;
 
     for (unsigned waited = 0; r->n_commands; waited += WAKE_MS) {
-        struct pollfd p = {.fd = r->sigfd, .events = POLLIN};
+        struct pollfd p = {.fd = i->fd, .events = POLLIN};
 
         run_reap(r);
-        if (!r->n_commands || r->aborted || r->signals > signals)
+        if (!r->n_commands || r->aborted || i->asked > asked)
             break;
         if (waited == PATIENCE_MS)
             fputs("Waiting for processes to exit\n", r->opts->err);
@@ -518,8 +522,6 @@ static void wait_commands(struct run *r)
 
 static void close_loop(struct loop *l)
 {
-    end_child(l);
-    wait_commands(&l->r);
     run_close(&l->r);
     ring_buffer__free(l->ring);
     for (uint32_t i = 0; i < l->n_timers; i++)
@@ -537,17 +539,18 @@ static void close_loop(struct loop *l)
     free(l->pidfds);
     if (l->r.s)
         load_free(l->r.s);
-    release_signals(l);
 }
 
 static bool prepare(struct loop *l)
 {
     struct run *r = &l->r;
 
+    if (!interrupt_hold(r->cx->interrupt))
+        return fail(l, "signalfd");
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return fail(l, "epoll");
-    if (!hold_signals(l) || !watch(l, r->sigfd, SOURCE_SIGNAL))
+    if (!watch(l, r->cx->interrupt->fd, SOURCE_SIGNAL))
         return false;
     if (r->t) { /* also without kernel probes: the modules are checked and found there */
         r->s = load_object(r->cx, r->o, r->t, r->k);
@@ -561,7 +564,7 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
                 const struct kernel *k, const struct run_opts *opts)
 {
     struct loop l = {
-        .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts, .sigfd = -1},
+        .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts},
         .epoll = -1,
         .deadline = -1,
         .stats_fd = -1,
@@ -585,6 +588,11 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
         if (opts->timing)
             report_timing(&l);
     }
+    ok = ok && !l.r.failed && !l.r.aborted;
+    end_child(&l);
+    wait_commands(&l.r);
+    if (opts->printed)
+        opts->printed(opts->printed_arg, ok);
     close_loop(&l);
-    return ok && !l.r.failed && !l.r.aborted ? 0 : 1;
+    return ok ? 0 : 1;
 }

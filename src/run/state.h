@@ -4,6 +4,7 @@
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
+#include "base/interrupt.h"
 #include "run/interp.h"
 #include "run/maps.h"
 #include "run/run.h"
@@ -42,19 +43,18 @@ struct run {
     uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
-    char *tok; /* tokenize(): what is left */
+    struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
+    char *tok;              /* tokenize(): what is left */
     size_t tok_len;
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
-    int sigfd;          /* -1: none */
-    unsigned signals;   /* ^C and its like so far */
     bool exiting;       /* the session is to end */
     bool quit;          /* by exit() in a handler here */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */
-    bool child_changed; /* SIGCHLD came */
+    bool child_changed; /* SIGCHLD came: the command of -c may have ended */
     uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/abi.h"
+#include "base/conversion.h"
 
 /*
  * Bytes that grow up to MAX; what does not fit is dropped and CUT says so. Either P is
@@ -18,6 +19,7 @@ struct text {
     char *p;
     size_t len, cap, max;
     bool fixed, cut;
+    bool clean; /* bytes that steer a terminal are added as \xNN, but line ends and tabs */
 };
 
 #define TEXT_NEW         ((struct text){.max = SIZE_MAX / 4})
@@ -30,6 +32,8 @@ void text_pad(struct text *t, char c, int64_t n); /* n <= 0: nothing */
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *text_c(struct text *t); /* as a NUL-terminated string */
 void text_free(struct text *t);
+/* Of a name the control characters become '?', as in the kernel (cg/lib_str.c). */
+void text_make_line(char *name, size_t len);
 
 /* ---- hist.c ---- */
 
@@ -40,13 +44,11 @@ uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3]
 
 /* ---- format.c ---- */
 
-enum { FORMAT_NO_PREC = -1, FORMAT_MAX_WIDTH = 65536 };
-
+/* A conversion (base/conversion.h) whose width and precision are known. */
 struct conv {
-    char conv;      /* d i u x X o p c s b m M */
-    uint32_t flags; /* NGS_SPEC_* */
-    int32_t width;  /* -1: none */
-    int32_t prec;   /* FORMAT_NO_PREC: none */
+    char conv;           /* d i u x X o p c s b m M */
+    uint32_t flags;      /* NGS_SPEC_* */
+    int32_t width, prec; /* CONVERSION_NONE: none */
 };
 
 /* A word as abi.h's NGS_SPEC makes it. */

@@ -28,6 +28,11 @@ static struct variable *find_global(struct sema *s, const char *name, uint32_t f
     return sema_tapset_global(s, name);
 }
 
+bool sema_is_global(struct sema *s, const struct expr *name)
+{
+    return find_global(s, name->text, name->at.file) != NULL;
+}
+
 static struct variable **locals(struct sema *s)
 {
     return s->fn ? &s->fn->locals : &s->inst->locals;
@@ -239,6 +244,8 @@ static void no_such_function(struct sema *s, const struct expr *e)
         return;
     }
     near_init(&near, e->text);
+    for (uint32_t i = 0; syntax_printer(i); i++)
+        near_try(&near, syntax_printer(i));
     for (const struct function *fn = s->prog->funcs; fn; fn = fn->next)
         if (can_see(s, fn, e))
             near_try(&near, fn->name);

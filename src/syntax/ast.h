@@ -143,7 +143,8 @@ struct expr {
     struct component *comps; /* TARGET ATVAR CAST AUTOCAST */
 
     uint32_t print;      /* PRINT: print_flags */
-    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes */
+    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes. STRING: what it is as a
+                            format, where it holds what the target said; else NULL */
     uint32_t fmt_len;
     enum stat_op stat;   /* STAT */
     enum hist_kind hist; /* HIST */
@@ -296,6 +297,13 @@ struct module_ref {
  * sema: one place where a handler runs: a probe point after alias expansion and wildcard
  * resolution, with a body of its own, since $vars resolve differently at each.
  */
+/* A function that a point with a wildcard matches. */
+struct probe_place {
+    const char *name;              /* text as pp() shows it */
+    const char *func_name;
+    uint64_t vaddr;
+};
+
 struct probe_inst {
     struct probe_inst *next;
     struct probe *probe;           /* as written */
@@ -308,6 +316,8 @@ struct probe_inst {
     uint32_t module_id;            /* user-space probes: index into program->modules */
     uint64_t vaddr;                /* address of the probe in its module's file; timers: how much the period varies */
     const char *func_name;         /* probefunc() when the point names one */
+    struct probe_place *places;    /* where the handler is the same in several: all of them; name and point are as written then, */
+    uint32_t n_places;             /* func_name is NULL. 0: one, which is told by the fields above */
     int64_t number;                /* timers: period in ns; */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };
@@ -324,7 +334,7 @@ struct program {
     struct probe_inst *insts;
     struct module_ref *modules;
     uint32_t n_modules;
-    bool target_only;            /* every handler is guarded by pid() == target() */
+    uint32_t n_places;           /* that probe points match so far */
 };
 
 /* ---- making and copying nodes (ast.c) ---- */

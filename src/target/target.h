@@ -73,6 +73,8 @@ enum target_kind { TARGET_NONE, TARGET_PID, TARGET_MASTER, TARGET_EXEC, TARGET_C
 /* How the user named the target. */
 struct target_opts {
     pid_t pid;             /* -x; 0: none */
+    const pid_t *more;     /* what further -x name */
+    uint32_t n_more;
     pid_t master;          /* --master; 0: none */
     pid_t sample_pid;      /* --sample-pid: libraries only */
     const char *exec;      /* --exec */
@@ -85,8 +87,8 @@ struct target_opts {
 
 struct target {
     enum target_kind kind;
-    pid_t pid;               /* target(): 0 for --master and --exec */
-    pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
+    pid_t pid;               /* of -x the first, of -c the command; 0 for --master and --exec */
+    pid_t *pids;             /* processes to look at: those of -x, or a master's workers; sorted */
     uint32_t n_pids;
     pid_t master;            /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
@@ -114,8 +116,15 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
  * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
 
-/* Still there, and the same process (start time)? */
-bool target_alive(const struct target *t);
+/* The process that stands for the target where one is wanted: of -x the first that was given, of a master's workers
+ * the first; 0: there is none. */
+static inline pid_t target_first(const struct target *t)
+{
+    return t->pid || !t->n_pids ? t->pid : t->pids[0];
+}
+
+/* Is T->pids[I] still the process that was found (start time), and not ended? */
+bool target_same(const struct target *t, uint32_t i);
 
 /* ---- process.c: facts of one process; what cannot be read is NULL or 0 ---- */
 
@@ -123,6 +132,14 @@ const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid); 
 /* Its arguments, each with its NUL; the first 64 KiB. Arena. */
 const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
 pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
+/* What /proc/PID/status says; false: it has ended. */
+struct process_ids {
+    char name[64];
+    pid_t ppid;
+    uint32_t uid, euid, gid, egid;
+};
+bool process_ids(const char *proc, pid_t pid, struct process_ids *out);
+bool process_alive(struct compile *cx, const struct target *t, pid_t pid); /* and no zombie */
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */
@@ -141,6 +158,9 @@ bool pid_in_container(const char *proc, pid_t pid);
  * LuaJIT.
  */
 bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
+
+/* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be read has none. Arena. */
+uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n, pid_t **below);
 
 /* ---- elf.c ---- */
 
@@ -190,12 +210,28 @@ enum feature {
     FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */
     FEAT_PERF_EVENT,   /* perf_event_open with a software clock */
     FEAT_UPROBE,       /* perf's uprobe PMU */
+    FEAT_UPROBE_MULTI, /* 6.6, usable since 6.10: many breakpoints in one link */
     FEAT_COUNT
 };
 
 /* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
 void kernel_build_id(struct build_id *id); /* btf.c */
 
+/*
+ * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since 6.6): the header in
+ * use may be older. A descriptor, or -1 and errno.
+ */
+struct kernel_multi_link {
+    uint32_t prog, target, attach_type, flags; /* target, flags: 0 */
+    uint64_t path, offsets, ref_counters, cookies; /* addresses; of arrays of COUNT 64-bit numbers but for the path */
+    uint32_t count, multi_flags, pid;              /* pid 0: every process */
+    uint32_t reserved;
+};
+enum { KERNEL_UPROBE_MULTI = 48 /* BPF_TRACE_UPROBE_MULTI */, KERNEL_MULTI_RETURN = 1 };
+int kernel_link_multi(const struct kernel_multi_link *link);
+
+/* "CAP_BPF, CAP_PERFMON": what a run would lack of capabilities(7), or NULL. */
+const char *kernel_missing_caps(struct arena *a);
 bool kernel_may_ptrace(void); /* this process has CAP_SYS_PTRACE */
 
 struct kernel {

@@ -262,7 +262,6 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
     cgt_open(&t, disabled);
     t.as = as;
     t.u->probes[0].rec.kind = kind;
-    t.u->probes[0].target_only = true;
     uint32_t out = cgt_global(&t, "out", OBJ_LONG), text = cgt_global(&t, "text", OBJ_STRING);
 
     for (unsigned k = 0; k < sizeof(longs) + 17; k++) {

@@ -317,7 +317,7 @@ static void test_pressure(void)
 
             i->str = slot;
             i->a = v[3];
-            i->imm = (int64_t)NGS_SPEC('d', 0, 0, 0xffff);
+            i->b = IR_IMM((int64_t)NGS_SPEC('d', 0, 0, 0xffff));
             cgt_gsset(&t, s, slot);
         }
     }

@@ -97,7 +97,7 @@ static void test_format(void)
 
         i->str = slot;
         i->a = v;
-        i->imm = (int64_t)specs[k];
+        i->b = IR_IMM((int64_t)specs[k]);
         ir_put_str(&t.at, IR_SCAT, slot, cgt_lit(&t, ">"));
         cgt_gsset(&t, s[k], slot);
     }

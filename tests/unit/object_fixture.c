@@ -225,8 +225,9 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
          .number = FIXTURE_PERIOD_NS,
          .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
-        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .vaddr = uprobe},
+        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .n_places = 1},
     };
+    struct obj_place places[] = {{.vaddr = uprobe, .name = str(m, "process.function"), .func = str(m, "f")}};
     struct obj_module modules[] = {
         {.path = str(m, "/proc/self/exe"), .flags = OBJ_MODULE_ADDRESSED}};
     struct obj_map maps[] = {{.name = str(m, "hits"),
@@ -248,6 +249,7 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
     table(m, OBJ_PROBES, probes, uprobe ? sizeof(probes) : 2 * sizeof(*probes), uprobe ? 3 : 2);
+    table(m, OBJ_PLACES, places, uprobe ? sizeof(places) : 0, uprobe ? 1 : 0);
     table(m, OBJ_MODULES, modules, sizeof(modules), 1);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, globals, sizeof(globals), 1);
@@ -267,7 +269,7 @@ static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprob
     literals[1] = FIXTURE_LITERAL;
     *u = (struct cg_unit){.cx = cx,
                           .n_funcs = uprobe ? 5 : 4,
-                          .n_maps = 6,
+                          .n_maps = 7,
                           .rodata = literals,
                           .rodata_size = LITERALS_SIZE,
                           .user_code = user,
@@ -289,6 +291,8 @@ static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprob
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = LITERALS_SIZE};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
+    u->maps[6] =
+        (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member), 16, 0};
     return u;
 }
 

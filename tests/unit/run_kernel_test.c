@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cg/object.h"
 #include "run/run.h"
 #include "tap.h"
@@ -133,6 +134,7 @@ static const struct meta *metadata(struct compile *cx)
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
     table(m, OBJ_PROBES, probes, sizeof(probes), 3);
+    table(m, OBJ_PLACES, probes, 0, 0);
     table(m, OBJ_MODULES, probes, 0, 0);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, probes, 0, 0);
@@ -216,7 +218,7 @@ static bool build(struct compile *cx, struct object *o)
 
     *u = (struct cg_unit){.cx = cx,
                           .n_funcs = 1,
-                          .n_maps = 6,
+                          .n_maps = 7,
                           .rodata = &tick,
                           .rodata_size = sizeof(tick),
                           .user_code = user,
@@ -233,6 +235,8 @@ static bool build(struct compile *cx, struct object *o)
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = sizeof(tick)};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
+    u->maps[6] =
+        (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member), 16, 0};
     return cg_write_elf(u, &elf, &size) && object_open(cx, elf, size, o);
 }
 
@@ -269,7 +273,8 @@ struct result {
 
 static bool run(pid_t pid, double seconds, struct result *res)
 {
-    struct compile cx = {.arena = arena_new()};
+    struct interrupt interrupt = INTERRUPT_NONE;
+    struct compile cx = {.arena = arena_new(), .interrupt = &interrupt};
     struct kernel k = {.release = ""};
     struct target t = {.kind = TARGET_PID, .pid = pid, .pids = &pid, .n_pids = 1, .proc = "/proc"};
     struct run_opts opts = {.seconds = seconds, .timing = true};
@@ -288,6 +293,7 @@ static bool run(pid_t pid, double seconds, struct result *res)
     built = build(&cx, &o);
     if (built)
         res->status = run_session(&cx, &o, &t, &k, &opts);
+    interrupt_release(&interrupt);
     fclose(opts.out);
     fclose(opts.err);
     for (const char *p = res->out; (p = strstr(p, "tick\n")); p += 5)
