@@ -191,18 +191,20 @@ static struct pp_env environment(struct driver *d)
 {
     const char *release = d->choice.release ? d->choice.release : d->uts.release;
     size_t n = strspn(release, "0123456789.");
+    struct kconfig *config = kconfig_new(&d->cx, d->uts.release, d->choice.build);
+    const char *arch = d->choice.build ? kconfig_arch(config) : NULL;
 
     return (struct pp_env){
         .kernel_v = arena_strndup(d->cx.arena, release, n),
         .kernel_vr = release,
-        .arch = d->uts.machine,
+        .arch = arch ? arch : d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
         .config = kconfig_value,
-        .config_arg = kconfig_new(&d->cx, d->uts.release),
+        .config_arg = config,
     };
 }
 
@@ -346,6 +348,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
+                          .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
                           .printed = on_printed,

@@ -51,8 +51,7 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
     lo->failed = true;
     diag_error(lo->cx->diag, e->op_at.file ? e->op_at : e->at, "not-yet",
                "%s cannot run as eBPF yet", what);
-    diag_hint(lo->cx->diag,
-              "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
+    diag_hint(lo->cx->diag, "the rest of the script is sound: -p2 shows it");
 }
 
 /* ---- operands that outlive a block ---- */
@@ -74,6 +73,9 @@ static void visit_split(struct expr *e, void *arg)
         break;
     case EX_TERNARY:
         s->found = true;
+        break;
+    case EX_PRINT:
+        s->found |= (e->print & PRINT_FORMAT) && lower_format_splits(e);
         break;
     case EX_R_LOAD:
         s->found |= s->loads;

@@ -210,18 +210,17 @@ static bool library_module(struct arena *a, const char *p, const char *end, stru
     return false;
 }
 
-/* The first "NAME.lua" in it. */
+/* The first "NAME.lua" in it; a name may have blanks. */
 static bool file_module(const char *p, const char *end, struct chunk *c)
 {
-    while (p < end) {
-        size_t n = word(p, end);
-
-        if (n && is_lua(p + n, end)) {
-            c->module = p;
-            c->module_len = n + 4;
+    for (const char *name = p; p < end; p++) {
+        if (*p == '/')
+            name = p + 1;
+        else if (p > name && is_lua(p, end)) {
+            c->module = name;
+            c->module_len = (size_t)(p + 4 - name);
             return true;
         }
-        p += n ? n : 1;
     }
     return false;
 }
