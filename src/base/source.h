@@ -23,7 +23,12 @@ struct span {
 };
 
 /* Who said it: a word of the target's (a path of its files) is never code; see docs/security.md. */
-enum told { TOLD_BY_USER, TOLD_BY_TARGET, TOLD_BY_TARGET_IN_FORMAT /* each '%' is written "%%" */ };
+enum told {
+    TOLD_BY_USER,
+    TOLD_BY_ARGUMENT, /* of the user's, too: by --arg, while macros are expanded */
+    TOLD_BY_TARGET,
+    TOLD_BY_TARGET_IN_FORMAT, /* each '%' is written "%%" */
+};
 
 struct origin {
     uint32_t off, len; /* bytes of the derived text */

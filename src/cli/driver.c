@@ -317,6 +317,8 @@ static bool close_output(struct driver *d, bool ok)
         out_events_end(d->events);
     if ((fflush(d->out) || ferror(d->out)) && !d->status && ok) /* else it has been said why */
         good = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws && d->hooks->info) /* with what is known by now */
+        d->picture.info = *d->hooks->info;
     if (d->draws)
         good = picture_close(&d->picture, ok && good && !d->status) && good;
     else if (d->out != stdout)
@@ -549,6 +551,7 @@ static void pass_comment(void *arg, const char *line, size_t len)
 static bool open_picture(struct driver *d, const struct out_format *format)
 {
     struct out_reader_opts ro = {.input = "output of the script",
+                                 .lines = d->hooks->comment != NULL, /* our own sample */
                                  .rename = name_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
                                  .arg = d};

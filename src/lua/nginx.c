@@ -21,6 +21,7 @@ enum {
     CONF_BYTES_MAX = 64 << 20,
     CONFS_MAX = 2000,
     DEPTH_MAX = 16,
+    PACKAGE_PATHS_MAX = 64,
     BLOCKS_MAX = 100000,
     WORDS_MAX = 4,
     PATH_LEN_MAX = 4096,
@@ -226,6 +227,20 @@ static struct nginx_block *add_block(struct conf *c, const struct scan *s, size_
     return b;
 }
 
+static void add_package_path(struct conf *c, const struct word *w)
+{
+    struct nginx_blocks *o = c->out;
+    size_t len;
+    char *path = unescape(c, w, &len);
+
+    if (o->n_package_paths == PACKAGE_PATHS_MAX)
+        return;
+    path[len] = '\0';
+    o->package_paths =
+        arena_grow(c->cx->arena, o->package_paths, o->n_package_paths, sizeof(*o->package_paths));
+    o->package_paths[o->n_package_paths++] = path;
+}
+
 /* ";": the directive is complete. */
 static void simple(struct conf *c, const struct scan *s)
 {
@@ -238,6 +253,10 @@ static void simple(struct conf *c, const struct scan *s)
         path[len] = '\0';
         if (strlen(path) == len)
             include(c, path);
+        return;
+    }
+    if (s->n >= 2 && name->len == 16 && !memcmp(name->at, "lua_package_path", 16)) {
+        add_package_path(c, &s->words[1]);
         return;
     }
     if (!s->n || !ends_with(name->at, name->len, "_by_lua"))

@@ -20,6 +20,8 @@ struct nginx_block {
 struct nginx_blocks {
     struct nginx_block *v;
     uint32_t n;
+    const char **package_paths; /* of lua_package_path, as they are written */
+    uint32_t n_package_paths;
 };
 
 /*

@@ -538,6 +538,15 @@ static void print(struct sema *s, struct expr *e)
             value(s, e->args[i]);
 }
 
+/* @const("MAXSTRINGLEN"): of C's constants we know the limits. */
+static bool limit_constant(const struct sema *s, struct expr *e)
+{
+    if (strcmp(e->text, "MAXSTRINGLEN") != 0)
+        return false;
+    become_number(e, s->cx->limits.maxstringlen);
+    return true;
+}
+
 static void walk(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
@@ -628,7 +637,7 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;
     case EX_ATCONST:
-        if (s->opts->stap)
+        if (s->opts->stap || limit_constant(s, e))
             break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
         diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
