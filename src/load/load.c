@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -183,6 +184,51 @@ static bool set_sizes(struct session *s)
     return true;
 }
 
+void load_random(void *p, size_t n)
+{
+    for (uint8_t *to = p; n;) {
+        ssize_t got = getrandom(to, n < 256 ? n : 256, 0);
+
+        if (got < 0 && errno != EINTR)
+            return; /* 256 bytes are always given once the system is up (getrandom(2)) */
+        if (got > 0) {
+            to += got;
+            n -= (size_t)got;
+        }
+    }
+}
+
+/* Gives the session's key to the programs' hash (base/abi.h). */
+static bool set_hash_key(struct session *s)
+{
+    size_t size = s->o->h->rodata_size, need = NGS_HASH_KEY_SIZE((size_t)s->o->h->maxstringlen);
+    struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, NGS_MAP_RODATA) : NULL;
+    if (!m || !s->o->h->hash_key) /* object_open has checked that it fits */
+        return true;
+
+    char *literals = arena_calloc(s->cx->arena, 1, size);
+
+    memcpy(literals, s->o->rodata, size);
+    memcpy(literals + s->o->h->hash_key, s->hash_key, need);
+    for (uint32_t k = 0; k < s->o->h->n_hashed; k++) {
+        char *at = literals + s->o->h->hashed + k * sizeof(struct ngs_hashed);
+        struct ngs_hashed one;
+        struct ngs_str text;
+
+        memcpy(&one, at, sizeof(one));
+        memcpy(&text, literals + one.text, sizeof(text));
+        ngs_hash(one.hash, s->hash_key, literals + one.text + sizeof(text), text.len);
+        memcpy(at, &one, sizeof(one));
+    }
+    return bpf_map__set_initial_value(m, literals, size) == 0 ||
+           object_damaged(s->cx, "no room for the key of its hash");
+}
+
+const void *session_hash_key(const struct session *s)
+{
+    return s->hash_key;
+}
+
 /* A program is made for one way to attach it. */
 static void set_attach_types(struct session *s)
 {
@@ -214,7 +260,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && set_sizes(s);
+    ok = ok && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
         set_attach_types(s);
@@ -313,8 +359,11 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
     scope_init(&s->scope);
+    size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
     bool ok = true;
 
+    s->hash_key = arena_calloc(cx->arena, 1, key);
+    load_random(s->hash_key, key);
     s->multi = k && k->has[FEAT_UPROBE_MULTI];
     s->cookies = k && k->has[FEAT_BPF_COOKIE];
     raise_files();

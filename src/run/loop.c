@@ -4,8 +4,8 @@
  *
  * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is left
  * in the ring buffer; end handlers (error handlers after an error); counts; detach.
- * A begin handler that calls exit(), or ^C then, keeps anything from being attached; the other begin
- * handlers and the end handlers run, as in SystemTap.
+ * A begin handler that calls exit() keeps anything from being attached, and other begin handlers from running; ^C
+ * waits for those. End handlers run then, as in SystemTap.
  */
 #include "run/state.h"
 
@@ -118,14 +118,15 @@ static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe
     return best;
 }
 
-/* Runs the handlers of KIND in order until UNTIL is set (NULL: all of them). */
+/* Runs the handlers of KIND in order until UNTIL is set or an error ends the session (NULL: all of them). */
 static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
 {
     uint32_t n = l->r.o->h->table[OBJ_PROBES].n;
     bool *done = calloc(n ? n : 1, sizeof(*done));
     const struct obj_probe *p;
 
-    while (done && !l->r.aborted && !(until && *until) && (p = next_by_sequence(l, kind, done))) {
+    while (done && !l->r.aborted && !(until && (*until || l->r.failed)) &&
+           (p = next_by_sequence(l, kind, done))) {
         done[p - l->r.o->probes] = true;
         handle(l, p);
         run_signals(&l->r);
@@ -572,8 +573,8 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
 
     if (ok) {
         run_signals(&l.r);
-        if (!l.r.exiting) /* once they have begun all of them run, as in SystemTap */
-            run_kind(&l, PROBE_BEGIN, &l.r.failed);
+        if (!l.r.exiting) /* ^C waits for them, exit() does not, as in SystemTap */
+            run_kind(&l, PROBE_BEGIN, &l.r.quit);
         if (!l.r.exiting && !l.r.aborted) {
             ok = start(&l);
             if (ok)
