@@ -139,8 +139,8 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
         diag_hint(cx->diag, "eBPF can (--backend bpf); timer.profile works with both");
         return NULL;
     }
-    if (strncmp(m->probe_path, "/proc/", 6))
-        return m->probe_path;
+    if (m->host_path)
+        return m->host_path;
     diag_error(cx->diag, at, "no-path",
                "SystemTap cannot place a probe in %s: only /proc leads to it", m->path);
     diag_hint(cx->diag, "--sysroot or --container gives a path to it; eBPF needs none");

@@ -77,28 +77,15 @@ bool dbg_is_kernel(const struct dbg *m)
     return m->btf != NULL;
 }
 
-/* Opens the file that the module is, not one that has taken its place since. */
-static bool open_main(struct dbg *m, struct target *t, const struct module *mod)
+/* The module's file, the same that breakpoints go into. */
+static bool open_main(struct dbg *m, const struct module *mod)
 {
-    for (int i = 0; i < 2; i++) {
-        bool by_name = (i == 0) == !mod->deleted;
-        struct stat st;
-        int fd = by_name ? sysroot_open(t->root, mod->path)
-                         : open(mod->probe_path ? mod->probe_path : mod->path,
-                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = mod->fd >= 0 ? fcntl(mod->fd, F_DUPFD_CLOEXEC, 0) : -1;
 
-        if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
-            close(fd);
-            fd = -1;
-        }
-        if (!elf_file_open(&m->main, fd))
-            continue;
-        elf_build_id_of(m->main.elf, m->main.fd, &m->id);
-        if (!mod->id.len || build_id_equal(&m->id, &mod->id))
-            return true;
-        elf_file_close(&m->main);
-    }
-    return false;
+    if (!elf_file_open(&m->main, fd))
+        return false;
+    elf_build_id_of(m->main.elf, m->main.fd, &m->id);
+    return true;
 }
 
 /* 64 bits of a section's contents; fast, and good enough to notice that an index is of other
@@ -264,8 +251,11 @@ static bool find_dwarf(struct debuginfo *di, struct dbg *m)
                        &from)) {
         struct search alt = {.a = di->a};
 
+        m->doubtful = !sysroot_is_host(from);
+
         if (start(m, &m->debug, &alt, from, name, &why))
             return true;
+        m->doubtful = false;
         elf_file_close(&m->debug);
         s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
                                  s.refused ? "; " : "", sysroot_dir(from), name, why);
@@ -291,9 +281,8 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
     m->di = di;
     m->path = mod->path;
     m->main.fd = m->debug.fd = m->alt.fd = -1;
-    if (!open_main(m, di->t, mod)) {
-        *why = arena_printf(di->a, "%s cannot be opened, or is not the file that the process runs",
-                            mod->path);
+    if (!open_main(m, mod)) {
+        *why = arena_printf(di->a, "%s cannot be read", mod->path);
         return NULL;
     }
     find_dwarf(di, m);

@@ -1,7 +1,7 @@
 /*
  * dwarf_func: functions by name. Enters: a pattern, perhaps a file; leaves: their instances with
- * entry addresses, from DWARF and, for what it does not know, from ELF symbols. Left out: ".cold"
- * and ".part.N" pieces, which are reached by jumps or with a convention of their own; functions of
+ * entry addresses, from DWARF and, for what it does not know, from ELF symbols. Left out: places that a
+ * target's own debug file names and its program does not; ".cold" and ".part.N" pieces, which are reached by jumps or with a convention of their own; functions of
  * units in .dwo files.
  */
 #include <dwarf.h>
@@ -71,6 +71,15 @@ static void append(struct dbg *m, struct found *f, const struct dbg_func *add)
 {
     if (f->n >= FUNCTIONS_MAX)
         return;
+    if (add->entry && m->doubtful && !entry_is_own(m, add->entry)) {
+        if (!m->misplaced++)
+            diag_warning(
+                m->di->cx->diag, (struct span){0},
+                "the debug file of %s puts %s at 0x%llx, where no function of it starts: left "
+                "out, like others of that kind",
+                m->path, add->name, (unsigned long long)add->entry);
+        return;
+    }
     f->v = arena_grow(m->di->a, f->v, f->n, sizeof(*f->v));
     f->v[f->n++] = *add;
 }

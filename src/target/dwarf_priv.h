@@ -79,8 +79,10 @@ struct dbg {
     uint64_t fingerprint; /* of .debug_info and .debug_abbrev: what a cached index must have been
                              made from */
     struct index *index;
-    struct elf_symbols *symbols;
+    struct elf_symbols *symbols, *own_symbols; /* OWN: of the module's file, not of its debug file */
     bool symbols_full;
+    bool doubtful; /* the debug file is the target's, who may have put anything into it */
+    uint32_t misplaced; /* functions left out because of that */
     const char *why; /* there is no DWARF, only symbols; NULL: there is */
     struct btf *btf; /* the kernel: neither file nor DWARF, but types */
 };
@@ -124,6 +126,9 @@ void index_free(struct index *x);
 struct index *index_from_blob(const struct dbg *m, void *blob, size_t size);
 struct index *cache_load(const struct dbg *m);
 void cache_save(const struct dbg *m, const struct index *x);
+
+/* Does a function of the module's own file start at VADDR (entry.c)? */
+bool entry_is_own(struct dbg *m, uint64_t vaddr);
 
 /* ---- types (dwarf_type.c) ---- */
 

@@ -522,6 +522,7 @@ void target_close(struct target *t)
 {
     if (!t)
         return;
+    modules_close(t);
     sysroot_free(t->root);
     t->root = NULL;
 }

@@ -697,6 +697,38 @@ static void test_separate(void)
     }
 }
 
+/* A debug file of the right build-id that names places within instructions: it is the target's, and may lie. */
+static void test_lies(void)
+{
+    struct fixture f;
+    struct dbg_func *fn;
+    const char *why = NULL;
+
+    for (int liar = 0; liar < 2; liar++)
+        run("$CC -w -I$inc -g -O1 %s -fno-inline-functions prog.c other.c -o %s ./libwhole.so "
+            "-Wl,--build-id=0x0102030405060708",
+            liar ? "-O0" : "", liar ? "liar" : "truth");
+    run("rm -rf root && mkdir -p root/bin root/usr/lib/debug/.build-id/01 && strip --strip-all "
+        "truth "
+        "-o root/bin/prog && objcopy --only-keep-debug truth "
+        "root/usr/lib/debug/.build-id/01/02030405060708.debug");
+    set_up(&f, path("root"));
+    struct dbg *m = dbg_open(f.di, "/bin/prog", &why);
+    uint32_t all = m ? dbg_functions(m, "*", NULL, &fn) : 0;
+
+    tap_ok(all > 5 && m && dbg_functions(m, "visit", NULL, &fn) == 1 && fn->entry,
+           "a debug file of a container: functions of a stripped program");
+    tear_down(&f);
+    run("objcopy --only-keep-debug liar root/usr/lib/debug/.build-id/01/02030405060708.debug");
+    set_up(&f, path("root"));
+    m = dbg_open(f.di, "/bin/prog", &why);
+    tap_ok(m && !dbg_functions(m, "visit", NULL, &fn),
+           "one that lies about places is not believed");
+    fflush(f.err);
+    tap_ok(strstr(f.messages, "where no function of it starts") != NULL, "which is said");
+    tear_down(&f);
+}
+
 static void test_symbols_only(void)
 {
     struct fixture f;
@@ -1199,6 +1231,7 @@ int main(int argc, char **argv)
     test_clang();
     test_completion();
     test_separate();
+    test_lies();
     test_symbols_only();
     test_supplementary();
     test_split();
