@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { STARS_MAX = 16 };
+
 /* An object on the way through the components. */
 struct object {
     struct expr *tree;
@@ -236,10 +238,10 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
                       type_text(s, o->type));
 }
 
-/* One component; a pointer takes as many turns as it has stars. */
+/* One component; a pointer takes as many turns as it has stars, which debug information can say are without end. */
 static bool apply(struct sema *s, struct object *o, const struct component *c)
 {
-    for (;;) {
+    for (int turn = 0; turn < STARS_MAX; turn++) {
         switch (o->type ? ctype_kind(o->type) : CT_VOID) {
         case CT_POINTER: {
             const struct ctype *to = ctype_target(o->type);
@@ -264,6 +266,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
             return invalid_access(s, o, c);
         }
     }
+    return diag_error(s->diag, c->at, "type", "more than %d pointers lead to this", STARS_MAX);
 }
 
 /* ---- the value at the end ---- */

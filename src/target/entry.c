@@ -20,7 +20,7 @@ static const char *table(Elf *elf, uint64_t *vaddr, uint32_t *n)
 
     if (elf_getphdrnum(elf, &phnum))
         return NULL;
-    for (size_t i = 0; i < phnum && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < phnum && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
         Elf_Data *d;
 

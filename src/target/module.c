@@ -85,7 +85,7 @@ uint64_t module_bias(Elf *elf, const struct map *m)
 
     if (elf_getphdrnum(elf, &n))
         return 0;
-    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
@@ -178,6 +178,7 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
                        const struct map *m, bool is_exe)
 {
     struct module mod = {.path = m->path, .is_exe = is_exe, .deleted = m->deleted};
+    bounds_file(m->path);
     int fd = open_mapped(cx, t, pid, m, is_exe, &mod);
     Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
 
@@ -231,7 +232,7 @@ static bool from_maps(struct compile *cx, struct target *t, pid_t pid)
         exe_path = proc_in_root(exe, t->chroot);
     }
     for (int exe_first = 1; exe_first >= 0; exe_first--) {
-        for (const struct map *m = maps; m && n < MODULES_MAX; m = m->next) {
+        for (const struct map *m = maps; m && n < MODULES_MAX && bounds_ok(); m = m->next) {
             /* memfd and System V shared memory have inodes, and no ELF file in them that we could
              * name. */
             if (!m->exec || !m->ino || m->path[0] != '/' ||
@@ -250,6 +251,8 @@ static struct module *add_file(struct compile *cx, struct target *t, const char 
     struct module mod = {.path = path, .is_exe = is_exe};
     int fd = sysroot_open(t->root, path);
     struct stat st;
+
+    bounds_file(path);
     Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
     struct module *added = NULL;
 

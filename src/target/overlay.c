@@ -116,7 +116,7 @@ static bool find_mount(struct arena *a, const char *name, unsigned long long id,
         snprintf(want, sizeof(want), "%llu ", id);
     else
         snprintf(want, sizeof(want), " %.40s ", device);
-    while (f && !found && (got = getline(&line, &room, f)) > 0 &&
+    while (f && !found && bounds_ok() && (got = getline(&line, &room, f)) > 0 &&
            (total += (size_t)got) < MOUNTINFO_MAX) {
         p = strstr(line, want);
         if (!p || (id && p != line) || !memmem(line, (size_t)got, " - overlay ", 11))
@@ -243,7 +243,7 @@ static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
     if (!gelf_getehdr(elf, &eh) || elf_getphdrnum(elf, &n))
         return false;
     *vaddr = eh.e_entry;
-    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
         Elf_Data *d;
         GElf_Dyn dyn;
@@ -257,7 +257,7 @@ static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
     }
     if (init)
         *vaddr = init;
-    for (size_t i = 0; *vaddr && i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; *vaddr && i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_LOAD && (ph.p_flags & PF_X) &&
