@@ -58,7 +58,7 @@ refused "-x needs a value" -x
 refused "not a number" -x abc -e 'probe begin { }'
 refused "not a number" -x 0 -e 'probe begin { }'
 refused "not a number" -p 9 -e 'probe begin { }'
-refused "not a number" -T -1 -e 'probe begin { }'
+refused "not a time" -T -1 -e 'probe begin { }'
 refused "MAXACTION is a number" -DMAXACTION=0 -e 'probe begin { }'
 refused "MAXACTION is a number" -D MAXACTION=99999999999 -e 'probe begin { }'
 refused "MAXSTRINGLEN is a number" -D MAXSTRINGLEN=x -e 'probe begin { }'

@@ -86,7 +86,18 @@ check 'no target' eval '[[ $status = 1 ]] && said "Name a target"'
 flame -x "$pid" --format json -o "$scratch/none.json"
 check 'a format that holds no picture: those that do' eval '[[ $status = 1 ]] && said "flame writes folded"'
 flame -x "$pid" -t never
+check 'no time' eval '[[ $status = 1 ]] && said "not a time: never"'
+flame -x "$pid" -F never
 check 'no number' eval '[[ $status = 1 ]] && said "whole number"'
+
+cp -r tests/targets/load/lua "$scratch/"
+command="$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit $scratch/lua/truth.lua interp 3 $scratch/truth"
+flame -c "$command" -F 199 -o "$scratch/command.folded"
+check 'a command, until it ends' hot_leads "$scratch/command.folded" 'interp(.lua)?:(15|hot)$'
+before=$(date +%s%N)
+flame -c "${command/interp 3/interp 30}" -t 1.5 -F 199 -o "$scratch/short.folded"
+check '... or for a time with a fraction' hot_leads "$scratch/short.folded" 'interp(.lua)?:(15|hot)$'
+check '... and not until it would have ended' test $((($(date +%s%N) - before) / 1000000000)) -lt 25
 
 all=$(tests/targets/container.sh start docker gc64 interp 50 2>"$scratch/err") || all=''
 if [[ $all ]]; then

@@ -50,6 +50,9 @@ pids+=("$pid")
 until [[ $(readlink "/proc/$pid/exe") == */sleep ]]; do sleep 0.01; done
 as_stapxx -x "$pid" -e 'probe begin { println($^target, " $^exec_path ", "$^libc_path") exit() }'
 check '-x' printed "^$pid .*/sleep /.*/libc"
+check '... without a word of what was found' test ! -s "$scratch/err"
+as_stapxx -v -x "$pid" -e 'probe begin { println("$^libc_path") exit() }'
+check '... but with -v' said 'note: Found exact match for libc'
 as_stapxx --sample-pid "$pid" --exec /bin/cat -e 'probe begin { println("$^exec_path $^libc_path") exit() }'
 check '--sample-pid and --exec' printed '^/bin/cat /.*/libc'
 as_stapxx --master $$ -e 'probe begin { println("$^target") exit() }'

@@ -23,7 +23,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 3
+#define NGS_OBJ_VERSION 4
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -52,7 +52,7 @@ struct obj_header {
     } table[OBJ_TABLES];
 };
 
-enum { OBJ_F_TARGET_ONLY = 1 }; /* every kernel handler returns at once unless pid() == target() */
+enum { OBJ_F_TARGET = 1 }; /* a kernel handler asks for target() */
 
 enum probe_kind {
     PROBE_BEGIN, PROBE_END, PROBE_ERROR, PROBE_NEVER, /* run in user space */
@@ -94,6 +94,10 @@ enum { OBJ_MAX_KEYS = 8 };
  * A script array: a BPF hash map named MAP. Key: the parts one after the other, a long as 8 bytes, a
  * string as the 16 bytes of its ngs_hash128. Value: at VAL_OFF the payload (int64, struct ngs_str, or
  * struct ngs_stats), and for each string key its text as struct ngs_str at TEXT_OFF[i].
+ *
+ * In the 8 bytes before a string payload is its stamp, another one for every value that is stored. The kernel puts an
+ * updated element beside the old one, whose memory the next update on that CPU fills (alloc_htab_elem, extra_elems), so
+ * a copy of a string is sound only when the key's element has the copy's stamp after the copying, too.
  */
 struct obj_map {
     uint32_t name;      /* string: the script's name */
@@ -113,7 +117,7 @@ struct obj_map {
 struct obj_global {
     uint32_t name;
     uint32_t type;      /* OBJ_* */
-    uint32_t off;       /* in the globals map's value: int64, struct ngs_str or struct ngs_stats */
+    uint32_t off;       /* in the globals map's value: int64, struct ngs_shared or struct ngs_stats */
     uint32_t init_str;  /* string: initial value of a string */
     int64_t init;       /* of a long */
     uint32_t hist;
@@ -143,22 +147,43 @@ struct obj_loc {
 #define NGS_MAP_RODATA  ".rodata.lits"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
 #define NGS_MAP_CONTROL ".data.control" /* ARRAY [1], mmapable: struct ngs_control */
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
+#define NGS_MAP_SCOPE   "ngs_scope"   /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
 
-enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256 };
+enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256, NGS_MAX_MEMBERS = 16384 };
+
+/* A process of the scope. WATCHED: a master, whose own hits do not count; NAMED: by -x or as a worker; BELOW: descends
+ * from those. */
+enum ngs_member_kind { NGS_WATCHED, NGS_NAMED, NGS_BELOW };
+struct ngs_member {
+    uint32_t kind;
+    uint32_t layout; /* where its modules lie: index in control's bias; NGS_UNPLACED: not known */
+};
+
+/* Layouts by ngs_control's bias: 0 is that of the target as it was found, others are of processes that have run exec. */
+enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
+
+/* ngs_control's scope. TEST: hits of others can come in; SEVERAL: target() is the process at hand, where that is one
+ * of several that are named; LAYOUTS: not all have layout 0. 0: no handler need look its process up. */
+enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
 
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
     uint64_t stopped;       /* nonzero: every kernel handler returns at once; set by exit() and by errors */
-    uint64_t target;        /* target(): host tgid; 0 with --master, --exec */
-    uint64_t n_pids;        /* 0: no filter by $^pid_ok */
-    uint64_t hits;          /* handlers entered */
+    uint64_t scope;         /* enum ngs_scope_flag */
+    uint64_t target;        /* target(): host tgid; of several the first; 0: everybody is looked at */
+    uint64_t hits;          /* handlers entered; here and below, by processes of the scope */
+    uint64_t foreign;       /* hits of others, that came in and were dropped */
+    uint64_t unplaced;      /* hits dropped: the handler needs addresses that an executable run since has not */
+    uint64_t births;        /* threads and processes that began in the scope */
+    uint64_t unfollowed;    /* processes that began in it and that found no room */
     uint64_t skipped;       /* no free frame */
     uint64_t errors;        /* handlers ended by an error that nothing caught */
     uint64_t faults;        /* reads that failed, caught or not */
     uint64_t truncated;     /* strings cut at MAXSTRINGLEN */
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
-    uint64_t bias[NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by module index */
+    uint64_t stamp;         /* last one given to a string value of an array (struct obj_map) */
+    uint64_t bias[NGS_LAYOUTS][NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by layout and module index */
     int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
@@ -172,6 +197,26 @@ struct ngs_str {
     char bytes[];
 };
 #define NGS_STR_SIZE(maxlen) (sizeof(struct ngs_str) + (((maxlen) + 1 + 7) & ~7u))
+
+/*
+ * A global string. Handlers on other CPUs, and ones that interrupt this one, set and read it at any moment, so a text is
+ * never changed where it can be read. Who sets it draws a ticket from NEXT (+1), fills text TICKET % NGS_SHARED_TEXTS,
+ * whose BUSY it holds meanwhile (exchanged with 1), unless that is the one shown, and makes SHOWN the ticket, unless a later
+ * one is shown: then it was set before that one. Who appends also wants SHOWN to be what it has read. Who reads copies text
+ * SHOWN % NGS_SHARED_TEXTS; it is what it was as long as NEXT <= SHOWN + NGS_SHARED_TEXTS, so NEXT is looked at after the
+ * copying. Nobody waits for another; who was beaten NGS_SHARED_TRIES times fails.
+ */
+enum { NGS_SHARED_TEXTS = 8, NGS_SHARED_TRIES = 16 };
+struct ngs_shared {
+    uint64_t shown, next;
+    uint64_t busy[NGS_SHARED_TEXTS];
+    /* then NGS_SHARED_TEXTS struct ngs_str of NGS_STR_SIZE(MAXSTRINGLEN) */
+};
+#define NGS_SHARED_SIZE(maxlen) (sizeof(struct ngs_shared) + NGS_SHARED_TEXTS * NGS_STR_SIZE(maxlen))
+static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t ticket, uint64_t maxlen)
+{
+    return (struct ngs_str *)((char *)(s + 1) + ticket % NGS_SHARED_TEXTS * NGS_STR_SIZE(maxlen));
+}
 
 /*
  * An address that becomes a symbol when a string is printed or compared in user space: the bytes
@@ -219,6 +264,7 @@ struct ngs_frame {
     uint64_t error_loc;  /* OBJ_LOCS index */
     uint64_t depth;      /* of script calls */
     uint64_t sp;         /* top of the stack of recursive activations, bytes from its start */
+    struct ngs_member member; /* whose hit this is; zeroes: it was not looked up */
     uint64_t private_[8];/* code generator's own */
     /* then: struct ngs_str error_text (for error("...")), code generator's areas, slots, the record
      * being built (frame_out), a guard of MAXSTRINGLEN + 512 bytes */
@@ -237,6 +283,7 @@ enum ngs_error {
     NGS_ERR_NO_USER_REGS, /* no user-space registers here */
     NGS_ERR_BAD_ARG,      /* argument out of range */
     NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
+    NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
     NGS_ERR_KINDS
 };
 
@@ -276,12 +323,15 @@ enum { NGS_REC_MAX = 65536 };
     X(STR_FORMAT_STR, "str_format_str", "(dst, src, spec) appends a string under a width")       \
     X(STR_COMPARE, "str_compare", "(a, b) <0 0 >0, by bytes")                                     \
     X(STR_HASH, "str_hash", "(dst16, str)")                                                       \
+    X(SHARED_GET, "shared_get", "(dst, global) copies a global string; fails: busy")              \
+    X(SHARED_SET, "shared_set", "(global, src)")                                                  \
+    X(SHARED_APPEND, "shared_append", "(global, src) fails: busy")                                \
     X(STR_MARK, "str_mark", "(dst, kind, addr) appends an address marker")                        \
     X(READ, "read", "(addr, size, space, &out64) fails: fault")                                   \
     X(READ_STRING, "read_string", "(dst, addr, max, space, flags) appends; fails: fault")         \
     X(CONTEXT, "context", "(enum ngs_ctx, arg) value")                                            \
     X(CONTEXT_STR, "context_str", "(dst, enum ngs_ctx, arg) sets dst")                            \
-    X(MAP_GET, "map_get", "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed)") \
+    X(MAP_GET, "map_get", "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed); fails: busy") \
     X(MAP_HAS, "map_has", "(map, key) 1 or 0")                                                    \
     X(MAP_SET, "map_set", "(map, key, texts, val) val: int64* or ngs_str*; fails: map full")      \
     X(MAP_ADD, "map_add", "(map, key, texts, delta) new value in r0; fails by frame error")       \

@@ -5,7 +5,6 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clean.h"
@@ -36,6 +35,21 @@ static bool printable(uint32_t c)
            (c & 0xfffe) != 0xfffe;
 }
 
+/* The next character, or byte, of the LEN at P, clean, to OUT (5 bytes); how long it was. *WIDTH: how long it is. */
+static size_t next(const unsigned char *p, size_t len, char out[5], size_t *width)
+{
+    uint32_t code = 0;
+    size_t n = character(p, len, &code);
+
+    if (n && printable(code)) {
+        memcpy(out, p, n);
+        *width = n;
+        return n;
+    }
+    *width = (size_t)snprintf(out, 5, "\\x%02x", *p);
+    return 1;
+}
+
 size_t clean_text(const char *text, size_t len, char *out, size_t size)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -44,20 +58,28 @@ size_t clean_text(const char *text, size_t len, char *out, size_t size)
     if (!size)
         return 0;
     while (at < len) {
-        uint32_t code = 0;
-        size_t n = character(p + at, len - at, &code);
-        bool plain = n && printable(code);
-        size_t width = plain ? n : 4;
+        char one[5];
+        size_t width, n = next(p + at, len - at, one, &width);
 
         if (width >= size - used)
             break;
-        if (plain)
-            memcpy(out + used, p + at, n);
-        else
-            snprintf(out + used, 5, "\\x%02x", p[at]);
+        memcpy(out + used, one, width);
         used += width;
-        at += plain ? n : 1;
+        at += n;
     }
     out[used] = '\0';
     return used;
+}
+
+void clean_print(FILE *f, const char *text, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (size_t at = 0; at < len;) {
+        char one[5];
+        size_t width;
+
+        at += next(p + at, len - at, one, &width);
+        fwrite(one, 1, width, f);
+    }
 }

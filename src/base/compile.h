@@ -22,10 +22,14 @@ struct limits {
     uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */
 };
 
+struct interrupt;
+
 struct compile {
     struct arena *arena;
     struct sources *sources;
     struct diag *diag;
+    FILE *err;                   /* what is said beside diag, in order with it */
+    struct interrupt *interrupt; /* not held, but while a script runs or a file is written */
     struct limits limits;
     int verbose;         /* -v, repeated */
     bool guru;           /* -g */

@@ -1,13 +1,16 @@
 /*
  * diag: prints messages with their line, a caret and the chain of expansions; see diag.h.
- * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent.
+ * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent. Texts quote
+ * what targets say: no control character of theirs gets out (base/clean.h).
  */
 #include "base/diag.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 
 enum { LINE_SHOWN_MAX = 200, NEAR_WORD_MAX = 63, EXPANSION_DEPTH_MAX = 16 };
 
@@ -32,6 +35,11 @@ struct diag *diag_new(struct arena *a, struct sources *s, FILE *out)
     return d;
 }
 
+void diag_stream(struct diag *d, FILE *out)
+{
+    d->out = out;
+}
+
 static const char *paint(const struct diag *d, const char *code)
 {
     return d->colour ? code : "";
@@ -52,7 +60,7 @@ static void show_line(const struct diag *d, const struct place *p)
     for (uint32_t i = start; i < end; i++) {
         unsigned char c = (unsigned char)src->text[i];
 
-        fputc(c < ' ' && c != '\t' ? '?' : c, d->out);
+        fputc((c < ' ' && c != '\t') || c == 0x7f ? '?' : c, d->out);
     }
     fputs("\n    ", d->out);
     for (uint32_t i = start; i < start + p->col - 1; i++)
@@ -70,8 +78,9 @@ static void show_line(const struct diag *d, const struct place *p)
 
 static void show_place(const struct diag *d, const struct place *p)
 {
-    fprintf(d->out, "%s%s:%u:%u: %s", paint(d, "\033[1m"), p->source->name, p->line, p->col,
-            paint(d, "\033[0m"));
+    fputs(paint(d, "\033[1m"), d->out);
+    clean_print(d->out, p->source->name, strlen(p->source->name));
+    fprintf(d->out, ":%u:%u: %s", p->line, p->col, paint(d, "\033[0m"));
 }
 
 static void show_chain(const struct diag *d, struct span at)
@@ -101,6 +110,16 @@ static void show_chain(const struct diag *d, struct span at)
     }
 }
 
+static void show_text(const struct diag *d, const char *fmt, va_list ap)
+{
+    char *text = NULL;
+    int len = vasprintf(&text, fmt, ap);
+
+    if (len >= 0)
+        clean_print(d->out, text, (size_t)len);
+    free(text);
+}
+
 static void show(struct diag *d, struct span at, const char *colour, const char *kind,
                  const char *tag, const char *fmt, va_list ap)
 {
@@ -110,7 +129,7 @@ static void show(struct diag *d, struct span at, const char *colour, const char 
     if (placed)
         show_place(d, &p);
     fprintf(d->out, "%s%s:%s ", paint(d, colour), kind, paint(d, "\033[0m"));
-    vfprintf(d->out, fmt, ap);
+    show_text(d, fmt, ap);
     if (tag)
         fprintf(d->out, " [%s]", tag);
     fputc('\n', d->out);
@@ -186,7 +205,7 @@ void diag_hint(struct diag *d, const char *fmt, ...)
 
     fprintf(d->out, "%shint:%s ", paint(d, "\033[1;32m"), paint(d, "\033[0m"));
     va_start(ap, fmt);
-    vfprintf(d->out, fmt, ap);
+    show_text(d, fmt, ap);
     va_end(ap);
     fputc('\n', d->out);
 }
@@ -222,36 +241,44 @@ void near_init(struct near *n, const char *word)
     *n = (struct near){.word = word, .best = NULL, .distance = (unsigned)strlen(word) / 3 + 1};
 }
 
-/* Levenshtein distance, two rows; words over 63 bytes are never near. */
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein distance in which two letters that changed places are one mistake (optimal string
+ * alignment), three rows; words over 63 bytes are never near. */
 static unsigned edit_distance(const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
-    unsigned row[NEAR_WORD_MAX + 1];
+    unsigned rows[3][NEAR_WORD_MAX + 1];
 
     if (la > NEAR_WORD_MAX || lb > NEAR_WORD_MAX)
         return NEAR_WORD_MAX;
     for (size_t j = 0; j <= lb; j++)
-        row[j] = (unsigned)j;
+        rows[0][j] = (unsigned)j;
     for (size_t i = 1; i <= la; i++) {
-        unsigned diagonal = row[0];
+        unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *swap = rows[(i + 1) % 3];
 
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= lb; j++) {
-            unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-            unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            diagonal = row[j];
-            row[j] = change < best ? change : best;
+            row[j] = least(least(row[j - 1], above[j]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], swap[j - 2] + 1);
         }
     }
-    return row[lb];
+    return rows[la % 3][lb];
 }
 
 void near_try(struct near *n, const char *candidate)
 {
     unsigned distance = edit_distance(n->word, candidate);
 
-    if (distance && (distance < n->distance || (!n->best && distance == n->distance))) {
+    /* Of equally near ones that of the word's length: "prinft" is printf, not print. */
+    if (distance &&
+        (distance < n->distance ||
+         (distance == n->distance && (!n->best || (strlen(n->best) != strlen(n->word) &&
+                                                   strlen(candidate) == strlen(n->word)))))) {
         n->best = candidate;
         n->distance = distance;
     }

@@ -25,6 +25,7 @@ struct diag;
 enum { DIAG_MAX_ERRORS = 20 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
+void diag_stream(struct diag *d, FILE *out); /* the same place by another stream */
 
 /*
  * An error at a place (SPAN.file == 0: no place, only the message). TAG is the short class

@@ -104,6 +104,8 @@ void source_set_origins(struct sources *s, struct source *src, const struct orig
     if (n)
         memcpy(src->origins, o, n * sizeof(*o));
     src->n_origins = n;
+    for (uint32_t i = 0; i < n; i++)
+        src->holds_told |= o[i].told != TOLD_BY_USER;
 }
 
 struct source *source_get(const struct sources *s, uint32_t id)
@@ -138,6 +140,14 @@ static const struct origin *origin_at(const struct source *src, uint32_t off)
             hi = mid;
     }
     return lo ? &src->origins[lo - 1] : NULL;
+}
+
+enum told source_told(const struct source *src, uint32_t off, uint32_t *end)
+{
+    const struct origin *o = src->holds_told ? origin_at(src, off) : NULL;
+
+    *end = o ? o->off + o->len : src->len;
+    return o ? o->told : TOLD_BY_USER;
 }
 
 struct span span_written(const struct sources *s, struct span at, const char **why)

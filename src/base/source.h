@@ -22,11 +22,15 @@ struct span {
     uint32_t expn; /* expansion id; 0: written where it stands */
 };
 
+/* Who said it: a word of the target's (a path of its files) is never code; see docs/security.md. */
+enum told { TOLD_BY_USER, TOLD_BY_TARGET, TOLD_BY_TARGET_IN_FORMAT /* each '%' is written "%%" */ };
+
 struct origin {
     uint32_t off, len; /* bytes of the derived text */
     struct span at;    /* where they come from */
     bool verbatim;     /* byte for byte; else the whole range stands for the whole of AT */
-    const char *why;   /* for the note, e.g. "in the expansion of $^arg_time"; may be NULL */
+    enum told told;
+    const char *why; /* for the note, e.g. "in the expansion of $^arg_time"; may be NULL */
 };
 
 struct expansion {
@@ -43,7 +47,8 @@ struct source {
     uint32_t n_lines;
     struct origin *origins; /* sorted by off; NULL when a person wrote the text */
     uint32_t n_origins;
-    bool tapset; /* library code: unused functions in it are not looked at */
+    bool holds_told; /* the target said some of it */
+    bool tapset;     /* library code: unused functions in it are not looked at */
 };
 
 struct sources;
@@ -71,6 +76,9 @@ const struct expansion *expansion_get(const struct sources *s, uint32_t id);
 
 /* The span a person wrote: follows origins, not expansions. *WHY: the origin's note or NULL. */
 struct span span_written(const struct sources *s, struct span at, const char **why);
+
+/* Who said byte OFF of SRC; *END: up to where that holds. */
+enum told source_told(const struct source *src, uint32_t off, uint32_t *end);
 
 /* Line and column of the written span; false when it has no place. */
 bool span_place(const struct sources *s, struct span at, struct place *out);

@@ -5,4 +5,5 @@ ngstap_SOURCES += \
 	src/base/clean.c src/base/clean.h \
 	src/base/compile.h \
 	src/base/diag.c src/base/diag.h \
+	src/base/interrupt.c src/base/interrupt.h \
 	src/base/source.c src/base/source.h

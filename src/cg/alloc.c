@@ -373,8 +373,6 @@ void cg_put_str(struct cg_gen *g, int reg, struct ir_val s)
         cg_addr(&g->s, reg, R9, u->slots[s.id].off);
     else if (s.kind == IRV_LIT)
         cg_value(&g->s, reg, CG_RODATA, u->lits[s.id].off);
-    else if (s.kind == IRV_GLOBAL)
-        cg_value(&g->s, reg, CG_GLOBALS, u->globals[s.id].off);
     else
         cg_movi(&g->s, reg, 0);
 }

@@ -74,6 +74,7 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
+    [NGS_ERR_BUSY] = "string changes too often to be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 
@@ -125,6 +126,8 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     if (c->n_funcs) {
         add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
         add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
+        add_map(out, (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member),
+                                     NGS_MAX_MEMBERS, 0});
     }
     add_map(out, (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = c->globals_size});
     add_map(out,

@@ -52,14 +52,6 @@ static void pid_tgid(struct cg_gen *g)
     cg_do_lib(g, CG_LIB_PID);
 }
 
-static void from_control(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
-{
-    int d = cg_def(g, i->dst);
-
-    cg_value(&g->s, d, CG_CONTROL, off);
-    cg_ldx(&g->s, BPF_DW, d, d, 0);
-}
-
 static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
 {
     cg_call_begin(g);
@@ -176,7 +168,10 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         helper(g, i, HELPER_GET_SMP_PROCESSOR_ID);
         break;
     case NGS_CTX_TARGET:
-        from_control(g, i, offsetof(struct ngs_control, target));
+        cg_call_begin(g);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_TARGET);
+        cg_result(g, i->dst, R0);
         break;
     case NGS_CTX_MONO_NS:
         helper(g, i, HELPER_KTIME_GET_NS);

@@ -126,8 +126,10 @@ static void reach(struct cg_gen *g, uint32_t entry)
         if (node < g->n_block_nodes) {
             const struct ir_ins *last = node_block(g, node)->last;
 
-            for (const struct ir_ins *i = node_block(g, node)->first; i; i = i->next)
+            for (const struct ir_ins *i = node_block(g, node)->first; i; i = i->next) {
                 g->reads |= i->op == IR_READ && !i->space;
+                g->places |= i->op == IR_MODADDR;
+            }
             if (last->op == IR_CALL) {
                 add_site(g, node, last);
                 for (int error = 0; error < 2; error++) {
@@ -447,8 +449,6 @@ static void write_block(struct cg_gen *g, uint32_t node)
         cg_op_fn fn = g->user ? op->user : op->kernel;
 
         cg_mark(&g->s, u->locs[i->loc].at);
-        if (!g->user && i->str.kind == IRV_GLOBAL)
-            g->c->global_dst = true;
         cg_ins_begin(g, i);
         if (ir_op_flags(i->op) & IRF_TERM)
             write_terminator(g, i);

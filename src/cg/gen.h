@@ -17,16 +17,21 @@
 /* id, name, arguments (the frame included) */
 #define CG_LIBS(X)                                                                                 \
     X(PID, "ngs_pid", 1)               /* () tgid << 32 | tid, in our pid namespace */             \
+    X(TARGET, "ngs_target", 1)         /* () the process named, at hand or first */                \
     X(MISS, "ngs_read_miss", 3)        /* (addr, size) 0: private_[0] is the value; 1: failed */   \
     X(KREAD, "ngs_read_kernel", 3)     /* likewise */                                              \
     X(APPEND, "ngs_append", 3)         /* (dst, src) string handles */                             \
     X(COPY, "ngs_copy", 3)             /* (dst, src) */                                            \
     X(READ_STR, "ngs_read_str", 4)     /* (dst, addr, max) 0, or 1 and the frame's error */        \
     X(KREAD_STR, "ngs_read_kstr", 4)   /* likewise */                                              \
+    X(LINE, "ngs_line", 2)             /* (str): control characters become '?' */                  \
     X(DEC, "ngs_dec", 3)               /* (dst, value) appends %d */                               \
     X(FORMAT, "ngs_format", 4)         /* (dst, value, spec) */                                    \
     X(FORMAT_STR, "ngs_format_str", 4) /* (dst, src, spec) */                                      \
     X(FILL, "ngs_fill", 4)             /* (dst, char, n) appends N times CHAR */                   \
+    X(SHARED_GET, "ngs_shared_get", 3)       /* (dst, global's offset) 0, or 1 and the frame's error */ \
+    X(SHARED_SET, "ngs_shared_set", 4)       /* (global's offset, src, in place of private_[1] alone) 1: beaten */ \
+    X(SHARED_APPEND, "ngs_shared_append", 3) /* (global's offset, src) 0, or 1 and the frame's error */ \
     X(DIGITS, "ngs_digits", 3)         /* (dst, n) appends the last N bytes of private_[2..7] */   \
     X(MARK, "ngs_mark", 4)             /* (dst, kind, addr) */                                     \
     X(EQ, "ngs_eq", 3)                 /* (a, b) 1 or 0 */                                         \
@@ -49,10 +54,10 @@ enum cg_lib {
 };
 
 /*
- * A string handle: where a struct ngs_str lies, as one number: offset, and in bits 28-29 its home.
- * Frames, globals and literals are smaller than 256 MiB.
+ * A string handle: where a struct ngs_str lies, as one number: offset, and in bit 28 its home.
+ * Frames and literals are smaller than 256 MiB.
  */
-enum { CG_IN_FRAME, CG_IN_RODATA, CG_IN_GLOBALS, CG_HANDLE_SHIFT = 28 };
+enum { CG_IN_FRAME, CG_IN_RODATA, CG_HANDLE_SHIFT = 28 };
 
 struct cg_own { /* a literal of the code generator's own */
     const char *text;
@@ -68,7 +73,6 @@ struct cg {
     uint32_t n_funcs;
     bool lib_used[CG_LIB_COUNT];
     uint8_t sources[CG_LIB_COUNT]; /* homes of the strings it is given to read, a bit each */
-    bool global_dst;               /* a global string is set or appended to in the kernel */
     struct bpf_insn *user;         /* code of all handlers that run in user space */
     uint32_t n_user;
     const char **map_names;   /* of the BPF maps, by script array */
@@ -118,6 +122,7 @@ struct cg_temp {
 enum {
     CG_WORD_POS,
     CG_WORD_BUCKET,
+    CG_WORD_STAMP,
     CG_WORD_REGS /* struct pt_regs: 21 words */,
     CG_WORD_HOMES = 24,
     CG_HOMES = 40
@@ -200,6 +205,7 @@ struct cg_gen {
     uint32_t node, next; /* being written; the one behind it */
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */
+    bool places;         /* it asks where modules lie in memory */
     uint32_t l_done, l_exceeded, l_report; /* ends of the handler */
     bool need_exceeded, need_report;
 
@@ -277,7 +283,7 @@ int cg_bpf_cond(enum ir_cond c);
 #define CG_EMITS(X)                                                                                \
     X(print)                                                                                       \
     X(warn)                                                                                        \
-    X(exit) X(sread) X(sset) X(scat) X(sfmt) X(sfmts) X(smark) X(scontext) X(serror) X(slen)       \
+    X(exit) X(sread) X(gsget) X(gsset) X(gscat) X(sset) X(scat) X(sfmt) X(sfmts) X(smark) X(scontext) X(serror) X(slen)       \
         X(seq) X(scmp) X(mget) X(mgets) X(mhas) X(mset) X(msets) X(madd) X(mstat) X(mstatget)      \
             X(mdel) X(gstat) X(gstatget) X(context) X(raise)
 #define CG_DECLARE(op)                                                                             \

@@ -2,8 +2,8 @@
  * kernel: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
  * object's list, and where its loops need one, a callback beside it.
  *
- * Prologue: nothing once the session is stopped; nothing for others when only the target pays;
- * claim one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
+ * Prologue: nothing once the session is stopped; nothing for processes outside of the scope; claim
+ * one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
  * uprobe's may be preempted, so the claim is an atomic exchange, and a hit that finds all of them
  * taken is counted as skipped. The frame is given back on the one way out.
  */
@@ -87,6 +87,45 @@ static void clear_frame(struct cg_gen *g)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
 }
 
+/*
+ * r7 = the process's struct ngs_member, or 0 where nobody asks; hits of others are counted and go to
+ * QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch.
+ */
+static void scope(struct cg_gen *g, uint32_t quit)
+{
+    uint32_t in = cg_label(&g->s), member = cg_label(&g->s), foreign = cg_label(&g->s);
+
+    cg_movi(&g->s, R7, 0);
+    cg_value(&g->s, R1, CG_CONTROL, CONTROL(scope));
+    cg_ldx(&g->s, BPF_DW, R8, R1, 0);
+    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+    cg_movi(&g->s, R1, 0);
+    cg_call_lib(g->c, &g->s, CG_LIB_PID);
+    cg_alui(&g->s, BPF_RSH, R0, 32);
+    cg_stx(&g->s, BPF_W, R10, CG_STACK0, R0);
+    cg_map(&g->s, R1, NGS_MAP_SCOPE);
+    cg_mov(&g->s, R2, R10);
+    cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
+    cg_call(&g->s, HELPER_LOOKUP);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, member);
+    cg_alui(&g->s, BPF_AND, R8, NGS_SCOPE_TEST);
+    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+    cg_bind(&g->s, foreign);
+    count(g, CONTROL(foreign));
+    cg_ja(&g->s, quit);
+    cg_bind(&g->s, member);
+    cg_ldx(&g->s, BPF_DW, R7, R0, 0);
+    cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, foreign);
+    if (g->places) {
+        cg_mov(&g->s, R1, R7);
+        cg_alui(&g->s, BPF_RSH, R1, 32);
+        cg_jmpi(&g->s, BPF_JLT, R1, NGS_LAYOUTS, in);
+        count(g, CONTROL(unplaced));
+        cg_ja(&g->s, quit);
+    }
+    cg_bind(&g->s, in);
+}
+
 static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
     cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
@@ -94,17 +133,11 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     cg_value(&g->s, R1, CG_CONTROL, CONTROL(stopped));
     cg_ldx(&g->s, BPF_DW, R1, R1, 0);
     cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
-    if (g->probe->target_only) {
-        cg_movi(&g->s, R1, 0);
-        cg_call_lib(g->c, &g->s, CG_LIB_PID);
-        cg_alui(&g->s, BPF_RSH, R0, 32);
-        cg_value(&g->s, R1, CG_CONTROL, CONTROL(target));
-        cg_ldx(&g->s, BPF_DW, R1, R1, 0);
-        cg_jmp(&g->s, BPF_JNE, R0, R1, quit);
-    }
+    scope(g, quit);
     count(g, CONTROL(hits));
     claim(g, skipped);
     clear_frame(g);
+    cg_stx(&g->s, BPF_DW, R9, FRAME(member), R7);
 }
 
 /* The ends that a handler's code jumps to, except its plain end. */

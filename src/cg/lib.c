@@ -73,8 +73,7 @@ void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp
 {
     struct cg_asm *s = &f->s;
     const struct cg *c = f->c;
-    uint8_t homes = writable ? (uint8_t)(1 << CG_IN_FRAME | c->global_dst << CG_IN_GLOBALS)
-                             : c->sources[f->lib];
+    uint8_t homes = writable ? 1 << CG_IN_FRAME : c->sources[f->lib];
     uint32_t done = cg_label(s);
 
     if (!homes)
@@ -91,19 +90,12 @@ void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp
         homes &= (uint8_t) ~(1 << home);
         if (homes)
             cg_jmpi(s, BPF_JNE, tmp, home, next);
-        switch (home) {
-        case CG_IN_FRAME:
+        if (home == CG_IN_FRAME) {
             cg_jmpi(s, BPF_JGT, dst, (int32_t)(c->u->frame_size - c->room), f->l_bad);
             cg_alu(s, BPF_ADD, dst, frame);
-            break;
-        case CG_IN_RODATA:
+        } else {
             cg_jmpi(s, BPF_JGT, dst, (int32_t)c->rodata_lits, f->l_bad);
             cg_value(s, tmp, CG_RODATA, 0);
-            cg_alu(s, BPF_ADD, dst, tmp);
-            break;
-        default:
-            cg_jmpi(s, BPF_JGT, dst, (int32_t)c->u->globals_size, f->l_bad);
-            cg_value(s, tmp, CG_GLOBALS, 0);
             cg_alu(s, BPF_ADD, dst, tmp);
         }
         if (homes)
@@ -262,6 +254,29 @@ static void make_pid(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
+/* Of several processes that are named, each is the target of its own hits. */
+static void make_target(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t first = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_value(s, R7, CG_CONTROL, CONTROL(scope));
+    cg_ldx(s, BPF_DW, R1, R7, 0);
+    cg_alui(s, BPF_AND, R1, NGS_SCOPE_SEVERAL);
+    cg_jmpi(s, BPF_JEQ, R1, 0, first);
+    cg_ldx(s, BPF_W, R1, R6, LIB_FRAME(member.kind));
+    cg_jmpi(s, BPF_JNE, R1, NGS_NAMED, first);
+    cg_movi(s, R1, 0);
+    cg_lib_call(f, CG_LIB_PID);
+    cg_alui(s, BPF_RSH, R0, 32);
+    cg_exit(s);
+    cg_bind(s, first);
+    cg_value(s, R7, CG_CONTROL, CONTROL(target));
+    cg_ldx(s, BPF_DW, R0, R7, 0);
+    cg_exit(s);
+}
+
 static void make_execname(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -275,6 +290,7 @@ static void make_execname(struct cg_lib_fn *f)
     cg_alui(s, BPF_ADD, R1, -16);
     cg_movi(s, R2, 16);
     cg_call(s, HELPER_GET_COMM);
+    cg_lib_clean_comm(f, -16);
     cg_mov(s, R1, R7);
     cg_alui(s, BPF_ADD, R1, LIB_BYTES);
     cg_movi(s, R2, (int64_t)(f->c->max < 16 ? f->c->max + 1 : 16));
@@ -513,16 +529,21 @@ static const struct {
     uint32_t n_args;
 } makers[CG_LIB_COUNT] = {
     [CG_LIB_PID] = {make_pid, 1},
+    [CG_LIB_TARGET] = {make_target, 1},
     [CG_LIB_MISS] = {make_miss, 3},
     [CG_LIB_KREAD] = {make_kread, 3},
     [CG_LIB_APPEND] = {cg_lib_append, 3},
     [CG_LIB_COPY] = {cg_lib_copy, 3},
     [CG_LIB_READ_STR] = {cg_lib_read_str, 4},
     [CG_LIB_KREAD_STR] = {cg_lib_kread_str, 4},
+    [CG_LIB_LINE] = {cg_lib_line, 2},
     [CG_LIB_DEC] = {cg_lib_dec, 3},
     [CG_LIB_FORMAT] = {cg_lib_format, 4},
     [CG_LIB_FORMAT_STR] = {cg_lib_format_str, 4},
     [CG_LIB_FILL] = {cg_lib_fill, 4},
+    [CG_LIB_SHARED_GET] = {cg_lib_shared_get, 3},
+    [CG_LIB_SHARED_SET] = {cg_lib_shared_set, 4},
+    [CG_LIB_SHARED_APPEND] = {cg_lib_shared_append, 3},
     [CG_LIB_DIGITS] = {cg_lib_digits, 3},
     [CG_LIB_MARK] = {cg_lib_mark, 4},
     [CG_LIB_EQ] = {cg_lib_eq, 3},
@@ -559,8 +580,9 @@ static bool make_one(struct cg *c, enum cg_lib lib)
  */
 bool cg_make_lib(struct cg *c)
 {
-    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT, CG_LIB_KFUNC, CG_LIB_DEC,
-                                      CG_LIB_FORMAT, CG_LIB_FORMAT_STR, CG_LIB_SEND};
+    static const uint8_t callers[] = {CG_LIB_REPORT, CG_LIB_ERROR_TEXT,   CG_LIB_KFUNC,
+                                      CG_LIB_DEC,    CG_LIB_FORMAT,       CG_LIB_FORMAT_STR,
+                                      CG_LIB_SEND,   CG_LIB_SHARED_APPEND};
     bool made[CG_LIB_COUNT] = {false};
 
     for (uint32_t k = 0; k < sizeof(callers) + CG_LIB_COUNT; k++) {

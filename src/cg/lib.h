@@ -43,10 +43,17 @@ void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done);
  * counted. */
 void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done);
 
+/* A thread's name at [r10 + OFF]: control characters become '?'. Clobbers r3. */
+void cg_lib_clean_comm(struct cg_lib_fn *f, int off);
+
 void cg_lib_append(struct cg_lib_fn *f);
 void cg_lib_copy(struct cg_lib_fn *f);
 void cg_lib_read_str(struct cg_lib_fn *f);
 void cg_lib_kread_str(struct cg_lib_fn *f);
+void cg_lib_line(struct cg_lib_fn *f);
+void cg_lib_shared_get(struct cg_lib_fn *f);
+void cg_lib_shared_set(struct cg_lib_fn *f);
+void cg_lib_shared_append(struct cg_lib_fn *f);
 void cg_lib_hash(struct cg_lib_fn *f);
 void cg_lib_eq(struct cg_lib_fn *f);
 void cg_lib_cmp(struct cg_lib_fn *f);

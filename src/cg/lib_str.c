@@ -235,6 +235,79 @@ static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
     cg_ldx(&f->s, BPF_DW, R9, tmp, LIB_FRAME(private_[1]));
 }
 
+/* ---- names ---- */
+
+enum { BLANK = 0x20, SHOWN_INSTEAD = '?' };
+
+/* The byte at [BASE + OFF] must not be a control character. Clobbers R3. */
+static void clean_byte(struct cg_asm *s, int base, int off)
+{
+    uint32_t fine = cg_label(s);
+
+    cg_ldx(s, BPF_B, R3, base, off);
+    cg_jmpi(s, BPF_JGE, R3, BLANK, fine);
+    cg_sti(s, BPF_B, base, off, SHOWN_INSTEAD);
+    cg_bind(s, fine);
+}
+
+/*
+ * (string): its control characters become '?'. Eight bytes at a time: w - 0x20.. borrows at a byte below 0x20
+ * whose top bit is clear. A word that has one, which the last with its NUL has, is looked at byte by byte.
+ */
+void cg_lib_line(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, next = cg_label(s), end = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_lib_resolve(f, R8, R2, R6, R4, true);
+    cg_ldx(s, BPF_W, R7, R8, 0);
+    cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
+    cg_alui(s, BPF_ADD, R8, LIB_BYTES);
+    counter(f);
+    cg_movi(s, R4, 0x2020202020202020);
+    cg_movi(s, R5, (int64_t)0x8080808080808080);
+    head = cg_here(s);
+    cg_jmp(s, BPF_JGE, R9, R7, end);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, end);
+    cg_mov(s, R2, R8);
+    cg_alu(s, BPF_ADD, R2, R9);
+    cg_ldx(s, BPF_DW, R3, R2, 0);
+    cg_mov(s, R0, R3);
+    cg_alu(s, BPF_SUB, R0, R4);
+    cg_alui(s, BPF_XOR, R3, -1);
+    cg_alu(s, BPF_AND, R0, R3);
+    cg_alu(s, BPF_AND, R0, R5);
+    cg_jmpi(s, BPF_JEQ, R0, 0, next);
+    for (int k = 0; k < 8; k++) {
+        cg_mov(s, R1, R9);
+        cg_alui(s, BPF_ADD, R1, k);
+        cg_jmp(s, BPF_JGE, R1, R7, end);
+        clean_byte(s, R2, k);
+    }
+    cg_bind(s, next);
+    cg_alui(s, BPF_ADD, R9, 8);
+    if (f->may_goto)
+        cg_may_goto(s, f->l_bad);
+    cg_ja(s, head);
+    cg_bind(s, end);
+    cg_lib_leave(f, 0);
+}
+
+/* The 16 bytes at [r10 + OFF], up to a NUL. Clobbers R3. */
+void cg_lib_clean_comm(struct cg_lib_fn *f, int off)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t end = cg_label(s);
+
+    for (int k = 0; k < 16; k++) {
+        cg_ldx(s, BPF_B, R3, R10, off + k);
+        cg_jmpi(s, BPF_JEQ, R3, 0, end);
+        clean_byte(s, R10, off + k);
+    }
+    cg_bind(s, end);
+}
+
 /* ---- hash (base/abi.h) ---- */
 
 /* Takes the word in r3 into the lanes r0, r1; r4, r5: multipliers. Clobbers r6. */

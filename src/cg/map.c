@@ -217,25 +217,16 @@ void cg_k_mhas(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-/* The destination's address, r1, is what a string's address is in user space; here it must be made.
- */
-static void string_addr(struct cg_gen *g, int reg, struct ir_val s)
-{
-    cg_clobber(g, reg);
-    if (s.kind == IRV_SLOT)
-        cg_addr(&g->s, reg, R9, g->c->u->slots[s.id].off);
-    else
-        cg_value(&g->s, reg, CG_GLOBALS, g->c->u->globals[s.id].off);
-}
+enum { MGETS_TRIES = 4 };
 
-void cg_k_mgets(struct cg_gen *g, const struct ir_ins *i)
+/* Copies the string at r0, an element, to the slot; its stamp is kept in the frame. */
+static void copy_string(struct cg_gen *g, const struct ir_ins *i)
 {
-    uint32_t none = cg_label(&g->s), fits = cg_label(&g->s), done = cg_label(&g->s);
+    uint32_t fits = cg_label(&g->s);
 
-    begin(g, i);
-    look_up(g, i);
-    string_addr(g, R1, i->str);
-    cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+    cg_ldx(&g->s, BPF_DW, R2, R0, val_off(g, i) - 8);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_STAMP), R2);
+    cg_put_frame(g, R1, g->c->u->slots[i->str.id].off);
     cg_mov(&g->s, R3, R0);
     cg_alui(&g->s, BPF_ADD, R3, val_off(g, i));
     cg_ldx(&g->s, BPF_W, R2, R3, 0);
@@ -247,11 +238,35 @@ void cg_k_mgets(struct cg_gen *g, const struct ir_ins *i)
     cg_alui(&g->s, BPF_ADD, R3, (int32_t)offsetof(struct ngs_str, bytes));
     cg_alui(&g->s, BPF_ADD, R2, 1); /* with its NUL */
     cg_do_call(g, BPF_HELPER_READ_KERNEL);
-    cg_ja(&g->s, done);
+}
+
+/* What was copied is sound when the key's element still has its stamp (base/abi.h, struct obj_map). */
+void cg_k_mgets(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+
+    begin(g, i);
+    for (int n = 0; n < MGETS_TRIES; n++) {
+        uint32_t again = cg_label(&g->s);
+
+        look_up(g, i);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+        copy_string(g, i);
+        look_up(g, i);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, again);
+        cg_ldx(&g->s, BPF_DW, R1, R0, val_off(g, i) - 8);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_STAMP));
+        cg_jmp(&g->s, BPF_JEQ, R1, R2, done);
+        cg_bind(&g->s, again);
+    }
+    cg_ja(&g->s, cg_fail(g, i, NGS_ERR_BUSY));
     cg_bind(&g->s, none);
+    cg_put_frame(g, R1, g->c->u->slots[i->str.id].off);
     cg_sti(&g->s, BPF_W, R1, 0, 0);
     cg_sti(&g->s, BPF_B, R1, offsetof(struct ngs_str, bytes), 0);
     cg_bind(&g->s, done);
+    for (int r = R0; r <= R5; r++)
+        cg_movi(&g->s, r, 0); /* however it ended, the verifier sees the same */
 }
 
 static void set_hit(struct cg_gen *g, const struct ir_ins *i)
@@ -297,6 +312,11 @@ void cg_k_msets(struct cg_gen *g, const struct ir_ins *i)
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_COPY);
     build_texts(g, i);
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stamp));
+    cg_movi(&g->s, R2, 1);
+    cg_atomic(&g->s, BPF_ADD | BPF_FETCH, R1, 0, R2);
+    cg_put_frame(g, R1, g->c->u->frame_val + map_of(g, i)->rec.val_off - 8);
+    cg_stx(&g->s, BPF_DW, R1, 0, R2);
     update(g, i, BPF_ANY);
     cg_jmpi(&g->s, BPF_JEQ, R0, 0, done);
     fail_full(g, i);

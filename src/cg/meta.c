@@ -199,6 +199,17 @@ static void add_table(struct meta *m, enum obj_table t, const void *data, uint32
     m->h.table[t].n = n;
 }
 
+/* Does a handler in the kernel ask for target()? */
+static bool asks_for_target(const struct ir_unit *u)
+{
+    for (uint32_t f = 0; f < u->n_funcs; f++)
+        for (uint32_t b = 0; b < u->funcs[f]->n_blocks && !u->funcs[f]->user; b++)
+            for (const struct ir_ins *i = u->funcs[f]->blocks[b]->first; i; i = i->next)
+                if (i->op == IR_CONTEXT && i->imm == NGS_CTX_TARGET)
+                    return true;
+    return false;
+}
+
 bool cg_make_meta(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
@@ -208,7 +219,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
         .magic = {'N', 'G', 'S', 'T', 'A', 'P', '\r', '\n'},
         .version = NGS_OBJ_VERSION,
         .header_size = sizeof(m.h),
-        .flags = u->target_only ? OBJ_F_TARGET_ONLY : 0,
+        .flags = asks_for_target(u) ? OBJ_F_TARGET : 0,
         .maxstringlen = c->max,
         .maxmapentries = c->cx->limits.maxmapentries,
         .maxerrors = c->cx->limits.maxerrors,

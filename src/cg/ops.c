@@ -29,6 +29,14 @@ static void emit_modaddr(struct cg_gen *g, const struct ir_ins *i)
                    "the script uses more than %d modules", NGS_MAX_MODULES);
     }
     cg_value(&g->s, d, CG_CONTROL, (uint32_t)(offsetof(struct ngs_control, bias) + 8 * i->module));
+    if (!g->user) { /* the prologue let in who has one of the layouts; the verifier has not seen it */
+        int t = cg_tmp(g);
+
+        cg_ldx(&g->s, BPF_W, t, R9, FRAME(member.layout));
+        cg_alui(&g->s, BPF_AND, t, NGS_LAYOUTS - 1);
+        cg_alui(&g->s, BPF_MUL, t, (int32_t)sizeof(((struct ngs_control *)NULL)->bias[0]));
+        cg_alu(&g->s, BPF_ADD, d, t);
+    }
     cg_ldx(&g->s, BPF_DW, d, d, 0);
     if (cg_fits32(i->imm)) {
         cg_alui(&g->s, BPF_ADD, d, (int32_t)i->imm);
@@ -303,9 +311,7 @@ static void emit_gclear(struct cg_gen *g, const struct ir_ins *i)
 
     cg_value(&g->s, p, CG_GLOBALS, gl->off);
     cg_sti(&g->s, BPF_DW, p, 0, 0);
-    if (gl->type == OBJ_STRING) {
-        cg_sti(&g->s, BPF_B, p, offsetof(struct ngs_str, bytes), 0);
-    } else if (gl->type == OBJ_STATS) {
+    if (gl->type == OBJ_STATS) {
         int t = cg_tmp(g);
 
         cg_sti(&g->s, BPF_DW, p, offsetof(struct ngs_stats, sum), 0);
@@ -538,6 +544,9 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_GSTORE] = SAME(emit_gstore),
     [IR_GADD] = SAME(emit_gadd),
     [IR_GCLEAR] = SAME(emit_gclear),
+    [IR_GSGET] = BOTH(gsget),
+    [IR_GSSET] = BOTH(gsset),
+    [IR_GSCAT] = BOTH(gscat),
     [IR_BUDGET] = SAME(emit_budget),
     [IR_GSTAT] = BOTH(gstat),
     [IR_GSTATGET] = BOTH(gstatget),

@@ -11,6 +11,7 @@ ngstap_SOURCES += \
 	src/cg/kernel.c \
 	src/cg/lib.c src/cg/lib.h \
 	src/cg/lib_fmt.c \
+	src/cg/lib_shared.c \
 	src/cg/lib_str.c \
 	src/cg/map.c \
 	src/cg/meta.c \

@@ -25,8 +25,6 @@ uint32_t cg_handle(const struct cg *c, struct ir_val s)
         return c->u->slots[s.id].off;
     case IRV_LIT:
         return c->u->lits[s.id].off | CG_IN_RODATA << CG_HANDLE_SHIFT;
-    case IRV_GLOBAL:
-        return c->u->globals[s.id].off | CG_IN_GLOBALS << CG_HANDLE_SHIFT;
     default:
         return 0;
     }
@@ -75,10 +73,7 @@ static int string_base(struct cg_gen *g, struct ir_val s, uint32_t *off)
         cg_addr(&g->s, r, R9, *off);
     } else {
         r = cg_tmp(g);
-        if (s.kind == IRV_LIT)
-            cg_value(&g->s, r, CG_RODATA, c->u->lits[s.id].off);
-        else
-            cg_value(&g->s, r, CG_GLOBALS, c->u->globals[s.id].off);
+        cg_value(&g->s, r, CG_RODATA, c->u->lits[s.id].off);
     }
     *off = 0;
     return r;
@@ -126,7 +121,7 @@ void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
 
     if (l && l->len == 0)
         return;
-    if (!l || i->str.kind != IRV_SLOT) {
+    if (!l) {
         call_2(g, CG_LIB_APPEND, i->str, i->s);
         return;
     }
@@ -199,6 +194,11 @@ void cg_k_sread(struct cg_gen *g, const struct ir_ins *i)
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, i->space ? CG_LIB_KREAD_STR : CG_LIB_READ_STR);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
+    if (i->imm) {
+        cg_put_str(g, R2, i->str);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_LINE);
+    }
 }
 
 void cg_k_serror(struct cg_gen *g, const struct ir_ins *i)
@@ -275,6 +275,38 @@ void cg_k_scmp(struct cg_gen *g, const struct ir_ins *i)
 {
     call_2(g, CG_LIB_CMP, i->s, i->s2);
     cg_result(g, i->dst, R0);
+}
+
+/* ---- global strings ---- */
+
+void cg_k_gsget(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put_str(g, R2, i->str);
+    cg_puti(g, R3, g->c->u->globals[i->global].off);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_SHARED_GET);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
+}
+
+void cg_k_gsset(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_puti(g, R2, g->c->u->globals[i->global].off);
+    cg_put_str(g, R3, i->s);
+    cg_puti(g, R4, 0);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_SHARED_SET);
+}
+
+void cg_k_gscat(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_puti(g, R2, g->c->u->globals[i->global].off);
+    cg_put_str(g, R3, i->s);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_SHARED_APPEND);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
 }
 
 /* ---- records ---- */

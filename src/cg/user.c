@@ -170,6 +170,34 @@ void cg_u_slen(struct cg_gen *g, const struct ir_ins *i)
     cg_k_slen(g, i);
 }
 
+void cg_u_gsget(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_puti(g, R2, i->global);
+    cg_put_str(g, R1, i->str);
+    call(g, NGS_H_SHARED_GET);
+    check(g, i);
+}
+
+static void to_global(struct cg_gen *g, const struct ir_ins *i, enum ngs_helper helper)
+{
+    cg_call_begin(g);
+    cg_puti(g, R1, i->global);
+    cg_put_str(g, R2, i->s);
+    call(g, helper);
+}
+
+void cg_u_gsset(struct cg_gen *g, const struct ir_ins *i)
+{
+    to_global(g, i, NGS_H_SHARED_SET);
+}
+
+void cg_u_gscat(struct cg_gen *g, const struct ir_ins *i)
+{
+    to_global(g, i, NGS_H_SHARED_APPEND);
+    check(g, i);
+}
+
 /* Comparison expands address markers, so that names are compared. */
 void cg_u_seq(struct cg_gen *g, const struct ir_ins *i)
 {
@@ -246,6 +274,7 @@ void cg_u_mgets(struct cg_gen *g, const struct ir_ins *i)
     map_and_key(g, i);
     cg_put_str(g, R3, i->str);
     call(g, NGS_H_MAP_GET);
+    check(g, i);
 }
 
 void cg_u_mhas(struct cg_gen *g, const struct ir_ins *i)
@@ -396,9 +425,6 @@ void cg_u_fenext(struct cg_gen *g, const struct ir_ins *i)
         if (i->args[k].kind == IRV_SLOT) {
             cg_addr(&g->s, R2, R9, u->slots[i->args[k].id].off);
             cg_slot_is(g, i->args[k].id, -1);
-            cg_stx(&g->s, BPF_DW, R9, (int)(u->frame_texts + 8 * k), R2);
-        } else if (i->args[k].kind == IRV_GLOBAL) {
-            cg_value(&g->s, R2, CG_GLOBALS, u->globals[i->args[k].id].off);
             cg_stx(&g->s, BPF_DW, R9, (int)(u->frame_texts + 8 * k), R2);
         } else {
             cg_sti(&g->s, BPF_DW, R9, (int)(u->frame_texts + 8 * k), 0);

@@ -43,10 +43,11 @@ static const char *bpf_lacks(struct compile *cx, const struct kernel *k)
     return NULL;
 }
 
-static void say(const struct options *o, const char *backend, const char *why)
+static void say(const struct compile *cx, const struct options *o, const char *backend,
+                const char *why)
 {
     if (!o->no_warnings)
-        fprintf(stderr, "ngstap: back end: %s, as %s\n", backend, why);
+        fprintf(cx->err, "ngstap: back end: %s, as %s\n", backend, why);
 }
 
 bool backend_choose(struct compile *cx, const struct options *o, bool running,
@@ -60,7 +61,7 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
     if (o->dump & DUMP_STAP || o->release) {
         out->backend = BACKEND_STAP;
         if (o->release && !o->dump)
-            say(o, "stap", "-r names a kernel to make a module for");
+            say(cx, o, "stap", "-r names a kernel to make a module for");
         return true;
     }
     out->backend = BACKEND_BPF;
@@ -73,7 +74,7 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
 
     if (!why || out->kernel->missing_caps) { /* without them nothing can be said of the rest */
         if (cx->verbose && !why)
-            say(o, "eBPF",
+            say(cx, o, "eBPF",
                 arena_printf(cx->arena, "Linux %s has all it needs", out->kernel->release));
         return true;
     }
@@ -84,7 +85,7 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
         return true;
     }
     out->backend = BACKEND_STAP;
-    say(o, "stap", why);
+    say(cx, o, "stap", why);
     return true;
 }
 

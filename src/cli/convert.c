@@ -199,7 +199,7 @@ int subcommand_diff(struct compile *cx, int argc, char **argv)
     struct out_profile *b = a ? read_profile(cx, &c, after) : NULL;
 
     close_names(&c);
-    if (!b || !out_file_open(cx, c.output, &file))
+    if (!b || !out_file_open(cx, c.output, &file) || !out_file_begin(cx, &file))
         return 1;
     bool ok = out_write_diff(cx, a, b, &info, file.f);
 

@@ -22,12 +22,14 @@
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cg/cg.h"
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 #include "ir/ir.h"
@@ -45,6 +47,9 @@
 #define PACKAGE_VERSION "0"
 #endif
 
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in systemtap_v. */
+#define SYSTEMTAP_VERSION "4.8"
+
 enum { OBJECT_MAX = 256 << 20 };
 
 struct driver {
@@ -58,6 +63,7 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
     struct out_events *events; /* --format json */
@@ -79,7 +85,7 @@ static void pass_done(struct driver *d, int pass, const char *what)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (d->cx.verbose)
-        fprintf(stderr, "Pass %d: %s in %ldms.\n", pass, what,
+        fprintf(d->cx.err, "Pass %d: %s in %ldms.\n", pass, what,
                 (long)(now.tv_sec - d->since.tv_sec) * 1000 +
                     (now.tv_nsec - d->since.tv_nsec) / 1000000);
     d->since = now;
@@ -131,19 +137,6 @@ static bool open_target(struct driver *d, bool running)
 
 /* ---- front end ---- */
 
-static struct source *read_script(struct driver *d)
-{
-    const struct options *o = &d->o;
-
-    if (o->text)
-        return source_add(d->cx.sources, "-e", o->text, (uint32_t)strlen(o->text));
-    struct source *src = source_read(d->cx.sources, o->script);
-
-    if (!src)
-        error(d, "options", "cannot read", o->script);
-    return src;
-}
-
 /* --dump-src or --args. */
 static void show_expanded(struct driver *d, const struct sxx_result *r)
 {
@@ -171,10 +164,11 @@ static bool for_stap(const struct driver *d)
 
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
-    struct strings dirs = search_modules(&d->cx, &d->o);
+    struct module_dirs dirs = search_modules(&d->cx, &d->o);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
+                          .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
                           .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
                                     !access("/sys/kernel/btf/vmlinux", R_OK),
@@ -190,7 +184,7 @@ static void warn_unused(const struct driver *d)
         const struct sxx_arg *a = &d->o.sxx_args[i];
 
         if (!a->used)
-            fprintf(stderr, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+            fprintf(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
                     a->name, a->name, a->value);
     }
 }
@@ -205,7 +199,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_vr = release,
         .arch = d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
-        .systemtap_v = "4.8",
+        .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
@@ -247,7 +241,6 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);
-    ir_hoist_target(u);
     ir_layout(u);
     return ir_verify(u) ? u : NULL;
 }
@@ -303,7 +296,7 @@ static bool write_object(struct driver *d, const struct cg_object *obj)
     const char *name = object_name(d);
     struct out_file file;
 
-    if (!out_file_open(&d->cx, name, &file))
+    if (!out_file_open(&d->cx, name, &file) || !out_file_begin(&d->cx, &file))
         return false;
     fwrite(obj->elf, 1, obj->elf_size, file.f);
     if (!out_file_close(&d->cx, &file, true))
@@ -324,7 +317,9 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
         return false;
     }
     struct run_opts ro = {.out = d->out,
-                          .err = stderr,
+                          .err = d->cx.err,
+                          .out_terminal = d->terminal,
+                          .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
@@ -378,7 +373,7 @@ static bool run_script(struct driver *d)
     const struct options *o = &d->o;
     enum pass last = last_pass(o);
     struct sxx_result expanded;
-    struct source *src = read_script(d);
+    struct source *src = script_read(&d->cx, o);
 
     if (!src || !expand(d, src, &expanded))
         return false;
@@ -446,13 +441,6 @@ static bool run_script(struct driver *d)
 }
 
 /* ---- objects as scripts ---- */
-
-static bool ends_in(const char *script, const char *end)
-{
-    size_t n = script ? strlen(script) : 0;
-
-    return n > strlen(end) && !strcmp(script + n - strlen(end), end);
-}
 
 static void *read_object(struct driver *d, size_t *size)
 {
@@ -536,6 +524,24 @@ static bool open_picture(struct driver *d, const struct out_format *format)
     return out != NULL;
 }
 
+static bool open_text(struct driver *d)
+{
+    const char *path = d->o.output;
+    FILE *f = NULL;
+    int fd;
+
+    if (d->choice.backend == BACKEND_STAP) { /* staprun writes to the descriptor itself */
+        f = path ? fopen(path, "we") : stdout;
+    } else {
+        fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
+        f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
+        d->terminal = fd >= 0 && isatty(fd);
+    }
+    if (f)
+        d->out = f;
+    return f != NULL;
+}
+
 static bool open_output(struct driver *d)
 {
     const struct out_format *format = NULL;
@@ -550,13 +556,12 @@ static bool open_output(struct driver *d)
                               "end has the text alone",
                               format->name);
     }
-    d->out = d->o.output ? fopen(d->o.output, "we") : stdout;
-    if (!d->out) {
-        d->out = stdout;
-        return error(d, "options", "cannot write", d->o.output);
-    }
-    if (format)
+    if (!open_text(d))
+        return error(d, "options", "cannot write", d->o.output ? d->o.output : "the output");
+    if (format) {
         d->events = out_events_new(d->cx.arena, d->out);
+        d->terminal = false; /* JSON escapes for itself */
+    }
     return true;
 }
 
@@ -564,24 +569,26 @@ static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
         if (d->o.help) {
-            options_help(stdout);
-            subcommand_help(stdout);
+            subcommand_list(stdout);
         } else {
-            puts("ngstap " PACKAGE_VERSION);
+            puts("ngstap " PACKAGE_VERSION "\n"
+                 "speaks the language of SystemTap version " SYSTEMTAP_VERSION " and of stap++");
         }
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;
-    bool object = ends_in(d->o.script, ".bpf.o"), module = ends_in(d->o.script, ".ko");
+    enum script_kind kind;
 
-    if (object || module)
-        d->choice.backend = object ? BACKEND_BPF : BACKEND_STAP;
+    if (!script_find(&d->cx, &d->o, &kind))
+        return false;
+    if (kind != SCRIPT_TEXT)
+        d->choice.backend = kind == SCRIPT_OBJECT ? BACKEND_BPF : BACKEND_STAP;
     else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
         return false;
     return open_output(d) && open_target(d, running) &&
-           (object   ? run_object(d)
-            : module ? run_module(d)
-                     : run_script(d));
+           (kind == SCRIPT_OBJECT   ? run_object(d)
+            : kind == SCRIPT_MODULE ? run_module(d)
+                                    : run_script(d));
 }
 
 static bool close_all(struct driver *d, bool ok)
@@ -631,10 +638,17 @@ int driver_main(int argc, char **argv)
     struct compile cx = {.arena = arena_new()};
     const struct subcommand *sub = subcommand_find(&argc, &argv);
 
+    struct interrupt interrupt = INTERRUPT_NONE;
+    FILE *err = interrupt_stream(&interrupt, STDERR_FILENO);
+
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    cx.interrupt = &interrupt;
+    cx.err = err ? err : stderr;
+    diag_stream(cx.diag, cx.err);
     int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
+    fflush(cx.err);
     arena_free(cx.arena);
     return status;
 }

@@ -15,25 +15,27 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cli/driver.h"
+#include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 
 static const struct span nowhere;
 
-enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, SECONDS_MAX = 86400 };
+enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000 };
 
 struct flame {
     struct compile *cx;
     const char **argv; /* for the driver */
     int argc;
     const char *output, *format, *title, *target;
-    long seconds, hz;
-    bool help, terminal, shown, depth;
+    double seconds; /* 0: as long as the command of -c runs */
+    long hz;
+    bool help, terminal, shown, depth, command;
     struct timespec begun, drawn;
     struct out_info info;
     /* told by the script */
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
     /* told by the session */
     uint64_t lost, skipped;
 };
@@ -58,15 +60,18 @@ static void on_comment(void *arg, const char *line, size_t len)
 {
     struct flame *f = arg;
     char text[256];
-    uint64_t ticks, in_lua, compiled;
+    uint64_t ticks, in_lua, compiled, elsewhere;
 
     snprintf(text, sizeof(text), "%.*s", (int)(len < 255 ? len : 255), line);
-    if (sscanf(text, "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled", &ticks,
-               &in_lua, &compiled) != 3)
+    if (sscanf(text,
+               "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled, %" SCNu64
+               " on other threads",
+               &ticks, &in_lua, &compiled, &elsewhere) != 4)
         return;
     f->ticks = ticks;
     f->in_lua = in_lua;
     f->compiled = compiled;
+    f->elsewhere = elsewhere;
 }
 
 static void on_watch(void *arg, const struct ngs_control *counts)
@@ -82,13 +87,13 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     if (!f->terminal || (f->drawn.tv_sec && since(&f->drawn) < 0.2))
         return;
     clock_gettime(CLOCK_MONOTONIC, &f->drawn);
-    double left = (double)f->seconds - f->info.seconds;
+    double left = f->seconds > 0 ? f->seconds - f->info.seconds : f->info.seconds;
 
-    fprintf(stderr,
-            "\r\033[K%3.0f s left  %" PRIu64
-            " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
-            left > 0 ? left : 0, f->ticks, share(f->in_lua, f->ticks), share(f->compiled, f->ticks),
-            f->lost + f->skipped);
+    fprintf(f->cx->err,
+            "\r\033[K%3.0f s%s  %" PRIu64 " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
+            left > 0 ? left : 0, f->seconds > 0 ? " left" : "", f->ticks,
+            share(f->in_lua, f->ticks), share(f->compiled, f->ticks), f->lost + f->skipped);
+    fflush(f->cx->err);
     f->shown = true;
 }
 
@@ -190,7 +195,10 @@ static bool take(struct flame *f, int opt)
         f->depth = true;
         return true;
     case 't':
-        return number(f, "-t", optarg, SECONDS_MAX, &f->seconds);
+        return options_time(f->cx, "-t", optarg, &f->seconds);
+    case 'c':
+        f->command = true;
+        return target(f, "-c", optarg, "command");
     case 'F':
         return number(f, "-F", optarg, HZ_MAX, &f->hz);
     case 'v':
@@ -208,7 +216,7 @@ static bool parse(struct flame *f, int argc, char **argv)
 
     optind = 0;
     opterr = 0;
-    while ((opt = getopt_long(argc, argv, "x:t:F:o:I:D:vh", longs, NULL)) != -1) {
+    while ((opt = getopt_long(argc, argv, "x:c:t:F:o:I:D:vh", longs, NULL)) != -1) {
         if (opt == '?') {
             diag_error(f->cx->diag, nowhere, "options",
                        "%s is no option of this command, or lacks its value", argv[optind - 1]);
@@ -220,15 +228,18 @@ static bool parse(struct flame *f, int argc, char **argv)
     }
     if (f->help)
         return true;
+    if (f->seconds == 0 && !f->command)
+        f->seconds = USUAL_SECONDS;
     if (optind != argc) {
         diag_error(f->cx->diag, nowhere, "options", "flame takes no argument such as %s",
                    argv[optind]);
-        diag_hint(f->cx->diag, "a process is named by -x, a container by --container");
+        diag_hint(f->cx->diag,
+                  "a process is named by -x, a container by --container, a command by -c");
         return false;
     }
     if (!f->target) {
         diag_error(f->cx->diag, nowhere, "options", "whose profile? Name a target");
-        diag_hint(f->cx->diag, "-x PID, --master PID or --container NAME");
+        diag_hint(f->cx->diag, "-x PID, --master PID, --container NAME or -c COMMAND");
         return false;
     }
     return true;
@@ -237,14 +248,16 @@ static bool parse(struct flame *f, int argc, char **argv)
 static void help(void)
 {
     fputs("Usage: ngstap flame [OPTION]...\n"
-          "Profiles the Lua code of a process, of a master's workers or of a container, and draws "
-          "a flame\n"
-          "graph of it.\n\n"
+          "Profiles the Lua code of a process, of a master's workers, of a container or of a "
+          "command, "
+          "and\n"
+          "draws a flame graph of it.\n\n"
           "  -x PID                  the process to look at\n"
           "  --master PID            all workers of this process\n"
           "  --container NAME        the processes that run Lua in this container\n"
           "  --sysroot DIR           look for the target's files below DIR (see docker-root)\n"
-          "  -t SECONDS              how long (10)\n"
+          "  -c COMMAND              start it, and profile it until it ends\n"
+          "  -t TIME                 how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...\n"
           "  -F HZ                   how often a second (99)\n"
           "  -o FILE                 where to (flame.svg)\n"
           "  --format FORMAT         another format (ngstap convert --help lists them)\n"
@@ -272,7 +285,7 @@ static void set_info(struct flame *f, int argc, char **argv)
         .command = command,
         .time = (int64_t)time(NULL),
         .period_ns = 1000000000 / f->hz,
-        .seconds = (double)f->seconds,
+        .seconds = f->seconds,
     };
 }
 
@@ -281,7 +294,10 @@ static void make_argv(struct flame *f)
 {
     struct arena *a = f->cx->arena;
 
-    give_arg(f, "time", arena_printf(a, "%ld", f->seconds));
+    if (f->seconds > 0) {
+        give(f, "-T");
+        give(f, arena_printf(a, "%.9f", f->seconds));
+    }
     give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
     give_arg(f, "min", "0");
     if (!f->depth)
@@ -320,11 +336,8 @@ static void explain_nothing(const struct flame *f)
 
 int subcommand_flame(struct compile *cx, int argc, char **argv)
 {
-    struct flame f = {.cx = cx,
-                      .seconds = USUAL_SECONDS,
-                      .hz = USUAL_HZ,
-                      .output = "flame.svg",
-                      .terminal = isatty(STDERR_FILENO)};
+    struct flame f = {
+        .cx = cx, .hz = USUAL_HZ, .output = "flame.svg", .terminal = isatty(STDERR_FILENO)};
 
     give(&f, "ngstap");
     if (!parse(&f, argc, argv))
@@ -350,13 +363,18 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
 
     if (f.shown)
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", cx->err);
     if (status)
         explain_nothing(&f);
     else if (f.terminal)
-        fprintf(stderr,
+        fprintf(cx->err,
                 "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
                 f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
                 f.lost + f.skipped);
+    if (!status && f.elsewhere)
+        fprintf(stderr,
+                "%" PRIu64 " of the samples (%.0f %%) were on threads that run no Lua; they are in "
+                "no stack\n",
+                f.elsewhere, share(f.elsewhere, f.ticks));
     return status;
 }

@@ -162,6 +162,12 @@ static bool set_include(struct parse *p, const char *v)
     return true;
 }
 
+/* What stap needs to be told, and we find out by ourselves. */
+static bool set_nothing(struct parse *p, const char *v)
+{
+    return true;
+}
+
 static bool set_text(struct parse *p, const char *v)
 {
     p->o->text = v;
@@ -202,14 +208,30 @@ static bool set_output(struct parse *p, const char *v)
     return true;
 }
 
+bool options_time(struct compile *cx, const char *option, const char *text, double *seconds)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"", 1}, {"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+    enum { YEAR = 365 * 24 * 3600 };
+    char *end;
+    double n = strtod(text, &end), unit = 0;
+
+    for (size_t i = 0; end != text && i < sizeof(units) / sizeof(*units); i++)
+        if (!strcmp(end, units[i].name))
+            unit = units[i].seconds;
+    *seconds = n * unit;
+    if (*seconds > 0 && *seconds < YEAR)
+        return true;
+    diag_error(cx->diag, (struct span){0}, "options", "%s: not a time: %s", option, text);
+    diag_hint(cx->diag, "it takes seconds, as in 10, 1.5, 500ms, 5m or 2h");
+    return false;
+}
+
 static bool set_seconds(struct parse *p, const char *v)
 {
-    char *end;
-
-    p->o->seconds = strtod(v, &end);
-    if (end == v || *end || !(p->o->seconds > 0 && p->o->seconds < 1e9))
-        return usage(p, "not a number of seconds", v);
-    return true;
+    return options_time(p->cx, p->name, v, &p->o->seconds);
 }
 
 static bool set_backend(struct parse *p, const char *v)
@@ -309,6 +331,8 @@ static const struct option_row rows[] = {
      "the root, and without -x the processes that run Lua, of this container", set_container},
     {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
     {0, "procfs", "DIR", NULL, set_procfs},
+    {0, "ldd", NULL, NULL, set_nothing},
+    {0, "all-modules", NULL, NULL, set_nothing},
     {0, NULL, NULL, "The script", NULL},
     {0, "arg", "NAME=VALUE", "give $^arg_NAME a value (repeatable)", set_arg},
     {0, "args", NULL, "list the arguments the script takes", set_args},
@@ -326,7 +350,7 @@ static const struct option_row rows[] = {
     {'o', NULL, "FILE", "print to FILE", set_output},
     {0, "format", "FORMAT", "of stacks with counts: flamegraph, ... (convert --help lists them)",
      set_format},
-    {'T', NULL, "SECONDS", "end after that long", set_seconds},
+    {'T', NULL, "TIME", "end after that long: 10, 1.5, 500ms, 5m ...", set_seconds},
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
@@ -344,6 +368,20 @@ static const struct option_row rows[] = {
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
+
+/* Of the making of a program: running one that was made before pays no heed to it. */
+static bool is_making(const struct option_row *r)
+{
+    static bool (*const making[])(struct parse *, const char *) = {
+        set_arg,          set_args,      set_include, set_define,   set_guru,
+        set_skip_badvars, set_pass,      set_release, set_backend,  set_dump_src,
+        set_dump_ast,     set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
+
+    for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
+        if (making[i] == r->set)
+            return true;
+    return false;
+}
 
 static bool is_heading(const struct option_row *r)
 {
@@ -499,6 +537,8 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
                            : arena_printf(cx->arena, "--%s", r->name);
         if (!r->set(&p, optarg))
             return false;
+        if (is_making(r))
+            out->making = p.name;
     }
     diag_quiet(cx->diag, out->no_warnings);
     out->target.modules = out->modules.v;

@@ -24,8 +24,10 @@ struct strings { /* a growing list */
 };
 
 struct options {
-    const char *script;  /* file, "-", an object or a module; NULL with -e */
-    const char *text;    /* -e */
+    const char *script; /* file, "-", an object or a module; NULL with -e */
+    const char *text;   /* -e */
+    const char
+        *making; /* an option that only the making of a program heeds, as it was written; or NULL */
     struct strings args; /* after the script: $1 @1 ... */
     struct target_opts target;
     const char *command;      /* -c */
@@ -56,5 +58,9 @@ struct options {
 bool options_parse(struct compile *cx, int argc, char **argv, struct options *out);
 
 void options_help(FILE *out);
+
+/* A time: a number of seconds, or with ms, s, m or h after it, of less than a year. False after reporting
+ * that OPTION's value is none. */
+bool options_time(struct compile *cx, const char *option, const char *text, double *seconds);
 
 #endif

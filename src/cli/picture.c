@@ -112,7 +112,7 @@ static bool write_all(struct picture *p, bool ok)
                                    "said about it went to standard error");
         return false;
     }
-    return p->format->write(p->cx, profile, &p->info, p->file.f);
+    return out_file_begin(p->cx, &p->file) && p->format->write(p->cx, profile, &p->info, p->file.f);
 }
 
 bool picture_close(struct picture *p, bool ok)

@@ -1,16 +1,19 @@
 /*
  * search: which directories hold library code. Enters: options and where this program lies; leaves:
  * lists in order of precedence. Our own tapset is found beside the program (a build tree), in
- * ../share/ngstap (an installation that was moved), else where it was configured to be.
+ * ../share/ngstap (an installation that was moved), else where it was configured to be. Our own scripts
+ * use our own modules only. Refused for root, unless -I names them: folders that others can write to.
  */
 #include "cli/search.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 static bool is_directory(const char *path)
 {
@@ -19,10 +22,12 @@ static bool is_directory(const char *path)
     return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static void add(struct compile *cx, struct strings *s, const char *dir)
+static void add(struct compile *cx, struct module_dirs *d, const char *dir, const char *distrusted)
 {
-    s->v = arena_grow(cx->arena, s->v, s->n, sizeof(*s->v));
-    s->v[s->n++] = dir;
+    d->v = arena_grow(cx->arena, d->v, d->n, sizeof(*d->v));
+    d->distrusted = arena_grow(cx->arena, d->distrusted, d->n, sizeof(*d->distrusted));
+    d->v[d->n] = dir;
+    d->distrusted[d->n++] = distrusted;
 }
 
 static const char *own_dir(struct compile *cx, const char *name)
@@ -36,24 +41,63 @@ static const char *own_dir(struct compile *cx, const char *name)
         *strrchr(exe, '/') = 0;
         for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
             const char *dir = arena_printf(cx->arena, "%s/%s%s", exe, beside[i], name);
+            char *real = is_directory(dir) ? realpath(dir, NULL) : NULL; /* it is in messages */
 
-            if (is_directory(dir))
+            if (real) {
+                dir = arena_strdup(cx->arena, real);
+                free(real);
                 return dir;
+            }
         }
     }
     return arena_printf(cx->arena, PKGDATADIR "/%s", name);
 }
 
-static struct strings search(struct compile *cx, const struct options *o, bool here)
+/* ---- whose modules may be run ---- */
+
+/*
+ * Why what lies in DIR may not be run by root unasked: others can put it there. Who wrote the script that is run may
+ * as well give it modules. NULL: no reason.
+ */
+static const char *distrust(struct compile *cx, const struct options *o, const char *dir)
 {
-    struct strings s = {NULL, 0};
+    struct stat st, script;
+    bool by_script = o->script && !stat(o->script, &script);
+
+    if (geteuid() || stat(dir, &st))
+        return NULL;
+    if (st.st_uid && !(by_script && st.st_uid == script.st_uid))
+        return arena_printf(cx->arena, "the folder is user %u's", (unsigned)st.st_uid);
+    if (st.st_mode & S_IWOTH)
+        return "everyone can write to the folder";
+    if (st.st_mode & S_IWGRP && st.st_gid)
+        return arena_printf(cx->arena, "group %u can write to the folder", (unsigned)st.st_gid);
+    return NULL;
+}
+
+/* Is the script one of our samples? */
+static bool is_own(struct compile *cx, const char *script)
+{
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    struct stat theirs, ours;
+
+    return slash && !stat(own_dir(cx, "samples"), &ours) &&
+           !stat(arena_strndup(cx->arena, script, (size_t)(slash - script) + 1), &theirs) &&
+           theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+/* ---- lists ---- */
+
+static struct module_dirs search(struct compile *cx, const struct options *o, bool here)
+{
+    struct module_dirs d = {0};
     const char *slash = o->script ? strrchr(o->script, '/') : NULL;
 
     for (uint32_t i = 0; i < o->include.n; i++)
-        add(cx, &s, o->include.v[i]);
-    if (here)
-        add(cx, &s, ".");
-    add(cx, &s, own_dir(cx, "tapset"));
+        add(cx, &d, o->include.v[i], NULL);
+    if (here && !is_own(cx, o->script))
+        add(cx, &d, ".", distrust(cx, o, "."));
+    add(cx, &d, own_dir(cx, "tapset"), NULL);
     /* What we lack: beside the script, or beside the folder it lies in. After ours, as stap++ takes the
      * tapset beside itself: stap++'s luajit, in a clone whose samples are run by us, is for GC32 only. */
     for (int up = 0; o->script && up < 2; up++) {
@@ -61,27 +105,40 @@ static struct strings search(struct compile *cx, const struct options *o, bool h
             slash ? arena_printf(cx->arena, "%.*s/", (int)(slash - o->script), o->script) : "";
 
         dir = arena_printf(cx->arena, "%s%stapset", dir, up ? "../" : "");
-        if (is_directory(dir))
-            add(cx, &s, dir);
+        if (is_directory(dir) && !is_own(cx, o->script))
+            add(cx, &d, dir, distrust(cx, o, dir));
     }
-    return s;
+    return d;
 }
 
-struct strings search_modules(struct compile *cx, const struct options *o)
+struct module_dirs search_modules(struct compile *cx, const struct options *o)
 {
     return search(cx, o, true);
 }
 
 struct strings search_tapsets(struct compile *cx, const struct options *o)
 {
-    return search(cx, o, false);
+    struct module_dirs d = search(cx, o, false);
+    struct strings s = {NULL, 0};
+
+    for (uint32_t i = 0; i < d.n; i++) {
+        if (!d.distrusted[i]) {
+            s.v = arena_grow(cx->arena, s.v, s.n, sizeof(*s.v));
+            s.v[s.n++] = d.v[i];
+            continue;
+        }
+        diag_warning(cx->diag, (struct span){0}, "no functions are taken from %s: %s", d.v[i],
+                     d.distrusted[i]);
+        diag_hint(cx->diag, "-I %s takes them all the same", d.v[i]);
+    }
+    return s;
 }
 
 struct strings search_patches(struct compile *cx)
 {
-    struct strings s = {NULL, 0};
+    struct strings s = {ARENA_ARRAY(cx->arena, const char *, 1), 1};
 
-    add(cx, &s, own_dir(cx, "patches/runtime"));
+    s.v[0] = own_dir(cx, "patches/runtime");
     return s;
 }
 

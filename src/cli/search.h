@@ -6,8 +6,15 @@
 
 #include "cli/options.h"
 
-/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. */
-struct strings search_modules(struct compile *cx, const struct options *o);
+/* DISTRUSTED: for each why nothing is taken from it, or NULL. */
+struct module_dirs {
+    const char **v, **distrusted;
+    uint32_t n;
+};
+
+/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. For a script of ours: -I and
+ * our tapset. */
+struct module_dirs search_modules(struct compile *cx, const struct options *o);
 
 /* For functions and aliases in *.stp and *.stpm: the same without ".". */
 struct strings search_tapsets(struct compile *cx, const struct options *o);

@@ -10,6 +10,7 @@ ngstap_SOURCES += \
 	src/cli/main.c \
 	src/cli/options.c src/cli/options.h \
 	src/cli/picture.c src/cli/picture.h \
+	src/cli/script.c src/cli/script.h \
 	src/cli/search.c src/cli/search.h \
 	src/cli/subcommand.c src/cli/subcommand.h \
 	src/cli/types.c

@@ -5,6 +5,11 @@
 
 #include <string.h>
 
+#include "base/diag.h"
+#include "cli/options.h"
+
+static int subcommand_help(struct compile *cx, int argc, char **argv);
+
 static const struct subcommand rows[] = {
     {"flame", "profiles the Lua code of a process or container, and draws it", subcommand_flame},
     {"convert", "stacks that were saved as text, as a picture or for another tool",
@@ -13,26 +18,62 @@ static const struct subcommand rows[] = {
     {"types", "layouts of a target's types, as a C header", subcommand_types},
     {"fix-lua-bt", "names of functions in saved stacks, for their @path:line",
      subcommand_fix_lua_bt},
+    {"help", "this text, or a command's: ngstap help COMMAND", subcommand_help},
 };
+
+static const struct subcommand *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (!strcmp(name, rows[i].name))
+            return &rows[i];
+    return NULL;
+}
 
 const struct subcommand *subcommand_find(int *argc, char ***argv)
 {
     for (int skip = 0; skip < 2 && skip < *argc; skip++) {
         const char *name = (*argv)[skip], *slash = skip ? NULL : strrchr(name, '/');
+        const struct subcommand *row = find(slash ? slash + 1 : name);
 
-        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-            if (!strcmp(slash ? slash + 1 : name, rows[i].name)) {
-                *argc -= skip;
-                *argv += skip;
-                return &rows[i];
-            }
+        if (row) {
+            *argc -= skip;
+            *argv += skip;
+            return row;
+        }
     }
     return NULL;
 }
 
-void subcommand_help(FILE *out)
+void subcommand_near(struct near *near)
 {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        near_try(near, rows[i].name);
+}
+
+void subcommand_list(FILE *out)
+{
+    options_help(out);
     fputs("\nCommands:\n", out);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         fprintf(out, "  %-22s  %s\n", rows[i].name, rows[i].summary);
+}
+
+static int subcommand_help(struct compile *cx, int argc, char **argv)
+{
+    static char option[] = "--help";
+    const struct subcommand *row = argc > 1 ? find(argv[1]) : NULL;
+    struct near near;
+
+    if (argc < 2 || (row && row->run == subcommand_help)) {
+        subcommand_list(stdout);
+        return 0;
+    }
+    if (row)
+        return row->run(cx, 2, (char *[]){argv[1], option, NULL});
+    diag_error(cx->diag, (struct span){0}, "options", "there is no command %s", argv[1]);
+    near_init(&near, argv[1]);
+    subcommand_near(&near);
+    if (near_best(&near))
+        diag_hint(cx->diag, "did you mean %s?", near_best(&near));
+    return 1;
 }

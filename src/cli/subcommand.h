@@ -21,13 +21,16 @@ struct subcommand {
  */
 const struct subcommand *subcommand_find(int *argc, char ***argv);
 
-/* The list for --help. */
-void subcommand_help(FILE *out);
+struct near;
+void subcommand_near(struct near *near); /* tries all names */
 
-int subcommand_convert(struct compile *cx, int argc, char **argv); /* convert.c */
-int subcommand_diff(struct compile *cx, int argc, char **argv);    /* convert.c */
+/* --help: the options of a script, and the list of commands. */
+void subcommand_list(FILE *out);
+
+int subcommand_convert(struct compile *cx, int argc, char **argv);    /* convert.c */
+int subcommand_diff(struct compile *cx, int argc, char **argv);       /* convert.c */
 int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */
-int subcommand_flame(struct compile *cx, int argc, char **argv);   /* flame.c */
-int subcommand_types(struct compile *cx, int argc, char **argv);   /* types.c */
+int subcommand_flame(struct compile *cx, int argc, char **argv);      /* flame.c */
+int subcommand_types(struct compile *cx, int argc, char **argv);      /* types.c */
 
 #endif

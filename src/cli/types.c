@@ -406,7 +406,7 @@ static bool print(struct types *s)
                            .deep = s->deep};
     struct out_file file;
 
-    if (!out_file_open(s->cx, s->output, &file))
+    if (!out_file_open(s->cx, s->output, &file) || !out_file_begin(s->cx, &file))
         return false;
     print_head(s, file.f, guard_of(s));
     bool ok = types_print(s->cx, &o, file.f) && bounds_ok();

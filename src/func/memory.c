@@ -1,12 +1,14 @@
 /*
  * memory: functions that read the target's and the kernel's memory at an address. Enters: calls;
  * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Strings with a
- * last argument for the failing case give that instead; user_int() and its kin give 0, as SystemTap's
+ * last argument for the failing case give that instead; user_name_n() is user_string_n() for names that become part
+ * of a line: control characters are '?' there; user_int() and its kin give 0, as SystemTap's
  * do, and their _error() twins fail. Under --skip-badvars no integer fails.
  */
 #include "func/family.h"
 
 enum { SIGNED = 16, KERNEL = 32, FAILS = 64 }; /* in arg, above the size */
+enum { BOUNDED = 1, LINE = 2 };                /* in arg, of strings */
 
 static void put_read(struct ir_cursor *c, const struct intrinsic *self, struct ir_val addr,
                      struct ir_val *result)
@@ -45,18 +47,20 @@ static bool lower_read(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
-/* "(addr)", "(addr, on_fault)", "_n: (addr, max)", "_n: (addr, max, on_fault)": arg bit 0 is set for _n. */
+/* "(addr)", "(addr, on_fault)", "_n: (addr, max)", "_n: (addr, max, on_fault)": _n is BOUNDED. */
 static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
                               const struct expr *call, const struct ir_val *args, uint32_t n,
                               struct ir_val *result)
 {
-    uint32_t fixed = self->arg & 1 ? 2 : 1;
+    uint32_t fixed = self->arg & BOUNDED ? 2 : 1;
     uint32_t outer = c->onerr, failed = IR_NO_BLOCK;
     struct ir_val read = *result;
 
-    if (n > fixed) { /* what was appended before a fault must not stay */
+    if (n > fixed || self->arg & LINE) { /* what was appended before a fault must not stay */
         read = IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
         ir_put_str(c, IR_SSET, read, IR_LIT(ir_lit(c->u, "", 0)));
+    }
+    if (n > fixed) {
         failed = ir_block_new(c->u, c->f);
         c->onerr = failed;
     }
@@ -64,8 +68,9 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
 
     i->str = read;
     i->a = args[0];
-    i->b = self->arg & 1 ? args[1] : IR_IMM(c->u->cx->limits.maxstringlen);
+    i->b = self->arg & BOUNDED ? args[1] : IR_IMM(c->u->cx->limits.maxstringlen);
     i->space = (self->arg & KERNEL) != 0;
+    i->imm = (self->arg & LINE) != 0;
     if (failed != IR_NO_BLOCK) {
         uint32_t after = ir_block_new(c->u, c->f);
 
@@ -77,6 +82,8 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
         ir_put_str(c, IR_SCAT, *result, args[fixed]);
         ir_put_jump(c, after);
         ir_at(c, after);
+    } else if (self->arg & LINE) {
+        ir_put_str(c, IR_SCAT, *result, read);
     }
     return true;
 }
@@ -95,7 +102,7 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
 #define STRING_N(name, arg)                                                                        \
     {                                                                                              \
         name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, 0, lower_read_string,        \
-            (arg) | 1                                                                              \
+            (arg) | BOUNDED                                                                        \
     }
 
 static const struct intrinsic rows[] = {
@@ -125,6 +132,7 @@ static const struct intrinsic rows[] = {
     KERN("kernel_uint64", 8),
     STRING("user_string", 0),
     STRING_N("user_string_n", 0),
+    STRING_N("user_name_n", LINE), /* ours: one line whatever is there */
     STRING("kernel_string", KERNEL),
     STRING_N("kernel_string_n", KERNEL),
 };

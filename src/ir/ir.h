@@ -50,10 +50,13 @@
     X(GADD, "gadd", IRF_DST)                /* atomically global += a; dst = the old value */     \
     X(GSTAT, "gstat", 0)                    /* global <<< a */                                    \
     X(GSTATGET, "gstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of global */              \
-    X(GCLEAR, "gclear", 0)                  /* delete a global scalar: 0, "" or empty */          \
+    X(GCLEAR, "gclear", 0)                  /* delete a global number or aggregate: 0 or empty */ \
+    X(GSGET, "gsget", IRF_FAILS)            /* str = global string */                             \
+    X(GSSET, "gsset", 0)                    /* global string = s */                               \
+    X(GSCAT, "gscat", IRF_FAILS)            /* global string .= s */                              \
     /* reading memory */                                                                          \
     X(READ, "read", IRF_DST | IRF_FAILS)    /* dst = size bytes at a, is_signed, space; cached for user space */ \
-    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: exactly b bytes, NULs kept out: stops there too) */ \
+    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: into an empty str, control characters as '?') */ \
     X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */           \
     /* strings: str is the destination operand */                                                 \
     X(SSET, "sset", 0)                      /* str = s */                                         \
@@ -68,7 +71,7 @@
     X(SCMP, "scmp", IRF_DST)                /* dst = <0, 0, >0 */                                 \
     /* script arrays: keys in args */                                                             \
     X(MGET, "mget", IRF_DST)                /* dst = map[keys], 0 when absent (long values) */    \
-    X(MGETS, "mgets", 0)                    /* str = map[keys], "" when absent */                 \
+    X(MGETS, "mgets", IRF_FAILS)                   /* str = map[keys], "" when absent */                 \
     X(MHAS, "mhas", IRF_DST)                                                                      \
     X(MSET, "mset", IRF_FAILS)              /* map[keys] = a */                                   \
     X(MSETS, "msets", IRF_FAILS)            /* map[keys] = s */                                   \
@@ -115,7 +118,6 @@ enum ir_val_kind {
     IRV_IMM,    /* imm; anywhere a temporary may be read */
     IRV_SLOT,   /* id: string slot, or long slot in FENEXT */
     IRV_LIT,    /* id: string literal */
-    IRV_GLOBAL, /* id: string global */
 };
 
 struct ir_val {
@@ -129,7 +131,6 @@ struct ir_val {
 #define IR_IMM(v)    ((struct ir_val){IRV_IMM, 0, (v)})
 #define IR_SLOT(s)   ((struct ir_val){IRV_SLOT, (s), 0})
 #define IR_LIT(l)    ((struct ir_val){IRV_LIT, (l), 0})
-#define IR_GLOBAL(g) ((struct ir_val){IRV_GLOBAL, (g), 0})
 
 enum { IR_NO_BLOCK = 0xffffffff };
 
@@ -139,8 +140,8 @@ struct ir_ins {
     enum ir_cond cond;       /* SET BRANCH */
     uint32_t dst;            /* temporary, when IRF_DST (0: result unused; temporaries count from 1) */
     struct ir_val a, b;      /* integer operands */
-    struct ir_val str;       /* string destination: IRV_SLOT or IRV_GLOBAL */
-    struct ir_val s, s2;     /* string operands: SLOT LIT GLOBAL */
+    struct ir_val str;       /* string destination: IRV_SLOT */
+    struct ir_val s, s2;     /* string operands: SLOT LIT */
     struct ir_val *args;     /* map keys, print arguments, FENEXT destinations */
     uint32_t n_args;
     int64_t imm;
@@ -192,7 +193,6 @@ struct ir_probe {
     struct obj_probe rec;    /* strings are set by cg from the fields below */
     const char *name, *func_name;
     uint32_t func;           /* handler */
-    bool target_only;        /* handler starts with pid() != target() -> return */
 };
 
 struct ir_map {
@@ -249,7 +249,6 @@ struct ir_unit {
     struct ir_format *formats;uint32_t n_formats;
     struct ir_loc *locs;      uint32_t n_locs;    /* 0: no place */
     struct ir_module *modules;uint32_t n_modules;
-    bool target_only;
 
     /* layout pass (ir/layout.c): offsets in bytes */
     uint32_t str_size;        /* NGS_STR_SIZE(maxstringlen) */
@@ -315,7 +314,6 @@ bool ir_verify(const struct ir_unit *u);    /* reports an internal error through
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
-void ir_hoist_target(struct ir_unit *u);    /* finds handlers guarded by pid() == target() */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

@@ -59,6 +59,13 @@ static uint32_t payload_size(const struct ir_unit *u, uint8_t type, uint32_t his
     return type == OBJ_STRING ? u->str_size : type == OBJ_STATS ? stats_size(hist, args) : 8;
 }
 
+static uint32_t global_size(const struct ir_unit *u, const struct ir_global *g)
+{
+    if (g->type == OBJ_STRING)
+        return (uint32_t)NGS_SHARED_SIZE(u->cx->limits.maxstringlen);
+    return align8(payload_size(u, g->type, g->hist, g->hist_args));
+}
+
 static void place_map(struct ir_unit *u, struct ir_map *m)
 {
     struct obj_map *r = &m->rec;
@@ -72,8 +79,8 @@ static void place_map(struct ir_unit *u, struct ir_map *m)
     }
     r->key_size = off;
     r->val_type = m->val_type;
-    r->val_off = 0;
-    off = payload_size(u, m->val_type, m->hist, m->hist_args);
+    r->val_off = m->val_type == OBJ_STRING ? 8 : 0; /* behind the stamp */
+    off = r->val_off + payload_size(u, m->val_type, m->hist, m->hist_args);
     for (uint32_t k = 0; k < m->n_keys; k++)
         if (m->key_types[k] == OBJ_STRING) {
             r->text_off[k] = off;
@@ -141,6 +148,8 @@ void ir_layout(struct ir_unit *u)
                 uint64_t rec = record_size(u, i);
 
                 reads |= i->op == IR_READ && !i->space;
+                if (i->op == IR_GSCAT && max_val < u->str_size)
+                    max_val = u->str_size; /* the longer text is put together there */
                 max_rec = rec > max_rec ? rec : max_rec;
             }
 
@@ -180,7 +189,7 @@ void ir_layout(struct ir_unit *u)
         struct ir_global *g = &u->globals[i];
 
         g->off = off;
-        off += align8(payload_size(u, g->type, g->hist, g->hist_args));
+        off += global_size(u, g);
     }
     u->globals_size = off ? off : 8;
     off = 0;

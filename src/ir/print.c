@@ -60,9 +60,6 @@ static void print_val(FILE *out, const struct ir_unit *u, struct ir_val v)
         if (v.id < u->n_lits)
             print_text(out, u->lits[v.id].text, u->lits[v.id].len);
         break;
-    case IRV_GLOBAL:
-        fprintf(out, "@%s", v.id < u->n_globals ? u->globals[v.id].name : "?");
-        break;
     }
 }
 
@@ -81,6 +78,9 @@ static void print_detail(FILE *out, const struct ir_unit *u, const struct ir_ins
     case IR_GSTAT:
     case IR_GSTATGET:
     case IR_GCLEAR:
+    case IR_GSGET:
+    case IR_GSSET:
+    case IR_GSCAT:
         fprintf(out, " @%s", i->global < u->n_globals ? u->globals[i->global].name : "?");
         break;
     case IR_MODADDR:

@@ -1,7 +1,6 @@
 ngstap_SOURCES += \
 	src/ir/bind.c \
 	src/ir/build.c \
-	src/ir/hoist.c \
 	src/ir/inline.c \
 	src/ir/ir.h \
 	src/ir/layout.c \

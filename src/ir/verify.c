@@ -47,10 +47,6 @@ static void check_str(struct check *c, struct ir_val v, bool dest)
         if (dest || v.id >= c->u->n_lits)
             bad(c, "bad literal operand");
         break;
-    case IRV_GLOBAL:
-        if (v.id >= c->u->n_globals || c->u->globals[v.id].type != OBJ_STRING)
-            bad(c, "a string operand is not a string global");
-        break;
     default:
         bad(c, "a string operand is an integer");
     }
@@ -88,6 +84,9 @@ static void check_ins(struct check *c)
     if ((i->op == IR_LOAD || i->op == IR_STORE) &&
         (i->slot >= c->u->n_slots || c->u->slots[i->slot].type != IR_LONG))
         bad(c, "not a long slot");
+    if ((i->op == IR_GSGET || i->op == IR_GSSET || i->op == IR_GSCAT) &&
+        (i->global >= c->u->n_globals || c->u->globals[i->global].type != OBJ_STRING))
+        bad(c, "not a global string");
     if ((flags & IRF_FAILS) && i->onerr == IR_NO_BLOCK)
         bad(c, "can fail, but names no block to go to");
     if (i->onerr != IR_NO_BLOCK)

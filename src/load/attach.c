@@ -3,9 +3,8 @@
  * records; leaves: perf events that run them (clock.c opens those of ticks, uprobe.c breakpoints).
  * Refuses: what perf_event_open refuses.
  *
- * Only the target pays, where the object says that its handlers run for the target alone: clock
- * events are then opened on the target's threads, breakpoints in its address space. Otherwise clock
- * events are opened on every CPU, breakpoints in every process.
+ * Without a scope clock events are opened on every CPU, breakpoints in every process; scope.c says for which processes
+ * else.
  */
 #include "load/session.h"
 
@@ -23,11 +22,6 @@
 static int perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu)
 {
     return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-bool load_only_target(const struct session *s)
-{
-    return (s->o->h->flags & OBJ_F_TARGET_ONLY) && s->t->n_pids > 0;
 }
 
 const char *attach_name(const struct session *s, const struct obj_probe *p)
@@ -58,43 +52,60 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
         return false;
     }
     s->events = arena_grow(s->cx->arena, s->events, s->n_events, sizeof(*s->events));
-    s->events[s->n_events++] = fd;
+    s->events[s->n_events++] =
+        (struct armed){.fd = fd, .pid = pid, .clock = attr->type == PERF_TYPE_SOFTWARE};
     return true;
+}
+
+void attach_undo(struct session *s, uint32_t first)
+{
+    while (s->n_events > first)
+        close(s->events[--s->n_events].fd);
 }
 
 /* ---- interface ---- */
 
+int attach_program(const struct session *s, uint32_t probe)
+{
+    const char *section = object_section((enum probe_kind)s->o->probes[probe].kind);
+    char name[16];
+
+    snprintf(name, sizeof(name), "p%u", probe);
+    const struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
+
+    return prog && !strcmp(bpf_program__section_name(prog), section) ? bpf_program__fd(prog) : -1;
+}
+
 static bool arm(struct session *s, uint32_t i)
 {
     const struct obj_probe *p = &s->o->probes[i];
-    char name[16];
 
     if (!object_section((enum probe_kind)p->kind))
         return true;
-    snprintf(name, sizeof(name), "p%u", i);
-    const struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
+    int prog = attach_program(s, i);
 
-    if (!prog || strcmp(bpf_program__section_name(prog), object_section((enum probe_kind)p->kind)))
+    if (prog < 0)
         return object_damaged(s->cx, "a probe has no program");
-    return p->kind == PROBE_PROFILE ? attach_clock(s, p, bpf_program__fd(prog))
-                                    : attach_uprobe(s, p, bpf_program__fd(prog));
+    return p->kind == PROBE_PROFILE ? attach_clock(s, p, prog) : attach_uprobe(s, p, prog);
 }
 
 bool load_attach(struct session *s)
 {
+    if (!scope_start(s))
+        return false;
     for (uint32_t i = 0; s->obj && i < s->o->h->table[OBJ_PROBES].n; i++)
         if (!arm(s, i)) {
             load_detach(s);
             return false;
         }
+    scope_armed(s);
     return true;
 }
 
 void load_detach(struct session *s)
 {
     for (uint32_t i = 0; i < s->n_events; i++)
-        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
-    for (uint32_t i = 0; i < s->n_events; i++)
-        close(s->events[i]);
-    s->n_events = 0;
+        ioctl(s->events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+    attach_undo(s, 0);
+    scope_stop(s);
 }

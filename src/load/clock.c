@@ -1,10 +1,12 @@
 /*
  * clock: ticks of the software CPU clock. Enters: a profile's probe record and its program; leaves:
- * perf events on the target's threads (threads made later inherit them), or on every CPU. Refuses:
- * what perf_event_open refuses.
+ * perf events on the threads of the scope, which threads and processes made later inherit; or on every CPU, without
+ * a scope. Refuses: what perf_event_open refuses.
  *
- * An event on a thread that the target makes while its threads are listed can be missed; that takes
- * well below a millisecond.
+ * A tick comes when a thread has used up a period. An inherited clock starts a period of its own, so a
+ * thread that ends before has none: where threads come and go fast, the clocks are moved to the CPUs, whose ticks meet
+ * whoever runs, and the test in the program sorts out others (clock_watch). The kernel's count of what
+ * began in the scope (follow.c) says when; it also tells whether a thread was made while the threads were listed.
  */
 #include "load/session.h"
 
@@ -12,11 +14,31 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 
-enum { CPU_MAX = 65536 };
+enum {
+    CPU_MAX = 65536,
+    LISTINGS_MAX = 8,
+    /* Each thread costs half a tick on average: from this many threads on that begin while one processor makes 100 ticks,
+     * that is too much. */
+    BIRTHS_PER_100 = 2,
+    WATCH_NS = 100 * 1000 * 1000,
+};
+
+static struct perf_event_attr clock_attr(const struct obj_probe *p)
+{
+    return (struct perf_event_attr){
+        .size = sizeof(struct perf_event_attr),
+        .type = PERF_TYPE_SOFTWARE,
+        .config = PERF_COUNT_SW_CPU_CLOCK,
+        .sample_period = p->number,
+        .disabled = 1,
+    };
+}
 
 /* An event on each thread of PID; false and errno. What ended meanwhile is no fault. */
 static bool clock_on_threads(struct session *s, struct perf_event_attr *attr, pid_t pid, int prog)
@@ -38,38 +60,112 @@ static bool clock_on_threads(struct session *s, struct perf_event_attr *attr, pi
     return !err;
 }
 
-/* An event on each CPU that is online. */
-static bool clock_on_cpus(struct session *s, const struct obj_probe *p,
-                          struct perf_event_attr *attr, int prog)
+static bool clock_on_members(struct session *s, struct perf_event_attr *attr, int prog)
 {
+    uint32_t n;
+    const pid_t *members = scope_members(s, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (!clock_on_threads(s, attr, members[i], prog))
+            return false;
+    /* A master's workers to come inherit its clock; its own ticks are dropped. */
+    return !s->scope.follows || s->t->kind != TARGET_MASTER ||
+           clock_on_threads(s, attr, s->t->master, prog);
+}
+
+/* An event on each CPU that is online. */
+static bool clock_on_cpus(struct session *s, const struct obj_probe *p, int prog)
+{
+    struct perf_event_attr attr = clock_attr(p);
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     uint32_t before = s->n_events;
 
     for (int cpu = 0; cpu < cpus && cpu < CPU_MAX; cpu++)
-        if (!attach_event(s, attr, -1, cpu, prog) && errno != ENODEV)
+        if (!attach_event(s, &attr, -1, cpu, prog) && errno != ENODEV)
             return attach_failed(s, p, "clock", errno);
     return s->n_events > before || attach_failed(s, p, "clock", ENODEV);
 }
 
+static uint64_t births(const struct session *s)
+{
+    return __atomic_load_n(&s->control->births, __ATOMIC_SEQ_CST);
+}
+
 bool attach_clock(struct session *s, const struct obj_probe *p, int prog)
 {
-    struct perf_event_attr attr = {
-        .size = sizeof(attr),
-        .type = PERF_TYPE_SOFTWARE,
-        .config = PERF_COUNT_SW_CPU_CLOCK,
-        .sample_period = p->number,
-        .disabled = 1,
-    };
+    struct perf_event_attr attr = clock_attr(p);
+    uint32_t first = s->n_events;
 
-    if (!load_only_target(s))
-        return clock_on_cpus(s, p, &attr, prog);
-    attr.inherit = 1; /* by threads made later; Linux copies the program with the event */
-    attr.inherit_thread = 1;
-    uint32_t before = s->n_events;
+    if (!load_scoped(s) || s->clocks_on_cpus)
+        return clock_on_cpus(s, p, prog);
+    s->clocks = arena_grow(s->cx->arena, s->clocks, s->n_clocks, sizeof(*s->clocks));
+    s->clocks[s->n_clocks++] = (struct clock){p, prog};
+    attr.inherit = 1; /* Linux copies the program with the event */
+    for (int i = 0; i < LISTINGS_MAX; i++) {
+        uint64_t before = births(s);
 
-    for (uint32_t i = 0; i < s->t->n_pids; i++)
-        if (!clock_on_threads(s, &attr, s->t->pids[i], prog))
-            return attach_failed(s, p, arena_printf(s->cx->arena, "process %d", (int)s->t->pids[i]),
-                                 errno);
-    return s->n_events > before || attach_failed(s, p, "the target", ESRCH);
+        if (!clock_on_members(s, &attr, prog))
+            return attach_failed(s, p, "the target", errno);
+        if (births(s) == before) /* else a thread may have no clock, or two */
+            return s->n_events > first || attach_failed(s, p, "the target", ESRCH);
+        attach_undo(s, first);
+    }
+    s->clocks_on_cpus = true;
+    return clock_on_cpus(s, p, prog);
+}
+
+/* ---- while it runs ---- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Ticks that one processor would make in NS by the fastest of the clocks. */
+static uint64_t ticks_in(const struct session *s, uint64_t ns)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < s->n_clocks; i++)
+        if (ns / s->clocks[i].probe->number > most)
+            most = ns / s->clocks[i].probe->number;
+    return most;
+}
+
+static void move_to_cpus(struct session *s)
+{
+    uint32_t threads = s->n_events;
+
+    s->clocks_on_cpus = true;
+    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < threads; i++) /* first, so that no tick counts twice */
+        if (s->events[i].clock)
+            ioctl(s->events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+    for (uint32_t i = 0; i < s->n_clocks; i++)
+        clock_on_cpus(s, s->clocks[i].probe, s->clocks[i].prog);
+    for (uint32_t i = 0; i < threads; i++)
+        if (s->events[i].clock) {
+            close(s->events[i].fd);
+            s->events[i].fd = -1;
+        }
+}
+
+void clock_watch(struct session *s)
+{
+    uint64_t now = now_ns(), ns = now - s->watched_ns, born = births(s);
+
+    if (!s->n_clocks || s->clocks_on_cpus || (s->watched_ns && ns < WATCH_NS))
+        return;
+    uint64_t new = born - s->births_seen;
+
+    if (!s->watched_ns)
+        new = 0; /* the first look */
+    s->watched_ns = now;
+    s->births_seen = born;
+    s->births_before += new;
+    if (new > 1 && new * 100 > BIRTHS_PER_100 * ticks_in(s, ns))
+        move_to_cpus(s);
 }

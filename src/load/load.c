@@ -100,6 +100,10 @@ static bool set_sizes(struct session *s)
 
     if (!frames)
         return object_damaged(s->cx, "kernel probes without frames");
+    struct bpf_map *scope = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
+
+    if (scope && !s->t->n_pids)
+        bpf_map__set_max_entries(scope, 1);
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;
@@ -162,9 +166,11 @@ static void init_globals(struct session *s)
         if (g->type == OBJ_LONG) {
             memcpy(at, &g->init, 8);
         } else if (g->type == OBJ_STRING) {
-            struct ngs_str *str = at;
+            struct ngs_shared *shared = at;
+            struct ngs_str *str = ngs_shared_text(shared, 0, o->h->maxstringlen);
             const char *init = object_str(o, g->init_str);
 
+            shared->next = 1;
             str->len = (uint32_t)strlen(init);
             memcpy(str->bytes, init, str->len + 1);
         } else {
@@ -181,11 +187,10 @@ static void init_control(struct session *s)
     struct ngs_control *c = s->control;
     struct stat st;
 
-    c->target = s->t->pid > 0 ? (uint64_t)s->t->pid : 0;
-    c->n_pids = s->t->n_pids;
-    if ((s->o->h->flags & OBJ_F_TARGET_ONLY) && !c->target)
+    c->target = (uint64_t)target_first(s->t);
+    if ((s->o->h->flags & OBJ_F_TARGET) && !c->target)
         diag_warning(s->cx->diag, (struct span){0},
-                     "the script looks at target() alone, and no process is given: -x PID");
+                     "the script asks for target(), and no process is given: -x PID");
     c->clock_offset = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
     if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INITIAL_PIDNS_INO) {
         c->pidns_dev = st.st_dev;
@@ -215,6 +220,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     struct session *s = ARENA_NEW(cx->arena, struct session);
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
+    scope_init(&s->scope);
     bool ok = true;
 
     if (object_has_kernel_probes(o))

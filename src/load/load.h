@@ -26,12 +26,16 @@ struct object {
     const struct obj_global *globals;
     const struct obj_format *formats;
     const struct obj_loc *locs;
-    const uint64_t *user_code;  /* .ngstap.user: instructions */
+    const uint64_t *user_code; /* .ngstap.user: instructions */
     uint32_t user_code_len;
-    const void *rodata;         /* section NGS_MAP_RODATA: h->rodata_size bytes */
+    const void *rodata; /* section NGS_MAP_RODATA: h->rodata_size bytes */
     /* relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum user_map */
 };
-enum user_map { USER_MAP_GLOBALS, USER_MAP_RODATA, USER_MAP_CONTROL }; /* in the lower imm; value offset in the upper imm */
+enum user_map {
+    USER_MAP_GLOBALS,
+    USER_MAP_RODATA,
+    USER_MAP_CONTROL
+}; /* in the lower imm; value offset in the upper imm */
 
 /* Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is refused, not trusted. */
 bool object_open(struct compile *cx, const void *elf, size_t size, struct object *out);
@@ -45,15 +49,26 @@ struct session; /* loaded object */
  */
 struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
                             const struct kernel *k);
-bool load_attach(struct session *s);   /* arms perf events and uprobes */
-void load_detach(struct session *s);   /* disarms them; maps stay */
+bool load_attach(struct session *s); /* arms perf events and uprobes */
+void load_detach(struct session *s); /* disarms them; maps stay */
 void load_free(struct session *s);
 
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
 const void *session_rodata(struct session *s);
-int session_map_fd(struct session *s, uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
+int session_map_fd(
+    struct session *s,
+    uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
 int session_ring_fd(struct session *s);
+/*
+ * The processes that are looked at fork, end and run exec: readable when there is something to do (-1: never), and
+ * what does it; to be called several times a second in any case. True: a process runs another program now, so that what is
+ * known of addresses is old.
+ */
+int session_scope_fd(const struct session *s);
+bool session_follow(struct session *s);
+/* What hits were missed because of that, a line each. */
+void session_losses(const struct session *s, void (*say)(void *arg, const char *text), void *arg);
 /* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */
 void session_stats(const struct session *s, uint64_t *verified, uint64_t *load_ns);
 /* Sum over programs of bpf_stats, when enabled (kernel.bpf_stats_enabled or BPF_ENABLE_STATS). */

@@ -145,7 +145,7 @@ static bool find_module(struct session *s, uint32_t i)
     }
     if (!(om->flags & OBJ_MODULE_ADDRESSED)) {
         s->modules[i] = m;
-        s->control->bias[i] = m ? m->bias : 0;
+        s->control->bias[0][i] = m ? m->bias : 0;
         return check_types(s, om, &want, m);
     }
     if (!m)
@@ -162,7 +162,7 @@ static bool find_module(struct session *s, uint32_t i)
         diag_warning(s->cx->diag, (struct span){0},
                      "the target has no module %s: what the script reads of it fails", path);
     s->modules[i] = m;
-    s->control->bias[i] = m ? m->bias : 0;
+    s->control->bias[0][i] = m ? m->bias : 0;
     return true;
 }
 

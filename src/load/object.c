@@ -201,7 +201,7 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
             h->version, NGS_OBJ_VERSION);
     if (size < sizeof(*h) || h->header_size != sizeof(*h))
         return damaged(r, "bad header");
-    if (h->flags & ~(uint32_t)OBJ_F_TARGET_ONLY)
+    if (h->flags & ~(uint32_t)OBJ_F_TARGET)
         return damaged(r, "unknown flags");
     if (h->maxstringlen == 0 || h->maxstringlen > STRING_LEN_MAX)
         return damaged(r, "MAXSTRINGLEN out of range");
@@ -314,6 +314,17 @@ static bool payload_fits(const struct reader *r, uint32_t type, uint32_t off, ui
     return need <= size - off;
 }
 
+/* Likewise of a global, whose strings have more around them. */
+static bool global_fits(const struct reader *r, const struct obj_global *g)
+{
+    uint32_t size = r->o->h->globals_size;
+
+    if (g->type == OBJ_STRING)
+        return g->off % 8 == 0 && g->off <= size &&
+               NGS_SHARED_SIZE((uint64_t)r->o->h->maxstringlen) <= size - g->off;
+    return payload_fits(r, g->type, g->off, size, g->hist, g->hist_args);
+}
+
 static bool check_map(const struct reader *r, const struct obj_map *m)
 {
     if (!check_string(r, m->name) || !check_string(r, m->map_name) || m->n_keys == 0 ||
@@ -330,7 +341,8 @@ static bool check_map(const struct reader *r, const struct obj_map *m)
                  : m->text_off[k] != 0)
             return damaged(r, "bad text of an array's key");
     }
-    if (!payload_fits(r, m->val_type, m->val_off, m->value_size, m->hist, m->hist_args))
+    if (!payload_fits(r, m->val_type, m->val_off, m->value_size, m->hist, m->hist_args) ||
+        (m->val_type == OBJ_STRING && m->val_off < 8)) /* its stamp */
         return damaged(r, "bad value of an array");
     return true;
 }
@@ -338,7 +350,7 @@ static bool check_map(const struct reader *r, const struct obj_map *m)
 static bool check_global(const struct reader *r, const struct obj_global *g)
 {
     if (!check_string(r, g->name) || !check_string(r, g->init_str) ||
-        !payload_fits(r, g->type, g->off, r->o->h->globals_size, g->hist, g->hist_args))
+        !global_fits(r, g))
         return damaged(r, "bad global variable");
     if (g->type == OBJ_STRING && strlen(object_str(r->o, g->init_str)) > r->o->h->maxstringlen)
         return damaged(r, "a global's initial value is too long");

@@ -6,8 +6,47 @@
 
 #include <bpf/libbpf.h>
 
+#include "load/follow.h"
 #include "load/load.h"
 #include "load/object.h"
+
+/* An event that is armed. */
+struct armed {
+    int fd;
+    pid_t pid; /* -1: of everybody */
+    bool clock;
+};
+
+/* A clock's probe, to be armed another way. */
+struct clock {
+    const struct obj_probe *probe;
+    int prog;
+};
+
+/* A process that has run exec, until its modules are found. */
+struct unplaced {
+    pid_t pid;
+    unsigned tries;
+    uint64_t due; /* ms of CLOCK_MONOTONIC: when to look at it next */
+};
+
+struct scope {
+    int map; /* NGS_MAP_SCOPE */
+    pid_t
+        *members; /* as far as user space has heard: whose events count; a watched master is none */
+    uint32_t n, cap;
+    bool uprobes;    /* there are breakpoints to open */
+    bool everywhere; /* opened for everybody */
+    bool several;    /* processes are named */
+    bool follows;    /* the kernel tells what forks, ends, runs exec */
+    struct follow follow;
+    struct ring_buffer *ring;
+    int epoll, timer;          /* what session_follow waits for */
+    struct unplaced *unplaced; /* layout.c */
+    uint32_t n_unplaced;
+    uint64_t late;  /* processes that began, and were opened for a little after */
+    uint64_t execs; /* that were told */
+};
 
 struct session {
     struct compile *cx;
@@ -18,8 +57,14 @@ struct session {
     void *globals;
     size_t globals_size;     /* 0: not mapped */
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
-    int *events;             /* perf events that are armed */
+    struct armed *events;    /* perf events that are armed */
     uint32_t n_events;
+    struct scope scope;
+    struct clock *clocks;
+    uint32_t n_clocks;
+    bool clocks_on_cpus;              /* in a scope: since threads come and go too fast */
+    uint64_t births_before;           /* threads that began while clocks were on threads */
+    uint64_t births_seen, watched_ns; /* clock_watch's last look */
     uint64_t load_ns;
 };
 
@@ -29,17 +74,46 @@ bool load_modules(struct session *s);
 /* ---- attach.c ---- */
 struct perf_event_attr;
 
-/* Are events to be opened for the target's processes alone? */
-bool load_only_target(const struct session *s);
 /* Opens one perf event, runs program PROG (a descriptor) on it, and keeps it in SESSION->events.
  * False and errno. */
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
+/* Closes events from the FIRST on. */
+void attach_undo(struct session *s, uint32_t first);
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
+int attach_program(const struct session *s, uint32_t probe); /* its descriptor; -1: it has none */
 
 /* ---- clock.c, uprobe.c: arm P, whose program is PROG; false after reporting ---- */
 bool attach_clock(struct session *s, const struct obj_probe *p, int prog);
 bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog);
+
+/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened for it. */
+bool attach_uprobes_in(struct session *s, pid_t pid);
+void detach_uprobes_of(struct session *s, pid_t pid);
+
+/* Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick. */
+void clock_watch(struct session *s);
+
+/* ---- scope.c ---- */
+
+bool load_scoped(const struct session *s); /* processes are named: others do not count */
+bool load_is_uprobe(const struct obj_probe *p);
+void scope_init(struct scope *c);
+bool scope_start(struct session *s); /* before anything is armed; false after reporting */
+void scope_armed(struct session *s); /* when all is */
+void scope_stop(struct session *s);
+/* The processes whose hits count, as far as is heard; a watched master is not among them. */
+const pid_t *scope_members(const struct session *s, uint32_t *n);
+/* Those to open breakpoints for, one by one; N is 0: for everybody. */
+const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
+
+/* ---- layout.c: where modules lie in processes that have run exec ---- */
+
+bool layout_open(struct session *s);
+void layout_close(struct session *s);
+void layout_wanted(struct session *s, pid_t pid);
+void layout_unwanted(struct session *s, pid_t pid);
+void layout_try(struct session *s);
 
 #endif

@@ -2,9 +2,12 @@ ngstap_SOURCES += \
 	src/load/attach.c \
 	src/load/btfcheck.c \
 	src/load/clock.c \
+	src/load/follow.c src/load/follow.h \
+	src/load/layout.c \
 	src/load/load.c src/load/load.h \
 	src/load/modules.c \
 	src/load/object.c src/load/object.h \
+	src/load/scope.c \
 	src/load/session.h \
 	src/load/uprobe.c \
 	src/load/usercode.c \

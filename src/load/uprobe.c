@@ -68,22 +68,7 @@ static void check_live(struct session *s, const struct obj_probe *p, const struc
 #endif
 }
 
-static bool open_uprobes(struct session *s, const struct obj_probe *p, struct perf_event_attr *attr,
-                         int prog)
-{
-    if (!load_only_target(s))
-        return attach_event(s, attr, -1, 0, prog);
-    uint32_t before = s->n_events;
-
-    /* The event filters by address space: one on the first thread serves all of the process. */
-    for (uint32_t i = 0; i < s->t->n_pids; i++)
-        if (!attach_event(s, attr, s->t->pids[i], -1, prog) && errno != ESRCH)
-            return false;
-    errno = ESRCH;
-    return s->n_events > before;
-}
-
-bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
+static bool describe(struct session *s, const struct obj_probe *p, struct perf_event_attr *attr)
 {
     const struct module *m = s->modules[p->module];
     unsigned type, bit = 0;
@@ -100,16 +85,65 @@ bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
             attach_name(s, p));
     if (!file_offset(s, p, m, &off))
         return false;
-    struct perf_event_attr attr = {
-        .size = sizeof(attr),
+    *attr = (struct perf_event_attr){
+        .size = sizeof(*attr),
         .type = type,
         .config = p->kind == PROBE_URETPROBE ? 1ull << bit : 0,
         .uprobe_path = (uintptr_t)m->probe_path,
         .probe_offset = off,
     };
+    return true;
+}
 
-    if (!open_uprobes(s, p, &attr, prog))
+static bool open_uprobes(struct session *s, struct perf_event_attr *attr, int prog)
+{
+    uint32_t before = s->n_events, n;
+    const pid_t *pids = load_scope_pids(s, &n);
+
+    if (!n)
+        return attach_event(s, attr, -1, 0, prog);
+    /* The event filters by address space: one on the first thread serves all of the process. */
+    for (uint32_t i = 0; i < n; i++)
+        if (!attach_event(s, attr, pids[i], -1, prog) && errno != ESRCH)
+            return false;
+    errno = ESRCH;
+    return s->n_events > before;
+}
+
+bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
+{
+    const struct module *m = s->modules[p->module];
+    struct perf_event_attr attr;
+
+    if (!describe(s, p, &attr))
+        return false;
+    if (!open_uprobes(s, &attr, prog))
         return attach_failed(s, p, m->path, errno);
     check_live(s, p, m);
     return true;
+}
+
+bool attach_uprobes_in(struct session *s, pid_t pid)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &s->o->probes[i];
+        struct perf_event_attr attr;
+
+        if (load_is_uprobe(p) && describe(s, p, &attr))
+            any |= attach_event(s, &attr, pid, -1, attach_program(s, i));
+    }
+    return any;
+}
+
+void detach_uprobes_of(struct session *s, pid_t pid)
+{
+    for (uint32_t i = 0; i < s->n_events;)
+        if (s->events[i].pid == pid && !s->events[i].clock) {
+            close(s->events[i].fd);
+            s->events[i] = s->events[--s->n_events];
+        } else {
+            i++;
+        }
 }

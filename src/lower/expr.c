@@ -118,8 +118,8 @@ struct ir_val lower_spill(struct lower *lo, struct ir_val v)
         ir_put_store(&lo->at, slot, v);
         return IR_SLOT(slot);
     }
-    if (v.kind == IRV_SLOT || v.kind == IRV_GLOBAL) {
-        struct ir_val copy = lower_str_slot(lo);
+    if (v.kind == IRV_SLOT) {
+        struct ir_val copy = lower_raw_slot(lo);
 
         ir_put_str(&lo->at, IR_SSET, copy, v);
         return copy;

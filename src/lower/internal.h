@@ -68,8 +68,11 @@ struct ir_val lower_text(struct lower *lo, struct expr *e);
 /* Appends E's text to DST. */
 void lower_append(struct lower *lo, struct ir_val dst, struct expr *e);
 /* var = e, for a string variable, by direct appends where e does not read var after its start. */
-void lower_assign_text(struct lower *lo, struct expr *assign);
+struct ir_val lower_assign_text(struct lower *lo, struct expr *assign);
 struct ir_val lower_str_slot(struct lower *lo); /* intermediate, empty */
+struct ir_val lower_raw_slot(struct lower *lo); /* likewise, but not set yet */
+/* global = s */
+void lower_set_global(struct lower *lo, uint32_t global, struct ir_val s);
 struct ir_val lower_literal(struct lower *lo, const char *text, uint32_t len);
 /* print family. */
 void lower_print(struct lower *lo, struct expr *e);

@@ -105,7 +105,7 @@ static void store_global(struct lower *lo, const struct expr *name, struct ir_va
     if (!name || !name->var || name->var->scope != VAR_GLOBAL)
         return;
     if (name->var->type == TYPE_STRING) {
-        ir_put_str(&lo->at, IR_SSET, IR_GLOBAL(name->var->id), from);
+        lower_set_global(lo, name->var->id, from);
         return;
     }
     struct ir_val value = ir_put_load(&lo->at, from.id);
@@ -258,10 +258,10 @@ static void lower_try(struct lower *lo, struct stmt *s)
         struct ir_val text = lower_str_slot(lo);
 
         ir_put(&lo->at, IR_SERROR)->str = text;
-        ir_put_str(&lo->at, IR_SSET,
-                   s->caught->var->scope == VAR_GLOBAL ? IR_GLOBAL(s->caught->var->id)
-                                                       : IR_SLOT(s->caught->var->id),
-                   text);
+        if (s->caught->var->scope == VAR_GLOBAL)
+            lower_set_global(lo, s->caught->var->id, text);
+        else
+            ir_put_str(&lo->at, IR_SSET, IR_SLOT(s->caught->var->id), text);
     } else {
         ir_put(&lo->at, IR_SERROR);
     }
@@ -298,6 +298,8 @@ static void lower_delete(struct lower *lo, struct stmt *s)
     } else if (e->var->is_array) {
         i = ir_put(&lo->at, IR_MCLEAR);
         i->map = (int32_t)e->var->id;
+    } else if (e->var->scope == VAR_GLOBAL && e->var->type == TYPE_STRING) {
+        lower_set_global(lo, e->var->id, lower_literal(lo, "", 0));
     } else if (e->var->scope == VAR_GLOBAL) {
         i = ir_put(&lo->at, IR_GCLEAR);
         i->global = e->var->id;

@@ -11,21 +11,42 @@ struct ir_val lower_literal(struct lower *lo, const char *text, uint32_t len)
     return IR_LIT(ir_lit(lo->u, text, len));
 }
 
-struct ir_val lower_str_slot(struct lower *lo)
+struct ir_val lower_raw_slot(struct lower *lo)
 {
     if (lo->str_used == lo->n_str_pool) {
         lo->str_pool = arena_grow(lo->cx->arena, lo->str_pool, lo->n_str_pool, sizeof(uint32_t));
         lo->str_pool[lo->n_str_pool++] = ir_slot_new(lo->u, lo->at.f, IR_STRING, NULL);
     }
-    struct ir_val slot = IR_SLOT(lo->str_pool[lo->str_used++]);
+    return IR_SLOT(lo->str_pool[lo->str_used++]);
+}
+
+struct ir_val lower_str_slot(struct lower *lo)
+{
+    struct ir_val slot = lower_raw_slot(lo);
 
     ir_put_str(&lo->at, IR_SSET, slot, lower_literal(lo, "", 0));
     return slot;
 }
 
-static struct ir_val var_operand(const struct variable *v)
+void lower_set_global(struct lower *lo, uint32_t global, struct ir_val s)
 {
-    return v->scope == VAR_GLOBAL ? IR_GLOBAL(v->id) : IR_SLOT(v->id);
+    struct ir_ins *i = ir_put(&lo->at, IR_GSSET);
+
+    i->global = global;
+    i->s = s;
+}
+
+/* What a global holds may change while it is used: a copy of it stands for it. */
+static struct ir_val var_operand(struct lower *lo, const struct variable *v)
+{
+    if (v->scope != VAR_GLOBAL)
+        return IR_SLOT(v->id);
+    struct ir_val copy = lower_raw_slot(lo);
+    struct ir_ins *i = ir_put(&lo->at, IR_GSGET);
+
+    i->global = v->id;
+    i->str = copy;
+    return copy;
 }
 
 /* ---- formats: one conversion at a time ---- */
@@ -182,17 +203,19 @@ static struct ir_val map_text(struct lower *lo, struct expr *e)
 
 struct ir_val lower_text(struct lower *lo, struct expr *e)
 {
+    struct ir_val value;
+
     lower_loc(lo, e);
     switch (e->kind) {
     case EX_STRING:
         return lower_literal(lo, e->text, e->len);
     case EX_NAME:
-        return var_operand(e->var);
+        return var_operand(lo, e->var);
     case EX_INDEX:
         return map_text(lo, e);
     case EX_ASSIGN:
-        lower_assign_text(lo, e);
-        return lower_text(lo, e->a);
+        value = lower_assign_text(lo, e);
+        return value.kind ? value : lower_text(lo, e->a);
     case EX_CALL:
         if (e->func) {
             lower_call(lo, e);
@@ -318,7 +341,7 @@ static void append_tail(struct lower *lo, struct ir_val dst, struct expr *e)
     lower_append(lo, dst, e->b);
 }
 
-static void assign_element(struct lower *lo, struct expr *e)
+static struct ir_val assign_element(struct lower *lo, struct expr *e)
 {
     struct expr *lv = e->a;
     struct ir_val value;
@@ -345,31 +368,48 @@ static void assign_element(struct lower *lo, struct expr *e)
     i->args = keys;
     i->n_args = lv->n_args;
     i->s = value;
+    return value;
 }
 
-void lower_assign_text(struct lower *lo, struct expr *e)
+static struct ir_val assign_global(struct lower *lo, struct expr *e)
 {
-    if (e->a->kind == EX_INDEX) {
-        assign_element(lo, e);
-        return;
+    struct ir_val s = lower_text(lo, e->b);
+
+    lower_loc(lo, e);
+    if (e->op != OP_CONCAT) {
+        lower_set_global(lo, e->a->var->id, s);
+        return s;
     }
+    struct ir_ins *i = ir_put(&lo->at, IR_GSCAT);
+
+    i->global = e->a->var->id;
+    i->s = s;
+    return IR_NONE;
+}
+
+struct ir_val lower_assign_text(struct lower *lo, struct expr *e)
+{
+    if (e->a->kind == EX_INDEX)
+        return assign_element(lo, e);
     const struct variable *var = e->a->var;
-    struct ir_val dst = var_operand(var);
+
+    if (var->scope == VAR_GLOBAL)
+        return assign_global(lo, e);
+    struct ir_val dst = IR_SLOT(var->id);
 
     if (e->op == OP_CONCAT) { /* .= */
-        if (var->scope != VAR_GLOBAL && !reads(e->b, var))
+        if (!reads(e->b, var))
             lower_append(lo, dst, e->b);
         else
             ir_put_str(&lo->at, IR_SCAT, dst, lower_text(lo, e->b));
-        return;
+        return dst;
     }
     struct expr *head = chain_head(e->b);
 
-    if (var->scope != VAR_GLOBAL && head->kind == EX_NAME && head->var == var &&
-        !tail_reads(e->b, var)) {
+    if (head->kind == EX_NAME && head->var == var && !tail_reads(e->b, var)) {
         append_tail(lo, dst, e->b);
-    } else if (var->scope != VAR_GLOBAL && !reads(e->b, var) && e->b->kind != EX_NAME &&
-               e->b->kind != EX_STRING && e->b->kind != EX_CALL && e->b->kind != EX_INDEX) {
+    } else if (!reads(e->b, var) && e->b->kind != EX_NAME && e->b->kind != EX_STRING &&
+               e->b->kind != EX_CALL && e->b->kind != EX_INDEX) {
         ir_put_str(&lo->at, IR_SSET, dst, lower_literal(lo, "", 0));
         lower_append(lo, dst, e->b);
     } else {
@@ -377,6 +417,7 @@ void lower_assign_text(struct lower *lo, struct expr *e)
 
         ir_put_str(&lo->at, IR_SSET, dst, s);
     }
+    return dst;
 }
 
 /* ---- print statements ---- */

@@ -6,6 +6,7 @@
 #ifndef OUT_OUT_H
 #define OUT_OUT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,12 +101,12 @@ const struct out_format *out_format_at(uint32_t i);
 
 bool out_write_folded(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                       FILE *f);
-bool out_write_flamegraph(struct compile *cx, const struct out_profile *p,
-                          const struct out_info *i, FILE *f);
+bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                          FILE *f);
 bool out_write_pprof(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                      FILE *f);
-bool out_write_speedscope(struct compile *cx, const struct out_profile *p,
-                          const struct out_info *i, FILE *f);
+bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                          FILE *f);
 
 /* A flame graph of what changed from A to B: widths are the mean of both shares. */
 bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
@@ -140,12 +141,17 @@ void out_events_end(struct out_events *e);
 
 struct out_file {
     FILE *f;
-    const char *path, *temporary; /* NULL: standard output */
+    const char *path;      /* NULL: standard output */
+    bool beside;           /* it is written beside PATH */
+    const char *temporary; /* there: while it is, ending signals are held */
+    sigset_t mask;         /* before that */
 };
 
-/* A file beside PATH (NULL, "-": standard output), so that it is known early whether it can be written.
- * False after reporting. */
+/* Finds out early whether PATH (NULL, "-": standard output) can be written. False after reporting. */
 bool out_file_open(struct compile *cx, const char *path, struct out_file *out);
+
+/* OUT->f takes the content from here on: what is called next writes it. False after reporting. */
+bool out_file_begin(struct compile *cx, struct out_file *out);
 
 /* Renames it to PATH when KEEP and nothing failed, else removes it. False after reporting. */
 bool out_file_close(struct compile *cx, struct out_file *out, bool keep);

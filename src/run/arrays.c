@@ -87,6 +87,8 @@ static uint64_t h_map_get(struct run *r, const uint64_t *a)
         struct ngs_str *dst = run_dst(r, a[2]);
 
         found = run_map_find(m, key, &v);
+        if (m->busy)
+            return run_fail(r, NGS_ERR_BUSY, 0);
         if (dst)
             run_put(r, dst, found ? v.str.p : "", found ? v.str.len : 0);
         return found;

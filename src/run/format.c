@@ -274,11 +274,14 @@ void format_printf(struct text *t, const char *fmt, const struct print_arg *args
                    read_fn read, void *ctx)
 {
     struct cursor cu = {fmt, args, n, 0};
+    bool clean = t->clean;
 
     while (*cu.p) {
         const char *end = strchrnul(cu.p, '%');
 
+        t->clean = false; /* the script's own words: it may colour them */
         text_bytes(t, cu.p, (size_t)(end - cu.p));
+        t->clean = clean;
         cu.p = end;
         if (*cu.p) {
             cu.p++;

@@ -71,7 +71,7 @@ static void init_globals(struct run *r)
         if (g->type == OBJ_STRING) {
             const char *s = object_str(r->o, g->init_str);
 
-            str_set((struct ngs_str *)p, r->o->h->maxstringlen, s, strlen(s));
+            shared_init((struct ngs_shared *)p, r->o->h->maxstringlen, s, strlen(s));
         } else if (g->type == OBJ_STATS) {
             stats_init((struct ngs_stats *)p, stats_size(g->hist, g->hist_args));
         } else {
@@ -86,6 +86,7 @@ bool run_open(struct run *r)
     uint32_t n = h->table[OBJ_MAPS].n;
 
     r->out = (struct output){.f = r->opts->out, .buf = TEXT_NEW};
+    r->out.buf.clean = r->opts->out_terminal;
     if (!aligned(r->o))
         return diag_error(r->cx->diag, (struct span){0}, "object",
                           "the object's tables are damaged");
@@ -99,18 +100,21 @@ bool run_open(struct run *r)
         if (r->own) {
             r->ctl = r->own;
             r->globals = (uint8_t *)r->own + control;
-            r->ctl->target = r->t ? (uint64_t)r->t->pid : 0;
+            r->ctl->target = r->t ? (uint64_t)target_first(r->t) : 0;
             init_globals(r);
         }
     }
     r->frame = calloc(1, h->frame_size);
     r->maps = calloc(n ? n : 1, sizeof(*r->maps));
-    if (!r->ctl || !r->frame || !r->maps)
+    r->text = calloc(1, NGS_STR_SIZE((size_t)h->maxstringlen));
+    if (!r->ctl || !r->frame || !r->maps || !r->text)
         return diag_error(r->cx->diag, (struct span){0}, "memory", "not enough memory");
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         if (!run_map_open(&r->maps[i], &r->o->maps[i], r->s ? session_map_fd(r->s, i) : -1,
                           h->maxstringlen))
             return diag_error(r->cx->diag, (struct span){0}, "memory", "not enough memory");
+        r->maps[i].stamp = &r->ctl->stamp;
+    }
     r->vm = (struct vm){
         .code = r->o->user_code,
         .code_len = r->o->user_code_len,
@@ -146,6 +150,7 @@ void run_close(struct run *r)
     text_free(&r->out.buf);
     free(r->maps);
     free(r->frame);
+    free(r->text);
     free(r->own);
     free(r->tok);
     free(r->commands);

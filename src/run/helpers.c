@@ -174,6 +174,50 @@ static uint64_t h_str_mark(struct run *r, const uint64_t *a)
     return 0;
 }
 
+/* ---- global strings ---- */
+
+static struct ngs_shared *get_shared(struct run *r, uint64_t id)
+{
+    if (id < r->o->h->table[OBJ_GLOBALS].n && r->o->globals[id].type == OBJ_STRING)
+        return (struct ngs_shared *)(r->globals + r->o->globals[id].off);
+    run_bad(r, "no such global string");
+    return NULL;
+}
+
+static uint64_t h_shared_get(struct run *r, const uint64_t *a)
+{
+    struct ngs_str *dst = run_dst(r, a[0]);
+    struct ngs_shared *s = get_shared(r, a[1]);
+
+    if (dst && s && !shared_get(s, r->o->h->maxstringlen, dst))
+        return run_fail(r, NGS_ERR_BUSY, 0);
+    return 0;
+}
+
+static uint64_t h_shared_set(struct run *r, const uint64_t *a)
+{
+    struct ngs_shared *s = get_shared(r, a[0]);
+    struct str text;
+
+    if (s && run_str(r, a[1], &text))
+        shared_set(s, r->o->h->maxstringlen, text);
+    return 0;
+}
+
+static uint64_t h_shared_append(struct run *r, const uint64_t *a)
+{
+    struct ngs_shared *s = get_shared(r, a[0]);
+    struct str more;
+    bool cut = false, done;
+
+    if (!s || !run_str(r, a[1], &more))
+        return 0;
+    done = shared_append(s, r->o->h->maxstringlen, more, r->text, &cut);
+    if (done && cut)
+        run_count(&r->ctl->truncated);
+    return done ? 0 : run_fail(r, NGS_ERR_BUSY, 0);
+}
+
 /* ---- memory of the target ---- */
 
 bool run_read_memory(struct run *r, uint64_t addr, void *buf, size_t n, bool user)
@@ -227,6 +271,8 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
         }
         size_t len = strnlen(buf, n);
 
+        if (a[4])
+            text_make_line(buf, len);
         append(r, dst, buf, len);
         if (len < n)
             return 0;
@@ -290,6 +336,7 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         s = comm;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
+    text_make_line(comm, strlen(comm));
     run_put(r, dst, s, strlen(s));
     return 0;
 }
@@ -359,6 +406,9 @@ static const run_helper_fn helpers[NGS_HELPER_COUNT] = {
     [NGS_H_STR_COMPARE] = h_str_compare,
     [NGS_H_STR_HASH] = h_str_hash,
     [NGS_H_STR_MARK] = h_str_mark,
+    [NGS_H_SHARED_GET] = h_shared_get,
+    [NGS_H_SHARED_SET] = h_shared_set,
+    [NGS_H_SHARED_APPEND] = h_shared_append,
     [NGS_H_READ] = h_read,
     [NGS_H_READ_STRING] = h_read_string,
     [NGS_H_CONTEXT] = h_context,

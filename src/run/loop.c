@@ -18,7 +18,6 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -36,7 +35,7 @@ enum {
 };
 
 /* What epoll's data says: one of these, or TIMER + index in timers. */
-enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_TIMER };
+enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_SCOPE, SOURCE_TIMER };
 
 struct timer {
     const struct obj_probe *probe;
@@ -54,8 +53,6 @@ struct loop {
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
     bool child_started, child_reaped;
-    sigset_t old_mask;
-    struct sigaction old_pipe, old_child;
     double armed; /* seconds from the process's start */
 };
 
@@ -129,33 +126,6 @@ static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
 }
 
 /* ---- setting up ---- */
-
-static bool hold_signals(struct loop *l)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    sigaction(SIGPIPE, &ignore, &l->old_pipe);
-    sigaction(SIGCHLD, &usual, &l->old_child); /* a caller may ignore it: then no end is told */
-    sigprocmask(SIG_BLOCK, &set, &l->old_mask);
-    l->r.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return l->r.sigfd >= 0 || fail(l, "signalfd");
-}
-
-static void release_signals(struct loop *l)
-{
-    run_signals(&l->r); /* or they would strike now */
-    if (l->r.sigfd >= 0)
-        close(l->r.sigfd);
-    sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
-    sigaction(SIGPIPE, &l->old_pipe, NULL);
-    sigaction(SIGCHLD, &l->old_child, NULL);
-}
 
 static bool open_ring(struct loop *l)
 {
@@ -311,7 +281,9 @@ static bool start(struct loop *l)
     }
     if (l->n_pidfds && !l->pids_left)
         target_gone(l);
-    return true;
+    int scope = l->r.s ? session_scope_fd(l->r.s) : -1;
+
+    return scope < 0 || watch(l, scope, SOURCE_SCOPE);
 }
 
 /* ---- while it runs ---- */
@@ -404,6 +376,8 @@ static void serve(struct loop *l)
             pids |= events[i].data.u64 == SOURCE_PID;
         }
         run_signals(&l->r);
+        if (l->r.s && session_follow(l->r.s))
+            symbols_again(l->r.syms);
         drain(l);
         check_control(l);
         if (l->r.opts->watch)
@@ -442,6 +416,11 @@ static void warn_count(struct run *r, uint64_t n, const char *what)
         run_warn(r, "%" PRIu64 " %s", n, what);
 }
 
+static void say_loss(void *r, const char *text)
+{
+    run_warn(r, "%s", text);
+}
+
 static void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
@@ -454,6 +433,8 @@ static void report_losses(struct run *r)
         run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
+    if (r->s)
+        session_losses(r->s, say_loss, r);
     warn_count(r, c->map_full, "elements not stored, as their array was full (MAXMAPENTRIES)");
 }
 
@@ -500,13 +481,14 @@ static void end_child(struct loop *l)
 /* Waits for what system() started, as stap does; ^C ends the waiting. */
 static void wait_commands(struct run *r)
 {
-    unsigned signals = r->signals;
+    const struct interrupt *i = r->cx->interrupt;
+    unsigned asked = i->asked;
 
     for (unsigned waited = 0; r->n_commands; waited += WAKE_MS) {
-        struct pollfd p = {.fd = r->sigfd, .events = POLLIN};
+        struct pollfd p = {.fd = i->fd, .events = POLLIN};
 
         run_reap(r);
-        if (!r->n_commands || r->aborted || r->signals > signals)
+        if (!r->n_commands || r->aborted || i->asked > asked)
             break;
         if (waited == PATIENCE_MS)
             fputs("Waiting for processes to exit\n", r->opts->err);
@@ -536,17 +518,18 @@ static void close_loop(struct loop *l)
     free(l->pidfds);
     if (l->r.s)
         load_free(l->r.s);
-    release_signals(l);
 }
 
 static bool prepare(struct loop *l)
 {
     struct run *r = &l->r;
 
+    if (!interrupt_hold(r->cx->interrupt))
+        return fail(l, "signalfd");
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
         return fail(l, "epoll");
-    if (!hold_signals(l) || !watch(l, r->sigfd, SOURCE_SIGNAL))
+    if (!watch(l, r->cx->interrupt->fd, SOURCE_SIGNAL))
         return false;
     if (r->t) { /* also without kernel probes: the modules are checked and found there */
         r->s = load_object(r->cx, r->o, r->t, r->k);
@@ -560,7 +543,7 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
                 const struct kernel *k, const struct run_opts *opts)
 {
     struct loop l = {
-        .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts, .sigfd = -1},
+        .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts},
         .epoll = -1,
         .deadline = -1,
         .stats_fd = -1,

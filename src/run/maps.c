@@ -23,7 +23,7 @@
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
 
-enum { BATCH_BYTES = 1 << 20, BATCH_MIN = 16, BATCH_MAX = 1 << 16, CLEAR_KEYS = 512 };
+enum { FIND_TRIES = 256, BATCH_BYTES = 1 << 20, BATCH_MIN = 16, BATCH_MAX = 1 << 16, CLEAR_KEYS = 512 };
 
 /* One of our elements; key_size bytes of key, then the texts of string keys as struct ngs_str. */
 struct run_elem {
@@ -39,7 +39,7 @@ struct run_elem {
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen)
 {
     *map = (struct run_map){.m = m, .fd = fd, .taken = -1, .maxlen = maxlen};
-    map->scratch = calloc(1, m->value_size ? m->value_size : 1);
+    map->scratch = calloc(2, m->value_size ? m->value_size : 1);
     return map->scratch != NULL;
 }
 
@@ -93,9 +93,12 @@ static void encode(const struct run_map *map, const struct str *texts, const str
 
     if (m->val_type == OBJ_LONG)
         memcpy(to, &v->num, sizeof(v->num));
-    else if (m->val_type == OBJ_STRING)
+    else if (m->val_type == OBJ_STRING) {
+        uint64_t stamp = __atomic_fetch_add(map->stamp, 1, __ATOMIC_RELAXED);
+
+        memcpy(to - sizeof(stamp), &stamp, sizeof(stamp));
         str_set((struct ngs_str *)to, map->maxlen, v->str.p, v->str.len);
-    else if ((uint8_t *)v->stats != to)
+    } else if ((uint8_t *)v->stats != to)
         memcpy(to, v->stats, stats_size(m->hist, m->hist_args));
     for (uint32_t k = 0; k < m->n_keys; k++)
         if (m->key_type[k] == OBJ_STRING)
@@ -123,10 +126,31 @@ static void view(const struct run_map *map, struct run_elem *e, struct run_value
             v->text[k] = (struct str){e->text[k]->bytes, e->text[k]->len};
 }
 
+/* Copies a value of the kernel's to scratch. A string is copied until the key's element still has the copy's stamp
+ * afterwards (base/abi.h, struct obj_map). */
+static bool copy_value(struct run_map *map, const void *key)
+{
+    const struct obj_map *m = map->m;
+    size_t stamp = m->val_off - sizeof(uint64_t);
+    uint8_t *later = map->scratch + m->value_size;
+
+    for (int turn = 0; turn < FIND_TRIES; turn++) {
+        if (bpf_map_lookup_elem(map->fd, key, map->scratch))
+            return false;
+        if (m->val_type != OBJ_STRING ||
+            (!bpf_map_lookup_elem(map->fd, key, later) &&
+             !memcmp(map->scratch + stamp, later + stamp, sizeof(uint64_t))))
+            return true;
+    }
+    map->busy = true;
+    return false;
+}
+
 bool run_map_find(struct run_map *map, const void *key, struct run_value *v)
 {
+    map->busy = false;
     if (map->fd >= 0) {
-        if (bpf_map_lookup_elem(map->fd, key, map->scratch))
+        if (!copy_value(map, key))
             return false;
         decode(map, map->scratch, v);
         return true;

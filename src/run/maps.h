@@ -29,7 +29,9 @@ struct run_map {
     bool set;               /* of a taken one: what the kernel has meanwhile replaces ours */
     uint32_t maxlen;        /* MAXSTRINGLEN */
     struct run_elem *mine;  /* uthash, in order of insertion */
-    uint8_t *scratch;       /* one value as the kernel has it */
+    uint8_t *scratch;       /* one value as the kernel has it, and room for another */
+    uint64_t *stamp;        /* of string values in the kernel: the control map's */
+    bool busy;              /* the last find failed since the value changed all the time */
     struct run_iter *iters; /* running foreach loops over this array */
 };
 
@@ -39,6 +41,7 @@ enum run_map_result { MAP_OK, MAP_NONE, MAP_OVERFLOW, MAP_ERROR };
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen);
 void run_map_close(struct run_map *map);
 
+/* False: there is none; or it is a string that changes too often to be read, and map->busy is set. */
 bool run_map_find(struct run_map *map, const void *key, struct run_value *v);
 /* Sets the value; TEXTS are the texts of string keys. MAP_OVERFLOW: no room (and the array does not
  * wrap). */

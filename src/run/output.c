@@ -2,19 +2,15 @@
  * output: what the script prints goes out here. Enters: text; leaves: bytes on the streams that the
  * caller gave. Standard output is written whole records at a time, and before anything on the error
  * stream, so that a terminal shows both in order. A reader who has gone (EPIPE) ends the session
- * quietly, any other failure with an error; a reader who does not read must not keep ^C from being
- * heard: so a blocking write waits in poll.
+ * quietly, any other failure with an error. A reader who does not read must not keep ^C from being
+ * heard: the streams are those of base/interrupt.h.
  */
 #include "run/state.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { CHUNK = 4096 /* PIPE_BUF: what a pipe that polls writable takes without blocking */ };
 
 /* ERROR is the errno of the failed write; a pipe's reader may go when he has seen enough. */
 static void reader_gone(struct run *r, int error)
@@ -27,54 +23,18 @@ static void reader_gone(struct run *r, int error)
     run_stop(r);
 }
 
-/* Waits until FD takes bytes; false: a second signal came. */
-static bool writable(struct run *r, int fd)
-{
-    for (;;) {
-        struct pollfd p[2] = {{.fd = fd, .events = POLLOUT}, {.fd = r->sigfd, .events = POLLIN}};
-
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
-            return true;
-        if (r->sigfd >= 0 && (p[1].revents & POLLIN))
-            run_signals(r);
-        if (r->aborted)
-            return false;
-        if (p[0].revents)
-            return true;
-    }
-}
-
-static void write_fd(struct run *r, int fd, const char *p, size_t n)
-{
-    while (n && !r->out.broken && writable(r, fd)) {
-        ssize_t did = write(fd, p, n < CHUNK ? n : CHUNK);
-
-        if (did >= 0) {
-            p += did;
-            n -= (size_t)did;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            reader_gone(r, errno);
-        }
-    }
-}
-
 void output_flush(struct run *r)
 {
     struct output *o = &r->out;
-    int fd = o->f ? fileno(o->f) : -1;
 
-    if (r->opts->events) {
-        out_events_print(r->opts->events, o->buf.p, o->buf.len);
-        if (ferror(o->f))
-            reader_gone(r, errno);
-    } else if (o->buf.len && !o->broken && o->f) {
-        if (fd < 0) {
+    if (o->buf.len && !o->broken && o->f) {
+        if (r->opts->events)
+            out_events_print(r->opts->events, o->buf.p, o->buf.len);
+        else
             fwrite(o->buf.p, 1, o->buf.len, o->f);
-            fflush(o->f);
-        } else {
-            fflush(o->f);
-            write_fd(r, fd, o->buf.p, o->buf.len);
-        }
+        if (fflush(o->f) || ferror(o->f))
+            reader_gone(r, errno);
+        run_signals(r);
     }
     o->buf.len = 0;
     o->buf.cut = false;
@@ -91,10 +51,15 @@ void run_err_line(struct run *r, const char *prefix, const char *p, size_t len)
                            : *prefix      ? "warning"
                                           : "note",
                            p, len);
-    fputs(prefix, r->opts->err);
-    fwrite(p, 1, len, r->opts->err);
-    fputc('\n', r->opts->err);
+    struct text line = TEXT_NEW;
+
+    text_str(&line, prefix);
+    line.clean = r->opts->err_terminal;
+    text_bytes(&line, p, len);
+    text_char(&line, '\n');
+    fwrite(text_c(&line), 1, line.len, r->opts->err);
     fflush(r->opts->err);
+    text_free(&line);
 }
 
 void run_warn(struct run *r, const char *fmt, ...)

@@ -163,6 +163,7 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
+    [NGS_ERR_BUSY] = "string changes too often to be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 

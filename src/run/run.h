@@ -13,11 +13,12 @@
 #include "out/out.h"
 
 struct run_opts {
-    FILE *out;             /* prints */
-    FILE *err;             /* WARNING: and ERROR: lines */
-    double seconds;        /* -T: end after that long; 0: never */
-    pid_t child;           /* -c: the command's pid, stopped until probes are armed; 0: none */
-    bool timing;           /* -v: counts and times at the end */
+    FILE *out;                       /* prints: a stream of base/interrupt.h, where it may block */
+    FILE *err;                       /* WARNING: and ERROR: lines */
+    bool out_terminal, err_terminal; /* what the target says must not steer it (docs/security.md) */
+    double seconds;                  /* -T: end after that long; 0: never */
+    pid_t child; /* -c: the command's pid, stopped until probes are armed; 0: none */
+    bool timing; /* -v: counts and times at the end */
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;
@@ -25,10 +26,11 @@ struct run_opts {
 };
 
 /*
- * Runs to the end. Returns the exit status as stap's: 0 when the script ended by exit(), a signal, -T or the target's end;
- * 1 after a run-time error (or failed begin).
+ * Runs to the end. Signals are held from then on (CX->interrupt), also afterwards, since the caller has
+ * output to write. Returns the exit status as stap's: 0 when the script ended by exit(), a signal, -T or
+ * the target's end; 1 after a run-time error (or failed begin).
  */
-int run_session(struct compile *cx, const struct object *o, struct target *t, const struct kernel *k,
-                const struct run_opts *opts);
+int run_session(struct compile *cx, const struct object *o, struct target *t,
+                const struct kernel *k, const struct run_opts *opts);
 
 #endif

@@ -1,26 +1,20 @@
 /*
- * signal: ^C and its like. SIGINT, SIGTERM, SIGHUP and SIGCHLD are held back and taken from a
- * signalfd when the session is ready for them. The first of the ending ones ends the session
- * properly; the next one ends it where it stands.
+ * signal: what an ending signal means to a session: the first ends it properly, an end that is asked for
+ * again ends it where it stands. When that is so is base/interrupt.h's to say.
  */
 #include "run/state.h"
 
-#include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
-
 void run_signals(struct run *r)
 {
-    struct signalfd_siginfo info;
+    struct interrupt *i = r->cx->interrupt;
 
-    while (r->sigfd >= 0 && read(r->sigfd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGCHLD) {
-            run_reap(r);
-            r->child_changed = true;
-            continue;
-        }
-        if (++r->signals > 1)
-            r->aborted = true;
-        run_stop(r);
+    interrupt_take(i);
+    if (i->child) {
+        i->child = false;
+        run_reap(r);
+        r->child_changed = true;
     }
+    if (i->asked)
+        run_stop(r);
+    r->aborted |= i->at_once;
 }

@@ -8,6 +8,7 @@ run_sources = \
 	src/run/interp.c src/run/interp.h \
 	src/run/loop.c \
 	src/run/maps.c src/run/maps.h \
+	src/run/shared.c \
 	src/run/output.c \
 	src/run/print.c \
 	src/run/run.h \

@@ -4,6 +4,7 @@
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
+#include "base/interrupt.h"
 #include "run/interp.h"
 #include "run/maps.h"
 #include "run/run.h"
@@ -37,6 +38,7 @@ struct run {
 
     struct vm vm;
     uint8_t *frame;
+    struct ngs_str *text; /* room for one string */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     char *tok; /* tokenize(): what is left */
@@ -44,13 +46,11 @@ struct run {
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
-    int sigfd;          /* -1: none */
-    unsigned signals;   /* ^C and its like so far */
     bool exiting;       /* the session is to end */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */
-    bool child_changed; /* SIGCHLD came */
+    bool child_changed; /* SIGCHLD came: the command of -c may have ended */
     uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 

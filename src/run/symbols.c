@@ -2,12 +2,13 @@
  * symbols: addresses -> names. Enters: an address of the target or of the kernel; leaves: what
  * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data"
  * forms with
- * "+0xoffset/0xsize [module]"; the address itself (0x...) when no symbol holds it.
+ * "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by the file that is mapped
+ * there and the address it has in it, as addr2line takes it; else it is the address itself (0x...).
  *
  * A module's symbols are read when the first address in it is asked for. What is mapped is looked
  * up in the target as it was found, then in /proc/PID/maps once more when an address is in none of
- * it (libraries loaded since). Names come from files that the target's owner controls: bytes that a
- * terminal would act on are replaced.
+ * it (libraries loaded since). Names come from files that the target's owner controls: a name is one line
+ * of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
  */
 #include "run/symbols.h"
 
@@ -23,9 +24,10 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "target/dwarf.h"
 
-enum { CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
+enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
 struct loaded {
     struct loaded *next;
@@ -82,6 +84,15 @@ static void forget(struct symbols *s)
         HASH_DEL(s->cache, a);
         free(a);
     }
+}
+
+void symbols_again(struct symbols *s)
+{
+    if (!s)
+        return;
+    forget(s);
+    s->later = NULL;
+    s->maps_read = false;
 }
 
 void symbols_free(struct symbols *s)
@@ -147,13 +158,13 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
     const struct map *map;
     struct module *m;
 
-    if (!s->maps_read && s->t->pid) {
+    if (!s->maps_read && target_first(s->t)) {
         struct compile quiet = *s->cx;
 
         quiet.arena = s->arena;
         s->maps_read = true;
         diag_try_begin(s->cx->diag); /* the process may be gone: no name then, no message */
-        s->maps = target_maps(&quiet, s->t, s->t->pid);
+        s->maps = target_maps(&quiet, s->t, target_first(s->t));
         diag_try_end(s->cx->diag);
     }
     for (map = s->maps; map; map = map->next)
@@ -269,6 +280,7 @@ static void read_kernel(struct symbols *s)
 struct found {
     const char *name, *module;
     uint64_t offset, size; /* in the symbol; without a name: in the module */
+    uint64_t vaddr;        /* without a name: the address that the module's file gives it */
 };
 
 static struct found find_user(struct symbols *s, uint64_t addr)
@@ -284,9 +296,14 @@ static struct found find_user(struct symbols *s, uint64_t addr)
         return (struct found){0};
     sym = elf_symbol_at(module_symbols(s, m), addr - m->bias);
     if (!sym)
-        return (struct found){
-            .module = m->path, .offset = addr - m->start, .size = m->end - m->start};
-    return (struct found){sym->name, m->path, addr - m->bias - sym->vaddr, sym->size};
+        return (struct found){.module = m->path,
+                              .offset = addr - m->start,
+                              .size = m->end - m->start,
+                              .vaddr = addr - m->bias};
+    return (struct found){.name = sym->name,
+                          .module = m->path,
+                          .offset = addr - m->bias - sym->vaddr,
+                          .size = sym->size};
 }
 
 static struct found find_kernel(struct symbols *s, uint64_t addr)
@@ -312,14 +329,19 @@ static struct found find_kernel(struct symbols *s, uint64_t addr)
 
     while (k > s->kernel && k[-1].addr == k->addr) /* aliases: the first */
         k--;
-    return (struct found){s->ktext + k->name, k->module ? s->ktext + k->module : "kernel",
-                          addr - k->addr, s->kernel[lo].addr - k->addr};
+    return (struct found){.name = s->ktext + k->name,
+                          .module = k->module ? s->ktext + k->module : "kernel",
+                          .offset = addr - k->addr,
+                          .size = s->kernel[lo].addr - k->addr};
 }
 
 static void put_clean(struct text *out, const char *name)
 {
-    for (; *name; name++)
-        text_char(out, (unsigned char)*name < 32 || *name == 127 ? '?' : *name);
+    char clean[4 * NAME_SHOWN_MAX + 1];
+    size_t len = strlen(name);
+
+    text_bytes(out, clean,
+               clean_text(name, len < NAME_SHOWN_MAX ? len : NAME_SHOWN_MAX, clean, sizeof(clean)));
 }
 
 static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out)
@@ -327,10 +349,16 @@ static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out
     bool data = kind == 'U' || kind == 'K';
     struct found f = kind == 'u' || kind == 'U' ? find_user(s, addr) : find_kernel(s, addr);
 
-    if (f.name)
+    if (f.name) {
         put_clean(out, f.name[0] == '.' ? f.name + 1 : f.name);
-    else
+    } else if (f.module && !data) {
+        const char *slash = strrchr(f.module, '/');
+
+        put_clean(out, slash ? slash + 1 : f.module);
+        text_printf(out, "+0x%" PRIx64, f.vaddr);
+    } else {
         text_printf(out, "0x%" PRIx64, addr);
+    }
     if (!data || !f.module)
         return;
     if (!f.name)

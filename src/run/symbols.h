@@ -12,6 +12,8 @@
 struct symbols;
 
 struct symbols *symbols_new(struct compile *cx, struct target *t);
+/* The target runs another program: what is mapped is read again. */
+void symbols_again(struct symbols *s);
 void symbols_free(struct symbols *s);
 
 /* Appends P's bytes with every address mark replaced by what KIND asks for (abi.h, NGS_MARK). */

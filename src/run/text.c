@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
+
 static bool room(struct text *t, size_t n)
 {
     size_t cap = t->cap ? t->cap : 256;
@@ -28,7 +30,7 @@ static bool room(struct text *t, size_t n)
     return true;
 }
 
-void text_bytes(struct text *t, const char *p, size_t n)
+static void add(struct text *t, const char *p, size_t n)
 {
     if (n > t->max - t->len) {
         n = t->max - t->len;
@@ -42,6 +44,31 @@ void text_bytes(struct text *t, const char *p, size_t n)
         memcpy(t->p + t->len, p, n);
     t->len += n;
     t->p[t->len] = '\0';
+}
+
+void text_bytes(struct text *t, const char *p, size_t n)
+{
+    char some[1024];
+
+    for (size_t i = 0, end; t->clean && i < n; i = end) {
+        bool plain = p[i] == '\n' || p[i] == '\t';
+
+        for (end = i; end < n && (p[end] == '\n' || p[end] == '\t') == plain; end++)
+            ;
+        if (plain) {
+            add(t, p + i, end - i);
+            continue;
+        }
+        for (size_t from = i, last; from < end; from = last) {
+            last = end - from > sizeof(some) / 4 - 1 ? from + sizeof(some) / 4 - 1 : end;
+            while (last < end && last > from + 1 &&
+                   (p[last] & 0xc0) == 0x80) /* within a character */
+                last--;
+            add(t, some, clean_text(p + from, last - from, some, sizeof(some)));
+        }
+    }
+    if (!t->clean)
+        add(t, p, n);
 }
 
 void text_str(struct text *t, const char *s)
@@ -91,4 +118,11 @@ void text_free(struct text *t)
     if (!t->fixed)
         free(t->p);
     *t = TEXT_NEW;
+}
+
+void text_make_line(char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] < ' ')
+            name[i] = '?';
 }

@@ -18,6 +18,7 @@ struct text {
     char *p;
     size_t len, cap, max;
     bool fixed, cut;
+    bool clean; /* bytes that steer a terminal are added as \xNN, but line ends and tabs */
 };
 
 #define TEXT_NEW         ((struct text){.max = SIZE_MAX / 4})
@@ -30,6 +31,8 @@ void text_pad(struct text *t, char c, int64_t n); /* n <= 0: nothing */
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *text_c(struct text *t); /* as a NUL-terminated string */
 void text_free(struct text *t);
+/* Of a name the control characters become '?', as in the kernel (cg/lib_str.c). */
+void text_make_line(char *name, size_t len);
 
 /* ---- hist.c ---- */
 

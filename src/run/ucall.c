@@ -210,6 +210,8 @@ static uint64_t u_pid2execname(struct ucall *c)
     }
     if (n > 0 && comm[n - 1] == '\n')
         n--;
+    if (n > 0)
+        text_make_line(comm, (size_t)n);
     return give(c, comm, n > 0 ? (size_t)n : 0);
 }
 

@@ -23,6 +23,16 @@ bool str_append(struct ngs_str *dst, uint32_t max, const char *p, size_t n);
 int str_compare(struct str a, struct str b);                 /* -1 0 1 by unsigned bytes */
 void str_hash(uint64_t out[2], const char *p, uint32_t len); /* abi.h: NGS_HASH_* */
 
+/* ---- shared.c: global strings, base/abi.h struct ngs_shared; MAX: MAXSTRINGLEN ---- */
+
+void shared_init(struct ngs_shared *s, uint32_t max, const char *p, size_t n);
+/* False: others set it too often for that. */
+bool shared_get(struct ngs_shared *s, uint32_t max, struct ngs_str *dst);
+void shared_set(struct ngs_shared *s, uint32_t max, struct str text);
+/* By way of ROOM, which has room for a string. *CUT: not all of MORE fitted. */
+bool shared_append(struct ngs_shared *s, uint32_t max, struct str more, struct ngs_str *room,
+                   bool *cut);
+
 /* Bytes of an aggregate with its buckets. */
 size_t stats_size(uint32_t hist, const int64_t args[3]);
 void stats_init(struct ngs_stats *s, size_t size);

@@ -552,13 +552,22 @@ static bool autocast(struct sema *s, struct expr *e, const char *unused)
     return finish(s, e, &o, e->comps);
 }
 
+static bool is_module(const struct sema *s, const char *path)
+{
+    for (const struct module *m = s->target->modules; m; m = m->next)
+        if (!strcmp(m->path, path))
+            return true;
+    return s->target->exec_path && !strcmp(s->target->exec_path, path);
+}
+
 /* Each of the modules named, until one has it. */
 static bool with_modules(struct sema *s, struct expr *e,
                          bool (*resolve)(struct sema *, struct expr *, const char *))
 {
     const char *rest = e->module;
 
-    if (rest && strchr(rest, ':')) {
+    /* A ':' may also be in the path of one. */
+    if (rest && strchr(rest, ':') && !is_module(s, rest)) {
         while (*rest) {
             const char *one = next_module(s, &rest);
 

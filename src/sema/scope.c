@@ -239,6 +239,8 @@ static void no_such_function(struct sema *s, const struct expr *e)
         return;
     }
     near_init(&near, e->text);
+    for (uint32_t i = 0; syntax_printer(i); i++)
+        near_try(&near, syntax_printer(i));
     for (const struct function *fn = s->prog->funcs; fn; fn = fn->next)
         if (can_see(s, fn, e))
             near_try(&near, fn->name);

@@ -23,13 +23,16 @@ static const struct span nowhere;
 const char *stap_find_program(struct compile *cx, const char *name, int mode)
 {
     const char *path = getenv("PATH");
+    struct stat self = {.st_ino = 0};
 
+    stat("/proc/self/exe", &self);
     for (const char *dir = path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"; *dir;) {
         size_t n = strcspn(dir, ":");
         const char *full = arena_printf(cx->arena, "%.*s/%s", n ? (int)n : 1, n ? dir : ".", name);
         struct stat st;
 
-        if (!stat(full, &st) && S_ISREG(st.st_mode) && !access(full, mode))
+        if (!stat(full, &st) && S_ISREG(st.st_mode) && !access(full, mode) &&
+            (st.st_dev != self.st_dev || st.st_ino != self.st_ino)) /* ngstap may be called stap */
             return full;
         dir += n + (dir[n] == ':');
     }

@@ -109,6 +109,15 @@ static bool can_stand_in(struct compile *cx, int fd, uint64_t vaddr)
     return s && s->is_func && s->vaddr == vaddr;
 }
 
+/* In process("..") SystemTap undoes no escapes, and takes the path for a pattern. */
+static bool can_be_said(const char *path)
+{
+    for (; *path; path++)
+        if ((unsigned char)*path < ' ' || *path == 0x7f || strchr("\\*?[]{}", *path))
+            return false;
+    return true;
+}
+
 const char *stap_probe_path(struct compile *cx, struct target *t, const struct module_ref *ref,
                             uint64_t vaddr, const char *func, const char **symbol, struct span at)
 {
@@ -137,6 +146,13 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
             "SystemTap cannot place a probe in %s, a file of an overlay (a container's root)",
             m->path);
         diag_hint(cx->diag, "eBPF can (--backend bpf); timer.profile works with both");
+        return NULL;
+    }
+    if (m->host_path && !can_be_said(m->host_path)) {
+        diag_error(cx->diag, at, "no-path",
+                   "SystemTap cannot be told this path, as it means more than itself there: %s",
+                   m->host_path);
+        diag_hint(cx->diag, "eBPF can (--backend bpf)");
         return NULL;
     }
     if (m->host_path)

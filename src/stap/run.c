@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "stap/build.h"
 
 enum { LINE_MAX_KEPT = 4096, UNLOAD_TRIES = 20, TICK_MS = 50, PARENT_GONE = SIGUSR1 };
@@ -279,14 +280,19 @@ static void relay(struct run *s, struct relay *e)
 
 /* ---- our side ---- */
 
-/* Signals that come together, as from timeout(1) to us and to our group, are one: staprun takes the
- * third as an order to leave at once. */
+/*
+ * What base/interrupt.h says of signals holds here, too: those that come together, as from timeout(1) to us and to
+ * our group, are one, and only SIGINT asks again: staprun takes the third as an order to leave at once.
+ */
 static void pass_on(int sigfd, pid_t guard, double *last)
 {
     struct signalfd_siginfo info;
 
     while (read(sigfd, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGCHLD || info.ssi_code > 0 || seconds_now() - *last < 1)
+        bool again = *last >= 0;
+
+        if (info.ssi_signo == SIGCHLD || info.ssi_code > 0 ||
+            (again && (info.ssi_signo != SIGINT || seconds_now() - *last < 1)))
             continue;
         *last = seconds_now();
         kill(guard, (int)info.ssi_signo);
@@ -351,14 +357,18 @@ static int session(struct run *s)
         diag_error(s->cx->diag, nowhere, "stap", "no pipe: %s", strerror(errno));
         return -1;
     }
+    if (!interrupt_hold(s->cx->interrupt)) {
+        diag_error(s->cx->diag, nowhere, "stap", "no signals: %s", strerror(errno));
+        return -1;
+    }
+    s->before = s->cx->interrupt->before;
     sigemptyset(&s->set);
     sigaddset(&s->set, SIGINT);
     sigaddset(&s->set, SIGTERM);
     sigaddset(&s->set, SIGHUP);
     sigaddset(&s->set, SIGCHLD);
     sigaddset(&s->set, PARENT_GONE);
-    signal(SIGCHLD, SIG_DFL);
-    sigprocmask(SIG_BLOCK, &s->set, &s->before);
+    sigprocmask(SIG_BLOCK, &s->set, NULL);
     fflush(NULL);
     pid_t pid = fork();
 
@@ -374,8 +384,7 @@ static int session(struct run *s)
     else
         status = attend(s, pid, err[0]);
     close(err[0]);
-    sigprocmask(SIG_SETMASK, &s->before, NULL);
-    return status;
+    return status; /* signals stay held: a picture may be to be written yet */
 }
 
 static bool fits(struct run *s)

@@ -33,6 +33,7 @@ void line_clear(struct line *l)
 void line_free(struct line *l)
 {
     free(l->s);
+    free(l->told);
     free(l->pieces);
     *l = (struct line){0};
 }
@@ -45,15 +46,15 @@ static bool same_place(struct span a, struct span b)
 /* Does O go on where the piece before it ends? */
 static bool continues(const struct origin *last, const struct origin *o)
 {
-    if (last->verbatim != o->verbatim || last->why != o->why)
+    if (last->verbatim != o->verbatim || last->why != o->why || last->told != o->told)
         return false;
     if (!o->verbatim)
         return same_place(last->at, o->at);
     return last->at.file == o->at.file && last->at.off + last->len == o->at.off;
 }
 
-/* N bytes that come from O, whose own off and len do not count. */
-static void put(struct line *l, const char *text, uint32_t n, struct origin o)
+/* N bytes that come from O, whose own off and len do not count; TOLD may be NULL. */
+static void put(struct line *l, const char *text, const char *told, uint32_t n, struct origin o)
 {
     struct origin *last = l->n_pieces ? &l->pieces[l->n_pieces - 1] : NULL;
 
@@ -66,8 +67,15 @@ static void put(struct line *l, const char *text, uint32_t n, struct origin o)
     if (l->n + n > l->room) {
         l->room = (l->n + n) * 2 + 128;
         l->s = must_realloc(l->s, l->room);
+        l->told = must_realloc(l->told, l->room);
     }
     memcpy(l->s + l->n, text, n);
+    memset(l->told + l->n, 0, n);
+    for (uint32_t i = 0; told && i < n; i++)
+        if (told[i]) {
+            l->told[l->n + i] = told[i];
+            l->s[l->n + i] = '\0';
+        }
     o.off = l->n;
     o.len = n;
     if (o.verbatim)
@@ -88,12 +96,23 @@ static void put(struct line *l, const char *text, uint32_t n, struct origin o)
 
 void line_put(struct line *l, const char *text, uint32_t n, struct span at, const char *why)
 {
-    put(l, text, n, (struct origin){.at = at, .why = why});
+    put(l, text, NULL, n, (struct origin){.at = at, .why = why});
+}
+
+void line_put_value(struct line *l, const char *text, const char *told, uint32_t n, struct span at,
+                    const char *why)
+{
+    put(l, text, told, n, (struct origin){.at = at, .why = why});
+}
+
+void line_put_spelt(struct line *l, const char *text, uint32_t n, const struct origin *o)
+{
+    put(l, text, NULL, n, *o);
 }
 
 void line_put_source(struct line *l, const char *text, uint32_t n, struct span at)
 {
-    put(l, text, n, (struct origin){.at = at, .verbatim = true});
+    put(l, text, NULL, n, (struct origin){.at = at, .verbatim = true});
 }
 
 /* The index of the piece that byte I is in. */
@@ -124,19 +143,7 @@ void line_copy(struct line *l, const struct line *from, uint32_t i, uint32_t j)
 
         if (o.verbatim)
             o.at.off += start - o.off;
-        put(l, from->s + start, end - start, o);
-    }
-}
-
-void line_append(struct line *l, const struct line *from, const char *note)
-{
-    l->too_long |= from->too_long;
-    for (uint32_t k = 0; k < from->n_pieces; k++) {
-        struct origin o = from->pieces[k];
-
-        if (o.verbatim)
-            o.why = note;
-        put(l, from->s + o.off, o.len, o);
+        put(l, from->s + start, from->told + start, end - start, o);
     }
 }
 

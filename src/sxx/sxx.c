@@ -5,7 +5,8 @@
  * Enters: a .sxx source, options, a target. Leaves: plain SystemTap sources, the script's and its
  * libraries', with origins. Refuses: variables without a value, libraries that are not found, or
  * that use themselves, files over SCRIPT_MAX bytes. Each pass over a line replaces from left to
- * right and does not look at what it put in; the next pass does.
+ * right and does not look at what it put in; the next pass does. No pass looks at what the target said,
+ * which becomes script text at the end (spell.c).
  */
 #include "sxx/sxx.h"
 
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "sxx/line.h"
+#include "sxx/spell.h"
 #include "sxx/vars.h"
 
 #define TAG "sxx"
@@ -295,7 +297,7 @@ static void replace_std(struct expander *x, const struct line *l, const struct m
                                        m->group[2][1] - m->group[2][0]);
 
     if (v && v->value)
-        line_put(out, v->value, v->len, at, why);
+        line_put_value(out, v->value, v->told, v->len, at, why);
 }
 
 static void replace_pfunc(struct expander *x, const struct line *l, const struct match *m,
@@ -313,8 +315,10 @@ static void replace_pfunc(struct expander *x, const struct line *l, const struct
 static void replace_define(struct expander *x, const struct line *l, const struct match *m,
                            struct line *out)
 {
-    var_set(x->cx->arena, &x->top->users, text_of(x, l, m, 0), text_of(x, l, m, 1),
-            m->group[1][1] - m->group[1][0]);
+    uint32_t at = m->group[1][0], n = m->group[1][1] - at;
+    struct sxx_var *var = var_set(x->cx->arena, &x->top->users, text_of(x, l, m, 0), l->s + at, n);
+
+    var->told = arena_strndup(x->cx->arena, l->told + at, n);
 }
 
 static void replace_user(struct expander *x, const struct line *l, const struct match *m,
@@ -340,7 +344,7 @@ static void replace_user(struct expander *x, const struct line *l, const struct 
         var_set(x->cx->arena, &x->top->users, name, NULL, 0);
         return;
     }
-    line_put(out, v->value, v->len, at, why);
+    line_put_value(out, v->value, v->told, v->len, at, why);
 }
 
 /* ---- libraries ---- */
@@ -384,15 +388,20 @@ static const char *library_path(struct expander *x, const char *dir, const char 
     return path;
 }
 
-static const char *find_lib(struct expander *x, const char *lib)
+static const char *find_lib(struct expander *x, struct span at, const char *lib)
 {
     struct stat st;
 
     for (uint32_t i = 0; i < x->o->n_include; i++) {
         const char *path = library_path(x, x->o->include[i], lib);
+        const char *distrusted = x->o->distrusted ? x->o->distrusted[i] : NULL;
 
-        if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        if (stat(path, &st) || !S_ISREG(st.st_mode))
+            continue;
+        if (!distrusted)
             return path;
+        diag_warning(x->cx->diag, at, "the module %s is not taken: %s", path, distrusted);
+        diag_hint(x->cx->diag, "-I %s takes it all the same", x->o->include[i]);
     }
     return NULL;
 }
@@ -439,7 +448,7 @@ static void use(struct expander *x, struct span at, const char *lib)
         x->failed = true;
         return;
     }
-    path = find_lib(x, lib);
+    path = find_lib(x, at, lib);
     if (!path) {
         x->failed = true;
         diag_error(x->cx->diag, at, TAG, "cannot find @use library %s", lib);
@@ -546,6 +555,7 @@ static struct source *expand(struct expander *x, const struct source *src, const
                              const char *note)
 {
     struct line text = {0}, lines[2] = {{0}, {0}};
+    struct spell spell = {.cx = x->cx, .out = &text, .note = note};
 
     if (src->len > SCRIPT_MAX) {
         x->failed = true;
@@ -560,13 +570,14 @@ static struct source *expand(struct expander *x, const struct source *src, const
         if (i == 0 && end - start >= 2 && !memcmp(src->text, "#!", 2))
             first_line(&text, at);
         else
-            line_append(&text, expand_line(x, lines, src->text + start, end - start, at), note);
+            spell_line(&spell, expand_line(x, lines, src->text + start, end - start, at));
     }
     if (text.too_long) {
         x->failed = true;
         diag_error(x->cx->diag, (struct span){.file = src->id}, TAG,
                    "the expanded script is too large");
     }
+    x->failed |= spell.failed;
     line_free(&lines[0]);
     line_free(&lines[1]);
     return line_source(&text, x->cx->sources, name);
@@ -580,6 +591,7 @@ bool sxx_expand(struct compile *cx, const struct sxx_opts *o, const struct targe
 
     *out = (struct sxx_result){0};
     vars_init(&x.vars, cx, o, t);
+    x.vars.script = src->id;
     out->main = expand(&x, src, src->name, NULL);
     vars_sort_args(&x.vars);
     out->assumed = x.vars.assumed;

@@ -20,6 +20,7 @@ struct sxx_opts {
     struct sxx_arg *args;          /* --arg, in order */
     uint32_t n_args;
     const char *const *include;    /* where @use looks, all of it, in order: -I DIR, ".", our own */
+    const char *const *distrusted; /* for each, why a module there is not taken, or NULL; NULL: all are */
     uint32_t n_include;
     bool follow;                   /* $^pid_ok also takes workers that --master's process starts later: the script
                                       is run here, and ppid() is known */

@@ -45,6 +45,7 @@ struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *nam
     var->value = value ? arena_strndup(a, value, len) : NULL;
     var->len = value ? len : 0;
     var->library = false;
+    var->told = NULL;
     return var;
 }
 
@@ -56,6 +57,15 @@ static struct sxx_var *find(const struct vars *v, const char *name)
 static struct sxx_var *set(struct vars *v, const char *name, const char *value)
 {
     return var_set(v->cx->arena, &v->set, name, value, value ? (uint32_t)strlen(value) : 0);
+}
+
+/* What the target says: a path of one of its files. */
+static struct sxx_var *set_told(struct vars *v, const char *name, const char *path)
+{
+    struct sxx_var *var = set(v, name, path);
+
+    var->told = var->value;
+    return var;
 }
 
 static int by_text(const void *a, const void *b)
@@ -129,7 +139,7 @@ static void set_target(struct vars *v)
     const char *ok = NULL, *target = NULL;
 
     if (t->exec_path)
-        set(v, "exec_path", t->exec_path);
+        set_told(v, "exec_path", t->exec_path);
     switch (t->kind) {
     case TARGET_PID:
     case TARGET_CMD:
@@ -281,7 +291,8 @@ static const char *find_library(struct vars *v, struct span at, const char *lib,
         const char *path = v->dsos[others].v[i];
 
         if (is_exact(path, lib)) {
-            diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
+            if (v->cx->verbose)
+                diag_note(d, nowhere, "Found exact match for %s: %s", lib, path);
             return path;
         }
         if (!is_fuzzy(path, lib))
@@ -294,6 +305,20 @@ static const char *find_library(struct vars *v, struct span at, const char *lib,
     return found;
 }
 
+/* All that lacks a value for want of a target is one error. What WORDS says in stap++'s words happens,
+ * as a rule, in a library that the user has not seen. */
+static void needs_target(struct vars *v, struct span at, const char *words)
+{
+    v->failed = true;
+    if (v->told)
+        return;
+    v->told = true;
+    diag_error(v->cx->diag, at.file == v->script ? at : (struct span){0}, TAG,
+               "this script needs a process: %s", words);
+    diag_hint(v->cx->diag, "-x PID, --master PID, --container NAME or -c COMMAND names one, "
+                           "--exec PATH an executable");
+}
+
 static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
 {
     const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
@@ -302,17 +327,14 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
 
     if (!path)
         path = find_library(v, at, lib, 1);
-    if (!path) {
+    if (!path && !(exec && exec->value)) {
+        needs_target(v, at, "No -x <pid> option is specified.");
+    } else if (!path) {
         diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
         v->assumed = lib;
-        if (exec && exec->value) {
-            path = exec->value;
-        } else {
-            v->failed = true;
-            diag_error(v->cx->diag, at, TAG, "No -x <pid> option is specified.");
-        }
+        path = exec->value;
     }
-    struct sxx_var *var = set(v, name, path); /* looked for once */
+    struct sxx_var *var = set_told(v, name, path); /* looked for once */
 
     var->library = true;
     return var;
@@ -332,9 +354,7 @@ static void hint(struct vars *v, const char *name, const char *arg)
         near_try(&near, v->o->args[i].name);
     for (size_t i = 0; !arg && i < sizeof(known) / sizeof(*known); i++)
         near_try(&near, known[i]);
-    if (!strcmp(name, "pid_ok") || !strcmp(name, "target"))
-        diag_hint(d, "-x PID, --master PID or --exec PATH gives it a value");
-    else if (near_best(&near) && strcmp(name, "exec_path"))
+    if (near_best(&near))
         diag_hint(d, arg ? "--arg %s is given: is it meant?" : "did you mean '$^%s'?",
                   near_best(&near));
 }
@@ -346,14 +366,19 @@ static const struct sxx_var *missing(struct vars *v, struct span at, const char 
     struct diag *d = v->cx->diag;
 
     v->failed = true;
-    if (!strcmp(name, "exec_path"))
-        diag_error(d, at, TAG,
-                   "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
-    else if (arg)
-        diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name, arg);
-    else
-        diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
-    hint(v, name, arg);
+    if (!strcmp(name, "exec_path")) {
+        needs_target(v, at,
+                     "$^exec_path is used but neither -x <pid> nor --exec <path> is specified.");
+    } else if (!strcmp(name, "pid_ok") || !strcmp(name, "target")) {
+        needs_target(v, at, arena_printf(v->cx->arena, "Undefined built-in variable $^%s.", name));
+    } else {
+        if (arg)
+            diag_error(d, at, TAG, "$^%s is used but no --arg %s=VAL option is specified.", name,
+                       arg);
+        else
+            diag_error(d, at, TAG, "Undefined built-in variable $^%s.", name);
+        hint(v, name, arg);
+    }
     return set(v, name, NULL);
 }
 

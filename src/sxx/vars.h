@@ -10,6 +10,7 @@
 
 struct sxx_var {
     const char *name, *value; /* NULL: no value, reported already */
+    const char *told;         /* what of the value the target said (line.h); NULL: nothing */
     uint32_t len;             /* of the value, which may hold NULs */
     bool library;             /* found by name: a later :default() replaces it */
     uint32_t arg;             /* in the table of arguments seen: index in vars.args */
@@ -34,7 +35,8 @@ struct vars {
     struct sxx_arg *args; /* mentioned */
     uint32_t n_args;
     const char *assumed;  /* a library that was not found */
-    bool failed;
+    uint32_t script;      /* the source that the user named */
+    bool failed, told;    /* TOLD: that there is no target */
 };
 
 void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o,

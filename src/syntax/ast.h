@@ -143,7 +143,8 @@ struct expr {
     struct component *comps; /* TARGET ATVAR CAST AUTOCAST */
 
     uint32_t print;      /* PRINT: print_flags */
-    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes */
+    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes. STRING: what it is as a
+                            format, where it holds what the target said; else NULL */
     uint32_t fmt_len;
     enum stat_op stat;   /* STAT */
     enum hist_kind hist; /* HIST */
@@ -324,7 +325,6 @@ struct program {
     struct probe_inst *insts;
     struct module_ref *modules;
     uint32_t n_modules;
-    bool target_only;            /* every handler is guarded by pid() == target() */
 };
 
 /* ---- making and copying nodes (ast.c) ---- */

@@ -192,6 +192,8 @@ struct expr *build_string(struct parser *p, const struct token *t)
 
     e->text = text_of(p, t);
     e->len = t->len;
+    e->fmt = t->format;
+    e->fmt_len = t->format_len;
     e->type = TYPE_STRING;
     return e;
 }
@@ -358,8 +360,10 @@ struct expr *build_print(struct parser *p, struct span at, const struct token *w
                         e->text, format ? "format" : "delimiter");
             return make(p, EX_ERROR, at, word->at);
         }
-        e->fmt = args.v[0]->text;
-        e->fmt_len = args.v[0]->len;
+        bool other = format && args.v[0]->fmt;
+
+        e->fmt = other ? args.v[0]->fmt : args.v[0]->text;
+        e->fmt_len = other ? args.v[0]->fmt_len : args.v[0]->len;
         args.v++;
         args.n--;
         least = format ? 0 : 2;

@@ -55,30 +55,46 @@ static void join(struct feed *f, struct token *t, const struct token *by)
     stretch(t, by);
 }
 
+/* The N pieces V as one text of LEN bytes, as formats or as they are. */
+static char *joined(struct feed *f, const struct token *v, uint32_t n, size_t len, bool format)
+{
+    char *text = arena_alloc(f->cx->arena, len + 1), *to = text;
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool other = format && v[i].format;
+        uint32_t size = other ? v[i].format_len : v[i].len;
+
+        memcpy(to, other ? v[i].format : v[i].text, size);
+        to += size;
+    }
+    return text;
+}
+
 /* "a" "b" is one literal. The pieces are counted first: joining them two by two is quadratic. */
 static void join_strings(struct feed *f, struct token *t)
 {
-    struct token *v = NULL, next;
+    struct token *v = NULL, next = *t;
     uint32_t n = 0;
-    size_t len = t->len;
+    size_t len = 0, format_len = 0;
+    bool format = false;
 
-    while (peek(f)->kind == STRING) {
-        take(f, &next);
+    for (;;) {
         v = arena_grow(f->cx->arena, v, n, sizeof(*v));
         v[n++] = next;
         len += next.len;
+        format_len += next.format ? next.format_len : next.len;
+        format |= next.format != NULL;
+        if (peek(f)->kind != STRING)
+            break;
+        take(f, &next);
+        stretch(t, &next);
     }
-    if (!n || len > UINT32_MAX)
+    if (n == 1 || format_len > UINT32_MAX)
         return;
-    char *text = arena_alloc(f->cx->arena, len + 1);
-
-    memcpy(text, t->text, t->len);
-    for (uint32_t i = 0; i < n; i++) {
-        memcpy(text + t->len, v[i].text, v[i].len);
-        t->len += v[i].len;
-        stretch(t, &v[i]);
-    }
-    t->text = text;
+    t->text = joined(f, v, n, len, false);
+    t->len = (uint32_t)len;
+    t->format = format ? joined(f, v, n, format_len, true) : NULL;
+    t->format_len = (uint32_t)format_len;
 }
 
 static bool is_point_piece(const struct token *t)

@@ -18,10 +18,10 @@
  * script's arguments: $1 (number or token), @1 (string), $# and @#. Owned by the caller.
  */
 struct pp_env {
-    const char *kernel_v;  /* "6.18.0": numeric part, compared by version */
-    const char *kernel_vr; /* full release */
-    const char *arch;      /* "x86_64" */
-    const char *runtime;   /* "bpf" or "kernel" */
+    const char *kernel_v;    /* "6.18.0": numeric part, compared by version */
+    const char *kernel_vr;   /* full release */
+    const char *arch;        /* "x86_64" */
+    const char *runtime;     /* "bpf" or "kernel" */
     const char *systemtap_v; /* "4.8" */
     bool guru;
     const char *const *args;
@@ -44,6 +44,9 @@ struct macros *macros_new(struct arena *a);
 
 bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src,
                   struct macros *library, struct program *prog);
+
+/* The words that print and make strings (print, sprintf ...), one by one; NULL at the end. */
+const char *syntax_printer(uint32_t i);
 
 /*
  * Prints PROG so that parsing the output gives the same tree. PRINT_RESOLVED shows the

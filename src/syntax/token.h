@@ -23,6 +23,8 @@ struct token {
     struct span at;
     const char
         *text; /* as written; of a STRING and of EMBEDDED code: its content. No NUL at the end */
+    const char *format; /* STRING: its content as a format, where that is another; else NULL */
+    uint32_t format_len;
     int64_t number; /* NUMBER; ARG's index; op, stat_op or print_flags of a word that has one */
     const char *problem; /* BAD: what to say; NULL: said already */
 };

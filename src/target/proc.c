@@ -106,28 +106,19 @@ static bool read_stat(struct arena *a, const char *proc, pid_t pid, struct proc_
     return ok;
 }
 
-/* target_alive is called again and again: no arena there. */
-static bool same_process(const char *proc, pid_t pid, uint64_t start)
+bool target_same(const struct target *t, uint32_t i)
 {
     char path[PATH_MAX];
     struct proc_stat st;
 
-    if (snprintf(path, sizeof(path), "%s/%d/stat", proc, (int)pid) >= (int)sizeof(path))
+    if (snprintf(path, sizeof(path), "%s/%d/stat", t->proc, (int)t->pids[i]) >= (int)sizeof(path))
         return false;
     char *text = read_file(path, STAT_MAX);
-    bool same = text && proc_stat_parse(text, &st) && (!start || st.start == start) &&
+    bool same = text && proc_stat_parse(text, &st) && st.start == t->start_times[i] &&
                 st.state != 'Z' && st.state != 'X';
 
     free(text);
     return same;
-}
-
-bool target_alive(const struct target *t)
-{
-    for (uint32_t i = 0; i < t->n_pids; i++)
-        if (same_process(t->proc, t->pids[i], t->start_times ? t->start_times[i] : 0))
-            return true;
-    return t->n_pids == 0;
 }
 
 static void add_pid(struct compile *cx, struct target *t, pid_t pid, uint64_t start)

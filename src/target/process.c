@@ -61,6 +61,13 @@ pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid)
     return stat_of(cx, t, pid, &st) ? st.ppid : 0;
 }
 
+bool process_alive(struct compile *cx, const struct target *t, pid_t pid)
+{
+    struct proc_stat st;
+
+    return stat_of(cx, t, pid, &st) && st.state != 'Z' && st.state != 'X';
+}
+
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
 {
     long long boot = 0;

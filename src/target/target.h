@@ -132,8 +132,15 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
  * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
 
-/* Still there, and the same process (start time)? */
-bool target_alive(const struct target *t);
+/* The process that stands for the target where one is wanted: of -x the first that was given, of a master's workers
+ * the first; 0: there is none. */
+static inline pid_t target_first(const struct target *t)
+{
+    return t->pid || !t->n_pids ? t->pid : t->pids[0];
+}
+
+/* Is T->pids[I] still the process that was found (start time), and not ended? */
+bool target_same(const struct target *t, uint32_t i);
 
 /* ---- process.c: facts of one process; what cannot be read is NULL or 0 ---- */
 
@@ -141,6 +148,7 @@ const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid); 
 /* Its arguments, each with its NUL; the first 64 KiB. Arena. */
 const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
 pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
+bool process_alive(struct compile *cx, const struct target *t, pid_t pid); /* and no zombie */
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */
@@ -159,6 +167,9 @@ bool pid_in_container(const char *proc, pid_t pid);
  * LuaJIT.
  */
 bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
+
+/* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be read has none. Arena. */
+uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n, pid_t **below);
 
 /* ---- elf.c ---- */
 

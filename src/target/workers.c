@@ -81,15 +81,40 @@ static bool read_processes(struct compile *cx, const char *proc, struct tree *t)
     return true;
 }
 
+static bool holds(const struct tree *t, pid_t pid)
+{
+    for (uint32_t i = 0; i < t->n; i++)
+        if (t->pids[i] == pid)
+            return true;
+    return false;
+}
+
 /* Breadth first: what a shell or an init started comes before what that started. */
-static void below(struct arena *a, struct tree *t, pid_t top)
+static void below(struct arena *a, struct tree *t, const pid_t *tops, uint32_t n)
 {
     t->pids = arena_alloc(a, TREE_MAX * sizeof(*t->pids));
-    t->pids[t->n++] = top;
+    for (uint32_t i = 0; i < n && t->n < TREE_MAX; i++)
+        t->pids[t->n++] = tops[i];
     for (uint32_t at = 0; at < t->n; at++)
         for (uint32_t i = 0; i < t->n_all && t->n < TREE_MAX; i++)
-            if (t->all[i].parent == t->pids[at])
+            if (t->all[i].parent == t->pids[at] && !holds(t, t->all[i].pid))
                 t->pids[t->n++] = t->all[i].pid;
+}
+
+uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n,
+                      pid_t **out)
+{
+    struct tree t = {0};
+
+    diag_try_begin(cx->diag);
+    bool ok = read_processes(cx, proc, &t);
+
+    diag_try_end(cx->diag);
+    if (!ok || n >= TREE_MAX)
+        return 0;
+    below(cx->arena, &t, tops, n);
+    *out = t.pids + n;
+    return t.n - n;
 }
 
 static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
@@ -145,7 +170,7 @@ bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid,
     *pid = *master = 0;
     if (!read_processes(cx, proc, &t))
         return false;
-    below(cx->arena, &t, top);
+    below(cx->arena, &t, &top, 1);
     for (uint32_t i = 0; i < t.n && !first; i++)
         if (maps_luajit(cx->arena, proc, t.pids[i]) || contains_luajit(cx->arena, proc, t.pids[i]))
             first = t.pids[i];

@@ -7,6 +7,8 @@ struct fx *fx_new(void)
 {
     struct fx *f = calloc(1, sizeof(*f));
 
+    f->interrupt = INTERRUPT_NONE;
+    f->cx.interrupt = &f->interrupt;
     f->cx.arena = arena_new();
     f->cx.sources = sources_new(f->cx.arena);
     f->cx.diag = diag_new(f->cx.arena, f->cx.sources, stderr);
@@ -246,6 +248,7 @@ int fx_run(struct fx *f)
     f->opts.out = open_memstream(&f->out, &f->out_len);
     f->opts.err = open_memstream(&f->err, &f->err_len);
     status = run_session(&f->cx, &f->o, NULL, NULL, &f->opts);
+    interrupt_release(&f->interrupt);
     fclose(f->opts.out);
     fclose(f->opts.err);
     return status;
@@ -257,7 +260,7 @@ struct run *fx_open(struct fx *f)
 
     f->opts.out = open_memstream(&f->out, &f->out_len);
     f->opts.err = open_memstream(&f->err, &f->err_len);
-    *r = (struct run){.cx = &f->cx, .o = &f->o, .opts = &f->opts, .sigfd = -1};
+    *r = (struct run){.cx = &f->cx, .o = &f->o, .opts = &f->opts};
     if (!run_open(r))
         abort();
     r->probe = f->probes;

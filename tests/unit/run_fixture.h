@@ -27,6 +27,7 @@ enum {
 
 struct fx {
     struct compile cx;
+    struct interrupt interrupt;
     struct object o;
     struct obj_header h;
     char strings[4096];

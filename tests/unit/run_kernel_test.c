@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cg/object.h"
 #include "run/run.h"
 #include "tap.h"
@@ -269,7 +270,8 @@ struct result {
 
 static bool run(pid_t pid, double seconds, struct result *res)
 {
-    struct compile cx = {.arena = arena_new()};
+    struct interrupt interrupt = INTERRUPT_NONE;
+    struct compile cx = {.arena = arena_new(), .interrupt = &interrupt};
     struct kernel k = {.release = ""};
     struct target t = {.kind = TARGET_PID, .pid = pid, .pids = &pid, .n_pids = 1, .proc = "/proc"};
     struct run_opts opts = {.seconds = seconds, .timing = true};
@@ -288,6 +290,7 @@ static bool run(pid_t pid, double seconds, struct result *res)
     built = build(&cx, &o);
     if (built)
         res->status = run_session(&cx, &o, &t, &k, &opts);
+    interrupt_release(&interrupt);
     fclose(opts.out);
     fclose(opts.err);
     for (const char *p = res->out; (p = strstr(p, "tick\n")); p += 5)

@@ -216,7 +216,7 @@ static pid_t in_child(struct fx *f, const int p[2])
     pid_t pid = fork();
 
     if (pid == 0) {
-        FILE *o = fdopen(p[1], "w"), *e = fopen("/dev/null", "w");
+        FILE *o = interrupt_stream(&f->interrupt, p[1]), *e = fopen("/dev/null", "w");
 
         close(p[0]);
         f->opts.out = o;
@@ -276,7 +276,7 @@ static void signals(void)
     }
 }
 
-/* An end handler that never ends: the second ^C does not wait for it. */
+/* An end handler that never ends: a second ^C does not wait for it, when it is one of its own. */
 static void second_signal(void)
 {
     struct fx *f = fx_new();
@@ -295,6 +295,10 @@ static void second_signal(void)
     read_until(p[0], buf, sizeof(buf), "begin\n");
     kill(pid, SIGINT);
     read_until(p[0], buf, sizeof(buf), "end\n");
+    kill(pid, SIGINT);
+    kill(pid, SIGTERM);
+    usleep(1100000);
+    tap_ok(waitpid(pid, NULL, WNOHANG) == 0, "a doubled signal is one, and SIGTERM never a second");
     kill(pid, SIGINT);
     tap_ok(wait_status(pid) == 1, "a second ^C ends the end handlers");
     close(p[0]);
@@ -318,7 +322,7 @@ static void blocked_output(void)
     close(p[1]);
     usleep(400000);
     kill(pid, SIGINT);
-    usleep(50000);
+    usleep(1050000);
     kill(pid, SIGINT);
     tap_ok(wait_status(pid) == 1, "^C is heard though the output is blocked");
     close(p[0]);

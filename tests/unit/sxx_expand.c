@@ -154,7 +154,7 @@ static void write_places(struct compile *cx, FILE *pieces, FILE *out, const stru
 
 int main(int argc, char **argv)
 {
-    struct compile cx = {.arena = arena_new()};
+    struct compile cx = {.arena = arena_new(), .verbose = 1};
     struct sxx_opts o = {0};
     struct target t = {0};
     struct sxx_result r;

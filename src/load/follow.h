@@ -1,0 +1,40 @@
+/*
+ * follow: what forks, ends and runs exec in the scope, as the kernel sees it.
+ */
+#ifndef LOAD_FOLLOW_H
+#define LOAD_FOLLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/abi.h"
+
+enum follow_what { FOLLOW_BORN, FOLLOW_EXEC, FOLLOW_GONE };
+enum { FOLLOW_PROGRAMS = 3 };
+
+/* What the ring tells. */
+struct follow_news {
+    uint32_t what; /* enum follow_what */
+    uint32_t pid;  /* the process, by the number that ngstap knows */
+    uint64_t reserved;
+};
+
+struct follow_maps {
+    int scope, control;            /* descriptors of NGS_MAP_SCOPE, NGS_MAP_CONTROL */
+    int ring;                      /* made by follow_start */
+    uint64_t pidns_dev, pidns_ino; /* as in ngs_control */
+};
+
+struct follow {
+    struct follow_maps maps;
+    int links[FOLLOW_PROGRAMS];
+};
+
+void follow_init(struct follow *f); /* as not started */
+
+/* From now on the map MAPS->scope is kept exact, and struct follow_news come through the ring. False and errno, with
+ * nothing started: ENOENT: this kernel has no BTF, or not with the structures that are needed. */
+bool follow_start(struct follow *f, const struct follow_maps *maps);
+void follow_stop(struct follow *f);
+
+#endif

@@ -1,0 +1,142 @@
+#!/bin/bash
+#
+# Whose Lua a tick is booked on: programs with several threads, several VMs, VMs that no variable leads to
+# (tests/lua-states), judged by the threads' own CPU clocks; Lua in nginx's stream module and in ngx_lua's worker threads;
+# what is said of ticks on threads that run no Lua, and of a process without Lua.
+#
+# Needs root, eBPF, a C compiler, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints TAP.
+
+# shellcheck disable=SC2016,SC2317 # check calls the functions; awk and eval expand
+:
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=shares.sh
+. tests/shares.sh
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
+command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+
+stacks=(samples/lj-lua-stacks.sxx --arg min=0 --arg time=3)
+warned='ticks were on threads that run no Lua'
+
+compile() { # OUTPUT OPTION...
+    # shellcheck disable=SC2086 # CC may hold words
+    ${CC:-cc} -g -O2 -o "$1" "${@:2}" -lpthread
+}
+compile "$scratch/threads.so" -shared -fPIC tests/lua-states/threads.c
+for variant in gc64 gc32; do
+    lib=$NGSTAP_TARGETS/$variant/srv/openresty/luajit/lib
+    compile "$scratch/threads-$variant" -DPROGRAM tests/lua-states/threads.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+done
+
+# run COMMAND...: in the background; its pid is $pid, what it prints at its end $scratch/truth.
+run() {
+    "$@" >"$scratch/truth" 2>"$scratch/truth.err" &
+    pid=$!
+    pids+=("$pid")
+    sleep 0.7
+}
+
+# ended: it has ended by itself.
+ended() {
+    wait "$pid" || { cat "$scratch/truth.err"; return 1; }
+}
+
+# count REGEX: the samples of the stacks that hold such a frame.
+count() {
+    awk -v frame="$1" '
+        /\t[0-9]+$/ { n = $0; sub(/.*\t/, "", n); if (seen) total += n; seen = 0; next }
+        $0 ~ frame { seen = 1 }
+        END { print total + 0 }' "$scratch/out"
+}
+
+# A VM that slept all the time was not seen at all.
+elsewhere() { sed -nE "s/.*WARNING: ([0-9]+) ($warned|ticks, none in Lua).*/\1/p" "$scratch/err"; }
+
+# of A B: the percentage of A in A + B.
+of() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f\n", a + b ? 100 * a / (a + b) : -1 }'; }
+cpu() { awk -v name="$1" '$1 == name { print $2 }' "$scratch/truth"; }
+
+# ---- a thread in C, the VM's asleep ----
+
+# judge_asleep WHAT LUA SPIN: the accounts' names of both threads.
+judge_asleep() {
+    local seen other
+    seen=$(count .)
+    other=$(elsewhere)
+    ended
+    check "$1: $seen samples in Lua, $(of "$seen" "${other:-0}") %; it took $(of "$(cpu "$2")" "$(cpu "$3")") % of the time" \
+        within "$(of "$seen" "${other:-0}")" "$(of "$(cpu "$2")" "$(cpu "$3")")" 2
+    check "$1: ${other:-0} ticks on the other thread, and it is said" test "${other:-0}" -ge 300
+}
+
+for variant in gc64 gc32; do
+    luajit=$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit
+    run "$luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 8
+    trace "${stacks[@]}" -x "$pid"
+    judge_asleep "$variant, a thread in C, Lua asleep in the main thread" lua spin
+    run "$scratch/threads-$variant" thread-sleeps 8
+    trace "${stacks[@]}" -x "$pid"
+    judge_asleep "$variant, the main thread in C, Lua asleep in a thread" asleep spin
+done
+
+run "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 8
+trace samples/lj-vm-states.sxx --arg time=2 -x "$pid"
+check 'lj-vm-states does not count the sleeping VM' \
+    printed '^(No Lua-running samples|Observed [0-9]{1,2} Lua-running samples and ignored [0-9]{3})'
+check '... and says where the ticks were' said '[0-9]{3} ticks'
+"$ngstap" flame -I tapset -x "$pid" -t 2 -F 500 -o "$scratch/out.svg" >"$scratch/out" 2>"$scratch/err" || :
+check 'flame says so, too' said 'on threads that run no Lua|none was in Lua'
+ended
+
+# ---- VMs that no variable leads to ----
+
+for variant in gc64 gc32; do
+    run "$scratch/threads-$variant" two 8
+    trace "${stacks[@]}" -x "$pid"
+    left=$(count '^=left') right=$(count '^=right')
+    ended
+    check "$variant, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge 200
+    check "... $(of "$left" "$right") %; the first took $(of "$(cpu left)" "$(cpu right)") % of the time" \
+        within "$(of "$left" "$right")" "$(of "$(cpu left)" "$(cpu right)")" 4
+done
+
+run "$scratch/threads-gc64" nested 8
+trace "${stacks[@]}" -x "$pid"
+inner=$(count '^=inner') outer=$(count '^=outer')
+check "a VM below another: $outer to $inner samples, seven to three" within "$(of "$outer" "$inner")" 70 4
+check '... in one thread, which runs Lua' eval '! said "$warned"'
+trace "${stacks[@]}" --arg L=kept -x "$pid"
+check '--arg L names the one to look at by its variable' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+ended
+
+run "$scratch/threads-gc64" deep 6
+trace "${stacks[@]}" -x "$pid"
+check 'C below 3 MiB of C stack belongs to the Lua that called it' eval '[[ $(count "^=deep:1") -ge 200 ]]'
+ended
+
+run "$scratch/threads-gc64" closed 6
+trace "${stacks[@]}" -x "$pid"
+check 'a VM that is closed: C goes on, and nothing is said to be lost' \
+    eval '[[ $(count "^=closed") -ge 50 ]] && ! said "incomplete or lost"'
+ended
+
+# ---- a process without Lua ----
+
+cat >"$scratch/idle.c" <<'END'
+#include <time.h>
+int main(void) { volatile long n = 0; time_t end = time(0) + 5; while (time(0) < end) n++; return 0; }
+END
+lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
+compile "$scratch/idle" "$scratch/idle.c" -Wl,--no-as-needed "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+run "$scratch/idle"
+trace "${stacks[@]}" -x "$pid"
+check 'a process that runs no Lua: it is told what was looked for' \
+    said 'WARNING: [0-9]+ ticks, none in Lua. Looked for: a VM in the registers of each tick'
+check '... by name' eval '[[ $status = 0 ]] && ! said error:'
+ended
+finish
