@@ -93,6 +93,21 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
 
 /* ---- libbpf ---- */
 
+/* The kernel writes keys and values as large as its map has them: the records that our buffers are made by must agree. */
+static bool check_maps(struct session *s)
+{
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n; i++) {
+        const struct obj_map *rec = &s->o->maps[i];
+        struct bpf_map *m = bpf_object__find_map_by_name(s->obj, object_str(s->o, rec->map_name));
+        enum bpf_map_type want = rec->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH;
+
+        if (m && (bpf_map__type(m) != want || bpf_map__key_size(m) != rec->key_size ||
+                  bpf_map__value_size(m) != rec->value_size))
+            return object_damaged(s->cx, "an array's map is of another size");
+    }
+    return true;
+}
+
 static bool set_sizes(struct session *s)
 {
     struct bpf_map *frames = bpf_object__find_map_by_name(s->obj, NGS_MAP_FRAMES);
@@ -125,7 +140,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && set_sizes(s);
+    ok = ok && check_maps(s) && set_sizes(s);
     if (ok && bpf_object__load(s->obj)) {
         verifier_report(s->cx, &log, errno);
         ok = false;

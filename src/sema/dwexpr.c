@@ -395,9 +395,9 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
             return;
     if (s->cx->skip_badvars && !s->in_defined)
         remember_bare(s, path, why);
-    diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
-    if (why)
-        diag_hint(s->diag, "%s", why);
+    /* Where it is asked for is seldom the user's business: a tapset's macro, as a rule. */
+    diag_error(s->diag, (struct span){0}, "no-debuginfo", "%s",
+               why ? why : arena_printf(s->arena, "no debug information for %s", path));
     if (diag_errors(s->diag) == errors)
         return; /* only tried: nothing was shown */
     s->bare = arena_grow(s->arena, s->bare, s->n_bare, sizeof(*s->bare));
@@ -487,6 +487,21 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     return finish(s, e, &o, c);
 }
 
+/* A variable that the module named lacks, in another one that the program has loaded: nginx and its modules. */
+static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const char **path,
+                      struct dbg_var *var)
+{
+    struct module *m = name ? target_module_with(s->cx, s->target, name) : NULL;
+    const char *why;
+    struct dbg *other = m ? dbg_open(s->di, m->path, &why) : NULL;
+
+    if (!other || !dbg_variable(other, name, NULL, var))
+        return false;
+    *dbg = other;
+    *path = m->path;
+    return true;
+}
+
 static bool global(struct sema *s, struct expr *e, const char *module)
 {
     const char *at = strchr(e->text, '@');
@@ -499,7 +514,8 @@ static bool global(struct sema *s, struct expr *e, const char *module)
         return false;
     if (dbg_is_kernel(dbg))
         return diag_error(s->diag, e->op_at, "not-yet", "the kernel's variables are not read yet");
-    if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var)) {
+    if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var) &&
+        !elsewhere(s, at ? NULL : name, &dbg, &path, &var)) {
         if (!at || !dbg_variable(dbg, name, NULL, &var))
             return no_name(s, e, path, dbg, DBG_VARIABLES, name);
         diag_error(s->diag, e->op_at, "no-var", "'%s' is not defined in %s", name, at + 1);

@@ -221,6 +221,16 @@ static bool find_dwarf(struct debuginfo *di, struct dbg *m)
     return false;
 }
 
+/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
+static const char *foreign_kind(const struct dbg *m)
+{
+    GElf_Ehdr eh;
+
+    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
+        return "a big-endian program";
+    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
+}
+
 static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)
 {
     struct module *mod = target_module(di->cx, di->t, path);
@@ -241,6 +251,15 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
     bounds_file(m->path);
     if (!open_main(m, mod)) {
         *why = arena_printf(di->a, "%s cannot be read", mod->path);
+        return NULL;
+    }
+    const char *foreign = foreign_kind(m);
+
+    if (foreign) {
+        *why =
+            arena_printf(di->a, "%s is %s, whose registers, pointers and parameters are not read",
+                         mod->path, foreign);
+        elf_file_close(&m->main);
         return NULL;
     }
     find_dwarf(di, m);

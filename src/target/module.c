@@ -297,6 +297,21 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
     return add_file(cx, t, path, t->exec_path && !strcmp(path, t->exec_path));
 }
 
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable)
+{
+    for (struct module *m = t->modules; m && bounds_ok(); m = m->next) {
+        if (!m->symbols) {
+            bounds_file(m->path);
+            m->symbols = ARENA_NEW(cx->arena, struct elf_symbols);
+            *m->symbols = elf_symbols_read(cx->arena, m->fd);
+        }
+        for (uint32_t i = 0; i < m->symbols->n; i++)
+            if (!m->symbols->v[i].is_func && !strcmp(m->symbols->v[i].name, variable))
+                return m;
+    }
+    return NULL;
+}
+
 static void add_needed(const char *path, void *arg)
 {
     void **args = arg;

@@ -75,6 +75,7 @@ struct module {
      */
     int fd;
     const char *probe_path; /* opens that file: "/proc/self/fd/FD" */
+    struct elf_symbols *symbols; /* private: of target_module_with */
     const char *host_path;  /* its name on the host, for other programs; NULL: none is known */
 };
 
@@ -131,6 +132,9 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
 /* The module of that path (exact, then by resolved inode), adding it by opening it under the
  * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
+
+/* The first module that is mapped, or that the executable needs, whose symbols have a variable of that name; NULL. */
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable);
 
 /* The process that stands for the target where one is wanted: of -x the first that was given, of a master's workers
  * the first; 0: there is none. */
