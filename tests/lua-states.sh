@@ -139,4 +139,94 @@ check 'a process that runs no Lua: it is told what was looked for' \
     said 'WARNING: [0-9]+ ticks, none in Lua. Looked for: a VM in the registers of each tick'
 check '... by name' eval '[[ $status = 0 ]] && ! said error:'
 ended
+# PUC-Rio's Lua, so far as one sees from outside: its API without LuaJIT's own.
+echo 'int lua_newstate(void) { return 0; } int lua_pcallk(void) { return 0; }' >"$scratch/puc.c"
+compile "$scratch/liblua5.4.so.5" -shared -fPIC "$scratch/puc.c"
+compile "$scratch/puc" "$scratch/idle.c" -Wl,--no-as-needed "$scratch/liblua5.4.so.5"
+run "$scratch/puc"
+trace "${stacks[@]}" -x "$pid"
+check 'a process with another Lua is told so' said "hint: the Lua of process $pid is PUC-Rio's, in .*liblua5.4.so.5"
+ended
+
+# ---- a stream module's VM ----
+
+# Its configuration as nginx has it; the VM is idle, so that nothing but its configuration leads to it.
+lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
+compile "$scratch/stream" tests/lua-states/stream.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+run "$scratch/stream" 6
+trace samples/lj-gc.sxx -x "$pid"
+check "ngx_stream_lua's VM is found by its main configuration" \
+    eval '[[ $(sed -n "s/^Total GC count: //p" "$scratch/out") = "$(<"$scratch/truth") bytes" ]]'
+ended
+
+# ---- what objects take ----
+
+# By the program's own account, collectgarbage("count").
+for variant in gc64 gc32; do
+    run "$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit" tests/lua-states/objects.lua 8
+    trace -D MAXACTION=1000000 -x "$pid" tests/lua-states/objects.sxx
+    walked=$(awk '$1 == "walked" { print $2 }' "$scratch/out")
+    counted=$(<"$scratch/truth")
+    check "$variant: all objects add up to ${walked:-0} bytes, LuaJIT counts $counted" \
+        within "$((${walked:-0} * 1000 / counted))" 1000 1
+    ended
+done
+
+# ---- ngx.run_worker_thread ----
+
+# serve CONFIGURATION: a worker of the targets' nginx with it; its pid is $pid.
+serve() {
+    local port
+    mkdir -p "$scratch/nginx/conf" "$scratch/nginx/logs"
+    port=$((20000 + RANDOM % 20000))
+    sed "s/PORT/$port/" >"$scratch/nginx/conf/nginx.conf"
+    "$nginx" -p "$scratch/nginx" -g 'daemon off;' >"$scratch/truth.err" 2>&1 &
+    master=$!
+    pids+=("$master")
+    for _ in {1..100}; do
+        pid=$(cat "/proc/$master/task/$master/children" 2>/dev/null) || :
+        [[ -z $pid ]] || break
+        sleep 0.05
+    done
+    pid=${pid%% *}
+    sleep 1
+}
+
+nginx=$NGSTAP_TARGETS/gc64/srv/openresty/nginx/sbin/nginx
+mkdir -p "$scratch/nginx/lua"
+cat >"$scratch/nginx/lua/burner.lua" <<'END'
+return { run = function(seconds)
+    local ffi = require "ffi"
+    pcall(ffi.cdef, "long clock(void);")
+    local till, s = ffi.C.clock() + seconds * 1e6, 0
+    while ffi.C.clock() < till do
+        for i = 1, 3000 do s = (s + i * 7) % 13 end
+    end
+    return s
+end }
+END
+serve <<END
+user root;
+worker_processes 1;
+thread_pool burners threads=2;
+events { worker_connections 64; }
+error_log logs/error.log;
+pid logs/nginx.pid;
+http {
+    access_log off;
+    lua_package_path '$scratch/nginx/lua/?.lua;$NGSTAP_TARGETS/gc64/srv/openresty/lualib/?.lua;;';
+    init_worker_by_lua_block {
+        ngx.timer.at(0, function()
+            for _ = 1, 40 do
+                local ok, why = ngx.run_worker_thread("burners", "burner", "run", 0.3)
+                if not ok then ngx.log(ngx.ERR, why) end
+            end
+        end)
+    }
+    server { listen 127.0.0.1:PORT; }
+}
+END
+trace "${stacks[@]}" -x "$pid"
+check 'Lua in a worker thread of ngx_lua' eval '[[ $(count "/burner.lua:1$") -ge 200 ]]'
+{ kill "$master" && wait "$master"; } || :
 finish

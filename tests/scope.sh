@@ -177,11 +177,12 @@ probe process("'$scratch'/family").function("work") { n++; of[pid()]++ }
 probe begin { println("armed") }
 probe end { printf("n=%d", n); foreach (p in of) printf(" p%d=%d", p, of[p]); println("") }'
 
-# text_byte PID: the first byte of work() in a process's memory.
+# text_byte PID [FILE FUNCTION]: the function's first byte in a process's memory.
 text_byte() {
-    local base vaddr
-    base=$(awk '/family$/ { split($1, a, "-"); print a[1]; exit }' "/proc/$1/maps")
-    vaddr=$(nm "$scratch/family" | awk '$3 == "work" { print $1 }')
+    local base vaddr file=${2:-$scratch/family} function=${3:-work}
+    base=$(awk -v file="$file" '$6 == file { split($1, a, "-"); print a[1]; exit }' "/proc/$1/maps")
+    vaddr=$(nm "$file" | awk -v name="$function" '$3 == name { print $1 }')
+    [[ $(readelf -hW "$file") != *' EXEC '* ]] || base=0
     dd if="/proc/$1/mem" bs=1 skip=$((16#$base + 16#$vaddr)) count=1 2>/dev/null | od -An -tx1 | tr -d ' \n'
 }
 
@@ -230,11 +231,14 @@ check '-c: it called' test "$(calls "$scratch/c")" = 535
 
 cat >"$scratch/burn.c" <<'END'
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+long seen = 7;
 static double cpu(clockid_t c)
 {
     struct timespec t;
@@ -252,15 +256,38 @@ static void *brief(void *arg)
     burn(0.0005);
     return arg;
 }
+/* The processor's time of all of it, in ms, for the test to compare. */
+static void told(void)
+{
+    struct rusage self, others;
+    getrusage(RUSAGE_SELF, &self);
+    getrusage(RUSAGE_CHILDREN, &others);
+    FILE *f = fopen(getenv("TOLD"), "w");
+    long us = self.ru_utime.tv_usec + self.ru_stime.tv_usec + others.ru_utime.tv_usec + others.ru_stime.tv_usec;
+    long s = self.ru_utime.tv_sec + self.ru_stime.tv_sec + others.ru_utime.tv_sec + others.ru_stime.tv_sec;
+    fprintf(f, "%ld\n", s * 1000 + us / 1000);
+    fclose(f);
+}
 int main(int argc, char **argv)
 {
+    if (getenv("TOLD"))
+        atexit(told);
     if (!strcmp(argv[1], "threads"))
         for (int i = 0; i < atoi(argv[2]); i++) {
             pthread_t t;
             pthread_create(&t, NULL, brief, NULL);
             pthread_join(t, NULL);
         }
-    else
+    else if (!strcmp(argv[1], "exec")) {
+        char left[16];
+        snprintf(left, sizeof(left), "%d", atoi(argv[2]) - 1);
+        if (argc > 3)
+            usleep(2000000);
+        burn(0.3);
+        if (atoi(argv[2]) > 0)
+            execl("/proc/self/exe", "burn", "exec", left, (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done", (char *)NULL);
+    } else
         for (int i = 0; i < atoi(argv[2]); i++) {
             if (!fork()) {
                 burn(0.25);
@@ -271,15 +298,136 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-${CC:-cc} -g -O1 -pthread -o "$scratch/burn" "$scratch/burn.c"
+${CC:-cc} -g -O1 -fPIE -pie -pthread -o "$scratch/burn" "$scratch/burn.c"
 ticks='global n, all
 probe perf.sw.cpu_clock.sample(1000000) { all++; s = execname(); if (strlen(s) > 0) n++ }
 probe end { printf("n=%d all=%d\n", n, all) }'
 "$scratch/burn" forks 60 &
 pids+=("$!")
+export TOLD=$scratch/told
+# as_told PERCENT: as many ticks as milliseconds that the program says it took, but for so many.
+as_told() {
+    local ms
+    ms=$(<"$TOLD")
+    between n "$((ms * (100 - $1) / 100))" "$((ms * (100 + $1) / 100))"
+}
 trace -e "$ticks" -c "$scratch/burn forks 4"
-check 'ticks: of the command and its children alone, strings or not' between n 900 1150
+check 'ticks: of the command and its children alone, strings or not' as_told 5
 trace -v -e "$ticks" -c "$scratch/burn threads 3000"
-check 'ticks: threads of half a millisecond are seen' between n 900 1700
+check 'ticks: threads of half a millisecond are seen' as_told 15
+unset TOLD
 check 'ticks: and what was lost until that was seen is said' said '[0-9]+ threads began'
+
+# ---- exec ----
+
+"$scratch/burn" exec 3 wait </dev/null >/dev/null 2>&1 &
+pids+=("$!")
+trace -e 'global n, wrong, last
+probe perf.sw.cpu_clock.sample(1000000) { if (@var("seen") == 7) n++; else wrong++ }
+probe begin { last = pid() == target() }
+probe timer.ms(50) { last = last && pid() == target() && execname() != "" }
+probe end { printf("n=%d wrong=%d last=%d\n", n, wrong, last) }' -x "$!"
+check 'exec: the same program again, elsewhere in memory' between n 900 1300
+check 'exec: its variables are read where they lie now' is wrong 0
+check 'exec: another program is said' said "process $! runs .* now"
+check 'exec: and what it did is counted' said '[0-9]+ hits dropped'
+check 'timers: pid() is target(), execname() the target'"'"'s' is last 1
+
+# ---- two masters of four workers of one nginx ----
+
+[[ -n ${NGSTAP_TARGETS:-} ]] || {
+    skip 'nginx' 'NGSTAP_TARGETS is not set'
+    finish
+}
+
+# start_nginx MODE: into $name $exe $dir $master $workers $port.
+start_nginx() {
+    eval "$(tests/targets/target.sh start nginx gc64 "$1" 60 4)"
+    names+=("$name")
+}
+
+start_nginx idle
+exe_a=$exe dir_a=$dir master_a=$master port_a=$port
+read -r -a workers_a <<<"$workers"
+start_nginx interp
+dir_b=$dir master_b=$master
+read -r -a workers_b <<<"$workers"
+
+load_a() { timeout 20 wrk -t 1 -c 8 -d 1s -H 'Connection: close' "http://127.0.0.1:$port_a/truth" >/dev/null || :; }
+
+# as_logged PID...: each has as many hits as lines in the log, and there are some in all.
+as_logged() {
+    local one n sum=0
+    sleep 0.3
+    for one in "$@"; do
+        n=$(grep -c "^$one " "$dir_a/logs/access.log" || :)
+        sum=$((sum + n))
+        ((n == 0)) || is "p$one" "$n" || return
+    done
+    is n "$sum" && ((sum > 20))
+}
+
+# clean_text PID...: no breakpoint.
+clean_text() {
+    local one
+    for one in "$@"; do
+        [[ $(text_byte "$one" "$exe_a" ngx_http_log_request) != cc ]] || {
+            echo "# a breakpoint in $one"
+            return 1
+        }
+    done
+}
+
+hits='global n, of
+probe process("'$exe_a'").function("ngx_http_log_request") { n++; of[pid()]++ }
+probe begin { println("armed") }
+probe end { printf("n=%d", n); foreach (p in of) printf(" p%d=%d", p, of[p]); println("") }'
+
+# The two that answer most come first, in case others get nothing to do.
+load_a
+read -r -a workers_a < <({
+    cut -d ' ' -f 1 "$dir_a/logs/access.log" | sort | uniq -c | sort -rn | awk '{ print $2 }'
+    printf '%s\n' "${workers_a[@]}"
+} | awk '!seen[$0]++ { printf "%s ", $0 } END { print "" }')
+
+start_trace -e "$hits" -x "${workers_a[0]}" -x "${workers_a[1]}"
+: >"$dir_a/logs/access.log"
+load_a
+clean_text "${workers_a[2]}" "${workers_a[3]}" "$master_a" "$master_b" "${workers_b[@]}" && others='' || others=some
+[[ $(text_byte "${workers_a[0]}" "$exe_a" ngx_http_log_request) = cc ]] && byte=cc || byte=''
+sleep 0.3
+end_trace
+check '-x -x: two workers of eight, against the access log' as_logged "${workers_a[0]}" "${workers_a[1]}"
+check '-x -x: the breakpoint is in those' test "$byte" = cc
+check '-x -x: the pages of all others hold none' test -z "$others"
+
+start_trace -e "$hits" --master "$master_a"
+: >"$dir_a/logs/access.log"
+load_a
+clean_text "$master_a" "$master_b" "${workers_b[@]}" && others='' || others=some
+sleep 0.3
+kill -HUP "$master_a"
+sleep 1
+load_a
+sleep 0.3
+end_trace
+read -r -a workers <"/proc/$master_a/task/$master_a/children" || :
+check '--master: all workers, also those of a reload' as_logged "${workers_a[@]}" "${workers[@]}"
+check '--master: the reload made new ones' test "${workers[0]}" != "${workers_a[0]}"
+check '--master: no breakpoint in the other master and its workers' test -z "$others"
+
+trace -e 'global n, mine, ok
+probe perf.sw.cpu_clock { n++; if (pid() == target()) mine++; if ($^pid_ok) ok++; s = execname() }
+probe timer.ms(900) { exit() }
+probe end { printf("n=%d all=%d user=%d\n", n, n == mine && n == ok, $^pid_ok) }' --master "$master_b"
+check '--master: ticks of workers alone; each is target()' is all 1
+check '--master: and there are some' between n 50 4000
+check '--master: $^pid_ok holds in end' is user 1
+
+trace samples/lj-vm-states.sxx --arg time=1 --master "$master_b"
+check 'lj-vm-states --master' printed 'Observed [1-9][0-9]+ Lua-running'
+trace samples/lj-gc.sxx --master "$master_b"
+check 'lj-gc --master' printed 'Total GC count: [1-9]'
+trace samples/lj-lua-bt.sxx --master "$master_b"
+check 'lj-lua-bt --master' printed '^@|^builtin|:[0-9]+'
 finish

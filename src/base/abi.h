@@ -88,6 +88,14 @@ enum {
 };
 
 enum obj_type { OBJ_LONG = 1, OBJ_STRING = 2, OBJ_STATS = 3 };
+
+/* What an object may ask for. Who makes one refuses more with the script's place; who reads one takes more for damage. */
+enum {
+    OBJ_MAX_FRAME = 16 << 20,  /* bytes of a frame */
+    OBJ_MAX_VALUE = 16 << 20,  /* of a map's value */
+    OBJ_MAX_ENTRIES = 1 << 26, /* elements of an array */
+    OBJ_MIN_PERIOD = 1000,     /* of TIMER and PROFILE, in ns */
+};
 enum { OBJ_MAX_KEYS = 8 };
 
 /*
@@ -110,7 +118,9 @@ struct obj_map {
     uint32_t val_type, val_off;
     uint32_t max_entries;
     uint32_t wrap;      /* oldest entries make room */
+    uint32_t sized;     /* declared with its size: max_entries is not MAXMAPENTRIES */
     uint32_t hist;      /* enum hist as below */
+    uint32_t reserved;
     int64_t hist_args[3];
 };
 
@@ -130,8 +140,10 @@ struct obj_format {
     uint32_t text;      /* string: printf format (PRINTF) or delimiter (PLAIN) */
     uint32_t flags;     /* FORMAT_* */
     uint32_t n_args;
-    uint32_t arg_types; /* 2 bits each: OBJ_LONG or OBJ_STRING, argument 0 lowest */
+    uint32_t reserved;
+    uint64_t arg_types; /* 2 bits each: OBJ_LONG or OBJ_STRING, argument 0 lowest */
 };
+enum { OBJ_MAX_PRINT_ARGS = 32 /* as SystemTap's */ };
 enum { FORMAT_PRINTF = 1, FORMAT_NEWLINE = 2, FORMAT_CHAR = 4 };
 
 struct obj_loc {
@@ -283,6 +295,7 @@ enum ngs_error {
     NGS_ERR_NO_USER_REGS, /* no user-space registers here */
     NGS_ERR_BAD_ARG,      /* argument out of range */
     NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
+    NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
     NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
     NGS_ERR_KINDS
 };
@@ -343,7 +356,7 @@ enum { NGS_REC_MAX = 65536 };
     X(STAT_ADD, "stat_add", "(global, value)")                                                    \
     X(STAT, "stat", "(global, stat_op, &out64) fails: empty")                                     \
     X(STAT_CLEAR, "stat_clear", "(global)")                                                       \
-    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none") \
+    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none; fails: too many") \
     X(FE_NEXT, "fe_next", "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), or 0") \
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \

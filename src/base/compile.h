@@ -33,7 +33,7 @@ struct compile {
     struct limits limits;
     int verbose;         /* -v, repeated */
     bool guru;           /* -g */
-    bool skip_badvars;   /* --skip-badvars: what does not resolve reads as 0 */
+    bool skip_badvars;   /* --skip-badvars: $variables that do not resolve read as 0 */
 };
 
 #endif

@@ -12,7 +12,13 @@
 #include "base/arena.h"
 #include "base/clean.h"
 
-enum { LINE_SHOWN_MAX = 200, NEAR_WORD_MAX = 63, EXPANSION_DEPTH_MAX = 16 };
+enum { LINE_SHOWN_MAX = 200, NEAR_WORD_MAX = 63, EXPANSION_DEPTH_MAX = 16, TRIES_MAX = 16 };
+
+struct
+try {
+    unsigned errors;
+    const char *lacks; /* text of the first error of what cannot be done */
+};
 
 struct diag {
     struct arena *arena;
@@ -21,7 +27,8 @@ struct diag {
     bool colour, quiet;
     bool silent; /* the message before was not shown: neither are its notes */
     unsigned errors;
-    unsigned trying, try_errors[16];
+    unsigned trying;
+    struct try tries[TRIES_MAX];
 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out)
@@ -142,7 +149,16 @@ static void show(struct diag *d, struct span at, const char *colour, const char 
 bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
 {
     if (d->trying) {
-        d->try_errors[d->trying - 1]++;
+        struct try *t = &d->tries[d->trying - 1];
+
+        if (!t->lacks && (!strcmp(tag, "not-yet") || !strcmp(tag, "unsupported"))) {
+            va_list ap;
+
+            va_start(ap, fmt);
+            t->lacks = arena_vprintf(d->arena, fmt, ap);
+            va_end(ap);
+        }
+        t->errors++;
         d->silent = true;
         return false;
     }
@@ -227,13 +243,18 @@ void diag_quiet(struct diag *d, bool on)
 
 void diag_try_begin(struct diag *d)
 {
-    if (d->trying < sizeof(d->try_errors) / sizeof(*d->try_errors))
-        d->try_errors[d->trying++] = 0;
+    if (d->trying < TRIES_MAX)
+        d->tries[d->trying++] = (struct try){0};
 }
 
 unsigned diag_try_end(struct diag *d)
 {
-    return d->trying ? d->try_errors[--d->trying] : 0;
+    return d->trying ? d->tries[--d->trying].errors : 0;
+}
+
+const char *diag_try_lacks(const struct diag *d)
+{
+    return d->trying ? d->tries[d->trying - 1].lacks : NULL;
 }
 
 void near_init(struct near *n, const char *word)

@@ -57,6 +57,9 @@ void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
  */
 void diag_try_begin(struct diag *d);
 unsigned diag_try_end(struct diag *d);
+/* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and unsupported), as
+ * against what is not there; NULL: none. */
+const char *diag_try_lacks(const struct diag *d);
 
 /* The near name for a hint: the candidate with the least edit distance, or NULL when none is near. */
 struct near {

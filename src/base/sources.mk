@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/base/bounds.c src/base/bounds.h \
 	src/base/clean.c src/base/clean.h \
 	src/base/compile.h \
+	src/base/conversion.c src/base/conversion.h \
 	src/base/diag.c src/base/diag.h \
 	src/base/interrupt.c src/base/interrupt.h \
 	src/base/source.c src/base/source.h

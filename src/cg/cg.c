@@ -74,6 +74,7 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_EMPTY_STATS] = "empty aggregate",
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
+    [NGS_ERR_MAP_REFUSED] = "array element not stored (error ",
     [NGS_ERR_BUSY] = "string changes too often to be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
@@ -120,7 +121,8 @@ static void add_map(struct cg_unit *out, struct cg_map m)
 static void make_maps(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
-    uint64_t ticks = (uint64_t)c->cx->limits.maxaction + 16;
+    /* an action may take three: a loop's edge, a call's, a return's */
+    uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
     out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 8);
     if (c->n_funcs) {
@@ -166,6 +168,39 @@ static void dump(struct cg *c)
         cg_disassemble(c->dump, c->cx, &c->funcs[k]);
 }
 
+static bool too_large(const struct ir_unit *u, struct span at, const char *what)
+{
+    diag_error(u->cx->diag, at, "limit", "%s", what);
+    diag_hint(u->cx->diag, "-D MAXSTRINGLEN=N with N below %u makes each string smaller",
+              u->cx->limits.maxstringlen + 1);
+    return false;
+}
+
+/* The place of the function with most strings. */
+static struct span most_strings(const struct ir_unit *u)
+{
+    uint32_t *n = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_funcs + 1), most = 0;
+
+    for (uint32_t k = 0; k < u->n_slots; k++)
+        if (u->slots[k].type == IR_STRING && ++n[u->slots[k].func] > n[most])
+            most = u->slots[k].func;
+    return u->locs[u->funcs[most]->blocks[0]->first->loc].at;
+}
+
+/* What load/object.c would take for damage. */
+static bool check_limits(const struct ir_unit *u)
+{
+    if (u->frame_size > OBJ_MAX_FRAME)
+        return too_large(u, most_strings(u), "too many strings are in use at a time: over 16 MiB");
+    if (u->globals_size > OBJ_MAX_VALUE / 2)
+        return too_large(u, (struct span){0}, "the global strings take more than 8 MiB");
+    if (u->n_modules > NGS_MAX_MODULES)
+        return diag_error(u->cx->diag, (struct span){0}, "limit",
+                          "the script looks into %u files; at most %d can be told apart",
+                          u->n_modules, NGS_MAX_MODULES);
+    return true;
+}
+
 bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
                  struct cg_object *out)
 {
@@ -175,6 +210,8 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     if (c.max > NGS_REC_MAX / 2)
         return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d",
                           NGS_REC_MAX / 2);
+    if (!check_limits(u))
+        return false;
     c.room = 2 * c.max + 64;
     c.globals_size = u->globals_size + c.room;
     c.sumsq = wants_sumsq(u);

@@ -523,6 +523,7 @@ void cg_lib_error_text(struct cg_lib_fn *f)
     cg_lib_source(f->c, CG_LIB_COPY, CG_IN_RODATA << CG_HANDLE_SHIFT);
     cg_lib_call(f, CG_LIB_COPY);
     cg_jmpi(s, BPF_JEQ, R8, NGS_ERR_SIZE_FULL, size);
+    cg_jmpi(s, BPF_JEQ, R8, NGS_ERR_MAP_REFUSED, size);
     cg_jmpi(s, BPF_JNE, R8, NGS_ERR_FAULT, done);
     cg_mov(s, R1, R6);
     cg_mov(s, R2, R7);

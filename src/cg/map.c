@@ -141,16 +141,21 @@ static void update(struct cg_gen *g, const struct ir_ins *i, int flags)
     cg_do_call(g, BPF_HELPER_UPDATE);
 }
 
-/* r0 is an update's result, not 0: the map is full. */
-static void fail_full(struct cg_gen *g, const struct ir_ins *i)
+/* r0 is an update's result, not 0: the map is full (prealloc_init's elements are used up: E2BIG), or busy and the like. */
+static void fail_update(struct cg_gen *g, const struct ir_ins *i)
 {
+    uint32_t full = cg_label(&g->s);
+
+    cg_jmpi(&g->s, BPF_JEQ, R0, -E2BIG, full);
+    cg_neg(&g->s, R0);
+    cg_stx(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), R0);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error), NGS_ERR_MAP_REFUSED);
+    cg_ja(&g->s, cg_fail(g, i, NGS_OK));
+    cg_bind(&g->s, full);
     cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, map_full));
     cg_movi(&g->s, R2, 1);
     cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
-    cg_ja(&g->s, cg_fail(g, i,
-                         g->c->u->maps[i->map].max_entries == g->c->cx->limits.maxmapentries
-                             ? NGS_ERR_MAP_FULL
-                             : NGS_ERR_SIZE_FULL));
+    cg_ja(&g->s, cg_fail(g, i, g->c->u->maps[i->map].sized ? NGS_ERR_SIZE_FULL : NGS_ERR_MAP_FULL));
 }
 
 /* What an operation does to an element: HIT with its value in r0, leaving the result in r0; MAKE
@@ -177,7 +182,7 @@ static void emit_upsert(struct cg_gen *g, const struct ir_ins *i, const struct u
     cg_jmpi(&g->s, BPF_JNE, R0, 0, hit);
     cg_ja(&g->s, made); /* and deleted again */
     cg_bind(&g->s, full);
-    fail_full(g, i);
+    fail_update(g, i);
     cg_bind(&g->s, hit);
     u->hit(g, i);
     cg_ja(&g->s, done);
@@ -319,7 +324,7 @@ void cg_k_msets(struct cg_gen *g, const struct ir_ins *i)
     cg_stx(&g->s, BPF_DW, R1, 0, R2);
     update(g, i, BPF_ANY);
     cg_jmpi(&g->s, BPF_JEQ, R0, 0, done);
-    fail_full(g, i);
+    fail_update(g, i);
     cg_bind(&g->s, done);
 }
 

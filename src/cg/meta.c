@@ -162,7 +162,7 @@ static void *formats(struct meta *m)
         const struct ir_format *f = &u->formats[k];
 
         v[k] = (struct obj_format){str(m, arena_strndup(m->a, f->text, f->len)), f->flags,
-                                   f->n_args, f->arg_types};
+                                   f->n_args, 0, f->arg_types};
     }
     return v;
 }

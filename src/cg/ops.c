@@ -330,9 +330,12 @@ static void emit_budget(struct cg_gen *g, const struct ir_ins *i)
     int t = cg_tmp(g);
 
     cg_ldx(&g->s, BPF_DW, t, R9, FRAME(budget));
-    cg_alui(&g->s, BPF_ADD, t, (int32_t)-i->imm);
-    cg_stx(&g->s, BPF_DW, R9, FRAME(budget), t);
-    cg_jmpi(&g->s, BPF_JSLT, t, 0, cg_fail(g, i, NGS_ERR_MAXACTION));
+    if (i->op == IR_BUDGET)
+        cg_jmpi(&g->s, BPF_JSLT, t, 0, cg_fail(g, i, NGS_ERR_MAXACTION));
+    if (i->imm) {
+        cg_alui(&g->s, BPF_ADD, t, (int32_t)-i->imm);
+        cg_stx(&g->s, BPF_DW, R9, FRAME(budget), t);
+    }
 }
 
 /* ---- reading memory in the kernel ---- */
@@ -548,6 +551,7 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_GSSET] = BOTH(gsset),
     [IR_GSCAT] = BOTH(gscat),
     [IR_BUDGET] = SAME(emit_budget),
+    [IR_CHARGE] = SAME(emit_budget),
     [IR_GSTAT] = BOTH(gstat),
     [IR_GSTATGET] = BOTH(gstatget),
     [IR_READ] = {emit_read, cg_u_read, false, true},

@@ -150,16 +150,17 @@ void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
 
 void cg_k_sfmt(struct cg_gen *g, const struct ir_ins *i)
 {
-    uint64_t spec = (uint64_t)i->imm;
+    uint64_t spec = (uint64_t)i->b.imm;
     char conv = (char)(spec & 0xff);
-    bool plain = (conv == 'd' || conv == 'i') && (spec >> 8 & 0xffffff) == 0 &&
-                 (spec >> 32 & 0xffff) == 0xffff;
+    bool plain = i->b.kind == IRV_IMM && (conv == 'd' || conv == 'i') &&
+                 (spec >> 8 & 0xffffff) == 0 && (spec >> 32 & 0xffff) == 0xffff;
 
     cg_call_begin(g);
+    cg_hold(g, i->a);
+    if (!plain)
+        cg_put(g, R4, i->b);
     cg_put(g, R3, i->a);
     cg_put_str(g, R2, i->str);
-    if (!plain)
-        cg_puti(g, R4, i->imm);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, plain ? CG_LIB_DEC : CG_LIB_FORMAT);
 }
@@ -167,9 +168,9 @@ void cg_k_sfmt(struct cg_gen *g, const struct ir_ins *i)
 void cg_k_sfmts(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
+    cg_put(g, R4, i->b);
     cg_put_str(g, R2, i->str);
     cg_put_str(g, R3, i->s);
-    cg_puti(g, R4, i->imm);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_FORMAT_STR);
 }

@@ -13,6 +13,9 @@
 
 #include "base/arena.h"
 
+/* SystemTap's MAXACTION_INTERRUPTIBLE (runtime_defines.h). */
+enum { MAXACTION_FACTOR = 10 };
+
 #define FRAME(field) ((int)offsetof(struct ngs_frame, field))
 
 static void call(struct cg_gen *g, enum ngs_helper helper)
@@ -134,8 +137,9 @@ void cg_u_scat(struct cg_gen *g, const struct ir_ins *i)
 void cg_u_sfmt(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
+    cg_hold(g, i->a);
+    cg_put(g, R3, i->b);
     cg_put(g, R2, i->a);
-    cg_puti(g, R3, i->imm);
     cg_put_str(g, R1, i->str);
     call(g, NGS_H_STR_FORMAT);
 }
@@ -143,8 +147,8 @@ void cg_u_sfmt(struct cg_gen *g, const struct ir_ins *i)
 void cg_u_sfmts(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
+    cg_put(g, R3, i->b);
     cg_put_str(g, R2, i->s);
-    cg_puti(g, R3, i->imm);
     cg_put_str(g, R1, i->str);
     call(g, NGS_H_STR_FORMAT_STR);
 }
@@ -411,6 +415,7 @@ void cg_u_febegin(struct cg_gen *g, const struct ir_ins *i)
     cg_puti(g, R2, i->imm);
     cg_puti(g, R1, i->map);
     call(g, NGS_H_FE_BEGIN);
+    check(g, i);
     cg_result(g, i->dst, R0);
 }
 
@@ -560,7 +565,7 @@ static void prologue(struct cg_gen *g)
     cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
-    cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
+    cg_movi(&g->s, R1, (int64_t)g->c->cx->limits.maxaction * MAXACTION_FACTOR);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
 }
 

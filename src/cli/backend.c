@@ -139,8 +139,11 @@ bool backend_stap_write(const struct backend_stap *b)
 int backend_stap_run(const struct backend_stap *b, const char *path)
 {
     fflush(b->out);
+    const struct target *t = b->target;
+    /* One process it can be given: of several the module knows all, and is told none. */
+    pid_t pid = !t || b->o->command ? 0 : t->master ? t->master : t->n_pids > 1 ? 0 : t->pid;
     struct stap_run r = {.module = path,
-                         .pid = b->target && !b->o->command ? b->target->pid : 0,
+                         .pid = pid,
                          .command = b->o->command,
                          .out = fileno(b->out),
                          .seconds = b->o->seconds,

@@ -170,8 +170,7 @@ static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
                           .include = dirs.v,
                           .distrusted = dirs.distrusted,
                           .n_include = dirs.n,
-                          .follow = d->o.backend != BACKEND_STAP && last_pass(&d->o) == PASS_RUN &&
-                                    !access("/sys/kernel/btf/vmlinux", R_OK),
+                          .by_target = !(d->o.dump & DUMP_SRC),
                           .list_args = d->o.list_args};
 
     return sxx_expand(&d->cx, &so, d->target, src, r);
@@ -366,6 +365,22 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     return ok;
 }
 
+/* LIBRARY was not found, and what was looked for in the executable instead is not there. */
+static void explain_assumed(struct driver *d, const char *library)
+{
+    const char *puc = strcmp(library, "libluajit") ? NULL : lua_puc_module(&d->cx, d->target);
+
+    if (puc)
+        diag_hint(d->cx.diag,
+                  "the Lua of process %d is PUC-Rio's, in %s: this script reads LuaJIT's only",
+                  (int)target_first(d->target), puc);
+    else
+        diag_hint(d->cx.diag,
+                  "process %d maps no %s: unless it is linked into %s, this is not the process "
+                  "to look at",
+                  (int)target_first(d->target), library, d->target->exec_path);
+}
+
 /* ---- the pipeline ---- */
 
 static bool run_script(struct driver *d)
@@ -401,11 +416,8 @@ static bool run_script(struct driver *d)
     }
 
     if (!analyse(d, &so, prog)) {
-        if (expanded.assumed && d->target->pid)
-            diag_hint(d->cx.diag,
-                      "process %d maps no %s: unless it is linked into %s, this is not the process "
-                      "to look at",
-                      (int)d->target->pid, expanded.assumed, d->target->exec_path);
+        if (expanded.assumed && target_first(d->target))
+            explain_assumed(d, expanded.assumed);
         return false;
     }
     pass_done(d, PASS_SEMA, "analysed types and debug information");

@@ -68,15 +68,40 @@ static bool pid_value(struct parse *p, const char *value, pid_t *out)
     return true;
 }
 
+/* What is not repeatable is not to be replaced in silence. */
+static bool once(struct parse *p, const char **to, const char *value)
+{
+    if (*to)
+        return usage(p, "given twice", value);
+    *to = value;
+    return true;
+}
+
 /* ---- one function for each option ---- */
 
 static bool set_pid(struct parse *p, const char *v)
 {
-    return pid_value(p, v, &p->o->target.pid);
+    struct target_opts *t = &p->o->target;
+    pid_t pid;
+
+    if (!pid_value(p, v, &pid))
+        return false;
+    if (!t->pid) {
+        t->pid = pid;
+        return true;
+    }
+    pid_t *more = (pid_t *)t->more;
+
+    more = arena_grow(p->cx->arena, more, t->n_more, sizeof(*more));
+    more[t->n_more++] = pid;
+    t->more = more;
+    return true;
 }
 
 static bool set_master(struct parse *p, const char *v)
 {
+    if (p->o->target.master)
+        return usage(p, "given twice", v);
     return pid_value(p, v, &p->o->target.master);
 }
 
@@ -87,8 +112,7 @@ static bool set_sample_pid(struct parse *p, const char *v)
 
 static bool set_exec(struct parse *p, const char *v)
 {
-    p->o->target.exec = v;
-    return true;
+    return once(p, &p->o->target.exec, v);
 }
 
 static bool set_module(struct parse *p, const char *v)
@@ -99,20 +123,17 @@ static bool set_module(struct parse *p, const char *v)
 
 static bool set_sysroot(struct parse *p, const char *v)
 {
-    p->o->target.sysroot = v;
-    return true;
+    return once(p, &p->o->target.sysroot, v);
 }
 
 static bool set_container(struct parse *p, const char *v)
 {
-    p->o->target.container = v;
-    return true;
+    return once(p, &p->o->target.container, v);
 }
 
 static bool set_command(struct parse *p, const char *v)
 {
-    p->o->command = v;
-    return true;
+    return once(p, &p->o->command, v);
 }
 
 static bool set_procfs(struct parse *p, const char *v)
@@ -321,8 +342,9 @@ static bool set_version(struct parse *p, const char *v)
 /* A row without letter and name is a heading. */
 static const struct option_row rows[] = {
     {0, NULL, NULL, "The target", NULL},
-    {'x', NULL, "PID", "the process to look at", set_pid},
-    {0, "master", "PID", "all children of this process; not with -x", set_master},
+    {'x', NULL, "PID", "a process to look at, with what descends from it (repeatable)", set_pid},
+    {0, "master", "PID", "all that descends from this process, but not itself; not with -x",
+     set_master},
     {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
     {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
@@ -340,7 +362,7 @@ static const struct option_row rows[] = {
     {'D', NULL, "NAME=VALUE", "a limit, e.g. MAXACTION=100000 (repeatable)", set_define},
     {'e', NULL, "TEXT", "the script itself", set_text},
     {'g', NULL, NULL, "guru mode", set_guru},
-    {0, "skip-badvars", NULL, "what cannot be resolved reads as 0", set_skip_badvars},
+    {0, "skip-badvars", NULL, "$variables that cannot be resolved read as 0", set_skip_badvars},
     {0, NULL, NULL, "How it runs", NULL},
     {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
      set_pass},

@@ -61,8 +61,8 @@
     /* strings: str is the destination operand */                                                 \
     X(SSET, "sset", 0)                      /* str = s */                                         \
     X(SCAT, "scat", 0)                      /* str .= s */                                        \
-    X(SFMT, "sfmt", 0)                      /* str .= a formatted by spec imm */                  \
-    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by spec imm (width, precision) */ \
+    X(SFMT, "sfmt", 0)                      /* str .= a formatted by the spec b (NGS_SPEC) */      \
+    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by the spec b */                  \
     X(SMARK, "smark", 0)                    /* str .= address marker of kind imm for a */         \
     X(SCONTEXT, "scontext", 0)              /* str = enum ngs_ctx imm */                          \
     X(SERROR, "serror", 0)                  /* str = text of the error in the frame; clears it */ \
@@ -81,7 +81,7 @@
     X(MDEL, "mdel", 0)                                                                            \
     X(MTAKE, "mtake", IRF_USER)             /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */ \
     X(MCLEAR, "mclear", IRF_USER)           /* delete the whole array */                          \
-    X(FEBEGIN, "febegin", IRF_DST | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
+    X(FEBEGIN, "febegin", IRF_DST | IRF_FAILS | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
     X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
     X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
     X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \
@@ -92,7 +92,8 @@
     X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
     X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
     X(POP, "pop", 0)                        /* restores them */                                   \
-    X(BUDGET, "budget", IRF_FAILS)          /* takes imm actions off the budget; below 0 fails */ \
+    X(BUDGET, "budget", IRF_FAILS)          /* fails when the budget is below 0; else takes imm actions off */ \
+    X(CHARGE, "charge", 0)                  /* takes imm actions off the budget, or gives -imm back */ \
     /* terminators */                                                                             \
     X(RAISE, "raise", IRF_TERM | IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
     X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \
@@ -167,6 +168,7 @@ struct ir_slot {
     enum ir_slot_type type;
     const char *name;        /* script's name, or NULL for the compiler's own */
     uint32_t func;           /* that it belongs to */
+    uint32_t place;          /* STRING: its number among the strings of the function: share pass */
     uint32_t off;            /* offset in the frame: layout pass */
 };
 
@@ -184,6 +186,7 @@ struct ir_func {
     uint32_t n_params;
     uint32_t result;         /* slot, valid when has_result */
     bool has_result;
+    uint32_t n_strings;      /* places of its strings: share pass */
     uint32_t ret_off;        /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
     uint32_t *calls;         /* ids of functions it calls, each once */
     uint32_t n_calls;
@@ -201,7 +204,7 @@ struct ir_map {
     uint8_t key_types[OBJ_MAX_KEYS]; /* OBJ_LONG OBJ_STRING */
     uint8_t val_type;                /* OBJ_* */
     uint32_t max_entries;
-    bool wrap;
+    bool wrap, sized;
     uint32_t hist;                   /* enum ngs_hist */
     int64_t hist_args[3];
     struct obj_map rec;              /* layout pass */
@@ -225,7 +228,8 @@ struct ir_lit {
 
 struct ir_format {
     const char *text;
-    uint32_t len, flags, n_args, arg_types;
+    uint32_t len, flags, n_args;
+    uint64_t arg_types;
 };
 
 struct ir_loc {
@@ -314,6 +318,7 @@ bool ir_verify(const struct ir_unit *u);    /* reports an internal error through
 void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
+void ir_share_strings(struct ir_unit *u);   /* strings of a function that are never live together share a place */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

@@ -19,19 +19,42 @@ static uint32_t align8(uint32_t n)
     return (n + 7) & ~7u;
 }
 
-/* Places the slots of TYPE from OFF on; returns the end. */
-static uint32_t place_slots(struct ir_unit *u, enum ir_slot_type type, uint32_t off)
+/* Places the strings from OFF on; returns the end. */
+static uint32_t place_strings(struct ir_unit *u, uint32_t off)
 {
-    uint32_t size = type == IR_LONG ? 8 : u->str_size;
+    uint32_t *base = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_funcs), probe_max = 0;
+    uint32_t next;
+
+    for (uint32_t n = 0; n < u->n_funcs; n++)
+        if (u->funcs[n]->is_probe && u->funcs[n]->n_strings > probe_max)
+            probe_max = u->funcs[n]->n_strings;
+    next = probe_max;
+    for (uint32_t n = 0; n < u->n_funcs; n++)
+        if (!u->funcs[n]->is_probe) {
+            base[n] = next;
+            next += u->funcs[n]->n_strings;
+        }
+    for (uint32_t s = 0; s < u->n_slots; s++)
+        if (u->slots[s].type == IR_STRING)
+            u->slots[s].off = off + (base[u->slots[s].func] + u->slots[s].place) * u->str_size;
+    /* too many are refused later (cg.c): not to be taken for few */
+    uint64_t end = off + (uint64_t)next * u->str_size;
+
+    return end < UINT32_MAX / 2 ? (uint32_t)end : UINT32_MAX / 2;
+}
+
+/* Places the longs from OFF on; returns the end. */
+static uint32_t place_longs(struct ir_unit *u, uint32_t off)
+{
     uint32_t *probe_used = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_funcs);
     uint32_t probe_max = 0;
 
     for (uint32_t i = 0; i < u->n_slots; i++) {
         struct ir_slot *s = &u->slots[i];
 
-        if (s->type == type && u->funcs[s->func]->is_probe) {
+        if (s->type == IR_LONG && u->funcs[s->func]->is_probe) {
             s->off = off + probe_used[s->func];
-            probe_used[s->func] += size;
+            probe_used[s->func] += 8;
             if (probe_used[s->func] > probe_max)
                 probe_max = probe_used[s->func];
         }
@@ -40,9 +63,9 @@ static uint32_t place_slots(struct ir_unit *u, enum ir_slot_type type, uint32_t 
     for (uint32_t i = 0; i < u->n_slots; i++) {
         struct ir_slot *s = &u->slots[i];
 
-        if (s->type == type && !u->funcs[s->func]->is_probe) {
+        if (s->type == IR_LONG && !u->funcs[s->func]->is_probe) {
             s->off = off;
-            off += size;
+            off += 8;
         }
     }
     return off;
@@ -89,6 +112,7 @@ static void place_map(struct ir_unit *u, struct ir_map *m)
     r->value_size = off;
     r->max_entries = m->max_entries;
     r->wrap = m->wrap;
+    r->sized = m->sized;
     r->hist = m->hist;
     memcpy(r->hist_args, m->hist_args, sizeof(r->hist_args));
 }
@@ -134,6 +158,8 @@ void ir_layout(struct ir_unit *u)
     uint64_t max_rec = 0;
     bool reads = false;
 
+    ir_share_strings(u);
+
     u->str_size = (uint32_t)NGS_STR_SIZE(u->cx->limits.maxstringlen);
     for (uint32_t i = 0; i < u->n_maps; i++) {
         place_map(u, &u->maps[i]);
@@ -165,7 +191,7 @@ void ir_layout(struct ir_unit *u)
     if (reads)
         off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
     u->frame_slots = off;
-    off = place_slots(u, IR_LONG, off);
+    off = place_longs(u, off);
     for (uint32_t n = 0; n < u->n_funcs; n++)
         if (!u->funcs[n]->is_probe) {
             u->funcs[n]->ret_off = off;
@@ -173,7 +199,7 @@ void ir_layout(struct ir_unit *u)
         }
     u->frame_error_text = off;
     off += u->str_size;
-    off = place_slots(u, IR_STRING, off);
+    off = place_strings(u, off);
     u->frame_val = off;
     off += align8(max_val);
     u->frame_stack = off;
@@ -181,7 +207,7 @@ void ir_layout(struct ir_unit *u)
     off += u->frame_stack_size;
     u->frame_out = off;
     u->frame_out_size = align8(max_rec > NGS_REC_MAX ? NGS_REC_MAX : (uint32_t)max_rec);
-    off += u->frame_out_size;
+    off += align8((uint32_t)max_rec); /* in user space no ring buffer limits it */
     u->frame_size = align8(off + u->cx->limits.maxstringlen + GUARD);
 
     off = 0;

@@ -5,5 +5,6 @@ ngstap_SOURCES += \
 	src/ir/ir.h \
 	src/ir/layout.c \
 	src/ir/print.c \
+	src/ir/share.c \
 	src/ir/simplify.c \
 	src/ir/verify.c

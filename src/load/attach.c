@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -55,6 +57,24 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
     s->events[s->n_events++] =
         (struct armed){.fd = fd, .pid = pid, .clock = attr->type == PERF_TYPE_SOFTWARE};
     return true;
+}
+
+static void *close_one(void *fd)
+{
+    close((int)(intptr_t)fd);
+    return NULL;
+}
+
+void attach_close_later(int fd)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attr, close_one, (void *)(intptr_t)fd))
+        close(fd);
+    pthread_attr_destroy(&attr);
 }
 
 void attach_undo(struct session *s, uint32_t first)

@@ -1,6 +1,6 @@
 /*
  * follow: keeps the map of the scope's processes as the kernel has them. Enters: a session whose map
- * holds some processes; leaves: three small programs on the scheduler's tracepoints, which add what
+ * holds some processes; leaves: small programs on the scheduler's tracepoints, which add what
  * those processes fork before it runs its first instruction, take out what has ended, and note who
  * runs exec; each tells it through a ring of this file's own. Refuses: kernels without BTF.
  *
@@ -271,12 +271,25 @@ static void on_fork(struct code *c)
     finish(c);
 }
 
-/* sched_process_exec(task, ...): what its parent had mapped is gone. */
-static void on_exec(struct code *c)
+static void unplace(struct code *c)
 {
     current_member(c);
     storei(c, BPF_W, 0, offsetof(struct ngs_member, layout), NGS_UNPLACED);
     control(c, CONTROL(scope), BPF_OR, NGS_SCOPE_LAYOUTS);
+}
+
+/* sched_prepare_exec(task, ...), since Linux 6.9: what was mapped is about to go; from here on exec does not fail
+ * but by the process's end. Without it ticks within exec read what is there no more. */
+static void on_prepare(struct code *c)
+{
+    unplace(c);
+    finish(c);
+}
+
+/* sched_process_exec(task, ...): the new program is mapped. */
+static void on_exec(struct code *c)
+{
+    unplace(c);
     tell(c, FOLLOW_EXEC);
     finish(c);
 }
@@ -304,10 +317,12 @@ static void on_exit_of(struct code *c)
 static const struct {
     const char *tracepoint;
     void (*make)(struct code *c);
+    bool optional;
 } programs[FOLLOW_PROGRAMS] = {
-    {"sched_process_fork", on_fork},
-    {"sched_process_exec", on_exec},
-    {"sched_process_exit", on_exit_of},
+    {"sched_process_fork", on_fork, false},
+    {"sched_prepare_exec", on_prepare, true},
+    {"sched_process_exec", on_exec, false},
+    {"sched_process_exit", on_exit_of, false},
 };
 
 static bool start_one(struct follow *f, int i, const struct places *at)
@@ -322,7 +337,7 @@ static bool start_one(struct follow *f, int i, const struct places *at)
         return false;
     f->links[i] = bpf_raw_tracepoint_open(programs[i].tracepoint, fd);
     close(fd); /* the link holds it */
-    return f->links[i] >= 0;
+    return f->links[i] >= 0 || programs[i].optional;
 }
 
 bool follow_start(struct follow *f, const struct follow_maps *maps)

@@ -10,7 +10,7 @@
 #include "base/abi.h"
 
 enum follow_what { FOLLOW_BORN, FOLLOW_EXEC, FOLLOW_GONE };
-enum { FOLLOW_PROGRAMS = 3 };
+enum { FOLLOW_PROGRAMS = 4 };
 
 /* What the ring tells. */
 struct follow_news {

@@ -131,7 +131,28 @@ static bool place(struct session *s, pid_t pid)
     if (!read_layout(s, pid, bias) || bpf_map_lookup_elem(s->scope.map, &key, &m))
         return false;
     m.layout = layout_of(s, bias);
+    if (m.layout)
+        __atomic_fetch_or(&s->control->scope, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
     return m.layout < NGS_LAYOUTS && !bpf_map_update_elem(s->scope.map, &key, &m, BPF_EXIST);
+}
+
+/* The first has layout 0. Those that it has forked share it; workers of another master do not, nor
+ * other programs. */
+void layout_start(struct session *s)
+{
+    const struct scope *c = &s->scope;
+
+    for (uint32_t i = 0; i < c->n; i++) {
+        uint32_t key = (uint32_t)c->members[i];
+        struct ngs_member m;
+
+        if (c->members[i] == target_first(s->t) || place(s, c->members[i]) ||
+            bpf_map_lookup_elem(c->map, &key, &m))
+            continue;
+        m.layout = NGS_UNPLACED;
+        bpf_map_update_elem(c->map, &key, &m, BPF_EXIST);
+        __atomic_fetch_or(&s->control->scope, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* ---- those that wait for it ---- */

@@ -115,7 +115,7 @@ static bool check_types(struct session *s, const struct obj_module *om, const st
     if (s->t->n_pids && s->cx->verbose)
         diag_warning(s->cx->diag, (struct span){0},
                      "process %d does not map %s, of which the script uses types",
-                     (int)s->t->pids[0], object_str(s->o, om->path));
+                     (int)target_first(s->t), object_str(s->o, om->path));
     return true;
 }
 
@@ -155,7 +155,7 @@ static bool find_module(struct session *s, uint32_t i)
     if (m && is_missing(s, m, i)) {
         diag_warning(s->cx->diag, (struct span){0},
                      "process %d does not map %s: what the script reads of its variables fails",
-                     (int)s->t->pids[0], path);
+                     (int)target_first(s->t), path);
         diag_hint(s->cx->diag, "was the script compiled for another program?");
     }
     if (!m)

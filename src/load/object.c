@@ -20,12 +20,8 @@
 enum {
     FILE_MAX = 256 << 20,
     SECTIONS_MAX = 64,
-    FRAME_MAX = 16 << 20,
     STRING_LEN_MAX = 1 << 20,
-    VALUE_MAX = 16 << 20,
-    ENTRIES_MAX = 1 << 26,
     RECORDS_MAX = 1 << 20,
-    FORMAT_ARGS_MAX = 16, /* obj_format.arg_types holds two bits for each */
 };
 
 struct reader {
@@ -205,10 +201,10 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
         return damaged(r, "unknown flags");
     if (h->maxstringlen == 0 || h->maxstringlen > STRING_LEN_MAX)
         return damaged(r, "MAXSTRINGLEN out of range");
-    if (h->frame_size < sizeof(struct ngs_frame) || h->frame_size > FRAME_MAX ||
+    if (h->frame_size < sizeof(struct ngs_frame) || h->frame_size > OBJ_MAX_FRAME ||
         h->frame_out > h->frame_size)
         return damaged(r, "bad frame size");
-    if (h->globals_size > VALUE_MAX || h->rodata_size > VALUE_MAX)
+    if (h->globals_size > OBJ_MAX_VALUE || h->rodata_size > OBJ_MAX_VALUE)
         return damaged(r, "its variables are too large");
     return true;
 }
@@ -260,7 +256,7 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     if (p->loc >= count(r, OBJ_LOCS) && p->loc != 0)
         return damaged(r, "a probe without its place");
     if ((p->kind == PROBE_TIMER || p->kind == PROBE_PROFILE) &&
-        (p->number < 1000 || p->number > INT64_MAX))
+        (p->number < OBJ_MIN_PERIOD || p->number > INT64_MAX))
         return damaged(r, "a timer's period is out of range");
     if (p->kind == PROBE_TIMER && p->vaddr >= p->number)
         return damaged(r, "a timer's period may vary by more than it is long");
@@ -328,8 +324,8 @@ static bool global_fits(const struct reader *r, const struct obj_global *g)
 static bool check_map(const struct reader *r, const struct obj_map *m)
 {
     if (!check_string(r, m->name) || !check_string(r, m->map_name) || m->n_keys == 0 ||
-        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 || m->value_size > VALUE_MAX ||
-        m->max_entries == 0 || m->max_entries > ENTRIES_MAX)
+        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 || m->value_size > OBJ_MAX_VALUE ||
+        m->max_entries == 0 || m->max_entries > OBJ_MAX_ENTRIES)
         return damaged(r, "bad array");
     for (uint32_t k = 0; k < m->n_keys; k++) {
         bool text = m->key_type[k] == OBJ_STRING;
@@ -349,8 +345,7 @@ static bool check_map(const struct reader *r, const struct obj_map *m)
 
 static bool check_global(const struct reader *r, const struct obj_global *g)
 {
-    if (!check_string(r, g->name) || !check_string(r, g->init_str) ||
-        !global_fits(r, g))
+    if (!check_string(r, g->name) || !check_string(r, g->init_str) || !global_fits(r, g))
         return damaged(r, "bad global variable");
     if (g->type == OBJ_STRING && strlen(object_str(r->o, g->init_str)) > r->o->h->maxstringlen)
         return damaged(r, "a global's initial value is too long");
@@ -359,10 +354,10 @@ static bool check_global(const struct reader *r, const struct obj_global *g)
 
 static bool check_format(const struct reader *r, const struct obj_format *f)
 {
-    if (!check_string(r, f->text) || f->n_args > FORMAT_ARGS_MAX)
+    if (!check_string(r, f->text) || f->n_args > OBJ_MAX_PRINT_ARGS)
         return damaged(r, "bad format");
     for (uint32_t i = 0; i < f->n_args; i++) {
-        uint32_t type = f->arg_types >> (2 * i) & 3;
+        uint64_t type = f->arg_types >> (2 * i) & 3;
 
         if (type != OBJ_LONG && type != OBJ_STRING)
             return damaged(r, "bad argument of a format");

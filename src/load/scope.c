@@ -30,7 +30,7 @@
 
 enum {
     SCANS_MAX = 16,     /* of /proc for descendants: each finds what the last missed */
-    OUTSIDERS_MS = 200, /* looking for others that map a file */
+    OUTSIDERS_MS = 300, /* looking for others that map a file */
     FILES_MAX = 64,
 };
 
@@ -102,7 +102,7 @@ static bool add_named(struct session *s)
         if (target_same(t, i))
             any |= add(s, t->pids[i], NGS_NAMED);
     return any || diag_error(s->cx->diag, (struct span){0}, "target", "process %d has ended",
-                             (int)t->pids[0]);
+                             (int)target_first(t));
 }
 
 /* What descends from those now. What forks while /proc is read is seen by the kernel's programs if its parent is in
@@ -141,11 +141,12 @@ static void add_descendants(struct session *s)
 
 /* ---- who else maps a file ---- */
 
-static uint64_t now_ms(void)
+/* Of our own time, so that a busy machine gives the same answer. */
+static uint64_t spent_ms(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -211,7 +212,7 @@ static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inod
  * are seen. */
 static bool is_shared(struct session *s)
 {
-    uint64_t inodes[FILES_MAX], end = now_ms() + OUTSIDERS_MS;
+    uint64_t inodes[FILES_MAX], end = spent_ms() + OUTSIDERS_MS;
     uint32_t n;
     bool shared = false;
     DIR *dir = s->control->pidns_ino || !probed_files(s, inodes, &n) ? NULL : opendir(s->t->proc);
@@ -223,7 +224,7 @@ static bool is_shared(struct session *s)
         pid_t pid = isdigit((unsigned char)e->d_name[0]) ? (pid_t)atoi(e->d_name) : 0;
 
         if (pid > 0 && !is_member(&s->scope, pid) && !is_watched(s, pid))
-            shared = maps_one_of(s, pid, inodes, n) || now_ms() >= end;
+            shared = maps_one_of(s, pid, inodes, n) || spent_ms() >= end;
     }
     closedir(dir);
     return shared;
@@ -319,20 +320,41 @@ bool scope_start(struct session *s)
                      "as the kernel's BTF or tracepoints cannot be used: %s",
                      strerror(errno));
     add_descendants(s);
+    layout_start(s);
     c->everywhere = c->uprobes && c->follows && !is_shared(s);
     c->several = s->t->kind == TARGET_MASTER || s->t->n_pids > 1;
     /* Until all is armed nobody is let in unseen. */
-    s->control->scope = NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0);
+    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0),
+                      __ATOMIC_SEQ_CST);
     return true;
+}
+
+/* Are all that were named still what was found? A pid can be another process's by now, with our events. */
+static bool none_replaced(struct session *s)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < s->t->n_pids; i++) {
+        uint32_t key = (uint32_t)s->t->pids[i];
+
+        if (target_same(s->t, i))
+            continue;
+        bpf_map_delete_elem(s->scope.map, &key);
+        all = false;
+    }
+    return all;
 }
 
 /* Whether hits of others can come in: then, and only then, handlers look for who is at hand. */
 void scope_armed(struct session *s)
 {
     const struct scope *c = &s->scope;
+
+    if (!load_scoped(s))
+        return;
     bool watched = s->t->kind == TARGET_MASTER && c->follows;
 
-    if (load_scoped(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
+    if (none_replaced(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
         __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
 }
 
@@ -402,8 +424,7 @@ void session_losses(const struct session *s, void (*say)(void *arg, const char *
     }
     /* What does not show beside what was seen is told to who asks. */
     if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
-        snprintf(text, sizeof(text),
-                 "%llu threads began%s: up to a tick of each was lost",
+        snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",
                  (unsigned long long)s->births_before,
                  s->clocks_on_cpus ? " before the clocks were moved to the processors" : "");
         say(arg, text);

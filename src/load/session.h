@@ -79,6 +79,8 @@ struct perf_event_attr;
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
+/* Closes FD beside what goes on: a breakpoint's takes the kernel a tenth of a second and more. */
+void attach_close_later(int fd);
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
@@ -88,7 +90,8 @@ int attach_program(const struct session *s, uint32_t probe); /* its descriptor; 
 bool attach_clock(struct session *s, const struct obj_probe *p, int prog);
 bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog);
 
-/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened for it. */
+/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened for it. Neither
+ * waits: the next process may have begun. */
 bool attach_uprobes_in(struct session *s, pid_t pid);
 void detach_uprobes_of(struct session *s, pid_t pid);
 
@@ -112,6 +115,7 @@ const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
 
 bool layout_open(struct session *s);
 void layout_close(struct session *s);
+void layout_start(struct session *s); /* for processes that are there already */
 void layout_wanted(struct session *s, pid_t pid);
 void layout_unwanted(struct session *s, pid_t pid);
 void layout_try(struct session *s);

@@ -55,7 +55,7 @@ static void check_live(struct session *s, const struct obj_probe *p, const struc
 
     if (!s->t->n_pids || !m->end)
         return;
-    snprintf(path, sizeof(path), "/proc/%d/mem", (int)s->t->pids[0]);
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)target_first(s->t));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
@@ -63,7 +63,7 @@ static void check_live(struct session *s, const struct obj_probe *p, const struc
     if (pread(fd, &byte, 1, (off_t)(p->vaddr + m->bias)) == 1 && byte != 0xcc)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
-                     attach_name(s, p), (int)s->t->pids[0], m->probe_path);
+                     attach_name(s, p), (int)target_first(s->t), m->probe_path);
     close(fd);
 #endif
 }
@@ -141,7 +141,7 @@ void detach_uprobes_of(struct session *s, pid_t pid)
 {
     for (uint32_t i = 0; i < s->n_events;)
         if (s->events[i].pid == pid && !s->events[i].clock) {
-            close(s->events[i].fd);
+            attach_close_later(s->events[i].fd);
             s->events[i] = s->events[--s->n_events];
         } else {
             i++;

@@ -134,6 +134,30 @@ struct ir_val lower_reload(struct lower *lo, struct ir_val spilled)
     return spilled;
 }
 
+struct setting {
+    const struct variable *var;
+    bool found;
+};
+
+static void visit_setting(struct expr *e, void *arg)
+{
+    struct setting *s = arg;
+
+    s->found |= (e->kind == EX_ASSIGN || e->kind == EX_INCDEC) && e->a->kind == EX_NAME &&
+                e->a->var == s->var;
+}
+
+/* A string variable is an operand by its place: is it E's, and is it assigned in LATER? */
+static bool is_set_by(const struct expr *e, struct expr *later)
+{
+    struct setting s = {.var = e->kind == EX_ASSIGN && e->a->kind == EX_NAME ? e->a->var : e->var};
+
+    if (e->type != TYPE_STRING || (e->kind != EX_NAME && e->kind != EX_ASSIGN) || !s.var)
+        return false;
+    expr_visit(later, visit_setting, &s);
+    return s.found;
+}
+
 /* Evaluates N operands in order, so that all are usable at the end. */
 static struct ir_val *lower_operands(struct lower *lo, struct expr **v, uint32_t n)
 {
@@ -143,7 +167,7 @@ static struct ir_val *lower_operands(struct lower *lo, struct expr **v, uint32_t
         bool later = false;
 
         for (uint32_t k = i + 1; k < n; k++)
-            later |= lower_splits(lo, v[k]);
+            later |= lower_splits(lo, v[k]) || is_set_by(v[i], v[k]);
         out[i] = v[i]->type == TYPE_STRING ? lower_text(lo, v[i]) : lower_long(lo, v[i]);
         if (later)
             out[i] = lower_spill(lo, out[i]);

@@ -13,6 +13,7 @@
 struct loop {
     struct loop *outer;
     uint32_t break_to, continue_to;
+    int64_t rest; /* lo->rest behind the loop */
     uint32_t iterator; /* FOREACH: slot of the iterator, to end it when left by return or next */
     bool has_iterator;
 };
@@ -28,6 +29,7 @@ struct lower {
     struct loop *loop;
     uint32_t exit_block;       /* next / return */
     uint32_t error_block;      /* an error that nothing here catches */
+    int64_t rest;              /* statements taken off the budget that follow the one being made */
     /* string slots for intermediate values: free again at the end of each statement */
     uint32_t *str_pool;
     uint32_t n_str_pool, str_used;
@@ -80,8 +82,13 @@ void lower_print(struct lower *lo, struct expr *e);
 /* ---- stmt.c ---- */
 
 void lower_stmts(struct lower *lo, struct stmt *s);
-/* Statements that one pass over S runs, loops not entered: what BUDGET takes. */
+/*
+ * MAXACTION counts the statements that run, as SystemTap does. The statements of a list that run unless control leaves it are
+ * taken off the budget together, when it begins: this many of S. Who leaves early gives back what lo->rest says.
+ */
 int64_t lower_actions(const struct stmt *s);
+/* The actions of a function's or a handler's body or of a loop's pass begin: BUDGET. */
+void lower_budget(struct lower *lo, int64_t actions);
 
 static inline uint32_t lower_block(struct lower *lo)
 {

@@ -21,6 +21,7 @@ static void declare_map(struct lower *lo, struct variable *v)
                        .max_entries =
                            v->max_entries ? v->max_entries : lo->cx->limits.maxmapentries,
                        .wrap = v->wrap,
+                       .sized = v->max_entries != 0,
                        .hist = v->hist == HIST_LOG      ? NGS_HIST_LOG
                                : v->hist == HIST_LINEAR ? NGS_HIST_LINEAR
                                                         : NGS_HIST_NONE};
@@ -29,6 +30,12 @@ static void declare_map(struct lower *lo, struct variable *v)
         lo->failed = true;
         diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u keys; at most %d can be used",
                    v->name, v->n_keys, OBJ_MAX_KEYS);
+        return;
+    }
+    if (m.max_entries > OBJ_MAX_ENTRIES) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u elements; at most %d can be used",
+                   v->name, m.max_entries, OBJ_MAX_ENTRIES);
         return;
     }
     for (uint32_t k = 0; k < v->n_keys; k++)
@@ -50,7 +57,8 @@ static void declare_global(struct lower *lo, struct variable *v)
 
     memcpy(g.hist_args, v->hist_args, sizeof(g.hist_args));
     if (v->init && v->init->kind == EX_STRING)
-        g.init_str = v->init->text;
+        g.init_str = arena_strndup(lo->cx->arena, v->init->text,
+                                   strnlen(v->init->text, lo->cx->limits.maxstringlen));
     else if (v->init)
         g.init = v->init->number;
     u->globals = arena_grow(lo->cx->arena, u->globals, u->n_globals, sizeof(*u->globals));
@@ -99,6 +107,7 @@ static void open_func(struct lower *lo, struct ir_func *f, struct span at)
     lo->at = (struct ir_cursor){.u = lo->u, .f = f};
     lo->at.loc = ir_loc(lo->u, at, "");
     lo->loop = NULL;
+    lo->rest = 0;
     lo->str_pool = lo->long_pool = NULL;
     lo->n_str_pool = lo->str_used = lo->n_long_pool = lo->long_used = 0;
     ir_block_new(lo->u, f);
@@ -111,6 +120,8 @@ static void close_func(struct lower *lo, enum ir_op end)
 {
     ir_put_jump(&lo->at, lo->exit_block);
     ir_at(&lo->at, lo->exit_block);
+    if (end == IR_DONE)
+        lower_budget(lo, 0); /* what ran since the last look */
     ir_put(&lo->at, end);
     ir_at(&lo->at, lo->error_block);
     ir_put(&lo->at, end)->imm = 1;
@@ -134,10 +145,9 @@ static void lower_function(struct lower *lo, struct function *fn)
     for (struct variable *v = fn->locals; v; v = v->next)
         if (v->scope == VAR_LOCAL)
             clear_local(lo, v->id);
-    uint32_t onerr = lo->at.onerr;
+    int64_t actions = lower_actions(fn->body);
 
-    ir_put(&lo->at, IR_BUDGET)->imm = 1 + lower_actions(fn->body);
-    lo->at.onerr = onerr;
+    lower_budget(lo, actions ? actions : 1); /* one at least, so that calls come to an end */
     lower_stmts(lo, fn->body);
     close_func(lo, IR_RET);
     lo->fn = NULL;
@@ -157,7 +167,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
         declare_local(lo, f, v);
         clear_local(lo, v->id);
     }
-    ir_put(&lo->at, IR_BUDGET)->imm = 1 + lower_actions(inst->body);
+    lower_budget(lo, lower_actions(inst->body));
     lower_stmts(lo, inst->body);
     close_func(lo, IR_DONE);
 

@@ -1,6 +1,6 @@
 /*
- * stmt: statements -> blocks. Enters: a checked statement list; leaves: blocks at the cursor. Each pass
- * over a loop takes its statements off the handler's budget (MAXACTION).
+ * stmt: statements -> blocks. Enters: a checked statement list; leaves: blocks at the cursor. What runs is taken off the
+ * handler's budget (MAXACTION): the common way through a list at once when it begins, the rest where it branches off.
  */
 #include "lower/internal.h"
 
@@ -10,19 +10,36 @@ static void statement_done(struct lower *lo)
     lo->long_used = 0;
 }
 
+/* What is taken off for both branches of an if before it. */
+static int64_t shared_actions(const struct stmt *s)
+{
+    int64_t yes = lower_actions(s->body), no = lower_actions(s->other);
+
+    return yes < no ? yes : no;
+}
+
 int64_t lower_actions(const struct stmt *s)
 {
     int64_t n = 0;
 
     for (; s; s = s->next) {
-        n++;
-        if (s->kind == ST_BLOCK || s->kind == ST_IF || s->kind == ST_TRY)
-            n += lower_actions(s->body) + lower_actions(s->other);
+        if (s->kind != ST_BLOCK)
+            n++;
+        if (s->kind == ST_BLOCK || s->kind == ST_TRY)
+            n += lower_actions(s->body);
+        else if (s->kind == ST_IF)
+            n += shared_actions(s);
     }
     return n;
 }
 
-static void put_budget(struct lower *lo, int64_t actions)
+static void put_charge(struct lower *lo, int64_t actions)
+{
+    if (actions)
+        ir_put(&lo->at, IR_CHARGE)->imm = actions;
+}
+
+void lower_budget(struct lower *lo, int64_t actions)
 {
     uint32_t onerr = lo->at.onerr;
 
@@ -39,14 +56,28 @@ static void lower_if(struct lower *lo, struct stmt *s)
     lower_cond(lo, s->cond, yes, no);
     statement_done(lo);
     ir_at(&lo->at, yes);
+    put_charge(lo, lower_actions(s->body) - shared_actions(s));
     lower_stmts(lo, s->body);
     ir_put_jump(&lo->at, after);
     if (s->other) {
         ir_at(&lo->at, no);
+        put_charge(lo, lower_actions(s->other) - shared_actions(s));
         lower_stmts(lo, s->other);
         ir_put_jump(&lo->at, after);
     }
     ir_at(&lo->at, after);
+}
+
+/* A loop's body, which begins where the cursor is: each pass takes its statements off the budget, one at least. */
+static void loop_body(struct lower *lo, struct loop *loop, struct stmt *body)
+{
+    int64_t actions = lower_actions(body);
+
+    lower_budget(lo, actions ? actions : 1);
+    loop->rest = lo->rest;
+    lo->loop = loop;
+    lower_stmts(lo, body);
+    lo->loop = loop->outer;
 }
 
 /* for and while: head tests, body, step, back to head. */
@@ -62,16 +93,13 @@ static void lower_loop(struct lower *lo, struct stmt *s)
     }
     ir_put_jump(&lo->at, head);
     ir_at(&lo->at, head);
-    put_budget(lo, 1 + lower_actions(s->body));
     if (s->cond)
         lower_cond(lo, s->cond, body, after);
     else
         ir_put_jump(&lo->at, body);
     statement_done(lo);
     ir_at(&lo->at, body);
-    lo->loop = &loop;
-    lower_stmts(lo, s->body);
-    lo->loop = loop.outer;
+    loop_body(lo, &loop, s->body);
     ir_put_jump(&lo->at, step);
     ir_at(&lo->at, step);
     if (s->step) {
@@ -172,6 +200,15 @@ static void lower_slice(struct lower *lo, struct expr **tests, uint32_t n, uint3
     ir_at(&lo->at, within);
 }
 
+/* A negative limit is none to the iterator, and 0 to the script: v & ~(v >> 63). */
+static struct ir_val foreach_limit(struct lower *lo, struct expr *e)
+{
+    struct ir_val v = lower_long(lo, e);
+    struct ir_val sign = ir_put_int(&lo->at, IR_SHR, v, IR_IMM(63));
+
+    return ir_put_int(&lo->at, IR_AND, v, ir_put_int(&lo->at, IR_XOR, sign, IR_IMM(-1)));
+}
+
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
     uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
@@ -189,7 +226,7 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     }
     uint32_t n_tests, left = 0;
     struct expr **tests = slice_tests(lo, s, &n_tests);
-    struct ir_val limit = s->limit ? lower_long(lo, s->limit) : IR_IMM(-1);
+    struct ir_val limit = s->limit ? foreach_limit(lo, s->limit) : IR_IMM(-1);
 
     if (n_tests) { /* counted here, not by the iterator; -1 is never used up */
         left = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
@@ -212,7 +249,6 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     ir_put_jump(&lo->at, head);
 
     ir_at(&lo->at, head);
-    put_budget(lo, 1 + lower_actions(s->body));
     struct ir_val *to = ARENA_ARRAY(lo->cx->arena, struct ir_val, s->n_keys + 1);
 
     for (uint32_t k = 0; k < s->n_keys; k++)
@@ -234,9 +270,7 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     store_global(lo, s->value, to[s->n_keys]);
     if (n_tests)
         lower_slice(lo, tests, n_tests, head, left, after);
-    lo->loop = &loop;
-    lower_stmts(lo, s->body);
-    lo->loop = loop.outer;
+    loop_body(lo, &loop, s->body);
     ir_put_jump(&lo->at, head);
 
     ir_at(&lo->at, after);
@@ -268,7 +302,7 @@ static void lower_try(struct lower *lo, struct stmt *s)
     /* To catch is an action: where a called function used up the last one, there is none to start the catch
      * block with, as in SystemTap's translate.cxx (visit_try_block). */
     lo->at.loc = ir_loc(lo->u, s->at, "keyword 'try'");
-    put_budget(lo, 1);
+    lower_budget(lo, 1 + lower_actions(s->other));
     statement_done(lo);
     lower_stmts(lo, s->other);
     ir_put_jump(&lo->at, after);
@@ -346,6 +380,7 @@ static void lower_return(struct lower *lo, struct stmt *s)
         lower_effect(lo, s->cond);
     }
     leave_loops(lo);
+    put_charge(lo, -lo->rest);
     ir_put_jump(&lo->at, lo->exit_block);
 }
 
@@ -375,12 +410,15 @@ static void lower_stmt(struct lower *lo, struct stmt *s)
             break;
         }
         leave_loops(lo);
+        put_charge(lo, -lo->rest);
         ir_put_jump(&lo->at, lo->exit_block);
         break;
     case ST_BREAK:
+        put_charge(lo, lo->loop ? lo->loop->rest - lo->rest : -lo->rest);
         ir_put_jump(&lo->at, lo->loop ? lo->loop->break_to : lo->exit_block);
         break;
     case ST_CONTINUE:
+        put_charge(lo, lo->loop ? lo->loop->rest - lo->rest : -lo->rest);
         ir_put_jump(&lo->at, lo->loop ? lo->loop->continue_to : lo->exit_block);
         break;
     case ST_RETURN:
@@ -420,7 +458,12 @@ static void take_deleted(struct lower *lo, const struct stmt *list)
 
 void lower_stmts(struct lower *lo, struct stmt *s)
 {
+    int64_t behind = lo->rest;
+
     take_deleted(lo, s);
-    for (; s; s = s->next)
+    for (; s; s = s->next) {
+        lo->rest = behind + lower_actions(s->next);
         lower_stmt(lo, s);
+    }
+    lo->rest = behind;
 }

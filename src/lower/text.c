@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/conversion.h"
+
 struct ir_val lower_literal(struct lower *lo, const char *text, uint32_t len)
 {
     return IR_LIT(ir_lit(lo->u, text, len));
@@ -51,119 +53,294 @@ static struct ir_val var_operand(struct lower *lo, const struct variable *v)
 
 /* ---- formats: one conversion at a time ---- */
 
-struct conversion {
-    const char *text; /* from '%' on */
-    uint32_t len;     /* of the whole conversion */
-    char conv;
-    uint32_t flags, width, prec; /* NGS_SPEC_*; prec 0xffff: none */
-    bool star;                   /* width or precision from an argument */
-};
-
-/* Reads the conversion at P; false when there is none before END. */
-static bool next_conversion(const char *p, const char *end, struct conversion *c)
+/* The least of V and MOST, without a branch. */
+static struct ir_val at_most(struct lower *lo, struct ir_val v, int64_t most)
 {
-    const char *start = p++;
+    struct ir_cursor *at = &lo->at;
+    struct ir_val over = ir_put_int(at, IR_SUB, IR_IMM(0), ir_put_set(at, IR_GT, v, IR_IMM(most)));
+    struct ir_val kept = ir_put_int(at, IR_AND, v, ir_put_int(at, IR_XOR, over, IR_IMM(-1)));
 
-    *c = (struct conversion){.text = start, .prec = 0xffff};
-    for (; p < end; p++) {
-        if (*p == '-')
-            c->flags |= NGS_SPEC_LEFT;
-        else if (*p == '0' &&
-                 !c->flags) /* after another flag it begins the width, as in SystemTap */
-            c->flags |= NGS_SPEC_ZERO;
-        else if (*p == '+')
-            c->flags |= NGS_SPEC_PLUS;
-        else if (*p == ' ')
-            c->flags |= NGS_SPEC_SPACE;
-        else if (*p == '#')
-            c->flags |= NGS_SPEC_ALT;
-        else
-            break;
-    }
-    for (; p < end && (*p == '*' || (*p >= '0' && *p <= '9')); p++) {
-        c->star |= *p == '*';
-        if (*p != '*' && c->width < 4096)
-            c->width = c->width * 10 + (uint32_t)(*p - '0');
-    }
-    if (p < end && *p == '.') {
-        c->prec = 0;
-        for (p++; p < end && (*p == '*' || (*p >= '0' && *p <= '9')); p++) {
-            c->star |= *p == '*';
-            if (*p != '*' && c->prec < 4096)
-                c->prec = c->prec * 10 + (uint32_t)(*p - '0');
-        }
-    }
-    while (p < end && *p == 'l')
-        p++;
-    if (p >= end)
-        return false;
-    c->conv = *p++;
-    c->len = (uint32_t)(p - start);
-    return true;
+    return ir_put_int(at, IR_OR, kept, ir_put_int(at, IR_AND, over, IR_IMM(most)));
 }
 
-static void append_conversion(struct lower *lo, struct ir_val dst, const struct conversion *c,
-                              struct expr *arg)
+/* What a width from an argument adds to the spec: a negative one is on the left. */
+static struct ir_val spec_width(struct lower *lo, struct ir_val w)
 {
-    struct ir_ins *i;
+    struct ir_cursor *at = &lo->at;
 
-    if (c->conv == 's' && !c->width && c->prec == 0xffff && arg->type == TYPE_STRING) {
-        lower_append(lo, dst, arg);
+    w = ir_put_int(at, IR_SHR, ir_put_int(at, IR_SHL, w, IR_IMM(32)), IR_IMM(32)); /* an int */
+    struct ir_val sign = ir_put_int(at, IR_SHR, w, IR_IMM(63));
+    struct ir_val size = ir_put_int(at, IR_SUB, ir_put_int(at, IR_XOR, w, sign), sign);
+    struct ir_val left = ir_put_int(at, IR_AND, sign, IR_IMM(NGS_SPEC_LEFT));
+
+    size = ir_put_int(at, IR_SHL, at_most(lo, size, CONVERSION_MAX), IR_IMM(16));
+    return ir_put_int(at, IR_OR, size, left);
+}
+
+static struct ir_val spec_prec(struct lower *lo, struct ir_val p)
+{
+    struct ir_cursor *at = &lo->at;
+
+    p = ir_put_int(at, IR_SHR, ir_put_int(at, IR_SHL, p, IR_IMM(32)), IR_IMM(32));
+    struct ir_val sign = ir_put_int(at, IR_SHR, p, IR_IMM(63));
+
+    p = ir_put_int(at, IR_AND, p, ir_put_int(at, IR_XOR, sign, IR_IMM(-1))); /* below 0: 0 */
+    return ir_put_int(at, IR_SHL, at_most(lo, p, CONVERSION_MAX), IR_IMM(32));
+}
+
+static uint64_t static_spec(const struct conversion *c, char letter)
+{
+    return NGS_SPEC((unsigned char)letter, c->flags,
+                    c->width_arg || c->width < 0 ? 0 : (uint32_t)c->width,
+                    c->prec_arg   ? 0
+                    : c->prec < 0 ? 0xffff
+                                  : (uint32_t)c->prec);
+}
+
+/* Appends the last of V under C; before it are width and precision where C takes them. */
+static void append_value(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                         const struct ir_val *v, bool is_string)
+{
+    char letter = is_string ? 's' : c->letter == 's' ? 'd' : c->letter;
+    struct ir_val spec = IR_IMM((int64_t)static_spec(c, letter));
+
+    if (c->width_arg)
+        spec = ir_put_int(&lo->at, IR_OR, spec_width(lo, *v++), spec);
+    if (c->prec_arg)
+        spec = ir_put_int(&lo->at, IR_OR, spec_prec(lo, *v++), spec);
+    struct ir_ins *i = ir_put(&lo->at, is_string ? IR_SFMTS : IR_SFMT);
+
+    if (is_string)
+        i->s = *v;
+    else
+        i->a = *v;
+    i->b = spec;
+    i->str = dst;
+}
+
+/* ---- conversions that are made byte by byte: a NUL ends a string ---- */
+
+static bool is_of_bytes(const struct conversion *c)
+{
+    return c->letter == 'c' || c->letter == 'b' || c->letter == 'm' || c->letter == 'M';
+}
+
+/* Goes on when the byte V is none; its block is ended. */
+static void end_at_nul(struct lower *lo, struct ir_val v, uint32_t end)
+{
+    uint32_t more = lower_block(lo);
+
+    ir_put_branch(&lo->at, IR_NE, v, IR_IMM(0), more, end);
+    ir_at(&lo->at, more);
+}
+
+static void append_byte(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                        struct ir_val spilled, int shift, uint32_t end)
+{
+    static const struct conversion plain = {
+        .letter = 'c', .width = CONVERSION_NONE, .prec = CONVERSION_NONE};
+
+    for (int pass = 0; pass < 2; pass++) {
+        struct ir_val v = lower_reload(lo, spilled);
+
+        if (shift)
+            v = ir_put_int(&lo->at, IR_USHR, v, IR_IMM(shift));
+        v = ir_put_int(&lo->at, IR_AND, v, IR_IMM(0xff));
+        if (pass)
+            append_value(lo, dst, c ? c : &plain, &v, false);
+        else
+            end_at_nul(lo, v, end);
+    }
+}
+
+/* %b: the number's bytes, the lowest first; run/format.c, format_binary. */
+static void append_binary(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                          struct ir_val spilled, uint32_t end)
+{
+    int width = c->width, prec = c->prec;
+
+    if (prec != 1 && prec != 2 && prec != 4 && prec != 8)
+        prec = -1;
+    if (width < 0)
+        width = prec < 0 ? 8 : prec;
+    if (prec < 0)
+        prec = width == 1 || width == 2 || width == 4 ? width : 8;
+    if (width > prec && !(c->flags & NGS_SPEC_LEFT)) { /* NULs before it */
+        ir_put_jump(&lo->at, end);
+        ir_at(&lo->at, lower_block(lo));
         return;
     }
-    if (arg->type == TYPE_STRING) {
-        struct ir_val s = lower_text(lo, arg);
+    for (int k = 0; k < prec; k++)
+        append_byte(lo, dst, NULL, spilled, 8 * k, end);
+}
 
-        i = ir_put(&lo->at, IR_SFMTS);
-        i->s = s;
+static void append_spaces(struct lower *lo, struct ir_val dst, int n)
+{
+    static const struct conversion pad = {.letter = 's', .prec = CONVERSION_NONE};
+    struct conversion c = pad;
+    struct ir_val nothing = lower_literal(lo, "", 0);
+
+    c.width = n;
+    if (n > 0)
+        append_value(lo, dst, &c, &nothing, true);
+}
+
+/* %m: bytes of memory as they are; %M: in hexadecimal digits. */
+static void append_memory(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                          struct ir_val spilled, uint32_t end)
+{
+    static const struct conversion digits = {
+        .letter = 'x', .flags = NGS_SPEC_ZERO, .width = 2, .prec = CONVERSION_NONE};
+    bool user = c->flags & NGS_SPEC_ALT, left = c->flags & NGS_SPEC_LEFT;
+    int n = c->prec > 0 ? c->prec : 1, pad = c->width - (c->letter == 'M' ? 2 * n : n);
+
+    if (!left)
+        append_spaces(lo, dst, pad);
+    if (c->letter == 'M') {
+        for (int k = 0; k < n; k++) {
+            struct ir_val at = ir_put_int(&lo->at, IR_ADD, lower_reload(lo, spilled), IR_IMM(k));
+            struct ir_ins *i = ir_put(&lo->at, IR_READ);
+
+            i->a = at;
+            i->size = 1;
+            i->space = !user;
+            i->dst = ir_temp(lo->at.f);
+            struct ir_val v = IR_TEMP(i->dst);
+
+            append_value(lo, dst, &digits, &v, false);
+        }
     } else {
-        struct ir_val a = lower_long(lo, arg);
+        struct ir_val bytes = lower_str_slot(lo);
+        struct ir_ins *i = ir_put(&lo->at, IR_SREAD);
 
-        i = ir_put(&lo->at, IR_SFMT);
-        i->a = a;
+        i->str = bytes;
+        i->a = lower_reload(lo, spilled);
+        i->b = IR_IMM(n);
+        i->space = !user;
+        ir_put_str(&lo->at, IR_SCAT, dst, bytes);
+        i = ir_put(&lo->at, IR_SLEN);
+        i->s = bytes;
+        i->dst = ir_temp(lo->at.f);
+        struct ir_val whole = ir_put_set(&lo->at, IR_EQ, IR_TEMP(i->dst), IR_IMM(n));
+
+        end_at_nul(lo, whole, end);
     }
-    i->str = dst;
-    i->imm = (int64_t)NGS_SPEC(
-        (unsigned char)(c->conv == 's' && arg->type != TYPE_STRING ? 'd' : c->conv), c->flags,
-        c->width, c->prec);
+    if (left)
+        append_spaces(lo, dst, pad);
+}
+
+enum { HEX_BYTES_MAX = 64 }; /* of %M: each is a read of its own */
+
+static bool can_append(struct lower *lo, struct expr *e, const struct conversion *c)
+{
+    if ((c->letter == 'b' || c->letter == 'm' || c->letter == 'M') && (c->width_arg || c->prec_arg))
+        lower_refuse(lo, e, "a string made by %b, %m or %M with a width from an argument");
+    else if (c->letter == 'M' && c->prec > HEX_BYTES_MAX)
+        lower_refuse(lo, e, "a string made by %M of more than 64 bytes");
+    else
+        return true;
+    return false;
+}
+
+static uint32_t values_of(const struct conversion *c)
+{
+    return c->letter == '%' ? 0 : 1u + c->width_arg + c->prec_arg;
+}
+
+/* Has the format a conversion that may end the string, or needs its argument several times? */
+static bool format_of_bytes(const struct expr *e)
+{
+    const char *end = e->fmt + e->fmt_len;
+    struct conversion c;
+
+    for (const char *p = e->fmt; p && (p = memchr(p, '%', (size_t)(end - p))); p += c.len)
+        if (conversion_read(p, end, &c) && is_of_bytes(&c))
+            return true;
+    return false;
+}
+
+/* The arguments ARGS are under C; READY: their values, spilled, or NULL. */
+static void append_conversion(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                              struct expr **args, const struct ir_val *ready, uint32_t end)
+{
+    uint32_t n = values_of(c);
+    bool is_string = args[n - 1]->type == TYPE_STRING;
+    struct ir_val v[3];
+
+    if (!ready && is_string && n == 1 && c->width <= 0 && c->prec < 0 && !c->flags) {
+        lower_append(lo, dst, args[0]);
+        return;
+    }
+    if (!ready) {
+        append_value(lo, dst, c, lower_keys(lo, args, n), is_string);
+        return;
+    }
+    if (c->letter == 'b') {
+        append_binary(lo, dst, c, ready[n - 1], end);
+    } else if (c->letter == 'm' || c->letter == 'M') {
+        append_memory(lo, dst, c, ready[n - 1], end);
+    } else if (c->letter == 'c' && n == 1 && !(c->flags & NGS_SPEC_ALT)) {
+        append_byte(lo, dst, c, ready[0], 0, end);
+    } else {
+        for (uint32_t k = 0; k < n; k++)
+            v[k] = lower_reload(lo, ready[k]);
+        append_value(lo, dst, c, v, is_string);
+    }
+}
+
+/* All arguments before the first conversion, for a format that may end early. */
+static struct ir_val *spilled_args(struct lower *lo, struct expr *e)
+{
+    struct ir_val *v = lower_keys(lo, e->args, e->n_args);
+
+    for (uint32_t k = 0; k < e->n_args; k++)
+        v[k] = lower_spill(lo, v[k]);
+    return v;
 }
 
 static void append_format(struct lower *lo, struct ir_val dst, struct expr *e)
 {
-    const char *p = e->fmt, *end = e->fmt + e->fmt_len, *literal = p;
-    uint32_t arg = 0;
+    const char *p = e->fmt, *stop = e->fmt + strnlen(e->fmt, e->fmt_len), *literal = p;
+    bool early = format_of_bytes(e);
+    struct ir_val *ready = early ? spilled_args(lo, e) : NULL;
+    uint32_t arg = 0, end = early ? lower_block(lo) : 0;
 
-    while (p < end) {
+    while (p < stop) {
         struct conversion c;
 
         if (*p != '%') {
             p++;
             continue;
         }
-        if (!next_conversion(p, end, &c))
+        if (!conversion_read(p, stop, &c))
             break;
-        uint32_t until = (uint32_t)(p - literal) + (c.conv == '%' ? 1 : 0);
+        uint32_t until = (uint32_t)(p - literal) + (c.letter == '%' ? 1 : 0), n = values_of(&c);
 
         if (until)
             ir_put_str(&lo->at, IR_SCAT, dst, lower_literal(lo, literal, until));
         p += c.len;
         literal = p;
-        if (c.conv == '%')
+        if (!n)
             continue;
-        if (c.star || c.conv == 'm' || c.conv == 'M' || c.conv == 'b') {
-            lower_refuse(lo, e, "sprintf with %b, %m, %M or a width from an argument");
+        if (arg + n > e->n_args || !can_append(lo, e, &c))
             return;
-        }
-        if (arg < e->n_args)
-            append_conversion(lo, dst, &c, e->args[arg++]);
+        append_conversion(lo, dst, &c, e->args + arg, ready ? ready + arg : NULL, end);
+        arg += n;
     }
-    if (end > literal)
-        ir_put_str(&lo->at, IR_SCAT, dst, lower_literal(lo, literal, (uint32_t)(end - literal)));
+    if (stop > literal)
+        ir_put_str(&lo->at, IR_SCAT, dst, lower_literal(lo, literal, (uint32_t)(stop - literal)));
+    if (early) {
+        ir_put_jump(&lo->at, end);
+        ir_at(&lo->at, end);
+    }
 }
 
 /* sprint, sprintln, sprintd...: arguments one after the other, DELIM between. */
 static void append_print(struct lower *lo, struct ir_val dst, struct expr *e)
 {
+    static const struct conversion plain = {
+        .letter = 's', .width = CONVERSION_NONE, .prec = CONVERSION_NONE};
+
     if (e->print & PRINT_FORMAT) {
         append_format(lo, dst, e);
     } else {
@@ -173,11 +350,7 @@ static void append_print(struct lower *lo, struct ir_val dst, struct expr *e)
             if (e->args[k]->kind == EX_HIST)
                 lower_refuse(lo, e->args[k], "a histogram in a string");
             else
-                append_conversion(
-                    lo, dst,
-                    &(struct conversion){.conv = e->args[k]->type == TYPE_STRING ? 's' : 'd',
-                                         .prec = 0xffff},
-                    e->args[k]);
+                append_conversion(lo, dst, &plain, &e->args[k], NULL, 0);
         }
     }
     if (e->print & PRINT_NEWLINE)
@@ -208,7 +381,7 @@ struct ir_val lower_text(struct lower *lo, struct expr *e)
     lower_loc(lo, e);
     switch (e->kind) {
     case EX_STRING:
-        return lower_literal(lo, e->text, e->len);
+        return lower_literal(lo, e->text, (uint32_t)strnlen(e->text, e->len)); /* C strings */
     case EX_NAME:
         return var_operand(lo, e->var);
     case EX_INDEX:
@@ -454,8 +627,10 @@ void lower_print(struct lower *lo, struct expr *e)
         lower_append(lo, lower_str_slot(lo), e);
         return;
     }
-    if (e->n_args > 16) {
-        lower_refuse(lo, e, "a print of more than 16 values");
+    if (e->n_args > OBJ_MAX_PRINT_ARGS) {
+        lo->failed = true;
+        diag_error(lo->cx->diag, e->at, "limit", "too many arguments to print: %u, at most %d",
+                   e->n_args, OBJ_MAX_PRINT_ARGS);
         return;
     }
     struct ir_val *args = lower_keys(lo, e->args, e->n_args);
@@ -468,7 +643,7 @@ void lower_print(struct lower *lo, struct expr *e)
         f.flags |= FORMAT_CHAR;
     f.n_args = e->n_args;
     for (uint32_t k = 0; k < e->n_args; k++)
-        f.arg_types |= (uint32_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
+        f.arg_types |= (uint64_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
                        << (2 * k);
     lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_PRINT);

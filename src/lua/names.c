@@ -77,9 +77,9 @@ void lua_place_find(struct compile *cx, struct target *t, struct lua_place *out)
 
     *out = (struct lua_place){.root = t->root, .target = t};
     if (t->n_pids) {
-        out->cwd = process_cwd(cx, t, t->pids[0]);
-        out->since = process_started(cx, t, t->pids[0]);
-        cmdline = nginx_cmdline(cx, t, t->pids[0], &len);
+        out->cwd = process_cwd(cx, t, target_first(t));
+        out->since = process_started(cx, t, target_first(t));
+        cmdline = nginx_cmdline(cx, t, target_first(t), &len);
     }
     if (t->exec_path ? nginx_place_find(cx, t->root, t->exec_path, out->cwd, cmdline, len, &nginx)
                      : nginx_place_guess(t->root, &nginx)) {

@@ -5,4 +5,5 @@ ngstap_SOURCES += \
 	src/lua/lua.h \
 	src/lua/names.c \
 	src/lua/nginx.c src/lua/nginx.h \
-	src/lua/place.c
+	src/lua/place.c \
+	src/lua/puc.c

@@ -52,6 +52,9 @@ enum {
     PROBE_NEEDS_MODULE = 4,  /* @var and @cast without a module mean the probe's own */
 };
 
+/* Is a parameter or a local of that name in scope where INST's handler runs? */
+bool probe_has_local(const struct probe_inst *inst, const char *name);
+
 /* Of the probe at a function's entry that saves values for a .return handler (process.c). */
 const struct probe_type *probe_entry_type(void);
 

@@ -205,6 +205,47 @@ static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where whe
                : e;
 }
 
+struct wanted {
+    const char *name;
+    bool found;
+};
+
+static void find_name(const char *name, bool is_param, void *arg)
+{
+    struct wanted *w = arg;
+
+    w->found |= !strcmp(name, w->name);
+}
+
+static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                               const struct ctype **type);
+
+bool probe_has_local(const struct probe_inst *inst, const char *name)
+{
+    struct wanted w = {.name = name};
+    const struct dbg_func *f = inst->data;
+
+    if (inst->type->target_var == target_var && f->die)
+        dbg_locals(f, inst->vaddr, find_name, &w);
+    return w.found;
+}
+
+/* A global or static variable of the function's own unit: the scope around the function. NULL: there is none. */
+static struct expr *unit_var(struct probe_env *env, const struct dbg_func *f, const struct expr *e,
+                             const struct ctype **type)
+{
+    struct arena *a = env->cx->arena;
+    struct dbg_var var;
+
+    if (!dbg_variable(f->dbg, e->text + 1, f->file, &var) || !var.type)
+        return NULL;
+    *type = var.type;
+    return scalar(a,
+                  probe_tree_modaddr(a, e->op_at, probe_module(env, dbg_path(f->dbg), f->dbg),
+                                     var.vaddr),
+                  PROBE_AT_ADDRESS, var.type);
+}
+
 static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                                const struct ctype **type)
 {
@@ -227,8 +268,15 @@ static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, c
             diag_hint(d, "%s", why);
         return NULL;
     }
-    if (!dbg_local(f, inst->vaddr, name, &loc, &why))
+    if (!dbg_local(f, inst->vaddr, name, &loc, &why)) {
+        struct wanted local = {.name = name};
+
+        dbg_locals(f, inst->vaddr, find_name, &local);
+        tree = local.found ? NULL : unit_var(env, f, e, type);
+        if (tree)
+            return tree;
         return no_local(env, f, inst->vaddr, e, why);
+    }
     *type = loc.type;
     if (!probe_location(env, e->op_at, &loc, f->dbg, inst->vaddr, &where, &tree))
         return NULL;

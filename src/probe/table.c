@@ -181,6 +181,7 @@ static const char *point_text(struct arena *a, const struct probe_point *point)
         return "";
     plain.next = NULL;
     plain.optional = plain.sufficient = false;
+    plain.condition = NULL; /* the handler's body tests it */
     syntax_print_point(out, &plain);
     fclose(out);
     const char *copy = arena_strdup(a, text);

@@ -1,11 +1,11 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
  * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and perf.sw.cpu_clock, which is the same event
- * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods of zero or
- * less.
+ * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods below 1 us.
  */
 #include "probe/rows.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* 999 Hz, not 1000: a rate that common periodic work does not run in step with. */
@@ -19,6 +19,13 @@ static const struct unit {
     {"us", 1000},      {"usec", 1000},      {"ns", 1},       {"nsec", 1},
 };
 
+static bool long_enough(struct probe_env *env, const struct point_part *part, int64_t ns)
+{
+    return ns >= OBJ_MIN_PERIOD ||
+           diag_error(env->cx->diag, part->arg->at, "limit",
+                      "a period of %" PRId64 " ns is too short: at least %d", ns, OBJ_MIN_PERIOD);
+}
+
 /* The period that a part such as ms(5) or hz(100) asks for. */
 static bool period(struct probe_env *env, const struct point_part *part, int64_t *ns)
 {
@@ -30,10 +37,7 @@ static bool period(struct probe_env *env, const struct point_part *part, int64_t
                           strcmp(part->name, "hz") ? "period" : "rate");
     if (!strcmp(part->name, "hz")) {
         *ns = 1000000000 / n;
-        if (*ns == 0)
-            return diag_error(d, part->arg->at, "probe",
-                              "a timer cannot run more than 10^9 times a second");
-        return true;
+        return long_enough(env, part, *ns);
     }
     *ns = 1;
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
@@ -41,7 +45,7 @@ static bool period(struct probe_env *env, const struct point_part *part, int64_t
             *ns = units[i].ns;
     if (__builtin_mul_overflow(n, *ns, ns))
         return diag_error(d, part->arg->at, "probe", "this period is longer than 292 years");
-    return true;
+    return long_enough(env, part, *ns);
 }
 
 static bool resolve_timer(struct probe_env *env, struct probe_point *point,
@@ -83,6 +87,8 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
             return diag_error(env->cx->diag, last->arg->at, "probe",
                               "a sampling period must be above 0");
         ns = last->arg->number;
+        if (!long_enough(env, last, ns))
+            return false;
     } else if (!strcmp(last->name, "hz") && !period(env, last, &ns)) {
         return false;
     }

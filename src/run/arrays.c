@@ -5,6 +5,7 @@
  */
 #include "run/helpers.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,10 @@ static uint64_t stored(struct run *r, const struct run_map *m, enum run_map_resu
 {
     if (result == MAP_OK)
         return 0;
+    if (result != MAP_OVERFLOW)
+        return run_fail(r, NGS_ERR_MAP_REFUSED, (uint64_t)(errno ? errno : ENOMEM));
     run_count(&r->ctl->map_full);
-    if (m->m->max_entries != r->o->h->maxmapentries) /* its own size, then */
+    if (m->m->sized)
         return run_fail(r, NGS_ERR_SIZE_FULL, m->m->max_entries);
     return run_fail(r, NGS_ERR_MAP_FULL, 0);
 }
@@ -216,7 +219,7 @@ static uint64_t h_map_stat_add(struct run *r, const uint64_t *a)
 
         fresh = malloc(size);
         if (!fresh)
-            return run_fail(r, NGS_ERR_MAP_FULL, 0);
+            return run_fail(r, NGS_ERR_MAP_REFUSED, ENOMEM);
         stats_init(fresh, size);
         v = (struct run_value){.stats = fresh};
     }
@@ -375,7 +378,7 @@ static uint64_t h_fe_begin(struct run *r, const uint64_t *a)
             r->iters[i] = run_iter_new(m, a[1], (int64_t)a[2], run_expand, r);
             return r->iters[i] ? i : run_bad(r, "an array that cannot be read");
         }
-    return run_bad(r, "too many foreach loops at a time");
+    return run_fail_text(r, "too many foreach loops at a time");
 }
 
 static struct run_iter *get_iter(struct run *r, uint64_t id)

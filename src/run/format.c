@@ -6,14 +6,13 @@
  */
 #include "run/text.h"
 
-#include <ctype.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int32_t clamp_width(int64_t v)
 {
-    return v < 0 ? 0 : v > FORMAT_MAX_WIDTH ? FORMAT_MAX_WIDTH : (int32_t)v;
+    return v < 0 ? 0 : v > CONVERSION_MAX ? CONVERSION_MAX : (int32_t)v;
 }
 
 struct conv conv_of_spec(uint64_t spec)
@@ -24,7 +23,7 @@ struct conv conv_of_spec(uint64_t spec)
         .conv = (char)(spec & 0xff),
         .flags = (uint32_t)spec & 0xff00,
         .width = (int32_t)(spec >> 16 & 0xffff),
-        .prec = prec == 0xffff ? FORMAT_NO_PREC : (int32_t)prec,
+        .prec = prec == 0xffff ? CONVERSION_NONE : (int32_t)prec,
     };
 }
 
@@ -160,7 +159,7 @@ static void format_memory(struct text *t, struct conv c, uint64_t addr, read_fn 
 }
 
 struct cursor {
-    const char *p; /* in the format */
+    const char *p, *end; /* in the format */
     const struct print_arg *args;
     uint32_t n, next;
 };
@@ -177,82 +176,33 @@ static int64_t take_int(struct cursor *cu)
     return a && !a->is_string ? (int32_t)a->num : 0;
 }
 
-static int64_t digits(struct cursor *cu)
+/* The conversion at the '%' that the cursor is at, its arguments taken; false: there is none. */
+static bool take_conv(struct cursor *cu, struct conv *c)
 {
-    int64_t v = 0;
+    struct conversion read;
+    bool ok = conversion_read(cu->p, cu->end, &read);
 
-    while (isdigit((unsigned char)*cu->p)) {
-        v = v < FORMAT_MAX_WIDTH ? v * 10 + (*cu->p - '0') : v;
-        cu->p++;
-    }
-    return v;
-}
-
-/* After the '%': flags, width, precision, length; stops at the conversion. */
-static struct conv parse_conv(struct cursor *cu)
-{
-    static const struct {
-        char c;
-        uint32_t flag;
-    } flags[] = {{'-', NGS_SPEC_LEFT},
-                 {'+', NGS_SPEC_PLUS},
-                 {' ', NGS_SPEC_SPACE},
-                 {'#', NGS_SPEC_ALT},
-                 {'0', NGS_SPEC_ZERO}};
-    struct conv c = {.width = -1, .prec = FORMAT_NO_PREC};
-    bool more = true;
-
-    while (more) { /* a 0 after another flag begins the width, as SystemTap's parser has it */
-        more = false;
-        for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && !more; i++)
-            if (*cu->p && *cu->p == flags[i].c && !(*cu->p == '0' && c.flags)) {
-                c.flags |= flags[i].flag;
-                cu->p++;
-                more = true;
-            }
-    }
-    if (isdigit((unsigned char)*cu->p)) {
-        c.width = clamp_width(digits(cu));
-    } else if (*cu->p == '*') {
+    *c = (struct conv){read.letter, read.flags, read.width, read.prec};
+    cu->p += ok ? read.len : 1;
+    if (ok && read.width_arg) {
         int64_t w = take_int(cu);
 
-        cu->p++;
-        if (w < 0) {
-            w = -w;
-            c.flags |= NGS_SPEC_LEFT;
-        }
-        c.width = clamp_width(w);
+        if (w < 0)
+            c->flags |= NGS_SPEC_LEFT;
+        c->width = clamp_width(w < 0 ? -w : w);
     }
-    if (*cu->p == '.') {
-        cu->p++;
-        c.prec = 0;
-        if (isdigit((unsigned char)*cu->p)) {
-            c.prec = clamp_width(digits(cu));
-        } else if (*cu->p == '*') {
-            cu->p++;
-            c.prec = clamp_width(take_int(cu));
-        }
-    }
-    while (*cu->p == 'l' || *cu->p == 'h' || *cu->p == 'L') /* every number is a 64-bit one */
-        cu->p++;
-    c.conv = *cu->p;
-    return c;
+    if (ok && read.prec_arg)
+        c->prec = clamp_width(take_int(cu));
+    return ok;
 }
 
 static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
 {
-    struct conv c = parse_conv(cu);
+    struct conv c;
     const struct print_arg *a;
 
-    if (c.conv == '%' || c.conv == '\0') {
+    if (!take_conv(cu, &c) || c.conv == '%') { /* what is none (an object may hold it) is text */
         text_char(t, '%');
-        cu->p += c.conv != '\0';
-        return;
-    }
-    cu->p++;
-    if (!strchr("diuxXopcbsmM", c.conv)) {
-        text_char(t, '%');
-        text_char(t, c.conv);
         return;
     }
     a = take(cu);
@@ -264,7 +214,7 @@ static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
         else if (c.conv != 's')
             format_memory(t, c, (uint64_t)a->num, read, ctx);
         else
-            format_number(t, (struct conv){'d', c.flags, c.width, FORMAT_NO_PREC}, a->num);
+            format_number(t, (struct conv){'d', c.flags, c.width, CONVERSION_NONE}, a->num);
     } else if (!a->is_string) {
         format_number(t, c, a->num);
     }
@@ -273,19 +223,17 @@ static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
 void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n,
                    read_fn read, void *ctx)
 {
-    struct cursor cu = {fmt, args, n, 0};
+    struct cursor cu = {fmt, fmt + strlen(fmt), args, n, 0};
     bool clean = t->clean;
 
-    while (*cu.p) {
-        const char *end = strchrnul(cu.p, '%');
+    while (cu.p < cu.end) {
+        const char *literal = cu.p;
 
+        cu.p = strchrnul(cu.p, '%');
         t->clean = false; /* the script's own words: it may colour them */
-        text_bytes(t, cu.p, (size_t)(end - cu.p));
+        text_bytes(t, literal, (size_t)(cu.p - literal));
         t->clean = clean;
-        cu.p = end;
-        if (*cu.p) {
-            cu.p++;
+        if (cu.p < cu.end)
             one(t, &cu, read, ctx);
-        }
     }
 }

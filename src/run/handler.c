@@ -104,6 +104,8 @@ bool run_open(struct run *r)
             init_globals(r);
         }
     }
+    if (r->t && target_first(r->t) > 0)
+        process_ids(r->t->proc, target_first(r->t), &r->ids);
     r->frame = calloc(1, h->frame_size);
     r->maps = calloc(n ? n : 1, sizeof(*r->maps));
     r->text = calloc(1, NGS_STR_SIZE((size_t)h->maxstringlen));

@@ -68,15 +68,16 @@ struct ngs_str *run_dst(struct run *r, uint64_t addr)
     return run_at8(r, addr, NGS_STR_SIZE(r->o->h->maxstringlen), true);
 }
 
+/* Strings are C's: a NUL ends what is added, wherever it comes from. */
 static void append(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_append(dst, r->o->h->maxstringlen, p, n))
+    if (!str_append(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 
 void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n)
 {
-    if (!str_set(dst, r->o->h->maxstringlen, p, n))
+    if (!str_set(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
 
@@ -223,7 +224,7 @@ static uint64_t h_shared_append(struct run *r, const uint64_t *a)
 bool run_read_memory(struct run *r, uint64_t addr, void *buf, size_t n, bool user)
 {
     struct iovec to = {buf, n}, from = {(void *)(uintptr_t)addr, n};
-    pid_t pid = r->t ? (r->t->pid ? r->t->pid : r->t->n_pids ? r->t->pids[0] : 0) : 0;
+    pid_t pid = r->t ? target_first(r->t) : 0;
 
     /* kernel memory is out of reach of these handlers */
     return user && pid > 0 && process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)n;
@@ -292,23 +293,56 @@ static uint64_t now(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* These handlers stand for the target, where there is one: what they ask is asked of its first process. Else
+ * they are ngstap's own. */
+static pid_t who(const struct run *r)
+{
+    pid_t pid = r->t ? target_first(r->t) : 0;
+
+    return pid > 0 ? pid : getpid();
+}
+
+/* As long as it is there; then what was last known. */
+static const struct process_ids *process_facts(struct run *r)
+{
+    struct process_ids now = {0};
+
+    if (process_ids(r->t ? r->t->proc : "/proc", who(r), &now))
+        r->ids = now;
+    return &r->ids;
+}
+
+static uint64_t fact_of_process(struct run *r, uint64_t fact)
+{
+    if (fact == NGS_CTX_PID || fact == NGS_CTX_TID)
+        return (uint64_t)who(r);
+    const struct process_ids *ids = process_facts(r);
+
+    switch (fact) {
+    case NGS_CTX_PPID:
+        return (uint64_t)ids->ppid;
+    case NGS_CTX_UID:
+        return ids->uid;
+    case NGS_CTX_EUID:
+        return ids->euid;
+    case NGS_CTX_GID:
+        return ids->gid;
+    default:
+        return ids->egid;
+    }
+}
+
 static uint64_t h_context(struct run *r, const uint64_t *a)
 {
     switch (a[0]) {
     case NGS_CTX_PID:
-        return (uint64_t)getpid();
     case NGS_CTX_TID:
-        return (uint64_t)gettid();
     case NGS_CTX_PPID:
-        return (uint64_t)getppid();
     case NGS_CTX_UID:
-        return getuid();
     case NGS_CTX_EUID:
-        return geteuid();
     case NGS_CTX_GID:
-        return getgid();
     case NGS_CTX_EGID:
-        return getegid();
+        return fact_of_process(r, a[0]);
     case NGS_CTX_CPU:
         return (uint64_t)(sched_getcpu() < 0 ? 0 : sched_getcpu());
     case NGS_CTX_TARGET:
@@ -328,12 +362,11 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
     const char *s = "";
-    char comm[17] = "";
 
     if (!dst)
         return 0;
-    if (a[1] == NGS_CTX_EXECNAME && prctl(PR_GET_NAME, comm) == 0)
-        s = comm;
+    if (a[1] == NGS_CTX_EXECNAME)
+        s = process_facts(r)->name;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
     text_make_line(comm, strlen(comm));

@@ -4,8 +4,8 @@
  *
  * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; detach;
  * what is left in the ring buffer; end handlers (error handlers after an error); counts.
- * A begin handler that calls exit() keeps anything from being attached; end handlers run then, as
- * in SystemTap.
+ * A begin handler that calls exit(), or ^C then, keeps anything from being attached; the other begin
+ * handlers and the end handlers run, as in SystemTap.
  */
 #include "run/state.h"
 
@@ -35,7 +35,14 @@ enum {
 };
 
 /* What epoll's data says: one of these, or TIMER + index in timers. */
-enum event_source { SOURCE_SIGNAL, SOURCE_RING, SOURCE_DEADLINE, SOURCE_PID, SOURCE_SCOPE, SOURCE_TIMER };
+enum event_source {
+    SOURCE_SIGNAL,
+    SOURCE_RING,
+    SOURCE_DEADLINE,
+    SOURCE_PID,
+    SOURCE_SCOPE,
+    SOURCE_TIMER
+};
 
 struct timer {
     const struct obj_probe *probe;
@@ -435,7 +442,7 @@ static void report_losses(struct run *r)
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
     if (r->s)
         session_losses(r->s, say_loss, r);
-    warn_count(r, c->map_full, "elements not stored, as their array was full (MAXMAPENTRIES)");
+    warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 
 static void report_timing(struct loop *l)
@@ -552,7 +559,8 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
 
     if (ok) {
         run_signals(&l.r);
-        run_kind(&l, PROBE_BEGIN, &l.r.exiting);
+        if (!l.r.exiting) /* once they have begun all of them run, as in SystemTap */
+            run_kind(&l, PROBE_BEGIN, &l.r.failed);
         if (!l.r.exiting && !l.r.aborted) {
             ok = start(&l);
             if (ok)

@@ -268,7 +268,7 @@ enum run_map_result run_map_store(struct run_map *map, const void *key, const st
     encode(map, texts, v);
     if (!bpf_map_update_elem(map->fd, key, map->scratch, BPF_ANY))
         return MAP_OK;
-    if (errno != E2BIG && errno != ENOMEM)
+    if (errno != E2BIG)
         return MAP_ERROR;
     if (!map->m->wrap)
         return MAP_OVERFLOW;

@@ -5,11 +5,12 @@
  */
 #include "run/state.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ARGS = 16, FLUSH_AT = 1 << 16 };
+enum { FLUSH_AT = 1 << 16 };
 
 void run_expand(void *ctx, const char *p, size_t len, struct text *out)
 {
@@ -96,12 +97,13 @@ static void show_plain(struct run *r, const struct obj_format *f, const struct p
 
 static void print_record(struct run *r, uint32_t format, struct reader *in)
 {
-    struct print_arg args[MAX_ARGS];
-    struct text texts[MAX_ARGS];
+    struct print_arg args[OBJ_MAX_PRINT_ARGS];
+    struct text texts[OBJ_MAX_PRINT_ARGS];
     const struct obj_format *f;
     uint32_t n;
 
-    if (format >= r->o->h->table[OBJ_FORMATS].n || r->o->formats[format].n_args > MAX_ARGS) {
+    if (format >= r->o->h->table[OBJ_FORMATS].n ||
+        r->o->formats[format].n_args > OBJ_MAX_PRINT_ARGS) {
         in->bad = true;
         return;
     }
@@ -176,6 +178,8 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
         text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
     else if (error == NGS_ERR_SIZE_FULL)
         text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
+    else if (error == NGS_ERR_MAP_REFUSED)
+        text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
     else
         text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
 }
@@ -193,6 +197,13 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
     run_error_message(r, error, arg, text, &t);
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
+    if (error == NGS_ERR_MAP_REFUSED)
+        text_printf(&t, ": %s",
+                    arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
+                        ? "this handler interrupted another that was storing one"
+                        : strerror((int)arg));
+    if (error == NGS_ERR_MAXACTION)
+        text_str(&t, "; -D MAXACTION=N lets a handler run N statements");
     run_err_line(r, "ERROR: ", text_c(&t), t.len);
     text_free(&t);
     if (++r->errors > r->o->h->maxerrors) {

@@ -38,10 +38,11 @@ struct run {
 
     struct vm vm;
     uint8_t *frame;
-    struct ngs_str *text; /* room for one string */
+    struct ngs_str *text;          /* room for one string */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
-    char *tok; /* tokenize(): what is left */
+    struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
+    char *tok;              /* tokenize(): what is left */
     size_t tok_len;
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/abi.h"
+#include "base/conversion.h"
 
 /*
  * Bytes that grow up to MAX; what does not fit is dropped and CUT says so. Either P is
@@ -43,13 +44,11 @@ uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3]
 
 /* ---- format.c ---- */
 
-enum { FORMAT_NO_PREC = -1, FORMAT_MAX_WIDTH = 65536 };
-
+/* A conversion (base/conversion.h) whose width and precision are known. */
 struct conv {
-    char conv;      /* d i u x X o p c s b m M */
-    uint32_t flags; /* NGS_SPEC_* */
-    int32_t width;  /* -1: none */
-    int32_t prec;   /* FORMAT_NO_PREC: none */
+    char conv;           /* d i u x X o p c s b m M */
+    uint32_t flags;      /* NGS_SPEC_* */
+    int32_t width, prec; /* CONVERSION_NONE: none */
 };
 
 /* A word as abi.h's NGS_SPEC makes it. */

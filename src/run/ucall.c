@@ -4,7 +4,8 @@
  * destination, as SystemTap's tapset functions of these names give it; or an error for the script.
  *
  * Strings are looked at with their address marks replaced by names, since that is what they print
- * as.
+ * as; they end at a NUL. No function here waits for anything or makes more than a string can hold, so that the
+ * session stays in reach of signals.
  */
 #include "run/state.h"
 
@@ -129,13 +130,15 @@ static uint64_t u_isinstr(struct ucall *c)
     return strstr(arg(c, 0), arg(c, 1)) != NULL;
 }
 
+/* Not made longer than a string can be: replacing each of 32,000 characters by 32,000 would take a gigabyte. */
 static uint64_t u_str_replace(struct ucall *c)
 {
     struct text t = TEXT_NEW;
     const char *p = arg(c, 0), *found;
     size_t from = c->text[1].len;
 
-    while (from && (found = strstr(p, arg(c, 1)))) {
+    t.max = c->r->o->h->maxstringlen + 1; /* one more, so that the cut is counted */
+    while (from && !t.cut && (found = strstr(p, arg(c, 1)))) {
         text_bytes(&t, p, (size_t)(found - p));
         text_bytes(&t, arg(c, 2), c->text[2].len);
         p = found + from;
@@ -289,8 +292,8 @@ uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_
         c.num[i] = (int64_t)args[i];
         if (rows[number].args[i] == 's') {
             ok = run_str(r, args[i], &s);
-            if (ok)
-                run_expand(r, s.p, s.len, &c.text[i]);
+            if (ok) /* C strings: also those of an object of unknown origin */
+                run_expand(r, s.p, strnlen(s.p, s.len), &c.text[i]);
         }
     }
     if (ok)

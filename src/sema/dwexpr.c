@@ -248,6 +248,9 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
 
             if (!to)
                 return invalid_access(s, o, c);
+            if (c->kind == COMP_MEMBER && !s->in_defined &&
+                sema_moved_pointer(type_text(s, to), c->name))
+                return true;
             struct expr *p = pointer_value(s, o, c->at);
 
             if (c->kind != COMP_MEMBER)
@@ -375,16 +378,6 @@ static const char *next_module(struct sema *s, const char **rest)
     return one;
 }
 
-static void remember_bare(struct sema *s, const char *path, const char *why)
-{
-    for (uint32_t i = 0; i < s->n_skipped_bare; i++)
-        if (!strcmp(s->skipped_bare[i].path, path))
-            return;
-    s->skipped_bare =
-        arena_grow(s->arena, s->skipped_bare, s->n_skipped_bare, sizeof(*s->skipped_bare));
-    s->skipped_bare[s->n_skipped_bare++] = (struct sema_bare){path, why};
-}
-
 /* Once a module: what is missing is one thing, however many expressions need it. */
 static void no_debuginfo(struct sema *s, const struct expr *e, const char *path, const char *why)
 {
@@ -393,8 +386,6 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     for (uint32_t i = 0; i < s->n_bare; i++)
         if (!strcmp(s->bare[i], path))
             return;
-    if (s->cx->skip_badvars && !s->in_defined)
-        remember_bare(s, path, why);
     /* Where it is asked for is seldom the user's business: a tapset's macro, as a rule. */
     diag_error(s->diag, (struct span){0}, "no-debuginfo", "%s",
                why ? why : arena_printf(s->arena, "no debug information for %s", path));
@@ -502,14 +493,49 @@ static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const 
     return true;
 }
 
+/* What a probe's target variable is, as an object that components apply to; false after reporting. */
+static bool target_object(struct sema *s, const struct expr *e, struct object *o)
+{
+    struct probe_env env = sema_env(s);
+
+    *o = (struct object){.is_value = true};
+    o->tree = s->inst->type->target_var(&env, s->inst, e, &o->type);
+    if (!o->tree)
+        return false;
+    enum ctype_kind kind = o->type ? ctype_kind(o->type) : CT_VOID;
+
+    if (kind == CT_STRUCT || kind == CT_UNION || kind == CT_ARRAY) {
+        o->is_value = false;
+    } else if (o->tree->kind == EX_R_LOAD) {
+        o->is_value = false;
+        o->tree = o->tree->a;
+    }
+    return true;
+}
+
+/* @var("x") without a file, in the probe's own module: a parameter or local of the function comes first. */
+static bool names_local(struct sema *s, const struct expr *e, const char *module)
+{
+    return s->inst && !s->fn && !strchr(e->text, '@') && probe_has_local(s->inst, e->text) &&
+           (!module || !strcmp(module, s->prog->modules[s->inst->module_id].path));
+}
+
 static bool global(struct sema *s, struct expr *e, const char *module)
 {
     const char *at = strchr(e->text, '@');
     const char *name = at ? arena_strndup(s->arena, e->text, (size_t)(at - e->text)) : e->text;
     const char *path;
-    struct dbg *dbg = sema_open_module(s, e, module, &path);
+    struct dbg *dbg;
     struct dbg_var var;
+    struct object local;
 
+    if (names_local(s, e, module)) {
+        struct expr name = *e;
+
+        name.text = arena_printf(s->arena, "$%s", e->text);
+        return target_object(s, &name, &local) && finish(s, e, &local, e->comps);
+    }
+    dbg = sema_open_module(s, e, module, &path);
     if (!dbg)
         return false;
     if (dbg_is_kernel(dbg))
@@ -531,8 +557,7 @@ static bool global(struct sema *s, struct expr *e, const char *module)
 
 static bool target(struct sema *s, struct expr *e, const char *unused)
 {
-    struct probe_env env = sema_env(s);
-    struct object o = {.is_value = true};
+    struct object o;
 
     if (!strncmp(e->text, "$$", 2))
         return diag_error(s->diag, e->op_at, "not-yet", "%s does not run yet", e->text);
@@ -542,18 +567,7 @@ static bool target(struct sema *s, struct expr *e, const char *unused)
     if (!s->inst->type->target_var)
         return diag_error(s->diag, e->op_at, "no-var", "%s: a probe at %s has no target variables",
                           e->text, s->inst->name);
-    o.tree = s->inst->type->target_var(&env, s->inst, e, &o.type);
-    if (!o.tree)
-        return false;
-    enum ctype_kind kind = o.type ? ctype_kind(o.type) : CT_VOID;
-
-    if (kind == CT_STRUCT || kind == CT_UNION || kind == CT_ARRAY) {
-        o.is_value = false;
-    } else if (o.tree->kind == EX_R_LOAD) {
-        o.is_value = false;
-        o.tree = o.tree->a;
-    }
-    return finish(s, e, &o, e->comps);
+    return target_object(s, e, &o) && finish(s, e, &o, e->comps);
 }
 
 static bool autocast(struct sema *s, struct expr *e, const char *unused)
@@ -614,7 +628,8 @@ static bool resolve(struct sema *s, struct expr *e)
     }
 }
 
-/* --skip-badvars: what does not resolve reads as 0. */
+/* --skip-badvars: a $variable that does not resolve reads as 0. As in SystemTap (const_folder::visit_target_symbol in
+ * its elaborate.cxx), nothing else is spared: what @cast and @var name is of the script's own making. */
 static void skip(struct sema *s, struct expr *e)
 {
     e->resolved = probe_tree_number(s->arena, e->at, 0);
@@ -628,15 +643,8 @@ void sema_report_skipped(struct sema *s)
 {
     if (!s->n_skipped)
         return;
-    for (uint32_t i = 0; i < s->n_skipped_bare; i++) {
-        const struct sema_bare *b = &s->skipped_bare[i];
-
-        diag_warning(s->diag, (struct span){0}, "there is no debug information for %s", b->path);
-        if (b->why)
-            diag_hint(s->diag, "%s", b->why);
-    }
     diag_warning(s->diag, s->first_skipped,
-                 "%u target expression%s not resolve and read%s as 0 by --skip-badvars%s",
+                 "%u $variable%s not resolve and read%s as 0 by --skip-badvars%s",
                  s->n_skipped, s->n_skipped == 1 ? " does" : "s do", s->n_skipped == 1 ? "s" : "",
                  s->n_skipped == 1 ? "" : "; this is the first");
 }
@@ -645,7 +653,7 @@ static bool resolve_or_skip(struct sema *s, struct expr *e)
 {
     bool ok;
 
-    if (s->cx->skip_badvars && !s->in_defined) {
+    if (s->cx->skip_badvars && e->kind == EX_TARGET && !s->in_defined) {
         diag_try_begin(s->diag);
         ok = resolve(s, e);
         diag_try_end(s->diag);
@@ -693,11 +701,6 @@ void sema_retry_casts(struct sema *s, bool last)
             resolve_or_skip(s, e);
             s->changed = true;
         } else if (last) {
-            if (s->cx->skip_badvars) {
-                skip(s, e);
-                e->type = TYPE_LONG;
-                continue;
-            }
             e->type = TYPE_ERROR;
             if (mixed)
                 diag_error(

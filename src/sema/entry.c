@@ -24,52 +24,6 @@ static struct stmt *unwrapped(struct stmt *st)
     return st;
 }
 
-static bool is_call(const struct expr *e, const char *name)
-{
-    return (e->kind == EX_CALL || e->kind == EX_NAME) && e->n_args == 0 && e->text &&
-           !strcmp(e->text, name);
-}
-
-static bool is_pid_test(const struct expr *e, enum op op)
-{
-    return e && e->kind == EX_BINARY && e->op == op &&
-           ((is_call(e->a, "pid") && is_call(e->b, "target")) ||
-            (is_call(e->a, "target") && is_call(e->b, "pid")));
-}
-
-/*
- * Where to put statements so that they run in the target alone, if the handler as a whole does: ir/hoist.c
- * must still see that. *GUARDED: it does.
- */
-static struct stmt **place(struct sema *s, struct stmt **body, bool *guarded)
-{
-    struct stmt **at = body;
-
-    *guarded = true;
-    while (*at && (*at)->kind == ST_BLOCK && !(*at)->next)
-        at = &(*at)->body;
-    struct stmt *first = *at;
-
-    if (first && first->kind == ST_IF && !first->other && !first->next &&
-        is_pid_test(first->cond, OP_EQ)) {
-        if (!first->body || first->body->kind != ST_BLOCK) {
-            struct stmt *block = stmt_new(s->arena, ST_BLOCK, first->at);
-
-            block->body = first->body;
-            first->body = block;
-        }
-        return &first->body->body;
-    }
-    if (first && first->kind == ST_IF && !first->other && is_pid_test(first->cond, OP_NE)) {
-        struct stmt *then = unwrapped(first->body);
-
-        if (then && then->kind == ST_NEXT)
-            return &first->next;
-    }
-    *guarded = false;
-    return body;
-}
-
 static struct stmt *last_of(struct stmt *st)
 {
     while (st->next)
@@ -229,29 +183,11 @@ bool sema_save(struct sema *s, struct expr *e, const struct expr *what)
 
 void sema_place_saved(struct sema *s, struct probe_inst *ret)
 {
-    struct probe_inst *entry = ret->entry;
-    bool guarded;
-
-    if (!entry)
+    if (!ret->entry)
         return;
-    struct stmt **at = place(s, &ret->body, &guarded);
-
-    last_of(s->takes)->next = *at;
-    *at = s->takes;
+    last_of(s->takes)->next = ret->body;
+    ret->body = s->takes;
     s->takes = NULL;
-    if (guarded) {
-        struct program ours = {0};
-
-        if (!parse(s, "probe never { if (pid() == target()) { next } }\n", &ours))
-            return;
-        struct stmt *test = unwrapped(ours.probes->body);
-
-        s->inst = entry;
-        sema_walk_stmts(s, test);
-        s->inst = ret;
-        test->body->body = entry->body; /* in the place of "next" */
-        entry->body = test;
-    }
 }
 
 void sema_insert_entries(struct sema *s)

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/conversion.h"
+
 struct conversions {
     struct sema *s;
     struct expr *print;
@@ -21,55 +23,38 @@ static void argument(struct conversions *c, enum value_type want)
     c->used++;
 }
 
-/* '*' or digits. */
-static const char *number(struct conversions *c, const char *p, const char *end)
+static void bad(struct conversions *c, const char *from, uint32_t len)
 {
-    if (p < end && *p == '*') {
-        argument(c, TYPE_LONG);
-        return p + 1;
-    }
-    while (p < end && *p >= '0' && *p <= '9')
-        p++;
-    return p;
-}
+    const char *lengths = "hLqjzt";
 
-static void bad(struct conversions *c, const char *from, const char *to)
-{
     c->bad = true;
-    if (to > from + 1 && (unsigned char)to[-1] < ' ')
-        to--;
-    if (c->s->report) {
-        diag_error(c->s->diag, c->print->op_at, "format", "'%.*s' is no conversion of %s",
-                   (int)(to - from), from, c->print->text);
-        c->print->type = TYPE_ERROR;
-    }
+    if (!c->s->report)
+        return;
+    diag_error(c->s->diag, c->print->op_at, "format", "'%.*s' is no conversion of %s", (int)len,
+               from, c->print->text);
+    if (strpbrk(arena_strndup(c->s->arena, from, len), lengths) || strstr(c->print->fmt, "ll"))
+        diag_hint(c->s->diag,
+                  "numbers have 64 bits, whatever their C type: %%d and %%u show all of them");
+    c->print->type = TYPE_ERROR;
 }
 
 /* One conversion, from its '%' on. Returns what follows it. */
 static const char *conversion(struct conversions *c, const char *from, const char *end)
 {
-    const char *p = from + 1;
+    struct conversion conv;
 
-    if (p < end && *p == '%')
-        return p + 1;
-    while (p < end && memchr("-+ #0", *p, 5))
-        p++;
-    p = number(c, p, end);
-    if (p < end && *p == '.')
-        p = number(c, p + 1, end);
-    while (p < end && (*p == 'l' || *p == 'h' || *p == 'z' || *p == 'j' || *p == 't' || *p == 'q'))
-        p++;
-    if (p == end) {
-        bad(c, from, end);
-        return end;
+    if (!conversion_read(from, end, &conv)) {
+        bad(c, from, conv.len);
+        argument(c, TYPE_UNKNOWN);
+        return from + conv.len;
     }
-    if (*p == 's')
-        argument(c, TYPE_STRING);
-    else if (memchr("diuoxXpcbmM", *p, 11))
+    if (conv.width_arg)
         argument(c, TYPE_LONG);
-    else
-        bad(c, from, p + 1);
-    return p + 1;
+    if (conv.prec_arg)
+        argument(c, TYPE_LONG);
+    if (conv.letter != '%')
+        argument(c, conv.letter == 's' ? TYPE_STRING : TYPE_LONG);
+    return from + conv.len;
 }
 
 void sema_check_format(struct sema *s, struct expr *print)

@@ -48,16 +48,17 @@ struct sema_cast {
     struct probe_inst *inst;
 };
 
-/* A module without debug information, and why. */
-struct sema_bare {
-    const char *path, *why;
-};
-
 /* A value saved at a function's entry, and the local of the .return handler that has it. */
 struct sema_saved {
     struct probe_inst *inst;
     const char *what; /* a variable's name as written, or NULL */
     const char *local;
+};
+
+/* An optional probe point that is there, perhaps, but cannot be probed. */
+struct sema_left_out {
+    struct span at;
+    const char *why;
 };
 
 struct sema {
@@ -82,14 +83,16 @@ struct sema {
 
     const char **bare; /* modules without debug information, which has been said */
     uint32_t n_bare;
-    struct sema_bare *skipped_bare; /* the same, of what --skip-badvars skipped */
-    uint32_t n_skipped_bare, n_skipped;
+    uint32_t n_skipped;
     struct span first_skipped;
 
     struct sema_saved *saved; /* entry.c */
     uint32_t n_saved;
     struct stmt *takes; /* at the start of the handler at hand, once it is walked */
     bool counts_lost;
+
+    struct sema_left_out *left_out; /* not told yet: points.c */
+    uint32_t n_left_out;
 
     /* where the walk is */
     struct function *fn;
@@ -139,6 +142,8 @@ enum { SEMA_ANY_ARITY = -1 };
 struct variable *sema_variable(struct sema *s, struct expr *name, int arity);
 /* Likewise, but makes nothing and reports nothing. */
 struct variable *sema_lookup(struct sema *s, const struct expr *name);
+/* Is NAME, where it is written, a global? */
+bool sema_is_global(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
@@ -147,6 +152,9 @@ bool sema_find_call(struct sema *s, struct expr *e);
 /* Where TYPE ("GCRef", "struct GCRef") of another LuaJIT has its member NAME: members from there with
  * dots between, static; NULL: nothing is known of it. */
 const char *sema_moved_member(const char *type, const char *name);
+
+/* Whether a pointer to TYPE is itself what NAME is elsewhere: p->ptr32 of a char *p. */
+bool sema_moved_pointer(const char *type, const char *name);
 
 /* ---- dwexpr.c: target expressions ---- */
 

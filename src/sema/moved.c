@@ -3,6 +3,8 @@
  * a struct and a member that it lacks; leaves: where the same thing is now. So scripts that were
  * written for GC32 run on GC64, and the other way round, and those for LuaJIT 2.0 on OpenResty's.
  * @defined() is not asked here: it tells builds apart.
+ *
+ * And the ends of a buffer (SBuf), MRefs in older versions, are pointers now.
  */
 #include <string.h>
 
@@ -31,4 +33,11 @@ const char *sema_moved_member(const char *type, const char *name)
         if (!strcmp(moved[i].type, type) && !strcmp(moved[i].was, name))
             return moved[i].is;
     return NULL;
+}
+
+bool sema_moved_pointer(const char *type, const char *name)
+{
+    bool text = !strcmp(type, "char") || !strcmp(type, "const char");
+
+    return text && (!strcmp(name, "ptr32") || !strcmp(name, "ptr64"));
 }

@@ -1,9 +1,10 @@
 /*
  * points: probe points. Enters: a probe as written; leaves: its instances at the end of the
  * program's list, after aliases (the script's, then the library's) are expanded with their
- * prologues and epilogues, and each point is given to its probe type. a? may fail in silence; a!
- * also ends the list when it does not. Refused: aliases that lead to themselves, conditions on
- * probe points.
+ * prologues and epilogues, and each point is given to its probe type. a? may fail in silence, when
+ * what it names is not there; what this version cannot do is warned of. a! also ends the list when it does
+ * not fail. A point's condition becomes the first test of its handlers. Refused: aliases that lead to
+ * themselves, conditions that call or change anything.
  */
 #include "sema/internal.h"
 
@@ -86,6 +87,12 @@ static struct point_part *copy_parts(struct sema *s, const struct point_part *fr
     return first;
 }
 
+/* Either may be NULL. */
+static struct expr *both_conditions(struct sema *s, struct expr *a, struct expr *b)
+{
+    return a && b ? expr_binary(s->arena, OP_LAND, a, b) : a ? a : b;
+}
+
 /* The alias's points with what follows its name in POINT, placed so that messages show both. */
 static struct probe_point *expanded(struct sema *s, const struct probe *alias,
                                     const struct probe_point *point, struct point_part *rest)
@@ -104,6 +111,7 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias,
         (*tail)->next = NULL;
         (*tail)->at.expn = expn;
         (*tail)->parts = copy_parts(s, p->parts, rest, expn);
+        (*tail)->condition = both_conditions(s, p->condition, point->condition);
     }
     return first;
 }
@@ -139,6 +147,76 @@ static bool is_wild(const struct probe_point *point)
     return false;
 }
 
+/* ---- conditions ---- */
+
+struct condition {
+    struct sema *s;
+    bool bad;
+};
+
+static void check_condition(struct expr *e, void *arg)
+{
+    struct condition *c = arg;
+    const char *what = NULL;
+
+    switch (e->kind) {
+    case EX_NUMBER:
+    case EX_STRING:
+    case EX_UNARY:
+    case EX_BINARY:
+    case EX_TERNARY:
+    case EX_INDEX:
+    case EX_ANY:
+    case EX_IN:
+    case EX_MATCH:
+    case EX_STAT:
+    case EX_ERROR:
+        return;
+    case EX_NAME:
+        if (sema_is_global(c->s, e))
+            return;
+        what = "names something that is no global variable";
+        break;
+    case EX_ASSIGN:
+    case EX_INCDEC:
+        what = "changes a variable";
+        break;
+    case EX_CALL:
+        what = "calls a function";
+        break;
+    default:
+        what = "uses more than global variables";
+        break;
+    }
+    c->bad = true;
+    diag_error(c->s->diag, e->at, "probe", "a probe's condition %s", what);
+    diag_hint(c->s->diag, "test it in the handler: if (!(...)) next");
+}
+
+/*
+ * SystemTap disarms a probe while its condition is false, and tests it in the handler all the same
+ * (semantic_pass_conditions in its elaborate.cxx); here there is the test alone: if (!(CONDITION)) next.
+ */
+static struct probe *with_condition(struct sema *s, struct probe *probe, struct expr *condition)
+{
+    struct condition c = {.s = s};
+    struct probe *tested = ARENA_NEW(s->arena, struct probe);
+    struct expr *not = expr_new(s->arena, EX_UNARY, condition->at);
+    struct stmt *test = stmt_new(s->arena, ST_IF, condition->at);
+
+    expr_visit(condition, check_condition, &c);
+    if (c.bad)
+        return NULL;
+    not ->op = OP_NOT;
+    not ->a = expr_clone(s->arena, condition);
+    not ->a->parens = true;
+    test->cond = not ;
+    test->body = stmt_new(s->arena, ST_NEXT, condition->at);
+    *tested = *probe;
+    tested->body = append(test, stmt_clone(s->arena, probe->body));
+    return tested;
+}
+
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
                         const struct chain *chain)
 {
@@ -151,15 +229,11 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
             found = try_aliases(s, f->prog.aliases, probe, point, chain);
     if (found)
         return;
-    if (point->condition) {
-        diag_error(s->diag, point->condition->at, "not-yet",
-                   "conditions on probe points do not run yet");
-        diag_hint(s->diag, "test it in the handler: if (!(...)) next");
-        return;
-    }
     const struct probe_type *type = probe_match(s->cx, point);
 
-    if (!type)
+    if (type && point->condition)
+        probe = with_condition(s, probe, point->condition);
+    if (!type || !probe)
         return;
     env.probe = probe;
     env.tail = s->tail;
@@ -167,18 +241,34 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     s->tail = env.tail;
 }
 
+/*
+ * Resolves a point that may fail: what is not there is passed over, what cannot be done is told, once no other
+ * point is being tried around this one.
+ */
+static void try_one(struct sema *s, struct probe *probe, struct probe_point *point,
+                    const struct chain *chain)
+{
+    diag_try_begin(s->diag);
+    resolve_one(s, probe, point, chain);
+    const char *lacks = diag_try_lacks(s->diag);
+
+    diag_try_end(s->diag);
+    if (!lacks)
+        return;
+    s->left_out = arena_grow(s->arena, s->left_out, s->n_left_out, sizeof(*s->left_out));
+    s->left_out[s->n_left_out++] = (struct sema_left_out){point->at, lacks};
+}
+
 static void resolve_list(struct sema *s, struct probe *probe, struct probe_point *list,
                          const struct chain *chain)
 {
     for (struct probe_point *p = list; p && !diag_stopped(s->diag); p = p->next) {
         struct probe_inst **before = s->tail;
-        bool may_fail = p->optional || p->sufficient;
 
-        if (may_fail)
-            diag_try_begin(s->diag);
-        resolve_one(s, probe, p, chain);
-        if (may_fail)
-            diag_try_end(s->diag);
+        if (p->optional || p->sufficient)
+            try_one(s, probe, p, chain);
+        else
+            resolve_one(s, probe, p, chain);
         if (p->sufficient && s->tail != before)
             break;
     }
@@ -187,4 +277,8 @@ static void resolve_list(struct sema *s, struct probe *probe, struct probe_point
 void sema_points(struct sema *s, struct probe *probe)
 {
     resolve_list(s, probe, probe->points, NULL);
+    for (uint32_t i = 0; i < s->n_left_out; i++)
+        diag_warning(s->diag, s->left_out[i].at, "this optional probe point is left out: %s",
+                     s->left_out[i].why);
+    s->n_left_out = 0;
 }

@@ -28,6 +28,11 @@ static struct variable *find_global(struct sema *s, const char *name, uint32_t f
     return sema_tapset_global(s, name);
 }
 
+bool sema_is_global(struct sema *s, const struct expr *name)
+{
+    return find_global(s, name->text, name->at.file) != NULL;
+}
+
 static struct variable **locals(struct sema *s)
 {
     return s->fn ? &s->fn->locals : &s->inst->locals;

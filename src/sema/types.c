@@ -214,6 +214,12 @@ static enum value_type assignment(struct sema *s, struct expr *e, enum value_typ
     }
 }
 
+/* Where a number is wanted, what has no value is 0: (++n == 3) && exit(). */
+static enum value_type valued(enum value_type t, enum value_type want)
+{
+    return t == TYPE_VOID && want == TYPE_LONG ? TYPE_LONG : t;
+}
+
 static enum value_type call(struct sema *s, struct expr *e, enum value_type want)
 {
     struct function *fn = e->func;
@@ -235,13 +241,13 @@ static enum value_type call(struct sema *s, struct expr *e, enum value_type want
             sema_ctype_assign(s, p, sema_ctype(e->args[i]));
     }
     if (!fn)
-        return e->intrinsic ? e->intrinsic->result : TYPE_ERROR;
+        return e->intrinsic ? valued(e->intrinsic->result, want) : TYPE_ERROR;
     if (fn->type == TYPE_UNKNOWN && is_known(want) && want != TYPE_STATS)
         meet(s, &fn->type, &fn->type_at, want, e, func_subject(fn));
     return fn->type;
 }
 
-static enum value_type printed(struct sema *s, struct expr *e)
+static enum value_type printed(struct sema *s, struct expr *e, enum value_type want)
 {
     if (e->print & PRINT_FORMAT) {
         sema_check_format(s, e);
@@ -252,7 +258,7 @@ static enum value_type printed(struct sema *s, struct expr *e)
             else
                 sema_expect(s, e->args[i], e->print & PRINT_CHAR ? TYPE_LONG : TYPE_UNKNOWN);
     }
-    return e->print & PRINT_TO_STRING ? TYPE_STRING : TYPE_VOID;
+    return e->print & PRINT_TO_STRING ? TYPE_STRING : valued(TYPE_VOID, want);
 }
 
 static enum value_type target_expr(struct sema *s, struct expr *e)
@@ -295,7 +301,7 @@ static enum value_type infer_kind(struct sema *s, struct expr *e, enum value_typ
     case EX_CALL:
         return call(s, e, want);
     case EX_PRINT:
-        return printed(s, e);
+        return printed(s, e, want);
     case EX_STAT:
     case EX_HIST:
         sema_expect(s, e->a, TYPE_STATS);
@@ -461,7 +467,7 @@ static bool returns_value(const struct stmt *st)
     return false;
 }
 
-/* What nothing decides is long; a function that returns nothing has no value. */
+/* What nothing decides is long; a function that returns nothing, and whose value nobody wants, has none. */
 static void defaults(struct sema *s)
 {
     default_list(s->prog->globals);
@@ -474,8 +480,6 @@ static void defaults(struct sema *s)
         default_list(fn->locals);
         if (fn->type == TYPE_UNKNOWN)
             fn->type = fn->is_embedded || returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
-        else if (!fn->typed && !fn->is_embedded && !returns_value(fn->body))
-            fn->type = TYPE_VOID;
     }
 }
 

@@ -31,7 +31,9 @@ void stap_put_name(FILE *out, enum stap_need need)
         fputs(need == NEED_REG       ? "__ngs_register"
               : need == NEED_BASE    ? "__ngs_base"
               : need == NEED_TOUPPER ? "__ngs_toupper"
-                                     : "__ngs_tolower",
+              : need == NEED_TOLOWER ? "__ngs_tolower"
+              : need == NEED_SCOPE   ? "__ngs_in_scope"
+                                     : "__ngs_target",
               out);
 }
 
@@ -303,7 +305,70 @@ static void put_case(FILE *out, const char *word)
         word, word);
 }
 
-void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n)
+/*
+ * Whether the current process descends from the target: what SystemTap's runtime asks for process probes, and for no
+ * others. A parent that has ended is one no more: who outlives it is lost. Of a master, which staprun is given
+ * as the target, its own hits do not count. Several processes are listed, as staprun takes one.
+ */
+static void put_scope(FILE *out, const struct target *t)
+{
+    bool several = t->n_pids > 1 && !t->master;
+
+    fputs("function __ngs_in_scope:long() %{ /* pure */\n", out);
+    if (several) {
+        fputs("    static const pid_t pids[] = {", out);
+        for (uint32_t i = 0; i < t->n_pids; i++)
+            fprintf(out, "%s%d", i ? ", " : "", (int)t->pids[i]);
+        fputs("};\n    unsigned int i;\n", out);
+    }
+    fputs("    struct task_struct *task = current;\n"
+          "    int up;\n",
+          out);
+    if (!several)
+        fputs("    STAP_RETVALUE = !_stp_target;\n", out);
+    fputs("    rcu_read_lock();\n"
+          "    for (up = 0; up < 64 && task && task->tgid > 1; up++) {\n",
+          out);
+    if (several)
+        fputs("        for (i = 0; i < sizeof(pids) / sizeof(*pids); i++)\n"
+              "            if (task->tgid == pids[i])\n"
+              "                STAP_RETVALUE = 1;\n",
+              out);
+    else
+        fprintf(out,
+                "        if (task->tgid == _stp_target%s)\n"
+                "            STAP_RETVALUE = 1;\n",
+                t->master ? " && up > 0" : "");
+    fputs("        task = rcu_dereference(task->real_parent);\n"
+          "    }\n"
+          "    rcu_read_unlock();\n"
+          "%}\n",
+          out);
+}
+
+/* The process at hand, where it is one of those that are named: a worker of the master, or one in the list. */
+static void put_target(FILE *out, const struct target *t)
+{
+    fputs("function __ngs_target:long() %{ /* pure */\n", out);
+    if (t->master) {
+        fputs("    struct task_struct *parent;\n"
+              "    rcu_read_lock();\n"
+              "    parent = rcu_dereference(current->group_leader->real_parent);\n"
+              "    if (parent && parent->tgid == _stp_target)\n"
+              "        STAP_RETVALUE = current->tgid;\n"
+              "    rcu_read_unlock();\n",
+              out);
+    } else {
+        fprintf(out, "    STAP_RETVALUE = %d;\n", (int)t->pid);
+        for (uint32_t i = 0; i < t->n_pids; i++)
+            fprintf(out, "    if (current->tgid == %d)\n        STAP_RETVALUE = current->tgid;\n",
+                    (int)t->pids[i]);
+    }
+    fputs("%}\n", out);
+}
+
+void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n,
+                      const struct target *t)
 {
     for (unsigned need = NEED_LOAD; need < NEED_REG; need++)
         if (needs & 1u << need)
@@ -316,6 +381,10 @@ void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modul
         put_case(out, "toupper");
     if (needs & 1u << NEED_TOLOWER)
         put_case(out, "tolower");
+    if (needs & 1u << NEED_SCOPE)
+        put_scope(out, t);
+    if (needs & 1u << NEED_TARGET)
+        put_target(out, t);
     if (needs)
         fputc('\n', out);
 }

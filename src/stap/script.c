@@ -68,6 +68,12 @@ static void put_arguments(struct script *s, FILE *out, const struct expr *e)
     }
 }
 
+/* Are several processes named? SystemTap knows one. */
+static bool is_several(const struct script *s)
+{
+    return s->target && (s->target->kind == TARGET_MASTER || s->target->n_pids > 1);
+}
+
 static void put_builtin(struct script *s, FILE *out, const struct expr *e)
 {
     const struct stap_call *to = stap_call_find(e->text);
@@ -78,7 +84,9 @@ static void put_builtin(struct script *s, FILE *out, const struct expr *e)
                    "%s() takes %u argument%s in SystemTap: the others need eBPF (--backend bpf)",
                    e->text, to->max_args, to->max_args == 1 ? "" : "s");
     }
-    if (to && to->need >= 0)
+    if (!strcmp(e->text, "target") && is_several(s))
+        put_need(s, out, NEED_TARGET);
+    else if (to && to->need >= 0)
         put_need(s, out, (enum stap_need)to->need);
     else
         fputs(to ? to->theirs : e->text, out);
@@ -87,6 +95,17 @@ static void put_builtin(struct script *s, FILE *out, const struct expr *e)
     if (to && to->extra)
         fputs(to->extra, out);
     fputc(')', out);
+}
+
+/* SystemTap limits process probes to the target and what descends from it by itself, but for a master, which
+ * is not to count, and several processes; other probes fire for everybody. */
+static bool is_guarded(const struct script *s)
+{
+    enum probe_kind kind = s->inst->type->kind;
+
+    if (kind == PROBE_PROFILE)
+        return s->target && (s->target->n_pids > 0 || s->target->kind == TARGET_CMD);
+    return (kind == PROBE_UPROBE || kind == PROBE_URETPROBE) && is_several(s);
 }
 
 /* What SystemTap would say of the place as it is printed here. */
@@ -117,32 +136,6 @@ static void put_call(struct script *s, FILE *out, const struct expr *e)
     fputc(')', out);
 }
 
-/* SystemTap takes few of C's length modifiers, and none has a meaning: all values have 64 bits. */
-static bool put_format(struct script *s, FILE *out, const struct expr *e)
-{
-    struct expr plain = *e;
-    char *to = arena_alloc(s->cx->arena, e->fmt_len + 1);
-    const char *from = e->fmt, *end = from + e->fmt_len;
-
-    plain.fmt = to;
-    while (from < end) {
-        bool conversion = *from == '%';
-
-        *to++ = *from++;
-        if (conversion && from < end && *from == '%')
-            *to++ = *from++;
-        else if (conversion)
-            for (; from < end && memchr("-+ #0123456789.*lhzjtq", *from, 22); from++)
-                if (!memchr("lhzjtq", *from, 6))
-                    *to++ = *from;
-    }
-    plain.fmt_len = (uint32_t)(to - plain.fmt);
-    if (plain.fmt_len == e->fmt_len)
-        return false;
-    syntax_print_expr_by(out, &plain, &s->hook);
-    return true;
-}
-
 static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
 {
     struct script *s = (struct script *)h;
@@ -153,8 +146,6 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
             return false;
         fputs(stap_var_name(s->cx, s->prog, e->var), out);
         return true;
-    case EX_PRINT:
-        return e->print & PRINT_FORMAT && put_format(s, out, e);
     case EX_CALL:
         put_call(s, out, e);
         return true;
@@ -226,6 +217,11 @@ static void put_body(struct script *s, const struct variable *locals, const stru
 {
     fputs("\n{\n", s->out);
     put_undecided(s, locals);
+    if (s->inst && is_guarded(s)) {
+        fputs("    if (!", s->out);
+        put_need(s, s->out, NEED_SCOPE);
+        fputs("()) next;\n", s->out);
+    }
     if (body && body->kind == ST_BLOCK && !body->next) /* an alias puts its own before it */
         body = body->body;
     syntax_print_stmt_by(s->out, body, 1, &s->hook);
@@ -388,7 +384,7 @@ static bool put_prelude(struct script *s, FILE *out)
     for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
         ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
     fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
-    stap_put_prelude(out, s->needs, modules, prog->n_modules);
+    stap_put_prelude(out, s->needs, modules, prog->n_modules, s->target);
     fputs("# the script\n\n", out);
     return ok;
 }

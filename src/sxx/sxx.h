@@ -22,8 +22,8 @@ struct sxx_opts {
     const char *const *include;    /* where @use looks, all of it, in order: -I DIR, ".", our own */
     const char *const *distrusted; /* for each, why a module there is not taken, or NULL; NULL: all are */
     uint32_t n_include;
-    bool follow;                   /* $^pid_ok also takes workers that --master's process starts later: the script
-                                      is run here, and ppid() is known */
+    bool by_target;                /* $^pid_ok asks target() also of several processes: it is each of them where the
+                                      script runs. Else it lists their pids, as stap++ does */
     bool list_args;                /* --args: missing paths are blank, nothing dies for want of them */
 };
 

@@ -143,20 +143,17 @@ static void set_target(struct vars *v)
     switch (t->kind) {
     case TARGET_PID:
     case TARGET_CMD:
-        ok = "pid() == target()";
-        /* stap++ gives neither with -c. Where nothing will run there is no pid yet. */
-        target = t->pid ? arena_printf(a, "%d", (int)t->pid) : "target()";
-        break;
     case TARGET_MASTER:
-        ok = "(";
-        target = "";
+        /* With -c stap++ gives no $^target. Where nothing will run there is no pid yet. */
+        target = t->n_pids ? "" : "target()";
         for (uint32_t i = 0; i < t->n_pids; i++) {
-            ok = arena_printf(a, "%s%spid() == %d", ok, i ? " || " : "", (int)t->pids[i]);
+            ok = arena_printf(a, "%s%spid() == %d", i ? ok : "", i ? " || " : "", (int)t->pids[i]);
             target = arena_printf(a, "%s%s%d", target, i ? " " : "", (int)t->pids[i]);
         }
-        ok = arena_printf(
-            a, "%s%s)", ok,
-            v->o->follow && t->master ? arena_printf(a, " || ppid() == %d", (int)t->master) : "");
+        /* stap++ lists the pids of workers; target() is each of several, also of those to come. */
+        ok = !v->o->by_target && (t->n_pids > 1 || t->kind == TARGET_MASTER)
+                 ? arena_printf(a, "(%s)", ok)
+                 : "pid() == target()";
         break;
     default:
         if (t->exec_path) {

@@ -4,14 +4,28 @@
  * not among the module's symbols).
  */
 #include <dwarf.h>
+#include <fnmatch.h>
 #include <string.h>
 
 #include "target/dwarf_priv.h"
+
+/* Wildcards match as in SystemTap's dwarf_atvar_query: the end of a path from a slash on, or all of it. */
+static bool file_matches_pattern(const char *file, const char *pattern)
+{
+    if (!fnmatch(pattern, file, 0))
+        return true;
+    while ((file = strchr(file, '/')))
+        if (!fnmatch(pattern, ++file, 0))
+            return true;
+    return false;
+}
 
 bool file_matches(const char *file, const char *wanted)
 {
     size_t n = file ? strlen(file) : 0, w = strlen(wanted);
 
+    if (n && strpbrk(wanted, "*?["))
+        return file_matches_pattern(file, wanted);
     return w && n >= w && !strcmp(file + n - w, wanted) &&
            (n == w || file[n - w - 1] == '/' || wanted[0] == '/');
 }

@@ -321,7 +321,7 @@ static void add_needed(const char *path, void *arg)
 
 bool modules_find(struct compile *cx, struct target *t, const struct target_opts *o)
 {
-    pid_t sample = o->sample_pid ? o->sample_pid : t->n_pids ? t->pids[0] : 0;
+    pid_t sample = o->sample_pid ? o->sample_pid : target_first(t);
 
     if (o->exec) {
         void *args[] = {cx, t};

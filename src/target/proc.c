@@ -114,8 +114,9 @@ bool target_same(const struct target *t, uint32_t i)
     if (snprintf(path, sizeof(path), "%s/%d/stat", t->proc, (int)t->pids[i]) >= (int)sizeof(path))
         return false;
     char *text = read_file(path, STAT_MAX);
-    bool same = text && proc_stat_parse(text, &st) && st.start == t->start_times[i] &&
-                st.state != 'Z' && st.state != 'X';
+    bool same = text && proc_stat_parse(text, &st) &&
+                (!t->start_times || st.start == t->start_times[i]) && st.state != 'Z' &&
+                st.state != 'X';
 
     free(text);
     return same;
@@ -146,6 +147,14 @@ static pid_t process_of(struct compile *cx, const struct target *t, pid_t pid)
         sscanf(line, " Tgid: %d", &tgid);
     free(text);
     return tgid > 0 ? (pid_t)tgid : pid;
+}
+
+static bool holds_pid(const struct target *t, pid_t pid)
+{
+    for (uint32_t i = 0; i < t->n_pids; i++)
+        if (t->pids[i] == pid)
+            return true;
+    return false;
 }
 
 static bool one_process(struct compile *cx, struct target *t, pid_t pid)
@@ -252,7 +261,7 @@ static bool choose_root(struct compile *cx, struct target *t, const char *wanted
 
     t->chroot = "";
     if (t->n_pids) {
-        pid_t pid = t->pids[0];
+        pid_t pid = target_first(t);
         const char *chroot = chroot_of(cx->arena, t->proc, pid);
 
         if (!dir && (pid_in_container(t->proc, pid) || *chroot))
@@ -349,8 +358,8 @@ static void warn_if_elsewhere(struct compile *cx, const struct target *t, const 
         return;
     }
     diag_warning(cx->diag, nowhere, "%s of process %d is not below %s", t->exec_path,
-                 (int)t->pids[0], dir);
-    diag_hint(cx->diag, "\"docker-root %d\" prints the root of that process", (int)t->pids[0]);
+                 (int)target_first(t), dir);
+    diag_hint(cx->diag, "\"docker-root %d\" prints the root of that process", (int)target_first(t));
 }
 
 /* The kernel escapes newlines only ("\012", seq_file_path in show_map_vma). */
@@ -446,12 +455,13 @@ static bool find_processes(struct compile *cx, struct target *t, const struct ta
         t->master = master;
         return children_of(cx, t, master);
     }
-    if (pid) {
-        t->kind = TARGET_PID;
-        t->pid = pid;
-        return one_process(cx, t, pid);
-    }
-    t->kind = o->exec ? TARGET_EXEC : TARGET_NONE;
+    t->kind = pid ? TARGET_PID : o->exec ? TARGET_EXEC : TARGET_NONE;
+    t->pid = pid;
+    if (pid && !one_process(cx, t, pid))
+        return false;
+    for (uint32_t i = 0; i < o->n_more; i++)
+        if (!holds_pid(t, o->more[i]) && !one_process(cx, t, o->more[i]))
+            return false;
     return true;
 }
 
@@ -498,7 +508,7 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
     }
     if (!find_processes(cx, t, o, pid, master) || !choose_root(cx, t, root))
         return NULL;
-    if (o->exec ? !exec_named(cx, t, o->exec) : t->n_pids && !exe_of(cx, t, t->pids[0])) {
+    if (o->exec ? !exec_named(cx, t, o->exec) : t->n_pids && !exe_of(cx, t, target_first(t))) {
         target_close(t);
         return NULL;
     }

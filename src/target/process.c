@@ -4,6 +4,7 @@
  * but the parent is under the process's own control: callers only look files up with it, below its
  * root. Refuses nothing: what cannot be read is NULL or 0.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,28 @@ pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid)
     struct proc_stat st;
 
     return stat_of(cx, t, pid, &st) ? st.ppid : 0;
+}
+
+bool process_ids(const char *proc, pid_t pid, struct process_ids *out)
+{
+    char path[STAT_MAX], text[STAT_MAX];
+    const char *parent, *uid, *gid;
+    int ppid = 0;
+
+    if (snprintf(path, sizeof(path), "%s/%d/status", proc, (int)pid) >= (int)sizeof(path) ||
+        !read_some(path, text, sizeof(text)))
+        return false;
+    /* The kernel escapes line ends in the name (proc_task_name), so that lines begin as they seem to. */
+    parent = strstr(text, "\nPPid:");
+    uid = strstr(text, "\nUid:");
+    gid = strstr(text, "\nGid:");
+    if (sscanf(text, "Name: %63[^\n]", out->name) != 1 || !parent ||
+        sscanf(parent, " PPid: %d", &ppid) != 1 || !uid ||
+        sscanf(uid, " Uid: %" SCNu32 " %" SCNu32, &out->uid, &out->euid) != 2 || !gid ||
+        sscanf(gid, " Gid: %" SCNu32 " %" SCNu32, &out->gid, &out->egid) != 2)
+        return false;
+    out->ppid = ppid;
+    return true;
 }
 
 bool process_alive(struct compile *cx, const struct target *t, pid_t pid)

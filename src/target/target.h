@@ -91,6 +91,8 @@ enum target_kind { TARGET_NONE, TARGET_PID, TARGET_MASTER, TARGET_EXEC, TARGET_C
 /* How the user named the target. */
 struct target_opts {
     pid_t pid;             /* -x; 0: none */
+    const pid_t *more;     /* what further -x name */
+    uint32_t n_more;
     pid_t master;          /* --master; 0: none */
     pid_t sample_pid;      /* --sample-pid: libraries only */
     const char *exec;      /* --exec */
@@ -103,8 +105,8 @@ struct target_opts {
 
 struct target {
     enum target_kind kind;
-    pid_t pid;               /* target(): 0 for --master and --exec */
-    pid_t *pids;             /* processes to look at: one, or a master's workers; sorted */
+    pid_t pid;               /* of -x the first, of -c the command; 0 for --master and --exec */
+    pid_t *pids;             /* processes to look at: those of -x, or a master's workers; sorted */
     uint32_t n_pids;
     pid_t master;            /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
@@ -152,6 +154,13 @@ const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid); 
 /* Its arguments, each with its NUL; the first 64 KiB. Arena. */
 const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
 pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
+/* What /proc/PID/status says; false: it has ended. */
+struct process_ids {
+    char name[64];
+    pid_t ppid;
+    uint32_t uid, euid, gid, egid;
+};
+bool process_ids(const char *proc, pid_t pid, struct process_ids *out);
 bool process_alive(struct compile *cx, const struct target *t, pid_t pid); /* and no zombie */
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 

@@ -87,9 +87,9 @@ static void test_arrays(void)
     struct ir_val key1[1], key2[2], key3[1], key4[1] = {IR_IMM(-12345)};
 
     key1[0] = cgt_gload(&t, k);
-    key2[0] = IR_GLOBAL(s);
+    key2[0] = cgt_gsget(&t, s);
     key2[1] = cgt_gload(&t, k);
-    key3[0] = IR_GLOBAL(s);
+    key3[0] = key2[0];
     struct ir_val value = cgt_gload(&t, v);
     struct ir_ins *i = map_op(&t, IR_MSET, plain, key1, 1);
 
@@ -104,9 +104,10 @@ static void test_arrays(void)
     i = map_op(&t, IR_MHAS, plain, key4, 1);
     cgt_gstore(&t, none, IR_TEMP(i->dst));
     i = map_op(&t, IR_MSETS, texts, key3, 1);
-    i->s = IR_GLOBAL(s);
+    i->s = key2[0];
     i = map_op(&t, IR_MGETS, texts, key3, 1);
-    i->str = IR_GLOBAL(text);
+    i->str = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+    cgt_gsset(&t, text, i->str);
     if (!cgt_load(&t)) {
         tap_ok(false, "arrays");
         cgt_close(&t);
@@ -258,7 +259,6 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
     cgt_open(&t, disabled);
     t.as = as;
     t.u->probes[0].rec.kind = kind;
-    t.u->probes[0].target_only = true;
     uint32_t out = cgt_global(&t, "out", OBJ_LONG), text = cgt_global(&t, "text", OBJ_STRING);
 
     for (unsigned k = 0; k < sizeof(longs) + 17; k++) {
@@ -274,7 +274,8 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
         struct ir_ins *i = cgt_put(&t, IR_SCONTEXT);
 
         i->imm = texts[k];
-        i->str = IR_GLOBAL(text);
+        i->str = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+        cgt_gsset(&t, text, i->str);
     }
     bool loaded = cgt_load(&t);
 
@@ -305,7 +306,8 @@ static void test_facts(void)
     struct ir_ins *i = cgt_put(&t, IR_SCONTEXT);
 
     i->imm = NGS_CTX_EXECNAME;
-    i->str = IR_GLOBAL(name);
+    i->str = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+    cgt_gsset(&t, name, i->str);
     if (cgt_load(&t)) {
         char want[17] = "";
         FILE *f = fopen("/proc/self/comm", "r");
@@ -344,7 +346,7 @@ static void test_records(void)
     uint32_t s = cgt_global(&t, "s", OBJ_STRING);
 
     args[0] = IR_IMM(-5);
-    args[1] = IR_GLOBAL(s);
+    args[1] = cgt_gsget(&t, s);
     args[2] = IR_IMM(1ll << 40);
     args[3] = cgt_lit(&t, "lit");
     struct ir_ins *i = cgt_put(&t, IR_PRINT);

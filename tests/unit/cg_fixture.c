@@ -93,6 +93,11 @@ static void *map_of(struct bpf_object *obj, const char *name, size_t *len)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static void *global_at(struct cgt *t, uint32_t global)
+{
+    return t->globals + t->u->globals[global].off;
+}
+
 static void init_globals(struct cgt *t)
 {
     for (uint32_t k = 0; k < t->u->n_globals; k++)
@@ -101,6 +106,8 @@ static void init_globals(struct cgt *t)
             cgt_stats(t, k)->max = INT64_MIN;
         } else if (t->u->globals[k].type == OBJ_LONG) {
             *cgt_long(t, k) = t->u->globals[k].init;
+        } else {
+            ((struct ngs_shared *)global_at(t, k))->next = 1;
         }
 }
 
@@ -217,11 +224,6 @@ uint32_t cgt_global(struct cgt *t, const char *name, uint8_t type)
     return u->n_globals++;
 }
 
-static void *global_at(struct cgt *t, uint32_t global)
-{
-    return t->globals + t->u->globals[global].off;
-}
-
 int64_t *cgt_long(struct cgt *t, uint32_t global)
 {
     return global_at(t, global);
@@ -229,7 +231,9 @@ int64_t *cgt_long(struct cgt *t, uint32_t global)
 
 struct ngs_str *cgt_str(struct cgt *t, uint32_t global)
 {
-    return global_at(t, global);
+    struct ngs_shared *s = global_at(t, global);
+
+    return ngs_shared_text(s, s->shown, t->cx.limits.maxstringlen);
 }
 
 struct ngs_stats *cgt_stats(struct cgt *t, uint32_t global)
@@ -265,6 +269,23 @@ void cgt_gstore(struct cgt *t, uint32_t global, struct ir_val v)
 
     i->global = global;
     i->a = v;
+}
+
+struct ir_val cgt_gsget(struct cgt *t, uint32_t global)
+{
+    struct ir_ins *i = ir_put(&t->at, IR_GSGET);
+
+    i->global = global;
+    i->str = IR_SLOT(ir_slot_new(t->u, t->at.f, IR_STRING, NULL));
+    return i->str;
+}
+
+void cgt_gsset(struct cgt *t, uint32_t global, struct ir_val s)
+{
+    struct ir_ins *i = ir_put(&t->at, IR_GSSET);
+
+    i->global = global;
+    i->s = s;
 }
 
 struct ir_val cgt_lit(struct cgt *t, const char *text)

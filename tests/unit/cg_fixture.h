@@ -57,6 +57,8 @@ int cgt_map_fd(struct cgt *t, uint32_t map);
 /* Short forms of IR */
 struct ir_val cgt_gload(struct cgt *t, uint32_t global);
 void cgt_gstore(struct cgt *t, uint32_t global, struct ir_val v);
+struct ir_val cgt_gsget(struct cgt *t, uint32_t global); /* a slot with the string */
+void cgt_gsset(struct cgt *t, uint32_t global, struct ir_val s);
 struct ir_val cgt_lit(struct cgt *t, const char *text);
 struct ir_ins *cgt_put(struct cgt *t, enum ir_op op);
 

@@ -308,14 +308,17 @@ static void test_pressure(void)
             v[k] = ir_put_int(&t.at, IR_ADD, v[k], IR_TEMP(i->dst));
         }
         if (k == 15) {
+            struct ir_val slot = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+
             ir_put_str(
-                &t.at, IR_SSET, IR_GLOBAL(s),
+                &t.at, IR_SSET, slot,
                 cgt_lit(&t, "a string that is much too long to be set in line by immediates"));
             struct ir_ins *i = cgt_put(&t, IR_SFMT);
 
-            i->str = IR_GLOBAL(s);
+            i->str = slot;
             i->a = v[3];
-            i->imm = (int64_t)NGS_SPEC('d', 0, 0, 0xffff);
+            i->b = IR_IMM((int64_t)NGS_SPEC('d', 0, 0, 0xffff));
+            cgt_gsset(&t, s, slot);
         }
     }
     for (int k = 0; k < N; k++)

@@ -89,14 +89,17 @@ static void test_format(void)
 
     for (int k = 0; k < N; k++) {
         s[k] = cgt_global(&t, "s", OBJ_STRING);
-        ir_put_str(&t.at, IR_SSET, IR_GLOBAL(s[k]), cgt_lit(&t, "<"));
+        struct ir_val slot = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+
+        ir_put_str(&t.at, IR_SSET, slot, cgt_lit(&t, "<"));
         struct ir_val v = cgt_gload(&t, a);
         struct ir_ins *i = cgt_put(&t, IR_SFMT);
 
-        i->str = IR_GLOBAL(s[k]);
+        i->str = slot;
         i->a = v;
-        i->imm = (int64_t)specs[k];
-        ir_put_str(&t.at, IR_SCAT, IR_GLOBAL(s[k]), cgt_lit(&t, ">"));
+        i->b = IR_IMM((int64_t)specs[k]);
+        ir_put_str(&t.at, IR_SCAT, slot, cgt_lit(&t, ">"));
+        cgt_gsset(&t, s[k], slot);
     }
     bool loaded = cgt_load(&t);
 
@@ -154,11 +157,11 @@ static void test_concat(void)
              next = ir_slot_new(t.u, t.at.f, IR_STRING, "next");
 
     ir_put_str(&t.at, IR_SSET, IR_SLOT(next), cgt_lit(&t, "next"));
-    ir_put_str(&t.at, IR_SSET, IR_SLOT(slot), IR_GLOBAL(a));
-    ir_put_str(&t.at, IR_SCAT, IR_SLOT(slot), IR_GLOBAL(b));
+    ir_put_str(&t.at, IR_SSET, IR_SLOT(slot), cgt_gsget(&t, a));
+    ir_put_str(&t.at, IR_SCAT, IR_SLOT(slot), cgt_gsget(&t, b));
     ir_put_str(&t.at, IR_SCAT, IR_SLOT(slot), cgt_lit(&t, "-lit-"));
-    ir_put_str(&t.at, IR_SCAT, IR_SLOT(slot), IR_GLOBAL(a));
-    ir_put_str(&t.at, IR_SSET, IR_GLOBAL(out), IR_SLOT(slot));
+    ir_put_str(&t.at, IR_SCAT, IR_SLOT(slot), cgt_gsget(&t, a));
+    cgt_gsset(&t, out, IR_SLOT(slot));
     struct ir_ins *i = cgt_put(&t, IR_SLEN);
 
     i->s = IR_SLOT(slot);
@@ -209,19 +212,20 @@ static void test_compare(const char *disabled, const char *name)
     uint32_t a = cgt_global(&t, "a", OBJ_STRING), b = cgt_global(&t, "b", OBJ_STRING);
     uint32_t eq = cgt_global(&t, "eq", OBJ_LONG), cmp = cgt_global(&t, "cmp", OBJ_LONG),
              lit = cgt_global(&t, "lit", OBJ_LONG);
+    struct ir_val left = cgt_gsget(&t, a), right = cgt_gsget(&t, b);
     struct ir_ins *i = cgt_put(&t, IR_SEQ);
 
-    i->s = IR_GLOBAL(a);
-    i->s2 = IR_GLOBAL(b);
+    i->s = left;
+    i->s2 = right;
     i->dst = ir_temp(t.at.f);
     cgt_gstore(&t, eq, IR_TEMP(i->dst));
     i = cgt_put(&t, IR_SCMP);
-    i->s = IR_GLOBAL(a);
-    i->s2 = IR_GLOBAL(b);
+    i->s = left;
+    i->s2 = right;
     i->dst = ir_temp(t.at.f);
     cgt_gstore(&t, cmp, IR_TEMP(i->dst));
     i = cgt_put(&t, IR_SEQ);
-    i->s = IR_GLOBAL(b);
+    i->s = right;
     i->s2 = cgt_lit(&t, "aaaaaaaaaaaaa");
     i->dst = ir_temp(t.at.f);
     cgt_gstore(&t, lit, IR_TEMP(i->dst));
@@ -344,20 +348,24 @@ static void test_read_string(void)
              outer = t.at.onerr;
     uint32_t text = ir_slot_new(t.u, t.at.f, IR_STRING, "text");
 
-    ir_put_str(&t.at, IR_SSET, IR_GLOBAL(out), cgt_lit(&t, "["));
+    struct ir_val read = IR_SLOT(ir_slot_new(t.u, t.at.f, IR_STRING, NULL));
+
+    ir_put_str(&t.at, IR_SSET, read, cgt_lit(&t, "["));
     struct ir_val va = cgt_gload(&t, addr), vmax = cgt_gload(&t, max);
 
     t.at.onerr = failed;
     struct ir_ins *i = cgt_put(&t, IR_SREAD);
 
-    i->str = IR_GLOBAL(out);
+    i->str = read;
     i->a = va;
     i->b = vmax;
     t.at.onerr = outer;
+    cgt_gsset(&t, out, read);
     ir_put_jump(&t.at, 1);
     ir_at(&t.at, failed);
+    cgt_gsset(&t, out, read);
     cgt_put(&t, IR_SERROR)->str = IR_SLOT(text);
-    ir_put_str(&t.at, IR_SSET, IR_GLOBAL(err), IR_SLOT(text));
+    cgt_gsset(&t, err, IR_SLOT(text));
     bool loaded = cgt_load(&t);
 
     for (int len = 0; loaded && len < 400; len += len < 20 ? 1 : 23)

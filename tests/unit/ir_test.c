@@ -146,33 +146,6 @@ static void test_inline(void)
     close_fixture(&x);
 }
 
-static void test_hoist(bool right)
-{
-    struct fixture x;
-
-    open_fixture(&x);
-    struct ir_unit *u = ir_unit_new(&x.cx);
-    struct ir_cursor c = open_handler(u, "guarded");
-    uint32_t body = ir_block_new(u, c.f);
-
-    ir_put(&c, IR_BUDGET)->imm = 1;
-    struct ir_val pid = ir_put_int(&c, IR_CONTEXT, IR_NONE, IR_NONE);
-
-    c.f->blocks[0]->last->imm = NGS_CTX_PID;
-    struct ir_val target = ir_put_int(&c, IR_CONTEXT, IR_NONE, IR_NONE);
-
-    c.f->blocks[0]->last->imm = right ? NGS_CTX_TARGET : NGS_CTX_TID;
-    ir_put_branch(&c, IR_EQ, pid, target, body, 1);
-    ir_at(&c, body);
-    ir_put(&c, IR_EXIT);
-    ir_put_jump(&c, 1);
-    ir_simplify(u);
-    ir_hoist_target(u);
-    tap_ok(u->target_only == right,
-           right ? "pid() == target() is seen as a guard" : "pid() == tid() is not");
-    close_fixture(&x);
-}
-
 static void test_verify(void)
 {
     struct fixture x;
@@ -217,8 +190,6 @@ int main(void)
     test_fold();
     test_div_zero_stays();
     test_inline();
-    test_hoist(true);
-    test_hoist(false);
     test_verify();
     test_layout();
     return tap_done();

@@ -41,6 +41,11 @@ static bool set_up(struct fixture *f, bool broken)
     f->pid = getpid();
     f->t = (struct target){
         .kind = TARGET_PID, .pid = f->pid, .pids = &f->pid, .n_pids = 1, .proc = "/proc"};
+    struct target *self = target_open(&f->cx, &(struct target_opts){.pid = f->pid});
+
+    if (self)
+        f->t.start_times = self->start_times;
+    target_close(self);
     f->t.root = sysroot_new(&f->cx, "/");
     return cg_write_elf(fixture_unit(&f->cx, broken), &elf, &size) &&
            object_open(&f->cx, elf, size, &f->o);
@@ -89,17 +94,15 @@ static void test_sizes(void)
     tear_down(&f);
 }
 
-static void test_run(bool target_only)
+static void test_run(bool scoped)
 {
     struct fixture f;
-    const char *how = target_only ? "on the target's threads" : "on every CPU";
+    const char *how = scoped ? "on the target's threads" : "on every CPU";
 
     if (!tap_ok(set_up(&f, false), "the object is made"))
         return;
-    struct obj_header h = *f.o.h;
-
-    h.flags = target_only ? OBJ_F_TARGET_ONLY : 0;
-    f.o.h = &h;
+    if (!scoped)
+        f.t = (struct target){.kind = TARGET_NONE, .proc = "/proc", .root = f.t.root};
     struct session *s = load_object(&f.cx, &f.o, &f.t, &f.k);
 
     fflush(f.err);
@@ -107,14 +110,14 @@ static void test_run(bool target_only)
         struct fixture_globals *g = session_globals(s);
         struct ngs_control *c = session_control(s);
 
-        tap_ok(g->initial == 42 && c->target == (uint64_t)getpid(),
+        tap_ok(g->initial == 42 && c->target == (scoped ? (uint64_t)getpid() : 0),
                "globals and control are initialised");
         tap_ok(load_attach(s), "it is armed %s", how);
         burn((void *)200);
         uint64_t hits = c->hits;
 
         tap_ok(hits > 100, "its handler runs %s: %lu hits in 200 ms", how, (unsigned long)hits);
-        if (target_only) {
+        if (scoped) {
             pthread_t thread;
 
             tap_ok(g->pid == (uint64_t)getpid(), "for this process only");
@@ -149,7 +152,7 @@ __attribute__((noinline)) static int probed(int n)
     return n + 1;
 }
 
-static void test_uprobe(bool target_only)
+static void test_uprobe(bool scoped)
 {
     struct fixture f;
     struct target_opts to = {.pid = getpid()};
@@ -166,10 +169,8 @@ static void test_uprobe(bool target_only)
 
     tap_ok(cg_write_elf(u, &elf, &size) && object_open(&f.cx, elf, size, &f.o),
            "an object with a uprobe is made");
-    struct obj_header h = *f.o.h;
-
-    h.flags = target_only ? OBJ_F_TARGET_ONLY : 0;
-    f.o.h = &h;
+    if (!scoped)
+        t->n_pids = 0;
     /* /proc/self/exe, which the object names, is no path of the target: */
     t->modules->path = "/proc/self/exe";
     struct session *s = load_object(&f.cx, &f.o, t, &f.k);
@@ -188,6 +189,25 @@ static void test_uprobe(bool target_only)
     }
     load_free(s);
     target_close(t);
+    tear_down(&f);
+}
+
+/* A pid that was given to another process between finding the target and arming. */
+static void test_replaced(void)
+{
+    struct fixture f;
+    uint64_t start = 1;
+
+    if (!set_up(&f, false))
+        return;
+    f.t.start_times = &start;
+    struct session *s = load_object(&f.cx, &f.o, &f.t, &f.k);
+
+    tap_ok(s && !load_attach(s),
+           "nothing is armed in a process that is not the one that was found");
+    fflush(f.err);
+    tap_ok(strstr(f.messages, "has ended") != NULL, "and that is said: %s", f.messages);
+    load_free(s);
     tear_down(&f);
 }
 
@@ -252,7 +272,8 @@ static void test_other_build(void)
 
     m.next = &twin;
     s = load_object(&f.cx, &f.o, &f.t, &f.k);
-    tap_ok(s && session_control(s)->bias[0] == 0x2000, "the same build under another path serves");
+    tap_ok(s && session_control(s)->bias[0][0] == 0x2000,
+           "the same build under another path serves");
     load_free(s);
     tear_down(&f);
 }
@@ -306,6 +327,7 @@ int main(void)
     test_run(true);
     test_uprobe(false);
     test_uprobe(true);
+    test_replaced();
     test_rejected();
     test_other_build();
     return tap_done();

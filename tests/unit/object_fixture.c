@@ -267,7 +267,7 @@ static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprob
     literals[1] = FIXTURE_LITERAL;
     *u = (struct cg_unit){.cx = cx,
                           .n_funcs = uprobe ? 5 : 4,
-                          .n_maps = 6,
+                          .n_maps = 7,
                           .rodata = literals,
                           .rodata_size = LITERALS_SIZE,
                           .user_code = user,
@@ -289,6 +289,8 @@ static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprob
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = LITERALS_SIZE};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
+    u->maps[6] =
+        (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member), 16, 0};
     return u;
 }
 

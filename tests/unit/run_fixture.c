@@ -95,10 +95,11 @@ uint32_t fx_map(struct fx *f, const char *name, const char *keys, char value, ui
     struct obj_map *m = &f->maps[f->h.table[OBJ_MAPS].n];
 
     *m = (struct obj_map){
-        .name = fx_string(f, name), .n_keys = (uint32_t)strlen(keys), .max_entries = max};
+        .name = fx_string(f, name), .n_keys = (uint32_t)strlen(keys), .max_entries = max, .sized = max != 5000};
     m->val_type = value == 's' ? OBJ_STRING : value == 'a' ? OBJ_STATS : OBJ_LONG;
     m->hist = value == 'a' ? NGS_HIST_LOG : NGS_HIST_NONE;
-    m->value_size = value == 's'   ? FX_STR_SIZE
+    m->val_off = value == 's' ? 8 : 0;
+    m->value_size = value == 's'   ? 8 + FX_STR_SIZE
                     : value == 'a' ? (uint32_t)stats_size(m->hist, m->hist_args)
                                    : 8;
     for (uint32_t k = 0; k < m->n_keys; k++) {
@@ -117,9 +118,9 @@ uint32_t fx_format(struct fx *f, const char *text, uint32_t flags, const char *a
 {
     struct obj_format *o = &f->formats[f->h.table[OBJ_FORMATS].n];
 
-    *o = (struct obj_format){fx_string(f, text), flags, (uint32_t)strlen(args), 0};
+    *o = (struct obj_format){fx_string(f, text), flags, (uint32_t)strlen(args), 0, 0};
     for (uint32_t i = 0; args[i]; i++)
-        o->arg_types |= (uint32_t)(args[i] == 's' ? OBJ_STRING : OBJ_LONG) << 2 * i;
+        o->arg_types |= (uint64_t)(args[i] == 's' ? OBJ_STRING : OBJ_LONG) << 2 * i;
     return f->h.table[OBJ_FORMATS].n++;
 }
 

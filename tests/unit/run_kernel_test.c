@@ -127,7 +127,7 @@ static const struct meta *metadata(struct compile *cx)
     struct obj_format formats[FORMATS] = {
         [FMT_BEGIN] = {.text = str(m, "begin\n"), .flags = FORMAT_PRINTF},
         [FMT_TICK] = {.text = str(m, "tick\n"), .flags = FORMAT_PRINTF},
-        [FMT_END] = {.text = str(m, "end %d\n"), FORMAT_PRINTF, 1, OBJ_LONG},
+        [FMT_END] = {.text = str(m, "end %d\n"), .flags = FORMAT_PRINTF, .n_args = 1, .arg_types = OBJ_LONG},
     };
 
     memcpy(m->bytes, &h, sizeof(h));
@@ -217,7 +217,7 @@ static bool build(struct compile *cx, struct object *o)
 
     *u = (struct cg_unit){.cx = cx,
                           .n_funcs = 1,
-                          .n_maps = 6,
+                          .n_maps = 7,
                           .rodata = &tick,
                           .rodata_size = sizeof(tick),
                           .user_code = user,
@@ -234,6 +234,8 @@ static bool build(struct compile *cx, struct object *o)
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};
     u->maps[4] = (struct cg_map){.name = NGS_MAP_RODATA, .value_size = sizeof(tick)};
     u->maps[5] = (struct cg_map){"hits", BPF_MAP_TYPE_HASH, 8, 8, 16, 0};
+    u->maps[6] =
+        (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member), 16, 0};
     return cg_write_elf(u, &elf, &size) && object_open(cx, elf, size, o);
 }
 

@@ -1,0 +1,171 @@
+#!/bin/bash
+# shellcheck disable=SC2016 # scripts have dollars of their own
+#
+# The script language as SystemTap has it, in small: what each line should print, or be refused with, was read from
+# SystemTap's manual pages and sources, and from what its parser (stap -p2) takes; never from ngstap. What its modules
+# print is in tests/judge.
+#
+# begin, end and timer handlers need no privileges; kernel handlers need root and eBPF. About 30 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+trace_seconds=20
+
+# prints NAME SCRIPT TEXT [OPTION]...: that is all of the output, and the script ends well.
+prints() {
+    local name=$1 script=$2 want=$3
+    shift 3
+    trace "$@" -e "$script"
+    printf '%b' "$want" >"$scratch/want"
+    check "$name" same_output
+}
+# shellcheck disable=SC2317 # check calls it
+same_output() { [[ $status = 0 ]] && cmp -s "$scratch/want" "$scratch/out"; }
+
+# refuses NAME SCRIPT PATTERN [OPTION]...: -p2 ends with 1 and a message, at a place, that PATTERN matches.
+refuses() {
+    local name=$1 script=$2 pattern=$3
+    shift 3
+    trace -p2 "$@" -e "$script"
+    check "$name" refused "$pattern"
+}
+# shellcheck disable=SC2317
+refused() { [[ $status = 1 ]] && said "^-e:[0-9]+:[0-9]+: error: .*$1"; }
+
+# takes NAME SCRIPT [OPTION]...: -p2 finds nothing wrong.
+takes() {
+    local name=$1 script=$2
+    shift 2
+    trace -p2 "$@" -e "$script"
+    check "$name" test "$status" = 0
+}
+
+kernel=
+[[ $UID = 0 ]] && "$ngstap" -e 'probe begin { exit() } probe timer.profile { }' >"$scratch/out" 2>"$scratch/err" &&
+    kernel=1
+
+# in_kernel NAME SCRIPT TEXT: the same in a handler of timer.profile, which SCRIPT ends by exit().
+in_kernel() {
+    if [[ $kernel ]]; then
+        prints "$1 (kernel)" "global ran probe timer.profile { if (ran++) next $2; exit() }" "$3"
+    else
+        skip "$1 (kernel)" 'handlers in the kernel need root and eBPF'
+    fi
+}
+both() {
+    prints "$1" "probe begin { $2; exit() }" "$3"
+    in_kernel "$@"
+}
+
+# ---- strings are C strings ----
+
+both 'a NUL ends a literal' 'printf("%d %s|\n", strlen("ab\0cd"), "ab\0cd" . "ef")' '2 abef|\n'
+both 'a NUL ends what sprintf makes' 's = sprintf("a%cb%d", 0, 5); printf("%d %s|%s|\n", strlen(s), s, s . "x")' \
+    '1 a|ax|\n'
+both 'but not what is joined after it' 'printf("%s|\n", sprintf("a%c", 0) . "b")' 'ab|\n'
+prints 'as keys' 'global a probe begin { a["k\0x"] = "v\0w"
+    println(a["k"], strlen(a["k\0y"])); exit() }' 'v1\n'
+prints 'in functions that user space has' 'probe begin {
+    println(str_replace("hello", "\0", "X"), str_replace("hello", "", "X"), substr("ab\0cd", 1, 3), isinstr("a\0b", "b"))
+    println(str_replace("aXbX", "X", "yy"), tokenize("a,b\0,c", ","), tokenize("", ","), tokenize("", ",")); exit() }' \
+    'hellohellob0\nayybyyab\n'
+long='s = "a"; for (i = 0; i < 14; i++) s .= s'
+prints 'str_replace makes no more than a string holds' "probe begin { $long
+    for (i = 0; i < 20; i++) n += strlen(str_replace(s, \"a\", s)); println(n); exit() }" '655340\n' \
+    -D MAXSTRINGLEN=32768
+
+# ---- formats ----
+
+for bad in %zu %jd %td %hd %lld %qd %n %e %5% '%- d' '%+-d' %y '% '; do
+    refuses "printf has no $bad" "probe begin { printf(\"$bad\\n\", 8) }" 'is no conversion of printf'
+done
+takes 'and has these' 'probe begin { printf("%-5d%05d%+d% d%#x%5.2d%.d%ld%lu%c%i%X%o%p%%|%-05d\n",
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }'
+both 'sprintf takes widths and precisions from arguments' \
+    'println(sprintf("%*d|%*d|%-*s|%.*s|%*.*d|%*s", 5, 42, -5, 42, 4, "x", 2, "abc", 6, 3, 7, 3, "y"))' \
+    '   42|42   |x   |ab|   007|  y\n'
+both 'sprintf makes bytes by %b' 'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
+    'ABCD|EF1\n'
+both '%c of sprintf keeps its width' 'println(sprintf("%3c|%-3c|", 65, 66))' '  A|B  |\n'
+prints 'and escapes' 'probe begin { println(sprintf("%#c", 10)); exit() }' '\\n\n'
+both 'values are taken from the left to the right' \
+    's = "p"; printf("%s%s%s\n", s, (s = "q"), s); println(sprintf("%s%s", s, (s = "r")), s . (s = "t") . s)' \
+    'pqq\nqrrtt\n'
+prints 'keys, too' 'global a probe begin { s = "x"; a[s, (s = "y")] = s; foreach ([k, l] in a) println(k, l, a[k, l])
+    exit() }' 'xyy\n'
+
+# ---- foreach ----
+
+prints 'a negative limit is 0' 'global a probe begin { a[1] = 1; a[2] = 2; n = -1
+    foreach (k in a limit -1) println("constant"); foreach (k in a limit n) println("variable")
+    foreach (k in a limit -9223372036854775807) println("least")
+    foreach (k in a limit 0) println("zero"); foreach ([k] in a[1] limit n) println("slice")
+    foreach (k+ in a limit 1) println(k); exit() }' '1\n'
+
+# ---- conditions on probe points ----
+
+prints 'a condition of a reference to an alias' 'global on = 0
+    probe t = timer.ms(5) {} probe t if (on == 1) { println("ran"); exit() } probe timer.ms(100) { exit() }' ''
+prints 'it follows its variables' 'global on, n
+    probe timer.ms(10) if (on) { println("on"); exit() } probe timer.ms(50) { on = 1; if (n++ > 20) exit() }' 'on\n'
+prints 'an alias adds its own' 'global a = 1, b
+    probe t = begin if (a) { println("alias") } probe t if (b) { println("both") }
+    probe t if (!b) { println("one") } probe begin(9) if (a && !b) { println(pp()); exit() }' 'alias\none\nbegin(9)\n'
+prints 'in the kernel' 'global on = 0, n
+    probe timer.profile if (on) { n++ } probe timer.ms(200) { if (on++) exit() else printf("%d ", n) }
+    probe end { println(n > 0) }' '0 1\n'
+refuses 'no functions in a condition' 'probe begin if (pid() == 1) {}' 'calls a function'
+refuses 'no changes in a condition' 'global on probe begin if (on++) {}' 'changes a variable'
+refuses 'no locals in a condition' 'probe begin if (no_such) {}' 'no global variable'
+
+# ---- optional probe points ----
+
+trace -e 'probe kernel.trace("sched_switch")? { n++ } probe begin { exit() }'
+check 'an optional point that cannot be probed is warned of' said 'optional probe point is left out: kernel.trace'
+trace -e 'probe k = kernel.trace("sched_switch")? { n++ } probe k? { n++ } probe begin { exit() }'
+check 'through an alias, too' said 'optional probe point is left out: kernel.trace'
+trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin { exit() }'
+check 'one that is not there is not' test ! -s "$scratch/err"
+
+# ---- calls without a value ----
+
+prints 'a call without a value' 'global n function f() { print("f") }
+    probe timer.ms(1) { (++n == 3) && exit() } probe end { 1 && f(); 0 || printf("p"); println(n, f() + 1)
+    0 && exit() }' 'fpf31\n'
+refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' 'no value'
+
+# ---- variables of the program ----
+
+cat >"$scratch/unit.c" <<'END'
+#include <unistd.h>
+#define KEPT __attribute__((noinline, noclone))
+struct box { int val; };
+int counter = 7;
+static int hidden = 30;
+static struct box box = {5};
+int number = 1000; /* and a parameter has the name */
+KEPT int work(struct box *b, int number)
+{
+    __asm__ volatile("" : : "r"(b), "r"(number) : "memory");
+    return number + counter + hidden + box.val;
+}
+int main(void)
+{
+    for (int i = 0; i < 1000; i++, usleep(10000))
+        hidden += work(&box, 4) > 0;
+    return number;
+}
+END
+if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$scratch/err"; then
+    prints 'variables of the unit, and parameters before them' "probe process(\"$scratch/unit\").function(\"work\") {
+        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val, @var(\"number\"),
+            @var(\"number@unit.c\"), @var(\"number@*.c\"), &\$counter == &@var(\"counter@u?it.c\"))
+        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\"))); exit() }" \
+        '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
+else
+    skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
+fi
+
+finish
