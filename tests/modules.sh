@@ -45,6 +45,18 @@ else
     skip 'a variable of another module' 'needs root'
 fi
 
+if ((UID == 0)); then
+    "$ngstap" -I tapset -e 'probe begin { while (1) n++ } global n probe end { println(n) }' -D MAXACTION=1000000000 \
+        -c "sleep 23.75" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    tracer=$!
+    pids+=("$tracer")
+    sleep 0.6
+    kill -KILL "$tracer"
+    sleep 0.3
+    check 'a command is not left stopped when ngstap is killed before it is armed' \
+        eval '! grep -lsz 23.75 /proc/[0-9]*/cmdline | grep -q .'
+fi
+
 echo 'int g = 5; int f(int a, int b) { return a + b + g; } int main(void) { return f(1, 2); }' >"$scratch/small.c"
 if ${CC:-cc} -m32 -g -o "$scratch/small32" "$scratch/small.c" 2>"$scratch/err"; then
     for what in 'println($a)' 'println(int_arg(1))' 'println(@var("g"))'; do

@@ -106,6 +106,7 @@ SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
 SHELL_TESTS += tests/signals.sh
+SHELL_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
 

@@ -28,6 +28,7 @@
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
     OBJ_PROBES,  /* struct obj_probe */
+    OBJ_PLACES,  /* struct obj_place: what a probe's program is attached to */
     OBJ_MODULES, /* struct obj_module */
     OBJ_MAPS,    /* struct obj_map: script arrays; map id = index */
     OBJ_GLOBALS, /* struct obj_global: scalars, in the globals map */
@@ -68,12 +69,24 @@ struct obj_probe {
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
     uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
-    uint32_t module;    /* UPROBE: index in OBJ_MODULES */
-    uint32_t flags;
-    uint64_t vaddr;     /* UPROBE: ELF vaddr in the module; TIMER: up to so many ns are added to or taken from each
-                           period (.randomize), fewer than NUMBER */
-    uint32_t func;      /* string: function probed, or 0 */
+    uint32_t place;     /* UPROBE URETPROBE: the first of its places in OBJ_PLACES */
+    uint32_t n_places;
+    uint64_t jitter;    /* TIMER: up to so many ns are added to or taken from each period (.randomize), fewer than NUMBER */
+    uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
+};
+
+/* The program asks at which of its places it is: the attachment's cookie (bpf_get_attach_cookie) is the place's
+ * index in OBJ_PLACES. */
+enum { PROBE_F_COOKIE = 1 };
+
+/* A function that a probe point matches. */
+struct obj_place {
+    uint64_t vaddr;     /* in the module's file */
+    uint32_t module;    /* index in OBJ_MODULES */
+    uint32_t name;      /* string: the probe point as pp() shows it */
+    uint32_t func;      /* string: the function, as probefunc() has it */
+    uint32_t reserved;
 };
 
 struct obj_module {

@@ -63,6 +63,7 @@ static void ending_signal(struct interrupt *i, int signo)
 {
     uint64_t now = now_ns();
 
+    i->heard++;
     if (i->asked && (signo != SIGINT || now - i->last_ns < SECOND_NS))
         return;
     i->at_once = i->asked++ > 0;

@@ -16,7 +16,8 @@
 
 struct interrupt {
     int fd;           /* readable when a signal waits; -1: not held */
-    unsigned asked;   /* how often an end was asked for */
+    unsigned heard;   /* ending signals of any kind */
+    unsigned asked;   /* how often an end was asked for by them */
     bool at_once;     /* more than once: what blocks or takes long is given up */
     bool child;       /* SIGCHLD came; whoever looks after children clears it */
     bool told;        /* that ^C ends it at once */

@@ -46,16 +46,21 @@ static void put_str(struct cg *c, uint32_t off, const char *text, uint32_t len)
         memcpy(c->rodata + off + offsetof(struct ngs_str, bytes), text, len);
 }
 
+static uint32_t new_str(struct cg *c, const char *text)
+{
+    uint32_t len = (uint32_t)strlen(text), off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
+
+    put_str(c, off, text, len);
+    return off;
+}
+
 uint32_t cg_rodata_str(struct cg *c, const char *text)
 {
-    uint32_t len = (uint32_t)strlen(text);
-
     for (uint32_t k = 0; k < c->n_own; k++)
         if (!strcmp(c->own[k].text, text))
             return c->own[k].off;
-    uint32_t off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
+    uint32_t off = new_str(c, text);
 
-    put_str(c, off, text, len);
     c->own = arena_grow(c->cx->arena, c->own, c->n_own, sizeof(*c->own));
     c->own[c->n_own++] = (struct cg_own){text, off};
     return off;
@@ -95,6 +100,33 @@ void cg_rodata_init(struct cg *c)
     c->fmt_ps = reserve(c, 8);
     memcpy(c->rodata + c->fmt_ps, "%ps", 4);
     c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
+}
+
+/* Numbers the places, and puts down how those that handlers ask for are called. */
+static void number_places(struct cg *c)
+{
+    const struct ir_unit *u = c->u;
+    bool asked = false;
+
+    for (uint32_t k = 0; k < u->n_probes; k++) {
+        c->probes[k].place = c->n_places;
+        c->n_places += u->probes[k].n_places;
+        asked |= u->probes[k].asks_place;
+    }
+    if (!asked)
+        return;
+    c->place_table = reserve(c, c->n_places * CG_PLACE_SIZE);
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; u->probes[k].asks_place && i < u->probes[k].n_places; i++) {
+            const struct ir_place *p = &u->probes[k].places[i];
+            uint32_t handles[] = {
+                new_str(c, p->name) | CG_IN_RODATA << CG_HANDLE_SHIFT,
+                new_str(c, p->func_name ? p->func_name : "") | CG_IN_RODATA << CG_HANDLE_SHIFT,
+            };
+
+            memcpy(c->rodata + c->place_table + (c->probes[k].place + i) * CG_PLACE_SIZE, handles,
+                   CG_PLACE_SIZE);
+        }
 }
 
 /* ---- maps ---- */
@@ -219,9 +251,13 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     name_maps(&c);
     cg_rodata_init(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
+        c.probes[n] = u->probes[n].rec;
+        c.probes[n].flags = u->probes[n].asks_place ? PROBE_F_COOKIE : 0;
+    }
+    number_places(&c);
+    for (uint32_t n = 0; n < u->n_probes; n++) {
         bool user = u->funcs[u->probes[n].func]->user;
 
-        c.probes[n] = u->probes[n].rec;
         if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)))
             return false;
     }

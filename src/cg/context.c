@@ -23,6 +23,7 @@ enum {
     HELPER_GET_CURRENT_TASK = 35,
     HELPER_PROBE_READ_KERNEL = 113,
     HELPER_GET_CURRENT_TASK_BTF = 158,
+    HELPER_GET_ATTACH_COOKIE = 174,
     HELPER_TASK_PT_REGS = 175,
 };
 
@@ -234,12 +235,39 @@ static void set_to_handle(struct cg_gen *g, const struct ir_ins *i, uint32_t han
     cg_do_lib(g, CG_LIB_COPY);
 }
 
+/* A name of the place that this is, out of the table; WHICH: CG_PLACE_NAME or _FUNC. */
+static void emit_place(struct cg_gen *g, const struct ir_ins *i, uint32_t which)
+{
+    uint32_t known = cg_label(&g->s);
+
+    cg_call_begin(g);
+    for (int r = R0; r <= R5; r++)
+        cg_clobber(g, r);
+    cg_mov(&g->s, R1, R6);
+    cg_do_call(g, HELPER_GET_ATTACH_COOKIE);
+    cg_jmpi(&g->s, BPF_JLT, R0, (int32_t)g->c->n_places, known);
+    cg_movi(&g->s, R0,
+            g->c->probes[g->probe_index].place); /* for the verifier: it is one of them */
+    cg_bind(&g->s, known);
+    cg_alui(&g->s, BPF_MUL, R0, CG_PLACE_SIZE);
+    cg_value(&g->s, R3, CG_RODATA, g->c->place_table + which);
+    cg_alu(&g->s, BPF_ADD, R3, R0);
+    cg_ldx(&g->s, BPF_W, R3, R3, 0);
+    cg_put_str(g, R2, i->str);
+    cg_put_frame(g, R1, 0);
+    cg_lib_source(g->c, CG_LIB_COPY, CG_IN_RODATA << CG_HANDLE_SHIFT);
+    cg_do_lib(g, CG_LIB_COPY);
+}
+
 static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
     if (!is_tick(g)) {
-        set_to_handle(g, i, own_literal(g->c, g->probe->func_name ? g->probe->func_name : ""));
+        if (g->probe->asks_place)
+            emit_place(g, i, CG_PLACE_FUNC);
+        else
+            set_to_handle(g, i, own_literal(g->c, g->probe->func_name ? g->probe->func_name : ""));
         return;
     }
     cg_call_begin(g);
@@ -269,7 +297,10 @@ void cg_k_scontext(struct cg_gen *g, const struct ir_ins *i)
         cg_do_lib(g, CG_LIB_EXECNAME);
         break;
     case NGS_CTX_PP:
-        set_to_handle(g, i, own_literal(g->c, g->probe->name ? g->probe->name : ""));
+        if (g->probe->asks_place)
+            emit_place(g, i, CG_PLACE_NAME);
+        else
+            set_to_handle(g, i, own_literal(g->c, g->probe->name ? g->probe->name : ""));
         break;
     case NGS_CTX_KFUNC:
         emit_kfunc(g, i);

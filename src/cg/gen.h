@@ -59,6 +59,9 @@ enum cg_lib {
  */
 enum { CG_IN_FRAME, CG_IN_RODATA, CG_HANDLE_SHIFT = 28 };
 
+/* A record of the table of places in rodata: two handles. */
+enum { CG_PLACE_NAME = 0, CG_PLACE_FUNC = 4, CG_PLACE_SIZE = 8 };
+
 struct cg_own { /* a literal of the code generator's own */
     const char *text;
     uint32_t off;
@@ -87,6 +90,8 @@ struct cg {
     uint32_t room;        /* how far behind its start an access to a string may reach */
     uint32_t max;         /* MAXSTRINGLEN */
     uint32_t error_table; /* offset in rodata: handles of error texts by kind; u32 each */
+    uint32_t n_places;    /* of all probes together */
+    uint32_t place_table; /* offset in rodata, by place */
     uint32_t zeroes;      /* offset in rodata of zero bytes for a histogram */
     uint32_t fmt_ps;      /* offset in rodata of "%ps" */
     bool sumsq;           /* something asks for @variance */

@@ -85,8 +85,26 @@ static void *probes(struct meta *m)
     for (uint32_t k = 0; k < u->n_probes; k++) {
         v[k] = m->c->probes[k];
         v[k].name = str(m, u->probes[k].name);
-        v[k].func = str(m, u->probes[k].func_name);
+        v[k].place = m->c->probes[k].place;
+        v[k].n_places = u->probes[k].n_places;
     }
+    return v;
+}
+
+static void *places(struct meta *m)
+{
+    const struct ir_unit *u = m->c->u;
+    struct obj_place *v = ARENA_ARRAY(m->a, struct obj_place, m->c->n_places + 1);
+
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; i < u->probes[k].n_places; i++) {
+            const struct ir_place *p = &u->probes[k].places[i];
+
+            v[m->c->probes[k].place + i] = (struct obj_place){.vaddr = p->vaddr,
+                                                              .module = p->module,
+                                                              .name = str(m, p->name),
+                                                              .func = str(m, p->func_name)};
+        }
     return v;
 }
 
@@ -95,12 +113,9 @@ static void mark_addressed(const struct meta *m, struct obj_module *v)
 {
     const struct ir_unit *u = m->c->u;
 
-    for (uint32_t k = 0; k < u->n_probes; k++) {
-        const struct obj_probe *p = &m->c->probes[k];
-
-        if ((p->kind == PROBE_UPROBE || p->kind == PROBE_URETPROBE) && p->module < u->n_modules)
-            v[p->module].flags |= OBJ_MODULE_ADDRESSED;
-    }
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        for (uint32_t i = 0; i < u->probes[k].n_places; i++)
+            v[u->probes[k].places[i].module].flags |= OBJ_MODULE_ADDRESSED;
     for (uint32_t k = 0; k < u->n_funcs; k++)
         for (uint32_t b = 0; b < u->funcs[k]->n_blocks; b++)
             for (const struct ir_ins *i = u->funcs[k]->blocks[b]->first; i; i = i->next)
@@ -234,6 +249,7 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
     m.out = arena_alloc(m.a, sizeof(m.h));
     m.size = sizeof(m.h);
     add_table(&m, OBJ_PROBES, probes(&m), u->n_probes, sizeof(struct obj_probe));
+    add_table(&m, OBJ_PLACES, places(&m), c->n_places, sizeof(struct obj_place));
     add_table(&m, OBJ_MODULES, modules(&m), u->n_modules, sizeof(struct obj_module));
     add_table(&m, OBJ_MAPS, maps(&m), u->n_maps, sizeof(struct obj_map));
     add_table(&m, OBJ_GLOBALS, globals(&m), u->n_globals, sizeof(struct obj_global));

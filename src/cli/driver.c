@@ -66,6 +66,7 @@ struct driver {
     bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
+    bool output_closed, output_failed;
     struct out_events *events; /* --format json */
     struct lua_names *names;   /* of functions, for the picture */
     pid_t child;               /* -c; 0: none, or run has taken it */
@@ -267,6 +268,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
     if (needed) {
         if (!k)
             k = kernel_probe(&d->cx, no->v, no->n);
+        if (k && running && !load_permitted(&d->cx, k))
+            return NULL;
         if (!k || running || k->has[FEAT_BPF])
             return k;
     }
@@ -304,6 +307,33 @@ static bool write_object(struct driver *d, const struct cg_object *obj)
     return true;
 }
 
+/* False after reporting. OK: what was printed is all there is to print. */
+static bool close_output(struct driver *d, bool ok)
+{
+    bool good = true;
+
+    if (d->output_closed)
+        return true;
+    d->output_closed = true;
+    if (d->events)
+        out_events_end(d->events);
+    if ((fflush(d->out) || ferror(d->out)) && !d->status && ok) /* else it has been said why */
+        good = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws)
+        good = picture_close(&d->picture, ok && good && !d->status) && good;
+    else if (d->out != stdout)
+        fclose(d->out);
+    return good;
+}
+
+/* What the session printed goes out while its probes are still being taken out. */
+static void on_printed(void *arg, bool ok)
+{
+    struct driver *d = arg;
+
+    d->output_failed |= !close_output(d, ok);
+}
+
 static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
 {
     struct object obj;
@@ -324,9 +354,11 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .timing = d->cx.verbose > 0,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
+                          .printed = on_printed,
+                          .printed_arg = d,
                           .events = d->events};
 
-    return run_session(&d->cx, &obj, d->target, k, &ro) == 0;
+    return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;
 }
 
 /* ---- the stap back end ---- */
@@ -444,6 +476,8 @@ static bool run_script(struct driver *d)
     struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
     struct cg_object obj;
 
+    if (k && !k->has[FEAT_BPF_COOKIE])
+        ir_split_places(u);
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");
@@ -610,14 +644,7 @@ static bool close_all(struct driver *d, bool ok)
     stap_release(&d->module);
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    if (d->events)
-        out_events_end(d->events);
-    if ((fflush(d->out) || ferror(d->out)) && !d->status) /* a session that failed has said why */
-        ok = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
-    if (d->draws)
-        ok = picture_close(&d->picture, ok && !d->status) && ok;
-    else if (d->out != stdout)
-        fclose(d->out);
+    ok = close_output(d, ok) && ok;
     lua_names_free(d->names);
     if (d->target)
         target_close(d->target);

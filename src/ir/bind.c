@@ -1,33 +1,85 @@
 /*
  * bind: pp() and probefunc() in a handler whose probe point says them become literals. Enters: a
  * unit after inlining; leaves: SCONTEXT of those two kinds only where the value is known at
- * run time alone: timer.profile, and functions that several handlers share.
+ * run time alone: timer.profile, handlers with several places, and functions that several handlers
+ * share.
  */
 #include "ir/ir.h"
 
 #include <string.h>
 
+#include "base/arena.h"
+
+static bool asks(const struct ir_ins *i)
+{
+    return i->op == IR_SCONTEXT && (i->imm == NGS_CTX_PP || i->imm == NGS_CTX_KFUNC);
+}
+
+/* Does F, or what it calls, ask for its place? */
+static bool asks_place(const struct ir_unit *u, const struct ir_func *f, bool *seen)
+{
+    if (seen[f->id])
+        return false;
+    seen[f->id] = true;
+    for (uint32_t b = 0; b < f->n_blocks; b++)
+        for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next)
+            if (asks(i) || (i->op == IR_CALL && asks_place(u, u->funcs[i->imm], seen)))
+                return true;
+    return false;
+}
+
+static void bind(struct ir_unit *u, const struct ir_probe *p)
+{
+    const struct ir_func *f = u->funcs[p->func];
+
+    for (uint32_t b = 0; b < f->n_blocks; b++)
+        for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
+            const char *text = asks(i) ? i->imm == NGS_CTX_PP ? p->name : p->func_name : NULL;
+
+            if (!text)
+                continue;
+            i->op = IR_SSET;
+            i->imm = 0;
+            i->s = IR_LIT(ir_lit(u, text, (uint32_t)strlen(text)));
+        }
+}
+
 void ir_bind_context(struct ir_unit *u)
 {
     for (uint32_t n = 0; n < u->n_probes; n++) {
-        const struct ir_probe *p = &u->probes[n];
-        const struct ir_func *f = u->funcs[p->func];
+        struct ir_probe *p = &u->probes[n];
 
-        for (uint32_t b = 0; b < f->n_blocks; b++)
-            for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
-                const char *text = NULL;
-
-                if (i->op != IR_SCONTEXT)
-                    continue;
-                if (i->imm == NGS_CTX_PP)
-                    text = p->name;
-                else if (i->imm == NGS_CTX_KFUNC)
-                    text = p->func_name;
-                if (!text)
-                    continue;
-                i->op = IR_SSET;
-                i->imm = 0;
-                i->s = IR_LIT(ir_lit(u, text, (uint32_t)strlen(text)));
-            }
+        if (p->n_places > 1)
+            p->asks_place =
+                asks_place(u, u->funcs[p->func], ARENA_ARRAY(u->cx->arena, bool, u->n_funcs));
+        else
+            bind(u, p);
     }
+}
+
+/* The handler is shared: only the code that is made of it differs. */
+void ir_split_places(struct ir_unit *u)
+{
+    struct ir_probe *v;
+    uint32_t n = 0, at = 0;
+
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        n += u->probes[k].asks_place ? u->probes[k].n_places : 1;
+    v = ARENA_ARRAY(u->cx->arena, struct ir_probe, n + 1);
+    for (uint32_t k = 0; k < u->n_probes; k++) {
+        const struct ir_probe *p = &u->probes[k];
+
+        for (uint32_t i = 0; i < (p->asks_place ? p->n_places : 1); i++, at++) {
+            v[at] = *p;
+            if (!p->asks_place)
+                continue;
+            v[at].name = p->places[i].name;
+            v[at].func_name = p->places[i].func_name;
+            v[at].places = &p->places[i];
+            v[at].n_places = 1;
+            v[at].asks_place = false;
+        }
+    }
+    u->probes = v;
+    u->n_probes = n;
 }

@@ -192,9 +192,18 @@ struct ir_func {
     uint32_t n_calls;
 };
 
-struct ir_probe {
-    struct obj_probe rec;    /* strings are set by cg from the fields below */
+struct ir_place {
     const char *name, *func_name;
+    uint32_t module;
+    uint64_t vaddr;
+};
+
+struct ir_probe {
+    struct obj_probe rec;    /* strings and places are set by cg from the fields below */
+    const char *name, *func_name; /* func_name NULL: not known, or several */
+    struct ir_place *places; /* of a user-space function, one at least */
+    uint32_t n_places;
+    bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     uint32_t func;           /* handler */
 };
 
@@ -319,6 +328,7 @@ void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to ju
 void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
 void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
 void ir_share_strings(struct ir_unit *u);   /* strings of a function that are never live together share a place */
+void ir_split_places(struct ir_unit *u);    /* a probe for each place, where a handler asks for it and the kernel cannot tell */
 void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
 
 /* --dump-ir: each block beside its script line. */

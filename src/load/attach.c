@@ -35,8 +35,7 @@ bool attach_failed(const struct session *s, const struct obj_probe *p, const cha
 {
     diag_error(s->cx->diag, (struct span){0}, "attach", "cannot arm probe %s: %s: %s",
                attach_name(s, p), what, strerror(err));
-    if (err == EPERM || err == EACCES)
-        diag_hint(s->cx->diag, "it needs CAP_PERFMON and CAP_BPF: run ngstap as root");
+    load_advise(s->cx, err);
     return false;
 }
 
@@ -54,8 +53,7 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
         return false;
     }
     s->events = arena_grow(s->cx->arena, s->events, s->n_events, sizeof(*s->events));
-    s->events[s->n_events++] =
-        (struct armed){.fd = fd, .pid = pid, .clock = attr->type == PERF_TYPE_SOFTWARE};
+    s->events[s->n_events++] = fd;
     return true;
 }
 
@@ -80,12 +78,12 @@ void attach_close_later(int fd)
 void attach_undo(struct session *s, uint32_t first)
 {
     while (s->n_events > first)
-        close(s->events[--s->n_events].fd);
+        close(s->events[--s->n_events]);
 }
 
 /* ---- interface ---- */
 
-int attach_program(const struct session *s, uint32_t probe)
+static int program_of(const struct session *s, uint32_t probe)
 {
     const char *section = object_section((enum probe_kind)s->o->probes[probe].kind);
     char name[16];
@@ -102,7 +100,7 @@ static bool arm(struct session *s, uint32_t i)
 
     if (!object_section((enum probe_kind)p->kind))
         return true;
-    int prog = attach_program(s, i);
+    int prog = program_of(s, i);
 
     if (prog < 0)
         return object_damaged(s->cx, "a probe has no program");
@@ -125,7 +123,8 @@ bool load_attach(struct session *s)
 void load_detach(struct session *s)
 {
     for (uint32_t i = 0; i < s->n_events; i++)
-        ioctl(s->events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
     attach_undo(s, 0);
     scope_stop(s);
+    detach_uprobes(s);
 }

@@ -142,15 +142,13 @@ static void move_to_cpus(struct session *s)
     s->clocks_on_cpus = true;
     __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < threads; i++) /* first, so that no tick counts twice */
-        if (s->events[i].clock)
-            ioctl(s->events[i].fd, PERF_EVENT_IOC_DISABLE, 0);
+        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
     for (uint32_t i = 0; i < s->n_clocks; i++)
         clock_on_cpus(s, s->clocks[i].probe, s->clocks[i].prog);
-    for (uint32_t i = 0; i < threads; i++)
-        if (s->events[i].clock) {
-            close(s->events[i].fd);
-            s->events[i].fd = -1;
-        }
+    for (uint32_t i = 0; i < threads; i++) {
+        close(s->events[i]);
+        s->events[i] = -1;
+    }
 }
 
 void clock_watch(struct session *s)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,15 +56,89 @@ static size_t page_round(size_t size)
     return (size + page - 1) / page * page;
 }
 
+/* ---- privileges and limits ---- */
+
+void load_advise(struct compile *cx, int err)
+{
+    struct rlimit files;
+    const char *caps = kernel_missing_caps(cx->arena);
+
+    if ((err == EPERM || err == EACCES) && caps)
+        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
+    else if (err == EPERM || err == EACCES)
+        diag_hint(
+            cx->diag,
+            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
+            "filter may forbid it");
+    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
+        diag_hint(
+            cx->diag,
+            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
+            "each program, array and breakpoint",
+            (unsigned long long)files.rlim_max);
+    else if (err == ENFILE)
+        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
+}
+
+bool load_permitted(struct compile *cx, const struct kernel *k)
+{
+    return !k->missing_caps ||
+           diag_error(cx->diag, (struct span){0}, "privileges",
+                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
+                      k->missing_caps);
+}
+
+/* Each map, program, event and link is a descriptor: the usual 1,024 are soon used. */
+static void raise_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+enum { FILES_SPARE = 16 /* types, what libbpf opens to try features, events */ };
+
+/* libbpf takes a lack of descriptors for a lack of features: so they are counted before. */
+static bool enough_files(const struct session *s)
+{
+    struct bpf_program *p;
+    struct bpf_map *m;
+    uint32_t n = FILES_SPARE, got = 0;
+    int err = 0;
+
+    bpf_object__for_each_program(p, s->obj) n++;
+    bpf_object__for_each_map(m, s->obj) n++;
+    int *fds = ARENA_ARRAY(s->cx->arena, int, n);
+
+    while (got < n && (fds[got] = dup(STDERR_FILENO)) >= 0)
+        got++;
+    err = errno;
+    bool ok = got == n;
+
+    while (got)
+        close(fds[--got]);
+    if (!ok) {
+        diag_error(s->cx->diag, (struct span){0}, "load", "loading the script takes %u files: %s",
+                   n, strerror(err));
+        load_advise(s->cx, err);
+    }
+    return ok;
+}
+
 /* ---- what the run needs ---- */
 
 /* What this kernel must have for the object's probes. */
 static bool has(const struct object *o, const struct kernel *k, enum feature f)
 {
-    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE;
+    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE && f != FEAT_BPF_COOKIE;
 
     for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++) {
         uint32_t kind = o->probes[i].kind;
+
+        needed |= f == FEAT_BPF_COOKIE && (o->probes[i].flags & PROBE_F_COOKIE);
 
         needed |= f == FEAT_PERF_EVENT && kind == PROBE_PROFILE;
         needed |= f == FEAT_UPROBE && (kind == PROBE_UPROBE || kind == PROBE_URETPROBE);
@@ -73,12 +148,11 @@ static bool has(const struct object *o, const struct kernel *k, enum feature f)
 
 static bool check_kernel(struct compile *cx, const struct object *o, const struct kernel *k)
 {
-    static const enum feature needed[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS, FEAT_PERF_EVENT,
-                                          FEAT_UPROBE};
+    static const enum feature needed[] = {FEAT_BPF,        FEAT_RINGBUF, FEAT_ATOMICS,
+                                          FEAT_PERF_EVENT, FEAT_UPROBE,  FEAT_BPF_COOKIE};
 
-    if (k->missing_caps)
-        return diag_error(cx->diag, (struct span){0}, "privileges",
-                          "loading probes needs %s: run ngstap as root", k->missing_caps);
+    if (!load_permitted(cx, k))
+        return false;
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
         if (!has(o, k, needed[i])) {
             diag_error(cx->diag, (struct span){0}, "kernel",
@@ -89,6 +163,32 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
             return false;
         }
     return true;
+}
+
+/* The kernel drops what comes faster (__perf_event_overflow of kernel/events/core.c), and lowers the rate by itself when
+ * handlers take long (kernel.perf_cpu_time_max_percent). */
+static void warn_rate(struct compile *cx, const struct object *o)
+{
+    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+    unsigned long long most = 0;
+
+    if (f && fscanf(f, "%llu", &most) != 1)
+        most = 0;
+    if (f)
+        fclose(f);
+    for (uint32_t i = 0; most && i < o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &o->probes[i];
+        uint64_t rate = p->kind == PROBE_PROFILE && p->number ? 1000000000ull / p->number : 0;
+
+        if (rate <= most)
+            continue;
+        diag_warning(
+            cx->diag, (struct span){0},
+            "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
+            "the kernel drops some",
+            object_str(o, p->name), (unsigned long long)rate, most);
+        return;
+    }
 }
 
 /* ---- libbpf ---- */
@@ -124,6 +224,21 @@ static bool set_sizes(struct session *s)
     return true;
 }
 
+/* A program is made for one way to attach it. */
+static void set_attach_types(struct session *s)
+{
+    struct bpf_program *p;
+
+    bpf_object__for_each_program(p, s->obj)
+    {
+        const char *section = bpf_program__section_name(p);
+
+        if (s->multi && (!strcmp(section, object_section(PROBE_UPROBE)) ||
+                         !strcmp(section, object_section(PROBE_URETPROBE))))
+            bpf_program__set_expected_attach_type(p, (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
+    }
+}
+
 static bool load_programs(struct session *s)
 {
     struct verifier_log log;
@@ -141,6 +256,9 @@ static bool load_programs(struct session *s)
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
     ok = ok && check_maps(s) && set_sizes(s);
+    ok = ok && enough_files(s);
+    if (ok)
+        set_attach_types(s);
     if (ok && bpf_object__load(s->obj)) {
         verifier_report(s->cx, &log, errno);
         ok = false;
@@ -238,8 +356,13 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     scope_init(&s->scope);
     bool ok = true;
 
+    s->multi = k && k->has[FEAT_UPROBE_MULTI];
+    s->cookies = k && k->has[FEAT_BPF_COOKIE];
+    raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
+    if (ok)
+        warn_rate(cx, o);
     if (ok && map_values(s) && load_modules(s))
         return s;
     load_free(s);

@@ -21,6 +21,7 @@ struct object {
     const struct obj_header *h;
     const char *strings;
     const struct obj_probe *probes;
+    const struct obj_place *places;
     const struct obj_module *modules;
     const struct obj_map *maps;
     const struct obj_global *globals;
@@ -52,6 +53,11 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
 bool load_attach(struct session *s); /* arms perf events and uprobes */
 void load_detach(struct session *s); /* disarms them; maps stay */
 void load_free(struct session *s);
+
+/* Has this process the capabilities that loading takes? Else nothing that K says can be believed. False after reporting. */
+bool load_permitted(struct compile *cx, const struct kernel *k);
+/* Adds to an error what can be done about ERR, an errno: what privileges or limits lack. */
+void load_advise(struct compile *cx, int err);
 
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);

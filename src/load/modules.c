@@ -66,9 +66,8 @@ static bool check_kernel_build(const struct session *s, const struct obj_module 
 
 static bool is_probed(const struct session *s, uint32_t module)
 {
-    for (uint32_t p = 0; p < s->o->h->table[OBJ_PROBES].n; p++)
-        if ((s->o->probes[p].kind == PROBE_UPROBE || s->o->probes[p].kind == PROBE_URETPROBE) &&
-            s->o->probes[p].module == module)
+    for (uint32_t p = 0; p < s->o->h->table[OBJ_PLACES].n; p++)
+        if (s->o->places[p].module == module)
             return true;
     return false;
 }

@@ -249,23 +249,38 @@ const char *object_section(enum probe_kind kind)
     }
 }
 
+static bool check_places(const struct reader *r, const struct obj_probe *p)
+{
+    uint32_t n = count(r, OBJ_PLACES);
+
+    if (!p->n_places || p->place > n || p->n_places > n - p->place)
+        return damaged(r, "a probe without a place");
+    for (uint32_t i = 0; i < p->n_places; i++) {
+        const struct obj_place *at = &r->o->places[p->place + i];
+
+        if (!check_string(r, at->name) || !check_string(r, at->func))
+            return damaged(r, "bad place of a probe");
+        if (at->module >= count(r, OBJ_MODULES))
+            return damaged(r, "a probe in an unknown module");
+    }
+    return true;
+}
+
 static bool check_probe(const struct reader *r, const struct obj_probe *p)
 {
-    if (p->kind >= PROBE_KINDS || !check_string(r, p->name) || !check_string(r, p->func))
+    if (p->kind >= PROBE_KINDS || !check_string(r, p->name))
         return damaged(r, "bad probe");
     if (p->loc >= count(r, OBJ_LOCS) && p->loc != 0)
         return damaged(r, "a probe without its place");
     if ((p->kind == PROBE_TIMER || p->kind == PROBE_PROFILE) &&
         (p->number < OBJ_MIN_PERIOD || p->number > INT64_MAX))
         return damaged(r, "a timer's period is out of range");
-    if (p->kind == PROBE_TIMER && p->vaddr >= p->number)
+    if (p->kind == PROBE_TIMER && p->jitter >= p->number)
         return damaged(r, "a timer's period may vary by more than it is long");
     if (object_section((enum probe_kind)p->kind)) {
         if (p->code_len)
             return damaged(r, "a kernel probe with code for user space");
-        if (p->kind != PROBE_PROFILE && p->module >= count(r, OBJ_MODULES))
-            return damaged(r, "a probe in an unknown module");
-        return true;
+        return p->kind == PROBE_PROFILE || check_places(r, p);
     }
     if (p->code_len == 0 && p->kind != PROBE_NEVER)
         return damaged(r, "a probe without code");
@@ -415,6 +430,7 @@ static bool read_metadata(struct reader *r)
         return damaged(r, "data of a wrong size");
     o->strings = table(r, OBJ_STRINGS, size, 1, &bad);
     o->probes = table(r, OBJ_PROBES, size, sizeof(*o->probes), &bad);
+    o->places = table(r, OBJ_PLACES, size, sizeof(*o->places), &bad);
     o->modules = table(r, OBJ_MODULES, size, sizeof(*o->modules), &bad);
     o->maps = table(r, OBJ_MAPS, size, sizeof(*o->maps), &bad);
     o->globals = table(r, OBJ_GLOBALS, size, sizeof(*o->globals), &bad);

@@ -160,13 +160,13 @@ static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
     for (uint32_t i = 0; i < s->t->n_pids && !maps; i++)
         maps = target_maps(s->cx, s->t, s->t->pids[i]);
     diag_try_end(s->cx->diag);
-    for (uint32_t p = 0; p < s->o->h->table[OBJ_PROBES].n; p++) {
-        const struct obj_probe *probe = &s->o->probes[p];
-        const struct module *m = load_is_uprobe(probe) ? s->modules[probe->module] : NULL;
+    for (uint32_t p = 0; p < s->o->h->table[OBJ_PLACES].n; p++) {
+        uint32_t module = s->o->places[p].module;
+        const struct module *m = s->modules[module];
         struct stat st = {.st_ino = 0};
         bool known = false;
 
-        if (!m)
+        if (!m || (p && s->o->places[p - 1].module == module))
             continue;
         for (const struct map *at = maps; at && !st.st_ino; at = at->next)
             if (at->ino && !strcmp(at->path, m->path))

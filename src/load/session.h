@@ -10,11 +10,19 @@
 #include "load/load.h"
 #include "load/object.h"
 
-/* An event that is armed. */
-struct armed {
+/* A breakpoint, or many in one link, that is armed. */
+struct uprobe {
     int fd;
-    pid_t pid; /* -1: of everybody */
-    bool clock;
+    pid_t pid; /* -1: in every process */
+};
+
+/* The places of a program in one file. */
+struct uprobe_set {
+    const struct obj_probe *probe;
+    const struct module *module;
+    int prog;
+    uint64_t *offsets, *cookies; /* in the file; indexes in OBJ_PLACES */
+    uint32_t n;
 };
 
 /* A clock's probe, to be armed another way. */
@@ -57,8 +65,13 @@ struct session {
     void *globals;
     size_t globals_size;     /* 0: not mapped */
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
-    struct armed *events;    /* perf events that are armed */
+    int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
+    struct uprobe *uprobes; /* uprobe.c */
+    uint32_t n_uprobes;
+    struct uprobe_set *sets;
+    uint32_t n_sets;
+    bool multi, cookies; /* what the kernel has of it */
     struct scope scope;
     struct clock *clocks;
     uint32_t n_clocks;
@@ -74,7 +87,7 @@ bool load_modules(struct session *s);
 /* ---- attach.c ---- */
 struct perf_event_attr;
 
-/* Opens one perf event, runs program PROG (a descriptor) on it, and keeps it in SESSION->events.
+/* Opens one perf event of a clock, runs program PROG (a descriptor) on it, and keeps it in SESSION->events.
  * False and errno. */
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
 /* Closes events from the FIRST on. */
@@ -84,16 +97,22 @@ void attach_close_later(int fd);
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
-int attach_program(const struct session *s, uint32_t probe); /* its descriptor; -1: it has none */
 
 /* ---- clock.c, uprobe.c: arm P, whose program is PROG; false after reporting ---- */
 bool attach_clock(struct session *s, const struct obj_probe *p, int prog);
 bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog);
 
-/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened for it. Neither
- * waits: the next process may have begun. */
+/* ---- uprobe.c, once all are armed ---- */
+
+/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened
+ * for it. Neither waits: the next process may have begun. */
 bool attach_uprobes_in(struct session *s, pid_t pid);
 void detach_uprobes_of(struct session *s, pid_t pid);
+/*
+ * Takes them out. Where the kernel does that one by one it is slow (0.1 to 0.3 s each): then it is told how far it is, and
+ * an end that is asked for meanwhile leaves the rest to a process in the background.
+ */
+void detach_uprobes(struct session *s);
 
 /* Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick. */
 void clock_watch(struct session *s);

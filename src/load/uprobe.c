@@ -1,8 +1,12 @@
 /*
- * uprobe: breakpoints at functions of user-space programs. Enters: a probe record, its program, the
- * modules as the target has them; leaves: perf events of the uprobe PMU, one an address space or one
- * for everybody. Refuses: a module that is not there, an address in no segment, what
- * perf_event_open refuses.
+ * uprobe: breakpoints at functions of user-space programs. Enters: a probe record with its places, its
+ * program, the modules as the target has them; leaves: links and perf events, in one address space or in
+ * all. Refuses: a module that is not there, an address in no segment, what the kernel refuses. A place of
+ * several where the kernel cannot put a breakpoint is left out, and named.
+ *
+ * One program serves all places of a probe. Linux has links of many breakpoints since 6.6 (uprobe_multi):
+ * they are put in and taken out together. Before that each is a perf event of the uprobe PMU, whose link
+ * says by its cookie which place it is (5.15), or, before that, without a cookie.
  */
 #include "load/session.h"
 
@@ -10,36 +14,351 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 
 #define UPROBE_PMU "/sys/bus/event_source/devices/uprobe/"
+#define SECOND_NS  1000000000ull
 
-/* A number out of a file of the uprobe PMU; FORMAT as for scanf. */
+enum {
+    ERR_NOTSUPP = 524,  /* include/linux/errno.h; no errno of user space's */
+    NAMES_SHOWN = 5,    /* of places that are left out */
+    REFUSED_MAX = 1000, /* a list of which more are refused is not worth the trying */
+    PERF_LINK = 41,     /* BPF_PERF_EVENT; the header in use may be older */
+};
+
+/* ---- progress ---- */
+
+struct progress {
+    uint64_t since, drawn;
+    unsigned heard; /* ending signals, before */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+static struct progress progress_new(const struct session *s)
+{
+    return (struct progress){now_ns(), 0, s->cx->interrupt ? s->cx->interrupt->heard : 0};
+}
+
+/* After a second, and ten times a second on a terminal, tells how far WHAT is. */
+static void progress_show(const struct session *s, struct progress *p, const char *what, uint32_t n,
+                          uint32_t of)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    uint64_t now = now_ns();
+
+    if (!s->cx->err || now - p->since < SECOND_NS ||
+        (p->drawn && (!terminal || now - p->drawn < SECOND_NS / 10)))
+        return;
+    fprintf(s->cx->err, "%sngstap: %s: %u of %u%s", terminal ? "\r\033[K" : "", what, n, of,
+            terminal ? "" : "\n");
+    fflush(s->cx->err);
+    p->drawn = now;
+}
+
+static void progress_end(const struct session *s, const struct progress *p)
+{
+    if (!p->drawn || !isatty(STDERR_FILENO))
+        return;
+    fputs("\r\033[K", s->cx->err);
+    fflush(s->cx->err);
+}
+
+/* Was an end asked for meanwhile? Nothing that was printed is lost here: any signal will do. */
+static bool is_interrupted(const struct session *s, const struct progress *p)
+{
+    struct interrupt *i = s->cx->interrupt;
+
+    if (!i)
+        return false;
+    interrupt_take(i);
+    return i->heard > p->heard || i->at_once;
+}
+
+/* ---- the PMU ---- */
+
+/* A number out of a file of the uprobe PMU, FORMAT as for scanf; false and errno. */
 static bool pmu_number(const char *file, const char *format, unsigned *value)
 {
     FILE *f = fopen(file, "re");
     bool ok = f && fscanf(f, format, value) == 1;
 
-    if (f)
+    if (f) {
         fclose(f);
+        errno = ENODEV;
+    }
     return ok;
 }
 
-static bool file_offset(struct session *s, const struct obj_probe *p, const struct module *m,
-                        uint64_t *off)
+/* An event's attributes but for its place. */
+static bool pmu_attr(const struct session *s, const struct obj_probe *p,
+                     struct perf_event_attr *attr)
 {
-    int fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
+    bool returns = p->kind == PROBE_URETPROBE;
+    unsigned type, bit = 0;
+
+    if (!pmu_number(UPROBE_PMU "type", "%u", &type) ||
+        (returns && !pmu_number(UPROBE_PMU "format/retprobe", "config:%u", &bit))) {
+        if (errno != ENOENT && errno != ENODEV)
+            return attach_failed(s, p, UPROBE_PMU, errno);
+        return diag_error(
+            s->cx->diag, (struct span){0}, "attach",
+            "cannot arm probe %s: this kernel has no uprobes for perf (CONFIG_UPROBE_EVENTS)",
+            attach_name(s, p));
+    }
+    *attr = (struct perf_event_attr){
+        .size = sizeof(*attr), .type = type, .config = returns ? 1ull << (bit & 63) : 0};
+    return true;
+}
+
+/* ---- one list of places ---- */
+
+/* Is it the place that the kernel refuses, not us or the list? */
+static bool is_places_fault(int err)
+{
+    return err == ERR_NOTSUPP || err == EINVAL || err == EOPNOTSUPP || err == EIO;
+}
+
+static const char *fault_text(int err)
+{
+    return err == ERR_NOTSUPP || err == EOPNOTSUPP
+               ? "its first instruction is a breakpoint, or one that the kernel cannot step over"
+               : strerror(err);
+}
+
+static void keep(struct session *s, int fd, pid_t pid)
+{
+    s->uprobes = arena_grow(s->cx->arena, s->uprobes, s->n_uprobes, sizeof(*s->uprobes));
+    s->uprobes[s->n_uprobes++] = (struct uprobe){fd, pid};
+}
+
+static bool cookies_used(const struct session *s, const struct uprobe_set *set)
+{
+    return s->cookies && (set->probe->flags & PROBE_F_COOKIE);
+}
+
+/* False and errno. */
+static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t from, uint32_t n,
+                      pid_t pid)
+{
+    const struct kernel_multi_link link = {
+        .prog = (uint32_t)set->prog,
+        .attach_type = KERNEL_UPROBE_MULTI,
+        .path = (uintptr_t)set->module->probe_path,
+        .offsets = (uintptr_t)(set->offsets + from),
+        .cookies = cookies_used(s, set) ? (uintptr_t)(set->cookies + from) : 0,
+        .count = n,
+        .multi_flags = set->probe->kind == PROBE_URETPROBE ? KERNEL_MULTI_RETURN : 0,
+        .pid = pid > 0 ? (uint32_t)pid : 0,
+    };
+    int fd = kernel_link_multi(&link);
+
+    if (fd >= 0)
+        keep(s, fd, pid);
+    return fd >= 0;
+}
+
+/* BPF_LINK_CREATE for a perf event; the link keeps the event. A descriptor, or -1 and errno. */
+static int link_event(int event, int prog, uint64_t cookie)
+{
+    const struct {
+        uint32_t prog, target, attach_type, flags;
+        uint64_t cookie;
+    } link = {(uint32_t)prog, (uint32_t)event, PERF_LINK, 0, cookie};
+
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+}
+
+/* False and errno. */
+static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t i,
+                       struct perf_event_attr *attr, pid_t pid)
+{
+    attr->uprobe_path = (uintptr_t)set->module->probe_path;
+    attr->probe_offset = set->offsets[i];
+    /* The event filters by address space: one on the first thread serves all of the process. */
+    int fd =
+        (int)syscall(SYS_perf_event_open, attr, pid, pid > 0 ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
 
     if (fd < 0)
-        return attach_failed(s, p, m->probe_path, errno);
-    bool ok = elf_vaddr_to_offset(fd, p->vaddr, off);
+        return false;
+    int held = cookies_used(s, set) ? link_event(fd, set->prog, set->cookies[i])
+               : ioctl(fd, PERF_EVENT_IOC_SET_BPF, set->prog) ? -1
+                                                              : fd;
+    int err = errno;
 
+    if (held != fd)
+        close(fd);
+    if (held >= 0)
+        keep(s, held, pid);
+    errno = err;
+    return held >= 0;
+}
+
+/* ---- what cannot be probed is left out ---- */
+
+/* The places of a set that are refused, by their index in it. */
+struct refused {
+    uint32_t *v, n;
+    int err; /* of the first */
+};
+
+static bool refuse(struct session *s, struct refused *r, uint32_t i, int err)
+{
+    r->v = arena_grow(s->cx->arena, r->v, r->n, sizeof(*r->v));
+    r->v[r->n++] = i;
+    r->err = r->n == 1 ? err : r->err;
+    return r->n < REFUSED_MAX;
+}
+
+/* A list that is refused because of some of its places is tried by halves. False and errno. */
+static bool link_halves(struct session *s, const struct uprobe_set *set, uint32_t from, uint32_t n,
+                        pid_t pid, struct refused *r)
+{
+    if (!n || link_many(s, set, from, n, pid))
+        return true;
+    if (!is_places_fault(errno))
+        return false;
+    if (n == 1)
+        return refuse(s, r, from, errno);
+    return link_halves(s, set, from, n / 2, pid, r) &&
+           link_halves(s, set, from + n / 2, n - n / 2, pid, r);
+}
+
+static bool open_events(struct session *s, const struct uprobe_set *set, pid_t pid,
+                        struct refused *r)
+{
+    struct progress p = progress_new(s);
+    struct perf_event_attr attr;
+    bool ok = pmu_attr(s, set->probe, &attr);
+
+    errno = 0; /* said already */
+    for (uint32_t i = 0; ok && i < set->n && !is_interrupted(s, &p); i++) {
+        progress_show(s, &p, "arming the probes", i, set->n);
+        ok =
+            open_event(s, set, i, &attr, pid) || (is_places_fault(errno) && refuse(s, r, i, errno));
+    }
+    progress_end(s, &p);
+    return ok;
+}
+
+static const char *place_name(const struct session *s, const struct uprobe_set *set, uint32_t i)
+{
+    return object_str(s->o, s->o->places[set->cookies[i]].name);
+}
+
+/* Takes the places out of SET that were refused, and says so. */
+static bool drop(struct session *s, struct uprobe_set *set, const struct refused *r)
+{
+    const char *names = "";
+    uint32_t kept = 0, next = 0, before = set->n;
+
+    if (!r->n)
+        return true;
+    if (r->n == set->n)
+        return diag_error(s->cx->diag, (struct span){0}, "attach", "cannot arm probe %s: %s",
+                          attach_name(s, set->probe), fault_text(r->err));
+    for (uint32_t i = 0; i < set->n; i++)
+        if (next < r->n && r->v[next] == i) {
+            if (next++ < NAMES_SHOWN)
+                names = arena_printf(s->cx->arena, "%s%s%s", names, *names ? ", " : "",
+                                     place_name(s, set, i));
+        } else {
+            set->offsets[kept] = set->offsets[i];
+            set->cookies[kept++] = set->cookies[i];
+        }
+    set->n = kept;
+    diag_warning(s->cx->diag, (struct span){0},
+                 "probe %s: %u of %u functions cannot be probed and are left out: %s%s (%s)",
+                 attach_name(s, set->probe), r->n, before, names, r->n > NAMES_SHOWN ? ", ..." : "",
+                 fault_text(r->err));
+    return true;
+}
+
+/* Arms SET in PID, -1: everywhere. False and errno; 0: it has been reported. */
+static bool arm_in(struct session *s, struct uprobe_set *set, pid_t pid)
+{
+    struct refused r = {NULL, 0, 0};
+    bool ok = s->multi ? link_halves(s, set, 0, set->n, pid, &r) : open_events(s, set, pid, &r);
+
+    if (!ok)
+        return false;
+    ok = drop(s, set, &r);
+    errno = 0;
+    return ok;
+}
+
+/* ---- a probe's sets ---- */
+
+#ifdef __x86_64__
+/* The kernel refuses what is a breakpoint in the file; said here, since it looks only when a process maps it. */
+static bool is_trap(int fd, uint64_t off)
+{
+    unsigned char byte = 0;
+
+    return pread(fd, &byte, 1, (off_t)off) == 1 && byte == 0xcc;
+}
+#else
+static bool is_trap(int fd, uint64_t off)
+{
+    return false;
+}
+#endif
+
+/* The places from FIRST on that lie in one file become a set; how many those are, 0 after reporting. */
+static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t first, int prog,
+                         struct uprobe_set *set)
+{
+    const struct obj_place *at = &s->o->places[p->place + first];
+    const struct module *m = s->modules[at->module];
+    uint32_t n = 1, refused_at;
+    struct refused r = {NULL, 0, 0};
+
+    while (first + n < p->n_places && at[n].module == at->module)
+        n++;
+    if (!m || !m->probe_path) {
+        attach_failed(s, p, object_str(s->o, s->o->modules[at->module].path), ENOENT);
+        return 0;
+    }
+    *set = (struct uprobe_set){.probe = p,
+                               .module = m,
+                               .prog = prog,
+                               .offsets = ARENA_ARRAY(s->cx->arena, uint64_t, n),
+                               .cookies = ARENA_ARRAY(s->cx->arena, uint64_t, n)};
+    int fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        attach_failed(s, p, m->probe_path, errno);
+        return 0;
+    }
+    for (uint32_t i = 0; i < n; i++, set->n++) {
+        if (!elf_vaddr_to_offset(fd, at[i].vaddr, &set->offsets[i])) {
+            close(fd);
+            diag_error(s->cx->diag, (struct span){0}, "attach",
+                       "cannot arm probe %s: address %#llx lies in no segment of %s",
+                       object_str(s->o, at[i].name), (unsigned long long)at[i].vaddr, m->path);
+            return 0;
+        }
+        set->cookies[i] = p->place + first + i;
+        refused_at = i;
+        if (is_trap(fd, set->offsets[i]))
+            refuse(s, &r, refused_at, ERR_NOTSUPP);
+    }
     close(fd);
-    return ok || diag_error(s->cx->diag, (struct span){0}, "attach",
-                            "cannot arm probe %s: address %#llx lies in no segment of %s",
-                            attach_name(s, p), (unsigned long long)p->vaddr, m->path);
+    return drop(s, set, &r) ? n : 0;
 }
 
 /*
@@ -47,103 +366,118 @@ static bool file_offset(struct session *s, const struct obj_probe *p, const stru
  * that the process has mapped (an overlay's copy; a file replaced since): the probe would never
  * fire, without a word.
  */
-static void check_live(struct session *s, const struct obj_probe *p, const struct module *m)
+static void check_live(struct session *s, const struct uprobe_set *set)
 {
 #ifdef __x86_64__
+    const struct module *m = set->module;
     char path[64];
     unsigned char byte;
 
-    if (!s->t->n_pids || !m->end)
+    if (!s->t->n_pids || !m->end || !set->n)
         return;
     snprintf(path, sizeof(path), "/proc/%d/mem", (int)target_first(s->t));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return;
-    if (pread(fd, &byte, 1, (off_t)(p->vaddr + m->bias)) == 1 && byte != 0xcc)
+    if (pread(fd, &byte, 1, (off_t)(s->o->places[set->cookies[0]].vaddr + m->bias)) == 1 &&
+        byte != 0xcc)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
-                     attach_name(s, p), (int)target_first(s->t), m->probe_path);
+                     attach_name(s, set->probe), (int)target_first(s->t), m->probe_path);
     close(fd);
 #endif
 }
 
-static bool describe(struct session *s, const struct obj_probe *p, struct perf_event_attr *attr)
+static bool arm(struct session *s, struct uprobe_set *set)
 {
-    const struct module *m = s->modules[p->module];
-    unsigned type, bit = 0;
-    uint64_t off;
-
-    if (!m || !m->probe_path)
-        return attach_failed(s, p, object_str(s->o, s->o->modules[p->module].path), ENOENT);
-    if (!pmu_number(UPROBE_PMU "type", "%u", &type) ||
-        (p->kind == PROBE_URETPROBE &&
-         (!pmu_number(UPROBE_PMU "format/retprobe", "config:%u", &bit) || bit > 63)))
-        return diag_error(
-            s->cx->diag, (struct span){0}, "attach",
-            "cannot arm probe %s: this kernel has no uprobes for perf (CONFIG_UPROBE_EVENTS)",
-            attach_name(s, p));
-    if (!file_offset(s, p, m, &off))
-        return false;
-    *attr = (struct perf_event_attr){
-        .size = sizeof(*attr),
-        .type = type,
-        .config = p->kind == PROBE_URETPROBE ? 1ull << bit : 0,
-        .uprobe_path = (uintptr_t)m->probe_path,
-        .probe_offset = off,
-    };
-    return true;
-}
-
-static bool open_uprobes(struct session *s, struct perf_event_attr *attr, int prog)
-{
-    uint32_t before = s->n_events, n;
+    uint32_t before = s->n_uprobes, n;
     const pid_t *pids = load_scope_pids(s, &n);
+    struct progress p = progress_new(s);
 
-    if (!n)
-        return attach_event(s, attr, -1, 0, prog);
-    /* The event filters by address space: one on the first thread serves all of the process. */
+    if (!n && !arm_in(s, set, -1))
+        return !errno ? false : attach_failed(s, set->probe, set->module->path, errno);
     for (uint32_t i = 0; i < n; i++)
-        if (!attach_event(s, attr, pids[i], -1, prog) && errno != ESRCH)
-            return false;
-    errno = ESRCH;
-    return s->n_events > before;
+        if (!arm_in(s, set, pids[i]) && errno != ESRCH)
+            return !errno ? false : attach_failed(s, set->probe, set->module->path, errno);
+    if (is_interrupted(s, &p)) /* the session ends before it has begun, and properly */
+        return true;
+    if (s->n_uprobes == before)
+        return attach_failed(s, set->probe, set->module->path, ESRCH);
+    check_live(s, set);
+    return true;
 }
 
 bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
 {
-    const struct module *m = s->modules[p->module];
-    struct perf_event_attr attr;
+    struct uprobe_set set;
+    uint32_t did;
 
-    if (!describe(s, p, &attr))
-        return false;
-    if (!open_uprobes(s, &attr, prog))
-        return attach_failed(s, p, m->path, errno);
-    check_live(s, p, m);
+    for (uint32_t first = 0; first < p->n_places; first += did) {
+        did = make_set(s, p, first, prog, &set);
+        if (!did || !arm(s, &set))
+            return false;
+        s->sets = arena_grow(s->cx->arena, s->sets, s->n_sets, sizeof(*s->sets));
+        s->sets[s->n_sets++] = set;
+    }
     return true;
 }
 
+/* ---- processes that come and go ---- */
+
 bool attach_uprobes_in(struct session *s, pid_t pid)
 {
-    bool any = false;
+    uint32_t before = s->n_uprobes;
 
-    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
-        const struct obj_probe *p = &s->o->probes[i];
-        struct perf_event_attr attr;
-
-        if (load_is_uprobe(p) && describe(s, p, &attr))
-            any |= attach_event(s, &attr, pid, -1, attach_program(s, i));
-    }
-    return any;
+    for (uint32_t i = 0; i < s->n_sets; i++)
+        arm_in(s, &s->sets[i], pid);
+    return s->n_uprobes > before;
 }
 
 void detach_uprobes_of(struct session *s, pid_t pid)
 {
-    for (uint32_t i = 0; i < s->n_events;)
-        if (s->events[i].pid == pid && !s->events[i].clock) {
-            attach_close_later(s->events[i].fd);
-            s->events[i] = s->events[--s->n_events];
-        } else {
-            i++;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < s->n_uprobes; i++)
+        if (s->uprobes[i].pid == pid)
+            attach_close_later(s->uprobes[i].fd);
+        else
+            s->uprobes[kept++] = s->uprobes[i];
+    s->n_uprobes = kept;
+}
+
+/* ---- the end ---- */
+
+/*
+ * The descriptors are a child's, too, which does nothing but end: closing ours is then quick, and the kernel
+ * takes the probes out at that child's pace.
+ */
+static void close_in_background(const struct session *s, uint32_t from)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+            close(fd);
+        for (uint32_t i = from; i < s->n_uprobes; i++)
+            close(s->uprobes[i].fd);
+        _exit(0);
+    }
+}
+
+void detach_uprobes(struct session *s)
+{
+    struct progress p = progress_new(s);
+    bool background = false;
+
+    for (uint32_t i = 0; i < s->n_uprobes; i++) {
+        if (!background && is_interrupted(s, &p)) {
+            close_in_background(s, i);
+            background = true;
         }
+        progress_show(s, &p, "taking the probes out (^C: in the background)", i, s->n_uprobes);
+        close(s->uprobes[i].fd);
+    }
+    progress_end(s, &p);
+    s->n_uprobes = 0;
 }

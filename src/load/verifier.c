@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "load/load.h"
 
 enum { LOG_MAX = 64 << 20 };
 
@@ -127,11 +128,11 @@ void verifier_report(struct compile *cx, const struct verifier_log *log, int err
 {
     struct span none = {0};
 
-    if (!log->text[0]) {
+    /* The log may be of a program before. */
+    if (!log->text[0] || (err != EINVAL && err != EACCES && err != E2BIG && err != ENOTSUP)) {
         diag_error(cx->diag, none, "load", "the kernel does not take the object: %s",
                    strerror(err));
-        if (err == EPERM || err == EACCES)
-            diag_hint(cx->diag, "it needs CAP_BPF and CAP_PERFMON: run ngstap as root");
+        load_advise(cx, err);
         return;
     }
     struct verifier_verdict v = verifier_read(log->text);

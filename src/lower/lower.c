@@ -153,6 +153,18 @@ static void lower_function(struct lower *lo, struct function *fn)
     lo->fn = NULL;
 }
 
+static void lower_places(struct lower *lo, const struct probe_inst *inst, struct ir_probe *p)
+{
+    const struct probe_place one = {inst->name, inst->func_name, inst->vaddr};
+    const struct probe_place *from = inst->n_places ? inst->places : &one;
+
+    p->n_places = inst->n_places ? inst->n_places : 1;
+    p->places = ARENA_ARRAY(lo->cx->arena, struct ir_place, p->n_places);
+    for (uint32_t i = 0; i < p->n_places; i++)
+        p->places[i] =
+            (struct ir_place){from[i].name, from[i].func_name, inst->module_id, from[i].vaddr};
+}
+
 static void lower_probe(struct lower *lo, struct probe_inst *inst)
 {
     struct ir_unit *u = lo->u;
@@ -176,8 +188,10 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
     *p = (struct ir_probe){.name = inst->name, .func_name = inst->func_name, .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.number = (uint64_t)inst->number;
-    p->rec.module = inst->module_id;
-    p->rec.vaddr = inst->vaddr;
+    if (inst->type->kind == PROBE_UPROBE || inst->type->kind == PROBE_URETPROBE)
+        lower_places(lo, inst, p);
+    else
+        p->rec.jitter = inst->vaddr;
     p->rec.loc = ir_loc(u, inst->point ? inst->point->at : inst->probe->at, "");
 }
 

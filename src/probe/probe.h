@@ -28,6 +28,15 @@ struct probe_env {
 struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
                              const struct probe_type *type);
 
+/*
+ * How many functions the probe points of a script may match, all together; of those whose handler looks at their
+ * variables, each of which becomes a program, a point.
+ */
+enum { PROBE_MAX_PLACES = 20000, PROBE_MAX_HANDLERS = 4000 };
+
+/* A point as pp() shows it. */
+const char *probe_point_text(struct arena *a, const struct probe_point *point);
+
 /* Index in prog->modules of that module, added when new. */
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 

@@ -1,7 +1,7 @@
 /*
  * process: functions of user-space programs. Enters: process("path").function("name@file:line")
- * and its variants, wildcards included; leaves: one instance per function entry, placed in its
- * module. $name in the handler is a parameter or local as it stands at the function's first
+ * and its variants, wildcards included; leaves: one instance for all functions that a point matches,
+ * or, where the handler looks at variables, which are elsewhere in each, one per function. $name in the handler is a parameter or local as it stands at the function's first
  * instruction, in .return as it stood there; $return, in .return, what the function gives back. Refused:
  * functions that the compiler only inlined.
  */
@@ -100,7 +100,7 @@ static struct probe_point *resolved_point(struct arena *a, const struct probe_po
 
 static void add_function(struct probe_env *env, struct probe_point *point,
                          const struct probe_type *type, const struct module *module, struct dbg *m,
-                         struct dbg_func *f)
+                         const struct dbg_func *f)
 {
     struct arena *a = env->cx->arena;
     struct probe_inst *inst = probe_add(env, resolved_point(a, point, module->path, f), type);
@@ -113,6 +113,68 @@ static void add_function(struct probe_env *env, struct probe_point *point,
     inst->func_name = f->name;
 }
 
+/* ---- one handler for all functions that match ---- */
+
+static void find_place(struct expr *e, void *arg)
+{
+    bool *depends = arg;
+
+    switch (e->kind) {
+    case EX_TARGET:
+    case EX_DEFINED:
+    case EX_ENTRY:
+    case EX_AUTOCAST:
+    case EX_EMBEDDED:
+        *depends = true;
+        break;
+    case EX_ATVAR: /* a local of the function, where it has one of that name */
+        *depends |= !e->module && !strchr(e->text, '@');
+        break;
+    default:
+        break;
+    }
+}
+
+/* May what the handler says mean something else in another function of the module? */
+static bool depends_on_place(const struct probe *probe)
+{
+    bool depends = false;
+
+    stmt_visit_exprs(probe->body, find_place, &depends);
+    return depends;
+}
+
+static void add_places(struct probe_env *env, struct probe_point *point,
+                       const struct probe_type *type, const struct module *module, struct dbg *m,
+                       const struct dbg_func *const *found, uint32_t n)
+{
+    struct arena *a = env->cx->arena;
+    struct dbg_func as_written = {.name = point->parts->next->arg->text};
+    struct probe_inst *inst =
+        probe_add(env, resolved_point(a, point, module->path, &as_written), type);
+
+    inst->module_id = probe_module(env, module->path, m);
+    inst->places = ARENA_ARRAY(a, struct probe_place, n);
+    inst->n_places = n;
+    for (uint32_t i = 0; i < n; i++)
+        inst->places[i] = (struct probe_place){
+            probe_point_text(a, resolved_point(a, point, module->path, found[i])), found[i]->name,
+            found[i]->entry};
+}
+
+/* A hostile file must not decide how much is made of it. */
+static bool too_many(struct probe_env *env, const struct point_part *function, const char *path,
+                     uint32_t n, uint32_t max, const char *why)
+{
+    if (n <= max)
+        return false;
+    diag_error(env->cx->diag, function->arg->at, "limit",
+               "'%s' matches %u functions of %s; at most %u can be probed%s", function->arg->text,
+               n, path, max, why);
+    diag_hint(env->cx->diag, "name fewer: \"name*\", \"name*@file.c\", \"name*@file.c:LINE\"");
+    return true;
+}
+
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     const struct point_part *process = point->parts, *function = process->next;
@@ -120,7 +182,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     struct dbg_func *found;
     const char *why = NULL;
     uint64_t last = 0;
-    uint32_t added = 0, inlined = 0;
+    uint32_t n_places = 0, inlined = 0;
     struct module *module = probe_find_module(env, process->arg ? process->arg->text : NULL,
                                               process->arg ? process->arg->at : process->at);
 
@@ -137,6 +199,8 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     struct spec spec = parse_spec(env->cx->arena, function->arg->text);
     uint32_t n = dbg_functions(m, spec.name, spec.file, &found);
 
+    const struct dbg_func **places = ARENA_ARRAY(env->cx->arena, const struct dbg_func *, n + 1);
+
     for (uint32_t i = 0; i < n; i++) {
         if (spec.line && found[i].line != spec.line)
             continue;
@@ -147,10 +211,20 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         if (found[i].entry == last) /* another name of the same code */
             continue;
         last = found[i].entry;
-        add_function(env, point, type, module, m, &found[i]);
-        added++;
+        places[n_places++] = &found[i];
     }
-    if (added)
+    bool one_handler = n_places > 1 && !depends_on_place(env->probe);
+
+    env->prog->n_places += n_places;
+    if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||
+        (!one_handler && too_many(env, function, module->path, n_places, PROBE_MAX_HANDLERS,
+                                  " when the handler looks at their variables")))
+        return false;
+    if (one_handler)
+        add_places(env, point, type, module, m, places, n_places);
+    for (uint32_t i = 0; !one_handler && i < n_places; i++)
+        add_function(env, point, type, module, m, places[i]);
+    if (n_places)
         return true;
     if (inlined) {
         diag_error(d, function->arg->at, "not-yet",

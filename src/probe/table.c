@@ -170,7 +170,7 @@ void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg)
             fn(t, arg);
 }
 
-static const char *point_text(struct arena *a, const struct probe_point *point)
+const char *probe_point_text(struct arena *a, const struct probe_point *point)
 {
     struct probe_point plain = *point;
     char *text = NULL;
@@ -199,7 +199,7 @@ struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
     inst->probe = env->probe;
     inst->point = point;
     inst->type = type;
-    inst->name = point_text(a, point);
+    inst->name = probe_point_text(a, point);
     inst->body = env->probe->body ? stmt_clone(a, env->probe->body) : NULL;
     *env->tail = inst;
     env->tail = &inst->next;

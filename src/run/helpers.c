@@ -307,8 +307,10 @@ static const struct process_ids *process_facts(struct run *r)
 {
     struct process_ids now = {0};
 
-    if (process_ids(r->t ? r->t->proc : "/proc", who(r), &now))
+    if (process_ids(r->t ? r->t->proc : "/proc", who(r), &now)) {
+        text_make_line(now.name, strlen(now.name));
         r->ids = now;
+    }
     return &r->ids;
 }
 
@@ -369,7 +371,6 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         s = process_facts(r)->name;
     else if (a[1] == NGS_CTX_PP)
         s = object_str(r->o, r->probe->name);
-    text_make_line(comm, strlen(comm));
     run_put(r, dst, s, strlen(s));
     return 0;
 }

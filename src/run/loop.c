@@ -2,8 +2,8 @@
  * loop: a session from its first handler to its last. Enters: a checked object, the target,
  * options; leaves: the script's output and an exit status.
  *
- * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; detach;
- * what is left in the ring buffer; end handlers (error handlers after an error); counts.
+ * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is left
+ * in the ring buffer; end handlers (error handlers after an error); counts; detach.
  * A begin handler that calls exit(), or ^C then, keeps anything from being attached; the other begin
  * handlers and the end handlers run, as in SystemTap.
  */
@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/membarrier.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -173,9 +174,9 @@ static uint64_t random_period(const struct obj_probe *p)
 {
     uint64_t r = 0;
 
-    if (!p->vaddr || getrandom(&r, sizeof(r), 0) != sizeof(r))
+    if (!p->jitter || getrandom(&r, sizeof(r), 0) != sizeof(r))
         return p->number ? p->number : 1;
-    return p->number - p->vaddr + r % (2 * p->vaddr + 1);
+    return p->number - p->jitter + r % (2 * p->jitter + 1);
 }
 
 static void rearm(const struct timer *t)
@@ -196,7 +197,7 @@ static bool start_timers(struct loop *l)
 
         if (p->kind != PROBE_TIMER)
             continue;
-        *t = (struct timer){p, new_timer(l, random_period(p), p->vaddr == 0)};
+        *t = (struct timer){p, new_timer(l, random_period(p), p->jitter == 0)};
         if (t->fd < 0)
             return false;
         l->n_timers++;
@@ -359,7 +360,7 @@ static void run_timers(struct loop *l)
 {
     for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
         if (expired(l->timers[i].fd)) {
-            if (l->timers[i].probe->vaddr)
+            if (l->timers[i].probe->jitter)
                 rearm(&l->timers[i]);
             handle(l, l->timers[i].probe);
             run_signals(&l->r);
@@ -402,11 +403,25 @@ static void serve(struct loop *l)
 
 /* ---- the end ---- */
 
+/*
+ * Handlers that began before the stop are over after this: they run in RCU read-side sections, the end of all of which
+ * the kernel waits for (membarrier(2): MEMBARRIER_CMD_GLOBAL is synchronize_rcu). A few milliseconds; where the kernel
+ * will not (nohz_full), the few instructions they have left are over by now in all likelihood.
+ */
+static void wait_for_handlers(const struct loop *l)
+{
+    if (l->r.s && l->armed > 0)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/*
+ * Nothing new starts in the kernel from here on, as every handler looks at the stop first: so all that is to be printed
+ * is printed before probes are taken out.
+ */
 static void finish(struct loop *l)
 {
     run_stop(&l->r);
-    if (l->r.s)
-        load_detach(l->r.s);
+    wait_for_handlers(l);
     drain(l);
     check_control(l);
     l->r.ending = true;
@@ -506,8 +521,6 @@ static void wait_commands(struct run *r)
 
 static void close_loop(struct loop *l)
 {
-    end_child(l);
-    wait_commands(&l->r);
     run_close(&l->r);
     ring_buffer__free(l->ring);
     for (uint32_t i = 0; i < l->n_timers; i++)
@@ -574,6 +587,11 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
         if (opts->timing)
             report_timing(&l);
     }
+    ok = ok && !l.r.failed && !l.r.aborted;
+    end_child(&l);
+    wait_commands(&l.r);
+    if (opts->printed)
+        opts->printed(opts->printed_arg, ok);
     close_loop(&l);
-    return ok && !l.r.failed && !l.r.aborted ? 0 : 1;
+    return ok ? 0 : 1;
 }

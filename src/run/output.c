@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@ static void reader_gone(struct run *r, int error)
         r->failed = true;
     }
     r->out.broken = true;
+    __fpurge(r->out.f); /* who closes the stream must not find the fault again */
+    clearerr(r->out.f);
     run_stop(r);
 }
 

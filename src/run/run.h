@@ -22,6 +22,9 @@ struct run_opts {
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;
+    /* Called once all is printed, before probes are taken out, which can take long; OK: the status will be 0. */
+    void (*printed)(void *arg, bool ok);
+    void *printed_arg;
     struct out_events *events; /* take what would be printed to OUT; NULL: none */
 };
 

@@ -124,11 +124,12 @@ static void never_assigned(struct sema *s, const struct variable *v, const char 
 
 static void find_unassigned(struct sema *s)
 {
-    for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
-        bool again = false; /* one warning for a handler with several places */
+    const struct probe *last = NULL;
 
-        for (struct probe_inst *before = s->prog->insts; before != i; before = before->next)
-            again |= before->probe == i->probe;
+    for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
+        bool again = last == i->probe; /* one warning for a handler with several places */
+
+        last = i->probe;
         for (struct variable *v = i->locals; v && !again; v = v->next)
             never_assigned(s, v, "local", i->locals, NULL);
     }

@@ -306,8 +306,29 @@ static void put_plain_point(struct script *s, const struct probe_inst *i)
         syntax_print_point(s->out, &plain);
 }
 
+static void put_probe(struct script *s, const struct probe_inst *i);
+
+/* In SystemTap each function has a handler of its own. */
+static void put_places(struct script *s, const struct probe_inst *i)
+{
+    for (uint32_t k = 0; k < i->n_places; k++) {
+        struct probe_inst one = *i;
+
+        one.name = i->places[k].name;
+        one.func_name = i->places[k].func_name;
+        one.vaddr = i->places[k].vaddr;
+        one.n_places = 0;
+        put_probe(s, &one);
+    }
+}
+
 static void put_probe(struct script *s, const struct probe_inst *i)
 {
+    if (i->n_places) {
+        put_places(s, i);
+        return;
+    }
+
     fprintf(s->out, "\n# %s\nprobe ", i->name);
     s->inst = i;
     if (i->type->kind == PROBE_UPROBE || i->type->kind == PROBE_URETPROBE)

@@ -297,6 +297,13 @@ struct module_ref {
  * sema: one place where a handler runs: a probe point after alias expansion and wildcard
  * resolution, with a body of its own, since $vars resolve differently at each.
  */
+/* A function that a point with a wildcard matches. */
+struct probe_place {
+    const char *name;              /* text as pp() shows it */
+    const char *func_name;
+    uint64_t vaddr;
+};
+
 struct probe_inst {
     struct probe_inst *next;
     struct probe *probe;           /* as written */
@@ -309,6 +316,8 @@ struct probe_inst {
     uint32_t module_id;            /* user-space probes: index into program->modules */
     uint64_t vaddr;                /* address of the probe in its module's file; timers: how much the period varies */
     const char *func_name;         /* probefunc() when the point names one */
+    struct probe_place *places;    /* where the handler is the same in several: all of them; name and point are as written then, */
+    uint32_t n_places;             /* func_name is NULL. 0: one, which is told by the fields above */
     int64_t number;                /* timers: period in ns; */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };
@@ -325,6 +334,7 @@ struct program {
     struct probe_inst *insts;
     struct module_ref *modules;
     uint32_t n_modules;
+    uint32_t n_places;           /* that probe points match so far */
 };
 
 /* ---- making and copying nodes (ast.c) ---- */

@@ -35,6 +35,7 @@ static const struct {
     [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
     [FEAT_PERF_EVENT] = {"perf_event", "Linux 4.9"},
     [FEAT_UPROBE] = {"uprobe", "Linux 4.17"},
+    [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10"},
 };
 
 const char *feature_name(enum feature f)
@@ -161,6 +162,45 @@ static bool try_uprobe(void)
     return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
 }
 
+/*
+ * Are there links of many breakpoints, and do they keep to a process? Nothing is attached: the kernel looks at the path
+ * first and refuses a directory by EBADF, where it knows such links. One that filters by address space refuses pid
+ * -1 by EINVAL before that; from Linux 6.6 to 6.9 the filter compared threads, and pid was looked at later
+ * (kernel/trace/bpf_trace.c, bpf_uprobe_multi_link_attach).
+ */
+static bool try_uprobe_multi(void)
+{
+    struct bpf_insn code[] = {OP(OP_MOV_IMM, 0, 0, 0, 0), OP(OP_EXIT, 0, 0, 0, 0)};
+    unsigned long offset = 0;
+    struct kernel_multi_link link = {
+        .path = (uintptr_t) "/", .offsets = (uintptr_t)&offset, .count = 1};
+    LIBBPF_OPTS(bpf_prog_load_opts, opts,
+                .expected_attach_type = (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
+    int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts);
+    bool there = false;
+
+    if (prog < 0)
+        return false;
+    link.prog = (uint32_t)prog;
+    link.attach_type = KERNEL_UPROBE_MULTI;
+    int fd = kernel_link_multi(&link);
+
+    if (fd < 0 && errno == EBADF) {
+        link.pid = (uint32_t)-1;
+        fd = kernel_link_multi(&link);
+        there = fd < 0 && errno == EINVAL;
+    }
+    if (fd >= 0)
+        close(fd);
+    close(prog);
+    return there;
+}
+
+int kernel_link_multi(const struct kernel_multi_link *link)
+{
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, link, sizeof(*link));
+}
+
 /* ---- capabilities ---- */
 
 static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
@@ -184,7 +224,7 @@ bool kernel_may_ptrace(void)
 
 /* What a run needs of capabilities(7) and we have not. CAP_SYS_ADMIN stands for the two that were
  * split off in 5.8. */
-static const char *missing_caps(struct arena *a)
+const char *kernel_missing_caps(struct arena *a)
 {
     struct __user_cap_data_struct caps[2] = {{0}, {0}};
     const char *list = NULL;
@@ -258,7 +298,7 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
 
     if (!k)
         return NULL;
-    k->missing_caps = missing_caps(cx->arena);
+    k->missing_caps = kernel_missing_caps(cx->arena);
     /* A feature that is turned off is not tried. */
     k->has[FEAT_BPF] &= try_bpf();
     bool bpf = k->has[FEAT_BPF];
@@ -274,5 +314,6 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
     k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
     k->has[FEAT_UPROBE] &= try_uprobe();
+    k->has[FEAT_UPROBE_MULTI] &= bpf && try_uprobe_multi();
     return k;
 }

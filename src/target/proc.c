@@ -288,7 +288,12 @@ bool proc_strip_deleted(char *path)
 /* proc_pid_get_link() and proc_maps_open() of fs/proc ask ptrace_may_access(). */
 static void hint_ptrace(struct compile *cx)
 {
-    const char *hint = "run as root: another user's process takes CAP_SYS_PTRACE";
+    const char *caps = kernel_missing_caps(cx->arena); /* all of them, not one at a time */
+    const char *hint = arena_printf(
+        cx->arena,
+        "run as root: another user's process takes CAP_SYS_PTRACE, probes take CAP_BPF "
+        "and CAP_PERFMON; %s lacks here",
+        caps ? caps : "none");
 
     if (kernel_may_ptrace())
         hint = "CAP_SYS_PTRACE is not enough for this process: it lives in an outer user namespace "
@@ -298,6 +303,8 @@ static void hint_ptrace(struct compile *cx)
                "processes: give it that (docker run --cap-add SYS_PTRACE, or --privileged), or "
                "run ngstap on the host";
     diag_hint(cx->diag, "%s", hint);
+    if (caps && !geteuid() && strcmp(caps, "CAP_SYS_PTRACE") != 0)
+        diag_hint(cx->diag, "a run takes more that lacks here: %s", caps);
 }
 
 static bool exe_of(struct compile *cx, struct target *t, pid_t pid)

@@ -56,7 +56,9 @@ struct sysroot *sysroot_new(struct compile *cx, const char *dir)
         diag_error(cx->diag, nowhere, "sysroot", "cannot use %s as the target's root: %s", dir,
                    strerror(errno));
         if (errno == EACCES || errno == EPERM)
-            diag_hint(cx->diag, "run as root: another process's root takes CAP_SYS_PTRACE");
+            diag_hint(cx->diag,
+                      "run as root: another process's root takes CAP_SYS_PTRACE (and probes "
+                      "take CAP_BPF and CAP_PERFMON)");
         else if (errno == ENOTDIR || !*dir)
             diag_hint(cx->diag,
                       "if docker-root was to name it, it printed nothing: see what it says alone");

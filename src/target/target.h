@@ -232,12 +232,28 @@ enum feature {
     FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */
     FEAT_PERF_EVENT,   /* perf_event_open with a software clock */
     FEAT_UPROBE,       /* perf's uprobe PMU */
+    FEAT_UPROBE_MULTI, /* 6.6, usable since 6.10: many breakpoints in one link */
     FEAT_COUNT
 };
 
 /* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
 void kernel_build_id(struct build_id *id); /* btf.c */
 
+/*
+ * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since 6.6): the header in
+ * use may be older. A descriptor, or -1 and errno.
+ */
+struct kernel_multi_link {
+    uint32_t prog, target, attach_type, flags; /* target, flags: 0 */
+    uint64_t path, offsets, ref_counters, cookies; /* addresses; of arrays of COUNT 64-bit numbers but for the path */
+    uint32_t count, multi_flags, pid;              /* pid 0: every process */
+    uint32_t reserved;
+};
+enum { KERNEL_UPROBE_MULTI = 48 /* BPF_TRACE_UPROBE_MULTI */, KERNEL_MULTI_RETURN = 1 };
+int kernel_link_multi(const struct kernel_multi_link *link);
+
+/* "CAP_BPF, CAP_PERFMON": what a run would lack of capabilities(7), or NULL. */
+const char *kernel_missing_caps(struct arena *a);
 bool kernel_may_ptrace(void); /* this process has CAP_SYS_PTRACE */
 
 struct kernel {

@@ -225,8 +225,9 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
          .number = FIXTURE_PERIOD_NS,
          .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
-        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .vaddr = uprobe},
+        {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .n_places = 1},
     };
+    struct obj_place places[] = {{.vaddr = uprobe, .name = str(m, "process.function"), .func = str(m, "f")}};
     struct obj_module modules[] = {
         {.path = str(m, "/proc/self/exe"), .flags = OBJ_MODULE_ADDRESSED}};
     struct obj_map maps[] = {{.name = str(m, "hits"),
@@ -248,6 +249,7 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
     table(m, OBJ_PROBES, probes, uprobe ? sizeof(probes) : 2 * sizeof(*probes), uprobe ? 3 : 2);
+    table(m, OBJ_PLACES, places, uprobe ? sizeof(places) : 0, uprobe ? 1 : 0);
     table(m, OBJ_MODULES, modules, sizeof(modules), 1);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, globals, sizeof(globals), 1);

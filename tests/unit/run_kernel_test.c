@@ -134,6 +134,7 @@ static const struct meta *metadata(struct compile *cx)
     m->size = sizeof(h);
     table(m, OBJ_STRINGS, m->strings, m->strings_len, m->strings_len);
     table(m, OBJ_PROBES, probes, sizeof(probes), 3);
+    table(m, OBJ_PLACES, probes, 0, 0);
     table(m, OBJ_MODULES, probes, 0, 0);
     table(m, OBJ_MAPS, maps, sizeof(maps), 1);
     table(m, OBJ_GLOBALS, probes, 0, 0);

@@ -34,11 +34,18 @@ static void print_var(const struct variable *v, const char *kind)
     putchar('\n');
 }
 
+static void print_places(const struct probe_inst *i)
+{
+    printf(" # module %u, func %s", i->module_id, i->func_name ? i->func_name : "of each:");
+    for (uint32_t k = 0; k < i->n_places; k++)
+        printf(" %s", i->places[k].name);
+}
+
 static void print_inst(const struct probe_inst *i)
 {
     printf("probe %s", i->name);
     if (i->type->kind == PROBE_UPROBE || i->type->kind == PROBE_URETPROBE)
-        printf(" # module %u, func %s", i->module_id, i->func_name);
+        print_places(i);
     else if (i->number)
         printf(" # number %ld", (long)i->number);
     putchar('\n');
