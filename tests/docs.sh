@@ -1,7 +1,7 @@
 #!/bin/bash
 #
 # The documents are true: docs/reference.md is what the tables say (UPDATE_GOLDEN=1 writes it), and the commands of
-# README.md and docs/*.md run on a live nginx. A command is an indented line that begins with "ngstap " or "$ ngstap ";
+# README.md and docs/*.md run on a live nginx. A command is an indented line that begins with "ngstap ", "$ ngstap " or setpriv;
 # PID, MASTER and /srv/.../nginx in it are the target's, a copy without an end of its own gets -T. What needs a
 # container, a module or another machine (see needs_more) is left out. Needs root and NGSTAP_TARGETS for the commands. Prints
 # TAP.
@@ -77,7 +77,7 @@ needs_more() { grep -qE -- '--container|docker|kubectl|\.ko|--backend=stap| -r |
 ends_itself() { grep -qE -- ' flame .*-t |diff | -T |time=|exit\(\)| -c |types |convert |--args|--help|--version|-p4|lj-gc\.sxx|lj-lua-bt' <<<"$1"; }
 
 commands() { # FILE
-    sed -nE 's/^    (\$ )?(ngstap .*)/\2/p' "$1" | sed -E 's/ +# .*//'
+    sed -nE 's/^    (\$ )?((setpriv .* )?ngstap .*)/\2/p' "$1" | sed -E 's/ +# .*//'
 }
 
 # As a user would have it; only shorter.

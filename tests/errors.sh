@@ -186,7 +186,7 @@ else
         "$ngstap" -x "$pid" -e 'probe timer.profile { }'
     wait "$pid" || :
 
-    says 0 'a script for one process, and no process: that is said' 'asks for target().*-x PID' -- \
+    says 0 'a script for one process, and no process: that is said' 'asks for target.*-x PID' -- \
         "$ngstap" -T 0.1 -e 'probe timer.profile { if (pid() == target()) println("seen") }'
 
     "$scratch/t" &

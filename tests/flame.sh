@@ -40,6 +40,47 @@ hot_leads() { # FILE LINE-OF-HOT OR NAME
     ((share >= 55 && share <= 85))
 }
 
+# ---- 95 frames of 150 bytes
+
+cat >"$scratch/deep.c" <<'EOF'
+typedef struct lua_State lua_State;
+lua_State *luaL_newstate(void);
+void luaL_openlibs(lua_State *);
+int luaL_loadbuffer(lua_State *, const char *, unsigned long, const char *);
+int lua_pcall(lua_State *, int, int, int);
+static const char code[] = "jit.off() local function f(n) if n > 0 then return 1 + f(n - 1) end "
+                           "while os.clock() < 60 do end return 0 end f(92)";
+int main(void)
+{
+    lua_State *L = luaL_newstate();
+
+    luaL_openlibs(L);
+    luaL_loadbuffer(L, code, sizeof(code) - 1,
+                    "@/usr/local/a-rather-long-name-of-a-folder/another-long-name-of-a-folder/the-last-long-name-of-a-"
+                    "folder/with-a-long-name-of-a-file-in-it.lua");
+    return lua_pcall(L, 0, 0, 0);
+}
+EOF
+lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
+${CC:-cc} -g -o "$scratch/deep" "$scratch/deep.c" "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+"$scratch/deep" &
+deep_pid=$!
+pids+=("$deep_pid")
+sleep 0.3
+flame -x "$deep_pid" -t 1 -F 199 -o "$scratch/deep.folded"
+most=$(awk -F';' '{ if (NF > n) n = NF } END { print n + 0 }' "$scratch/deep.folded")
+check "a deep stack is whole ($most frames)" test "$most" -ge 94
+check '... nothing is said of cuts' test -z "$(grep -E 'cut|MAXSTRINGLEN' "$scratch/err")"
+check 'the result is said without a terminal, too' said 'deep.folded: [0-9]+ samples, [0-9]+ % in Lua'
+flame -x "$deep_pid" -t 1 -F 199 -D MAXSTRINGLEN=4096 -o "$scratch/cut.folded"
+check 'where there is no room whole frames are left out' test -z "$(sed 's/ [0-9]*$//' "$scratch/cut.folded" | tr ';' '\n' |
+    grep -vE '^(\(no room for more\)|@/usr/local/.*/with-a-long-name-of-a-file-in-it.lua:[0-9]+|C:.*|builtin:.*)$')"
+check '... and the place is marked' grep -q '^(no room for more);@' "$scratch/cut.folded"
+check '... which is said' said 'cut where a string ends \(-D MAXSTRINGLEN='
+flame -x "$deep_pid" -t 1 -F 199 --depth 5 -o "$scratch/five.folded"
+check 'a hint names an option that flame has' said 'cut at 5 frames \(--depth N shows more\)'
+kill "$deep_pid"
+
 start nginx gc64 jit
 flame -x "$pid" -t 3 -F 199 -o "$scratch/jit.folded"
 check 'a process: status 0' test "$status" = 0

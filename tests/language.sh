@@ -136,6 +136,63 @@ prints 'a call without a value' 'global n function f() { print("f") }
     0 && exit() }' 'fpf31\n'
 refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' 'no value'
 
+# ---- names ----
+
+mkdir "$scratch/library"
+echo '@define mine %( %( systemtap_v >= "3.0" %? private %) %)' >"$scratch/library/mine.stpm"
+cat >"$scratch/library/own.stp" <<'END'
+@mine global depth = 40
+@mine function f() { return depth + 1 }
+function library() { return f() }
+probe own = begin { depth++ }
+END
+prints 'private by a macro of a library' 'global depth = 1 function f() { return depth } probe own { println(library(), f()) }
+    probe begin(1) { exit() }' '421\n' -I "$scratch/library"
+for pair in 'global a, a' 'global a global a' 'private a private a'; do
+    refuses "$pair" "$pair probe begin { a = 1 }" "'a' is declared already"
+done
+refuses 'private a beside global a' 'private a global a probe begin { a = 1 }' 'private and as a global'
+refuses 'an unknown macro with words as arguments' 'probe begin { @foo(long x, if (y), global) }' 'unknown operator or macro .@foo'
+prints 'a wildcard takes no suffix where the name is there' 'probe t = timer.ms(1) { name = "t" }
+    probe t.x = timer.ms(20) { name = "t.x" } probe t.* { println(name, pp()); exit() }' 't.xtimer.ms(20)\n'
+trace -e 'probe begin { }' -e 'probe end { }'
+check 'a second -e is refused' test "$status" = 1
+for name in 'x^y' x.y x-y ../x; do
+    trace -p4 -m "$name" -e 'probe begin { }'
+    check "-m $name is refused" test "$status" = 1
+done
+
+# ---- what cannot run, told where it stands ----
+
+if [[ -r /sys/kernel/btf/vmlinux ]]; then
+    refuses 'kernel memory in begin' 'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid) }' \
+        'kernel memory cannot be read in a handler of begin'
+    refuses 'kernel memory in a function of timer.s' 'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
+        'kernel memory cannot be read in a handler of timer.s\(1\)'
+    takes 'the address of it is no read' 'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
+fi
+refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' '501 buckets; 254 can'
+takes 'as many as there can be' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
+takes 'clocks of processors' 'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1), cpu_clock_s(cpu())) }'
+
+# ---- warnings ----
+
+trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) } exit() }'
+check 'repeats of a warning are merged' test "$(cat "$scratch/err")" = $'WARNING: same\nWARNING: other 0\nWARNING: other 1'
+trace -v -e 'probe begin { for (i = 0; i < 3; i++) warn("same\n"); exit() }'
+check 'but not with -v' test "$(grep -c '^WARNING: same' "$scratch/err")" = 3
+trace -w -e 'probe begin { warn("same\n"); x = y; exit() }'
+check '-w silences them all' test ! -s "$scratch/err"
+
+# ---- conditions of the preprocessor ----
+
+mkdir -p "$scratch/build/include/generated"
+echo '#define UTS_RELEASE "5.4.3-other"' >"$scratch/build/include/generated/utsrelease.h"
+printf '%s\n' 'CONFIG_ARM64=y' 'CONFIG_OTHER="words"' '# CONFIG_BPF is not set' >"$scratch/build/.config"
+trace -r "$scratch/build" --dump-stap -e 'probe begin { println(%( CONFIG_OTHER == "\"words\"" %? "its own" %), " ",
+    %( CONFIG_BPF == "y" %? "set" %: "unset" %), " ", %( arch == "arm64" %? "arm64" %), " ", %( kernel_v == "5.4.3" %? 1 %)) }'
+check "-r: that kernel's options and architecture" printed 'println\("its own", " ", "unset", " ", "arm64", " ", 1\)'
+
 # ---- variables of the program ----
 
 cat >"$scratch/unit.c" <<'END'

@@ -89,6 +89,56 @@ printf 'main;work;hot 10\nmain;new 10\n' >"$scratch/after.txt"
 check 'what is new' grep -q 'new: 0.00 % before, 50.00 % after (+50.00)' "$scratch/diff.svg"
 check 'what is gone' grep -q 'cold: 28.30 % before, 0.00 % after (-28.30)' "$scratch/diff.svg"
 
+# --- functions of one name in several files
+
+# A frame is its place: in each format both files are there, with as much path as tells them apart.
+mkdir -p "$scratch"/root/usr/local/share/lua/5.1/kong/plugins/{key-auth,rate-limiting} "$scratch"/root/srv/{a,b}/x
+for one in usr/local/share/lua/5.1/kong/plugins/{key-auth,rate-limiting} srv/{a,b}/x srv/a; do
+    printf 'local M = {}\nfunction M.access()\nend\nfunction M.access()\nend\nreturn M\n' >"$scratch/root/$one/handler.lua"
+done
+plugins=/usr/local/share/lua/5.1/kong/plugins
+printf '%s\n' "@$plugins/key-auth/handler.lua:2" "	3" "@$plugins/rate-limiting/handler.lua:2" "	4" \
+    @/srv/a/x/handler.lua:2 "	5" T:@/srv/b/x/handler.lua:2 @/srv/b/x/handler.lua:2 "	6" @/srv/a/handler.lua:2 "	7" \
+    @/srv/a/handler.lua:4 "	8" >"$scratch/apart.txt"
+convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.folded"
+printf '%s\n' 'kong.plugins.key_auth.handler:M.access 3' 'kong.plugins.rate_limiting.handler:M.access 4' \
+    'a/x/handler.lua:M.access 5' 'T:b/x/handler.lua:M.access 6' 'a/handler.lua:M.access:2 7' \
+    'a/handler.lua:M.access:4 8' >"$scratch/wanted"
+cp "$scratch/apart.folded" "$scratch/out"
+check 'files of one name are told apart' cmp -s "$scratch/wanted" "$scratch/apart.folded"
+convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.svg"
+check '... in a picture, with the place' grep -qF \
+    '<title>a/x/handler.lua:M.access, /srv/a/x/handler.lua:2 (Lua, interpreted): 5 samples' "$scratch/apart.svg"
+convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.speedscope.json"
+check '... for speedscope, with the file' grep -qF \
+    '{"name":"b/x/handler.lua:M.access","file":"/srv/b/x/handler.lua","line":2}' "$scratch/apart.speedscope.json"
+convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.pb.gz"
+check '... for pprof' eval \
+    '[[ $(zcat "$scratch/apart.pb.gz" | grep -aoE "/srv/[abx/]*handler.lua" | sort -u | wc -l) = 3 ]]'
+mkdir -p "$scratch/root/srv/my app"
+cp "$scratch/root/srv/a/handler.lua" "$scratch/root/srv/my app/some file.lua"
+printf '@/srv/my app/some file.lua:2\nC:operator new(unsigned long)\n\t3\n' >"$scratch/blanks.txt"
+convert "$scratch/blanks.txt" --sysroot "$scratch/root" --format folded
+check 'names with blanks are whole' printed '^C:operator new\(unsigned long\);some file.lua:M.access 3$'
+printf '@/srv/%s.lua:3\n\t1\n%s\n\t1\nb\n\t9\n' "$(printf '\346\250\241%.0s' {1..30})" "$(printf '\360\237\224\245%.0s' {1..30})" \
+    >"$scratch/wide.txt"
+convert "$scratch/wide.txt" -o "$scratch/wide.svg"
+wide() { LC_ALL=C.UTF-8 grep -oP '<text x="[0-9.]+%" y="12" dx="3">\K[^<]*(?=</text></g>)' "$scratch/wide.svg" | grep -v '^b$'; }
+check 'labels are cut by columns' test "$(wide | tr '\n' ' ')" = '…模模模模.lua:3 🔥🔥🔥🔥🔥🔥🔥… '
+printf 'lua_package_path "$prefix/mine/?.lua;/srv/a/?.lua;;";\n' >"$scratch/root/nginx.conf"
+echo "@/srv/a/x/handler.lua:2" | "$ngstap" fix-lua-bt --sysroot "$scratch/root" --prefix / --conf /nginx.conf >"$scratch/out"
+check 'a root of package.path is no part of a module' printed '^x.handler:M.access$'
+
+# --- endings
+
+convert tests/out/lua.txt -o "$scratch/lua.html"
+check 'an ending that no format has' eval '[[ $status = 1 && ! -e $scratch/lua.html ]] && said "no format has the ending .html"'
+check '... names those there are' said '.folded .folded., .svg .flamegraph., .pb.gz .pprof., .speedscope.json .speedscope.'
+convert tests/out/lua.txt -o "$scratch/lua"
+check 'a file without ending is a picture' grep -q '<svg ' "$scratch/lua"
+"$ngstap" convert --help >"$scratch/out"
+check 'convert --help has no format that it refuses' test -z "$(grep json.. "$scratch/out" | grep jsonl)"
+
 # --- bad input
 
 refused() { # NAME MESSAGE INPUT
@@ -140,6 +190,7 @@ global h, l
 probe begin {
     printf("a\nb")
     print("c\001\xff\"\n")
+    println("tab\there \\x09\342\200\256")
     for (i = 0; i < 100; i++) { h <<< i * i; l <<< i }
     warn("careful\n")
     print(@hist_linear(l, 10, 50, 10))
@@ -150,7 +201,8 @@ probe begin {
 END
 cat >"$scratch/expected" <<'END'
 {"event":"print","text":"a"}
-{"event":"print","text":"bc\\x01\\xff\""}
+{"event":"print","escaped":true,"text":"bc\u0001\\xff\""}
+{"event":"print","text":"tab\there \\x09\u202e"}
 {"event":"warning","text":"careful"}
 {"event":"histogram","rows":[{"under":10,"count":10},{"from":10,"count":10},{"from":20,"count":10},{"from":30,"count":10},{"from":40,"count":10},{"from":50,"count":10},{"over":60,"count":40}]}
 {"event":"error","text":"enough"}

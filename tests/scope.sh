@@ -186,12 +186,21 @@ text_byte() {
     dd if="/proc/$1/mem" bs=1 skip=$((16#$base + 16#$vaddr)) count=1 2>/dev/null | od -An -tx1 | tr -d ' \n'
 }
 
+# until_armed PID [FILE FUNCTION]: the breakpoint is there: arming comes after begin, and may take its time.
+until_armed() {
+    for _ in {1..100}; do
+        [[ $(text_byte "$@") != cc ]] || return 0
+        sleep 0.05
+    done
+}
+
 start_family "$scratch/a" 300
 master_a=$master workers_a=("${workers[@]}")
 start_family "$scratch/b" 300
 master_b=$master workers_b=("${workers[@]}")
 
 start_trace -e "$count" -x "${workers_a[1]}"
+until_armed "${workers_a[1]}"
 byte=$(text_byte "${workers_a[1]}") others=''
 signal_all USR1 "${workers_a[@]}" "${workers_b[@]}"
 signal_all USR2 "${workers_a[1]}" "${workers_a[2]}"
@@ -208,6 +217,7 @@ check '-x: and in no other' test -z "$others"
 : >"$scratch/a/calls"
 : >"$scratch/b/calls"
 start_trace -e "$count" --master "$master_a"
+for one in "${workers_a[@]}"; do until_armed "$one"; done
 signal_all USR1 "${workers_a[@]}" "${workers_b[@]}"
 signal_all USR2 "${workers_a[0]}" "${workers_b[0]}"
 told "$scratch/a" 6 && told "$scratch/b" 6
@@ -391,6 +401,7 @@ read -r -a workers_a < <({
 } | awk '!seen[$0]++ { printf "%s ", $0 } END { print "" }')
 
 start_trace -e "$hits" -x "${workers_a[0]}" -x "${workers_a[1]}"
+for one in "${workers_a[@]:0:2}"; do until_armed "$one" "$exe_a" ngx_http_log_request; done
 : >"$dir_a/logs/access.log"
 load_a
 clean_text "${workers_a[2]}" "${workers_a[3]}" "$master_a" "$master_b" "${workers_b[@]}" && others='' || others=some
@@ -402,12 +413,18 @@ check '-x -x: the breakpoint is in those' test "$byte" = cc
 check '-x -x: the pages of all others hold none' test -z "$others"
 
 start_trace -e "$hits" --master "$master_a"
+for one in "${workers_a[@]}"; do until_armed "$one" "$exe_a" ngx_http_log_request; done
 : >"$dir_a/logs/access.log"
 load_a
 clean_text "$master_a" "$master_b" "${workers_b[@]}" && others='' || others=some
 sleep 0.3
 kill -HUP "$master_a"
-sleep 1
+for _ in {1..100}; do
+    read -r -a workers <"/proc/$master_a/task/$master_a/children" || :
+    [[ ${#workers[@]} != 4 || " ${workers[*]} " == *" ${workers_a[0]} "* ]] || break
+    sleep 0.05
+done
+for one in "${workers[@]}"; do until_armed "$one" "$exe_a" ngx_http_log_request; done
 load_a
 sleep 0.3
 end_trace

@@ -96,7 +96,7 @@ SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/calls tests/returns
+EXTRA_DIST += tests/calls tests/returns tests/lua-states tests/workers
 SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
@@ -105,6 +105,7 @@ SHELL_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/scope.sh
 SHELL_TESTS += tests/lua-states.sh
+EXTRA_DIST += tests/lua-states tests/workers
 SHELL_TESTS += tests/signals.sh
 SHELL_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
@@ -116,6 +117,7 @@ SHELL_TESTS += tests/stap-build.sh
 SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
 SHELL_TESTS += tests/judge.sh
+SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/judge-kernel.sh
 EXTRA_DIST += tests/judge docs/judging.md
 
@@ -134,6 +136,11 @@ EXTRA_DIST += tests/browser.py
 SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
+
+# With make -j: these share dockerd and podman.
+tests/docker-root.log: tests/containers.log
+tests/types.log: tests/docker-root.log
+tests/flame.log: tests/types.log
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh

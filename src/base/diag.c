@@ -5,6 +5,7 @@
  */
 #include "base/diag.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -291,15 +292,27 @@ static unsigned edit_distance(const char *a, const char *b)
     return rows[la % 3][lb];
 }
 
+/* Are B's letters those of A in another order? */
+static bool same_letters(const char *a, const char *b)
+{
+    int count[UCHAR_MAX + 1] = {0};
+
+    for (const char *p = a; *p; p++)
+        count[(unsigned char)*p]++;
+    for (const char *p = b; *p; p++)
+        if (count[(unsigned char)*p]-- == 0)
+            return false;
+    return strlen(a) == strlen(b);
+}
+
 void near_try(struct near *n, const char *candidate)
 {
     unsigned distance = edit_distance(n->word, candidate);
 
-    /* Of equally near ones that of the word's length: "prinft" is printf, not print. */
-    if (distance &&
-        (distance < n->distance ||
-         (distance == n->distance && (!n->best || (strlen(n->best) != strlen(n->word) &&
-                                                   strlen(candidate) == strlen(n->word)))))) {
+    if (!distance || distance > n->distance)
+        return;
+    /* Of equally near ones the first, but that with the word's letters: "prinft" is printf, not print. */
+    if (distance < n->distance || !n->best || same_letters(n->word, candidate)) {
         n->best = candidate;
         n->distance = distance;
     }

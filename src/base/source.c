@@ -126,6 +126,17 @@ const struct expansion *expansion_get(const struct sources *s, uint32_t id)
     return id && id <= s->n_expansions ? &s->expansions[id - 1] : NULL;
 }
 
+uint32_t span_file(const struct sources *s, struct span at)
+{
+    const struct expansion *e;
+
+    /* an expansion's call was there before it: the way up ends */
+    for (uint32_t id = at.expn; (e = expansion_get(s, id));
+         id = e->call.expn < id ? e->call.expn : 0)
+        at = e->call;
+    return at.file;
+}
+
 /* The last origin that starts at or before OFF, or NULL. */
 static const struct origin *origin_at(const struct source *src, uint32_t off)
 {

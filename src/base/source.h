@@ -23,7 +23,12 @@ struct span {
 };
 
 /* Who said it: a word of the target's (a path of its files) is never code; see docs/security.md. */
-enum told { TOLD_BY_USER, TOLD_BY_TARGET, TOLD_BY_TARGET_IN_FORMAT /* each '%' is written "%%" */ };
+enum told {
+    TOLD_BY_USER,
+    TOLD_BY_ARGUMENT, /* of the user's, too: by --arg, while macros are expanded */
+    TOLD_BY_TARGET,
+    TOLD_BY_TARGET_IN_FORMAT, /* each '%' is written "%%" */
+};
 
 struct origin {
     uint32_t off, len; /* bytes of the derived text */
@@ -76,6 +81,9 @@ const struct expansion *expansion_get(const struct sources *s, uint32_t id);
 
 /* The span a person wrote: follows origins, not expansions. *WHY: the origin's note or NULL. */
 struct span span_written(const struct sources *s, struct span at, const char **why);
+
+/* The source that was being read when AT's text was met: where the outermost macro stands that it came out of. */
+uint32_t span_file(const struct sources *s, struct span at);
 
 /* Who said byte OFF of SRC; *END: up to where that holds. */
 enum told source_told(const struct source *src, uint32_t off, uint32_t *end);

@@ -26,12 +26,17 @@
 /* Nodes behind the blocks': the two ways out of a function. */
 static uint32_t ret_node(const struct cg_gen *g, uint32_t func, bool error)
 {
-    return g->n_block_nodes + 2 * func + error;
+    return g->n_block_nodes + 2 * g->c->func_index[func] + error;
+}
+
+static uint32_t ret_func(const struct cg_gen *g, uint32_t node)
+{
+    return g->func_ids[(node - g->n_block_nodes) / 2];
 }
 
 static uint32_t block_node(const struct cg_gen *g, uint32_t func, uint32_t block)
 {
-    return g->func_base[func] + block;
+    return g->c->func_base[func] + block;
 }
 
 static struct ir_block *node_block(const struct cg_gen *g, uint32_t node)
@@ -59,7 +64,7 @@ static void successors(struct cg_gen *g, uint32_t node, struct list *out)
 {
     out->n = 0;
     if (node >= g->n_block_nodes) {
-        uint32_t func = (node - g->n_block_nodes) / 2;
+        uint32_t func = ret_func(g, node);
         bool error = (node - g->n_block_nodes) & 1;
 
         for (uint32_t k = 0; k < g->n_sites; k++)
@@ -195,24 +200,49 @@ static void order_nodes(struct cg_gen *g, uint32_t entry)
     }
 }
 
-bool cg_flow(struct cg_gen *g)
+/*
+ * The handler and what it calls get nodes, other functions none: what a handler costs must not depend on how many
+ * there are. The two tables of all functions are the unit's; what is in them of other handlers is not read.
+ */
+static void number_nodes(struct cg_gen *g)
 {
-    const struct ir_unit *u = g->c->u;
-    uint32_t n = 0, entry, pc = 1;
+    struct cg *c = g->c;
+    const struct ir_unit *u = c->u;
+    struct list funcs = {0};
+    uint32_t n = 0;
 
-    g->func_base = ARENA_ARRAY(g->c->cx->arena, uint32_t, u->n_funcs + 1);
-    for (uint32_t f = 0; f < u->n_funcs; f++) {
-        g->func_base[f] = n;
-        n += u->funcs[f]->n_blocks;
+    if (!c->func_base) {
+        c->func_base = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_funcs);
+        c->func_index = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_funcs);
     }
+    add_to(g, &funcs, g->probe->func);
+    for (uint32_t k = 0; k < funcs.n; k++) {
+        const struct ir_func *f = u->funcs[funcs.v[k]];
+
+        c->func_base[f->id] = n;
+        c->func_index[f->id] = k;
+        n += f->n_blocks;
+        for (uint32_t b = 0; b < f->n_blocks; b++)
+            if (f->blocks[b]->last && f->blocks[b]->last->op == IR_CALL)
+                add_to(g, &funcs, (uint32_t)f->blocks[b]->last->imm);
+    }
+    g->func_ids = funcs.v;
     g->n_block_nodes = n;
-    g->n_nodes = n + 2 * u->n_funcs;
-    g->nodes = ARENA_ARRAY(g->c->cx->arena, struct cg_node, g->n_nodes);
-    for (uint32_t f = 0; f < u->n_funcs; f++)
-        for (uint32_t b = 0; b < u->funcs[f]->n_blocks; b++)
-            g->nodes[g->func_base[f] + b] = (struct cg_node){.func = f, .block = b};
+    g->n_nodes = n + 2 * funcs.n;
+    g->nodes = ARENA_ARRAY(c->cx->arena, struct cg_node, g->n_nodes);
+    for (uint32_t k = 0; k < funcs.n; k++)
+        for (uint32_t b = 0; b < u->funcs[funcs.v[k]]->n_blocks; b++)
+            g->nodes[block_node(g, funcs.v[k], b)] =
+                (struct cg_node){.func = funcs.v[k], .block = b};
     for (uint32_t k = 0; k < g->n_nodes; k++)
         g->nodes[k].label = cg_label(&g->s);
+}
+
+bool cg_flow(struct cg_gen *g)
+{
+    uint32_t entry, pc = 1;
+
+    number_nodes(g);
     entry = block_node(g, g->probe->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
@@ -402,7 +432,7 @@ static void choose(struct cg_gen *g, int reg, const struct choice *c, uint32_t n
 
 static void write_return(struct cg_gen *g, uint32_t node)
 {
-    uint32_t func = (node - g->n_block_nodes) / 2, n = 0;
+    uint32_t func = ret_func(g, node), n = 0;
     bool error = (node - g->n_block_nodes) & 1;
     struct choice *c = ARENA_ARRAY(g->c->cx->arena, struct choice, g->n_sites + 1);
 

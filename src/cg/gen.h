@@ -90,6 +90,8 @@ struct cg {
     uint32_t room;        /* how far behind its start an access to a string may reach */
     uint32_t max;         /* MAXSTRINGLEN */
     uint32_t error_table; /* offset in rodata: handles of error texts by kind; u32 each */
+    uint32_t *func_base;  /* flow.c, by function: its first node in the handler at hand */
+    uint32_t *func_index; /* and its index there */
     uint32_t n_places;    /* of all probes together */
     uint32_t place_table; /* offset in rodata, by place */
     uint32_t zeroes;      /* offset in rodata of zero bytes for a histogram */
@@ -198,7 +200,8 @@ struct cg_gen {
 
     /* flow.c */
     struct cg_node *nodes;
-    uint32_t n_nodes, *func_base; /* first node of each function */
+    uint32_t n_nodes;
+    uint32_t *func_ids; /* of the handler and what it calls, by cg->func_index */
     uint32_t n_block_nodes;
     struct cg_site *sites;
     uint32_t n_sites;

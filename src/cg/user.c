@@ -553,7 +553,7 @@ void cg_u_raise(struct cg_gen *g, const struct ir_ins *i)
         cg_sti(&g->s, BPF_DW, R9, FRAME(error_arg), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(error), (int32_t)i->imm);
     cg_sti(&g->s, BPF_DW, R9, FRAME(error_loc), (int32_t)i->loc);
-    cg_jump_edge(g, g->func_base[g->nodes[g->node].func] + i->onerr);
+    cg_jump_edge(g, g->c->func_base[g->nodes[g->node].func] + i->onerr);
 }
 
 /* ---- the handler ---- */

@@ -54,7 +54,7 @@ bool backend_choose(struct compile *cx, const struct options *o, bool running,
                     struct backend_choice *out)
 {
     *out = (struct backend_choice){.backend = o->backend};
-    if (o->release && !(out->release = stap_kernel_release(cx, o->release)))
+    if (o->release && !(out->release = stap_kernel_release(cx, o->release, &out->build)))
         return false;
     if (o->backend != BACKEND_AUTO)
         return true;

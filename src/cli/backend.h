@@ -12,6 +12,7 @@ struct backend_choice {
     enum backend backend;  /* never BACKEND_AUTO */
     struct kernel *kernel; /* what this one can do, when it was looked at */
     const char *release;   /* of the kernel a module is for, when that is not this one */
+    const char *build;     /* and the directory where modules for it are built */
     const char *lacks;     /* why neither will do for what runs in the kernel, or NULL */
 };
 

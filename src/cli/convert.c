@@ -100,7 +100,8 @@ static void convert_help(void)
         "  -h, --help              this text\n\nFormats:\n",
         stdout);
     for (uint32_t i = 0; (f = out_format_at(i)); i++)
-        printf("  %-22s  %s (%s)\n", f->name, f->summary, f->ending);
+        if (!f->live)
+            printf("  %-22s  %s (%s)\n", f->name, f->summary, f->ending);
 }
 
 /* When the samples were taken: about when they were saved. */

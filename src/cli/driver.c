@@ -193,18 +193,20 @@ static struct pp_env environment(struct driver *d)
 {
     const char *release = d->choice.release ? d->choice.release : d->uts.release;
     size_t n = strspn(release, "0123456789.");
+    struct kconfig *config = kconfig_new(&d->cx, d->uts.release, d->choice.build);
+    const char *arch = d->choice.build ? kconfig_arch(config) : NULL;
 
     return (struct pp_env){
         .kernel_v = arena_strndup(d->cx.arena, release, n),
         .kernel_vr = release,
-        .arch = d->uts.machine,
+        .arch = arch ? arch : d->uts.machine,
         .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
         .config = kconfig_value,
-        .config_arg = kconfig_new(&d->cx, d->uts.release),
+        .config_arg = config,
     };
 }
 
@@ -319,6 +321,8 @@ static bool close_output(struct driver *d, bool ok)
         out_events_end(d->events);
     if ((fflush(d->out) || ferror(d->out)) && !d->status && ok) /* else it has been said why */
         good = error(d, "output", "cannot write", d->o.output ? d->o.output : "the output");
+    if (d->draws && d->hooks->info) /* with what is known by now */
+        d->picture.info = *d->hooks->info;
     if (d->draws)
         good = picture_close(&d->picture, ok && good && !d->status) && good;
     else if (d->out != stdout)
@@ -352,6 +356,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .seconds = d->o.seconds,
                           .child = d->child,
                           .timing = d->cx.verbose > 0,
+                          .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
@@ -552,6 +557,7 @@ static void pass_comment(void *arg, const char *line, size_t len)
 static bool open_picture(struct driver *d, const struct out_format *format)
 {
     struct out_reader_opts ro = {.input = "output of the script",
+                                 .lines = d->hooks->comment != NULL, /* our own sample */
                                  .rename = name_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
                                  .arg = d};

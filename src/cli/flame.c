@@ -22,7 +22,9 @@
 
 static const struct span nowhere;
 
-enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000 };
+enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
+/* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at most (cli/limits.c). */
+enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
 
 struct flame {
     struct compile *cx;
@@ -31,7 +33,8 @@ struct flame {
     const char *output, *format, *title, *target;
     double seconds; /* 0: as long as the command of -c runs */
     long hz;
-    bool help, terminal, shown, depth, command;
+    bool help, terminal, shown, string_limit, command;
+    long depth; /* frames of a stack */
     struct timespec begun, drawn;
     struct out_info info;
     /* told by the script */
@@ -72,6 +75,7 @@ static void on_comment(void *arg, const char *line, size_t len)
     f->in_lua = in_lua;
     f->compiled = compiled;
     f->elsewhere = elsewhere;
+    f->info.not_shown = ticks > in_lua ? ticks - in_lua : 0;
 }
 
 static void on_watch(void *arg, const struct ngs_control *counts)
@@ -161,8 +165,6 @@ static bool target(struct flame *f, const char *option, const char *value, const
 
 static bool take(struct flame *f, int opt)
 {
-    long n;
-
     switch (opt) {
     case 'x':
         return target(f, "-x", optarg, "process");
@@ -175,6 +177,7 @@ static bool take(struct flame *f, int opt)
     case 'I':
         return pass_on(f, "-I", optarg);
     case 'D':
+        f->string_limit |= !strncmp(optarg, "MAXSTRINGLEN=", 13);
         return pass_on(f, "-D", optarg);
     case 'o':
         f->output = optarg;
@@ -189,11 +192,7 @@ static bool take(struct flame *f, int opt)
         give_arg(f, "detailed", "1");
         return true;
     case OPT_DEPTH:
-        if (!number(f, "--depth", optarg, INT_MAX, &n))
-            return false;
-        give_arg(f, "depth", optarg);
-        f->depth = true;
-        return true;
+        return number(f, "--depth", optarg, INT_MAX, &f->depth);
     case 't':
         return options_time(f->cx, "-t", optarg, &f->seconds);
     case 'c':
@@ -300,8 +299,14 @@ static void make_argv(struct flame *f)
     }
     give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
     give_arg(f, "min", "0");
-    if (!f->depth)
-        give_arg(f, "depth", "100");
+    give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
+    give_arg(f, "depth_option", "--depth N");
+    if (!f->string_limit) { /* room for so many frames of a usual length; what is longer is cut, and said */
+        long room = f->depth < ROOM_MAX / FRAME_LEN ? f->depth * FRAME_LEN : ROOM_MAX;
+
+        give(f, "-D");
+        give(f, arena_printf(a, "MAXSTRINGLEN=%ld", room > ROOM_LEAST ? room : (long)ROOM_LEAST));
+    }
     give_arg(f, "limit", "1000000");
     give_arg(f, "progress", "1");
     give(f, "-w");
@@ -336,8 +341,11 @@ static void explain_nothing(const struct flame *f)
 
 int subcommand_flame(struct compile *cx, int argc, char **argv)
 {
-    struct flame f = {
-        .cx = cx, .hz = USUAL_HZ, .output = "flame.svg", .terminal = isatty(STDERR_FILENO)};
+    struct flame f = {.cx = cx,
+                      .hz = USUAL_HZ,
+                      .depth = USUAL_DEPTH,
+                      .output = "flame.svg",
+                      .terminal = isatty(STDERR_FILENO)};
 
     give(&f, "ngstap");
     if (!parse(&f, argc, argv))
@@ -366,13 +374,13 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
         fputs("\r\033[K", cx->err);
     if (status)
         explain_nothing(&f);
-    else if (f.terminal)
+    else
         fprintf(cx->err,
                 "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
                 f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
                 f.lost + f.skipped);
     if (!status && f.elsewhere)
-        fprintf(stderr,
+        fprintf(cx->err,
                 "%" PRIu64 " of the samples (%.0f %%) were on threads that run no Lua; they are in "
                 "no stack\n",
                 f.elsewhere, share(f.elsewhere, f.ticks));

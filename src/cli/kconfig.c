@@ -1,7 +1,8 @@
 /*
- * kconfig: enters: the kernel's release; leaves: values of its options, from the first of /proc/config.gz,
- * /boot/config-RELEASE and /lib/modules/RELEASE/{config,build/.config} that can be read. These are the host's,
- * never a sysroot's: they tell of the kernel that runs. Where there is none, everything is unset, and -v says so.
+ * kconfig: enters: a kernel's release, or where modules for it are built; leaves: values of its options, from the
+ * .config there, or, for the kernel that runs, from the first of /proc/config.gz, /boot/config-RELEASE and
+ * /lib/modules/RELEASE/{config,build/.config} that can be read: the host's, never a sysroot's. Where there is none,
+ * everything is unset, and -v says so.
  */
 #include "cli/kconfig.h"
 
@@ -18,16 +19,17 @@ enum { CONFIG_MAX = 4 << 20 };
 
 struct kconfig {
     struct compile *cx;
-    const char *release;
+    const char *release, *build;
     char *text; /* NULL: not read yet; "": there is none */
 };
 
-struct kconfig *kconfig_new(struct compile *cx, const char *release)
+struct kconfig *kconfig_new(struct compile *cx, const char *release, const char *build)
 {
     struct kconfig *k = ARENA_NEW(cx->arena, struct kconfig);
 
     k->cx = cx;
     k->release = release;
+    k->build = build;
     return k;
 }
 
@@ -76,19 +78,21 @@ static bool read_all(struct kconfig *k, const char *path)
 static void read_config(struct kconfig *k)
 {
     struct arena *a = k->cx->arena;
-    const char *const places[] = {"/proc/config.gz", arena_printf(a, "/boot/config-%s", k->release),
-                                  arena_printf(a, "/lib/modules/%s/config", k->release),
-                                  arena_printf(a, "/lib/modules/%s/build/.config", k->release)};
+    const char *const own[] = {"/proc/config.gz", arena_printf(a, "/boot/config-%s", k->release),
+                               arena_printf(a, "/lib/modules/%s/config", k->release),
+                               arena_printf(a, "/lib/modules/%s/build/.config", k->release)};
+    const char *const other[] = {arena_printf(a, "%s/.config", k->build ? k->build : "")};
+    const char *const *places = k->build ? other : own;
+    size_t n = k->build ? 1 : sizeof(own) / sizeof(*own);
 
-    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+    for (size_t i = 0; i < n; i++)
         if (read_all(k, places[i]))
             return;
     k->text = arena_strdup(a, "");
     if (k->cx->verbose)
-        diag_warning(
-            k->cx->diag, (struct span){0},
-            "the kernel's options are not told (%s, %s): CONFIG_ names are taken as not set",
-            places[0], places[1]);
+        diag_warning(k->cx->diag, (struct span){0},
+                     "the kernel's options are not told (%s): CONFIG_ names are taken as not set",
+                     k->build ? places[0] : arena_printf(a, "%s, %s", places[0], places[1]));
 }
 
 const char *kconfig_value(void *arg, const char *name)
@@ -101,5 +105,23 @@ const char *kconfig_value(void *arg, const char *name)
     for (const char *p = k->text; p && *p; p = strchr(p, '\n'), p += p ? 1 : 0)
         if (!strncmp(p, name, len) && p[len] == '=')
             return arena_strndup(k->cx->arena, p + len + 1, strcspn(p + len + 1, "\n"));
+    return NULL;
+}
+
+const char *kconfig_arch(struct kconfig *k)
+{
+    /* SystemTap's normalize_machine, by the options that arch/ARCH/Kconfig sets for each. */
+    static const char *const names[][2] = {
+        {"CONFIG_X86_64", "x86_64"}, {"CONFIG_X86_32", "i386"}, {"CONFIG_ARM64", "arm64"},
+        {"CONFIG_ARM", "arm"},       {"CONFIG_PPC", "powerpc"}, {"CONFIG_S390", "s390"},
+        {"CONFIG_RISCV", "riscv"},   {"CONFIG_MIPS", "mips"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *v = kconfig_value(k, names[i][0]);
+
+        if (v && !strcmp(v, "y"))
+            return names[i][1];
+    }
     return NULL;
 }

@@ -191,6 +191,9 @@ static bool set_nothing(struct parse *p, const char *v)
 
 static bool set_text(struct parse *p, const char *v)
 {
+    if (p->o->text)
+        return diag_error(p->cx->diag, (struct span){0}, "options",
+                          "Only one script can be given on the command line.");
     p->o->text = v;
     return true;
 }
@@ -220,7 +223,11 @@ static bool set_pass(struct parse *p, const char *v)
 static bool set_object_name(struct parse *p, const char *v)
 {
     p->o->object_name = v;
-    return *v ? true : usage(p, "no name", NULL);
+    if (!*v)
+        return usage(p, "no name", NULL);
+    if (v[strspn(v, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")])
+        return usage(p, "a name has letters, digits and _ alone", v);
+    return true;
 }
 
 static bool set_output(struct parse *p, const char *v)
@@ -395,9 +402,9 @@ enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
 static bool is_making(const struct option_row *r)
 {
     static bool (*const making[])(struct parse *, const char *) = {
-        set_arg,          set_args,      set_include, set_define,   set_guru,
-        set_skip_badvars, set_pass,      set_release, set_backend,  set_dump_src,
-        set_dump_ast,     set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
+        set_arg,       set_args,    set_define,   set_guru,       set_skip_badvars,
+        set_pass,      set_release, set_backend,  set_dump_src,   set_dump_ast,
+        set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
 
     for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
         if (making[i] == r->set)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -20,17 +21,35 @@ static bool ends(const char *s, const char *with)
     return n >= m && !strcmp(s + n - m, with);
 }
 
+/* A name without an ending says nothing; one with an ending that no format has says something else. */
+static const struct out_format *format_of_ending(struct compile *cx, const char *path)
+{
+    const struct out_format *f;
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.'), *all = "";
+
+    for (uint32_t i = 0; (f = out_format_at(i)); i++) {
+        if (ends(path, f->ending))
+            return f;
+        if (!f->live)
+            all = arena_printf(cx->arena, "%s%s%s (%s)", all, *all ? ", " : "", f->ending, f->name);
+    }
+    struct stat st;
+    bool device = !stat(path, &st) && !S_ISREG(st.st_mode);
+
+    if (!dot || !dot[1] || dot == (slash ? slash + 1 : path) || device)
+        return out_format("flamegraph");
+    diag_error(cx->diag, nowhere, "options", "-o %s: no format has the ending %s", path, dot);
+    diag_hint(cx->diag, "there are %s; --format names one whatever the file is called", all);
+    return NULL;
+}
+
 const struct out_format *picture_format(struct compile *cx, const char *name, const char *path)
 {
     const struct out_format *f;
     struct near near;
 
-    if (!name || !*name) {
-        for (uint32_t i = 0; path && (f = out_format_at(i)); i++)
-            if (ends(path, f->ending))
-                return f;
-        return out_format("flamegraph");
-    }
+    if (!name || !*name)
+        return path ? format_of_ending(cx, path) : out_format("flamegraph");
     f = out_format(name);
     if (f)
         return f;
@@ -112,6 +131,7 @@ static bool write_all(struct picture *p, bool ok)
                                    "said about it went to standard error");
         return false;
     }
+    out_tell_apart(p->cx->arena, &profile, 1);
     return out_file_begin(p->cx, &p->file) && p->format->write(p->cx, profile, &p->info, p->file.f);
 }
 

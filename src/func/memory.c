@@ -94,14 +94,15 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     }
 #define USER(name, arg)                                                                            \
     READ(name, arg, INTRIN_SPLITS), READ(name "_error", (arg) | FAILS, INTRIN_READS)
-#define KERN(name, arg) READ(name, (arg) | KERNEL | FAILS, INTRIN_READS)
+#define KERN(name, arg) READ(name, (arg) | KERNEL | FAILS, INTRIN_READS | INTRIN_KERNEL)
+#define MEM(arg)        ((arg)&KERNEL ? INTRIN_KERNEL : 0)
 #define STRING(name, arg)                                                                          \
     {                                                                                              \
-        name, TYPE_STRING, 2, 1, {TYPE_LONG, TYPE_STRING}, 0, lower_read_string, arg               \
+        name, TYPE_STRING, 2, 1, {TYPE_LONG, TYPE_STRING}, MEM(arg), lower_read_string, arg        \
     }
 #define STRING_N(name, arg)                                                                        \
     {                                                                                              \
-        name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, 0, lower_read_string,        \
+        name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, MEM(arg), lower_read_string, \
             (arg) | BOUNDED                                                                        \
     }
 

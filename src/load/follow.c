@@ -6,7 +6,7 @@
  *
  * The programs are raw tracepoints and read a few members of task_struct, whose places are in the
  * kernel's BTF (include/trace/events/sched.h, include/linux/sched.h, include/linux/pid.h). Others
- * pay a hash's look-up for each fork, exec and exit, below a microsecond.
+ * pay a hash's look-up for each fork, exec and exit.
  */
 #include "load/follow.h"
 

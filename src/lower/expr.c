@@ -51,8 +51,7 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
     lo->failed = true;
     diag_error(lo->cx->diag, e->op_at.file ? e->op_at : e->at, "not-yet",
                "%s cannot run as eBPF yet", what);
-    diag_hint(lo->cx->diag,
-              "it parses and prints back (-p1, --dump-ast); docs/roadmap.md says when it comes");
+    diag_hint(lo->cx->diag, "the rest of the script is sound: -p2 shows it");
 }
 
 /* ---- operands that outlive a block ---- */

@@ -20,7 +20,7 @@
 #define uthash_free(ptr, size) ((void)(ptr))
 #include <uthash.h>
 
-enum { CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
+enum { ROOTS_MAX = 64, CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
 
 struct chunk {
     const char *name; /* without "=" */
@@ -38,7 +38,10 @@ struct lua_names {
     struct chunk *chunks; /* uthash */
     uint32_t n_chunks;
     size_t bytes;
-    struct nginx_blocks *blocks;   /* NULL: not read yet */
+    struct nginx_blocks *blocks; /* NULL: not read yet */
+    const char **roots;          /* of package.path, absolute, each with its slash */
+    uint32_t n_roots;
+    bool roots_read;
     struct lua_builtins *builtins; /* the same */
     struct lua_names_counts counts;
 };
@@ -158,10 +161,15 @@ static void read_file(struct lua_names *n, struct chunk *c)
     free(text);
 }
 
-static void read_block(struct lua_names *n, struct chunk *c)
+static void read_conf(struct lua_names *n)
 {
     if (!n->blocks && n->place.conf)
         n->blocks = nginx_blocks_read(n->cx, n->place.root, n->place.conf);
+}
+
+static void read_block(struct lua_names *n, struct chunk *c)
+{
+    read_conf(n);
     const struct nginx_block *b = n->blocks ? nginx_block_find(n->blocks, c->name, c->len) : NULL;
 
     if (b && unchanged(n, b->file))
@@ -191,49 +199,115 @@ static bool is_lua(const char *p, const char *end)
     return end - p >= 4 && !memcmp(p, ".lua", 4);
 }
 
+/* The roots of "/a/?.lua;$prefix/b/?/init.lua;;": /a/, PREFIX/b/. */
+static void add_roots(struct lua_names *n, const char *path)
+{
+    static const char prefix[] = "$prefix/";
+    struct arena *a = n->cx->arena;
+
+    for (size_t len; *path; path += len + (path[len] == ';')) {
+        len = strcspn(path, ";");
+        const char *mark = memchr(path, '?', len), *root;
+        bool relative = !strncmp(path, prefix, sizeof(prefix) - 1);
+        size_t skip = relative ? sizeof(prefix) - 1 : 0;
+
+        if (!mark || mark < path + skip + 1 || mark[-1] != '/' || (*path != '/' && !relative) ||
+            n->n_roots == ROOTS_MAX)
+            continue;
+        root = arena_printf(a, "%s%.*s", relative && n->place.prefix ? n->place.prefix : "",
+                            (int)((size_t)(mark - path) - skip), path + skip);
+        if (*root != '/' || !root[1])
+            continue;
+        n->roots = arena_grow(a, n->roots, n->n_roots, sizeof(*n->roots));
+        n->roots[n->n_roots++] = root;
+    }
+}
+
+static void read_roots(struct lua_names *n)
+{
+    if (n->roots_read)
+        return;
+    n->roots_read = true;
+    read_conf(n);
+    for (uint32_t i = 0; n->blocks && i < n->blocks->n_package_paths; i++)
+        add_roots(n, n->blocks->package_paths[i]);
+}
+
+/* "resty/my-core.lua" from FROM on: "resty.my_core". */
+static bool module_from(struct arena *a, const char *from, const char *end, struct chunk *c)
+{
+    const char *to = from - 1;
+
+    for (size_t n; to < end && *to == '/' && (n = word(to + 1, end)) != 0;)
+        to += n + 1;
+    if (to <= from || !is_lua(to, end))
+        return false;
+    char *module = arena_strndup(a, from, (size_t)(to - from));
+
+    for (char *q = module; *q; q++)
+        *q = *q == '/' ? '.' : *q == '-' ? '_' : *q;
+    c->module = module;
+    c->module_len = (size_t)(to - from);
+    return true;
+}
+
+/* Behind the longest root of package.path that leads to it. */
+static bool rooted_module(struct lua_names *n, const char *p, const char *end, struct chunk *c)
+{
+    size_t best = 0;
+
+    read_roots(n);
+    for (uint32_t i = 0; i < n->n_roots; i++) {
+        size_t len = strlen(n->roots[i]);
+
+        if (len > best && len < (size_t)(end - p) && !memcmp(p, n->roots[i], len))
+            best = len;
+    }
+    return best && module_from(n->cx->arena, p + best, end, c);
+}
+
+/* ".../share/lua/5.1/kong/router.lua": "kong.router". */
+static bool shared_module(struct arena *a, const char *p, const char *end, struct chunk *c)
+{
+    static const char share[] = "share/lua/5.";
+    const char *at = memmem(p, (size_t)(end - p), share, sizeof(share) - 1);
+
+    if (!at)
+        return false;
+    at += sizeof(share) - 1;
+    return at + 1 < end && *at >= '0' && *at <= '9' && at[1] == '/' &&
+           module_from(a, at + 2, end, c);
+}
+
 /* ".../lualib/resty/my-core.lua": "resty.my_core". */
 static bool library_module(struct arena *a, const char *p, const char *end, struct chunk *c)
 {
-    for (; (p = memmem(p, (size_t)(end - p), "lib/", 4)) != NULL; p += 3) {
-        const char *from = p + 4, *to = p + 3;
-
-        for (size_t n; to < end && *to == '/' && (n = word(to + 1, end)) != 0;)
-            to += n + 1;
-        if (to <= from || !is_lua(to, end))
-            continue;
-        char *module = arena_strndup(a, from, (size_t)(to - from));
-
-        for (char *q = module; *q; q++)
-            *q = *q == '/' ? '.' : *q == '-' ? '_' : *q;
-        c->module = module;
-        c->module_len = (size_t)(to - from);
-        return true;
-    }
+    for (; (p = memmem(p, (size_t)(end - p), "lib/", 4)) != NULL; p += 3)
+        if (module_from(a, p + 4, end, c))
+            return true;
     return false;
 }
 
-/* The first "NAME.lua" in it. */
+/* "NAME.lua" of the last part of the path; a name may have blanks. */
 static bool file_module(const char *p, const char *end, struct chunk *c)
 {
-    while (p < end) {
-        size_t n = word(p, end);
+    const char *slash = memrchr(p, '/', (size_t)(end - p)), *name = slash ? slash + 1 : p;
+    const char *lua = memmem(name, (size_t)(end - name), ".lua", 4);
 
-        if (n && is_lua(p + n, end)) {
-            c->module = p;
-            c->module_len = n + 4;
-            return true;
-        }
-        p += n ? n : 1;
-    }
-    return false;
+    if (!lua || lua == name)
+        return false;
+    c->module = name;
+    c->module_len = (size_t)(lua - name) + 4;
+    return true;
 }
 
-static void set_module(struct arena *a, struct chunk *c)
+static void set_module(struct lua_names *n, struct chunk *c)
 {
-    const char *end = c->name + c->len;
+    struct arena *a = n->cx->arena;
+    const char *p = c->name + 1, *end = c->name + c->len;
 
-    if (*c->name == '@' &&
-        (library_module(a, c->name + 1, end, c) || file_module(c->name + 1, end, c)))
+    if (*c->name == '@' && (rooted_module(n, p, end, c) || shared_module(a, p, end, c) ||
+                            library_module(a, p, end, c) || file_module(p, end, c)))
         return;
     c->module = c->name + (*c->name == '@');
     c->module_len = (size_t)(end - c->module);
@@ -260,7 +334,7 @@ static struct chunk *find_chunk(struct lua_names *n, const char *name, size_t le
         read_block(n, c);
     n->counts.sources++;
     n->counts.unreadable += !c->readable;
-    set_module(hash_arena, c);
+    set_module(n, c);
     HASH_ADD_KEYPTR(hh, n->chunks, c->name, len, c);
     return c;
 }

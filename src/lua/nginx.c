@@ -17,7 +17,14 @@
 #include "base/bounds.h"
 #include "lua/lex.h"
 
-enum { CONF_MAX = 8 << 20, DEPTH_MAX = 16, WORDS_MAX = 4, PATH_LEN_MAX = 4096, PATTERNS_MAX = 8 };
+enum {
+    CONF_MAX = 8 << 20,
+    DEPTH_MAX = 16,
+    WORDS_MAX = 4,
+    PATH_LEN_MAX = 4096,
+    PATTERNS_MAX = 8,
+    PACKAGE_PATHS_MAX = 64,
+};
 
 struct word {
     const char *at;
@@ -226,6 +233,20 @@ static struct nginx_block *add_block(struct conf *c, const struct scan *s, size_
     return b;
 }
 
+static void add_package_path(struct conf *c, const struct word *w)
+{
+    struct nginx_blocks *o = c->out;
+    size_t len;
+    char *path = unescape(c, w, &len);
+
+    if (o->n_package_paths == PACKAGE_PATHS_MAX)
+        return;
+    path[len] = '\0';
+    o->package_paths =
+        arena_grow(c->cx->arena, o->package_paths, o->n_package_paths, sizeof(*o->package_paths));
+    o->package_paths[o->n_package_paths++] = path;
+}
+
 /* ";": the directive is complete. */
 static void simple(struct conf *c, const struct scan *s)
 {
@@ -238,6 +259,10 @@ static void simple(struct conf *c, const struct scan *s)
         path[len] = '\0';
         if (strlen(path) == len)
             include(c, path);
+        return;
+    }
+    if (s->n >= 2 && name->len == 16 && !memcmp(name->at, "lua_package_path", 16)) {
+        add_package_path(c, &s->words[1]);
         return;
     }
     if (!s->n || !ends_with(name->at, name->len, "_by_lua"))

@@ -23,6 +23,8 @@ struct nginx_blocks {
     /* For looking up: sorted by line, and by last line; of those that only one name could mean, two at most. */
     const struct nginx_block **sorted[2];
     uint32_t n_sorted[2];
+    const char **package_paths; /* of lua_package_path, as they are written */
+    uint32_t n_package_paths;
 };
 
 /*

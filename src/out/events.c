@@ -1,12 +1,15 @@
 /*
  * events: a live session for other programs: newline-delimited JSON, an object an event, in the order
  * in which things happen. Enters: what is printed, in pieces, warnings, errors, histograms; leaves: a
- * line each. Bytes that are no text stand as \\xNN, as everywhere in out/.
+ * line each. Control characters and what would not be seen are JSON's escapes, so that a parser gives back
+ * what was printed. JSON has no bytes: where some are no text they are \\xNN, and the event says that it is
+ * "escaped", backslashes that were printed being doubled.
  */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "out/out.h"
 
 struct out_events {
@@ -26,17 +29,55 @@ struct out_events *out_events_new(struct arena *arena, FILE *f)
     return e;
 }
 
+static bool is_text(const unsigned char *p, size_t len)
+{
+    uint32_t code;
+
+    for (size_t i = 0, n; i < len; i += n)
+        if (!(n = clean_character(p + i, len - i, &code)))
+            return false;
+    return true;
+}
+
+static void put_escape(FILE *f, uint32_t code)
+{
+    if (code > 0xffff) { /* a pair of surrogates (RFC 8259, 7) */
+        fprintf(f, "\\u%04x", 0xd800 + ((code - 0x10000) >> 10));
+        code = 0xdc00 + ((code - 0x10000) & 0x3ff);
+    }
+    fprintf(f, "\\u%04x", code);
+}
+
+static void put_text(FILE *f, const unsigned char *p, size_t len, bool escaped)
+{
+    static const char named[] = "\tt\nn\rr\bb\ff";
+    const char *name;
+    uint32_t code;
+
+    for (size_t i = 0, n; i < len; i += n ? n : 1) {
+        n = clean_character(p + i, len - i, &code);
+        if (!n)
+            fprintf(f, "\\\\x%02x", p[i]);
+        else if (code == '\\' && escaped)
+            fputs("\\\\\\\\", f);
+        else if (code && code < ' ' && (name = strchr(named, (int)code)))
+            fprintf(f, "\\%c", name[1]);
+        else if (clean_printable(code))
+            out_json(f, (const char *)p + i, n);
+        else
+            put_escape(f, code);
+    }
+}
+
 void out_events_message(struct out_events *e, const char *kind, const char *text, size_t len)
 {
-    struct arena *a = arena_new();
-    size_t n;
-    const char *clean = out_clean(a, text, len, &n);
+    const unsigned char *p = (const unsigned char *)text;
+    bool escaped = !is_text(p, len);
 
-    fprintf(e->f, "{\"event\":\"%s\",\"text\":\"", kind);
-    out_json(e->f, clean, n);
+    fprintf(e->f, "{\"event\":\"%s\",%s\"text\":\"", kind, escaped ? "\"escaped\":true," : "");
+    put_text(e->f, p, len, escaped);
     fputs("\"}\n", e->f);
     fflush(e->f);
-    arena_free(a);
 }
 
 void out_events_print(struct out_events *e, const char *text, size_t len)

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/clean.h"
 #include "out/flamegraph_page.h" /* made of flamegraph.css and .js */
 #include "out/out.h"
 #include "out/tree.h"
@@ -94,6 +95,11 @@ static void put_about(const struct picture *p, const struct out_node *n)
         out_xml(p->f, n->frame->name, n->frame->len);
     else
         fputs("all", p->f);
+    if (n->frame && n->frame->file && *n->frame->name != '@') {
+        fputs(", ", p->f);
+        out_xml(p->f, n->frame->file, strlen(n->frame->file));
+        fprintf(p->f, ":%u", n->frame->line);
+    }
     if (p->differs) {
         double a = share(n->count[0], t->total[0]), b = share(n->count[1], t->total[1]);
 
@@ -106,13 +112,27 @@ static void put_about(const struct picture *p, const struct out_node *n)
             share(n->count[0], t->total[0]), n->self[0], share(n->self[0], t->total[0]));
 }
 
-static size_t characters(const char *s, size_t len)
+/* The first character of S, with what stands on it; its columns in *WIDTH. */
+static size_t character(const char *s, size_t len, unsigned *width)
 {
-    size_t n = 0;
+    const unsigned char *p = (const unsigned char *)s;
+    uint32_t code = 0;
+    size_t at = clean_character(p, len, &code), n;
 
-    for (size_t i = 0; i < len; i++)
-        n += (s[i] & 0xc0) != 0x80;
-    return n;
+    at = at ? at : 1;
+    *width = clean_width(code);
+    while (at < len && (n = clean_character(p + at, len - at, &code)) && !clean_width(code))
+        at += n;
+    return at;
+}
+
+static unsigned columns(const char *s, size_t len)
+{
+    unsigned sum = 0, width;
+
+    for (size_t i = 0; i < len; i += character(s + i, len - i, &width), sum += width)
+        ;
+    return sum;
 }
 
 /* Of MODULE:FUNCTION where FUNCTION begins; of names that end in a line, 0. */
@@ -132,32 +152,36 @@ static void put_label(const struct picture *p, const struct out_node *n)
     size_t len = n->frame ? n->frame->len : 3, from = 0, to = 0;
     double room = (n->width * (USUAL_WIDTH - 2 * SIDE) - 6) / CHARACTER;
     bool tail = *s == '@';
+    unsigned all = columns(s, len), width;
 
     if (room < 3)
         return;
-    if ((double)characters(s, len) > room && !tail) {
+    if (all > room && !tail) {
         from = function_at(s, len);
         s += from;
         len -= from;
+        all = columns(s, len);
     }
-    if ((double)characters(s, len) <= room) {
+    if (all <= room) {
         out_xml(p->f, s, len);
         return;
     }
-    from = to = tail ? len : 0;
-    for (size_t k = (size_t)room - 1; k; k--) {
-        if (tail)
-            for (from--; from > 0 && (s[from] & 0xc0) == 0x80; from--)
-                ;
-        else
-            for (to++; to < len && (s[to] & 0xc0) == 0x80; to++)
-                ;
+    if (tail) { /* what is left out leads */
+        fputs("\342\200\246", p->f);
+        for (from = 0; all + 1 > room; all -= width)
+            from += character(s + from, len - from, &width);
+        out_xml(p->f, s + from, len - from);
+        return;
     }
-    if (tail)
-        fputs("\342\200\246", p->f);
-    out_xml(p->f, s + from, (tail ? len : to) - from);
-    if (!tail)
-        fputs("\342\200\246", p->f);
+    for (all = 1;; all += width) { /* 1: of what stands for the rest */
+        size_t next = character(s + to, len - to, &width);
+
+        if (all + width > room)
+            break;
+        to += next;
+    }
+    out_xml(p->f, s, to);
+    fputs("\342\200\246", p->f);
 }
 
 static void put_node(const struct picture *p, const struct out_node *n)
@@ -221,6 +245,9 @@ static void put_head(const struct picture *p)
         fprintf(f, "%" PRIu64 " samples", t->total[0]);
     if (i->seconds > 0)
         fprintf(f, " in %.3g s", i->seconds);
+    if (i->not_shown)
+        fprintf(f, " \302\267 %" PRIu64 " more (%.1f %% of all) were not in Lua", i->not_shown,
+                share(i->not_shown, i->not_shown + t->total[0]));
     if (*time)
         fprintf(f, " \302\267 %s", time);
     if (i->command) {
@@ -333,9 +360,12 @@ bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const
     return write_picture(&picture);
 }
 
-bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
+bool out_write_diff(struct compile *cx, struct out_profile *a, struct out_profile *b,
                     const struct out_info *i, FILE *f)
 {
+    struct out_profile *const both[2] = {a, b};
+
+    out_tell_apart(cx->arena, both, 2);
     struct picture picture = {cx, f, i, out_tree_make(cx->arena, a, b, SMALLEST), true};
 
     return write_picture(&picture);

@@ -27,19 +27,42 @@
         return node.x >= of.x - 1e-9 && node.x + node.w <= of.x + of.w + 1e-9;
     }
 
+    // Characters with what stands on them; the columns that one takes (base/clean.c has the same ranges).
+    function characters(name) {
+        return name.match(/[^][\u0300-\u036f\ufe00-\ufe0f]*/gu) || [];
+    }
+    function columns(character) {
+        return /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(character) ? 2 : 1;
+    }
+    function width(list) {
+        return list.reduce(function (sum, character) { return sum + columns(character); }, 0);
+    }
+
     // What says most: of a place in a file its end, of MODULE:FUNCTION the function.
     function label(name, room) {
-        if (room < 3 || name.length <= room) {
+        var list = characters(name), all = width(list);
+        if (room < 3 || all <= room) {
             return room < 3 ? "" : name;
         }
         if (name[0] === "@") {
-            return "\u2026" + name.slice(1 - room);
+            while (all + 1 > room) {
+                all -= columns(list.shift());
+            }
+            return "\u2026" + list.join("");
         }
         var last = name.slice(name.lastIndexOf(":") + 1);
         if (/^[\x80-\uffffA-Za-z_]/.test(last) && last !== name) {
+            list = characters(last);
+            all = width(list);
             name = last;
         }
-        return name.length <= room ? name : name.slice(0, room - 1) + "\u2026";
+        if (all <= room) {
+            return name;
+        }
+        while (all + 1 > room) {
+            all -= columns(list.pop());
+        }
+        return list.join("") + "\u2026";
     }
 
     function element(name, attributes, parent) {

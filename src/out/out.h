@@ -45,6 +45,9 @@ struct out_profile {
     uint64_t total;
 };
 
+/* Gives frames of several files, or places in one, names that tell them apart (apart.c). */
+void out_tell_apart(struct arena *a, struct out_profile *const *profiles, uint32_t n_profiles);
+
 /* ---- reading (stacks.c) ---- */
 
 enum { OUT_LINE_MAX = 1 << 20, OUT_DEPTH_MAX = 10000 };
@@ -53,6 +56,7 @@ struct out_reader;
 
 struct out_reader_opts {
     const char *input; /* its name, for messages */
+    bool lines;        /* a frame a line, never folded: a name may end in a blank and digits */
     /* Called for a frame as it was printed, to replace it (names of functions): writes at most SIZE
      * bytes, NUL included, to TO and returns true, or leaves the frame alone. NULL: none. */
     bool (*rename)(void *arg, const char *frame, size_t len, char *to, size_t size);
@@ -83,6 +87,7 @@ struct out_info {
     int64_t time;        /* when, in seconds since 1970; 0: not said */
     int64_t period_ns;   /* between two samples, 0: not known */
     double seconds;      /* how long it was sampled, 0: not known */
+    uint64_t not_shown;  /* samples of the target that were in no Lua code, and have no stack */
 };
 
 struct out_format {
@@ -109,7 +114,7 @@ bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const
                           FILE *f);
 
 /* A flame graph of what changed from A to B: widths are the mean of both shares. */
-bool out_write_diff(struct compile *cx, const struct out_profile *a, const struct out_profile *b,
+bool out_write_diff(struct compile *cx, struct out_profile *a, struct out_profile *b,
                     const struct out_info *i, FILE *f);
 
 /* ---- events (events.c): of a live session, a JSON object a line ---- */

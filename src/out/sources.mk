@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/out/apart.c \
 	src/out/events.c \
 	src/out/file.c \
 	src/out/flamegraph.c \

@@ -59,6 +59,7 @@ struct out_reader *out_reader_new(struct compile *cx, const struct out_reader_op
     r->cx = cx;
     r->arena = cx->arena;
     r->o = *o;
+    r->form = o->lines ? FORM_LINES : FORM_UNKNOWN;
     r->p = ARENA_NEW(cx->arena, struct out_profile);
     r->frames = ARENA_ARRAY(cx->arena, uint32_t, OUT_DEPTH_MAX);
     return r;
@@ -147,21 +148,27 @@ static void find_place(struct arena *a, struct out_frame *f, const char *s, size
     f->line = (uint32_t)line;
 }
 
+/* A frame is its name and its place: two files may have functions of one name. */
 static uint32_t named_frame(struct out_reader *r, struct out_frame *f)
 {
-    char *key = arena_alloc(r->arena, f->len + 2);
+    size_t file = f->file ? strlen(f->file) : 0, len = 1 + f->len + 1 + file + sizeof(f->line);
+    char *key = arena_alloc(r->arena, len);
     struct known *k;
 
     key[0] = (char)('0' + (int)f->kind);
     memcpy(key + 1, f->name, f->len);
-    HASH_FIND(hh, r->by_name, key, f->len + 1, k);
+    key[1 + f->len] = '\0'; /* a clean name has none */
+    if (file)
+        memcpy(key + 1 + f->len + 1, f->file, file);
+    memcpy(key + len - sizeof(f->line), &f->line, sizeof(f->line));
+    HASH_FIND(hh, r->by_name, key, len, k);
     if (!k) {
         k = ARENA_NEW(r->arena, struct known);
         k->text = key;
         k->frame = r->p->n_frames;
         r->p->frames = arena_grow(r->arena, r->p->frames, r->p->n_frames, sizeof(*r->p->frames));
         r->p->frames[r->p->n_frames++] = *f;
-        HASH_ADD_KEYPTR(hh, r->by_name, k->text, f->len + 1, k);
+        HASH_ADD_KEYPTR(hh, r->by_name, k->text, len, k);
     }
     return k->frame;
 }
@@ -216,9 +223,10 @@ static bool add_frame(struct out_reader *r, const char *text, size_t len)
 
 /* ---- stacks ---- */
 
-static bool same_name(const struct out_frame *a, const struct out_frame *b)
+static bool same_function(const struct out_frame *a, const struct out_frame *b)
 {
-    return a->len == b->len && !memcmp(a->name, b->name, a->len);
+    return a->len == b->len && !memcmp(a->name, b->name, a->len) && !a->file == !b->file &&
+           (!a->file || !strcmp(a->file, b->file));
 }
 
 /* The innermost is one with the next. */
@@ -227,7 +235,7 @@ static bool repeats(const struct out_reader *r)
     const struct out_frame *f = r->p->frames;
 
     return r->depth > 1 && f[r->frames[0]].kind == OUT_COMPILED &&
-           f[r->frames[1]].kind == OUT_LUA && same_name(&f[r->frames[0]], &f[r->frames[1]]);
+           f[r->frames[1]].kind == OUT_LUA && same_function(&f[r->frames[0]], &f[r->frames[1]]);
 }
 
 static bool add_stack(struct out_reader *r, uint64_t count)

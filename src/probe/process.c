@@ -314,10 +314,9 @@ static struct expr *unit_var(struct probe_env *env, const struct dbg_func *f, co
     if (!dbg_variable(f->dbg, e->text + 1, f->file, &var) || !var.type)
         return NULL;
     *type = var.type;
-    return scalar(a,
-                  probe_tree_modaddr(a, e->op_at, probe_module(env, dbg_path(f->dbg), f->dbg),
-                                     var.vaddr),
-                  PROBE_AT_ADDRESS, var.type);
+    return scalar(
+        a, probe_tree_modaddr(a, e->op_at, probe_module(env, dbg_path(f->dbg), f->dbg), var.vaddr),
+        PROBE_AT_ADDRESS, var.type);
 }
 
 static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,

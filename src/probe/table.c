@@ -154,7 +154,7 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
     } else if (is_later(names)) {
         diag_error(cx->diag, point->at, "not-yet",
                    "%s is a probe point of SystemTap's that this version does not run yet", names);
-        diag_hint(cx->diag, "docs/roadmap.md says when it comes");
+        diag_hint(cx->diag, "docs/reference.md lists those it runs");
     } else {
         diag_error(cx->diag, point->at, "no-probe", "no probe point is named '%s'", names);
         if (near_best(&near))

@@ -104,8 +104,8 @@ bool run_open(struct run *r)
             init_globals(r);
         }
     }
-    if (r->t && target_first(r->t) > 0)
-        process_ids(r->t->proc, target_first(r->t), &r->ids);
+    if (r->t && target_first(r->t) > 0 && process_ids(r->t->proc, target_first(r->t), &r->ids))
+        text_make_line(r->ids.name, strlen(r->ids.name));
     r->frame = calloc(1, h->frame_size);
     r->maps = calloc(n ? n : 1, sizeof(*r->maps));
     r->text = calloc(1, NGS_STR_SIZE((size_t)h->maxstringlen));
@@ -154,6 +154,7 @@ void run_close(struct run *r)
     free(r->frame);
     free(r->text);
     free(r->own);
+    run_warnings_free(r);
     free(r->tok);
     free(r->commands);
 }

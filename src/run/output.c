@@ -71,6 +71,8 @@ void run_warn(struct run *r, const char *fmt, ...)
     va_list ap;
     int n;
 
+    if (r->opts->no_warnings)
+        return;
     va_start(ap, fmt);
     n = vasprintf(&p, fmt, ap);
     va_end(ap);

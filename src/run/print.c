@@ -237,7 +237,7 @@ void run_record(struct run *r, const void *data, size_t size)
 
         run_expand(r, s.p, s.len, &t);
         if (!in.bad)
-            run_err_line(r, "WARNING: ", text_c(&t), t.len);
+            run_script_warning(r, text_c(&t), t.len);
         text_free(&t);
         break;
     }

@@ -18,7 +18,8 @@ struct run_opts {
     bool out_terminal, err_terminal; /* what the target says must not steer it (docs/security.md) */
     double seconds;                  /* -T: end after that long; 0: never */
     pid_t child; /* -c: the command's pid, stopped until probes are armed; 0: none */
-    bool timing; /* -v: counts and times at the end */
+    bool timing; /* -v: counts and times at the end, and each warning as often as it comes */
+    bool no_warnings; /* -w */
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;

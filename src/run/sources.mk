@@ -17,5 +17,6 @@ run_sources = \
 	src/run/symbols.c src/run/symbols.h \
 	src/run/text.c src/run/text.h \
 	src/run/ucall.c \
-	src/run/value.c src/run/value.h
+	src/run/value.c src/run/value.h \
+	src/run/warn.c
 ngstap_SOURCES += $(run_sources)

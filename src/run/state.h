@@ -47,6 +47,8 @@ struct run {
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
+    struct run_warning *warnings; /* said by the script: warn.c */
+
     bool exiting;       /* the session is to end */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
@@ -70,6 +72,11 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
 void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
                        struct text *out);
 void run_expand(void *r, const char *p, size_t len, struct text *out);
+
+/* ---- warn.c ---- */
+/* warn("..."): said once, and with -w not at all. */
+void run_script_warning(struct run *r, const char *p, size_t len);
+void run_warnings_free(struct run *r);
 
 /* ---- helpers.c, ucall.c ---- */
 uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5]);

@@ -10,7 +10,7 @@
 
 static bool is_shown(const struct sema *s, const struct variable *v)
 {
-    const struct source *src = source_get(s->cx->sources, v->at.file);
+    const struct source *src = source_get(s->cx->sources, span_file(s->cx->sources, v->at));
 
     return v->written && !v->read && src && !src->tapset;
 }

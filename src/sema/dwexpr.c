@@ -644,8 +644,8 @@ void sema_report_skipped(struct sema *s)
     if (!s->n_skipped)
         return;
     diag_warning(s->diag, s->first_skipped,
-                 "%u $variable%s not resolve and read%s as 0 by --skip-badvars%s",
-                 s->n_skipped, s->n_skipped == 1 ? " does" : "s do", s->n_skipped == 1 ? "s" : "",
+                 "%u $variable%s not resolve and read%s as 0 by --skip-badvars%s", s->n_skipped,
+                 s->n_skipped == 1 ? " does" : "s do", s->n_skipped == 1 ? "s" : "",
                  s->n_skipped == 1 ? "" : "; this is the first");
 }
 

@@ -113,8 +113,9 @@ struct sema {
 
 void sema_tapset_read(struct sema *s);
 void sema_tapset_free(struct sema *s);
-/* The library's function of that name and number of arguments, its file chosen; NULL: none. */
-struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args);
+/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a private one of the
+ * file at hand. */
+struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
 /* The library's global of that name, its file chosen; NULL: none. */
 struct variable *sema_tapset_global(struct sema *s, const char *name);
 /* Makes the globals and probes of the file that holds AT part of the program. */
@@ -122,6 +123,12 @@ void sema_choose(struct sema *s, uint32_t source_id);
 bool sema_is_chosen(const struct sema *s, uint32_t source_id);
 /* Library files that did not parse, as notes to an error about a missing name. */
 void sema_tapset_note_broken(struct sema *s);
+
+/* The source that AT belongs to, for private names and chosen files: not that of a macro. */
+static inline uint32_t sema_file(const struct sema *s, struct span at)
+{
+    return span_file(s->cx->sources, at);
+}
 
 /* ---- points.c: probe points ---- */
 

@@ -41,8 +41,6 @@ static void values(struct sema *s, struct expr **v, uint32_t n)
 static void refuse(struct sema *s, struct expr *e, const char *tag, const char *what)
 {
     diag_error(s->diag, e->op_at, tag, "%s", what);
-    if (!strcmp(tag, "not-yet"))
-        diag_hint(s->diag, "docs/roadmap.md says when it comes");
     fail(e);
 }
 
@@ -211,6 +209,20 @@ static bool same_histogram(const struct variable *v, const struct expr *e)
     return true;
 }
 
+static bool too_many_buckets(struct sema *s, const struct expr *e)
+{
+    const int64_t args[3] = {e->args[0]->number, e->args[1]->number, e->args[2]->number};
+    uint64_t range = (uint64_t)args[1] - (uint64_t)args[0];
+
+    if (ngs_hist_buckets(NGS_HIST_LINEAR, args))
+        return false;
+    diag_error(s->diag, e->op_at, "limit", "this histogram has %llu buckets; %d can be kept",
+               (unsigned long long)(range / (uint64_t)args[2]) + 1, NGS_HIST_LINEAR_MAX - 2);
+    diag_hint(s->diag, "an interval of %llu is enough",
+              (unsigned long long)(range / (NGS_HIST_LINEAR_MAX - 2)) + 1);
+    return true;
+}
+
 static void histogram(struct sema *s, struct expr *e, struct variable *v)
 {
     if (e->hist == HIST_LINEAR) {
@@ -220,6 +232,10 @@ static void histogram(struct sema *s, struct expr *e, struct variable *v)
         if (e->args[2]->number <= 0 || e->args[1]->number <= e->args[0]->number) {
             diag_error(s->diag, e->op_at, "type",
                        "@hist_linear takes start, stop above start, and an interval above 0");
+            fail(e);
+            return;
+        }
+        if (too_many_buckets(s, e)) {
             fail(e);
             return;
         }
@@ -295,10 +311,10 @@ static void walk_function(struct sema *s, struct function *fn)
     unsigned outer_loops = s->loops;
 
     s->fn = fn;
-    s->file = fn->at.file;
+    s->file = sema_file(s, fn->at);
     s->loops = 0;
     s->depth++;
-    sema_choose(s, fn->at.file);
+    sema_choose(s, s->file);
     walk_stmts(s, fn->body);
     s->depth--;
     s->fn = outer_fn;
@@ -522,6 +538,15 @@ static void print(struct sema *s, struct expr *e)
             value(s, e->args[i]);
 }
 
+/* @const("MAXSTRINGLEN"): of C's constants we know the limits. */
+static bool limit_constant(const struct sema *s, struct expr *e)
+{
+    if (strcmp(e->text, "MAXSTRINGLEN") != 0)
+        return false;
+    become_number(e, s->cx->limits.maxstringlen);
+    return true;
+}
+
 static void walk(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
@@ -612,7 +637,7 @@ static void walk(struct sema *s, struct expr *e, enum use use)
         diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
         break;
     case EX_ATCONST:
-        if (s->opts->stap)
+        if (s->opts->stap || limit_constant(s, e))
             break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
         diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
@@ -789,7 +814,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
 {
     s->inst = inst;
     s->fn = NULL;
-    s->file = inst->probe->at.file;
+    s->file = sema_file(s, inst->probe->at);
     s->loops = 0;
     walk_stmts(s, inst->body);
     sema_place_saved(s, inst);

@@ -116,8 +116,9 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias,
     return first;
 }
 
+/* WHOLE: aliases named POINT, else those that it goes on from: a suffix is for their points. */
 static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe,
-                        struct probe_point *point, const struct chain *chain)
+                        struct probe_point *point, const struct chain *chain, bool whole)
 {
     bool found = false;
 
@@ -125,14 +126,14 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
         for (struct probe_point *name = alias->alias; name; name = name->next) {
             struct point_part *rest;
 
-            if (!is_alias_of(name, point, &rest))
+            if (!is_alias_of(name, point, &rest) || whole != !rest)
                 continue;
             found = true;
             if (is_within(chain, alias)) {
                 diag_error(s->diag, point->at, "probe", "this alias leads to itself");
                 return true;
             }
-            sema_choose(s, alias->at.file);
+            sema_choose(s, sema_file(s, alias->at));
             resolve_list(s, with_alias(s, probe, alias), expanded(s, alias, point, rest),
                          &(struct chain){chain, alias});
         }
@@ -145,6 +146,17 @@ static bool is_wild(const struct probe_point *point)
         if (strpbrk(p->name, "*?["))
             return true;
     return false;
+}
+
+/* The script's aliases, else those of the first library file that has the name; all of them for a wildcard. */
+static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_point *point,
+                          const struct chain *chain, bool whole)
+{
+    bool found = try_aliases(s, s->prog->aliases, probe, point, chain, whole);
+
+    for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
+        found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
+    return found;
 }
 
 /* ---- conditions ---- */
@@ -221,13 +233,9 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
                         const struct chain *chain)
 {
     struct probe_env env = sema_env(s);
-    bool found = try_aliases(s, s->prog->aliases, probe, point, chain);
 
-    if (!found)
-        for (struct sema_file *f = s->files; f && !found;
-             f = is_wild(point) || !found ? f->next : NULL)
-            found = try_aliases(s, f->prog.aliases, probe, point, chain);
-    if (found)
+    /* As in SystemTap (match_node::find_and_build), suffixes are tried when nothing has the name as it stands. */
+    if (resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 

@@ -16,21 +16,29 @@ static struct variable *in_list(struct variable *v, const char *name)
     return v;
 }
 
-/* FILE: where the name is written, which is another's than the body's own in an alias. */
+/* A file's own private name hides the others'. FILE: where the name is written, which is another's than the body's own
+ * in an alias. */
 static struct variable *find_global(struct sema *s, const char *name, uint32_t file)
 {
+    struct variable *found = NULL;
+
     for (struct variable *v = s->prog->globals; v; v = v->next) {
-        if (strcmp(v->name, name) || (v->is_private && v->at.file != s->file && v->at.file != file))
+        uint32_t own = sema_file(s, v->at);
+
+        if (strcmp(v->name, name) || (v->is_private && own != s->file && own != file))
             continue;
-        sema_choose(s, v->at.file);
-        return v;
+        if (!found || (v->is_private && !found->is_private))
+            found = v;
     }
-    return sema_tapset_global(s, name);
+    if (!found)
+        return sema_tapset_global(s, name);
+    sema_choose(s, sema_file(s, found->at));
+    return found;
 }
 
 bool sema_is_global(struct sema *s, const struct expr *name)
 {
-    return find_global(s, name->text, name->at.file) != NULL;
+    return find_global(s, name->text, sema_file(s, name->at)) != NULL;
 }
 
 static struct variable **locals(struct sema *s)
@@ -44,7 +52,7 @@ struct variable *sema_lookup(struct sema *s, const struct expr *name)
 
     if (!v && s->fn)
         v = in_list(s->fn->params, name->text);
-    return v ? v : find_global(s, name->text, name->at.file);
+    return v ? v : find_global(s, name->text, sema_file(s, name->at));
 }
 
 static void near_names(struct sema *s, struct near *near)
@@ -55,7 +63,7 @@ static void near_names(struct sema *s, struct near *near)
         for (struct variable *v = s->fn->params; v; v = v->next)
             near_try(near, v->name);
     for (struct variable *v = s->prog->globals; v; v = v->next)
-        if (!v->is_private || v->at.file == s->file)
+        if (!v->is_private || sema_file(s, v->at) == s->file)
             near_try(near, v->name);
 }
 
@@ -146,7 +154,9 @@ struct variable *sema_variable(struct sema *s, struct expr *name, int arity)
 
 static bool can_see(const struct sema *s, const struct function *fn, const struct expr *from)
 {
-    return !fn->is_private || fn->at.file == s->file || fn->at.file == from->at.file;
+    uint32_t own = sema_file(s, fn->at);
+
+    return !fn->is_private || own == s->file || own == sema_file(s, from->at);
 }
 
 /*
@@ -155,16 +165,18 @@ static bool can_see(const struct sema *s, const struct function *fn, const struc
  */
 static struct function *own_function(struct sema *s, const struct expr *e, bool *twice)
 {
-    struct function *found = NULL;
+    struct function *found = sema_tapset_func(s, e->text, e->n_args, true);
 
+    if (found)
+        return found;
     for (struct function *fn = s->prog->funcs; fn; fn = fn->next) {
         if (strcmp(fn->name, e->text) || fn->n_params != e->n_args || !can_see(s, fn, e))
             continue;
         if (fn->is_embedded && func_find(e->text, (int)e->n_args) &&
-            source_get(s->cx->sources, fn->at.file)->tapset)
+            source_get(s->cx->sources, sema_file(s, fn->at))->tapset)
             continue;
-        if (!found) {
-            found = fn;
+        if (!found || found->is_private != fn->is_private) {
+            found = found && found->is_private ? found : fn;
             continue;
         }
         diag_error(s->diag, e->op_at, "not-yet",
@@ -266,7 +278,7 @@ bool sema_find_call(struct sema *s, struct expr *e)
     if (!e->func && !twice)
         e->intrinsic = func_find(e->text, (int)e->n_args);
     if (!e->func && !e->intrinsic && !twice)
-        e->func = sema_tapset_func(s, e->text, e->n_args);
+        e->func = sema_tapset_func(s, e->text, e->n_args, false);
     if (e->func || e->intrinsic)
         return true;
     e->type = TYPE_ERROR;

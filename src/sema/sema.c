@@ -28,7 +28,7 @@ static bool advance(struct sema *s, struct progress *p)
 
     for (struct probe *probe = s->prog->probes; probe && !diag_stopped(s->diag);
          probe = probe->next) {
-        if (!sema_is_chosen(s, probe->at.file) || is_done(p, probe))
+        if (!sema_is_chosen(s, sema_file(s, probe->at)) || is_done(p, probe))
             continue;
         p->done = arena_grow(s->arena, p->done, p->n_done, sizeof(struct probe *));
         p->done[p->n_done++] = probe;

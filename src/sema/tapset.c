@@ -188,7 +188,7 @@ void sema_choose(struct sema *s, uint32_t id)
     s->chosen[s->n_chosen++] = id;
 }
 
-struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args)
+struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own)
 {
     struct sema_name *entry;
 
@@ -196,7 +196,8 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
     for (; entry; entry = entry->other) {
         struct function **tail = &s->prog->funcs, *fn = entry->func;
 
-        if (fn->n_params != n_args || (fn->is_private && fn->at.file != s->file))
+        if (fn->n_params != n_args || (own && !fn->is_private) ||
+            (fn->is_private && sema_file(s, fn->at) != s->file))
             continue;
         choose_file(s, entry->file);
         while (*tail && *tail != fn)

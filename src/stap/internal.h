@@ -65,7 +65,6 @@ struct stap_call {
     const char *theirs;
     int need;          /* a function of the prelude; -1: of SystemTap's tapset */
     uint8_t max_args;  /* more are ours alone */
-    const char *extra; /* an argument that ours does not have, or NULL */
 };
 /* NULL: the same name and meaning. */
 const struct stap_call *stap_call_find(const char *name);

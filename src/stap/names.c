@@ -12,7 +12,7 @@
 
 bool stap_in_library(struct compile *cx, struct span at)
 {
-    const struct source *src = source_get(cx->sources, at.file);
+    const struct source *src = source_get(cx->sources, span_file(cx->sources, at));
 
     return src && src->tapset;
 }
@@ -27,13 +27,14 @@ const char *stap_var_name(struct compile *cx, const struct program *prog, const 
     bool taken = false;
 
     if (v->scope == VAR_GLOBAL && stap_in_library(cx, v->at))
-        return arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name);
+        return arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, v->at), v->name);
     for (const struct variable *g = prog->globals; g; g = g->next)
         taken |= g != v && is_used(g) && !strcmp(g->name, v->name) && !stap_in_library(cx, g->at);
     if (!taken)
         return v->name;
-    return v->scope == VAR_GLOBAL ? arena_printf(cx->arena, "ngs_%u_%s", v->at.file, v->name)
-                                  : arena_printf(cx->arena, "%s__local", v->name);
+    return v->scope == VAR_GLOBAL
+               ? arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, v->at), v->name)
+               : arena_printf(cx->arena, "%s__local", v->name);
 }
 
 const char *stap_func_name(struct compile *cx, const struct program *prog, const struct function *f)
@@ -41,41 +42,39 @@ const char *stap_func_name(struct compile *cx, const struct program *prog, const
     bool taken = stap_in_library(cx, f->at);
 
     for (const struct function *g = prog->funcs; g && !taken; g = g->next)
-        taken = g->reached && g->at.file != f->at.file && !strcmp(g->name, f->name) &&
-                g->n_params == f->n_params && !stap_in_library(cx, g->at);
-    return taken ? arena_printf(cx->arena, "ngs_%u_%s", f->at.file, f->name) : f->name;
+        taken = g->reached && span_file(cx->sources, g->at) != span_file(cx->sources, f->at) &&
+                !strcmp(g->name, f->name) && g->n_params == f->n_params &&
+                !stap_in_library(cx, g->at);
+    return taken ? arena_printf(cx->arena, "ngs_%u_%s", span_file(cx->sources, f->at), f->name)
+                 : f->name;
 }
 
 enum { THEIRS = -1 };
 
 static const struct stap_call calls[] = {
-    {"user_uint", "user_uint32", THEIRS, 1, NULL},
-    {"user_char_error", NULL, NEED_LOAD + 4, 1, NULL},
-    {"user_short_error", NULL, NEED_LOAD + 5, 1, NULL},
-    {"user_ushort_error", NULL, NEED_LOAD + 1, 1, NULL},
-    {"user_int_error", NULL, NEED_LOAD + 6, 1, NULL},
-    {"user_uint_error", NULL, NEED_LOAD + 2, 1, NULL},
-    {"user_long_error", NULL, NEED_LOAD + 3, 1, NULL},
-    {"user_ulong_error", NULL, NEED_LOAD + 3, 1, NULL},
-    {"user_int8_error", NULL, NEED_LOAD + 4, 1, NULL},
-    {"user_uint8_error", NULL, NEED_LOAD, 1, NULL},
-    {"user_int16_error", NULL, NEED_LOAD + 5, 1, NULL},
-    {"user_uint16_error", NULL, NEED_LOAD + 1, 1, NULL},
-    {"user_int32_error", NULL, NEED_LOAD + 6, 1, NULL},
-    {"user_uint32_error", NULL, NEED_LOAD + 2, 1, NULL},
-    {"user_int64_error", NULL, NEED_LOAD + 3, 1, NULL},
-    {"user_uint64_error", NULL, NEED_LOAD + 3, 1, NULL},
-    {"kernel_uint8", NULL, NEED_LOAD + 8, 1, NULL},
-    {"kernel_uint16", NULL, NEED_LOAD + 9, 1, NULL},
-    {"kernel_uint32", NULL, NEED_LOAD + 10, 1, NULL},
-    {"kernel_uint64", NULL, NEED_LOAD + 11, 1, NULL},
-    {"kernel_string_n", "kernel_string_n", THEIRS, 2, NULL},
-    {"cpu_clock_ns", "cpu_clock_ns", THEIRS, 0, "cpu()"},
-    {"cpu_clock_us", "cpu_clock_us", THEIRS, 0, "cpu()"},
-    {"cpu_clock_ms", "cpu_clock_ms", THEIRS, 0, "cpu()"},
-    {"cpu_clock_s", "cpu_clock_s", THEIRS, 0, "cpu()"},
-    {"toupper", NULL, NEED_TOUPPER, 1, NULL},
-    {"tolower", NULL, NEED_TOLOWER, 1, NULL},
+    {"user_uint", "user_uint32", THEIRS, 1},
+    {"user_char_error", NULL, NEED_LOAD + 4, 1},
+    {"user_short_error", NULL, NEED_LOAD + 5, 1},
+    {"user_ushort_error", NULL, NEED_LOAD + 1, 1},
+    {"user_int_error", NULL, NEED_LOAD + 6, 1},
+    {"user_uint_error", NULL, NEED_LOAD + 2, 1},
+    {"user_long_error", NULL, NEED_LOAD + 3, 1},
+    {"user_ulong_error", NULL, NEED_LOAD + 3, 1},
+    {"user_int8_error", NULL, NEED_LOAD + 4, 1},
+    {"user_uint8_error", NULL, NEED_LOAD, 1},
+    {"user_int16_error", NULL, NEED_LOAD + 5, 1},
+    {"user_uint16_error", NULL, NEED_LOAD + 1, 1},
+    {"user_int32_error", NULL, NEED_LOAD + 6, 1},
+    {"user_uint32_error", NULL, NEED_LOAD + 2, 1},
+    {"user_int64_error", NULL, NEED_LOAD + 3, 1},
+    {"user_uint64_error", NULL, NEED_LOAD + 3, 1},
+    {"kernel_uint8", NULL, NEED_LOAD + 8, 1},
+    {"kernel_uint16", NULL, NEED_LOAD + 9, 1},
+    {"kernel_uint32", NULL, NEED_LOAD + 10, 1},
+    {"kernel_uint64", NULL, NEED_LOAD + 11, 1},
+    {"kernel_string_n", "kernel_string_n", THEIRS, 2},
+    {"toupper", NULL, NEED_TOUPPER, 1},
+    {"tolower", NULL, NEED_TOLOWER, 1},
 };
 
 const struct stap_call *stap_call_find(const char *name)

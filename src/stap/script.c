@@ -92,8 +92,6 @@ static void put_builtin(struct script *s, FILE *out, const struct expr *e)
         fputs(to ? to->theirs : e->text, out);
     fputc('(', out);
     put_arguments(s, out, e);
-    if (to && to->extra)
-        fputs(to->extra, out);
     fputc(')', out);
 }
 

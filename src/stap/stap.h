@@ -42,14 +42,14 @@ bool stap_print(struct compile *cx, const struct program *prog, struct target *t
  */
 const char *stap_lacks(struct compile *cx, const char *release);
 
-/* The release of the kernel that -r names by it or by a build directory; NULL after reporting that
- * there are no headers. */
-const char *stap_kernel_release(struct compile *cx, const char *release);
+/* The kernel that -r names by its release or by a build directory: its release, and in *BUILD that directory; NULL
+ * after reporting that there are no headers. */
+const char *stap_kernel_release(struct compile *cx, const char *release, const char **build);
 
 struct stap_build {
     const char *script; /* resolved text, LEN bytes */
     size_t len;
-    struct stap_points points; /* of stap_print */
+    struct stap_points points;  /* of stap_print */
     const char *name;           /* -m; NULL: one made from the content */
     const char *release;        /* -r: a kernel release or build directory; NULL: this kernel's */
     const char *const *defines; /* -D as the user gave them, without those in the limits */
@@ -81,7 +81,8 @@ struct stap_run {
     pid_t pid;           /* -x; 0: none */
     const char *command; /* -c; NULL: none */
     int out;             /* standard output of the script */
-    double seconds;      /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes */
+    double
+        seconds; /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes */
     bool no_warnings;
 };
 

@@ -252,12 +252,13 @@ const char *stap_find_tools(struct compile *cx, const char *release, const char 
     return why;
 }
 
-const char *stap_kernel_release(struct compile *cx, const char *release)
+const char *stap_kernel_release(struct compile *cx, const char *release, const char **build)
 {
     struct stap_tools t = {.stap = NULL};
     const char *why = find_headers(cx, release, &t);
 
     if (why)
         diag_error(cx->diag, (struct span){0}, "stap", "%s", why);
+    *build = t.build;
     return why ? NULL : t.release;
 }

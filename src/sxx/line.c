@@ -100,9 +100,9 @@ void line_put(struct line *l, const char *text, uint32_t n, struct span at, cons
 }
 
 void line_put_value(struct line *l, const char *text, const char *told, uint32_t n, struct span at,
-                    const char *why)
+                    const char *why, enum told by)
 {
-    put(l, text, told, n, (struct origin){.at = at, .why = why});
+    put(l, text, told, n, (struct origin){.at = at, .why = why, .told = by});
 }
 
 void line_put_spelt(struct line *l, const char *text, uint32_t n, const struct origin *o)

@@ -23,9 +23,9 @@ void line_clear(struct line *l);
 void line_free(struct line *l);
 /* N bytes of TEXT that stand for AT. */
 void line_put(struct line *l, const char *text, uint32_t n, struct span at, const char *why);
-/* The same of a value that may hold what the target said: TOLD has N bytes, or is NULL. */
+/* The same of a value of BY's that may hold what the target said: TOLD has N bytes, or is NULL. */
 void line_put_value(struct line *l, const char *text, const char *told, uint32_t n, struct span at,
-                    const char *why);
+                    const char *why, enum told by);
 /* How O's piece spells it: N bytes, what the target said as script text by now. */
 void line_put_spelt(struct line *l, const char *text, uint32_t n, const struct origin *o);
 /* N bytes of a source, written at AT. */

@@ -6,7 +6,8 @@
  * escapes, '%' doubled where the literal is a format. In a comment what could end it becomes '?'. Refuses,
  * by a report, all but plain paths elsewhere. The origins say which bytes they are: the lexer takes '%' in them for
  * text where a format does not show here (it came through a macro), and checks once more that none
- * of them is code.
+ * of them is code. What the user said by --arg is script text as it is, but where two strings are compared:
+ * %( "$^arg_probe" == "" %? works for process("/x").function("f"), too.
  */
 #include "sxx/spell.h"
 
@@ -67,6 +68,9 @@ static void step_script(struct spell *s, char c)
         enter(s, c == '/' ? SPELL_REMARK : SPELL_COMMENT);
     } else if (last == '%' && c == '{') {
         enter(s, SPELL_CODE);
+    } else if (last == '%' && strchr("(?:)", c)) {
+        s->compared = c == '(';
+        s->head = HEAD_NONE;
     } else if (c != ' ' && (c < '\t' || c > '\r')) {
         s->head_before = s->head;
         s->head = c == '(' && s->head == HEAD_PRINTER ? HEAD_OPEN : HEAD_NONE;
@@ -185,6 +189,17 @@ static void put_told(struct spell *s, struct origin o, const char *word, uint32_
     }
 }
 
+/* N bytes of an argument in a string that is compared. */
+static void put_compared(struct spell *s, struct origin o, const char *text, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (text[i] == '"' && !s->escaped)
+            put(s, &o, "\\", 1);
+        put(s, &o, &text[i], 1);
+        s->escaped = !s->escaped && text[i] == '\\';
+    }
+}
+
 void spell_line(struct spell *s, const struct line *line)
 {
     s->out->too_long |= line->too_long;
@@ -194,6 +209,13 @@ void spell_line(struct spell *s, const struct line *line)
 
         if (o.verbatim)
             o.why = s->note;
+        if (o.told == TOLD_BY_ARGUMENT) {
+            o.told = TOLD_BY_USER;
+            if (s->compared && s->state == SPELL_STRING) {
+                put_compared(s, o, line->s + o.off, o.len);
+                continue;
+            }
+        }
         for (uint32_t i = o.off; i < end;) {
             uint32_t from = i;
             bool told = line->told[i];

@@ -12,10 +12,11 @@ struct spell {
     struct line *out;
     const char *note; /* goes to what is written there and no expansion; or NULL */
     enum { SPELL_SCRIPT, SPELL_STRING, SPELL_REMARK, SPELL_COMMENT, SPELL_CODE } state;
-    bool escaped; /* in a string, after a backslash */
-    bool format;  /* the string is a format */
-    char last;    /* the byte before, where two make one sign */
-    char word[8]; /* the word before, or being read */
+    bool escaped;  /* in a string, after a backslash */
+    bool format;   /* the string is a format */
+    bool compared; /* between "%(" and "%?" */
+    char last;     /* the byte before, where two make one sign */
+    char word[8];  /* the word before, or being read */
     uint32_t word_len;
     enum { HEAD_NONE, HEAD_PRINTER, HEAD_OPEN } head, head_before; /* printf, "printf(" */
     bool failed;

@@ -297,7 +297,8 @@ static void replace_std(struct expander *x, const struct line *l, const struct m
                                        m->group[2][1] - m->group[2][0]);
 
     if (v && v->value)
-        line_put_value(out, v->value, v->told, v->len, at, why);
+        line_put_value(out, v->value, v->told, v->len, at, why,
+                       strncmp(name, "arg_", 4) ? TOLD_BY_USER : TOLD_BY_ARGUMENT);
 }
 
 static void replace_pfunc(struct expander *x, const struct line *l, const struct match *m,
@@ -344,7 +345,7 @@ static void replace_user(struct expander *x, const struct line *l, const struct 
         var_set(x->cx->arena, &x->top->users, name, NULL, 0);
         return;
     }
-    line_put_value(out, v->value, v->told, v->len, at, why);
+    line_put_value(out, v->value, v->told, v->len, at, why, TOLD_BY_USER);
 }
 
 /* ---- libraries ---- */

@@ -303,6 +303,25 @@ void build_probe(struct parser *p, struct span at, struct alias alias, struct po
     }
 }
 
+/* In the same file; another one's globals are joined, or hidden when they are private. */
+static bool is_declared(struct parser *p, const struct variable *v)
+{
+    const struct sources *sources = p->cx->sources;
+
+    for (const struct variable *w = p->prog->globals; w; w = w->next) {
+        if (strcmp(w->name, v->name) || span_file(sources, w->at) != span_file(sources, v->at))
+            continue;
+        if (w->is_private == v->is_private)
+            build_error(p, v->at, "the global '%s' is declared already", v->name);
+        else
+            build_error(p, v->at, "'%s' is declared both as private and as a global of all files",
+                        v->name);
+        diag_note(p->cx->diag, w->at, "here");
+        return true;
+    }
+    return false;
+}
+
 void build_global(struct parser *p, const struct token *name, bool is_private, bool wrap,
                   struct expr *size, struct expr *init)
 {
@@ -329,6 +348,8 @@ void build_global(struct parser *p, const struct token *name, bool is_private, b
     }
     if (init && v->is_array)
         build_error(p, init->at, "an array has no initial value");
+    if (is_declared(p, v))
+        return;
     *p->globals_tail = v;
     p->globals_tail = &v->next;
 }

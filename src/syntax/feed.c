@@ -200,6 +200,23 @@ static void drop(struct feed *f, struct token *t)
     f->recovering = false;
 }
 
+/* The arguments of a macro that is not known may be any text: they are dropped. */
+static void drop_arguments(struct feed *f)
+{
+    struct token t;
+    int depth = 0;
+
+    while (peek(f)->kind != END && !is_declaration(peek(f)->kind)) {
+        if (peek(f)->kind == '(')
+            depth++;
+        else if (!depth || (peek(f)->kind == ')' && --depth == 0))
+            break;
+        take(f, &t);
+    }
+    if (depth == 0 && peek(f)->kind == ')')
+        take(f, &t);
+}
+
 void feed_next(struct feed *f, struct token *t)
 {
     if (diag_stopped(f->cx->diag))
@@ -216,6 +233,8 @@ void feed_next(struct feed *f, struct token *t)
     }
     if (t->kind == STRING)
         join_strings(f, t);
+    else if (t->kind == AT_OTHER && peek(f)->kind == '(')
+        drop_arguments(f);
     if (t->kind == PROBE && f->mode == PLAIN && f->last.kind != ARROW)
         f->mode = HEAD_NAME;
     else if (f->mode != PLAIN)

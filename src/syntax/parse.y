@@ -458,8 +458,7 @@ call:
                                      { $$ = build_deref(p, @$, &$1, $3, $5); }
   | AT_STAT '(' expr ')'             { $$ = build_stat(p, @$, &$1, $3, NULL); }
   | AT_STAT '(' expr ',' NUMBER ')'  { $$ = build_stat(p, @$, &$1, $3, &$5); }
-  | AT_OTHER %prec SHORT             { $$ = build_unknown_at(p, &$1); }
-  | AT_OTHER '(' opt_exprs ')'       { $$ = build_unknown_at(p, &$1); }
+  | AT_OTHER                         { $$ = build_unknown_at(p, &$1); }
   ;
 
 hist:

@@ -237,6 +237,7 @@ static void make_root(void)
 {
     put_text("srv/lualib/resty/my-core.lua", source);
     put_text("srv/app/demo.lua", source);
+    put_text("srv/app/two words.lua", source);
     put_text("srv/app/\xe5\xb7\xa5\xe5\x85\xb7.lua", source);
     put_text("etc/app/noext", source);
     put("etc/code.lua", "\033LJ\2\n", 5);
@@ -266,6 +267,7 @@ static void frames(struct lua_names *n)
     frame(n, "@/srv/app/demo.lua:2", "demo.lua:M.get");
     frame(n, "@./demo.lua:2", "demo.lua:M.get");
     frame(n, "@app/demo.lua:2", "demo.lua:M.get");
+    frame(n, "@/srv/app/two words.lua:2", "two words.lua:M.get");
     frame(n, "@none.lua:2", "@none.lua:2");
     frame(n, "@/srv/app/\xe5\xb7\xa5\xe5\x85\xb7.lua:2", "\xe5\xb7\xa5\xe5\x85\xb7.lua:M.get");
     frame(n, "@/etc/app/noext:2", "/etc/app/noext:M.get");
