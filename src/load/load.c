@@ -166,7 +166,48 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
     return true;
 }
 
+/* The kernel drops what comes faster (__perf_event_overflow of kernel/events/core.c), and lowers the rate by itself when
+ * handlers take long (kernel.perf_cpu_time_max_percent). */
+static void warn_rate(struct compile *cx, const struct object *o)
+{
+    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+    unsigned long long most = 0;
+
+    if (f && fscanf(f, "%llu", &most) != 1)
+        most = 0;
+    if (f)
+        fclose(f);
+    for (uint32_t i = 0; most && i < o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &o->probes[i];
+        uint64_t rate = p->kind == PROBE_PROFILE && p->number ? 1000000000ull / p->number : 0;
+
+        if (rate <= most)
+            continue;
+        diag_warning(
+            cx->diag, (struct span){0},
+            "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
+            "the kernel drops some",
+            object_str(o, p->name), (unsigned long long)rate, most);
+        return;
+    }
+}
+
 /* ---- libbpf ---- */
+
+/* The kernel writes keys and values as large as its map has them: the records that our buffers are made by must agree. */
+static bool check_maps(struct session *s)
+{
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n; i++) {
+        const struct obj_map *rec = &s->o->maps[i];
+        struct bpf_map *m = bpf_object__find_map_by_name(s->obj, object_str(s->o, rec->map_name));
+        enum bpf_map_type want = rec->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH;
+
+        if (m && (bpf_map__type(m) != want || bpf_map__key_size(m) != rec->key_size ||
+                  bpf_map__value_size(m) != rec->value_size))
+            return object_damaged(s->cx, "an array's map is of another size");
+    }
+    return true;
+}
 
 static bool set_sizes(struct session *s)
 {
@@ -260,7 +301,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && set_sizes(s) && set_hash_key(s);
+    ok = ok && check_maps(s) && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
         set_attach_types(s);
@@ -369,6 +410,8 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
+    if (ok)
+        warn_rate(cx, o);
     if (ok && map_values(s) && load_modules(s))
         return s;
     load_free(s);
