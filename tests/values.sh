@@ -151,6 +151,30 @@ tick 'global a[3], b probe perf.sw.cpu_clock { exit()
 check 'an array that is full: whose limit' said out 'check size limit (3)'
 check '... or MAXMAPENTRIES, though both are the same' said out 'check MAXMAPENTRIES'
 
+# ---- memory that is mapped, but not there
+
+cat >"$scratch/absent.c" <<'END'
+#include <sys/mman.h>
+#include <unistd.h>
+__attribute__((noinline, noclone)) void look(const long *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+int main(int argc, char **argv)
+{
+    (void)argv;
+    look(argc > 1 ? mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : (long *)16);
+    sleep(1);
+    return 0;
+}
+END
+"${CC:-cc}" -g -O1 -o "$scratch/absent" "$scratch/absent.c"
+look='probe process("'$scratch'/absent").function("look") { println($p[0]) }'
+tick "$look" -c "$scratch/absent mapped"
+check 'a fault in memory that is mapped, but not touched yet' said err 'read fault.*it is mapped, but was not in memory'
+tick "$look" -c "$scratch/absent"
+check 'a fault elsewhere' bash -c '! grep mapped "$0" && grep "read fault" "$0" >/dev/null' "$scratch/err"
+
 # ---- ^C while begin handlers run
 
 busy='for (i = 0; i < 2000000; i++) ;'
@@ -161,8 +185,6 @@ for ((n = 0; n < 100; n++)); do ! said err begun || break; sleep 0.05; done
 kill -INT $session
 wait $session || :
 check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
-tick 'probe begin { println(1) exit() } probe begin(1) { println(2) } probe end { println(3) }'
-check 'exit() in a begin handler: no further one runs' printed $'1\n3'
 
 # ---- a handler that runs at the moment of exit() is not cut short
 

@@ -19,6 +19,7 @@ struct
 try {
     unsigned errors;
     const char *lacks; /* text of the first error of what cannot be done */
+    bool silent;       /* as it was before */
 };
 
 struct diag {
@@ -177,6 +178,20 @@ bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt
     return false;
 }
 
+bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
+{
+    if (d->errors <= DIAG_MAX_ERRORS) {
+        va_list ap;
+
+        va_start(ap, fmt);
+        show(d, (struct span){0}, "\033[1;31m", "error", tag, fmt, ap);
+        va_end(ap);
+    }
+    d->errors = DIAG_MAX_ERRORS + 1;
+    d->silent = true;
+    return false;
+}
+
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
 {
     d->silent = d->quiet || d->trying || d->errors > DIAG_MAX_ERRORS;
@@ -231,12 +246,21 @@ void diag_quiet(struct diag *d, bool on)
 void diag_try_begin(struct diag *d)
 {
     if (d->trying < TRIES_MAX)
-        d->tries[d->trying++] = (struct try){0};
+        d->tries[d->trying++] = (struct try){.silent = d->silent};
 }
 
 unsigned diag_try_end(struct diag *d)
 {
-    return d->trying ? d->tries[--d->trying].errors : 0;
+    if (!d->trying)
+        return 0;
+    d->trying--;
+    d->silent = d->tries[d->trying].silent; /* hints are again those of what was said before */
+    return d->tries[d->trying].errors;
+}
+
+bool diag_trying(const struct diag *d)
+{
+    return d->trying != 0;
 }
 
 const char *diag_try_lacks(const struct diag *d)

@@ -34,6 +34,10 @@ void diag_stream(struct diag *d, FILE *out); /* the same place by another stream
  */
 bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* An error that ends all: it is shown even while something is only tried, and nothing is shown after it. */
+bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -49,10 +53,12 @@ void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
 /*
  * Collects instead of printing while trying something that may fail (@defined, optional
  * probe points): between try_begin and try_end errors are counted but not shown.
- * try_end returns how many there were; tries nest.
+ * try_end returns how many there were; tries nest. A hint after try_end belongs to what was
+ * shown before try_begin.
  */
 void diag_try_begin(struct diag *d);
 unsigned diag_try_end(struct diag *d);
+bool diag_trying(const struct diag *d);
 /* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and unsupported), as
  * against what is not there; NULL: none. */
 const char *diag_try_lacks(const struct diag *d);

@@ -384,7 +384,7 @@ static void check_live(struct session *s, const struct uprobe_set *set)
         byte != 0xcc)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
-                     attach_name(s, set->probe), (int)target_first(s->t), m->probe_path);
+                     attach_name(s, set->probe), (int)target_first(s->t), m->path);
     close(fd);
 #endif
 }

@@ -4,8 +4,8 @@
  *
  * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is left
  * in the ring buffer; end handlers (error handlers after an error); counts; detach.
- * exit() in a begin handler, or ^C then, keeps anything from being attached. After exit() no further begin
- * handler runs, after ^C all of them do; then the end handlers run. All as in SystemTap.
+ * A begin handler that calls exit() keeps anything from being attached, and other begin handlers from running; ^C
+ * waits for those. End handlers run then, as in SystemTap.
  */
 #include "run/state.h"
 

@@ -80,7 +80,7 @@ static void strings(void)
 
     fx_str(r, 1, "abcdefghij");
     HELP(STR_HASH, fx_slot_addr(0), a, 0, 0);
-    str_hash(h, "abcdefghij", 10);
+    str_hash(h, r->hash_key, "abcdefghij", 10);
     tap_ok((uint64_t)fx_slot(r, 0) == h[0] && (uint64_t)fx_slot(r, 1) == h[1], "str_hash");
 
     fx_str(r, 1, "at ");
@@ -120,7 +120,7 @@ static uint64_t key_s(struct run *r, uint32_t off, const char *s)
 {
     uint64_t addr = fx_str(r, 10, s);
 
-    str_hash((uint64_t *)(r->frame + FX_KEY + off), s, (uint32_t)strlen(s));
+    str_hash((uint64_t *)(r->frame + FX_KEY + off), r->hash_key, s, (uint32_t)strlen(s));
     memcpy(r->frame + FX_TEXTS + (off ? 8 : 0), &addr, 8);
     return vm_addr(VM_FRAME, FX_KEY);
 }
