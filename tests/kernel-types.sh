@@ -75,7 +75,7 @@ trace -x "$pid" -e 'probe timer.profile {
 check 'ids of a process, by the tapset' printed "^tapset $$ 4711 4711 4712 4712\$"
 check '... and of a task' printed '^task 1 1 spinner 4711 4712 4711 4712$'
 check '... and of its parent' printed "^parent $$ $(<"/proc/$$/comm")\$"
-check '... in begin those of ngstap itself' printed '^own [0-9]+ 0 0$'
+check '... in begin those of the target' printed "^own $$ 4711 4712\$"
 
 mkdir "$scratch/library"
 cat >"$scratch/library/reads.stp" <<'END'

@@ -19,6 +19,7 @@ struct
 try {
     unsigned errors;
     const char *lacks; /* text of the first error of what cannot be done */
+    bool silent;       /* as it was before */
 };
 
 struct diag {
@@ -245,12 +246,21 @@ void diag_quiet(struct diag *d, bool on)
 void diag_try_begin(struct diag *d)
 {
     if (d->trying < TRIES_MAX)
-        d->tries[d->trying++] = (struct try){0};
+        d->tries[d->trying++] = (struct try){.silent = d->silent};
 }
 
 unsigned diag_try_end(struct diag *d)
 {
-    return d->trying ? d->tries[--d->trying].errors : 0;
+    if (!d->trying)
+        return 0;
+    d->trying--;
+    d->silent = d->tries[d->trying].silent; /* hints are again those of what was said before */
+    return d->tries[d->trying].errors;
+}
+
+bool diag_trying(const struct diag *d)
+{
+    return d->trying != 0;
 }
 
 const char *diag_try_lacks(const struct diag *d)

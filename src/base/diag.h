@@ -53,10 +53,12 @@ void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
 /*
  * Collects instead of printing while trying something that may fail (@defined, optional
  * probe points): between try_begin and try_end errors are counted but not shown.
- * try_end returns how many there were; tries nest.
+ * try_end returns how many there were; tries nest. A hint after try_end belongs to what was
+ * shown before try_begin.
  */
 void diag_try_begin(struct diag *d);
 unsigned diag_try_end(struct diag *d);
+bool diag_trying(const struct diag *d);
 /* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and unsupported), as
  * against what is not there; NULL: none. */
 const char *diag_try_lacks(const struct diag *d);

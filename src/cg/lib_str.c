@@ -235,6 +235,16 @@ static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
     cg_ldx(&f->s, BPF_DW, R9, tmp, LIB_FRAME(private_[1]));
 }
 
+/* WORD = its lowest N bytes (a register, 1 to 7). */
+static void mask_word(struct cg_asm *s, int word, int n, int tmp)
+{
+    cg_movi(s, tmp, 8);
+    cg_alu(s, BPF_SUB, tmp, n);
+    cg_alui(s, BPF_LSH, tmp, 3);
+    cg_alu(s, BPF_LSH, word, tmp);
+    cg_alu(s, BPF_RSH, word, tmp);
+}
+
 /* ---- names ---- */
 
 enum { BLANK = 0x20, SHOWN_INSTEAD = '?' };
@@ -251,45 +261,72 @@ static void clean_byte(struct cg_asm *s, int base, int off)
 }
 
 /*
- * (string): its control characters become '?'. Eight bytes at a time: w - 0x20.. borrows at a byte below 0x20
- * whose top bit is clear. A word that has one, which the last with its NUL has, is looked at byte by byte.
+ * The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF become '?'. All at
+ * once and without a branch, since the verifier would walk both ways of each in each turn of a loop. A byte's low
+ * seven bits + 0x60 have their top bit set from 0x20 on, and do not carry into the next byte. r4: 0x7f..,
+ * r5: 0x60.., r6: '?' eight times. Clobbers r0, r1, r3.
  */
+static void clean_word(struct cg_asm *s, int off, int n)
+{
+    cg_ldx(s, BPF_DW, R3, R2, off);
+    cg_mov(s, R0, R3);
+    cg_alu(s, BPF_AND, R0, R4);
+    cg_alu(s, BPF_ADD, R0, R5);
+    cg_alu(s, BPF_OR, R0, R3);
+    cg_alu(s, BPF_OR, R0, R4);
+    cg_alui(s, BPF_XOR, R0, -1); /* 0x80 where a byte is to go; then 0xff */
+    cg_alui(s, BPF_RSH, R0, 7);
+    cg_alui(s, BPF_MUL, R0, 0xff);
+    if (n)
+        mask_word(s, R0, n, R1);
+    cg_mov(s, R1, R6);
+    cg_alu(s, BPF_XOR, R1, R3);
+    cg_alu(s, BPF_AND, R1, R0);
+    cg_alu(s, BPF_XOR, R3, R1);
+    cg_stx(s, BPF_DW, R2, off, R3);
+}
+
+/* (string): its control characters become '?'. */
 void cg_lib_line(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t head, next = cg_label(s), end = cg_label(s);
+    uint32_t head, tail = cg_label(s), rest = cg_label(s), end = cg_label(s);
 
     cg_lib_enter(f);
     cg_lib_resolve(f, R8, R2, R6, R4, true);
-    cg_ldx(s, BPF_W, R7, R8, 0);
+    cg_ldx(s, BPF_W, R7, R8, 0); /* bytes left */
     cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
     cg_alui(s, BPF_ADD, R8, LIB_BYTES);
+    cg_stx(s, BPF_DW, R10, -8, R6);
     counter(f);
-    cg_movi(s, R4, 0x2020202020202020);
-    cg_movi(s, R5, (int64_t)0x8080808080808080);
+    cg_movi(s, R4, 0x7f7f7f7f7f7f7f7f);
+    cg_movi(s, R5, 0x6060606060606060);
+    cg_movi(s, R6, SHOWN_INSTEAD * 0x0101010101010101);
     head = cg_here(s);
-    cg_jmp(s, BPF_JGE, R9, R7, end);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, end);
+    cg_jmpi(s, BPF_JLT, R7, 16, tail);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
     cg_mov(s, R2, R8);
     cg_alu(s, BPF_ADD, R2, R9);
-    cg_ldx(s, BPF_DW, R3, R2, 0);
-    cg_mov(s, R0, R3);
-    cg_alu(s, BPF_SUB, R0, R4);
-    cg_alui(s, BPF_XOR, R3, -1);
-    cg_alu(s, BPF_AND, R0, R3);
-    cg_alu(s, BPF_AND, R0, R5);
-    cg_jmpi(s, BPF_JEQ, R0, 0, next);
-    for (int k = 0; k < 8; k++) {
-        cg_mov(s, R1, R9);
-        cg_alui(s, BPF_ADD, R1, k);
-        cg_jmp(s, BPF_JGE, R1, R7, end);
-        clean_byte(s, R2, k);
-    }
-    cg_bind(s, next);
-    cg_alui(s, BPF_ADD, R9, 8);
+    for (int k = 0; k < 16; k += 8)
+        clean_word(s, k, 0);
+    cg_alui(s, BPF_ADD, R9, 16);
+    cg_alui(s, BPF_SUB, R7, 16);
     if (f->may_goto)
         cg_may_goto(s, f->l_bad);
     cg_ja(s, head);
+    cg_bind(s, tail);
+    if (!f->may_goto)
+        forget_counter(f, -8, R2);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
+    cg_mov(s, R2, R8);
+    cg_alu(s, BPF_ADD, R2, R9);
+    cg_jmpi(s, BPF_JLT, R7, 8, rest);
+    clean_word(s, 0, 0);
+    cg_alui(s, BPF_ADD, R2, 8);
+    cg_alui(s, BPF_SUB, R7, 8);
+    cg_bind(s, rest);
+    cg_jmpi(s, BPF_JEQ, R7, 0, end);
+    clean_word(s, 0, R7);
     cg_bind(s, end);
     cg_lib_leave(f, 0);
 }
@@ -329,16 +366,6 @@ static void hash_key(struct cg_lib_fn *f)
 {
     cg_value(&f->s, R4, CG_RODATA, f->c->hash_key);
     cg_alu(&f->s, BPF_ADD, R4, R9);
-}
-
-/* r3 = its lowest r7 bytes, 1 to 7. Clobbers r2. */
-static void mask_word(struct cg_asm *s, int word, int n, int tmp)
-{
-    cg_movi(s, tmp, 8);
-    cg_alu(s, BPF_SUB, tmp, n);
-    cg_alui(s, BPF_LSH, tmp, 3);
-    cg_alu(s, BPF_LSH, word, tmp);
-    cg_alu(s, BPF_RSH, word, tmp);
 }
 
 /* (offset of the result in the frame, string) */

@@ -433,15 +433,30 @@ static void try_name(const char *name, void *arg)
     near_try(arg, name);
 }
 
+/* Has MESSAGE been told? A library asks for its types in many places: once is enough. */
+static bool told_before(struct sema *s, const char *message)
+{
+    if (diag_trying(s->diag))
+        return false;
+    for (uint32_t i = 0; i < s->n_absent; i++)
+        if (!strcmp(s->absent[i], message))
+            return true;
+    s->absent = arena_grow(s->arena, s->absent, s->n_absent, sizeof(*s->absent));
+    s->absent[s->n_absent++] = message;
+    return false;
+}
+
 static bool no_name(struct sema *s, const struct expr *e, const char *path, struct dbg *dbg,
                     enum dbg_class class, const char *name)
 {
     struct near near;
+    bool type = class == DBG_TYPES;
+    const char *message =
+        arena_printf(s->arena, "%s has no %s '%s'", path, type ? "type" : "variable", name);
 
-    if (class == DBG_TYPES)
-        diag_error(s->diag, e->op_at, "no-type", "%s has no type '%s'", path, name);
-    else
-        diag_error(s->diag, e->op_at, "no-var", "%s has no variable '%s'", path, name);
+    if (told_before(s, message))
+        return false;
+    diag_error(s->diag, e->op_at, type ? "no-type" : "no-var", "%s", message);
     near_init(&near, name);
     dbg_names(dbg, class, try_name, &near);
     if (near_best(&near))

@@ -91,6 +91,8 @@ struct sema {
     struct stmt *takes; /* at the start of the handler at hand, once it is walked */
     bool counts_lost;
 
+    const char **absent; /* names that a module lacks, told once: dwexpr.c */
+    uint32_t n_absent;
     struct sema_left_out *left_out; /* not told yet: points.c */
     uint32_t n_left_out;
 
