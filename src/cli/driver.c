@@ -694,6 +694,8 @@ int driver_main(int argc, char **argv)
     int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
     fflush(cx.err);
+    if (err)
+        fclose(err);
     arena_free(cx.arena);
     return status;
 }

@@ -341,7 +341,7 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
     int fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
-        attach_failed(s, p, m->probe_path, errno);
+        attach_failed(s, p, m->path, errno);
         return 0;
     }
     for (uint32_t i = 0; i < n; i++, set->n++) {

@@ -319,7 +319,7 @@ static void needs_target(struct vars *v, struct span at, const char *words)
 /* A library that the process has loaded, and that we may not read, is not "not found". */
 static bool say_unread(struct vars *v, struct span at, const char *lib)
 {
-    for (const struct unread *u = v->t->unread; u; u = u->next)
+    for (const struct unread *u = v->t ? v->t->unread : NULL; u; u = u->next)
         if (is_exact(u->path, lib) || is_fuzzy(u->path, lib)) {
             v->failed = true;
             diag_error(v->cx->diag, at, TAG, "%s is %s, which cannot be read: %s", lib, u->path,

@@ -77,6 +77,14 @@ __attribute__((format(printf, 1, 2))) static const char *path(const char *fmt, .
     return buf;
 }
 
+/* How often every damage is to be done: SOAK of the environment, by hand. */
+static unsigned soak(void)
+{
+    const char *times = getenv("SOAK");
+
+    return times && atoi(times) > 0 ? (unsigned)atoi(times) : 1;
+}
+
 /* A shell command in the test's directory; "$CC" and "$inc" are there. */
 __attribute__((format(printf, 1, 2))) static bool run(const char *fmt, ...)
 {
@@ -841,11 +849,12 @@ static void test_cache(void)
            "and used, not written again");
     size_t size;
     char *good = read_file(file, &size);
-    unsigned wrong = 0;
+    unsigned wrong = 0, rounds = 150 * soak();
 
-    for (unsigned i = 0; good && i < 150; i++) { /* damaged anywhere: never wrong, never a crash */
+    for (unsigned i = 0; good && i < rounds;
+         i++) { /* damaged anywhere: never wrong, never a crash */
         char *bad = malloc(size);
-        size_t len = i % 5 == 0 ? size * i / 150 : size;
+        size_t len = i % 5 == 0 ? size * i / rounds : size;
 
         memcpy(bad, good, size);
         srand(i);
@@ -866,8 +875,9 @@ static void test_cache(void)
     }
     tap_ok(good && !wrong, "a damaged cache file gives no wrong answers");
     wrong = 0;
-    for (unsigned i = 0; good && i < 300; i++) { /* one bit, anywhere */
-        size_t at = i < 100 ? i : size * i / 300;
+    rounds = 300 * soak();
+    for (unsigned i = 0; good && i < rounds; i++) { /* one bit, anywhere */
+        size_t at = i < 100 ? i : size * i / rounds;
 
         good[at] ^= (char)(1 << i % 8);
         write_file(file, good, size);
@@ -1033,10 +1043,8 @@ static void test_damage(const char *file, unsigned count, const char *name)
     size_t size;
     char *good = read_file(file, &size);
     unsigned failed = 0;
-    const char *soak = getenv("SOAK"); /* more of it, by hand */
 
-    if (soak)
-        count *= (unsigned)atoi(soak);
+    count *= soak();
     for (unsigned i = 0; good && i < count; i++) {
         char *bad = malloc(size);
         size_t len = size;
