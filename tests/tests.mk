@@ -48,6 +48,8 @@ SHELL_TESTS += tests/docker-root.sh
 UNIT_TESTS += tests/unit/target_test
 UNIT_TESTS += tests/unit/dwarf_test
 tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h
+SHELL_TESTS += tests/hostile-files.sh
+SHELL_TESTS += tests/modules.sh
 SHELL_TESTS += tests/types.sh
 EXTRA_DIST += tests/types
 

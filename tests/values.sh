@@ -138,7 +138,8 @@ check 'an array of more elements than can be' said err '^-e:1:8: error:.*1000000
 tick 'global s = "0123456789012345678901234567890123456789" probe begin { println(s) exit() }' -D MAXSTRINGLEN=33
 check 'a string that begins longer than MAXSTRINGLEN is cut' printed 01234567890123456789012345678901
 tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin { a[1] = 1; f(100) }' -D MAXNESTING=200
-check 'too many foreach loops at a time are an error of the script' said err '^ERROR: too many foreach loops at a time'
+check 'too many foreach loops within one another: an error at its place' \
+    said err "^ERROR: more than 64 foreach loops within one another near .* at -e:1:"
 calls=''
 for ((n = 0; n < 700; n++)); do calls+="n += execname() == \"x\" . sprint($n) || user_string(0, \"y\") == \"z$n\"; "; done
 tick "probe perf.sw.cpu_clock { $calls exit() } probe end { println(\"end\") }" -D MAXSTRINGLEN=32768
@@ -150,6 +151,30 @@ tick 'global a[3], b probe perf.sw.cpu_clock { exit()
 check 'an array that is full: whose limit' said out 'check size limit (3)'
 check '... or MAXMAPENTRIES, though both are the same' said out 'check MAXMAPENTRIES'
 
+# ---- memory that is mapped, but not there
+
+cat >"$scratch/absent.c" <<'END'
+#include <sys/mman.h>
+#include <unistd.h>
+__attribute__((noinline, noclone)) void look(const long *p)
+{
+    __asm__ volatile("" : : "r"(p) : "memory");
+}
+int main(int argc, char **argv)
+{
+    (void)argv;
+    look(argc > 1 ? mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : (long *)16);
+    sleep(1);
+    return 0;
+}
+END
+"${CC:-cc}" -g -O1 -o "$scratch/absent" "$scratch/absent.c"
+look='probe process("'$scratch'/absent").function("look") { println($p[0]) }'
+tick "$look" -c "$scratch/absent mapped"
+check 'a fault in memory that is mapped, but not touched yet' said err 'read fault.*it is mapped, but was not in memory'
+tick "$look" -c "$scratch/absent"
+check 'a fault elsewhere' bash -c '! grep mapped "$0" && grep "read fault" "$0" >/dev/null' "$scratch/err"
+
 # ---- ^C while begin handlers run
 
 busy='for (i = 0; i < 2000000; i++) ;'
@@ -160,7 +185,11 @@ for ((n = 0; n < 100; n++)); do ! said err begun || break; sleep 0.05; done
 kill -INT $session
 wait $session || :
 check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
-tick 'probe begin { println(1) exit() } probe begin(1) { println(2) } probe end { println(3) }'
-check 'exit() in a begin handler: likewise' printed $'1\n2\n3'
+
+# ---- a handler that runs at the moment of exit() is not cut short
+
+tick 'global inside probe perf.sw.cpu_clock { if (inside++) exit(); else { println("1 in"); for (i = 0; i < 1000000; i++) ; println("2 out") } }
+    probe end { println("3 end") }' -D MAXACTION=10000000
+check 'exit() on another CPU: a handler that runs ends and prints' printed $'1 in\n2 out\n3 end'
 
 finish

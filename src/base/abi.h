@@ -18,12 +18,14 @@
 #ifndef BASE_ABI_H
 #define BASE_ABI_H
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 4
+#define NGS_OBJ_VERSION 5
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -46,6 +48,9 @@ struct obj_header {
     uint32_t frame_size;     /* bytes of a frame, kernel and user */
     uint32_t frame_out;      /* offset in the frame of the record being built */
     uint32_t globals_size;   /* bytes of the globals map's one value */
+    uint32_t hash_key;       /* offset in the literals map of NGS_HASH_KEY_SIZE(maxstringlen) bytes that the loader sets */
+    uint32_t hashed, n_hashed; /* offset in the literals map and number of struct ngs_hashed: likewise */
+    uint32_t reserved;
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     uint32_t frame_error_text; /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     struct {
@@ -310,6 +315,8 @@ enum ngs_error {
     NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
     NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
     NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
+    NGS_ERR_LOOPS,        /* more than ARG foreach loops within one another */
+    NGS_ERR_UNREADABLE,   /* an array that cannot be read, for want of memory or by the kernel's word */
     NGS_ERR_KINDS
 };
 
@@ -438,12 +445,32 @@ enum ngs_ucall {
     NGS_U_COUNT
 };
 
-/* The hash that string keys are looked up by: FNV-like over 8-byte words, two lanes; same in BPF and C.
- * Words are read little endian, the last one padded with zeroes; LEN is mixed in at the end. */
-#define NGS_HASH_SEED0 0x9e3779b97f4a7c15ull
-#define NGS_HASH_SEED1 0xc2b2ae3d27d4eb4full
-#define NGS_HASH_MUL0  0xff51afd7ed558ccdull
-#define NGS_HASH_MUL1  0xc4ceb9fe1a85ec53ull
-/* h0 = (h0 ^ w) * MUL0; h0 ^= h0 >> 32; h1 = (h1 + w) * MUL1; h1 ^= h1 >> 29; finally the same step with w = len. */
+/*
+ * The hash that string keys are looked up by, the same in BPF and C: two lanes of NH (Black, Halevi, Krawczyk, Krovetz, Rogaway:
+ * UMAC, 1999), the second one's key a word further on. Two texts meet with a probability of 2^-62 over the keys, which are random
+ * in each session: nobody can prepare some that do. Words are read little endian, the last one padded with zeroes:
+ *   h0 = LEN + sum of lo(w[i] + k[i]) * hi(w[i] + k[i]), h1 likewise with k[i + 1]; modulo 2^64; lo, hi: 32 bits each
+ * The keys are in the literals' map at obj_header.hash_key, put there by the loader.
+ */
+#define NGS_HASH_KEY_SIZE(maxlen) ((((maxlen) + 7) & ~7u) + 40)
+static inline void ngs_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)
+{
+    out[0] = out[1] = len;
+    for (uint32_t i = 0; i < len; i += 8) {
+        uint64_t w = 0, s;
+
+        memcpy(&w, p + i, len - i < 8 ? len - i : 8);
+        s = le64toh(w) + le64toh(key[i / 8]);
+        out[0] += (uint64_t)(uint32_t)s * (s >> 32);
+        s = le64toh(w) + le64toh(key[i / 8 + 1]);
+        out[1] += (uint64_t)(uint32_t)s * (s >> 32);
+    }
+}
+
+/* A literal that is a key: its hash, by the key there is, lies in the literals map, too. */
+struct ngs_hashed {
+    uint64_t text;    /* offset of its struct ngs_str */
+    uint64_t hash[2];
+};
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bounds.h"
+
 enum { CHUNK_SIZE = 256 * 1024, ALIGNMENT = 16 };
 
 struct chunk {
@@ -25,10 +27,8 @@ static void *must_alloc(size_t size)
 {
     void *p = calloc(1, size);
 
-    if (!p) {
-        fputs("ngstap: out of memory\n", stderr);
-        abort();
-    }
+    if (!p)
+        bounds_no_memory();
     return p;
 }
 
@@ -52,10 +52,8 @@ void *arena_alloc(struct arena *a, size_t size)
 {
     struct chunk *c = a->chunks;
 
-    if (size > SIZE_MAX / 2) {
-        fputs("ngstap: out of memory\n", stderr);
-        abort();
-    }
+    if (size > SIZE_MAX / 2)
+        bounds_no_memory();
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (!c || c->size - c->used < size) {
         size_t chunk_size = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE;

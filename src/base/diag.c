@@ -178,6 +178,20 @@ bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt
     return false;
 }
 
+bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
+{
+    if (d->errors <= DIAG_MAX_ERRORS) {
+        va_list ap;
+
+        va_start(ap, fmt);
+        show(d, (struct span){0}, "\033[1;31m", "error", tag, fmt, ap);
+        va_end(ap);
+    }
+    d->errors = DIAG_MAX_ERRORS + 1;
+    d->silent = true;
+    return false;
+}
+
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
 {
     d->silent = d->quiet || d->trying || d->errors > DIAG_MAX_ERRORS;

@@ -34,6 +34,10 @@ void diag_stream(struct diag *d, FILE *out); /* the same place by another stream
  */
 bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* An error that ends all: it is shown even while something is only tried, and nothing is shown after it. */
+bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -4,6 +4,7 @@
  */
 #include "cg/gen.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -81,8 +82,50 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_BAD_ARG] = "argument out of range",
     [NGS_ERR_MAP_REFUSED] = "array element not stored (error ",
     [NGS_ERR_BUSY] = "string changes too often to be read",
+    [NGS_ERR_LOOPS] = "", /* this and the next one are of handlers in user space */
+    [NGS_ERR_UNREADABLE] = "",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
+
+/* The literals that are keys of arrays: their hashes are in the literals, too, by a key of zeroes until the loader has another. */
+static void hash_literals(struct cg *c)
+{
+    const struct ir_unit *u = c->u;
+    bool *is_key = ARENA_ARRAY(c->cx->arena, bool, u->n_lits + 1);
+    uint64_t *key = arena_calloc(c->cx->arena, 1, NGS_HASH_KEY_SIZE((size_t)c->max));
+    uint32_t n = 0;
+
+    for (uint32_t f = 0; f < u->n_funcs; f++)
+        for (uint32_t b = 0; b < u->funcs[f]->n_blocks; b++)
+            for (const struct ir_ins *i = u->funcs[f]->blocks[b]->first; i; i = i->next)
+                for (uint32_t k = 0; i->map >= 0 && k < i->n_args; k++)
+                    if (i->args[k].kind == IRV_LIT && u->lits[i->args[k].id].len <= c->max) {
+                        n += !is_key[i->args[k].id];
+                        is_key[i->args[k].id] = true;
+                    }
+    c->hashed = reserve(c, n * (uint32_t)sizeof(struct ngs_hashed));
+    for (uint32_t k = 0; k < u->n_lits; k++) {
+        struct ngs_hashed h = {.text = u->lits[k].off};
+
+        if (!is_key[k])
+            continue;
+        ngs_hash(h.hash, key, u->lits[k].text, u->lits[k].len);
+        memcpy(c->rodata + c->hashed + c->n_hashed++ * sizeof(h), &h, sizeof(h));
+    }
+}
+
+uint32_t cg_hashed(const struct cg *c, uint32_t lit)
+{
+    for (uint32_t k = 0; k < c->n_hashed; k++) {
+        uint32_t at = c->hashed + k * (uint32_t)sizeof(struct ngs_hashed);
+        struct ngs_hashed h;
+
+        memcpy(&h, c->rodata + at, sizeof(h));
+        if (h.text == c->u->lits[lit].off)
+            return at + (uint32_t)offsetof(struct ngs_hashed, hash);
+    }
+    return 0;
+}
 
 void cg_rodata_init(struct cg *c)
 {
@@ -99,6 +142,8 @@ void cg_rodata_init(struct cg *c)
     }
     c->fmt_ps = reserve(c, 8);
     memcpy(c->rodata + c->fmt_ps, "%ps", 4);
+    c->hash_key = reserve(c, NGS_HASH_KEY_SIZE(c->max) + 8);
+    hash_literals(c);
     c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
 }
 

@@ -90,6 +90,8 @@ struct cg {
     uint32_t room;        /* how far behind its start an access to a string may reach */
     uint32_t max;         /* MAXSTRINGLEN */
     uint32_t error_table; /* offset in rodata: handles of error texts by kind; u32 each */
+    uint32_t hash_key;    /* offset in rodata of the hash's key */
+    uint32_t hashed, n_hashed; /* there: struct ngs_hashed of the literals that are keys */
     uint32_t *func_base;  /* flow.c, by function: its first node in the handler at hand */
     uint32_t *func_index; /* and its index there */
     uint32_t n_places;    /* of all probes together */
@@ -330,6 +332,7 @@ void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib);  /* arguments
 void cg_lib_source(struct cg *c, enum cg_lib lib, uint32_t handle); /* LIB is to read that string */
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
 void cg_rodata_init(struct cg *c);
+uint32_t cg_hashed(const struct cg *c, uint32_t lit); /* offset of a literal's hash, or 0 */
 uint32_t
 cg_rodata_str(struct cg *c,
               const char *text); /* offset of a struct ngs_str of the code generator's own */

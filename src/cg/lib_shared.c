@@ -173,7 +173,8 @@ void cg_lib_shared_set(struct cg_lib_fn *f)
     cg_ldx(s, BPF_DW, R1, R10, AT_TICKET);
     busy_address(f, R1, R7);
     cg_movi(s, R2, 0);
-    cg_atomic(s, BPF_XCHG, R1, SHARED(busy), R2); /* an exchange, so that what was stored comes first */
+    cg_atomic(s, BPF_XCHG, R1, SHARED(busy),
+              R2); /* an exchange, so that what was stored comes first */
     cg_ldx(s, BPF_DW, R0, R10, AT_RESULT);
     cg_ja(s, done);
     cg_bind(s, give_back);

@@ -347,19 +347,25 @@ void cg_lib_clean_comm(struct cg_lib_fn *f, int off)
 
 /* ---- hash (base/abi.h) ---- */
 
-/* Takes the word in r3 into the lanes r0, r1; r4, r5: multipliers. Clobbers r6. */
-static void hash_step(struct cg_asm *s)
+/* Takes the word in r3 into the lanes r0, r1; the key's words are at r4 + OFF. Clobbers r5, r6. */
+static void hash_step(struct cg_asm *s, int off)
 {
-    cg_alu(s, BPF_XOR, R0, R3);
-    cg_alu(s, BPF_MUL, R0, R4);
-    cg_mov(s, R6, R0);
-    cg_alui(s, BPF_RSH, R6, 32);
-    cg_alu(s, BPF_XOR, R0, R6);
-    cg_alu(s, BPF_ADD, R1, R3);
-    cg_alu(s, BPF_MUL, R1, R5);
-    cg_mov(s, R6, R1);
-    cg_alui(s, BPF_RSH, R6, 29);
-    cg_alu(s, BPF_XOR, R1, R6);
+    for (int lane = R0; lane <= R1; lane++) {
+        cg_ldx(s, BPF_DW, R5, R4, off + 8 * (lane - R0));
+        cg_alu(s, BPF_ADD, R5, R3);
+        cg_mov(s, R6, R5);
+        cg_alui(s, BPF_RSH, R6, 32);
+        cg_zext32(s, R5);
+        cg_alu(s, BPF_MUL, R5, R6);
+        cg_alu(s, BPF_ADD, lane, R5);
+    }
+}
+
+/* r4 = where the key's words for byte r9 of the text are. */
+static void hash_key(struct cg_lib_fn *f)
+{
+    cg_value(&f->s, R4, CG_RODATA, f->c->hash_key);
+    cg_alu(&f->s, BPF_ADD, R4, R9);
 }
 
 /* (offset of the result in the frame, string) */
@@ -376,21 +382,19 @@ void cg_lib_hash(struct cg_lib_fn *f)
     cg_stx(s, BPF_DW, R10, -24, R6);
     cg_ldx(s, BPF_W, R7, R8, 0);
     cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
-    cg_stx(s, BPF_DW, R10, -16, R7);
     cg_alui(s, BPF_ADD, R8, LIB_BYTES);
     counter(f);
-    cg_movi(s, R0, (int64_t)NGS_HASH_SEED0);
-    cg_movi(s, R1, (int64_t)NGS_HASH_SEED1);
-    cg_movi(s, R4, (int64_t)NGS_HASH_MUL0);
-    cg_movi(s, R5, (int64_t)NGS_HASH_MUL1);
+    cg_mov(s, R0, R7);
+    cg_mov(s, R1, R7);
     head = cg_here(s);
     cg_jmpi(s, BPF_JLT, R7, 32, tail);
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
     cg_mov(s, R2, R8);
     cg_alu(s, BPF_ADD, R2, R9);
+    hash_key(f);
     for (int k = 0; k < 32; k += 8) {
         cg_ldx(s, BPF_DW, R3, R2, k);
-        hash_step(s);
+        hash_step(s, k);
     }
     cg_alui(s, BPF_ADD, R9, 32);
     cg_alui(s, BPF_SUB, R7, 32);
@@ -403,21 +407,21 @@ void cg_lib_hash(struct cg_lib_fn *f)
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
     cg_mov(s, R2, R8);
     cg_alu(s, BPF_ADD, R2, R9);
+    hash_key(f);
     for (int k = 0; k < 3; k++) {
         cg_jmpi(s, BPF_JLT, R7, 8, rest);
         cg_ldx(s, BPF_DW, R3, R2, 0);
-        hash_step(s);
+        hash_step(s, 0);
         cg_alui(s, BPF_ADD, R2, 8);
+        cg_alui(s, BPF_ADD, R4, 8);
         cg_alui(s, BPF_SUB, R7, 8);
     }
     cg_bind(s, rest);
     cg_jmpi(s, BPF_JEQ, R7, 0, end);
     cg_ldx(s, BPF_DW, R3, R2, 0);
     mask_word(s, R3, R7, R2);
-    hash_step(s);
+    hash_step(s, 0);
     cg_bind(s, end);
-    cg_ldx(s, BPF_DW, R3, R10, -16);
-    hash_step(s);
     cg_ldx(s, BPF_DW, R2, R10, -8);
     cg_stx(s, BPF_DW, R2, 0, R0);
     cg_stx(s, BPF_DW, R2, 8, R1);

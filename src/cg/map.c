@@ -38,26 +38,6 @@ static void load_map(struct cg_gen *g, int reg, const struct ir_ins *i)
     cg_map(&g->s, reg, g->c->map_names[i->map]);
 }
 
-/* The hash of base/abi.h, of a literal: known when the script is compiled. */
-static void hash_literal(const struct ir_lit *l, uint64_t h[2])
-{
-    h[0] = NGS_HASH_SEED0;
-    h[1] = NGS_HASH_SEED1;
-    for (uint32_t at = 0;; at += 8) {
-        bool end = at >= l->len;
-        uint64_t w = end ? l->len : 0;
-
-        for (uint32_t k = 0; !end && k < 8 && at + k < l->len; k++)
-            w |= (uint64_t)(unsigned char)l->text[at + k] << 8 * k;
-        h[0] = (h[0] ^ w) * NGS_HASH_MUL0;
-        h[0] ^= h[0] >> 32;
-        h[1] = (h[1] + w) * NGS_HASH_MUL1;
-        h[1] ^= h[1] >> 29;
-        if (end)
-            break;
-    }
-}
-
 /* Stores the key. Operands that later code needs must be held by now. */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
@@ -76,19 +56,20 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
         }
     }
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (i->args[k].kind != IRV_LIT)
-            continue;
-        uint64_t h[2];
+        uint32_t hash = i->args[k].kind == IRV_LIT ? cg_hashed(g->c, i->args[k].id) : 0;
 
-        hash_literal(&g->c->u->lits[i->args[k].id], h);
-        for (int lane = 0; lane < 2; lane++) {
-            cg_puti(g, R2, (int64_t)h[lane]);
-            cg_stx(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]) + 8 * lane, R2);
-        }
-    }
-    for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k]) || i->args[k].kind == IRV_LIT)
+        if (is_long(i->args[k]))
             continue;
+        if (hash) {
+            cg_clobber(g, R1);
+            cg_clobber(g, R2);
+            cg_value(&g->s, R1, CG_RODATA, hash);
+            for (int lane = 0; lane < 16; lane += 8) {
+                cg_ldx(&g->s, BPF_DW, R2, R1, lane);
+                cg_stx(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]) + lane, R2);
+            }
+            continue;
+        }
         cg_put_str(g, R3, i->args[k]);
         cg_puti(g, R2, key + m->rec.key_off[k]);
         cg_put_frame(g, R1, 0);

@@ -242,6 +242,9 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
         .frame_size = u->frame_size,
         .frame_out = u->frame_out,
         .globals_size = c->globals_size,
+        .hash_key = c->hash_key,
+        .hashed = c->hashed,
+        .n_hashed = c->n_hashed,
         .rodata_size = c->rodata_used,
         .frame_error_text = u->frame_error_text,
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -73,6 +74,8 @@ static void run(const char *command)
 {
     wordexp_t words;
 
+    /* It ends with ngstap, as it does by command_end: killed before it is armed, ngstap would leave it stopped for ever. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     if (!wordexp(command, &words, WRDE_NOCMD) && words.we_wordc)
         execvp(words.we_wordv[0], words.we_wordv);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/diag.h"
 #include "base/interrupt.h"
 #include "cg/cg.h"
@@ -126,12 +127,13 @@ static bool open_target(struct driver *d, bool running)
     } else if (d->o.command && !t->exec) {
         t->exec = command_path(&d->cx, d->o.command);
     }
+    bounds_begin(&d->cx); /* not of the command's own start */
     d->target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
     if (d->target && d->draws) /* now: at the end the process may be gone */
         d->names = lua_names_new(&d->cx, d->target);
-    return d->target != NULL;
+    return d->target && bounds_ok();
 }
 
 /* ---- front end ---- */
@@ -224,7 +226,9 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
 static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
 {
     d->debuginfo = debuginfo_new(&d->cx, d->target);
-    return sema_run(&d->cx, so, prog, d->target, d->debuginfo);
+    bool ok = sema_run(&d->cx, so, prog, d->target, d->debuginfo);
+
+    return bounds_end() && ok;
 }
 
 /* ---- back end ---- */
@@ -338,6 +342,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
 {
     struct object obj;
 
+    if (!bounds_end())
+        return false;
     if (!object_open(&d->cx, elf, size, &obj)) {
         if (d->o.script)
             diag_note(d->cx.diag, (struct span){0}, "read from %s", d->o.script);
@@ -688,6 +694,8 @@ int driver_main(int argc, char **argv)
     int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
 
     fflush(cx.err);
+    if (err)
+        fclose(err);
     arena_free(cx.arena);
     return status;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/diag.h"
 #include "cli/subcommand.h"
 #include "out/out.h"
@@ -408,7 +409,7 @@ static bool print(struct types *s)
     if (!out_file_open(s->cx, s->output, &file) || !out_file_begin(s->cx, &file))
         return false;
     print_head(s, file.f, guard_of(s));
-    bool ok = types_print(s->cx, &o, file.f);
+    bool ok = types_print(s->cx, &o, file.f) && bounds_ok();
 
     for (uint32_t i = 0; ok && i < s->n_renames; i++)
         if (!s->renames[i].used)
@@ -431,11 +432,14 @@ int subcommand_types(struct compile *cx, int argc, char **argv)
     bool kernel_only = s.modules.n == 1 && !strcmp(s.modules.v[0], "kernel");
     struct target_opts none = {.proc = "/proc"};
 
+    bounds_begin(cx);
     s.t = target_open(cx, kernel_only ? &none : &s.target);
     if (!s.t)
         return 1;
     s.di = debuginfo_new(cx, s.t);
     bool ok = find_all(&s) && print(&s);
+
+    ok = bounds_end() && ok;
 
     debuginfo_free(s.di);
     target_close(s.t);

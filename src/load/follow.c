@@ -118,7 +118,7 @@ static void movi(struct code *c, int dst, int32_t imm)
 
 static void addi(struct code *c, int dst, int32_t imm)
 {
-    put(c, BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, imm);
+    put(c, BPF_ALU64 | (BPF_ADD | BPF_K), dst, 0, 0, imm);
 }
 
 static void load(struct code *c, int size, int dst, int base, int off)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -165,7 +166,48 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
     return true;
 }
 
+/* The kernel drops what comes faster (__perf_event_overflow of kernel/events/core.c), and lowers the rate by itself when
+ * handlers take long (kernel.perf_cpu_time_max_percent). */
+static void warn_rate(struct compile *cx, const struct object *o)
+{
+    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+    unsigned long long most = 0;
+
+    if (f && fscanf(f, "%llu", &most) != 1)
+        most = 0;
+    if (f)
+        fclose(f);
+    for (uint32_t i = 0; most && i < o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &o->probes[i];
+        uint64_t rate = p->kind == PROBE_PROFILE && p->number ? 1000000000ull / p->number : 0;
+
+        if (rate <= most)
+            continue;
+        diag_warning(
+            cx->diag, (struct span){0},
+            "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
+            "the kernel drops some",
+            object_str(o, p->name), (unsigned long long)rate, most);
+        return;
+    }
+}
+
 /* ---- libbpf ---- */
+
+/* The kernel writes keys and values as large as its map has them: the records that our buffers are made by must agree. */
+static bool check_maps(struct session *s)
+{
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n; i++) {
+        const struct obj_map *rec = &s->o->maps[i];
+        struct bpf_map *m = bpf_object__find_map_by_name(s->obj, object_str(s->o, rec->map_name));
+        enum bpf_map_type want = rec->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH;
+
+        if (m && (bpf_map__type(m) != want || bpf_map__key_size(m) != rec->key_size ||
+                  bpf_map__value_size(m) != rec->value_size))
+            return object_damaged(s->cx, "an array's map is of another size");
+    }
+    return true;
+}
 
 static bool set_sizes(struct session *s)
 {
@@ -181,6 +223,51 @@ static bool set_sizes(struct session *s)
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;
+}
+
+void load_random(void *p, size_t n)
+{
+    for (uint8_t *to = p; n;) {
+        ssize_t got = getrandom(to, n < 256 ? n : 256, 0);
+
+        if (got < 0 && errno != EINTR)
+            return; /* 256 bytes are always given once the system is up (getrandom(2)) */
+        if (got > 0) {
+            to += got;
+            n -= (size_t)got;
+        }
+    }
+}
+
+/* Gives the session's key to the programs' hash (base/abi.h). */
+static bool set_hash_key(struct session *s)
+{
+    size_t size = s->o->h->rodata_size, need = NGS_HASH_KEY_SIZE((size_t)s->o->h->maxstringlen);
+    struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, NGS_MAP_RODATA) : NULL;
+    if (!m || !s->o->h->hash_key) /* object_open has checked that it fits */
+        return true;
+
+    char *literals = arena_calloc(s->cx->arena, 1, size);
+
+    memcpy(literals, s->o->rodata, size);
+    memcpy(literals + s->o->h->hash_key, s->hash_key, need);
+    for (uint32_t k = 0; k < s->o->h->n_hashed; k++) {
+        char *at = literals + s->o->h->hashed + k * sizeof(struct ngs_hashed);
+        struct ngs_hashed one;
+        struct ngs_str text;
+
+        memcpy(&one, at, sizeof(one));
+        memcpy(&text, literals + one.text, sizeof(text));
+        ngs_hash(one.hash, s->hash_key, literals + one.text + sizeof(text), text.len);
+        memcpy(at, &one, sizeof(one));
+    }
+    return bpf_map__set_initial_value(m, literals, size) == 0 ||
+           object_damaged(s->cx, "no room for the key of its hash");
+}
+
+const void *session_hash_key(const struct session *s)
+{
+    return s->hash_key;
 }
 
 /* A program is made for one way to attach it. */
@@ -214,7 +301,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && set_sizes(s);
+    ok = ok && check_maps(s) && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
         set_attach_types(s);
@@ -313,13 +400,18 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
     scope_init(&s->scope);
+    size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
     bool ok = true;
 
+    s->hash_key = arena_calloc(cx->arena, 1, key);
+    load_random(s->hash_key, key);
     s->multi = k && k->has[FEAT_UPROBE_MULTI];
     s->cookies = k && k->has[FEAT_BPF_COOKIE];
     raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
+    if (ok)
+        warn_rate(cx, o);
     if (ok && map_values(s) && load_modules(s))
         return s;
     load_free(s);

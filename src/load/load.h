@@ -62,6 +62,8 @@ void load_advise(struct compile *cx, int err);
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
 const void *session_rodata(struct session *s);
+const void *session_hash_key(const struct session *s);
+void load_random(void *p, size_t n);
 int session_map_fd(
     struct session *s,
     uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */

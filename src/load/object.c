@@ -206,6 +206,12 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
         return damaged(r, "bad frame size");
     if (h->globals_size > OBJ_MAX_VALUE || h->rodata_size > OBJ_MAX_VALUE)
         return damaged(r, "its variables are too large");
+    if (h->hash_key % 8 || h->hash_key > h->rodata_size ||
+        (h->hash_key && NGS_HASH_KEY_SIZE(h->maxstringlen) > h->rodata_size - h->hash_key))
+        return damaged(r, "no room for the key of its hash");
+    if (h->hashed % 8 || h->hashed > h->rodata_size ||
+        (h->rodata_size - h->hashed) / sizeof(struct ngs_hashed) < h->n_hashed)
+        return damaged(r, "hashes outside of the literals");
     return true;
 }
 
@@ -339,8 +345,8 @@ static bool global_fits(const struct reader *r, const struct obj_global *g)
 static bool check_map(const struct reader *r, const struct obj_map *m)
 {
     if (!check_string(r, m->name) || !check_string(r, m->map_name) || m->n_keys == 0 ||
-        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 || m->value_size > OBJ_MAX_VALUE ||
-        m->max_entries == 0 || m->max_entries > OBJ_MAX_ENTRIES)
+        m->n_keys > OBJ_MAX_KEYS || m->key_size > OBJ_MAX_KEYS * 16 ||
+        m->value_size > OBJ_MAX_VALUE || m->max_entries == 0 || m->max_entries > OBJ_MAX_ENTRIES)
         return damaged(r, "bad array");
     for (uint32_t k = 0; k < m->n_keys; k++) {
         bool text = m->key_type[k] == OBJ_STRING;
@@ -409,6 +415,25 @@ static bool check_records(const struct reader *r)
     return true;
 }
 
+static bool check_hashed(const struct reader *r)
+{
+    const struct obj_header *h = r->o->h;
+    const char *rodata = r->o->rodata;
+
+    for (uint32_t k = 0; k < h->n_hashed; k++) {
+        struct ngs_hashed one;
+        struct ngs_str text;
+
+        memcpy(&one, rodata + h->hashed + k * sizeof(one), sizeof(one));
+        if (one.text > h->rodata_size || h->rodata_size - one.text < sizeof(text))
+            return false;
+        memcpy(&text, rodata + one.text, sizeof(text));
+        if (text.len > h->maxstringlen || text.len > h->rodata_size - one.text - sizeof(text))
+            return false;
+    }
+    return true;
+}
+
 static bool read_metadata(struct reader *r)
 {
     struct object *o = r->o;
@@ -428,6 +453,8 @@ static bool read_metadata(struct reader *r)
     if (rodata_size != o->h->rodata_size || (globals_size && globals_size != o->h->globals_size) ||
         (control_size && control_size != sizeof(struct ngs_control)))
         return damaged(r, "data of a wrong size");
+    if (!check_hashed(r))
+        return damaged(r, "a hash without its text");
     o->strings = table(r, OBJ_STRINGS, size, 1, &bad);
     o->probes = table(r, OBJ_PROBES, size, sizeof(*o->probes), &bad);
     o->places = table(r, OBJ_PLACES, size, sizeof(*o->places), &bad);

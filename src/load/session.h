@@ -64,6 +64,7 @@ struct session {
     struct ngs_control *control; /* mmap'ed: of the map, or anonymous */
     void *globals;
     size_t globals_size;     /* 0: not mapped */
+    void *hash_key;          /* NGS_HASH_KEY_SIZE(MAXSTRINGLEN) bytes */
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;

@@ -341,7 +341,7 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
     int fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
-        attach_failed(s, p, m->probe_path, errno);
+        attach_failed(s, p, m->path, errno);
         return 0;
     }
     for (uint32_t i = 0; i < n; i++, set->n++) {
@@ -384,7 +384,7 @@ static void check_live(struct session *s, const struct uprobe_set *set)
         byte != 0xcc)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
-                     attach_name(s, set->probe), (int)target_first(s->t), m->probe_path);
+                     attach_name(s, set->probe), (int)target_first(s->t), m->path);
     close(fd);
 #endif
 }

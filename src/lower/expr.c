@@ -74,6 +74,9 @@ static void visit_split(struct expr *e, void *arg)
     case EX_TERNARY:
         s->found = true;
         break;
+    case EX_PRINT:
+        s->found |= (e->print & PRINT_FORMAT) && lower_format_splits(e);
+        break;
     case EX_R_LOAD:
         s->found |= s->loads;
         break;

@@ -52,6 +52,8 @@ void lower_effect(struct lower *lo, struct expr *e);
 struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n);
 /* Does evaluating E end the block (calls, short circuits)? Temporaries do not survive that. */
 bool lower_splits(const struct lower *lo, const struct expr *e);
+/* Has E's format a conversion that may end the string, or needs its argument several times? Those are blocks of their own. */
+bool lower_format_splits(const struct expr *e);
 /* Keeps V over what follows: an immediate stays, a temporary goes to a slot; reload with lower_reload. */
 struct ir_val lower_spill(struct lower *lo, struct ir_val v);
 struct ir_val lower_reload(struct lower *lo, struct ir_val spilled);

@@ -34,8 +34,9 @@ static void declare_map(struct lower *lo, struct variable *v)
     }
     if (m.max_entries > OBJ_MAX_ENTRIES) {
         lo->failed = true;
-        diag_error(lo->cx->diag, v->at, "limit", "array '%s' has %u elements; at most %d can be used",
-                   v->name, m.max_entries, OBJ_MAX_ENTRIES);
+        diag_error(lo->cx->diag, v->at, "limit",
+                   "array '%s' has %u elements; at most %d can be used", v->name, m.max_entries,
+                   OBJ_MAX_ENTRIES);
         return;
     }
     for (uint32_t k = 0; k < v->n_keys; k++)

@@ -247,8 +247,7 @@ static uint32_t values_of(const struct conversion *c)
     return c->letter == '%' ? 0 : 1u + c->width_arg + c->prec_arg;
 }
 
-/* Has the format a conversion that may end the string, or needs its argument several times? */
-static bool format_of_bytes(const struct expr *e)
+bool lower_format_splits(const struct expr *e)
 {
     const char *end = e->fmt + e->fmt_len;
     struct conversion c;
@@ -301,7 +300,7 @@ static struct ir_val *spilled_args(struct lower *lo, struct expr *e)
 static void append_format(struct lower *lo, struct ir_val dst, struct expr *e)
 {
     const char *p = e->fmt, *stop = e->fmt + strnlen(e->fmt, e->fmt_len), *literal = p;
-    bool early = format_of_bytes(e);
+    bool early = lower_format_splits(e);
     struct ir_val *ready = early ? spilled_args(lo, e) : NULL;
     uint32_t arg = 0, end = early ? lower_block(lo) : 0;
 

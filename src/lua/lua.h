@@ -19,7 +19,6 @@
 
 enum {
     LUA_SOURCE_MAX = 64 << 20,     /* bytes of one source */
-    LUA_SOURCES_MAX = 256 << 20,   /* bytes of all sources of one lua_names */
     LUA_FRAME_MAX = 4 * 4096 + 64, /* room that holds every frame of 4096 bytes when it is escaped */
 };
 

@@ -2,8 +2,8 @@
  * names: from the frames of a stack to names of functions. Enters: frames as the samples print them,
  * that is, text that the target chose; leaves: the same text, clean, with names where the sources tell them.
  * Each source is read once, below the target's root. Refused, so that a frame stays as it is: a
- * source that is no regular file, too big, or newer than the process; more than CHUNKS_MAX chunk
- * names or LUA_SOURCES_MAX bytes; a line where there is no function.
+ * source that is no regular file, too big, or newer than the process; more chunk names and bytes of sources than
+ * base/bounds.h allows; a line where there is no function.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/clean.h"
 #include "lua/lua.h"
 #include "lua/nginx.h"
@@ -19,7 +20,7 @@
 #define uthash_free(ptr, size) ((void)(ptr))
 #include <uthash.h>
 
-enum { ROOTS_MAX = 64, CHUNKS_MAX = 20000, CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
+enum { ROOTS_MAX = 64, CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
 
 struct chunk {
     const char *name; /* without "=" */
@@ -146,7 +147,8 @@ static void read_file(struct lua_names *n, struct chunk *c)
     const char *path = c->name + 1; /* behind "@" */
     size_t len = 0;
 
-    if (strlen(c->name) != c->len || n->bytes > LUA_SOURCES_MAX)
+    bounds_file(path);
+    if (strlen(c->name) != c->len || !bounds_ok())
         return;
     char *text = read_at(n, n->place.cwd, path, &len);
 
@@ -155,7 +157,7 @@ static void read_file(struct lua_names *n, struct chunk *c)
     /* Bytecode holds no names that we could trust. */
     if (text && !(len && *text == '\033'))
         c->readable = lua_functions_read(text, len, 1, &c->functions);
-    n->bytes += len;
+    bounds_count(n->bytes += len, BOUND_SOURCES, "bytes of sources");
     free(text);
 }
 
@@ -319,7 +321,7 @@ static struct chunk *find_chunk(struct lua_names *n, const char *name, size_t le
     struct chunk *c;
 
     HASH_FIND(hh, n->chunks, name, len, c);
-    if (c || n->n_chunks == CHUNKS_MAX)
+    if (c || !bounds_count(n->n_chunks + 1, BOUND_CHUNKS, "names of Lua chunks"))
         return c;
     n->n_chunks++;
     c = ARENA_NEW(hash_arena, struct chunk);

@@ -3,8 +3,8 @@
  * them, under the names that ngx_http_lua_gen_chunk_name (lua-nginx-module,
  * src/ngx_http_lua_directive.c) gives it. Tokens are those of ngx_conf_read_token
  * (nginx, src/core/ngx_conf_file.c); the end of a block is found by the lexer of Lua. Refused: more
- * than CONFS_MAX files or CONF_BYTES_MAX bytes, includes nested deeper than DEPTH_MAX. What no nginx would
- * start with is read as far as it makes sense.
+ * than base/bounds.h allows, includes nested deeper than DEPTH_MAX, paths of more than PATTERNS_MAX patterns. What no
+ * nginx would start with is read as far as it makes sense.
  */
 #include "lua/nginx.h"
 
@@ -14,18 +14,16 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "lua/lex.h"
 
 enum {
     CONF_MAX = 8 << 20,
-    CONF_BYTES_MAX = 64 << 20,
-    CONFS_MAX = 2000,
     DEPTH_MAX = 16,
-    PACKAGE_PATHS_MAX = 64,
-    BLOCKS_MAX = 100000,
     WORDS_MAX = 4,
     PATH_LEN_MAX = 4096,
-    GLOB_MAX = 20000, /* directory entries looked at */
+    PATTERNS_MAX = 8,
+    PACKAGE_PATHS_MAX = 64,
 };
 
 struct word {
@@ -80,8 +78,8 @@ static const char **matches(struct conf *c, const char *dir, const char *pattern
     struct dirent *e;
 
     *n = 0;
-    while (d && c->entries < GLOB_MAX && (e = readdir(d))) {
-        c->entries++;
+    while (d && (e = readdir(d)) &&
+           bounds_count(++c->entries, BOUND_CONF_ENTRIES, "files to include")) {
         if (fnmatch(pattern, e->d_name, FNM_PERIOD))
             continue;
         v = arena_grow(c->cx->arena, v, *n, sizeof(*v));
@@ -94,20 +92,28 @@ static const char **matches(struct conf *c, const char *dir, const char *pattern
     return v;
 }
 
-/* DIR is what lies before the pattern REST. */
-static void expand(struct conf *c, const char *dir, const char *rest)
+/* DIR is what lies before the pattern REST; what is no pattern in it is gone through at once. */
+static void expand(struct conf *c, const char *dir, const char *rest, uint32_t patterns)
 {
-    size_t len = strcspn(rest, "/");
-    const char *name = arena_strndup(c->cx->arena, rest, len);
-    const char *next = rest + len + strspn(rest + len, "/");
-    uint32_t n = 1;
-    const char *one = *name ? join(c, dir, name) : dir, **v = &one;
+    size_t plain = strcspn(rest, "*?["), len;
+    uint32_t n;
 
-    if (has_pattern(name))
-        v = matches(c, dir, name, &n);
-    for (uint32_t i = 0; i < n; i++)
-        if (*next)
-            expand(c, v[i], next);
+    if (!rest[plain]) {
+        read_conf(c, join(c, dir, rest));
+        return;
+    }
+    while (plain && rest[plain - 1] != '/')
+        plain--;
+    if (plain)
+        dir = join(c, dir, arena_strndup(c->cx->arena, rest, plain));
+    rest += plain;
+    len = strcspn(rest, "/");
+    const char **v = matches(c, dir, arena_strndup(c->cx->arena, rest, len), &n);
+
+    rest += len + strspn(rest + len, "/");
+    for (uint32_t i = 0; i < n && bounds_ok() && patterns < PATTERNS_MAX; i++)
+        if (*rest)
+            expand(c, v[i], rest, patterns + 1);
         else
             read_conf(c, v[i]);
 }
@@ -119,7 +125,7 @@ static void include(struct conf *c, const char *name)
     if (strlen(path) >= PATH_LEN_MAX)
         return;
     if (has_pattern(path))
-        expand(c, "/", path + strspn(path, "/"));
+        expand(c, "/", path + strspn(path, "/"), 0);
     else
         read_conf(c, path);
 }
@@ -213,7 +219,7 @@ static struct nginx_block *add_block(struct conf *c, const struct scan *s, size_
 {
     struct nginx_blocks *o = c->out;
 
-    if (o->n == BLOCKS_MAX)
+    if (!bounds_count(o->n + 1, BOUND_BLOCKS, "blocks of Lua"))
         return NULL;
     o->v = arena_grow(c->cx->arena, o->v, o->n, sizeof(*o->v));
     struct nginx_block *b = &o->v[o->n++];
@@ -295,7 +301,7 @@ static void block(struct conf *c, struct scan *s)
 
 static void directives(struct conf *c, struct scan *s)
 {
-    while (s->at < s->end && c->out->n < BLOCKS_MAX) {
+    while (s->at < s->end && bounds_ok()) {
         char ch = *s->at;
 
         if (ch == '\n' || ch == ' ' || ch == '\t' || ch == '\r') {
@@ -326,16 +332,17 @@ static void read_conf(struct conf *c, const char *path)
 {
     size_t len = 0;
 
-    if (c->files >= CONFS_MAX || c->depth >= DEPTH_MAX)
+    if (c->depth >= DEPTH_MAX || !bounds_ok())
         return;
-    c->files++;
+    bounds_file(path);
+    if (!bounds_count(++c->files, BOUND_CONFS, "files of configuration"))
+        return;
     char *text = sysroot_read(c->root, path, CONF_MAX, &len);
 
-    if (!text || len > CONF_BYTES_MAX - c->bytes) {
+    if (!text || !bounds_count(c->bytes += len, BOUND_CONF_BYTES, "bytes of configuration")) {
         free(text);
         return;
     }
-    c->bytes += len;
     struct scan s = {.file = path, .line = 1};
 
     s.at = arena_strndup(c->cx->arena, text, len);
@@ -347,6 +354,52 @@ static void read_conf(struct conf *c, const char *path)
     c->depth--;
 }
 
+/* ---- looking up: by what a chunk name tells, the line and the directive ---- */
+
+static uint32_t line_of(const struct nginx_block *b, bool last)
+{
+    return last ? b->last_line : b->line;
+}
+
+static int by_name_of(const struct nginx_block *a, const struct nginx_block *b, bool last)
+{
+    uint32_t x = line_of(a, last), y = line_of(b, last);
+    int order = x == y ? strcmp(a->directive, b->directive) : x < y ? -1 : 1;
+
+    return order ? order : strcmp(a->file, b->file);
+}
+
+static int by_all(const void *x, const void *y, void *last)
+{
+    const struct nginx_block *a = *(const struct nginx_block *const *)x,
+                             *b = *(const struct nginx_block *const *)y;
+    int order = by_name_of(a, b, *(bool *)last);
+
+    if (order || a->len == b->len)
+        return order ? order : memcmp(a->text, b->text, a->len);
+    return a->len < b->len ? -1 : 1;
+}
+
+/* One file may be included twice; two blocks that differ under one name are as good as many. */
+static void sort_blocks(struct arena *a, struct nginx_blocks *o, bool last)
+{
+    const struct nginx_block **v = ARENA_ARRAY(a, const struct nginx_block *, o->n + 1);
+    uint32_t n = 0, same = 0;
+
+    for (uint32_t i = 0; i < o->n; i++)
+        v[i] = &o->v[i];
+    qsort_r(v, o->n, sizeof(*v), by_all, &last);
+    for (uint32_t i = 0; i < o->n; i++) {
+        if (n && !by_all(&v[n - 1], &v[i], &last))
+            continue;
+        same = n && !by_name_of(v[n - 1], v[i], last) ? same + 1 : 0;
+        if (same < 2)
+            v[n++] = v[i];
+    }
+    o->sorted[last] = v;
+    o->n_sorted[last] = n;
+}
+
 struct nginx_blocks *nginx_blocks_read(struct compile *cx, const struct sysroot *root,
                                        const char *conf)
 {
@@ -355,6 +408,8 @@ struct nginx_blocks *nginx_blocks_read(struct compile *cx, const struct sysroot 
 
     c.prefix = slash ? arena_strndup(cx->arena, conf, (size_t)(slash - conf) + 1) : "/";
     read_conf(&c, conf);
+    sort_blocks(cx->arena, c.out, false);
+    sort_blocks(cx->arena, c.out, true);
     return c.out;
 }
 
@@ -400,6 +455,36 @@ static bool names_file(const struct word *shown, const char *path)
     return cut || n == len || path[len - n - 1] == '/';
 }
 
+/* Of those of that LINE and DIRECTIVE, the one whose file is meant; *SEVERAL: more than one. */
+static const struct nginx_block *find_one(const struct nginx_blocks *b, bool last, uint32_t line,
+                                          const struct word *directive, const struct word *file,
+                                          bool *several)
+{
+    const struct nginx_block *const *v = b->sorted[last], *found = NULL;
+    uint32_t low = 0, high = b->n_sorted[last];
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        const struct nginx_block *one = v[mid];
+
+        if (line_of(one, last) < line ||
+            (line_of(one, last) == line &&
+             strncmp(one->directive, directive->at, directive->len) < 0))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < b->n_sorted[last] && line_of(v[low], last) == line &&
+           !strncmp(v[low]->directive, directive->at, directive->len);
+         low++) {
+        if (v[low]->directive[directive->len] || !names_file(file, v[low]->file))
+            continue;
+        *several |= found != NULL;
+        found = v[low];
+    }
+    return found;
+}
+
 const struct nginx_block *nginx_block_find(const struct nginx_blocks *b, const char *chunk,
                                            size_t len)
 {
@@ -409,22 +494,11 @@ const struct nginx_block *nginx_block_find(const struct nginx_blocks *b, const c
     if (!split(chunk, len, &directive, &file, &line))
         return NULL;
     for (int old = 0; old < 2; old++) {
-        const struct nginx_block *found = NULL;
+        bool several = false;
+        const struct nginx_block *found = find_one(b, old, line, &directive, &file, &several);
 
-        for (uint32_t i = 0; i < b->n; i++) {
-            const struct nginx_block *one = &b->v[i];
-
-            if ((old ? one->last_line : one->line) != line ||
-                strlen(one->directive) != directive.len ||
-                memcmp(one->directive, directive.at, directive.len) != 0 ||
-                !names_file(&file, one->file))
-                continue;
-            /* One file may be included twice; two files that fit are one too many. */
-            if (found && (strcmp(found->file, one->file) != 0 || found->len != one->len ||
-                          memcmp(found->text, one->text, one->len) != 0))
-                return NULL;
-            found = one;
-        }
+        if (several)
+            return NULL;
         if (found)
             return found;
     }

@@ -20,6 +20,9 @@ struct nginx_block {
 struct nginx_blocks {
     struct nginx_block *v;
     uint32_t n;
+    /* For looking up: sorted by line, and by last line; of those that only one name could mean, two at most. */
+    const struct nginx_block **sorted[2];
+    uint32_t n_sorted[2];
     const char **package_paths; /* of lua_package_path, as they are written */
     uint32_t n_package_paths;
 };

@@ -32,8 +32,9 @@ struct snap {
     int64_t sort_num;
     struct str sort_str;
     uint32_t order;
-    bool marked;          /* a key holds an address mark */
-    uint64_t shown[2];    /* hash of the keys as shown */
+    bool marked;       /* a key holds an address mark */
+    const char *shown; /* the keys as shown */
+    uint32_t shown_len;
     struct snap *leader;  /* the one that this is shown as part of, or NULL */
     struct snap *members; /* of a leader, linked by next */
     struct snap *next;
@@ -114,7 +115,7 @@ static int64_t key_long(const struct obj_map *m, const uint8_t *key, uint32_t i)
 
 /* ---- merging ---- */
 
-static void hash_shown(struct run_iter *it, struct snap *s, struct text *t)
+static void show_keys(struct run_iter *it, struct snap *s, struct text *t)
 {
     const struct obj_map *m = it->map->m;
 
@@ -135,7 +136,8 @@ static void hash_shown(struct run_iter *it, struct snap *s, struct text *t)
             memcpy(t->p + start, &len, 4);
         }
     }
-    str_hash(s->shown, text_c(t), (uint32_t)t->len);
+    s->shown_len = (uint32_t)t->len;
+    s->shown = arena_strndup(it->arena, text_c(t), t->len);
 }
 
 static void add_member(struct run_iter *it, struct snap *to, struct snap *s)
@@ -159,12 +161,12 @@ static void merge(struct run_iter *it)
     for (uint32_t i = 0; i < it->n; i++) {
         struct snap *s = it->v[i];
 
-        hash_shown(it, s, &t);
-        HASH_FIND(hh, table, s->shown, sizeof(s->shown), found);
+        show_keys(it, s, &t);
+        HASH_FIND(hh, table, s->shown, s->shown_len, found);
         if (found)
             add_member(it, found, s);
         else
-            HASH_ADD(hh, table, shown, sizeof(s->shown), s);
+            HASH_ADD_KEYPTR(hh, table, s->shown, s->shown_len, s);
     }
     HASH_CLEAR(hh, table);
     text_free(&t);

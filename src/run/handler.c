@@ -80,6 +80,19 @@ static void init_globals(struct run *r)
     }
 }
 
+/* The session's, so that what handlers in the kernel have stored is found. */
+static uint64_t *hash_key(const struct run *r)
+{
+    size_t size = NGS_HASH_KEY_SIZE((size_t)r->o->h->maxstringlen);
+    uint64_t *key = calloc(1, size);
+
+    if (key && r->s)
+        memcpy(key, session_hash_key(r->s), size);
+    else if (key)
+        load_random(key, size);
+    return key;
+}
+
 bool run_open(struct run *r)
 {
     const struct obj_header *h = r->o->h;
@@ -109,7 +122,8 @@ bool run_open(struct run *r)
     r->frame = calloc(1, h->frame_size);
     r->maps = calloc(n ? n : 1, sizeof(*r->maps));
     r->text = calloc(1, NGS_STR_SIZE((size_t)h->maxstringlen));
-    if (!r->ctl || !r->frame || !r->maps || !r->text)
+    r->hash_key = hash_key(r);
+    if (!r->ctl || !r->frame || !r->maps || !r->text || !r->hash_key)
         return diag_error(r->cx->diag, (struct span){0}, "memory", "not enough memory");
     for (uint32_t i = 0; i < n; i++) {
         if (!run_map_open(&r->maps[i], &r->o->maps[i], r->s ? session_map_fd(r->s, i) : -1,
@@ -153,6 +167,7 @@ void run_close(struct run *r)
     free(r->maps);
     free(r->frame);
     free(r->text);
+    free(r->hash_key);
     free(r->own);
     run_warnings_free(r);
     free(r->tok);

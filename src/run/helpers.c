@@ -155,7 +155,8 @@ static uint64_t h_str_hash(struct run *r, const uint64_t *a)
     struct str s;
 
     if (dst && run_str(r, a[1], &s)) {
-        str_hash(h, s.p, s.len);
+        str_hash(h, r->hash_key, s.p,
+                 s.len < r->o->h->maxstringlen ? s.len : r->o->h->maxstringlen);
         memcpy(dst, h, sizeof(h));
     }
     return 0;
@@ -389,6 +390,7 @@ static uint64_t h_print(struct run *r, const uint64_t *a)
 static uint64_t h_exit(struct run *r, const uint64_t *a)
 {
     (void)a;
+    r->quit = true;
     run_stop(r);
     return 0;
 }

@@ -23,7 +23,13 @@
 #define uthash_nonfatal_oom(e) ((e)->lost = true)
 #include <uthash.h>
 
-enum { FIND_TRIES = 256, BATCH_BYTES = 1 << 20, BATCH_MIN = 16, BATCH_MAX = 1 << 16, CLEAR_KEYS = 512 };
+enum {
+    FIND_TRIES = 256,
+    BATCH_BYTES = 1 << 20,
+    BATCH_MIN = 16,
+    BATCH_MAX = 1 << 16,
+    CLEAR_KEYS = 512
+};
 
 /* One of our elements; key_size bytes of key, then the texts of string keys as struct ngs_str. */
 struct run_elem {

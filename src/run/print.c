@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,7 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
     [NGS_ERR_BUSY] = "string changes too often to be read",
+    [NGS_ERR_UNREADABLE] = "array cannot be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 
@@ -178,10 +180,36 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
         text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
     else if (error == NGS_ERR_SIZE_FULL)
         text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
+    else if (error == NGS_ERR_LOOPS)
+        text_printf(out, "more than %" PRIu64 " foreach loops within one another", arg);
     else if (error == NGS_ERR_MAP_REFUSED)
         text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
     else
         text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
+}
+
+/*
+ * Handlers in the kernel cannot wait for a page: what the process has mapped but not touched yet (shared memory that others
+ * fill), or what is swapped out, is a fault like any other to them (copy_from_user_nofault). Is ADDR such a place?
+ */
+static bool mapped(uint32_t tid, uint64_t addr)
+{
+    char path[32], line[512];
+    FILE *f;
+    bool found = false;
+
+    snprintf(path, sizeof(path), "/proc/%u/maps", tid);
+    f = tid ? fopen(path, "re") : NULL;
+    while (f && !found && fgets(line, sizeof(line), f)) {
+        uint64_t start, end;
+        char readable;
+
+        found = sscanf(line, "%" SCNx64 "-%" SCNx64 " %c", &start, &end, &readable) == 3 &&
+                addr >= start && addr < end && readable == 'r';
+    }
+    if (f)
+        fclose(f);
+    return found;
 }
 
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)
@@ -197,6 +225,11 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
     run_error_message(r, error, arg, text, &t);
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);
+    if (error == NGS_ERR_FAULT && mapped(r->record_tid, arg))
+        text_str(
+            &t,
+            "; it is mapped, but was not in memory (not touched yet by this process, or swapped "
+            "out), and a handler in the kernel cannot wait for it");
     if (error == NGS_ERR_MAP_REFUSED)
         text_printf(&t, ": %s",
                     arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
@@ -226,6 +259,7 @@ void run_record(struct run *r, const void *data, size_t size)
     memcpy(&rec, data, sizeof(rec));
     in = (struct reader){(const uint8_t *)data + sizeof(rec), 0,
                          rec.size < sizeof(rec) || rec.size > size};
+    r->record_tid = in.bad ? 0 : rec.tid;
     in.left = in.bad ? 0 : rec.size - sizeof(rec);
     switch (in.bad ? -1 : rec.kind) {
     case NGS_REC_PRINT:

@@ -38,7 +38,9 @@ struct run {
 
     struct vm vm;
     uint8_t *frame;
-    struct ngs_str *text;          /* room for one string */
+    uint64_t *hash_key;   /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
+    struct ngs_str *text; /* room for one string */
+    uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
@@ -50,6 +52,7 @@ struct run {
     struct run_warning *warnings; /* said by the script: warn.c */
 
     bool exiting;       /* the session is to end */
+    bool quit;          /* by exit() in a handler here */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
     bool aborted;       /* by a second ^C: nothing more is run or printed */

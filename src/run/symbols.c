@@ -114,7 +114,6 @@ static const struct elf_symbols *module_symbols(struct symbols *s, const struct 
     struct loaded *l;
     struct dbg *dbg;
     const char *why;
-    int fd = -1;
 
     for (l = s->loaded; l; l = l->next)
         if (l->module == m)
@@ -131,14 +130,15 @@ static const struct elf_symbols *module_symbols(struct symbols *s, const struct 
         l->symbols = *dbg_symbols(dbg);
     if (l->symbols.n)
         return &l->symbols;
-    /* the mapped file itself: the path may name another one by now, or none */
-    if (m->probe_path)
-        fd = open(m->probe_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && s->t->root)
-        fd = sysroot_open(s->t->root, m->path);
-    if (fd >= 0) {
-        l->symbols = elf_symbols_read(s->arena, fd);
-        close(fd);
+    if (m->fd >= 0) {
+        l->symbols = elf_symbols_read(s->arena, m->fd);
+    } else if (s->t->root) { /* loaded since */
+        int fd = sysroot_open(s->t->root, m->path);
+
+        if (fd >= 0) {
+            l->symbols = elf_symbols_read(s->arena, fd);
+            close(fd);
+        }
     }
     return &l->symbols;
 }
@@ -173,6 +173,7 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
     if (!map || !map->path || map->path[0] != '/')
         return NULL;
     m = ARENA_NEW(s->arena, struct module);
+    m->fd = -1;
     m->path = map->path;
     for (const struct map *first = s->maps; first; first = first->next)
         if (first->path && !strcmp(first->path, map->path)) {

@@ -4,7 +4,6 @@
  */
 #include "run/value.h"
 
-#include <endian.h>
 #include <string.h>
 
 bool str_set(struct ngs_str *dst, uint32_t max, const char *p, size_t n)
@@ -35,27 +34,9 @@ int str_compare(struct str a, struct str b)
     return c ? (c < 0 ? -1 : 1) : a.len < b.len ? -1 : a.len > b.len;
 }
 
-static void hash_word(uint64_t h[2], uint64_t w)
+void str_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)
 {
-    h[0] = (h[0] ^ w) * NGS_HASH_MUL0;
-    h[0] ^= h[0] >> 32;
-    h[1] = (h[1] + w) * NGS_HASH_MUL1;
-    h[1] ^= h[1] >> 29;
-}
-
-void str_hash(uint64_t out[2], const char *p, uint32_t len)
-{
-    uint64_t h[2] = {NGS_HASH_SEED0, NGS_HASH_SEED1};
-
-    for (uint32_t i = 0; i < len; i += 8) {
-        uint64_t w = 0;
-
-        memcpy(&w, p + i, len - i < 8 ? len - i : 8);
-        hash_word(h, le64toh(w));
-    }
-    hash_word(h, len);
-    out[0] = h[0];
-    out[1] = h[1];
+    ngs_hash(out, key, p, len);
 }
 
 size_t stats_size(uint32_t hist, const int64_t args[3])

@@ -21,7 +21,8 @@ struct str {
 bool str_set(struct ngs_str *dst, uint32_t max, const char *p, size_t n);
 bool str_append(struct ngs_str *dst, uint32_t max, const char *p, size_t n);
 int str_compare(struct str a, struct str b);                 /* -1 0 1 by unsigned bytes */
-void str_hash(uint64_t out[2], const char *p, uint32_t len); /* abi.h: NGS_HASH_* */
+/* The hash of base/abi.h; KEY: NGS_HASH_KEY_SIZE(LEN) bytes at least. */
+void str_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len);
 
 /* ---- shared.c: global strings, base/abi.h struct ngs_shared; MAX: MAXSTRINGLEN ---- */
 

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { STARS_MAX = 16 };
+
 /* An object on the way through the components. */
 struct object {
     struct expr *tree;
@@ -236,10 +238,10 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
                       type_text(s, o->type));
 }
 
-/* One component; a pointer takes as many turns as it has stars. */
+/* One component; a pointer takes as many turns as it has stars, which debug information can say are without end. */
 static bool apply(struct sema *s, struct object *o, const struct component *c)
 {
-    for (;;) {
+    for (int turn = 0; turn < STARS_MAX; turn++) {
         switch (o->type ? ctype_kind(o->type) : CT_VOID) {
         case CT_POINTER: {
             const struct ctype *to = ctype_target(o->type);
@@ -267,6 +269,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
             return invalid_access(s, o, c);
         }
     }
+    return diag_error(s->diag, c->at, "type", "more than %d pointers lead to this", STARS_MAX);
 }
 
 /* ---- the value at the end ---- */
@@ -383,9 +386,9 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     for (uint32_t i = 0; i < s->n_bare; i++)
         if (!strcmp(s->bare[i], path))
             return;
-    diag_error(s->diag, e->op_at, "no-debuginfo", "there is no debug information for %s", path);
-    if (why)
-        diag_hint(s->diag, "%s", why);
+    /* Where it is asked for is seldom the user's business: a tapset's macro, as a rule. */
+    diag_error(s->diag, (struct span){0}, "no-debuginfo", "%s",
+               why ? why : arena_printf(s->arena, "no debug information for %s", path));
     if (diag_errors(s->diag) == errors)
         return; /* only tried: nothing was shown */
     s->bare = arena_grow(s->arena, s->bare, s->n_bare, sizeof(*s->bare));
@@ -490,6 +493,21 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     return finish(s, e, &o, c);
 }
 
+/* A variable that the module named lacks, in another one that the program has loaded: nginx and its modules. */
+static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const char **path,
+                      struct dbg_var *var)
+{
+    struct module *m = name ? target_module_with(s->cx, s->target, name) : NULL;
+    const char *why;
+    struct dbg *other = m ? dbg_open(s->di, m->path, &why) : NULL;
+
+    if (!other || !dbg_variable(other, name, NULL, var))
+        return false;
+    *dbg = other;
+    *path = m->path;
+    return true;
+}
+
 /* What a probe's target variable is, as an object that components apply to; false after reporting. */
 static bool target_object(struct sema *s, const struct expr *e, struct object *o)
 {
@@ -537,7 +555,8 @@ static bool global(struct sema *s, struct expr *e, const char *module)
         return false;
     if (dbg_is_kernel(dbg))
         return diag_error(s->diag, e->op_at, "not-yet", "the kernel's variables are not read yet");
-    if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var)) {
+    if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var) &&
+        !elsewhere(s, at ? NULL : name, &dbg, &path, &var)) {
         if (!at || !dbg_variable(dbg, name, NULL, &var))
             return no_name(s, e, path, dbg, DBG_VARIABLES, name);
         diag_error(s->diag, e->op_at, "no-var", "'%s' is not defined in %s", name, at + 1);

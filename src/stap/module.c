@@ -148,15 +148,15 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
         diag_hint(cx->diag, "eBPF can (--backend bpf); timer.profile works with both");
         return NULL;
     }
-    if (!can_be_said(m->probe_path)) {
+    if (m->host_path && !can_be_said(m->host_path)) {
         diag_error(cx->diag, at, "no-path",
                    "SystemTap cannot be told this path, as it means more than itself there: %s",
-                   m->probe_path);
+                   m->host_path);
         diag_hint(cx->diag, "eBPF can (--backend bpf)");
         return NULL;
     }
-    if (strncmp(m->probe_path, "/proc/", 6))
-        return m->probe_path;
+    if (m->host_path)
+        return m->host_path;
     diag_error(cx->diag, at, "no-path",
                "SystemTap cannot place a probe in %s: only /proc leads to it", m->path);
     diag_hint(cx->diag, "--sysroot or --container gives a path to it; eBPF needs none");

@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bounds.h"
+
 enum { TEXT_MAX = 64 * 1024 * 1024 };
 
 static void *must_realloc(void *p, size_t size)
 {
     p = realloc(p, size);
-    if (!p) {
-        fputs("ngstap: out of memory\n", stderr);
-        abort();
-    }
+    if (!p)
+        bounds_no_memory();
     return p;
 }
 

@@ -316,6 +316,19 @@ static void needs_target(struct vars *v, struct span at, const char *words)
                            "--exec PATH an executable");
 }
 
+/* A library that the process has loaded, and that we may not read, is not "not found". */
+static bool say_unread(struct vars *v, struct span at, const char *lib)
+{
+    for (const struct unread *u = v->t ? v->t->unread : NULL; u; u = u->next)
+        if (is_exact(u->path, lib) || is_fuzzy(u->path, lib)) {
+            v->failed = true;
+            diag_error(v->cx->diag, at, TAG, "%s is %s, which cannot be read: %s", lib, u->path,
+                       strerror(u->error));
+            return true;
+        }
+    return false;
+}
+
 static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
 {
     const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
@@ -327,7 +340,9 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
     if (!path && !(exec && exec->value)) {
         needs_target(v, at, "No -x <pid> option is specified.");
     } else if (!path) {
-        diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.", lib);
+        if (!say_unread(v, at, lib))
+            diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.",
+                         lib);
         v->assumed = lib;
         path = exec->value;
     }

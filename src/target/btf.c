@@ -324,7 +324,7 @@ static bool walk_members(struct btf_walk *w, const struct btf_type *record, uint
         uint32_t id = strip_id(w->m, members[i].type);
         const struct btf_type *type = id ? btf__type_by_id(w->m->btf, id) : NULL;
 
-        if (!type || ++w->visits > VISITS_MAX)
+        if (!type || ++w->visits > BOUND_DIES)
             continue;
         if (!name || !*name) { /* its members are ours */
             if (btf_is_composite(type) && walk_members(w, type, bit, depth + 1))

@@ -2,7 +2,7 @@
  * debugfile: finds separate debug information the way debuggers do (GDB manual, "Separate Debug
  * Files"). Enters: a module's file, its build-id, the target's root and the host's; leaves: an open
  * ELF file whose build-id (or, without one, checksum) is the module's. Refused, and said: files of
- * another build, sections that expand to more than DEBUG_SIZE_MAX.
+ * another build.
  */
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <sys/stat.h>
 
+#include "base/bounds.h"
 #include "target/debugfile.h"
 
 /* ---- opening ---- */
@@ -31,32 +32,27 @@ bool elf_file_open(struct elf_file *f, int fd)
 void elf_file_close(struct elf_file *f)
 {
     if (f->elf) {
+        elf_end(f->debug);
         elf_end(f->elf);
         close(f->fd);
+        bounds_give(f->image_size);
         free(f->image);
     }
     *f = (struct elf_file){.fd = -1};
-}
-
-const char *debug_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *sh)
-{
-    size_t shstrndx;
-
-    if (!gelf_getshdr(scn, sh) || sh->sh_type == SHT_NOBITS || !sh->sh_size ||
-        elf_getshdrstrndx(elf, &shstrndx))
-        return NULL;
-    const char *name = elf_strptr(elf, shstrndx, sh->sh_name);
-
-    return name && (!strncmp(name, ".debug_", 7) || !strncmp(name, ".zdebug_", 8)) ? name : NULL;
 }
 
 bool elf_file_has_debug(const struct elf_file *f)
 {
     Elf_Scn *scn = NULL;
     GElf_Shdr sh;
+    size_t strings;
 
+    if (elf_getshdrstrndx(f->elf, &strings))
+        return false;
     while ((scn = elf_nextscn(f->elf, scn))) {
-        const char *name = debug_section(f->elf, scn, &sh);
+        const char *name = gelf_getshdr(scn, &sh) && sh.sh_type != SHT_NOBITS && sh.sh_size
+                               ? elf_strptr(f->elf, strings, sh.sh_name)
+                               : NULL;
 
         if (name && (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
             return true;

@@ -15,11 +15,8 @@ void elf_file_close(struct elf_file *f);
 /* Has it a .debug_info (or .zdebug_info) with contents? */
 bool elf_file_has_debug(const struct elf_file *f);
 
-/* The name of a section of debug information that has contents; else NULL. */
-const char *debug_section(Elf *elf, Elf_Scn *scn, GElf_Shdr *sh);
-
 /*
- * Makes F ready for libdw (debugimage.c): a copy in memory with its debug sections expanded. False: *WHY (arena) says
+ * Sets F->debug (debugimage.c): a copy in memory of its debug sections, expanded, for libdw. False: *WHY (arena) says
  * why the file's debug information cannot be used.
  */
 bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why);

@@ -1,7 +1,8 @@
 /*
- * debugimage: a file as libdw gets it: a copy in memory with every compressed debug section
- * expanded behind it, and NULs after each part. Enters: an open ELF file; leaves: a handle on the
- * copy. Refused: sections that say they expand to more than DEBUG_SIZE_MAX, or that do not.
+ * debugimage: a file as libdw gets it: a copy in memory of its debug sections alone, expanded where they are
+ * compressed, with NULs after each. Enters: an open ELF file; leaves: a handle on the copy. Refused: what
+ * goes beyond the memory that a start may take (base/bounds.h), sections that do not expand to what they say,
+ * files that are not little-endian and of 64 bits.
  *
  * Why a copy: libdw 0.188 takes a string for sound whose NUL is missing at the end of its section,
  * and reads on. In the copy there is always a NUL within the memory. And libelf knows zstd only
@@ -16,15 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "target/debugfile.h"
 
 #ifndef ELFCOMPRESS_ZSTD
 #define ELFCOMPRESS_ZSTD 2 /* gABI, 2022; missing in older elf.h */
 #endif
 
-#define DEBUG_SIZE_MAX ((uint64_t)2 << 30) /* all debug sections of a file, expanded */
-
-enum { NULS = 64, SECTIONS_MAX = 65536 };
+enum { NULS = 64, WANTED_MAX = 64 };
 
 /* ---- what a section is and becomes ---- */
 
@@ -56,8 +56,13 @@ static bool is_wanted(const char *name)
     static const char *const wanted[] = {
         "info",     "types",  "abbrev",   "str",  "line",        "line_str", "loc",
         "loclists", "ranges", "rnglists", "addr", "str_offsets", "frame"};
-    const char *what = strchr(name, '_') + 1; /* .debug_x, .zdebug_x */
+    const char *what;
 
+    if (!strcmp(name, ".gnu_debugaltlink"))
+        return true;
+    if (strncmp(name, ".debug_", 7) != 0 && strncmp(name, ".zdebug_", 8) != 0)
+        return false;
+    what = strchr(name, '_') + 1;
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
         if (!strcmp(what, wanted[i]))
             return true;
@@ -125,172 +130,159 @@ static bool expand(struct arena *a, const struct packed *packed, char *to, const
 
 /* ---- the copy ---- */
 
-struct copy {
-    char *image;
-    uint64_t file_size, size, at;   /* AT: where the next expanded section goes */
-    uint64_t shoff, shnum, strings; /* STRINGS: offset of the section names */
+struct part { /* a section that is wanted */
+    const char *name;
+    GElf_Shdr sh;
+    struct packed packed;
+    uint64_t at; /* in the copy */
 };
 
-/* The section's header in the copy is made to say that there is nothing in it. */
-static bool drop(struct copy *c, Elf_Scn *scn)
-{
-    size_t i = elf_ndxscn(scn);
-    uint32_t type = SHT_NOBITS;
+struct copy {
+    struct part v[WANTED_MAX];
+    uint32_t n;
+    char *image;
+    uint64_t size, names, headers; /* NAMES, HEADERS: where those tables lie */
+};
 
-    if (i >= c->shnum)
-        return false;
-    memcpy(c->image + c->shoff + i * sizeof(Elf64_Shdr) + offsetof(Elf64_Shdr, sh_type), &type,
-           sizeof(type));
-    return true;
+static uint64_t align_up(uint64_t n)
+{
+    return (n + 15) & ~(uint64_t)15;
 }
 
-/* The section header of the copy that belongs to SCN is made to point at what was expanded. */
-static bool redirect(struct copy *c, Elf_Scn *scn, const struct packed *packed)
-{
-    size_t i = elf_ndxscn(scn);
-    char *place = c->image + c->shoff + i * sizeof(Elf64_Shdr);
-    Elf64_Shdr sh;
-    Elf64_Chdr ch = {.ch_addralign = 1};
-
-    if (i >= c->shnum)
-        return false;
-    memcpy(&sh, place, sizeof(sh));
-    if (packed->how == ZLIB_GNU) { /* ".zdebug_x" becomes ".debug_x" one byte on */
-        uint64_t name = c->strings + sh.sh_name;
-
-        if (name + 1 >= c->file_size || c->image[name + 1] != 'z')
-            return false;
-        c->image[name + 1] = '.';
-        sh.sh_name++;
-    } else {
-        if (sh.sh_offset > c->file_size || c->file_size - sh.sh_offset < sizeof(ch))
-            return false;
-        memcpy(&ch, c->image + sh.sh_offset, sizeof(ch));
-    }
-    sh.sh_flags &= ~(uint64_t)SHF_COMPRESSED;
-    sh.sh_offset = c->at;
-    sh.sh_size = packed->size;
-    sh.sh_addralign = ch.ch_addralign && ch.ch_addralign <= 16 ? ch.ch_addralign : 1;
-    memcpy(place, &sh, sizeof(sh));
-    return true;
-}
-
-/* Finds the tables to change; only little-endian 64-bit files are changed. */
-static bool find_tables(Elf *elf, struct copy *c)
-{
-    GElf_Ehdr eh;
-    GElf_Shdr sh;
-    size_t shnum, shstrndx;
-
-    if (!gelf_getehdr(elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
-        eh.e_ident[EI_DATA] != ELFDATA2LSB || eh.e_shentsize != sizeof(Elf64_Shdr) ||
-        elf_getshdrnum(elf, &shnum) || elf_getshdrstrndx(elf, &shstrndx) ||
-        !gelf_getshdr(elf_getscn(elf, shstrndx), &sh))
-        return false;
-    c->shoff = eh.e_shoff;
-    c->shnum = shnum;
-    c->strings = sh.sh_offset;
-    return c->shoff <= c->file_size && shnum <= (c->file_size - c->shoff) / sizeof(Elf64_Shdr) &&
-           c->strings <= c->file_size;
-}
-
-static bool fill(struct arena *a, struct elf_file *f, struct copy *c, uint32_t n_packed,
-                 const char **why)
+/* Lists the sections that are wanted, with what they expand to. */
+static bool list_parts(struct elf_file *f, uint64_t file_size, struct copy *c, const char **why)
 {
     Elf_Scn *scn = NULL;
-    GElf_Shdr sh;
+    size_t strings;
 
-    if (!read_at(f->fd, c->image, c->file_size, 0)) {
-        *why = "it cannot be read";
+    *why = "its section headers are not sound";
+    if (elf_getshdrstrndx(f->elf, &strings))
         return false;
-    }
-    if (!n_packed)
-        return true;
-    if (!find_tables(f->elf, c)) {
-        *why = "it has compressed sections and is not a little-endian 64-bit file";
-        return false;
-    }
     while ((scn = elf_nextscn(f->elf, scn))) {
-        const char *name = debug_section(f->elf, scn, &sh);
-        struct packed packed;
+        struct part *p = &c->v[c->n];
 
-        if (!name || !look(f->fd, &sh, name, &packed) || packed.how == PLAIN)
+        if (!gelf_getshdr(scn, &p->sh) || p->sh.sh_type == SHT_NOBITS || !p->sh.sh_size)
             continue;
-        if (!is_wanted(name)) {
-            if (drop(c, scn))
-                continue;
-            *why = "its section headers are not sound";
+        p->name = elf_strptr(f->elf, strings, p->sh.sh_name);
+        if (!p->name || !is_wanted(p->name))
+            continue;
+        if (p->sh.sh_offset > file_size || p->sh.sh_size > file_size - p->sh.sh_offset ||
+            c->n + 1 == WANTED_MAX)
+            return false;
+        if (!look(f->fd, &p->sh, p->name, &p->packed)) {
+            *why = "a compressed section has no sound header";
             return false;
         }
-        if (packed.size > c->size - c->at - NULS || sh.sh_offset > c->file_size ||
-            sh.sh_size > c->file_size - sh.sh_offset || !redirect(c, scn, &packed)) {
-            *why = "its section headers are not sound";
-            return false;
-        }
-        if (!expand(a, &packed, c->image + c->at, c->image + sh.sh_offset + packed.head,
-                    sh.sh_size - packed.head, why))
-            return false;
-        c->at += (packed.size + NULS + 15) & ~(uint64_t)15;
+        c->n++;
     }
     return true;
+}
+
+/* Places the parts, the names and the headers. False: there is no room for them. */
+static bool lay_out(struct copy *c)
+{
+    uint64_t names = sizeof(".shstrtab") + 1;
+
+    c->size = align_up(sizeof(Elf64_Ehdr));
+    for (uint32_t i = 0; i < c->n; i++) {
+        c->v[i].at = c->size;
+        if (c->v[i].packed.size > BOUND_MEMORY)
+            return bounds_take(c->v[i].packed.size); /* no, and says so */
+        c->size = align_up(c->size + c->v[i].packed.size + NULS);
+        names += strlen(c->v[i].name) + 1;
+    }
+    c->names = c->size;
+    c->headers = align_up(c->names + names);
+    c->size = c->headers + (c->n + 2) * sizeof(Elf64_Shdr) + NULS;
+    return bounds_take(c->size);
+}
+
+/* The section's bytes, expanded. */
+static bool fill(struct arena *a, int fd, const struct part *p, char *to, const char **why)
+{
+    if (p->packed.how == PLAIN) {
+        *why = "it cannot be read";
+        return read_at(fd, to, p->sh.sh_size, p->sh.sh_offset);
+    }
+    uint64_t n = p->sh.sh_size - p->packed.head;
+    char *stream = bounds_take(n) ? malloc(n ? n : 1) : NULL;
+    bool ok = stream && read_at(fd, stream, n, p->sh.sh_offset + p->packed.head);
+
+    *why = "there is not enough memory for it";
+    ok = ok && expand(a, &p->packed, to, stream, n, why);
+    if (stream)
+        bounds_give(n);
+    free(stream);
+    return ok;
+}
+
+/* Names and headers of the parts; ".zdebug_x" is called ".debug_x" now that it is expanded. */
+static void write_tables(const GElf_Ehdr *from, struct copy *c)
+{
+    Elf64_Shdr *sh = (Elf64_Shdr *)(c->image + c->headers);
+    char *names = c->image + c->names + 1;
+    Elf64_Ehdr eh = {.e_type = from->e_type,
+                     .e_machine = from->e_machine,
+                     .e_version = EV_CURRENT,
+                     .e_flags = from->e_flags,
+                     .e_ehsize = sizeof(eh),
+                     .e_shoff = c->headers,
+                     .e_shentsize = sizeof(*sh),
+                     .e_shnum = (Elf64_Half)(c->n + 2),
+                     .e_shstrndx = (Elf64_Half)(c->n + 1)};
+
+    memcpy(eh.e_ident, from->e_ident, sizeof(eh.e_ident));
+    memcpy(c->image, &eh, sizeof(eh));
+    for (uint32_t i = 0; i <= c->n; i++) {
+        const struct part *p = i < c->n ? &c->v[i] : NULL;
+        const char *name = p ? p->name : ".shstrtab";
+        bool old = p && p->packed.how == ZLIB_GNU;
+        uint32_t off = (uint32_t)(names - (c->image + c->names));
+
+        names = stpcpy(names, old ? "." : "");
+        names = stpcpy(names, name + (old ? 2 : 0)) + 1;
+        sh[i + 1] = (Elf64_Shdr){.sh_name = off,
+                                 .sh_type = p ? SHT_PROGBITS : SHT_STRTAB,
+                                 .sh_offset = p ? p->at : c->names,
+                                 .sh_size = p ? p->packed.size : c->headers - c->names,
+                                 .sh_addralign = 1};
+    }
 }
 
 bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
 {
-    Elf_Scn *scn = NULL;
-    GElf_Shdr sh;
+    struct copy *c = ARENA_NEW(a, struct copy);
     struct stat st;
-    uint64_t total = 0, expanded = 0;
-    uint32_t n_packed = 0;
+    GElf_Ehdr eh;
 
-    if (f->image)
+    if (f->debug)
         return true;
-    while ((scn = elf_nextscn(f->elf, scn))) {
-        const char *name = debug_section(f->elf, scn, &sh);
-        struct packed packed;
-
-        if (!name)
-            continue;
-        if (!look(f->fd, &sh, name, &packed)) {
-            *why = "a compressed section has no sound header";
-            return false;
-        }
-        if (packed.how != PLAIN && !is_wanted(name)) {
-            n_packed++;
-            continue;
-        }
-        if (packed.size > DEBUG_SIZE_MAX || (total += packed.size) > DEBUG_SIZE_MAX ||
-            n_packed > SECTIONS_MAX) {
-            *why = arena_printf(a, "its debug sections say that they are over %llu bytes long",
-                                (unsigned long long)DEBUG_SIZE_MAX);
-            return false;
-        }
-        if (packed.how != PLAIN) {
-            expanded += packed.size + NULS + 16;
-            n_packed++;
-        }
-    }
+    *why = "it is not a little-endian file of 64 bits";
+    if (!gelf_getehdr(f->elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+        eh.e_ident[EI_DATA] != ELFDATA2LSB)
+        return false;
     *why = "it cannot be read";
-    if (fstat(f->fd, &st) || st.st_size <= 0 || st.st_size > ELF_FILE_MAX)
+    if (fstat(f->fd, &st) || !list_parts(f, (uint64_t)st.st_size, c, why))
         return false;
-    struct copy c = {.file_size = (uint64_t)st.st_size};
+    *why = "there is not enough memory for it";
+    if (!lay_out(c))
+        return false;
+    c->image = calloc(1, c->size);
+    bool ok = c->image != NULL;
 
-    c.at = (c.file_size + NULS + 15) & ~(uint64_t)15;
-    c.size = c.at + expanded + NULS;
-    c.image = calloc(1, c.size);
-    if (!c.image) {
-        *why = "there is not enough memory for it";
+    for (uint32_t i = 0; ok && i < c->n; i++)
+        ok = bounds_ok() && fill(a, f->fd, &c->v[i], c->image + c->v[i].at, why);
+    if (ok) {
+        write_tables(&eh, c);
+        f->debug = elf_memory(c->image, c->size);
+    }
+    if (!f->debug) {
+        free(c->image);
+        bounds_give(c->size);
         return false;
     }
-    Elf *elf = fill(a, f, &c, n_packed, why) ? elf_memory(c.image, c.size) : NULL;
-
-    if (!elf) {
-        free(c.image);
-        return false;
-    }
-    elf_end(f->elf);
-    f->elf = elf;
-    f->image = c.image;
+    f->image = c->image;
+    f->image_size = c->size;
     *why = NULL;
     return true;
 }

@@ -77,73 +77,15 @@ bool dbg_is_kernel(const struct dbg *m)
     return m->btf != NULL;
 }
 
-/* Opens the file that the module is, not one that has taken its place since. */
-static bool open_main(struct dbg *m, struct target *t, const struct module *mod)
+/* The module's file, the same that breakpoints go into. */
+static bool open_main(struct dbg *m, const struct module *mod)
 {
-    for (int i = 0; i < 2; i++) {
-        bool by_name = (i == 0) == !mod->deleted;
-        struct stat st;
-        int fd = by_name ? sysroot_open(t->root, mod->path)
-                         : open(mod->probe_path ? mod->probe_path : mod->path,
-                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = mod->fd >= 0 ? fcntl(mod->fd, F_DUPFD_CLOEXEC, 0) : -1;
 
-        if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
-            close(fd);
-            fd = -1;
-        }
-        if (!elf_file_open(&m->main, fd))
-            continue;
-        elf_build_id_of(m->main.elf, m->main.fd, &m->id);
-        if (!mod->id.len || build_id_equal(&m->id, &mod->id))
-            return true;
-        elf_file_close(&m->main);
-    }
-    return false;
-}
-
-/* 64 bits of a section's contents; fast, and good enough to notice that an index is of other
- * contents. */
-static uint64_t mix_section(uint64_t hash, Elf_Scn *scn)
-{
-    Elf_Data *d = elf_getdata(scn, NULL);
-
-    if (!d || !d->d_buf)
-        return hash;
-    const char *p = d->d_buf;
-    size_t n = d->d_size;
-
-    hash = (hash ^ n) * 0x9e3779b97f4a7c15;
-    for (; n >= 8; n -= 8, p += 8) {
-        uint64_t word;
-
-        memcpy(&word, p, 8);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-        hash ^= hash >> 29;
-    }
-    for (; n; n--, p++)
-        hash = (hash ^ (unsigned char)*p) * 0x9e3779b97f4a7c15;
-    return hash;
-}
-
-static uint64_t fingerprint_of(Elf *elf)
-{
-    static const char *const names[] = {".debug_info", ".zdebug_info", ".debug_abbrev",
-                                        ".zdebug_abbrev"};
-    Elf_Scn *scn = NULL;
-    size_t shstrndx;
-    uint64_t hash = 1;
-
-    if (elf_getshdrstrndx(elf, &shstrndx))
-        return 0;
-    while ((scn = elf_nextscn(elf, scn))) {
-        GElf_Shdr sh;
-        const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, shstrndx, sh.sh_name) : NULL;
-
-        for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++)
-            if (!strcmp(name, names[i]))
-                hash = mix_section(hash, scn);
-    }
-    return hash;
+    if (!elf_file_open(&m->main, fd))
+        return false;
+    elf_build_id_of(m->main.elf, m->main.fd, &m->id);
+    return true;
 }
 
 /* Are all units in .dwo files? */
@@ -194,12 +136,13 @@ static bool open_alt(struct dbg *m, struct search *s, const struct sysroot *from
     }
     if (!elf_file_prepare(s->a, &m->alt, why))
         return false;
-    m->dw_alt = dwarf_begin_elf(m->alt.elf, DWARF_C_READ, NULL);
+    m->dw_alt = dwarf_begin_elf(m->alt.debug, DWARF_C_READ, NULL);
     if (!m->dw_alt) {
         *why =
             arena_printf(s->a, "its supplementary debug file is not sound: %s", dwarf_errmsg(-1));
         return false;
     }
+    dwarf_new_oom_handler(m->dw_alt, bounds_no_memory);
     dwarf_setalt(m->dw, m->dw_alt);
     return true;
 }
@@ -210,11 +153,13 @@ static bool start(struct dbg *m, struct elf_file *f, struct search *s, const str
 {
     if (!elf_file_prepare(s->a, f, why))
         return false;
-    m->dw = dwarf_begin_elf(f->elf, DWARF_C_READ, NULL);
+    m->dw = dwarf_begin_elf(f->debug, DWARF_C_READ, NULL);
     if (!m->dw) {
         *why = arena_printf(s->a, "it is not sound: %s", dwarf_errmsg(-1));
         return false;
     }
+    /* libdw's own handler names no file. */
+    dwarf_new_oom_handler(m->dw, bounds_no_memory);
     if (!open_alt(m, s, from, name, why))
         goto bad;
     if (only_skeletons(m->dw)) {
@@ -222,7 +167,6 @@ static bool start(struct dbg *m, struct elf_file *f, struct search *s, const str
                "that option";
         goto bad;
     }
-    m->fingerprint = fingerprint_of(f->elf);
     return true;
 bad:
     dwarf_end(m->dw);
@@ -264,14 +208,27 @@ static bool find_dwarf(struct debuginfo *di, struct dbg *m)
                        &from)) {
         struct search alt = {.a = di->a};
 
+        m->doubtful = !sysroot_is_host(from);
+
         if (start(m, &m->debug, &alt, from, name, &why))
             return true;
+        m->doubtful = false;
         elf_file_close(&m->debug);
         s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
                                  s.refused ? "; " : "", sysroot_dir(from), name, why);
     }
     m->why = say_none(&s, m, own);
     return false;
+}
+
+/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
+static const char *foreign_kind(const struct dbg *m)
+{
+    GElf_Ehdr eh;
+
+    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
+        return "a big-endian program";
+    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
 }
 
 static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)
@@ -291,9 +248,18 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
     m->di = di;
     m->path = mod->path;
     m->main.fd = m->debug.fd = m->alt.fd = -1;
-    if (!open_main(m, di->t, mod)) {
-        *why = arena_printf(di->a, "%s cannot be opened, or is not the file that the process runs",
-                            mod->path);
+    bounds_file(m->path);
+    if (!open_main(m, mod)) {
+        *why = arena_printf(di->a, "%s cannot be read", mod->path);
+        return NULL;
+    }
+    const char *foreign = foreign_kind(m);
+
+    if (foreign) {
+        *why =
+            arena_printf(di->a, "%s is %s, whose registers, pointers and parameters are not read",
+                         mod->path, foreign);
+        elf_file_close(&m->main);
         return NULL;
     }
     find_dwarf(di, m);
@@ -338,6 +304,7 @@ const struct elf_symbols *dbg_symbols(struct dbg *m)
 {
     if (m->symbols)
         return m->symbols;
+    bounds_file(m->path);
     m->symbols = ARENA_NEW(m->di->a, struct elf_symbols);
     *m->symbols = elf_symbols_of(m->di->a, m->main.elf, &m->symbols_full);
     if (!m->symbols_full && m->debug.elf) {
@@ -427,7 +394,7 @@ void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, voi
     const struct index *x = dbg_index(m);
     const char *before = NULL;
 
-    for (uint32_t i = 0; x && i < x->n[classes[c]]; i++) {
+    for (uint32_t i = 0; x && i < x->n[classes[c]] && bounds_ok(); i++) {
         const char *name = index_name(x, &x->v[classes[c]][i]);
 
         if (name != before)

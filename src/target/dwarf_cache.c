@@ -1,13 +1,16 @@
 /*
- * dwarf_cache: indexes kept from one run to the next, in ${XDG_CACHE_HOME:-~/.cache}/ngstap/index/,
- * a file a build-id. Enters and leaves: an index's block. Written beside and renamed, so that a
- * reader sees a whole file or none. Refused: a directory or file that is not ours (root may run
- * with a user's HOME), files that do not fit the debug information at hand. No failure here is an
- * error: there is just no cache.
+ * dwarf_cache: indexes kept from one run to the next, in ${XDG_CACHE_HOME:-~/.cache}/ngstap/index/.
+ * Enters and leaves: an index's block. A file is named by the SHA-256 of the debug sections that it was made from:
+ * containers share the cache, and build-ids are what their owners say. It holds a sum of itself, so that what has
+ * been spoilt is seen. Written beside and renamed, so that a reader sees a whole file or none. Refused: a
+ * directory or file that is not ours (root may run with a user's HOME), files whose sum or key is another. No
+ * failure here is an error: there is just no cache.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <nettle/sha2.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,7 @@
 #include "target/dwarf_priv.h"
 #include "target/index_format.h"
 
-enum { CACHE_FILE_MAX = 1 << 30 };
+enum { CACHE_FILE_MAX = 1 << 30, FILE_NAME_SIZE = 2 * INDEX_KEY_SIZE + 1 };
 
 /* Opens (or makes) DIR below AT; only a directory of our own, which is no link. */
 static int own_dir(int at, const char *dir, bool make)
@@ -65,59 +68,140 @@ static int cache_dir(bool make)
     return index;
 }
 
-static void file_name(const struct dbg *m, char name[2 * BUILD_ID_MAX + 1])
+/* ---- key and sum ---- */
+
+/* What an index is made from: DIEs, their forms, their names. Each section with its name and length. */
+static void hash_file(struct sha256_ctx *ctx, Elf *elf)
 {
-    for (uint32_t i = 0; i < m->id.len && i < BUILD_ID_MAX; i++)
-        sprintf(name + 2 * i, "%02x", m->id.bytes[i]);
+    static const char *const names[] = {".debug_info", ".debug_types",    ".debug_abbrev",
+                                        ".debug_str",  ".debug_line_str", ".debug_str_offsets"};
+    Elf_Scn *scn = NULL;
+    size_t strings;
+
+    if (!elf || elf_getshdrstrndx(elf, &strings))
+        return;
+    while ((scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr sh;
+        const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, strings, sh.sh_name) : NULL;
+
+        for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++) {
+            Elf_Data *d = strcmp(name, names[i]) ? NULL : elf_rawdata(scn, NULL);
+            uint64_t head[2] = {i, d ? d->d_size : 0};
+
+            if (!d || !d->d_buf)
+                continue;
+            sha256_update(ctx, sizeof(head), (const uint8_t *)head);
+            sha256_update(ctx, d->d_size, d->d_buf);
+        }
+    }
+}
+
+static void make_key(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
+{
+    struct sha256_ctx ctx;
+    uint32_t version = INDEX_VERSION;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, sizeof(version), (const uint8_t *)&version);
+    hash_file(&ctx, m->debug.debug ? m->debug.debug : m->main.debug);
+    sha256_update(&ctx, 1, (const uint8_t *)(m->dw_alt ? "+" : "."));
+    hash_file(&ctx, m->alt.debug);
+    sha256_digest(&ctx, INDEX_KEY_SIZE, key);
+}
+
+static void make_sum(const void *blob, size_t size, uint8_t sum[INDEX_KEY_SIZE])
+{
+    const size_t at = offsetof(struct index_header, sum), end = at + INDEX_KEY_SIZE;
+    static const uint8_t zero[INDEX_KEY_SIZE];
+    struct sha256_ctx ctx;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, at, blob);
+    sha256_update(&ctx, sizeof(zero), zero);
+    sha256_update(&ctx, size - end, (const uint8_t *)blob + end);
+    sha256_digest(&ctx, INDEX_KEY_SIZE, sum);
+}
+
+static void file_name(const uint8_t key[INDEX_KEY_SIZE], char name[FILE_NAME_SIZE])
+{
+    for (int i = 0; i < INDEX_KEY_SIZE; i++)
+        sprintf(name + 2 * i, "%02x", key[i]);
+}
+
+/* ---- files ---- */
+
+static char *read_whole(int fd, size_t size)
+{
+    char *blob = malloc(size);
+    size_t done = 0;
+
+    while (blob && done < size) {
+        ssize_t got = read(fd, blob + done, size - done);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            free(blob);
+            return NULL;
+        }
+        done += (size_t)got;
+    }
+    return blob;
+}
+
+/* Is BLOB what cache_save wrote for this key? */
+static bool is_whole(const void *blob, size_t size, const uint8_t key[INDEX_KEY_SIZE])
+{
+    const struct index_header *h = blob;
+    uint8_t sum[INDEX_KEY_SIZE];
+
+    if (size < sizeof(*h) || memcmp(h->key, key, sizeof(h->key)) != 0)
+        return false;
+    make_sum(blob, size, sum);
+    return !memcmp(h->sum, sum, sizeof(sum));
 }
 
 struct index *cache_load(const struct dbg *m)
 {
-    char name[2 * BUILD_ID_MAX + 1];
+    uint8_t key[INDEX_KEY_SIZE];
+    char name[FILE_NAME_SIZE], *blob = NULL;
     struct stat st;
-    char *blob = NULL;
-
-    if (!m->id.len)
-        return NULL;
-    file_name(m, name);
     int dir = cache_dir(false);
 
     if (dir < 0)
         return NULL;
+    make_key(m, key);
+    file_name(key, name);
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     close(dir);
     if (fd < 0)
         return NULL;
-    size_t size = 0;
-
     if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_size > 0 &&
-        st.st_size <= CACHE_FILE_MAX && (blob = malloc((size_t)st.st_size))) {
-        while (size < (size_t)st.st_size) {
-            ssize_t got = read(fd, blob + size, (size_t)st.st_size - size);
-
-            if (got < 0 && errno == EINTR)
-                continue;
-            if (got <= 0)
-                break;
-            size += (size_t)got;
-        }
-    }
+        st.st_size <= CACHE_FILE_MAX)
+        blob = read_whole(fd, (size_t)st.st_size);
     close(fd);
-    return blob ? index_from_blob(m, blob, size) : NULL;
+    if (blob && !is_whole(blob, (size_t)st.st_size, key)) {
+        free(blob);
+        blob = NULL;
+    }
+    return blob ? index_from_blob(blob, (size_t)st.st_size) : NULL;
 }
 
 void cache_save(const struct dbg *m, const struct index *x)
 {
-    char name[2 * BUILD_ID_MAX + 1], beside[sizeof(name) + 32];
+    struct index_header *h = x->blob;
+    char name[FILE_NAME_SIZE], beside[FILE_NAME_SIZE + 32];
 
-    if (!m->id.len || x->size > CACHE_FILE_MAX)
+    if (x->size > CACHE_FILE_MAX)
         return;
-    file_name(m, name);
     int dir = cache_dir(true);
 
     if (dir < 0)
         return;
+    make_key(m, h->key);
+    make_sum(x->blob, x->size, h->sum);
+    file_name(h->key, name);
     snprintf(beside, sizeof(beside), "%s.%ld.tmp", name, (long)getpid());
     int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     const char *p = x->blob;

@@ -1,7 +1,7 @@
 /*
  * dwarf_decl: a type as it was declared, step by step, for who prints C. Enters: a type; leaves: its
  * own step (a typedef, a qualifier, a pointer ...), its direct members, enumerators, parameters.
- * Left out: what lies beyond the first VISITS_MAX children; members whose place is no constant.
+ * Left out: members whose place is no constant.
  */
 #include <dwarf.h>
 #include <string.h>
@@ -133,7 +133,7 @@ void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void
 {
     Dwarf_Die child;
     struct cdecl d;
-    int visits = 0;
+    uint64_t visits = 0;
 
     ctype_decl(t, &d);
     if (d.kind != CD_STRUCT && d.kind != CD_UNION)
@@ -142,6 +142,7 @@ void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void
         btf_ctype_fields(d.self, fn, arg);
         return;
     }
+    bounds_file(d.self->m->path);
     if (dwarf_child((Dwarf_Die *)&d.self->die, &child))
         return;
     do {
@@ -156,7 +157,7 @@ void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void
             f.align = 0;
         if (place(&child, &f))
             fn(&f, arg);
-    } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
+    } while (bounds_count(++visits, BOUND_DIES, "members") && dwarf_siblingof(&child, &child) == 0);
 }
 
 void ctype_enumerators(const struct ctype *t,
@@ -164,7 +165,7 @@ void ctype_enumerators(const struct ctype *t,
 {
     Dwarf_Die child;
     struct cdecl d;
-    int visits = 0;
+    uint64_t visits = 0;
 
     ctype_decl(t, &d);
     if (d.kind != CD_ENUM)
@@ -175,6 +176,7 @@ void ctype_enumerators(const struct ctype *t,
     }
     /* Compilers have what is negative in DW_FORM_sdata: DW_FORM_data1 is 0 to 255 also in an
      * enumeration that is signed. */
+    bounds_file(d.self->m->path);
     if (dwarf_child((Dwarf_Die *)&d.self->die, &child))
         return;
     do {
@@ -185,14 +187,15 @@ void ctype_enumerators(const struct ctype *t,
         if (dwarf_tag(&child) == DW_TAG_enumerator && name &&
             dwarf_attr(&child, DW_AT_const_value, &attr) && constant_of(&attr, false, &value))
             fn(name, value, arg);
-    } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
+    } while (bounds_count(++visits, BOUND_ENUMERATORS, "enumerators") &&
+             dwarf_siblingof(&child, &child) == 0);
 }
 
 void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg), void *arg)
 {
     Dwarf_Die child;
     struct cdecl d;
-    int visits = 0;
+    uint64_t visits = 0;
 
     ctype_decl(t, &d);
     if (d.kind != CD_FUNC)
@@ -201,6 +204,7 @@ void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, vo
         btf_ctype_params(t, fn, arg);
         return;
     }
+    bounds_file(t->m->path);
     if (dwarf_child((Dwarf_Die *)&t->die, &child))
         return;
     do {
@@ -210,5 +214,6 @@ void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, vo
             fn(ctype_of(t->m, &child), arg);
         else if (tag == DW_TAG_unspecified_parameters)
             fn(NULL, arg);
-    } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
+    } while (bounds_count(++visits, BOUND_DIES, "parameters") &&
+             dwarf_siblingof(&child, &child) == 0);
 }

@@ -1,7 +1,7 @@
 /*
  * dwarf_func: functions by name. Enters: a pattern, perhaps a file; leaves: their instances with
- * entry addresses, from DWARF and, for what it does not know, from ELF symbols. Left out: ".cold"
- * and ".part.N" pieces, which are reached by jumps or with a convention of their own; functions of
+ * entry addresses, from DWARF and, for what it does not know, from ELF symbols. Left out: places that a
+ * target's own debug file names and its program does not; ".cold" and ".part.N" pieces, which are reached by jumps or with a convention of their own; functions of
  * units in .dwo files.
  */
 #include <dwarf.h>
@@ -71,37 +71,44 @@ static void append(struct dbg *m, struct found *f, const struct dbg_func *add)
 {
     if (f->n >= FUNCTIONS_MAX)
         return;
+    if (add->entry && m->doubtful && !entry_is_own(m, add->entry)) {
+        if (!m->misplaced++)
+            diag_warning(
+                m->di->cx->diag, (struct span){0},
+                "the debug file of %s puts %s at 0x%llx, where no function of it starts: left "
+                "out, like others of that kind",
+                m->path, add->name, (unsigned long long)add->entry);
+        return;
+    }
     f->v = arena_grow(m->di->a, f->v, f->n, sizeof(*f->v));
     f->v[f->n++] = *add;
 }
 
-/* False: the cached index turned out to be of another file; start again. */
-static bool add_entry(struct dbg *m, const struct index *x, const struct index_entry *e,
+static void add_entry(struct dbg *m, const struct index *x, const struct index_entry *e,
                       const char *file, struct found *f)
 {
     Dwarf_Die die;
     int line = 0;
-    bool cached = x->cached;
     struct dbg_func fn = {.name = index_name(x, e), .dbg = m};
 
     if (!index_die(m, e, &die))
-        return !cached;
+        return;
     fn.file = x->names + e->cu;
     /* The line table of the unit is read for this: only where it is asked for. */
     if (file) {
         if (!file_matches(fn.file, file)) {
             fn.file = file_of(m, &die, x, e);
             if (!file_matches(fn.file, file))
-                return true;
+                return;
         }
     }
     if (!(e->flags & ENTRY_INLINE) && !code_of(m, &die, fn.name, &fn.entry, &fn.end))
-        return true;
+        return;
     if (fn.entry) {
         const struct elf_symbol *s = elf_symbol_at(dbg_symbols(m), fn.entry);
 
         if (s && s->vaddr == fn.entry && is_piece(s->name))
-            return true;
+            return;
     }
     if (!dwarf_decl_line(&die, &line) && line > 0)
         fn.line = (uint32_t)line;
@@ -110,11 +117,10 @@ static bool add_entry(struct dbg *m, const struct index *x, const struct index_e
     *kept = die;
     fn.die = kept;
     append(m, f, &fn);
-    return true;
 }
 
 /* The N entries of one name; of a function that has code nowhere, one without. */
-static bool add_group(struct dbg *m, const struct index *x, const struct index_entry *e, uint32_t n,
+static void add_group(struct dbg *m, const struct index *x, const struct index_entry *e, uint32_t n,
                       const char *file, struct found *f)
 {
     bool has_code = false;
@@ -127,34 +133,32 @@ static bool add_group(struct dbg *m, const struct index *x, const struct index_e
 
         if (inlined && has_code)
             continue;
-        if (!add_entry(m, x, &e[i], file, f))
-            return false;
+        add_entry(m, x, &e[i], file, f);
         if (inlined && f->n > before)
             break;
     }
-    return true;
 }
 
-static bool from_dwarf(struct dbg *m, const char *pattern, const char *file, struct found *f)
+static void from_dwarf(struct dbg *m, const char *pattern, const char *file, struct found *f)
 {
     const struct index *x = dbg_index(m);
     const struct index_entry *e;
 
     if (!x)
-        return true;
+        return;
     if (!is_pattern(pattern)) {
         uint32_t n = index_find(x, INDEX_FUNCTIONS, pattern, &e);
 
-        return add_group(m, x, e, n, file, f);
+        add_group(m, x, e, n, file, f);
+        return;
     }
     e = x->v[INDEX_FUNCTIONS];
-    for (uint32_t i = 0, end; i < x->n[INDEX_FUNCTIONS]; i = end) {
+    for (uint32_t i = 0, end; i < x->n[INDEX_FUNCTIONS] && bounds_ok(); i = end) {
         for (end = i + 1; end < x->n[INDEX_FUNCTIONS] && e[end].name == e[i].name; end++)
             ;
-        if (!fnmatch(pattern, index_name(x, &e[i]), 0) && !add_group(m, x, e + i, end - i, file, f))
-            return false;
+        if (!fnmatch(pattern, index_name(x, &e[i]), 0))
+            add_group(m, x, e + i, end - i, file, f);
     }
-    return true;
 }
 
 static int by_entry(const void *a, const void *b)
@@ -183,13 +187,10 @@ uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, str
 {
     struct found f = {0};
 
-    if (!from_dwarf(m, pattern, file, &f)) {
-        f = (struct found){0};
-        from_dwarf(m, pattern, file, &f); /* with the index made anew */
-    }
+    from_dwarf(m, pattern, file, &f);
     const struct elf_symbols *s = dbg_symbols(m);
 
-    for (uint32_t i = 0; !file && i < s->n; i++) {
+    for (uint32_t i = 0; !file && i < s->n && bounds_ok(); i++) {
         const struct elf_symbol *sym = &s->v[i];
 
         if (!sym->is_func || is_piece(sym->name) || fnmatch(pattern, sym->name, 0))

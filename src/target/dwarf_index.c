@@ -12,11 +12,6 @@
 #include "target/dwarf_priv.h"
 #include "target/index_format.h"
 
-enum {
-    ENTRIES_MAX = 8 * 1024 * 1024, /* a class */
-    NAMES_MAX = 512 * 1024 * 1024,
-};
-
 /* What is known of a name while the walk goes on. */
 struct name {
     const char *text;
@@ -42,7 +37,7 @@ static struct name *name_of(struct builder *b, const char *text)
     struct name *n;
     size_t len = strnlen(text, NAME_LEN_MAX);
 
-    if (len == NAME_LEN_MAX || b->names_size > NAMES_MAX)
+    if (len == NAME_LEN_MAX || !bounds_count(b->names_size, BOUND_NAMES, "bytes of names"))
         return NULL;
     HASH_FIND(hh, b->names, text, (unsigned)len, n);
     if (n)
@@ -58,7 +53,7 @@ static struct name *name_of(struct builder *b, const char *text)
 static void add(struct builder *b, enum index_class c, const struct name *n, uint64_t die, int tag,
                 unsigned flags)
 {
-    if (b->n[c] >= ENTRIES_MAX)
+    if (!bounds_count(b->n[c], BOUND_ENTRIES - 1, "names"))
         return;
     b->v[c] = arena_grow(b->a, b->v[c], b->n[c], sizeof(**b->v));
     b->v[c][b->n[c]++] = (struct index_entry){
@@ -114,7 +109,7 @@ static void add_enumerators(struct builder *b, Dwarf_Die *die)
             continue;
         n->enumerator = true;
         add(b, INDEX_ENUMERATORS, n, (uint64_t)value, DW_TAG_enumerator, b->unit_flags);
-    } while (dwarf_siblingof(&child, &child) == 0);
+    } while (bounds_ok() && dwarf_siblingof(&child, &child) == 0);
 }
 
 static void add_type(struct builder *b, Dwarf_Die *die, int tag)
@@ -202,7 +197,7 @@ static void walk_unit(struct builder *b, Dwarf_Die *unit)
         default:
             break;
         }
-    } while (dwarf_siblingof(&die, &die) == 0);
+    } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
 }
 
 static void walk(struct builder *b, Dwarf *dw, unsigned flags)
@@ -213,7 +208,7 @@ static void walk(struct builder *b, Dwarf *dw, unsigned flags)
     Dwarf_Die die;
 
     /* The subdie argument is left out: asking for it makes libdw open .dwo files by their names. */
-    while (dwarf_get_units(dw, cu, &next, &version, &type, &die, NULL) == 0) {
+    while (bounds_ok() && dwarf_get_units(dw, cu, &next, &version, &type, &die, NULL) == 0) {
         cu = next;
         if (type == DW_UT_skeleton || dwarf_hasattr(&die, DW_AT_dwo_name) ||
             dwarf_hasattr(&die, DW_AT_GNU_dwo_name))
@@ -252,7 +247,7 @@ static uint32_t drop_declared(struct index_entry *v, uint32_t n)
     return kept;
 }
 
-static void *make_block(const struct dbg *m, struct builder *b, size_t *size)
+static void *make_block(struct builder *b, size_t *size)
 {
     uint64_t total = sizeof(struct index_header);
 
@@ -261,7 +256,7 @@ static void *make_block(const struct dbg *m, struct builder *b, size_t *size)
     uint64_t names = total;
 
     total += b->names_size + 1;
-    char *block = calloc(1, total);
+    char *block = bounds_take(total) ? calloc(1, total) : NULL;
 
     if (!block)
         return NULL;
@@ -271,9 +266,6 @@ static void *make_block(const struct dbg *m, struct builder *b, size_t *size)
     h->version = INDEX_VERSION;
     h->entry_size = sizeof(struct index_entry);
     h->size = total;
-    h->fingerprint = m->fingerprint;
-    h->id_len = m->id.len;
-    memcpy(h->id, m->id.bytes, sizeof(h->id));
     h->names_off = names;
     h->names_size = total - names;
     for (struct name *n = b->names; n; n = n->hh.next)
@@ -303,16 +295,16 @@ struct index *index_build(struct dbg *m)
     walk(&b, m->dw, 0);
     if (m->dw_alt)
         walk(&b, m->dw_alt, ENTRY_ALT);
-    void *block = make_block(m, &b, &size);
+    void *block = bounds_ok() ? make_block(&b, &size) : NULL;
 
     HASH_CLEAR(hh, b.names);
     arena_free(b.a);
-    return block ? index_from_blob(m, block, size) : NULL;
+    return block ? index_from_blob(block, size) : NULL;
 }
 
 /* Checks everything that a look-up relies on, but the tables' order: a wrong one finds nothing, and
  * harms nothing. */
-struct index *index_from_blob(const struct dbg *m, void *blob, size_t size)
+struct index *index_from_blob(void *blob, size_t size)
 {
     const struct index_header *h = blob;
     const char *bytes = blob;
@@ -320,8 +312,7 @@ struct index *index_from_blob(const struct dbg *m, void *blob, size_t size)
 
     if (size < sizeof(*h) || memcmp(h->magic, INDEX_MAGIC, sizeof(h->magic)) ||
         h->version != INDEX_VERSION || h->entry_size != sizeof(struct index_entry) ||
-        h->size != size || h->fingerprint != m->fingerprint || h->id_len != m->id.len ||
-        memcmp(h->id, m->id.bytes, sizeof(h->id)) || h->names_off > size || h->names_size == 0 ||
+        h->size != size || h->names_off > size || h->names_size == 0 ||
         h->names_size != size - h->names_off || bytes[size - 1])
         goto bad;
     for (int c = 0; c < INDEX_CLASSES; c++) {
@@ -363,13 +354,12 @@ const struct index *dbg_index(struct dbg *m)
 {
     if (m->index || !m->dw)
         return m->index;
+    bounds_file(m->path);
     m->index = cache_load(m);
-    if (m->index) {
-        m->index->cached = true;
-        return m->index;
-    }
-    m->index = index_build(m);
     if (m->index)
+        return m->index;
+    m->index = index_build(m);
+    if (m->index && bounds_ok()) /* one that was cut is not kept */
         cache_save(m, m->index);
     return m->index;
 }
@@ -394,22 +384,14 @@ uint32_t index_find(const struct index *x, enum index_class c, const char *name,
     return n;
 }
 
-bool index_die(struct dbg *m, const struct index_entry *e, Dwarf_Die *die)
+bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die)
 {
     Dwarf *dw = e->flags & ENTRY_ALT ? m->dw_alt : m->dw;
     const char *name;
 
-    if (dw &&
-        (e->flags & ENTRY_TYPES ? dwarf_offdie_types(dw, e->die, die)
-                                : dwarf_offdie(dw, e->die, die)) &&
-        dwarf_tag(die) == e->tag && (name = die_name(die)) &&
-        !strcmp(name, index_name(m->index, e)))
-        return true;
-    if (m->index->cached) { /* made from another file, or spoilt: never trust it again */
-        index_free(m->index);
-        m->index = index_build(m);
-        if (m->index)
-            cache_save(m, m->index);
-    }
-    return false;
+    return dw &&
+           (e->flags & ENTRY_TYPES ? dwarf_offdie_types(dw, e->die, die)
+                                   : dwarf_offdie(dw, e->die, die)) &&
+           dwarf_tag(die) == e->tag && (name = die_name(die)) &&
+           !strcmp(name, index_name(m->index, e));
 }

@@ -49,7 +49,7 @@ static void walk_scope(Dwarf_Die *scope, struct scope_walk *w, int depth)
         int tag = dwarf_tag(&child);
         const char *name;
 
-        if (++w->visits > VISITS_MAX)
+        if (!bounds_count(++w->visits, BOUND_DIES, "variables in one function"))
             return;
         switch (tag) {
         case DW_TAG_formal_parameter:
@@ -305,6 +305,7 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
         *why = say(&l, "there is no debug information for this function, only its symbol");
         return false;
     }
+    bounds_file(f->dbg->path);
     function = *(const Dwarf_Die *)f->die;
     walk_scope(&function, &w, 0);
     if (!w.any) { /* a concrete instance need not list what it has not */

@@ -1,7 +1,7 @@
 /*
  * dwarf_member: members of structs and unions. Enters: a type, perhaps a name; leaves: offset, type
  * and place among the bits, also of what is inside anonymous members and base classes. Left out:
- * what lies deeper than NESTING_MAX, or beyond the first VISITS_MAX members; locations that are no
+ * what lies deeper than NESTING_MAX; locations that are no
  * constant.
  */
 #include <dwarf.h>
@@ -85,7 +85,7 @@ static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int de
         int tag = dwarf_tag(&child);
         uint64_t offset, bits;
 
-        if (++w->visits > VISITS_MAX)
+        if (!bounds_count(++w->visits, BOUND_DIES, "members"))
             return false;
         if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
             continue;
@@ -125,6 +125,7 @@ bool ctype_member(const struct ctype *t, const char *name, struct cmember *out)
 
     if (w->btf_id)
         return btf_ctype_members(w, name, out, NULL, NULL);
+    bounds_file(w->m ? w->m->path : "");
     return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
            walk_members(w->m, &w->core, 0, 0, &walk);
 }
@@ -138,6 +139,7 @@ void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, vo
         btf_ctype_members(w, NULL, NULL, fn, arg);
         return;
     }
+    bounds_file(w->m ? w->m->path : "");
     if (w->kind == CT_STRUCT || w->kind == CT_UNION)
         walk_members(w->m, &w->core, 0, 0, &walk);
 }

@@ -3,8 +3,8 @@
  * folder.
  *
  * Debug information is untrusted. libdw checks bounds; what it does not bound are chains (a typedef
- * of itself, an anonymous member holding its own struct) and amounts: those are bounded here, by
- * the limits below.
+ * of itself, an anonymous member holding its own struct), which are bounded by the limits below, and amounts, which
+ * base/bounds.h bounds.
  */
 #ifndef TARGET_DWARF_PRIV_H
 #define TARGET_DWARF_PRIV_H
@@ -13,13 +13,13 @@
 
 #include <uthash.h>
 
+#include "base/bounds.h"
 #include "target/dwarf.h"
 #include "target/elf_priv.h"
 
 enum {
-    CHAIN_MAX = 64,      /* typedefs and qualifiers on the way to a type */
-    NESTING_MAX = 24,    /* anonymous members, lexical blocks, arrays of arrays */
-    VISITS_MAX = 200000, /* DIEs looked at for one question */
+    CHAIN_MAX = 64,   /* typedefs and qualifiers on the way to a type */
+    NESTING_MAX = 24, /* anonymous members, lexical blocks, arrays of arrays */
     NAME_LEN_MAX = 4096,
 };
 
@@ -50,13 +50,14 @@ struct index_entry { /* also the cache file's format */
     uint32_t order; /* of the walk: entries of one name stay in that order */
 };
 
+enum { INDEX_KEY_SIZE = 32 };
+
 struct index {
     void *blob; /* malloc'ed: a cache file's contents, or the like of it just built */
     size_t size;
     const struct index_entry *v[INDEX_CLASSES]; /* sorted by name */
     uint32_t n[INDEX_CLASSES];
     const char *names;
-    bool cached;
 };
 
 /* ---- modules ---- */
@@ -64,7 +65,9 @@ struct index {
 struct elf_file { /* an open ELF file */
     int fd;
     Elf *elf;
-    void *image; /* of a file rewritten in memory (zstd), malloc'ed */
+    Elf *debug;  /* its debug sections, as libdw gets them: of IMAGE (debugimage.c) */
+    void *image; /* malloc'ed */
+    uint64_t image_size;
 };
 
 struct dbg {
@@ -76,11 +79,11 @@ struct dbg {
     Dwarf *dw, *dw_alt;
     Dwarf_CFI *cfi_eh, *cfi_debug;
     bool cfi_tried;
-    uint64_t fingerprint; /* of .debug_info and .debug_abbrev: what a cached index must have been
-                             made from */
     struct index *index;
-    struct elf_symbols *symbols;
+    struct elf_symbols *symbols, *own_symbols; /* OWN: of the module's file, not of its debug file */
     bool symbols_full;
+    bool doubtful; /* the debug file is the target's, who may have put anything into it */
+    uint32_t misplaced; /* functions left out because of that */
     const char *why; /* there is no DWARF, only symbols; NULL: there is */
     struct btf *btf; /* the kernel: neither file nor DWARF, but types */
 };
@@ -112,18 +115,19 @@ static inline const char *index_name(const struct index *x, const struct index_e
     return x->names + e->name;
 }
 
-/* Its DIE, with the right tag and name; false: the index is not this file's (a cached one is
- * dropped then: look up again). */
-bool index_die(struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
+/* Its DIE, with the right tag and name; false: the file has no such DIE. */
+bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
 
 struct index *index_build(struct dbg *m);
 void index_free(struct index *x);
 
-/* Takes over BLOB after checking it; NULL (BLOB freed) when it is not sound or not of this module.
- */
-struct index *index_from_blob(const struct dbg *m, void *blob, size_t size);
+/* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */
+struct index *index_from_blob(void *blob, size_t size);
 struct index *cache_load(const struct dbg *m);
 void cache_save(const struct dbg *m, const struct index *x);
+
+/* Does a function of the module's own file start at VADDR (entry.c)? */
+bool entry_is_own(struct dbg *m, uint64_t vaddr);
 
 /* ---- types (dwarf_type.c) ---- */
 

@@ -290,27 +290,16 @@ static bool same_tag(int a, int b)
 static bool find_type(struct dbg *m, const char *name, const int *tags, bool complete_only,
                       Dwarf_Die *out)
 {
-    for (int again = 0; again < 2; again++) {
-        const struct index *x = dbg_index(m);
-        const struct index_entry *e;
-        uint32_t n = x ? index_find(x, INDEX_TYPES, name, &e) : 0;
-        bool stale = false;
+    const struct index *x = dbg_index(m);
+    const struct index_entry *e;
+    uint32_t n = x ? index_find(x, INDEX_TYPES, name, &e) : 0;
 
-        for (const int *tag = tags; *tag && !stale; tag++) {
-            for (int declared = 0; declared < (complete_only ? 1 : 2) && !stale; declared++) {
-                for (uint32_t i = 0; i < n; i++) {
-                    if (!same_tag(e[i].tag, *tag) || !!(e[i].flags & ENTRY_DECLARATION) != declared)
-                        continue;
-                    if (index_die(m, &e[i], out))
-                        return true;
-                    stale = true;
-                    break;
-                }
-            }
-        }
-        if (!stale)
-            return false;
-    }
+    for (const int *tag = tags; *tag; tag++)
+        for (int declared = 0; declared < (complete_only ? 1 : 2); declared++)
+            for (uint32_t i = 0; i < n; i++)
+                if (same_tag(e[i].tag, *tag) && !!(e[i].flags & ENTRY_DECLARATION) == declared &&
+                    index_die(m, &e[i], out))
+                    return true;
     return false;
 }
 
@@ -453,7 +442,7 @@ static bool enum_signed(Dwarf_Die *core)
             dwarf_attr(&child, DW_AT_const_value, &attr) &&
             dwarf_whatform(&attr) == DW_FORM_sdata && !dwarf_formsdata(&attr, &value) && value < 0)
             return true;
-    } while (++visits < VISITS_MAX && dwarf_siblingof(&child, &child) == 0);
+    } while (++visits < BOUND_ENUMERATORS && dwarf_siblingof(&child, &child) == 0);
     return false;
 }
 

@@ -92,7 +92,6 @@ bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_va
         buf[at - name] = '\0';
         return dbg_variable(m, buf, at + 1, out);
     }
-again:;
     const struct index *x = dbg_index(m);
     const struct index_entry *e;
     uint32_t n = x ? index_find(x, INDEX_VARIABLES, name, &e) : 0;
@@ -108,13 +107,8 @@ again:;
 
             if (rank(&e[i]) != r || (cu && *cu && !file_matches(file, cu)))
                 continue;
-            bool cached = x->cached;
-
-            if (!index_die(m, &e[i], &die)) {
-                if (cached)
-                    goto again; /* the index was dropped; the new one is not cached */
+            if (!index_die(m, &e[i], &die))
                 continue;
-            }
             if (!fixed_address(&die, &addr)) {
                 if (!(e[i].flags & (ENTRY_DECLARATION | ENTRY_EXTERNAL)))
                     continue;

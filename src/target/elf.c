@@ -10,20 +10,106 @@
 #include <errno.h>
 #include <gelf.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "target/elf_priv.h"
 #include "target/target.h"
 
-enum {
-    SYMBOLS_MAX = 4 * 1024 * 1024,
-    STRINGS_MAX = 512 * 1024 * 1024,
-    NOTES_MAX = 64 * 1024,
-    SYMBOL_NAME_MAX = 4096,
+enum { NOTES_MAX = 64 * 1024, SYMBOL_NAME_MAX = 4096 };
+
+static bool read_fully(int fd, char *buf, size_t size, uint64_t off)
+{
+    while (size) {
+        ssize_t got = pread(fd, buf, size, (off_t)off);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        buf += got;
+        off += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+/* ---- opening ---- */
+
+struct heads { /* where the tables of an ELF file are */
+    uint64_t shoff, phoff, shnum, phnum, shsize, phsize;
 };
+
+static bool is_foreign(const unsigned char *ident)
+{
+    return ident[EI_DATA] !=
+           (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB);
+}
+
+/* An unsigned field of SIZE bytes. */
+static uint64_t field(const char *p, size_t size, bool swap)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < size; i++)
+        n |= (uint64_t)(unsigned char)p[swap ? size - 1 - i : i] << (8 * i);
+    return n;
+}
+
+#define FIELD(type, p, member, swap)                                                               \
+    field((p) + offsetof(type, member), sizeof(((type *)0)->member), swap)
+
+/* What does not fit into the header's 16 bits stands in the first section's header (gABI, ELF Header). */
+static bool read_heads(int fd, struct heads *h)
+{
+    char eh[sizeof(Elf64_Ehdr)], sh[sizeof(Elf64_Shdr)];
+
+    if (!read_fully(fd, eh, sizeof(Elf32_Ehdr), 0) || memcmp(eh, ELFMAG, SELFMAG) != 0)
+        return false;
+    bool swap = is_foreign((const unsigned char *)eh), wide = eh[EI_CLASS] == ELFCLASS64;
+
+    if (wide && !read_fully(fd, eh, sizeof(eh), 0))
+        return false;
+#define EHDR(member)                                                                               \
+    (wide ? FIELD(Elf64_Ehdr, eh, member, swap) : FIELD(Elf32_Ehdr, eh, member, swap))
+#define SHDR(member)                                                                               \
+    (wide ? FIELD(Elf64_Shdr, sh, member, swap) : FIELD(Elf32_Shdr, sh, member, swap))
+    *h = (struct heads){.shoff = EHDR(e_shoff),
+                        .phoff = EHDR(e_phoff),
+                        .shnum = EHDR(e_shnum),
+                        .phnum = EHDR(e_phnum),
+                        .shsize = wide ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr),
+                        .phsize = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)};
+    if (h->shoff && (!h->shnum || h->phnum == PN_XNUM)) {
+        if (!read_fully(fd, sh, h->shsize, h->shoff))
+            return false;
+        h->shnum = h->shnum ? h->shnum : SHDR(sh_size);
+        h->phnum = h->phnum == PN_XNUM ? SHDR(sh_info) : h->phnum;
+    }
+#undef EHDR
+#undef SHDR
+    return true;
+}
+
+static bool fits(uint64_t off, uint64_t n, uint64_t size, uint64_t file)
+{
+    return !n || (off <= file && n <= (file - off) / size);
+}
+
+/* libelf takes memory for as many sections as the file says it has, before it looks whether they are there. */
+static bool sound_heads(int fd, uint64_t file)
+{
+    struct heads h;
+
+    return read_heads(fd, &h) && fits(h.shoff, h.shoff ? h.shnum : 0, h.shsize, file) &&
+           fits(h.phoff, h.phnum, h.phsize, file) &&
+           bounds_count(h.shnum, BOUND_SECTIONS, "sections") &&
+           bounds_count(h.phnum, BOUND_SEGMENTS, "segments");
+}
 
 Elf *elf_open(int fd)
 {
@@ -31,7 +117,7 @@ Elf *elf_open(int fd)
 
     elf_version(EV_CURRENT);
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(Elf32_Ehdr) ||
-        st.st_size > ELF_FILE_MAX)
+        st.st_size > ELF_FILE_MAX || !sound_heads(fd, (uint64_t)st.st_size))
         return NULL;
     Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 
@@ -82,22 +168,6 @@ bool elf_notes_build_id(const char *data, size_t size, struct build_id *id)
     return size >= 12 && find_build_id(data, size, false, 4, id);
 }
 
-static bool read_fully(int fd, char *buf, size_t size, uint64_t off)
-{
-    while (size) {
-        ssize_t got = pread(fd, buf, size, (off_t)off);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        buf += got;
-        off += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 /*
  * By PT_NOTE, which a stripped file keeps; else by section: in a debug file made by objcopy
  * --only-keep-debug the segments' contents are gone and only the section is right.
@@ -111,8 +181,7 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
     id->len = 0;
     if (!gelf_getehdr(elf, &eh))
         return false;
-    bool swap = eh.e_ident[EI_DATA] !=
-                (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB);
+    bool swap = is_foreign(eh.e_ident);
     Elf_Scn *scn = NULL;
 
     while ((scn = elf_nextscn(elf, scn))) {
@@ -132,7 +201,7 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
     }
     if (elf_getphdrnum(elf, &n))
         return false;
-    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_NOTE || ph.p_filesz > NOTES_MAX)
@@ -189,7 +258,7 @@ bool elf_code(int fd, struct elf_code *out)
     if (!elf)
         return false;
     elf_build_id_of(elf, fd, &out->id);
-    for (size_t i = 0; !elf_getphdrnum(elf, &n) && i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; !elf_getphdrnum(elf, &n) && i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (!gelf_getphdr(elf, (int)i, &ph))
@@ -262,7 +331,7 @@ bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset)
         return false;
     if (elf_getphdrnum(elf, &n))
         n = 0;
-    for (size_t i = 0; i < n && i < PHDRS_MAX && !found; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS && !found; i++) {
         GElf_Phdr ph;
 
         if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || vaddr < ph.p_vaddr ||
@@ -299,42 +368,51 @@ static bool is_wanted(const GElf_Sym *sym)
            (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE || type == STT_GNU_IFUNC);
 }
 
-struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
+/* The symbol table of ELF: .symtab, else .dynsym; NULL: none, or one that is beyond all bounds. */
+static Elf_Scn *symbol_table(Elf *elf, GElf_Shdr *table, GElf_Shdr *strings, bool *full)
 {
-    struct elf_symbols out = {0};
     Elf_Scn *scn = NULL, *symtab = NULL, *dynsym = NULL;
-    GElf_Shdr sh;
 
-    *full = false;
     while ((scn = elf_nextscn(elf, scn))) {
-        if (!gelf_getshdr(scn, &sh))
+        if (!gelf_getshdr(scn, table))
             continue;
-        if (sh.sh_type == SHT_SYMTAB && !symtab)
+        if (table->sh_type == SHT_SYMTAB && !symtab)
             symtab = scn;
-        if (sh.sh_type == SHT_DYNSYM && !dynsym)
+        if (table->sh_type == SHT_DYNSYM && !dynsym)
             dynsym = scn;
     }
     scn = symtab ? symtab : dynsym;
-    if (!scn || !gelf_getshdr(scn, &sh) || !sh.sh_entsize)
+    *full = symtab != NULL;
+    if (!scn || !gelf_getshdr(scn, table) || !table->sh_entsize ||
+        table->sh_entsize != gelf_fsize(elf, ELF_T_SYM, 1, EV_CURRENT) ||
+        !gelf_getshdr(elf_getscn(elf, table->sh_link), strings) ||
+        !bounds_count(table->sh_size / table->sh_entsize, BOUND_SYMBOLS, "symbols") ||
+        !bounds_count(strings->sh_size, BOUND_NAMES, "bytes of names"))
+        return NULL;
+    return scn;
+}
+
+struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
+{
+    struct elf_symbols out = {0};
+    GElf_Shdr table, strings;
+    Elf_Scn *scn = symbol_table(elf, &table, &strings, full);
+    uint64_t n = scn ? table.sh_size / table.sh_entsize : 0;
+
+    /* Read by libelf, and copied: the ELF handle may go before the arena does. */
+    if (!scn || !bounds_take(table.sh_size + n * sizeof(*out.v) + 2 * strings.sh_size))
         return out;
     Elf_Data *data = elf_getdata(scn, NULL);
-    Elf_Scn *strings = elf_getscn(elf, sh.sh_link);
-    Elf_Data *text = strings ? elf_getdata(strings, NULL) : NULL;
+    Elf_Data *text = elf_getdata(elf_getscn(elf, table.sh_link), NULL);
 
-    if (!data || !data->d_buf || !text || !text->d_buf || !text->d_size ||
-        text->d_size > STRINGS_MAX)
+    if (!data || !data->d_buf || !text || !text->d_buf || !text->d_size)
         return out;
-    uint64_t n = data->d_size / sh.sh_entsize;
-
-    if (n > SYMBOLS_MAX)
-        n = SYMBOLS_MAX;
-    /* One copy of the string table serves all names: the ELF handle may go before the arena does.
-     */
+    /* One copy of the string table serves all names. */
     char *names = arena_alloc(a, text->d_size + 1);
 
     memcpy(names, text->d_buf, text->d_size);
     out.v = arena_calloc(a, n ? n : 1, sizeof(*out.v));
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n && bounds_ok(); i++) {
         GElf_Sym sym;
 
         if (!gelf_getsym(data, (int)i, &sym) || !is_wanted(&sym) || sym.st_name >= text->d_size)
@@ -351,7 +429,7 @@ struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
         };
     }
     qsort(out.v, out.n, sizeof(*out.v), by_address);
-    *full = symtab && out.n;
+    *full = *full && out.n;
     return out;
 }
 

@@ -6,9 +6,8 @@
 
 #include <gelf.h>
 
+#include "base/bounds.h"
 #include "target/target.h"
-
-enum { PHDRS_MAX = 1024 };
 
 #define ELF_FILE_MAX                                                                               \
     ((off_t)4 << 30) /* larger files are refused: nobody's debug information is so large */

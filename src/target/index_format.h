@@ -10,19 +10,17 @@
 
 #define INDEX_MAGIC "ngsindex"
 
-enum { INDEX_VERSION = 2 };
+enum { INDEX_VERSION = 3 };
 
 struct index_header {
     char magic[8];
     uint32_t version, entry_size;
     uint64_t size; /* of the whole */
-    uint64_t fingerprint;
     uint64_t off[INDEX_CLASSES];
     uint64_t names_off, names_size;
     uint32_t n[INDEX_CLASSES];
-    uint32_t id_len;
-    uint8_t id[BUILD_ID_MAX];
-    uint8_t pad[4];
+    uint8_t key[INDEX_KEY_SIZE]; /* what it was made from */
+    uint8_t sum[INDEX_KEY_SIZE]; /* SHA-256 of the whole, this field being 0 */
 };
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * module: the ELF files a target has mapped. Enters: its maps; leaves: one struct module a file
- * with build-id, load bias and a path on the host that opens the same inode, for uprobes. Files are
+ * with build-id, load bias and the file itself, held open: names are the target's to change. Files are
  * untrusted. Left out: what is mapped without an executable part, or is no ELF file.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "target/elf_priv.h"
@@ -35,45 +36,56 @@ static int open_host(const char *path)
     return fd;
 }
 
-/*
- * The name under which the host reaches the file open at FD, which was found below the root:
- * the kernel's own name for it, so no link is left in it that would lead out.
- */
-static const char *host_path(struct arena *a, const struct target *t, int fd, const char *path)
+/* The kernel's name for the file open at FD; NULL: none. */
+static char *name_of(struct arena *a, int fd)
 {
     char link[64], name[PATH_MAX + 1];
     ssize_t len;
 
-    if (sysroot_is_host(t->root))
-        return path;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     len = readlink(link, name, sizeof(name) - 1);
-    if (len > 0 && name[0] == '/') {
-        struct stat ours, theirs;
-        char *resolved = arena_strndup(a, name, (size_t)len);
-
-        /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see
-         * it. */
-        if (!fstat(fd, &ours) && !stat(resolved, &theirs) && ours.st_dev == theirs.st_dev &&
-            ours.st_ino == theirs.st_ino &&
-            !strncmp(resolved, sysroot_dir(t->root), strlen(sysroot_dir(t->root))))
-            return resolved;
-        path = arena_printf(a, "%s%s", sysroot_dir(t->root), resolved);
-        if (!stat(path, &theirs) && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
-            return path;
-    }
-    return arena_printf(a, "%s%s", sysroot_dir(t->root), path);
+    return len > 0 && name[0] == '/' ? arena_strndup(a, name, (size_t)len) : NULL;
 }
 
-/* Bytes of the process's address space from which the module's run-time addresses start. */
-static uint64_t bias_of(Elf *elf, const struct map *m)
+static bool same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/*
+ * The name under which the host reaches the file open at FD, for programs that take names only: the
+ * kernel's own name for it, so no link is left in it that would lead out of the root.
+ */
+static const char *host_name(struct arena *a, const struct target *t, int fd)
+{
+    const char *dir = sysroot_dir(t->root), *name = name_of(a, fd);
+    struct stat ours, theirs;
+
+    if (!name || fstat(fd, &ours))
+        return NULL;
+    /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see it. */
+    if (!strncmp(name, dir, strlen(dir)) && !stat(name, &theirs) && same_inode(&ours, &theirs))
+        return name;
+    name = arena_printf(a, "%s%s", dir, name);
+    return strncmp(name, "/proc/", 6) && !stat(name, &theirs) && same_inode(&ours, &theirs) ? name
+                                                                                            : NULL;
+}
+
+static void set_file(struct arena *a, const struct target *t, struct module *m, int fd)
+{
+    m->fd = fd;
+    m->probe_path = arena_printf(a, "/proc/self/fd/%d", fd);
+    m->host_path = m->deleted ? NULL : host_name(a, t, fd);
+}
+
+uint64_t module_bias(Elf *elf, const struct map *m)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     size_t n;
 
     if (elf_getphdrnum(elf, &n))
         return 0;
-    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
@@ -88,32 +100,47 @@ static uint64_t bias_of(Elf *elf, const struct map *m)
     return 0;
 }
 
-/* Opens the file that is mapped at M, by the names that can still lead to it. */
-static int open_mapped(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
-                       bool is_exe, const char **probe_path)
+/* Does the file that a name led to have the device and inode that the map tells? */
+static bool is_mapped_file(const struct target *t, int fd, const struct map *m)
 {
-    const char *exe = arena_printf(cx->arena, "%s/%d/exe", t->proc, (int)pid);
-    const char *mapped = arena_printf(cx->arena, "%s/%d/map_files/%llx-%llx", t->proc, (int)pid,
-                                      (unsigned long long)m->start, (unsigned long long)m->end);
-    int fd = -1;
+    struct stat st;
 
-    /*
-     * Below another root the exact inode by /proc's magic links is better than a name: nobody can
-     * put a link in its place. map_files takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.
-     */
-    if (m->deleted || !sysroot_is_host(t->root)) {
-        *probe_path = is_exe ? exe : mapped;
-        fd = open_host(*probe_path);
-    }
+    if (fstat(fd, &st) || st.st_ino != m->ino)
+        return false;
+    /* btrfs gives stat another device number than the map has. Root alone mounts what the host sees. */
+    return sysroot_is_host(t->root) ||
+           ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)) == m->dev;
+}
+
+/*
+ * Opens the file that is mapped at M; -1 and errno. /proc's magic links lead to the inode itself: nobody can put
+ * another file in its place. map_files takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE; without them the name is
+ * followed, and must lead to that inode.
+ */
+static int open_mapped(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
+                       bool is_exe, struct module *out)
+{
+    struct stat st;
+    const char *link = is_exe
+                           ? arena_printf(cx->arena, "%s/%d/exe", t->proc, (int)pid)
+                           : arena_printf(cx->arena, "%s/%d/map_files/%llx-%llx", t->proc, (int)pid,
+                                          (unsigned long long)m->start, (unsigned long long)m->end);
+    int fd = open_host(link);
+
     if (fd < 0 && !m->deleted) {
         fd = sysroot_open(t->root, m->path);
-        if (fd >= 0)
-            *probe_path = host_path(cx->arena, t, fd, m->path);
+        if (fd >= 0 && !is_mapped_file(t, fd, m)) {
+            close(fd);
+            fd = -1;
+            errno = ESTALE;
+        }
     }
-    if (fd < 0) {
-        *probe_path = is_exe ? exe : mapped;
-        fd = open_host(*probe_path);
+    if (fd >= 0 && !fstat(fd, &st)) {
+        out->dev = st.st_dev;
+        out->ino = st.st_ino;
     }
+    if (fd >= 0 && !m->deleted && !sysroot_is_host(t->root))
+        fd = overlay_mapped_file(cx, t, pid, m, fd);
     return fd;
 }
 
@@ -130,17 +157,36 @@ static struct module *append(struct compile *cx, struct target *t, const struct 
     return added;
 }
 
+/* A file that the process runs and that we could not look into: what is asked of it is not found, so say so now. */
+static void say_unread(struct compile *cx, struct target *t, const struct map *m, int error)
+{
+    struct unread *u = ARENA_NEW(cx->arena, struct unread);
+
+    *u = (struct unread){.next = t->unread, .path = m->path, .error = error};
+    t->unread = u;
+    if (error == ESTALE)
+        diag_warning(cx->diag, nowhere,
+                     "%s is not the file that process %d has mapped by that name", m->path,
+                     (int)t->pids[0]);
+    else
+        diag_warning(cx->diag, nowhere, "cannot read %s, which process %d has mapped: %s", m->path,
+                     (int)t->pids[0], strerror(error));
+}
+
 /* Adds the file of M, the executable mapping with the lowest address. */
 static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const struct map *all,
                        const struct map *m, bool is_exe)
 {
     struct module mod = {.path = m->path, .is_exe = is_exe, .deleted = m->deleted};
-    int fd = open_mapped(cx, t, pid, m, is_exe, &mod.probe_path);
+    bounds_file(m->path);
+    int fd = open_mapped(cx, t, pid, m, is_exe, &mod);
     Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
 
+    if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+        say_unread(cx, t, m, errno);
     if (elf) {
         elf_build_id_of(elf, fd, &mod.id);
-        mod.bias = bias_of(elf, m);
+        mod.bias = module_bias(elf, m);
         mod.start = m->start;
         for (const struct map *o = all; o; o = o->next) {
             if (o->ino != m->ino || o->dev != m->dev || strcmp(o->path, m->path))
@@ -150,13 +196,12 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
             if (o->end > mod.end)
                 mod.end = o->end;
         }
-        if (!m->deleted && !sysroot_is_host(t->root))
-            mod.probe_path = overlay_probe_path(cx, t, pid, m, elf, mod.bias, mod.probe_path);
+        set_file(cx->arena, t, &mod, fd);
         append(cx, t, &mod);
         elf_end(elf);
-    }
-    if (fd >= 0)
+    } else if (fd >= 0) {
         close(fd);
+    }
 }
 
 static bool is_known(const struct target *t, const struct map *m)
@@ -187,7 +232,7 @@ static bool from_maps(struct compile *cx, struct target *t, pid_t pid)
         exe_path = proc_in_root(exe, t->chroot);
     }
     for (int exe_first = 1; exe_first >= 0; exe_first--) {
-        for (const struct map *m = maps; m && n < MODULES_MAX; m = m->next) {
+        for (const struct map *m = maps; m && n < MODULES_MAX && bounds_ok(); m = m->next) {
             /* memfd and System V shared memory have inodes, and no ELF file in them that we could
              * name. */
             if (!m->exec || !m->ino || m->path[0] != '/' ||
@@ -205,31 +250,24 @@ static struct module *add_file(struct compile *cx, struct target *t, const char 
 {
     struct module mod = {.path = path, .is_exe = is_exe};
     int fd = sysroot_open(t->root, path);
+    struct stat st;
+
+    bounds_file(path);
     Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
     struct module *added = NULL;
 
-    if (elf) {
+    if (elf && !fstat(fd, &st)) {
+        mod.dev = st.st_dev;
+        mod.ino = st.st_ino;
         elf_build_id_of(elf, fd, &mod.id);
         mod.path = arena_strdup(cx->arena, path);
-        mod.probe_path = host_path(cx->arena, t, fd, mod.path);
+        set_file(cx->arena, t, &mod, fd);
         added = append(cx, t, &mod);
         elf_end(elf);
+    } else if (fd >= 0) {
+        close(fd);
     }
-    if (fd >= 0)
-        close(fd);
     return added;
-}
-
-static bool same_file(const struct target *t, const struct stat *want, const struct module *m)
-{
-    struct stat st;
-    int fd = m->deleted ? -1 : sysroot_open(t->root, m->path);
-    bool same =
-        fd >= 0 && !fstat(fd, &st) && st.st_dev == want->st_dev && st.st_ino == want->st_ino;
-
-    if (fd >= 0)
-        close(fd);
-    return same;
 }
 
 struct module *target_module(struct compile *cx, struct target *t, const char *path)
@@ -254,9 +292,24 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
 
     close(fd);
     for (struct module *m = t->modules; ok && m; m = m->next)
-        if (same_file(t, &st, m))
+        if (!m->deleted && m->dev == st.st_dev && m->ino == st.st_ino)
             return m;
     return add_file(cx, t, path, t->exec_path && !strcmp(path, t->exec_path));
+}
+
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable)
+{
+    for (struct module *m = t->modules; m && bounds_ok(); m = m->next) {
+        if (!m->symbols) {
+            bounds_file(m->path);
+            m->symbols = ARENA_NEW(cx->arena, struct elf_symbols);
+            *m->symbols = elf_symbols_read(cx->arena, m->fd);
+        }
+        for (uint32_t i = 0; i < m->symbols->n; i++)
+            if (!m->symbols->v[i].is_func && !strcmp(m->symbols->v[i].name, variable))
+                return m;
+    }
+    return NULL;
 }
 
 static void add_needed(const char *path, void *arg)
@@ -284,4 +337,13 @@ bool modules_find(struct compile *cx, struct target *t, const struct target_opts
         if (!target_module(cx, t, o->modules[i]))
             return diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);
     return true;
+}
+
+void modules_close(struct target *t)
+{
+    for (struct module *m = t->modules; m; m = m->next) {
+        if (m->fd >= 0)
+            close(m->fd);
+        m->fd = -1;
+    }
 }

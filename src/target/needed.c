@@ -73,8 +73,8 @@ static void read_dynamic(struct linking *l, Elf *elf, struct dynamic *out)
 
     if (elf_getphdrnum(elf, &phnum))
         return;
-    if (phnum > PHDRS_MAX)
-        phnum = PHDRS_MAX;
+    if (phnum > BOUND_SEGMENTS)
+        phnum = BOUND_SEGMENTS;
     for (size_t i = 0; i < phnum; i++) {
         GElf_Phdr ph;
 
@@ -114,7 +114,8 @@ static Elf *open_library(struct linking *l, const char *path, int *fd)
 {
     GElf_Ehdr eh;
 
-    *fd = sysroot_open(l->root, path);
+    bounds_file(path);
+    *fd = bounds_ok() ? sysroot_open(l->root, path) : -1;
     Elf *elf = *fd >= 0 ? elf_open(*fd) : NULL;
 
     if (elf && gelf_getehdr(elf, &eh) &&
@@ -148,7 +149,7 @@ static bool exists(struct linking *l, const char *path)
 static const char *in_list(struct linking *l, const char *list, const char *origin,
                            const char *name)
 {
-    while (list && *list) {
+    while (list && *list && bounds_ok()) {
         size_t len = strcspn(list, ":");
         const char *dir = arena_strndup(l->a, list, len);
         const char *slash = strrchr(origin, '/');
@@ -211,7 +212,7 @@ static const char *in_cache(struct linking *l, const char *name)
     if (!l->cache)
         return NULL;
     memcpy(&h, l->cache, sizeof(h));
-    for (uint32_t i = 0; i < h.n; i++) {
+    for (uint32_t i = 0; i < h.n && bounds_ok(); i++) {
         struct cache_entry e;
         size_t at = sizeof(h) + (size_t)i * sizeof(e);
 

@@ -1,30 +1,45 @@
 /*
- * overlay: finds the file a process of a container really runs. Enters: a mapping, its mount in
- * /proc/PID/mountinfo; leaves: a path by which uprobes fire. A file that has been copied up (a
- * touch is enough) has the same device and inode number in the merged tree, but uprobes there go to
- * the copy, while the process goes on with the lower layer's file. So where both exist it is tried:
- * a uprobe is registered, and the process's memory looked at for the breakpoint. Refused: layers
- * named by relative paths, files without an instruction that is safe to try.
+ * overlay: finds the file a process of a container really runs. Enters: a mapping, the file that its
+ * merged name opens; leaves: that file, or a lower layer's. A file that has been copied up (a touch is enough)
+ * has the same device and inode number in the merged tree, but uprobes there go to the copy, while
+ * the process goes on with the lower layer's file.
+ *
+ * What mountinfo says of layers is text, written by who made the mount: in a user namespace of his own that
+ * is anybody, and "/usr/bin" there is no folder of ours. So names of layers are taken for ours only when
+ * we see the mount ourselves, or its namespace is of our own user namespace; else they are looked up below the target's
+ * root. And no layer is believed: a breakpoint is tried in its file, in that process alone, and must be seen to come
+ * and go in the process's memory. Refused: layers named by relative paths, files without an instruction that is
+ * safe to try.
  */
 #include "target/overlay.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/nsfs.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "target/elf_priv.h"
+#include "target/proc_priv.h"
+
+#ifndef OVERLAYFS_SUPER_MAGIC
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#endif
 
 enum { MOUNTINFO_MAX = 16 * 1024 * 1024, LAYERS_MAX = 512, DYNAMIC_MAX = 4096 };
 
 /* ---- the mount ---- */
 
 struct mount {
+    char *device;                       /* "0:57": the file system's, which mounts of it share */
     const char *point, *root, *options; /* of an overlay; point NULL: none */
 };
 
@@ -46,9 +61,8 @@ static char *unescape(struct arena *a, const char *s, size_t len)
 }
 
 /* Splits a line of mountinfo (proc(5)): "id parent dev root point flags [optional]... - type source
- * options". */
-static bool parse_line(struct arena *a, const char *line, size_t len, const char **point,
-                       const char **root, const char **type, const char **options)
+ * options". False: no overlay's. */
+static bool parse_line(struct arena *a, const char *line, size_t len, struct mount *out)
 {
     const char *word[64];
     size_t size[64];
@@ -66,12 +80,12 @@ static bool parse_line(struct arena *a, const char *line, size_t len, const char
         n++;
         i = end + 1;
     }
-    if (!dash || n < dash + 4)
+    if (!dash || n < dash + 4 || size[dash + 1] != 7 || memcmp(word[dash + 1], "overlay", 7) != 0)
         return false;
-    *root = unescape(a, word[3], size[3]);
-    *point = unescape(a, word[4], size[4]);
-    *type = arena_strndup(a, word[dash + 1], size[dash + 1]);
-    *options = unescape(a, word[dash + 3], size[dash + 3]);
+    *out = (struct mount){.device = arena_strndup(a, word[2], size[2]),
+                          .root = unescape(a, word[3], size[3]),
+                          .point = unescape(a, word[4], size[4]),
+                          .options = unescape(a, word[dash + 3], size[dash + 3])};
     return true;
 }
 
@@ -88,69 +102,90 @@ static bool below(const char *path, const char *point, const char **rel)
     return true;
 }
 
-static struct mount find_mount(struct compile *cx, const struct target *t, pid_t pid,
-                               const char *path)
+/* The overlay in the mountinfo at NAME whose line begins with ID, or, with ID 0, that is on DEVICE. */
+static bool find_mount(struct arena *a, const char *name, unsigned long long id, const char *device,
+                       struct mount *out)
 {
-    const char *name = arena_printf(cx->arena, "%s/%d/mountinfo", t->proc, (int)pid);
-    struct mount best = {0};
-    size_t best_len = 0, len;
     FILE *f = fopen(name, "re");
-    char *line = NULL;
+    char *line = NULL, want[64], *p;
     size_t room = 0, total = 0;
     ssize_t got;
+    bool found = false;
 
-    if (!f)
-        return best;
-    while ((got = getline(&line, &room, f)) > 0 && (total += (size_t)got) < MOUNTINFO_MAX) {
-        const char *point, *root, *type, *options, *rel;
-
-        len = (size_t)got - (line[got - 1] == '\n');
-        /* Most lines are proc, sysfs and such: split only those that can be it. */
-        if (!memmem(line, len, " - ", 3) ||
-            !parse_line(cx->arena, line, len, &point, &root, &type, &options))
+    if (id)
+        snprintf(want, sizeof(want), "%llu ", id);
+    else
+        snprintf(want, sizeof(want), " %.40s ", device);
+    while (f && !found && bounds_ok() && (got = getline(&line, &room, f)) > 0 &&
+           (total += (size_t)got) < MOUNTINFO_MAX) {
+        p = strstr(line, want);
+        if (!p || (id && p != line) || !memmem(line, (size_t)got, " - overlay ", 11))
             continue;
-        if (!below(path, point, &rel) || strlen(point) < best_len)
-            continue;
-        best_len = strlen(point); /* the last of equals is on top */
-        best = strcmp(type, "overlay") ? (struct mount){0} : (struct mount){point, root, options};
+        found = parse_line(a, line, (size_t)got - (line[got - 1] == '\n'), out) &&
+                (id || !strcmp(out->device, device));
     }
     free(line);
-    fclose(f);
-    return best;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* The mount that FD was opened on, as fdinfo of proc(5) numbers it. */
+static unsigned long long mount_id(int fd)
+{
+    char name[64], text[1024], *line;
+    unsigned long long id = 0;
+
+    snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+    FILE *f = fopen(name, "re");
+    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+
+    text[n] = '\0';
+    line = strstr(text, "mnt_id:");
+    if (line)
+        id = strtoull(line + 7, NULL, 10);
+    if (f)
+        fclose(f);
+    return id;
+}
+
+/* Does the mount namespace of PID belong to our user namespace? Only root made mounts there, then. */
+static bool is_our_users(const struct target *t, pid_t pid)
+{
+    char name[PATH_MAX];
+    struct stat ours, theirs;
+    bool same = false;
+
+    if (snprintf(name, sizeof(name), "%s/%d/ns/mnt", t->proc, (int)pid) >= (int)sizeof(name))
+        return false;
+    int ns = open(name, O_RDONLY | O_CLOEXEC);
+    int owner = ns >= 0 ? ioctl(ns, NS_GET_USERNS) : -1;
+
+    if (owner >= 0) {
+        same = !fstat(owner, &theirs) && !stat("/proc/self/ns/user", &ours) &&
+               ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+        close(owner);
+    }
+    if (ns >= 0)
+        close(ns);
+    return same;
 }
 
 /* ---- layers ---- */
 
-/* The host's name of REL below the layer DIR, without a link left in it; NULL: no such regular
- * file. */
-static const char *in_layer(struct compile *cx, const char *dir, const char *rel)
+struct layers {
+    const struct sysroot *root; /* below which they are named */
+    const char *rel;            /* of the file, below each */
+};
+
+/* Opens the file below the layer DIR; -1: no such regular file there. */
+static int open_in_layer(const struct layers *l, const char *dir)
 {
-    char link[64], name[PATH_MAX + 1], *top;
-    const char *found = NULL, *inside;
-
-    if (dir[0] != '/')
-        return NULL;
-    diag_try_begin(cx->diag); /* a layer that is gone is no error */
-    struct sysroot *r = sysroot_new(cx, dir);
-
-    diag_try_end(cx->diag);
-    int fd = r ? sysroot_open(r, rel) : -1;
+    struct sysroot *r = dir[0] == '/' ? sysroot_below(l->root, dir) : NULL;
+    int fd = r ? sysroot_open(r, l->rel) : -1;
 
     sysroot_free(r);
-    if (fd < 0)
-        return NULL;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, name, sizeof(name) - 1);
-
-    close(fd);
-    top = realpath(dir, NULL);
-    if (len > 0 && top) {
-        name[len] = '\0';
-        if (below(name, top, &inside))
-            found = arena_strdup(cx->arena, name);
-    }
-    free(top);
-    return found;
+    return fd;
 }
 
 /* The value of KEY= among OPTIONS, colons and all; a ',' of a path is escaped by a backslash. */
@@ -171,7 +206,8 @@ static char *option(struct arena *a, const char *options, const char *key)
     return NULL;
 }
 
-static const char *lower_file(struct compile *cx, char *layers, const char *rel)
+/* The topmost of LAYERS that has the file. */
+static int open_lower(const struct layers *l, char *layers)
 {
     int n = 0;
 
@@ -186,17 +222,16 @@ static const char *lower_file(struct compile *cx, char *layers, const char *rel)
         bool more = *end == ':';
 
         *to = '\0';
-        const char *found = in_layer(cx, p, rel);
+        int fd = open_in_layer(l, p);
 
-        if (found)
-            return found;
+        if (fd >= 0)
+            return fd;
         p = more ? end + 1 : NULL;
     }
-    return NULL;
+    return -1;
 }
 
 /* ---- trying ---- */
-
 /* An address where an instruction surely starts and that does not run any more: the entry point, or
  * DT_INIT. */
 static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
@@ -208,7 +243,7 @@ static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
     if (!gelf_getehdr(elf, &eh) || elf_getphdrnum(elf, &n))
         return false;
     *vaddr = eh.e_entry;
-    for (size_t i = 0; i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
         Elf_Data *d;
         GElf_Dyn dyn;
@@ -222,7 +257,7 @@ static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
     }
     if (init)
         *vaddr = init;
-    for (size_t i = 0; *vaddr && i < n && i < PHDRS_MAX; i++) {
+    for (size_t i = 0; *vaddr && i < n && i < BOUND_SEGMENTS; i++) {
         GElf_Phdr ph;
 
         if (gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_LOAD && (ph.p_flags & PF_X) &&
@@ -239,54 +274,108 @@ static bool read_word(int mem, uint64_t addr, uint32_t *out)
     return pread(mem, out, sizeof(*out), (off_t)addr) == (ssize_t)sizeof(*out);
 }
 
-/* Does a uprobe on PATH leave the process's code at ADDR as it is? False also when it cannot be
- * tried. Slow where it is tried: unregistering waits for the kernel's RCU, some 50 ms. */
-static bool is_dead(int mem, pid_t pid, const char *path, uint64_t offset, uint64_t addr)
+struct trial {
+    pid_t pid;
+    int mem;
+    uint32_t uprobes; /* number of the kernel's PMU */
+    const struct map *map;
+};
+
+enum seen { NOT_TRIED, NOT_SEEN, SEEN };
+
+/*
+ * Does a uprobe on the file FD come and go in the process's code? With a pid the kernel puts it into that process
+ * alone (uprobe_perf_filter of kernel/trace/trace_uprobe.c). Slow: unregistering waits for the kernel's RCU,
+ * some 50 ms.
+ */
+static enum seen try_file(const struct trial *t, int fd)
 {
-    FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
-    struct perf_event_attr attr = {.size = sizeof(attr), .disabled = 1};
-    uint32_t before, during, type;
-    bool dead = false;
+    char path[64];
+    Elf *elf = elf_open(fd);
+    uint64_t vaddr, offset, addr;
+    uint32_t before, during, after;
+    enum seen seen = NOT_TRIED;
 
-    if (!f)
-        return false;
-    if (fscanf(f, "%u", &type) == 1 && read_word(mem, addr, &before)) {
-        attr.type = type;
-        attr.config1 = (uint64_t)(uintptr_t)path;
-        attr.config2 = offset;
-        int fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (!elf)
+        return NOT_TRIED;
+    addr = module_bias(elf, t->map);
+    if (safe_address(elf, &vaddr, &offset) && read_word(t->mem, addr += vaddr, &before)) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        struct perf_event_attr attr = {.size = sizeof(attr),
+                                       .type = t->uprobes,
+                                       .config1 = (uint64_t)(uintptr_t)path,
+                                       .config2 = offset,
+                                       .disabled = 1};
+        int event = (int)syscall(SYS_perf_event_open, &attr, t->pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
-        dead = fd >= 0 && read_word(mem, addr, &during) && before == during;
-        if (fd >= 0)
-            close(fd);
+        if (event >= 0 && read_word(t->mem, addr, &during))
+            seen = during == before ? NOT_SEEN : SEEN;
+        if (event >= 0)
+            close(event);
+        if (seen == SEEN && (!read_word(t->mem, addr, &after) || after != before))
+            seen = NOT_SEEN; /* it changes by itself */
     }
-    fclose(f);
-    return dead;
+    elf_end(elf);
+    return seen;
 }
 
-const char *overlay_probe_path(struct compile *cx, const struct target *t, pid_t pid,
-                               const struct map *m, Elf *elf, uint64_t bias, const char *path)
+static bool start_trial(struct arena *a, const struct target *t, pid_t pid, const struct map *m,
+                        struct trial *out)
 {
-    struct mount mount = find_mount(cx, t, pid, m->path);
-    const char *rel, *upper_dir, *lower;
-    uint64_t vaddr, offset;
+    FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
 
-    if (!mount.point || !below(m->path, mount.point, &rel))
-        return path;
-    if (mount.root[1])
-        rel = arena_printf(cx->arena, "%s%s", mount.root, rel);
-    upper_dir = option(cx->arena, mount.options, "upperdir");
-    if (!upper_dir || !in_layer(cx, upper_dir, rel)) /* nothing was copied up */
-        return path;
-    lower = lower_file(cx, option(cx->arena, mount.options, "lowerdir"), rel);
-    if (!lower || !safe_address(elf, &vaddr, &offset))
-        return path;
-    int mem = open(arena_printf(cx->arena, "%s/%d/mem", t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    *out = (struct trial){.pid = pid, .mem = -1, .map = m};
+    bool ok = f && fscanf(f, "%u", &out->uprobes) == 1;
 
-    if (mem < 0)
-        return path;
-    if (is_dead(mem, pid, path, offset, bias + vaddr))
-        path = lower;
-    close(mem);
-    return path;
+    if (f)
+        fclose(f);
+    if (ok)
+        out->mem = open(arena_printf(a, "%s/%d/mem", t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    return out->mem >= 0;
+}
+
+/* Of FD, whose merged name has a copy above, and the lower file, the one that is seen in memory. */
+static int choose(struct arena *a, const struct target *t, pid_t pid, const struct map *m, int fd,
+                  int lower)
+{
+    struct trial trial;
+    int chosen = fd;
+
+    if (start_trial(a, t, pid, m, &trial)) {
+        if (try_file(&trial, fd) == NOT_SEEN && try_file(&trial, lower) == SEEN)
+            chosen = lower;
+        close(trial.mem);
+    }
+    close(chosen == fd ? lower : fd);
+    return chosen;
+}
+
+int overlay_mapped_file(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
+                        int fd)
+{
+    struct arena *a = cx->arena;
+    struct statfs fs;
+    struct mount theirs, ours;
+    struct layers l;
+
+    if (fstatfs(fd, &fs) || (unsigned long)fs.f_type != OVERLAYFS_SUPER_MAGIC ||
+        !find_mount(a, arena_printf(a, "%s/%d/mountinfo", t->proc, (int)pid), mount_id(fd), NULL,
+                    &theirs) ||
+        !below(m->path, theirs.point, &l.rel))
+        return fd;
+    if (theirs.root[1])
+        l.rel = arena_printf(a, "%s%s", theirs.root, l.rel);
+    bool seen = find_mount(a, "/proc/self/mountinfo", 0, theirs.device, &ours);
+    struct sysroot *host = seen || is_our_users(t, pid) ? sysroot_new(cx, "/") : NULL;
+    const char *options = seen ? ours.options : theirs.options;
+    const char *upper_dir = option(a, options, "upperdir");
+
+    l.root = host ? host : t->root;
+    int upper = upper_dir ? open_in_layer(&l, upper_dir) : -1; /* -1: nothing was copied up */
+    int lower = upper >= 0 ? open_lower(&l, option(a, options, "lowerdir")) : -1;
+
+    sysroot_free(host);
+    if (upper >= 0)
+        close(upper);
+    return lower >= 0 ? choose(a, t, pid, m, fd, lower) : fd;
 }

@@ -9,10 +9,11 @@
 #include "target/target.h"
 
 /*
- * PATH, or the lower layer's file when the mapping M of PID is of a file that has been copied up
- * since: uprobes by the merged name would be put into the copy, which nobody runs.
+ * The file whose code PID runs at the mapping M: FD, which was opened by the merged name, or, when the
+ * file has been copied up since, the lower layer's (FD is closed then). Uprobes by the merged name would be put
+ * into the copy, which nobody runs.
  */
-const char *overlay_probe_path(struct compile *cx, const struct target *t, pid_t pid,
-                               const struct map *m, Elf *elf, uint64_t bias, const char *path);
+int overlay_mapped_file(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
+                        int fd);
 
 #endif

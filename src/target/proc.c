@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "target/proc_priv.h"
 #include "target/target.h"
 
@@ -431,7 +432,8 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid)
     }
     struct map *first = NULL, **last = &first;
 
-    for (char *line = text, *next; *line; line = next) {
+    bounds_file(path);
+    for (char *line = text, *next; *line && bounds_ok(); line = next) {
         size_t len = strcspn(line, "\n");
         struct map *m = ARENA_NEW(cx->arena, struct map);
 
@@ -530,6 +532,7 @@ void target_close(struct target *t)
 {
     if (!t)
         return;
+    modules_close(t);
     sysroot_free(t->root);
     t->root = NULL;
 }

@@ -4,6 +4,8 @@
 #ifndef TARGET_PROC_PRIV_H
 #define TARGET_PROC_PRIV_H
 
+#include <gelf.h>
+
 #include "target/target.h"
 
 struct proc_stat {
@@ -23,7 +25,11 @@ const char *proc_in_root(const char *path, const char *chroot);
 /* Cuts " (deleted)" off. */
 bool proc_strip_deleted(char *path);
 
+/* What is to be added to the addresses of ELF, which is mapped at M. */
+uint64_t module_bias(Elf *elf, const struct map *m);
+
 /* Fills t->modules from the maps (or --exec's needed libraries) and -d; false after reporting. */
 bool modules_find(struct compile *cx, struct target *t, const struct target_opts *o);
+void modules_close(struct target *t);
 
 #endif

@@ -15,6 +15,7 @@ ngstap_SOURCES += \
 	src/target/dwarf_type.c \
 	src/target/dwarf_var.c \
 	src/target/elf.c src/target/elf_priv.h \
+	src/target/entry.c \
 	src/target/kernel.c \
 	src/target/module.c \
 	src/target/needed.c src/target/needed.h \

@@ -101,6 +101,24 @@ struct sysroot *sysroot_new(struct compile *cx, const char *dir)
     return r;
 }
 
+struct sysroot *sysroot_below(const struct sysroot *r, const char *dir)
+{
+    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int fd = r->host ? openat(r->fd, dir, flags) : open_in_root(r->fd, dir, (uint64_t)flags);
+    struct sysroot *below = fd >= 0 ? calloc(1, sizeof(*below)) : NULL;
+
+    if (below)
+        below->dir = strdup(dir);
+    if (!below || !below->dir) {
+        free(below);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    below->fd = fd;
+    return below;
+}
+
 void sysroot_free(struct sysroot *r)
 {
     if (!r)

@@ -41,6 +41,9 @@ bool sysroot_is_host(const struct sysroot *r);
  */
 int sysroot_open(const struct sysroot *r, const char *path);
 
+/* DIR below R as a root of its own; NULL: it is no directory there (nothing is reported). */
+struct sysroot *sysroot_below(const struct sysroot *r, const char *dir);
+
 /* The same for a directory, for fdopendir(3). */
 int sysroot_open_dir(const struct sysroot *r, const char *path);
 
@@ -65,7 +68,22 @@ struct module {
     struct build_id id;
     uint64_t bias;          /* run-time address = ELF vaddr + bias; 0 for a non-PIE executable */
     uint64_t start, end;    /* lowest and highest mapped run-time address */
-    const char *probe_path; /* a path on the host that opens the same inode (for uprobes): e.g. /proc/PID/root/... */
+    uint64_t dev, ino;      /* of the file by PATH, as stat(2) has them */
+    /*
+     * The file itself, open until target_close: what the process runs, or what was found at PATH. Whatever is read
+     * of the module is read from it, and breakpoints go into it: a name could lead to another file by then.
+     */
+    int fd;
+    const char *probe_path; /* opens that file: "/proc/self/fd/FD" */
+    struct elf_symbols *symbols; /* private: of target_module_with */
+    const char *host_path;  /* its name on the host, for other programs; NULL: none is known */
+};
+
+/* A file that is mapped and could not be opened. */
+struct unread {
+    struct unread *next;
+    const char *path; /* as the target sees it */
+    int error;        /* errno */
 };
 
 enum target_kind { TARGET_NONE, TARGET_PID, TARGET_MASTER, TARGET_EXEC, TARGET_CMD };
@@ -94,6 +112,7 @@ struct target {
     const char *exec_path;   /* executable as the target sees it; NULL: none known */
     struct sysroot *root;
     struct module *modules;  /* executable first, then in order of address */
+    struct unread *unread;   /* told of already */
     const char *proc;
     /* private */
     uint64_t *start_times;   /* of pids: a pid can be another process's by now */
@@ -115,6 +134,9 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
 /* The module of that path (exact, then by resolved inode), adding it by opening it under the
  * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
+
+/* The first module that is mapped, or that the executable needs, whose symbols have a variable of that name; NULL. */
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable);
 
 /* The process that stands for the target where one is wanted: of -x the first that was given, of a master's workers
  * the first; 0: there is none. */

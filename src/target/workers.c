@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "target/proc_priv.h"
 #include "target/target.h"
 
@@ -143,6 +144,7 @@ static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
 
     if (fd < 0)
         return false;
+    bounds_file(arena_printf(a, "the executable of process %d", (int)pid));
     symbols = elf_symbols_read(a, fd);
     close(fd);
     for (uint32_t i = 0; i < symbols.n; i++)

@@ -74,6 +74,26 @@ static void *burn(void *ms)
     return NULL;
 }
 
+/* The kernel writes as much as the map's values are large: a record that says less would be written past. */
+static void test_sizes(void)
+{
+    struct fixture f;
+
+    if (!tap_ok(set_up(&f, false) && f.o.h->table[OBJ_MAPS].n == 1, "an object with an array"))
+        return;
+    struct obj_map wrong = f.o.maps[0];
+
+    f.o.maps = &wrong;
+    wrong.value_size += 8;
+    tap_ok(!load_object(&f.cx, &f.o, &f.t, &f.k), "its record says another size than its map");
+    wrong.value_size -= 8;
+    wrong.key_size -= 4;
+    tap_ok(!load_object(&f.cx, &f.o, &f.t, &f.k), "or another size of the key");
+    fflush(f.err);
+    tap_ok(strstr(f.messages, "an array's map is of another size") != NULL, "which is said");
+    tear_down(&f);
+}
+
 static void test_run(bool scoped)
 {
     struct fixture f;
@@ -302,6 +322,7 @@ int main(void)
         tap_skip("loading", "needs root");
         return tap_done();
     }
+    test_sizes();
     test_run(false);
     test_run(true);
     test_uprobe(false);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/clean.h"
 #include "lua/lua.h"
 #include "lua/nginx.h"
@@ -379,6 +380,137 @@ static void changed(const struct lua_place *place)
     lua_names_free(n);
 }
 
+/* ---- includes, and many blocks ---- */
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The blocks that "include PATTERN;" finds; *STOPPED: a bound was reached. */
+static struct nginx_blocks *included(const struct sysroot *root, const char *pattern, bool *stopped)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "include %s;\n", pattern);
+    put_text("inc/main.conf", text);
+    bounds_begin(&cx);
+    struct nginx_blocks *b = nginx_blocks_read(&cx, root, "/inc/main.conf");
+
+    *stopped = !bounds_end();
+    return b;
+}
+
+/* WANT: the files whose blocks are found, in their order. */
+static void includes(const struct sysroot *root, const char *pattern, const char *want)
+{
+    char got[512] = "";
+    size_t n = 0;
+    bool stopped;
+    struct nginx_blocks *b = included(root, pattern, &stopped);
+
+    for (uint32_t i = 0; i < b->n && n < sizeof(got); i++)
+        n += (size_t)snprintf(got + n, sizeof(got) - n, "%s%s", i ? " " : "", b->v[i].file);
+    tap_text(stopped ? "stopped" : got, want, pattern);
+}
+
+static void patterns(const struct sysroot *root)
+{
+    static const char block[] = "log_by_lua_block { }\n";
+
+    put_text("inc/b/x.conf", block);
+    put_text("inc/b/a/a/y.conf", block);
+    put_text("inc/a/x.conf", block);
+    put_text("inc/a/.hidden.conf", block);
+    put_text("inc/c/z.txt", block);
+    put_text("a.conf", block);
+    link_to(".", "inc/c/self");
+    link_to("../../../../a.conf", "inc/c/up.conf");
+
+    includes(root, "b/x.conf", "/inc/b/x.conf");
+    includes(root, "/inc/b/x.conf", "/inc/b/x.conf");
+    includes(root, "*/x.conf", "/inc/a/x.conf /inc/b/x.conf");
+    includes(root, "/*/[ab]/?.conf", "/inc/a/x.conf /inc/b/x.conf");
+    includes(root, "*/a/a/y.conf", "/inc/b/a/a/y.conf");
+    includes(root, "b/*/a/*.conf", "/inc/b/a/a/y.conf");
+    includes(root, "*/a/a/..", "");
+    includes(root, "b//*//a//y.conf", "/inc/b//a/a//y.conf");
+    includes(root, "a/*.conf", "/inc/a/x.conf");
+    includes(root, "a/.h*", "/inc/a/.hidden.conf");
+    includes(root, "c/*.conf", "/inc/c/up.conf");
+    includes(root, "none/*.conf", "");
+    includes(root, "c/s*/s*/s*/s*/s*/s*/s*/z*", "/inc/c/self/self/self/self/self/self/self/z.txt");
+    includes(root, "c/s*/s*/s*/s*/s*/s*/s*/s*/z*", ""); /* more patterns than are followed */
+    includes(root, "*.conf", "");                       /* itself, and again */
+}
+
+/* Forty links to their own folder: a pattern of eight parts would fit 40^8 names. */
+static void endless(const struct sysroot *root)
+{
+    char name[64];
+    double from = cpu_seconds();
+    bool stopped;
+
+    put_text("inc/many/x.conf", "");
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "inc/many/a%d", i);
+        link_to(".", name);
+    }
+    FILE *said = tmpfile();
+
+    diag_stream(cx.diag, said);
+    included(root, "many/*/*/*/*/*/*/*/*.conf", &stopped);
+    tap_ok(stopped, "patterns that fit too many files are an error");
+    included(root, "many/*/*/*/*/*/*/*/none*", &stopped);
+    tap_ok(stopped, "patterns that fit too many folders, and no file, are one");
+    included(root, "many/*/a1/a2/..", &stopped);
+    tap_ok(!stopped, "a pattern and a path without one is looked at once for each match");
+    diag_stream(cx.diag, stderr);
+    fclose(said);
+    tap_ok(cpu_seconds() - from < 5, "in under five seconds (%.2f s)", cpu_seconds() - from);
+}
+
+enum { BLOCKS = 60000, FILES = 300, CHUNKS = 20000 };
+
+/*
+ * BLOCKS in FILES are looked up by CHUNKS names; each is found, and is that of its file. Going
+ * through all blocks for a name takes twice MOST seconds.
+ */
+static void look_up(const struct sysroot *root, uint32_t files, double most)
+{
+    uint32_t lines = BLOCKS / files, wrong = 0;
+    size_t size = (size_t)lines * 32, n = 0;
+    char *text = malloc(size), name[64];
+    double from = cpu_seconds();
+    bool stopped;
+
+    for (uint32_t i = 0; i < lines; i++)
+        n += (size_t)snprintf(text + n, size - n, "log_by_lua_block { }\n");
+    for (uint32_t i = 0; i < files; i++) {
+        snprintf(name, sizeof(name), "inc/of%u/%u.conf", files, i);
+        put(name, text, n);
+    }
+    free(text);
+    snprintf(name, sizeof(name), "of%u/*.conf", files);
+    struct nginx_blocks *b = included(root, name, &stopped);
+
+    tap_ok(!stopped && b->n == lines * files, "%u blocks in %u files", b->n, files);
+    for (uint32_t i = 0; i < CHUNKS; i++) {
+        uint32_t file = i * 7919 % files, line = i * 104729 % lines + 1;
+        size_t len =
+            (size_t)snprintf(name, sizeof(name), "log_by_lua(of%u/%u.conf:%u)", files, file, line);
+        const struct nginx_block *found = nginx_block_find(b, name, len);
+
+        wrong += !found || found->line != line || atoi(strrchr(found->file, '/') + 1) != (int)file;
+    }
+    tap_ok(!wrong, "%u names find their blocks, %u do not", CHUNKS - wrong, wrong);
+    tap_ok(!nginx_block_find(b, "log_by_lua(0.conf:99999)", 24), "a line without a block");
+    tap_ok(cpu_seconds() - from < most, "in under %g seconds (%.2f s)", most, cpu_seconds() - from);
+}
+
 int main(void)
 {
     struct lua_place place = {.cwd = "/srv/app", .prefix = "/srv/", .conf = "/conf/nginx.conf"};
@@ -411,6 +543,10 @@ int main(void)
         lua_names_free(n);
         changed(&place);
         places(root);
+        patterns(root);
+        endless(root);
+        look_up(root, 1, 1);
+        look_up(root, FILES, 3);
         sysroot_free(root);
         snprintf(command, sizeof(command), "rm -rf --one-file-system %s", base_dir);
         if (system(command))

@@ -80,7 +80,7 @@ static void strings(void)
 
     fx_str(r, 1, "abcdefghij");
     HELP(STR_HASH, fx_slot_addr(0), a, 0, 0);
-    str_hash(h, "abcdefghij", 10);
+    str_hash(h, r->hash_key, "abcdefghij", 10);
     tap_ok((uint64_t)fx_slot(r, 0) == h[0] && (uint64_t)fx_slot(r, 1) == h[1], "str_hash");
 
     fx_str(r, 1, "at ");
@@ -120,7 +120,7 @@ static uint64_t key_s(struct run *r, uint32_t off, const char *s)
 {
     uint64_t addr = fx_str(r, 10, s);
 
-    str_hash((uint64_t *)(r->frame + FX_KEY + off), s, (uint32_t)strlen(s));
+    str_hash((uint64_t *)(r->frame + FX_KEY + off), r->hash_key, s, (uint32_t)strlen(s));
     memcpy(r->frame + FX_TEXTS + (off ? 8 : 0), &addr, 8);
     return vm_addr(VM_FRAME, FX_KEY);
 }
@@ -329,7 +329,7 @@ static void arrays(void)
     for (int i = 0; i < 64; i++)
         HELP(FE_BEGIN, WRAP, 0, -1, 0);
     tap_ok(fx_help(r, NGS_H_FE_BEGIN, WRAP, 0, (uint64_t)-1, 0) == UINT64_MAX &&
-               head(r)->error == NGS_ERR_SCRIPT,
+               head(r)->error == NGS_ERR_LOOPS && head(r)->error_arg == 64,
            "an error of the script: a 65th foreach at a time");
     fx_help(r, NGS_H_FE_NEXT, 99, texts(), 0, 0);
     tap_ok(r->vm.fault != NULL, "refused: a foreach that is none");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,6 +179,13 @@ static void test_sysroot(void)
 
 /* ---- an imitated /proc ---- */
 
+static bool same_inode(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static void fake_process(int pid, int ppid, const char *comm, char state, unsigned long start)
 {
     char text[1024];
@@ -192,6 +200,22 @@ static void fake_process(int pid, int ppid, const char *comm, char state, unsign
     run("mv text proc/%d/stat", pid);
 }
 
+/* A line of maps, with the device and inode of FILE, a name below the test's directory, where there is such a file. */
+static void add_map(FILE *f, const char *range, const char *perms, const char *offset,
+                    const char *file, const char *shown)
+{
+    struct stat st;
+
+    if (stat(path("%s", file), &st))
+        st = (struct stat){.st_dev = makedev(8, 1), .st_ino = 13};
+    fprintf(f, "%s %s %s %02x:%02x %llu   ", range, perms, offset, major(st.st_dev),
+            minor(st.st_dev), (unsigned long long)st.st_ino);
+    if (shown)
+        fprintf(f, "%s\n", shown);
+    else
+        fprintf(f, "%s/%s\n", dir, file);
+}
+
 static struct target *open_fake(struct fixture *f, struct target_opts o)
 {
     o.proc = path("proc");
@@ -204,7 +228,8 @@ static void test_fake_proc(void)
 
     run("mkdir -p proc/self/ns proc/irq proc/12x bin && ln -sfn 'mnt:[1]' proc/self/ns/mnt && cp "
         "/bin/true bin/'my prog'");
-    run("printf '\\177ELF' > bin/short && cp /bin/true bin/gone && cp /bin/true bin/lib.so");
+    run("printf '\\177ELF' > bin/short && cp /bin/true bin/gone && cp /bin/true bin/lib.so && cp "
+        "/bin/true bin/other");
     fake_process(100, 1, "nginx: master (x) y", 'S', 50);
     fake_process(107, 100, "nginx: worker) 1 (", 'R', 60);
     fake_process(105, 100, "a b", 'S', 61);
@@ -212,26 +237,27 @@ static void test_fake_proc(void)
     fake_process(108, 107, "grandchild", 'S', 63);
     write_file("proc/12x/stat", "12 (x) S 100");
     for (int pid = 105; pid <= 107; pid += 2) {
-        char maps[4096];
-
         run("ln -sfn \"$PWD/bin/my prog\" proc/%d/exe", pid);
-        snprintf(
-            maps, sizeof(maps),
-            "55d000000000-55d000002000 r--p 00000000 08:01 11                     %s/bin/my prog\n"
-            "55d000002000-55d000006000 r-xp 00002000 08:01 11                     %s/bin/my prog\n"
-            "55d000006000-55d000008000 rw-p 00006000 08:01 11                     %s/bin/my prog\n"
-            "55d000100000-55d000200000 rw-p 00000000 00:00 0                      [heap]\n"
-            "7f0000000000-7f0000001000 r-xp 00000000 08:01 12                     %s/bin/short\n"
-            "7f0000010000-7f0000011000 r-xp 00000000 08:01 13                     %s/bin/not "
-            "there\n"
-            "7f0000020000-7f0000021000 r--p 00000000 08:01 14                     %s/bin/gone\n"
-            "this line is not one\n"
-            "7f0000030000-7f0000031000 r-xp 00000000 00:05 15                     /memfd:code "
-            "(deleted)\n"
-            "7f0000040000-7f0000041000 r-xp 00002000 08:01 16                     %s/bin/lib.so\n"
-            "7fff00000000-7fff00001000 r-xp 00000000 00:00 0                      [vdso]\n",
-            dir, dir, dir, dir, dir, dir, dir);
-        write_file("maps", maps);
+        FILE *maps = fopen(path("maps"), "w");
+
+        if (!maps)
+            return;
+        add_map(maps, "55d000000000-55d000002000", "r--p", "00000000", "bin/my prog", NULL);
+        add_map(maps, "55d000002000-55d000006000", "r-xp", "00002000", "bin/my prog", NULL);
+        add_map(maps, "55d000006000-55d000008000", "rw-p", "00006000", "bin/my prog", NULL);
+        fputs("55d000100000-55d000200000 rw-p 00000000 00:00 0                      [heap]\n",
+              maps);
+        add_map(maps, "7f0000000000-7f0000001000", "r-xp", "00000000", "bin/short", NULL);
+        add_map(maps, "7f0000010000-7f0000011000", "r-xp", "00000000", "bin/not there", NULL);
+        add_map(maps, "7f0000020000-7f0000021000", "r--p", "00000000", "bin/gone", NULL);
+        fputs("this line is not one\n"
+              "7f0000030000-7f0000031000 r-xp 00000000 00:05 15   /memfd:code (deleted)\n",
+              maps);
+        add_map(maps, "7f0000040000-7f0000041000", "r-xp", "00002000", "bin/lib.so", NULL);
+        fputs("7f0000050000-7f0000051000 r-xp 00002000 08:01 16   ", maps);
+        fprintf(maps, "%s/bin/other\n", dir); /* another file has taken that name */
+        fputs("7fff00000000-7fff00001000 r-xp 00000000 00:00 0   [vdso]\n", maps);
+        fclose(maps);
         run("mv maps proc/%d/maps", pid);
     }
     set_up(&f);
@@ -250,14 +276,16 @@ static void test_fake_proc(void)
     const struct module *lib = t && t->modules ? t->modules->next : NULL;
 
     tap_ok(lib && !strcmp(lib->path, path("bin/lib.so")) && !lib->is_exe && !lib->next,
-           "files that are not there or no ELF files are left out");
+           "files that are not there, other ones, or no ELF files are left out");
+    tap_ok(said(&f, "other is not the file that process 105 has mapped by that name"),
+           "and that one is another is said");
     struct map *maps = t ? target_maps(&f.cx, t, 105) : NULL;
     unsigned n = 0;
     bool heap = false;
 
     for (struct map *m = maps; m; m = m->next, n++)
         heap |= !strcmp(m->path, "[heap]") && !m->ino && !m->exec;
-    tap_ok(n == 10 && heap, "maps: %u", n);
+    tap_ok(n == 11 && heap, "maps: %u", n);
     tap_ok(t && t->n_pids == 2 && target_same(t, 0) && target_same(t, 1),
            "both are what was found");
     fake_process(105, 1, "another", 'S', 99);
@@ -296,11 +324,17 @@ static void test_fake_container(void)
 
     /* A process in another mount namespace, whose files are below its own root only. */
     fake_process(200, 1, "in", 'S', 70);
-    run("mkdir -p inner/opt && cp /bin/true inner/opt/prog && ln -sfn 'mnt:[2]' proc/200/ns/mnt && "
+    run("mkdir -p inner/opt && cp /bin/true inner/opt/prog");
+    run("ln -sfn 'mnt:[2]' proc/200/ns/mnt && "
         "ln -sfn \"$PWD/inner\" proc/200/root && ln -sfn /opt/prog proc/200/exe && "
         "ln -sfn / inner/opt/out");
-    write_file("maps", "55d000000000-55d000002000 r-xp 00002000 08:01 11   /opt/prog\n"
-                       "7f0000000000-7f0000001000 r-xp 00000000 08:01 12   /opt/out/bin/true\n");
+    FILE *of_200 = fopen(path("maps"), "w");
+
+    if (!of_200)
+        return;
+    add_map(of_200, "55d000000000-55d000002000", "r-xp", "00002000", "inner/opt/prog", "/opt/prog");
+    fputs("7f0000000000-7f0000001000 r-xp 00000000 08:01 12   /opt/out/bin/true\n", of_200);
+    fclose(of_200);
     run("mv maps proc/200/maps");
     set_up(&f);
     tap_ok(pid_in_container(path("proc"), 200) && !pid_in_container(path("proc"), 108),
@@ -309,7 +343,7 @@ static void test_fake_container(void)
 
     tap_ok(t && !strcmp(sysroot_dir(t->root), path("proc/200/root")), "its root is found out");
     tap_ok(t && t->modules && !strcmp(t->modules->path, "/opt/prog") && !t->modules->next &&
-               strstr(t->modules->probe_path, "/opt/prog"),
+               same_inode(t->modules->probe_path, path("inner/opt/prog")),
            "and its modules below it; the host's files are not");
     struct module *m = t ? target_module(&f.cx, t, "/opt/../opt/prog") : NULL;
 
@@ -320,13 +354,20 @@ static void test_fake_container(void)
     tap_ok(t && t->modules && !strcmp(sysroot_dir(t->root), path("inner")),
            "--sysroot of a merged directory");
     target_close(t);
+    /* What is checked is what is probed, whatever becomes of its name meanwhile. */
+    t = open_fake(&f, (struct target_opts){.sysroot = path("inner"), .exec = "/opt/prog"});
+    run("mv inner/opt/prog inner/opt/before && ln -s \"$PWD/bin/lib.so\" inner/opt/prog");
+    tap_ok(t && t->modules && same_inode(t->modules->probe_path, path("inner/opt/before")),
+           "a name below --sysroot that is made a link out of it");
+    target_close(t);
+    run("mv inner/opt/before inner/opt/prog");
     /* A chroot in our namespace: its links show our names. */
     run("ln -sfn 'mnt:[1]' proc/200/ns/mnt && ln -sfn \"$PWD/inner/opt/prog\" proc/200/exe");
-    char maps[1024];
-
-    snprintf(maps, sizeof(maps),
-             "55d000000000-55d000002000 r-xp 00002000 08:01 11   %s/inner/opt/prog\n", dir);
-    write_file("maps", maps);
+    of_200 = fopen(path("maps"), "w");
+    if (!of_200)
+        return;
+    add_map(of_200, "55d000000000-55d000002000", "r-xp", "00002000", "inner/opt/prog", NULL);
+    fclose(of_200);
     run("mv maps proc/200/maps");
     t = open_fake(&f, (struct target_opts){.pid = 200});
     tap_ok(t && !strcmp(t->exec_path, "/opt/prog") && t->modules &&
@@ -379,13 +420,6 @@ static void stop(pid_t pid)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
-}
-
-static bool same_inode(const char *a, const char *b)
-{
-    struct stat x, y;
-
-    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* Does the process's memory at the module's ELF header hold one? */
@@ -502,8 +536,8 @@ static void test_namespace(void)
     tap_ok(t && !strcmp(sysroot_dir(t->root), root) && !strcmp(t->exec_path, "/opt/spin"),
            "a process on an overlay in its own namespace");
     tap_ok(t && t->modules && !strcmp(t->modules->path, "/opt/spin") &&
-               !access(t->modules->probe_path, R_OK) && strncmp(t->modules->probe_path, "/opt", 4),
-           "its executable, by a path of the host");
+               !access(t->modules->probe_path, R_OK),
+           "its executable, by a path that we can open");
     int fd = t ? sysroot_open(t->root, "/opt/x") : -1;
 
     tap_ok(fd >= 0 && !access(path("lower/opt/x"), R_OK) && access("/opt/x", R_OK),

@@ -1,0 +1,68 @@
+/*
+ * bounds: what a start may take of this machine: from the moment a target is looked at until the probes
+ * are known, over all its files together. Files, names and links of a target are its owner's, who may mean harm:
+ * 24 KB of ELF can ask for gigabytes. Every number of that kind stands here, with its reason; reaching one is an
+ * error that names the file in hand, and the start ends.
+ *
+ * The state is the process's own, as the limits are. Outside of bounds_begin and bounds_end (when symbols are
+ * printed, and in tests) memory alone is counted.
+ */
+#ifndef BASE_BOUNDS_H
+#define BASE_BOUNDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct compile;
+
+enum {
+    /* Processor time. nginx with LuaJIT takes 0.1 s without a cache; 1 GiB of DWARF about ten. */
+    BOUND_SECONDS = 30,
+    BOUND_GRACE = 5, /* more, for who does not ask; then the process ends where it stands */
+
+    /* ---- of one file ---- */
+    BOUND_SECTIONS = 65536,          /* a program has 40; -ffunction-sections is for object files */
+    BOUND_SEGMENTS = 1024,           /* a program has a dozen */
+    BOUND_SYMBOLS = 4 * 1024 * 1024, /* Chromium has 1.5 million */
+    BOUND_ENTRIES = 8 * 1024 * 1024, /* names in an index, of each class */
+    BOUND_NAMES = 512 * 1024 * 1024, /* bytes of them */
+    BOUND_ENUMERATORS = 1024 * 1024, /* of one enumeration: a list of registers has thousands */
+    BOUND_DIES = 200000,             /* looked at for one question: members, locals */
+
+    /* ---- of nginx's configuration ---- */
+    BOUND_CONFS = 2000,                  /* files; "include *.conf" finds a hundred */
+    BOUND_CONF_BYTES = 64 * 1024 * 1024, /* of all of them */
+    BOUND_CONF_ENTRIES = 20000,          /* of directories, that a pattern is held against */
+    BOUND_BLOCKS = 100000,               /* of Lua */
+
+    /* ---- of a stack's names ---- */
+    BOUND_CHUNKS = 20000,              /* different chunk names, each a source that is looked for */
+    BOUND_SOURCES = 256 * 1024 * 1024, /* bytes of sources */
+};
+
+/* Memory of all: files held (debug sections expanded, symbols), and what is made of them. */
+#define BOUND_MEMORY ((uint64_t)2 << 30)
+
+/* Starts to count; what is reached is told to CX. Ends by itself nowhere. */
+void bounds_begin(struct compile *cx);
+
+/* Stops counting. False: something was reached, and has been reported. May be called again. */
+bool bounds_end(void);
+
+/* FILE is in hand: what is reached from now on is told of it. Copied. */
+void bounds_file(const char *file);
+
+/* To be asked in every loop whose length the target decides: may it go on? */
+bool bounds_ok(void);
+
+/* May BYTES more be held? Then they count until they are given back. */
+bool bounds_take(uint64_t bytes);
+void bounds_give(uint64_t bytes);
+
+/* Is N at most MAX? Otherwise it is told that the file in hand takes more than MAX of WHAT ("sections"). */
+bool bounds_count(uint64_t n, uint64_t max, const char *what);
+
+/* Memory has run out: says so, of the file in hand if there is one, and ends the process with status 1. */
+__attribute__((noreturn)) void bounds_no_memory(void);
+
+#endif

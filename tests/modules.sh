@@ -1,0 +1,93 @@
+#!/bin/bash
+#
+# Files of a program that are not as usual: a variable in a library that the program loads by itself, as nginx does
+# with ngx_lua where it is a dynamic module; a library that may not be read; programs of 32 bits.
+#
+# Needs, for the first two: root and eBPF. About 5 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+cat >"$scratch/plugin.c" <<'END_C'
+int plugin_number = 41;
+int plugin_next(void) { return ++plugin_number; }
+END_C
+cat >"$scratch/host.c" <<'END_C'
+#include <dlfcn.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    void *lib = dlopen(argv[1], RTLD_NOW);
+    int (*next)(void) = lib ? (int (*)(void))dlsym(lib, "plugin_next") : 0;
+    if (!next)
+        return 1;
+    next();
+    for (;;)
+        usleep(1000);
+}
+END_C
+${CC:-cc} -g -shared -fPIC -o "$scratch/libplugin.so" "$scratch/plugin.c"
+${CC:-cc} -g -o "$scratch/host" "$scratch/host.c"
+
+if ((UID == 0)); then
+    "$scratch/host" "$scratch/libplugin.so" &
+    host=$!
+    pids+=("$host")
+    sleep 0.2
+    trace -x "$host" -e 'probe perf.sw.cpu_clock, timer.s(1) { printf("%d\n", @var("plugin_number")) exit() }'
+    check 'a variable that the executable lacks is found in the library that has it' \
+        eval 'test "$status" = 0 && printed "^42$"'
+    trace -x "$host" -p2 -e 'probe begin { println(@var("plugin_numbr")) }'
+    check 'one that is nowhere is not' eval 'test "$status" = 1 && said "has no variable .plugin_numbr"'
+else
+    skip 'a variable of another module' 'needs root'
+fi
+
+if ((UID == 0)); then
+    "$ngstap" -I tapset -e 'probe begin { while (1) n++ } global n probe end { println(n) }' -D MAXACTION=1000000000 \
+        -c "sleep 23.75" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    tracer=$!
+    pids+=("$tracer")
+    sleep 0.6
+    kill -KILL "$tracer"
+    sleep 0.3
+    check 'a command is not left stopped when ngstap is killed before it is armed' \
+        eval '! grep -lsz 23.75 /proc/[0-9]*/cmdline | grep -q .'
+fi
+
+echo 'int g = 5; int f(int a, int b) { return a + b + g; } int main(void) { return f(1, 2); }' >"$scratch/small.c"
+if ${CC:-cc} -m32 -g -o "$scratch/small32" "$scratch/small.c" 2>"$scratch/err"; then
+    for what in 'println($a)' 'println(int_arg(1))' 'println(@var("g"))'; do
+        trace -p2 -e "probe process(\"$scratch/small32\").function(\"f\") { $what }"
+        check "a program of 32 bits: $what is refused, and why is said" \
+            eval 'test "$status" = 1 && said "small32 is a program of 32 bits"'
+    done
+    status=0
+    "$ngstap" types --module "$scratch/small32" -C int >"$scratch/out" 2>"$scratch/err" || status=$?
+    check 'and its types' eval 'test "$status" = 1 && said "small32 is a program of 32 bits"'
+else
+    skip 'programs of 32 bits' 'the compiler does not make them (gcc-multilib)'
+fi
+
+# A user's own program may have loaded what that user can no longer read; root can read all.
+if ((UID == 0)) && command -v setpriv >/dev/null; then
+    cp "$scratch/libplugin.so" "$scratch/libfoo.so"
+    chown 65534 "$scratch/libfoo.so"
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/host" "$scratch/libfoo.so" &
+    host=$!
+    pids+=("$host")
+    sleep 0.2
+    chmod 0 "$scratch/libfoo.so"
+    cp "$ngstap" "$scratch/ngstap"
+    echo 'probe begin { println("$^libfoo_path") }' >"$scratch/library.sxx"
+    status=0
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/ngstap" -p2 -x "$host" "$scratch/library.sxx" \
+        >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    check 'a library that cannot be read is not told to be linked statically' \
+        eval 'test "$status" = 1 && said "libfoo.so, which process .* Permission denied" && ! said statically'
+else
+    skip 'a library that cannot be read' 'needs root and setpriv'
+fi
+finish
