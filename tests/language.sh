@@ -103,6 +103,26 @@ prints 'a negative limit is 0' 'global a probe begin { a[1] = 1; a[2] = 2; n = -
     foreach (k in a limit -9223372036854775807) println("least")
     foreach (k in a limit 0) println("zero"); foreach ([k] in a[1] limit n) println("slice")
     foreach (k+ in a limit 1) println(k); exit() }' '1\n'
+prints 'an error that is caught ends the loops it leaves' 'global a, n
+    function fails(x) { foreach (k in a) foreach (l in a) if (x) error("x"); return 0 }
+    function passes() { foreach (k in a) n += fails(1); return 0 }
+    function deep(x) { foreach (k in a) if (x) deep(x - 1); else error("x"); return 0 }
+    probe begin { a[1] = 1; a[2] = 2
+        for (i = 0; i < 100; i++) {
+            try { foreach (k in a) error("x") } catch { n++ }
+            try { foreach (k in a) foreach (l in a) passes() } catch { n++ }
+            foreach (k+ in a) { try { n += 10; passes() } catch { n++ } sum += k }
+            try { deep(5) } catch { n++ }
+            foreach (k in a) { try { foreach (l in a) break; foreach (l in a) error(sprint(k)) } catch (e) { if (e == "2") break; continue } }
+        }
+        println(n, " ", sum) }
+    probe timer.ms(10) { for (i = 0; i < 100; i++) try { foreach (k in a) foreach (l in a) n /= 0 } catch { m++ }
+        println(m, " ", n); exit() }
+    probe end { for (i = 0; i < 100; i++) try { fails(1) } catch { m++ } println(m) }' '2500 300\n100 2500\n100\n'
+prints 'what is left by next and return, too' 'global a, n
+    function first() { foreach (k+ in a) foreach (l+ in a) return k + l; return 0 }
+    probe timer.ms(1) { n++; if (n == 200) { println(first()); exit() } foreach (k in a) foreach (l in a) { first(); next } }
+    probe begin { a[1] = 1; a[2] = 2; for (i = 0; i < 100; i++) first() }' '2\n'
 
 # ---- conditions on probe points ----
 

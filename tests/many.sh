@@ -245,4 +245,17 @@ if setpriv --bounding-set -bpf,-perfmon,-sys_admin true 2>/dev/null; then
     check '... and not taken for an old kernel' test "$(grep -c 'from Linux\|serves' "$scratch/err")" = 0
 fi
 
+# --- what long handlers cost grows with their length, not with its square -------------------------
+
+# hundredths N: of a second of processor time, to make the code of a handler of N statements
+hundredths() {
+    { echo 'global g probe timer.profile {' && seq -f 'if (g == %.0f) g += 2' "$1" && echo '}'; } >"$scratch/long.stp"
+    TIMEFORMAT=%U
+    { time "$ngstap" -p3 -D MAXACTION=1000000 "$scratch/long.stp" >"$scratch/out" 2>"$scratch/err"; } 2>"$scratch/time"
+    awk '{ printf "%d\n", $1 * 100 + 1 }' "$scratch/time"
+}
+short=$(hundredths 4000) long=$(hundredths 24000)
+echo "# 4,000 statements: ${short}0 ms, 24,000: ${long}0 ms"
+check '6 times the statements in 6 times the time (here: 30)' below "$long" $((30 * short))
+
 finish

@@ -138,7 +138,8 @@ check 'an array of more elements than can be' said err '^-e:1:8: error:.*1000000
 tick 'global s = "0123456789012345678901234567890123456789" probe begin { println(s) exit() }' -D MAXSTRINGLEN=33
 check 'a string that begins longer than MAXSTRINGLEN is cut' printed 01234567890123456789012345678901
 tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin { a[1] = 1; f(100) }' -D MAXNESTING=200
-check 'too many foreach loops at a time are an error of the script' said err '^ERROR: too many foreach loops at a time'
+check 'too many foreach loops within one another: an error at its place' \
+    said err "^ERROR: more than 64 foreach loops within one another near .* at -e:1:"
 calls=''
 for ((n = 0; n < 700; n++)); do calls+="n += execname() == \"x\" . sprint($n) || user_string(0, \"y\") == \"z$n\"; "; done
 tick "probe perf.sw.cpu_clock { $calls exit() } probe end { println(\"end\") }" -D MAXSTRINGLEN=32768
@@ -184,5 +185,11 @@ for ((n = 0; n < 100; n++)); do ! said err begun || break; sleep 0.05; done
 kill -INT $session
 wait $session || :
 check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
+
+# ---- a handler that runs at the moment of exit() is not cut short
+
+tick 'global inside probe perf.sw.cpu_clock { if (inside++) exit(); else { println("1 in"); for (i = 0; i < 1000000; i++) ; println("2 out") } }
+    probe end { println("3 end") }' -D MAXACTION=10000000
+check 'exit() on another CPU: a handler that runs ends and prints' printed $'1 in\n2 out\n3 end'
 
 finish

@@ -25,7 +25,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 4
+#define NGS_OBJ_VERSION 5
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -315,6 +315,8 @@ enum ngs_error {
     NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
     NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
     NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
+    NGS_ERR_LOOPS,        /* more than ARG foreach loops within one another */
+    NGS_ERR_UNREADABLE,   /* an array that cannot be read, for want of memory or by the kernel's word */
     NGS_ERR_KINDS
 };
 

@@ -82,6 +82,8 @@ static const char *const error_texts[NGS_ERR_KINDS] = {
     [NGS_ERR_BAD_ARG] = "argument out of range",
     [NGS_ERR_MAP_REFUSED] = "array element not stored (error ",
     [NGS_ERR_BUSY] = "string changes too often to be read",
+    [NGS_ERR_LOOPS] = "", /* this and the next one are of handlers in user space */
+    [NGS_ERR_UNREADABLE] = "",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 

@@ -18,6 +18,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <libelf.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,7 +52,9 @@ struct writer {
     char *strings;
     uint32_t strings_len, strings_cap;
     uint32_t *func_sym, *map_sym; /* symbol by function, by map */
-    uint32_t text_sym;            /* symbol of section .text */
+    const struct cg_func **text;  /* functions of .text, by name */
+    uint32_t n_text;
+    uint32_t text_sym; /* symbol of section .text */
 };
 
 static bool internal(const struct cg_unit *u, const char *what, const char *name)
@@ -254,14 +257,32 @@ static void add_symbols(struct writer *w)
 
 /* ---- relocations ---- */
 
-static bool find_func(const struct cg_unit *u, const char *name, uint32_t *index)
+static int by_name(const void *a, const void *b)
 {
+    return strcmp((*(const struct cg_func *const *)a)->name,
+                  (*(const struct cg_func *const *)b)->name);
+}
+
+/* Handlers that loop have a callback there each: what a relocation costs must not depend on how many there are. */
+static void sort_text(struct writer *w)
+{
+    const struct cg_unit *u = w->u;
+
+    w->text = ARENA_ARRAY(w->arena, const struct cg_func *, u->n_funcs + 1);
     for (uint32_t i = 0; i < u->n_funcs; i++)
-        if (!strcmp(section_of(&u->funcs[i]), ".text") && !strcmp(u->funcs[i].name, name)) {
-            *index = i;
-            return true;
-        }
-    return false;
+        if (!strcmp(section_of(&u->funcs[i]), ".text"))
+            w->text[w->n_text++] = &u->funcs[i];
+    qsort(w->text, w->n_text, sizeof(*w->text), by_name);
+}
+
+static bool find_func(const struct writer *w, const char *name, uint32_t *index)
+{
+    const struct cg_func wanted = {.name = name}, *key = &wanted;
+    const struct cg_func **found = bsearch(&key, w->text, w->n_text, sizeof(*w->text), by_name);
+
+    if (found)
+        *index = (uint32_t)(*found - w->u->funcs);
+    return found != NULL;
 }
 
 static bool find_map(const struct cg_unit *u, const char *name, uint32_t *index)
@@ -296,14 +317,14 @@ static bool relocate(struct writer *w, const struct cg_func *f, const struct cg_
         *sym = w->map_sym[i];
         return true;
     case CG_RELOC_CALL:
-        if (!find_func(u, r->name, &i))
+        if (!find_func(w, r->name, &i))
             return internal(u, "call of unknown function", r->name);
         insn->src_reg = BPF_PSEUDO_CALL;
         insn->imm = -1;
         *sym = w->func_sym[i];
         return true;
     case CG_RELOC_CALLBACK:
-        if (!find_func(u, r->name, &i) || u->funcs[i].sig == CG_SIG_GLOBAL)
+        if (!find_func(w, r->name, &i) || u->funcs[i].sig == CG_SIG_GLOBAL)
             return internal(u, "address of unknown static function", r->name);
         insn->src_reg = BPF_PSEUDO_FUNC;
         insn->imm = (int32_t)w->l.func_off[i];
@@ -444,6 +465,7 @@ bool cg_write_elf(const struct cg_unit *u, void **elf, size_t *size)
                                      .data = "GPL",
                                      .size = sizeof("GPL")});
     add_symbols(&w);
+    sort_text(&w);
     for (uint32_t s = 0; s < w.l.n_sections; s++)
         if (!add_relocs(&w, s))
             return false;

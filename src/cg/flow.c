@@ -50,13 +50,18 @@ struct list {
     uint32_t *v, n;
 };
 
+static void append(struct cg_gen *g, struct list *l, uint32_t node)
+{
+    l->v = arena_grow(g->c->cx->arena, l->v, l->n, sizeof(*l->v));
+    l->v[l->n++] = node;
+}
+
 static void add_to(struct cg_gen *g, struct list *l, uint32_t node)
 {
     for (uint32_t k = 0; k < l->n; k++)
         if (l->v[k] == node)
             return;
-    l->v = arena_grow(g->c->cx->arena, l->v, l->n, sizeof(*l->v));
-    l->v[l->n++] = node;
+    append(g, l, node);
 }
 
 /* Where NODE may go on; what is to follow it in the code comes last. */
@@ -68,7 +73,7 @@ static void successors(struct cg_gen *g, uint32_t node, struct list *out)
         bool error = (node - g->n_block_nodes) & 1;
 
         for (uint32_t k = 0; k < g->n_sites; k++)
-            if (g->sites[k].callee == func && g->nodes[g->sites[k].from].reached)
+            if (g->sites[k].callee == func)
                 add_to(g, out, error ? g->sites[k].onerr : g->sites[k].to);
         return;
     }
@@ -117,17 +122,24 @@ static void add_site(struct cg_gen *g, uint32_t node, const struct ir_ins *call)
     };
 }
 
+static void reach_node(struct cg_gen *g, struct list *work, uint32_t node)
+{
+    if (g->nodes[node].reached)
+        return;
+    g->nodes[node].reached = true;
+    append(g, work, node);
+}
+
 /* Marks what is reached from the entry. A return reaches what follows every call found so far;
  * calls found later add to the work. */
 static void reach(struct cg_gen *g, uint32_t entry)
 {
     struct list work = {0}, next = {0};
 
-    add_to(g, &work, entry);
+    reach_node(g, &work, entry);
     for (uint32_t done = 0; done < work.n; done++) {
         uint32_t node = work.v[done];
 
-        g->nodes[node].reached = true;
         if (node < g->n_block_nodes) {
             const struct ir_ins *last = node_block(g, node)->last;
 
@@ -141,15 +153,15 @@ static void reach(struct cg_gen *g, uint32_t entry)
                     uint32_t ret = ret_node(g, (uint32_t)last->imm, error);
 
                     if (g->nodes[ret].reached)
-                        add_to(g, &work,
-                               error ? block_node(g, g->nodes[node].func, last->onerr)
-                                     : block_node(g, g->nodes[node].func, last->to[0]));
+                        reach_node(g, &work,
+                                   error ? block_node(g, g->nodes[node].func, last->onerr)
+                                         : block_node(g, g->nodes[node].func, last->to[0]));
                 }
             }
         }
         successors(g, node, &next);
         for (uint32_t k = 0; k < next.n; k++)
-            add_to(g, &work, next.v[k]);
+            reach_node(g, &work, next.v[k]);
     }
 }
 

@@ -309,7 +309,6 @@ static void make_argv(struct flame *f)
     }
     give_arg(f, "limit", "1000000");
     give_arg(f, "progress", "1");
-    give(f, "-w");
     give(f, "--format");
     give(f, f->format);
     give(f, "-o");

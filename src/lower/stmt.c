@@ -18,18 +18,23 @@ static int64_t shared_actions(const struct stmt *s)
     return yes < no ? yes : no;
 }
 
+static int64_t own_actions(const struct stmt *s)
+{
+    int64_t n = s->kind != ST_BLOCK;
+
+    if (s->kind == ST_BLOCK || s->kind == ST_TRY)
+        n += lower_actions(s->body);
+    else if (s->kind == ST_IF)
+        n += shared_actions(s);
+    return n;
+}
+
 int64_t lower_actions(const struct stmt *s)
 {
     int64_t n = 0;
 
-    for (; s; s = s->next) {
-        if (s->kind != ST_BLOCK)
-            n++;
-        if (s->kind == ST_BLOCK || s->kind == ST_TRY)
-            n += lower_actions(s->body);
-        else if (s->kind == ST_IF)
-            n += shared_actions(s);
-    }
+    for (; s; s = s->next)
+        n += own_actions(s);
     return n;
 }
 
@@ -212,7 +217,7 @@ static struct ir_val foreach_limit(struct lower *lo, struct expr *e)
 static void lower_foreach(struct lower *lo, struct stmt *s)
 {
     uint32_t head = lower_block(lo), body = lower_block(lo), after = lower_block(lo),
-             done = lower_block(lo);
+             done = lower_block(lo), failed = lower_block(lo), outer = lo->at.onerr;
     uint32_t iterator = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
     struct loop loop = {.outer = lo->loop,
                         .break_to = after,
@@ -248,6 +253,7 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     statement_done(lo);
     ir_put_jump(&lo->at, head);
 
+    lo->at.onerr = failed;
     ir_at(&lo->at, head);
     struct ir_val *to = ARENA_ARRAY(lo->cx->arena, struct ir_val, s->n_keys + 1);
 
@@ -272,7 +278,11 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
         lower_slice(lo, tests, n_tests, head, left, after);
     loop_body(lo, &loop, s->body);
     ir_put_jump(&lo->at, head);
+    lo->at.onerr = outer;
 
+    ir_at(&lo->at, failed); /* a try around the loop, here or in a caller, may go on */
+    end_iterator(lo, iterator);
+    ir_put_jump(&lo->at, outer);
     ir_at(&lo->at, after);
     end_iterator(lo, iterator);
     ir_put_jump(&lo->at, done);
@@ -458,11 +468,12 @@ static void take_deleted(struct lower *lo, const struct stmt *list)
 
 void lower_stmts(struct lower *lo, struct stmt *s)
 {
-    int64_t behind = lo->rest;
+    int64_t behind = lo->rest, left = lower_actions(s);
 
     take_deleted(lo, s);
     for (; s; s = s->next) {
-        lo->rest = behind + lower_actions(s->next);
+        left -= own_actions(s);
+        lo->rest = behind + left;
         lower_stmt(lo, s);
     }
     lo->rest = behind;

@@ -376,9 +376,9 @@ static uint64_t h_fe_begin(struct run *r, const uint64_t *a)
     for (uint32_t i = 0; i < RUN_MAX_ITERS; i++)
         if (!r->iters[i]) {
             r->iters[i] = run_iter_new(m, a[1], (int64_t)a[2], run_expand, r);
-            return r->iters[i] ? i : run_bad(r, "an array that cannot be read");
+            return r->iters[i] ? i : run_fail(r, NGS_ERR_UNREADABLE, 0);
         }
-    return run_fail_text(r, "too many foreach loops at a time");
+    return run_fail(r, NGS_ERR_LOOPS, RUN_MAX_ITERS);
 }
 
 static struct run_iter *get_iter(struct run *r, uint64_t id)

@@ -118,15 +118,23 @@ static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe
     return best;
 }
 
-/* Runs the handlers of KIND in order until UNTIL is set or an error ends the session (NULL: all of them). */
-static void run_kind(struct loop *l, enum probe_kind kind, const bool *until)
+/*
+ * May another handler of KIND run? An error keeps further begin and end handlers from it, exit() further begin handlers:
+ * in SystemTap each kind wants another value of session_state (tapset-been.cxx), which these change and ^C does not.
+ */
+static bool goes_on(const struct run *r, enum probe_kind kind)
+{
+    return !r->aborted && (kind == PROBE_ERROR || !r->failed) && !(kind == PROBE_BEGIN && r->quit);
+}
+
+/* Runs the handlers of KIND in order of their sequence numbers. */
+static void run_kind(struct loop *l, enum probe_kind kind)
 {
     uint32_t n = l->r.o->h->table[OBJ_PROBES].n;
     bool *done = calloc(n ? n : 1, sizeof(*done));
     const struct obj_probe *p;
 
-    while (done && !l->r.aborted && !(until && (*until || l->r.failed)) &&
-           (p = next_by_sequence(l, kind, done))) {
+    while (done && goes_on(&l->r, kind) && (p = next_by_sequence(l, kind, done))) {
         done[p - l->r.o->probes] = true;
         handle(l, p);
         run_signals(&l->r);
@@ -426,10 +434,9 @@ static void finish(struct loop *l)
     drain(l);
     check_control(l);
     l->r.ending = true;
-    if (!l->r.failed)
-        run_kind(l, PROBE_END, &l->r.failed);
+    run_kind(l, PROBE_END);
     if (l->r.failed)
-        run_kind(l, PROBE_ERROR, NULL);
+        run_kind(l, PROBE_ERROR);
     drain(l);
 }
 
@@ -573,8 +580,8 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
 
     if (ok) {
         run_signals(&l.r);
-        if (!l.r.exiting) /* ^C waits for them, exit() does not, as in SystemTap */
-            run_kind(&l, PROBE_BEGIN, &l.r.quit);
+        if (!l.r.exiting) /* ^C ends none of them once they have begun, as in SystemTap */
+            run_kind(&l, PROBE_BEGIN);
         if (!l.r.exiting && !l.r.aborted) {
             ok = start(&l);
             if (ok)

@@ -167,6 +167,7 @@ static const char *const messages[NGS_ERR_KINDS] = {
     [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
     [NGS_ERR_BAD_ARG] = "argument out of range",
     [NGS_ERR_BUSY] = "string changes too often to be read",
+    [NGS_ERR_UNREADABLE] = "array cannot be read",
     [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
 };
 
@@ -179,6 +180,8 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
         text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
     else if (error == NGS_ERR_SIZE_FULL)
         text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
+    else if (error == NGS_ERR_LOOPS)
+        text_printf(out, "more than %" PRIu64 " foreach loops within one another", arg);
     else if (error == NGS_ERR_MAP_REFUSED)
         text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
     else

@@ -451,8 +451,8 @@ static bool no_name(struct sema *s, const struct expr *e, const char *path, stru
 {
     struct near near;
     bool type = class == DBG_TYPES;
-    const char *message =
-        arena_printf(s->arena, "%s has no %s '%s'", path, type ? "type" : "variable", name);
+    const char *message = type ? arena_printf(s->arena, "%s has no type '%s'", path, name)
+                               : arena_printf(s->arena, "%s has no variable '%s'", path, name);
 
     if (told_before(s, message))
         return false;

@@ -329,7 +329,7 @@ static void arrays(void)
     for (int i = 0; i < 64; i++)
         HELP(FE_BEGIN, WRAP, 0, -1, 0);
     tap_ok(fx_help(r, NGS_H_FE_BEGIN, WRAP, 0, (uint64_t)-1, 0) == UINT64_MAX &&
-               head(r)->error == NGS_ERR_SCRIPT,
+               head(r)->error == NGS_ERR_LOOPS && head(r)->error_arg == 64,
            "an error of the script: a 65th foreach at a time");
     fx_help(r, NGS_H_FE_NEXT, 99, texts(), 0, 0);
     tap_ok(r->vm.fault != NULL, "refused: a foreach that is none");
