@@ -1,7 +1,8 @@
 #!/bin/bash
 #
 # Tests the load that the tests of profiles rely on: in each mode, hot() and
-# cold() must account for nearly all CPU time of their process, about 70 to 30,
+# cold() must account for nearly all CPU time of their process, hot() for more than
+# a third of it and less than 90 % (about 70 by itself, less on some processors),
 # at the depth that the mode is for. Takes NGSTAP_TARGETS; about 20 s. Prints TAP.
 
 set -euo pipefail
@@ -24,7 +25,7 @@ judge() {
             if (!total || !spent) { print "not ok", label ": no account"; exit }
             share = 100 * ns["hot"] / spent
             covered = 100 * spent / total
-            fine = share > 50 && share < 90 && covered > 90 && !shallow
+            fine = share > 35 && share < 90 && covered > 90 && !shallow
             printf "%s %s: hot %.1f %%, accounted %.1f %%\n", fine ? "ok" : "not ok", label,
                 share, covered
         }' "$scratch/truth"

@@ -50,11 +50,17 @@ if ((UID == 0)); then
         -c "sleep 23.75" >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
-    sleep 0.6
+    command=''
+    for _ in {1..100}; do
+        read -r command _ <"/proc/$tracer/task/$tracer/children" || :
+        # Stopped by ngstap, not by ptrace any more: the begin handler runs.
+        [[ -z $command ]] || ! grep -q '^State:.*T (stopped)' "/proc/$command/status" 2>/dev/null || break
+        sleep 0.05
+    done
     kill -KILL "$tracer"
-    sleep 0.3
+    ended() { for _ in {1..40}; do [[ -d /proc/$command ]] || return 0; sleep 0.05; done; return 1; }
     check 'a command is not left stopped when ngstap is killed before it is armed' \
-        eval '! grep -lsz 23.75 /proc/[0-9]*/cmdline | grep -q .'
+        eval '[[ $command ]] && ended'
 fi
 
 echo 'int g = 5; int f(int a, int b) { return a + b + g; } int main(void) { return f(1, 2); }' >"$scratch/small.c"

@@ -317,6 +317,10 @@ static bool same_letters(const char *a, const char *b)
 
 void near_try(struct near *n, const char *candidate)
 {
+    size_t word = strlen(n->word), other = strlen(candidate);
+
+    if ((word > other ? word - other : other - word) > n->distance)
+        return; /* each letter more is a mistake: most names are told apart by that */
     unsigned distance = edit_distance(n->word, candidate);
 
     if (!distance || distance > n->distance)
