@@ -57,9 +57,8 @@ if ((UID != 0)) || [[ -z ${NGSTAP_TARGETS:-} ]]; then
     finish
 fi
 
-eval "$(tests/targets/target.sh start nginx gc64 app 200 2)"
+start_target nginx gc64 app 200 2
 # shellcheck disable=SC2154 # that sets name, exe, master and workers
-names+=("$name")
 # shellcheck disable=SC2154
 busiest=${workers%% *} most=0
 sleep 1

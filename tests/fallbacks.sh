@@ -118,8 +118,7 @@ if [[ -z ${NGSTAP_TARGETS:-} ]]; then
 fi
 for mode in interp jit; do
     pid='' name=''
-    eval "$(tests/targets/target.sh start luajit gc64 "$mode" 40)"
-    names+=("$name")
+    start_target luajit gc64 "$mode" 40
     hot=$(tests/targets/target.sh truth "$name" | awk -v mode="$mode" '$1 == mode && $2 == "hot" { print $3 }')
     for way in '' 'may_goto' 'may_goto bpf_loop' 'may_goto bpf_loop sdiv snprintf bpf_cookie find_vma'; do
         without "$way"

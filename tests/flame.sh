@@ -20,8 +20,7 @@ flame() {
 
 start() {
     name='' pid='' master=''
-    eval "$(tests/targets/target.sh start "$@" 60)"
-    names+=("$name")
+    start_target "$@" 60
 }
 
 # The share of the samples whose innermost frame is $2 in the folded profile $1.

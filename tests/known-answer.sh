@@ -47,7 +47,11 @@ for mode in jit interp gsub coroutine deep recurse; do
     done
 done
 for mode in interp coroutine recurse; do
-    eval "$(tests/targets/target.sh start nginx stripped "$mode" 30)"
+    told=$(tests/targets/target.sh start nginx stripped "$mode" 30) || {
+        echo "Bail out! no target"
+        exit 1
+    }
+    eval "$told"
     sleep 1
     # shellcheck disable=SC2154 # name is what start prints
     tests/targets/target.sh truth "$name" >"$scratch/truth"

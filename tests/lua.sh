@@ -202,7 +202,7 @@ builtins() { # VARIANT
     [[ $(wc -l <"$scratch/vmdef") -gt 200 ]] && sed 's/.*\t/builtin:/' "$scratch/vmdef" | diff - "$scratch/out"
 }
 for variant in gc64 gc32 stripped; do
-    start_target luajit "$variant" interp
+    start_profiled luajit "$variant" interp
     check "$variant: fix-lua-bt -x names LuaJIT's built-in functions" builtins "$variant"
     [[ $variant != stripped ]] || check '... not without debug information' eval \
         '[[ $(echo builtin#90 | "$ngstap" fix-lua-bt -x "$pid") = builtin#90 ]]'
@@ -236,7 +236,7 @@ else
     skip 'LuaJIT in the executable' 'no C compiler'
 fi
 
-start_target nginx gc64 interp
+start_profiled nginx gc64 interp
 trace samples/lj-lua-stacks.sxx --arg time=2 -x "$pid"
 cp "$scratch/out" "$scratch/live"
 check 'a running nginx is sampled' grep -q '^=content_by_lua(nginx.conf:' "$scratch/live"

@@ -210,8 +210,7 @@ if [[ -z ${NGSTAP_TARGETS:-} ]]; then
 fi
 start() {
     name='' pid=''
-    eval "$(tests/targets/target.sh start nginx gc64 interp 40)"
-    names+=("$name")
+    start_target nginx gc64 interp 40
 }
 start
 (cd "$scratch" && "$ngstap" -I "$there/tapset" -p4 -m stacks "$there/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=1 \
@@ -221,8 +220,7 @@ check 'lj-lua-stacks as an object' runs "$hot" "$scratch/stacks.bpf.o" -x "$pid"
 start
 check '... for another nginx of the build' runs "$hot" "$scratch/stacks.bpf.o" -x "$pid"
 name='' pid=''
-eval "$(tests/targets/target.sh start nginx gc32 interp 20)"
-names+=("$name")
+start_target nginx gc32 interp 20
 # Both nginx are one build; only libluajit, of which the script uses types alone, differs.
 check '... and one with another libluajit is refused, which is named' refuses 'libluajit.* is not the build' \
     "$scratch/stacks.bpf.o" -x "$pid"

@@ -105,8 +105,7 @@ elif [[ $UID != 0 || -z ${NGSTAP_TARGETS:-} ]]; then
     finish
 fi
 name='' pid=''
-eval "$(tests/targets/target.sh start luajit gc64 jit 30)"
-names+=("$name")
+start_target luajit gc64 jit 30
 status=0
 timeout 60 "$ngstap" flame -I tapset -x "$pid" -t 2 -F 199 -o "$scratch/live.pb.gz" 2>"$scratch/err" </dev/null || status=$?
 check 'a live profile' test "$status" = 0

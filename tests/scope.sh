@@ -357,8 +357,7 @@ export NGSTAP_TARGETS=$scratch/targets
 
 # start_nginx MODE: into $name $exe $dir $master $workers $port.
 start_nginx() {
-    eval "$(tests/targets/target.sh start nginx gc64 "$1" 200 4)"
-    names+=("$name")
+    start_target nginx gc64 "$1" 200 4
 }
 
 start_nginx idle

@@ -12,12 +12,10 @@
 profiler=(samples/lj-lua-stacks.sxx --arg min=0 --arg limit=100000)
 profile_seconds=4
 
-# start_target KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes.
-start_target() {
-    pid='' name='' root=''
-    eval "$(tests/targets/target.sh start "$1" "$2" "$3" "${target_seconds:-60}")"
-    [[ -n $pid ]]
-    names+=("$name")
+# start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes.
+start_profiled() {
+    root=''
+    start_target "$1" "$2" "$3" "${target_seconds:-60}"
     sysroot=()
     # The debug files of this variant lie below its root, as in a container's.
     [[ $2 != stripped ]] || sysroot=(--sysroot "$root")
@@ -92,7 +90,7 @@ check_shares() {
 
 # judge_shares KIND VARIANT MODE [OPTION...]
 judge_shares() {
-    start_target "$1" "$2" "$3"
+    start_profiled "$1" "$2" "$3"
     take_profile --arg time="$profile_seconds" "${@:4}"
     stop_target
     check_shares "$1 $2, $3${4:+, ${*:4}}" "$3"
@@ -100,7 +98,7 @@ judge_shares() {
 
 # A recursion, each stack being 100 activations of one function below the leaf.
 judge_depth() {
-    start_target luajit gc64 recurse
+    start_profiled luajit gc64 recurse
     take_profile -D MAXSTRINGLEN=16384 --arg time=2 --arg depth=150
     stop_target
     check 'recursion: ends well' test "$status" = 0

@@ -42,6 +42,19 @@ skip() { # NAME REASON
     echo "ok $tests - $1 # SKIP $2"
 }
 
+# start_target ARGUMENT...: as tests/targets/target.sh start, into the variables it names; stopped at the end. A target
+# that does not start ends the test: checks of it would look at the one before.
+start_target() {
+    local told
+    told=$(tests/targets/target.sh start "$@") || {
+        echo "Bail out! no target: $*"
+        exit 1
+    }
+    eval "$told"
+    # shellcheck disable=SC2154 # told sets it
+    names+=("$name")
+}
+
 # check NAME COMMAND...: one line of TAP, ok if COMMAND is true.
 check() {
     local name=$1 file

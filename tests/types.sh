@@ -115,17 +115,15 @@ sed '1,/^ \*\//d' "$header" >"$scratch/stripped"
 check 'a separate debug file below a sysroot' cmp "$scratch/full" "$scratch/stripped"
 
 # lua_State is declared in nginx, and complete in LuaJIT.
-run=$(tests/targets/target.sh start nginx gc64 idle)
-name=$(sed -n 's/^name=//p' <<<"$run")
-names+=("$name")
-worker=$(sed -n 's/^pid=//p' <<<"$run")
+start_target nginx gc64 idle
+worker=$pid
 types -C lua_State,ngx_http_lua_ctx_t -x "$worker"
 check 'a type of one module that another completes' eval 'compiles && grep -q "^struct lua_State {" "$header" &&
     grep -q libluajit "$header"'
 
 body() { sed '1,/^ \*\//d' "$header"; }
 body >"$scratch/worker"
-types -C lua_State,ngx_http_lua_ctx_t --master "$(sed -n 's/^master=//p' <<<"$run")"
+types -C lua_State,ngx_http_lua_ctx_t --master "$master"
 check '--master: what its worker has' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
 types -C nosuchthing -x "$worker"
 check 'a type unknown to a process whose executable has debug information: no word of its libraries' \

@@ -22,12 +22,12 @@ command -v wrk >/dev/null || skip_all 'no wrk'
 start() {
     local master workers name port dir
     logs=() ports=()
-    eval "$(tests/targets/target.sh start nginx gc64 "$1" 200 4)"
-    names+=("$name") logs+=("$dir/logs/access.log") ports+=("$port")
+    start_target nginx gc64 "$1" 200 4
+    logs+=("$dir/logs/access.log") ports+=("$port")
     read -ra first <<<"$workers"
     master1=$master
-    eval "$(tests/targets/target.sh start nginx gc64 "$1" 200 4)"
-    names+=("$name") logs+=("$dir/logs/access.log") ports+=("$port")
+    start_target nginx gc64 "$1" 200 4
+    logs+=("$dir/logs/access.log") ports+=("$port")
     read -ra second <<<"$workers"
     master2=$master
     export dir

@@ -67,10 +67,10 @@ on_kernel() { # SUITE both|stap
     until [[ /proc/$pid/exe -ef $share/calls ]]; do sleep 0.01; done
     check "$1: calls.stp becomes a module" make_module calls "$top/tests/calls/calls.stp"
     kill "$pid"
-    # shellcheck disable=SC2034 # start_target reads it
+    # shellcheck disable=SC2034 # start_profiled reads it
     target_seconds=900
     for kind in luajit nginx; do
-        start_target "$kind" gc64 interp
+        start_profiled "$kind" gc64 interp
         check "$1: lj-lua-stacks becomes a module, for $kind" make_module "stacks_$kind" \
             "$top/samples/lj-lua-stacks.sxx" --arg min=0 --arg limit=100000 --arg time="$seconds"
         stop_target

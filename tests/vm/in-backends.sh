@@ -98,7 +98,7 @@ compare() {
 
 judge_both() { # KIND MODE
     local what="$1 gc64, $2" script=("${profiler[@]}")
-    start_target "$1" gc64 "$2"
+    start_profiled "$1" gc64 "$2"
     if [[ $which == both ]]; then
         take_profile --arg time="$profile_seconds"
         check_shares "$what, eBPF" "$2"

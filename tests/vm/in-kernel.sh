@@ -56,7 +56,7 @@ can_loop() { # ENCODING HOW-MANY
     judge_shares luajit gc64 interp --no-feature may_goto --no-feature bpf_loop
     judge_depth
 
-    start_target nginx gc64 app
+    start_profiled nginx gc64 app
     for sample in lj-vm-states lj-gc lj-lua-bt; do
         options=()
         [[ $sample != lj-vm-states ]] || options=(--arg time=2)
@@ -68,7 +68,7 @@ can_loop() { # ENCODING HOW-MANY
 }
 
 cannot_loop() {
-    start_target luajit gc64 jit
+    start_profiled luajit gc64 jit
     trace --backend=bpf samples/lj-lua-stacks.sxx -x "$pid" --arg time=1
     stop_target
     check 'lj-lua-stacks is refused' test "$status" = 1

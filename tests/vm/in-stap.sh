@@ -124,7 +124,7 @@ check '... status 137' test "$status" = 137
 
 cd - >/dev/null
 if [[ -n ${NGSTAP_TARGETS:-} ]]; then
-    start_target luajit gc64 interp
+    start_profiled luajit gc64 interp
     trace "${asked[@]}" -v -m vm_stacks samples/lj-lua-stacks.sxx -x "$pid" --arg time=3
     check 'lj-lua-stacks runs as a module' test "$status" = 0
     check '... out of the cache' said 'took the module from the cache'

@@ -47,7 +47,7 @@ on_kernel() { # SUITE auto|asked
     done
     check "$1: vm_error is made" make_module vm_error -e 'probe begin { error("as it must") }'
     if [[ -n ${NGSTAP_TARGETS:-} ]]; then
-        start_target luajit gc64 interp
+        start_profiled luajit gc64 interp
         check "$1: lj-lua-stacks is made" make_module vm_stacks "$top/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=3
         stop_target
     fi
