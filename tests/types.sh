@@ -116,6 +116,7 @@ check 'a separate debug file below a sysroot' cmp "$scratch/full" "$scratch/stri
 
 # lua_State is declared in nginx, and complete in LuaJIT.
 start_target nginx gc64 idle
+# shellcheck disable=SC2154 # that sets pid and master
 worker=$pid
 types -C lua_State,ngx_http_lua_ctx_t -x "$worker"
 check 'a type of one module that another completes' eval 'compiles && grep -q "^struct lua_State {" "$header" &&
