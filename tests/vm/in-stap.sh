@@ -135,6 +135,52 @@ else
     skip 'lj-lua-stacks runs as a module' 'NGSTAP_TARGETS is not set'
 fi
 
+# --- whose hits ------------------------------------------------------------------------------------
+
+# start_family: $master, ${workers[@]}.
+start_family() {
+    "$VM_SHARE/family" 4 </dev/null >/dev/null 2>&1 &
+    master=$!
+    pids+=("$master")
+    for _ in {1..100}; do
+        read -r -a workers <"/proc/$master/task/$master/children" || :
+        ((${#workers[@]} < 4)) || break
+        sleep 0.1
+    done
+    pids+=("${workers[@]}")
+}
+
+# counted WORKER...: ticks and calls are those of each of these, and of no other; each is the target.
+counted() {
+    awk -v workers="$*" '
+        BEGIN { split(workers, list); for (i in list) { is[list[i]] = 1; many++ } }
+        /^n=/ { split($0, f, /[= ]/); n = f[2]; mine = f[4]; calls = f[6] }
+        /^of / { if (is[$2] && $3 > 10) good++; else bad++ }
+        /^called / { if (is[$2] && $3 == 100) called++; else bad++ }
+        END { exit !(n > 100 && n == mine && calls == 100 * many && good == many && called == many && !bad) }
+    ' "$scratch/out"
+}
+
+start_family
+master_a=$master workers_a=("${workers[@]}")
+start_family
+start_module "${asked[@]}" -m vm_scope "$VM_SHARE/scope.stp" "$VM_SHARE/family" -x "${workers_a[1]}"
+sleep 4
+kill -USR1 "${workers_a[@]}" "${workers[@]}"
+sleep 2
+kill -INT "$tracer"
+end_module
+check '-x: ticks and calls of one of eight workers' counted "${workers_a[1]}"
+start_module "${asked[@]}" -m vm_master "$VM_SHARE/scope.stp" "$VM_SHARE/family" --master "$master_a"
+sleep 6
+kill -USR1 "${workers_a[@]}" "${workers[@]}"
+sleep 2
+kill -INT "$tracer"
+end_module
+check '--master: of its four workers, each of them the target' counted "${workers_a[@]}"
+kill "$master_a" "${workers_a[@]}" "$master" "${workers[@]}"
+check '... nothing is left' none_loaded
+
 # --- what staprun and the kernel refuse -------------------------------------------------------------
 
 cd "$VM_SHARE"

@@ -23,6 +23,50 @@ probe timer.ms(200) { printf("tick\n") }
 probe end { printf("bye\n") }
 END
 
+# Whose hits a module counts: in each of two families four workers take the processor's time and, when they are told,
+# call work() 100 times.
+cat >"$scratch/scope.stp" <<'END'
+global n, mine, calls, of, called
+probe timer.profile { n++; of[pid()]++; if (pid() == target()) mine++ }
+probe process(@1).function("work") { calls++; called[pid()]++ }
+probe timer.ms(200) { println("tick") }
+probe end {
+    printf("n=%d mine=%d calls=%d\n", n, mine, calls)
+    foreach (p in of) printf("of %d %d\n", p, of[p])
+    foreach (p in called) printf("called %d %d\n", p, called[p])
+}
+END
+cat >"$scratch/family.c" <<'END'
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+__attribute__((noinline)) long work(long n)
+{
+    __asm__ volatile("" ::: "memory");
+    return n + 7;
+}
+static void told(int sig)
+{
+    for (int i = 0; i < 100; i++)
+        work(i + sig);
+}
+int main(int argc, char **argv)
+{
+    int n = argc > 1 ? atoi(argv[1]) : 4;
+    signal(SIGUSR1, told);
+    alarm(900);
+    for (int i = 0; i < n; i++)
+        if (!fork()) {
+            alarm(900);
+            for (;;)
+                ;
+        }
+    for (;;)
+        pause();
+}
+END
+${CC:-cc} -g -O1 -o "$scratch/family" "$scratch/family.c"
+
 # make_module NAME ARGUMENT...: NAME.ko in the shared folder.
 make_module() {
     local name=$1
@@ -45,6 +89,17 @@ on_kernel() { # SUITE auto|asked
     for name in vm_script vm_ticks_module vm_t; do
         check "$1: $name is made" make_module $name "$share/ticks.stp"
     done
+    cp "$scratch/scope.stp" "$scratch/family" "$share"
+    "$share/family" 1 </dev/null >/dev/null 2>&1 &
+    family=$!
+    pids+=("$family")
+    sleep 0.2
+    read -r worker <"/proc/$family/task/$family/children" || [[ $worker ]]
+    pids+=("$worker")
+    kill -STOP "$worker"
+    check "$1: vm_scope is made" make_module vm_scope "$share/scope.stp" "$share/family" -x "$worker"
+    check "$1: vm_master is made" make_module vm_master "$share/scope.stp" "$share/family" --master "$family"
+    kill -KILL "$family" "$worker"
     check "$1: vm_error is made" make_module vm_error -e 'probe begin { error("as it must") }'
     if [[ -n ${NGSTAP_TARGETS:-} ]]; then
         start_profiled luajit gc64 interp
