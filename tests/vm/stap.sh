@@ -72,7 +72,7 @@ make_module() {
     local name=$1
     shift
     status=0
-    (cd "$share" && timeout 600 "$ngstap" -v --backend=stap -p4 -m "$name" -r "$headers" -I "$top/tapset" "$@") \
+    (cd "$share" && XDG_CACHE_HOME=$share/cache timeout 600 "$ngstap" -v --backend=stap -p4 -m "$name" -r "$headers" -I "$top/tapset" "$@") \
         >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     [[ $status = 0 && -s $share/$name.ko ]]
 }
@@ -85,7 +85,6 @@ on_kernel() { # SUITE auto|asked
     share=$scratch/$1
     mkdir -p "$share/cache"
     cp "$scratch/ticks.stp" "$share"
-    export XDG_CACHE_HOME=$share/cache
     for name in vm_script vm_ticks_module vm_t; do
         check "$1: $name is made" make_module $name "$share/ticks.stp"
     done
