@@ -45,32 +45,32 @@ ask() { # PORT COUNT
     done
 }
 
-cat >"$scratch/requests.stp" <<'END'
-global mine, others
+scripts=$scratch
+cat >"$scripts/requests.stp" <<'END'
+global mine, others, armed
 probe process(@1).function("ngx_http_process_request") {
     if (pid() == target())
         mine++
     else
         others++
 }
-probe begin { println("armed") }
+probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("mine %d others %d\n", mine, others) }
 END
 
 # The same, but the guard covers all: the event is opened for the target alone.
-cat >"$scratch/guarded.stp" <<'END'
-global mine
+cat >"$scripts/guarded.stp" <<'END'
+global mine, armed
 probe process(@1).function("ngx_http_process_request") { if (pid() == target()) mine++ }
-probe begin { println("armed") }
+probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("mine %d\n", mine) }
 END
 
-path=$PATH
-for how in docker podman namespaces; do
-    PATH=$path
+judge() { # docker|podman|namespaces
+    local how=$1 path=$PATH from first first_port first_pid first_merged
     if ! start "$how" gc64 interp; then
         skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
-        continue
+        return
     fi
     [[ $how = namespaces ]] || PATH=$(dirname "$(tests/targets/container.sh which "$how")"):$path
     check "$how: the host has no $exe" test ! -e "$exe"
@@ -85,7 +85,7 @@ for how in docker podman namespaces; do
         check "$how: --container alone finds the worker" finds --container "$name"
     fi
 
-    trace --dump-stap "$scratch/requests.stp" -x "$pid" "$exe"
+    trace --dump-stap "$scripts/requests.stp" -x "$pid" "$exe"
     check "$how: SystemTap cannot probe functions on an overlay, which is said at the place" \
         said 'requests\.stp:2:7: error: SystemTap cannot place a probe in .*overlay'
 
@@ -104,29 +104,31 @@ for how in docker podman namespaces; do
     start "$how" gc64 idle
     first=$name first_port=$port first_pid=$pid first_merged=$merged
     start "$how" gc64 idle
-    start_trace "$scratch/requests.stp" -x "$first_pid" "$exe"
+    start_trace "$scripts/requests.stp" -x "$first_pid" "$exe"
     ask "$first_port" 7
     ask "$port" 4
     end_trace
     check "$how: a uprobe counts the 7 requests of its target" printed '^mine 7 '
     check "$how: and the session ends well" test "$status" = 0
-    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    start_trace "$scripts/guarded.stp" -x "$first_pid" "$exe"
     ask "$port" 4
     ask "$first_port" 5
     end_trace
     check "$how: a guarded uprobe counts 5, and not its sibling's 4" printed '^mine 5$'
 
     touch "$first_merged$exe"
-    start_trace "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    start_trace "$scripts/guarded.stp" -x "$first_pid" "$exe"
     ask "$first_port" 3
     end_trace
     check "$how: after a copy-up, a uprobe fires" printed '^mine 3$'
-    start_trace --sysroot "$first_merged" "$scratch/guarded.stp" -x "$first_pid" "$exe"
+    start_trace --sysroot "$first_merged" "$scripts/guarded.stp" -x "$first_pid" "$exe"
     ask "$first_port" 2
     end_trace
     check "$how: after a copy-up, by --sysroot" printed '^mine 2$'
     stop "$name"
     stop "$first"
     names=()
-done
+}
+
+side_by_side judge docker podman namespaces
 finish

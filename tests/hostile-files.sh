@@ -179,9 +179,9 @@ fi
 pids+=("$evil")
 
 cat >"$scratch/hot.stp" <<'END_S'
-global n
+global n, armed
 probe process.function("hot") { n++ }
-probe begin { println("armed") }
+probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("hot %d\n", n) }
 END_S
 

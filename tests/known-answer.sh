@@ -42,7 +42,11 @@ depth_of() {
 for mode in jit interp gsub coroutine deep recurse; do
     for variant in gc64 gc32; do
         "$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit" \
-            tests/targets/load/lua/truth.lua "$mode" 1 >"$scratch/truth"
+            tests/targets/load/lua/truth.lua "$mode" 1 >"$scratch/$variant" &
+    done
+    wait
+    for variant in gc64 gc32; do
+        mv "$scratch/$variant" "$scratch/truth"
         judge "luajit $variant $mode" "$mode"
     done
 done

@@ -172,9 +172,9 @@ signal_all() {
     kill "-$sig" "$@"
 }
 
-count='global n, of
+count='global n, of, armed
 probe process("'$scratch'/family").function("work") { n++; of[pid()]++ }
-probe begin { println("armed") }
+probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("n=%d", n); foreach (p in of) printf(" p%d=%d", p, of[p]); println("") }'
 
 # text_byte PID [FILE FUNCTION]: the function's first byte in a process's memory.
@@ -392,9 +392,9 @@ clean_text() {
     done
 }
 
-hits='global n, of
+hits='global n, of, armed
 probe process("'$exe_a'").function("ngx_http_log_request") { n++; of[pid()]++ }
-probe begin { println("armed") }
+probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("n=%d", n); foreach (p in of) printf(" p%d=%d", p, of[p]); println("") }'
 
 # The two that answer most come first, in case others get nothing to do.

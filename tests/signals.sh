@@ -5,7 +5,7 @@
 # kernel behind. INT, TERM and HUP, alone and doubled, at random moments of sessions of several kinds, also under
 # timeout(1), which signals its child and its group; readers who do not read.
 #
-# NGSTAP_MOMENTS: how many moments (200). Needs root, eBPF, a C compiler. Half a second a moment. Prints TAP.
+# NGSTAP_MOMENTS: how many moments (200). Needs root, eBPF, a C compiler. A fifth of a second a moment. Prints TAP.
 
 set -euo pipefail
 
@@ -116,13 +116,13 @@ ways=(INT TERM HUP 'INT INT' 'TERM TERM' 'INT 0.01 INT' 'INT 0.05 INT' 'TERM 0.0
     'INT 0.2 INT' 'TERM 0.1 INT')
 kinds=(text json picture timeout text file)
 
-# lane N: every other moment; what went wrong is in its file of that name.
+# lane N: every fourth moment, as most of each is waiting; what went wrong is in its file of that name.
 lane() {
     local scripts=$scratch scratch=$scratch/lane$1 i
     mkdir "$scratch"
     cp "$scripts"/*.stp "$scratch"
     RANDOM=$((seed + $1))
-    for ((i = $1; i < moments; i += 2)); do
+    for ((i = $1; i < moments; i += 4)); do
         random 700
         way=${ways[i % ${#ways[@]}]} kind=${kinds[i / ${#ways[@]} % ${#kinds[@]}]}
         moment "$way" "$kind" "0.$(printf %03d "$random")"
@@ -131,11 +131,12 @@ lane() {
 }
 
 before=$(held)
-lane 0 &
-lanes=("$!")
-lane 1 &
-lanes+=("$!")
+for number in 0 1 2 3; do
+    lane "$number" &
+    lanes+=("$!")
+done
 wait "${lanes[@]}"
+lanes=()
 cat "$scratch"/lane?/wrong
 bad=$(cat "$scratch"/lane?/wrong | wc -l)
 check "$moments signals at random moments: no crash, no loss, no file left" test "$bad" = 0
@@ -158,13 +159,12 @@ probe timer.ms(1) {
 probe end { println("whole") }
 STP
 
-# blocked NAME SIGNALS OPTION...: a session whose output (err: and errors) nobody reads gets SIGNALS; its status is in
+# blocked EMIT out|err [OPTION...]: a session whose output (err: and errors) nobody reads gets INT twice; its status is in
 # $status, 137 when it had to be killed.
 blocked() {
-    local signals=$1 emit=$2 redirect=$3 signal
-    shift 3
-    sed "s/EMIT/$emit/" "$scratch/loud.stp" >"$scratch/blocked.stp"
-    rm -f "$scratch/pipe"
+    local redirect=$2 killer
+    sed "s/EMIT/$1/" "$loud" >"$scratch/blocked.stp"
+    shift 2
     mkfifo "$scratch/pipe"
     exec 5<>"$scratch/pipe"
     case $redirect in
@@ -172,32 +172,32 @@ blocked() {
     err) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >"$scratch/out" 2>&5 </dev/null & ;;
     esac
     tracer=$!
+    pids+=("$tracer")
     sleep 1.5
-    for signal in $signals; do
-        case $signal in
-        [0-9]*) sleep "$signal" ;;
-        *) kill -"$signal" "$tracer" 2>/dev/null || : ;;
-        esac
-    done
+    kill -INT "$tracer" 2>/dev/null || :
+    sleep 1.3
+    kill -INT "$tracer" 2>/dev/null || :
     status=0
     (sleep 5 && kill -KILL "$tracer") 2>/dev/null &
-    local killer=$!
+    killer=$!
     wait "$tracer" || status=$?
     kill "$killer" 2>/dev/null || :
     exec 5<&-
 }
 
-blocked 'INT 1.3 INT' println out
-check 'nobody reads the prints: a second ^C ends it' test "$status" = 1
-check '... and a line says how' said 'press \^C again'
-blocked 'INT 1.3 INT' println out --format json
-check 'nobody reads the events: a second ^C ends it' test "$status" = 1
-blocked 'INT 1.3 INT' warn err
-check 'nobody reads the warnings: a second ^C ends it' test "$status" = 1
-blocked 'INT 1.3 INT' error err -D MAXERRORS=1000000000
-check 'nobody reads the errors: a second ^C ends it' test "$status" = 1
-blocked 'INT 1.3 INT' warn err -v
-check 'nobody reads what -v says: a second ^C ends it' test "$status" = 1
+nobody_reads() { # prints|events|warnings|errors|-v
+    case $1 in
+    prints) blocked println out ;;
+    events) blocked println out --format json ;;
+    warnings) blocked warn err ;;
+    errors) blocked error err -D MAXERRORS=1000000000 ;;
+    -v) blocked warn err -v ;;
+    esac
+    check "nobody reads the ${1/-v/words of -v}: a second ^C ends it" test "$status" = 1
+    [[ $1 != prints ]] || check '... and a line says how' said 'press \^C again'
+}
+loud=$scratch/loud.stp
+side_by_side nobody_reads prints events warnings errors -v
 
 # TERM is never an order to throw away: with a reader who comes late all is there.
 rm -f "$scratch/late"

@@ -11,16 +11,21 @@ builddir=$(realpath "${top_builddir:-.}")
 cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/..}" || exit
 ngstap=$builddir/ngstap
 
-tests=0
-failed=0
-scratch=$(mktemp -d)
+begin_in() { # SCRATCH: nothing is tested yet, nothing to be stopped at the end
+    scratch=$1
+    tests=0
+    failed=0
+    names=()
+    pids=()
+    lanes=()
+}
+begin_in "$(mktemp -d)"
 chmod 755 "$scratch"
-names=()
-pids=()
 
 # shellcheck disable=SC2317 # the trap calls it
 clean() {
     local one
+    { kill "${lanes[@]}" && wait "${lanes[@]}"; } 2>/dev/null || :
     for one in "${pids[@]}"; do
         { kill -KILL "$one" && wait "$one"; } 2>/dev/null || :
     done
@@ -87,20 +92,19 @@ trace() {
     timeout "${trace_seconds:-40}" "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 }
 
-# start_trace ARGUMENT...: the same in the background, until the script has printed "armed"; $tracer is its pid.
+# start_trace ARGUMENT...: the same in the background, until the script has printed "armed", which a timer's handler is
+# to do, as ticks come once all is armed; $tracer is its pid.
 start_trace() {
     : >"$scratch/out"
     # Not by timeout, which sends a signal twice: to its child and to its group.
     "$ngstap" -I tapset -T 40 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
-    for _ in {1..200}; do
+    for _ in {1..400}; do
         ! grep -q armed "$scratch/out" || break
         kill -0 "$tracer" 2>/dev/null || break
         sleep 0.05
     done
-    # begin has run; attaching comes after it.
-    sleep 0.4
 }
 
 end_trace() {
@@ -136,6 +140,38 @@ as_before() {
     done
     echo "# left: $left"
     return 1
+}
+
+# side_by_side FUNCTION ARGUMENT...: calls FUNCTION with each ARGUMENT, all at once, each with targets and a $scratch of
+# its own. Their checks are this test's, in the order of the arguments.
+side_by_side() {
+    local function=$1 one line
+    shift
+    for one; do
+        (
+            begin_in "$scratch/$function-$one"
+            mkdir "$scratch"
+            trap clean EXIT
+            trap 'exit 143' TERM
+            "$function" "$one"
+            echo whole
+        ) >"$scratch/$function-$one.tap" &
+        lanes+=("$!")
+    done
+    wait "${lanes[@]}" || :
+    lanes=()
+    for one; do
+        line=''
+        while IFS= read -r line; do
+            case $line in
+            'ok '*) line="ok $((tests += 1)) ${line#ok * }" ;;
+            'not ok '*) line="not ok $((tests += 1)) ${line#not ok * }" failed=1 ;;
+            whole) break ;;
+            esac
+            echo "$line"
+        done <"$scratch/$function-$one.tap"
+        check "$function $one: comes to its end" test "$line" = whole
+    done
 }
 
 finish() {

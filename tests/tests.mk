@@ -1,6 +1,6 @@
 # What "make check" runs: every test prints TAP ("ok 1 - name", "not ok ...", "ok 3 # SKIP why").
 #
-# A shell test is a line of SHELL_TESTS, a C test one of UNIT_TESTS: unit/NAME.c, linked with all of ngstap but its
+# A shell test is a line of SHELL_TESTS, or of TIMED_TESTS, a C test one of UNIT_TESTS: unit/NAME.c, linked with all of ngstap but its
 # command line; what it is made of besides goes into tests_unit_NAME_SOURCES. Folders of cases are lines of
 # EXTRA_DIST; tests/dist.sh finds what the tarball lacks.
 
@@ -13,13 +13,15 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_bu
 # make's own rule would make tests/sxx, a folder, of tests/sxx.sh.
 %: %.sh
 
+# Tests that measure processor time: one after the other, see below.
+TIMED_TESTS =
 SHELL_TESTS =
 UNIT_TESTS =
 # Programs that shell tests run.
 UNIT_TOOLS =
-TESTS += $(SHELL_TESTS) $(UNIT_TESTS)
+TESTS += $(TIMED_TESTS) $(SHELL_TESTS) $(UNIT_TESTS)
 check_PROGRAMS += $(UNIT_TESTS) $(UNIT_TOOLS)
-EXTRA_DIST += $(SHELL_TESTS) tests/tap.sh tests/unit/tap.h tests/targets
+EXTRA_DIST += $(TIMED_TESTS) $(SHELL_TESTS) tests/tap.sh tests/unit/tap.h tests/targets
 UNIT_OBJECTS = $(filter-out src/cli/%,$(ngstap_OBJECTS))
 LDADD = $(UNIT_OBJECTS)
 
@@ -89,25 +91,25 @@ SHELL_TESTS += tests/newcomer.sh
 SHELL_TESTS += tests/completion.sh
 
 # Scripts on real targets
-SHELL_TESTS += tests/known-answer.sh
-SHELL_TESTS += tests/profile.sh
+TIMED_TESTS += tests/known-answer.sh
+TIMED_TESTS += tests/profile.sh
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/fallbacks.sh
-EXTRA_DIST += tests/calls tests/returns tests/lua-states tests/workers
+EXTRA_DIST += tests/calls tests/returns
 SHELL_TESTS += tests/object.sh
 SHELL_TESTS += tests/kernel-types.sh
 SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
-SHELL_TESTS += tests/workers.sh
+TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
-SHELL_TESTS += tests/scope.sh
-SHELL_TESTS += tests/lua-states.sh
+TIMED_TESTS += tests/scope.sh
+TIMED_TESTS += tests/lua-states.sh
 EXTRA_DIST += tests/lua-states tests/workers
 SHELL_TESTS += tests/signals.sh
-SHELL_TESTS += tests/many.sh
+TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/master.sh
 
@@ -117,7 +119,6 @@ SHELL_TESTS += tests/stap-build.sh
 SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
 SHELL_TESTS += tests/judge.sh
-SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/judge-kernel.sh
 EXTRA_DIST += tests/judge docs/judging.md
 
@@ -127,7 +128,7 @@ UNIT_TESTS += tests/unit/lua_names_test
 UNIT_TESTS += tests/unit/lua_fuzz_test
 SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
-SHELL_TESTS += tests/flame.sh
+TIMED_TESTS += tests/flame.sh
 SHELL_TESTS += tests/out.sh
 EXTRA_DIST += tests/out
 UNIT_TESTS += tests/unit/out_fuzz_test
@@ -137,10 +138,18 @@ SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
 
-# With make -j: these share dockerd and podman.
-tests/docker-root.log: tests/containers.log
-tests/types.log: tests/docker-root.log
-tests/flame.log: tests/types.log
+# "make -j2 check" runs two tests at a time. after(A, B) in a list of prerequisites: A, if it runs at all; it has ended
+# before. Of the tests that measure processor time no two run at once: what they measure goes by the processes' own
+# clocks, which bear one neighbour a processor. Those that start containers share dockerd and podman.
+after = $(filter $(1),$(TEST_LOGS))
+tests/lua-states.log: $(call after,tests/profile.log)
+tests/scope.log: $(call after,tests/lua-states.log)
+tests/workers.log: $(call after,tests/scope.log)
+tests/many.log: $(call after,tests/workers.log)
+tests/known-answer.log: $(call after,tests/many.log)
+tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
+tests/docker-root.log: $(call after,tests/containers.log)
+tests/types.log: $(call after,tests/docker-root.log)
 
 # What "make check-slow" runs: other people's programs, built with our patches.
 SLOW_TESTS = tests/slow/stap-sysroot.sh

@@ -1,5 +1,5 @@
--- sleeps: the VM's thread sleeps in C that Lua calls, another runs in C: sleeps.lua LIBRARY SECONDS. At its end it
--- prints the CPU times of both, in ns, by the clock of each thread.
+-- sleeps: the VM's thread sleeps in C that Lua calls, another runs in C: sleeps.lua LIBRARY SECONDS. At its end, on
+-- SIGTERM or after SECONDS, it prints the CPU times of both, in ns, by the clock of each thread.
 local ffi = require "ffi"
 ffi.cdef [[
     struct timespec { long sec, nsec; };
@@ -7,6 +7,7 @@ ffi.cdef [[
     int clock_gettime(int clock, struct timespec *t);
     void threads_spin(void);
     int64_t threads_cpu(void);
+    int threads_over(void);
 ]]
 local C, threads = ffi.C, ffi.load(arg[1])
 local t = ffi.new "struct timespec"
@@ -23,7 +24,7 @@ end
 jit.off(true, true)
 threads.threads_spin()
 local till = clock(1) + arg[2] * 1e9
-while clock(1) < till do
+while clock(1) < till and threads.threads_over() == 0 do
     asleep()
 end
 print("lua", string.format("%.0f", clock(3)))

@@ -1,20 +1,21 @@
 /*
  * threads: what a Lua program can have beside its VM's thread. Built as a library, for LuaJIT's FFI:
- * threads_spin() starts a thread that runs C only; threads_cpu() tells its CPU time.
+ * threads_spin() starts a thread that runs C only; threads_cpu() tells its CPU time, threads_over() that SIGTERM came.
  *
  * Built with PROGRAM it is a program of its own that makes its states itself:
  *
  *   threads thread-sleeps    a VM in a thread sleeps in C that Lua called, the main thread runs C
  *   threads two              a VM in each of two threads; they run Lua seven to three
  *   threads nested           a VM whose C function runs another VM's code, in turns of seven to three
- *   threads closed           Lua runs for a second, its VM is closed, and C goes on
+ *   threads closed           Lua runs for 1.5 seconds, its VM is closed, and C goes on
  *   threads deep             Lua calls a C function that burns CPU below 3 MiB of C stack
  *
- * At its end, after SECONDS (the second argument), it prints "NAME NS" for each account of CPU time.
+ * At its end, on SIGTERM or after SECONDS (the second argument), it prints "NAME NS" for each account of CPU time.
  */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,14 @@ static int64_t now(clockid_t clock)
 
     clock_gettime(clock, &t);
     return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static volatile sig_atomic_t told_to_end;
+
+static void on_term(int sig)
+{
+    (void)sig;
+    told_to_end = 1;
 }
 
 /* ---- a thread in C ---- */
@@ -46,6 +55,7 @@ static void *spin(void *arg)
 
 void threads_spin(void)
 {
+    signal(SIGTERM, on_term);
     pthread_create(&spinner, NULL, spin, NULL);
 }
 
@@ -54,6 +64,11 @@ int64_t threads_cpu(void)
     clockid_t clock;
 
     return pthread_getcpuclockid(spinner, &clock) ? -1 : now(clock);
+}
+
+int threads_over(void)
+{
+    return told_to_end;
 }
 
 #ifdef PROGRAM
@@ -76,6 +91,11 @@ void lua_settop(lua_State *L, int index);
 static int64_t end;
 lua_State *kept; /* for --arg L=kept */
 
+static int over(void)
+{
+    return told_to_end || now(CLOCK_MONOTONIC) >= end;
+}
+
 static int c_nap(lua_State *L)
 {
     (void)L;
@@ -85,7 +105,7 @@ static int c_nap(lua_State *L)
 
 static int c_over(lua_State *L)
 {
-    lua_pushnumber(L, now(CLOCK_MONOTONIC) >= end);
+    lua_pushnumber(L, over());
     return 1;
 }
 
@@ -189,12 +209,13 @@ int main(int argc, char **argv)
                                {"=asleep", naps, new_state()}};
     pthread_t t[2];
 
+    signal(SIGTERM, on_term);
     end = now(CLOCK_MONOTONIC) + (argc > 2 ? atol(argv[2]) : 10) * 1000000000LL;
     if (!strcmp(mode, "thread-sleeps")) {
         volatile uint64_t n = 0;
 
         pthread_create(&t[0], NULL, in_thread, (void *)&jobs[2]);
-        while (now(CLOCK_MONOTONIC) < end)
+        while (!over())
             n++;
         printf("spin %lld\n", (long long)now(CLOCK_THREAD_CPUTIME_ID));
         pthread_join(t[0], NULL);
@@ -213,10 +234,10 @@ int main(int argc, char **argv)
         lua_State *L = new_state();
 
         run(L, "=closed",
-            "jit.off(true, true) local till, s = cpu() + 1e9 "
+            "jit.off(true, true) local till, s = cpu() + 1.5e9 "
             "while cpu() < till do for i = 1, 300 do s = (i * 7) % 13 end end");
         lua_close(L);
-        while (now(CLOCK_MONOTONIC) < end)
+        while (!over())
             n++;
     } else if (!strcmp(mode, "nested")) {
         inner = new_state();

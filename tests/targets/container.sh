@@ -45,12 +45,18 @@ make_image() {
     key=$({ echo "$targets"; declare -f fill_image; cat "$HERE"/load/{conf,lua,lua/*}/*.*; } |
         sha256sum | cut -c 1-12)
     image=$TARGETS_CACHE/images/$variant-$key
-    [[ -d $image ]] && return
-    say "Making the image of the $variant container"
-    rm -rf "$image.new"
-    mkdir -p "$image.new"
-    fill_image "$image.new" "$targets/$variant"
-    mv "$image.new" "$image"
+    mkdir -p "$TARGETS_CACHE/images"
+    # Two at once would write the same folder.
+    exec 7>"$TARGETS_CACHE/images/lock"
+    flock 7
+    if [[ ! -d $image ]]; then
+        say "Making the image of the $variant container"
+        rm -rf "$image.new"
+        mkdir -p "$image.new"
+        fill_image "$image.new" "$targets/$variant"
+        mv "$image.new" "$image"
+    fi
+    exec 7>&-
 }
 
 fill_image() {
