@@ -1,11 +1,12 @@
 #!/bin/bash
+# shellcheck disable=SC2317 # side_by_side and check call functions
 #
 # Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot function by
 # --sysroot, by itself and by --container, with stripped binaries, and after the overlay has copied the binary up;
 # uprobes count what the container's nginx served, and nothing of another container of the same image. By a real
 # dockerd, by podman, and by namespaces alone.
 #
-# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 60 s. Prints TAP.
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 40 s. Prints TAP.
 
 set -euo pipefail
 
@@ -27,7 +28,6 @@ start() {
 
 stop() { tests/targets/target.sh stop "$1" 2>/dev/null; }
 
-# shellcheck disable=SC2317 # called by check
 # finds OPTION...: a second of lj-lua-stacks has hot() of interp.lua, by its place, as the most frequent leaf.
 finds() {
     trace samples/lj-lua-stacks.sxx "$@" --arg time=1 --arg min=0

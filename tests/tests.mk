@@ -158,8 +158,8 @@ EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 check-slow: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
 
-# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each.
-VM_TESTS = tests/vm/harness.sh tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh tests/vm/stap-probes.sh
+# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each; the longest first, for -j2.
+VM_TESTS = tests/vm/kernels.sh tests/vm/judge.sh tests/vm/backends.sh tests/vm/stap.sh tests/vm/stap-probes.sh tests/vm/harness.sh
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap

@@ -3,8 +3,8 @@
 #
 # Run in a VM by kernels.sh: the eBPF object on the kernel that has been booted.
 #
-#   tests/vm/in-kernel.sh may_goto|bpf_loop [few]   how loops are to be made there: by itself, that is; few: of the
-#                                                   profiles only some
+#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all   how loops are to be made there: by itself, that is; which
+#                                                   profiles: two, those whose eBPF differs, or the Lua's kinds, too
 #   tests/vm/in-kernel.sh none                      eBPF cannot loop there, and ngstap must say so
 #
 # Profiles are judged by shares.sh. Prints TAP.
@@ -47,14 +47,16 @@ can_loop() { # ENCODING HOW-MANY
     judge_shares luajit gc64 interp
     judge_shares nginx gc64 coroutine
     [[ $2 != few ]] || return 0
-    for mode in jit gsub coroutine; do
-        judge_shares luajit gc64 "$mode"
-    done
     judge_shares nginx gc32 jit
-    judge_shares nginx stripped interp
     # The oldest way to loop, on the widest script there is.
     judge_shares luajit gc64 interp --no-feature may_goto --no-feature bpf_loop
     judge_depth
+    if [[ $2 = all ]]; then
+        for mode in jit gsub coroutine; do
+            judge_shares luajit gc64 "$mode"
+        done
+        judge_shares nginx stripped interp
+    fi
 
     start_profiled nginx gc64 app
     for sample in lj-vm-states lj-gc lj-lua-bt; do
@@ -78,7 +80,7 @@ cannot_loop() {
 }
 
 case ${1:-} in
-may_goto | bpf_loop) can_loop "$1" "${2:-}" ;;
+may_goto | bpf_loop) can_loop "$1" "$2" ;;
 none) cannot_loop ;;
 *) exit 2 ;;
 esac

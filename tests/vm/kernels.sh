@@ -13,7 +13,7 @@ set -euo pipefail
 
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-on_kernel() { # SUITE ENCODING [few]
+on_kernel() { # SUITE ENCODING few|code|all
     vm_options=(-i)
     in_vm "$1" 600 tests/vm/in-kernel.sh "${@:2}"
     vm_options=()
@@ -21,8 +21,8 @@ on_kernel() { # SUITE ENCODING [few]
     in_vm "$1" 100 -c "exec $builddir/tests/unit/run_kernel_test"
 }
 
-on_kernel bookworm bpf_loop
+on_kernel bookworm bpf_loop all
 on_kernel trixie may_goto few
-on_kernel sid may_goto
+on_kernel sid may_goto code
 in_vm bullseye 300 tests/vm/in-kernel.sh none
 finish
