@@ -18,7 +18,9 @@ flame() {
     timeout 60 "$ngstap" flame "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 }
 
-start() {
+start() { # in place of the one before
+    [[ ${#names[@]} = 0 ]] || tests/targets/target.sh stop "${names[-1]}"
+    names=()
     name='' pid='' master=''
     start_target "$@" 60
 }
@@ -91,7 +93,7 @@ check 'a hint names an option that flame has' said 'cut at 5 frames \(--depth N 
 kill "$deep_pid"
 
 start nginx gc64 jit
-flame -x "$pid" -t 3 -F 199 -o "$scratch/jit.folded"
+flame -x "$pid" -t 2 -F 199 -o "$scratch/jit.folded"
 check 'a process: status 0' test "$status" = 0
 check '... nothing on standard output' test ! -s "$scratch/out"
 check '... the leaf is the hot function' hot_as_said "$scratch/jit.folded" '^T:.*jit(.lua)?:(13|hot)$'

@@ -72,6 +72,7 @@ moment() {
     local file=$scratch/picture.folded
     wrong=''
     rm -f "$scratch/picture"*
+    : >"$scratch/out" # a signal may come before the shell has opened it anew
     case $kind in
     text) begin "$scratch/session.stp" ;;
     json) begin --format json "$scratch/session.stp" ;;
