@@ -3,7 +3,7 @@
 # Judges profiles of each kind of code by what the target says of itself (shares.sh), in luajit and nginx, GC64 and
 # GC32, stripped, and at a depth of 100 frames.
 #
-# Needs root, eBPF, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 90 s. Prints TAP.
+# Needs root, eBPF, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 45 s. Prints TAP.
 
 set -euo pipefail
 

@@ -10,16 +10,28 @@
 :
 
 profiler=(samples/lj-lua-stacks.sxx --arg min=0 --arg limit=100000)
-profile_seconds=4
 
-# start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes.
+# processor_time: of the target, in hundredths of a second.
+processor_time() {
+    local stat
+    stat=$(<"/proc/$pid/stat")
+    awk '{ print $12 + $13 }' <<<"${stat##*) }"
+}
+
+# start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes, $profile_seconds how long
+# two thousand samples of it take: two, and more if it shares its processor with others.
 start_profiled() {
     root=''
     start_target "$1" "$2" "$3" "${target_seconds:-60}"
     sysroot=()
     # The debug files of this variant lie below its root, as in a container's.
     [[ $2 != stripped ]] || sysroot=(--sysroot "$root")
+    local from used
+    from=$(date +%s%2N) used=$(processor_time)
     sleep 0.5
+    used=$(($(processor_time) - used))
+    profile_seconds=$((used > 0 ? (2 * ($(date +%s%2N) - from) + used - 1) / used : 20))
+    profile_seconds=$((profile_seconds < 20 ? profile_seconds : 20))
 }
 
 stop_target() {
@@ -99,7 +111,7 @@ judge_shares() {
 # A recursion, each stack being 100 activations of one function below the leaf.
 judge_depth() {
     start_profiled luajit gc64 recurse
-    take_profile -D MAXSTRINGLEN=16384 --arg time=2 --arg depth=150
+    take_profile -D MAXSTRINGLEN=16384 --arg time="$profile_seconds" --arg depth=150
     stop_target
     check 'recursion: ends well' test "$status" = 0
     check 'recursion: 98 % of the stacks show 100 frames' awk '

@@ -16,8 +16,8 @@ set -euo pipefail
 . tests/shares.sh
 
 # shellcheck disable=SC2034 # shares.sh and tap.sh read them
-trace_seconds=120 target_seconds=120 profile_seconds=$2
-which=$1
+trace_seconds=120 target_seconds=120
+which=$1 seconds=$2
 # One chance of a hundred that any of the comparisons fails by chance alone.
 alpha=$(awk 'BEGIN { print 0.01 / 6 }')
 
@@ -100,7 +100,7 @@ judge_both() { # KIND MODE
     local what="$1 gc64, $2" script=("${profiler[@]}")
     start_profiled "$1" gc64 "$2"
     if [[ $which == both ]]; then
-        take_profile --arg time="$profile_seconds"
+        take_profile --arg time="$seconds"
         check_shares "$what, eBPF" "$2"
         cp "$scratch/out" "$scratch/bpf"
     fi
