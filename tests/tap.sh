@@ -130,10 +130,10 @@ in_use() {
 }
 
 # as_before BEFORE: nothing is there that BEFORE does not have and that nobody holds; the kernel frees a little
-# later than a process ends.
+# later than a process ends, and much later where it is busy.
 as_before() {
     local left
-    for _ in {1..30}; do
+    for _ in {1..100}; do
         left=$(comm -13 <(echo "$1") <(held) | comm -23 - <(in_use))
         [[ -n $left ]] || return 0
         sleep 0.2
