@@ -4,7 +4,7 @@
 # (tests/lua-states), judged by the threads' own CPU clocks; Lua in nginx's stream module and in ngx_lua's worker threads;
 # what is said of ticks on threads that run no Lua, and of a process without Lua.
 #
-# Needs root, eBPF, a C compiler, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints TAP.
+# Needs root, eBPF, a C compiler, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 50 s. Prints TAP.
 
 # shellcheck disable=SC2016,SC2317 # check calls the functions; awk and eval expand
 :
@@ -20,7 +20,10 @@ set -euo pipefail
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
 
-stacks=(samples/lj-lua-stacks.sxx --arg min=0 --arg time=2)
+# stacks ARGUMENT...: of the Lua in $pid, as long as a thousand ticks of one that is never idle take.
+stacks() {
+    trace samples/lj-lua-stacks.sxx --arg min=0 --arg time="$profile_seconds" "$@" -x "$pid"
+}
 warned='ticks were on threads that run no Lua'
 
 compile() { # OUTPUT OPTION...
@@ -38,7 +41,8 @@ run() {
     "$@" >"$scratch/truth" 2>"$scratch/truth.err" &
     pid=$!
     pids+=("$pid")
-    sleep 0.7
+    sleep 0.2
+    how_long 100
 }
 
 # ended: it has been told to end, and what prints an account at its end has done so.
@@ -79,15 +83,15 @@ judge_asleep() {
 
 for variant in gc64 gc32; do
     luajit=$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit
-    run "$luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 20
-    trace "${stacks[@]}" -x "$pid"
+    run "$luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 60
+    stacks
     judge_asleep "$variant, a thread in C, Lua asleep in the main thread" lua spin
-    run "$scratch/threads-$variant" thread-sleeps 20
-    trace "${stacks[@]}" -x "$pid"
+    run "$scratch/threads-$variant" thread-sleeps 60
+    stacks
     judge_asleep "$variant, the main thread in C, Lua asleep in a thread" asleep spin
 done
 
-run "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 30
+run "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 60
 trace samples/lj-vm-states.sxx --arg time=2 -x "$pid"
 check 'lj-vm-states does not count the sleeping VM' \
     printed '^(No Lua-running samples|Observed [0-9]{1,2} Lua-running samples and ignored [0-9]{3})'
@@ -99,8 +103,8 @@ ended
 # ---- VMs that no variable leads to ----
 
 for variant in gc64 gc32; do
-    run "$scratch/threads-$variant" two 20
-    trace "${stacks[@]}" -x "$pid"
+    run "$scratch/threads-$variant" two 60
+    stacks
     left=$(count '^=left') right=$(count '^=right')
     ended
     check "$variant, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge 150
@@ -108,22 +112,22 @@ for variant in gc64 gc32; do
         within "$(of "$left" "$right")" "$(of "$(cpu left)" "$(cpu right)")" 4
 done
 
-run "$scratch/threads-gc64" nested 30
-trace "${stacks[@]}" -x "$pid"
+run "$scratch/threads-gc64" nested 60
+stacks
 inner=$(count '^=inner') outer=$(count '^=outer')
 check "a VM below another: $outer to $inner samples, seven to three" within "$(of "$outer" "$inner")" 70 4
 check '... in one thread, which runs Lua' eval '! said "$warned"'
-trace "${stacks[@]}" --arg L=kept -x "$pid"
+stacks --arg L=kept
 check '--arg L names the one to look at by its variable' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
 ended
 
-run "$scratch/threads-gc64" deep 20
-trace "${stacks[@]}" -x "$pid"
+run "$scratch/threads-gc64" deep 60
+stacks
 check 'C below 3 MiB of C stack belongs to the Lua that called it' eval '[[ $(count "^=deep:1") -ge 200 ]]'
 ended
 
-run "$scratch/threads-gc64" closed 20
-trace "${stacks[@]}" -x "$pid"
+run "$scratch/threads-gc64" closed 60
+stacks
 check 'a VM that is closed: C goes on, and nothing is said to be lost' \
     eval '[[ $(count "^=closed") -ge 50 ]] && ! said "incomplete or lost"'
 ended
@@ -132,12 +136,12 @@ ended
 
 cat >"$scratch/idle.c" <<'END'
 #include <time.h>
-int main(void) { volatile long n = 0; time_t end = time(0) + 20; while (time(0) < end) n++; return 0; }
+int main(void) { volatile long n = 0; time_t end = time(0) + 60; while (time(0) < end) n++; return 0; }
 END
 lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
 compile "$scratch/idle" "$scratch/idle.c" -Wl,--no-as-needed "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
 run "$scratch/idle"
-trace "${stacks[@]}" -x "$pid"
+stacks
 check 'a process that runs no Lua: it is told what was looked for' \
     said 'WARNING: [0-9]+ ticks, none in Lua. Looked for: a VM in the registers of each tick'
 check '... by name' eval '[[ $status = 0 ]] && ! said error:'
@@ -147,7 +151,7 @@ echo 'int lua_newstate(void) { return 0; } int lua_pcallk(void) { return 0; }' >
 compile "$scratch/liblua5.4.so.5" -shared -fPIC "$scratch/puc.c"
 compile "$scratch/puc" "$scratch/idle.c" -Wl,--no-as-needed "$scratch/liblua5.4.so.5"
 run "$scratch/puc"
-trace "${stacks[@]}" -x "$pid"
+stacks
 check 'a process with another Lua is told so' said "hint: the Lua of process $pid is PUC-Rio's, in .*liblua5.4.so.5"
 ended
 
@@ -156,7 +160,7 @@ ended
 # Its configuration as nginx has it; the VM is idle, so that nothing but its configuration leads to it.
 lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
 compile "$scratch/stream" tests/lua-states/stream.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
-run "$scratch/stream" 20
+run "$scratch/stream" 60
 trace samples/lj-gc.sxx -x "$pid"
 check "ngx_stream_lua's VM is found by its main configuration" \
     eval '[[ $(sed -n "s/^Total GC count: //p" "$scratch/out") = "$(<"$scratch/truth") bytes" ]]'
@@ -166,7 +170,7 @@ ended
 
 # By the program's own account, collectgarbage("count").
 for variant in gc64 gc32; do
-    run "$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit" tests/lua-states/objects.lua 20
+    run "$NGSTAP_TARGETS/$variant/srv/openresty/luajit/bin/luajit" tests/lua-states/objects.lua 60
     trace -D MAXACTION=1000000 -x "$pid" tests/lua-states/objects.sxx
     walked=$(awk '$1 == "walked" { print $2 }' "$scratch/out")
     counted=$(<"$scratch/truth")
@@ -229,7 +233,8 @@ http {
     server { listen 127.0.0.1:PORT; }
 }
 END
-trace "${stacks[@]}" -x "$pid"
+how_long 100
+stacks
 check 'Lua in a worker thread of ngx_lua' eval '[[ $(count "/burner.lua:1$") -ge 200 ]]'
 { kill "$master" && wait "$master"; } || :
 finish

@@ -18,20 +18,26 @@ processor_time() {
     awk '{ print $12 + $13 }' <<<"${stat##*) }"
 }
 
+# how_long HUNDREDTHS: $profile_seconds is how long it will take the target to get so much of a processor's time, as it
+# does now: two at least, fifteen at most.
+how_long() {
+    local from used
+    from=$(date +%s%2N) used=$(processor_time)
+    sleep 0.5
+    used=$(($(processor_time) - used))
+    profile_seconds=$((used > 0 ? ($1 * ($(date +%s%2N) - from) / 100 + used - 1) / used : 15))
+    profile_seconds=$((profile_seconds < 2 ? 2 : profile_seconds > 15 ? 15 : profile_seconds))
+}
+
 # start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes, $profile_seconds how long
-# two thousand samples of it take: two, and more if it shares its processor with others.
+# two thousand samples of it take.
 start_profiled() {
     root=''
     start_target "$1" "$2" "$3" "${target_seconds:-60}"
     sysroot=()
     # The debug files of this variant lie below its root, as in a container's.
     [[ $2 != stripped ]] || sysroot=(--sysroot "$root")
-    local from used
-    from=$(date +%s%2N) used=$(processor_time)
-    sleep 0.5
-    used=$(($(processor_time) - used))
-    profile_seconds=$((used > 0 ? (2 * ($(date +%s%2N) - from) + used - 1) / used : 20))
-    profile_seconds=$((profile_seconds < 20 ? profile_seconds : 20))
+    how_long 200
 }
 
 stop_target() {
