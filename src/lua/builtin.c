@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 #include "lua/lua.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 static const char PREFIX[] = "FF_";
 

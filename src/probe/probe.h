@@ -12,7 +12,7 @@
 
 #include "base/abi.h"
 #include "syntax/ast.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 /* What resolving a probe point may use, and where the results go. */
 struct probe_env {

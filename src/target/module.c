@@ -13,7 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "target/elf_priv.h"
+#include "target/elf.h"
 #include "target/needed.h"
 #include "target/overlay.h"
 #include "target/proc_priv.h"

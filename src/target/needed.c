@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "target/elf_priv.h"
+#include "target/elf.h"
 
 enum { LIBRARIES_MAX = 512, DYNAMIC_MAX = 4096, CACHE_MAX = 16 * 1024 * 1024, PATH_LEN_MAX = 4096 };
 

@@ -27,7 +27,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "target/elf_priv.h"
+#include "target/elf.h"
 #include "target/proc_priv.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC

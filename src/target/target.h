@@ -202,7 +202,8 @@ struct elf_code {
 };
 bool elf_code(int fd, struct elf_code *out); /* false: not a sound ELF file, or no such segment */
 
-/* Symbols of a file (.symtab, else .dynsym, of the file or of its debug file), sorted by address. */
+/* ---- symtab.c: the symbol table of an ELF file: .symtab, else .dynsym ---- */
+
 struct elf_symbol {
     uint64_t vaddr, size;
     const char *name;
@@ -216,6 +217,16 @@ struct elf_symbols {
 const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vaddr);
 /* The symbols of an open ELF file; arena-owned; n = 0 when it has none or is not sound. */
 struct elf_symbols elf_symbols_read(struct arena *a, int fd);
+
+/*
+ * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/ ask
+ * by this alone, and include nothing of debug/. OF returns the symbols, which live as long as ARG
+ * does, or NULL: none are known. OF NULL: nobody is asked.
+ */
+struct symbol_source {
+    const struct elf_symbols *(*of)(void *arg, const struct module *m);
+    void *arg;
+};
 
 /* ---- kernel.c: what this kernel can do ---- */
 
@@ -237,7 +248,7 @@ enum feature {
 };
 
 /* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
-void kernel_build_id(struct build_id *id); /* btf.c */
+void kernel_build_id(struct build_id *id);
 
 /*
  * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since 6.6): the header in

@@ -1,6 +1,6 @@
 /*
  * dwarf_test: debug information of programs that the test compiles itself, in every form that
- * target/dwarf.h promises to read: DWARF 3, 4 and 5, optimized or not, compressed, in type units,
+ * debug/debug.h promises to read: DWARF 3, 4 and 5, optimized or not, compressed, in type units,
  * in separate files found in every place; the cache; and then damaged in hundreds of ways, where
  * the only thing asked is to survive.
  */
@@ -19,7 +19,7 @@
 #include "base/bounds.h"
 #include "dwarf_types.h"
 #include "tap.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 static const char prog_c[] =
     "#include \"dwarf_types.h\"\n"

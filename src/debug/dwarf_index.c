@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target/dwarf_priv.h"
-#include "target/index_format.h"
+#include "debug/dwarf_priv.h"
+#include "debug/index_format.h"
 
 /* What is known of a name while the walk goes on. */
 struct name {

@@ -7,13 +7,11 @@
  */
 #include <bpf/btf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
@@ -21,31 +19,6 @@
 enum { KIND_ENUM64 = 19 };
 
 /* ---- the kernel as a module ---- */
-
-void kernel_build_id(struct build_id *id)
-{
-    char notes[64 * 1024];
-    int fd = open("/sys/kernel/notes", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, notes, sizeof(notes)) : -1;
-    struct utsname u;
-
-    *id = (struct build_id){.len = 0};
-    if (fd >= 0)
-        close(fd);
-    if (n > 0 && elf_notes_build_id(notes, (size_t)n, id))
-        return;
-    if (uname(&u))
-        return;
-    /* Nothing better tells one build from another: release and version hold number and date of it. */
-    uint64_t hash = 0xcbf29ce484222325;
-
-    for (const char *p = u.release; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-    for (const char *p = u.version; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-    memcpy(id->bytes, &hash, sizeof(hash));
-    id->len = sizeof(hash);
-}
 
 struct dbg *btf_open(struct debuginfo *di, const char **why)
 {

@@ -7,7 +7,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 /* Wildcards match as in SystemTap's dwarf_atvar_query: the end of a path from a slash on, or all of it. */
 static bool file_matches_pattern(const char *file, const char *pattern)

@@ -7,8 +7,8 @@
 #include <dwarf.h>
 #include <string.h>
 
-#include "target/abi_args.h"
-#include "target/dwarf_priv.h"
+#include "debug/abi_args.h"
+#include "debug/dwarf_priv.h"
 
 enum { OPS_MAX = 256 };
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/bounds.h"
-#include "target/debugfile.h"
+#include "debug/debugfile.h"
 
 #ifndef ELFCOMPRESS_ZSTD
 #define ELFCOMPRESS_ZSTD 2 /* gABI, 2022; missing in older elf.h */

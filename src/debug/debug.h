@@ -8,8 +8,8 @@
  * Handles: struct dbg one module, struct ctype one type (interned: equal pointers, equal DIEs);
  * all owned by the struct debuginfo, which outlives the compile's passes.
  */
-#ifndef TARGET_DWARF_H
-#define TARGET_DWARF_H
+#ifndef DEBUG_DEBUG_H
+#define DEBUG_DEBUG_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -192,5 +192,8 @@ const struct ctype *dbg_func_result(const struct dbg_func *f);
 
 /* .symtab of the file or of its debug file, else .dynsym. */
 const struct elf_symbols *dbg_symbols(struct dbg *m);
+
+/* The same by module; they live as long as DI. NULL: it cannot be opened. */
+const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include <bpf/btf.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 /* Newer than some headers (Linux 6.0). */
 enum { KIND_ENUM64 = 19 };

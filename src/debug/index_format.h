@@ -3,10 +3,10 @@
  * the tables of struct index_entry and the names. In this machine's byte order: the cache is not
  * carried elsewhere.
  */
-#ifndef TARGET_INDEX_FORMAT_H
-#define TARGET_INDEX_FORMAT_H
+#ifndef DEBUG_INDEX_FORMAT_H
+#define DEBUG_INDEX_FORMAT_H
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 #define INDEX_MAGIC "ngsindex"
 

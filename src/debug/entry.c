@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 enum { HEAD = 12 }; /* version, three encodings, pointer to .eh_frame, number of entries */
 

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "target/dwarf_priv.h"
-#include "target/index_format.h"
+#include "debug/dwarf_priv.h"
+#include "debug/index_format.h"
 
 enum { CACHE_FILE_MAX = 1 << 30, FILE_NAME_SIZE = 2 * INDEX_KEY_SIZE + 1 };
 

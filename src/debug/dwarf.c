@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "target/debugfile.h"
-#include "target/dwarf_priv.h"
+#include "debug/debugfile.h"
+#include "debug/dwarf_priv.h"
 
 struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
 {
@@ -317,6 +317,14 @@ const struct elf_symbols *dbg_symbols(struct dbg *m)
         }
     }
     return m->symbols;
+}
+
+const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
+{
+    const char *why;
+    struct dbg *dbg = dbg_open_any(di, m->path, &why);
+
+    return dbg ? dbg_symbols(dbg) : NULL;
 }
 
 bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset)

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/bounds.h"
-#include "target/debugfile.h"
+#include "debug/debugfile.h"
 
 /* ---- opening ---- */
 

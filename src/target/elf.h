@@ -1,8 +1,8 @@
 /*
- * elf_priv: libelf handles, for the files of this folder only.
+ * elf: libelf handles, for this folder and debug/ only.
  */
-#ifndef TARGET_ELF_PRIV_H
-#define TARGET_ELF_PRIV_H
+#ifndef TARGET_ELF_H
+#define TARGET_ELF_H
 
 #include <gelf.h>
 

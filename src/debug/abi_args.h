@@ -1,10 +1,10 @@
 /*
  * abi_args: where the calling convention puts a function's arguments.
  */
-#ifndef TARGET_ABI_ARGS_H
-#define TARGET_ABI_ARGS_H
+#ifndef DEBUG_ABI_ARGS_H
+#define DEBUG_ABI_ARGS_H
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 enum { ABI_OPS_MAX = 4 };
 

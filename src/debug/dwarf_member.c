@@ -7,7 +7,7 @@
 #include <dwarf.h>
 #include <string.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 struct member_walk {
     const char *name; /* looked for; NULL: every one */

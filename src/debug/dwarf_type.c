@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 /* ---- DIEs ---- */
 

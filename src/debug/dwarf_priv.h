@@ -6,16 +6,16 @@
  * of itself, an anonymous member holding its own struct), which are bounded by the limits below, and amounts, which
  * base/bounds.h bounds.
  */
-#ifndef TARGET_DWARF_PRIV_H
-#define TARGET_DWARF_PRIV_H
+#ifndef DEBUG_DWARF_PRIV_H
+#define DEBUG_DWARF_PRIV_H
 
 #include <elfutils/libdw.h>
 
 #include <uthash.h>
 
 #include "base/bounds.h"
-#include "target/dwarf.h"
-#include "target/elf_priv.h"
+#include "debug/debug.h"
+#include "target/elf.h"
 
 enum {
     CHAIN_MAX = 64,   /* typedefs and qualifiers on the way to a type */

@@ -1,12 +1,12 @@
 /*
  * debugfile: an ELF file with debug information, found and made ready for libdw.
  */
-#ifndef TARGET_DEBUGFILE_H
-#define TARGET_DEBUGFILE_H
+#ifndef DEBUG_DEBUGFILE_H
+#define DEBUG_DEBUGFILE_H
 
 #include <stdio.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 /* Takes over FD. False: not an ELF file (FD closed). */
 bool elf_file_open(struct elf_file *f, int fd);

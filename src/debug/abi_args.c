@@ -8,7 +8,7 @@
 #include <dwarf.h>
 #include <string.h>
 
-#include "target/abi_args.h"
+#include "debug/abi_args.h"
 
 enum { INT_REGS = 6, SSE_REGS = 8, PARAMS_MAX = 256, VISITS_OF_ONE = 256 };
 

@@ -6,7 +6,7 @@
 #include <dwarf.h>
 #include <string.h>
 
-#include "target/dwarf_priv.h"
+#include "debug/dwarf_priv.h"
 
 static enum cdecl_kind kind_of(int tag)
 {
