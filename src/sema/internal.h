@@ -181,6 +181,33 @@ struct probe_env sema_env(struct sema *s);
 struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
                              const char **path);
 
+/* ---- location.c: where variables live ---- */
+
+/*
+ * Makes a DWARF location a tree of TYPE_LONG: *IS_VALUE: of the value itself (it is in a register, or
+ * a constant), else of the variable's address. False after reporting at AT.
+ */
+bool sema_location(struct sema *s, struct span at, const struct probe_var *var, bool *is_value,
+                   struct expr **tree);
+
+/* ---- tree.c: makes resolved trees; every node is a TYPE_LONG in A, constants are folded ---- */
+
+struct expr *sema_tree_number(struct arena *a, struct span at, int64_t v);
+struct expr *sema_tree_reg(struct arena *a, struct span at, uint32_t reg);
+struct expr *sema_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr);
+/* SIZE bytes (1, 2, 4 or 8) at ADDRESS in user space. */
+struct expr *sema_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,
+                            bool is_signed);
+struct expr *sema_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
+struct expr *sema_tree_add(struct arena *a, struct expr *e, int64_t k);
+/* The low SIZE bytes of E as a number; SIZE 0 or above 7: E itself. */
+struct expr *sema_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed);
+
+/* What a constant tree is worth: EX_NUMBER, or a target expression resolved to one. */
+bool sema_tree_constant(const struct expr *e, int64_t *v);
+/* The value of L OP R as the script computes it; false: not to be folded (division by zero, strings). */
+bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
+
 /* ---- entry.c: values saved at a function's entry ---- */
 
 /* Does the variable E mean its value at the entry here? */

@@ -5,10 +5,12 @@ ngstap_SOURCES += \
 	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
+	src/sema/location.c \
 	src/sema/moved.c \
 	src/sema/names.c \
 	src/sema/points.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/tapset.c \
+	src/sema/tree.c \
 	src/sema/types.c

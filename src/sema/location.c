@@ -5,15 +5,15 @@
  * reason: values in pieces, values only the caller knows, thread-local storage, and unknown
  * operations.
  */
-#include "probe/probe.h"
-
 #include <dwarf.h>
 #include <stdarg.h>
+
+#include "sema/internal.h"
 
 enum { STACK_MAX = 64, REGS = 17 /* rip included */ };
 
 struct machine {
-    struct probe_env *env;
+    struct sema *s;
     struct arena *arena;
     struct span at;
     struct dbg *dbg;
@@ -33,7 +33,7 @@ static bool fail(struct machine *m, const char *fmt, ...)
         return false;
     m->failed = true;
     va_start(ap, fmt);
-    diag_error(m->env->cx->diag, m->at, "no-location", "%s", arena_vprintf(m->arena, fmt, ap));
+    diag_error(m->s->diag, m->at, "no-location", "%s", arena_vprintf(m->arena, fmt, ap));
     va_end(ap);
     return false;
 }
@@ -51,18 +51,18 @@ static struct expr *pop(struct machine *m)
     if (m->depth)
         return m->stack[--m->depth];
     fail(m, "the debug information gives a faulty location for this variable");
-    return probe_tree_number(m->arena, m->at, 0);
+    return sema_tree_number(m->arena, m->at, 0);
 }
 
 static struct expr *number(struct machine *m, uint64_t v)
 {
-    return probe_tree_number(m->arena, m->at, (int64_t)v);
+    return sema_tree_number(m->arena, m->at, (int64_t)v);
 }
 
 static struct expr *reg(struct machine *m, uint64_t n)
 {
     if (n < REGS)
-        return probe_tree_reg(m->arena, m->at, (uint32_t)n);
+        return sema_tree_reg(m->arena, m->at, (uint32_t)n);
     fail(m, "this variable is in register %llu, which is not read yet (floating point, vector)",
          (unsigned long long)n);
     return number(m, 0);
@@ -80,7 +80,7 @@ static void binary(struct machine *m, enum op op)
 {
     struct expr *r = pop(m), *l = pop(m);
 
-    push(m, probe_tree_binary(m->arena, op, l, r));
+    push(m, sema_tree_binary(m->arena, op, l, r));
 }
 
 static void unary(struct machine *m, uint8_t atom)
@@ -88,9 +88,9 @@ static void unary(struct machine *m, uint8_t atom)
     struct expr *e = pop(m);
 
     if (atom == DW_OP_neg)
-        push(m, probe_tree_binary(m->arena, OP_SUB, number(m, 0), e));
+        push(m, sema_tree_binary(m->arena, OP_SUB, number(m, 0), e));
     else
-        push(m, probe_tree_binary(m->arena, OP_XOR, e, number(m, ~0ULL)));
+        push(m, sema_tree_binary(m->arena, OP_XOR, e, number(m, ~0ULL)));
 }
 
 /* Duplicates are shared between their users: evaluating one has no effect. */
@@ -126,86 +126,57 @@ static bool shuffle(struct machine *m, const struct dbg_op *op)
 
 static enum op arithmetic(uint8_t atom)
 {
-    switch (atom) {
-    case DW_OP_plus:
-        return OP_ADD;
-    case DW_OP_minus:
-        return OP_SUB;
-    case DW_OP_mul:
-        return OP_MUL;
-    case DW_OP_div:
-        return OP_DIV;
-    case DW_OP_mod:
-        return OP_MOD;
-    case DW_OP_and:
-        return OP_AND;
-    case DW_OP_or:
-        return OP_OR;
-    case DW_OP_xor:
-        return OP_XOR;
-    case DW_OP_shl:
-        return OP_SHL;
-    case DW_OP_shr:
-        return OP_USHR;
-    case DW_OP_shra:
-        return OP_SHR;
-    case DW_OP_eq:
-        return OP_EQ;
-    case DW_OP_ne:
-        return OP_NE;
-    case DW_OP_lt:
-        return OP_LT;
-    case DW_OP_le:
-        return OP_LE;
-    case DW_OP_gt:
-        return OP_GT;
-    case DW_OP_ge:
-        return OP_GE;
-    default:
-        return OP_NONE;
-    }
+    static const struct {
+        uint8_t atom;
+        enum op op;
+    } rows[] = {
+        {DW_OP_plus, OP_ADD}, {DW_OP_minus, OP_SUB}, {DW_OP_mul, OP_MUL},  {DW_OP_div, OP_DIV},
+        {DW_OP_mod, OP_MOD},  {DW_OP_and, OP_AND},   {DW_OP_or, OP_OR},    {DW_OP_xor, OP_XOR},
+        {DW_OP_shl, OP_SHL},  {DW_OP_shr, OP_USHR},  {DW_OP_shra, OP_SHR}, {DW_OP_eq, OP_EQ},
+        {DW_OP_ne, OP_NE},    {DW_OP_lt, OP_LT},     {DW_OP_le, OP_LE},    {DW_OP_gt, OP_GT},
+        {DW_OP_ge, OP_GE},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].atom == atom)
+            return rows[i].op;
+    return OP_NONE;
 }
 
+/* DW_OP_const1u to DW_OP_consts are numbered one after the other (DWARF 5, 7.7.1). */
 static bool is_constant(uint8_t atom)
 {
-    switch (atom) {
-    case DW_OP_const1u:
-    case DW_OP_const1s:
-    case DW_OP_const2u:
-    case DW_OP_const2s:
-    case DW_OP_const4u:
-    case DW_OP_const4s:
-    case DW_OP_const8u:
-    case DW_OP_const8s:
-    case DW_OP_constu:
-    case DW_OP_consts:
-        return true;
-    default:
-        return false;
-    }
+    return atom >= DW_OP_const1u && atom <= DW_OP_consts;
 }
 
 static bool refuse(struct machine *m, uint8_t atom)
 {
-    switch (atom) {
-    case DW_OP_piece:
-    case DW_OP_bit_piece:
-        return fail(m, "this variable lies in several pieces here, which is not supported yet");
-    case DW_OP_entry_value:
-    case DW_OP_GNU_entry_value:
-        return fail(
-            m, "the compiler kept no copy of this variable: its value is known at the function's "
-               "entry only");
-    case DW_OP_form_tls_address:
-    case DW_OP_GNU_push_tls_address:
-        return fail(m, "thread-local variables are not supported yet");
-    case DW_OP_implicit_pointer:
-    case DW_OP_GNU_implicit_pointer:
-        return fail(m, "this pointer was optimized away: only what it points to is left");
-    default:
-        return fail(
-            m, "this variable's location needs DWARF operation 0x%x, which is not supported", atom);
-    }
+    static const char pieces[] =
+        "this variable lies in several pieces here, which is not supported yet";
+    static const char entry_only[] = "the compiler kept no copy of this variable: its value is "
+                                     "known at the function's entry only";
+    static const char thread_local[] = "thread-local variables are not supported yet";
+    static const char no_pointer[] =
+        "this pointer was optimized away: only what it points to is left";
+    static const struct {
+        uint8_t atom;
+        const char *why;
+    } rows[] = {
+        {DW_OP_piece, pieces},
+        {DW_OP_bit_piece, pieces},
+        {DW_OP_entry_value, entry_only},
+        {DW_OP_GNU_entry_value, entry_only},
+        {DW_OP_form_tls_address, thread_local},
+        {DW_OP_GNU_push_tls_address, thread_local},
+        {DW_OP_implicit_pointer, no_pointer},
+        {DW_OP_GNU_implicit_pointer, no_pointer},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].atom == atom)
+            return fail(m, "%s", rows[i].why);
+    return fail(m, "this variable's location needs DWARF operation 0x%x, which is not supported",
+                atom);
 }
 
 static void memory(struct machine *m, const struct dbg_op *op)
@@ -213,7 +184,7 @@ static void memory(struct machine *m, const struct dbg_op *op)
     uint64_t size = op->atom == DW_OP_deref ? 8 : op->n1;
 
     if (size == 1 || size == 2 || size == 4 || size == 8)
-        push(m, probe_tree_load(m->arena, m->at, pop(m), (uint8_t)size, false));
+        push(m, sema_tree_load(m->arena, m->at, pop(m), (uint8_t)size, false));
     else
         fail(m, "this variable's location reads %llu bytes at once", (unsigned long long)size);
 }
@@ -227,7 +198,7 @@ static void frame_address(struct machine *m)
         fail(m, "there is no unwind information to find this function's frame");
         return;
     }
-    push(m, probe_tree_add(m->arena, reg(m, cfa_reg), offset));
+    push(m, sema_tree_add(m->arena, reg(m, cfa_reg), offset));
 }
 
 static bool step(struct machine *m, const struct dbg_op *op)
@@ -245,17 +216,18 @@ static bool step(struct machine *m, const struct dbg_op *op)
         push(m, reg(m, op->n1));
         m->is_value = true;
     } else if (atom >= DW_OP_breg0 && atom <= DW_OP_breg31) {
-        push(m, probe_tree_add(m->arena, reg(m, atom - DW_OP_breg0), (int64_t)op->n1));
+        push(m, sema_tree_add(m->arena, reg(m, atom - DW_OP_breg0), (int64_t)op->n1));
     } else if (atom == DW_OP_bregx) {
-        push(m, probe_tree_add(m->arena, reg(m, op->n1), (int64_t)op->n2));
+        push(m, sema_tree_add(m->arena, reg(m, op->n1), (int64_t)op->n2));
     } else if (atom == DW_OP_addr) {
-        uint32_t id = probe_module(m->env, dbg_path(m->dbg), m->dbg);
+        struct probe_env env = sema_env(m->s);
+        uint32_t id = probe_module(&env, dbg_path(m->dbg), m->dbg);
 
-        push(m, probe_tree_modaddr(m->arena, m->at, id, op->n1));
+        push(m, sema_tree_modaddr(m->arena, m->at, id, op->n1));
     } else if (arithmetic(atom) != OP_NONE) {
         binary(m, arithmetic(atom));
     } else if (atom == DW_OP_plus_uconst) {
-        push(m, probe_tree_add(m->arena, pop(m), (int64_t)op->n1));
+        push(m, sema_tree_add(m->arena, pop(m), (int64_t)op->n1));
     } else if (atom == DW_OP_neg || atom == DW_OP_not) {
         unary(m, atom);
     } else if (atom == DW_OP_deref || atom == DW_OP_deref_size) {
@@ -270,12 +242,13 @@ static bool step(struct machine *m, const struct dbg_op *op)
     return !m->failed;
 }
 
-bool probe_location(struct probe_env *env, struct span at, const struct dbg_location *loc,
-                    struct dbg *dbg, uint64_t pc, enum probe_where *where, struct expr **tree)
+bool sema_location(struct sema *s, struct span at, const struct probe_var *var, bool *is_value,
+                   struct expr **tree)
 {
-    struct machine m = {.env = env, .arena = env->cx->arena, .at = at, .dbg = dbg, .pc = pc};
+    const struct dbg_location *loc = &var->location;
+    struct machine m = {.s = s, .arena = s->arena, .at = at, .dbg = var->dbg, .pc = var->pc};
 
-    *where = PROBE_IS_VALUE;
+    *is_value = true;
     if (loc->has_const) {
         *tree = number(&m, (uint64_t)loc->constant);
         return true;
@@ -286,6 +259,6 @@ bool probe_location(struct probe_env *env, struct span at, const struct dbg_loca
         if (!step(&m, &loc->ops[i]))
             return false;
     *tree = pop(&m);
-    *where = m.is_value ? PROBE_IS_VALUE : PROBE_AT_ADDRESS;
+    *is_value = m.is_value;
     return !m.failed;
 }

@@ -3,7 +3,7 @@
  * types' sizes; leaves: nodes of type long, with arithmetic on constants done at once, so that
  * the sizeof and offset idioms end as one number.
  */
-#include "probe/probe.h"
+#include "sema/internal.h"
 
 static struct expr *node(struct arena *a, enum expr_kind kind, struct span at)
 {
@@ -14,7 +14,7 @@ static struct expr *node(struct arena *a, enum expr_kind kind, struct span at)
     return e;
 }
 
-struct expr *probe_tree_number(struct arena *a, struct span at, int64_t v)
+struct expr *sema_tree_number(struct arena *a, struct span at, int64_t v)
 {
     struct expr *e = node(a, EX_NUMBER, at);
 
@@ -22,7 +22,7 @@ struct expr *probe_tree_number(struct arena *a, struct span at, int64_t v)
     return e;
 }
 
-struct expr *probe_tree_reg(struct arena *a, struct span at, uint32_t reg)
+struct expr *sema_tree_reg(struct arena *a, struct span at, uint32_t reg)
 {
     struct expr *e = node(a, EX_R_REG, at);
 
@@ -30,7 +30,7 @@ struct expr *probe_tree_reg(struct arena *a, struct span at, uint32_t reg)
     return e;
 }
 
-struct expr *probe_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr)
+struct expr *sema_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr)
 {
     struct expr *e = node(a, EX_R_MODADDR, at);
 
@@ -39,8 +39,8 @@ struct expr *probe_tree_modaddr(struct arena *a, struct span at, uint32_t module
     return e;
 }
 
-struct expr *probe_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,
-                             bool is_signed)
+struct expr *sema_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,
+                            bool is_signed)
 {
     struct expr *e = node(a, EX_R_LOAD, at);
 
@@ -51,7 +51,7 @@ struct expr *probe_tree_load(struct arena *a, struct span at, struct expr *addre
     return e;
 }
 
-bool probe_tree_constant(const struct expr *e, int64_t *v)
+bool sema_tree_constant(const struct expr *e, int64_t *v)
 {
     if (e->resolved)
         e = e->resolved;
@@ -61,7 +61,7 @@ bool probe_tree_constant(const struct expr *e, int64_t *v)
     return true;
 }
 
-bool probe_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v)
+bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v)
 {
     uint64_t ul = (uint64_t)l, ur = (uint64_t)r;
 
@@ -128,19 +128,19 @@ bool probe_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v)
     }
 }
 
-struct expr *probe_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r)
+struct expr *sema_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r)
 {
     int64_t lv = 0, rv = 0, v;
-    bool lc = probe_tree_constant(l, &lv), rc = probe_tree_constant(r, &rv);
+    bool lc = sema_tree_constant(l, &lv), rc = sema_tree_constant(r, &rv);
 
-    if (lc && rc && probe_tree_compute(op, lv, rv, &v))
-        return probe_tree_number(a, l->at, v);
+    if (lc && rc && sema_tree_compute(op, lv, rv, &v))
+        return sema_tree_number(a, l->at, v);
     if (rc && op == OP_ADD)
-        return probe_tree_add(a, l, rv);
+        return sema_tree_add(a, l, rv);
     if (lc && op == OP_ADD)
-        return probe_tree_add(a, r, lv);
+        return sema_tree_add(a, r, lv);
     if (rc && op == OP_SUB)
-        return probe_tree_add(a, l, (int64_t)(0 - (uint64_t)rv));
+        return sema_tree_add(a, l, (int64_t)(0 - (uint64_t)rv));
     if (rc && op == OP_MUL && rv == 1)
         return l;
     struct expr *e = expr_binary(a, op, l, r);
@@ -149,35 +149,35 @@ struct expr *probe_tree_binary(struct arena *a, enum op op, struct expr *l, stru
     return e;
 }
 
-struct expr *probe_tree_add(struct arena *a, struct expr *e, int64_t k)
+struct expr *sema_tree_add(struct arena *a, struct expr *e, int64_t k)
 {
     int64_t v;
 
     if (k == 0)
         return e;
-    if (probe_tree_constant(e, &v))
-        return probe_tree_number(a, e->at, (int64_t)((uint64_t)v + (uint64_t)k));
+    if (sema_tree_constant(e, &v))
+        return sema_tree_number(a, e->at, (int64_t)((uint64_t)v + (uint64_t)k));
     if (e->kind == EX_R_MODADDR)
-        return probe_tree_modaddr(a, e->at, e->module_id, e->vaddr + (uint64_t)k);
+        return sema_tree_modaddr(a, e->at, e->module_id, e->vaddr + (uint64_t)k);
     /* x + c1 + c2: the inner sum is made anew, since it may be the script's own */
-    if (e->kind == EX_BINARY && e->op == OP_ADD && !e->resolved && probe_tree_constant(e->b, &v))
-        return probe_tree_add(a, e->a, (int64_t)((uint64_t)v + (uint64_t)k));
-    struct expr *sum = expr_binary(a, OP_ADD, e, probe_tree_number(a, e->at, k));
+    if (e->kind == EX_BINARY && e->op == OP_ADD && !e->resolved && sema_tree_constant(e->b, &v))
+        return sema_tree_add(a, e->a, (int64_t)((uint64_t)v + (uint64_t)k));
+    struct expr *sum = expr_binary(a, OP_ADD, e, sema_tree_number(a, e->at, k));
 
     sum->type = TYPE_LONG;
     return sum;
 }
 
-struct expr *probe_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed)
+struct expr *sema_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed)
 {
     int64_t shift = 64 - (int64_t)size * 8;
 
     if (size == 0 || size >= 8)
         return e;
     if (!is_signed)
-        return probe_tree_binary(a, OP_AND, e,
-                                 probe_tree_number(a, e->at, (int64_t)(~0ULL >> shift)));
-    return probe_tree_binary(a, OP_SHR,
-                             probe_tree_binary(a, OP_SHL, e, probe_tree_number(a, e->at, shift)),
-                             probe_tree_number(a, e->at, shift));
+        return sema_tree_binary(a, OP_AND, e,
+                                sema_tree_number(a, e->at, (int64_t)(~0ULL >> shift)));
+    return sema_tree_binary(a, OP_SHR,
+                            sema_tree_binary(a, OP_SHL, e, sema_tree_number(a, e->at, shift)),
+                            sema_tree_number(a, e->at, shift));
 }
