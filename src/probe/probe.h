@@ -49,7 +49,7 @@ struct probe_var {
 
 struct probe_type {
     const char *pattern; /* "process(string).function(string)", "timer.s(number)": parts in order */
-    const char *summary; /* one line for --help-probes */
+    const char *summary; /* one line of docs/reference.md; NULL: said by another row */
     enum probe_kind kind; /* base/abi.h */
     uint32_t flags;       /* PROBE_HAS_* */
     /* Resolves POINT: reports and returns false, or adds one or more instances. */
@@ -83,6 +83,7 @@ struct module *probe_find_module(struct probe_env *env, const char *name, struct
 
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+/* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
 
 #endif

@@ -5,7 +5,7 @@
  * instruction, in .return as it stood there; $return, in .return, what the function gives back. Refused:
  * functions that the compiler only inlined.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
 #include <dwarf.h>
 #include <stdlib.h>
@@ -378,7 +378,7 @@ enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
         "process.function(string)" suffix, NULL, PROBE_UPROBE, FLAGS, resolve, target_var          \
     }
 
-const struct probe_type probe_rows_process[] = {
+const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts"),
     ENTRY(".call", "likewise, inlined copies left out"),
     ENTRY(".exported", "likewise"),
@@ -390,5 +390,5 @@ const struct probe_type probe_rows_process[] = {
 
 const struct probe_type *probe_entry_type(void)
 {
-    return &probe_rows_process[0];
+    return &probe_types_process[0];
 }

@@ -3,6 +3,6 @@ ngstap_SOURCES += \
 	src/probe/module.c \
 	src/probe/probe.h \
 	src/probe/process.c \
-	src/probe/rows.h \
 	src/probe/table.c \
+	src/probe/tables.h \
 	src/probe/timer.c

@@ -3,7 +3,7 @@
  * are expanded; leaves: the row that takes it. Refused: points that no row takes, with the near
  * ones named, and apart from them the families that SystemTap has and this version cannot run.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 #include "syntax/syntax.h"
 
 static const struct probe_type *const tables[] = {
-    probe_rows_begin,
-    probe_rows_timer,
-    probe_rows_process,
+    probe_types_begin,
+    probe_types_timer,
+    probe_types_process,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */

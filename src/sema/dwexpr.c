@@ -8,6 +8,7 @@
  * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
  * variables, pretty printing ($x$, $$vars).
  */
+#include "lua/lua.h"
 #include "sema/internal.h"
 
 #include <string.h>
@@ -197,7 +198,7 @@ static void step_into(struct sema *s, struct object *o, const struct cmember *m)
 /* A member that other builds of LuaJIT have by that name. */
 static bool moved_member(struct sema *s, struct object *o, const char *name)
 {
-    const char *path = s->in_defined ? NULL : sema_moved_member(type_text(s, o->type), name);
+    const char *path = s->in_defined ? NULL : lua_renamed_member(type_text(s, o->type), name);
     struct object at = *o;
 
     for (const char *dot; path; path = *dot ? dot + 1 : NULL) {
@@ -249,7 +250,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
             if (!to)
                 return invalid_access(s, o, c);
             if (c->kind == COMP_MEMBER && !s->in_defined &&
-                sema_moved_pointer(type_text(s, to), c->name))
+                lua_renamed_pointer(type_text(s, to), c->name))
                 return true;
             struct expr *p = pointer_value(s, o, c->at);
 

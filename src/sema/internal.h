@@ -156,15 +156,6 @@ bool sema_is_global(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
-/* ---- moved.c ---- */
-
-/* Where TYPE ("GCRef", "struct GCRef") of another LuaJIT has its member NAME: members from there with
- * dots between, static; NULL: nothing is known of it. */
-const char *sema_moved_member(const char *type, const char *name);
-
-/* Whether a pointer to TYPE is itself what NAME is elsewhere: p->ptr32 of a char *p. */
-bool sema_moved_pointer(const char *type, const char *name);
-
 /* ---- dwexpr.c: target expressions ---- */
 
 /* Resolves E; its operands have been walked. False after reporting. */
@@ -232,9 +223,9 @@ void sema_retry_casts(struct sema *s, bool last);
 
 void sema_check_format(struct sema *s, struct expr *print);
 
-/* ---- display.c: end probes for globals that are never read; NULL: none ---- */
+/* ---- print_globals.c: end probes for globals that are never read; NULL: none ---- */
 
-const char *sema_display(struct sema *s);
+const char *sema_print_globals(struct sema *s);
 
 /* ---- check.c: what is checked once all is known ---- */
 

@@ -148,7 +148,7 @@ static bool run_stap(struct build *s, const char *dir, const char *tree)
     if (!stap_write_file(script, s->b->script, s->b->len))
         return diag_error(s->cx->diag, nowhere, "stap", "cannot write %s: %s", script,
                           strerror(errno));
-    stap_write_standins(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
+    stap_write_stubs(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
     argv[n++] = s->tools.stap;
     argv[n++] = "-p4";
     argv[n++] = "-g";

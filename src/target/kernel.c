@@ -31,7 +31,6 @@ static const struct {
     [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13"},
     [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15"},
     [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17"},
-    [FEAT_FIND_VMA] = {"find_vma", "Linux 5.17"},
     [FEAT_SDIV] = {"sdiv", "Linux 6.6"},
     [FEAT_MAY_GOTO] = {"may_goto", "Linux 6.9"},
     [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
@@ -312,7 +311,6 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->has[FEAT_FOR_EACH_MAP] &= bpf && has_helper(164);
     k->has[FEAT_SNPRINTF] &= bpf && has_helper(165);
     k->has[FEAT_BPF_COOKIE] &= bpf && has_helper(174);
-    k->has[FEAT_FIND_VMA] &= bpf && has_helper(180);
     k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
     k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
     k->has[FEAT_UPROBE] &= try_uprobe();

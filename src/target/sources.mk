@@ -3,7 +3,7 @@ ngstap_SOURCES += \
 	src/target/elf.c src/target/elf.h \
 	src/target/kernel.c \
 	src/target/module.c \
-	src/target/needed.c src/target/needed.h \
+	src/target/dt_needed.c src/target/dt_needed.h \
 	src/target/overlay.c src/target/overlay.h \
 	src/target/proc.c src/target/proc_priv.h \
 	src/target/process.c \

@@ -237,7 +237,6 @@ enum feature {
     FEAT_FOR_EACH_MAP, /* 5.13 */
     FEAT_BPF_COOKIE,   /* 5.15 */
     FEAT_BPF_LOOP,     /* 5.17 */
-    FEAT_FIND_VMA,     /* 5.17 */
     FEAT_SDIV,         /* 6.6: signed division */
     FEAT_MAY_GOTO,     /* 6.9 */
     FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */

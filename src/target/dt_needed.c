@@ -1,11 +1,11 @@
 /*
- * needed: shared libraries without running the dynamic linker (ldd runs the program's interpreter,
+ * dt_needed: shared libraries without running the dynamic linker (ldd runs the program's interpreter,
  * which in a container is somebody else's). Enters: an executable below a root; leaves: the
  * libraries that ld.so(8) would find: DT_RPATH or DT_RUNPATH, LD_LIBRARY_PATH (host only),
  * ld.so.cache, the usual directories. Left out: dlopen, LD_PRELOAD, hardware-specific directories
  * that are not in the cache.
  */
-#include "target/needed.h"
+#include "target/dt_needed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -273,8 +273,8 @@ static bool add(struct linking *l, const char *path)
     return true;
 }
 
-void needed_libraries(struct arena *a, const struct sysroot *root, const char *exe,
-                      void (*fn)(const char *path, void *arg), void *arg)
+void dt_needed_libraries(struct arena *a, const struct sysroot *root, const char *exe,
+                         void (*fn)(const char *path, void *arg), void *arg)
 {
     struct linking l = {.a = a, .root = root};
     struct dynamic *d = ARENA_NEW(a, struct dynamic);

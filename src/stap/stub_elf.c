@@ -1,9 +1,9 @@
 /*
- * standin: debug files that say of each probed address that a function begins there, and nothing else:
- * stap wants debug information for a probe by address, though it uses none. Enters: files and addresses;
- * leaves: DIR/.build-id/XX/YYYY.debug for each file that has a build-id. What is there is for libdw: a
- * copy of the file's ELF and program headers, its build-id, and DWARF 4 with one compile unit. A file
- * with debug information of its own is read by that. Refuses nothing: what cannot be read gets none.
+ * stub_elf: writes stub debug files, which say that a function begins at each probed address: stap
+ * wants debug information for a probe by address, though it uses none. Enters: files and addresses;
+ * leaves: DIR/.build-id/XX/YYYY.debug for each file that has a build-id. A stub holds what libdw asks
+ * for: a copy of the file's ELF and program headers, its build-id, and DWARF 4 with one compile unit.
+ * stap prefers a file's own debug information. Refuses nothing: what cannot be read gets no stub.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -219,7 +219,7 @@ static void write_one(struct compile *cx, const char *dir, const struct stap_poi
         diag_warning(cx->diag, (struct span){0}, "cannot write %s", to);
 }
 
-void stap_write_standins(struct compile *cx, const struct stap_points *points, const char *dir)
+void stap_write_stubs(struct compile *cx, const struct stap_points *points, const char *dir)
 {
     for (uint32_t i = 0; i < points->n; i++) {
         bool done = false;

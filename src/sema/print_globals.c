@@ -75,7 +75,7 @@ static void show(FILE *out, const struct variable *v)
     fputs(")\n", out);
 }
 
-const char *sema_display(struct sema *s)
+const char *sema_print_globals(struct sema *s)
 {
     char *text = NULL;
     size_t len = 0;
