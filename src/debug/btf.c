@@ -1,64 +1,44 @@
 /*
- * btf: the running kernel's types, from its BTF (/sys/kernel/btf/vmlinux; Documentation/bpf/btf.rst).
- * Enters: names; leaves: struct ctype as dwarf_type.c has them, which sends the questions about these
- * types here. The kernel is always the one that ngstap runs on: a sysroot has no say. Refused: a kernel
- * without BTF. BTF knows no variables but per-cpu ones and no functions' addresses: those are not asked here.
- * Chains and nesting are bounded as DWARF's are, though libbpf has checked that ids and names are in range.
+ * btf: the running kernel's types as a source (source.h), from its BTF (/sys/kernel/btf/vmlinux;
+ * Documentation/bpf/btf.rst). Enters: names; leaves: types. The kernel is always the one that ngstap
+ * runs on: a sysroot has no say. Refused: a kernel without BTF. BTF knows no variables but per-cpu
+ * ones and no functions' addresses: it has no rows for them. Chains and nesting are bounded as
+ * DWARF's are, though libbpf has checked that ids and names are in range.
  */
-#include <bpf/btf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "debug/dwarf_priv.h"
+#include "debug/btf_priv.h"
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
-/* Newer than some headers (Linux 6.0). */
-enum { KIND_ENUM64 = 19 };
-
-/* ---- the kernel as a module ---- */
-
-struct dbg *btf_open(struct debuginfo *di, const char **why)
+static bool btf_open(struct dbg *m, const char **why)
 {
-    for (struct dbg *m = di->modules; m; m = m->next)
-        if (m->btf)
-            return m;
     struct btf *btf = access(BTF_FILE, R_OK) ? NULL : btf__parse(BTF_FILE, NULL);
 
-    if (!btf) { /* libbpf before 1.0 gives errors as pointers, which ngstap does not build with */
-        *why = arena_printf(di->a,
+    if (!btf) /* libbpf before 1.0 gives errors as pointers, which ngstap does not build with */
+        *why = arena_printf(m->di->a,
                             "this kernel does not tell its types: " BTF_FILE
                             ": %s; it takes one built with "
                             "CONFIG_DEBUG_INFO_BTF, as distributions' kernels are",
                             strerror(errno));
-        return NULL;
-    }
-    struct dbg *m = ARENA_NEW(di->a, struct dbg);
-
-    m->di = di;
-    m->path = "kernel";
-    m->why = "the kernel has no DWARF here";
-    m->btf = btf;
-    m->main.fd = m->debug.fd = m->alt.fd = -1;
-    kernel_build_id(&m->id);
-    *di->last = m;
-    di->last = &m->next;
-    return m;
+    m->data = btf;
+    return btf;
 }
 
-void btf_close(struct dbg *m)
+static void btf_close(struct dbg *m)
 {
-    btf__free(m->btf);
-    m->btf = NULL;
+    btf__free(m->data);
+    m->data = NULL;
 }
 
 /* ---- types ---- */
 
 static const char *name_of(const struct dbg *m, const struct btf_type *t)
 {
-    const char *name = btf__name_by_offset(m->btf, t->name_off);
+    const char *name = btf__name_by_offset(btf_of(m), t->name_off);
 
     return name && *name ? name : NULL;
 }
@@ -67,7 +47,7 @@ static const char *name_of(const struct dbg *m, const struct btf_type *t)
 static uint32_t strip_id(const struct dbg *m, uint32_t id)
 {
     for (int i = 0; id && i < CHAIN_MAX; i++) {
-        const struct btf_type *t = btf__type_by_id(m->btf, id);
+        const struct btf_type *t = btf__type_by_id(btf_of(m), id);
 
         if (!t)
             return 0;
@@ -85,10 +65,10 @@ uint32_t btf_complete(const struct dbg *m, uint32_t id)
     int found;
 
     id = strip_id(m, id);
-    t = id ? btf__type_by_id(m->btf, id) : NULL;
+    t = id ? btf__type_by_id(btf_of(m), id) : NULL;
     if (!t || !btf_is_fwd(t) || !name_of(m, t))
         return id;
-    found = btf__find_by_name_kind(m->btf, name_of(m, t),
+    found = btf__find_by_name_kind(btf_of(m), name_of(m, t),
                                    btf_kflag(t) ? BTF_KIND_UNION : BTF_KIND_STRUCT);
     return found > 0 ? (uint32_t)found : id;
 }
@@ -96,9 +76,9 @@ uint32_t btf_complete(const struct dbg *m, uint32_t id)
 /* What T is, definitions being found; NULL: void. */
 static const struct btf_type *core(const struct ctype *t)
 {
-    uint32_t id = btf_complete(t->m, t->btf_id);
+    uint32_t id = btf_complete(t->m, t->id);
 
-    return id ? btf__type_by_id(t->m->btf, id) : NULL;
+    return id ? btf__type_by_id(btf_of(t->m), id) : NULL;
 }
 
 static enum ctype_kind int_kind(const struct dbg *m, const struct btf_type *t)
@@ -112,7 +92,7 @@ static enum ctype_kind int_kind(const struct dbg *m, const struct btf_type *t)
     return CT_INT;
 }
 
-enum ctype_kind btf_ctype_kind(const struct ctype *t)
+static enum ctype_kind btf_ctype_kind(struct ctype *t)
 {
     const struct btf_type *c = core(t);
 
@@ -143,7 +123,7 @@ enum ctype_kind btf_ctype_kind(const struct ctype *t)
     }
 }
 
-uint64_t btf_ctype_size(const struct ctype *t)
+static uint64_t btf_ctype_size(const struct ctype *t)
 {
     const struct btf_type *c = core(t);
     uint64_t count = 1;
@@ -153,7 +133,7 @@ uint64_t btf_ctype_size(const struct ctype *t)
 
         if (i == NESTING_MAX || __builtin_mul_overflow(count, btf_array(c)->nelems, &count))
             return 0;
-        c = id ? btf__type_by_id(t->m->btf, id) : NULL;
+        c = id ? btf__type_by_id(btf_of(t->m), id) : NULL;
     }
     if (!c)
         return 0;
@@ -193,12 +173,16 @@ bool btf_ctype_signed(const struct ctype *t)
 
 const struct ctype *btf_ctype_of(struct dbg *m, uint32_t id)
 {
-    const struct btf_type *t = id ? btf__type_by_id(m->btf, id) : NULL;
+    const struct btf_type *record = id ? btf__type_by_id(btf_of(m), id) : NULL;
+    bool fresh;
+    struct ctype *t = record ? ctype_intern(m, record, 0, &fresh) : NULL;
 
-    return t ? ctype_of_btf(m, id, t) : NULL;
+    if (t && fresh)
+        t->id = id;
+    return t;
 }
 
-const struct ctype *btf_ctype_target(const struct ctype *t)
+static const struct ctype *btf_ctype_target(const struct ctype *t)
 {
     const struct btf_type *c = core(t);
     uint32_t id;
@@ -209,7 +193,7 @@ const struct ctype *btf_ctype_target(const struct ctype *t)
     return strip_id(t->m, id) ? btf_ctype_of(t->m, id) : NULL;
 }
 
-uint64_t btf_ctype_array_len(const struct ctype *t)
+static uint64_t btf_ctype_array_len(const struct ctype *t)
 {
     const struct btf_type *c = core(t);
 
@@ -220,7 +204,7 @@ uint64_t btf_ctype_array_len(const struct ctype *t)
 
 static const char *id_text(struct arena *a, const struct dbg *m, uint32_t id, int depth)
 {
-    const struct btf_type *t = id ? btf__type_by_id(m->btf, id) : NULL;
+    const struct btf_type *t = id ? btf__type_by_id(btf_of(m), id) : NULL;
     const char *of, *name, *dims = "", *kind = "";
 
     if (!t)
@@ -243,7 +227,7 @@ static const char *id_text(struct arena *a, const struct dbg *m, uint32_t id, in
         for (int i = 0; i < NESTING_MAX && t && btf_is_array(t); i++) {
             dims = arena_printf(a, "%s[%u]", dims, btf_array(t)->nelems);
             id = btf_array(t)->type;
-            t = id ? btf__type_by_id(m->btf, id) : NULL;
+            t = id ? btf__type_by_id(btf_of(m), id) : NULL;
         }
         return arena_printf(a, "%s %s", id_text(a, m, id, depth + 1), dims);
     case BTF_KIND_FUNC_PROTO:
@@ -267,9 +251,9 @@ static const char *id_text(struct arena *a, const struct dbg *m, uint32_t id, in
     return arena_printf(a, "%s%.*s", kind, NAME_LEN_MAX, name ? name : *kind ? "{...}" : "?");
 }
 
-const char *btf_ctype_text(struct arena *a, const struct ctype *t, int depth)
+static const char *btf_ctype_text(struct arena *a, const struct ctype *t, int depth)
 {
-    return id_text(a, t->m, t->btf_id, depth);
+    return id_text(a, t->m, t->id, depth);
 }
 
 /* ---- members ---- */
@@ -293,9 +277,9 @@ static bool walk_members(struct btf_walk *w, const struct btf_type *record, uint
     for (uint16_t i = 0; i < btf_vlen(record); i++) {
         uint64_t bit = base_bits + btf_member_bit_offset(record, i);
         uint32_t bits = btf_member_bitfield_size(record, i);
-        const char *name = btf__name_by_offset(w->m->btf, members[i].name_off);
+        const char *name = btf__name_by_offset(btf_of(w->m), members[i].name_off);
         uint32_t id = strip_id(w->m, members[i].type);
-        const struct btf_type *type = id ? btf__type_by_id(w->m->btf, id) : NULL;
+        const struct btf_type *type = id ? btf__type_by_id(btf_of(w->m), id) : NULL;
 
         if (!type || ++w->visits > BOUND_DIES)
             continue;
@@ -327,8 +311,8 @@ static bool walk_members(struct btf_walk *w, const struct btf_type *record, uint
     return false;
 }
 
-bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *out,
-                       void (*fn)(const struct cmember *m, void *arg), void *arg)
+static bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *out,
+                              dbg_member_fn *fn, void *arg)
 {
     const struct btf_type *c = core(t);
     struct btf_walk w = {.m = t->m, .name = name, .out = out, .fn = fn, .arg = arg};
@@ -341,7 +325,7 @@ bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *
 static const struct ctype *find(struct dbg *m, const char *name, const uint32_t *kinds)
 {
     for (; *kinds; kinds++) {
-        int id = btf__find_by_name_kind(m->btf, name, *kinds);
+        int id = btf__find_by_name_kind(btf_of(m), name, *kinds);
 
         if (id > 0)
             return btf_ctype_of(m, (uint32_t)id);
@@ -349,7 +333,7 @@ static const struct ctype *find(struct dbg *m, const char *name, const uint32_t 
     return NULL;
 }
 
-const struct ctype *btf_lookup(struct dbg *m, const char *tag, const char *name)
+static const struct ctype *btf_type_named(struct dbg *m, const char *tag, const char *name)
 {
     static const uint32_t plain[] = {
         BTF_KIND_TYPEDEF, BTF_KIND_INT,  BTF_KIND_FLOAT, BTF_KIND_STRUCT,
@@ -365,16 +349,16 @@ const struct ctype *btf_lookup(struct dbg *m, const char *tag, const char *name)
                                         : structs);
 }
 
-bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
+static bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
 {
-    for (uint32_t id = 1; id < btf__type_cnt(m->btf); id++) {
-        const struct btf_type *t = btf__type_by_id(m->btf, id);
+    for (uint32_t id = 1; id < btf__type_cnt(btf_of(m)); id++) {
+        const struct btf_type *t = btf__type_by_id(btf_of(m), id);
 
         for (uint16_t i = 0; (btf_is_enum(t) || btf_kind(t) == KIND_ENUM64) && i < btf_vlen(t);
              i++) {
             /* Of both kinds a record starts with the name; the value follows, 32 bits or twice 32. */
             const uint32_t *e = (const uint32_t *)(t + 1) + (size_t)i * (btf_is_enum(t) ? 2 : 3);
-            const char *here = btf__name_by_offset(m->btf, e[0]);
+            const char *here = btf__name_by_offset(btf_of(m), e[0]);
 
             if (!here || strcmp(here, name))
                 continue;
@@ -387,14 +371,38 @@ bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
     return false;
 }
 
-void btf_type_names(struct dbg *m, void (*fn)(const char *name, void *arg), void *arg)
+static bool btf_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
-    for (uint32_t id = 1; id < btf__type_cnt(m->btf); id++) {
-        const struct btf_type *t = btf__type_by_id(m->btf, id);
+    if (c != DBG_TYPES)
+        return false;
+    for (uint32_t id = 1; id < btf__type_cnt(btf_of(m)); id++) {
+        const struct btf_type *t = btf__type_by_id(btf_of(m), id);
         const char *name = name_of(m, t);
 
         if (name && !btf_is_func(t) && !btf_is_var(t) && !btf_is_datasec(t) && !btf_is_fwd(t) &&
             btf_kind(t) != BTF_KIND_DECL_TAG && btf_kind(t) != BTF_KIND_TYPE_TAG)
             fn(name, arg);
     }
+    return true;
 }
+
+const struct dbg_source dbg_source_btf = {
+    .name = "BTF",
+    .kernel = true,
+    .open = btf_open,
+    .close = btf_close,
+    .type = btf_type_named,
+    .enumerator = btf_enumerator,
+    .names = btf_names,
+    .kind = btf_ctype_kind,
+    .size = btf_ctype_size,
+    .is_signed = btf_ctype_signed,
+    .target = btf_ctype_target,
+    .array_len = btf_ctype_array_len,
+    .text = btf_ctype_text,
+    .members = btf_ctype_members,
+    .decl = btf_ctype_decl,
+    .fields = btf_ctype_fields,
+    .type_enumerators = btf_ctype_enumerators,
+    .params = btf_ctype_params,
+};

@@ -3,21 +3,16 @@
  * type of BTF; leaves: its own step, members, enumerators, parameters. BTF does not record
  * attributes: alignments are never said.
  */
-#include <bpf/btf.h>
-
-#include "debug/dwarf_priv.h"
-
-/* Newer than some headers (Linux 6.0). */
-enum { KIND_ENUM64 = 19 };
+#include "debug/btf_priv.h"
 
 static const struct btf_type *record(const struct ctype *t)
 {
-    return btf__type_by_id(t->m->btf, t->btf_id);
+    return btf__type_by_id(btf_of(t->m), t->id);
 }
 
 static const char *name_at(const struct dbg *m, uint32_t offset)
 {
-    const char *name = btf__name_by_offset(m->btf, offset);
+    const char *name = btf__name_by_offset(btf_of(m), offset);
 
     return name && *name ? name : NULL;
 }
@@ -68,7 +63,7 @@ void btf_ctype_decl(const struct ctype *t, struct cdecl *out)
     if (!b)
         return;
     if (btf_is_fwd(b)) {
-        t = btf_ctype_of(t->m, btf_complete(t->m, t->btf_id));
+        t = btf_ctype_of(t->m, btf_complete(t->m, t->id));
         if (!t)
             return;
         b = record(t);
@@ -98,8 +93,7 @@ void btf_ctype_decl(const struct ctype *t, struct cdecl *out)
     }
 }
 
-void btf_ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg),
-                      void *arg)
+void btf_ctype_fields(const struct ctype *t, dbg_field_fn *fn, void *arg)
 {
     const struct btf_type *b = record(t);
 
@@ -113,7 +107,7 @@ void btf_ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, 
                            .bit = btf_member_bit_offset(b, i),
                            .bit_size = btf_member_bitfield_size(b, i)};
         uint32_t id = btf_complete(t->m, members[i].type);
-        const struct btf_type *core = id ? btf__type_by_id(t->m->btf, id) : NULL;
+        const struct btf_type *core = id ? btf__type_by_id(btf_of(t->m), id) : NULL;
 
         if (!f.type || !core)
             continue;
@@ -125,8 +119,7 @@ void btf_ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, 
     }
 }
 
-void btf_ctype_enumerators(const struct ctype *t,
-                           void (*fn)(const char *name, int64_t value, void *arg), void *arg)
+void btf_ctype_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
 {
     const struct btf_type *b = record(t);
 
@@ -145,8 +138,7 @@ void btf_ctype_enumerators(const struct ctype *t,
     }
 }
 
-void btf_ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg),
-                      void *arg)
+void btf_ctype_params(const struct ctype *t, dbg_type_fn *fn, void *arg)
 {
     const struct btf_type *b = record(t);
 

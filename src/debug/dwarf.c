@@ -1,92 +1,15 @@
 /*
- * dwarf: a module's debug information, opened. Enters: a path as the target sees it; leaves: a
- * struct dbg with libdw's handle on the module's own sections or on its separate debug file
- * (debugfile.c). Refused, with a reason that says what was looked for and how to get it: modules
- * without debug information, files that libdw does not take, split DWARF (.dwo files), a missing
- * supplementary (dwz) file.
+ * dwarf: DWARF as a source (source.h). Enters: a module; leaves: libdw's handle on the module's own
+ * sections or on its separate debug file (debugfile.c), and the names in its index. Refused, with a
+ * reason that says what was looked for and how to get it: modules without debug information, files
+ * that libdw does not take, split DWARF (.dwo files), a missing supplementary (dwz) file.
  */
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "debug/debugfile.h"
 #include "debug/dwarf_priv.h"
-
-struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
-{
-    struct debuginfo *di = ARENA_NEW(cx->arena, struct debuginfo);
-
-    di->cx = cx;
-    di->a = cx->arena;
-    di->t = t;
-    di->last = &di->modules;
-    if (!sysroot_is_host(t->root))
-        di->host = sysroot_new(cx, "/");
-    return di;
-}
-
-static void close_module(struct dbg *m)
-{
-    index_free(m->index);
-    m->index = NULL;
-    if (m->cfi_eh)
-        dwarf_cfi_end(m->cfi_eh);
-    if (m->dw)
-        dwarf_end(m->dw);
-    if (m->dw_alt)
-        dwarf_end(m->dw_alt);
-    m->dw = m->dw_alt = NULL;
-    m->cfi_eh = m->cfi_debug = NULL;
-    elf_file_close(&m->alt);
-    elf_file_close(&m->debug);
-    elf_file_close(&m->main);
-    if (m->btf)
-        btf_close(m);
-}
-
-void debuginfo_free(struct debuginfo *di)
-{
-    if (!di)
-        return;
-    for (struct dbg *m = di->modules; m; m = m->next)
-        close_module(m);
-    HASH_CLEAR(hh, di->types);
-    HASH_CLEAR(hh, di->pointers);
-    sysroot_free(di->host);
-    di->modules = NULL;
-    di->host = NULL;
-}
-
-const char *dbg_path(const struct dbg *m)
-{
-    return m->path;
-}
-
-const struct build_id *dbg_build_id(const struct dbg *m)
-{
-    return &m->id;
-}
-
-bool dbg_is_kernel(const struct dbg *m)
-{
-    return m->btf != NULL;
-}
-
-/* The module's file, the same that breakpoints go into. */
-static bool open_main(struct dbg *m, const struct module *mod)
-{
-    int fd = mod->fd >= 0 ? fcntl(mod->fd, F_DUPFD_CLOEXEC, 0) : -1;
-
-    if (!elf_file_open(&m->main, fd))
-        return false;
-    elf_build_id_of(m->main.elf, m->main.fd, &m->id);
-    return true;
-}
 
 /* Are all units in .dwo files? */
 static bool only_skeletons(Dwarf *dw)
@@ -191,9 +114,9 @@ static const char *say_none(struct search *s, const struct dbg *m, const char *o
                         s->refused ? "; not usable: " : "", s->refused ? s->refused : "", how);
 }
 
-/* Finds the debug information of an opened module; false: m->why says why there is none. */
-static bool find_dwarf(struct debuginfo *di, struct dbg *m)
+static bool dw_open(struct dbg *m, const char **none)
 {
+    struct debuginfo *di = m->di;
     struct search s = {.a = di->a};
     const struct sysroot *from;
     const char *name, *why = NULL, *own = NULL;
@@ -217,152 +140,24 @@ static bool find_dwarf(struct debuginfo *di, struct dbg *m)
         s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
                                  s.refused ? "; " : "", sysroot_dir(from), name, why);
     }
-    m->why = say_none(&s, m, own);
+    *none = say_none(&s, m, own);
     return false;
 }
 
-/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
-static const char *foreign_kind(const struct dbg *m)
+static void dw_close(struct dbg *m)
 {
-    GElf_Ehdr eh;
-
-    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
-        return "a big-endian program";
-    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
+    index_free(m->index);
+    m->index = NULL;
+    dwarf_end(m->dw);
+    dwarf_end(m->dw_alt);
+    m->dw = m->dw_alt = NULL;
+    elf_file_close(&m->alt);
 }
 
-static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)
+/* ---- names ---- */
+
+static bool dw_enumerator(struct dbg *m, const char *name, int64_t *value)
 {
-    struct module *mod = target_module(di->cx, di->t, path);
-
-    if (!mod) {
-        *why = arena_printf(di->a, "%s%s is not there, or is not an ELF file",
-                            sysroot_is_host(di->t->root) ? "" : sysroot_dir(di->t->root), path);
-        return NULL;
-    }
-    for (struct dbg *m = di->modules; m; m = m->next)
-        if (!strcmp(m->path, mod->path))
-            return m;
-    struct dbg *m = ARENA_NEW(di->a, struct dbg);
-
-    m->di = di;
-    m->path = mod->path;
-    m->main.fd = m->debug.fd = m->alt.fd = -1;
-    bounds_file(m->path);
-    if (!open_main(m, mod)) {
-        *why = arena_printf(di->a, "%s cannot be read", mod->path);
-        return NULL;
-    }
-    const char *foreign = foreign_kind(m);
-
-    if (foreign) {
-        *why =
-            arena_printf(di->a, "%s is %s, whose registers, pointers and parameters are not read",
-                         mod->path, foreign);
-        elf_file_close(&m->main);
-        return NULL;
-    }
-    find_dwarf(di, m);
-    *di->last = m;
-    di->last = &m->next;
-    return m;
-}
-
-struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why)
-{
-    *why = NULL;
-    if (!strcmp(path, "kernel"))
-        return btf_open(di, why);
-    for (struct failed_open *f = di->failed; f; f = f->next) {
-        if (!strcmp(f->path, path)) {
-            *why = f->why;
-            return NULL;
-        }
-    }
-    struct dbg *m = open_module(di, path, why);
-
-    if (!m) {
-        struct failed_open *f = ARENA_NEW(di->a, struct failed_open);
-
-        *f = (struct failed_open){
-            .next = di->failed, .path = arena_strdup(di->a, path), .why = *why};
-        di->failed = f;
-        return NULL;
-    }
-    *why = m->why;
-    return m;
-}
-
-struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
-{
-    struct dbg *m = dbg_open_any(di, path, why);
-
-    return m && (m->dw || m->btf) ? m : NULL;
-}
-
-const struct elf_symbols *dbg_symbols(struct dbg *m)
-{
-    if (m->symbols)
-        return m->symbols;
-    bounds_file(m->path);
-    m->symbols = ARENA_NEW(m->di->a, struct elf_symbols);
-    *m->symbols = elf_symbols_of(m->di->a, m->main.elf, &m->symbols_full);
-    if (!m->symbols_full && m->debug.elf) {
-        bool full;
-        struct elf_symbols theirs = elf_symbols_of(m->di->a, m->debug.elf, &full);
-
-        if (theirs.n > m->symbols->n) {
-            *m->symbols = theirs;
-            m->symbols_full = full;
-        }
-    }
-    return m->symbols;
-}
-
-const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
-{
-    const char *why;
-    struct dbg *dbg = dbg_open_any(di, m->path, &why);
-
-    return dbg ? dbg_symbols(dbg) : NULL;
-}
-
-bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset)
-{
-    if (!m->cfi_tried) {
-        m->cfi_tried = true;
-        /* .eh_frame is loaded, so it is in the module itself and not in its debug file. */
-        m->cfi_eh = dwarf_getcfi_elf(m->main.elf);
-        m->cfi_debug = m->dw ? dwarf_getcfi(m->dw) : NULL; /* dwarf_end frees it */
-    }
-    Dwarf_CFI *all[] = {m->cfi_eh, m->cfi_debug};
-
-    for (int i = 0; i < 2; i++) {
-        Dwarf_Frame *frame;
-        Dwarf_Op *ops;
-        size_t n;
-
-        if (!all[i] || dwarf_cfi_addrframe(all[i], pc, &frame))
-            continue;
-        /* A register and an offset come as one DW_OP_bregx (libdw's dwarf_frame_cfa). */
-        bool ok = !dwarf_frame_cfa(frame, &ops, &n) && n == 1 && ops[0].atom == DW_OP_bregx &&
-                  ops[0].number < 64;
-
-        if (ok) {
-            *reg = (uint32_t)ops[0].number;
-            *offset = (int64_t)ops[0].number2;
-        }
-        free(frame);
-        if (ok)
-            return true;
-    }
-    return false;
-}
-
-bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
-{
-    if (m->btf)
-        return btf_enumerator(m, name, value);
     const struct index *x = dbg_index(m);
     const struct index_entry *e;
 
@@ -372,10 +167,9 @@ bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
     return true;
 }
 
-void dbg_enumerators(struct dbg *m, const char *prefix,
-                     void (*fn)(const char *name, int64_t value, void *arg), void *arg)
+static void dw_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
 {
-    const struct index *x = m->btf ? NULL : dbg_index(m);
+    const struct index *x = dbg_index(m);
     const struct index_entry *e;
     size_t len = strlen(prefix);
 
@@ -390,15 +184,9 @@ void dbg_enumerators(struct dbg *m, const char *prefix,
     }
 }
 
-void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg)
+static bool dw_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
     static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};
-
-    if (m->btf) {
-        if (c == DBG_TYPES)
-            btf_type_names(m, fn, arg);
-        return;
-    }
     const struct index *x = dbg_index(m);
     const char *before = NULL;
 
@@ -409,11 +197,32 @@ void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, voi
             fn(name, arg);
         before = name;
     }
-    if (c != DBG_FUNCTIONS || (x && x->n[INDEX_FUNCTIONS]))
-        return;
-    const struct elf_symbols *s = dbg_symbols(m);
-
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->v[i].is_func)
-            fn(s->v[i].name, arg);
+    return x && x->n[classes[c]];
 }
+
+const struct dbg_source dbg_source_dwarf = {
+    .name = "DWARF",
+    .open = dw_open,
+    .close = dw_close,
+    .type = dw_type,
+    .enumerator = dw_enumerator,
+    .enumerators = dw_enumerators,
+    .names = dw_names,
+    .variable = dw_variable,
+    .functions = dw_functions,
+    .local = dw_local,
+    .locals = dw_locals,
+    .func_result = dw_func_result,
+    .kind = dw_kind,
+    .complete = dw_complete,
+    .size = dw_size,
+    .is_signed = dw_signed,
+    .target = dw_target,
+    .array_len = dw_array_len,
+    .text = dw_text,
+    .members = dw_members,
+    .decl = dw_decl,
+    .fields = dw_fields,
+    .type_enumerators = dw_type_enumerators,
+    .params = dw_params,
+};

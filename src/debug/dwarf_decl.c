@@ -66,20 +66,8 @@ static bool is_bounded(Dwarf_Die *array, uint64_t dim)
     return false;
 }
 
-void ctype_decl(const struct ctype *t, struct cdecl *out)
+void dw_decl(const struct ctype *t, struct cdecl *out)
 {
-    *out = (struct cdecl){.kind = CD_VOID, .self = t};
-    if (!t || t->is_void)
-        return;
-    if (t->made_up) {
-        out->kind = CD_POINTER;
-        out->of = or_void(t->pointee);
-        return;
-    }
-    if (t->btf_id) {
-        btf_ctype_decl(t, out);
-        return;
-    }
     Dwarf_Die die = t->die;
 
     out->kind = kind_of(dwarf_tag(&die));
@@ -129,21 +117,13 @@ static bool place(Dwarf_Die *die, struct cfield *f)
     return true;
 }
 
-void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg)
+void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg)
 {
     Dwarf_Die child;
-    struct cdecl d;
     uint64_t visits = 0;
 
-    ctype_decl(t, &d);
-    if (d.kind != CD_STRUCT && d.kind != CD_UNION)
-        return;
-    if (d.self->btf_id) {
-        btf_ctype_fields(d.self, fn, arg);
-        return;
-    }
-    bounds_file(d.self->m->path);
-    if (dwarf_child((Dwarf_Die *)&d.self->die, &child))
+    bounds_file(t->m->path);
+    if (dwarf_child((Dwarf_Die *)&t->die, &child))
         return;
     do {
         int tag = dwarf_tag(&child);
@@ -151,7 +131,7 @@ void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void
 
         if (tag != DW_TAG_member && tag != DW_TAG_inheritance)
             continue;
-        f.type = ctype_of(d.self->m, &child);
+        f.type = ctype_of(t->m, &child);
         f.name = tag == DW_TAG_member ? die_name(&child) : NULL;
         if (!die_udata(&child, DW_AT_alignment, &f.align))
             f.align = 0;
@@ -160,24 +140,15 @@ void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void
     } while (bounds_count(++visits, BOUND_DIES, "members") && dwarf_siblingof(&child, &child) == 0);
 }
 
-void ctype_enumerators(const struct ctype *t,
-                       void (*fn)(const char *name, int64_t value, void *arg), void *arg)
+void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
 {
     Dwarf_Die child;
-    struct cdecl d;
     uint64_t visits = 0;
 
-    ctype_decl(t, &d);
-    if (d.kind != CD_ENUM)
-        return;
-    if (d.self->btf_id) {
-        btf_ctype_enumerators(d.self, fn, arg);
-        return;
-    }
     /* Compilers have what is negative in DW_FORM_sdata: DW_FORM_data1 is 0 to 255 also in an
      * enumeration that is signed. */
-    bounds_file(d.self->m->path);
-    if (dwarf_child((Dwarf_Die *)&d.self->die, &child))
+    bounds_file(t->m->path);
+    if (dwarf_child((Dwarf_Die *)&t->die, &child))
         return;
     do {
         Dwarf_Attribute attr;
@@ -191,19 +162,11 @@ void ctype_enumerators(const struct ctype *t,
              dwarf_siblingof(&child, &child) == 0);
 }
 
-void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg), void *arg)
+void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg)
 {
     Dwarf_Die child;
-    struct cdecl d;
     uint64_t visits = 0;
 
-    ctype_decl(t, &d);
-    if (d.kind != CD_FUNC)
-        return;
-    if (t->btf_id) {
-        btf_ctype_params(t, fn, arg);
-        return;
-    }
     bounds_file(t->m->path);
     if (dwarf_child((Dwarf_Die *)&t->die, &child))
         return;

@@ -85,13 +85,12 @@ static void origin_of(Dwarf_Die *function, Dwarf_Die *out)
         *out = *function;
 }
 
-void dbg_locals(const struct dbg_func *f, uint64_t pc,
-                void (*fn)(const char *name, bool is_param, void *arg), void *arg)
+void dw_locals(const struct dbg_func *f, uint64_t pc,
+               void (*fn)(const char *name, bool is_param, void *arg), void *arg)
 {
     struct scope_walk w = {.pc = pc, .fn = fn, .arg = arg};
 
-    if (f->die)
-        walk_scope((Dwarf_Die *)f->die, &w, 0);
+    walk_scope((Dwarf_Die *)f->die, &w, 0);
 }
 
 /* ---- operations ---- */
@@ -289,8 +288,8 @@ static const char *say(struct locating *l, const char *what)
     return arena_printf(l->a, "\"%s\" of %s: %s", l->name, l->f->name, what);
 }
 
-bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
-               const char **why)
+bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
+              const char **why)
 {
     struct locating l = {.f = f, .a = f->dbg->di->a, .pc = pc, .name = name};
     struct scope_walk w = {.pc = pc, .name = name};
@@ -301,10 +300,6 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
 
     *out = (struct dbg_location){.type = NULL};
     *why = NULL;
-    if (!f->die) {
-        *why = say(&l, "there is no debug information for this function, only its symbol");
-        return false;
-    }
     bounds_file(f->dbg->path);
     function = *(const Dwarf_Die *)f->die;
     walk_scope(&function, &w, 0);

@@ -118,28 +118,13 @@ static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int de
     return false;
 }
 
-bool ctype_member(const struct ctype *t, const char *name, struct cmember *out)
+bool dw_members(const struct ctype *t, const char *name, struct cmember *out, dbg_member_fn *fn,
+                void *arg)
 {
     struct ctype *w = ctype_complete(t);
-    struct member_walk walk = {.name = name, .out = out};
+    struct member_walk walk = {.name = name, .out = out, .fn = fn, .arg = arg};
 
-    if (w->btf_id)
-        return btf_ctype_members(w, name, out, NULL, NULL);
-    bounds_file(w->m ? w->m->path : "");
+    bounds_file(w->m->path);
     return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
            walk_members(w->m, &w->core, 0, 0, &walk);
-}
-
-void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, void *arg), void *arg)
-{
-    struct ctype *w = ctype_complete(t);
-    struct member_walk walk = {.fn = fn, .arg = arg};
-
-    if (w->btf_id) {
-        btf_ctype_members(w, NULL, NULL, fn, arg);
-        return;
-    }
-    bounds_file(w->m ? w->m->path : "");
-    if (w->kind == CT_STRUCT || w->kind == CT_UNION)
-        walk_members(w->m, &w->core, 0, 0, &walk);
 }

@@ -1,27 +1,10 @@
 /*
- * dwarf_priv: what the dwarf*.c files share. libdw's types appear here and nowhere outside this
- * folder.
- *
- * Debug information is untrusted. libdw checks bounds; what it does not bound are chains (a typedef
- * of itself, an anonymous member holding its own struct), which are bounded by the limits below, and amounts, which
- * base/bounds.h bounds.
+ * dwarf_priv: what the dwarf*.c files share: the index of a module's names, and DIEs.
  */
 #ifndef DEBUG_DWARF_PRIV_H
 #define DEBUG_DWARF_PRIV_H
 
-#include <elfutils/libdw.h>
-
-#include <uthash.h>
-
-#include "base/bounds.h"
-#include "debug/debug.h"
-#include "target/elf.h"
-
-enum {
-    CHAIN_MAX = 64,   /* typedefs and qualifiers on the way to a type */
-    NESTING_MAX = 24, /* anonymous members, lexical blocks, arrays of arrays */
-    NAME_LEN_MAX = 4096,
-};
+#include "debug/source.h"
 
 /* ---- index (dwarf_index.c, dwarf_cache.c) ---- */
 
@@ -60,50 +43,6 @@ struct index {
     const char *names;
 };
 
-/* ---- modules ---- */
-
-struct elf_file { /* an open ELF file */
-    int fd;
-    Elf *elf;
-    Elf *debug;  /* its debug sections, as libdw gets them: of IMAGE (debugimage.c) */
-    void *image; /* malloc'ed */
-    uint64_t image_size;
-};
-
-struct dbg {
-    struct dbg *next;
-    struct debuginfo *di;
-    const char *path;
-    struct build_id id;
-    struct elf_file main, debug, alt; /* debug.elf NULL: the information is in main */
-    Dwarf *dw, *dw_alt;
-    Dwarf_CFI *cfi_eh, *cfi_debug;
-    bool cfi_tried;
-    struct index *index;
-    struct elf_symbols *symbols, *own_symbols; /* OWN: of the module's file, not of its debug file */
-    bool symbols_full;
-    bool doubtful; /* the debug file is the target's, who may have put anything into it */
-    uint32_t misplaced; /* functions left out because of that */
-    const char *why; /* there is no DWARF, only symbols; NULL: there is */
-    struct btf *btf; /* the kernel: neither file nor DWARF, but types */
-};
-
-struct failed_open { /* so that a module without debug information is looked for once */
-    struct failed_open *next;
-    const char *path, *why;
-};
-
-struct debuginfo {
-    struct compile *cx;
-    struct arena *a;
-    struct target *t;
-    struct sysroot *host; /* where this machine's debug files are */
-    struct dbg *modules, **last;
-    struct failed_open *failed;
-    struct ctype *types; /* by key */
-    struct ctype *pointers;
-};
-
 /* The index, built or read from the cache when first needed; never NULL when m->dw. */
 const struct index *dbg_index(struct dbg *m);
 
@@ -126,40 +65,11 @@ struct index *index_from_blob(void *blob, size_t size);
 struct index *cache_load(const struct dbg *m);
 void cache_save(const struct dbg *m, const struct index *x);
 
-/* Does a function of the module's own file start at VADDR (entry.c)? */
-bool entry_is_own(struct dbg *m, uint64_t vaddr);
-
 /* ---- types (dwarf_type.c) ---- */
 
-struct type_key {
-    const void *die; /* address of the DIE, or of BTF's record; of the target for pointers made up */
-    uint64_t dim;    /* for arrays of arrays: which dimension the element begins with */
-};
-
-struct ctype {
-    struct type_key key;
-    struct dbg *m;
-    struct debuginfo *di;
-    Dwarf_Die die; /* as named: a typedef stays one */
-    uint32_t btf_id; /* of the kernel's types, which have no DIE */
-    bool made_up;  /* a pointer no DIE describes */
-    bool is_void;
-    const struct ctype *pointee; /* of a made-up pointer */
-    /* found when first asked for */
-    bool stripped;
-    Dwarf_Die core; /* without typedefs and qualifiers */
-    enum ctype_kind kind;
-    const struct ctype *complete; /* of a declaration */
-    UT_hash_handle hh;
-};
-
-const struct ctype *ctype_of_btf(struct dbg *m, uint32_t id, const void *record);
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
-/* The same type with its members known, when it or another module opened so far has them; stripped.
- */
-struct ctype *ctype_complete(const struct ctype *t);
 bool die_type(Dwarf_Die *die, Dwarf_Die *out);
 bool die_flag(Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
@@ -167,38 +77,29 @@ bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
 bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
 /* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
 bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
-/* ---- the kernel's types (btf.c): ctype_* and dbg_* of them end here ---- */
-
-/* The kernel as a module; NULL: *WHY. */
-struct dbg *btf_open(struct debuginfo *di, const char **why);
-void btf_close(struct dbg *m);
-/* A type by its bare name; TAG: "struct", "union", "enum" or "" for any. */
-const struct ctype *btf_lookup(struct dbg *m, const char *tag, const char *name);
-bool btf_enumerator(struct dbg *m, const char *name, int64_t *value);
-void btf_type_names(struct dbg *m, void (*fn)(const char *name, void *arg), void *arg);
-enum ctype_kind btf_ctype_kind(const struct ctype *t);
-uint64_t btf_ctype_size(const struct ctype *t);
-bool btf_ctype_signed(const struct ctype *t);
-const struct ctype *btf_ctype_target(const struct ctype *t);
-uint64_t btf_ctype_array_len(const struct ctype *t);
-const char *btf_ctype_text(struct arena *a, const struct ctype *t, int depth);
-/* The member NAME into *OUT, or, with NULL, FN for each. */
-bool btf_ctype_members(const struct ctype *t, const char *name, struct cmember *out,
-                       void (*fn)(const struct cmember *m, void *arg), void *arg);
-
-/* The type of ID past qualifiers, a declaration's definition where there is one; 0: void. */
-uint32_t btf_complete(const struct dbg *m, uint32_t id);
-/* NULL: void, or no such type. */
-const struct ctype *btf_ctype_of(struct dbg *m, uint32_t id);
-void btf_ctype_decl(const struct ctype *t, struct cdecl *out);
-void btf_ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg);
-void btf_ctype_enumerators(const struct ctype *t, void (*fn)(const char *name, int64_t value, void *arg),
-                           void *arg);
-void btf_ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg), void *arg);
-
 /* dwarf_diename, but bounded, and never NULL for "" . */
 const char *die_name(Dwarf_Die *die);
-/* Does FILE end with the path WANTED, at a slash? */
-bool file_matches(const char *file, const char *wanted);
+/* ---- the functions of dbg_source_dwarf that are not in dwarf.c ---- */
+
+enum ctype_kind dw_kind(struct ctype *t);
+struct ctype *dw_complete(struct ctype *t);
+uint64_t dw_size(const struct ctype *t);
+bool dw_signed(const struct ctype *t);
+const struct ctype *dw_target(const struct ctype *t);
+uint64_t dw_array_len(const struct ctype *t);
+const char *dw_text(struct arena *a, const struct ctype *t, int depth);
+const struct ctype *dw_type(struct dbg *m, const char *tag, const char *name);
+bool dw_members(const struct ctype *t, const char *name, struct cmember *out, dbg_member_fn *fn,
+                   void *arg);
+void dw_decl(const struct ctype *t, struct cdecl *out);
+void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg);
+void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
+void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
+bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+const struct ctype *dw_func_result(const struct dbg_func *f);
+bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
+                 const char **why);
+void dw_locals(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
 
 #endif

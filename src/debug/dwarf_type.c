@@ -1,12 +1,9 @@
 /*
- * dwarf_type: C types from DWARF. Enters: names and DIEs; leaves: interned struct ctype, whose
- * questions are answered from the DIE when asked. Bounded: chains of typedefs, anonymous
- * members, dimensions (see dwarf_priv.h). What is cut off by a bound reads as "no such member".
+ * dwarf_type: C types from DWARF. Enters: names and DIEs; leaves: struct ctype, whose questions are
+ * answered from the DIE when asked. Bounded: chains of typedefs, anonymous members, dimensions
+ * (source.h). What a bound cuts off reads as "no such member".
  */
-#include <ctype.h>
 #include <dwarf.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "debug/dwarf_priv.h"
@@ -76,59 +73,13 @@ const char *die_name(Dwarf_Die *die)
     return name && *name ? name : NULL;
 }
 
-/* ---- interning ---- */
-
-static struct ctype *intern(struct debuginfo *di, struct ctype **table, struct type_key key,
-                            bool *fresh)
-{
-    struct ctype *t;
-
-    HASH_FIND(hh, *table, &key, sizeof(key), t);
-    *fresh = !t;
-    if (t)
-        return t;
-    t = ARENA_NEW(di->a, struct ctype);
-    t->key = key;
-    t->di = di;
-    HASH_ADD(hh, *table, key, sizeof(t->key), t);
-    return t;
-}
-
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim)
 {
     bool fresh;
-    struct ctype *t = intern(m->di, &m->di->types, (struct type_key){die->addr, dim}, &fresh);
+    struct ctype *t = ctype_intern(m, die->addr, dim, &fresh);
 
-    if (fresh) {
-        t->m = m;
+    if (fresh)
         t->die = *die;
-    }
-    return t;
-}
-
-const struct ctype *ctype_of_btf(struct dbg *m, uint32_t id, const void *record)
-{
-    bool fresh;
-    struct ctype *t = intern(m->di, &m->di->types, (struct type_key){record, 0}, &fresh);
-
-    if (fresh) {
-        t->m = m;
-        t->btf_id = id;
-    }
-    return t;
-}
-
-static bool is_btf(const struct ctype *t)
-{
-    return t->btf_id != 0;
-}
-
-static const struct ctype *void_of(struct debuginfo *di)
-{
-    bool fresh;
-    struct ctype *t = intern(di, &di->types, (struct type_key){NULL, 0}, &fresh);
-
-    t->is_void = true;
     return t;
 }
 
@@ -136,21 +87,7 @@ const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die)
 {
     Dwarf_Die type;
 
-    return die_type(die, &type) ? ctype_of_die(m, &type, 0) : void_of(m->di);
-}
-
-const struct ctype *ctype_pointer_to(struct debuginfo *di, const struct ctype *t)
-{
-    bool fresh;
-    const struct ctype *to = t ? t : void_of(di);
-    struct ctype *p = intern(di, &di->pointers, (struct type_key){to, 0}, &fresh);
-
-    if (fresh) {
-        p->m = to->m;
-        p->made_up = true;
-        p->pointee = to;
-    }
-    return p;
+    return die_type(die, &type) ? ctype_of_die(m, &type, 0) : ctype_void(m->di);
 }
 
 /* ---- kind ---- */
@@ -223,52 +160,30 @@ static enum ctype_kind kind_of(Dwarf_Die *die)
     }
 }
 
-/* Looks through typedefs and qualifiers, once a type. The results are caches: const is kept for
- * callers. */
-static struct ctype *strip(const struct ctype *t)
+/* Looks through typedefs and qualifiers; what they lead to is T's core. */
+enum ctype_kind dw_kind(struct ctype *t)
 {
-    struct ctype *w = (struct ctype *)t;
-
-    if (w->stripped)
-        return w;
-    w->stripped = true;
-    if (w->is_void || w->made_up) {
-        w->kind = w->is_void ? CT_VOID : CT_POINTER;
-        return w;
-    }
-    if (is_btf(w)) {
-        w->kind = btf_ctype_kind(w);
-        return w;
-    }
-    Dwarf_Die die = w->die;
+    Dwarf_Die die = t->die;
 
     for (int i = 0; is_wrapper(dwarf_tag(&die)); i++) {
         Dwarf_Die next;
 
         if (!die_type(&die, &next)) {
-            w->kind = CT_VOID; /* "const void", "typedef void x" */
-            w->core = die;
-            return w;
+            t->core = die;
+            return CT_VOID; /* "const void", "typedef void x" */
         }
         die = next;
         if (i == CHAIN_MAX) {
-            w->kind = CT_OTHER;
-            w->core = die;
-            return w;
+            t->core = die;
+            return CT_OTHER;
         }
     }
     Dwarf_Attribute signature; /* as in die_type, of a DIE found by its name */
 
     if (dwarf_attr(&die, DW_AT_signature, &signature) && !dwarf_formref_die(&signature, &die))
-        die = w->die;
-    w->core = die;
-    w->kind = kind_of(&die);
-    return w;
-}
-
-enum ctype_kind ctype_kind(const struct ctype *t)
-{
-    return strip(t)->kind;
+        die = t->die;
+    t->core = die;
+    return kind_of(&die);
 }
 
 /* ---- completing declarations ---- */
@@ -303,15 +218,12 @@ static bool find_type(struct dbg *m, const char *name, const int *tags, bool com
     return false;
 }
 
-/* The same type with its members known, or T itself. Here first, then in the other modules opened
- * so far. */
-struct ctype *ctype_complete(const struct ctype *t)
+/* Here first, then in the other modules opened so far. */
+struct ctype *dw_complete(struct ctype *w)
 {
-    struct ctype *w = strip(t);
-
     if (w->complete)
         return (struct ctype *)w->complete;
-    if (w->made_up || is_btf(w) || !is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
+    if (!is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
         return w;
     const char *name = die_name(&w->core);
     int tags[] = {dwarf_tag(&w->core), 0};
@@ -330,17 +242,7 @@ struct ctype *ctype_complete(const struct ctype *t)
     } else {
         w->complete = ctype_of_die(w->m, &die, 0);
     }
-    return strip(w->complete);
-}
-
-struct dbg *ctype_module(const struct ctype *t)
-{
-    return ctype_complete(t)->m;
-}
-
-bool ctype_is_kernel(const struct ctype *t)
-{
-    return t->m && t->m->btf;
+    return ctype_strip(w->complete);
 }
 
 /* ---- sizes ---- */
@@ -381,10 +283,6 @@ static uint64_t size_of(const struct ctype *t, int depth)
     struct ctype *w = ctype_complete(t);
     uint64_t size = 0;
 
-    if (w->made_up)
-        return 8;
-    if (is_btf(w))
-        return btf_ctype_size(w);
     if (w->is_void || w->kind == CT_VOID || w->kind == CT_FUNC || depth > NESTING_MAX)
         return 0;
     if (w->kind == CT_ARRAY) {
@@ -410,18 +308,16 @@ static uint64_t size_of(const struct ctype *t, int depth)
     return 0;
 }
 
-uint64_t ctype_size(const struct ctype *t)
+uint64_t dw_size(const struct ctype *t)
 {
     return size_of(t, 0);
 }
 
-uint64_t ctype_array_len(const struct ctype *t)
+uint64_t dw_array_len(const struct ctype *t)
 {
-    struct ctype *w = strip(t);
+    struct ctype *w = ctype_strip(t);
     bool more;
 
-    if (is_btf(w))
-        return btf_ctype_array_len(w);
     return w->kind == CT_ARRAY ? dimension(&w->core, w->key.dim, &more) : 0;
 }
 
@@ -446,14 +342,12 @@ static bool enum_signed(Dwarf_Die *core)
     return false;
 }
 
-bool ctype_signed(const struct ctype *t)
+bool dw_signed(const struct ctype *t)
 {
     struct ctype *w = ctype_complete(t);
     uint64_t encoding;
     Dwarf_Die under;
 
-    if (is_btf(w))
-        return btf_ctype_signed(w);
     switch (w->kind) {
     case CT_ENUM:
         if (!die_type(&w->core, &under))
@@ -474,15 +368,11 @@ bool ctype_signed(const struct ctype *t)
     }
 }
 
-const struct ctype *ctype_target(const struct ctype *t)
+const struct ctype *dw_target(const struct ctype *t)
 {
-    struct ctype *w = strip(t);
+    struct ctype *w = ctype_strip(t);
     Dwarf_Die die;
 
-    if (w->made_up)
-        return w->pointee->is_void ? NULL : w->pointee;
-    if (is_btf(w))
-        return btf_ctype_target(w);
     if (w->kind == CT_ARRAY) {
         bool more;
 
@@ -500,37 +390,26 @@ const struct ctype *ctype_target(const struct ctype *t)
 
 /* ---- text ---- */
 
-static const char *text_of(struct arena *a, const struct ctype *t, int depth)
+const char *dw_text(struct arena *a, const struct ctype *t, int depth)
 {
-    if (depth > NESTING_MAX)
-        return "...";
-    if (t->is_void)
-        return "void";
-    if (t->made_up) {
-        const char *to = text_of(a, t->pointee, depth + 1);
-
-        return arena_printf(a, "%s%s*", to, to[strlen(to) - 1] == '*' ? "" : " ");
-    }
-    if (is_btf(t))
-        return btf_ctype_text(a, t, depth + 1);
     Dwarf_Die die = t->die;
     const char *name = die_name(&die);
     const char *kind = "";
 
     switch (dwarf_tag(&die)) {
     case DW_TAG_const_type: {
-        const char *of = text_of(a, ctype_of(t->m, &die), depth + 1);
+        const char *of = ctype_text_at(a, ctype_of(t->m, &die), depth + 1);
 
         return strncmp(of, "const ", 6) ? arena_printf(a, "const %s", of)
                                         : of; /* an array and its elements */
     }
     case DW_TAG_volatile_type:
-        return arena_printf(a, "volatile %s", text_of(a, ctype_of(t->m, &die), depth + 1));
+        return arena_printf(a, "volatile %s", ctype_text_at(a, ctype_of(t->m, &die), depth + 1));
     case DW_TAG_restrict_type:
     case DW_TAG_atomic_type:
-        return text_of(a, ctype_of(t->m, &die), depth + 1);
+        return ctype_text_at(a, ctype_of(t->m, &die), depth + 1);
     case DW_TAG_pointer_type: {
-        const char *to = text_of(a, ctype_of(t->m, &die), depth + 1);
+        const char *to = ctype_text_at(a, ctype_of(t->m, &die), depth + 1);
 
         return arena_printf(a, "%s%s*", to, to[strlen(to) - 1] == '*' ? "" : " ");
     }
@@ -548,10 +427,10 @@ static const char *text_of(struct arena *a, const struct ctype *t, int depth)
                 break;
             t = to;
         }
-        return arena_printf(a, "%s %s", to ? text_of(a, to, depth + 1) : "void", dims);
+        return arena_printf(a, "%s %s", to ? ctype_text_at(a, to, depth + 1) : "void", dims);
     }
     case DW_TAG_subroutine_type:
-        return arena_printf(a, "%s ()", text_of(a, ctype_of(t->m, &die), depth + 1));
+        return arena_printf(a, "%s ()", ctype_text_at(a, ctype_of(t->m, &die), depth + 1));
     case DW_TAG_structure_type:
         kind = "struct ";
         break;
@@ -570,177 +449,27 @@ static const char *text_of(struct arena *a, const struct ctype *t, int depth)
     return arena_printf(a, "%s%.*s", kind, NAME_LEN_MAX, name ? name : *kind ? "{...}" : "?");
 }
 
-const char *ctype_text(struct arena *a, const struct ctype *t)
-{
-    return text_of(a, t, 0);
-}
-
 /* ---- types by name ---- */
 
-/* "unsigned long" and its like as DWARF's producers spell them; NULL: not made of such words. */
-static const char *base_name(const char *name)
-{
-    int is_unsigned = 0, is_signed = 0, n_long = 0, n_short = 0, n_char = 0, n_int = 0,
-        n_double = 0;
-
-    for (const char *p = name; *p;) {
-        size_t len;
-
-        while (*p == ' ')
-            p++;
-        len = strcspn(p, " ");
-        if (len == 8 && !strncmp(p, "unsigned", len))
-            is_unsigned++;
-        else if (len == 6 && !strncmp(p, "signed", len))
-            is_signed++;
-        else if (len == 4 && !strncmp(p, "long", len))
-            n_long++;
-        else if (len == 5 && !strncmp(p, "short", len))
-            n_short++;
-        else if (len == 4 && !strncmp(p, "char", len))
-            n_char++;
-        else if (len == 3 && !strncmp(p, "int", len))
-            n_int++;
-        else if (len == 6 && !strncmp(p, "double", len))
-            n_double++;
-        else if (len)
-            return NULL;
-        p += len;
-    }
-    if (is_unsigned + is_signed > 1 || n_short + n_char + n_double > 1 || n_int > 1 || n_long > 2)
-        return NULL;
-    if (n_double)
-        return n_long ? "long double" : "double";
-    if (n_char)
-        return is_unsigned ? "unsigned char" : is_signed ? "signed char" : "char";
-    if (n_short)
-        return is_unsigned ? "short unsigned int" : "short int";
-    if (n_long == 2)
-        return is_unsigned ? "long long unsigned int" : "long long int";
-    if (n_long)
-        return is_unsigned ? "long unsigned int" : "long int";
-    return is_unsigned ? "unsigned int" : "int";
-}
-
-/* Skips WORD and the blanks after it. */
-static bool skip_word(const char **p, const char *word)
-{
-    size_t len = strlen(word);
-
-    if (strncmp(*p, word, len) || (isalnum((unsigned char)(*p)[len]) || (*p)[len] == '_'))
-        return false;
-    *p += len;
-    while (isspace((unsigned char)**p))
-        (*p)++;
-    return true;
-}
-
-/* The kernel's BTF comes from DWARF, so that its base types are spelled as there. */
-static const struct ctype *lookup_btf(struct dbg *m, const char *name)
-{
-    static const char *const tags[] = {"struct", "class", "union", "enum"};
-    const struct ctype *t;
-
-    for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
-        if (skip_word(&name, tags[i]))
-            return btf_lookup(m, tags[i], name);
-    t = btf_lookup(m, "", name);
-    if (!t && base_name(name))
-        t = btf_lookup(m, "", base_name(name));
-    return t;
-}
-
-static bool lookup(struct dbg *m, const char *name, Dwarf_Die *out)
+const struct ctype *dw_type(struct dbg *m, const char *tag, const char *name)
 {
     static const int plain[] = {DW_TAG_typedef,    DW_TAG_base_type,        DW_TAG_structure_type,
                                 DW_TAG_union_type, DW_TAG_enumeration_type, 0};
     static const int structs[] = {DW_TAG_structure_type, 0};
     static const int unions[] = {DW_TAG_union_type, 0};
     static const int enums[] = {DW_TAG_enumeration_type, 0};
-    const char *p = name;
-
-    if (skip_word(&p, "struct") || skip_word(&p, "class"))
-        return find_type(m, p, structs, false, out);
-    if (skip_word(&p, "union"))
-        return find_type(m, p, unions, false, out);
-    if (skip_word(&p, "enum"))
-        return find_type(m, p, enums, false, out);
-    if (find_type(m, p, plain, false, out))
-        return true;
-    const char *base = base_name(p);
-
-    if (!base)
-        return false;
-    if (find_type(m, base, plain, false, out))
-        return true;
-    /* clang's spelling */
-    static const char *const other[][2] = {
-        {"long unsigned int", "unsigned long"},           {"long int", "long"},
-        {"long long unsigned int", "unsigned long long"}, {"long long int", "long long"},
-        {"short unsigned int", "unsigned short"},         {"short int", "short"},
-    };
-
-    for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
-        if (!strcmp(base, other[i][0]))
-            return find_type(m, other[i][1], plain, false, out);
-    return false;
-}
-
-const struct ctype *dbg_type(struct dbg *m, const char *name)
-{
-    char buf[NAME_LEN_MAX];
-    size_t len = strlen(name);
-    int stars = 0;
     Dwarf_Die die;
 
-    if ((!m->dw && !m->btf) || len >= sizeof(buf))
+    if (!find_type(m, name,
+                   !*tag                   ? plain
+                   : !strcmp(tag, "union") ? unions
+                   : !strcmp(tag, "enum")  ? enums
+                                           : structs,
+                   false, &die))
         return NULL;
-    memcpy(buf, name, len + 1);
-    for (;;) { /* from the end: blanks, stars, and qualifiers of the pointers */
-        static const char *const words[] = {"const", "volatile", "restrict"};
-        size_t before = len;
+    const struct ctype *t = ctype_of_die(m, &die, 0);
+    const struct ctype *complete = ctype_complete(t), *stripped = ctype_strip(t);
 
-        while (len && isspace((unsigned char)buf[len - 1]))
-            len--;
-        if (len && buf[len - 1] == '*') {
-            len--;
-            stars++;
-        }
-        for (size_t i = 0; i < 3; i++) {
-            size_t w = strlen(words[i]);
-
-            if (len > w && !strncmp(buf + len - w, words[i], w) &&
-                (isspace((unsigned char)buf[len - w - 1]) || buf[len - w - 1] == '*'))
-                len -= w;
-        }
-        if (len == before)
-            break;
-    }
-    buf[len] = '\0';
-    const char *p = buf;
-
-    while (isspace((unsigned char)*p))
-        p++;
-    while (skip_word(&p, "const") || skip_word(&p, "volatile"))
-        ;
-    if (!*p || stars > NESTING_MAX)
-        return NULL;
-    const struct ctype *t;
-
-    if (!strcmp(p, "void") && stars)
-        t = void_of(m->di);
-    else if (m->btf)
-        t = lookup_btf(m, p);
-    else if (lookup(m, p, &die))
-        t = ctype_of_die(m, &die, 0);
-    else
-        return NULL;
-    if (!t)
-        return NULL;
-    if (!t->is_void && !is_btf(t) && ctype_complete(t) != strip(t) &&
-        t->die.addr == strip(t)->core.addr)
-        t = ctype_complete(t); /* a declaration by its own name: the complete one */
-    for (; stars; stars--)
-        t = ctype_pointer_to(m->di, t);
-    return t;
+    /* a declaration by its own name: the complete one */
+    return complete != stripped && t->die.addr == stripped->core.addr ? complete : t;
 }

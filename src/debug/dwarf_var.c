@@ -4,31 +4,9 @@
  * not among the module's symbols).
  */
 #include <dwarf.h>
-#include <fnmatch.h>
 #include <string.h>
 
 #include "debug/dwarf_priv.h"
-
-/* Wildcards match as in SystemTap's dwarf_atvar_query: the end of a path from a slash on, or all of it. */
-static bool file_matches_pattern(const char *file, const char *pattern)
-{
-    if (!fnmatch(pattern, file, 0))
-        return true;
-    while ((file = strchr(file, '/')))
-        if (!fnmatch(pattern, ++file, 0))
-            return true;
-    return false;
-}
-
-bool file_matches(const char *file, const char *wanted)
-{
-    size_t n = file ? strlen(file) : 0, w = strlen(wanted);
-
-    if (n && strpbrk(wanted, "*?["))
-        return file_matches_pattern(file, wanted);
-    return w && n >= w && !strcmp(file + n - w, wanted) &&
-           (n == w || file[n - w - 1] == '/' || wanted[0] == '/');
-}
 
 /* DW_OP_addr, or an index of .debug_addr, and perhaps a constant to add. */
 static bool fixed_address(Dwarf_Die *die, uint64_t *out)
@@ -80,18 +58,8 @@ static int rank(const struct index_entry *e)
     return e->flags & ENTRY_EXTERNAL ? 0 : 1;
 }
 
-bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
+bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
 {
-    char buf[NAME_LEN_MAX];
-    const char *at = strchr(name, '@');
-
-    if (!cu && at) { /* "name@file.c" */
-        if ((size_t)(at - name) >= sizeof(buf))
-            return false;
-        memcpy(buf, name, (size_t)(at - name));
-        buf[at - name] = '\0';
-        return dbg_variable(m, buf, at + 1, out);
-    }
     const struct index *x = dbg_index(m);
     const struct index_entry *e;
     uint32_t n = x ? index_find(x, INDEX_VARIABLES, name, &e) : 0;
