@@ -1,10 +1,10 @@
 /*
- * dwarf_cache: indexes kept from one run to the next, in ${XDG_CACHE_HOME:-~/.cache}/ngstap/index/.
- * Enters and leaves: an index's block. A file is named by the SHA-256 of the debug sections that it was made from:
- * containers share the cache, and build-ids are what their owners say. It holds a sum of itself, so that what has
- * been spoilt is seen. Written beside and renamed, so that a reader sees a whole file or none. Refused: a
- * directory or file that is not ours (root may run with a user's HOME), files whose sum or key is another. No
- * failure here is an error: there is just no cache.
+ * dwarf_cache: keeps indexes from one run to the next in the folder index/ of the cache
+ * (base/cachedir.h). Enters and leaves: an index's block. A file is named by the SHA-256 of the debug
+ * sections that it was made from, since containers share the cache and build-ids are what their owners
+ * say. It holds a sum of itself, which shows damage. It is written beside and renamed, so that a
+ * reader sees a whole file or none. Refused: files that are not ours, or with another sum or key. No
+ * failure here is an error: the run goes without a cache.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,55 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cachedir.h"
 #include "debug/dwarf_priv.h"
 #include "debug/index_format.h"
 
 enum { CACHE_FILE_MAX = 1 << 30, FILE_NAME_SIZE = 2 * INDEX_KEY_SIZE + 1 };
 
-/* Opens (or makes) DIR below AT; only a directory of our own, which is no link. */
-static int own_dir(int at, const char *dir, bool make)
-{
-    struct stat st;
-
-    if (make && mkdirat(at, dir, 0700) && errno != EEXIST)
-        return -1;
-    int fd = openat(at, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-    if (fd >= 0 && (fstat(fd, &st) || st.st_uid != geteuid() || (st.st_mode & 022))) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
 static int cache_dir(bool make)
 {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char path[PATH_MAX];
 
-    /* The specification: a relative XDG_CACHE_HOME is ignored. */
-    if (xdg && xdg[0] == '/') {
-        if (snprintf(path, sizeof(path), "%s", xdg) >= (int)sizeof(path))
-            return -1;
-    } else if (!home || home[0] != '/' ||
-               snprintf(path, sizeof(path), "%s/.cache", home) >= (int)sizeof(path)) {
-        return -1;
-    }
-    if (make)
-        mkdir(path, 0700);
-    int base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (base < 0)
-        return -1;
-    int ours = own_dir(base, "ngstap", make);
-
-    close(base);
-    if (ours < 0)
-        return -1;
-    int index = own_dir(ours, "index", make);
-
-    close(ours);
-    return index;
+    return cachedir_find("index", make, path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
 /* ---- key and sum ---- */

@@ -913,6 +913,9 @@ static void test_cache(void)
     run("rm -rf cache && mkdir -p cache/ngstap && chmod 777 cache/ngstap");
     tap_ok(opens_right() && run("test -z \"$(ls cache/ngstap)\""),
            "nor into a directory that others can write");
+    run("rm -rf cache && mkdir cache && chmod 777 cache");
+    tap_ok(opens_right() && run("test -z \"$(ls cache)\""),
+           "a cache below a folder that others can write to is not used");
     run("rm -rf cache; : > cache");
     tap_ok(opens_right(), "no cache is no error");
     run("rm -f cache");
