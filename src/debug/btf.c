@@ -1,9 +1,9 @@
 /*
  * btf: the running kernel's types as a source (source.h), from its BTF (/sys/kernel/btf/vmlinux;
- * Documentation/bpf/btf.rst). Enters: names; leaves: types. The kernel is always the one that ngstap
- * runs on: a sysroot has no say. Refused: a kernel without BTF. BTF knows no variables but per-cpu
- * ones and no functions' addresses: it has no rows for them. Chains and nesting are bounded as
- * DWARF's are, though libbpf has checked that ids and names are in range.
+ * Documentation/bpf/btf.rst). Enters: names; leaves: types. The kernel is always the one that
+ * ngstap runs on: a sysroot has no say. Refused: a kernel without BTF. BTF knows no variables but
+ * per-cpu ones and no functions' addresses: it has no rows for them. Chains and nesting are bounded
+ * as DWARF's are, though libbpf has checked that ids and names are in range.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -356,7 +356,8 @@ static bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
 
         for (uint16_t i = 0; (btf_is_enum(t) || btf_kind(t) == KIND_ENUM64) && i < btf_vlen(t);
              i++) {
-            /* Of both kinds a record starts with the name; the value follows, 32 bits or twice 32. */
+            /* Of both kinds a record starts with the name; the value follows, 32 bits or twice 32.
+             */
             const uint32_t *e = (const uint32_t *)(t + 1) + (size_t)i * (btf_is_enum(t) ? 2 : 3);
             const char *here = btf__name_by_offset(btf_of(m), e[0]);
 

@@ -1,6 +1,6 @@
 /*
- * cfi: where a function's frame is. Enters: a module, an address; leaves: the CFA as a register and an
- * offset, by .eh_frame or .debug_frame. Refused: CFAs that are computed otherwise.
+ * cfi: where a function's frame is. Enters: a module, an address; leaves: the CFA as a register and
+ * an offset, by .eh_frame or .debug_frame. Refused: CFAs that are computed otherwise.
  */
 #include <dwarf.h>
 #include <stdlib.h>

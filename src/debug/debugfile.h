@@ -16,8 +16,8 @@ void elf_file_close(struct elf_file *f);
 bool elf_file_has_debug(const struct elf_file *f);
 
 /*
- * Sets F->debug (debugimage.c): a copy in memory of its debug sections, expanded, for libdw. False: *WHY (arena) says
- * why the file's debug information cannot be used.
+ * Sets F->debug (debugimage.c): a copy in memory of its debug sections, expanded, for libdw. False:
+ * *WHY (arena) says why the file's debug information cannot be used.
  */
 bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why);
 

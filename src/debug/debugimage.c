@@ -1,8 +1,8 @@
 /*
- * debugimage: a file as libdw gets it: a copy in memory of its debug sections alone, expanded where they are
- * compressed, with NULs after each. Enters: an open ELF file; leaves: a handle on the copy. Refused: what
- * goes beyond the memory that a start may take (base/bounds.h), sections that do not expand to what they say,
- * files that are not little-endian and of 64 bits.
+ * debugimage: a file as libdw gets it: a copy in memory of its debug sections alone, expanded where
+ * they are compressed, with NULs after each. Enters: an open ELF file; leaves: a handle on the
+ * copy. Refused: what goes beyond the memory that a start may take (base/bounds.h), sections that
+ * do not expand to what they say, files that are not little-endian and of 64 bits.
  *
  * Why a copy: libdw 0.188 takes a string for sound whose NUL is missing at the end of its section,
  * and reads on. In the copy there is always a NUL within the memory. And libelf knows zstd only

@@ -1,7 +1,7 @@
 /*
- * dwarf_decl: a type as it was declared, step by step, for who prints C. Enters: a type; leaves: its
- * own step (a typedef, a qualifier, a pointer ...), its direct members, enumerators, parameters.
- * Left out: members whose place is no constant.
+ * dwarf_decl: a type as it was declared, step by step, for who prints C. Enters: a type; leaves:
+ * its own step (a typedef, a qualifier, a pointer ...), its direct members, enumerators,
+ * parameters. Left out: members whose place is no constant.
  */
 #include <dwarf.h>
 #include <string.h>

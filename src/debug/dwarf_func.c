@@ -1,7 +1,7 @@
 /*
  * dwarf_func: functions by name, from DWARF. Enters: a pattern, perhaps a file; leaves: their
- * instances with entry addresses. Left out: ".cold" and ".part.N" pieces, which are reached by jumps
- * or with a calling convention of their own; functions of units in .dwo files.
+ * instances with entry addresses. Left out: ".cold" and ".part.N" pieces, which are reached by
+ * jumps or with a calling convention of their own; functions of units in .dwo files.
  */
 #include <dwarf.h>
 #include <fnmatch.h>

@@ -1,9 +1,9 @@
 /*
- * entry: where functions start, by what a file itself says. Enters: an open ELF file, an address; leaves: whether
- * a function starts there, by the file's symbols or by the table that its unwinder searches (.eh_frame_hdr: LSB
- * Core 5.0, 10.6.2), which stripping leaves. It is asked where other files, which are not to be believed,
- * name places in this one: a breakpoint within an instruction breaks the program. Refused: tables in other
- * forms than linkers write.
+ * entry: where functions start, by what a file itself says. Enters: an open ELF file, an address;
+ * leaves: whether a function starts there, by the file's symbols or by the table that its unwinder
+ * searches (.eh_frame_hdr: LSB Core 5.0, 10.6.2), which stripping leaves. It is asked where other
+ * files, which are not to be believed, name places in this one: a breakpoint within an instruction
+ * breaks the program. Refused: tables in other forms than linkers write.
  */
 #include <string.h>
 
@@ -11,7 +11,8 @@
 
 enum { HEAD = 12 }; /* version, three encodings, pointer to .eh_frame, number of entries */
 
-/* The table's entries: pairs of four-byte offsets from the table's own address, sorted by the first. */
+/* The table's entries: pairs of four-byte offsets from the table's own address, sorted by the
+ * first. */
 static const char *table(Elf *elf, uint64_t *vaddr, uint32_t *n)
 {
     static const unsigned char pcrel_datarel[] = {1, 0x1b, 0x03,

@@ -1,7 +1,7 @@
 /*
  * function: functions by name. Enters: a pattern, perhaps a file; leaves: what the module's source
- * knows of them and, for what it does not know, its ELF symbols. Left out: places that a target's own
- * debug file names and its program does not; pieces of functions (".cold", ".part.N").
+ * knows of them and, for what it does not know, its ELF symbols. Left out: places that a target's
+ * own debug file names and its program does not; pieces of functions (".cold", ".part.N").
  */
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ bool symbol_is_piece(const char *symbol)
     return dot && (strstr(dot, ".cold") || strstr(dot, ".part."));
 }
 
-/* Wildcards match as in SystemTap's dwarf_atvar_query: the end of a path from a slash on, or all of it. */
+/* Wildcards match as in SystemTap's dwarf_atvar_query: the end of a path from a slash on, or all of
+ * it. */
 static bool file_matches_pattern(const char *file, const char *pattern)
 {
     if (!fnmatch(pattern, file, 0))

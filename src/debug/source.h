@@ -1,12 +1,12 @@
 /*
  * source: what a source of debug information is, and what sources share. DWARF (dwarf.c) and the
- * kernel's BTF (btf.c) are sources; another one, such as a file of layouts, is one file with a row of
- * functions here and one line of the table in debug.c. debug.c, type.c and function.c answer
+ * kernel's BTF (btf.c) are sources; another one, such as a file of layouts, is one file with a row
+ * of functions here and one line of the table in debug.c. debug.c, type.c and function.c answer
  * what is the same for all and pass the rest on, so nobody outside this folder sees a source.
  *
  * Debug information is untrusted. libdw checks bounds; what it does not bound are chains (a typedef
- * of itself, an anonymous member holding its own struct), which are bounded by the limits below, and amounts,
- * which base/bounds.h bounds.
+ * of itself, an anonymous member holding its own struct), which are bounded by the limits below,
+ * and amounts, which base/bounds.h bounds.
  */
 #ifndef DEBUG_SOURCE_H
 #define DEBUG_SOURCE_H
@@ -36,15 +36,16 @@ typedef void dbg_local_fn(const char *name, bool is_param, void *arg);
 
 /*
  * One source. Functions mean what those of the like name in debug.h mean, for a module or type that
- * is this source's: T is never void nor a pointer that ctype_pointer_to made. NULL where a comment says
- * what that means.
+ * is this source's: T is never void nor a pointer that ctype_pointer_to made. NULL where a comment
+ * says what that means.
  */
 struct dbg_source {
     const char *name; /* "DWARF" */
     bool kernel;      /* knows the kernel that runs here, not a program's files */
     /*
-     * Looks for what it knows of M, whose path, build-id and file (not the kernel's) are set. True: it
-     * serves M from now on, until close. False: *WHY (arena) says what it looked for and how to get it.
+     * Looks for what it knows of M, whose path, build-id and file (not the kernel's) are set. True:
+     * it serves M from now on, until close. False: *WHY (arena) says what it looked for and how to
+     * get it.
      */
     bool (*open)(struct dbg *m, const char **why);
     void (*close)(struct dbg *m);
@@ -54,8 +55,10 @@ struct dbg_source {
     /* TAG: "struct", "union", "enum", or "" for a type of any kind; NAME is the bare name. */
     const struct ctype *(*type)(struct dbg *m, const char *tag, const char *name);
     bool (*enumerator)(struct dbg *m, const char *name, int64_t *value);
-    void (*enumerators)(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg); /* NULL: none */
-    bool (*names)(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg); /* false: it knows none */
+    /* NULL: none */
+    void (*enumerators)(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg);
+    /* false: it knows none */
+    bool (*names)(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg);
 
     /* ---- variables and functions; NULL: it knows none ---- */
 
@@ -70,7 +73,8 @@ struct dbg_source {
     /* ---- types ---- */
 
     enum ctype_kind (*kind)(struct ctype *t); /* asked once a type */
-    struct ctype *(*complete)(struct ctype *t); /* a declaration's definition, else T; NULL: always T */
+    /* a declaration's definition, else T; NULL: always T */
+    struct ctype *(*complete)(struct ctype *t);
     uint64_t (*size)(const struct ctype *t);
     bool (*is_signed)(const struct ctype *t);
     const struct ctype *(*target)(const struct ctype *t);
@@ -139,7 +143,8 @@ bool entry_is_own(struct dbg *m, uint64_t vaddr);
 /* ---- types (type.c) ---- */
 
 struct type_key {
-    const void *record; /* address of the DIE or of BTF's record; of the pointee for pointers made up */
+    /* address of the DIE or of BTF's record; of the pointee for pointers made up */
+    const void *record;
     uint64_t dim;    /* for arrays of arrays: which dimension the element begins with */
 };
 
@@ -165,7 +170,8 @@ struct ctype *ctype_intern(struct dbg *m, const void *record, uint64_t dim, bool
 const struct ctype *ctype_void(struct debuginfo *di);
 /* T with its kind known, and for DWARF its core. */
 struct ctype *ctype_strip(const struct ctype *t);
-/* The same type with its members known, when it or another module opened so far has them; stripped. */
+/* The same type with its members known, when it or another module opened so far has them; stripped.
+ */
 struct ctype *ctype_complete(const struct ctype *t);
 /* As ctype_text, within a text at that DEPTH. */
 const char *ctype_text_at(struct arena *a, const struct ctype *t, int depth);

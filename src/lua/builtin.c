@@ -1,8 +1,9 @@
 /*
- * builtin: names of LuaJIT's built-in functions. Enters: a target; leaves: a name for each number that
- * LuaJIT gives them (GCfuncC.ffid), as the enumerators FF_* of its debug information have it; numbers differ
- * from build to build. Refused, so that a number stays one: a LuaJIT without debug information, one that
- * lies neither in a library of its own nor in the executable, and what is no identifier.
+ * builtin: names of LuaJIT's built-in functions. Enters: a target; leaves: a name for each number
+ * that LuaJIT gives them (GCfuncC.ffid), as the enumerators FF_* of its debug information have it;
+ * numbers differ from build to build. Refused, so that a number stays one: a LuaJIT without debug
+ * information, one that lies neither in a library of its own nor in the executable, and what is no
+ * identifier.
  */
 #include <ctype.h>
 #include <string.h>

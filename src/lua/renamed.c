@@ -1,8 +1,8 @@
 /*
- * renamed: members of LuaJIT's structs that builds or versions have under different names. Enters: a
- * struct and a member that this build lacks; leaves: the name that the member has here. So scripts
- * for GC32 run on GC64 and the other way round, and scripts for LuaJIT 2.0 run on OpenResty's.
- * @defined() does not ask here: it tells builds apart.
+ * renamed: members of LuaJIT's structs that builds or versions have under different names. Enters:
+ * a struct and a member that this build lacks; leaves: the name that the member has here. So
+ * scripts for GC32 run on GC64 and the other way round, and scripts for LuaJIT 2.0 run on
+ * OpenResty's. @defined() does not ask here: it tells builds apart.
  *
  * The ends of a buffer (SBuf) were MRefs in older versions and are plain pointers now.
  */
@@ -10,7 +10,8 @@
 
 #include "lua/lua.h"
 
-/* lj_obj.h: GCRef and MRef, which LJ_GC64 makes wide; global_State.str, a StrInternState since 2020. */
+/* lj_obj.h: GCRef and MRef, which LJ_GC64 makes wide; global_State.str, a StrInternState since
+ * 2020. */
 static const struct {
     const char *type, *was, *is; /* IS: names with dots between */
 } renamed[] = {

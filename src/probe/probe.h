@@ -29,8 +29,8 @@ struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
                              const struct probe_type *type);
 
 /*
- * How many functions the probe points of a script may match, all together; of those whose handler looks at their
- * variables, each of which becomes a program, a point.
+ * How many functions the probe points of a script may match, all together; of those whose handler
+ * looks at their variables, each of which becomes a program, a point.
  */
 enum { PROBE_MAX_PLACES = 20000, PROBE_MAX_HANDLERS = 4000 };
 

@@ -1,9 +1,9 @@
 /*
- * process: functions of user-space programs. Enters: process("path").function("name@file:line")
- * and its variants, wildcards included; leaves: one instance for all functions that a point matches,
- * or, where the handler looks at variables, which are elsewhere in each, one per function. $name in the handler is a parameter or local as it stands at the function's first
- * instruction, in .return as it stood there; $return, in .return, what the function gives back. Refused:
- * functions that the compiler only inlined.
+ * process: functions of user-space programs. Enters: process("path").function("name@file:line") and
+ * its variants, wildcards included; leaves: one instance for all functions that a point matches, or,
+ * where the handler reads variables, one per function, since variables are elsewhere in each. $name
+ * is a parameter or local as it stands at the function's first instruction, also in .return, where
+ * $return is what the function gives back. Refused: functions that the compiler only inlined.
  */
 #include "probe/tables.h"
 

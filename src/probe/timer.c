@@ -1,7 +1,8 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
- * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and perf.sw.cpu_clock, which is the same event
- * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods below 1 us.
+ * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and
+ * perf.sw.cpu_clock, which is the same event with a rate) as a perf event that samples whatever
+ * runs on each CPU. Refused: periods below 1 us.
  */
 #include "probe/tables.h"
 

@@ -36,7 +36,8 @@ struct probe_env sema_env(struct sema *s)
     };
 }
 
-/* The program depends on T as that module's build has it: an object must not run with another. */
+/* Records that the object uses T's layout from this build, so that load refuses a process with
+ * another build-id. */
 static void depend(struct sema *s, const struct ctype *t)
 {
     struct dbg *m = t ? ctype_module(t) : NULL;
@@ -239,7 +240,8 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
                       type_text(s, o->type));
 }
 
-/* One component; a pointer takes as many turns as it has stars, which debug information can say are without end. */
+/* One component; a pointer takes as many turns as it has stars, which debug information can say are
+ * without end. */
 static bool apply(struct sema *s, struct object *o, const struct component *c)
 {
     for (int turn = 0; turn < STARS_MAX; turn++) {
@@ -404,7 +406,8 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
     struct module *m;
     struct dbg *dbg;
 
-    /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has it all. */
+    /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has
+     * it all. */
     if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
         *path = "kernel";
         dbg = dbg_open(s->di, *path, &why);
@@ -494,7 +497,8 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     return finish(s, e, &o, c);
 }
 
-/* A variable that the module named lacks, in another one that the program has loaded: nginx and its modules. */
+/* A variable that the module named lacks, in another one that the program has loaded: nginx and its
+ * modules. */
 static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const char **path,
                       struct dbg_var *var)
 {
@@ -515,7 +519,8 @@ static bool is_scalar(enum ctype_kind k)
            k == CT_FLOAT;
 }
 
-/* What a probe's target variable is, as an object that components apply to; false after reporting. */
+/* What a probe's target variable is, as an object that components apply to; false after reporting.
+ */
 static bool target_object(struct sema *s, const struct expr *e, struct object *o)
 {
     struct probe_env env = sema_env(s);
@@ -536,7 +541,8 @@ static bool target_object(struct sema *s, const struct expr *e, struct object *o
     return true;
 }
 
-/* @var("x") without a file, in the probe's own module: a parameter or local of the function comes first. */
+/* @var("x") without a file, in the probe's own module: a parameter or local of the function comes
+ * first. */
 static bool names_local(struct sema *s, const struct expr *e, const char *module)
 {
     return s->inst && !s->fn && !strchr(e->text, '@') && probe_has_local(s->inst, e->text) &&
@@ -651,8 +657,9 @@ static bool resolve(struct sema *s, struct expr *e)
     }
 }
 
-/* --skip-badvars: a $variable that does not resolve reads as 0. As in SystemTap (const_folder::visit_target_symbol in
- * its elaborate.cxx), nothing else is spared: what @cast and @var name is of the script's own making. */
+/* --skip-badvars: a $variable that does not resolve reads as 0. As in SystemTap
+ * (const_folder::visit_target_symbol in its elaborate.cxx), nothing else is spared: what @cast and
+ * @var name is of the script's own making. */
 static void skip(struct sema *s, struct expr *e)
 {
     e->resolved = sema_tree_number(s->arena, e->at, 0);

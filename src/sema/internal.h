@@ -115,8 +115,8 @@ struct sema {
 
 void sema_tapset_read(struct sema *s);
 void sema_tapset_free(struct sema *s);
-/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a private one of the
- * file at hand. */
+/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
+ * private one of the file at hand. */
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
 /* The library's global of that name, its file chosen; NULL: none. */
 struct variable *sema_tapset_global(struct sema *s, const char *name);
@@ -167,16 +167,16 @@ bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype 
 /* --skip-badvars: says once what it has made 0. */
 void sema_report_skipped(struct sema *s);
 struct probe_env sema_env(struct sema *s);
-/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's own
- * module, or the executable. NULL after reporting. */
+/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's
+ * own module, or the executable. NULL after reporting. */
 struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
                              const char **path);
 
 /* ---- location.c: where variables live ---- */
 
 /*
- * Makes a DWARF location a tree of TYPE_LONG: *IS_VALUE: of the value itself (it is in a register, or
- * a constant), else of the variable's address. False after reporting at AT.
+ * Makes a DWARF location a tree of TYPE_LONG: *IS_VALUE: of the value itself (it is in a register,
+ * or a constant), else of the variable's address. False after reporting at AT.
  */
 bool sema_location(struct sema *s, struct span at, const struct probe_var *var, bool *is_value,
                    struct expr **tree);
@@ -196,7 +196,8 @@ struct expr *sema_tree_extend(struct arena *a, struct expr *e, uint64_t size, bo
 
 /* What a constant tree is worth: EX_NUMBER, or a target expression resolved to one. */
 bool sema_tree_constant(const struct expr *e, int64_t *v);
-/* The value of L OP R as the script computes it; false: not to be folded (division by zero, strings). */
+/* The value of L OP R as the script computes it; false: not to be folded (division by zero,
+ * strings). */
 bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
 
 /* ---- entry.c: values saved at a function's entry ---- */

@@ -1,9 +1,10 @@
 /*
  * stub_elf: writes stub debug files, which say that a function begins at each probed address: stap
  * wants debug information for a probe by address, though it uses none. Enters: files and addresses;
- * leaves: DIR/.build-id/XX/YYYY.debug for each file that has a build-id. A stub holds what libdw asks
- * for: a copy of the file's ELF and program headers, its build-id, and DWARF 4 with one compile unit.
- * stap prefers a file's own debug information. Refuses nothing: what cannot be read gets no stub.
+ * leaves: DIR/.build-id/XX/YYYY.debug for each file that has a build-id. A stub holds what libdw
+ * asks for: a copy of the file's ELF and program headers, its build-id, and DWARF 4 with one
+ * compile unit. stap prefers a file's own debug information. Refuses nothing: what cannot be read
+ * gets no stub.
  */
 #include <elf.h>
 #include <fcntl.h>

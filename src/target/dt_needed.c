@@ -1,9 +1,9 @@
 /*
- * dt_needed: shared libraries without running the dynamic linker (ldd runs the program's interpreter,
- * which in a container is somebody else's). Enters: an executable below a root; leaves: the
- * libraries that ld.so(8) would find: DT_RPATH or DT_RUNPATH, LD_LIBRARY_PATH (host only),
- * ld.so.cache, the usual directories. Left out: dlopen, LD_PRELOAD, hardware-specific directories
- * that are not in the cache.
+ * dt_needed: shared libraries without running the dynamic linker (ldd runs the program's
+ * interpreter, which in a container is somebody else's). Enters: an executable below a root;
+ * leaves: the libraries that ld.so(8) would find: DT_RPATH or DT_RUNPATH, LD_LIBRARY_PATH (host
+ * only), ld.so.cache, the usual directories. Left out: dlopen, LD_PRELOAD, hardware-specific
+ * directories that are not in the cache.
  */
 #include "target/dt_needed.h"
 

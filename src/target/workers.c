@@ -1,7 +1,7 @@
 /*
  * workers: which processes of a tree do the Lua work. Enters: the process at the top (a container's
- * first, a service's main process); leaves: a process, or the master whose children are to be looked
- * at. The first process from the top down counts that holds LuaJIT, as a library or in its
+ * first, a service's main process); leaves: a process, or the master whose children are to be
+ * looked at. The first process from the top down counts that holds LuaJIT, as a library or in its
  * executable; when children of it run the same file, it is their master (nginx), and they work.
  * Refused: a tree in which nothing holds LuaJIT. Depth, processes and symbols are bounded.
  */
@@ -136,7 +136,8 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
     return found;
 }
 
-/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h. */
+/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h.
+ */
 static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
 {
     int fd = open(arena_printf(a, "%s/%d/exe", proc, (int)pid), O_RDONLY | O_CLOEXEC);
