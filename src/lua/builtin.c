@@ -83,13 +83,6 @@ static bool read_module(struct debuginfo *di, const char *path, struct lua_built
     return true;
 }
 
-static bool is_luajit(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-    return !strncmp(name, "libluajit", 9) || !strncmp(name, "luajit", 6);
-}
-
 struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t)
 {
     struct lua_builtins *b = ARENA_NEW(cx->arena, struct lua_builtins);
@@ -98,7 +91,7 @@ struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t)
 
     b->arena = cx->arena;
     for (struct module *m = t->modules; !found && m; m = m->next)
-        found = is_luajit(m->path) && read_module(di, m->path, b);
+        found = target_is_luajit(m->path) && read_module(di, m->path, b);
     if (!found && t->modules)
         read_module(di, t->modules->path, b);
     debuginfo_free(di);

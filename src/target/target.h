@@ -181,6 +181,9 @@ bool pid_in_container(const char *proc, pid_t pid);
  */
 bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
 
+/* Is the file at PATH, by its name, LuaJIT's library or program? */
+bool target_is_luajit(const char *path);
+
 /* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be read has none. Arena. */
 uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n, pid_t **below);
 

@@ -117,6 +117,13 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
     return t.n - n;
 }
 
+bool target_is_luajit(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return !strncmp(name, "libluajit", 9) || !strncmp(name, "luajit", 6);
+}
+
 static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
 {
     FILE *f = fopen(arena_printf(a, "%s/%d/maps", proc, (int)pid), "re");
@@ -126,9 +133,8 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
 
     while (f && !found && getline(&line, &size, f) > 0) {
         const char *path = strchr(line, '/');
-        const char *base = path ? strrchr(path, '/') + 1 : "";
 
-        found = !strncmp(base, "libluajit", 9) || !strncmp(base, "luajit", 6);
+        found = path && target_is_luajit(path);
     }
     free(line);
     if (f)
