@@ -2,6 +2,7 @@ ngstap_SOURCES += \
 	src/base/abi.h \
 	src/base/arena.c src/base/arena.h \
 	src/base/bounds.c src/base/bounds.h \
+	src/base/cachedir.c src/base/cachedir.h \
 	src/base/clean.c src/base/clean.h \
 	src/base/compile.h \
 	src/base/conversion.c src/base/conversion.h \

@@ -41,7 +41,7 @@
 #include "stap/stap.h"
 #include "sxx/sxx.h"
 #include "syntax/syntax.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0"
@@ -338,6 +338,16 @@ static void on_printed(void *arg, bool ok)
     d->output_failed |= !close_output(d, ok);
 }
 
+/* A struct symbol_source's OF: with the separate debug files that only debug/ finds. */
+static const struct elf_symbols *symbols_of(void *arg, const struct module *m)
+{
+    struct driver *d = arg;
+
+    if (!d->debuginfo) /* an object was run: no script was analysed */
+        d->debuginfo = debuginfo_new(&d->cx, d->target);
+    return dbg_module_symbols(d->debuginfo, m);
+}
+
 static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
 {
     struct object obj;
@@ -361,6 +371,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
+                          .symbols = {symbols_of, d},
                           .events = d->events};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;

@@ -15,7 +15,7 @@
 #include "base/diag.h"
 #include "cli/subcommand.h"
 #include "out/out.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 #include "types/types.h"
 
 static const struct span nowhere;

@@ -1,15 +1,16 @@
 /*
- * builtin: names of LuaJIT's built-in functions. Enters: a target; leaves: a name for each number that
- * LuaJIT gives them (GCfuncC.ffid), as the enumerators FF_* of its debug information have it; numbers differ
- * from build to build. Refused, so that a number stays one: a LuaJIT without debug information, one that
- * lies neither in a library of its own nor in the executable, and what is no identifier.
+ * builtin: names of LuaJIT's built-in functions. Enters: a target; leaves: a name for each number
+ * that LuaJIT gives them (GCfuncC.ffid), as the enumerators FF_* of its debug information have it;
+ * numbers differ from build to build. Refused, so that a number stays one: a LuaJIT without debug
+ * information, one that lies neither in a library of its own nor in the executable, and what is no
+ * identifier.
  */
 #include <ctype.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "lua/lua.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 static const char PREFIX[] = "FF_";
 
@@ -82,13 +83,6 @@ static bool read_module(struct debuginfo *di, const char *path, struct lua_built
     return true;
 }
 
-static bool is_luajit(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-    return !strncmp(name, "libluajit", 9) || !strncmp(name, "luajit", 6);
-}
-
 struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t)
 {
     struct lua_builtins *b = ARENA_NEW(cx->arena, struct lua_builtins);
@@ -97,7 +91,7 @@ struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t)
 
     b->arena = cx->arena;
     for (struct module *m = t->modules; !found && m; m = m->next)
-        found = is_luajit(m->path) && read_module(di, m->path, b);
+        found = target_is_luajit(m->path) && read_module(di, m->path, b);
     if (!found && t->modules)
         read_module(di, t->modules->path, b);
     debuginfo_free(di);

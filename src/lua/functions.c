@@ -4,10 +4,10 @@
  * without its opener is passed over, a statement's keyword closes what expression is still open,
  * and what is nested deeper than LuaJIT would take is only counted.
  *
- * This is no parser of the whole grammar: brackets and blocks are kept on a stack of our own, and of each
- * statement and table field only what stands before "=" is remembered, so that a function that follows
- * has a name. Lines are those of lj_parse.c: of the keyword for a function statement, of "(" for
- * an expression and for a local function.
+ * This is no parser of the whole grammar: brackets and blocks are kept on a stack of our own, and
+ * of each statement and table field only what stands before "=" is remembered, so that a function
+ * that follows has a name. Lines are those of lj_parse.c: of the keyword for a function statement,
+ * of "(" for an expression and for a local function.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +19,8 @@
 
 enum { TARGETS_MAX = 16, DEPTH_MAX = 4096, FUNCTIONS_MAX = 1 << 22 };
 enum { SLICE_MAX = 4096, NAME_MAX_ = 160 };
-/* How far a closer that does not fit looks for its opener: an input that is all errors must not take
- * the square of its length. */
+/* How far a closer that does not fit looks for its opener: an input that is all errors must not
+ * take the square of its length. */
 enum { LOOK_BACK = 64 };
 
 /* FUNCTION, DO and IF are closed by "end". */
@@ -283,7 +283,8 @@ static void close_block(struct reader *r, bool until)
         reset(top(r));
 }
 
-/* ")", "]", "}": closes its bracket, when that is the innermost, or those above it were left open. */
+/* ")", "]", "}": closes its bracket, when that is the innermost, or those above it were left open.
+ */
 static void close_bracket(struct reader *r, enum frame_kind kind)
 {
     uint32_t at = r->depth;

@@ -1,8 +1,8 @@
 /*
  * lex: see lex.h. Enters: bytes that may be anything; leaves: tokens and their lines, counted as
- * LuaJIT's lj_lex.c does it (\n, \r, \r\n and \n\r are one line end each; bytes from 0x80 on are letters).
- * Refuses nothing: what is no Lua is an operator of one byte or a string up to its line's end, and
- * sets broken.
+ * LuaJIT's lj_lex.c does it (\n, \r, \r\n and \n\r are one line end each; bytes from 0x80 on are
+ * letters). Refuses nothing: what is no Lua is an operator of one byte or a string up to its line's
+ * end, and sets broken.
  */
 #include "lua/lex.h"
 

@@ -19,7 +19,8 @@
 
 enum {
     LUA_SOURCE_MAX = 64 << 20,     /* bytes of one source */
-    LUA_FRAME_MAX = 4 * 4096 + 64, /* room that holds every frame of 4096 bytes when it is escaped */
+    /* room that holds every frame of 4096 bytes when it is escaped */
+    LUA_FRAME_MAX = 4 * 4096 + 64,
 };
 
 struct lua_names;
@@ -27,7 +28,8 @@ struct lua_names;
 /* Where sources are found. Everything but the root may be missing. */
 struct lua_place {
     const struct sysroot *root; /* needed; lives as long as the lua_names */
-    const char *cwd;            /* of the process, as the target sees it: for relative chunk names */
+    /* of the process, as the target sees it: for relative chunk names */
+    const char *cwd;
     const char *prefix;         /* of nginx (-p) */
     const char *conf;           /* nginx's configuration file (-c), absolute */
     time_t since;               /* a source changed after this is not what runs; 0: not known */
@@ -35,24 +37,25 @@ struct lua_place {
 };
 
 /*
- * What the target's first process says about itself: its root, its working directory, nginx's prefix and
- * configuration by the command line of the master or by the executable. T may be without any process
- * (--exec, or no target): absolute names only then.
+ * What the target's first process says about itself: its root, its working directory, nginx's
+ * prefix and configuration by the command line of the master or by the executable. T may be without
+ * any process (--exec, or no target): absolute names only then.
  */
 void lua_place_find(struct compile *cx, struct target *t, struct lua_place *out);
 
-/* Names for a place; nothing is read yet. Never NULL; its memory is CX's arena's, but for lua_names_free. */
+/* Names for a place; nothing is read yet. Never NULL; its memory is CX's arena's, but for
+ * lua_names_free. */
 struct lua_names *lua_names_at(struct compile *cx, const struct lua_place *place);
 struct lua_names *lua_names_new(struct compile *cx, struct target *t); /* both of these */
 void lua_names_free(struct lua_names *n);
 
 /*
  * Rewrites one frame of a stack, without its newline: "@PATH:LINE", "T:@PATH:LINE" or
- * "=content_by_lua(nginx.conf:57):LINE" (the "=" may be missing) becomes "MODULE:FUNCTION", "T:" being kept;
- * "builtin#N" becomes "builtin:NAME" ("builtin:string.gsub"); every other frame is copied. LINE is the first line of
- * a function or any line within one. Bytes that are not
- * printable are written as \xNN; what is valid UTF-8 stays. OUT, of SIZE bytes, is always NUL-terminated, cut at
- * a character when it is too small. True: a name was found.
+ * "=content_by_lua(nginx.conf:57):LINE" (the "=" may be missing) becomes "MODULE:FUNCTION", "T:"
+ * being kept; "builtin#N" becomes "builtin:NAME" ("builtin:string.gsub"); every other frame is
+ * copied. LINE is the first line of a function or any line within one. Bytes that are not printable
+ * are written as \xNN; what is valid UTF-8 stays. OUT, of SIZE bytes, is always NUL-terminated, cut
+ * at a character when it is too small. True: a name was found.
  */
 bool lua_names_frame(struct lua_names *n, const char *frame, size_t len, char *out, size_t size);
 
@@ -74,18 +77,32 @@ struct lua_builtins;
 
 /* Never NULL; without debug information nothing has a name. Its memory is CX's arena's. */
 struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t);
-const char *lua_builtin_name(const struct lua_builtins *b, uint32_t id); /* "string.gsub", or NULL */
+/* "string.gsub", or NULL */
+const char *lua_builtin_name(const struct lua_builtins *b, uint32_t id);
+
+/* ---- renamed.c: members of LuaJIT's structs that another build has under another name ---- */
+
+/*
+ * What a member NAME of TYPE ("GCRef", "struct GCRef"), which this build lacks, is called here:
+ * names of members with dots between, static. NULL: nothing is known of it.
+ */
+const char *lua_renamed_member(const char *type, const char *name);
+
+/* Is a pointer to TYPE itself what NAME is elsewhere: p->ptr32 of a char *p? */
+bool lua_renamed_pointer(const char *type, const char *name);
 
 /* ---- functions.c: the functions of a source ---- */
 
 struct lua_function {
-    uint32_t line, last_line; /* of "function" and of "end": LuaJIT's linedefined and lastlinedefined */
+    /* of "function" and of "end": LuaJIT's linedefined and lastlinedefined */
+    uint32_t line, last_line;
     uint32_t parent;          /* index; the main chunk is function 0 and its own parent */
     uint32_t name, name_len;  /* in struct lua_functions.text; name_len 0: anonymous */
 };
 
 struct lua_functions {
-    struct lua_function *v; /* in order of "function"; v[0] is the main chunk: line 0, last_line: the last line */
+    /* in order of "function"; v[0] is the main chunk: line 0, last_line: the last line */
+    struct lua_function *v;
     uint32_t n;
     char *text;
     uint32_t text_len;
@@ -93,16 +110,18 @@ struct lua_functions {
 };
 
 /*
- * Finds the functions of TEXT. What is no Lua is skipped to the next thing that makes sense (sound is false then).
- * FIRST is the number of its first line. False: out of memory.
+ * Finds the functions of TEXT. What is no Lua is skipped to the next thing that makes sense (sound
+ * is false then). FIRST is the number of its first line. False: out of memory.
  */
 bool lua_functions_read(const char *text, size_t len, uint32_t first, struct lua_functions *out);
 void lua_functions_free(struct lua_functions *f);
 
-/* The function that begins at LINE (the outermost when there are several), else the innermost that holds it; NULL. */
+/* The function that begins at LINE (the outermost when there are several), else the innermost that
+ * holds it; NULL. */
 const struct lua_function *lua_functions_at(const struct lua_functions *f, uint32_t line);
 
 /* Writes "a.b:c", "parent:LINE" or "LINE": what follows the module in a frame. Bytes written. */
-size_t lua_function_label(const struct lua_functions *f, const struct lua_function *of, char *out, size_t size);
+size_t lua_function_label(const struct lua_functions *f, const struct lua_function *of, char *out,
+                          size_t size);
 
 #endif

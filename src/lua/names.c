@@ -1,9 +1,9 @@
 /*
- * names: from the frames of a stack to names of functions. Enters: frames as the samples print them,
- * that is, text that the target chose; leaves: the same text, clean, with names where the sources tell them.
- * Each source is read once, below the target's root. Refused, so that a frame stays as it is: a
- * source that is no regular file, too big, or newer than the process; more chunk names and bytes of sources than
- * base/bounds.h allows; a line where there is no function.
+ * names: from the frames of a stack to names of functions. Enters: frames as the samples print
+ * them, that is, text that the target chose; leaves: the same text, clean, with names where the
+ * sources tell them. Each source is read once, below the target's root. Refused, so that a frame
+ * stays as it is: a source that is no regular file, too big, or newer than the process; more chunk
+ * names and bytes of sources than base/bounds.h allows; a line where there is no function.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -20,7 +20,8 @@ struct nginx_block {
 struct nginx_blocks {
     struct nginx_block *v;
     uint32_t n;
-    /* For looking up: sorted by line, and by last line; of those that only one name could mean, two at most. */
+    /* For looking up: sorted by line, and by last line; of those that only one name could mean, two
+     * at most. */
     const struct nginx_block **sorted[2];
     uint32_t n_sorted[2];
     const char **package_paths; /* of lua_package_path, as they are written */
@@ -28,8 +29,8 @@ struct nginx_blocks {
 };
 
 /*
- * All Lua code in CONF (absolute) and what it includes, below ROOT. What cannot be read is left out:
- * there are only fewer blocks then. Arena.
+ * All Lua code in CONF (absolute) and what it includes, below ROOT. What cannot be read is left
+ * out: there are only fewer blocks then. Arena.
  */
 struct nginx_blocks *nginx_blocks_read(struct compile *cx, const struct sysroot *root,
                                        const char *conf);
@@ -45,8 +46,8 @@ const struct nginx_block *nginx_block_find(const struct nginx_blocks *b, const c
 bool nginx_is_chunk(const char *chunk, size_t len);
 
 /*
- * Where an nginx keeps its files: by the arguments of the master (text of /proc/PID/cmdline), else by
- * what EXE, its executable, was configured with. CWD may be NULL. False: no nginx.
+ * Where an nginx keeps its files: by the arguments of the master (text of /proc/PID/cmdline), else
+ * by what EXE, its executable, was configured with. CWD may be NULL. False: no nginx.
  */
 struct nginx_place {
     const char *prefix; /* with its slash */

@@ -1,7 +1,8 @@
 /*
- * place: where an nginx keeps its files. Enters: the arguments of a process and its executable, both
- * the target's; leaves: its prefix and its configuration file, as the target sees them. Refused:
- * what calls itself neither nginx nor openresty, and paths that are not absolute in the end.
+ * place: where an nginx keeps its files. Enters: the arguments of a process and its executable,
+ * both the target's; leaves: its prefix and its configuration file, as the target sees them.
+ * Refused: what calls itself neither nginx nor openresty, and paths that are not absolute in the
+ * end.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ struct words {
     uint32_t n;
 };
 
-/* A master calls itself "nginx: master process nginx -p ...", in one piece; else the arguments are apart. */
+/* A master calls itself "nginx: master process nginx -p ...", in one piece; else the arguments are
+ * apart. */
 static void split(struct arena *a, const char *cmdline, size_t len, struct words *out)
 {
     static const char title[] = "nginx: ";

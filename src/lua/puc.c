@@ -1,7 +1,7 @@
 /*
- * puc: is the Lua of a target PUC-Rio's? Enters: a target in which no LuaJIT was found; leaves: the file that holds
- * its Lua, by the symbols of its modules: both have lua_newstate, LuaJIT alone has luaJIT_setmode. Stripped of its
- * symbols a program that Lua is linked into says nothing.
+ * puc: is the Lua of a target PUC-Rio's? Enters: a target in which no LuaJIT was found; leaves: the
+ * file that holds its Lua, by the symbols of its modules: both have lua_newstate, LuaJIT alone has
+ * luaJIT_setmode. Stripped of its symbols a program that Lua is linked into says nothing.
  */
 #include <fcntl.h>
 #include <string.h>

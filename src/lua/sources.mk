@@ -6,4 +6,5 @@ ngstap_SOURCES += \
 	src/lua/names.c \
 	src/lua/nginx.c src/lua/nginx.h \
 	src/lua/place.c \
-	src/lua/puc.c
+	src/lua/puc.c \
+	src/lua/renamed.c

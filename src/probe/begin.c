@@ -3,7 +3,7 @@
  * an optional sequence number, lower ones run first, and leave as one instance each, which
  * runs in user space.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
@@ -19,7 +19,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         pattern, summary, kind, PROBE_IN_USER_SPACE, resolve, NULL                                 \
     }
 
-const struct probe_type probe_rows_begin[] = {
+const struct probe_type probe_types_begin[] = {
     ROW("begin", "when the session starts", PROBE_BEGIN),
     ROW("begin(number)", "likewise; lower numbers first (default 0)", PROBE_BEGIN),
     ROW("end", "when the session ends", PROBE_END),

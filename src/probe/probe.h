@@ -12,7 +12,7 @@
 
 #include "base/abi.h"
 #include "syntax/ast.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 /* What resolving a probe point may use, and where the results go. */
 struct probe_env {
@@ -29,8 +29,8 @@ struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
                              const struct probe_type *type);
 
 /*
- * How many functions the probe points of a script may match, all together; of those whose handler looks at their
- * variables, each of which becomes a program, a point.
+ * How many functions the probe points of a script may match, all together; of those whose handler
+ * looks at their variables, each of which becomes a program, a point.
  */
 enum { PROBE_MAX_PLACES = 20000, PROBE_MAX_HANDLERS = 4000 };
 
@@ -40,19 +40,25 @@ const char *probe_point_text(struct arena *a, const struct probe_point *point);
 /* Index in prog->modules of that module, added when new. */
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 
+/* Where a target variable is: a DWARF location, and what it is relative to. */
+struct probe_var {
+    struct dbg_location location; /* its type included */
+    struct dbg *dbg;              /* the module that addresses are in */
+    uint64_t pc;                  /* where the handler runs, for the frame's address */
+};
+
 struct probe_type {
     const char *pattern; /* "process(string).function(string)", "timer.s(number)": parts in order */
-    const char *summary; /* one line for --help-probes */
+    const char *summary; /* one line of docs/reference.md; NULL: said by another row */
     enum probe_kind kind; /* base/abi.h */
     uint32_t flags;       /* PROBE_HAS_* */
     /* Resolves POINT: reports and returns false, or adds one or more instances. */
     bool (*resolve)(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);
-    /* $name in the handler: NULL when the type has no target variables. The result is a tree of
-     * plain arithmetic, EX_R_REG and EX_R_LOAD for the variable's value, or its address when it is
-     * no scalar; *TYPE its C type. NULL after reporting. */
-    struct expr *(*target_var)(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                               const struct ctype **type);
+    /* Where E ($name) is in the handler of INST; false after reporting. NULL: the type has no
+     * target variables. */
+    bool (*target_var)(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                       struct probe_var *out);
 };
 
 enum {
@@ -75,36 +81,9 @@ const struct probe_type *probe_entry_type(void);
  */
 struct module *probe_find_module(struct probe_env *env, const char *name, struct span at);
 
-/* ---- where variables live (location.c) ---- */
-
-enum probe_where { PROBE_AT_ADDRESS, PROBE_IS_VALUE };
-
-/* Turns a DWARF location at PC of M into a tree: an address, or (register, constant) the value
- * itself. */
-bool probe_location(struct probe_env *env, struct span at, const struct dbg_location *loc,
-                    struct dbg *m, uint64_t pc, enum probe_where *where, struct expr **tree);
-
-/* ---- making resolved trees (tree.c): every node is a TYPE_LONG; constants are folded ---- */
-
-struct expr *probe_tree_number(struct arena *a, struct span at, int64_t v);
-struct expr *probe_tree_reg(struct arena *a, struct span at, uint32_t reg);
-struct expr *probe_tree_modaddr(struct arena *a, struct span at, uint32_t module_id,
-                                uint64_t vaddr);
-struct expr *probe_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,
-                             bool is_signed);
-struct expr *probe_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
-struct expr *probe_tree_add(struct arena *a, struct expr *e, int64_t k);
-struct expr *probe_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed);
-
-/* What a constant tree is worth: EX_NUMBER, or a target expression resolved to one. */
-bool probe_tree_constant(const struct expr *e, int64_t *v);
-
-/* The value of L OP R as the script computes it; false: not to be folded (division by zero,
- * strings). */
-bool probe_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
-
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+/* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
 
 #endif

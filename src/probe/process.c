@@ -1,16 +1,15 @@
 /*
- * process: functions of user-space programs. Enters: process("path").function("name@file:line")
- * and its variants, wildcards included; leaves: one instance for all functions that a point matches,
- * or, where the handler looks at variables, which are elsewhere in each, one per function. $name in the handler is a parameter or local as it stands at the function's first
- * instruction, in .return as it stood there; $return, in .return, what the function gives back. Refused:
- * functions that the compiler only inlined.
+ * process: functions of user-space programs. Enters: process("path").function("name@file:line") and
+ * its variants, wildcards included; leaves: one instance for all functions that a point matches, or,
+ * where the handler reads variables, one per function, since variables are elsewhere in each. $name
+ * is a parameter or local as it stands at the function's first instruction, also in .return, where
+ * $return is what the function gives back. Refused: functions that the compiler only inlined.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
+#include <dwarf.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { REG_RAX = 0 };
 
 /* The parts of "name@file:line" or "name@file+offset". */
 struct spec {
@@ -238,19 +237,13 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 /* ---- $name ---- */
 
-static bool is_scalar(enum ctype_kind k)
-{
-    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM ||
-           k == CT_FLOAT;
-}
-
 static void near_local(const char *name, bool is_param, void *arg)
 {
     near_try(arg, name);
 }
 
-static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, uint64_t pc,
-                             const struct expr *e, const char *why)
+static bool no_local(struct probe_env *env, const struct dbg_func *f, uint64_t pc,
+                     const struct expr *e, const char *why)
 {
     struct diag *d = env->cx->diag;
     struct near near;
@@ -261,22 +254,7 @@ static struct expr *no_local(struct probe_env *env, const struct dbg_func *f, ui
     dbg_locals(f, pc, near_local, &near);
     if (near_best(&near))
         diag_hint(d, "did you mean $%s?", near_best(&near));
-    return NULL;
-}
-
-static struct expr *scalar(struct arena *a, struct expr *e, enum probe_where where,
-                           const struct ctype *type)
-{
-    uint64_t size = ctype_size(type);
-    bool sign = ctype_signed(type);
-
-    if (!is_scalar(ctype_kind(type)))
-        return e;
-    if (where == PROBE_IS_VALUE)
-        return probe_tree_extend(a, e, size, sign);
-    return size && size <= 8 && !(size & (size - 1))
-               ? probe_tree_load(a, e->at, e, (uint8_t)size, sign)
-               : e;
+    return false;
 }
 
 struct wanted {
@@ -291,8 +269,8 @@ static void find_name(const char *name, bool is_param, void *arg)
     w->found |= !strcmp(name, w->name);
 }
 
-static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                               const struct ctype **type);
+static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                       struct probe_var *out);
 
 bool probe_has_local(const struct probe_inst *inst, const char *name)
 {
@@ -304,90 +282,86 @@ bool probe_has_local(const struct probe_inst *inst, const char *name)
     return w.found;
 }
 
-/* A global or static variable of the function's own unit: the scope around the function. NULL: there is none. */
-static struct expr *unit_var(struct probe_env *env, const struct dbg_func *f, const struct expr *e,
-                             const struct ctype **type)
+/* A location of one operation. */
+static struct dbg_location location(struct arena *a, const struct ctype *type, uint8_t atom,
+                                    uint64_t n1)
 {
-    struct arena *a = env->cx->arena;
-    struct dbg_var var;
+    struct dbg_op *op = ARENA_NEW(a, struct dbg_op);
 
-    if (!dbg_variable(f->dbg, e->text + 1, f->file, &var) || !var.type)
-        return NULL;
-    *type = var.type;
-    return scalar(
-        a, probe_tree_modaddr(a, e->op_at, probe_module(env, dbg_path(f->dbg), f->dbg), var.vaddr),
-        PROBE_AT_ADDRESS, var.type);
+    *op = (struct dbg_op){.atom = atom, .n1 = n1};
+    return (struct dbg_location){.type = type, .ops = op, .n_ops = 1};
 }
 
-static struct expr *target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                               const struct ctype **type)
+/* A global or static variable of the function's own unit: the scope around the function. */
+static bool unit_var(struct probe_env *env, const struct dbg_func *f, const char *name,
+                     struct probe_var *out)
+{
+    struct dbg_var var;
+
+    if (!dbg_variable(f->dbg, name, f->file, &var) || !var.type)
+        return false;
+    out->location = location(env->cx->arena, var.type, DW_OP_addr, var.vaddr);
+    return true;
+}
+
+static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                       struct probe_var *out)
 {
     const struct dbg_func *f = inst->data;
     struct diag *d = env->cx->diag;
     const char *name = e->text + 1, *why = NULL;
-    struct dbg_location loc;
-    enum probe_where where;
-    struct expr *tree;
+    struct wanted local = {.name = name};
 
-    if (!strcmp(name, "return")) {
-        diag_error(d, e->op_at, "no-var", "$return is known only in .return probes");
-        return NULL;
-    }
+    *out = (struct probe_var){.dbg = f->dbg, .pc = inst->vaddr};
+    if (!strcmp(name, "return"))
+        return diag_error(d, e->op_at, "no-var", "$return is known only in .return probes");
     if (!f->die) {
         diag_error(d, e->op_at, "no-debuginfo", "%s: there is no debug information for %s", e->text,
                    f->name);
         dbg_open(env->debuginfo, dbg_path(f->dbg), &why);
         if (why)
             diag_hint(d, "%s", why);
-        return NULL;
+        return false;
     }
-    if (!dbg_local(f, inst->vaddr, name, &loc, &why)) {
-        struct wanted local = {.name = name};
-
-        dbg_locals(f, inst->vaddr, find_name, &local);
-        tree = local.found ? NULL : unit_var(env, f, e, type);
-        if (tree)
-            return tree;
-        return no_local(env, f, inst->vaddr, e, why);
-    }
-    *type = loc.type;
-    if (!probe_location(env, e->op_at, &loc, f->dbg, inst->vaddr, &where, &tree))
-        return NULL;
-    if (where == PROBE_IS_VALUE && !is_scalar(ctype_kind(loc.type))) {
-        diag_error(d, e->op_at, "no-location",
-                   "%s is no scalar and lies in registers, which is not supported yet", e->text);
-        return NULL;
-    }
-    return scalar(env->cx->arena, tree, where, loc.type);
+    if (dbg_local(f, inst->vaddr, name, &out->location, &why))
+        return true;
+    dbg_locals(f, inst->vaddr, find_name, &local);
+    return (!local.found && unit_var(env, f, name, out)) || no_local(env, f, inst->vaddr, e, why);
 }
 
-static struct expr *return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                               const struct ctype **type)
+static bool return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                       struct probe_var *out)
 {
     const struct dbg_func *f = inst->data;
     struct arena *a = env->cx->arena;
     struct diag *d = env->cx->diag;
 
     if (strcmp(e->text, "$return")) /* sema reads it at the entry; here it is only asked for */
-        return target_var(env, inst, e, type);
+        return target_var(env, inst, e, out);
     if (!f->die) {
         diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s",
                    f->name);
         diag_hint(d, "returnval() gives the register");
-        return NULL;
+        return false;
     }
-    *type = dbg_func_result(f);
-    if (!*type) {
-        diag_error(d, e->op_at, "no-var", "%s() returns no value", f->name);
-        return NULL;
+    const struct ctype *type = dbg_func_result(f);
+
+    if (!type)
+        return diag_error(d, e->op_at, "no-var", "%s() returns no value", f->name);
+    switch (ctype_kind(type)) {
+    case CT_INT:
+    case CT_BOOL:
+    case CT_CHAR:
+    case CT_POINTER:
+    case CT_ENUM:
+        break;
+    default:
+        return diag_error(d, e->op_at, "not-yet",
+                          "$return is %s here; only integers and pointers are read yet",
+                          ctype_text(a, type));
     }
-    if (!is_scalar(ctype_kind(*type)) || ctype_kind(*type) == CT_FLOAT) {
-        diag_error(d, e->op_at, "not-yet",
-                   "$return is %s here; only integers and pointers are read yet",
-                   ctype_text(a, *type));
-        return NULL;
-    }
-    return scalar(a, probe_tree_reg(a, e->op_at, REG_RAX), PROBE_IS_VALUE, *type);
+    *out = (struct probe_var){location(a, type, DW_OP_reg0 /* rax */, 0), f->dbg, inst->vaddr};
+    return true;
 }
 
 enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
@@ -404,7 +378,7 @@ enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
         "process.function(string)" suffix, NULL, PROBE_UPROBE, FLAGS, resolve, target_var          \
     }
 
-const struct probe_type probe_rows_process[] = {
+const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts"),
     ENTRY(".call", "likewise, inlined copies left out"),
     ENTRY(".exported", "likewise"),
@@ -416,5 +390,5 @@ const struct probe_type probe_rows_process[] = {
 
 const struct probe_type *probe_entry_type(void)
 {
-    return &probe_rows_process[0];
+    return &probe_types_process[0];
 }

@@ -1,10 +1,9 @@
 ngstap_SOURCES += \
 	src/probe/begin.c \
-	src/probe/location.c \
+	src/probe/instance.c \
 	src/probe/module.c \
 	src/probe/probe.h \
 	src/probe/process.c \
-	src/probe/rows.h \
 	src/probe/table.c \
-	src/probe/timer.c \
-	src/probe/tree.c
+	src/probe/tables.h \
+	src/probe/timer.c

@@ -3,17 +3,14 @@
  * are expanded; leaves: the row that takes it. Refused: points that no row takes, with the near
  * ones named, and apart from them the families that SystemTap has and this version cannot run.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "syntax/syntax.h"
-
 static const struct probe_type *const tables[] = {
-    probe_rows_begin,
-    probe_rows_timer,
-    probe_rows_process,
+    probe_types_begin,
+    probe_types_timer,
+    probe_types_process,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
@@ -168,40 +165,4 @@ void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg)
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
         for (const struct probe_type *t = tables[i]; t->pattern; t++)
             fn(t, arg);
-}
-
-const char *probe_point_text(struct arena *a, const struct probe_point *point)
-{
-    struct probe_point plain = *point;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-
-    if (!out)
-        return "";
-    plain.next = NULL;
-    plain.optional = plain.sufficient = false;
-    plain.condition = NULL; /* the handler's body tests it */
-    syntax_print_point(out, &plain);
-    fclose(out);
-    const char *copy = arena_strdup(a, text);
-
-    free(text);
-    return copy;
-}
-
-struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
-                             const struct probe_type *type)
-{
-    struct arena *a = env->cx->arena;
-    struct probe_inst *inst = ARENA_NEW(a, struct probe_inst);
-
-    inst->probe = env->probe;
-    inst->point = point;
-    inst->type = type;
-    inst->name = probe_point_text(a, point);
-    inst->body = env->probe->body ? stmt_clone(a, env->probe->body) : NULL;
-    *env->tail = inst;
-    env->tail = &inst->next;
-    return inst;
 }

@@ -1,9 +1,10 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
- * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and perf.sw.cpu_clock, which is the same event
- * with a rate) as a perf event that samples whatever runs on each CPU. Refused: periods below 1 us.
+ * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and
+ * perf.sw.cpu_clock, which is the same event with a rate) as a perf event that samples whatever
+ * runs on each CPU. Refused: periods below 1 us.
  */
-#include "probe/rows.h"
+#include "probe/tables.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -112,7 +113,7 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
         pattern, summary, PROBE_PROFILE, PROBE_HAS_USER_REGS, resolve_profile, NULL                \
     }
 
-const struct probe_type probe_rows_timer[] = {
+const struct probe_type probe_types_timer[] = {
     TIMER("s"),
     TIMER("sec"),
     TIMER("ms"),

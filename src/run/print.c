@@ -22,7 +22,7 @@ void run_expand(void *ctx, const char *p, size_t len, struct text *out)
         return;
     }
     if (!r->syms)
-        r->syms = symbols_new(r->cx, r->t);
+        r->syms = symbols_new(r->cx, r->t, &r->opts->symbols);
     if (r->syms)
         symbols_expand(r->syms, p, len, out);
 }

@@ -26,6 +26,7 @@ struct run_opts {
     /* Called once all is printed, before probes are taken out, which can take long; OK: the status will be 0. */
     void (*printed)(void *arg, bool ok);
     void *printed_arg;
+    struct symbol_source symbols; /* for usymname() and its kin */
     struct out_events *events; /* take what would be printed to OUT; NULL: none */
 };
 

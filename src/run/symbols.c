@@ -25,7 +25,6 @@
 
 #include "base/arena.h"
 #include "base/clean.h"
-#include "target/dwarf.h"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -56,7 +55,7 @@ struct symbols {
     struct compile *cx;
     struct target *t;
     struct arena *arena;
-    struct debuginfo *debuginfo;
+    struct symbol_source source;
     struct loaded *loaded;
     struct map *maps;     /* of the target, read again */
     struct module *later; /* found there */
@@ -67,12 +66,15 @@ struct symbols {
     struct answer *cache;
 };
 
-struct symbols *symbols_new(struct compile *cx, struct target *t)
+struct symbols *symbols_new(struct compile *cx, struct target *t,
+                            const struct symbol_source *source)
 {
     struct symbols *s = calloc(1, sizeof(*s));
 
     if (s)
         *s = (struct symbols){.cx = cx, .t = t, .arena = arena_new()};
+    if (s && source)
+        s->source = *source;
     return s;
 }
 
@@ -100,7 +102,6 @@ void symbols_free(struct symbols *s)
     if (!s)
         return;
     forget(s);
-    debuginfo_free(s->debuginfo);
     arena_free(s->arena);
     free(s->kernel);
     free(s->ktext);
@@ -111,9 +112,8 @@ void symbols_free(struct symbols *s)
 
 static const struct elf_symbols *module_symbols(struct symbols *s, const struct module *m)
 {
+    const struct elf_symbols *known;
     struct loaded *l;
-    struct dbg *dbg;
-    const char *why;
 
     for (l = s->loaded; l; l = l->next)
         if (l->module == m)
@@ -122,14 +122,11 @@ static const struct elf_symbols *module_symbols(struct symbols *s, const struct 
     l->module = m;
     l->next = s->loaded;
     s->loaded = l;
-    /* the module's own .symtab, or its debug file's, else .dynsym */
-    if (!s->debuginfo)
-        s->debuginfo = debuginfo_new(s->cx, s->t);
-    dbg = s->debuginfo ? dbg_open_any(s->debuginfo, m->path, &why) : NULL;
-    if (dbg)
-        l->symbols = *dbg_symbols(dbg);
-    if (l->symbols.n)
+    known = s->source.of ? s->source.of(s->source.arg, m) : NULL;
+    if (known && known->n) {
+        l->symbols = *known;
         return &l->symbols;
+    }
     if (m->fd >= 0) {
         l->symbols = elf_symbols_read(s->arena, m->fd);
     } else if (s->t->root) { /* loaded since */

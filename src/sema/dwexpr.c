@@ -8,6 +8,7 @@
  * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
  * variables, pretty printing ($x$, $$vars).
  */
+#include "lua/lua.h"
 #include "sema/internal.h"
 
 #include <string.h>
@@ -35,7 +36,8 @@ struct probe_env sema_env(struct sema *s)
     };
 }
 
-/* The program depends on T as that module's build has it: an object must not run with another. */
+/* Records that the object uses T's layout from this build, so that load refuses a process with
+ * another build-id. */
 static void depend(struct sema *s, const struct ctype *t)
 {
     struct dbg *m = t ? ctype_module(t) : NULL;
@@ -110,7 +112,7 @@ static struct expr *address_of_value(struct object *o)
 static struct expr *load(struct sema *s, const struct object *o, struct span at, uint8_t size,
                          bool is_signed)
 {
-    struct expr *e = probe_tree_load(s->arena, at, o->tree, size, is_signed);
+    struct expr *e = sema_tree_load(s->arena, at, o->tree, size, is_signed);
 
     e->space = o->space;
     return e;
@@ -124,7 +126,7 @@ static struct expr *pointer_value(struct sema *s, const struct object *o, struct
 
 static struct expr *component_index(struct sema *s, const struct component *c)
 {
-    return c->kind == COMP_INDEX ? probe_tree_number(s->arena, c->at, c->number) : c->index;
+    return c->kind == COMP_INDEX ? sema_tree_number(s->arena, c->at, c->number) : c->index;
 }
 
 static bool element(struct sema *s, struct object *o, struct expr *base, const struct ctype *type,
@@ -138,10 +140,10 @@ static bool element(struct sema *s, struct object *o, struct expr *base, const s
                           "the size of %s is not known, so that it cannot be indexed",
                           type_text(s, type));
     depend(s, type);
-    offset = probe_tree_binary(s->arena, OP_MUL, component_index(s, c),
-                               probe_tree_number(s->arena, c->at, (int64_t)size));
+    offset = sema_tree_binary(s->arena, OP_MUL, component_index(s, c),
+                              sema_tree_number(s->arena, c->at, (int64_t)size));
     *o = (struct object){
-        .tree = probe_tree_binary(s->arena, OP_ADD, base, offset), .type = type, .space = o->space};
+        .tree = sema_tree_binary(s->arena, OP_ADD, base, offset), .type = type, .space = o->space};
     return true;
 }
 
@@ -186,7 +188,7 @@ static void step_into(struct sema *s, struct object *o, const struct cmember *m)
 {
     depend(s, o->type);
     *o = (struct object){
-        .tree = probe_tree_add(s->arena, o->tree, (int64_t)m->offset),
+        .tree = sema_tree_add(s->arena, o->tree, (int64_t)m->offset),
         .type = m->type,
         .bit_off = m->bit_off,
         .bit_size = m->bit_size,
@@ -197,7 +199,7 @@ static void step_into(struct sema *s, struct object *o, const struct cmember *m)
 /* A member that other builds of LuaJIT have by that name. */
 static bool moved_member(struct sema *s, struct object *o, const char *name)
 {
-    const char *path = s->in_defined ? NULL : sema_moved_member(type_text(s, o->type), name);
+    const char *path = s->in_defined ? NULL : lua_renamed_member(type_text(s, o->type), name);
     struct object at = *o;
 
     for (const char *dot; path; path = *dot ? dot + 1 : NULL) {
@@ -238,7 +240,8 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
                       type_text(s, o->type));
 }
 
-/* One component; a pointer takes as many turns as it has stars, which debug information can say are without end. */
+/* One component; a pointer takes as many turns as it has stars, which debug information can say are
+ * without end. */
 static bool apply(struct sema *s, struct object *o, const struct component *c)
 {
     for (int turn = 0; turn < STARS_MAX; turn++) {
@@ -249,7 +252,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
             if (!to)
                 return invalid_access(s, o, c);
             if (c->kind == COMP_MEMBER && !s->in_defined &&
-                sema_moved_pointer(type_text(s, to), c->name))
+                lua_renamed_pointer(type_text(s, to), c->name))
                 return true;
             struct expr *p = pointer_value(s, o, c->at);
 
@@ -291,7 +294,7 @@ static bool bit_field(struct sema *s, struct expr *e, struct object *o)
 {
     uint32_t from = o->bit_off % 8, size = 1;
 
-    o->tree = probe_tree_add(s->arena, o->tree, o->bit_off / 8);
+    o->tree = sema_tree_add(s->arena, o->tree, o->bit_off / 8);
     while (size < 8 && size * 8 < from + o->bit_size)
         size *= 2;
     if (size * 8 < from + o->bit_size)
@@ -403,7 +406,8 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
     struct module *m;
     struct dbg *dbg;
 
-    /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has it all. */
+    /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has
+     * it all. */
     if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
         *path = "kernel";
         dbg = dbg_open(s->di, *path, &why);
@@ -493,7 +497,8 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     return finish(s, e, &o, c);
 }
 
-/* A variable that the module named lacks, in another one that the program has loaded: nginx and its modules. */
+/* A variable that the module named lacks, in another one that the program has loaded: nginx and its
+ * modules. */
 static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const char **path,
                       struct dbg_var *var)
 {
@@ -508,27 +513,36 @@ static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const 
     return true;
 }
 
-/* What a probe's target variable is, as an object that components apply to; false after reporting. */
+static bool is_scalar(enum ctype_kind k)
+{
+    return k == CT_INT || k == CT_BOOL || k == CT_CHAR || k == CT_POINTER || k == CT_ENUM ||
+           k == CT_FLOAT;
+}
+
+/* What a probe's target variable is, as an object that components apply to; false after reporting.
+ */
 static bool target_object(struct sema *s, const struct expr *e, struct object *o)
 {
     struct probe_env env = sema_env(s);
+    struct probe_var var;
 
-    *o = (struct object){.is_value = true};
-    o->tree = s->inst->type->target_var(&env, s->inst, e, &o->type);
-    if (!o->tree)
+    if (!s->inst->type->target_var(&env, s->inst, e, &var))
         return false;
-    enum ctype_kind kind = o->type ? ctype_kind(o->type) : CT_VOID;
-
-    if (kind == CT_STRUCT || kind == CT_UNION || kind == CT_ARRAY) {
-        o->is_value = false;
-    } else if (o->tree->kind == EX_R_LOAD) {
-        o->is_value = false;
-        o->tree = o->tree->a;
-    }
+    *o = (struct object){.type = var.location.type};
+    if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree))
+        return false;
+    if (!o->is_value)
+        return true;
+    if (!is_scalar(ctype_kind(o->type)))
+        return diag_error(s->diag, e->op_at, "no-location",
+                          "%s is no scalar and lies in registers, which is not supported yet",
+                          e->text);
+    o->tree = sema_tree_extend(s->arena, o->tree, ctype_size(o->type), ctype_signed(o->type));
     return true;
 }
 
-/* @var("x") without a file, in the probe's own module: a parameter or local of the function comes first. */
+/* @var("x") without a file, in the probe's own module: a parameter or local of the function comes
+ * first. */
 static bool names_local(struct sema *s, const struct expr *e, const char *module)
 {
     return s->inst && !s->fn && !strchr(e->text, '@') && probe_has_local(s->inst, e->text) &&
@@ -566,7 +580,7 @@ static bool global(struct sema *s, struct expr *e, const char *module)
     struct probe_env env = sema_env(s);
     struct object o = {.type = var.type};
 
-    o.tree = probe_tree_modaddr(s->arena, e->op_at, probe_module(&env, path, dbg), var.vaddr);
+    o.tree = sema_tree_modaddr(s->arena, e->op_at, probe_module(&env, path, dbg), var.vaddr);
     return finish(s, e, &o, e->comps);
 }
 
@@ -643,11 +657,12 @@ static bool resolve(struct sema *s, struct expr *e)
     }
 }
 
-/* --skip-badvars: a $variable that does not resolve reads as 0. As in SystemTap (const_folder::visit_target_symbol in
- * its elaborate.cxx), nothing else is spared: what @cast and @var name is of the script's own making. */
+/* --skip-badvars: a $variable that does not resolve reads as 0. As in SystemTap
+ * (const_folder::visit_target_symbol in its elaborate.cxx), nothing else is spared: what @cast and
+ * @var name is of the script's own making. */
 static void skip(struct sema *s, struct expr *e)
 {
-    e->resolved = probe_tree_number(s->arena, e->at, 0);
+    e->resolved = sema_tree_number(s->arena, e->at, 0);
     if (!s->n_skipped++)
         s->first_skipped = e->at;
     if (s->cx->verbose)

@@ -1,14 +1,16 @@
 /*
- * entry: values that a .return handler reads as they were when the function was entered: $parameters and
- * @entry(expression). Enters: such an expression in the first walk; leaves: a local of the handler in its place,
- * which is set at the handler's start from an array that a probe of our own at the function's entry fills. Both
- * are script text, so that the passes after this one see nothing new.
+ * entry: values that a .return handler reads as they were when the function was entered:
+ * $parameters and @entry(expression). Enters: such an expression in the first walk; leaves: a local
+ * of the handler in its place, which is set at the handler's start from an array that a probe of
+ * our own at the function's entry fills. Both are script text, so that the passes after this one
+ * see nothing new.
  *
- * The array's key is the thread and the stack pointer: at the entry it points at the return address, after the
- * return 8 bytes above that, and no other activation has that place meanwhile. So recursion, threads, longjmp
- * over the function and coroutines with stacks of their own are told apart without counting calls. (A function that
- * ends in a jump to itself would share the place; compilers make a loop of that.) The arrays forget the oldest
- * elements when they are full: what a return does not find is counted, and said at the end.
+ * The array's key is the thread and the stack pointer: at the entry it points at the return
+ * address, after the return 8 bytes above that, and no other activation has that place meanwhile.
+ * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
+ * apart without counting calls. (A function that ends in a jump to itself would share the place;
+ * compilers make a loop of that.) The arrays forget the oldest elements when they are full: what a
+ * return does not find is counted, and said at the end.
  */
 #include "sema/internal.h"
 

@@ -115,8 +115,8 @@ struct sema {
 
 void sema_tapset_read(struct sema *s);
 void sema_tapset_free(struct sema *s);
-/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a private one of the
- * file at hand. */
+/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
+ * private one of the file at hand. */
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
 /* The library's global of that name, its file chosen; NULL: none. */
 struct variable *sema_tapset_global(struct sema *s, const char *name);
@@ -156,15 +156,6 @@ bool sema_is_global(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
-/* ---- moved.c ---- */
-
-/* Where TYPE ("GCRef", "struct GCRef") of another LuaJIT has its member NAME: members from there with
- * dots between, static; NULL: nothing is known of it. */
-const char *sema_moved_member(const char *type, const char *name);
-
-/* Whether a pointer to TYPE is itself what NAME is elsewhere: p->ptr32 of a char *p. */
-bool sema_moved_pointer(const char *type, const char *name);
-
 /* ---- dwexpr.c: target expressions ---- */
 
 /* Resolves E; its operands have been walked. False after reporting. */
@@ -176,10 +167,38 @@ bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype 
 /* --skip-badvars: says once what it has made 0. */
 void sema_report_skipped(struct sema *s);
 struct probe_env sema_env(struct sema *s);
-/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's own
- * module, or the executable. NULL after reporting. */
+/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's
+ * own module, or the executable. NULL after reporting. */
 struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
                              const char **path);
+
+/* ---- location.c: where variables live ---- */
+
+/*
+ * Makes a DWARF location a tree of TYPE_LONG: *IS_VALUE: of the value itself (it is in a register,
+ * or a constant), else of the variable's address. False after reporting at AT.
+ */
+bool sema_location(struct sema *s, struct span at, const struct probe_var *var, bool *is_value,
+                   struct expr **tree);
+
+/* ---- tree.c: makes resolved trees; every node is a TYPE_LONG in A, constants are folded ---- */
+
+struct expr *sema_tree_number(struct arena *a, struct span at, int64_t v);
+struct expr *sema_tree_reg(struct arena *a, struct span at, uint32_t reg);
+struct expr *sema_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr);
+/* SIZE bytes (1, 2, 4 or 8) at ADDRESS in user space. */
+struct expr *sema_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,
+                            bool is_signed);
+struct expr *sema_tree_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
+struct expr *sema_tree_add(struct arena *a, struct expr *e, int64_t k);
+/* The low SIZE bytes of E as a number; SIZE 0 or above 7: E itself. */
+struct expr *sema_tree_extend(struct arena *a, struct expr *e, uint64_t size, bool is_signed);
+
+/* What a constant tree is worth: EX_NUMBER, or a target expression resolved to one. */
+bool sema_tree_constant(const struct expr *e, int64_t *v);
+/* The value of L OP R as the script computes it; false: not to be folded (division by zero,
+ * strings). */
+bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
 
 /* ---- entry.c: values saved at a function's entry ---- */
 
@@ -205,9 +224,9 @@ void sema_retry_casts(struct sema *s, bool last);
 
 void sema_check_format(struct sema *s, struct expr *print);
 
-/* ---- display.c: end probes for globals that are never read; NULL: none ---- */
+/* ---- print_globals.c: end probes for globals that are never read; NULL: none ---- */
 
-const char *sema_display(struct sema *s);
+const char *sema_print_globals(struct sema *s);
 
 /* ---- check.c: what is checked once all is known ---- */
 

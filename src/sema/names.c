@@ -52,7 +52,7 @@ bool sema_constant(const struct expr *e, int64_t *v)
 
     if (e->type == TYPE_ERROR)
         return false;
-    if (probe_tree_constant(e, v))
+    if (sema_tree_constant(e, v))
         return true;
     switch (e->kind) {
     case EX_UNARY:
@@ -65,7 +65,7 @@ bool sema_constant(const struct expr *e, int64_t *v)
         return true;
     case EX_BINARY:
         return sema_constant(e->a, &l) && sema_constant(e->b, &r) &&
-               probe_tree_compute(e->op, l, r, v);
+               sema_tree_compute(e->op, l, r, v);
     default:
         return false;
     }
@@ -407,7 +407,7 @@ static void defined(struct sema *s, struct expr *e)
         fail(e->a); /* not known now: not defined */
     s->in_defined = outer;
     errors = diag_try_end(s->diag);
-    e->resolved = probe_tree_number(s->arena, e->at, !errors && e->a->type != TYPE_ERROR);
+    e->resolved = sema_tree_number(s->arena, e->at, !errors && e->a->type != TYPE_ERROR);
 }
 
 static void target_expr(struct sema *s, struct expr *e, enum use use)
@@ -445,7 +445,7 @@ static void deref(struct sema *s, struct expr *e)
         fail(e);
         return;
     }
-    e->resolved = probe_tree_load(s->arena, e->at, e->b, (uint8_t)size, false);
+    e->resolved = sema_tree_load(s->arena, e->at, e->b, (uint8_t)size, false);
     e->resolved->space = e->kind == EX_KDEREF ? SPACE_KERNEL : SPACE_USER;
 }
 
@@ -457,7 +457,7 @@ static void user_register(struct sema *s, struct expr *e)
         refuse(s, e, "type", "registers are numbered 0 (rax) to 16 (rip)");
         return;
     }
-    e->resolved = probe_tree_reg(s->arena, e->at, (uint32_t)e->number);
+    e->resolved = sema_tree_reg(s->arena, e->at, (uint32_t)e->number);
 }
 
 static void entry(struct sema *s, struct expr *e)
@@ -489,7 +489,7 @@ static void enumerator(struct sema *s, struct expr *e)
         fail(e);
     } else if (dbg_enumerator(dbg, e->text, &v)) {
         probe_module(&env, path, dbg);
-        e->resolved = probe_tree_number(s->arena, e->at, v);
+        e->resolved = sema_tree_number(s->arena, e->at, v);
     } else {
         diag_error(s->diag, e->op_at, "no-type", "%s has no enumerator '%s'", path, e->text);
         fail(e);

@@ -16,8 +16,8 @@ static struct variable *in_list(struct variable *v, const char *name)
     return v;
 }
 
-/* A file's own private name hides the others'. FILE: where the name is written, which is another's than the body's own
- * in an alias. */
+/* A file's own private name hides the others'. FILE: where the name is written, which is another's
+ * than the body's own in an alias. */
 static struct variable *find_global(struct sema *s, const char *name, uint32_t file)
 {
     struct variable *found = NULL;

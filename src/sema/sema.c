@@ -45,7 +45,7 @@ static bool advance(struct sema *s, struct progress *p)
 /* The probes that show what nothing reads, through the same passes. */
 static void add_display(struct sema *s, struct progress *p)
 {
-    const char *text = sema_display(s);
+    const char *text = sema_print_globals(s);
 
     if (!text)
         return;

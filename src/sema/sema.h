@@ -9,7 +9,7 @@
 
 #include "base/compile.h"
 #include "syntax/syntax.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 /* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose
  * functions and aliases nothing needs are parsed for their names only. */

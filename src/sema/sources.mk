@@ -1,14 +1,15 @@
 ngstap_SOURCES += \
 	src/sema/check.c \
-	src/sema/display.c \
 	src/sema/dwexpr.c \
 	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
-	src/sema/moved.c \
+	src/sema/location.c \
 	src/sema/names.c \
 	src/sema/points.c \
+	src/sema/print_globals.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/tapset.c \
+	src/sema/tree.c \
 	src/sema/types.c

@@ -467,7 +467,8 @@ static bool returns_value(const struct stmt *st)
     return false;
 }
 
-/* What nothing decides is long; a function that returns nothing, and whose value nobody wants, has none. */
+/* What nothing decides is long; a function that returns nothing, and whose value nobody wants, has
+ * none. */
 static void defaults(struct sema *s)
 {
     default_list(s->prog->globals);

@@ -1,6 +1,6 @@
 /*
- * build: a resolved script becomes NAME.ko. Enters: the script's text, the kernel it is for, limits;
- * leaves: the module's path, out of the cache when the same was built before. Refuses what
+ * build: a resolved script becomes NAME.ko. Enters: the script's text, the kernel it is for,
+ * limits; leaves: the module's path, out of the cache when the same was built before. Refuses what
  * toolchain.c misses; a failure of stap is shown by what it wrote.
  */
 #include <errno.h>
@@ -15,7 +15,8 @@ enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_
 
 static const struct span nowhere;
 
-/* stap compiles with -Werror; what these warn of, a script may say: if (a << b), if (a == b == c). */
+/* stap compiles with -Werror; what these warn of, a script may say: if (a << b), if (a == b == c).
+ */
 static const char no_warnings[] =
     "KCFLAGS=-Wno-bool-operation -Wno-bool-compare -Wno-int-in-bool-context -Wno-overflow "
     "-Wno-tautological-compare -Wno-shift-overflow -Wno-shift-count-overflow "
@@ -148,7 +149,7 @@ static bool run_stap(struct build *s, const char *dir, const char *tree)
     if (!stap_write_file(script, s->b->script, s->b->len))
         return diag_error(s->cx->diag, nowhere, "stap", "cannot write %s: %s", script,
                           strerror(errno));
-    stap_write_standins(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
+    stap_write_stubs(s->cx, &s->b->points, arena_printf(a, "%s/debug", dir));
     argv[n++] = s->tools.stap;
     argv[n++] = "-p4";
     argv[n++] = "-g";

@@ -96,10 +96,10 @@ const char *stap_runtime(struct compile *cx, const struct stap_tools *t, const s
 const char *stap_build_tree(struct compile *cx, const struct stap_tools *t,
                             const struct stap_cache *c, const char *script, int *lock);
 
-/* ---- standin.c ---- */
+/* ---- stub_elf.c ---- */
 
-/* Below DIR, debug files by build-id, of which stap learns that functions begin at POINTS. */
-void stap_write_standins(struct compile *cx, const struct stap_points *points, const char *dir);
+/* Writes stub debug files by build-id below DIR: stap learns there that functions begin at POINTS. */
+void stap_write_stubs(struct compile *cx, const struct stap_points *points, const char *dir);
 
 /* ---- modinfo.c ---- */
 

@@ -1,14 +1,13 @@
 /*
- * cache: directories that outlive a run, in ${XDG_CACHE_HOME:-~/.cache}/ngstap/stap:
+ * cache: directories that outlive a run, in the folder stap/ of the cache (base/cachedir.h):
  *
  *     KIND-HASH/     an entry: "key", which says in full what it was made of, and its files
  *     tmp-XXXXXX/    work in progress, or left behind by one that was killed
  *     systemtap/     stap's own cache
  *
  * Entries are made in tmp- and renamed, so others see a whole one or none. A lock on a directory,
- * which ends with its holder, tells what is in use from what may go. Not trusted: a directory that
- * anybody else could write to, on the whole way from the root; a private temporary directory then
- * serves for one run.
+ * which ends with its holder, tells what is in use from what may go. Where there is no folder to be
+ * trusted, a private temporary directory serves for one run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cachedir.h"
 #include "base/diag.h"
 #include "stap/build.h"
 
@@ -88,50 +88,12 @@ bool stap_copy_tree(struct compile *cx, const char *from, const char *to)
 
 /* ---- the directory ---- */
 
-/* Nobody but root and us can put something else in the place of PATH or of a directory above it. */
-static bool safe_path(const char *path)
-{
-    char part[PATH_MAX];
-    struct stat st;
-
-    for (size_t n = 1; n <= strlen(path) && n < sizeof(part); n++) {
-        if (n > 1 && path[n] != '/' && path[n])
-            continue;
-        memcpy(part, path, n);
-        part[n] = 0;
-        if (lstat(part, &st) || !S_ISDIR(st.st_mode) ||
-            (st.st_uid != 0 && st.st_uid != geteuid()) ||
-            ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
-            return false;
-    }
-    return true;
-}
-
-static bool own_dir(const char *path)
-{
-    struct stat st;
-
-    return (!mkdir(path, 0700) || errno == EEXIST) && !lstat(path, &st) && S_ISDIR(st.st_mode) &&
-           st.st_uid == geteuid() && !(st.st_mode & 022) && !access(path, W_OK);
-}
-
 static const char *kept_dir(struct compile *cx)
 {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    const char *base = xdg && xdg[0] == '/'     ? xdg
-                       : home && home[0] == '/' ? arena_printf(cx->arena, "%s/.cache", home)
-                                                : NULL;
+    char path[PATH_MAX];
 
-    if (!base)
-        return NULL;
-    mkdir(base, 0700);
-    char *real = realpath(base, NULL);
-    const char *ours = real ? arena_printf(cx->arena, "%s/ngstap", real) : NULL;
-    bool ok = real && safe_path(real) && own_dir(ours) &&
-              own_dir(ours = arena_printf(cx->arena, "%s/stap", ours));
-
-    free(real);
-    return ok ? ours : NULL;
+    return cachedir_find("stap", true, path) && !access(path, W_OK) ? arena_strdup(cx->arena, path)
+                                                                    : NULL;
 }
 
 bool stap_cache_open(struct compile *cx, struct stap_cache *c)

@@ -1,7 +1,7 @@
 /*
- * modinfo: what a kernel module says of itself, in its section .modinfo: strings NAME=VALUE. Enters:
- * a file; leaves: its name and the release of the kernel it is for. A file that is no module leaves
- * neither.
+ * modinfo: what a kernel module says of itself, in its section .modinfo: strings NAME=VALUE.
+ * Enters: a file; leaves: its name and the release of the kernel it is for. A file that is no
+ * module leaves neither.
  */
 #include <fcntl.h>
 #include <gelf.h>

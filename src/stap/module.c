@@ -1,7 +1,8 @@
 /*
- * module: the files that a printed script refers to. Enters: a module as sema knows it; leaves: what
- * finds it among a process's mappings, and, for function probes, a path and a symbol that stap can use. Refused:
- * files that are gone, and those that stap and the kernel cannot be given by any path.
+ * module: the files that a printed script refers to. Enters: a module as sema knows it; leaves:
+ * what finds it among a process's mappings, and, for function probes, a path and a symbol that stap
+ * can use. Refused: files that are gone, and those that stap and the kernel cannot be given by any
+ * path.
  */
 #include "stap/internal.h"
 
@@ -31,7 +32,8 @@ static struct module *module_of(struct compile *cx, struct target *t, const stru
     return *fd < 0 ? NULL : m;
 }
 
-/* A file that is mapped is known by its path there; what the path of another leads to, we look up. */
+/* A file that is mapped is known by its path there; what the path of another leads to, we look up.
+ */
 static const char *file_name(struct compile *cx, const struct module *m, int fd)
 {
     char link[64], real[PATH_MAX];
@@ -140,7 +142,8 @@ const char *stap_probe_path(struct compile *cx, struct target *t, const struct m
 
     close(fd);
     if (overlaid) {
-        /* Its uprobes take the overlay's inode, which has none; of a layer's file they see no process. */
+        /* Its uprobes take the overlay's inode, which has none; of a layer's file they see no
+         * process. */
         diag_error(
             cx->diag, at, "stap",
             "SystemTap cannot place a probe in %s, a file of an overlay (a container's root)",

@@ -1,8 +1,8 @@
 /*
  * names: what variables and functions are called in the printed script. Enters: what sema bound;
- * leaves: names that mean the same in one file together with SystemTap's tapset. A script's own names
- * stay where they can: its embedded C may use them. No name starts with an underscore: SystemTap 4.8 loses
- * some globals that do.
+ * leaves: names that mean the same in one file together with SystemTap's tapset. A script's own
+ * names stay where they can: its embedded C may use them. No name starts with an underscore:
+ * SystemTap 4.8 loses some globals that do.
  */
 #include "stap/internal.h"
 

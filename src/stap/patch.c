@@ -1,8 +1,9 @@
 /*
- * patch: applies a unified diff to files below a directory, as patch -p1 does, for machines that have
- * a compiler and no patch program. Enters: the diff's text; leaves: all its files changed, or none.
- * A hunk is looked for at the line it names and then further and further away, for its lines exactly.
- * Refuses files that are not there, paths that lead out of the directory, and what does not fit.
+ * patch: applies a unified diff to files below a directory, as patch -p1 does, for machines that
+ * have a compiler and no patch program. Enters: the diff's text; leaves: all its files changed, or
+ * none. A hunk is looked for at the line it names and then further and further away, for its lines
+ * exactly. Refuses files that are not there, paths that lead out of the directory, and what does
+ * not fit.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * every size that fail as a script's reads do, a program's registers, where the current process has
  * mapped a file. Enters: which are needed; leaves: their text.
  *
- * They must compile for the kernels this back end is there for, old ones included, and run in a clock's
- * interrupt: locks are only tried. Under --skip-badvars (STP_SKIP_BADVARS) what cannot be read
- * is 0, as SystemTap has it.
+ * They must compile for the kernels this back end is there for, old ones included, and run in a
+ * clock's interrupt: locks are only tried. Under --skip-badvars (STP_SKIP_BADVARS) what cannot be
+ * read is 0, as SystemTap has it.
  */
 #include "stap/internal.h"
 
@@ -49,8 +49,8 @@ static void put_load(FILE *out, enum stap_need need)
             need - NEED_LOAD < 8 ? 'u' : 'k', load_types[(need - NEED_LOAD) % 8]);
 }
 
-/* Numbered as in the x86-64 psABI. A clock that interrupts the kernel finds what the program had when
- * it entered the kernel. */
+/* Numbered as in the x86-64 psABI. A clock that interrupts the kernel finds what the program had
+ * when it entered the kernel. */
 static const char registers[] =
     "function __ngs_register:long(n:long) %{ /* pure */\n"
     "    struct pt_regs *regs = CONTEXT->user_mode_p ? CONTEXT->uregs : NULL;\n"
@@ -82,9 +82,9 @@ static const char registers[] =
     "%}\n";
 
 /*
- * A file is known by its name and its build-id (or size), among the mappings that may run code. What was found is
- * kept for a second: a library can be closed and opened elsewhere, and a new process can get the mm of one that
- * ended.
+ * A file is known by its name and its build-id (or size), among the mappings that may run code.
+ * What was found is kept for a second: a library can be closed and opened elsewhere, and a new
+ * process can get the mm of one that ended.
  */
 static const char base_head[] = "%{\n"
                                 "#include <linux/dcache.h>\n"
@@ -306,9 +306,10 @@ static void put_case(FILE *out, const char *word)
 }
 
 /*
- * Whether the current process descends from the target: what SystemTap's runtime asks for process probes, and for no
- * others. A parent that has ended is one no more: who outlives it is lost. Of a master, which staprun is given
- * as the target, its own hits do not count. Several processes are listed, as staprun takes one.
+ * Whether the current process descends from the target: what SystemTap's runtime asks for process
+ * probes, and for no others. A parent that has ended is one no more: who outlives it is lost. Of a
+ * master, which staprun is given as the target, its own hits do not count. Several processes are
+ * listed, as staprun takes one.
  */
 static void put_scope(FILE *out, const struct target *t)
 {
@@ -346,7 +347,8 @@ static void put_scope(FILE *out, const struct target *t)
           out);
 }
 
-/* The process at hand, where it is one of those that are named: a worker of the master, or one in the list. */
+/* The process at hand, where it is one of those that are named: a worker of the master, or one in
+ * the list. */
 static void put_target(FILE *out, const struct target *t)
 {
     fputs("function __ngs_target:long() %{ /* pure */\n", out);

@@ -1,9 +1,9 @@
 /*
  * run: a module is run by staprun. Between us and staprun stands a guard, a process of ours that
  * lives as long as staprun: it passes signals on, and when it learns that we are gone (killed), it
- * ends staprun; when staprun itself was killed, it unloads the module. Enters: a module; leaves: its
- * output, and staprun's exit status. Refuses a module that is for another kernel, and turns what
- * staprun refuses into what to do about it.
+ * ends staprun; when staprun itself was killed, it unloads the module. Enters: a module; leaves:
+ * its output, and staprun's exit status. Refuses a module that is for another kernel, and turns
+ * what staprun refuses into what to do about it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -190,7 +190,8 @@ struct refusal {
     const char *says, *means;
 };
 
-/* The texts are staprun's (staprun.c, staprun_funcs.c), with the kernel's errno; the order matters. */
+/* The texts are staprun's (staprun.c, staprun_funcs.c), with the kernel's errno; the order matters.
+ */
 static const struct refusal refusals[] = {
     {"as a normal user", "run ngstap as root, or as a member of the groups stapusr and stapdev"},
     {"effective user ID of staprun must be set to the root user", "run ngstap as root"},
@@ -281,8 +282,9 @@ static void relay(struct run *s, struct relay *e)
 /* ---- our side ---- */
 
 /*
- * What base/interrupt.h says of signals holds here, too: those that come together, as from timeout(1) to us and to
- * our group, are one, and only SIGINT asks again: staprun takes the third as an order to leave at once.
+ * What base/interrupt.h says of signals holds here, too: those that come together, as from
+ * timeout(1) to us and to our group, are one, and only SIGINT asks again: staprun takes the third
+ * as an order to leave at once.
  */
 static void pass_on(int sigfd, pid_t guard, double *last)
 {

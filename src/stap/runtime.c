@@ -1,8 +1,8 @@
 /*
  * runtime: the C code that stap compiles into every module, mended. Enters: the installed runtime,
- * the kernel's headers, and directories of patches; leaves: the directory for stap -R: the installed
- * one when no patch is needed, else a private copy with those applied that are. A patch's header says
- * when it is needed, one condition a line, all of which must hold:
+ * the kernel's headers, and directories of patches; leaves: the directory for stap -R: the
+ * installed one when no patch is needed, else a private copy with those applied that are. A patch's
+ * header says when it is needed, one condition a line, all of which must hold:
  *
  *     When: kernel include/linux/task_work.h has task_work_cancel_func
  *     When: runtime stp_task_work.c lacks task_work_cancel_func

@@ -222,7 +222,7 @@ static void put_body(struct script *s, const struct variable *locals, const stru
     }
     if (body && body->kind == ST_BLOCK && !body->next) /* an alias puts its own before it */
         body = body->body;
-    syntax_print_stmt_by(s->out, body, 1, &s->hook);
+    syntax_print_stmt(s->out, body, 1, &s->hook);
     fputs("}\n", s->out);
 }
 
@@ -247,8 +247,8 @@ static void put_function(struct script *s, const struct function *f)
     put_body(s, f->locals, f->body);
 }
 
-/* By address: by name stap skips a function's start where it finds debug information. By symbol where it finds
- * none, also no stand-in (standin.c): addresses need some. */
+/* By address, since stap skips the prologue of a function given by name when it finds debug
+ * information. By symbol when the file gets no stub (stub_elf.c): addresses need one. */
 static bool put_function_point(struct script *s, const struct probe_inst *i)
 {
     bool returns = i->type->kind == PROBE_URETPROBE;

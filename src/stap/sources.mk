@@ -12,7 +12,7 @@ ngstap_SOURCES += \
 	src/stap/run.c \
 	src/stap/runtime.c \
 	src/stap/script.c \
-	src/stap/standin.c \
 	src/stap/stap.h \
+	src/stap/stub_elf.c \
 	src/stap/toolchain.c \
 	src/stap/tree.c

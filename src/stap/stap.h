@@ -42,8 +42,8 @@ bool stap_print(struct compile *cx, const struct program *prog, struct target *t
  */
 const char *stap_lacks(struct compile *cx, const char *release);
 
-/* The kernel that -r names by its release or by a build directory: its release, and in *BUILD that directory; NULL
- * after reporting that there are no headers. */
+/* The kernel that -r names by its release or by a build directory: its release, and in *BUILD that
+ * directory; NULL after reporting that there are no headers. */
 const char *stap_kernel_release(struct compile *cx, const char *release, const char **build);
 
 struct stap_build {
@@ -68,10 +68,10 @@ struct stap_object {
 
 /*
  * Makes the module: takes it from the cache ($XDG_CACHE_HOME/ngstap/stap, by content of the script,
- * version of stap, kernel, limits and runtime patches), or has stap build it, with a private copy of
- * its runtime where patches/ has something for this version and kernel. False after reporting: no
- * stap, one older than 2.3, no headers of exactly that release, no compiler (each with the package
- * that brings it), or stap's own error. The module is there until stap_release.
+ * version of stap, kernel, limits and runtime patches), or has stap build it, with a private copy
+ * of its runtime where patches/ has something for this version and kernel. False after reporting:
+ * no stap, one older than 2.3, no headers of exactly that release, no compiler (each with the
+ * package that brings it), or stap's own error. The module is there until stap_release.
  */
 bool stap_build(struct compile *cx, const struct stap_build *b, struct stap_object *out);
 void stap_release(struct stap_object *m);
@@ -82,7 +82,9 @@ struct stap_run {
     const char *command; /* -c; NULL: none */
     int out;             /* standard output of the script */
     double
-        seconds; /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes */
+        /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes
+         */
+        seconds;
     bool no_warnings;
 };
 

@@ -1,9 +1,9 @@
 /*
- * tree: the build directory that stap is given. Enters: the kernel's own and the script; leaves: the
- * same one, or, where stap would refuse a return probe because it knows no symbols of the kernel, a
- * private one: links to what is in the kernel's, and a System.map with the one name that stap looks for.
- * Does so only for a kernel that is configured with uprobes and whose map is not there, or is a
- * distribution's stub.
+ * tree: the build directory that stap is given. Enters: the kernel's own and the script; leaves:
+ * the same one, or, where stap would refuse a return probe because it knows no symbols of the
+ * kernel, a private one: links to what is in the kernel's, and a System.map with the one name that
+ * stap looks for. Does so only for a kernel that is configured with uprobes and whose map is not
+ * there, or is a distribution's stub.
  */
 #include <dirent.h>
 #include <stdio.h>

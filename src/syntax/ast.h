@@ -16,7 +16,7 @@
 #include "base/source.h"
 
 struct arena;
-struct ctype; /* a DWARF type: target/dwarf.h */
+struct ctype; /* a DWARF type: debug/debug.h */
 
 enum value_type {
     TYPE_UNKNOWN, /* not yet inferred; after sema: unused, treated as long */
@@ -290,7 +290,7 @@ struct module_ref {
     const char *path;        /* as the target sees it; "kernel" for the kernel */
     const char *build_id;    /* hex, or NULL */
     bool mapped;             /* by the target at hand */
-    const struct dbg *dbg;   /* debug information, or NULL: target/dwarf.h */
+    const struct dbg *dbg;   /* debug information, or NULL: debug/debug.h */
 };
 
 /*

@@ -236,14 +236,7 @@ static void statement(const struct printer *p, const struct stmt *s, int indent)
     }
 }
 
-void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned flags)
-{
-    const struct printer p = {out, flags, NULL};
-
-    statements(&p, s, indent);
-}
-
-void syntax_print_stmt_by(FILE *out, const struct stmt *s, int indent, struct print_hook *h)
+void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, struct print_hook *h)
 {
     const struct printer p = {out, PRINT_RESOLVED, h};
 

@@ -55,7 +55,6 @@ const char *syntax_printer(uint32_t i);
 enum { PRINT_RESOLVED = 1 };
 void syntax_print(FILE *out, const struct program *prog, unsigned flags);
 void syntax_print_expr(FILE *out, const struct expr *e, unsigned flags);
-void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, unsigned flags);
 void syntax_print_point(FILE *out, const struct probe_point *p);
 void syntax_print_string(FILE *out, const char *s, uint32_t len); /* quoted */
 
@@ -68,6 +67,7 @@ struct print_hook {
     bool (*expr)(struct print_hook *h, FILE *out, const struct expr *e);
 };
 void syntax_print_expr_by(FILE *out, const struct expr *e, struct print_hook *h);
-void syntax_print_stmt_by(FILE *out, const struct stmt *s, int indent, struct print_hook *h);
+/* S and the statements after it, with resolved forms; H NULL: as they are. */
+void syntax_print_stmt(FILE *out, const struct stmt *s, int indent, struct print_hook *h);
 
 #endif

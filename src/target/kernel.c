@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/perf_event.h>
@@ -16,6 +17,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "target/elf.h"
 #include "target/target.h"
 
 static const struct span nowhere;
@@ -29,7 +31,6 @@ static const struct {
     [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13"},
     [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15"},
     [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17"},
-    [FEAT_FIND_VMA] = {"find_vma", "Linux 5.17"},
     [FEAT_SDIV] = {"sdiv", "Linux 6.6"},
     [FEAT_MAY_GOTO] = {"may_goto", "Linux 6.9"},
     [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
@@ -310,10 +311,36 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->has[FEAT_FOR_EACH_MAP] &= bpf && has_helper(164);
     k->has[FEAT_SNPRINTF] &= bpf && has_helper(165);
     k->has[FEAT_BPF_COOKIE] &= bpf && has_helper(174);
-    k->has[FEAT_FIND_VMA] &= bpf && has_helper(180);
     k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
     k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
     k->has[FEAT_UPROBE] &= try_uprobe();
     k->has[FEAT_UPROBE_MULTI] &= bpf && try_uprobe_multi();
     return k;
+}
+
+/* ---- which kernel ---- */
+
+void kernel_build_id(struct build_id *id)
+{
+    char notes[64 * 1024];
+    int fd = open("/sys/kernel/notes", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, notes, sizeof(notes)) : -1;
+    struct utsname u;
+
+    *id = (struct build_id){.len = 0};
+    if (fd >= 0)
+        close(fd);
+    if (n > 0 && elf_notes_build_id(notes, (size_t)n, id))
+        return;
+    if (uname(&u))
+        return;
+    /* Nothing better tells one build from another: release and version hold number and date of it. */
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (const char *p = u.release; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+    for (const char *p = u.version; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+    memcpy(id->bytes, &hash, sizeof(hash));
+    id->len = sizeof(hash);
 }

@@ -13,8 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "target/elf_priv.h"
-#include "target/needed.h"
+#include "target/elf.h"
+#include "target/dt_needed.h"
 #include "target/overlay.h"
 #include "target/proc_priv.h"
 #include "target/target.h"
@@ -329,7 +329,7 @@ bool modules_find(struct compile *cx, struct target *t, const struct target_opts
         if (!add_file(cx, t, t->exec_path, true))
             return diag_error(cx->diag, nowhere, "target", "%s is not an ELF file", t->exec_path);
         if (!sample)
-            needed_libraries(cx->arena, t->root, t->exec_path, add_needed, args);
+            dt_needed_libraries(cx->arena, t->root, t->exec_path, add_needed, args);
     }
     if (sample && !from_maps(cx, t, sample))
         return false;

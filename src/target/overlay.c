@@ -1,15 +1,15 @@
 /*
- * overlay: finds the file a process of a container really runs. Enters: a mapping, the file that its
- * merged name opens; leaves: that file, or a lower layer's. A file that has been copied up (a touch is enough)
- * has the same device and inode number in the merged tree, but uprobes there go to the copy, while
- * the process goes on with the lower layer's file.
+ * overlay: finds the file a process of a container really runs. Enters: a mapping, the file that
+ * its merged name opens; leaves: that file, or a lower layer's. A file that has been copied up (a
+ * touch is enough) has the same device and inode number in the merged tree, but uprobes there go to
+ * the copy, while the process goes on with the lower layer's file.
  *
- * What mountinfo says of layers is text, written by who made the mount: in a user namespace of his own that
- * is anybody, and "/usr/bin" there is no folder of ours. So names of layers are taken for ours only when
- * we see the mount ourselves, or its namespace is of our own user namespace; else they are looked up below the target's
- * root. And no layer is believed: a breakpoint is tried in its file, in that process alone, and must be seen to come
- * and go in the process's memory. Refused: layers named by relative paths, files without an instruction that is
- * safe to try.
+ * What mountinfo says of layers is text, written by who made the mount: in a user namespace of his
+ * own that is anybody, and "/usr/bin" there is no folder of ours. So names of layers are taken for
+ * ours only when we see the mount ourselves, or its namespace is of our own user namespace; else
+ * they are looked up below the target's root. And no layer is believed: a breakpoint is tried in
+ * its file, in that process alone, and must be seen to come and go in the process's memory.
+ * Refused: layers named by relative paths, files without an instruction that is safe to try.
  */
 #include "target/overlay.h"
 
@@ -27,7 +27,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "target/elf_priv.h"
+#include "target/elf.h"
 #include "target/proc_priv.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
@@ -102,7 +102,8 @@ static bool below(const char *path, const char *point, const char **rel)
     return true;
 }
 
-/* The overlay in the mountinfo at NAME whose line begins with ID, or, with ID 0, that is on DEVICE. */
+/* The overlay in the mountinfo at NAME whose line begins with ID, or, with ID 0, that is on DEVICE.
+ */
 static bool find_mount(struct arena *a, const char *name, unsigned long long id, const char *device,
                        struct mount *out)
 {
@@ -149,7 +150,8 @@ static unsigned long long mount_id(int fd)
     return id;
 }
 
-/* Does the mount namespace of PID belong to our user namespace? Only root made mounts there, then. */
+/* Does the mount namespace of PID belong to our user namespace? Only root made mounts there, then.
+ */
 static bool is_our_users(const struct target *t, pid_t pid)
 {
     char name[PATH_MAX];
@@ -284,9 +286,9 @@ struct trial {
 enum seen { NOT_TRIED, NOT_SEEN, SEEN };
 
 /*
- * Does a uprobe on the file FD come and go in the process's code? With a pid the kernel puts it into that process
- * alone (uprobe_perf_filter of kernel/trace/trace_uprobe.c). Slow: unregistering waits for the kernel's RCU,
- * some 50 ms.
+ * Does a uprobe on the file FD come and go in the process's code? With a pid the kernel puts it
+ * into that process alone (uprobe_perf_filter of kernel/trace/trace_uprobe.c). Slow: unregistering
+ * waits for the kernel's RCU, some 50 ms.
  */
 static enum seen try_file(const struct trial *t, int fd)
 {

@@ -354,8 +354,8 @@ static bool exec_named(struct compile *cx, struct target *t, const char *exec)
     return true;
 }
 
-/* Its files are read by way of /proc, whatever was given; files beside them (debug files, sources) are
- * looked for below DIR. */
+/* Its files are read by way of /proc, whatever was given; files beside them (debug files, sources)
+ * are looked for below DIR. */
 static void warn_if_elsewhere(struct compile *cx, const struct target *t, const char *dir)
 {
     int fd = sysroot_open(t->root, t->exec_path);
@@ -499,7 +499,8 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
 
         if (!container_find(cx, o->container, &merged, &init))
             return NULL;
-        /* Its files would be looked for, and its functions be named, below a root that is not its own. */
+        /* Its files would be looked for, and its functions be named, below a root that is not its
+         * own. */
         if (pid && pid_in_container(t->proc, init) && !pid_in_container(t->proc, pid)) {
             diag_error(cx->diag, nowhere, "container",
                        "process %d runs on the host, not in the container %s", (int)pid,

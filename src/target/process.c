@@ -1,8 +1,8 @@
 /*
- * process: what names and paths of a running process say about it. Enters: a pid of the host; leaves:
- * its working directory as the target sees it, its arguments, its parent, when it started. All of it
- * but the parent is under the process's own control: callers only look files up with it, below its
- * root. Refuses nothing: what cannot be read is NULL or 0.
+ * process: what names and paths of a running process say about it. Enters: a pid of the host;
+ * leaves: its working directory as the target sees it, its arguments, its parent, when it started.
+ * All of it but the parent is under the process's own control: callers only look files up with it,
+ * below its root. Refuses nothing: what cannot be read is NULL or 0.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,7 +71,8 @@ bool process_ids(const char *proc, pid_t pid, struct process_ids *out)
     if (snprintf(path, sizeof(path), "%s/%d/status", proc, (int)pid) >= (int)sizeof(path) ||
         !read_some(path, text, sizeof(text)))
         return false;
-    /* The kernel escapes line ends in the name (proc_task_name), so that lines begin as they seem to. */
+    /* The kernel escapes line ends in the name (proc_task_name), so that lines begin as they seem
+     * to. */
     parent = strstr(text, "\nPPid:");
     uid = strstr(text, "\nUid:");
     gid = strstr(text, "\nGid:");

@@ -181,6 +181,9 @@ bool pid_in_container(const char *proc, pid_t pid);
  */
 bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
 
+/* Is the file at PATH, by its name, LuaJIT's library or program? */
+bool target_is_luajit(const char *path);
+
 /* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be read has none. Arena. */
 uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n, pid_t **below);
 
@@ -202,7 +205,8 @@ struct elf_code {
 };
 bool elf_code(int fd, struct elf_code *out); /* false: not a sound ELF file, or no such segment */
 
-/* Symbols of a file (.symtab, else .dynsym, of the file or of its debug file), sorted by address. */
+/* ---- symtab.c: the symbol table of an ELF file: .symtab, else .dynsym ---- */
+
 struct elf_symbol {
     uint64_t vaddr, size;
     const char *name;
@@ -217,6 +221,16 @@ const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vad
 /* The symbols of an open ELF file; arena-owned; n = 0 when it has none or is not sound. */
 struct elf_symbols elf_symbols_read(struct arena *a, int fd);
 
+/*
+ * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/ ask
+ * by this alone, and include nothing of debug/. OF returns the symbols, which live as long as ARG
+ * does, or NULL: none are known. OF NULL: nobody is asked.
+ */
+struct symbol_source {
+    const struct elf_symbols *(*of)(void *arg, const struct module *m);
+    void *arg;
+};
+
 /* ---- kernel.c: what this kernel can do ---- */
 
 enum feature {
@@ -226,7 +240,6 @@ enum feature {
     FEAT_FOR_EACH_MAP, /* 5.13 */
     FEAT_BPF_COOKIE,   /* 5.15 */
     FEAT_BPF_LOOP,     /* 5.17 */
-    FEAT_FIND_VMA,     /* 5.17 */
     FEAT_SDIV,         /* 6.6: signed division */
     FEAT_MAY_GOTO,     /* 6.9 */
     FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */
@@ -237,7 +250,7 @@ enum feature {
 };
 
 /* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
-void kernel_build_id(struct build_id *id); /* btf.c */
+void kernel_build_id(struct build_id *id);
 
 /*
  * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since 6.6): the header in

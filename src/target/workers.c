@@ -1,7 +1,7 @@
 /*
  * workers: which processes of a tree do the Lua work. Enters: the process at the top (a container's
- * first, a service's main process); leaves: a process, or the master whose children are to be looked
- * at. The first process from the top down counts that holds LuaJIT, as a library or in its
+ * first, a service's main process); leaves: a process, or the master whose children are to be
+ * looked at. The first process from the top down counts that holds LuaJIT, as a library or in its
  * executable; when children of it run the same file, it is their master (nginx), and they work.
  * Refused: a tree in which nothing holds LuaJIT. Depth, processes and symbols are bounded.
  */
@@ -117,6 +117,13 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
     return t.n - n;
 }
 
+bool target_is_luajit(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return !strncmp(name, "libluajit", 9) || !strncmp(name, "luajit", 6);
+}
+
 static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
 {
     FILE *f = fopen(arena_printf(a, "%s/%d/maps", proc, (int)pid), "re");
@@ -126,9 +133,8 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
 
     while (f && !found && getline(&line, &size, f) > 0) {
         const char *path = strchr(line, '/');
-        const char *base = path ? strrchr(path, '/') + 1 : "";
 
-        found = !strncmp(base, "libluajit", 9) || !strncmp(base, "luajit", 6);
+        found = path && target_is_luajit(path);
     }
     free(line);
     if (f)
@@ -136,7 +142,8 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
     return found;
 }
 
-/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h. */
+/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h.
+ */
 static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
 {
     int fd = open(arena_printf(a, "%s/%d/exe", proc, (int)pid), O_RDONLY | O_CLOEXEC);

@@ -3,8 +3,8 @@
  * their places; leaves: the same in a row, with padding where the compiler would leave another gap,
  * "packed" where it would leave too large a one, and the alignments asked for. It follows the rules
  * of gcc and clang for System V ABIs (a bit field does not cross a unit of its type). Debug
- * information seldom tells attributes: they are found by trying. Members that lie over others cannot
- * be written, and are left out.
+ * information seldom tells attributes: they are found by trying. Members that lie over others
+ * cannot be written, and are left out.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * print: the header's text. Enters: the types wanted; leaves: C, each type before what holds it by
- * value. Walks from a type to what it needs first (need, mention), then writes it (define): a pointer
- * needs a declaration only. Refused: more lines, names or steps than types_priv.h allows.
+ * value. Walks from a type to what it needs first (need, mention), then writes it (define): a
+ * pointer needs a declaration only. Refused: more lines, names or steps than types_priv.h allows.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "base/compile.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 struct types_rename {
     const char *from, *to;

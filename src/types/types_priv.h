@@ -92,8 +92,8 @@ struct printer {
 /* Is there room for one more of what COUNT counts? */
 bool printer_step(struct printer *p, uint32_t *count, uint32_t max);
 
-/* The entity of a typedef, of a tagged record or enum; of untagged ones, of the typedef TYPEDEF's name, or
- * NULL when that is NULL. NULL also when there are too many. */
+/* The entity of a typedef, of a tagged record or enum; of untagged ones, of the typedef TYPEDEF's
+ * name, or NULL when that is NULL. NULL also when there are too many. */
 struct entity *names_entity(struct printer *p, const struct ctype *t,
                             const struct entity *typedef_of);
 /* NAME as an identifier of C. */
@@ -104,7 +104,8 @@ const char *names_take(struct printer *p, enum space space, const char *name);
 bool names_taken(struct printer *p, enum space space, const char *name);
 void names_free(struct printer *p);
 
-/* T without typedefs, qualifiers and dimensions: what it holds by value; NULL: void, or too long. */
+/* T without typedefs, qualifiers and dimensions: what it holds by value; NULL: void, or too long.
+ */
 const struct ctype *plan_core(struct printer *p, const struct ctype *t, struct cdecl *d);
 /* The plan of a struct or union (complete); NULL: it is being made, or it nests too deeply. */
 struct plan *plan_of(struct printer *p, const struct ctype *t, int depth);

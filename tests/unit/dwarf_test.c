@@ -1,6 +1,6 @@
 /*
  * dwarf_test: debug information of programs that the test compiles itself, in every form that
- * target/dwarf.h promises to read: DWARF 3, 4 and 5, optimized or not, compressed, in type units,
+ * debug/debug.h promises to read: DWARF 3, 4 and 5, optimized or not, compressed, in type units,
  * in separate files found in every place; the cache; and then damaged in hundreds of ways, where
  * the only thing asked is to survive.
  */
@@ -19,7 +19,7 @@
 #include "base/bounds.h"
 #include "dwarf_types.h"
 #include "tap.h"
-#include "target/dwarf.h"
+#include "debug/debug.h"
 
 static const char prog_c[] =
     "#include \"dwarf_types.h\"\n"
@@ -913,6 +913,9 @@ static void test_cache(void)
     run("rm -rf cache && mkdir -p cache/ngstap && chmod 777 cache/ngstap");
     tap_ok(opens_right() && run("test -z \"$(ls cache/ngstap)\""),
            "nor into a directory that others can write");
+    run("rm -rf cache && mkdir cache && chmod 777 cache");
+    tap_ok(opens_right() && run("test -z \"$(ls cache)\""),
+           "a cache below a folder that others can write to is not used");
     run("rm -rf cache; : > cache");
     tap_ok(opens_right(), "no cache is no error");
     run("rm -f cache");

@@ -54,6 +54,12 @@ static uint64_t kernel_symbol(char *name)
     return strcmp(name, "schedule") ? 0 : addr;
 }
 
+/* A struct symbol_source: knows one symbol, of the executable. */
+static const struct elf_symbols *one_symbol(void *arg, const struct module *m)
+{
+    return m->is_exe ? arg : NULL;
+}
+
 int main(void)
 {
     struct compile cx = {.arena = arena_new()};
@@ -68,7 +74,7 @@ int main(void)
     t = target_open(&cx, &opts);
     if (!tap_ok(t != NULL, "this process as the target"))
         return tap_done();
-    s = symbols_new(&cx, t);
+    s = symbols_new(&cx, t, NULL);
     shows(s, 'u', self, "[run_symbols_test_function]", "usymname of a function of ours");
     shows(s, 'u', self + 1, "[run_symbols_test_function]", "and inside it");
     shows(s, 'U', self + 1, "[run_symbols_test_function+0x1/0x", "usymdata has the offset");
@@ -95,7 +101,18 @@ int main(void)
     plain(s, "", 0, "", "the empty string");
     symbols_free(s);
 
-    s = symbols_new(&cx, NULL);
+    struct elf_symbol known = {
+        .vaddr = self - t->modules->bias, .size = 1, .name = "from_a_source"};
+    struct elf_symbols all = {.v = &known, .n = 1};
+    struct symbol_source source = {one_symbol, &all};
+
+    s = symbols_new(&cx, t, &source);
+    shows(s, 'u', self, "[from_a_source]",
+          "who knows more of a module than its file is asked first");
+    shows(s, 'u', (uint64_t)(uintptr_t)getpid, "[", "and of other modules the file");
+    symbols_free(s);
+
+    s = symbols_new(&cx, NULL, NULL);
     shows(s, 'u', self, "[0x", "without a target: the address");
     symbols_free(s);
     target_close(t);

@@ -52,7 +52,7 @@ static void print_inst(const struct probe_inst *i)
     for (const struct variable *v = i->locals; v; v = v->next)
         print_var(v, "    local");
     if (i->body)
-        syntax_print_stmt(stdout, i->body, 1, PRINT_RESOLVED);
+        syntax_print_stmt(stdout, i->body, 1, NULL);
 }
 
 static void print_function(const struct function *f)
@@ -64,7 +64,7 @@ static void print_function(const struct function *f)
     for (const struct variable *v = f->locals; v; v = v->next)
         print_var(v, "    local");
     if (f->body)
-        syntax_print_stmt(stdout, f->body, 1, PRINT_RESOLVED);
+        syntax_print_stmt(stdout, f->body, 1, NULL);
 }
 
 static void print_program(const struct program *prog)

@@ -1,0 +1,64 @@
+/*
+ * cachedir: where ngstap keeps what outlives a run, and whether it is to be believed. Enters: the
+ * environment; leaves: the path of a folder. Refused: a folder that is not ours or that others can
+ * write to, and one below a folder that anybody but root and us could exchange (root may run with a
+ * user's HOME). A relative XDG_CACHE_HOME is ignored, as its specification says.
+ */
+#include "base/cachedir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Can nobody but root and us put something else in the place of PATH or of a folder above it? */
+static bool is_safe(const char *path)
+{
+    char part[PATH_MAX];
+    struct stat st;
+
+    for (size_t n = 1; n <= strlen(path) && n < sizeof(part); n++) {
+        if (n > 1 && path[n] != '/' && path[n])
+            continue;
+        memcpy(part, path, n);
+        part[n] = 0;
+        if (lstat(part, &st) || !S_ISDIR(st.st_mode) ||
+            (st.st_uid != 0 && st.st_uid != geteuid()) ||
+            ((st.st_mode & 022) && !(st.st_mode & S_ISVTX)))
+            return false;
+    }
+    return true;
+}
+
+static bool is_ours(const char *path, bool make)
+{
+    struct stat st;
+
+    return (!make || !mkdir(path, 0700) || errno == EEXIST) && !lstat(path, &st) &&
+           S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+}
+
+static bool base_path(char out[PATH_MAX])
+{
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool ours = xdg && xdg[0] == '/';
+
+    if (!ours && (!home || home[0] != '/'))
+        return false;
+    return snprintf(out, PATH_MAX, "%s%s", ours ? xdg : home, ours ? "" : "/.cache") < PATH_MAX;
+}
+
+bool cachedir_find(const char *name, bool make, char out[PATH_MAX])
+{
+    char base[PATH_MAX], real[PATH_MAX];
+
+    if (!base_path(base))
+        return false;
+    if (make)
+        mkdir(base, 0700);
+    return realpath(base, real) && is_safe(real) &&
+           snprintf(out, PATH_MAX, "%s/ngstap", real) < PATH_MAX && is_ours(out, make) &&
+           snprintf(out, PATH_MAX, "%s/ngstap/%s", real, name) < PATH_MAX && is_ours(out, make);
+}

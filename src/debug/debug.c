@@ -1,0 +1,288 @@
+/*
+ * debug: modules and what is known of them. Enters: a path as the target sees it, or "kernel";
+ * leaves: a struct dbg, with the first source of the table below that knows the module. Names,
+ * variables and locals are asked of that source. Refused: what is no ELF file, programs of other
+ * machines; a module that no source knows has its ELF symbols alone, and a reason.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "debug/debugfile.h"
+#include "debug/source.h"
+
+/* In the order in which they are asked. */
+static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_btf};
+
+/* ---- opening ---- */
+
+struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
+{
+    struct debuginfo *di = ARENA_NEW(cx->arena, struct debuginfo);
+
+    di->cx = cx;
+    di->a = cx->arena;
+    di->t = t;
+    di->last = &di->modules;
+    if (!sysroot_is_host(t->root))
+        di->host = sysroot_new(cx, "/");
+    return di;
+}
+
+static void close_module(struct dbg *m)
+{
+    cfi_close(m);
+    if (m->source)
+        m->source->close(m);
+    elf_file_close(&m->debug);
+    elf_file_close(&m->main);
+}
+
+void debuginfo_free(struct debuginfo *di)
+{
+    if (!di)
+        return;
+    for (struct dbg *m = di->modules; m; m = m->next)
+        close_module(m);
+    HASH_CLEAR(hh, di->types);
+    HASH_CLEAR(hh, di->pointers);
+    sysroot_free(di->host);
+    di->modules = NULL;
+    di->host = NULL;
+}
+
+const char *dbg_path(const struct dbg *m)
+{
+    return m->path;
+}
+
+const struct build_id *dbg_build_id(const struct dbg *m)
+{
+    return &m->id;
+}
+
+bool dbg_is_kernel(const struct dbg *m)
+{
+    return m->source && m->source->kernel;
+}
+
+static struct dbg *new_module(struct debuginfo *di, const char *path)
+{
+    struct dbg *m = ARENA_NEW(di->a, struct dbg);
+
+    m->di = di;
+    m->path = path;
+    m->main.fd = m->debug.fd = m->alt.fd = -1;
+    return m;
+}
+
+static struct dbg *add_module(struct debuginfo *di, struct dbg *m)
+{
+    *di->last = m;
+    di->last = &m->next;
+    return m;
+}
+
+/* Sets M's source, or says in M->why what each of them looked for. */
+static bool find_source(struct dbg *m, bool kernel)
+{
+    for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
+        const char *why = NULL;
+
+        if (sources[i]->kernel != kernel)
+            continue;
+        if (sources[i]->open(m, &why)) {
+            m->source = sources[i];
+            m->why = NULL;
+            return true;
+        }
+        m->why = m->why ? arena_printf(m->di->a, "%s; %s", m->why, why) : why;
+    }
+    return false;
+}
+
+static struct dbg *open_kernel(struct debuginfo *di, const char **why)
+{
+    for (struct dbg *m = di->modules; m; m = m->next)
+        if (dbg_is_kernel(m))
+            return m;
+    struct dbg *m = new_module(di, "kernel");
+
+    kernel_build_id(&m->id);
+    if (find_source(m, true))
+        return add_module(di, m);
+    *why = m->why;
+    return NULL;
+}
+
+/* The module's file, the same that breakpoints go into. */
+static bool open_main(struct dbg *m, const struct module *mod)
+{
+    int fd = mod->fd >= 0 ? fcntl(mod->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (!elf_file_open(&m->main, fd))
+        return false;
+    elf_build_id_of(m->main.elf, m->main.fd, &m->id);
+    return true;
+}
+
+/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
+static const char *foreign_kind(const struct dbg *m)
+{
+    GElf_Ehdr eh;
+
+    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
+        return "a big-endian program";
+    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
+}
+
+static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)
+{
+    struct module *mod = target_module(di->cx, di->t, path);
+
+    if (!mod) {
+        *why = arena_printf(di->a, "%s%s is not there, or is not an ELF file",
+                            sysroot_is_host(di->t->root) ? "" : sysroot_dir(di->t->root), path);
+        return NULL;
+    }
+    for (struct dbg *m = di->modules; m; m = m->next)
+        if (!strcmp(m->path, mod->path))
+            return m;
+    struct dbg *m = new_module(di, mod->path);
+
+    bounds_file(m->path);
+    if (!open_main(m, mod)) {
+        *why = arena_printf(di->a, "%s cannot be read", mod->path);
+        return NULL;
+    }
+    const char *foreign = foreign_kind(m);
+
+    if (foreign) {
+        *why =
+            arena_printf(di->a, "%s is %s, whose registers, pointers and parameters are not read",
+                         mod->path, foreign);
+        elf_file_close(&m->main);
+        return NULL;
+    }
+    find_source(m, false);
+    return add_module(di, m);
+}
+
+struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why)
+{
+    *why = NULL;
+    if (!strcmp(path, "kernel"))
+        return open_kernel(di, why);
+    for (struct failed_open *f = di->failed; f; f = f->next) {
+        if (!strcmp(f->path, path)) {
+            *why = f->why;
+            return NULL;
+        }
+    }
+    struct dbg *m = open_module(di, path, why);
+
+    if (!m) {
+        struct failed_open *f = ARENA_NEW(di->a, struct failed_open);
+
+        *f = (struct failed_open){
+            .next = di->failed, .path = arena_strdup(di->a, path), .why = *why};
+        di->failed = f;
+        return NULL;
+    }
+    *why = m->why;
+    return m;
+}
+
+struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
+{
+    struct dbg *m = dbg_open_any(di, path, why);
+
+    return m && m->source ? m : NULL;
+}
+
+/* ---- symbols ---- */
+
+const struct elf_symbols *dbg_symbols(struct dbg *m)
+{
+    if (m->symbols)
+        return m->symbols;
+    bounds_file(m->path);
+    m->symbols = ARENA_NEW(m->di->a, struct elf_symbols);
+    *m->symbols = elf_symbols_of(m->di->a, m->main.elf, &m->symbols_full);
+    if (!m->symbols_full && m->debug.elf) {
+        bool full;
+        struct elf_symbols theirs = elf_symbols_of(m->di->a, m->debug.elf, &full);
+
+        if (theirs.n > m->symbols->n) {
+            *m->symbols = theirs;
+            m->symbols_full = full;
+        }
+    }
+    return m->symbols;
+}
+
+const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
+{
+    const char *why;
+    struct dbg *dbg = dbg_open_any(di, m->path, &why);
+
+    return dbg ? dbg_symbols(dbg) : NULL;
+}
+
+/* ---- names, variables, locals ---- */
+
+bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
+{
+    return m->source && m->source->enumerator(m, name, value);
+}
+
+void dbg_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
+{
+    if (m->source && m->source->enumerators)
+        m->source->enumerators(m, prefix, fn, arg);
+}
+
+void dbg_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
+{
+    if ((m->source && m->source->names(m, c, fn, arg)) || c != DBG_FUNCTIONS)
+        return;
+    const struct elf_symbols *s = dbg_symbols(m);
+
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->v[i].is_func)
+            fn(s->v[i].name, arg);
+}
+
+bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
+{
+    const char *at = strchr(name, '@');
+
+    if (!m->source || !m->source->variable)
+        return false;
+    if (cu || !at)
+        return m->source->variable(m, name, cu, out);
+    /* "name@file.c" */
+    return m->source->variable(m, arena_strndup(m->di->a, name, (size_t)(at - name)), at + 1, out);
+}
+
+bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
+               const char **why)
+{
+    if (f->die)
+        return f->dbg->source->local(f, pc, name, out, why);
+    *why = arena_printf(f->dbg->di->a,
+                        "\"%s\" of %s: there is no debug information for this "
+                        "function, only its symbol",
+                        name, f->name);
+    return false;
+}
+
+void dbg_locals(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg)
+{
+    if (f->die)
+        f->dbg->source->locals(f, pc, fn, arg);
+}
+
+const struct ctype *dbg_func_result(const struct dbg_func *f)
+{
+    return f->die ? f->dbg->source->func_result(f) : NULL;
+}

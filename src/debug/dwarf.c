@@ -1,0 +1,228 @@
+/*
+ * dwarf: DWARF as a source (source.h). Enters: a module; leaves: libdw's handle on the module's own
+ * sections or on its separate debug file (debugfile.c), and the names in its index. Refused, with a
+ * reason that says what was looked for and how to get it: modules without debug information, files
+ * that libdw does not take, split DWARF (.dwo files), a missing supplementary (dwz) file.
+ */
+#include <dwarf.h>
+#include <elfutils/libdwelf.h>
+#include <string.h>
+
+#include "debug/debugfile.h"
+#include "debug/dwarf_priv.h"
+
+/* Are all units in .dwo files? */
+static bool only_skeletons(Dwarf *dw)
+{
+    Dwarf_CU *cu = NULL, *next;
+    Dwarf_Half version;
+    uint8_t type;
+    Dwarf_Die die;
+    bool any = false;
+
+    while (dwarf_get_units(dw, cu, &next, &version, &type, &die, NULL) == 0) {
+        cu = next;
+        any = true;
+        if (type != DW_UT_skeleton && !dwarf_hasattr(&die, DW_AT_dwo_name) &&
+            !dwarf_hasattr(&die, DW_AT_GNU_dwo_name))
+            return false;
+    }
+    return any;
+}
+
+static bool open_alt(struct dbg *m, struct search *s, const struct sysroot *from, const char *name,
+                     const char **why)
+{
+    const char *alt_name;
+    const void *id;
+    ssize_t len = dwelf_dwarf_gnu_debugaltlink(m->dw, &alt_name, &id);
+    struct build_id want = {.len = 0};
+
+    if (len == 0)
+        return true;
+    if (len < 0 || len > BUILD_ID_MAX) {
+        *why = "its .gnu_debugaltlink section is not sound";
+        return false;
+    }
+    memcpy(want.bytes, id, (size_t)len);
+    want.len = (uint32_t)len;
+    /* libdw would look for it by itself, by names out of the file and on the host: it must not come
+     * to that. */
+    s->looked = s->refused = NULL;
+    if (!debugfile_find_alt(s, from, name, alt_name, &want, &m->alt)) {
+        *why = arena_printf(s->a,
+                            "it needs the supplementary debug file with build-id %s (made by dwz), "
+                            "looked for at %s%s%s",
+                            build_id_text(s->a, &want), s->looked ? s->looked : "no place",
+                            s->refused ? "; not usable: " : "", s->refused ? s->refused : "");
+        return false;
+    }
+    if (!elf_file_prepare(s->a, &m->alt, why))
+        return false;
+    m->dw_alt = dwarf_begin_elf(m->alt.debug, DWARF_C_READ, NULL);
+    if (!m->dw_alt) {
+        *why =
+            arena_printf(s->a, "its supplementary debug file is not sound: %s", dwarf_errmsg(-1));
+        return false;
+    }
+    dwarf_new_oom_handler(m->dw_alt, bounds_no_memory);
+    dwarf_setalt(m->dw, m->dw_alt);
+    return true;
+}
+
+/* Starts libdw on F, which lies at NAME below FROM. */
+static bool start(struct dbg *m, struct elf_file *f, struct search *s, const struct sysroot *from,
+                  const char *name, const char **why)
+{
+    if (!elf_file_prepare(s->a, f, why))
+        return false;
+    m->dw = dwarf_begin_elf(f->debug, DWARF_C_READ, NULL);
+    if (!m->dw) {
+        *why = arena_printf(s->a, "it is not sound: %s", dwarf_errmsg(-1));
+        return false;
+    }
+    /* libdw's own handler names no file. */
+    dwarf_new_oom_handler(m->dw, bounds_no_memory);
+    if (!open_alt(m, s, from, name, why))
+        goto bad;
+    if (only_skeletons(m->dw)) {
+        *why = "it is split DWARF (-gsplit-dwarf, .dwo files), which is not read; build without "
+               "that option";
+        goto bad;
+    }
+    return true;
+bad:
+    dwarf_end(m->dw);
+    if (m->dw_alt)
+        dwarf_end(m->dw_alt);
+    m->dw = m->dw_alt = NULL;
+    elf_file_close(&m->alt);
+    return false;
+}
+
+static const char *say_none(struct search *s, const struct dbg *m, const char *own)
+{
+    const char *how =
+        "install its -dbg or -dbgsym package, or build it with -g and do not strip it";
+
+    return arena_printf(s->a, "no debug information for %s (%s%s): %s%s%s%s%s; %s", m->path,
+                        m->id.len ? "build-id " : "it has no build-id",
+                        m->id.len ? build_id_text(s->a, &m->id) : "",
+                        own ? arena_printf(s->a, "its own cannot be used: %s", own)
+                            : "the file itself has none",
+                        s->looked ? "; looked for " : "", s->looked ? s->looked : "",
+                        s->refused ? "; not usable: " : "", s->refused ? s->refused : "", how);
+}
+
+static bool dw_open(struct dbg *m, const char **none)
+{
+    struct debuginfo *di = m->di;
+    struct search s = {.a = di->a};
+    const struct sysroot *from;
+    const char *name, *why = NULL, *own = NULL;
+
+    if (elf_file_has_debug(&m->main)) {
+        if (start(m, &m->main, &s, di->t->root, m->path, &why))
+            return true;
+        own = why;
+        s = (struct search){.a = di->a};
+    }
+    if (debugfile_find(&s, di->t->root, di->host, m->path, &m->id, &m->main, &m->debug, &name,
+                       &from)) {
+        struct search alt = {.a = di->a};
+
+        m->doubtful = !sysroot_is_host(from);
+
+        if (start(m, &m->debug, &alt, from, name, &why))
+            return true;
+        m->doubtful = false;
+        elf_file_close(&m->debug);
+        s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
+                                 s.refused ? "; " : "", sysroot_dir(from), name, why);
+    }
+    *none = say_none(&s, m, own);
+    return false;
+}
+
+static void dw_close(struct dbg *m)
+{
+    index_free(m->index);
+    m->index = NULL;
+    dwarf_end(m->dw);
+    dwarf_end(m->dw_alt);
+    m->dw = m->dw_alt = NULL;
+    elf_file_close(&m->alt);
+}
+
+/* ---- names ---- */
+
+static bool dw_enumerator(struct dbg *m, const char *name, int64_t *value)
+{
+    const struct index *x = dbg_index(m);
+    const struct index_entry *e;
+
+    if (!x || !index_find(x, INDEX_ENUMERATORS, name, &e))
+        return false;
+    *value = (int64_t)e->die;
+    return true;
+}
+
+static void dw_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
+{
+    const struct index *x = dbg_index(m);
+    const struct index_entry *e;
+    size_t len = strlen(prefix);
+
+    if (!x)
+        return;
+    /* Where PREFIX itself is, or would be. */
+    index_find(x, INDEX_ENUMERATORS, prefix, &e);
+    for (; e < x->v[INDEX_ENUMERATORS] + x->n[INDEX_ENUMERATORS]; e++) {
+        if (strncmp(index_name(x, e), prefix, len) != 0)
+            break;
+        fn(index_name(x, e), (int64_t)e->die, arg);
+    }
+}
+
+static bool dw_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
+{
+    static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};
+    const struct index *x = dbg_index(m);
+    const char *before = NULL;
+
+    for (uint32_t i = 0; x && i < x->n[classes[c]] && bounds_ok(); i++) {
+        const char *name = index_name(x, &x->v[classes[c]][i]);
+
+        if (name != before)
+            fn(name, arg);
+        before = name;
+    }
+    return x && x->n[classes[c]];
+}
+
+const struct dbg_source dbg_source_dwarf = {
+    .name = "DWARF",
+    .open = dw_open,
+    .close = dw_close,
+    .type = dw_type,
+    .enumerator = dw_enumerator,
+    .enumerators = dw_enumerators,
+    .names = dw_names,
+    .variable = dw_variable,
+    .functions = dw_functions,
+    .local = dw_local,
+    .locals = dw_locals,
+    .func_result = dw_func_result,
+    .kind = dw_kind,
+    .complete = dw_complete,
+    .size = dw_size,
+    .is_signed = dw_signed,
+    .target = dw_target,
+    .array_len = dw_array_len,
+    .text = dw_text,
+    .members = dw_members,
+    .decl = dw_decl,
+    .fields = dw_fields,
+    .type_enumerators = dw_type_enumerators,
+    .params = dw_params,
+};

@@ -1,0 +1,105 @@
+/*
+ * dwarf_priv: what the dwarf*.c files share: the index of a module's names, and DIEs.
+ */
+#ifndef DEBUG_DWARF_PRIV_H
+#define DEBUG_DWARF_PRIV_H
+
+#include "debug/source.h"
+
+/* ---- index (dwarf_index.c, dwarf_cache.c) ---- */
+
+enum index_class {
+    INDEX_TYPES,
+    INDEX_VARIABLES,
+    INDEX_FUNCTIONS,
+    INDEX_ENUMERATORS,
+    INDEX_CLASSES
+};
+
+enum {
+    ENTRY_DECLARATION = 1, /* nothing complete is known */
+    ENTRY_EXTERNAL = 2,
+    ENTRY_INLINE = 4, /* a function's abstract instance: no code of its own */
+    ENTRY_TYPES = 8,  /* the DIE lies in .debug_types */
+    ENTRY_ALT = 16,   /* ... in the supplementary file */
+};
+
+struct index_entry { /* also the cache file's format */
+    uint64_t die;    /* offset; an enumerator's value */
+    uint32_t name;   /* offset in names */
+    uint32_t cu;     /* offset in names of the compile unit's name */
+    uint16_t tag;    /* DW_TAG_* */
+    uint16_t flags;
+    uint32_t order; /* of the walk: entries of one name stay in that order */
+};
+
+enum { INDEX_KEY_SIZE = 32 };
+
+struct index {
+    void *blob; /* malloc'ed: a cache file's contents, or the like of it just built */
+    size_t size;
+    const struct index_entry *v[INDEX_CLASSES]; /* sorted by name */
+    uint32_t n[INDEX_CLASSES];
+    const char *names;
+};
+
+/* The index, built or read from the cache when first needed; never NULL when m->dw. */
+const struct index *dbg_index(struct dbg *m);
+
+/* The entries of NAME: *FIRST and their number. */
+uint32_t index_find(const struct index *x, enum index_class c, const char *name,
+                    const struct index_entry **first);
+static inline const char *index_name(const struct index *x, const struct index_entry *e)
+{
+    return x->names + e->name;
+}
+
+/* Its DIE, with the right tag and name; false: the file has no such DIE. */
+bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
+
+struct index *index_build(struct dbg *m);
+void index_free(struct index *x);
+
+/* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */
+struct index *index_from_blob(void *blob, size_t size);
+struct index *cache_load(const struct dbg *m);
+void cache_save(const struct dbg *m, const struct index *x);
+
+/* ---- types (dwarf_type.c) ---- */
+
+const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
+/* The type that DIE's DW_AT_type names; of void when it has none. */
+const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
+bool die_type(Dwarf_Die *die, Dwarf_Die *out);
+bool die_flag(Dwarf_Die *die, unsigned attr);
+bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
+/* A member's place in bytes; false: no constant (dwarf_member.c). */
+bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
+/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
+bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
+/* dwarf_diename, but bounded, and never NULL for "" . */
+const char *die_name(Dwarf_Die *die);
+/* ---- the functions of dbg_source_dwarf that are not in dwarf.c ---- */
+
+enum ctype_kind dw_kind(struct ctype *t);
+struct ctype *dw_complete(struct ctype *t);
+uint64_t dw_size(const struct ctype *t);
+bool dw_signed(const struct ctype *t);
+const struct ctype *dw_target(const struct ctype *t);
+uint64_t dw_array_len(const struct ctype *t);
+const char *dw_text(struct arena *a, const struct ctype *t, int depth);
+const struct ctype *dw_type(struct dbg *m, const char *tag, const char *name);
+bool dw_members(const struct ctype *t, const char *name, struct cmember *out, dbg_member_fn *fn,
+                   void *arg);
+void dw_decl(const struct ctype *t, struct cdecl *out);
+void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg);
+void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
+void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
+bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+const struct ctype *dw_func_result(const struct dbg_func *f);
+bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
+                 const char **why);
+void dw_locals(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,21 @@
+ngstap_SOURCES += \
+	src/debug/abi_args.c src/debug/abi_args.h \
+	src/debug/btf.c src/debug/btf_priv.h \
+	src/debug/btf_decl.c \
+	src/debug/cfi.c \
+	src/debug/debug.c src/debug/debug.h \
+	src/debug/debugfile.c src/debug/debugfile.h \
+	src/debug/debugimage.c \
+	src/debug/dwarf.c src/debug/dwarf_priv.h \
+	src/debug/dwarf_cache.c \
+	src/debug/dwarf_decl.c \
+	src/debug/dwarf_func.c \
+	src/debug/dwarf_index.c src/debug/index_format.h \
+	src/debug/dwarf_local.c \
+	src/debug/dwarf_member.c \
+	src/debug/dwarf_type.c \
+	src/debug/dwarf_var.c \
+	src/debug/entry.c \
+	src/debug/function.c \
+	src/debug/source.h \
+	src/debug/type.c

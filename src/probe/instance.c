@@ -1,0 +1,45 @@
+/*
+ * instance: what a resolved probe point leaves. Enters: a point and its row; leaves: an instance at
+ * the end of the program's list, named as pp() shows it, with a handler's body of its own.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "probe/probe.h"
+#include "syntax/syntax.h"
+
+const char *probe_point_text(struct arena *a, const struct probe_point *point)
+{
+    struct probe_point plain = *point;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        return "";
+    plain.next = NULL;
+    plain.optional = plain.sufficient = false;
+    plain.condition = NULL; /* the handler's body tests it */
+    syntax_print_point(out, &plain);
+    fclose(out);
+    const char *copy = arena_strdup(a, text);
+
+    free(text);
+    return copy;
+}
+
+struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
+                             const struct probe_type *type)
+{
+    struct arena *a = env->cx->arena;
+    struct probe_inst *inst = ARENA_NEW(a, struct probe_inst);
+
+    inst->probe = env->probe;
+    inst->point = point;
+    inst->type = type;
+    inst->name = probe_point_text(a, point);
+    inst->body = env->probe->body ? stmt_clone(a, env->probe->body) : NULL;
+    *env->tail = inst;
+    env->tail = &inst->next;
+    return inst;
+}

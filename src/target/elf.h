@@ -1,0 +1,27 @@
+/*
+ * elf: libelf handles, for this folder and debug/ only.
+ */
+#ifndef TARGET_ELF_H
+#define TARGET_ELF_H
+
+#include <gelf.h>
+
+#include "base/bounds.h"
+#include "target/target.h"
+
+#define ELF_FILE_MAX                                                                               \
+    ((off_t)4 << 30) /* larger files are refused: nobody's debug information is so large */
+
+/* Opens an ELF file for reading without mapping it; FD must stay open as long. NULL: not an ELF
+ * file. */
+Elf *elf_open(int fd);
+
+bool elf_build_id_of(Elf *elf, int fd, struct build_id *id);
+/* The build-id among notes that lie in memory, of this machine's byte order. */
+bool elf_notes_build_id(const char *data, size_t size, struct build_id *id);
+bool build_id_equal(const struct build_id *a, const struct build_id *b);
+
+/* Symbols of an open file. *FULL: from .symtab, not only .dynsym. */
+struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full);
+
+#endif
