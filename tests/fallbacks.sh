@@ -78,13 +78,15 @@ done
 
 cat >"$scratch/names.c" <<'C'
 #include <unistd.h>
-char text[256];
+char text[256], plain[600];
 __attribute__((noinline)) void step(void) { __asm__ volatile(""); }
 int main(void)
 {
     for (int i = 0; i < 255; i++)
         text[i] = i % 5 == 2 || i % 8 == 7 ? 1 + i % 31 : i % 11 ? 'a' + i % 26 : 0x80 + i % 64;
-    if (write(1, text, 255) != 255)
+    for (int i = 0; i < 599; i++)
+        plain[i] = i == 300 ? 0x1f : 'a' + i % 26;
+    if (write(1, text, 255) != 255 || write(1, plain, 599) != 599)
         return 1;
     for (;;) {
         step();
@@ -96,13 +98,22 @@ ${CC:-cc} -g -O1 -o "$scratch/names" "$scratch/names.c"
 "$scratch/names" >"$scratch/text" &
 pid=$!
 pids+=("$pid")
-until [[ $(stat -c %s "$scratch/text") = 255 ]]; do sleep 0.01; done
-script='probe process.function("step") { text = &@var("text")'
+until [[ $(stat -c %s "$scratch/text") = 854 ]]; do sleep 0.01; done
+script='probe process.function("step") { text = &@var("text") plain = &@var("plain")'
 for length in 0 1 2 7 8 9 15 16 17 23 24 31 32 33 63 100 255; do
     script+=" printf(\"%s|\", user_name_n(text, $length))"
     head -c "$length" "$scratch/text" | LC_ALL=C tr '\001-\037' '?'
     printf '|'
 done >"$scratch/truth"
+# One control character, at any place of a word and of a long name; what the string held before stays as it is.
+for before in 0 1 6 7 8 15 64 121 127 128 200; do
+    for length in $before $((before + 1)) $((before + 5)) $((before + 150)); do
+        script+=" s = \"\\t\\n\" . user_name_n(plain + $((300 - before)), $length) printf(\"%s|\", s)"
+        printf '\t\n'
+        dd if="$scratch/text" bs=1 skip=$((555 - before)) count="$length" status=none | tr '\037' '?'
+        printf '|'
+    done
+done >>"$scratch/truth"
 for way in '' 'may_goto' 'may_goto bpf_loop'; do
     without "$way"
     trace "${options[@]}" -x "$pid" -e "$script exit() }"

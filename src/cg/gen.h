@@ -24,7 +24,9 @@
     X(COPY, "ngs_copy", 3)             /* (dst, src) */                                            \
     X(READ_STR, "ngs_read_str", 4)     /* (dst, addr, max) 0, or 1 and the frame's error */        \
     X(KREAD_STR, "ngs_read_kstr", 4)   /* likewise */                                              \
-    X(LINE, "ngs_line", 2)             /* (str): control characters become '?' */                  \
+    X(READ_NAME, "ngs_read_name", 4)   /* likewise; control characters become '?' */               \
+    X(LINE, "ngs_line", 3)             /* (offset of text in the frame, bytes) likewise */         \
+    X(LINE_PART, "ngs_line_part", 3)   /* likewise, the first 128 bytes */                         \
     X(DEC, "ngs_dec", 3)               /* (dst, value) appends %d */                               \
     X(FORMAT, "ngs_format", 4)         /* (dst, value, spec) */                                    \
     X(FORMAT_STR, "ngs_format_str", 4) /* (dst, src, spec) */                                      \

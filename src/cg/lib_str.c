@@ -144,74 +144,6 @@ void cg_lib_digits(struct cg_lib_fn *f)
     append_and_leave(f);
 }
 
-/* ---- reading from memory ---- */
-
-/*
- * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a
- * fault it zeroes the whole size, so the string ends where it ended. A string cut by its own limit,
- * not the caller's, counts as truncated when it does go on: one byte more is read to know.
- */
-static void read_str(struct cg_lib_fn *f, int helper, int byte_helper)
-{
-    struct cg_asm *s = &f->s;
-    uint32_t fault = cg_label(s), ok = cg_label(s), limited = cg_label(s);
-
-    cg_lib_enter(f);
-    cg_mov(s, R8, R3);
-    cg_mov(s, R9, R4);
-    cg_lib_resolve(f, R7, R2, R6, R1, true);
-    cg_jmpi(s, BPF_JSLE, R9, 0, ok);
-    cg_ldx(s, BPF_W, R3, R7, 0);
-    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
-    cg_movi(s, R2, f->c->max);
-    cg_alu(s, BPF_SUB, R2, R3);
-    cg_jmp(s, BPF_JGE, R9, R2, limited);
-    cg_mov(s, R2, R9);
-    cg_bind(s, limited);
-    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
-    cg_stx(s, BPF_DW, R10, -16, R2);
-    cg_mov(s, R1, R7);
-    cg_alu(s, BPF_ADD, R1, R3);
-    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
-    cg_alui(s, BPF_ADD, R2, 1);
-    cg_mov(s, R3, R8);
-    cg_call(s, helper);
-    cg_jmpi(s, BPF_JSLT, R0, 0, fault);
-    cg_jmpi(s, BPF_JEQ, R0, 0,
-            ok); /* an empty string, whose NUL older kernels (6.1) do not count */
-    cg_alui(s, BPF_SUB, R0, 1);
-    cg_ldx(s, BPF_W, R1, R7, 0);
-    cg_alu(s, BPF_ADD, R1, R0);
-    cg_stx(s, BPF_W, R7, 0, R1);
-    cg_ldx(s, BPF_DW, R1, R10, -16);
-    cg_jmp(s, BPF_JNE, R0, R1, ok); /* it ended by itself */
-    cg_jmp(s, BPF_JEQ, R0, R9, ok); /* by the caller's limit */
-    cg_alu(s, BPF_ADD, R8, R0);
-    cg_mov(s, R3, R8);
-    cg_sti(s, BPF_DW, R10, -8, 0);
-    cg_mov(s, R1, R10);
-    cg_alui(s, BPF_ADD, R1, -8);
-    cg_movi(s, R2, 1);
-    cg_call(s, byte_helper);
-    cg_ldx(s, BPF_B, R1, R10, -8);
-    cg_jmpi(s, BPF_JEQ, R1, 0, ok);
-    cg_lib_count(f, CONTROL(truncated), R1, R2);
-    cg_bind(s, ok);
-    cg_lib_leave(f, 0);
-    cg_bind(s, fault);
-    cg_lib_fault(f, R8);
-}
-
-void cg_lib_read_str(struct cg_lib_fn *f)
-{
-    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER);
-}
-
-void cg_lib_kread_str(struct cg_lib_fn *f)
-{
-    read_str(f, HELPER_READ_KERNEL_STR, HELPER_READ_KERNEL);
-}
-
 /* ---- loops ---- */
 
 /* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for
@@ -248,6 +180,11 @@ static void mask_word(struct cg_asm *s, int word, int n, int tmp)
 /* ---- names ---- */
 
 enum { BLANK = 0x20, SHOWN_INSTEAD = '?' };
+enum {
+    LINE_SHORT = 128, /* bytes up to which a name is looked at where it was read */
+    LINE_PART = 128   /* bytes that are cleaned at a time */
+};
+enum { BEFORE_HOME = -24, HANDLE_HOME = -32 }; /* of read_str: the string's length before; itself */
 
 /* The byte at [BASE + OFF] must not be a control character. Clobbers R3. */
 static void clean_byte(struct cg_asm *s, int base, int off)
@@ -261,27 +198,17 @@ static void clean_byte(struct cg_asm *s, int base, int off)
 }
 
 /*
- * Eight bytes at a time and without a branch, since the verifier would walk both ways of each in each turn of a loop.
- * A byte's low seven bits + 0x60 have their top bit set from 0x20 on, and do not carry into the next byte.
- *
- * R1 = the word in r3 with the top bit of each byte set where it is no control character, and other bits. r4: 0x7f..,
- * r5: 0x60...
+ * The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF become '?'. Without a
+ * branch, since the verifier would walk both ways of each. A byte's low seven bits + 0x60 have their top bit set from
+ * 0x20 on, and do not carry into the next byte. r4: 0x7f.., r5: 0x60.., r6: '?', eight times each. Clobbers r0, r1, r3.
  */
-static void mark_shown(struct cg_asm *s)
-{
-    cg_mov(s, R1, R3);
-    cg_alu(s, BPF_AND, R1, R4);
-    cg_alu(s, BPF_ADD, R1, R5);
-    cg_alu(s, BPF_OR, R1, R3);
-}
-
-/* The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF become '?'. As
- * mark_shown; r6: '?' eight times. Clobbers r0, r1, r3. */
 static void clean_word(struct cg_asm *s, int off, int n)
 {
     cg_ldx(s, BPF_DW, R3, R2, off);
-    mark_shown(s);
-    cg_mov(s, R0, R1);
+    cg_mov(s, R0, R3);
+    cg_alu(s, BPF_AND, R0, R4);
+    cg_alu(s, BPF_ADD, R0, R5);
+    cg_alu(s, BPF_OR, R0, R3);
     cg_alu(s, BPF_OR, R0, R4);
     cg_alui(s, BPF_XOR, R0, -1); /* 0x80 where a byte is to go; then 0xff */
     cg_alui(s, BPF_RSH, R0, 7);
@@ -295,113 +222,131 @@ static void clean_word(struct cg_asm *s, int off, int n)
     cg_stx(s, BPF_DW, R2, off, R3);
 }
 
-/* R0 loses top bits where the eight bytes at r2 + OFF hold control characters. Clobbers r1, r3. */
-static void test_word(struct cg_asm *s, int off)
-{
-    cg_ldx(s, BPF_DW, R3, R2, off);
-    mark_shown(s);
-    cg_alu(s, BPF_AND, R0, R1);
-}
-
-enum { LINE_STEP = 32, FRAME_HOME = -8, LENGTH_HOME = -16 };
-
-/*
- * Leaves the function when the r7 bytes at r8 hold no control character, as names do but for an attacker's: half the
- * work of cleaning them. The frame is at FRAME_HOME.
- */
-static void leave_if_clean(struct cg_lib_fn *f)
+/* (offset of text in the frame, its bytes): control characters in it become '?', in LINE_PART bytes at most. */
+void cg_lib_line_part(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t head, tail = cg_label(s), rest = cg_label(s), end = cg_label(s), unclean = cg_label(s);
+    uint32_t fits = cg_label(s), whole = cg_label(s), done = cg_label(s);
 
-    counter(f);
-    cg_movi(s, R0, -1);
-    head = cg_here(s);
-    cg_jmpi(s, BPF_JLT, R7, LINE_STEP, tail);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
-    cg_mov(s, R2, R8);
-    cg_alu(s, BPF_ADD, R2, R9);
-    for (int k = 0; k < LINE_STEP; k += 8)
-        test_word(s, k);
-    cg_alui(s, BPF_ADD, R9, LINE_STEP);
-    cg_alui(s, BPF_SUB, R7, LINE_STEP);
-    if (f->may_goto)
-        cg_may_goto(s, f->l_bad);
-    cg_ja(s, head);
-    cg_bind(s, tail);
-    if (!f->may_goto)
-        forget_counter(f, FRAME_HOME, R2);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
-    cg_mov(s, R2, R8);
-    cg_alu(s, BPF_ADD, R2, R9);
-    for (int k = 8; k < LINE_STEP; k += 8) {
-        cg_jmpi(s, BPF_JLT, R7, 8, rest);
-        test_word(s, 0);
-        cg_alui(s, BPF_ADD, R2, 8);
-        cg_alui(s, BPF_SUB, R7, 8);
+    cg_lib_enter(f);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->u->frame_size - LINE_PART - 8, f->l_bad);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_jmpi(s, BPF_JLE, R3, LINE_PART, fits);
+    cg_movi(s, R3, LINE_PART);
+    cg_bind(s, fits);
+    cg_movi(s, R4, 0x7f7f7f7f7f7f7f7f);
+    cg_movi(s, R5, 0x6060606060606060);
+    cg_movi(s, R6, SHOWN_INSTEAD * 0x0101010101010101);
+    cg_mov(s, R7, R3);
+    cg_alui(s, BPF_AND, R7, 7);
+    cg_mov(s, R8, R3);
+    cg_alui(s, BPF_AND, R8, 2 * LINE_PART - 8);
+    cg_jmpi(s, BPF_JEQ, R7, 0, whole);
+    cg_mov(s, R9, R2);
+    cg_alu(s, BPF_ADD, R2, R8);
+    clean_word(s, 0, R7);
+    cg_mov(s, R2, R9);
+    cg_bind(s, whole);
+    for (int k = 0; k < LINE_PART; k += 8) {
+        cg_jmpi(s, BPF_JLE, R8, k, done);
+        clean_word(s, k, 0);
     }
-    cg_bind(s, rest);
-    cg_jmpi(s, BPF_JEQ, R7, 0, end);
-    cg_ldx(s, BPF_DW, R3, R2, 0);
-    mark_shown(s);
-    cg_alui(s, BPF_XOR, R1, -1); /* what lies behind the string counts as shown */
-    mask_word(s, R1, R7, R3);
-    cg_alui(s, BPF_XOR, R1, -1);
-    cg_alu(s, BPF_AND, R0, R1);
-    cg_bind(s, end);
-    cg_alu(s, BPF_OR, R0, R4);
-    cg_jmpi(s, BPF_JNE, R0, -1, unclean);
+    cg_bind(s, done);
     cg_lib_leave(f, 0);
-    cg_bind(s, unclean);
 }
 
-/* (string): its control characters become '?'. */
+/* (offset of text in the frame, its bytes): control characters in it become '?'. */
 void cg_lib_line(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t head, tail = cg_label(s), rest = cg_label(s), end = cg_label(s);
+    uint32_t head, done = cg_label(s);
 
     cg_lib_enter(f);
-    cg_lib_resolve(f, R8, R2, R6, R4, true);
-    cg_ldx(s, BPF_W, R7, R8, 0); /* bytes left */
-    cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
-    cg_stx(s, BPF_DW, R10, LENGTH_HOME, R7);
-    cg_alui(s, BPF_ADD, R8, LIB_BYTES);
-    cg_stx(s, BPF_DW, R10, FRAME_HOME, R6);
-    cg_movi(s, R4, 0x7f7f7f7f7f7f7f7f);
-    cg_movi(s, R5, 0x6060606060606060);
-    leave_if_clean(f);
-    cg_ldx(s, BPF_DW, R6, R10, FRAME_HOME);
-    cg_ldx(s, BPF_DW, R7, R10, LENGTH_HOME);
+    cg_mov(s, R7, R2);
+    cg_mov(s, R8, R3);
     counter(f);
-    cg_movi(s, R6, SHOWN_INSTEAD * 0x0101010101010101);
     head = cg_here(s);
-    cg_jmpi(s, BPF_JLT, R7, 16, tail);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
-    cg_mov(s, R2, R8);
-    cg_alu(s, BPF_ADD, R2, R9);
-    for (int k = 0; k < 16; k += 8)
-        clean_word(s, k, 0);
-    cg_alui(s, BPF_ADD, R9, 16);
-    cg_alui(s, BPF_SUB, R7, 16);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, done);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_mov(s, R3, R8);
+    cg_lib_call(f, CG_LIB_LINE_PART);
+    cg_jmpi(s, BPF_JLE, R8, LINE_PART, done);
+    cg_alui(s, BPF_ADD, R7, LINE_PART);
+    cg_alui(s, BPF_SUB, R8, LINE_PART);
+    cg_alui(s, BPF_ADD, R9, LINE_PART);
     if (f->may_goto)
         cg_may_goto(s, f->l_bad);
     cg_ja(s, head);
-    cg_bind(s, tail);
-    if (!f->may_goto)
-        forget_counter(f, FRAME_HOME, R2);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
-    cg_mov(s, R2, R8);
-    cg_alu(s, BPF_ADD, R2, R9);
-    cg_jmpi(s, BPF_JLT, R7, 8, rest);
-    clean_word(s, 0, 0);
-    cg_alui(s, BPF_ADD, R2, 8);
-    cg_alui(s, BPF_SUB, R7, 8);
-    cg_bind(s, rest);
-    cg_jmpi(s, BPF_JEQ, R7, 0, end);
-    clean_word(s, 0, R7);
-    cg_bind(s, end);
+    cg_bind(s, done);
     cg_lib_leave(f, 0);
+}
+
+/* R0 gets top bits if the eight bytes in r1 hold control characters, or others than ASCII. r5: 0x20... Clobbers r1. */
+static void test_word(struct cg_asm *s)
+{
+    cg_alu(s, BPF_OR, R0, R1);
+    cg_alu(s, BPF_SUB, R1, R5);
+    cg_alu(s, BPF_OR, R0, R1);
+}
+
+/*
+ * What read_str has added to the string at r7 becomes one line. Short ASCII names, which is nearly all of them, are
+ * seen to be one in a few instructions for eight bytes: x - 0x20 has its top bit set for control characters and, as
+ * x has, for what is no ASCII. (A borrow can only come from a control character.) All others are cleaned by a call.
+ */
+static void make_line(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    int most = f->c->max < LINE_SHORT ? (int)f->c->max & ~7 : LINE_SHORT;
+    uint32_t slow = cg_label(s), last = cg_label(s), words = cg_label(s), end = cg_label(s);
+    uint32_t tested = cg_label(s);
+
+    cg_ldx(s, BPF_DW, R4, R10, BEFORE_HOME);
+    cg_ldx(s, BPF_W, R3, R7, 0);
+    cg_alu(s, BPF_SUB, R3, R4);
+    cg_jmpi(s, BPF_JEQ, R3, 0, end);
+    cg_jmpi(s, BPF_JGT, R3, most, slow);
+    cg_jmpi(s, BPF_JGT, R4, (int32_t)f->c->max, f->l_bad);
+    cg_mov(s, R2, R7);
+    cg_alu(s, BPF_ADD, R2, R4);
+    cg_movi(s, R5, BLANK * 0x0101010101010101);
+    cg_movi(s, R0, 0);
+    cg_jmpi(s, BPF_JGE, R3, 8, words);
+    cg_ldx(s, BPF_DW, R1, R2, LIB_BYTES);
+    cg_movi(s, R4, 8); /* fewer than eight bytes: they move up, blanks follow */
+    cg_alu(s, BPF_SUB, R4, R3);
+    cg_alui(s, BPF_LSH, R4, 3);
+    cg_alu(s, BPF_LSH, R1, R4);
+    cg_mov(s, R4, R3);
+    cg_alui(s, BPF_LSH, R4, 3);
+    cg_mov(s, R2, R5);
+    cg_alu(s, BPF_RSH, R2, R4);
+    cg_alu(s, BPF_OR, R1, R2);
+    cg_ja(s, tested);
+    cg_bind(s, words);
+    for (int k = 0; k < most - 8; k += 8) {
+        cg_jmpi(s, BPF_JLE, R3, k + 8, last);
+        cg_ldx(s, BPF_DW, R1, R2, LIB_BYTES + k);
+        test_word(s);
+    }
+    cg_bind(s, last); /* may overlap the word before */
+    cg_alu(s, BPF_ADD, R2, R3);
+    cg_ldx(s, BPF_DW, R1, R2, LIB_BYTES - 8);
+    cg_bind(s, tested);
+    test_word(s);
+    cg_movi(s, R1, 0x8080808080808080);
+    cg_alu(s, BPF_AND, R0, R1);
+    cg_jmpi(s, BPF_JEQ, R0, 0, end);
+    cg_bind(s, slow);
+    cg_ldx(s, BPF_DW, R2, R10, HANDLE_HOME);
+    cg_alui(s, BPF_AND, R2, (1 << CG_HANDLE_SHIFT) - 1);
+    cg_ldx(s, BPF_DW, R1, R10, BEFORE_HOME);
+    cg_alu(s, BPF_ADD, R2, R1);
+    cg_alui(s, BPF_ADD, R2, LIB_BYTES);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_LINE);
+    cg_bind(s, end);
 }
 
 /* The 16 bytes at [r10 + OFF], up to a NUL. Clobbers R3. */
@@ -416,6 +361,88 @@ void cg_lib_clean_comm(struct cg_lib_fn *f, int off)
         clean_byte(s, R10, off + k);
     }
     cg_bind(s, end);
+}
+
+/* ---- reading from memory ---- */
+
+/*
+ * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a
+ * fault it zeroes the whole size, so the string ends where it ended. A string cut by its own limit,
+ * not the caller's, counts as truncated when it does go on: one byte more is read to know. NAME: what was read
+ * becomes one line.
+ */
+static void read_str(struct cg_lib_fn *f, int helper, int byte_helper, bool name)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fault = cg_label(s), ok = cg_label(s), limited = cg_label(s);
+    uint32_t none = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R8, R3);
+    cg_mov(s, R9, R4);
+    if (name)
+        cg_stx(s, BPF_DW, R10, HANDLE_HOME, R2);
+    cg_lib_resolve(f, R7, R2, R6, R1, true);
+    cg_jmpi(s, BPF_JSLE, R9, 0, none);
+    cg_ldx(s, BPF_W, R3, R7, 0);
+    if (name)
+        cg_stx(s, BPF_DW, R10, BEFORE_HOME, R3);
+    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
+    cg_movi(s, R2, f->c->max);
+    cg_alu(s, BPF_SUB, R2, R3);
+    cg_jmp(s, BPF_JGE, R9, R2, limited);
+    cg_mov(s, R2, R9);
+    cg_bind(s, limited);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)f->c->max, f->l_bad);
+    cg_stx(s, BPF_DW, R10, -16, R2);
+    cg_mov(s, R1, R7);
+    cg_alu(s, BPF_ADD, R1, R3);
+    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
+    cg_alui(s, BPF_ADD, R2, 1);
+    cg_mov(s, R3, R8);
+    cg_call(s, helper);
+    cg_jmpi(s, BPF_JSLT, R0, 0, fault);
+    cg_jmpi(s, BPF_JEQ, R0, 0,
+            ok); /* an empty string, whose NUL older kernels (6.1) do not count */
+    cg_alui(s, BPF_SUB, R0, 1);
+    cg_ldx(s, BPF_W, R1, R7, 0);
+    cg_alu(s, BPF_ADD, R1, R0);
+    cg_stx(s, BPF_W, R7, 0, R1);
+    cg_ldx(s, BPF_DW, R1, R10, -16);
+    cg_jmp(s, BPF_JNE, R0, R1, ok); /* it ended by itself */
+    cg_jmp(s, BPF_JEQ, R0, R9, ok); /* by the caller's limit */
+    cg_alu(s, BPF_ADD, R8, R0);
+    cg_mov(s, R3, R8);
+    cg_sti(s, BPF_DW, R10, -8, 0);
+    cg_mov(s, R1, R10);
+    cg_alui(s, BPF_ADD, R1, -8);
+    cg_movi(s, R2, 1);
+    cg_call(s, byte_helper);
+    cg_ldx(s, BPF_B, R1, R10, -8);
+    cg_jmpi(s, BPF_JEQ, R1, 0, ok);
+    cg_lib_count(f, CONTROL(truncated), R1, R2);
+    cg_bind(s, ok);
+    if (name)
+        make_line(f);
+    cg_bind(s, none);
+    cg_lib_leave(f, 0);
+    cg_bind(s, fault);
+    cg_lib_fault(f, R8);
+}
+
+void cg_lib_read_str(struct cg_lib_fn *f)
+{
+    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER, false);
+}
+
+void cg_lib_read_name(struct cg_lib_fn *f)
+{
+    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER, true);
+}
+
+void cg_lib_kread_str(struct cg_lib_fn *f)
+{
+    read_str(f, HELPER_READ_KERNEL_STR, HELPER_READ_KERNEL, false);
 }
 
 /* ---- hash (base/abi.h) ---- */

@@ -193,13 +193,8 @@ void cg_k_sread(struct cg_gen *g, const struct ir_ins *i)
     cg_put(g, R3, i->a);
     cg_put_str(g, R2, i->str);
     cg_put_frame(g, R1, 0);
-    cg_do_lib(g, i->space ? CG_LIB_KREAD_STR : CG_LIB_READ_STR);
+    cg_do_lib(g, i->space ? CG_LIB_KREAD_STR : i->imm ? CG_LIB_READ_NAME : CG_LIB_READ_STR);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
-    if (i->imm) {
-        cg_put_str(g, R2, i->str);
-        cg_put_frame(g, R1, 0);
-        cg_do_lib(g, CG_LIB_LINE);
-    }
 }
 
 void cg_k_serror(struct cg_gen *g, const struct ir_ins *i)

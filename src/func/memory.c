@@ -56,7 +56,7 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     uint32_t outer = c->onerr, failed = IR_NO_BLOCK;
     struct ir_val read = *result;
 
-    if (n > fixed || self->arg & LINE) { /* what was appended before a fault must not stay */
+    if (n > fixed) { /* what was appended before a fault must not stay */
         read = IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
         ir_put_str(c, IR_SSET, read, IR_LIT(ir_lit(c->u, "", 0)));
     }
@@ -82,8 +82,6 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
         ir_put_str(c, IR_SCAT, *result, args[fixed]);
         ir_put_jump(c, after);
         ir_at(c, after);
-    } else if (self->arg & LINE) {
-        ir_put_str(c, IR_SCAT, *result, read);
     }
     return true;
 }
