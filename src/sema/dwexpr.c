@@ -455,12 +455,15 @@ static bool no_name(struct sema *s, const struct expr *e, const char *path, stru
 {
     struct near near;
     bool type = class == DBG_TYPES;
+    const char *tag = type ? "no-type" : "no-var";
     const char *message = type ? arena_printf(s->arena, "%s has no type '%s'", path, name)
                                : arena_printf(s->arena, "%s has no variable '%s'", path, name);
 
     if (told_before(s, message))
         return false;
-    diag_error(s->diag, e->op_at, type ? "no-type" : "no-var", "%s", message);
+    if (diag_trying(s->diag)) /* nobody reads a hint, and all names are a lot to look through */
+        return diag_error(s->diag, e->op_at, tag, "%s", message);
+    diag_error(s->diag, e->op_at, tag, "%s", message);
     near_init(&near, name);
     dbg_names(dbg, class, try_name, &near);
     if (near_best(&near))

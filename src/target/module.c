@@ -303,10 +303,10 @@ struct module *target_module_with(struct compile *cx, struct target *t, const ch
         if (!m->symbols) {
             bounds_file(m->path);
             m->symbols = ARENA_NEW(cx->arena, struct elf_symbols);
-            *m->symbols = elf_symbols_read(cx->arena, m->fd);
+            *m->symbols = elf_variables_read(cx->arena, m->fd);
         }
         for (uint32_t i = 0; i < m->symbols->n; i++)
-            if (!m->symbols->v[i].is_func && !strcmp(m->symbols->v[i].name, variable))
+            if (!strcmp(m->symbols->v[i].name, variable))
                 return m;
     }
     return NULL;

@@ -59,7 +59,8 @@ static Elf_Scn *symbol_table(Elf *elf, GElf_Shdr *table, GElf_Shdr *strings, boo
     return scn;
 }
 
-struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
+/* The symbols in the order of the file. */
+static struct elf_symbols list(struct arena *a, Elf *elf, bool functions, bool *full)
 {
     struct elf_symbols out = {0};
     GElf_Shdr table, strings;
@@ -82,7 +83,8 @@ struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
     for (uint64_t i = 0; i < n && bounds_ok(); i++) {
         GElf_Sym sym;
 
-        if (!gelf_getsym(data, (int)i, &sym) || !is_wanted(&sym) || sym.st_name >= text->d_size)
+        if (!gelf_getsym(data, (int)i, &sym) || !is_wanted(&sym) || sym.st_name >= text->d_size ||
+            (!functions && GELF_ST_TYPE(sym.st_info) == STT_FUNC))
             continue;
         const char *name = names + sym.st_name;
 
@@ -95,9 +97,17 @@ struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
             .is_func = GELF_ST_TYPE(sym.st_info) == STT_FUNC,
         };
     }
-    qsort(out.v, out.n, sizeof(*out.v), by_address);
     *full = *full && out.n;
     return out;
+}
+
+struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
+{
+    struct elf_symbols s = list(a, elf, true, full);
+
+    if (s.n)
+        qsort(s.v, s.n, sizeof(*s.v), by_address);
+    return s;
 }
 
 struct elf_symbols elf_symbols_read(struct arena *a, int fd)
@@ -109,6 +119,19 @@ struct elf_symbols elf_symbols_read(struct arena *a, int fd)
     if (!elf)
         return none;
     struct elf_symbols s = elf_symbols_of(a, elf, &full);
+
+    elf_end(elf);
+    return s;
+}
+
+struct elf_symbols elf_variables_read(struct arena *a, int fd)
+{
+    Elf *elf = elf_open(fd);
+    bool full;
+
+    if (!elf)
+        return (struct elf_symbols){0};
+    struct elf_symbols s = list(a, elf, false, &full);
 
     elf_end(elf);
     return s;

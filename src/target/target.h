@@ -75,7 +75,7 @@ struct module {
      */
     int fd;
     const char *probe_path; /* opens that file: "/proc/self/fd/FD" */
-    struct elf_symbols *symbols; /* private: of target_module_with */
+    struct elf_symbols *symbols; /* private: of target_module_with, not sorted */
     const char *host_path;  /* its name on the host, for other programs; NULL: none is known */
 };
 
@@ -220,6 +220,8 @@ struct elf_symbols {
 const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vaddr);
 /* The symbols of an open ELF file; arena-owned; n = 0 when it has none or is not sound. */
 struct elf_symbols elf_symbols_read(struct arena *a, int fd);
+/* Likewise, but without the functions, and in the file's order: for names, not for elf_symbol_at(). */
+struct elf_symbols elf_variables_read(struct arena *a, int fd);
 
 /*
  * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/ ask
