@@ -120,6 +120,17 @@ for way in '' 'may_goto' 'may_goto bpf_loop'; do
     check "without '$way': names are on one line" cmp "$scratch/truth" "$scratch/out"
 done
 
+# Keys of many lengths: the kernel's hash of a text is that of user space, which looks them up.
+script='global a, n probe process.function("step") { p = &@var("plain")
+    a[user_string_n(p, n * 7 + 1)] = 1 + n
+    if (++n == 85) exit() }
+probe end { foreach (k in a) { keys++ if (a[k] == (strlen(k) - 1) / 7 + 1) found++ } printf("%d %d", keys, found) }'
+for way in '' 'may_goto' 'may_goto bpf_loop'; do
+    without "$way"
+    trace "${options[@]}" -x "$pid" -e "$script"
+    check "without '$way': keys of 1 to 589 bytes" test "$(cat "$scratch/out")" = '85 85'
+done
+
 # --- the hot function ------------------------------------------------------------------
 
 [[ ${1:-} != --no-profiles ]] || finish # who calls it so judges profiles by itself

@@ -39,6 +39,7 @@
     X(EQ, "ngs_eq", 3)                 /* (a, b) 1 or 0 */                                         \
     X(CMP, "ngs_cmp", 3)               /* (a, b) -1, 0, 1 */                                       \
     X(HASH, "ngs_hash", 3)             /* (offset of 16 bytes in the frame, string) */             \
+    X(HASH_PART, "ngs_hash_part", 4)   /* (lanes' offset, string, where) takes 128 bytes in */     \
     X(BUCKET, "ngs_bucket", 2)         /* (value) bucket of a logarithmic histogram */             \
     X(LINEAR, "ngs_linear", 5)         /* (value, start, interval, buckets) */                     \
     X(OUT_STR, "ngs_out_str", 3)       /* (pos, string) stores it in the record; new pos */        \

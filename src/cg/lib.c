@@ -551,6 +551,7 @@ static const struct {
     [CG_LIB_EQ] = {cg_lib_eq, 3},
     [CG_LIB_CMP] = {cg_lib_cmp, 3},
     [CG_LIB_HASH] = {cg_lib_hash, 3},
+    [CG_LIB_HASH_PART] = {cg_lib_hash_part, 4},
     [CG_LIB_BUCKET] = {make_bucket, 2},
     [CG_LIB_LINEAR] = {make_linear, 5},
     [CG_LIB_OUT_STR] = {make_out_str, 3},

@@ -57,6 +57,7 @@ void cg_lib_shared_get(struct cg_lib_fn *f);
 void cg_lib_shared_set(struct cg_lib_fn *f);
 void cg_lib_shared_append(struct cg_lib_fn *f);
 void cg_lib_hash(struct cg_lib_fn *f);
+void cg_lib_hash_part(struct cg_lib_fn *f);
 void cg_lib_eq(struct cg_lib_fn *f);
 void cg_lib_cmp(struct cg_lib_fn *f);
 void cg_lib_fill(struct cg_lib_fn *f);

@@ -468,24 +468,88 @@ static void hash_key(struct cg_lib_fn *f)
     cg_alu(&f->s, BPF_ADD, R4, R9);
 }
 
+enum { HASH_PART = 128 }; /* bytes that a call takes where the verifier walks each turn of a loop */
+enum { RESULT_HOME = -8, HASH_FRAME_HOME = -24, HASH_TEXT_HOME = -32, OFFSET_HOME = -40 };
+
+/* (offset of the lanes in the frame, string, where): HASH_PART bytes of the string are taken into the lanes. */
+void cg_lib_hash_part(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_lib_enter(f);
+    cg_mov(s, R9, R4);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
+    cg_jmpi(s, BPF_JGT, R2, (int32_t)(f->c->u->frame_size - f->c->room), f->l_bad);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_lib_resolve(f, R8, R3, R6, R4, false);
+    cg_alu(s, BPF_ADD, R8, R9);
+    hash_key(f);
+    cg_ldx(s, BPF_DW, R0, R2, 0);
+    cg_ldx(s, BPF_DW, R1, R2, 8);
+    for (int k = 0; k < HASH_PART; k += 8) {
+        cg_ldx(s, BPF_DW, R3, R8, LIB_BYTES + k);
+        hash_step(s, k);
+    }
+    cg_stx(s, BPF_DW, R2, 0, R0);
+    cg_stx(s, BPF_DW, R2, 8, R1);
+    cg_lib_leave(f, 0);
+}
+
+/* Of the r7 bytes of the string all but the last are taken in by calls; r9 = how many, not known. Spoils R0-R5. */
+static void hash_parts(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, tail = cg_label(s);
+
+    f->c->sources[CG_LIB_HASH_PART] |= f->c->sources[CG_LIB_HASH];
+    cg_ldx(s, BPF_DW, R2, R10, RESULT_HOME);
+    cg_stx(s, BPF_DW, R2, 0, R7);
+    cg_stx(s, BPF_DW, R2, 8, R7);
+    head = cg_here(s);
+    cg_jmpi(s, BPF_JLT, R7, HASH_PART, tail);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
+    cg_ldx(s, BPF_DW, R1, R10, HASH_FRAME_HOME);
+    cg_ldx(s, BPF_DW, R2, R10, OFFSET_HOME);
+    cg_ldx(s, BPF_DW, R3, R10, HASH_TEXT_HOME);
+    cg_mov(s, R4, R9);
+    cg_lib_call(f, CG_LIB_HASH_PART);
+    cg_alui(s, BPF_ADD, R9, HASH_PART);
+    cg_alui(s, BPF_SUB, R7, HASH_PART);
+    cg_ja(s, head);
+    cg_bind(s, tail);
+    forget_counter(f, HASH_FRAME_HOME, R2);
+    cg_ldx(s, BPF_DW, R2, R10, RESULT_HOME);
+    cg_ldx(s, BPF_DW, R0, R2, 0);
+    cg_ldx(s, BPF_DW, R1, R2, 8);
+}
+
 /* (offset of the result in the frame, string) */
 void cg_lib_hash(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
     uint32_t head, tail = cg_label(s), rest = cg_label(s), end = cg_label(s);
+    bool parts = !f->may_goto && f->c->max >= 4 * HASH_PART;
 
     cg_lib_enter(f);
+    if (parts) {
+        cg_stx(s, BPF_DW, R10, HASH_TEXT_HOME, R3);
+        cg_stx(s, BPF_DW, R10, OFFSET_HOME, R2);
+    }
     cg_lib_resolve(f, R8, R3, R6, R4, false);
     cg_jmpi(s, BPF_JGT, R2, (int32_t)(f->c->u->frame_size - f->c->room), f->l_bad);
     cg_alu(s, BPF_ADD, R2, R6);
-    cg_stx(s, BPF_DW, R10, -8, R2);
-    cg_stx(s, BPF_DW, R10, -24, R6);
+    cg_stx(s, BPF_DW, R10, RESULT_HOME, R2);
+    cg_stx(s, BPF_DW, R10, HASH_FRAME_HOME, R6);
     cg_ldx(s, BPF_W, R7, R8, 0);
     cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
     cg_alui(s, BPF_ADD, R8, LIB_BYTES);
     counter(f);
-    cg_mov(s, R0, R7);
-    cg_mov(s, R1, R7);
+    if (parts) {
+        hash_parts(f);
+    } else {
+        cg_mov(s, R0, R7);
+        cg_mov(s, R1, R7);
+    }
     head = cg_here(s);
     cg_jmpi(s, BPF_JLT, R7, 32, tail);
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, tail);
@@ -503,7 +567,7 @@ void cg_lib_hash(struct cg_lib_fn *f)
     cg_ja(s, head);
     cg_bind(s, tail);
     if (!f->may_goto)
-        forget_counter(f, -24, R2);
+        forget_counter(f, HASH_FRAME_HOME, R2);
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, f->l_bad);
     cg_mov(s, R2, R8);
     cg_alu(s, BPF_ADD, R2, R9);
@@ -522,7 +586,7 @@ void cg_lib_hash(struct cg_lib_fn *f)
     mask_word(s, R3, R7, R2);
     hash_step(s, 0);
     cg_bind(s, end);
-    cg_ldx(s, BPF_DW, R2, R10, -8);
+    cg_ldx(s, BPF_DW, R2, R10, RESULT_HOME);
     cg_stx(s, BPF_DW, R2, 0, R0);
     cg_stx(s, BPF_DW, R2, 8, R1);
     cg_lib_leave(f, 0);

@@ -123,16 +123,15 @@ static bool is_whole(const void *blob, size_t size, const uint8_t key[INDEX_KEY_
     return !memcmp(h->sum, sum, sizeof(sum));
 }
 
-struct index *cache_load(const struct dbg *m)
+struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
 {
-    uint8_t key[INDEX_KEY_SIZE];
     char name[FILE_NAME_SIZE], *blob = NULL;
     struct stat st;
     int dir = cache_dir(false);
 
+    make_key(m, key);
     if (dir < 0)
         return NULL;
-    make_key(m, key);
     file_name(key, name);
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
@@ -150,7 +149,7 @@ struct index *cache_load(const struct dbg *m)
     return blob ? index_from_blob(blob, (size_t)st.st_size) : NULL;
 }
 
-void cache_save(const struct dbg *m, const struct index *x)
+void cache_save(const uint8_t key[INDEX_KEY_SIZE], const struct index *x)
 {
     struct index_header *h = x->blob;
     char name[FILE_NAME_SIZE], beside[FILE_NAME_SIZE + 32];
@@ -161,9 +160,9 @@ void cache_save(const struct dbg *m, const struct index *x)
 
     if (dir < 0)
         return;
-    make_key(m, h->key);
+    memcpy(h->key, key, sizeof(h->key));
     make_sum(x->blob, x->size, h->sum);
-    file_name(h->key, name);
+    file_name(key, name);
     snprintf(beside, sizeof(beside), "%s.%ld.tmp", name, (long)getpid());
     int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     const char *p = x->blob;

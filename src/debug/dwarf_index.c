@@ -352,15 +352,17 @@ void index_free(struct index *x)
 
 const struct index *dbg_index(struct dbg *m)
 {
+    uint8_t key[INDEX_KEY_SIZE];
+
     if (m->index || !m->dw)
         return m->index;
     bounds_file(m->path);
-    m->index = cache_load(m);
+    m->index = cache_load(m, key);
     if (m->index)
         return m->index;
     m->index = index_build(m);
     if (m->index && bounds_ok()) /* one that was cut is not kept */
-        cache_save(m, m->index);
+        cache_save(key, m->index);
     return m->index;
 }
 

@@ -62,8 +62,9 @@ void index_free(struct index *x);
 
 /* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */
 struct index *index_from_blob(void *blob, size_t size);
-struct index *cache_load(const struct dbg *m);
-void cache_save(const struct dbg *m, const struct index *x);
+/* The index of M, if it is kept. KEY becomes its name, a hash of the debug sections. */
+struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE]);
+void cache_save(const uint8_t key[INDEX_KEY_SIZE], const struct index *x);
 
 /* ---- types (dwarf_type.c) ---- */
 
