@@ -105,12 +105,14 @@ for length in 0 1 2 7 8 9 15 16 17 23 24 31 32 33 63 100 255; do
     head -c "$length" "$scratch/text" | LC_ALL=C tr '\001-\037' '?'
     printf '|'
 done >"$scratch/truth"
-# One control character, at any place of a word and of a long name; what the string held before stays as it is.
+# One control character, at any place of a word and of a long name; what was before stays as it is.
 for before in 0 1 6 7 8 15 64 121 127 128 200; do
     for length in $before $((before + 1)) $((before + 5)) $((before + 150)); do
-        script+=" s = \"\\t\\n\" . user_name_n(plain + $((300 - before)), $length) printf(\"%s|\", s)"
+        script+=" s = \"\\t\\n\" . user_name_n(plain + $((300 - before)), $length)"
+        script+=" printf(\"%s|\", s)"
         printf '\t\n'
-        dd if="$scratch/text" bs=1 skip=$((555 - before)) count="$length" status=none | tr '\037' '?'
+        dd if="$scratch/text" bs=1 skip=$((555 - before)) count="$length" status=none |
+            tr '\037' '?'
         printf '|'
     done
 done >>"$scratch/truth"
@@ -124,7 +126,9 @@ done
 script='global a, n probe process.function("step") { p = &@var("plain")
     a[user_string_n(p, n * 7 + 1)] = 1 + n
     if (++n == 85) exit() }
-probe end { foreach (k in a) { keys++ if (a[k] == (strlen(k) - 1) / 7 + 1) found++ } printf("%d %d", keys, found) }'
+probe end {
+    foreach (k in a) { keys++ if (a[k] == (strlen(k) - 1) / 7 + 1) found++ }
+    printf("%d %d", keys, found) }'
 for way in '' 'may_goto' 'may_goto bpf_loop'; do
     without "$way"
     trace "${options[@]}" -x "$pid" -e "$script"

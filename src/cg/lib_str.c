@@ -198,9 +198,10 @@ static void clean_byte(struct cg_asm *s, int base, int off)
 }
 
 /*
- * The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF become '?'. Without a
- * branch, since the verifier would walk both ways of each. A byte's low seven bits + 0x60 have their top bit set from
- * 0x20 on, and do not carry into the next byte. r4: 0x7f.., r5: 0x60.., r6: '?', eight times each. Clobbers r0, r1, r3.
+ * The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF
+ * become '?'. Without a branch, since the verifier would walk both ways of each. A byte's low seven
+ * bits + 0x60 have their top bit set from 0x20 on, and do not carry into the next byte. r4: 0x7f..,
+ * r5: 0x60.., r6: '?', eight times each. Clobbers r0, r1, r3.
  */
 static void clean_word(struct cg_asm *s, int off, int n)
 {
@@ -222,7 +223,8 @@ static void clean_word(struct cg_asm *s, int off, int n)
     cg_stx(s, BPF_DW, R2, off, R3);
 }
 
-/* (offset of text in the frame, its bytes): control characters in it become '?', in LINE_PART bytes at most. */
+/* (offset of text in the frame, its bytes): control characters in it become '?', in LINE_PART
+ * bytes at most. */
 void cg_lib_line_part(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -282,7 +284,8 @@ void cg_lib_line(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
-/* R0 gets top bits if the eight bytes in r1 hold control characters, or others than ASCII. r5: 0x20... Clobbers r1. */
+/* R0 gets top bits if the eight bytes in r1 hold control characters, or others than ASCII.
+ * r5: 0x20... Clobbers r1. */
 static void test_word(struct cg_asm *s)
 {
     cg_alu(s, BPF_OR, R0, R1);
@@ -291,9 +294,10 @@ static void test_word(struct cg_asm *s)
 }
 
 /*
- * What read_str has added to the string at r7 becomes one line. Short ASCII names, which is nearly all of them, are
- * seen to be one in a few instructions for eight bytes: x - 0x20 has its top bit set for control characters and, as
- * x has, for what is no ASCII. (A borrow can only come from a control character.) All others are cleaned by a call.
+ * What read_str has added to the string at r7 becomes one line. Short ASCII names, which is nearly
+ * all of them, are seen to be one in a few instructions for eight bytes: x - 0x20 has its top bit
+ * set for control characters and, as x has, for what is no ASCII. (A borrow can only come from a
+ * control character.) All others are cleaned by a call.
  */
 static void make_line(struct cg_lib_fn *f)
 {
@@ -368,8 +372,8 @@ void cg_lib_clean_comm(struct cg_lib_fn *f, int off)
 /*
  * (dst, addr, max): the helper stores at most size - 1 bytes and a NUL, and says how many. On a
  * fault it zeroes the whole size, so the string ends where it ended. A string cut by its own limit,
- * not the caller's, counts as truncated when it does go on: one byte more is read to know. NAME: what was read
- * becomes one line.
+ * not the caller's, counts as truncated when it does go on: one byte more is read to know. NAME:
+ * what was read becomes one line.
  */
 static void read_str(struct cg_lib_fn *f, int helper, int byte_helper, bool name)
 {
@@ -471,7 +475,8 @@ static void hash_key(struct cg_lib_fn *f)
 enum { HASH_PART = 128 }; /* bytes that a call takes where the verifier walks each turn of a loop */
 enum { RESULT_HOME = -8, HASH_FRAME_HOME = -24, HASH_TEXT_HOME = -32, OFFSET_HOME = -40 };
 
-/* (offset of the lanes in the frame, string, where): HASH_PART bytes of the string are taken into the lanes. */
+/* (offset of the lanes in the frame, string, where): HASH_PART bytes of the string are taken into
+ * the lanes. */
 void cg_lib_hash_part(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -495,7 +500,8 @@ void cg_lib_hash_part(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
-/* Of the r7 bytes of the string all but the last are taken in by calls; r9 = how many, not known. Spoils R0-R5. */
+/* Of the r7 bytes of the string all but the last are taken in by calls; r9 = how many, not known.
+ * Spoils R0-R5. */
 static void hash_parts(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;

@@ -43,9 +43,9 @@ struct wanted { /* what of a structure is asked for: a member's offset, or its s
 };
 
 /*
- * The kernel's BTF as its file has it (Documentation/bpf/btf.rst). Read by ourselves, once from its start to
- * the last structure wanted: libbpf copies all of it, which is megabytes, and lists it before it can be asked. Mapped
- * where the kernel can do that (Linux 6.16), else read.
+ * The kernel's BTF as its file has it (Documentation/bpf/btf.rst). Read by ourselves, once from its
+ * start to the last structure wanted: libbpf copies all of it, which is megabytes, and lists it
+ * before it can be asked. Mapped where the kernel can do that (Linux 6.16), else read.
  */
 struct types {
     char *file;

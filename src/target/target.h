@@ -220,7 +220,7 @@ struct elf_symbols {
 const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vaddr);
 /* The symbols of an open ELF file; arena-owned; n = 0 when it has none or is not sound. */
 struct elf_symbols elf_symbols_read(struct arena *a, int fd);
-/* Likewise, but without the functions, and in the file's order: for names, not for elf_symbol_at(). */
+/* Likewise, without the functions, in the order of the file: not for elf_symbol_at(). */
 struct elf_symbols elf_variables_read(struct arena *a, int fd);
 
 /*
