@@ -88,6 +88,10 @@ both 'sprintf takes widths and precisions from arguments' \
     '   42|42   |x   |ab|   007|  y\n'
 both 'sprintf makes bytes by %b' 'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
     'ABCD|EF1\n'
+both '... whose number an argument says' \
+    'println(sprintf("%*b|%.*b|%*.*b|%-*.*b|", 4, 0x44434241, 2, 0x4645, 1, 1, 0x47, 1, 1, 0x48))
+    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0, 0x41),
+        strlen(sprintf("%*.*b", 4, 2, 0x4241)), sprintf("%.*b", -1, 0x4142))' 'ABCD|EF|G|H|\nABCDEFGH|ABA0BA\n'
 both '%c of sprintf keeps its width' 'println(sprintf("%3c|%-3c|", 65, 66))' '  A|B  |\n'
 prints 'and escapes' 'probe begin { println(sprintf("%#c", 10)); exit() }' '\\n\n'
 both 'values are taken from the left to the right' \
@@ -243,6 +247,61 @@ if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$sc
         '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
 else
     skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
+fi
+
+
+# ---- memory in formats: %m and %M (man stap: a precision, 1 byte without it; user memory with '#')
+
+cat >"$scratch/memory.c" <<'END'
+#include <string.h>
+#include <unistd.h>
+static unsigned char bytes[4096];
+__attribute__((noinline, noclone)) void look(unsigned char *p, long n)
+{
+    __asm__ volatile("" : : "r"(p), "r"(n) : "memory");
+}
+int main(void)
+{
+    for (int k = 0; k < 4096; k++)
+        bytes[k] = (unsigned char)k;
+    for (int k = 0; k < 1000; k++) {
+        memcpy(bytes + 64, "look", 4);
+        look(bytes, 5);
+        memset(bytes + 64, 'X', 4); /* gone when what was printed is read */
+        usleep(5000);
+    }
+    return 0;
+}
+END
+if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>"$scratch/err"; then
+    look="probe process(\"$scratch/memory\").function(\"look\")"
+    # dumps NAME STATEMENTS TEXT
+    dumps() { prints "$1" "$look { $2; exit() }" "$3" -c "$scratch/memory"; }
+    dumps 'printf shows memory as it was at the hit' 'printf("%#.4m|%#.4M|%#m|%#M|%d\n", $p + 64, $p + 64, $p + 65, $p + 65, $n)' \
+        'look|6c6f6f6b|o|6f|5\n'
+    dumps 'sprintf, too' 's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n); println(s)' \
+        'look|6c6f6f6b|o|6f|5\n'
+    for f in 'printf(' 'print(sprintf('; do
+        e=${f#*print*(} e=${e:+)}
+        dumps "widths and precisions from arguments: $f" "$f\"%#*.*m|%#*.*M|%#*.4m|%#.*M|%#10.4M|%#6m|%#*.*M|\\n\", 6, 4, \$p + 64,
+            -10, 3, \$p + 64, -6, \$p + 64, -3, \$p + 65, \$p + 64, \$p + 65, 1, 0, \$p + 64)$e" \
+            '  look|6c6f6f    |look  |6f|  6c6f6f6b|     o|6c|\n'
+        dumps "more bytes than 64: $f" "$f\"%#.100M\\n\", \$p)$e" "$(printf %02x {0..63})6c6f6f6b$(printf %02x {68..99})\\n"
+    done
+    dumps 'a NUL is a byte to print' 'printf("%#.3m|\n", $p + 255)' '\0377\0\001|\n'
+    dumps 'and ends a string' 'println(sprintf("%#.3m|", $p + 255) == "\377")' '1\n'
+    dumps 'what comes after is there' 'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65, "b"))' \
+        '7aoob\n'
+    dumps 'a fault is an error' 'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) } catch (e) { println(e, s) }' \
+        'read fault [man error::fault] at 0x8\nread fault [man error::fault] at 0x10\n'
+    dumps 'so are more bytes than a page' 'most = 4097; try { printf("%#.*M\n", most, $p) } catch (e) { println(e) }
+        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) } println(strlen(sprintf("%#.2000M", $p)))' \
+        '4097 is too many bytes for a memory dump\n5000 is too many bytes for a memory dump\n4000\n'
+    prints 'in a handler of a timer' "global at $look { at = \$p } probe timer.ms(20) { if (!at) next
+        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2)); exit() }" \
+        "$(printf '%s|  01|0203|\\n' 585858)" -c "$scratch/memory"
+else
+    skip 'memory in formats' 'needs root, eBPF and a C compiler'
 fi
 
 finish
