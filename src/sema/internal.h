@@ -213,4 +213,8 @@ const char *sema_display(struct sema *s);
 
 void sema_check(struct sema *s);
 
+/* ---- reads.c: kernel memory where handlers run in user space ---- */
+
+void sema_check_kernel_reads(struct sema *s);
+
 #endif

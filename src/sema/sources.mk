@@ -8,6 +8,7 @@ ngstap_SOURCES += \
 	src/sema/moved.c \
 	src/sema/names.c \
 	src/sema/points.c \
+	src/sema/reads.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/tapset.c \
