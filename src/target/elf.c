@@ -426,6 +426,7 @@ struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
             .size = sym.st_size,
             .name = name,
             .is_func = GELF_ST_TYPE(sym.st_info) == STT_FUNC,
+            .is_ifunc = GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC,
         };
     }
     qsort(out.v, out.n, sizeof(*out.v), by_address);
