@@ -243,6 +243,23 @@ check 'but not with -v' test "$(grep -c '^WARNING: same' "$scratch/err")" = 3
 trace -w -e 'probe begin { warn("same\n"); x = y; exit() }'
 check '-w silences them all' test ! -s "$scratch/err"
 
+# The kernel's limit itself is the whole machine's: a file stands for what tells it.
+if [[ $kernel ]] && unshare --mount true 2>/dev/null; then
+    # rated LIMIT SCRIPT: a run where the kernel says that LIMIT is its highest rate
+    rated() {
+        echo "$1" >"$scratch/rate"
+        timeout 20 unshare --mount bash -c 'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && exec "${@:2}"' \
+            - "$scratch/rate" "$ngstap" -e "$2" >"$scratch/out" 2>"$scratch/err"
+    }
+    rated 500 'probe begin { } probe perf.sw.cpu_clock.sample(1000000) { exit() }'
+    check 'more ticks than the kernel gives: which probe, and how many there are' said \
+        'warning: perf.sw.cpu_clock.sample\(1000000\) asks for 1000 ticks .*max_sample_rate is 500: the kernel drops some'
+    rated 1000 'probe perf.sw.cpu_clock.sample(1000000) { exit() }'
+    check '... as many as it gives' test ! -s "$scratch/err"
+else
+    skip 'more ticks than the kernel gives' 'needs root, eBPF and unshare'
+fi
+
 # ---- conditions of the preprocessor ----
 
 mkdir -p "$scratch/build/include/generated"
