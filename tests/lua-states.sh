@@ -105,13 +105,21 @@ for variant in gc64 gc32; do
         within "$(of "$left" "$right")" "$(of "$(cpu left)" "$(cpu right)")" 4
 done
 
-run "$scratch/threads-gc64" nested 8
+run "$scratch/threads-gc64" nested 18
 trace "${stacks[@]}" -x "$pid"
 inner=$(count '^=inner') outer=$(count '^=outer')
 check "a VM below another: $outer to $inner samples, seven to three" within "$(of "$outer" "$inner")" 70 4
 check '... in one thread, which runs Lua' eval '! said "$warned"'
 trace "${stacks[@]}" --arg L=kept -x "$pid"
 check '--arg L names the one to look at by its variable' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+address=$("$ngstap" -x "$pid" -e "probe begin { printf(\"0x%x\", @var(\"kept\", \"$scratch/threads-gc64\")) exit() }")
+trace "${stacks[@]}" --arg L="$address" -x "$pid"
+check "--arg L=$address, its address" eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+trace "${stacks[@]}" --arg L="$((address))" -x "$pid"
+check '... as a decimal number' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+trace "${stacks[@]}" --arg L=0x1000 -x "$pid"
+check 'an address without a state: nothing is seen, and why is said' \
+    eval '[[ $(count .) = 0 ]] && said "No Lua stack was seen" && said "lost: read fault"'
 ended
 
 run "$scratch/threads-gc64" deep 5
