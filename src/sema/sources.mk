@@ -11,5 +11,6 @@ ngstap_SOURCES += \
 	src/sema/reads.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
+	src/sema/stmts.c \
 	src/sema/tapset.c \
 	src/sema/types.c
