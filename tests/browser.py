@@ -75,9 +75,14 @@ class Browser:
                 return answer.get("result", {})
 
     def open(self, path):
-        self.call("Page.navigate", url="file://" + path)
+        self.call("Page.navigate", url=path if ":" in path else "file://" + path)
         while self.read().get("method") != "Page.loadEventFired":
             pass
+
+    def open_new(self, address):
+        """Not from a page of the same file, whose script would see a change of address only."""
+        self.open("about:blank")
+        self.open(address)
 
     def screen(self, width, height=800, dark=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
@@ -92,7 +97,7 @@ class Browser:
                         f"(document.querySelector('{selector}').getBoundingClientRect())")
 
     def ask(self, expression):
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"])
         return answer["result"].get("value")
@@ -123,6 +128,7 @@ FRAMES = """Array.from(document.querySelectorAll('g.f')).filter(g => g.style.dis
     return {name: g.dataset.n, count: +g.dataset.c, depth: +g.dataset.d, x: r.x, y: r.y, w: r.width, h: r.height,
             label: g.querySelector('text').textContent, match: g.classList.contains('match')};
 })"""
+HASH = "location.hash"
 MATCHED = "document.getElementById('matched').textContent"
 DETAILS = "document.getElementById('details').textContent"
 
@@ -280,12 +286,71 @@ def crowded(b, path):
        str(labels))
 
 
+def shared(b, path):
+    """A link has what was searched, zoomed and flipped: a copy of the address shows the same."""
+    b.open(path)
+    ok(b.ask(HASH) == "", "a page that was only opened has a plain address", b.ask(HASH))
+    hot = max(of(b.ask(FRAMES), "@/srv/app/hot.lua:13"), key=lambda f: f["count"])
+    b.click(*centre(hot))
+    b.press("/", "Slash")
+    b.call("Input.insertText", text="hot.lua:1[3]|&#%+")
+    before, said, address = b.ask(FRAMES), b.ask(MATCHED), b.ask("location.href")
+    b.open_new(address)
+    ok(b.ask(FRAMES) == before and len(before) < 9, "an address opened anew shows the same frames", address)
+    ok(b.ask(MATCHED) == said and b.ask("document.getElementById('search').value") == "hot.lua:1[3]|&#%+" and
+       said.startswith("2 frames"), "... and the same search", b.ask(MATCHED))
+    b.press("Escape")  # the zoom: the box has no focus, but a word
+    b.press("Escape")
+    ok(b.ask(HASH) == "" and b.ask(MATCHED) == "" and len(b.ask(FRAMES)) == 9, "what is ended leaves the address",
+       b.ask(HASH))
+    b.ask("location.hash = 's=main&v=icicle'; 1")
+    ok(b.ask("new Promise(done => setTimeout(() => done(document.getElementById('search').value), 50))") == "main",
+       "an address changed by hand changes the page")
+    for word in "s=%E0%A4%A&x=99999999&v=1", "x=-1", "x=1e9&x=2", "x=constructor", "s=(a%2B)%2B%24(", "&&==&", \
+            "s=%3Cb%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E":
+        b.open_new("file://" + path + "#" + word)
+        ok(len(b.ask(FRAMES)) == 9 and b.ask("document.querySelectorAll('b').length") == 0 and b.dialogs == 0,
+           f"an address that makes no sense shows all: #{word}")
+
+
+def flipped(b, path):
+    b.open(path)
+    upright = b.ask(FRAMES)
+    b.press("i")
+    icicle = b.ask(FRAMES)
+    root = of(icicle, "all")[0]
+    ok(root["y"] == min(f["y"] for f in upright) and
+       not [f for f in icicle if f["depth"] and f["y"] != root["y"] + 17 * f["depth"]],
+       "i turns it: what is called hangs below its caller", str(icicle))
+    ok([(f["name"], f["x"], f["w"], f["label"]) for f in icicle] ==
+       [(f["name"], f["x"], f["w"], f["label"]) for f in upright], "... and nothing else")
+    texts = b.ask("Array.from(document.querySelectorAll('g.f')).every(g => Math.abs(g.children[1].getAttribute('y') - "
+                  "g.children[0].getAttribute('y') - 12) < 1)")
+    ok(texts, "... with the labels")
+    hot = max(of(icicle, "@/srv/app/hot.lua:13"), key=lambda f: f["count"])
+    b.click(*centre(hot))
+    zoomed = b.ask(FRAMES)
+    ok(of(zoomed, "all")[0]["y"] == root["y"], "a zoom leaves it so")
+    b.open_new(b.ask("location.href"))
+    ok(b.ask(FRAMES) == zoomed, "an address has it, too", b.ask("location.href"))
+    b.press("Escape")
+    b.click(*centre(b.box("#flip")))
+    ok(b.ask(FRAMES) == upright and b.ask(HASH) == "", "a click at the foot turns it back")
+    b.press("/", "Slash")
+    b.press("i")
+    ok(of(b.ask(FRAMES), "all")[0]["y"] == of(upright, "all")[0]["y"] and "frame" in b.ask(MATCHED),
+       "an i in the box is a letter")
+    b.press("Escape")
+
+
 def main():
     program, svg, hostile_svg, diff_svg, long_svg = sys.argv[1:]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         b = Browser(program, profile)
         try:
             picture(b, svg)
+            shared(b, svg)
+            flipped(b, svg)
             hostile(b, hostile_svg)
             difference(b, diff_svg)
             looks(b, svg, diff_svg)

@@ -16,11 +16,11 @@ set -euo pipefail
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-# start docker|podman|namespaces VARIANT MODE: sets name, pid, exe, merged, port. False when the kind cannot run here.
+# start docker|podman|namespaces VARIANT MODE [WORKERS]: sets name, pid, workers, exe, merged, port. False when the kind cannot run here.
 start() {
     local all
-    all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 2>"$scratch/err") || return
-    name='' pid='' exe='' merged='' port=''
+    all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 "${4:-1}" 2>"$scratch/err") || return
+    name='' workers='' pid='' exe='' merged='' port=''
     eval "$all"
     export DOCKER_HOST
     names+=("$name")
@@ -66,8 +66,22 @@ probe timer.ms(20) { if (!armed++) println("armed") }
 probe end { printf("mine %d\n", mine) }
 END
 
+# Whatever worker it is: the container's are meant by its name.
+cat >"$scripts/each.stp" <<'END'
+global of, armed
+probe process(@1).function("ngx_http_process_request") { of[pid()]++ }
+probe timer.ms(20) { if (!armed++) println("armed") }
+probe end { foreach (p+ in of) { n += of[p]; printf("worker %d %d\n", p, of[p]) } printf("all %d\n", n) }
+END
+# shellcheck disable=SC2317 # called by check
+only_of() { # WORKERS: each worker that was seen is one of them, and all are
+    local seen
+    seen=$(awk '$1 == "worker" { print $2 }' "$scratch/out")
+    [[ $(sort <<<"$seen") = "$(tr ' ' '\n' <<<"$1" | sort)" ]]
+}
+
 judge() { # docker|podman|namespaces
-    local how=$1 path=$PATH from first first_port first_pid first_merged
+    local how=$1 path=$PATH from first first_port first_pid first_merged first_workers
     if ! start "$how" gc64 interp; then
         skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
         return
@@ -127,6 +141,27 @@ judge() { # docker|podman|namespaces
     check "$how: after a copy-up, by --sysroot" printed '^mine 2$'
     stop "$name"
     stop "$first"
+
+    # Four workers each; the name means all of one container.
+    if [[ $how != namespaces ]]; then
+        start "$how" gc64 idle 4
+        first=$name first_port=$port first_workers=$workers
+        start "$how" gc64 idle 4
+        start_trace "$scripts/each.stp" --container "$first" "$exe"
+        ask "$first_port" 60
+        ask "$port" 41
+        end_trace
+        check "$how: --container counts the 60 requests of all its workers" printed '^all 60$'
+        check "$how: ... and of no others" only_of "$first_workers"
+        start_trace "$scripts/each.stp" --container "$name" "$exe"
+        ask "$first_port" 11
+        ask "$port" 60
+        end_trace
+        check "$how: --container with the other container" printed '^all 60$'
+        check "$how: ... and its workers" only_of "$workers"
+        stop "$name"
+        stop "$first"
+    fi
     names=()
 }
 

@@ -111,6 +111,50 @@ trace -e "global n, wrong
     probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" -x "$pid"
 check 'a longjmp over the function' printed '^many 1 wrong 0$'
 
+# ---- more returns pending in a thread than the kernel notes (64)
+
+cat >"$scratch/deep.c" <<'END'
+#include <stdlib.h>
+__attribute__((noinline, noclone)) long deep(long n)
+{
+    long r = n > 1 ? deep(n - 1) + 1 : 1;
+    __asm__ volatile("" ::: "memory");
+    return r;
+}
+int main(int argc, char **argv) { return deep(argc > 1 ? atol(argv[1]) : 0) < 0; }
+END
+${CC:-cc} -g -O1 -fno-optimize-sibling-calls -o "$scratch/deep" "$scratch/deep.c"
+deep="global n, m probe process(\"$scratch/deep\").function(\"deep\").return { n++ }
+    probe process(\"$scratch/deep\").function(\"deep\") { m++ } probe end { println(n, \" of \", m) }"
+trace -e "$deep" -c "$scratch/deep 64"
+check '64 pending returns of a thread are all seen' printed '^64 of 64$'
+check '... and nothing is said' test ! -s "$scratch/err"
+trace -e "$deep" -c "$scratch/deep 65"
+check 'of 65 the kernel leaves one out' printed '^64 of 65$'
+if [[ -r /dev/kmsg ]]; then
+    lost='WARNING: returns of process [0-9]+ were not seen: .* 64 of a thread'
+    check '... and that is said' said "$lost"
+    sleep 6 # the kernel says ten of them in 5 s
+    trace -e "$deep" -c "sleep 3" -T 2 &
+    tracer=$!
+    sleep 1
+    "$scratch/deep" 66
+    "$scratch/deep" 66
+    wait "$tracer"
+    check '... not of a process that nobody looks at' eval '! said "$lost"'
+    sleep 6
+    trace -e "$deep" -T 2 &
+    tracer=$!
+    sleep 1
+    "$scratch/deep" 66
+    "$scratch/deep" 66
+    wait "$tracer"
+    check '... when everybody is looked at, of how many' \
+        said "WARNING: returns of process [0-9]+ and 1 others were not seen"
+else
+    skip '... and that is said' 'no /dev/kmsg'
+fi
+
 trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" -x "$pid"
 check 'a value that is printed' printed '^[1-8]$'
 finish

@@ -49,6 +49,42 @@ says() {
     ok "$missing" "$what"
 }
 
+# ---- functions that the dynamic linker chooses
+
+cat >"$scratch/pick.c" <<'C'
+#define KEPT __attribute__((noinline, noclone, used))
+KEPT int __pick_fast(int x) { return x + 1; }
+KEPT int __pick_slow(int x) { return x + 2; }
+KEPT int pick_plain(int x) { return x + 3; }
+KEPT int __pick_chk_fast(int x) { return x + 4; }
+KEPT int pack(int x) { return x + 5; }
+static int (*choose_pick(void))(int) { return __pick_fast; }
+static int (*choose_chk(void))(int) { return __pick_chk_fast; }
+int pick(int) __attribute__((ifunc("choose_pick")));
+int __pick_chk(int) __attribute__((ifunc("choose_chk")));
+int main(void) { return pick(-1) + __pick_chk(-4) + pack(-5); }
+C
+if ${CC:-cc} -g -o "$scratch/pick" "$scratch/pick.c" 2>/dev/null; then
+    pick='probe process("'$scratch/pick'").function("pick") { exit() }'
+    says 1 'a function that the dynamic linker chooses: what it chooses among' \
+        $'-e:1:.*error: .pick. is no single function of .*(ifunc)\nhint: .*: __pick_fast, __pick_slow, pick_plain$' -- \
+        "$ngstap" -p2 -e "$pick"
+    ok "$(! grep -q 'did you mean\|chk' "$scratch/out"; echo $?)" '... and nothing else'
+    says 1 'one of another name' 'hint: .*: __pick_chk_fast$' -- \
+        "$ngstap" -p2 -e 'probe process("'"$scratch/pick"'").function("__pick_chk") { exit() }'
+    if [[ $UID = 0 ]]; then
+        says 0 'what is named can be probed: the chosen one is seen' '^__pick_fast$' -- "$ngstap" -c "$scratch/pick" \
+            -e 'probe process("'"$scratch/pick"'").function("__pick_[fs]*") { println(probefunc()) exit() }'
+    else
+        skip 'what is named can be probed: the chosen one is seen' 'needs root'
+    fi
+    objcopy --strip-all -K pick "$scratch/pick" "$scratch/pick.bare" 2>/dev/null
+    says 1 'without their symbols' $'(ifunc)\nhint: .*has no symbols of .*' -- \
+        "$ngstap" -p2 -e "${pick/pick\")./pick.bare\").}"
+else
+    skip 'a function that the dynamic linker chooses' 'needs a C compiler and ifunc'
+fi
+
 # ---- the command line and the target
 
 says 1 'no such pid' 'no process with pid 4194303' -- "$ngstap" -x 4194303 -e 'probe begin { exit() }'

@@ -79,18 +79,18 @@ check '... in begin those of the target' printed "^own $$ 4711 4712\$"
 
 mkdir "$scratch/library"
 cat >"$scratch/library/reads.stp" <<'END'
-function pid_at(p) { return @cast(p, "task_struct", "kernel")->pid }
-function text_at(p) { return kernel_string(p) }
+function pid_at(p) { return p ? @cast(p, "task_struct", "kernel")->pid : 0 }
+function text_at(p) { if (p) return kernel_string(p); return "" }
 END
 trace -I "$scratch/library" -e 'probe begin { try { println(pid_at(8)) } catch (e) { println("1 ", e) }
     try { println(text_at(8)) } catch (e) { println("2 ", e) }
     println(kernel_string(8, "other")); exit() }'
-check 'kernel memory is not read in begin: an error that says so, in a library when it runs' \
+check 'kernel memory is not read in begin: an error, where a library asks before it reads' \
     printed '^1 kernel memory cannot be read'
 check '... for strings too' printed '^2 kernel memory cannot be read'
 check '... which the value for the failing case covers' printed '^other$'
 trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) { println("1 ", e) } exit() }'
-check '... in the script itself when it is read' said 'error: kernel memory cannot be read in a handler of begin'
+check '... else when the script is read' said 'error: kernel memory cannot be read in a handler of begin'
 
 # An object is for this kernel: another build-id in it is another kernel.
 (cd "$scratch" && "$ngstap" -p4 -m task task.stp -x "$pid" >/dev/null)

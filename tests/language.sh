@@ -88,6 +88,10 @@ both 'sprintf takes widths and precisions from arguments' \
     '   42|42   |x   |ab|   007|  y\n'
 both 'sprintf makes bytes by %b' 'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
     'ABCD|EF1\n'
+both '... whose number an argument says' \
+    'println(sprintf("%*b|%.*b|%*.*b|%-*.*b|", 4, 0x44434241, 2, 0x4645, 1, 1, 0x47, 1, 1, 0x48))
+    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0, 0x41),
+        strlen(sprintf("%*.*b", 4, 2, 0x4241)), sprintf("%.*b", -1, 0x4142))' 'ABCD|EF|G|H|\nABCDEFGH|ABA0BA\n'
 both '%c of sprintf keeps its width' 'println(sprintf("%3c|%-3c|", 65, 66))' '  A|B  |\n'
 prints 'and escapes' 'probe begin { println(sprintf("%#c", 10)); exit() }' '\\n\n'
 both 'values are taken from the left to the right' \
@@ -189,6 +193,41 @@ if [[ -r /sys/kernel/btf/vmlinux ]]; then
         'kernel memory cannot be read in a handler of begin'
     refuses 'kernel memory in a function of timer.s' 'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
         'kernel memory cannot be read in a handler of timer.s\(1\)'
+    refuses 'by the library, in begin' 'probe begin { println(task_pid(task_current())) }' \
+        'kernel memory cannot be read in a handler of begin'
+    check '... and where the library does' said 'tapset/task.stp:[0-9]+:[0-9]+: note: task_pid\(\) reads it'
+    refuses 'by the library, in end' 'function f(t) { return task_execname(t) }
+        function g(t) { return 1 ? f(t) : "" } probe end { println(g(8)) }' \
+        'kernel memory cannot be read in a handler of end'
+    refuses 'by the library, in a timer' 'function f(t) { if (t) return task_execname(t); return "" }
+        function g(t) { return f(t) } probe timer.ms(10) { println(g(8)) }' \
+        'kernel memory cannot be read in a handler of timer.ms\(10\)'
+    check '... with the chain of calls' awk '/task.stp:.*task_execname.. reads it/ && !n { n = 1 }
+        /-e:2:32: note: f.. is called here/ && n == 1 { n = 2 }
+        /-e:2:68: note: g.. is called here/ && n == 2 { n = 3 } END { exit n != 3 }' "$scratch/err"
+    mkdir "$scratch/readers"
+    cat >"$scratch/readers/readers.stp" <<'END'
+function outer:long(p:long) { return inner(p) }
+function inner:long(p:long) { x = 1; return kernel_long(p) + x }
+function asked:long(p:long) { return p ? outer(p) : 0 }
+function tried:long(p:long) { try { return inner(p) } catch { return 0 } }
+function early:long(p:long) { if (p < 8) return 0; return inner(p) }
+function both:long(p:long) { return (p && inner(p)) || (!p || inner(p)) }
+function tests:long(p:long) { if (inner(p)) return 1; return 0 }
+END
+    refuses 'by one of its functions that another calls' 'probe begin { println(outer(8)) }' 'kernel memory' \
+        -I "$scratch/readers"
+    check '... all of which are named' awk '/readers.stp:2:45: note: inner.. reads it/ && !n { n = 1 }
+        /readers.stp:1:38: note: inner.. is called here/ && n == 1 { n = 2 } END { exit n != 2 }' "$scratch/err"
+    refuses 'by one that reads to decide' 'probe begin { println(tests(8)) }' 'kernel memory' -I "$scratch/readers"
+    takes 'a function of the library that asks first' \
+        'probe begin { println(ppid(), euid(), egid(), asked(0), tried(8), early(0), both(0)) }' -I "$scratch/readers"
+    takes 'in the kernel' 'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
+    for f in 'printf("%.4M\n", 8)' 'println(sprintf("%d%*m", 1, 2, 8))'; do
+        refuses "by $f in begin" "probe begin { $f }" 'kernel memory cannot be read in a handler of begin'
+    done
+    takes '@defined reads nothing' 'probe begin { println(@defined(@cast(0, "task_struct", "kernel")->pid)) }'
+    takes 'user memory is another thing' 'probe begin { printf("%#.4M%5s\n", 8, "") }'
     takes 'the address of it is no read' 'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
 fi
 refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' '501 buckets; 254 can'
@@ -203,6 +242,23 @@ trace -v -e 'probe begin { for (i = 0; i < 3; i++) warn("same\n"); exit() }'
 check 'but not with -v' test "$(grep -c '^WARNING: same' "$scratch/err")" = 3
 trace -w -e 'probe begin { warn("same\n"); x = y; exit() }'
 check '-w silences them all' test ! -s "$scratch/err"
+
+# The kernel's limit itself is the whole machine's: a file stands for what tells it.
+if [[ $kernel ]] && unshare --mount true 2>/dev/null; then
+    # rated LIMIT SCRIPT: a run where the kernel says that LIMIT is its highest rate
+    rated() {
+        echo "$1" >"$scratch/rate"
+        timeout 20 unshare --mount bash -c 'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && exec "${@:2}"' \
+            - "$scratch/rate" "$ngstap" -e "$2" >"$scratch/out" 2>"$scratch/err"
+    }
+    rated 500 'probe begin { } probe perf.sw.cpu_clock.sample(1000000) { exit() }'
+    check 'more ticks than the kernel gives: which probe, and how many there are' said \
+        'warning: perf.sw.cpu_clock.sample\(1000000\) asks for 1000 ticks .*max_sample_rate is 500: the kernel drops some'
+    rated 1000 'probe perf.sw.cpu_clock.sample(1000000) { exit() }'
+    check '... as many as it gives' test ! -s "$scratch/err"
+else
+    skip 'more ticks than the kernel gives' 'needs root, eBPF and unshare'
+fi
 
 # ---- conditions of the preprocessor ----
 
@@ -243,6 +299,61 @@ if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$sc
         '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
 else
     skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
+fi
+
+
+# ---- memory in formats: %m and %M (man stap: a precision, 1 byte without it; user memory with '#')
+
+cat >"$scratch/memory.c" <<'END'
+#include <string.h>
+#include <unistd.h>
+static unsigned char bytes[4096];
+__attribute__((noinline, noclone)) void look(unsigned char *p, long n)
+{
+    __asm__ volatile("" : : "r"(p), "r"(n) : "memory");
+}
+int main(void)
+{
+    for (int k = 0; k < 4096; k++)
+        bytes[k] = (unsigned char)k;
+    for (int k = 0; k < 1000; k++) {
+        memcpy(bytes + 64, "look", 4);
+        look(bytes, 5);
+        memset(bytes + 64, 'X', 4); /* gone when what was printed is read */
+        usleep(5000);
+    }
+    return 0;
+}
+END
+if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>"$scratch/err"; then
+    look="probe process(\"$scratch/memory\").function(\"look\")"
+    # dumps NAME STATEMENTS TEXT
+    dumps() { prints "$1" "$look { $2; exit() }" "$3" -c "$scratch/memory"; }
+    dumps 'printf shows memory as it was at the hit' 'printf("%#.4m|%#.4M|%#m|%#M|%d\n", $p + 64, $p + 64, $p + 65, $p + 65, $n)' \
+        'look|6c6f6f6b|o|6f|5\n'
+    dumps 'sprintf, too' 's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n); println(s)' \
+        'look|6c6f6f6b|o|6f|5\n'
+    for f in 'printf(' 'print(sprintf('; do
+        e=${f#*print*(} e=${e:+)}
+        dumps "widths and precisions from arguments: $f" "$f\"%#*.*m|%#*.*M|%#*.4m|%#.*M|%#10.4M|%#6m|%#*.*M|\\n\", 6, 4, \$p + 64,
+            -10, 3, \$p + 64, -6, \$p + 64, -3, \$p + 65, \$p + 64, \$p + 65, 1, 0, \$p + 64)$e" \
+            '  look|6c6f6f    |look  |6f|  6c6f6f6b|     o|6c|\n'
+        dumps "more bytes than 64: $f" "$f\"%#.100M\\n\", \$p)$e" "$(printf %02x {0..63})6c6f6f6b$(printf %02x {68..99})\\n"
+    done
+    dumps 'a NUL is a byte to print' 'printf("%#.3m|\n", $p + 255)' '\0377\0\001|\n'
+    dumps 'and ends a string' 'println(sprintf("%#.3m|", $p + 255) == "\377")' '1\n'
+    dumps 'what comes after is there' 'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65, "b"))' \
+        '7aoob\n'
+    dumps 'a fault is an error' 'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) } catch (e) { println(e, s) }' \
+        'read fault [man error::fault] at 0x8\nread fault [man error::fault] at 0x10\n'
+    dumps 'so are more bytes than a page' 'most = 4097; try { printf("%#.*M\n", most, $p) } catch (e) { println(e) }
+        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) } println(strlen(sprintf("%#.2000M", $p)))' \
+        '4097 is too many bytes for a memory dump\n5000 is too many bytes for a memory dump\n4000\n'
+    prints 'in a handler of a timer' "global at $look { at = \$p } probe timer.ms(20) { if (!at) next
+        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2)); exit() }" \
+        "$(printf '%s|  01|0203|\\n' 585858)" -c "$scratch/memory"
+else
+    skip 'memory in formats' 'needs root, eBPF and a C compiler'
 fi
 
 finish

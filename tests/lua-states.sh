@@ -119,6 +119,14 @@ check "a VM below another: $outer to $inner samples, seven to three" within "$(o
 check '... in one thread, which runs Lua' eval '! said "$warned"'
 stacks --arg L=kept
 check '--arg L names the one to look at by its variable' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+address=$("$ngstap" -x "$pid" -e "probe begin { printf(\"0x%x\", @var(\"kept\", \"$scratch/threads-gc64\")) exit() }")
+stacks --arg L="$address"
+check "--arg L=$address, its address" eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+stacks --arg L="$((address))"
+check '... as a decimal number' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+stacks --arg L=0x1000
+check 'an address without a state: nothing is seen, and why is said' \
+    eval '[[ $(count .) = 0 ]] && said "No Lua stack was seen" && said "lost: read fault"'
 ended
 
 run "$scratch/threads-gc64" deep 60

@@ -77,6 +77,33 @@ else
     skip 'programs of 32 bits' 'the compiler does not make them (gcc-multilib)'
 fi
 
+# ---- LuaJIT in the executable
+
+cat >"$scratch/static.c" <<'END'
+#include <unistd.h>
+#ifdef LUAJIT
+int luaJIT_setmode(void *l, int index, int mode) { return l && index + mode; }
+#endif
+int main(void) { return pause(); }
+END
+echo 'probe begin { println("$^libluajit_path") }' >"$scratch/static.sxx"
+for kind in '-g' '-rdynamic -s'; do
+    # shellcheck disable=SC2086 # words
+    ${CC:-cc} $kind -DLUAJIT -o "$scratch/static" "$scratch/static.c"
+    "$scratch/static" &
+    pids+=("$!")
+    trace -p2 -x "$!" "$scratch/static.sxx"
+    check "libluajit is linked into the executable ($kind): its path, and not a word" \
+        eval 'printed "println..$scratch/static" && test "$status" = 0 -a ! -s "$scratch/err"'
+    kill "$!"
+done
+${CC:-cc} -g -o "$scratch/none" "$scratch/static.c"
+"$scratch/none" &
+pids+=("$!")
+trace -p2 -x "$!" "$scratch/static.sxx"
+check 'it is nowhere: that is only assumed, and said' said 'libluajit is not found, assuming it is statically linked'
+kill "$!"
+
 # A user's own program may have loaded what that user can no longer read; root can read all.
 if ((UID == 0)) && command -v setpriv >/dev/null; then
     cp "$scratch/libplugin.so" "$scratch/libfoo.so"

@@ -111,6 +111,7 @@ bool load_attach(struct session *s)
 {
     if (!scope_start(s))
         return false;
+    nesting_start(s);
     for (uint32_t i = 0; s->obj && i < s->o->h->table[OBJ_PROBES].n; i++)
         if (!arm(s, i)) {
             load_detach(s);
@@ -126,5 +127,6 @@ void load_detach(struct session *s)
         ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
     attach_undo(s, 0);
     scope_stop(s);
+    nesting_stop(s);
     detach_uprobes(s);
 }

@@ -400,6 +400,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
     scope_init(&s->scope);
+    nesting_init(&s->nesting);
     size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
     bool ok = true;
 

@@ -397,7 +397,7 @@ int session_scope_fd(const struct session *s)
     return s->scope.epoll;
 }
 
-void session_losses(const struct session *s, void (*say)(void *arg, const char *text), void *arg)
+void session_losses(struct session *s, void (*say)(void *arg, const char *text), void *arg)
 {
     const struct ngs_control *c = s->control;
     char text[256];
@@ -422,6 +422,8 @@ void session_losses(const struct session *s, void (*say)(void *arg, const char *
                  (unsigned long long)s->scope.late);
         say(arg, text);
     }
+    if (nesting_text(s, text, sizeof(text)))
+        say(arg, text);
     /* What does not show beside what was seen is told to who asks. */
     if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
         snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",
@@ -438,6 +440,7 @@ bool session_follow(struct session *s)
 
     if (!c->follows)
         return false;
+    nesting_look(s);
     ring_buffer__consume(c->ring);
     layout_try(s);
     clock_watch(s);

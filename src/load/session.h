@@ -56,6 +56,14 @@ struct scope {
     uint64_t execs; /* that were told */
 };
 
+/* Processes whose returns the kernel has left out. */
+enum { NESTING_PIDS = 64 };
+struct nesting {
+    int log; /* the kernel's; -1: not read */
+    pid_t pids[NESTING_PIDS];
+    uint32_t n;
+};
+
 struct session {
     struct compile *cx;
     const struct object *o;
@@ -74,6 +82,7 @@ struct session {
     uint32_t n_sets;
     bool multi, cookies; /* what the kernel has of it */
     struct scope scope;
+    struct nesting nesting;
     struct clock *clocks;
     uint32_t n_clocks;
     bool clocks_on_cpus;              /* in a scope: since threads come and go too fast */
@@ -114,6 +123,13 @@ void detach_uprobes_of(struct session *s, pid_t pid);
  * an end that is asked for meanwhile leaves the rest to a process in the background.
  */
 void detach_uprobes(struct session *s);
+
+/* ---- nesting.c: returns that the kernel leaves out ---- */
+void nesting_init(struct nesting *n);
+void nesting_start(struct session *s); /* from here on they are looked for */
+void nesting_look(struct session *s);  /* before it is forgotten which processes there were */
+bool nesting_text(struct session *s, char *text, size_t size); /* false: there were none */
+void nesting_stop(struct session *s);
 
 /* Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick. */
 void clock_watch(struct session *s);

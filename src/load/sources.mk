@@ -6,6 +6,7 @@ ngstap_SOURCES += \
 	src/load/layout.c \
 	src/load/load.c src/load/load.h \
 	src/load/modules.c \
+	src/load/nesting.c \
 	src/load/object.c src/load/object.h \
 	src/load/scope.c \
 	src/load/session.h \

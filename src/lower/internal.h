@@ -4,6 +4,7 @@
 #ifndef LOWER_INTERNAL_H
 #define LOWER_INTERNAL_H
 
+#include "base/conversion.h"
 #include "func/func.h"
 #include "ir/ir.h"
 #include "lower/lower.h"
@@ -78,8 +79,26 @@ struct ir_val lower_raw_slot(struct lower *lo); /* likewise, but not set yet */
 /* global = s */
 void lower_set_global(struct lower *lo, uint32_t global, struct ir_val s);
 struct ir_val lower_literal(struct lower *lo, const char *text, uint32_t len);
+/*
+ * Appends to DST the last of V under C, as a number or a string; before it are width and precision
+ * where C takes them. All are operands of the cursor's block, which it leaves open.
+ */
+void lower_append_value(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                        const struct ir_val *v, bool is_string);
 /* print family. */
 void lower_print(struct lower *lo, struct expr *e);
+
+/* ---- bytes.c: conversions that are made byte by byte ---- */
+
+bool lower_is_of_bytes(const struct conversion *c); /* %c %b %m %M */
+bool lower_is_memory(const struct conversion *c);   /* %m %M */
+/*
+ * Appends to DST what is under C, a conversion of bytes; READY: its arguments (width, precision,
+ * value), spilled. May end the cursor's block. A NUL goes to block END; IR_NO_BLOCK (for %m and %M
+ * alone): it is a byte as others.
+ */
+void lower_append_bytes(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                        const struct ir_val *ready, uint32_t end);
 
 /* ---- stmt.c ---- */
 

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/lower/bytes.c \
 	src/lower/expr.c \
 	src/lower/internal.h \
 	src/lower/lower.c src/lower/lower.h \

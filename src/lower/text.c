@@ -97,9 +97,8 @@ static uint64_t static_spec(const struct conversion *c, char letter)
                                   : (uint32_t)c->prec);
 }
 
-/* Appends the last of V under C; before it are width and precision where C takes them. */
-static void append_value(struct lower *lo, struct ir_val dst, const struct conversion *c,
-                         const struct ir_val *v, bool is_string)
+void lower_append_value(struct lower *lo, struct ir_val dst, const struct conversion *c,
+                        const struct ir_val *v, bool is_string)
 {
     char letter = is_string ? 's' : c->letter == 's' ? 'd' : c->letter;
     struct ir_val spec = IR_IMM((int64_t)static_spec(c, letter));
@@ -118,144 +117,25 @@ static void append_value(struct lower *lo, struct ir_val dst, const struct conve
     i->str = dst;
 }
 
-/* ---- conversions that are made byte by byte: a NUL ends a string ---- */
-
-static bool is_of_bytes(const struct conversion *c)
-{
-    return c->letter == 'c' || c->letter == 'b' || c->letter == 'm' || c->letter == 'M';
-}
-
-/* Goes on when the byte V is none; its block is ended. */
-static void end_at_nul(struct lower *lo, struct ir_val v, uint32_t end)
-{
-    uint32_t more = lower_block(lo);
-
-    ir_put_branch(&lo->at, IR_NE, v, IR_IMM(0), more, end);
-    ir_at(&lo->at, more);
-}
-
-static void append_byte(struct lower *lo, struct ir_val dst, const struct conversion *c,
-                        struct ir_val spilled, int shift, uint32_t end)
-{
-    static const struct conversion plain = {
-        .letter = 'c', .width = CONVERSION_NONE, .prec = CONVERSION_NONE};
-
-    for (int pass = 0; pass < 2; pass++) {
-        struct ir_val v = lower_reload(lo, spilled);
-
-        if (shift)
-            v = ir_put_int(&lo->at, IR_USHR, v, IR_IMM(shift));
-        v = ir_put_int(&lo->at, IR_AND, v, IR_IMM(0xff));
-        if (pass)
-            append_value(lo, dst, c ? c : &plain, &v, false);
-        else
-            end_at_nul(lo, v, end);
-    }
-}
-
-/* %b: the number's bytes, the lowest first; run/format.c, format_binary. */
-static void append_binary(struct lower *lo, struct ir_val dst, const struct conversion *c,
-                          struct ir_val spilled, uint32_t end)
-{
-    int width = c->width, prec = c->prec;
-
-    if (prec != 1 && prec != 2 && prec != 4 && prec != 8)
-        prec = -1;
-    if (width < 0)
-        width = prec < 0 ? 8 : prec;
-    if (prec < 0)
-        prec = width == 1 || width == 2 || width == 4 ? width : 8;
-    if (width > prec && !(c->flags & NGS_SPEC_LEFT)) { /* NULs before it */
-        ir_put_jump(&lo->at, end);
-        ir_at(&lo->at, lower_block(lo));
-        return;
-    }
-    for (int k = 0; k < prec; k++)
-        append_byte(lo, dst, NULL, spilled, 8 * k, end);
-}
-
-static void append_spaces(struct lower *lo, struct ir_val dst, int n)
-{
-    static const struct conversion pad = {.letter = 's', .prec = CONVERSION_NONE};
-    struct conversion c = pad;
-    struct ir_val nothing = lower_literal(lo, "", 0);
-
-    c.width = n;
-    if (n > 0)
-        append_value(lo, dst, &c, &nothing, true);
-}
-
-/* %m: bytes of memory as they are; %M: in hexadecimal digits. */
-static void append_memory(struct lower *lo, struct ir_val dst, const struct conversion *c,
-                          struct ir_val spilled, uint32_t end)
-{
-    static const struct conversion digits = {
-        .letter = 'x', .flags = NGS_SPEC_ZERO, .width = 2, .prec = CONVERSION_NONE};
-    bool user = c->flags & NGS_SPEC_ALT, left = c->flags & NGS_SPEC_LEFT;
-    int n = c->prec > 0 ? c->prec : 1, pad = c->width - (c->letter == 'M' ? 2 * n : n);
-
-    if (!left)
-        append_spaces(lo, dst, pad);
-    if (c->letter == 'M') {
-        for (int k = 0; k < n; k++) {
-            struct ir_val at = ir_put_int(&lo->at, IR_ADD, lower_reload(lo, spilled), IR_IMM(k));
-            struct ir_ins *i = ir_put(&lo->at, IR_READ);
-
-            i->a = at;
-            i->size = 1;
-            i->space = !user;
-            i->dst = ir_temp(lo->at.f);
-            struct ir_val v = IR_TEMP(i->dst);
-
-            append_value(lo, dst, &digits, &v, false);
-        }
-    } else {
-        struct ir_val bytes = lower_str_slot(lo);
-        struct ir_ins *i = ir_put(&lo->at, IR_SREAD);
-
-        i->str = bytes;
-        i->a = lower_reload(lo, spilled);
-        i->b = IR_IMM(n);
-        i->space = !user;
-        ir_put_str(&lo->at, IR_SCAT, dst, bytes);
-        i = ir_put(&lo->at, IR_SLEN);
-        i->s = bytes;
-        i->dst = ir_temp(lo->at.f);
-        struct ir_val whole = ir_put_set(&lo->at, IR_EQ, IR_TEMP(i->dst), IR_IMM(n));
-
-        end_at_nul(lo, whole, end);
-    }
-    if (left)
-        append_spaces(lo, dst, pad);
-}
-
-enum { HEX_BYTES_MAX = 64 }; /* of %M: each is a read of its own */
-
-static bool can_append(struct lower *lo, struct expr *e, const struct conversion *c)
-{
-    if ((c->letter == 'b' || c->letter == 'm' || c->letter == 'M') && (c->width_arg || c->prec_arg))
-        lower_refuse(lo, e, "a string made by %b, %m or %M with a width from an argument");
-    else if (c->letter == 'M' && c->prec > HEX_BYTES_MAX)
-        lower_refuse(lo, e, "a string made by %M of more than 64 bytes");
-    else
-        return true;
-    return false;
-}
-
 static uint32_t values_of(const struct conversion *c)
 {
     return c->letter == '%' ? 0 : 1u + c->width_arg + c->prec_arg;
 }
 
-bool lower_format_splits(const struct expr *e)
+static bool format_has(const struct expr *e, bool (*is)(const struct conversion *))
 {
     const char *end = e->fmt + e->fmt_len;
     struct conversion c;
 
     for (const char *p = e->fmt; p && (p = memchr(p, '%', (size_t)(end - p))); p += c.len)
-        if (conversion_read(p, end, &c) && is_of_bytes(&c))
+        if (conversion_read(p, end, &c) && is(&c))
             return true;
     return false;
+}
+
+bool lower_format_splits(const struct expr *e)
+{
+    return format_has(e, lower_is_of_bytes);
 }
 
 /* The arguments ARGS are under C; READY: their values, spilled, or NULL. */
@@ -271,19 +151,15 @@ static void append_conversion(struct lower *lo, struct ir_val dst, const struct 
         return;
     }
     if (!ready) {
-        append_value(lo, dst, c, lower_keys(lo, args, n), is_string);
+        lower_append_value(lo, dst, c, lower_keys(lo, args, n), is_string);
         return;
     }
-    if (c->letter == 'b') {
-        append_binary(lo, dst, c, ready[n - 1], end);
-    } else if (c->letter == 'm' || c->letter == 'M') {
-        append_memory(lo, dst, c, ready[n - 1], end);
-    } else if (c->letter == 'c' && n == 1 && !(c->flags & NGS_SPEC_ALT)) {
-        append_byte(lo, dst, c, ready[0], 0, end);
+    if (c->letter == 'c' ? n == 1 && !(c->flags & NGS_SPEC_ALT) : lower_is_of_bytes(c)) {
+        lower_append_bytes(lo, dst, c, ready, end);
     } else {
         for (uint32_t k = 0; k < n; k++)
             v[k] = lower_reload(lo, ready[k]);
-        append_value(lo, dst, c, v, is_string);
+        lower_append_value(lo, dst, c, v, is_string);
     }
 }
 
@@ -321,7 +197,7 @@ static void append_format(struct lower *lo, struct ir_val dst, struct expr *e)
         literal = p;
         if (!n)
             continue;
-        if (arg + n > e->n_args || !can_append(lo, e, &c))
+        if (arg + n > e->n_args)
             return;
         append_conversion(lo, dst, &c, e->args + arg, ready ? ready + arg : NULL, end);
         arg += n;
@@ -611,9 +487,52 @@ static void print_hist(struct lower *lo, struct expr *h)
     }
 }
 
+static uint64_t arg_type(const struct expr *e)
+{
+    return e->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG;
+}
+
+/* What %m and %M show is read now: strings take their place in the format F and its values. */
+static struct ir_val *read_dumps(struct lower *lo, struct expr *e, struct ir_format *f)
+{
+    const char *end = e->fmt + e->fmt_len, *literal = e->fmt;
+    struct ir_val *ready = spilled_args(lo, e);
+    struct ir_val *args = ARENA_ARRAY(lo->cx->arena, struct ir_val, e->n_args + 1);
+    char *text = arena_alloc(lo->cx->arena, e->fmt_len + 1), *to = text;
+    uint32_t arg = 0, used = 0;
+    struct conversion c;
+
+    lower_loc(lo, e);
+    for (const char *p = e->fmt; (p = memchr(p, '%', (size_t)(end - p))); p += c.len) {
+        if (!conversion_read(p, end, &c) || arg + values_of(&c) > e->n_args)
+            break;
+        if (lower_is_memory(&c)) {
+            args[used] = lower_str_slot(lo);
+            lower_append_bytes(lo, args[used], &c, ready + arg, IR_NO_BLOCK);
+            f->arg_types |= (uint64_t)OBJ_STRING << (2 * used++);
+            to = mempcpy(to, literal, (size_t)(p - literal));
+            to = stpcpy(to, c.flags & NGS_SPEC_ZERO ? "%0s" : "%s");
+            literal = p + c.len;
+        } else {
+            for (uint32_t k = arg; k < arg + values_of(&c); k++) {
+                args[used] = ready[k];
+                f->arg_types |= arg_type(e->args[k]) << (2 * used++);
+            }
+        }
+        arg += values_of(&c);
+    }
+    for (uint32_t k = 0; k < used; k++)
+        args[k] = lower_reload(lo, args[k]);
+    to = mempcpy(to, literal, (size_t)(end - literal));
+    f->text = text;
+    f->len = (uint32_t)(to - text);
+    f->n_args = used;
+    return args;
+}
+
 void lower_print(struct lower *lo, struct expr *e)
 {
-    struct ir_format f = {.text = e->fmt ? e->fmt : "", .len = e->fmt_len};
+    struct ir_format f = {.text = e->fmt ? e->fmt : "", .len = e->fmt_len, .n_args = e->n_args};
 
     for (uint32_t k = 0; k < e->n_args; k++)
         if (e->args[k]->kind == EX_HIST) {
@@ -632,22 +551,26 @@ void lower_print(struct lower *lo, struct expr *e)
                    e->n_args, OBJ_MAX_PRINT_ARGS);
         return;
     }
-    struct ir_val *args = lower_keys(lo, e->args, e->n_args);
+    struct ir_val *args;
 
+    lower_loc(lo, e);
+    if ((e->print & PRINT_FORMAT) && format_has(e, lower_is_memory)) {
+        args = read_dumps(lo, e, &f);
+    } else {
+        args = lower_keys(lo, e->args, e->n_args);
+        for (uint32_t k = 0; k < e->n_args; k++)
+            f.arg_types |= arg_type(e->args[k]) << (2 * k);
+    }
     if (e->print & PRINT_FORMAT)
         f.flags |= FORMAT_PRINTF;
     if (e->print & PRINT_NEWLINE)
         f.flags |= FORMAT_NEWLINE;
     if (e->print & PRINT_CHAR)
         f.flags |= FORMAT_CHAR;
-    f.n_args = e->n_args;
-    for (uint32_t k = 0; k < e->n_args; k++)
-        f.arg_types |= (uint64_t)(e->args[k]->type == TYPE_STRING ? OBJ_STRING : OBJ_LONG)
-                       << (2 * k);
     lower_loc(lo, e);
     struct ir_ins *i = ir_put(&lo->at, IR_PRINT);
 
     i->fmt = ir_format(lo->u, &f);
     i->args = args;
-    i->n_args = e->n_args;
+    i->n_args = f.n_args;
 }

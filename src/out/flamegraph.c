@@ -308,8 +308,11 @@ static void put_legend(const struct picture *p)
 }
 
 /* What only the script brings to life is not shown without it. */
-static void put_controls(const struct picture *p)
+static void put_controls(const struct picture *p, unsigned height)
 {
+    fprintf(p->f,
+            "<text id=\"flip\" class=\"faint\" x=\"%d\" y=\"%u\" style=\"display:none\"></text>\n",
+            SIDE, height - 8);
     fputs("<foreignObject x=\"100%\" y=\"6\" width=\"230\" height=\"28\" "
           "transform=\"translate(-238 0)\" style=\"display:none\">"
           "<input xmlns=\"http://www.w3.org/1999/xhtml\" id=\"search\" type=\"search\" "
@@ -333,7 +336,7 @@ static bool write_picture(struct picture *p)
             height, LEAST_WIDTH, out_flamegraph_css);
     put_head(p);
     put_legend(p);
-    put_controls(p);
+    put_controls(p, height);
     fprintf(
         f,
         "<svg id=\"page\" x=\"%d\" y=\"%d\" width=\"98.4%%\" height=\"%u\" overflow=\"visible\"><g "

@@ -1,4 +1,5 @@
-// The behaviour of ngstap's flame graphs: click to zoom, Ctrl-F or / to search, hover for details.
+// The behaviour of ngstap's flame graphs: click to zoom, Ctrl-F or / to search, i to turn them into
+// icicles, hover for details. Search, zoom and view are in the page's address, so that it can be shared.
 (function () {
     "use strict";
     var svg = document.documentElement;
@@ -13,7 +14,9 @@
         g.removeChild(g.children[0]); // the browser's own tip, which comes late
         return node;
     });
-    var view = nodes[0];
+    var view = nodes[0], icicle = false;
+    var deepest = nodes.reduce(function (most, node) { return Math.max(most, node.depth); }, 0);
+    var flip = svg.getElementById("flip");
     var details = svg.getElementById("details");
     var matched = svg.getElementById("matched");
     var box = svg.getElementById("search");
@@ -21,7 +24,7 @@
         var text = svg.getElementById(id);
         return { text: text, full: text.textContent };
     });
-    var CHARACTER = 6.6, INSIDE = 6, SIDE = 10;
+    var CHARACTER = 6.6, INSIDE = 6, SIDE = 10, ROW = 17;
 
     function within(node, of) {
         return node.x >= of.x - 1e-9 && node.x + node.w <= of.x + of.w + 1e-9;
@@ -103,16 +106,65 @@
             node.rect.setAttribute("x", 100 * x + "%");
             node.rect.setAttribute("width", 100 * w + "%");
             node.text.setAttribute("x", 100 * x + "%");
+            var y = ROW * (icicle ? node.depth : deepest - node.depth);
+            node.rect.setAttribute("y", y);
+            node.text.setAttribute("y", y + 12);
             node.text.textContent = label(node.name, room);
             node.g.classList.toggle("above", above);
         });
         svg.getElementById("reset").style.display = view === nodes[0] ? "none" : "";
+        flip.textContent = icicle ? "turn into flames (i)" : "turn into icicles (i)";
         fit();
+    }
+
+    // What the page shows, behind the # of its address: s=WORD, x=FRAME (its number in the file), v=icicle.
+    function remember() {
+        var parts = new URLSearchParams(), word = box.value.trim(), to;
+        if (word) {
+            parts.set("s", word);
+        }
+        if (view !== nodes[0]) {
+            parts.set("x", nodes.indexOf(view));
+        }
+        if (icicle) {
+            parts.set("v", "icicle");
+        }
+        to = location.href.split("#")[0] + (parts.toString() && "#" + parts);
+        if (to === location.href) {
+            return;
+        }
+        try {
+            history.replaceState(null, "", to);
+        } catch (e) {
+            // a page within another may not: it works all the same
+        }
+    }
+
+    // What the address says; what makes no sense in it is as if it were not there.
+    function recall() {
+        var parts = new URLSearchParams(location.hash.slice(1)), number = parts.get("x") || "";
+        box.value = parts.get("s") || "";
+        view = (/^[0-9]{1,9}$/.test(number) && nodes[+number]) || nodes[0];
+        icicle = parts.get("v") === "icicle";
+        draw();
+        search(box.value);
     }
 
     function zoom(node) {
         view = node;
         draw();
+        remember();
+    }
+
+    function turn() {
+        icicle = !icicle;
+        draw();
+        remember();
+    }
+
+    function look_for(word) {
+        search(word);
+        remember();
     }
 
     // Matches within matches count once.
@@ -192,17 +244,21 @@
     frames.addEventListener("mouseleave", function () { tell(null); });
     svg.getElementById("reset").addEventListener("click", function () { zoom(nodes[0]); });
     box.parentNode.style.display = "";
-    box.addEventListener("input", function () { search(box.value); });
+    flip.style.display = "";
+    flip.addEventListener("click", turn);
+    box.addEventListener("input", function () { look_for(box.value); });
     window.addEventListener("keydown", function (e) {
         // Pressed again, it is the browser's.
         if (document.activeElement !== box && (((e.ctrlKey || e.metaKey) && e.key === "f") || e.key === "/")) {
             e.preventDefault();
             box.focus();
             box.select();
+        } else if (document.activeElement !== box && e.key === "i" && !e.ctrlKey && !e.metaKey && !e.altKey) {
+            turn();
         } else if (e.key === "Escape") {
             if (box.value) {
                 box.value = "";
-                search("");
+                look_for("");
             } else {
                 box.blur();
                 zoom(nodes[0]);
@@ -210,5 +266,6 @@
         }
     });
     window.addEventListener("resize", draw);
-    draw();
+    window.addEventListener("hashchange", recall);
+    recall();
 })();

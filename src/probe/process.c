@@ -50,6 +50,8 @@ static bool no_function(struct probe_env *env, struct dbg *m, const struct point
     struct dbg_func *other;
     struct near near;
 
+    if (probe_ifunc(env, m, part, spec->name))
+        return false;
     diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
                is_wild(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
     if ((spec->file || spec->line) && dbg_functions(m, spec->name, NULL, &other)) {

@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/probe/begin.c \
+	src/probe/ifunc.c \
 	src/probe/instance.c \
 	src/probe/module.c \
 	src/probe/probe.h \

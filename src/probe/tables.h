@@ -1,6 +1,6 @@
 /*
  * tables: the tables of probe types, one per file, that table.c strings together. Each ends with
- * a row whose pattern is NULL.
+ * a row whose pattern is NULL. And what their files share.
  */
 #ifndef PROBE_TABLES_H
 #define PROBE_TABLES_H
@@ -10,5 +10,12 @@
 extern const struct probe_type probe_types_begin[];
 extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
+
+/*
+ * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then
+ * true, and that is reported at PART with the functions that may be chosen.
+ */
+bool probe_ifunc(struct probe_env *env, struct dbg *m, const struct point_part *part,
+                 const char *name);
 
 #endif

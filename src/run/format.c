@@ -127,35 +127,15 @@ void format_number(struct text *t, struct conv c, int64_t value)
 
 void format_bytes(struct text *t, struct conv c, const char *p, size_t len)
 {
-    int64_t shown;
-
     if (c.prec >= 0 && len > (size_t)c.prec)
         len = (size_t)c.prec;
-    shown = c.conv == 'M' ? (int64_t)len * 2 : (int64_t)len;
     if (!(c.flags & NGS_SPEC_LEFT))
-        text_pad(t, ' ', c.width - shown);
-    if (c.conv == 'M')
-        for (size_t i = 0; i < len; i++) {
-            text_char(t, "0123456789abcdef"[(unsigned char)p[i] >> 4]);
-            text_char(t, "0123456789abcdef"[p[i] & 15]);
-        }
-    else
-        text_bytes(t, p, len);
+        text_pad(t, ' ', c.width - (int64_t)len);
+    text_bytes(t, p, len);
     if (c.flags & NGS_SPEC_LEFT)
-        text_pad(t, ' ', c.width - shown);
-    if (c.conv == 's' && (c.flags & NGS_SPEC_ZERO))
+        text_pad(t, ' ', c.width - (int64_t)len);
+    if (c.flags & NGS_SPEC_ZERO)
         text_char(t, '\0');
-}
-
-/* %m and %M of an address: PREC bytes (1 without a precision) read there. */
-static void format_memory(struct text *t, struct conv c, uint64_t addr, read_fn read, void *ctx)
-{
-    size_t n = c.prec > 0 ? (size_t)c.prec : 1;
-    char *buf = malloc(n);
-
-    if (buf && read && read(ctx, addr, buf, n, c.flags & NGS_SPEC_ALT))
-        format_bytes(t, c, buf, n);
-    free(buf);
 }
 
 struct cursor {
@@ -196,7 +176,7 @@ static bool take_conv(struct cursor *cu, struct conv *c)
     return ok;
 }
 
-static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
+static void one(struct text *t, struct cursor *cu)
 {
     struct conv c;
     const struct print_arg *a;
@@ -208,20 +188,17 @@ static void one(struct text *t, struct cursor *cu, read_fn read, void *ctx)
     a = take(cu);
     if (!a)
         return;
-    if (strchr("smM", c.conv)) {
+    if (c.conv == 's') {
         if (a->is_string)
             format_bytes(t, c, a->p, a->len);
-        else if (c.conv != 's')
-            format_memory(t, c, (uint64_t)a->num, read, ctx);
         else
             format_number(t, (struct conv){'d', c.flags, c.width, CONVERSION_NONE}, a->num);
-    } else if (!a->is_string) {
+    } else if (!a->is_string && !strchr("mM", c.conv)) { /* lower has made strings of these */
         format_number(t, c, a->num);
     }
 }
 
-void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n,
-                   read_fn read, void *ctx)
+void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n)
 {
     struct cursor cu = {fmt, fmt + strlen(fmt), args, n, 0};
     bool clean = t->clean;
@@ -234,6 +211,6 @@ void format_printf(struct text *t, const char *fmt, const struct print_arg *args
         text_bytes(t, literal, (size_t)(cu.p - literal));
         t->clean = clean;
         if (cu.p < cu.end)
-            one(t, &cu, read, ctx);
+            one(t, &cu);
     }
 }

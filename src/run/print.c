@@ -74,11 +74,6 @@ static struct str read_str(struct reader *in)
 
 /* ---- print statements ---- */
 
-static bool read_memory(void *ctx, uint64_t addr, void *buf, size_t n, bool user)
-{
-    return run_read_memory(ctx, addr, buf, n, user);
-}
-
 static void show_plain(struct run *r, const struct obj_format *f, const struct print_arg *args,
                        uint32_t n)
 {
@@ -129,7 +124,7 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
     }
     if (!in->bad) {
         if (f->flags & FORMAT_PRINTF)
-            format_printf(&r->out.buf, object_str(r->o, f->text), args, n, read_memory, r);
+            format_printf(&r->out.buf, object_str(r->o, f->text), args, n);
         else
             show_plain(r, f, args, n);
         if (f->flags & FORMAT_NEWLINE)

@@ -46,7 +46,7 @@ uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3]
 
 /* A conversion (base/conversion.h) whose width and precision are known. */
 struct conv {
-    char conv;           /* d i u x X o p c s b m M */
+    char conv;           /* d i u x X o p c s b */
     uint32_t flags;      /* NGS_SPEC_* */
     int32_t width, prec; /* CONVERSION_NONE: none */
 };
@@ -54,7 +54,7 @@ struct conv {
 /* A word as abi.h's NGS_SPEC makes it. */
 struct conv conv_of_spec(uint64_t spec);
 
-/* Appends a number (d i u x X o p c b), or LEN bytes under width and precision (s m M). */
+/* Appends a number (d i u x X o p c b), or LEN bytes under width and precision (s). */
 void format_number(struct text *t, struct conv c, int64_t value);
 void format_bytes(struct text *t, struct conv c, const char *p, size_t len);
 
@@ -66,12 +66,8 @@ struct print_arg {
     size_t len;
 };
 
-/* Memory that %m and %M show when their argument is an address: false when it cannot be read. */
-typedef bool (*read_fn)(void *ctx, uint64_t addr, void *buf, size_t n, bool user);
-
 /* printf; more conversions than arguments, or a wrong kind, print nothing for them. */
-void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n,
-                   read_fn read, void *ctx);
+void format_printf(struct text *t, const char *fmt, const struct print_arg *args, uint32_t n);
 
 /* hist.c: a histogram as SystemTap prints it, the empty line after it included. */
 void format_hist(struct text *t, const uint64_t *buckets, uint32_t hist, const int64_t args[3]);

@@ -1,8 +1,7 @@
 /*
  * check: what can be judged only when everything is known. Enters: the typed program; leaves:
  * functions marked that may call themselves, and warnings about variables that are read but never
- * assigned. Refused: a foreach loop that changes the array it walks, and kernel memory where handlers run in user
- * space.
+ * assigned. Refused: a foreach loop that changes the array it walks.
  */
 #include "sema/internal.h"
 
@@ -84,59 +83,6 @@ static void find_changes(struct sema *s, struct stmt *st)
     }
 }
 
-/* ---- kernel memory ---- */
-
-/* A walk over what a handler that runs in user space can reach. */
-struct reach {
-    struct sema *s;
-    const struct probe_inst *inst;
-    bool *seen; /* functions, by id: what is in one is told once */
-};
-
-/* A library's function serves handlers of both kinds, and tells them apart when it runs. */
-static bool in_library(struct sema *s, const struct function *fn)
-{
-    const struct source *src = source_get(s->cx->sources, sema_file(s, fn->at));
-
-    return src && src->tapset;
-}
-
-static void find_kernel_reads(struct expr *e, void *arg)
-{
-    struct reach *r = arg;
-    /* with a value for the case that it cannot be read, a call is sound */
-    bool call = e->kind == EX_CALL && e->intrinsic && e->intrinsic->flags & INTRIN_KERNEL &&
-                e->n_args == e->intrinsic->min_args;
-    bool reads = call || (e->kind == EX_R_LOAD && e->space == SPACE_KERNEL);
-
-    if (reads) {
-        diag_error(r->s->diag, e->at, "unsupported",
-                   "kernel memory cannot be read in a handler of %s: it runs in user space",
-                   r->inst->name);
-        diag_hint(r->s->diag, "handlers of timer.profile and of functions run in the kernel; a "
-                              "global takes what they read");
-    }
-    if (e->resolved)
-        expr_visit(e->resolved, find_kernel_reads, r);
-    if (e->kind == EX_CALL && e->func && !r->seen[e->func->id] && !in_library(r->s, e->func)) {
-        r->seen[e->func->id] = true;
-        stmt_visit_exprs(e->func->body, find_kernel_reads, r);
-    }
-}
-
-static void check_kernel_reads(struct sema *s)
-{
-    struct reach r = {.s = s, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
-
-    if (s->opts->stap || s->cx->skip_badvars) /* there it can be read; it reads as 0 */
-        return;
-    for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
-        r.inst = i;
-        if (i->type->flags & PROBE_IN_USER_SPACE && i->type->kind != PROBE_NEVER)
-            stmt_visit_exprs(i->body, find_kernel_reads, &r);
-    }
-}
-
 /* ---- variables ---- */
 
 static void near_intrinsic(const struct intrinsic *f, void *arg)
@@ -204,6 +150,6 @@ void sema_check(struct sema *s)
         find_changes(s, s->funcs[i].fn->body);
     if (s->failed)
         return;
-    check_kernel_reads(s);
+    sema_check_kernel_reads(s);
     find_unassigned(s);
 }

@@ -136,10 +136,23 @@ static inline uint32_t sema_file(const struct sema *s, struct span at)
 
 void sema_points(struct sema *s, struct probe *probe);
 
-/* ---- names.c: the first walk ---- */
+/* ---- names.c, stmts.c: the first walk ---- */
+
+/* How an expression is used. */
+enum use {
+    USE_VALUE,  /* its value is wanted */
+    USE_NONE,   /* a statement: only its effect is */
+    USE_WRITE,  /* assigned */
+    USE_UPDATE, /* assigned by its own value: ++ += <<< */
+};
 
 void sema_walk_inst(struct sema *s, struct probe_inst *inst);
 void sema_walk_stmts(struct sema *s, struct stmt *st);
+void sema_walk_expr(struct sema *s, struct expr *e, enum use use);
+/* V is used so: for warnings, and the displays of globals that nothing reads. */
+void sema_note_use(struct sema *s, struct variable *v, enum use use);
+/* Walks the keys of a slice or an element; is one of them "*"? */
+bool sema_slice_keys(struct sema *s, struct expr **keys, uint32_t n);
 /* What a tree is worth when that is known now. */
 bool sema_constant(const struct expr *e, int64_t *v);
 
@@ -231,5 +244,9 @@ const char *sema_print_globals(struct sema *s);
 /* ---- check.c: what is checked once all is known ---- */
 
 void sema_check(struct sema *s);
+
+/* ---- reads.c: kernel memory where handlers run in user space ---- */
+
+void sema_check_kernel_reads(struct sema *s);
 
 #endif

@@ -1,24 +1,13 @@
 /*
- * names: the first walk over every body that a probe reaches, in the order of execution. Enters:
- * parsed bodies; leaves: names bound to variables, calls to functions (walked in their turn),
- * target expressions resolved, and the branches that a constant condition rules out removed.
- * Refused: what no back end of this version can run, misplaced operators, and whatever scope.c and
- * dwexpr.c refuse.
+ * names: the first walk over every expression that a probe reaches, in the order of execution
+ * (stmts.c walks the statements around them). Enters: parsed bodies; leaves: names bound to
+ * variables, calls to functions (walked in their turn), target expressions resolved, and the
+ * branches that a constant condition rules out removed. Refused: what no back end of this version
+ * can run, misplaced operators, and whatever scope.c and dwexpr.c refuse.
  */
 #include "sema/internal.h"
 
 #include <string.h>
-
-/* How an expression is used. */
-enum use {
-    USE_VALUE,  /* its value is wanted */
-    USE_NONE,   /* a statement: only its effect is */
-    USE_WRITE,  /* assigned */
-    USE_UPDATE, /* assigned by its own value: ++ += <<< */
-};
-
-static void walk(struct sema *s, struct expr *e, enum use use);
-static void walk_stmts(struct sema *s, struct stmt *st);
 
 static bool fail(struct expr *e)
 {
@@ -29,7 +18,7 @@ static bool fail(struct expr *e)
 static void value(struct sema *s, struct expr *e)
 {
     if (e)
-        walk(s, e, USE_VALUE);
+        sema_walk_expr(s, e, USE_VALUE);
 }
 
 static void values(struct sema *s, struct expr **v, uint32_t n)
@@ -91,7 +80,7 @@ static void become_number(struct expr *e, int64_t v)
 
 /* ---- variables ---- */
 
-static void note_use(struct sema *s, struct variable *v, enum use use)
+void sema_note_use(struct sema *s, struct variable *v, enum use use)
 {
     if (s->in_defined)
         return;
@@ -112,7 +101,7 @@ static void scalar(struct sema *s, struct expr *e, enum use use)
     }
     v = sema_variable(s, e, 0);
     if (v)
-        note_use(s, v, use);
+        sema_note_use(s, v, use);
 }
 
 static void array_element(struct sema *s, struct expr *e, enum use use)
@@ -131,13 +120,13 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
     }
     v = sema_variable(s, e->a, (int)e->n_args);
     if (v)
-        note_use(s, v, use);
+        sema_note_use(s, v, use);
     else
         fail(e);
 }
 
 /* a[*, k] where it may stand: KEYS without the wildcards are walked. */
-static bool slice_keys(struct sema *s, struct expr **keys, uint32_t n)
+bool sema_slice_keys(struct sema *s, struct expr **keys, uint32_t n)
 {
     bool any = false;
 
@@ -153,10 +142,10 @@ static void membership(struct sema *s, struct expr *e)
 {
     struct variable *v;
 
-    slice_keys(s, e->args, e->n_args);
+    sema_slice_keys(s, e->args, e->n_args);
     v = sema_variable(s, e->a, (int)e->n_args);
     if (v)
-        note_use(s, v, USE_VALUE);
+        sema_note_use(s, v, USE_VALUE);
     else
         fail(e);
 }
@@ -166,11 +155,11 @@ static void assignment(struct sema *s, struct expr *e, enum use use)
     enum use how = e->op == OP_NONE ? USE_WRITE : USE_UPDATE;
 
     value(s, e->b);
-    walk(s, e->a, how);
+    sema_walk_expr(s, e->a, how);
     if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_NAME && e->a->var)
-        note_use(s, e->a->var, USE_VALUE);
+        sema_note_use(s, e->a->var, USE_VALUE);
     if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_INDEX && e->a->a->var)
-        note_use(s, e->a->a->var, USE_VALUE);
+        sema_note_use(s, e->a->a->var, USE_VALUE);
     if (e->a->kind == EX_NAME && e->a->var && e->op == OP_NONE)
         sema_ctype_assign(s, e->a->var, sema_ctype(e->b));
     else if (e->a->kind == EX_INDEX && e->a->a->var && e->op == OP_NONE)
@@ -181,11 +170,11 @@ static void assignment(struct sema *s, struct expr *e, enum use use)
 
 static void step(struct sema *s, struct expr *e, enum use use)
 {
-    walk(s, e->a, USE_UPDATE);
+    sema_walk_expr(s, e->a, USE_UPDATE);
     struct expr *base = e->a->kind == EX_INDEX ? e->a->a : e->a;
 
     if (use == USE_VALUE && base->kind == EX_NAME && base->var)
-        note_use(s, base->var, USE_VALUE);
+        sema_note_use(s, base->var, USE_VALUE);
     if (e->a->type == TYPE_ERROR)
         fail(e);
 }
@@ -262,7 +251,7 @@ static void aggregate(struct sema *s, struct expr *e)
         fail(e);
         return;
     }
-    walk(s, e->a, USE_VALUE);
+    sema_walk_expr(s, e->a, USE_VALUE);
     if (e->a->type == TYPE_ERROR || !base->var) {
         fail(e);
         return;
@@ -315,7 +304,7 @@ static void walk_function(struct sema *s, struct function *fn)
     s->loops = 0;
     s->depth++;
     sema_choose(s, s->file);
-    walk_stmts(s, fn->body);
+    sema_walk_stmts(s, fn->body);
     s->depth--;
     s->fn = outer_fn;
     s->file = outer_file;
@@ -467,13 +456,13 @@ static void entry(struct sema *s, struct expr *e)
         return;
     }
     if (s->in_defined) { /* as what it holds is */
-        walk(s, e->a, USE_VALUE);
+        sema_walk_expr(s, e->a, USE_VALUE);
         if (e->a->type == TYPE_ERROR)
             fail(e);
         return;
     }
     if (sema_save(s, e, e->a))
-        walk(s, e, USE_VALUE);
+        sema_walk_expr(s, e, USE_VALUE);
     else
         fail(e);
 }
@@ -505,11 +494,11 @@ static void ternary(struct sema *s, struct expr *e, enum use use)
     value(s, e->a);
     if (sema_constant(e->a, &v)) {
         replace(e, v ? e->b : e->c);
-        walk(s, e, use);
+        sema_walk_expr(s, e, use);
         return;
     }
-    walk(s, e->b, use);
-    walk(s, e->c, use);
+    sema_walk_expr(s, e->b, use);
+    sema_walk_expr(s, e->c, use);
     if (e->a->type == TYPE_ERROR || e->b->type == TYPE_ERROR || e->c->type == TYPE_ERROR)
         fail(e);
 }
@@ -547,7 +536,7 @@ static bool limit_constant(const struct sema *s, struct expr *e)
     return true;
 }
 
-static void walk(struct sema *s, struct expr *e, enum use use)
+void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
     case EX_NUMBER:
@@ -600,7 +589,7 @@ static void walk(struct sema *s, struct expr *e, enum use use)
     case EX_TARGET:
         if (use == USE_VALUE && sema_is_saved(s, e)) {
             if (sema_save(s, e, e))
-                walk(s, e, use);
+                sema_walk_expr(s, e, use);
             else
                 fail(e);
             break;
@@ -664,151 +653,7 @@ static void walk(struct sema *s, struct expr *e, enum use use)
     }
 }
 
-/* ---- statements ---- */
-
-static void branch(struct sema *s, struct stmt *st)
-{
-    int64_t v;
-
-    value(s, st->cond);
-    if (sema_constant(st->cond, &v)) {
-        st->body = v ? st->body : st->other;
-        st->other = NULL;
-        st->cond = NULL;
-        st->kind = st->body ? ST_BLOCK : ST_EMPTY;
-        walk_stmts(s, st->body);
-        return;
-    }
-    walk_stmts(s, st->body);
-    walk_stmts(s, st->other);
-}
-
-static void loop(struct sema *s, struct stmt *st)
-{
-    if (st->init)
-        walk(s, st->init, USE_NONE);
-    value(s, st->cond);
-    s->loops++;
-    walk_stmts(s, st->body);
-    s->loops--;
-    if (st->step)
-        walk(s, st->step, USE_NONE);
-}
-
-static void foreach(struct sema *s, struct stmt *st)
-{
-    struct variable *v;
-
-    value(s, st->limit);
-    slice_keys(s, st->slice, st->n_slice);
-    if (st->array->kind != EX_NAME) {
-        refuse(s, st->array, "not-yet", "foreach over the buckets of a histogram does not run yet");
-        return;
-    }
-    v = sema_variable(s, st->array, (int)st->n_keys);
-    if (v)
-        note_use(s, v, USE_VALUE);
-    if (st->sort_key > (int)st->n_keys)
-        diag_error(s->diag, st->head, "type", "there is no key %d to sort by", st->sort_key);
-    for (uint32_t i = 0; i < st->n_keys; i++)
-        walk(s, st->keys[i], USE_WRITE);
-    if (st->value)
-        walk(s, st->value, USE_WRITE);
-    s->loops++;
-    walk_stmts(s, st->body);
-    s->loops--;
-}
-
-static void deletion(struct sema *s, struct stmt *st)
-{
-    struct expr *e = st->cond;
-    struct variable *v = NULL;
-
-    if (e->kind == EX_NAME) {
-        v = sema_lookup(s, e);
-        v = sema_variable(s, e, v && v->scope != VAR_GLOBAL ? 0 : SEMA_ANY_ARITY);
-    } else if (e->kind == EX_INDEX && e->a->kind == EX_NAME) {
-        slice_keys(s, e->args, e->n_args);
-        v = sema_variable(s, e->a, (int)e->n_args);
-        if (!v)
-            fail(e);
-    } else {
-        diag_error(s->diag, e->at, "type",
-                   "only variables, arrays and their elements can be deleted");
-    }
-    if (v)
-        note_use(s, v, USE_UPDATE);
-}
-
-static void tried(struct sema *s, struct stmt *st)
-{
-    walk_stmts(s, st->body);
-    if (st->caught)
-        walk(s, st->caught, USE_WRITE);
-    walk_stmts(s, st->other);
-}
-
-static void walk_stmt(struct sema *s, struct stmt *st)
-{
-    switch (st->kind) {
-    case ST_BLOCK:
-        walk_stmts(s, st->body);
-        break;
-    case ST_EXPR:
-        walk(s, st->cond, USE_NONE);
-        break;
-    case ST_IF:
-        branch(s, st);
-        break;
-    case ST_FOR:
-    case ST_WHILE:
-        loop(s, st);
-        break;
-    case ST_FOREACH:
-        foreach(s, st);
-        break;
-    case ST_BREAK:
-    case ST_CONTINUE:
-        if (!s->loops)
-            diag_error(s->diag, st->at, "syntax", "'%s' stands outside a loop",
-                       st->kind == ST_BREAK ? "break" : "continue");
-        break;
-    case ST_NEXT:
-        if (s->fn)
-            diag_error(s->diag, st->at, "not-yet",
-                       "'next' in a function is for overloads, which do not run yet");
-        break;
-    case ST_RETURN:
-        value(s, st->cond);
-        break;
-    case ST_DELETE:
-        deletion(s, st);
-        break;
-    case ST_TRY:
-        tried(s, st);
-        break;
-    case ST_EMBEDDED:
-        if (s->opts->stap)
-            break;
-        diag_error(s->diag, st->at, "unsupported", "embedded C cannot run as eBPF");
-        diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
-        break;
-    case ST_EMPTY:
-    case ST_ERROR:
-        break;
-    }
-}
-
-static void walk_stmts(struct sema *s, struct stmt *st)
-{
-    for (; st && !diag_stopped(s->diag); st = st->next)
-        walk_stmt(s, st);
-}
-
-void sema_walk_stmts(struct sema *s, struct stmt *st)
-{
-    walk_stmts(s, st);
-}
+/* ---- a handler ---- */
 
 void sema_walk_inst(struct sema *s, struct probe_inst *inst)
 {
@@ -816,7 +661,7 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->fn = NULL;
     s->file = sema_file(s, inst->probe->at);
     s->loops = 0;
-    walk_stmts(s, inst->body);
+    sema_walk_stmts(s, inst->body);
     sema_place_saved(s, inst);
     while (s->n_waiting && !diag_stopped(s->diag))
         walk_function(s, s->waiting[--s->n_waiting]);

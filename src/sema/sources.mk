@@ -8,8 +8,10 @@ ngstap_SOURCES += \
 	src/sema/names.c \
 	src/sema/points.c \
 	src/sema/print_globals.c \
+	src/sema/reads.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
+	src/sema/stmts.c \
 	src/sema/tapset.c \
 	src/sema/tree.c \
 	src/sema/types.c

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 
 /* Hash tables live in the arena; HASH_ARENA is a variable where a table grows. */
 #define uthash_malloc(size)    arena_alloc(hash_arena, size)
@@ -329,6 +330,29 @@ static bool say_unread(struct vars *v, struct span at, const char *lib)
     return false;
 }
 
+/* Does the executable define what only LIB does? Then nothing is assumed. */
+static bool is_linked_in(struct vars *v, const char *lib)
+{
+    static const struct {
+        const char *lib, *function; /* exported, so that stripped files have its name */
+    } known[] = {{"libluajit", "luaJIT_setmode"}};
+    const struct module *exe = v->t ? v->t->modules : NULL;
+
+    while (exe && !exe->is_exe)
+        exe = exe->next;
+    for (size_t i = 0; exe && i < sizeof(known) / sizeof(*known); i++) {
+        if (strcmp(known[i].lib, lib))
+            continue;
+        bounds_file(exe->path);
+        struct elf_symbols all = elf_symbols_read(v->cx->arena, exe->fd);
+
+        for (uint32_t k = 0; k < all.n; k++)
+            if (all.v[k].is_func && !strcmp(all.v[k].name, known[i].function))
+                return true;
+    }
+    return false;
+}
+
 static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
 {
     const char *lib = arena_strndup(v->cx->arena, name, strlen(name) - 5);
@@ -340,11 +364,13 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
     if (!path && !(exec && exec->value)) {
         needs_target(v, at, "No -x <pid> option is specified.");
     } else if (!path) {
-        if (!say_unread(v, at, lib))
-            diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.",
-                         lib);
-        v->assumed = lib;
         path = exec->value;
+        if (!is_linked_in(v, lib)) {
+            if (!say_unread(v, at, lib))
+                diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.",
+                             lib);
+            v->assumed = lib;
+        }
     }
     struct sxx_var *var = set_told(v, name, path); /* looked for once */
 

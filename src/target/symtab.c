@@ -95,6 +95,7 @@ static struct elf_symbols list(struct arena *a, Elf *elf, bool functions, bool *
             .size = sym.st_size,
             .name = name,
             .is_func = GELF_ST_TYPE(sym.st_info) == STT_FUNC,
+            .is_ifunc = GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC,
         };
     }
     *full = *full && out.n;

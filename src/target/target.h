@@ -211,6 +211,7 @@ struct elf_symbol {
     uint64_t vaddr, size;
     const char *name;
     bool is_func;
+    bool is_ifunc; /* the dynamic linker chooses a function; VADDR is that of what chooses */
 };
 struct elf_symbols {
     struct elf_symbol *v; /* sorted by vaddr */

@@ -2,12 +2,13 @@
 #
 # Starts nginx in a container, under a load whose answer is known:
 #
-#   tests/targets/container.sh start docker|podman|namespaces VARIANT MODE [SECONDS]
+#   tests/targets/container.sh start docker|podman|namespaces VARIANT MODE [SECONDS [WORKERS]]
 #   tests/targets/container.sh docker|podman ARGUMENT...   a command to the engine
 #   tests/targets/container.sh which docker|podman         the path of its command
 #   tests/targets/container.sh stop                        the engines, if they still run
 #
-# VARIANT, MODE and SECONDS are those of target.sh, which also lists, questions
+# VARIANT, MODE, SECONDS and WORKERS are those of target.sh (of several workers each has a
+# socket of its own, so that all get requests), which also lists, questions
 # and stops what was started here (target.sh truth|list|stop NAME). nginx lies
 # at /srv/openresty/nginx/sbin/nginx, a path that the host lacks.
 #
@@ -18,7 +19,7 @@
 # 127.0.0.1.
 #
 # start prints lines NAME=VALUE, fit for the shell's eval: name (the engine's name
-# of the container, too), pid (the worker, as the host counts), exe (as the
+# of the container, too), pid (the first worker, as the host counts), workers (all of them), exe (as the
 # container has it), merged (its root, as the host sees it), master, port; for
 # docker, DOCKER_HOST too.
 #
@@ -74,6 +75,11 @@ fill_image() {
     echo 'nogroup:x:65534:' >"$image/etc/group"
 }
 
+# spread FILE: what several workers listen on.
+spread() {
+    ((workers == 1)) || sed -i 's/;$/ reuseport;/' "$1"
+}
+
 # --- by an engine ----------------------------------------------------------------
 
 start_by_engine() {
@@ -86,10 +92,12 @@ start_by_engine() {
     echo "$name" >"$dir/container"
     for _ in 1 2 3 4 5; do
         choose_port "$dir/listen.conf"
+        spread "$dir/listen.conf"
         "$engine" create --name "$name" --network host "ngstap:$tag" \
             timeout --kill-after=5 "$seconds" /srv/openresty/nginx/sbin/nginx -g 'daemon off;' \
             >/dev/null 8>&-
         "$engine" cp "$dir/listen.conf" "$name:/srv/openresty/nginx/conf/listen.conf" 8>&-
+        "$engine" cp "$dir/workers.conf" "$name:/srv/openresty/nginx/conf/workers.conf" 8>&-
         "$engine" start "$name" >"$dir/log" 2>&1 8>&- && wait_until 10 answers "$port" && break
         "$engine" logs "$name" >>"$dir/log" 2>&1 8>&-
         "$engine" rm --force "$name" >/dev/null 8>&-
@@ -127,6 +135,8 @@ start_namespaces() {
         "$dir/merged" || fail "no overlay can be mounted below $dir"
     for _ in 1 2 3 4 5; do
         choose_port "$dir/merged/srv/openresty/nginx/conf/listen.conf"
+        spread "$dir/merged/srv/openresty/nginx/conf/listen.conf"
+        cp "$dir/workers.conf" "$dir/merged/srv/openresty/nginx/conf/"
         if launch "$dir/log" "$seconds" unshare --mount --pid --ipc --uts --fork --kill-child \
             sh -c "$ENTER" sh "$dir/merged" && wait_until 10 answers "$port"; then
             break
@@ -144,10 +154,12 @@ start_namespaces() {
 # --- commands --------------------------------------------------------------------
 
 start() {
-    local how=$1 variant=$2 mode=$3 seconds=${4:-60} targets image master merged worker port
+    local how=$1 variant=$2 mode=$3 seconds=${4:-60} workers=${5:-1} targets image master merged port
+    local all worker
     [[ $how =~ ^(docker|podman|namespaces)$ ]] || fail "no such container: $how"
     [[ $how == namespaces ]] || engine=$how
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "SECONDS must be a number, not $seconds"
+    [[ $workers =~ ^[1-9][0-9]*$ ]] || fail "WORKERS must be a number, not $workers"
     ((UID == 0)) || fail 'containers need root'
     path_of "$mode" >/dev/null
     targets=$(targets_dir)
@@ -156,20 +168,23 @@ start() {
     make_image "$targets" "$variant"
     dir=$(new_run "$how-$variant-$mode")
     trap 'remove_run "$dir"' EXIT
+    echo "worker_processes $workers;" >"$dir/workers.conf"
     "start_$how" "$variant" "$mode" "$seconds"
     record_pid "$master" "$dir"
-    worker=$(child_of "$master")
-    record_pid "$worker" "$dir"
+    all=$(children_of "$master" "$workers") || fail "nginx has not started $workers workers"
+    for worker in $all; do
+        record_pid "$worker" "$dir"
+    done
     send_load "$port" "$mode" "$seconds"
     echo "$port" >"$dir/port"
     trap - EXIT
-    print_run name "${dir##*/}" pid "$worker" exe /srv/openresty/nginx/sbin/nginx \
+    print_run name "${dir##*/}" pid "${all%% *}" workers "$all" exe /srv/openresty/nginx/sbin/nginx \
         merged "$merged" dir "$dir" master "$master" port "$port"
     [[ $how != docker ]] || print_run DOCKER_HOST "$DOCKER_HOST"
 }
 
 case ${1:-}/$# in
-start/[45]) start "${@:2}" ;;
+start/[456]) start "${@:2}" ;;
 stop/1)
     lock_engine
     for engine in docker podman; do stop_engine; done
