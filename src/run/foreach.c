@@ -6,9 +6,8 @@
  * keys where it is the kernel's, whose hash order would differ from run to run.
  *
  * A stack of C functions sampled at two return addresses of one function gives two keys that read
- * the same once their address marks are names: such elements are shown as one
- * (docs/architecture.md, "Symbols"). The first one's key stands for all, unexpanded, so that what
- * is looked up by it is found.
+ * the same once their address marks are names: such elements are shown as one. The first one's key
+ * stands for all, unexpanded, so that what is looked up by it is found.
  */
 #include "run/maps.h"
 

@@ -4,7 +4,7 @@
  * starts with them, then each handler's effects. Refuses metadata that this folder could not use
  * safely.
  */
-#include "run/state.h"
+#include "run/helpers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,24 +14,6 @@
  * gets there, as the code counts its own actions.
  */
 #define INSTRUCTION_CAP (1ull << 32)
-
-void run_stop(struct run *r)
-{
-    __atomic_store_n(&r->ctl->stopped, 1, __ATOMIC_SEQ_CST);
-    r->exiting = true;
-}
-
-uint64_t run_fail_text(struct run *r, const char *text)
-{
-    const struct obj_header *h = r->o->h;
-    struct ngs_str *s = (struct ngs_str *)(r->frame + h->frame_error_text);
-
-    if (h->frame_error_text <
-        sizeof(struct ngs_frame)) /* an object that does not say where the text goes */
-        return run_fail(r, NGS_ERR_BAD_ARG, 0);
-    run_put(r, s, text, strlen(text));
-    return run_fail(r, NGS_ERR_SCRIPT, 0);
-}
 
 static bool poll_signals(void *ctx)
 {

@@ -58,8 +58,6 @@ static void free_elem(struct run_elem *e)
 
 void run_map_close(struct run_map *map)
 {
-    while (map->iters)
-        run_iter_free(map->iters);
     if (map->m && map->fd < 0)
         run_map_clear(map);
     free(map->scratch);
@@ -132,8 +130,10 @@ static void view(const struct run_map *map, struct run_elem *e, struct run_value
             v->text[k] = (struct str){e->text[k]->bytes, e->text[k]->len};
 }
 
-/* Copies a value of the kernel's to scratch. A string is copied until the key's element still has the copy's stamp
- * afterwards (base/abi.h, struct obj_map). */
+/*
+ * Copies a value of the kernel's to scratch. A string is copied until the key's element still has
+ * the copy's stamp afterwards (base/abi.h, struct obj_map).
+ */
 static bool copy_value(struct run_map *map, const void *key)
 {
     const struct obj_map *m = map->m;
@@ -304,8 +304,10 @@ void run_map_delete(struct run_map *map, const void *key)
     }
 }
 
-/* Takes an element out of the kernel's map, into scratch. What comes between a look-up and a deletion is lost on
- * kernels that have both only apart (before 5.14). */
+/*
+ * Takes an element out of the kernel's map, into scratch. What comes between a look-up and a
+ * deletion is lost on kernels that have both only apart (before 5.14).
+ */
 static bool take_one(const struct run_map *map, int fd, const void *key)
 {
     return !bpf_map_lookup_and_delete_elem(fd, key, map->scratch) ||

@@ -39,9 +39,12 @@ enum run_map_result { MAP_OK, MAP_NONE, MAP_OVERFLOW, MAP_ERROR };
 
 /* False: out of memory. FD -1: elements live in our memory. */
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen);
+/* No foreach goes on over it. */
 void run_map_close(struct run_map *map);
 
-/* False: there is none; or it is a string that changes too often to be read, and map->busy is set. */
+/*
+ * False: there is none; or it is a string that changes too often to be read, and map->busy is set.
+ */
 bool run_map_find(struct run_map *map, const void *key, struct run_value *v);
 /* Sets the value; TEXTS are the texts of string keys. MAP_OVERFLOW: no room (and the array does not
  * wrap). */
@@ -53,7 +56,8 @@ void run_map_clear(struct run_map *map);
 /*
  * Moves the kernel's elements to our memory, where all that follows finds them, so that no hit is
  * lost between the reading of an array and its deletion. SET: handlers in the kernel set elements,
- * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no memory.
+ * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no
+ * memory.
  */
 bool run_map_take(struct run_map *map, bool set);
 /* Puts what is left back; returns how many elements had no room. */

@@ -1,7 +1,7 @@
 /*
- * shared: global strings, which handlers in the kernel set and read at any moment, read and set from user space by the
- * protocol of base/abi.h (struct ngs_shared). Enters: a string in the globals, of any content; leaves: a text that some
- * handler has assigned, whole, or false.
+ * shared: global strings, which handlers in the kernel set and read at any moment, read and set
+ * from user space by the protocol of base/abi.h (struct ngs_shared). Enters: a string in the
+ * globals, of any content; leaves: a text that some handler has assigned, whole, or false.
  */
 #include "run/value.h"
 

@@ -1,14 +1,14 @@
 /*
  * symbols: addresses -> names. Enters: an address of the target or of the kernel; leaves: what
  * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data"
- * forms with
- * "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by the file that is mapped
- * there and the address it has in it, as addr2line takes it; else it is the address itself (0x...).
+ * forms with "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by
+ * the file that is mapped there and the address it has in it, as addr2line takes it; else it is the
+ * address itself (0x...).
  *
  * A module's symbols are read when the first address in it is asked for. What is mapped is looked
  * up in the target as it was found, then in /proc/PID/maps once more when an address is in none of
- * it (libraries loaded since). Names come from files that the target's owner controls: a name is one line
- * of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
+ * it (libraries loaded since). Names come from files that the target's owner controls: a name is
+ * one line of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
  */
 #include "run/symbols.h"
 
