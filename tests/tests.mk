@@ -27,6 +27,8 @@ LDADD = $(UNIT_OBJECTS)
 
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
+SHELL_TESTS += tests/lint/circles.sh
+EXTRA_DIST += tests/lint/circles.allowed
 SHELL_TESTS += tests/dist.sh
 UNIT_TOOLS += tests/unit/reference
 SHELL_TESTS += tests/docs.sh
