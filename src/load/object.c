@@ -2,8 +2,8 @@
  * object: ELF bytes -> the checked metadata of an object. Enters: bytes that anyone may have
  * written; leaves: struct object, copied into the arena (so it is aligned), every offset, index and
  * string of which can be used without another check. Refuses: what is not such a file, another
- * version, anything out of bounds. Code for the kernel is not looked at: that is the verifier's
- * work. Code for ngstap's own interpreter is (usercode.c).
+ * version, anything out of bounds. Code is not looked at: the kernel's verifier checks its own, the
+ * interpreter each instruction that it runs (run/interp.c).
  */
 #include "load/object.h"
 
@@ -33,11 +33,6 @@ struct reader {
     uint32_t n_sections;
     struct object *o;
 };
-
-bool object_damaged(struct compile *cx, const char *what)
-{
-    return diag_error(cx->diag, (struct span){0}, "object", "the object is damaged: %s", what);
-}
 
 static bool damaged(const struct reader *r, const char *what)
 {
@@ -138,7 +133,7 @@ static const void *copy_section(const struct reader *r, uint32_t i)
     return copy;
 }
 
-/* The same by name; NULL and *SIZE 0: there is none. */
+/* Copies section NAME; NULL and *SIZE = 0 when it is absent. */
 static const void *section_copy(struct reader *r, const char *name, size_t *size)
 {
     *size = 0;
@@ -290,9 +285,9 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     }
     if (p->code_len == 0 && p->kind != PROBE_NEVER)
         return damaged(r, "a probe without code");
-    if (p->code_off > r->o->user_code_len || p->code_len > r->o->user_code_len - p->code_off)
-        return damaged(r, "a probe's code lies outside of the code");
-    return object_check_code(r->cx, r->o, p->code_off, p->code_len);
+    return (p->code_off <= r->o->user_code_len &&
+            p->code_len <= r->o->user_code_len - p->code_off) ||
+           damaged(r, "a probe's code lies outside of the code");
 }
 
 static bool check_module(const struct reader *r, const struct obj_module *m)

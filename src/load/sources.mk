@@ -10,5 +10,4 @@ ngstap_SOURCES += \
 	src/load/scope.c \
 	src/load/session.h \
 	src/load/uprobe.c \
-	src/load/usercode.c \
 	src/load/verifier.c src/load/verifier.h
