@@ -25,7 +25,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 5
+#define NGS_OBJ_VERSION 6
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -76,7 +76,7 @@ struct obj_probe {
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t place;     /* UPROBE URETPROBE: the first of its places in OBJ_PLACES */
     uint32_t n_places;
-    uint64_t jitter;    /* TIMER: up to so many ns are added to or taken from each period (.randomize), fewer than NUMBER */
+    uint64_t jitter;    /* TIMER: .randomize: each period is NUMBER +- this many ns (< NUMBER) */
     uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
 };
@@ -179,7 +179,7 @@ struct obj_loc {
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
 #define NGS_MAP_SCOPE   "ngs_scope"   /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
 
-enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256, NGS_MAX_MEMBERS = 16384 };
+enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
 /* A process of the scope. WATCHED: a master, whose own hits do not count; NAMED: by -x or as a worker; BELOW: descends
  * from those. */
@@ -367,15 +367,16 @@ enum { NGS_REC_MAX = 65536 };
     X(MAP_GET, "map_get", "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed); fails: busy") \
     X(MAP_HAS, "map_has", "(map, key) 1 or 0")                                                    \
     X(MAP_SET, "map_set", "(map, key, texts, val) val: int64* or ngs_str*; fails: map full")      \
-    X(MAP_ADD, "map_add", "(map, key, texts, delta) new value in r0; fails by frame error")       \
+    X(MAP_ADD, "map_add", "(map, key, texts, delta) value before in r0; fails by frame error")    \
     X(MAP_DELETE, "map_delete", "(map, key)")                                                     \
-    X(MAP_TAKE, "map_take", "(map, set) until the handler ends the elements are its own; what it leaves is put back then: added, or, with SET, where handlers in the kernel have set no other") \
+    X(MAP_DRAIN, "map_drain",                                                                     \
+      "(map, set) drains the kernel map into user space. When the handler ends, what is left is " \
+      "merged back by adding; with SET an element the kernel has stored meanwhile is kept")       \
     X(MAP_CLEAR, "map_clear", "(map)")                                                            \
     X(MAP_STAT_ADD, "map_stat_add", "(map, key, texts, value) fails: map full")                   \
     X(MAP_STAT, "map_stat", "(map, key, stat_op, &out64) fails: empty")                           \
     X(STAT_ADD, "stat_add", "(global, value)")                                                    \
     X(STAT, "stat", "(global, stat_op, &out64) fails: empty")                                     \
-    X(STAT_CLEAR, "stat_clear", "(global)")                                                       \
     X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none; fails: too many") \
     X(FE_NEXT, "fe_next", "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), or 0") \
     X(FE_END, "fe_end", "(iter)")                                                                 \

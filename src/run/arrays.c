@@ -163,14 +163,16 @@ static uint64_t h_map_add(struct run *r, const uint64_t *a)
     struct run_map *m = get_key(r, a, OBJ_LONG, &key);
     struct str texts[OBJ_MAX_KEYS];
     struct run_value v;
+    uint64_t before;
 
     if (!m || !get_texts(r, m, a[2], texts))
         return 0;
     if (!run_map_find(m, key, &v))
         v = (struct run_value){0};
-    v.num = (int64_t)((uint64_t)v.num + a[3]);
+    before = (uint64_t)v.num;
+    v.num = (int64_t)(before + a[3]);
     stored(r, m, run_map_store(m, key, texts, &v));
-    return (uint64_t)v.num;
+    return before;
 }
 
 static uint64_t h_map_delete(struct run *r, const uint64_t *a)
@@ -185,11 +187,11 @@ static uint64_t h_map_delete(struct run *r, const uint64_t *a)
     return 0;
 }
 
-static uint64_t h_map_take(struct run *r, const uint64_t *a)
+static uint64_t h_map_drain(struct run *r, const uint64_t *a)
 {
     struct run_map *m = get_map(r, a[0]);
 
-    if (m && !run_map_take(m, a[1] != 0))
+    if (m && !run_map_drain(m, a[1] != 0))
         return run_bad(r, "an array that cannot be read");
     return 0;
 }
@@ -300,16 +302,6 @@ static uint64_t h_stat(struct run *r, const uint64_t *a)
     struct ngs_stats *s = get_stats(r, a[0], &g);
 
     return s ? answer(r, s, a[1], a[2]) : 0;
-}
-
-static uint64_t h_stat_clear(struct run *r, const uint64_t *a)
-{
-    const struct obj_global *g;
-    struct ngs_stats *s = get_stats(r, a[0], &g);
-
-    if (s)
-        stats_init(s, stats_size(g->hist, g->hist_args));
-    return 0;
 }
 
 /* A histogram as an event, after what was printed before it. */
@@ -449,12 +441,11 @@ const run_helper_fn run_array_helpers[NGS_HELPER_COUNT] = {
     [NGS_H_MAP_ADD] = h_map_add,
     [NGS_H_MAP_DELETE] = h_map_delete,
     [NGS_H_MAP_CLEAR] = h_map_clear,
-    [NGS_H_MAP_TAKE] = h_map_take,
+    [NGS_H_MAP_DRAIN] = h_map_drain,
     [NGS_H_MAP_STAT_ADD] = h_map_stat_add,
     [NGS_H_MAP_STAT] = h_map_stat,
     [NGS_H_STAT_ADD] = h_stat_add,
     [NGS_H_STAT] = h_stat,
-    [NGS_H_STAT_CLEAR] = h_stat_clear,
     [NGS_H_FE_BEGIN] = h_fe_begin,
     [NGS_H_FE_NEXT] = h_fe_next,
     [NGS_H_FE_END] = h_fe_end,

@@ -156,11 +156,11 @@ void run_close(struct run *r)
     free(r->commands);
 }
 
-/* Arrays that the handler has taken. */
-static void give_back(struct run *r)
+/* Arrays that the handler has drained. */
+static void merge_back(struct run *r)
 {
     for (uint32_t i = 0; i < r->o->h->table[OBJ_MAPS].n; i++) {
-        uint32_t lost = run_map_give_back(&r->maps[i]);
+        uint32_t lost = run_map_merge_back(&r->maps[i]);
 
         __atomic_fetch_add(&r->ctl->map_full, lost, __ATOMIC_RELAXED);
     }
@@ -196,6 +196,6 @@ void run_handler(struct run *r, const struct obj_probe *p)
         break;
     }
     free_iters(r);
-    give_back(r);
+    merge_back(r);
     output_flush(r);
 }

@@ -25,8 +25,8 @@ struct run_iter;
 struct run_map {
     const struct obj_map *m;
     int fd;                 /* the kernel's map; -1: elements are ours */
-    int taken;              /* the kernel's map, while its elements are ours for a time; else -1 */
-    bool set;               /* of a taken one: what the kernel has meanwhile replaces ours */
+    int drained;            /* the kernel's map, while its elements are ours; else -1 */
+    bool set;               /* of a drained one: what the kernel has stored meanwhile is kept */
     uint32_t maxlen;        /* MAXSTRINGLEN */
     struct run_elem *mine;  /* uthash, in order of insertion */
     uint8_t *scratch;       /* one value as the kernel has it, and room for another */
@@ -59,10 +59,10 @@ void run_map_clear(struct run_map *map);
  * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no
  * memory.
  */
-bool run_map_take(struct run_map *map, bool set);
-/* Puts what is left back; returns how many elements had no room. */
-uint32_t run_map_give_back(struct run_map *map);
-/* Is the array the kernel's, taken or not? */
+bool run_map_drain(struct run_map *map, bool set);
+/* Merges what is left into the kernel's map; returns how many elements had no room. */
+uint32_t run_map_merge_back(struct run_map *map);
+/* Is the array the kernel's, drained or not? */
 bool run_map_in_kernel(const struct run_map *map);
 
 /* Calls FN for every element; false when the kernel refused or memory ran out. */
