@@ -300,23 +300,32 @@ struct ngs_frame {
      * being built (frame_out), a guard of MAXSTRINGLEN + 512 bytes */
 };
 
+/*
+ * What ends a handler, and how it is worded; X(FAULT), X(SIZE_FULL) and X(MAP_REFUSED) end with ARG,
+ * the first as hexadecimal digits, the others as "NUMBER)". "": the run time words it (run/error.c).
+ */
+#define NGS_ERRORS(X)                                                                              \
+    X(FAULT, "read fault [man error::fault] at 0x") /* ARG: the address */                         \
+    X(DIV_ZERO, "division by 0")                                                                   \
+    X(MAXACTION, "MAXACTION exceeded")                                                             \
+    X(MAP_FULL, "Array overflow, check MAXMAPENTRIES")                                             \
+    X(SIZE_FULL, "Array overflow, check size limit (") /* ARG: the limit */                        \
+    X(NESTING, "MAXNESTING exceeded")                                                              \
+    X(SCRIPT, "") /* error("..."): the frame's error_text */                                       \
+    X(EMPTY_STATS, "empty aggregate")                                                              \
+    X(NO_USER_REGS, "cannot access CPU registers in this context")                                 \
+    X(BAD_ARG, "argument out of range")                                                            \
+    X(KERNEL_READ, "kernel memory cannot be read in a handler that runs in user space")            \
+    X(MAP_REFUSED, "array element not stored (error ") /* ARG: the kernel's errno */               \
+    X(BUSY, "string changes too often to be read")     /* or to be appended to */                  \
+    X(LOOPS, "") /* in user space: more than ARG foreach loops within one another */               \
+    X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */
+
 enum ngs_error {
     NGS_OK,
-    NGS_ERR_FAULT,        /* read fault at ARG */
-    NGS_ERR_DIV_ZERO,     /* division by 0 */
-    NGS_ERR_MAXACTION,    /* MAXACTION exceeded */
-    NGS_ERR_MAP_FULL,     /* Array overflow, check MAXMAPENTRIES */
-    NGS_ERR_SIZE_FULL,    /* Array overflow, check size limit (error_arg) */
-    NGS_ERR_NESTING,      /* MAXNESTING exceeded */
-    NGS_ERR_SCRIPT,       /* error("..."): error_text */
-    NGS_ERR_EMPTY_STATS,  /* empty aggregate */
-    NGS_ERR_NO_USER_REGS, /* no user-space registers here */
-    NGS_ERR_BAD_ARG,      /* argument out of range */
-    NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
-    NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
-    NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
-    NGS_ERR_LOOPS,        /* more than ARG foreach loops within one another */
-    NGS_ERR_UNREADABLE,   /* an array that cannot be read, for want of memory or by the kernel's word */
+#define NGS_ERROR_ENUM(id, text) NGS_ERR_##id,
+    NGS_ERRORS(NGS_ERROR_ENUM)
+#undef NGS_ERROR_ENUM
     NGS_ERR_KINDS
 };
 

@@ -334,33 +334,6 @@ static void *map_value(struct session *s, const char *name, size_t size)
     return NULL;
 }
 
-static void init_globals(struct session *s)
-{
-    const struct object *o = s->o;
-
-    for (uint32_t i = 0; i < o->h->table[OBJ_GLOBALS].n; i++) {
-        const struct obj_global *g = &o->globals[i];
-        void *at = (char *)s->globals + g->off;
-
-        if (g->type == OBJ_LONG) {
-            memcpy(at, &g->init, 8);
-        } else if (g->type == OBJ_STRING) {
-            struct ngs_shared *shared = at;
-            struct ngs_str *str = ngs_shared_text(shared, 0, o->h->maxstringlen);
-            const char *init = object_str(o, g->init_str);
-
-            shared->next = 1;
-            str->len = (uint32_t)strlen(init);
-            memcpy(str->bytes, init, str->len + 1);
-        } else {
-            struct ngs_stats *stats = at;
-
-            stats->min = INT64_MAX;
-            stats->max = INT64_MIN;
-        }
-    }
-}
-
 static void init_control(struct session *s)
 {
     struct ngs_control *c = s->control;
@@ -386,7 +359,7 @@ static bool map_values(struct session *s)
     if (!s->globals)
         return false;
     s->globals_size = size;
-    init_globals(s);
+    object_init_globals(s->o, s->globals);
     init_control(s);
     return true;
 }
@@ -442,11 +415,6 @@ struct ngs_control *session_control(struct session *s)
 void *session_globals(struct session *s)
 {
     return s->globals;
-}
-
-const void *session_rodata(struct session *s)
-{
-    return s->o->rodata;
 }
 
 static int map_fd(const struct session *s, const char *name)

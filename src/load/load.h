@@ -41,6 +41,8 @@ enum user_map {
 /* Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is refused, not trusted. */
 bool object_open(struct compile *cx, const void *elf, size_t size, struct object *out);
 const char *object_str(const struct object *o, uint32_t off);
+/* Sets the globals to what the script starts with: GLOBALS is h->globals_size bytes of zeroes. */
+void object_init_globals(const struct object *o, void *globals);
 
 struct session; /* loaded object */
 
@@ -61,7 +63,6 @@ void load_advise(struct compile *cx, int err);
 
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
-const void *session_rodata(struct session *s);
 const void *session_hash_key(const struct session *s);
 void load_random(void *p, size_t n);
 int session_map_fd(

@@ -481,3 +481,28 @@ bool object_has_kernel_probes(const struct object *o)
             return true;
     return false;
 }
+
+void object_init_globals(const struct object *o, void *globals)
+{
+    for (uint32_t i = 0; i < o->h->table[OBJ_GLOBALS].n; i++) {
+        const struct obj_global *g = &o->globals[i];
+        void *at = (char *)globals + g->off;
+
+        if (g->type == OBJ_LONG) {
+            memcpy(at, &g->init, sizeof(g->init));
+        } else if (g->type == OBJ_STRING) {
+            struct ngs_shared *shared = at;
+            struct ngs_str *text = ngs_shared_text(shared, 0, o->h->maxstringlen);
+            const char *init = object_str(o, g->init_str); /* not too long: check_global */
+
+            shared->next = 1;
+            text->len = (uint32_t)strlen(init);
+            memcpy(text->bytes, init, text->len + 1);
+        } else {
+            struct ngs_stats *stats = at;
+
+            stats->min = INT64_MAX;
+            stats->max = INT64_MIN;
+        }
+    }
+}

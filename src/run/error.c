@@ -23,35 +23,26 @@ static void add_place(struct run *r, uint64_t loc, struct text *out)
     text_printf(out, " at %s:%u:%u", object_str(r->o, l->file), l->line, l->col);
 }
 
-static const char *const messages[NGS_ERR_KINDS] = {
-    [NGS_OK] = "unknown error",
-    [NGS_ERR_DIV_ZERO] = "division by 0",
-    [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
-    [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
-    [NGS_ERR_NESTING] = "MAXNESTING exceeded",
-    [NGS_ERR_EMPTY_STATS] = "empty aggregate",
-    [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
-    [NGS_ERR_BAD_ARG] = "argument out of range",
-    [NGS_ERR_BUSY] = "string changes too often to be read",
-    [NGS_ERR_UNREADABLE] = "array cannot be read",
-    [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
+static const char *const texts[NGS_ERR_KINDS] = {[NGS_OK] = "unknown error",
+#define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
+                                                 NGS_ERRORS(ERROR_TEXT)
+#undef ERROR_TEXT
 };
 
 void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
                        struct text *out)
 {
-    if (error == NGS_ERR_SCRIPT)
+    if (error == NGS_ERR_SCRIPT) {
         run_expand(r, text.p, text.len, out);
-    else if (error == NGS_ERR_FAULT)
-        text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
-    else if (error == NGS_ERR_SIZE_FULL)
-        text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
+        return;
+    }
+    text_str(out, texts[error < NGS_ERR_KINDS ? error : NGS_OK]);
+    if (error == NGS_ERR_FAULT)
+        text_printf(out, "%" PRIx64, arg);
+    else if (error == NGS_ERR_SIZE_FULL || error == NGS_ERR_MAP_REFUSED)
+        text_printf(out, "%" PRIu64 ")", arg);
     else if (error == NGS_ERR_LOOPS)
         text_printf(out, "more than %" PRIu64 " foreach loops within one another", arg);
-    else if (error == NGS_ERR_MAP_REFUSED)
-        text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
-    else
-        text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
 }
 
 void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)

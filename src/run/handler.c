@@ -43,25 +43,6 @@ static bool aligned(const struct object *o)
            NGS_STR_SIZE((uint64_t)o->h->maxstringlen) <= o->h->frame_size - o->h->frame_error_text;
 }
 
-/* Globals as the script declares them; load does the same for those in the kernel. */
-static void init_globals(struct run *r)
-{
-    for (uint32_t i = 0; i < r->o->h->table[OBJ_GLOBALS].n; i++) {
-        const struct obj_global *g = &r->o->globals[i];
-        uint8_t *p = r->globals + g->off;
-
-        if (g->type == OBJ_STRING) {
-            const char *s = object_str(r->o, g->init_str);
-
-            shared_init((struct ngs_shared *)p, r->o->h->maxstringlen, s, strlen(s));
-        } else if (g->type == OBJ_STATS) {
-            stats_init((struct ngs_stats *)p, stats_size(g->hist, g->hist_args));
-        } else {
-            memcpy(p, &g->init, sizeof(g->init));
-        }
-    }
-}
-
 /* The session's, so that what handlers in the kernel have stored is found. */
 static uint64_t *hash_key(const struct run *r)
 {
@@ -96,7 +77,7 @@ bool run_open(struct run *r)
             r->ctl = r->own;
             r->globals = (uint8_t *)r->own + control;
             r->ctl->target = r->t ? (uint64_t)target_first(r->t) : 0;
-            init_globals(r);
+            object_init_globals(r->o, r->globals);
         }
     }
     if (r->t && target_first(r->t) > 0 && process_ids(r->t->proc, target_first(r->t), &r->ids))

@@ -7,13 +7,6 @@
 
 #include <sched.h>
 
-void shared_init(struct ngs_shared *s, uint32_t max, const char *p, size_t n)
-{
-    s->shown = 0;
-    s->next = 1;
-    str_set(ngs_shared_text(s, 0, max), max, p, n);
-}
-
 static bool read_text(struct ngs_shared *s, uint32_t max, struct ngs_str *dst, uint64_t *ticket)
 {
     for (int turn = 0; turn < NGS_SHARED_TRIES; turn++) {
