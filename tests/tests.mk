@@ -47,6 +47,9 @@ SHELL_TESTS += tests/stapxx.sh
 EXTRA_DIST += stapxx
 UNIT_TESTS += tests/unit/sxx_fuzz_test
 
+# The base
+UNIT_TESTS += tests/unit/file_test
+
 # The target
 SHELL_TESTS += tests/docker-root.sh
 UNIT_TESTS += tests/unit/target_test

@@ -12,7 +12,6 @@
  */
 #include "run/symbols.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 
 #include "base/arena.h"
 #include "base/clean.h"
+#include "base/file.h"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -187,33 +187,6 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
 
 /* ---- the kernel ---- */
 
-static char *read_all(const char *path, size_t *len)
-{
-    char *p = NULL;
-    size_t cap = 1 << 20;
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    *len = 0;
-    while (fd >= 0 && n > 0 && *len < KALLSYMS_MAX) {
-        char *more = realloc(p, cap + 1);
-
-        if (!more)
-            break;
-        p = more;
-        n = read(fd, p + *len, cap - *len);
-        if (n > 0)
-            *len += (size_t)n;
-        if (*len == cap)
-            cap *= 2;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (p)
-        p[*len] = '\0';
-    return p;
-}
-
 static int by_addr(const void *a, const void *b)
 {
     const struct ksym *x = a, *y = b;
@@ -229,7 +202,7 @@ static void read_kernel(struct symbols *s)
     char *line, *next;
 
     s->kernel_read = true;
-    s->ktext = read_all("/proc/kallsyms", &len);
+    s->ktext = file_read("/proc/kallsyms", KALLSYMS_MAX, &len);
     if (!s->ktext)
         return;
     for (line = s->ktext; *line; line = next) {
