@@ -70,7 +70,7 @@ static uint32_t members(struct run_map *m, const void *const *self, const void *
 {
     uint32_t n;
 
-    if (run_map_merged(m, *self, keys, &n))
+    if (run_map_group(m, *self, keys, &n))
         return n;
     *keys = self;
     return 1;
@@ -125,7 +125,7 @@ static void delete_others(struct run_map *m, const void *key)
     const void *const *keys;
     uint32_t n;
 
-    if (!run_map_merged(m, key, &keys, &n))
+    if (!run_map_group(m, key, &keys, &n))
         return;
     for (uint32_t i = 0; i < n; i++)
         if (memcmp(keys[i], key, m->m->key_size))

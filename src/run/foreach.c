@@ -187,8 +187,8 @@ static void merge(struct run_iter *it)
     it->n = kept;
 }
 
-bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys,
-                    uint32_t *n)
+bool run_map_group(const struct run_map *map, const void *key, const void *const **keys,
+                   uint32_t *n)
 {
     for (const struct run_iter *it = map->iters; it; it = it->next) {
         struct snap *s;

@@ -86,10 +86,10 @@ void run_iter_free(struct run_iter *it);
 const struct obj_map *run_iter_map(const struct run_iter *it);
 
 /*
- * The keys that a foreach going on over the array has merged under KEY: *N of them in *KEYS;
- * false: KEY stands for itself.
+ * Keys that the running foreach shows as one element, represented by KEY: *N of them in *KEYS.
+ * False: KEY represents only itself.
  */
-bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys,
+bool run_map_group(const struct run_map *map, const void *key, const void *const **keys,
                     uint32_t *n);
 
 #endif

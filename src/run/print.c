@@ -1,14 +1,11 @@
 /*
  * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here,
- * of any content; leaves: output, warnings, error messages in SystemTap's words, or the end of the
- * session. A record that does not fit its own sizes is dropped and said to be damaged.
+ * of any content; leaves: output, warnings, errors (error.c), or the end of the session. A record that does not fit its own sizes is dropped and said to be damaged.
  */
 #include "run/state.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FLUSH_AT = 1 << 16 };
