@@ -3,8 +3,8 @@
  * records; leaves: perf events that run them (clock.c opens those of ticks, uprobe.c breakpoints).
  * Refuses: what perf_event_open refuses.
  *
- * Without a scope clock events are opened on every CPU, breakpoints in every process; scope.c says for which processes
- * else.
+ * Without a scope clock events are opened on every CPU, breakpoints in every process; scope.c says
+ * for which processes else.
  */
 #include "load/session.h"
 

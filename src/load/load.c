@@ -89,7 +89,10 @@ bool load_permitted(struct compile *cx, const struct kernel *k)
                       k->missing_caps);
 }
 
-/* Each map, program, event and link is a descriptor: the usual 1,024 are soon used. */
+/*
+ * Raises the limit of descriptors: each map, program, event and link is one, and 1,024 are soon
+ * used.
+ */
 static void raise_files(void)
 {
     struct rlimit files;
@@ -131,7 +134,7 @@ static bool enough_files(const struct session *s)
 
 /* ---- what the run needs ---- */
 
-/* What this kernel must have for the object's probes. */
+/* Has the kernel feature F, or does no probe of the object need it? */
 static bool has(const struct object *o, const struct kernel *k, enum feature f)
 {
     bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE && f != FEAT_BPF_COOKIE;
@@ -166,8 +169,11 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
     return true;
 }
 
-/* The kernel drops what comes faster (__perf_event_overflow of kernel/events/core.c), and lowers the rate by itself when
- * handlers take long (kernel.perf_cpu_time_max_percent). */
+/*
+ * Warns of a rate above the kernel's: it drops faster samples (__perf_event_overflow of
+ * kernel/events/core.c), and lowers its limit when handlers take long
+ * (kernel.perf_cpu_time_max_percent).
+ */
 static void warn_rate(struct compile *cx, const struct object *o)
 {
     FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
@@ -194,7 +200,10 @@ static void warn_rate(struct compile *cx, const struct object *o)
 
 /* ---- libbpf ---- */
 
-/* The kernel writes keys and values as large as its map has them: the records that our buffers are made by must agree. */
+/*
+ * Compares the maps' sizes with the records': the kernel writes keys and values of the map's size
+ * into buffers of the record's.
+ */
 static bool check_maps(struct session *s)
 {
     for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n; i++) {
@@ -239,7 +248,7 @@ void load_random(void *p, size_t n)
     }
 }
 
-/* Gives the session's key to the programs' hash (base/abi.h). */
+/* Writes the session's hash key, and the literals' hashes by it, into the literals (base/abi.h). */
 static bool set_hash_key(struct session *s)
 {
     size_t size = s->o->h->rodata_size, need = NGS_HASH_KEY_SIZE((size_t)s->o->h->maxstringlen);

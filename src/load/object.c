@@ -326,7 +326,7 @@ static bool payload_fits(const struct reader *r, uint32_t type, uint32_t off, ui
     return need <= size - off;
 }
 
-/* Likewise of a global, whose strings have more around them. */
+/* Does a global fit? Its string has a struct ngs_shared around it. */
 static bool global_fits(const struct reader *r, const struct obj_global *g)
 {
     uint32_t size = r->o->h->globals_size;

@@ -1,13 +1,14 @@
 /*
- * scope: whose hits count. Enters: the target's processes; leaves: the map that handlers ask, with those
- * processes and all that descends from them, kept exact while the session runs (follow.c); which
- * processes events are opened for. Refuses: processes that have ended since they were found.
+ * scope: whose hits count. Enters: the target's processes; leaves: the map that handlers ask, with
+ * those processes and all that descends from them, kept exact while the session runs (follow.c);
+ * which processes events are opened for. Refuses: processes that have ended since they were found.
  *
- * Ticks follow by inheritance, exactly. A breakpoint does not: an event of the uprobe PMU that is inherited makes fork()
- * fail in the target, and an event for one process knows one address space. So, where no process outside of the
- * scope has mapped a probed file, breakpoints are opened for everybody and the test in the program sorts out who comes
- * later; children are in from their first instruction then. Elsewhere events are opened for one process each, and for
- * children as soon as this file hears of them, some milliseconds late.
+ * Ticks follow by inheritance, exactly. A breakpoint does not: an event of the uprobe PMU that is
+ * inherited makes fork() fail in the target, and an event for one process knows one address space.
+ * So, where no process outside of the scope has mapped a probed file, breakpoints are opened for
+ * everybody and the test in the program sorts out who comes later; children are in from their first
+ * instruction then. Elsewhere events are opened for one process each, and for children as soon as
+ * this file hears of them, some milliseconds late.
  */
 #include "load/session.h"
 
@@ -90,7 +91,7 @@ static bool add(struct session *s, pid_t pid, enum ngs_member_kind kind)
     return true;
 }
 
-/* Those of -x or a master's workers, if they still are what was found. */
+/* Adds the processes of -x or a master's workers, if they still are the ones that were found. */
 static bool add_named(struct session *s)
 {
     const struct target *t = s->t;
@@ -105,8 +106,10 @@ static bool add_named(struct session *s)
                              (int)target_first(t));
 }
 
-/* What descends from those now. What forks while /proc is read is seen by the kernel's programs if its parent is in
- * the map, else by the next reading. */
+/*
+ * Adds their descendants. A fork while /proc is read is seen by the kernel's programs if its parent
+ * is in the map, else by the next reading.
+ */
 static void add_descendants(struct session *s)
 {
     bool more = true;
@@ -141,7 +144,7 @@ static void add_descendants(struct session *s)
 
 /* ---- who else maps a file ---- */
 
-/* Of our own time, so that a busy machine gives the same answer. */
+/* Counts CPU time of this process, so that a busy machine gives the same answer. */
 static uint64_t spent_ms(void)
 {
     struct timespec t;
@@ -150,7 +153,10 @@ static uint64_t spent_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The inodes of probed files, as /proc/PID/maps shows them to the target; false: more than FILES_MAX, or unknown. */
+/*
+ * Collects the inodes of probed files, as /proc/PID/maps shows them to the target; false: more than
+ * FILES_MAX, or unknown.
+ */
 static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
 {
     const struct map *maps = NULL;
@@ -183,8 +189,10 @@ static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
     return true;
 }
 
-/* Does PID map a file of one of these numbers? Devices are not compared: containers of one image show the same file
- * under several. What was meant to be "no" and is "yes" costs children their first milliseconds only. */
+/*
+ * Does PID map a file with one of these inodes? Devices are not compared: containers of one image
+ * show one file under several. A wrong "yes" costs children only their first milliseconds.
+ */
 static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inodes, uint32_t n)
 {
     char path[4096];
@@ -208,8 +216,10 @@ static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inod
     return found;
 }
 
-/* Has a process outside of the scope mapped a probed file? Yes, when it cannot be told in time, or not all processes
- * are seen. */
+/*
+ * Does a process outside of the scope map a probed file? Answers yes when that takes too long or
+ * not all processes can be seen.
+ */
 static bool is_shared(struct session *s)
 {
     uint64_t inodes[FILES_MAX], end = spent_ms() + OUTSIDERS_MS;
@@ -329,7 +339,10 @@ bool scope_start(struct session *s)
     return true;
 }
 
-/* Are all that were named still what was found? A pid can be another process's by now, with our events. */
+/*
+ * Are all named processes still the ones that were found? Another process may have got the pid, and
+ * our events with it.
+ */
 static bool none_replaced(struct session *s)
 {
     bool all = true;
@@ -345,7 +358,10 @@ static bool none_replaced(struct session *s)
     return all;
 }
 
-/* Whether hits of others can come in: then, and only then, handlers look for who is at hand. */
+/*
+ * Sets the flags that tell handlers whether to look up whose hit it is: only when hits of others
+ * can come in.
+ */
 void scope_armed(struct session *s)
 {
     const struct scope *c = &s->scope;
@@ -422,7 +438,7 @@ void session_losses(const struct session *s, void (*say)(void *arg, const char *
                  (unsigned long long)s->scope.late);
         say(arg, text);
     }
-    /* What does not show beside what was seen is told to who asks. */
+    /* Explains losses to those who ask (-v). */
     if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
         snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",
                  (unsigned long long)s->births_before,

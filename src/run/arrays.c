@@ -20,7 +20,10 @@ static struct run_map *get_map(struct run *r, uint64_t id)
     return &r->maps[id];
 }
 
-/* The array and its key; also checks that the array holds TYPE (0: any). */
+/*
+ * Reads operands 0 and 1, an array and a key's address; TYPE is what the array must hold (0:
+ * anything).
+ */
 static struct run_map *get_key(struct run *r, const uint64_t *a, uint32_t type, const void **key)
 {
     struct run_map *m = get_map(r, a[0]);
@@ -65,7 +68,7 @@ static uint64_t stored(struct run *r, const struct run_map *m, enum run_map_resu
     return run_fail(r, NGS_ERR_MAP_FULL, 0);
 }
 
-/* The keys that KEY stands for: itself, or what a foreach that goes on has shown as one. */
+/* Keys that SELF represents: itself, or those that a running foreach shows as one element. */
 static uint32_t members(struct run_map *m, const void *const *self, const void *const **keys)
 {
     uint32_t n;
@@ -119,7 +122,7 @@ static uint64_t h_map_has(struct run *r, const uint64_t *a)
     return m && run_map_find(m, key, &v);
 }
 
-/* Removes what is shown with KEY but is not KEY. */
+/* Removes the other keys that a running foreach shows as one element with KEY. */
 static void delete_others(struct run_map *m, const void *key)
 {
     const void *const *keys;
@@ -231,8 +234,7 @@ static uint64_t h_map_stat_add(struct run *r, const uint64_t *a)
     return result;
 }
 
-/* The aggregate of a key, with what is shown as one with it; malloc'ed; empty when there is none.
- */
+/* Merges the aggregates of all keys that KEY represents. malloc'ed; empty when there is none. */
 static struct ngs_stats *element(struct run_map *m, const void *key)
 {
     size_t size = stats_size(m->m->hist, m->m->hist_args);
@@ -304,7 +306,7 @@ static uint64_t h_stat(struct run *r, const uint64_t *a)
     return s ? answer(r, s, a[1], a[2]) : 0;
 }
 
-/* A histogram as an event, after what was printed before it. */
+/* Writes a histogram as an event, after what was printed before it. */
 static void show_rows(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args)
 {
     uint32_t n = ngs_hist_buckets(hist, args);
@@ -381,7 +383,7 @@ static struct run_iter *get_iter(struct run *r, uint64_t id)
     return NULL;
 }
 
-/* Stores a long or a string where word I of DSTS points; 0: unwanted. */
+/* Stores a long or a string at ADDR; 0: the loop does not want it. */
 static void deliver(struct run *r, uint64_t addr, uint32_t type, int64_t num, struct str s)
 {
     void *p;

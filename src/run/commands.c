@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* With the signals that we hold back let through. */
+/* The shell gets the signals that ngstap blocks. */
 bool run_command(struct run *r, const char *line)
 {
     char shell[] = "sh", option[] = "-c", *command = strdup(line);

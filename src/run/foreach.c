@@ -20,8 +20,7 @@
 
 #include "base/arena.h"
 
-/* An element of the snapshot. Buckets of aggregates are not in it: histograms are read when
- * printed. */
+/* An element of the snapshot, without an aggregate's buckets: print reads those from the array. */
 struct snap {
     const uint8_t *key;
     int64_t num;
@@ -150,7 +149,7 @@ static void add_member(struct run_iter *it, struct snap *to, struct snap *s)
         stats_merge(to->stats, s->stats, 0);
 }
 
-/* One element for all that are shown the same; the others leave the snapshot. */
+/* Merges elements that read the same into one; the others leave the snapshot. */
 static void merge(struct run_iter *it)
 {
     struct snap *table = NULL, *found;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * More than any handler may do within MAXACTION; about a minute. Only a hostile or wrong object
- * gets there, as the code counts its own actions.
+ * A handler of cg counts its own statements (MAXACTION) and ends long before. Only a damaged or
+ * hostile object runs this many, in about a minute.
  */
 #define INSTRUCTION_CAP (1ull << 32)
 
@@ -23,7 +23,7 @@ static bool poll_signals(void *ctx)
     return r->aborted;
 }
 
-/* What is read and written in place must be aligned; object_open has checked the rest. */
+/* Values that user space reads in place must be aligned; object_open has checked the rest. */
 static bool aligned(const struct object *o)
 {
     for (uint32_t i = 0; i < o->h->table[OBJ_MAPS].n; i++) {
@@ -43,7 +43,10 @@ static bool aligned(const struct object *o)
            NGS_STR_SIZE((uint64_t)o->h->maxstringlen) <= o->h->frame_size - o->h->frame_error_text;
 }
 
-/* The session's, so that what handlers in the kernel have stored is found. */
+/*
+ * Takes the key of the kernel's handlers, so that we find what they stored; without them a random
+ * one.
+ */
 static uint64_t *hash_key(const struct run *r)
 {
     size_t size = NGS_HASH_KEY_SIZE((size_t)r->o->h->maxstringlen);
@@ -137,7 +140,7 @@ void run_close(struct run *r)
     free(r->commands);
 }
 
-/* Arrays that the handler has drained. */
+/* Merges the arrays that the handler drained back into the kernel's maps. */
 static void merge_back(struct run *r)
 {
     for (uint32_t i = 0; i < r->o->h->table[OBJ_MAPS].n; i++) {

@@ -97,7 +97,7 @@ static uint64_t h_str_hash(struct run *r, const uint64_t *a)
     return 0;
 }
 
-/* Not expanded here either: a key made of it must be the one that a handler in the kernel made. */
+/* Leaves the mark unexpanded: a key made of it must equal the key that a kernel handler made. */
 static uint64_t h_str_mark(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
@@ -174,7 +174,9 @@ static uint64_t h_read(struct run *r, const uint64_t *a)
     return 0;
 }
 
-/* Up to a NUL or MAX bytes, page by page, as the string may end right before an unmapped one. */
+/*
+ * Reads up to a NUL or MAX bytes, page by page: the string may end right before an unmapped page.
+ */
 static uint64_t h_read_string(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
@@ -218,10 +220,7 @@ static uint64_t now(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/*
- * These handlers stand for the target, where there is one: what they ask is asked of its first
- * process. Else they are ngstap's own.
- */
+/* The process that context functions tell of: the target's first one, or ngstap itself. */
 static pid_t who(const struct run *r)
 {
     pid_t pid = r->t ? target_first(r->t) : 0;
@@ -229,7 +228,7 @@ static pid_t who(const struct run *r)
     return pid > 0 ? pid : getpid();
 }
 
-/* As long as it is there; then what was last known. */
+/* Reads the facts again while the process lives; keeps the last ones after that. */
 static const struct process_ids *process_facts(struct run *r)
 {
     struct process_ids now = {0};
@@ -336,7 +335,7 @@ static uint64_t h_call(struct run *r, const uint64_t *a)
     return run_ucall(r, (uint32_t)a[0], args, (uint32_t)a[2], a[3]);
 }
 
-/* The text that error("...") left in the frame. */
+/* Reads the text that error("...") left in the frame. */
 static struct str frame_text(struct run *r)
 {
     struct str s = {"", 0};

@@ -85,7 +85,7 @@ static void drain(struct loop *l)
     output_flush(&l->r);
 }
 
-/* A handler that runs here prints after what the kernel's have printed. */
+/* Prints the kernel's records before a handler here prints its own. */
 static void handle(struct loop *l, const struct obj_probe *p)
 {
     drain(l);
@@ -159,7 +159,7 @@ static bool start_timers(struct loop *l)
     return t->deadline < 0 || watch(l, t->deadline, SOURCE_DEADLINE);
 }
 
-/* The processes whose end ends the session: the one of -x, or a master and its workers. */
+/* Watches the processes whose end ends the session: the one of -x, or a master and its workers. */
 static bool watch_target(struct loop *l)
 {
     const struct target *t = l->r.t;
@@ -254,7 +254,7 @@ static void check_pids(struct loop *l)
     }
 }
 
-/* What the kernel's handlers counted may end the session though no record told of it. */
+/* Ends the session by the kernel's counters, too: the record that told of it can be lost. */
 static void check_control(struct loop *l)
 {
     struct run *r = &l->r;
@@ -319,10 +319,9 @@ static void serve(struct loop *l)
 /* ---- the end ---- */
 
 /*
- * Handlers that began before the stop are over after this: they run in RCU read-side sections, the
- * end of all of which the kernel waits for (membarrier(2): MEMBARRIER_CMD_GLOBAL is
- * synchronize_rcu). A few milliseconds; where the kernel will not (nohz_full), the few instructions
- * they have left are over by now in all likelihood.
+ * Waits until handlers that began before the stop are over. They run in RCU read-side sections, and
+ * MEMBARRIER_CMD_GLOBAL is synchronize_rcu (membarrier(2)); it takes a few milliseconds. Where the
+ * kernel refuses it (nohz_full), handlers have few instructions left and are most likely over.
  */
 static void wait_for_handlers(const struct loop *l)
 {
@@ -331,8 +330,8 @@ static void wait_for_handlers(const struct loop *l)
 }
 
 /*
- * Nothing new starts in the kernel from here on, as every handler looks at the stop first: so all
- * that is to be printed is printed before probes are taken out.
+ * No handler starts in the kernel after run_stop: each looks at the stop first. So everything is
+ * printed before probes are taken out.
  */
 static void finish(struct loop *l)
 {
@@ -347,7 +346,7 @@ static void finish(struct loop *l)
     drain(l);
 }
 
-/* A command that never ran must not stay behind, stopped; one that runs is the caller's to end. */
+/* Kills a command that still waits to be started; the caller ends one that runs. */
 static void end_child(struct loop *l)
 {
     pid_t child = l->r.opts->child;

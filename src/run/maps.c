@@ -31,7 +31,9 @@ enum {
     CLEAR_KEYS = 512
 };
 
-/* One of our elements; key_size bytes of key, then the texts of string keys as struct ngs_str. */
+/*
+ * An element in our memory: key_size bytes of key, then the texts of string keys as struct ngs_str.
+ */
 struct run_elem {
     UT_hash_handle hh;
     bool lost;
@@ -131,8 +133,8 @@ static void view(const struct run_map *map, struct run_elem *e, struct run_value
 }
 
 /*
- * Copies a value of the kernel's to scratch. A string is copied until the key's element still has
- * the copy's stamp afterwards (base/abi.h, struct obj_map).
+ * Copies the kernel's value to scratch. Copies a string again until the element still has the
+ * copy's stamp afterwards (base/abi.h, struct obj_map).
  */
 static bool copy_value(struct run_map *map, const void *key)
 {
@@ -178,7 +180,7 @@ static struct ngs_str *own_str(struct str s)
     return n;
 }
 
-/* Puts the value into an element of ours; false: out of memory, nothing changed. */
+/* Sets the value of an element in our memory; false: out of memory, nothing changed. */
 static bool set_mine(const struct run_map *map, struct run_elem *e, const struct run_value *v)
 {
     const struct obj_map *m = map->m;
@@ -228,7 +230,7 @@ static struct run_elem *new_elem(const struct run_map *map, const void *key,
     return e;
 }
 
-/* Another element of ours; false: out of memory. */
+/* Adds an element to our memory; false: out of memory. */
 static bool add_mine(struct run_map *map, const void *key, const struct str *texts,
                      const struct run_value *v)
 {
@@ -305,8 +307,8 @@ void run_map_delete(struct run_map *map, const void *key)
 }
 
 /*
- * Takes an element out of the kernel's map, into scratch. What comes between a look-up and a
- * deletion is lost on kernels that have both only apart (before 5.14).
+ * Moves an element from the kernel's map to scratch. Before Linux 5.14 look-up and deletion are two
+ * calls, and an update between them is lost.
  */
 static bool drain_one(const struct run_map *map, int fd, const void *key)
 {
@@ -351,7 +353,7 @@ void run_map_clear(struct run_map *map)
     }
 }
 
-/* Key by key: for kernels and map types without batches. */
+/* Walks key by key, where the kernel or the map type has no batches. */
 static bool each_single(struct run_map *map, run_each_fn fn, void *ctx)
 {
     uint8_t *keys = malloc(2 * (size_t)map->m->key_size), *key = keys,
@@ -462,7 +464,7 @@ static bool keep(void *ctx, const void *key, const struct run_value *v)
     return add_mine(ctx, key, v->text, v);
 }
 
-/* Key by key, where the kernel has no batches. */
+/* Drains key by key, where the kernel has no batches. */
 static bool drain_single(struct run_map *map)
 {
     uint8_t *key = malloc(map->m->key_size);
@@ -492,7 +494,10 @@ bool run_map_drain(struct run_map *map, bool set)
     return true;
 }
 
-/* Handlers in the kernel may make the element anew at any moment: then that one is drained, too. */
+/*
+ * Stores an element in the kernel's map. A kernel handler may create it anew at any moment: then
+ * that one is drained and merged, too.
+ */
 static bool merge_one(struct run_map *map, struct run_elem *e)
 {
     const struct obj_map *m = map->m;

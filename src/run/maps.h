@@ -54,10 +54,9 @@ void run_map_delete(struct run_map *map, const void *key);
 void run_map_clear(struct run_map *map);
 
 /*
- * Moves the kernel's elements to our memory, where all that follows finds them, so that no hit is
- * lost between the reading of an array and its deletion. SET: handlers in the kernel set elements,
- * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no
- * memory.
+ * Drains the kernel's elements into our memory, where the functions above then work, so that no hit
+ * is lost between reading an array and deleting it. SET: kernel handlers set elements, and do not
+ * only add. Does nothing for an array in our memory. False: the kernel refused, or no memory.
  */
 bool run_map_drain(struct run_map *map, bool set);
 /* Merges what is left into the kernel's map; returns how many elements had no room. */

@@ -33,7 +33,7 @@ bool shared_get(struct ngs_shared *s, uint32_t max, struct ngs_str *dst)
     return read_text(s, max, dst, &ticket);
 }
 
-/* Shows TICKET's text: in place of *ONLY alone, or, without one, of any earlier. */
+/* Makes TICKET's text the current one: in place of *ONLY, or, without ONLY, of any earlier one. */
 static bool show(struct ngs_shared *s, uint64_t ticket, const uint64_t *only)
 {
     uint64_t shown = only ? *only : __atomic_load_n(&s->shown, __ATOMIC_RELAXED);

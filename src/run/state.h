@@ -60,12 +60,10 @@ struct run {
     uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 
-/*
- * The files from here on, each using only those above it (tests/lint/circles.sh).
- */
+/* Functions by file. Each file uses only those above it (tests/lint/circles.sh). */
 
 /* ---- state.c ---- */
-/* As exit(): handlers in the kernel return at once, the loop ends. */
+/* Ends the session as exit() does: kernel handlers return at once, the loop ends. */
 void run_stop(struct run *r);
 /* Adds 1 to a counter that kernel handlers add to as well. */
 void run_count(uint64_t *counter);

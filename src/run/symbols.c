@@ -148,7 +148,9 @@ static const struct module *module_at(const struct module *list, uint64_t addr)
     return NULL;
 }
 
-/* The module of an address that the target did not have when it was found: a library loaded since.
+/*
+ * Finds the module of an address that the target did not map when it was found: a library loaded
+ * since.
  */
 static const struct module *module_later(struct symbols *s, uint64_t addr)
 {
@@ -367,7 +369,7 @@ static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out
     text_free(&t);
 }
 
-/* The 16 digits of a mark; false: not one (a string that the script made of any bytes). */
+/* Reads the 16 digits of a mark; false: it is none, but bytes that the script made. */
 static bool mark_addr(const char *p, uint64_t *addr)
 {
     *addr = 0;

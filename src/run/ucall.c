@@ -39,7 +39,7 @@ static uint64_t give(struct ucall *c, const char *p, size_t n)
     return 0;
 }
 
-/* In GMT whatever TZ says, as the kernel knows no time zone. */
+/* Prints GMT whatever TZ says: SystemTap's kernel module knows no time zone. */
 static uint64_t u_ctime(struct ucall *c)
 {
     time_t t = c->n ? (time_t)c->num[0] : time(NULL);
@@ -86,7 +86,7 @@ static uint64_t u_strtol(struct ucall *c)
     return negative ? -v : v;
 }
 
-/* The next token that is not empty, of the string given last; "" goes on with that one. */
+/* Gives the next token that is not empty of the last string; "" continues with that string. */
 static uint64_t u_tokenize(struct ucall *c)
 {
     struct run *r = c->r;
@@ -128,7 +128,7 @@ static uint64_t u_isinstr(struct ucall *c)
 }
 
 /*
- * Not made longer than a string can be: replacing each of 32,000 characters by 32,000 would take a
+ * Stops at the length of a string: replacing each of 32,000 characters by 32,000 would take a
  * gigabyte.
  */
 static uint64_t u_str_replace(struct ucall *c)
@@ -149,7 +149,7 @@ static uint64_t u_str_replace(struct ucall *c)
     return 0;
 }
 
-/* What was printed before comes before what the command prints. */
+/* Flushes first: the command prints to the same terminal. */
 static uint64_t u_system(struct ucall *c)
 {
     output_flush(c->r);
