@@ -1,6 +1,7 @@
 /*
  * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here,
- * of any content; leaves: output, warnings, errors (error.c), or the end of the session. A record that does not fit its own sizes is dropped and said to be damaged.
+ * of any content; leaves: output, warnings, errors (error.c), or the end of the session. A record
+ * that does not fit its own sizes is dropped and said to be damaged.
  */
 #include "run/state.h"
 
