@@ -59,36 +59,6 @@ static size_t page_round(size_t size)
 
 /* ---- privileges and limits ---- */
 
-void load_advise(struct compile *cx, int err)
-{
-    struct rlimit files;
-    const char *caps = kernel_missing_caps(cx->arena);
-
-    if ((err == EPERM || err == EACCES) && caps)
-        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
-    else if (err == EPERM || err == EACCES)
-        diag_hint(
-            cx->diag,
-            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
-            "filter may forbid it");
-    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
-        diag_hint(
-            cx->diag,
-            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
-            "each program, array and breakpoint",
-            (unsigned long long)files.rlim_max);
-    else if (err == ENFILE)
-        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
-}
-
-bool load_permitted(struct compile *cx, const struct kernel *k)
-{
-    return !k->missing_caps ||
-           diag_error(cx->diag, (struct span){0}, "privileges",
-                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
-                      k->missing_caps);
-}
-
 /*
  * Raises the limit of descriptors: each map, program, event and link is one, and 1,024 are soon
  * used.

@@ -85,7 +85,7 @@ struct session {
 /* Fills SESSION->modules and the control's biases (modules.c); false after reporting. */
 bool load_modules(struct session *s);
 
-/* ---- attach.c ---- */
+/* ---- event.c ---- */
 struct perf_event_attr;
 
 /*
@@ -129,13 +129,36 @@ void clock_watch(struct session *s);
 bool load_scoped(const struct session *s); /* processes are named: others do not count */
 bool load_is_uprobe(const struct obj_probe *p);
 void scope_init(struct scope *c);
-bool scope_start(struct session *s); /* before anything is armed; false after reporting */
-void scope_armed(struct session *s); /* when all is */
-void scope_stop(struct session *s);
+/* Finds the scope's map and puts the named processes into it; false after reporting. */
+bool scope_open(struct session *s);
+/*
+ * Adds their descendants. A fork while /proc is read is seen by the kernel's programs if its parent
+ * is in the map, else by the next reading.
+ */
+void scope_add_descendants(struct session *s);
+/* PID counts, or has ended, as far as user space knows. */
+void scope_remember(struct scope *c, pid_t pid);
+void scope_forget(struct scope *c, pid_t pid);
+/*
+ * Does a process outside of the scope map a probed file? Answers yes when that takes too long or
+ * not all processes can be seen.
+ */
+bool scope_is_shared(struct session *s);
+/*
+ * Takes named processes out that are not what was found: another process may have got the pid, and
+ * our events with it. True: there are none.
+ */
+bool scope_drop_replaced(struct session *s);
 /* Processes whose hits count, as far as user space has heard; a watched master is none. */
 const pid_t *scope_members(const struct session *s, uint32_t *n);
 /* Processes to open breakpoints for; *N is 0: open them for everybody. */
 const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
+
+/* ---- track.c ---- */
+
+bool track_start(struct session *s); /* before anything is armed; false after reporting */
+void track_armed(struct session *s); /* when all is */
+void track_stop(struct session *s);
 
 /* ---- layout.c: where modules lie in processes that have run exec ---- */
 
