@@ -67,12 +67,9 @@ uint32_t cg_rodata_str(struct cg *c, const char *text)
     return off;
 }
 
-static const char *const error_texts[NGS_ERR_KINDS] = {
-    [NGS_OK] = "",
 #define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
-    NGS_ERRORS(ERROR_TEXT)
+static const char *const error_texts[NGS_ERR_KINDS] = {[NGS_OK] = "", NGS_ERRORS(ERROR_TEXT)};
 #undef ERROR_TEXT
-};
 
 /* The literals that are keys of arrays: their hashes are in the literals, too, by a key of zeroes until the loader has another. */
 static void hash_literals(struct cg *c)

@@ -57,7 +57,10 @@ static bool is_long(struct ir_val v)
 
 /* ---- keys ---- */
 
-/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are held. */
+/*
+ * Makes the key at frame_key, and pointers to its strings at frame_texts; holds the operands that
+ * are needed later.
+ */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;

@@ -1,7 +1,7 @@
 /*
- * track: the scope while the session runs. Enters: what the kernel's programs tell of processes that
- * begin, run exec and end (follow.c); leaves: members of the scope, breakpoints and layouts in step
- * with them, and clocks where they tick. Refuses nothing: what comes too late is counted.
+ * track: the scope while the session runs. Enters: what the kernel's programs tell of processes
+ * that begin, run exec and end (follow.c); leaves: members of the scope, breakpoints and layouts in
+ * step with them, and clocks where they tick. Refuses nothing: what comes too late is counted.
  */
 #include "load/session.h"
 

@@ -1,6 +1,7 @@
 /*
- * text: bytes of the target made fit for a file. Enters: any bytes; leaves: clean text (base/clean.h),
- * and that text inside XML or JSON. And the words for the kinds of frames, which several formats say.
+ * text: bytes of the target made fit for a file. Enters: any bytes; leaves: clean text
+ * (base/clean.h), and that text inside XML or JSON. And the words for the kinds of frames, which
+ * several formats say.
  */
 #include "base/arena.h"
 #include "base/clean.h"

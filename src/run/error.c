@@ -23,11 +23,10 @@ static void add_place(struct run *r, uint64_t loc, struct text *out)
     text_printf(out, " at %s:%u:%u", object_str(r->o, l->file), l->line, l->col);
 }
 
-static const char *const texts[NGS_ERR_KINDS] = {[NGS_OK] = "unknown error",
 #define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
-                                                 NGS_ERRORS(ERROR_TEXT)
+static const char *const texts[NGS_ERR_KINDS] = {[NGS_OK] = "unknown error",
+                                                 NGS_ERRORS(ERROR_TEXT)};
 #undef ERROR_TEXT
-};
 
 void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
                        struct text *out)
