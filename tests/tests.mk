@@ -27,6 +27,8 @@ LDADD = $(UNIT_OBJECTS)
 
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
+SHELL_TESTS += tests/lint/circles.sh
+EXTRA_DIST += tests/lint/circles.allowed
 SHELL_TESTS += tests/dist.sh
 UNIT_TOOLS += tests/unit/reference
 SHELL_TESTS += tests/docs.sh
@@ -44,6 +46,9 @@ EXTRA_DIST += tests/sxx
 SHELL_TESTS += tests/stapxx.sh
 EXTRA_DIST += stapxx
 UNIT_TESTS += tests/unit/sxx_fuzz_test
+
+# The base
+UNIT_TESTS += tests/unit/file_test
 
 # The target
 SHELL_TESTS += tests/docker-root.sh

@@ -4,13 +4,15 @@
  * helpers of the user-space interpreter. Changing anything here changes NGS_OBJ_VERSION.
  *
  * An object is an ELF file (EM_BPF, little endian):
- *   "perf_event", "uprobe", "uretprobe"  kernel programs, functions named "pN"; N: index of the probe record
+ *   "perf_event", "uprobe", "uretprobe"
+ *                      kernel programs, functions named "pN"; N: index of the probe record
  *                      (libbpf takes "perf_event" only without anything after it)
  *   ".text"            library subprograms and loop callbacks of the kernel programs
  *   ".maps"            frames, ring and one map per script array, by BTF
- *   ".data.globals", ".data.control", ".rodata.lits"  data sections: libbpf makes a mmapable array map of
- *                      one element out of each, and its relocations address the value directly
- *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for ngstap's interpreter
+ *   ".data.globals", ".data.control", ".rodata.lits"
+ *                      data sections: libbpf makes a mmapable array map of one element out of each,
+ *                      and its relocations address the value directly
+ *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for the interpreter
  *   ".ngstap.meta"     struct obj_header and its tables
  *   ".BTF", ".BTF.ext" types; line info that points at the script
  *   "license"          "GPL"
@@ -25,7 +27,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 5
+#define NGS_OBJ_VERSION 6
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -48,11 +50,14 @@ struct obj_header {
     uint32_t frame_size;     /* bytes of a frame, kernel and user */
     uint32_t frame_out;      /* offset in the frame of the record being built */
     uint32_t globals_size;   /* bytes of the globals map's one value */
-    uint32_t hash_key;       /* offset in the literals map of NGS_HASH_KEY_SIZE(maxstringlen) bytes that the loader sets */
-    uint32_t hashed, n_hashed; /* offset in the literals map and number of struct ngs_hashed: likewise */
+    /* offset in the literals map of NGS_HASH_KEY_SIZE(maxstringlen) bytes that the loader sets */
+    uint32_t hash_key;
+    /* offset in the literals map and number of struct ngs_hashed: likewise */
+    uint32_t hashed, n_hashed;
     uint32_t reserved;
     uint32_t rodata_size;    /* bytes of the literals map's one value */
-    uint32_t frame_error_text; /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
+    /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
+    uint32_t frame_error_text;
     struct {
         uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
     } table[OBJ_TABLES];
@@ -76,13 +81,15 @@ struct obj_probe {
     uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
     uint32_t place;     /* UPROBE URETPROBE: the first of its places in OBJ_PLACES */
     uint32_t n_places;
-    uint64_t jitter;    /* TIMER: up to so many ns are added to or taken from each period (.randomize), fewer than NUMBER */
+    uint64_t jitter;    /* TIMER: .randomize: each period is NUMBER +- this many ns (< NUMBER) */
     uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
 };
 
-/* The program asks at which of its places it is: the attachment's cookie (bpf_get_attach_cookie) is the place's
- * index in OBJ_PLACES. */
+/*
+ * The program asks at which of its places it is: the attachment's cookie (bpf_get_attach_cookie) is
+ * the place's index in OBJ_PLACES.
+ */
 enum { PROBE_F_COOKIE = 1 };
 
 /* A function that a probe point matches. */
@@ -101,13 +108,17 @@ struct obj_module {
 };
 #define OBJ_KERNEL "kernel"
 enum {
-    OBJ_MODULE_ADDRESSED = 1, /* a probe or a variable in it needs its place in memory; else only types are its */
+    /* a probe or a variable in it needs its place in memory; else only types are its */
+    OBJ_MODULE_ADDRESSED = 1,
     OBJ_MODULE_MAPPED = 2,    /* the process that the object was compiled for mapped it */
 };
 
 enum obj_type { OBJ_LONG = 1, OBJ_STRING = 2, OBJ_STATS = 3 };
 
-/* What an object may ask for. Who makes one refuses more with the script's place; who reads one takes more for damage. */
+/*
+ * What an object may ask for. Who makes one refuses more with the script's place; who reads one
+ * takes more for damage.
+ */
 enum {
     OBJ_MAX_FRAME = 16 << 20,  /* bytes of a frame */
     OBJ_MAX_VALUE = 16 << 20,  /* of a map's value */
@@ -117,13 +128,14 @@ enum {
 enum { OBJ_MAX_KEYS = 8 };
 
 /*
- * A script array: a BPF hash map named MAP. Key: the parts one after the other, a long as 8 bytes, a
- * string as the 16 bytes of its ngs_hash128. Value: at VAL_OFF the payload (int64, struct ngs_str, or
- * struct ngs_stats), and for each string key its text as struct ngs_str at TEXT_OFF[i].
+ * A script array: a BPF hash map named MAP. Key: the parts one after the other, a long as 8 bytes,
+ * a string as the 16 bytes of its ngs_hash. Value: at VAL_OFF the payload (int64, struct
+ * ngs_str, or struct ngs_stats), and for each string key its text as struct ngs_str at TEXT_OFF[i].
  *
- * In the 8 bytes before a string payload is its stamp, another one for every value that is stored. The kernel puts an
- * updated element beside the old one, whose memory the next update on that CPU fills (alloc_htab_elem, extra_elems), so
- * a copy of a string is sound only when the key's element has the copy's stamp after the copying, too.
+ * In the 8 bytes before a string payload is its stamp, another one for every value that is stored.
+ * The kernel puts an updated element beside the old one, whose memory the next update on that CPU
+ * fills (alloc_htab_elem, extra_elems), so a copy of a string is sound only when the key's element
+ * has the copy's stamp after the copying, too.
  */
 struct obj_map {
     uint32_t name;      /* string: the script's name */
@@ -145,7 +157,8 @@ struct obj_map {
 struct obj_global {
     uint32_t name;
     uint32_t type;      /* OBJ_* */
-    uint32_t off;       /* in the globals map's value: int64, struct ngs_shared or struct ngs_stats */
+    /* in the globals map's value: int64, struct ngs_shared or struct ngs_stats */
+    uint32_t off;
     uint32_t init_str;  /* string: initial value of a string */
     int64_t init;       /* of a long */
     uint32_t hist;
@@ -167,43 +180,59 @@ enum { FORMAT_PRINTF = 1, FORMAT_NEWLINE = 2, FORMAT_CHAR = 4 };
 struct obj_loc {
     uint32_t file;      /* string: as shown in messages */
     uint32_t line, col;
-    uint32_t token;     /* string: what an error is near to, as SystemTap words it: "operator '@var'", "identifier 'x'" */
+    /*
+     * string: what an error is near to, as SystemTap words it: "operator '@var'", "identifier 'x'"
+     */
+    uint32_t token;
 };
 
 /* ---- maps ---- */
 
 #define NGS_MAP_FRAMES  "ngs_frames"  /* ARRAY [cpus * NGS_FRAMES_PER_CPU] of frames */
 #define NGS_MAP_GLOBALS ".data.globals" /* ARRAY [1], mmapable: script scalars */
-#define NGS_MAP_RODATA  ".rodata.lits"  /* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
+/* ARRAY [1], mmapable, frozen: string literals (struct ngs_str) */
+#define NGS_MAP_RODATA  ".rodata.lits"
 #define NGS_MAP_CONTROL ".data.control" /* ARRAY [1], mmapable: struct ngs_control */
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
-#define NGS_MAP_SCOPE   "ngs_scope"   /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
+/* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
+#define NGS_MAP_SCOPE   "ngs_scope"
 
-enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_PIDS = 256, NGS_MAX_MEMBERS = 16384 };
+enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
-/* A process of the scope. WATCHED: a master, whose own hits do not count; NAMED: by -x or as a worker; BELOW: descends
- * from those. */
+/*
+ * A process of the scope. WATCHED: a master, whose own hits do not count; NAMED: by -x or as a
+ * worker; BELOW: descends from those.
+ */
 enum ngs_member_kind { NGS_WATCHED, NGS_NAMED, NGS_BELOW };
 struct ngs_member {
     uint32_t kind;
     uint32_t layout; /* where its modules lie: index in control's bias; NGS_UNPLACED: not known */
 };
 
-/* Layouts by ngs_control's bias: 0 is that of the target as it was found, others are of processes that have run exec. */
+/*
+ * Layouts by ngs_control's bias: 0 is that of the target as it was found, others are of processes
+ * that have run exec.
+ */
 enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
 
-/* ngs_control's scope. TEST: hits of others can come in; SEVERAL: target() is the process at hand, where that is one
- * of several that are named; LAYOUTS: not all have layout 0. 0: no handler need look its process up. */
+/*
+ * ngs_control's scope. TEST: hits of others can come in; SEVERAL: target() is the process at hand,
+ * where that is one of several that are named; LAYOUTS: not all have layout 0. 0: no handler need
+ * look its process up.
+ */
 enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
 
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
-    uint64_t stopped;       /* nonzero: every kernel handler returns at once; set by exit() and by errors */
+    /* nonzero: every kernel handler returns at once; set by exit() and by errors */
+    uint64_t stopped;
     uint64_t scope;         /* enum ngs_scope_flag */
-    uint64_t target;        /* target(): host tgid; of several the first; 0: everybody is looked at */
+    /* target(): host tgid; of several the first; 0: everybody is looked at */
+    uint64_t target;
     uint64_t hits;          /* handlers entered; here and below, by processes of the scope */
     uint64_t foreign;       /* hits of others, that came in and were dropped */
-    uint64_t unplaced;      /* hits dropped: the handler needs addresses that an executable run since has not */
+    /* hits dropped: the handler needs addresses that an executable run since has not */
+    uint64_t unplaced;
     uint64_t births;        /* threads and processes that began in the scope */
     uint64_t unfollowed;    /* processes that began in it and that found no room */
     uint64_t skipped;       /* no free frame */
@@ -213,8 +242,13 @@ struct ngs_control {
     uint64_t lost;          /* records the ring buffer had no room for */
     uint64_t map_full;
     uint64_t stamp;         /* last one given to a string value of an array (struct obj_map) */
-    uint64_t bias[NGS_LAYOUTS][NGS_MAX_MODULES]; /* run-time address = vaddr + bias, by layout and module index */
-    int64_t clock_offset;  /* CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the former */
+    /* run-time address = vaddr + bias, by layout and module index */
+    uint64_t bias[NGS_LAYOUTS][NGS_MAX_MODULES];
+    /*
+     * CLOCK_REALTIME - CLOCK_MONOTONIC in ns, as the loader found it: there is no helper for the
+     * former
+     */
+    int64_t clock_offset;
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
 };
 
@@ -229,12 +263,17 @@ struct ngs_str {
 #define NGS_STR_SIZE(maxlen) (sizeof(struct ngs_str) + (((maxlen) + 1 + 7) & ~7u))
 
 /*
- * A global string. Handlers on other CPUs, and ones that interrupt this one, set and read it at any moment, so a text is
- * never changed where it can be read. Who sets it draws a ticket from NEXT (+1), fills text TICKET % NGS_SHARED_TEXTS,
- * whose BUSY it holds meanwhile (exchanged with 1), unless that is the one shown, and makes SHOWN the ticket, unless a later
- * one is shown: then it was set before that one. Who appends also wants SHOWN to be what it has read. Who reads copies text
- * SHOWN % NGS_SHARED_TEXTS; it is what it was as long as NEXT <= SHOWN + NGS_SHARED_TEXTS, so NEXT is looked at after the
- * copying. Nobody waits for another; who was beaten NGS_SHARED_TRIES times fails.
+ * A global string. Handlers on other CPUs, and ones that interrupt this one, set and read it at any
+ * moment, so nobody changes a text where another can read it.
+ *
+ * A writer draws a ticket from NEXT (+1) and fills text TICKET % NGS_SHARED_TEXTS, unless that text
+ * is shown; it holds the text's BUSY meanwhile (exchanged with 1). Then it makes SHOWN its ticket,
+ * unless SHOWN is a later one: then its text counts as set before that one. Who appends also wants
+ * SHOWN to be what it has read.
+ *
+ * A reader copies text SHOWN % NGS_SHARED_TEXTS. The copy is sound as long as
+ * NEXT <= SHOWN + NGS_SHARED_TEXTS, so it looks at NEXT after copying. Nobody waits for another;
+ * who was beaten NGS_SHARED_TRIES times fails.
  */
 enum { NGS_SHARED_TEXTS = 8, NGS_SHARED_TRIES = 16 };
 struct ngs_shared {
@@ -242,8 +281,10 @@ struct ngs_shared {
     uint64_t busy[NGS_SHARED_TEXTS];
     /* then NGS_SHARED_TEXTS struct ngs_str of NGS_STR_SIZE(MAXSTRINGLEN) */
 };
-#define NGS_SHARED_SIZE(maxlen) (sizeof(struct ngs_shared) + NGS_SHARED_TEXTS * NGS_STR_SIZE(maxlen))
-static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t ticket, uint64_t maxlen)
+#define NGS_SHARED_SIZE(maxlen)                                                                    \
+    (sizeof(struct ngs_shared) + NGS_SHARED_TEXTS * NGS_STR_SIZE(maxlen))
+static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t ticket,
+                                              uint64_t maxlen)
 {
     return (struct ngs_str *)((char *)(s + 1) + ticket % NGS_SHARED_TEXTS * NGS_STR_SIZE(maxlen));
 }
@@ -259,19 +300,23 @@ enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
 enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LOG_ZERO = 64, NGS_HIST_LINEAR_MAX = 256 };
 
 /* What stat_op means below; the order is that of syntax/ast.h's enum stat_op. */
-enum ngs_stat { NGS_STAT_COUNT, NGS_STAT_SUM, NGS_STAT_MIN, NGS_STAT_MAX, NGS_STAT_AVG, NGS_STAT_VARIANCE };
+enum ngs_stat {
+    NGS_STAT_COUNT, NGS_STAT_SUM, NGS_STAT_MIN, NGS_STAT_MAX, NGS_STAT_AVG, NGS_STAT_VARIANCE
+};
 
 /* count == 0: min and max say nothing. min starts at INT64_MAX, max at INT64_MIN. */
 struct ngs_stats {
     int64_t count, sum, min, max;
-    uint64_t sumsq;     /* sum of the squares, modulo 2^64: for @variance; may stay 0 where nothing asks for that */
+    /* sum of the squares, modulo 2^64: for @variance; may stay 0 where nothing asks for that */
+    uint64_t sumsq;
     uint64_t buckets[]; /* ngs_hist_buckets() of them */
 };
 
 /*
- * Buckets, as SystemTap counts them (what it prints depends on it). LOG: 0 is bucket 64, 2^k..2^(k+1)-1
- * bucket 65 + k, -2^k and the numbers below it down to -2^(k+1)+1 bucket 63 - k. LINEAR: bucket 0 holds what is
- * below start, the last what is at or above start + (n - 2) * interval, the others start + (i - 1) * interval on.
+ * Buckets, as SystemTap counts them (what it prints depends on it). LOG: 0 is bucket 64,
+ * 2^k..2^(k+1)-1 bucket 65 + k, -2^k and the numbers below it down to -2^(k+1)+1 bucket 63 - k.
+ * LINEAR: bucket 0 holds what is below start, the last what is at or above start + (n - 2) *
+ * interval, the others start + (i - 1) * interval on.
  */
 static inline uint32_t ngs_hist_buckets(uint32_t hist, const int64_t args[3])
 {
@@ -300,33 +345,46 @@ struct ngs_frame {
      * being built (frame_out), a guard of MAXSTRINGLEN + 512 bytes */
 };
 
+/*
+ * What ends a handler, and how it is worded; X(FAULT), X(SIZE_FULL) and X(MAP_REFUSED) end with
+ * ARG, the first as hexadecimal digits, the others as "NUMBER)". "": the run time words it
+ * (run/error.c).
+ */
+#define NGS_ERRORS(X)                                                                              \
+    X(FAULT, "read fault [man error::fault] at 0x") /* ARG: the address */                         \
+    X(DIV_ZERO, "division by 0")                                                                   \
+    X(MAXACTION, "MAXACTION exceeded")                                                             \
+    X(MAP_FULL, "Array overflow, check MAXMAPENTRIES")                                             \
+    X(SIZE_FULL, "Array overflow, check size limit (") /* ARG: the limit */                        \
+    X(NESTING, "MAXNESTING exceeded")                                                              \
+    X(SCRIPT, "") /* error("..."): the frame's error_text */                                       \
+    X(EMPTY_STATS, "empty aggregate")                                                              \
+    X(NO_USER_REGS, "cannot access CPU registers in this context")                                 \
+    X(BAD_ARG, "argument out of range")                                                            \
+    X(KERNEL_READ, "kernel memory cannot be read in a handler that runs in user space")            \
+    X(MAP_REFUSED, "array element not stored (error ") /* ARG: the kernel's errno */               \
+    X(BUSY, "string changes too often to be read")     /* or to be appended to */                  \
+    X(LOOPS, "") /* in user space: more than ARG foreach loops within one another */               \
+    X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */
+
 enum ngs_error {
     NGS_OK,
-    NGS_ERR_FAULT,        /* read fault at ARG */
-    NGS_ERR_DIV_ZERO,     /* division by 0 */
-    NGS_ERR_MAXACTION,    /* MAXACTION exceeded */
-    NGS_ERR_MAP_FULL,     /* Array overflow, check MAXMAPENTRIES */
-    NGS_ERR_SIZE_FULL,    /* Array overflow, check size limit (error_arg) */
-    NGS_ERR_NESTING,      /* MAXNESTING exceeded */
-    NGS_ERR_SCRIPT,       /* error("..."): error_text */
-    NGS_ERR_EMPTY_STATS,  /* empty aggregate */
-    NGS_ERR_NO_USER_REGS, /* no user-space registers here */
-    NGS_ERR_BAD_ARG,      /* argument out of range */
-    NGS_ERR_KERNEL_READ,  /* kernel memory, from a handler in user space */
-    NGS_ERR_MAP_REFUSED,  /* the kernel's errno ARG for an element that is to be stored: not for want of room */
-    NGS_ERR_BUSY,         /* a string that others change too often to be read or appended to */
-    NGS_ERR_LOOPS,        /* more than ARG foreach loops within one another */
-    NGS_ERR_UNREADABLE,   /* an array that cannot be read, for want of memory or by the kernel's word */
+#define NGS_ERROR_ENUM(id, text) NGS_ERR_##id,
+    NGS_ERRORS(NGS_ERROR_ENUM)
+#undef NGS_ERROR_ENUM
     NGS_ERR_KINDS
 };
 
-/* ---- ring buffer: records from kernel handlers; user handlers hand the same to NGS_H_PRINT ---- */
+/*
+ * ---- ring buffer: records from kernel handlers; user handlers hand the same to NGS_H_PRINT ----
+ */
 
 enum ngs_rec_kind { NGS_REC_PRINT, NGS_REC_WARN, NGS_REC_ERROR, NGS_REC_EXIT };
 
 /*
- * Followed by the arguments in order: a long as 8 bytes; a string as struct ngs_str with its bytes, padded to 8.
- * WARN: one string. ERROR: error, arg, loc as three longs, then error_text as a string; EXIT: nothing.
+ * Followed by the arguments in order: a long as 8 bytes; a string as struct ngs_str with its bytes,
+ * padded to 8. WARN: one string. ERROR: error, arg, loc as three longs, then error_text as a
+ * string; EXIT: nothing.
  */
 struct ngs_rec {
     uint16_t kind;
@@ -340,12 +398,14 @@ enum { NGS_REC_MAX = 65536 };
 /* ---- helpers that only the interpreter has ---- */
 
 /*
- * A user-space handler starts with the frame's address in r1 and in r9, and 512 bytes of stack below r10.
+ * A user-space handler starts with the frame's address in r1 and in r9, and 512 bytes of stack
+ * below r10.
  *
- * Called by "call" with src_reg 0 and imm = NGS_H_BASE + number; arguments in r1..r5, result in r0. Strings are
- * pointers to struct ngs_str (destinations have MAXSTRINGLEN room); keys are pointers to a key as in
- * obj_map; TEXTS points to n_keys 8-byte words: a pointer to struct ngs_str for a string key, else 0. A helper that fails
- * stores error and error_arg in the frame and returns -1 in r0 where it says "fails".
+ * Called by "call" with src_reg 0 and imm = NGS_H_BASE + number; arguments in r1..r5, result in r0.
+ * Strings are pointers to struct ngs_str (destinations have MAXSTRINGLEN room); keys are pointers
+ * to a key as in obj_map; TEXTS points to n_keys 8-byte words: a pointer to struct ngs_str for a
+ * string key, else 0. A helper that fails stores error and error_arg in the frame and returns -1 in
+ * r0 where it says "fails".
  */
 #define NGS_H_BASE 0x10000
 #define NGS_HELPERS(X)                                                                            \
@@ -353,7 +413,7 @@ enum { NGS_REC_MAX = 65536 };
     X(STR_COPY, "str_copy", "(dst, src)")                                                         \
     X(STR_APPEND, "str_append", "(dst, src)")                                                     \
     X(STR_FORMAT, "str_format", "(dst, value, spec) appends; spec: enum ngs_spec bits")           \
-    X(STR_FORMAT_STR, "str_format_str", "(dst, src, spec) appends a string under a width")       \
+    X(STR_FORMAT_STR, "str_format_str", "(dst, src, spec) appends a string under a width")        \
     X(STR_COMPARE, "str_compare", "(a, b) <0 0 >0, by bytes")                                     \
     X(STR_HASH, "str_hash", "(dst16, str)")                                                       \
     X(SHARED_GET, "shared_get", "(dst, global) copies a global string; fails: busy")              \
@@ -364,26 +424,35 @@ enum { NGS_REC_MAX = 65536 };
     X(READ_STRING, "read_string", "(dst, addr, max, space, flags) appends; fails: fault")         \
     X(CONTEXT, "context", "(enum ngs_ctx, arg) value")                                            \
     X(CONTEXT_STR, "context_str", "(dst, enum ngs_ctx, arg) sets dst")                            \
-    X(MAP_GET, "map_get", "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed); fails: busy") \
+    X(MAP_GET, "map_get",                                                                         \
+      "(map, key, dst) long: dst is int64*; string: ngs_str*; 1 found, 0 not (zeroed); "          \
+      "fails: busy")                                                                              \
     X(MAP_HAS, "map_has", "(map, key) 1 or 0")                                                    \
     X(MAP_SET, "map_set", "(map, key, texts, val) val: int64* or ngs_str*; fails: map full")      \
-    X(MAP_ADD, "map_add", "(map, key, texts, delta) new value in r0; fails by frame error")       \
+    X(MAP_ADD, "map_add", "(map, key, texts, delta) value before in r0; fails by frame error")    \
     X(MAP_DELETE, "map_delete", "(map, key)")                                                     \
-    X(MAP_TAKE, "map_take", "(map, set) until the handler ends the elements are its own; what it leaves is put back then: added, or, with SET, where handlers in the kernel have set no other") \
+    X(MAP_DRAIN, "map_drain",                                                                     \
+      "(map, set) drains the kernel map into user space. When the handler ends, what is left is " \
+      "merged back by adding; with SET an element the kernel has stored meanwhile is kept")       \
     X(MAP_CLEAR, "map_clear", "(map)")                                                            \
     X(MAP_STAT_ADD, "map_stat_add", "(map, key, texts, value) fails: map full")                   \
     X(MAP_STAT, "map_stat", "(map, key, stat_op, &out64) fails: empty")                           \
     X(STAT_ADD, "stat_add", "(global, value)")                                                    \
     X(STAT, "stat", "(global, stat_op, &out64) fails: empty")                                     \
-    X(STAT_CLEAR, "stat_clear", "(global)")                                                       \
-    X(FE_BEGIN, "fe_begin", "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none; fails: too many") \
-    X(FE_NEXT, "fe_next", "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), or 0") \
+    X(FE_BEGIN, "fe_begin",                                                                       \
+      "(map, sort, limit) iterator; sort: enum ngs_sort bits; limit < 0: none; fails: too many")  \
+    X(FE_NEXT, "fe_next",                                                                         \
+      "(iter, dsts) 1 and the keys and value stored through n_keys + 1 pointers (0: unwanted), "  \
+      "or 0")                                                                                     \
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
     X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
-    X(ERROR_TEXT, "error_text", "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; clears the error") \
+    X(ERROR_TEXT, "error_text",                                                                   \
+      "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; "          \
+      "clears the error")                                                                         \
     X(EXIT, "exit", "()")                                                                         \
-    X(CALL, "call", "(enum ngs_ucall, args, n, dst) a function that only user space has; args: words")
+    X(CALL, "call",                                                                               \
+      "(enum ngs_ucall, args, n, dst) a function that only user space has; args: words")
 
 enum ngs_helper {
 #define NGS_HELPER_ENUM(id, name, doc) NGS_H_##id,
@@ -392,7 +461,10 @@ enum ngs_helper {
     NGS_HELPER_COUNT
 };
 
-/* How an integer or string is formatted, one word: conversion in bits 0-7, flags 8-15, width 16-31, precision 32-47 (0xffff: none). */
+/*
+ * How an integer or string is formatted, one word: conversion in bits 0-7, flags 8-15, width 16-31,
+ * precision 32-47 (0xffff: none).
+ */
 enum {
     NGS_SPEC_LEFT = 1 << 8,
     NGS_SPEC_ZERO = 1 << 9,
@@ -403,7 +475,10 @@ enum {
 #define NGS_SPEC(conv, flags, width, prec) \
     ((uint64_t)(conv) | (flags) | (uint64_t)(width) << 16 | (uint64_t)(prec) << 32)
 
-/* fe_begin's sort word: bits 0-7 direction (0 none, 1 up, 2 down), 8-15 key (0: value), 16-23 stat_op. */
+/*
+ * fe_begin's sort word: bits 0-7 direction (0 none, 1 up, 2 down), 8-15 key (0: value), 16-23
+ * stat_op.
+ */
 #define NGS_SORT(dir, key, stat) ((uint64_t)(dir) | (uint64_t)(key) << 8 | (uint64_t)(stat) << 16)
 
 /* Facts of the moment a handler runs. Strings are marked S. */
@@ -428,7 +503,10 @@ enum ngs_ctx {
     NGS_CTX_COUNT
 };
 
-/* Functions that only user space has: rows in run/ucall.c, lowered from func/ rows with INTRIN_USER_ONLY. */
+/*
+ * Functions that only user space has: rows in run/ucall.c, lowered from func/ rows with
+ * INTRIN_USER_ONLY.
+ */
 enum ngs_ucall {
     NGS_U_CTIME,         /* (s) S */
     NGS_U_STRTOL,        /* (str, base) */
@@ -446,11 +524,14 @@ enum ngs_ucall {
 };
 
 /*
- * The hash that string keys are looked up by, the same in BPF and C: two lanes of NH (Black, Halevi, Krawczyk, Krovetz, Rogaway:
- * UMAC, 1999), the second one's key a word further on. Two texts meet with a probability of 2^-62 over the keys, which are random
- * in each session: nobody can prepare some that do. Words are read little endian, the last one padded with zeroes:
- *   h0 = LEN + sum of lo(w[i] + k[i]) * hi(w[i] + k[i]), h1 likewise with k[i + 1]; modulo 2^64; lo, hi: 32 bits each
- * The keys are in the literals' map at obj_header.hash_key, put there by the loader.
+ * The hash that string keys are looked up by, the same in BPF and C: two lanes of NH (Black,
+ * Halevi, Krawczyk, Krovetz, Rogaway: UMAC, 1999), the second one's key a word further on. Two
+ * texts have the same hash with a probability of 2^-62 over the keys, which are random in each
+ * session: nobody can prepare such texts. Words are read little endian, the last one padded with
+ * zeroes:
+ *   h0 = LEN + sum of lo(w[i] + k[i]) * hi(w[i] + k[i]), h1 likewise with k[i + 1]; modulo 2^64;
+ *   lo, hi: 32 bits each
+ * The loader puts the keys into the literals map at obj_header.hash_key.
  */
 #define NGS_HASH_KEY_SIZE(maxlen) ((((maxlen) + 7) & ~7u) + 40)
 static inline void ngs_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)

@@ -5,11 +5,14 @@
 #include "base/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 
 enum { SOURCE_MAX = 64 * 1024 * 1024, ORIGIN_DEPTH_MAX = 64 };
 
@@ -58,43 +61,21 @@ struct source *source_add(struct sources *s, const char *name, const char *text,
 
 struct source *source_read(struct sources *s, const char *path)
 {
-    FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
-    char *text = NULL;
-    size_t len = 0, size = 0;
-    struct source *src = NULL;
+    bool stdin_meant = !strcmp(path, "-");
+    int fd = stdin_meant ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    size_t len;
 
-    if (!f)
+    if (fd < 0)
         return NULL;
-    for (;;) {
-        if (size - len < 65536) {
-            size = size ? size * 2 : 65536;
-            char *bigger = realloc(text, size);
-
-            if (!bigger) {
-                errno = ENOMEM;
-                goto out;
-            }
-            text = bigger;
-        }
-        size_t got = fread(text + len, 1, size - len, f);
-
-        len += got;
-        if (len > SOURCE_MAX) {
-            errno = EFBIG;
-            goto out;
-        }
-        if (got == 0)
-            break;
-    }
-    if (!ferror(f))
-        src = source_add(s, strcmp(path, "-") ? path : "<stdin>", text, (uint32_t)len);
-out:;
-    int saved = errno;
+    char *text = file_read_fd(fd, SOURCE_MAX, &len);
+    int error = errno;
+    struct source *src =
+        text ? source_add(s, stdin_meant ? "<stdin>" : path, text, (uint32_t)len) : NULL;
 
     free(text);
-    if (f != stdin)
-        fclose(f);
-    errno = saved;
+    if (!stdin_meant)
+        close(fd);
+    errno = error;
     return src;
 }
 

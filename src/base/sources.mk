@@ -2,10 +2,12 @@ ngstap_SOURCES += \
 	src/base/abi.h \
 	src/base/arena.c src/base/arena.h \
 	src/base/bounds.c src/base/bounds.h \
+	src/base/bytes.h \
 	src/base/cachedir.c src/base/cachedir.h \
 	src/base/clean.c src/base/clean.h \
 	src/base/compile.h \
 	src/base/conversion.c src/base/conversion.h \
 	src/base/diag.c src/base/diag.h \
+	src/base/file.c src/base/file.h \
 	src/base/interrupt.c src/base/interrupt.h \
 	src/base/source.c src/base/source.h

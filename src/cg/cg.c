@@ -67,25 +67,9 @@ uint32_t cg_rodata_str(struct cg *c, const char *text)
     return off;
 }
 
-/* In the words that the run time uses for them; a fault's address follows. */
-static const char *const error_texts[NGS_ERR_KINDS] = {
-    [NGS_OK] = "",
-    [NGS_ERR_FAULT] = "read fault [man error::fault] at 0x",
-    [NGS_ERR_DIV_ZERO] = "division by 0",
-    [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
-    [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
-    [NGS_ERR_SIZE_FULL] = "Array overflow, check size limit (",
-    [NGS_ERR_NESTING] = "MAXNESTING exceeded",
-    [NGS_ERR_SCRIPT] = "",
-    [NGS_ERR_EMPTY_STATS] = "empty aggregate",
-    [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
-    [NGS_ERR_BAD_ARG] = "argument out of range",
-    [NGS_ERR_MAP_REFUSED] = "array element not stored (error ",
-    [NGS_ERR_BUSY] = "string changes too often to be read",
-    [NGS_ERR_LOOPS] = "", /* this and the next one are of handlers in user space */
-    [NGS_ERR_UNREADABLE] = "",
-    [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
-};
+#define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
+static const char *const error_texts[NGS_ERR_KINDS] = {[NGS_OK] = "", NGS_ERRORS(ERROR_TEXT)};
+#undef ERROR_TEXT
 
 /* The literals that are keys of arrays: their hashes are in the literals, too, by a key of zeroes until the loader has another. */
 static void hash_literals(struct cg *c)

@@ -50,193 +50,24 @@ static void stack_addr(struct cg_gen *g, int reg, int off)
     cg_alui(&g->s, BPF_ADD, reg, off);
 }
 
-static void stack_result(struct cg_gen *g, const struct ir_ins *i, int off)
-{
-    cg_ldx(&g->s, BPF_DW, R0, R10, off);
-    cg_result(g, i->dst, R0);
-}
-
 static bool is_long(struct ir_val v)
 {
     return v.kind == IRV_TEMP || v.kind == IRV_IMM || v.kind == IRV_NONE;
 }
 
-/* ---- reads, context ---- */
+/* ---- keys ---- */
 
-void cg_u_read(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    cg_puti(g, R2, i->size);
-    cg_puti(g, R3, i->space);
-    stack_addr(g, R4, CG_STACK0);
-    call(g, NGS_H_READ);
-    check(g, i);
-    cg_ldx(&g->s, BPF_DW, R0, R10, CG_STACK0);
-    if (i->is_signed && i->size < 8) {
-        cg_alui(&g->s, BPF_LSH, R0, 64 - 8 * i->size);
-        cg_alui(&g->s, BPF_ARSH, R0, 64 - 8 * i->size);
-    }
-    cg_result(g, i->dst, R0);
-}
-
-void cg_u_sread(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_hold(g, i->b);
-    cg_put(g, R2, i->a);
-    cg_put(g, R3, i->b);
-    cg_puti(g, R4, i->space);
-    cg_puti(g, R5, i->imm);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_READ_STRING);
-    check(g, i);
-}
-
-void cg_u_context(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    clear_error(g);
-    cg_put(g, R2, i->a);
-    cg_puti(g, R1, i->imm);
-    call(g, NGS_H_CONTEXT);
-    check_error(g, i);
-    cg_result(g, i->dst, R0);
-}
-
-void cg_u_scontext(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R3, i->a);
-    cg_puti(g, R2, i->imm);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_CONTEXT_STR);
-}
-
-/* ---- strings ---- */
-
-static void two_strings(struct cg_gen *g, enum ngs_helper helper, struct ir_val a, struct ir_val b)
-{
-    cg_call_begin(g);
-    cg_put_str(g, R1, a);
-    cg_put_str(g, R2, b);
-    call(g, helper);
-}
-
-void cg_u_sset(struct cg_gen *g, const struct ir_ins *i)
-{
-    if (i->str.kind != i->s.kind || i->str.id != i->s.id)
-        two_strings(g, NGS_H_STR_COPY, i->str, i->s);
-}
-
-void cg_u_scat(struct cg_gen *g, const struct ir_ins *i)
-{
-    two_strings(g, NGS_H_STR_APPEND, i->str, i->s);
-}
-
-void cg_u_sfmt(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_hold(g, i->a);
-    cg_put(g, R3, i->b);
-    cg_put(g, R2, i->a);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_STR_FORMAT);
-}
-
-void cg_u_sfmts(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R3, i->b);
-    cg_put_str(g, R2, i->s);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_STR_FORMAT_STR);
-}
-
-void cg_u_smark(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R3, i->a);
-    cg_puti(g, R2, i->imm);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_STR_MARK);
-}
-
-void cg_u_serror(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_ERROR_TEXT);
-}
-
-void cg_u_slen(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_k_slen(g, i);
-}
-
-void cg_u_gsget(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_puti(g, R2, i->global);
-    cg_put_str(g, R1, i->str);
-    call(g, NGS_H_SHARED_GET);
-    check(g, i);
-}
-
-static void to_global(struct cg_gen *g, const struct ir_ins *i, enum ngs_helper helper)
-{
-    cg_call_begin(g);
-    cg_puti(g, R1, i->global);
-    cg_put_str(g, R2, i->s);
-    call(g, helper);
-}
-
-void cg_u_gsset(struct cg_gen *g, const struct ir_ins *i)
-{
-    to_global(g, i, NGS_H_SHARED_SET);
-}
-
-void cg_u_gscat(struct cg_gen *g, const struct ir_ins *i)
-{
-    to_global(g, i, NGS_H_SHARED_APPEND);
-    check(g, i);
-}
-
-/* Comparison expands address markers, so that names are compared. */
-void cg_u_seq(struct cg_gen *g, const struct ir_ins *i)
-{
-    uint32_t same = cg_label(&g->s), done = cg_label(&g->s);
-
-    two_strings(g, NGS_H_STR_COMPARE, i->s, i->s2);
-    cg_jmpi(&g->s, BPF_JEQ, R0, 0, same);
-    cg_movi(&g->s, R0, 0);
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, same);
-    cg_movi(&g->s, R0, 1);
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
-}
-
-void cg_u_scmp(struct cg_gen *g, const struct ir_ins *i)
-{
-    two_strings(g, NGS_H_STR_COMPARE, i->s, i->s2);
-    cg_result(g, i->dst, R0);
-}
-
-/* ---- arrays ---- */
-
-/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are
- * held. */
+/*
+ * Makes the key at frame_key, and pointers to its strings at frame_texts; holds the operands that
+ * are needed later.
+ */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;
 
-    cg_call_begin(g);
     cg_hold(g, i->a);
     for (uint32_t k = 0; k < i->n_args; k++)
         cg_hold(g, i->args[k]);
-    if (i->map < 0)
-        return;
     for (uint32_t k = 0; k < i->n_args; k++) {
         if (is_long(i->args[k])) {
             cg_put(g, R2, i->args[k]);
@@ -257,166 +88,190 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
     }
 }
 
-static void map_and_key(struct cg_gen *g, const struct ir_ins *i)
+/* ---- instructions that are one call ---- */
+
+/* What a helper's arguments are, r1 first, a letter each. */
+enum operand {
+    A = 'a', /* numbers of the instruction */
+    B = 'b',
+    VALUE = 'v', /* address of a word that holds its A */
+    OUT = 'o',   /* address of a word that the helper sets */
+    DST = 'd',   /* strings of the instruction: the one that it sets */
+    S = 's',     /* and those that it reads */
+    S2 = 't',
+    IMM = 'i', /* constants of the instruction */
+    SIZE = 'z',
+    SPACE = 'p',
+    GLOBAL = 'g',
+    MAP = 'm',
+    KEY = 'k',   /* address of the key in the frame, made of its arguments */
+    TEXTS = 'x', /* address of the key's texts */
+};
+
+/* What a helper leaves. */
+enum outcome {
+    FAILS = 1,      /* r0 is -1 when it failed */
+    SETS_ERROR = 2, /* r0 may be anything: whether it failed says the frame's error */
+    RESULT = 4,     /* r0 is the instruction's result */
+    WORD = 8,       /* the word of OUT is */
+};
+
+static void put_number(struct cg_gen *g, const struct ir_ins *i, int reg, char operand)
 {
-    cg_puti(g, R1, i->map);
-    cg_put_frame(g, R2, g->c->u->frame_key);
+    switch (operand) {
+    case A:
+        cg_put(g, reg, i->a);
+        break;
+    case B:
+        cg_put(g, reg, i->b);
+        break;
+    case VALUE:
+        cg_put(g, reg, i->a);
+        cg_stx(&g->s, BPF_DW, R10, CG_STACK0, reg);
+        break;
+    }
 }
 
-void cg_u_mget(struct cg_gen *g, const struct ir_ins *i)
+static void put_rest(struct cg_gen *g, const struct ir_ins *i, int reg, char operand)
 {
-    build_key(g, i);
-    map_and_key(g, i);
-    stack_addr(g, R3, CG_STACK0);
-    call(g, NGS_H_MAP_GET);
-    stack_result(g, i, CG_STACK0);
+    const struct ir_unit *u = g->c->u;
+
+    switch (operand) {
+    case VALUE:
+    case OUT:
+        stack_addr(g, reg, CG_STACK0);
+        break;
+    case DST:
+        cg_put_str(g, reg, i->str);
+        break;
+    case S:
+        cg_put_str(g, reg, i->s);
+        break;
+    case S2:
+        cg_put_str(g, reg, i->s2);
+        break;
+    case IMM:
+        cg_puti(g, reg, i->imm);
+        break;
+    case SIZE:
+        cg_puti(g, reg, i->size);
+        break;
+    case SPACE:
+        cg_puti(g, reg, i->space);
+        break;
+    case GLOBAL:
+        cg_puti(g, reg, i->global);
+        break;
+    case MAP:
+        cg_puti(g, reg, i->map);
+        break;
+    case KEY:
+        cg_put_frame(g, reg, u->frame_key);
+        break;
+    case TEXTS:
+        cg_put_frame(g, reg, u->frame_texts);
+        break;
+    }
 }
 
-void cg_u_mgets(struct cg_gen *g, const struct ir_ins *i)
+/* Numbers first: what is put later would have to save the registers that they are in. */
+static void call_helper(struct cg_gen *g, const struct ir_ins *i, enum ngs_helper helper,
+                        const char *operands, unsigned outcome)
 {
-    build_key(g, i);
-    map_and_key(g, i);
-    cg_put_str(g, R3, i->str);
-    call(g, NGS_H_MAP_GET);
-    check(g, i);
-}
+    int n = (int)strlen(operands);
 
-void cg_u_mhas(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    map_and_key(g, i);
-    call(g, NGS_H_MAP_HAS);
-    cg_result(g, i->dst, R0);
-}
-
-void cg_u_mset(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    cg_put(g, R1, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R1);
-    map_and_key(g, i);
-    cg_put_frame(g, R3, g->c->u->frame_texts);
-    stack_addr(g, R4, CG_STACK0);
-    call(g, NGS_H_MAP_SET);
-    check(g, i);
-}
-
-void cg_u_msets(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    map_and_key(g, i);
-    cg_put_frame(g, R3, g->c->u->frame_texts);
-    cg_put_str(g, R4, i->s);
-    call(g, NGS_H_MAP_SET);
-    check(g, i);
-}
-
-/* The helper gives the new value, the instruction the old one. */
-void cg_u_madd(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    clear_error(g);
-    cg_put(g, R4, i->a);
-    cg_stx(&g->s, BPF_DW, R10, CG_STACK0, R4);
-    map_and_key(g, i);
-    cg_put_frame(g, R3, g->c->u->frame_texts);
-    call(g, NGS_H_MAP_ADD);
-    check_error(g, i);
-    cg_ldx(&g->s, BPF_DW, R1, R10, CG_STACK0);
-    cg_alu(&g->s, BPF_SUB, R0, R1);
-    cg_result(g, i->dst, R0);
-}
-
-void cg_u_mstat(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    cg_put(g, R4, i->a);
-    map_and_key(g, i);
-    cg_put_frame(g, R3, g->c->u->frame_texts);
-    call(g, NGS_H_MAP_STAT_ADD);
-    check(g, i);
-}
-
-void cg_u_mstatget(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    map_and_key(g, i);
-    cg_puti(g, R3, i->imm);
-    stack_addr(g, R4, CG_STACK0);
-    call(g, NGS_H_MAP_STAT);
-    check(g, i);
-    stack_result(g, i, CG_STACK0);
-}
-
-void cg_u_mdel(struct cg_gen *g, const struct ir_ins *i)
-{
-    build_key(g, i);
-    map_and_key(g, i);
-    call(g, NGS_H_MAP_DELETE);
-}
-
-void cg_u_mtake(struct cg_gen *g, const struct ir_ins *i)
-{
     cg_call_begin(g);
-    cg_puti(g, R1, i->map);
-    cg_puti(g, R2, i->imm);
-    call(g, NGS_H_MAP_TAKE);
+    if (strchr(operands, KEY))
+        build_key(g, i);
+    if (outcome & SETS_ERROR)
+        clear_error(g);
+    for (int k = n; k-- > 0;)
+        put_number(g, i, R1 + k, operands[k]);
+    for (int k = 0; k < n; k++)
+        put_rest(g, i, R1 + k, operands[k]);
+    call(g, helper);
+    if (outcome & FAILS)
+        check(g, i);
+    if (outcome & SETS_ERROR)
+        check_error(g, i);
+    if (outcome & WORD)
+        cg_ldx(&g->s, BPF_DW, R0, R10, CG_STACK0);
+    if (outcome & (RESULT | WORD))
+        cg_result(g, i->dst, R0);
 }
 
-void cg_u_mclear(struct cg_gen *g, const struct ir_ins *i)
+#define CALL(op, helper, operands, outcome)                                                        \
+    void cg_u_##op(struct cg_gen *g, const struct ir_ins *i)                                       \
+    {                                                                                              \
+        call_helper(g, i, NGS_H_##helper, operands, outcome);                                      \
+    }
+
+CALL(context, CONTEXT, "ia", SETS_ERROR | RESULT)
+CALL(scontext, CONTEXT_STR, "dia", 0)
+CALL(sread, READ_STRING, "dabpi", FAILS)
+CALL(scat, STR_APPEND, "ds", 0)
+CALL(sfmt, STR_FORMAT, "dab", 0)
+CALL(sfmts, STR_FORMAT_STR, "dsb", 0)
+CALL(smark, STR_MARK, "dia", 0)
+CALL(scmp, STR_COMPARE, "st", RESULT)
+CALL(serror, ERROR_TEXT, "d", 0)
+CALL(gsget, SHARED_GET, "dg", FAILS)
+CALL(gsset, SHARED_SET, "gs", 0)
+CALL(gscat, SHARED_APPEND, "gs", FAILS)
+CALL(mget, MAP_GET, "mko", WORD)
+CALL(mgets, MAP_GET, "mkd", FAILS)
+CALL(mhas, MAP_HAS, "mk", RESULT)
+CALL(mset, MAP_SET, "mkxv", FAILS)
+CALL(msets, MAP_SET, "mkxs", FAILS)
+CALL(madd, MAP_ADD, "mkxa", SETS_ERROR | RESULT)
+CALL(mdel, MAP_DELETE, "mk", 0)
+CALL(mtake, MAP_DRAIN, "mi", 0)
+CALL(mclear, MAP_CLEAR, "m", 0)
+CALL(mstat, MAP_STAT_ADD, "mkxa", FAILS)
+CALL(mstatget, MAP_STAT, "mkio", FAILS | WORD)
+CALL(gstat, STAT_ADD, "ga", 0)
+CALL(gstatget, STAT, "gio", FAILS | WORD)
+CALL(febegin, FE_BEGIN, "mia", FAILS | RESULT)
+CALL(feend, FE_END, "a", 0)
+CALL(exit, EXIT, "", 0)
+
+/* ---- instructions that are a little more ---- */
+
+void cg_u_read(struct cg_gen *g, const struct ir_ins *i)
 {
-    cg_call_begin(g);
-    cg_puti(g, R1, i->map);
-    call(g, NGS_H_MAP_CLEAR);
+    call_helper(g, i, NGS_H_READ, "azpo", FAILS | WORD);
+    if (i->is_signed && i->size < 8) {
+        cg_alui(&g->s, BPF_LSH, R0, 64 - 8 * i->size);
+        cg_alui(&g->s, BPF_ARSH, R0, 64 - 8 * i->size);
+    }
 }
 
-/* ---- aggregates ---- */
-
-void cg_u_gstat(struct cg_gen *g, const struct ir_ins *i)
+void cg_u_sset(struct cg_gen *g, const struct ir_ins *i)
 {
-    cg_call_begin(g);
-    cg_put(g, R2, i->a);
-    cg_puti(g, R1, i->global);
-    call(g, NGS_H_STAT_ADD);
+    if (i->str.kind != i->s.kind || i->str.id != i->s.id)
+        call_helper(g, i, NGS_H_STR_COPY, "ds", 0);
 }
 
-void cg_u_gstatget(struct cg_gen *g, const struct ir_ins *i)
+/* Comparison expands address markers, so that names are compared. */
+void cg_u_seq(struct cg_gen *g, const struct ir_ins *i)
 {
-    cg_call_begin(g);
-    cg_puti(g, R1, i->global);
-    cg_puti(g, R2, i->imm);
-    stack_addr(g, R3, CG_STACK0);
-    call(g, NGS_H_STAT);
-    check(g, i);
-    stack_result(g, i, CG_STACK0);
+    uint32_t same = cg_label(&g->s), done = cg_label(&g->s);
+
+    call_helper(g, i, NGS_H_STR_COMPARE, "st", RESULT);
+    cg_jmpi(&g->s, BPF_JEQ, R0, 0, same);
+    cg_movi(&g->s, R0, 0);
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, same);
+    cg_movi(&g->s, R0, 1);
+    cg_bind(&g->s, done);
 }
 
 void cg_u_hist(struct cg_gen *g, const struct ir_ins *i)
 {
-    build_key(g, i);
-    if (i->map >= 0) {
-        map_and_key(g, i);
-        cg_put_str(g, R3, i->str);
-        call(g, NGS_H_HIST_MAP);
-    } else {
-        cg_puti(g, R1, i->global);
-        cg_put_str(g, R2, i->str);
-        call(g, NGS_H_HIST);
-    }
-    check(g, i);
-}
-
-/* ---- foreach ---- */
-
-void cg_u_febegin(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R3, i->a);
-    cg_puti(g, R2, i->imm);
-    cg_puti(g, R1, i->map);
-    call(g, NGS_H_FE_BEGIN);
-    check(g, i);
-    cg_result(g, i->dst, R0);
+    if (i->map >= 0)
+        call_helper(g, i, NGS_H_HIST_MAP, "mkd", FAILS);
+    else
+        call_helper(g, i, NGS_H_HIST, "gd", FAILS);
 }
 
 void cg_u_fenext(struct cg_gen *g, const struct ir_ins *i)
@@ -441,27 +296,25 @@ void cg_u_fenext(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-void cg_u_feend(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    call(g, NGS_H_FE_END);
-}
-
 /* ---- output ---- */
 
-/* Stores S at R6 of the record and moves R6 behind it. r6 is free in user space. */
-static void record_str(struct cg_gen *g, struct ir_val s)
+/* Copies the string at r2 to r1, which is R6, and moves R6 behind it. r6 is free in user space. */
+static void copy_to_record(struct cg_gen *g)
 {
-    cg_clobber(g, R1);
-    cg_mov(&g->s, R1, R6);
-    cg_put_str(g, R2, s);
     call(g, NGS_H_STR_COPY);
     cg_sti(&g->s, BPF_W, R6, offsetof(struct ngs_str, pad), 0);
     cg_ldx(&g->s, BPF_W, R1, R6, 0);
     cg_alui(&g->s, BPF_ADD, R1, 7 + (int32_t)offsetof(struct ngs_str, bytes));
     cg_alui(&g->s, BPF_AND, R1, -8);
     cg_alu(&g->s, BPF_ADD, R6, R1);
+}
+
+static void record_str(struct cg_gen *g, struct ir_val s)
+{
+    cg_clobber(g, R1);
+    cg_mov(&g->s, R1, R6);
+    cg_put_str(g, R2, s);
+    copy_to_record(g);
 }
 
 static void begin_record(struct cg_gen *g, enum ngs_rec_kind kind, uint32_t format)
@@ -506,12 +359,6 @@ void cg_u_warn(struct cg_gen *g, const struct ir_ins *i)
     begin_record(g, NGS_REC_WARN, 0);
     record_str(g, i->s);
     send_record(g);
-}
-
-void cg_u_exit(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    call(g, NGS_H_EXIT);
 }
 
 void cg_u_ucall(struct cg_gen *g, const struct ir_ins *i)
@@ -588,11 +435,7 @@ static void report(struct cg_gen *g)
     cg_jmpi(&g->s, BPF_JNE, R1, NGS_ERR_SCRIPT, plain);
     cg_mov(&g->s, R1, R6);
     cg_addr(&g->s, R2, R9, g->c->u->frame_error_text);
-    call(g, NGS_H_STR_COPY);
-    cg_ldx(&g->s, BPF_W, R1, R6, 0);
-    cg_alui(&g->s, BPF_ADD, R1, 7 + (int32_t)offsetof(struct ngs_str, bytes));
-    cg_alui(&g->s, BPF_AND, R1, -8);
-    cg_alu(&g->s, BPF_ADD, R6, R1);
+    copy_to_record(g);
     cg_ja(&g->s, sent);
     cg_bind(&g->s, plain);
     cg_sti(&g->s, BPF_DW, R6, 0, 0);

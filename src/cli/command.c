@@ -21,10 +21,13 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/file.h"
 
 /* Something exec would run that is no script: only that has symbols. */
-static bool is_program(const char *path)
+static bool is_program(const char *path, void *arg)
 {
+    (void)arg;
+
     int fd = access(path, X_OK) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     char magic[4];
     bool elf =
@@ -35,23 +38,6 @@ static bool is_program(const char *path)
     return elf;
 }
 
-static const char *search(struct arena *a, const char *name)
-{
-    const char *path = getenv("PATH");
-
-    if (strchr(name, '/'))
-        return is_program(name) ? realpath(name, NULL) : NULL;
-    for (const char *dir = path ? path : "/usr/bin:/bin"; *dir;) {
-        size_t n = strcspn(dir, ":");
-        const char *full = arena_printf(a, "%.*s/%s", n ? (int)n : 1, n ? dir : ".", name);
-
-        if (is_program(full))
-            return realpath(full, NULL);
-        dir += n + (dir[n] == ':');
-    }
-    return NULL;
-}
-
 const char *command_path(struct compile *cx, const char *command)
 {
     const char *path = NULL;
@@ -60,11 +46,18 @@ const char *command_path(struct compile *cx, const char *command)
     if (wordexp(command, &words, WRDE_NOCMD))
         return NULL;
     if (words.we_wordc) {
-        char *real = (char *)search(cx->arena, words.we_wordv[0]);
+        const char *name = words.we_wordv[0];
+        char *found = NULL, *real;
 
+        if (!strchr(name, '/'))
+            found = file_search(name, "/usr/bin:/bin", is_program, NULL);
+        else if (is_program(name, NULL))
+            found = strdup(name);
+        real = found ? realpath(found, NULL) : NULL;
         if (real)
             path = arena_strdup(cx->arena, real);
         free(real);
+        free(found);
     }
     wordfree(&words);
     return path;

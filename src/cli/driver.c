@@ -7,6 +7,7 @@
 #include "config.h"
 #endif
 
+#include "base/file.h"
 #include "cli/driver.h"
 
 #include <errno.h>
@@ -504,29 +505,20 @@ static bool run_script(struct driver *d)
 
 /* ---- objects as scripts ---- */
 
+/* In the arena: what is read of the object points into it. */
 static void *read_object(struct driver *d, size_t *size)
 {
-    int fd = open(d->o.script, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    char *data = NULL;
-    ssize_t n = 0;
+    char *text = file_read(d->o.script, OBJECT_MAX, size);
+    void *data = NULL;
 
-    if (fd >= 0 && !fstat(fd, &st)) {
-        errno = st.st_size ? EFBIG : ENODATA;
-        if (S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size <= OBJECT_MAX) {
-            *size = (size_t)st.st_size;
-            data = arena_alloc(d->cx.arena, *size);
-            for (size_t at = 0; at < *size && (n = read(fd, data + at, *size - at)) > 0;
-                 at += (size_t)n)
-                ;
-        }
-    }
-    if (!data || n <= 0) {
+    if (text && *size) {
+        data = arena_alloc(d->cx.arena, *size);
+        memcpy(data, text, *size);
+    } else {
+        errno = text ? ENODATA : errno;
         error(d, "object", "cannot read", d->o.script);
-        data = NULL;
     }
-    if (fd >= 0)
-        close(fd);
+    free(text);
     return data;
 }
 
@@ -678,35 +670,4 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
     bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
     return close_all(&d, ok) ? d.status : 1;
-}
-
-/* What is opened must not become a standard stream that the caller closed: prints would end up in it. */
-static void hold_standard_streams(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
-}
-
-int driver_main(int argc, char **argv)
-{
-    hold_standard_streams();
-    struct compile cx = {.arena = arena_new()};
-    const struct subcommand *sub = subcommand_find(&argc, &argv);
-
-    struct interrupt interrupt = INTERRUPT_NONE;
-    FILE *err = interrupt_stream(&interrupt, STDERR_FILENO);
-
-    cx.sources = sources_new(cx.arena);
-    cx.diag = diag_new(cx.arena, cx.sources, stderr);
-    cx.interrupt = &interrupt;
-    cx.err = err ? err : stderr;
-    diag_stream(cx.diag, cx.err);
-    int status = sub ? sub->run(&cx, argc, argv) : driver_run(&cx, argc, argv, NULL);
-
-    fflush(cx.err);
-    if (err)
-        fclose(err);
-    arena_free(cx.arena);
-    return status;
 }

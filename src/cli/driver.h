@@ -1,5 +1,5 @@
 /*
- * driver: from the command line to the exit status.
+ * driver: runs a script, from its options to the exit status.
  */
 #ifndef CLI_DRIVER_H
 #define CLI_DRIVER_H
@@ -19,8 +19,5 @@ struct driver_hooks {
 
 /* Runs a script as the options in ARGV say. H may be NULL. Returns the exit status. */
 int driver_run(struct compile *cx, int argc, char **argv, const struct driver_hooks *h);
-
-/* Does what ARGV asks for. 0, or 1 after any error, as stap. */
-int driver_main(int argc, char **argv);
 
 #endif

@@ -6,11 +6,9 @@
  */
 #include "cli/kconfig.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <zlib.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
@@ -33,45 +31,18 @@ struct kconfig *kconfig_new(struct compile *cx, const char *release, const char 
     return k;
 }
 
-typedef void *gz_open(int fd, const char *mode);
-typedef int gz_read(void *f, void *buf, unsigned len);
-typedef int gz_close(void *f);
-
-/* zlib is there with libelf, but not always its headers; it reads plain files as they are. */
+/* Compressed or not: gzread gives plain files as they are. */
 static bool read_all(struct kconfig *k, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    void *lib = fd >= 0 ? dlopen("libz.so.1", RTLD_NOW | RTLD_LOCAL) : NULL;
-    void *symbols[3] = {0};
-    static const char *const names[] = {"gzdopen", "gzread", "gzclose"};
-    gz_open *open_it;
-    gz_read *read_it;
-    gz_close *close_it;
-    void *f = NULL;
-    int n = -1;
+    gzFile f = gzopen(path, "re");
+    char *text = f ? malloc(CONFIG_MAX) : NULL;
+    int n = text ? gzread(f, text, CONFIG_MAX) : -1;
 
-    for (int i = 0; lib && i < 3; i++)
-        symbols[i] = dlsym(lib, names[i]);
-    if (symbols[0] && symbols[1] && symbols[2]) {
-        /* memcpy is POSIX's way from an object pointer to a function's. */
-        memcpy(&open_it, &symbols[0], sizeof(open_it));
-        memcpy(&read_it, &symbols[1], sizeof(read_it));
-        memcpy(&close_it, &symbols[2], sizeof(close_it));
-        f = open_it(fd, "r");
-    }
-    if (f) {
-        char *buf = malloc(CONFIG_MAX);
-
-        n = buf ? read_it(f, buf, CONFIG_MAX) : -1;
-        if (n > 0)
-            k->text = arena_strndup(k->cx->arena, buf, (size_t)n);
-        free(buf);
-        close_it(f); /* and FD */
-    } else if (fd >= 0) {
-        close(fd);
-    }
-    if (lib)
-        dlclose(lib);
+    if (n > 0)
+        k->text = arena_strndup(k->cx->arena, text, (size_t)n);
+    free(text);
+    if (f)
+        gzclose(f);
     return n > 0;
 }
 

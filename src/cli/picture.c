@@ -10,16 +10,10 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 
 static const struct span nowhere;
-
-static bool ends(const char *s, const char *with)
-{
-    size_t n = strlen(s), m = strlen(with);
-
-    return n >= m && !strcmp(s + n - m, with);
-}
 
 /* A name without an ending says nothing; one with an ending that no format has says something else. */
 static const struct out_format *format_of_ending(struct compile *cx, const char *path)
@@ -28,7 +22,7 @@ static const struct out_format *format_of_ending(struct compile *cx, const char 
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.'), *all = "";
 
     for (uint32_t i = 0; (f = out_format_at(i)); i++) {
-        if (ends(path, f->ending))
+        if (ends_with(path, f->ending))
             return f;
         if (!f->live)
             all = arena_printf(cx->arena, "%s%s%s (%s)", all, *all ? ", " : "", f->ending, f->name);

@@ -12,19 +12,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 #include "out/out.h"
 
 static const struct span nowhere;
-
-static bool ends_in(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n > m && !strcmp(s + n - m, end);
-}
 
 /* ---- names ---- */
 
@@ -36,7 +30,7 @@ static const char *list_samples(struct compile *cx, struct near *near)
     struct dirent *e;
 
     while (dir && (e = readdir(dir))) {
-        if (!ends_in(e->d_name, ".sxx"))
+        if (!ends_with(e->d_name, ".sxx"))
             continue;
         const char *name = arena_strdup(cx->arena, e->d_name);
 
@@ -113,9 +107,9 @@ bool script_find(struct compile *cx, struct options *o, enum script_kind *kind)
     *kind = SCRIPT_TEXT;
     if (o->text || !strcmp(o->script, "-"))
         return true;
-    if (ends_in(o->script, ".bpf.o"))
+    if (ends_with(o->script, ".bpf.o"))
         *kind = SCRIPT_OBJECT;
-    else if (ends_in(o->script, ".ko"))
+    else if (ends_with(o->script, ".ko"))
         *kind = SCRIPT_MODULE;
     if (access(o->script, F_OK)) {
         const char *found = strchr(o->script, '/') ? NULL : sample(cx, o->script);

@@ -7,12 +7,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "debug/dwarf_priv.h"
-
-static bool is_pattern(const char *s)
-{
-    return strpbrk(s, "*?[") != NULL;
-}
 
 /* The code of a function: its low_pc, or of its ranges the one that a symbol of its name starts,
  * else the first. */
@@ -112,7 +108,7 @@ void dw_functions(struct dbg *m, const char *pattern, const char *file, struct d
 
     if (!x)
         return;
-    if (!is_pattern(pattern)) {
+    if (!has_wildcard(pattern)) {
         uint32_t n = index_find(x, INDEX_FUNCTIONS, pattern, &e);
 
         add_group(m, x, e, n, file, f);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "debug/source.h"
 
 enum { FUNCTIONS_MAX = 1 << 20 };
@@ -34,7 +35,7 @@ bool file_matches(const char *file, const char *wanted)
 {
     size_t n = file ? strlen(file) : 0, w = strlen(wanted);
 
-    if (n && strpbrk(wanted, "*?["))
+    if (n && has_wildcard(wanted))
         return file_matches_pattern(file, wanted);
     return w && n >= w && !strcmp(file + n - w, wanted) &&
            (n == w || file[n - w - 1] == '/' || wanted[0] == '/');

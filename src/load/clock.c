@@ -1,12 +1,13 @@
 /*
  * clock: ticks of the software CPU clock. Enters: a profile's probe record and its program; leaves:
- * perf events on the threads of the scope, which threads and processes made later inherit; or on every CPU, without
- * a scope. Refuses: what perf_event_open refuses.
+ * perf events on the threads of the scope, which threads and processes made later inherit; or on
+ * every CPU, without a scope. Refuses: what perf_event_open refuses.
  *
- * A tick comes when a thread has used up a period. An inherited clock starts a period of its own, so a
- * thread that ends before has none: where threads come and go fast, the clocks are moved to the CPUs, whose ticks meet
- * whoever runs, and the test in the program sorts out others (clock_watch). The kernel's count of what
- * began in the scope (follow.c) says when; it also tells whether a thread was made while the threads were listed.
+ * A tick comes when a thread has used up a period. An inherited clock starts a period of its own,
+ * so a thread that ends before has none: where threads come and go fast, the clocks are moved to
+ * the CPUs, whose ticks meet whoever runs, and the test in the program sorts out others
+ * (clock_watch). The kernel's count of what began in the scope (follow.c) says when; it also tells
+ * whether a thread was made while the threads were listed.
  */
 #include "load/session.h"
 
@@ -23,8 +24,10 @@
 enum {
     CPU_MAX = 65536,
     LISTINGS_MAX = 8,
-    /* Each thread costs half a tick on average: from this many threads on that begin while one processor makes 100 ticks,
-     * that is too much. */
+    /*
+     * A thread loses half a tick on average. From this many new threads in 100 ticks of one CPU on,
+     * that is too much.
+     */
     BIRTHS_PER_100 = 2,
     WATCH_NS = 100 * 1000 * 1000,
 };
@@ -40,7 +43,10 @@ static struct perf_event_attr clock_attr(const struct obj_probe *p)
     };
 }
 
-/* An event on each thread of PID; false and errno. What ended meanwhile is no fault. */
+/*
+ * Opens an event on each thread of PID; false and errno. A thread that has ended meanwhile is no
+ * error.
+ */
 static bool clock_on_threads(struct session *s, struct perf_event_attr *attr, pid_t pid, int prog)
 {
     DIR *dir = opendir(arena_printf(s->cx->arena, "%s/%d/task", s->t->proc, (int)pid));
@@ -68,12 +74,12 @@ static bool clock_on_members(struct session *s, struct perf_event_attr *attr, in
     for (uint32_t i = 0; i < n; i++)
         if (!clock_on_threads(s, attr, members[i], prog))
             return false;
-    /* A master's workers to come inherit its clock; its own ticks are dropped. */
+    /* Opens events on a master: new workers inherit them; the master's own ticks are dropped. */
     return !s->scope.follows || s->t->kind != TARGET_MASTER ||
            clock_on_threads(s, attr, s->t->master, prog);
 }
 
-/* An event on each CPU that is online. */
+/* Opens an event on each online CPU. */
 static bool clock_on_cpus(struct session *s, const struct obj_probe *p, int prog)
 {
     struct perf_event_attr attr = clock_attr(p);
@@ -124,7 +130,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Ticks that one processor would make in NS by the fastest of the clocks. */
+/* Counts the ticks that one CPU makes in NS, by the fastest of the clocks. */
 static uint64_t ticks_in(const struct session *s, uint64_t ns)
 {
     uint64_t most = 0;

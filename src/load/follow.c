@@ -1,6 +1,6 @@
 /*
- * follow: keeps the map of the scope's processes as the kernel has them. Enters: a session whose map
- * holds some processes; leaves: small programs on the scheduler's tracepoints, which add what
+ * follow: keeps the map of the scope's processes as the kernel has them. Enters: a session whose
+ * map holds some processes; leaves: small programs on the scheduler's tracepoints, which add what
  * those processes fork before it runs its first instruction, take out what has ended, and note who
  * runs exec; each tells it through a ring of this file's own. Refuses: kernels without BTF.
  *
@@ -255,7 +255,7 @@ static void call(struct code *c, int helper)
     put(c, BPF_JMP | BPF_CALL, 0, 0, 0, helper);
 }
 
-/* Ends the program if DST compares so with IMM. */
+/* Emits: return if DST compares so with IMM. */
 static void out_if(struct code *c, int op, int dst, int32_t imm)
 {
     c->outs[c->n_outs++] = c->n;
@@ -274,7 +274,7 @@ static void map(struct code *c, int dst, int fd)
     put(c, 0, 0, 0, 0, 0);
 }
 
-/* control's field at OFF: |= or += VALUE. */
+/* Emits: the control map's field at OFF |= or += VALUE. */
 static void control(struct code *c, size_t off, int op, int32_t value)
 {
     put(c, BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_VALUE, 0, c->maps->control);
@@ -284,7 +284,10 @@ static void control(struct code *c, size_t off, int op, int32_t value)
 }
 #define CONTROL(field) offsetof(struct ngs_control, field)
 
-/* The stack's word AT = SIZE bytes of the kernel's memory at register BASE + OFF; BASE is r6 to r9. */
+/*
+ * Emits: the stack's word AT = SIZE bytes of kernel memory at register BASE + OFF; BASE is r6 to
+ * r9.
+ */
 static void kernel_read(struct code *c, int at, int32_t size, int base, uint32_t off)
 {
     stack_address(c, 1, at);
@@ -294,8 +297,10 @@ static void kernel_read(struct code *c, int at, int32_t size, int base, uint32_t
     call(c, HELPER_READ_KERNEL);
 }
 
-/* Who we are, by the number that ngstap knows; AT_KEY is that, and r0 its member of the scope. Ends
- * for others. */
+/*
+ * Emits: AT_KEY = the current process's tgid as ngstap sees it, r0 = its member of the scope;
+ * returns for others.
+ */
 static void current_member(struct code *c)
 {
     const struct follow_maps *m = c->maps;
@@ -342,8 +347,10 @@ static void finish(struct code *c)
     put(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-/* sched_process_fork(parent, child): the child stands still. In another pid namespace than the first, that of the
- * child is taken to be ours, as everywhere. */
+/*
+ * sched_process_fork(parent, child): the child does not run yet. Where ngstap is not in the initial
+ * pid namespace, the child's is taken to be ngstap's, as everywhere.
+ */
 static void on_fork(struct code *c)
 {
     const struct places *at = c->at;
@@ -392,8 +399,11 @@ static void unplace(struct code *c)
     control(c, CONTROL(scope), BPF_OR, NGS_SCOPE_LAYOUTS);
 }
 
-/* sched_prepare_exec(task, ...), since Linux 6.9: what was mapped is about to go; from here on exec does not fail
- * but by the process's end. Without it ticks within exec read what is there no more. */
+/*
+ * sched_prepare_exec(task, ...), since Linux 6.9: the old mappings are about to go; exec fails
+ * after this only by killing the process. Without it, ticks during exec read mappings that are
+ * gone.
+ */
 static void on_prepare(struct code *c)
 {
     unplace(c);

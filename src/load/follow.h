@@ -32,8 +32,11 @@ struct follow {
 
 void follow_init(struct follow *f); /* as not started */
 
-/* From now on the map MAPS->scope is kept exact, and struct follow_news come through the ring. False and errno, with
- * nothing started: ENOENT: this kernel has no BTF, or not with the structures that are needed. */
+/*
+ * From now on the map MAPS->scope is kept exact, and struct follow_news come through the ring.
+ * False and errno, with nothing started: ENOENT: this kernel has no BTF, or not with the structures
+ * that are needed.
+ */
 bool follow_start(struct follow *f, const struct follow_maps *maps);
 void follow_stop(struct follow *f);
 

@@ -1,11 +1,11 @@
 /*
- * layout: where modules lie in processes that have run exec. Enters: such a process of the scope; leaves:
- * their biases in the control map, and the process's member naming them, once all modules that the
- * script reads variables of are mapped. Until then, and in programs that have others, handlers that
- * read variables drop the hit and count it.
+ * layout: where modules lie in processes that have run exec. Enters: such a process of the scope;
+ * leaves: their biases in the control map, and the process's member naming them, once all modules
+ * that the script reads variables of are mapped. Until then, and in programs that have others,
+ * handlers that read variables drop the hit and count it.
  *
- * At exec only the executable is mapped: the dynamic linker comes to the libraries some milliseconds later. So the
- * process is looked at again and again, each time after twice as long.
+ * At exec only the executable is mapped: the dynamic linker comes to the libraries some
+ * milliseconds later. So the process is looked at again and again, each time after twice as long.
  */
 #include "load/session.h"
 
@@ -50,7 +50,7 @@ static bool same_file(const struct session *s, pid_t pid, const struct map *map,
     return m->id.len == id.len && !memcmp(m->id.bytes, id.bytes, id.len);
 }
 
-/* Is the module one whose place the script needs, and the target knows? */
+/* Does the script need the address of this module, and does the target know it? */
 static bool is_needed(const struct session *s, uint32_t module)
 {
     const struct module *m = s->modules[module];
@@ -58,7 +58,7 @@ static bool is_needed(const struct session *s, uint32_t module)
     return s->o->modules[module].flags & OBJ_MODULE_ADDRESSED && m && m->start != m->end;
 }
 
-/* The biases of all modules that are needed; false: not all of them are there. */
+/* Computes the biases of all modules that are needed; false: not all of them are mapped. */
 static bool find_modules(const struct session *s, pid_t pid, const struct map *maps, uint64_t *bias)
 {
     for (uint32_t i = 0; i < s->o->h->table[OBJ_MODULES].n; i++) {
@@ -105,7 +105,7 @@ static bool in_use(const struct session *s, uint32_t layout)
     return false;
 }
 
-/* A layout that is the same, or one that is free; NGS_LAYOUTS: there is none. */
+/* Finds a layout with these biases, or a free one; NGS_LAYOUTS: there is none. */
 static uint32_t layout_of(struct session *s, const uint64_t *bias)
 {
     size_t size = s->o->h->table[OBJ_MODULES].n * sizeof(*bias);
@@ -136,8 +136,10 @@ static bool place(struct session *s, pid_t pid)
     return m.layout < NGS_LAYOUTS && !bpf_map_update_elem(s->scope.map, &key, &m, BPF_EXIST);
 }
 
-/* The first has layout 0. Those that it has forked share it; workers of another master do not, nor
- * other programs. */
+/*
+ * Layout 0 is the first target's, and of its forks; workers of another master and other programs
+ * have their own.
+ */
 void layout_start(struct session *s)
 {
     const struct scope *c = &s->scope;
@@ -165,7 +167,7 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The timer expires when the next process is to be looked at. */
+/* Sets the timer to the moment when the next process is due. */
 static void arm(const struct session *s)
 {
     uint64_t first = UINT64_MAX;
@@ -179,7 +181,9 @@ static void arm(const struct session *s)
     timerfd_settime(s->scope.timer, TFD_TIMER_ABSTIME, &t, NULL);
 }
 
-/* A process that is named runs a program that the script was not made for: what it does is not seen. */
+/*
+ * Warns: a named process runs a program that the script was not made for, so its hits are dropped.
+ */
 static void say_other(struct session *s, pid_t pid)
 {
     char path[4096];
@@ -220,7 +224,7 @@ void layout_unwanted(struct session *s, pid_t pid)
         }
 }
 
-/* One that is due. True: it is one no more. */
+/* Looks at a process that is due. True: it needs no further look. */
 static bool try_one(struct session *s, struct unplaced *u, uint64_t now)
 {
     if (place(s, u->pid))

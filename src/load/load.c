@@ -59,37 +59,10 @@ static size_t page_round(size_t size)
 
 /* ---- privileges and limits ---- */
 
-void load_advise(struct compile *cx, int err)
-{
-    struct rlimit files;
-    const char *caps = kernel_missing_caps(cx->arena);
-
-    if ((err == EPERM || err == EACCES) && caps)
-        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
-    else if (err == EPERM || err == EACCES)
-        diag_hint(
-            cx->diag,
-            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
-            "filter may forbid it");
-    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
-        diag_hint(
-            cx->diag,
-            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
-            "each program, array and breakpoint",
-            (unsigned long long)files.rlim_max);
-    else if (err == ENFILE)
-        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
-}
-
-bool load_permitted(struct compile *cx, const struct kernel *k)
-{
-    return !k->missing_caps ||
-           diag_error(cx->diag, (struct span){0}, "privileges",
-                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
-                      k->missing_caps);
-}
-
-/* Each map, program, event and link is a descriptor: the usual 1,024 are soon used. */
+/*
+ * Raises the limit of descriptors: each map, program, event and link is one, and 1,024 are soon
+ * used.
+ */
 static void raise_files(void)
 {
     struct rlimit files;
@@ -131,7 +104,7 @@ static bool enough_files(const struct session *s)
 
 /* ---- what the run needs ---- */
 
-/* What this kernel must have for the object's probes. */
+/* Has the kernel feature F, or does no probe of the object need it? */
 static bool has(const struct object *o, const struct kernel *k, enum feature f)
 {
     bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE && f != FEAT_BPF_COOKIE;
@@ -166,8 +139,11 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
     return true;
 }
 
-/* The kernel drops what comes faster (__perf_event_overflow of kernel/events/core.c), and lowers the rate by itself when
- * handlers take long (kernel.perf_cpu_time_max_percent). */
+/*
+ * Warns of a rate above the kernel's: it drops faster samples (__perf_event_overflow of
+ * kernel/events/core.c), and lowers its limit when handlers take long
+ * (kernel.perf_cpu_time_max_percent).
+ */
 static void warn_rate(struct compile *cx, const struct object *o)
 {
     FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
@@ -194,7 +170,10 @@ static void warn_rate(struct compile *cx, const struct object *o)
 
 /* ---- libbpf ---- */
 
-/* The kernel writes keys and values as large as its map has them: the records that our buffers are made by must agree. */
+/*
+ * Compares the maps' sizes with the records': the kernel writes keys and values of the map's size
+ * into buffers of the record's.
+ */
 static bool check_maps(struct session *s)
 {
     for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n; i++) {
@@ -239,7 +218,7 @@ void load_random(void *p, size_t n)
     }
 }
 
-/* Gives the session's key to the programs' hash (base/abi.h). */
+/* Writes the session's hash key, and the literals' hashes by it, into the literals (base/abi.h). */
 static bool set_hash_key(struct session *s)
 {
     size_t size = s->o->h->rodata_size, need = NGS_HASH_KEY_SIZE((size_t)s->o->h->maxstringlen);
@@ -334,33 +313,6 @@ static void *map_value(struct session *s, const char *name, size_t size)
     return NULL;
 }
 
-static void init_globals(struct session *s)
-{
-    const struct object *o = s->o;
-
-    for (uint32_t i = 0; i < o->h->table[OBJ_GLOBALS].n; i++) {
-        const struct obj_global *g = &o->globals[i];
-        void *at = (char *)s->globals + g->off;
-
-        if (g->type == OBJ_LONG) {
-            memcpy(at, &g->init, 8);
-        } else if (g->type == OBJ_STRING) {
-            struct ngs_shared *shared = at;
-            struct ngs_str *str = ngs_shared_text(shared, 0, o->h->maxstringlen);
-            const char *init = object_str(o, g->init_str);
-
-            shared->next = 1;
-            str->len = (uint32_t)strlen(init);
-            memcpy(str->bytes, init, str->len + 1);
-        } else {
-            struct ngs_stats *stats = at;
-
-            stats->min = INT64_MAX;
-            stats->max = INT64_MIN;
-        }
-    }
-}
-
 static void init_control(struct session *s)
 {
     struct ngs_control *c = s->control;
@@ -386,7 +338,7 @@ static bool map_values(struct session *s)
     if (!s->globals)
         return false;
     s->globals_size = size;
-    init_globals(s);
+    object_init_globals(s->o, s->globals);
     init_control(s);
     return true;
 }
@@ -443,11 +395,6 @@ struct ngs_control *session_control(struct session *s)
 void *session_globals(struct session *s)
 {
     return s->globals;
-}
-
-const void *session_rodata(struct session *s)
-{
-    return s->o->rodata;
 }
 
 static int map_fd(const struct session *s, const char *name)

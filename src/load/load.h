@@ -30,7 +30,10 @@ struct object {
     const uint64_t *user_code; /* .ngstap.user: instructions */
     uint32_t user_code_len;
     const void *rodata; /* section NGS_MAP_RODATA: h->rodata_size bytes */
-    /* relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum user_map */
+    /*
+     * relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum
+     * user_map
+     */
 };
 enum user_map {
     USER_MAP_GLOBALS,
@@ -38,15 +41,21 @@ enum user_map {
     USER_MAP_CONTROL
 }; /* in the lower imm; value offset in the upper imm */
 
-/* Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is refused, not trusted. */
+/*
+ * Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is
+ * refused, not trusted.
+ */
 bool object_open(struct compile *cx, const void *elf, size_t size, struct object *out);
 const char *object_str(const struct object *o, uint32_t off);
+/* Sets the globals to what the script starts with: GLOBALS is h->globals_size bytes of zeroes. */
+void object_init_globals(const struct object *o, void *globals);
 
 struct session; /* loaded object */
 
 /*
- * Creates maps and loads programs. Maps are sized for this machine's possible CPUs, control and globals
- * are mapped into our memory and initialised (module biases from the target's modules by path, build-ids compared).
+ * Creates maps and loads programs. Maps are sized for this machine's possible CPUs, control and
+ * globals are mapped into our memory and initialised (module biases from the target's modules by
+ * path, build-ids compared).
  */
 struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
                             const struct kernel *k);
@@ -54,14 +63,16 @@ bool load_attach(struct session *s); /* arms perf events and uprobes */
 void load_detach(struct session *s); /* disarms them; maps stay */
 void load_free(struct session *s);
 
-/* Has this process the capabilities that loading takes? Else nothing that K says can be believed. False after reporting. */
+/*
+ * Has this process the capabilities that loading takes? Else nothing that K says can be believed.
+ * False after reporting.
+ */
 bool load_permitted(struct compile *cx, const struct kernel *k);
 /* Adds to an error what can be done about ERR, an errno: what privileges or limits lack. */
 void load_advise(struct compile *cx, int err);
 
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
-const void *session_rodata(struct session *s);
 const void *session_hash_key(const struct session *s);
 void load_random(void *p, size_t n);
 int session_map_fd(
@@ -69,9 +80,9 @@ int session_map_fd(
     uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
 int session_ring_fd(struct session *s);
 /*
- * The processes that are looked at fork, end and run exec: readable when there is something to do (-1: never), and
- * what does it; to be called several times a second in any case. True: a process runs another program now, so that what is
- * known of addresses is old.
+ * The processes that are looked at fork, end and run exec: readable when there is something to do
+ * (-1: never), and what does it; to be called several times a second in any case. True: a process
+ * runs another program now, so that what is known of addresses is old.
  */
 int session_scope_fd(const struct session *s);
 bool session_follow(struct session *s);

@@ -2,9 +2,10 @@
  * modules: which of the target's modules each module of the object is. Enters: paths and build-ids
  * of the object, the target; leaves: the modules and, in the control map, where they lie. A module
  * is found by its path, or under another path by its build-id; another build under the same path is
- * refused, since every offset in the object belongs to one build. A module of which only types are used need
- * not be mapped; if the process that the object was made for did map it, a file of the same name in this one
- * is taken for the same library. The kernel is a module too: its types are of one build.
+ * refused, since every offset in the object belongs to one build. A module of which only types are
+ * used need not be mapped; if the process that the object was made for did map it, a file of the
+ * same name in this one is taken for the same library. The kernel is a module too: its types are of
+ * one build.
  */
 #include "load/session.h"
 
@@ -91,7 +92,7 @@ static bool is_mapped(const struct module *m)
     return m->start != m->end;
 }
 
-/* What the process has mapped in place of the module of which the object knows types. */
+/* Finds the module that the process mapped in place of the one that the object knows types of. */
 static struct module *namesake(const struct target *t, const char *path)
 {
     for (struct module *m = t->modules; m; m = m->next)
@@ -100,7 +101,7 @@ static struct module *namesake(const struct target *t, const char *path)
     return NULL;
 }
 
-/* A module of which only types are used: what is not mapped, nothing of it is read. */
+/* Is the module used for types only, and not mapped? Then nothing of it is read. */
 static bool check_types(struct session *s, const struct obj_module *om, const struct build_id *want,
                         struct module *m)
 {

@@ -2,8 +2,8 @@
  * object: ELF bytes -> the checked metadata of an object. Enters: bytes that anyone may have
  * written; leaves: struct object, copied into the arena (so it is aligned), every offset, index and
  * string of which can be used without another check. Refuses: what is not such a file, another
- * version, anything out of bounds. Code for the kernel is not looked at: that is the verifier's
- * work. Code for ngstap's own interpreter is (usercode.c).
+ * version, anything out of bounds. Code is not looked at: the kernel's verifier checks its own, the
+ * interpreter each instruction that it runs (run/interp.c).
  */
 #include "load/object.h"
 
@@ -33,11 +33,6 @@ struct reader {
     uint32_t n_sections;
     struct object *o;
 };
-
-bool object_damaged(struct compile *cx, const char *what)
-{
-    return diag_error(cx->diag, (struct span){0}, "object", "the object is damaged: %s", what);
-}
 
 static bool damaged(const struct reader *r, const char *what)
 {
@@ -138,7 +133,7 @@ static const void *copy_section(const struct reader *r, uint32_t i)
     return copy;
 }
 
-/* The same by name; NULL and *SIZE 0: there is none. */
+/* Copies section NAME; NULL and *SIZE = 0 when it is absent. */
 static const void *section_copy(struct reader *r, const char *name, size_t *size)
 {
     *size = 0;
@@ -290,9 +285,9 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     }
     if (p->code_len == 0 && p->kind != PROBE_NEVER)
         return damaged(r, "a probe without code");
-    if (p->code_off > r->o->user_code_len || p->code_len > r->o->user_code_len - p->code_off)
-        return damaged(r, "a probe's code lies outside of the code");
-    return object_check_code(r->cx, r->o, p->code_off, p->code_len);
+    return (p->code_off <= r->o->user_code_len &&
+            p->code_len <= r->o->user_code_len - p->code_off) ||
+           damaged(r, "a probe's code lies outside of the code");
 }
 
 static bool check_module(const struct reader *r, const struct obj_module *m)
@@ -331,7 +326,7 @@ static bool payload_fits(const struct reader *r, uint32_t type, uint32_t off, ui
     return need <= size - off;
 }
 
-/* Likewise of a global, whose strings have more around them. */
+/* Does a global fit? Its string has a struct ngs_shared around it. */
 static bool global_fits(const struct reader *r, const struct obj_global *g)
 {
     uint32_t size = r->o->h->globals_size;
@@ -485,4 +480,29 @@ bool object_has_kernel_probes(const struct object *o)
         if (object_section((enum probe_kind)o->probes[i].kind))
             return true;
     return false;
+}
+
+void object_init_globals(const struct object *o, void *globals)
+{
+    for (uint32_t i = 0; i < o->h->table[OBJ_GLOBALS].n; i++) {
+        const struct obj_global *g = &o->globals[i];
+        void *at = (char *)globals + g->off;
+
+        if (g->type == OBJ_LONG) {
+            memcpy(at, &g->init, sizeof(g->init));
+        } else if (g->type == OBJ_STRING) {
+            struct ngs_shared *shared = at;
+            struct ngs_str *text = ngs_shared_text(shared, 0, o->h->maxstringlen);
+            const char *init = object_str(o, g->init_str); /* not too long: check_global */
+
+            shared->next = 1;
+            text->len = (uint32_t)strlen(init);
+            memcpy(text->bytes, init, text->len + 1);
+        } else {
+            struct ngs_stats *stats = at;
+
+            stats->min = INT64_MAX;
+            stats->max = INT64_MIN;
+        }
+    }
 }

@@ -4,16 +4,17 @@
 #ifndef LOAD_OBJECT_H
 #define LOAD_OBJECT_H
 
+#include "base/diag.h"
 #include "load/load.h"
 
 /* Reports that the object is damaged; false. */
-bool object_damaged(struct compile *cx, const char *what);
+static inline bool object_damaged(struct compile *cx, const char *what)
+{
+    return diag_error(cx->diag, (struct span){0}, "object", "the object is damaged: %s", what);
+}
 
 /* The section that kernel probes of that kind lie in; NULL: run in user space. */
 const char *object_section(enum probe_kind kind);
-
-/* Checks user-space code (usercode.c): LEN instructions from START; false after reporting. */
-bool object_check_code(struct compile *cx, const struct object *o, uint32_t start, uint32_t len);
 
 /* What libbpf would follow without looking (btfcheck.c); DATA is aligned. */
 bool object_check_btf(struct compile *cx, const void *data, size_t size);

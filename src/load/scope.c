@@ -1,13 +1,14 @@
 /*
- * scope: whose hits count. Enters: the target's processes; leaves: the map that handlers ask, with those
- * processes and all that descends from them, kept exact while the session runs (follow.c); which
- * processes events are opened for. Refuses: processes that have ended since they were found.
+ * scope: whose hits count. Enters: the target's processes; leaves: the map that handlers ask, with
+ * those processes and all that descends from them (track.c keeps it exact while the session runs);
+ * which processes events are opened for. Refuses: processes that have ended since they were found.
  *
- * Ticks follow by inheritance, exactly. A breakpoint does not: an event of the uprobe PMU that is inherited makes fork()
- * fail in the target, and an event for one process knows one address space. So, where no process outside of the
- * scope has mapped a probed file, breakpoints are opened for everybody and the test in the program sorts out who comes
- * later; children are in from their first instruction then. Elsewhere events are opened for one process each, and for
- * children as soon as this file hears of them, some milliseconds late.
+ * Ticks follow by inheritance, exactly. A breakpoint does not: an event of the uprobe PMU that is
+ * inherited makes fork() fail in the target, and an event for one process knows one address space.
+ * So, where no process outside of the scope has mapped a probed file, breakpoints are opened for
+ * everybody and the test in the program sorts out who comes later; children are in from their first
+ * instruction then. Elsewhere events are opened for one process each, and for children as soon as
+ * user space hears of them (track.c), some milliseconds late.
  */
 #include "load/session.h"
 
@@ -19,11 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
@@ -49,7 +47,7 @@ static bool is_member(const struct scope *c, pid_t pid)
     return false;
 }
 
-static void remember(struct scope *c, pid_t pid)
+void scope_remember(struct scope *c, pid_t pid)
 {
     if (is_member(c, pid))
         return;
@@ -65,7 +63,7 @@ static void remember(struct scope *c, pid_t pid)
     c->members[c->n++] = pid;
 }
 
-static void forget(struct scope *c, pid_t pid)
+void scope_forget(struct scope *c, pid_t pid)
 {
     for (uint32_t i = 0; i < c->n; i++)
         if (c->members[i] == pid) {
@@ -86,11 +84,11 @@ static bool add(struct session *s, pid_t pid, enum ngs_member_kind kind)
         return false;
     }
     if (kind != NGS_WATCHED)
-        remember(&s->scope, pid);
+        scope_remember(&s->scope, pid);
     return true;
 }
 
-/* Those of -x or a master's workers, if they still are what was found. */
+/* Adds the processes of -x or a master's workers, if they still are the ones that were found. */
 static bool add_named(struct session *s)
 {
     const struct target *t = s->t;
@@ -105,9 +103,7 @@ static bool add_named(struct session *s)
                              (int)target_first(t));
 }
 
-/* What descends from those now. What forks while /proc is read is seen by the kernel's programs if its parent is in
- * the map, else by the next reading. */
-static void add_descendants(struct session *s)
+void scope_add_descendants(struct session *s)
 {
     bool more = true;
 
@@ -133,7 +129,7 @@ static void add_descendants(struct session *s)
             more = true;
             if (!process_alive(s->cx, s->t, below[i])) { /* it ended unseen */
                 bpf_map_delete_elem(s->scope.map, &key);
-                forget(&s->scope, below[i]);
+                scope_forget(&s->scope, below[i]);
             }
         }
     }
@@ -141,7 +137,7 @@ static void add_descendants(struct session *s)
 
 /* ---- who else maps a file ---- */
 
-/* Of our own time, so that a busy machine gives the same answer. */
+/* Counts CPU time of this process, so that a busy machine gives the same answer. */
 static uint64_t spent_ms(void)
 {
     struct timespec t;
@@ -150,7 +146,10 @@ static uint64_t spent_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The inodes of probed files, as /proc/PID/maps shows them to the target; false: more than FILES_MAX, or unknown. */
+/*
+ * Collects the inodes of probed files, as /proc/PID/maps shows them to the target; false: more than
+ * FILES_MAX, or unknown.
+ */
 static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
 {
     const struct map *maps = NULL;
@@ -183,8 +182,10 @@ static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
     return true;
 }
 
-/* Does PID map a file of one of these numbers? Devices are not compared: containers of one image show the same file
- * under several. What was meant to be "no" and is "yes" costs children their first milliseconds only. */
+/*
+ * Does PID map a file with one of these inodes? Devices are not compared: containers of one image
+ * show one file under several. A wrong "yes" costs children only their first milliseconds.
+ */
 static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inodes, uint32_t n)
 {
     char path[4096];
@@ -208,9 +209,7 @@ static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inod
     return found;
 }
 
-/* Has a process outside of the scope mapped a probed file? Yes, when it cannot be told in time, or not all processes
- * are seen. */
-static bool is_shared(struct session *s)
+bool scope_is_shared(struct session *s)
 {
     uint64_t inodes[FILES_MAX], end = spent_ms() + OUTSIDERS_MS;
     uint32_t n;
@@ -230,57 +229,6 @@ static bool is_shared(struct session *s)
     return shared;
 }
 
-/* ---- what happens while it runs ---- */
-
-static void on_news(struct session *s, const struct follow_news *news)
-{
-    struct scope *c = &s->scope;
-    pid_t pid = (pid_t)news->pid;
-    uint32_t key = news->pid;
-    struct ngs_member m;
-
-    switch ((enum follow_what)news->what) {
-    case FOLLOW_BORN:
-        remember(c, pid);
-        if (c->uprobes && !c->everywhere && attach_uprobes_in(s, pid))
-            c->late++;
-        if (!bpf_map_lookup_elem(c->map, &key, &m) && m.layout >= NGS_LAYOUTS)
-            layout_wanted(s, pid);
-        break;
-    case FOLLOW_EXEC:
-        layout_wanted(s, pid);
-        c->execs++;
-        break;
-    case FOLLOW_GONE:
-        forget(c, pid);
-        layout_unwanted(s, pid);
-        detach_uprobes_of(s, pid);
-        break;
-    }
-}
-
-static int on_record(void *ctx, void *data, size_t size)
-{
-    if (size >= sizeof(struct follow_news))
-        on_news(ctx, data);
-    return 0;
-}
-
-/* Readable when session_follow has something to do. */
-static bool open_news(struct session *s)
-{
-    struct scope *c = &s->scope;
-    struct epoll_event e = {.events = EPOLLIN};
-
-    c->ring = ring_buffer__new(s->scope.follow.maps.ring, on_record, s, NULL);
-    c->epoll = c->ring ? epoll_create1(EPOLL_CLOEXEC) : -1;
-    return c->epoll >= 0 &&
-           !epoll_ctl(c->epoll, EPOLL_CTL_ADD, ring_buffer__epoll_fd(c->ring), &e) &&
-           layout_open(s);
-}
-
-/* ---- interface ---- */
-
 bool load_scoped(const struct session *s)
 {
     return s->obj && s->t->n_pids > 0;
@@ -291,46 +239,7 @@ bool load_is_uprobe(const struct obj_probe *p)
     return p->kind == PROBE_UPROBE || p->kind == PROBE_URETPROBE;
 }
 
-bool scope_start(struct session *s)
-{
-    struct scope *c = &s->scope;
-    const struct bpf_map *map, *control;
-
-    if (!load_scoped(s))
-        return true;
-    map = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
-    control = bpf_object__find_map_by_name(s->obj, NGS_MAP_CONTROL);
-    if (!map || !control || bpf_map__key_size(map) != 4 ||
-        bpf_map__value_size(map) != sizeof(struct ngs_member))
-        return object_damaged(s->cx, "kernel probes without a scope");
-    c->map = bpf_map__fd(map);
-    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
-        c->uprobes |= load_is_uprobe(&s->o->probes[i]);
-    if (!add_named(s))
-        return false;
-    struct follow_maps maps = {.scope = c->map,
-                               .control = bpf_map__fd(control),
-                               .pidns_dev = s->control->pidns_dev,
-                               .pidns_ino = s->control->pidns_ino};
-
-    c->follows = follow_start(&c->follow, &maps) && open_news(s);
-    if (!c->follows)
-        diag_warning(s->cx->diag, (struct span){0},
-                     "processes that the target starts from now on are seen by their ticks alone, "
-                     "as the kernel's BTF or tracepoints cannot be used: %s",
-                     strerror(errno));
-    add_descendants(s);
-    layout_start(s);
-    c->everywhere = c->uprobes && c->follows && !is_shared(s);
-    c->several = s->t->kind == TARGET_MASTER || s->t->n_pids > 1;
-    /* Until all is armed nobody is let in unseen. */
-    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0),
-                      __ATOMIC_SEQ_CST);
-    return true;
-}
-
-/* Are all that were named still what was found? A pid can be another process's by now, with our events. */
-static bool none_replaced(struct session *s)
+bool scope_drop_replaced(struct session *s)
 {
     bool all = true;
 
@@ -345,33 +254,18 @@ static bool none_replaced(struct session *s)
     return all;
 }
 
-/* Whether hits of others can come in: then, and only then, handlers look for who is at hand. */
-void scope_armed(struct session *s)
+bool scope_open(struct session *s)
 {
-    const struct scope *c = &s->scope;
-
-    if (!load_scoped(s))
-        return;
-    bool watched = s->t->kind == TARGET_MASTER && c->follows;
-
-    if (none_replaced(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
-        __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
-}
-
-void scope_stop(struct session *s)
-{
+    const struct bpf_map *map = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
     struct scope *c = &s->scope;
 
-    follow_stop(&c->follow);
-    layout_close(s);
-    ring_buffer__free(c->ring);
-    c->ring = NULL;
-    if (c->epoll >= 0)
-        close(c->epoll);
-    c->epoll = -1;
-    free(c->members);
-    c->members = NULL;
-    c->n = c->cap = 0;
+    if (!map || bpf_map__key_size(map) != 4 ||
+        bpf_map__value_size(map) != sizeof(struct ngs_member))
+        return object_damaged(s->cx, "kernel probes without a scope");
+    c->map = bpf_map__fd(map);
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
+        c->uprobes |= load_is_uprobe(&s->o->probes[i]);
+    return add_named(s);
 }
 
 void scope_init(struct scope *c)
@@ -390,59 +284,4 @@ const pid_t *load_scope_pids(const struct session *s, uint32_t *n)
 {
     *n = s->scope.everywhere ? 0 : s->scope.n;
     return s->scope.members;
-}
-
-int session_scope_fd(const struct session *s)
-{
-    return s->scope.epoll;
-}
-
-void session_losses(struct session *s, void (*say)(void *arg, const char *text), void *arg)
-{
-    const struct ngs_control *c = s->control;
-    char text[256];
-
-    if (c->unplaced) {
-        snprintf(text, sizeof(text),
-                 "%llu hits dropped: they were in programs run since that have not all modules the "
-                 "script reads",
-                 (unsigned long long)c->unplaced);
-        say(arg, text);
-    }
-    if (c->unfollowed) {
-        snprintf(text, sizeof(text),
-                 "%llu processes of the target's were left out: more than %d at a time",
-                 (unsigned long long)c->unfollowed, NGS_MAX_MEMBERS);
-        say(arg, text);
-    }
-    if (s->scope.late) {
-        snprintf(text, sizeof(text),
-                 "%llu processes began while it ran, and others run the same file: what they did "
-                 "in their first milliseconds was not seen",
-                 (unsigned long long)s->scope.late);
-        say(arg, text);
-    }
-    if (nesting_text(s, text, sizeof(text)))
-        say(arg, text);
-    /* What does not show beside what was seen is told to who asks. */
-    if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
-        snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",
-                 (unsigned long long)s->births_before,
-                 s->clocks_on_cpus ? " before the clocks were moved to the processors" : "");
-        say(arg, text);
-    }
-}
-
-bool session_follow(struct session *s)
-{
-    struct scope *c = &s->scope;
-    uint64_t execs = c->execs;
-
-    if (!c->follows)
-        return false;
-    nesting_look(s);
-    ring_buffer__consume(c->ring);
-    layout_try(s);
-    clock_watch(s);
-    return c->execs != execs;
 }

@@ -10,7 +10,7 @@
 #include "load/load.h"
 #include "load/object.h"
 
-/* A breakpoint, or many in one link, that is armed. */
+/* One open descriptor of breakpoints: a perf event, or a link of many. */
 struct uprobe {
     int fd;
     pid_t pid; /* -1: in every process */
@@ -25,7 +25,7 @@ struct uprobe_set {
     uint32_t n;
 };
 
-/* A clock's probe, to be armed another way. */
+/* A profile's probe, kept so that its clocks can be moved to CPUs. */
 struct clock {
     const struct obj_probe *probe;
     int prog;
@@ -94,15 +94,17 @@ struct session {
 /* Fills SESSION->modules and the control's biases (modules.c); false after reporting. */
 bool load_modules(struct session *s);
 
-/* ---- attach.c ---- */
+/* ---- event.c ---- */
 struct perf_event_attr;
 
-/* Opens one perf event of a clock, runs program PROG (a descriptor) on it, and keeps it in SESSION->events.
- * False and errno. */
+/*
+ * Opens one perf event of a clock, runs program PROG (a descriptor) on it, and keeps it in
+ * SESSION->events. False and errno.
+ */
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
-/* Closes FD beside what goes on: a breakpoint's takes the kernel a tenth of a second and more. */
+/* Closes FD on a thread: closing a breakpoint takes the kernel a tenth of a second and more. */
 void attach_close_later(int fd);
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
@@ -114,13 +116,15 @@ bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog);
 
 /* ---- uprobe.c, once all are armed ---- */
 
-/* While the session runs: PID has begun in the scope, or has ended. False: no probe could be opened
- * for it. Neither waits: the next process may have begun. */
+/*
+ * PID has begun in the scope, or has ended, while the session runs. False: no probe could be opened
+ * for it. Neither waits: the next process may have begun.
+ */
 bool attach_uprobes_in(struct session *s, pid_t pid);
 void detach_uprobes_of(struct session *s, pid_t pid);
 /*
- * Takes them out. Where the kernel does that one by one it is slow (0.1 to 0.3 s each): then it is told how far it is, and
- * an end that is asked for meanwhile leaves the rest to a process in the background.
+ * Takes breakpoints out. The kernel needs 0.1 to 0.3 s for each where it has no uprobe_multi: then
+ * this tells how far it is, and a second signal leaves the rest to a process in the background.
  */
 void detach_uprobes(struct session *s);
 
@@ -131,7 +135,9 @@ void nesting_look(struct session *s);  /* before it is forgotten which processes
 bool nesting_text(struct session *s, char *text, size_t size); /* false: there were none */
 void nesting_stop(struct session *s);
 
-/* Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick. */
+/*
+ * Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick.
+ */
 void clock_watch(struct session *s);
 
 /* ---- scope.c ---- */
@@ -139,13 +145,36 @@ void clock_watch(struct session *s);
 bool load_scoped(const struct session *s); /* processes are named: others do not count */
 bool load_is_uprobe(const struct obj_probe *p);
 void scope_init(struct scope *c);
-bool scope_start(struct session *s); /* before anything is armed; false after reporting */
-void scope_armed(struct session *s); /* when all is */
-void scope_stop(struct session *s);
-/* The processes whose hits count, as far as is heard; a watched master is not among them. */
+/* Finds the scope's map and puts the named processes into it; false after reporting. */
+bool scope_open(struct session *s);
+/*
+ * Adds their descendants. A fork while /proc is read is seen by the kernel's programs if its parent
+ * is in the map, else by the next reading.
+ */
+void scope_add_descendants(struct session *s);
+/* PID counts, or has ended, as far as user space knows. */
+void scope_remember(struct scope *c, pid_t pid);
+void scope_forget(struct scope *c, pid_t pid);
+/*
+ * Does a process outside of the scope map a probed file? Answers yes when that takes too long or
+ * not all processes can be seen.
+ */
+bool scope_is_shared(struct session *s);
+/*
+ * Takes named processes out that are not what was found: another process may have got the pid, and
+ * our events with it. True: there are none.
+ */
+bool scope_drop_replaced(struct session *s);
+/* Processes whose hits count, as far as user space has heard; a watched master is none. */
 const pid_t *scope_members(const struct session *s, uint32_t *n);
-/* Those to open breakpoints for, one by one; N is 0: for everybody. */
+/* Processes to open breakpoints for; *N is 0: open them for everybody. */
 const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
+
+/* ---- track.c ---- */
+
+bool track_start(struct session *s); /* before anything is armed; false after reporting */
+void track_armed(struct session *s); /* when all is */
+void track_stop(struct session *s);
 
 /* ---- layout.c: where modules lie in processes that have run exec ---- */
 

@@ -1,7 +1,9 @@
 ngstap_SOURCES += \
+	src/load/advise.c \
 	src/load/attach.c \
 	src/load/btfcheck.c \
 	src/load/clock.c \
+	src/load/event.c \
 	src/load/follow.c src/load/follow.h \
 	src/load/layout.c \
 	src/load/load.c src/load/load.h \
@@ -10,6 +12,6 @@ ngstap_SOURCES += \
 	src/load/object.c src/load/object.h \
 	src/load/scope.c \
 	src/load/session.h \
+	src/load/track.c \
 	src/load/uprobe.c \
-	src/load/usercode.c \
 	src/load/verifier.c src/load/verifier.h

@@ -1,12 +1,13 @@
 /*
- * uprobe: breakpoints at functions of user-space programs. Enters: a probe record with its places, its
- * program, the modules as the target has them; leaves: links and perf events, in one address space or in
- * all. Refuses: a module that is not there, an address in no segment, what the kernel refuses. A place of
- * several where the kernel cannot put a breakpoint is left out, and named.
+ * uprobe: breakpoints at functions of user-space programs. Enters: a probe record with its places,
+ * its program, the modules as the target has them; leaves: links and perf events, in one address
+ * space or in all. Refuses: a module that is not there, an address in no segment, what the kernel
+ * refuses. A place of several where the kernel cannot put a breakpoint is left out, and named.
  *
- * One program serves all places of a probe. Linux has links of many breakpoints since 6.6 (uprobe_multi):
- * they are put in and taken out together. Before that each is a perf event of the uprobe PMU, whose link
- * says by its cookie which place it is (5.15), or, before that, without a cookie.
+ * One program serves all places of a probe. Linux has links of many breakpoints since 6.6
+ * (uprobe_multi): they are put in and taken out together. Before that each is a perf event of the
+ * uprobe PMU, whose link says by its cookie which place it is (5.15), or, before that, without a
+ * cookie.
  */
 #include "load/session.h"
 
@@ -54,7 +55,7 @@ static struct progress progress_new(const struct session *s)
     return (struct progress){now_ns(), 0, s->cx->interrupt ? s->cx->interrupt->heard : 0};
 }
 
-/* After a second, and ten times a second on a terminal, tells how far WHAT is. */
+/* Tells how far WHAT is: after a second, on a terminal ten times a second. */
 static void progress_show(const struct session *s, struct progress *p, const char *what, uint32_t n,
                           uint32_t of)
 {
@@ -78,7 +79,7 @@ static void progress_end(const struct session *s, const struct progress *p)
     fflush(s->cx->err);
 }
 
-/* Was an end asked for meanwhile? Nothing that was printed is lost here: any signal will do. */
+/* Has any signal asked for the end? Everything is printed by now, so any will do. */
 static bool is_interrupted(const struct session *s, const struct progress *p)
 {
     struct interrupt *i = s->cx->interrupt;
@@ -91,7 +92,7 @@ static bool is_interrupted(const struct session *s, const struct progress *p)
 
 /* ---- the PMU ---- */
 
-/* A number out of a file of the uprobe PMU, FORMAT as for scanf; false and errno. */
+/* Reads a number from a file of the uprobe PMU, FORMAT as for scanf; false and errno. */
 static bool pmu_number(const char *file, const char *format, unsigned *value)
 {
     FILE *f = fopen(file, "re");
@@ -104,7 +105,7 @@ static bool pmu_number(const char *file, const char *format, unsigned *value)
     return ok;
 }
 
-/* An event's attributes but for its place. */
+/* Fills an event's attributes but for its place. */
 static bool pmu_attr(const struct session *s, const struct obj_probe *p,
                      struct perf_event_attr *attr)
 {
@@ -127,7 +128,7 @@ static bool pmu_attr(const struct session *s, const struct obj_probe *p,
 
 /* ---- one list of places ---- */
 
-/* Is it the place that the kernel refuses, not us or the list? */
+/* Does the kernel refuse the place, and not us or the list? */
 static bool is_places_fault(int err)
 {
     return err == ERR_NOTSUPP || err == EINVAL || err == EOPNOTSUPP || err == EIO;
@@ -172,7 +173,9 @@ static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t 
     return fd >= 0;
 }
 
-/* BPF_LINK_CREATE for a perf event; the link keeps the event. A descriptor, or -1 and errno. */
+/*
+ * Makes a BPF link for a perf event; the link keeps the event open. A descriptor, or -1 and errno.
+ */
 static int link_event(int event, int prog, uint64_t cookie)
 {
     const struct {
@@ -224,7 +227,7 @@ static bool refuse(struct session *s, struct refused *r, uint32_t i, int err)
     return r->n < REFUSED_MAX;
 }
 
-/* A list that is refused because of some of its places is tried by halves. False and errno. */
+/* Tries a refused list by halves, to find the places that are refused. False and errno. */
 static bool link_halves(struct session *s, const struct uprobe_set *set, uint32_t from, uint32_t n,
                         pid_t pid, struct refused *r)
 {
@@ -260,7 +263,7 @@ static const char *place_name(const struct session *s, const struct uprobe_set *
     return object_str(s->o, s->o->places[set->cookies[i]].name);
 }
 
-/* Takes the places out of SET that were refused, and says so. */
+/* Removes the refused places from SET, and says so. */
 static bool drop(struct session *s, struct uprobe_set *set, const struct refused *r)
 {
     const char *names = "";
@@ -304,7 +307,10 @@ static bool arm_in(struct session *s, struct uprobe_set *set, pid_t pid)
 /* ---- a probe's sets ---- */
 
 #ifdef __x86_64__
-/* The kernel refuses what is a breakpoint in the file; said here, since it looks only when a process maps it. */
+/*
+ * Is there a breakpoint instruction in the file? The kernel refuses it, but looks only when a
+ * process maps it.
+ */
 static bool is_trap(int fd, uint64_t off)
 {
     unsigned char byte = 0;
@@ -318,7 +324,10 @@ static bool is_trap(int fd, uint64_t off)
 }
 #endif
 
-/* The places from FIRST on that lie in one file become a set; how many those are, 0 after reporting. */
+/*
+ * Makes a set of the places from FIRST on that lie in one file. Returns how many those are, 0 after
+ * reporting.
+ */
 static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t first, int prog,
                          struct uprobe_set *set)
 {
@@ -362,9 +371,8 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
 }
 
 /*
- * Is the breakpoint in the process's memory? It is not when the file that was opened is not the one
- * that the process has mapped (an overlay's copy; a file replaced since): the probe would never
- * fire, without a word.
+ * Warns when the breakpoint is not in the process's memory: the opened file is not the mapped one
+ * (an overlay's copy; a file replaced since), and the probe would never fire.
  */
 static void check_live(struct session *s, const struct uprobe_set *set)
 {
@@ -449,8 +457,8 @@ void detach_uprobes_of(struct session *s, pid_t pid)
 /* ---- the end ---- */
 
 /*
- * The descriptors are a child's, too, which does nothing but end: closing ours is then quick, and the kernel
- * takes the probes out at that child's pace.
+ * Leaves the closing to a child, which shares the descriptors and only ends: ours close quickly,
+ * and the kernel takes the probes out at the child's pace.
  */
 static void close_in_background(const struct session *s, uint32_t from)
 {

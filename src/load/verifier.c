@@ -38,7 +38,7 @@ void verifier_log_close(struct verifier_log *log)
     log->text = NULL;
 }
 
-/* The start of the line that ends at END (exclusive). */
+/* Finds the start of the line that ends at END (exclusive). */
 static const char *line_start(const char *text, const char *end)
 {
     while (end > text && end[-1] != '\n')

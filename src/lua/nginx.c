@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/bounds.h"
+#include "base/bytes.h"
 #include "lua/lex.h"
 
 enum {
@@ -57,11 +58,6 @@ static const char *join(struct conf *c, const char *dir, const char *name)
     size_t len = strlen(dir);
 
     return arena_printf(c->cx->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
-}
-
-static bool has_pattern(const char *s)
-{
-    return strpbrk(s, "*?[") != NULL;
 }
 
 static int by_name(const void *a, const void *b)
@@ -124,7 +120,7 @@ static void include(struct conf *c, const char *name)
 
     if (strlen(path) >= PATH_LEN_MAX)
         return;
-    if (has_pattern(path))
+    if (has_wildcard(path))
         expand(c, "/", path + strspn(path, "/"), 0);
     else
         read_conf(c, path);
@@ -208,13 +204,6 @@ static void take_word(struct scan *s)
 
 /* ---- directives ---- */
 
-static bool ends_with(const char *s, size_t len, const char *ending)
-{
-    size_t n = strlen(ending);
-
-    return len > n && !memcmp(s + len - n, ending, n);
-}
-
 static struct nginx_block *add_block(struct conf *c, const struct scan *s, size_t name_len)
 {
     struct nginx_blocks *o = c->out;
@@ -265,7 +254,7 @@ static void simple(struct conf *c, const struct scan *s)
         add_package_path(c, &s->words[1]);
         return;
     }
-    if (!s->n || !ends_with(name->at, name->len, "_by_lua"))
+    if (!s->n || !bytes_end_with(name->at, name->len, "_by_lua"))
         return;
     /* set_by_lua $variable 'code' arguments... */
     uint32_t at = name->len == 10 && !memcmp(name->at, "set_by_lua", 10) ? 2 : 1;
@@ -280,7 +269,7 @@ static void block(struct conf *c, struct scan *s)
 {
     const struct word *name = &s->words[0];
 
-    if (!s->n || !ends_with(name->at, name->len, "_by_lua_block"))
+    if (!s->n || !bytes_end_with(name->at, name->len, "_by_lua_block"))
         return;
     struct nginx_block *b = add_block(c, s, name->len - 6);
     struct lua_lex x;
@@ -422,7 +411,7 @@ static bool split(const char *chunk, size_t len, struct word *directive, struct 
     const char *open = memchr(chunk, '(', len), *p = chunk + len;
     uint64_t n = 0, unit = 1;
 
-    if (!open || !ends_with(chunk, (size_t)(open - chunk), "_by_lua") || p[-1] != ')')
+    if (!open || !bytes_end_with(chunk, (size_t)(open - chunk), "_by_lua") || p[-1] != ')')
         return false;
     for (p--; p > open && p[-1] >= '0' && p[-1] <= '9' && unit < 10000000000; p--, unit *= 10)
         n += unit * (uint64_t)(p[-1] - '0');

@@ -31,15 +31,3 @@ const struct out_format *out_format(const char *name)
             return f;
     return NULL;
 }
-
-const char *out_kind_name(enum out_kind kind)
-{
-    static const char *const names[OUT_KINDS] = {
-        [OUT_LUA] = "Lua, interpreted",
-        [OUT_COMPILED] = "Lua, compiled",
-        [OUT_BUILTIN] = "built-in function",
-        [OUT_C] = "C",
-    };
-
-    return names[kind];
-}

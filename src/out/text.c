@@ -1,6 +1,7 @@
 /*
- * text: bytes of the target made fit for a file. Enters: any bytes; leaves: clean text (base/clean.h),
- * and that text inside XML or JSON.
+ * text: bytes of the target made fit for a file. Enters: any bytes; leaves: clean text
+ * (base/clean.h), and that text inside XML or JSON. And the words for the kinds of frames, which
+ * several formats say.
  */
 #include "base/arena.h"
 #include "base/clean.h"
@@ -51,4 +52,16 @@ void out_json(FILE *f, const char *s, size_t len)
         else
             fputc(c, f);
     }
+}
+
+const char *out_kind_name(enum out_kind kind)
+{
+    static const char *const names[OUT_KINDS] = {
+        [OUT_LUA] = "Lua, interpreted",
+        [OUT_COMPILED] = "Lua, compiled",
+        [OUT_BUILTIN] = "built-in function",
+        [OUT_C] = "C",
+    };
+
+    return names[kind];
 }

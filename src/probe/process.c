@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* The parts of "name@file:line" or "name@file+offset". */
 struct spec {
     const char *name;
@@ -33,11 +35,6 @@ static struct spec parse_spec(struct arena *a, const char *text)
     return s;
 }
 
-static bool is_wild(const char *s)
-{
-    return strpbrk(s, "*?[") != NULL;
-}
-
 static void try_near(const char *name, void *arg)
 {
     near_try(arg, name);
@@ -53,7 +50,7 @@ static bool no_function(struct probe_env *env, struct dbg *m, const struct point
     if (probe_ifunc(env, m, part, spec->name))
         return false;
     diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
-               is_wild(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
+               has_wildcard(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
     if ((spec->file || spec->line) && dbg_functions(m, spec->name, NULL, &other)) {
         diag_hint(d, "%s is defined in %s:%u", other->name, other->file ? other->file : "?",
                   other->line);

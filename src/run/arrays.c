@@ -20,7 +20,10 @@ static struct run_map *get_map(struct run *r, uint64_t id)
     return &r->maps[id];
 }
 
-/* The array and its key; also checks that the array holds TYPE (0: any). */
+/*
+ * Reads operands 0 and 1, an array and a key's address; TYPE is what the array must hold (0:
+ * anything).
+ */
 static struct run_map *get_key(struct run *r, const uint64_t *a, uint32_t type, const void **key)
 {
     struct run_map *m = get_map(r, a[0]);
@@ -65,12 +68,12 @@ static uint64_t stored(struct run *r, const struct run_map *m, enum run_map_resu
     return run_fail(r, NGS_ERR_MAP_FULL, 0);
 }
 
-/* The keys that KEY stands for: itself, or what a foreach that goes on has shown as one. */
+/* Keys that SELF represents: itself, or those that a running foreach shows as one element. */
 static uint32_t members(struct run_map *m, const void *const *self, const void *const **keys)
 {
     uint32_t n;
 
-    if (run_map_merged(m, *self, keys, &n))
+    if (run_map_group(m, *self, keys, &n))
         return n;
     *keys = self;
     return 1;
@@ -119,13 +122,13 @@ static uint64_t h_map_has(struct run *r, const uint64_t *a)
     return m && run_map_find(m, key, &v);
 }
 
-/* Removes what is shown with KEY but is not KEY. */
+/* Removes the other keys that a running foreach shows as one element with KEY. */
 static void delete_others(struct run_map *m, const void *key)
 {
     const void *const *keys;
     uint32_t n;
 
-    if (!run_map_merged(m, key, &keys, &n))
+    if (!run_map_group(m, key, &keys, &n))
         return;
     for (uint32_t i = 0; i < n; i++)
         if (memcmp(keys[i], key, m->m->key_size))
@@ -163,14 +166,16 @@ static uint64_t h_map_add(struct run *r, const uint64_t *a)
     struct run_map *m = get_key(r, a, OBJ_LONG, &key);
     struct str texts[OBJ_MAX_KEYS];
     struct run_value v;
+    uint64_t before;
 
     if (!m || !get_texts(r, m, a[2], texts))
         return 0;
     if (!run_map_find(m, key, &v))
         v = (struct run_value){0};
-    v.num = (int64_t)((uint64_t)v.num + a[3]);
+    before = (uint64_t)v.num;
+    v.num = (int64_t)(before + a[3]);
     stored(r, m, run_map_store(m, key, texts, &v));
-    return (uint64_t)v.num;
+    return before;
 }
 
 static uint64_t h_map_delete(struct run *r, const uint64_t *a)
@@ -185,11 +190,11 @@ static uint64_t h_map_delete(struct run *r, const uint64_t *a)
     return 0;
 }
 
-static uint64_t h_map_take(struct run *r, const uint64_t *a)
+static uint64_t h_map_drain(struct run *r, const uint64_t *a)
 {
     struct run_map *m = get_map(r, a[0]);
 
-    if (m && !run_map_take(m, a[1] != 0))
+    if (m && !run_map_drain(m, a[1] != 0))
         return run_bad(r, "an array that cannot be read");
     return 0;
 }
@@ -229,8 +234,7 @@ static uint64_t h_map_stat_add(struct run *r, const uint64_t *a)
     return result;
 }
 
-/* The aggregate of a key, with what is shown as one with it; malloc'ed; empty when there is none.
- */
+/* Merges the aggregates of all keys that KEY represents. malloc'ed; empty when there is none. */
 static struct ngs_stats *element(struct run_map *m, const void *key)
 {
     size_t size = stats_size(m->m->hist, m->m->hist_args);
@@ -302,17 +306,7 @@ static uint64_t h_stat(struct run *r, const uint64_t *a)
     return s ? answer(r, s, a[1], a[2]) : 0;
 }
 
-static uint64_t h_stat_clear(struct run *r, const uint64_t *a)
-{
-    const struct obj_global *g;
-    struct ngs_stats *s = get_stats(r, a[0], &g);
-
-    if (s)
-        stats_init(s, stats_size(g->hist, g->hist_args));
-    return 0;
-}
-
-/* A histogram as an event, after what was printed before it. */
+/* Writes a histogram as an event, after what was printed before it. */
 static void show_rows(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args)
 {
     uint32_t n = ngs_hist_buckets(hist, args);
@@ -389,7 +383,7 @@ static struct run_iter *get_iter(struct run *r, uint64_t id)
     return NULL;
 }
 
-/* Stores a long or a string where word I of DSTS points; 0: unwanted. */
+/* Stores a long or a string at ADDR; 0: the loop does not want it. */
 static void deliver(struct run *r, uint64_t addr, uint32_t type, int64_t num, struct str s)
 {
     void *p;
@@ -449,12 +443,11 @@ const run_helper_fn run_array_helpers[NGS_HELPER_COUNT] = {
     [NGS_H_MAP_ADD] = h_map_add,
     [NGS_H_MAP_DELETE] = h_map_delete,
     [NGS_H_MAP_CLEAR] = h_map_clear,
-    [NGS_H_MAP_TAKE] = h_map_take,
+    [NGS_H_MAP_DRAIN] = h_map_drain,
     [NGS_H_MAP_STAT_ADD] = h_map_stat_add,
     [NGS_H_MAP_STAT] = h_map_stat,
     [NGS_H_STAT_ADD] = h_stat_add,
     [NGS_H_STAT] = h_stat,
-    [NGS_H_STAT_CLEAR] = h_stat_clear,
     [NGS_H_FE_BEGIN] = h_fe_begin,
     [NGS_H_FE_NEXT] = h_fe_next,
     [NGS_H_FE_END] = h_fe_end,

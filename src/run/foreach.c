@@ -6,9 +6,8 @@
  * keys where it is the kernel's, whose hash order would differ from run to run.
  *
  * A stack of C functions sampled at two return addresses of one function gives two keys that read
- * the same once their address marks are names: such elements are shown as one
- * (docs/architecture.md, "Symbols"). The first one's key stands for all, unexpanded, so that what
- * is looked up by it is found.
+ * the same once their address marks are names: such elements are shown as one. The first one's key
+ * stands for all, unexpanded, so that what is looked up by it is found.
  */
 #include "run/maps.h"
 
@@ -21,8 +20,7 @@
 
 #include "base/arena.h"
 
-/* An element of the snapshot. Buckets of aggregates are not in it: histograms are read when
- * printed. */
+/* An element of the snapshot, without an aggregate's buckets: print reads those from the array. */
 struct snap {
     const uint8_t *key;
     int64_t num;
@@ -151,7 +149,7 @@ static void add_member(struct run_iter *it, struct snap *to, struct snap *s)
         stats_merge(to->stats, s->stats, 0);
 }
 
-/* One element for all that are shown the same; the others leave the snapshot. */
+/* Merges elements that read the same into one; the others leave the snapshot. */
 static void merge(struct run_iter *it)
 {
     struct snap *table = NULL, *found;
@@ -188,8 +186,8 @@ static void merge(struct run_iter *it)
     it->n = kept;
 }
 
-bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys,
-                    uint32_t *n)
+bool run_map_group(const struct run_map *map, const void *key, const void *const **keys,
+                   uint32_t *n)
 {
     for (const struct run_iter *it = map->iters; it; it = it->next) {
         struct snap *s;

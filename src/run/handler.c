@@ -4,34 +4,16 @@
  * starts with them, then each handler's effects. Refuses metadata that this folder could not use
  * safely.
  */
-#include "run/state.h"
+#include "run/helpers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /*
- * More than any handler may do within MAXACTION; about a minute. Only a hostile or wrong object
- * gets there, as the code counts its own actions.
+ * A handler of cg counts its own statements (MAXACTION) and ends long before. Only a damaged or
+ * hostile object runs this many, in about a minute.
  */
 #define INSTRUCTION_CAP (1ull << 32)
-
-void run_stop(struct run *r)
-{
-    __atomic_store_n(&r->ctl->stopped, 1, __ATOMIC_SEQ_CST);
-    r->exiting = true;
-}
-
-uint64_t run_fail_text(struct run *r, const char *text)
-{
-    const struct obj_header *h = r->o->h;
-    struct ngs_str *s = (struct ngs_str *)(r->frame + h->frame_error_text);
-
-    if (h->frame_error_text <
-        sizeof(struct ngs_frame)) /* an object that does not say where the text goes */
-        return run_fail(r, NGS_ERR_BAD_ARG, 0);
-    run_put(r, s, text, strlen(text));
-    return run_fail(r, NGS_ERR_SCRIPT, 0);
-}
 
 static bool poll_signals(void *ctx)
 {
@@ -41,7 +23,7 @@ static bool poll_signals(void *ctx)
     return r->aborted;
 }
 
-/* What is read and written in place must be aligned; object_open has checked the rest. */
+/* Values that user space reads in place must be aligned; object_open has checked the rest. */
 static bool aligned(const struct object *o)
 {
     for (uint32_t i = 0; i < o->h->table[OBJ_MAPS].n; i++) {
@@ -61,26 +43,10 @@ static bool aligned(const struct object *o)
            NGS_STR_SIZE((uint64_t)o->h->maxstringlen) <= o->h->frame_size - o->h->frame_error_text;
 }
 
-/* Globals as the script declares them; load does the same for those in the kernel. */
-static void init_globals(struct run *r)
-{
-    for (uint32_t i = 0; i < r->o->h->table[OBJ_GLOBALS].n; i++) {
-        const struct obj_global *g = &r->o->globals[i];
-        uint8_t *p = r->globals + g->off;
-
-        if (g->type == OBJ_STRING) {
-            const char *s = object_str(r->o, g->init_str);
-
-            shared_init((struct ngs_shared *)p, r->o->h->maxstringlen, s, strlen(s));
-        } else if (g->type == OBJ_STATS) {
-            stats_init((struct ngs_stats *)p, stats_size(g->hist, g->hist_args));
-        } else {
-            memcpy(p, &g->init, sizeof(g->init));
-        }
-    }
-}
-
-/* The session's, so that what handlers in the kernel have stored is found. */
+/*
+ * Takes the key of the kernel's handlers, so that we find what they stored; without them a random
+ * one.
+ */
 static uint64_t *hash_key(const struct run *r)
 {
     size_t size = NGS_HASH_KEY_SIZE((size_t)r->o->h->maxstringlen);
@@ -114,7 +80,7 @@ bool run_open(struct run *r)
             r->ctl = r->own;
             r->globals = (uint8_t *)r->own + control;
             r->ctl->target = r->t ? (uint64_t)target_first(r->t) : 0;
-            init_globals(r);
+            object_init_globals(r->o, r->globals);
         }
     }
     if (r->t && target_first(r->t) > 0 && process_ids(r->t->proc, target_first(r->t), &r->ids))
@@ -174,11 +140,11 @@ void run_close(struct run *r)
     free(r->commands);
 }
 
-/* Arrays that the handler has taken. */
-static void give_back(struct run *r)
+/* Merges the arrays that the handler drained back into the kernel's maps. */
+static void merge_back(struct run *r)
 {
     for (uint32_t i = 0; i < r->o->h->table[OBJ_MAPS].n; i++) {
-        uint32_t lost = run_map_give_back(&r->maps[i]);
+        uint32_t lost = run_map_merge_back(&r->maps[i]);
 
         __atomic_fetch_add(&r->ctl->map_full, lost, __ATOMIC_RELAXED);
     }
@@ -214,6 +180,6 @@ void run_handler(struct run *r, const struct obj_probe *p)
         break;
     }
     free_iters(r);
-    give_back(r);
+    merge_back(r);
     output_flush(r);
 }

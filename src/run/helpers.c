@@ -8,78 +8,13 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
 
-static struct ngs_frame *frame(struct run *r)
-{
-    return (struct ngs_frame *)r->frame;
-}
-
-uint64_t run_fail(struct run *r, enum ngs_error error, uint64_t arg)
-{
-    frame(r)->error = error;
-    frame(r)->error_arg = arg;
-    return UINT64_MAX;
-}
-
-uint64_t run_bad(struct run *r, const char *why)
-{
-    if (!r->vm.fault)
-        r->vm.fault = why;
-    return 0;
-}
-
-void run_count(uint64_t *counter)
-{
-    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
-}
-
-void *run_at8(struct run *r, uint64_t addr, uint64_t size, bool write)
-{
-    if (addr % 8) {
-        run_bad(r, "unaligned address");
-        return NULL;
-    }
-    return vm_at(&r->vm, addr, size, write);
-}
-
 /* ---- strings ---- */
-
-bool run_str(struct run *r, uint64_t addr, struct str *out)
-{
-    const struct ngs_str *s = run_at8(r, addr, sizeof(*s), false);
-
-    *out = (struct str){"", 0};
-    if (!s || !vm_at(&r->vm, addr, sizeof(*s) + s->len, false))
-        return false;
-    *out = (struct str){s->bytes, s->len};
-    return true;
-}
-
-struct ngs_str *run_dst(struct run *r, uint64_t addr)
-{
-    return run_at8(r, addr, NGS_STR_SIZE(r->o->h->maxstringlen), true);
-}
-
-/* Strings are C's: a NUL ends what is added, wherever it comes from. */
-static void append(struct run *r, struct ngs_str *dst, const char *p, size_t n)
-{
-    if (!str_append(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
-        run_count(&r->ctl->truncated);
-}
-
-void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n)
-{
-    if (!str_set(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
-        run_count(&r->ctl->truncated);
-}
 
 static uint64_t h_str_copy(struct run *r, const uint64_t *a)
 {
@@ -97,7 +32,7 @@ static uint64_t h_str_append(struct run *r, const uint64_t *a)
     struct str s;
 
     if (dst && run_str(r, a[1], &s))
-        append(r, dst, s.p, s.len);
+        run_append(r, dst, s.p, s.len);
     return 0;
 }
 
@@ -109,7 +44,7 @@ static uint64_t h_str_format(struct run *r, const uint64_t *a)
     if (!dst)
         return 0;
     format_number(&t, conv_of_spec(a[2]), (int64_t)a[1]);
-    append(r, dst, text_c(&t), t.len);
+    run_append(r, dst, text_c(&t), t.len);
     text_free(&t);
     return 0;
 }
@@ -123,7 +58,7 @@ static uint64_t h_str_format_str(struct run *r, const uint64_t *a)
     if (!dst || !run_str(r, a[1], &s))
         return 0;
     format_bytes(&t, conv_of_spec(a[2]), s.p, s.len);
-    append(r, dst, text_c(&t), t.len);
+    run_append(r, dst, text_c(&t), t.len);
     text_free(&t);
     return 0;
 }
@@ -162,7 +97,7 @@ static uint64_t h_str_hash(struct run *r, const uint64_t *a)
     return 0;
 }
 
-/* Not expanded here either: a key made of it must be the one that a handler in the kernel made. */
+/* Leaves the mark unexpanded: a key made of it must equal the key that a kernel handler made. */
 static uint64_t h_str_mark(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
@@ -171,7 +106,7 @@ static uint64_t h_str_mark(struct run *r, const uint64_t *a)
     if (!dst)
         return 0;
     text_printf(&t, "%c%c%016llx", NGS_MARK, (int)(a[1] & 0x7f), (unsigned long long)a[2]);
-    append(r, dst, text_c(&t), t.len);
+    run_append(r, dst, text_c(&t), t.len);
     text_free(&t);
     return 0;
 }
@@ -220,17 +155,6 @@ static uint64_t h_shared_append(struct run *r, const uint64_t *a)
     return done ? 0 : run_fail(r, NGS_ERR_BUSY, 0);
 }
 
-/* ---- memory of the target ---- */
-
-bool run_read_memory(struct run *r, uint64_t addr, void *buf, size_t n, bool user)
-{
-    struct iovec to = {buf, n}, from = {(void *)(uintptr_t)addr, n};
-    pid_t pid = r->t ? target_first(r->t) : 0;
-
-    /* kernel memory is out of reach of these handlers */
-    return user && pid > 0 && process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)n;
-}
-
 static uint64_t h_read(struct run *r, const uint64_t *a)
 {
     uint64_t v = 0;
@@ -250,7 +174,9 @@ static uint64_t h_read(struct run *r, const uint64_t *a)
     return 0;
 }
 
-/* Up to a NUL or MAX bytes, page by page, as the string may end right before an unmapped one. */
+/*
+ * Reads up to a NUL or MAX bytes, page by page: the string may end right before an unmapped page.
+ */
 static uint64_t h_read_string(struct run *r, const uint64_t *a)
 {
     struct ngs_str *dst = run_dst(r, a[0]);
@@ -275,7 +201,7 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
 
         if (a[4])
             text_make_line(buf, len);
-        append(r, dst, buf, len);
+        run_append(r, dst, buf, len);
         if (len < n)
             return 0;
         addr += n;
@@ -294,8 +220,7 @@ static uint64_t now(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* These handlers stand for the target, where there is one: what they ask is asked of its first process. Else
- * they are ngstap's own. */
+/* The process that context functions tell of: the target's first one, or ngstap itself. */
 static pid_t who(const struct run *r)
 {
     pid_t pid = r->t ? target_first(r->t) : 0;
@@ -303,7 +228,7 @@ static pid_t who(const struct run *r)
     return pid > 0 ? pid : getpid();
 }
 
-/* As long as it is there; then what was last known. */
+/* Reads the facts again while the process lives; keeps the last ones after that. */
 static const struct process_ids *process_facts(struct run *r)
 {
     struct process_ids now = {0};
@@ -410,12 +335,12 @@ static uint64_t h_call(struct run *r, const uint64_t *a)
     return run_ucall(r, (uint32_t)a[0], args, (uint32_t)a[2], a[3]);
 }
 
-/* The text that error("...") left in the frame. */
+/* Reads the text that error("...") left in the frame. */
 static struct str frame_text(struct run *r)
 {
     struct str s = {"", 0};
 
-    if (frame(r)->error == NGS_ERR_SCRIPT && r->o->h->frame_error_text)
+    if (run_frame(r)->error == NGS_ERR_SCRIPT && r->o->h->frame_error_text)
         run_str(r, vm_addr(VM_FRAME, r->o->h->frame_error_text), &s);
     return s;
 }
@@ -425,11 +350,11 @@ static uint64_t h_error_text(struct run *r, const uint64_t *a)
     struct ngs_str *dst = a[0] ? run_dst(r, a[0]) : NULL;
     struct text t = TEXT_NEW;
 
-    run_error_message(r, frame(r)->error, frame(r)->error_arg, frame_text(r), &t);
+    run_error_message(r, run_frame(r)->error, run_frame(r)->error_arg, frame_text(r), &t);
     if (dst)
         run_put(r, dst, text_c(&t), t.len);
     text_free(&t);
-    frame(r)->error = NGS_OK;
+    run_frame(r)->error = NGS_OK;
     return 0;
 }
 

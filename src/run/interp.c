@@ -1,8 +1,9 @@
 /*
  * interp: runs the BPF instructions of begin, end, error and timer handlers. Enters: instructions
- * as cg wrote them or as a file of unknown origin holds them; leaves: their effect on the regions
- * of the vm and what the helpers did. Refused, by ending the handler with a reason: every access
- * outside a region, writes to read-only ones, jumps out of the handler, unknown instructions.
+ * as cg wrote them or as a damaged or hostile file holds them, which nobody has checked before;
+ * leaves: their effect on the regions of the vm and what the helpers did. Refused, by ending the
+ * handler with a reason: every access outside a region, writes to read-only ones, jumps out of the
+ * handler, unknown instructions (docs/security.md).
  *
  * The instruction set is that of RFC 9669 less what has no use here: legacy packet loads, calls of
  * subprograms (script functions are jumps, docs/architecture.md) and other ld_imm64 forms than user

@@ -8,9 +8,9 @@
 #include <stdint.h>
 
 /*
- * The addresses that a handler sees are not ours: bits 32-35 name a region, bits 0-31 an offset in
- * it. So a check is one comparison, a stray pointer meets nothing, and a hostile object learns no
- * address.
+ * A handler's addresses are virtual: bits 32-35 name a region, bits 0-31 an offset in it. So a
+ * check is one comparison, a stray pointer hits nothing, and a hostile object learns no address of
+ * ours.
  */
 enum vm_region { VM_NONE, VM_FRAME, VM_STACK, VM_GLOBALS, VM_RODATA, VM_CONTROL, VM_REGIONS };
 
@@ -54,7 +54,7 @@ static inline uint64_t vm_addr(enum vm_region region, uint32_t off)
 /* SIZE bytes at a handler's address, or NULL with vm->fault set. */
 void *vm_at(struct vm *vm, uint64_t addr, uint64_t size, bool write);
 
-/* Runs from instruction OFF, which with the N that follow is one handler. */
+/* Runs the handler of N instructions that begins at instruction OFF. */
 enum vm_end vm_run(struct vm *vm, uint32_t off, uint32_t n);
 
 #endif

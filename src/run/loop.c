@@ -2,34 +2,30 @@
  * loop: a session from its first handler to its last. Enters: a checked object, the target,
  * options; leaves: the script's output and an exit status.
  *
- * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is left
- * in the ring buffer; end handlers (error handlers after an error); counts; detach.
- * A begin handler that calls exit() keeps anything from being attached, and other begin handlers from running; ^C
- * waits for those. End handlers run then, as in SystemTap.
+ * Order: load; begin handlers by sequence number; attach; timers, records, signals; stop; what is
+ * left in the ring buffer; end handlers (error handlers after an error); counts; detach. A begin
+ * handler that calls exit() keeps anything from being attached, and other begin handlers from
+ * running; ^C waits for those. End handlers run then, as in SystemTap.
  */
 #include "run/state.h"
+#include "run/timers.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/membarrier.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 enum {
-    WAKE_MS = 200,        /* how late a stop is noticed whose record was lost */
+    WAKE_MS = 200,        /* poll interval: a stop is seen within it even if its record was lost */
     SIGNALS_EVERY = 1024, /* records */
     PATIENCE_MS = 1000,   /* waiting for processes without a word */
     MAX_EVENTS = 32,
@@ -45,18 +41,12 @@ enum event_source {
     SOURCE_TIMER
 };
 
-struct timer {
-    const struct obj_probe *probe;
-    int fd;
-};
-
 struct loop {
     struct run r;
-    int epoll, deadline;
+    int epoll;
     struct ring_buffer *ring;
     uint64_t records;
-    struct timer *timers; /* in the script's order */
-    uint32_t n_timers;
+    struct timers timers;
     int *pidfds; /* of the processes looked at; -1: gone */
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
@@ -95,7 +85,7 @@ static void drain(struct loop *l)
     output_flush(&l->r);
 }
 
-/* A handler that runs here prints after what the kernel's have printed. */
+/* Prints the kernel's records before a handler here prints its own. */
 static void handle(struct loop *l, const struct obj_probe *p)
 {
     drain(l);
@@ -119,8 +109,9 @@ static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe
 }
 
 /*
- * May another handler of KIND run? An error keeps further begin and end handlers from it, exit() further begin handlers:
- * in SystemTap each kind wants another value of session_state (tapset-been.cxx), which these change and ^C does not.
+ * May another handler of KIND run? An error keeps further begin and end handlers from it, exit()
+ * further begin handlers: in SystemTap each kind wants another value of session_state
+ * (tapset-been.cxx), which these change and ^C does not.
  */
 static bool goes_on(const struct run *r, enum probe_kind kind)
 {
@@ -156,71 +147,19 @@ static bool open_ring(struct loop *l)
     return watch(l, ring_buffer__epoll_fd(l->ring), SOURCE_RING);
 }
 
-static struct timespec timespec_of(uint64_t ns)
-{
-    return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-}
-
-static int new_timer(struct loop *l, uint64_t ns, bool repeat)
-{
-    struct timespec t = timespec_of(ns);
-    struct itimerspec spec = {.it_value = t};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-
-    if (repeat)
-        spec.it_interval = t;
-    if (fd >= 0 && timerfd_settime(fd, 0, &spec, NULL)) {
-        close(fd);
-        fd = -1;
-    }
-    if (fd < 0)
-        fail(l, "timer");
-    return fd;
-}
-
-/* .randomize: each period is another one, evenly spread over PERIOD +- JITTER. */
-static uint64_t random_period(const struct obj_probe *p)
-{
-    uint64_t r = 0;
-
-    if (!p->jitter || getrandom(&r, sizeof(r), 0) != sizeof(r))
-        return p->number ? p->number : 1;
-    return p->number - p->jitter + r % (2 * p->jitter + 1);
-}
-
-static void rearm(const struct timer *t)
-{
-    struct itimerspec spec = {.it_value = timespec_of(random_period(t->probe))};
-
-    timerfd_settime(t->fd, 0, &spec, NULL);
-}
-
 static bool start_timers(struct loop *l)
 {
-    const struct object *o = l->r.o;
+    struct timers *t = &l->timers;
 
-    l->timers = calloc(o->h->table[OBJ_PROBES].n + 1, sizeof(*l->timers));
-    for (uint32_t i = 0; l->timers && i < o->h->table[OBJ_PROBES].n; i++) {
-        const struct obj_probe *p = &o->probes[i];
-        struct timer *t = &l->timers[l->n_timers];
-
-        if (p->kind != PROBE_TIMER)
-            continue;
-        *t = (struct timer){p, new_timer(l, random_period(p), p->jitter == 0)};
-        if (t->fd < 0)
+    if (!timers_open(t, l->r.o, l->r.opts->seconds))
+        return fail(l, "timer");
+    for (uint32_t i = 0; i < t->n; i++)
+        if (!watch(l, t->all[i].fd, SOURCE_TIMER + i))
             return false;
-        l->n_timers++;
-        if (!watch(l, t->fd, SOURCE_TIMER + l->n_timers - 1))
-            return false;
-    }
-    if (l->r.opts->seconds > 0) {
-        l->deadline = new_timer(l, (uint64_t)(l->r.opts->seconds * 1e9) + 1, false);
-        return l->deadline >= 0 && watch(l, l->deadline, SOURCE_DEADLINE);
-    }
-    return l->timers != NULL || fail(l, "memory");
+    return t->deadline < 0 || watch(l, t->deadline, SOURCE_DEADLINE);
 }
 
-/* The processes whose end ends the session: the one of -x, or a master and its workers. */
+/* Watches the processes whose end ends the session: the one of -x, or a master and its workers. */
 static bool watch_target(struct loop *l)
 {
     const struct target *t = l->r.t;
@@ -261,36 +200,13 @@ static void target_gone(struct loop *l)
     run_stop(&l->r);
 }
 
-/* Seconds since this process was started: field 22 of /proc/self/stat, in clock ticks since boot.
- */
-static double since_start(void)
-{
-    char buf[1024], *p;
-    struct timespec now;
-    unsigned long long ticks = 0;
-    FILE *f = fopen("/proc/self/stat", "re");
-    size_t n = f ? fread(buf, 1, sizeof(buf) - 1, f) : 0;
-
-    if (f)
-        fclose(f);
-    buf[n] = '\0';
-    p = strrchr(buf, ')'); /* the name may hold spaces */
-    for (int field = 2; p && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    if (p)
-        ticks = strtoull(p, NULL, 10);
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-           (double)ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
 static bool start(struct loop *l)
 {
     if (l->r.opts->timing && l->r.s)
         l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
     if ((l->r.s && !load_attach(l->r.s)) || !watch_target(l) || !start_timers(l))
         return false;
-    l->armed = since_start();
+    l->armed = report_age();
     if (l->r.opts->child > 0) {
         l->child_started = true;
         kill(l->r.opts->child, SIGCONT);
@@ -322,14 +238,6 @@ static void check_child(struct loop *l)
     run_stop(&l->r);
 }
 
-/* Takes a timer's expirations: several missed ones count as one. */
-static bool expired(int fd)
-{
-    uint64_t times;
-
-    return read(fd, &times, sizeof(times)) == sizeof(times);
-}
-
 static void check_pids(struct loop *l)
 {
     for (uint32_t i = 0; i < l->n_pidfds; i++) {
@@ -346,7 +254,7 @@ static void check_pids(struct loop *l)
     }
 }
 
-/* What the kernel's handlers counted may end the session though no record told of it. */
+/* Ends the session by the kernel's counters, too: the record that told of it can be lost. */
 static void check_control(struct loop *l)
 {
     struct run *r = &l->r;
@@ -367,11 +275,9 @@ static void check_control(struct loop *l)
 
 static void run_timers(struct loop *l)
 {
-    for (uint32_t i = 0; i < l->n_timers && !l->r.exiting; i++)
-        if (expired(l->timers[i].fd)) {
-            if (l->timers[i].probe->jitter)
-                rearm(&l->timers[i]);
-            handle(l, l->timers[i].probe);
+    for (uint32_t i = 0; i < l->timers.n && !l->r.exiting; i++)
+        if (timer_expired(&l->timers.all[i])) {
+            handle(l, l->timers.all[i].probe);
             run_signals(&l->r);
         }
 }
@@ -413,9 +319,9 @@ static void serve(struct loop *l)
 /* ---- the end ---- */
 
 /*
- * Handlers that began before the stop are over after this: they run in RCU read-side sections, the end of all of which
- * the kernel waits for (membarrier(2): MEMBARRIER_CMD_GLOBAL is synchronize_rcu). A few milliseconds; where the kernel
- * will not (nohz_full), the few instructions they have left are over by now in all likelihood.
+ * Waits until handlers that began before the stop are over. They run in RCU read-side sections, and
+ * MEMBARRIER_CMD_GLOBAL is synchronize_rcu (membarrier(2)); it takes a few milliseconds. Where the
+ * kernel refuses it (nohz_full), handlers have few instructions left and are most likely over.
  */
 static void wait_for_handlers(const struct loop *l)
 {
@@ -424,8 +330,8 @@ static void wait_for_handlers(const struct loop *l)
 }
 
 /*
- * Nothing new starts in the kernel from here on, as every handler looks at the stop first: so all that is to be printed
- * is printed before probes are taken out.
+ * No handler starts in the kernel after run_stop: each looks at the stop first. So everything is
+ * printed before probes are taken out.
  */
 static void finish(struct loop *l)
 {
@@ -440,64 +346,7 @@ static void finish(struct loop *l)
     drain(l);
 }
 
-static void warn_count(struct run *r, uint64_t n, const char *what)
-{
-    if (n)
-        run_warn(r, "%" PRIu64 " %s", n, what);
-}
-
-static void say_loss(void *r, const char *text)
-{
-    run_warn(r, "%s", text);
-}
-
-static void report_losses(struct run *r)
-{
-    const struct ngs_control *c = r->ctl;
-    uint64_t errors =
-        c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
-    char cut[96];
-
-    snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
-    if (errors || c->skipped)
-        run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
-    warn_count(r, c->truncated, cut);
-    warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
-    if (r->s)
-        session_losses(r->s, say_loss, r);
-    warn_count(r, c->map_full, "elements not stored, as their array was full");
-}
-
-static void report_timing(struct loop *l)
-{
-    struct run *r = &l->r;
-    const struct ngs_control *c = r->ctl;
-    struct rusage usage;
-    uint64_t verified = 0, load_ns = 0, ns = 0, count = 0;
-    FILE *err = r->opts->err;
-
-    output_flush(r);
-    fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
-            c->hits, c->skipped, c->errors > r->errors ? c->errors : r->errors, c->faults);
-    fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
-            c->truncated, c->lost, c->map_full);
-    if (r->s) {
-        session_stats(r->s, &verified, &load_ns);
-        session_run_stats(r->s, &ns, &count);
-        fprintf(err, "loaded in %.1f ms, %" PRIu64 " instructions verified\n",
-                (double)load_ns / 1e6, verified);
-        if (count)
-            fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n",
-                    (double)ns / (double)count, count);
-    }
-    if (l->armed > 0)
-        fprintf(err, "armed %.2f s after the start\n", l->armed);
-    if (getrusage(RUSAGE_SELF, &usage) == 0)
-        fprintf(err, "largest resident memory: %.1f MiB\n", (double)usage.ru_maxrss / 1024);
-    fflush(err);
-}
-
-/* A command that never ran must not stay behind, stopped; one that runs is the caller's to end. */
+/* Kills a command that still waits to be started; the caller ends one that runs. */
 static void end_child(struct loop *l)
 {
     pid_t child = l->r.opts->child;
@@ -517,7 +366,7 @@ static void wait_commands(struct run *r)
     for (unsigned waited = 0; r->n_commands; waited += WAKE_MS) {
         struct pollfd p = {.fd = i->fd, .events = POLLIN};
 
-        run_reap(r);
+        run_commands_reap(r);
         if (!r->n_commands || r->aborted || i->asked > asked)
             break;
         if (waited == PATIENCE_MS)
@@ -531,18 +380,14 @@ static void close_loop(struct loop *l)
 {
     run_close(&l->r);
     ring_buffer__free(l->ring);
-    for (uint32_t i = 0; i < l->n_timers; i++)
-        close(l->timers[i].fd);
+    timers_close(&l->timers);
     for (uint32_t i = 0; i < l->n_pidfds; i++)
         if (l->pidfds[i] >= 0)
             close(l->pidfds[i]);
-    if (l->deadline >= 0)
-        close(l->deadline);
     if (l->stats_fd >= 0)
         close(l->stats_fd);
     if (l->epoll >= 0)
         close(l->epoll);
-    free(l->timers);
     free(l->pidfds);
     if (l->r.s)
         load_free(l->r.s);
@@ -573,7 +418,7 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
     struct loop l = {
         .r = {.cx = cx, .o = o, .t = t, .k = k, .opts = opts},
         .epoll = -1,
-        .deadline = -1,
+        .timers.deadline = -1,
         .stats_fd = -1,
     };
     bool ok = prepare(&l);
@@ -593,7 +438,7 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
         if (!l.r.aborted)
             report_losses(&l.r);
         if (opts->timing)
-            report_timing(&l);
+            report_timing(&l.r, l.armed);
     }
     ok = ok && !l.r.failed && !l.r.aborted;
     end_child(&l);

@@ -5,8 +5,8 @@
  * by the caller; values read from the kernel are checked here, since an object of unknown origin
  * wrote them.
  *
- * A handler that reads an array and deletes it takes its elements out of the kernel first, so that
- * no hit falls between the two. Adding to an element that is not taken is read, change, write:
+ * A handler that reads an array and deletes it drains its elements out of the kernel first, so that
+ * no hit falls between the two. Adding to an element that is not drained is read, change, write:
  * bpf(2) has no atomic add, so an update by a handler in the kernel at that moment can be lost.
  * begin and end handlers run alone.
  */
@@ -31,7 +31,9 @@ enum {
     CLEAR_KEYS = 512
 };
 
-/* One of our elements; key_size bytes of key, then the texts of string keys as struct ngs_str. */
+/*
+ * An element in our memory: key_size bytes of key, then the texts of string keys as struct ngs_str.
+ */
 struct run_elem {
     UT_hash_handle hh;
     bool lost;
@@ -44,7 +46,7 @@ struct run_elem {
 
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen)
 {
-    *map = (struct run_map){.m = m, .fd = fd, .taken = -1, .maxlen = maxlen};
+    *map = (struct run_map){.m = m, .fd = fd, .drained = -1, .maxlen = maxlen};
     map->scratch = calloc(2, m->value_size ? m->value_size : 1);
     return map->scratch != NULL;
 }
@@ -58,8 +60,6 @@ static void free_elem(struct run_elem *e)
 
 void run_map_close(struct run_map *map)
 {
-    while (map->iters)
-        run_iter_free(map->iters);
     if (map->m && map->fd < 0)
         run_map_clear(map);
     free(map->scratch);
@@ -132,8 +132,10 @@ static void view(const struct run_map *map, struct run_elem *e, struct run_value
             v->text[k] = (struct str){e->text[k]->bytes, e->text[k]->len};
 }
 
-/* Copies a value of the kernel's to scratch. A string is copied until the key's element still has the copy's stamp
- * afterwards (base/abi.h, struct obj_map). */
+/*
+ * Copies the kernel's value to scratch. Copies a string again until the element still has the
+ * copy's stamp afterwards (base/abi.h, struct obj_map).
+ */
 static bool copy_value(struct run_map *map, const void *key)
 {
     const struct obj_map *m = map->m;
@@ -178,7 +180,7 @@ static struct ngs_str *own_str(struct str s)
     return n;
 }
 
-/* Puts the value into an element of ours; false: out of memory, nothing changed. */
+/* Sets the value of an element in our memory; false: out of memory, nothing changed. */
 static bool set_mine(const struct run_map *map, struct run_elem *e, const struct run_value *v)
 {
     const struct obj_map *m = map->m;
@@ -228,7 +230,7 @@ static struct run_elem *new_elem(const struct run_map *map, const void *key,
     return e;
 }
 
-/* Another element of ours; false: out of memory. */
+/* Adds an element to our memory; false: out of memory. */
 static bool add_mine(struct run_map *map, const void *key, const struct str *texts,
                      const struct run_value *v)
 {
@@ -304,9 +306,11 @@ void run_map_delete(struct run_map *map, const void *key)
     }
 }
 
-/* Takes an element out of the kernel's map, into scratch. What comes between a look-up and a deletion is lost on
- * kernels that have both only apart (before 5.14). */
-static bool take_one(const struct run_map *map, int fd, const void *key)
+/*
+ * Moves an element from the kernel's map to scratch. Before Linux 5.14 look-up and deletion are two
+ * calls, and an update between them is lost.
+ */
+static bool drain_one(const struct run_map *map, int fd, const void *key)
 {
     return !bpf_map_lookup_and_delete_elem(fd, key, map->scratch) ||
            (errno != ENOENT && !bpf_map_lookup_elem(fd, key, map->scratch) &&
@@ -349,7 +353,7 @@ void run_map_clear(struct run_map *map)
     }
 }
 
-/* Key by key: for kernels and map types without batches. */
+/* Walks key by key, where the kernel or the map type has no batches. */
 static bool each_single(struct run_map *map, run_each_fn fn, void *ctx)
 {
     uint8_t *keys = malloc(2 * (size_t)map->m->key_size), *key = keys,
@@ -448,11 +452,11 @@ bool run_map_each(struct run_map *map, run_each_fn fn, void *ctx)
     return true;
 }
 
-/* ---- an array taken for a time ---- */
+/* ---- draining and merging back ---- */
 
 bool run_map_in_kernel(const struct run_map *map)
 {
-    return map->fd >= 0 || map->taken >= 0;
+    return map->fd >= 0 || map->drained >= 0;
 }
 
 static bool keep(void *ctx, const void *key, const struct run_value *v)
@@ -460,14 +464,14 @@ static bool keep(void *ctx, const void *key, const struct run_value *v)
     return add_mine(ctx, key, v->text, v);
 }
 
-/* Key by key, where the kernel has no batches. */
-static bool take_single(struct run_map *map)
+/* Drains key by key, where the kernel has no batches. */
+static bool drain_single(struct run_map *map)
 {
     uint8_t *key = malloc(map->m->key_size);
     struct run_value v;
     bool ok = key != NULL;
 
-    while (ok && !bpf_map_get_next_key(map->fd, NULL, key) && take_one(map, map->fd, key)) {
+    while (ok && !bpf_map_get_next_key(map->fd, NULL, key) && drain_one(map, map->fd, key)) {
         decode(map, map->scratch, &v);
         ok = keep(map, key, &v);
     }
@@ -475,23 +479,26 @@ static bool take_single(struct run_map *map)
     return ok;
 }
 
-bool run_map_take(struct run_map *map, bool set)
+bool run_map_drain(struct run_map *map, bool set)
 {
     bool unsupported;
 
     if (map->fd < 0)
         return true;
     if (!each_batch(map, bpf_map_lookup_and_delete_batch, keep, map, &unsupported) &&
-        !(unsupported && take_single(map)))
+        !(unsupported && drain_single(map)))
         return false;
-    map->taken = map->fd;
+    map->drained = map->fd;
     map->fd = -1;
     map->set = set;
     return true;
 }
 
-/* Handlers in the kernel may make the element anew at any moment: then that one is taken, too. */
-static bool put_back(struct run_map *map, struct run_elem *e)
+/*
+ * Stores an element in the kernel's map. A kernel handler may create it anew at any moment: then
+ * that one is drained and merged, too.
+ */
+static bool merge_one(struct run_map *map, struct run_elem *e)
 {
     const struct obj_map *m = map->m;
     struct run_value v, newer;
@@ -499,13 +506,13 @@ static bool put_back(struct run_map *map, struct run_elem *e)
     for (;;) {
         view(map, e, &v);
         encode(map, v.text, &v);
-        if (!bpf_map_update_elem(map->taken, e->key, map->scratch, BPF_NOEXIST))
+        if (!bpf_map_update_elem(map->drained, e->key, map->scratch, BPF_NOEXIST))
             return true;
         if (errno != EEXIST)
             return false;
         if (m->val_type == OBJ_STRING || (m->val_type == OBJ_LONG && map->set))
             return true;
-        if (!take_one(map, map->taken, e->key))
+        if (!drain_one(map, map->drained, e->key))
             continue;
         decode(map, map->scratch, &newer);
         if (m->val_type == OBJ_STATS)
@@ -515,16 +522,16 @@ static bool put_back(struct run_map *map, struct run_elem *e)
     }
 }
 
-uint32_t run_map_give_back(struct run_map *map)
+uint32_t run_map_merge_back(struct run_map *map)
 {
     uint32_t lost = 0;
 
-    if (map->taken < 0)
+    if (map->drained < 0)
         return 0;
     for (struct run_elem *e = map->mine; e; e = e->hh.next)
-        lost += !put_back(map, e);
+        lost += !merge_one(map, e);
     run_map_clear(map);
-    map->fd = map->taken;
-    map->taken = -1;
+    map->fd = map->drained;
+    map->drained = -1;
     return lost;
 }

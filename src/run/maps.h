@@ -25,8 +25,8 @@ struct run_iter;
 struct run_map {
     const struct obj_map *m;
     int fd;                 /* the kernel's map; -1: elements are ours */
-    int taken;              /* the kernel's map, while its elements are ours for a time; else -1 */
-    bool set;               /* of a taken one: what the kernel has meanwhile replaces ours */
+    int drained;            /* the kernel's map, while its elements are ours; else -1 */
+    bool set;               /* of a drained one: what the kernel has stored meanwhile is kept */
     uint32_t maxlen;        /* MAXSTRINGLEN */
     struct run_elem *mine;  /* uthash, in order of insertion */
     uint8_t *scratch;       /* one value as the kernel has it, and room for another */
@@ -39,9 +39,12 @@ enum run_map_result { MAP_OK, MAP_NONE, MAP_OVERFLOW, MAP_ERROR };
 
 /* False: out of memory. FD -1: elements live in our memory. */
 bool run_map_open(struct run_map *map, const struct obj_map *m, int fd, uint32_t maxlen);
+/* No foreach goes on over it. */
 void run_map_close(struct run_map *map);
 
-/* False: there is none; or it is a string that changes too often to be read, and map->busy is set. */
+/*
+ * False: there is none; or it is a string that changes too often to be read, and map->busy is set.
+ */
 bool run_map_find(struct run_map *map, const void *key, struct run_value *v);
 /* Sets the value; TEXTS are the texts of string keys. MAP_OVERFLOW: no room (and the array does not
  * wrap). */
@@ -51,14 +54,14 @@ void run_map_delete(struct run_map *map, const void *key);
 void run_map_clear(struct run_map *map);
 
 /*
- * Moves the kernel's elements to our memory, where all that follows finds them, so that no hit is
- * lost between the reading of an array and its deletion. SET: handlers in the kernel set elements,
- * and do not only add to them. Nothing for an array of ours. False: the kernel refused, or no memory.
+ * Drains the kernel's elements into our memory, where the functions above then work, so that no hit
+ * is lost between reading an array and deleting it. SET: kernel handlers set elements, and do not
+ * only add. Does nothing for an array in our memory. False: the kernel refused, or no memory.
  */
-bool run_map_take(struct run_map *map, bool set);
-/* Puts what is left back; returns how many elements had no room. */
-uint32_t run_map_give_back(struct run_map *map);
-/* Is the array the kernel's, taken or not? */
+bool run_map_drain(struct run_map *map, bool set);
+/* Merges what is left into the kernel's map; returns how many elements had no room. */
+uint32_t run_map_merge_back(struct run_map *map);
+/* Is the array the kernel's, drained or not? */
 bool run_map_in_kernel(const struct run_map *map);
 
 /* Calls FN for every element; false when the kernel refused or memory ran out. */
@@ -82,10 +85,10 @@ void run_iter_free(struct run_iter *it);
 const struct obj_map *run_iter_map(const struct run_iter *it);
 
 /*
- * The keys that a foreach going on over the array has merged under KEY: *N of them in *KEYS;
- * false: KEY stands for itself.
+ * Keys that the running foreach shows as one element, represented by KEY: *N of them in *KEYS.
+ * False: KEY represents only itself.
  */
-bool run_map_merged(const struct run_map *map, const void *key, const void *const **keys,
+bool run_map_group(const struct run_map *map, const void *key, const void *const **keys,
                     uint32_t *n);
 
 #endif

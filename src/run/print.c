@@ -1,31 +1,15 @@
 /*
  * print: records -> text. Enters: a record from the ring buffer or from a handler that runs here,
- * of any content; leaves: output, warnings, error messages in SystemTap's words, or the end of the
- * session. A record that does not fit its own sizes is dropped and said to be damaged.
+ * of any content; leaves: output, warnings, errors (error.c), or the end of the session. A record
+ * that does not fit its own sizes is dropped and said to be damaged.
  */
 #include "run/state.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FLUSH_AT = 1 << 16 };
-
-void run_expand(void *ctx, const char *p, size_t len, struct text *out)
-{
-    struct run *r = ctx;
-
-    if (!memchr(p, NGS_MARK, len)) {
-        text_bytes(out, p, len);
-        return;
-    }
-    if (!r->syms)
-        r->syms = symbols_new(r->cx, r->t, &r->opts->symbols);
-    if (r->syms)
-        symbols_expand(r->syms, p, len, out);
-}
 
 /* ---- reading a record ---- */
 
@@ -134,110 +118,6 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
         text_free(&texts[i]);
     if (r->out.buf.len >= FLUSH_AT)
         output_flush(r);
-}
-
-/* ---- errors ---- */
-
-static void add_place(struct run *r, uint64_t loc, struct text *out)
-{
-    const struct obj_loc *l;
-    const char *token;
-
-    if (loc == 0 || loc >= r->o->h->table[OBJ_LOCS].n)
-        return;
-    l = &r->o->locs[loc];
-    token = object_str(r->o, l->token);
-    if (*token)
-        text_printf(out, " near %s", token);
-    text_printf(out, " at %s:%u:%u", object_str(r->o, l->file), l->line, l->col);
-}
-
-static const char *const messages[NGS_ERR_KINDS] = {
-    [NGS_OK] = "unknown error",
-    [NGS_ERR_DIV_ZERO] = "division by 0",
-    [NGS_ERR_MAXACTION] = "MAXACTION exceeded",
-    [NGS_ERR_MAP_FULL] = "Array overflow, check MAXMAPENTRIES",
-    [NGS_ERR_NESTING] = "MAXNESTING exceeded",
-    [NGS_ERR_EMPTY_STATS] = "empty aggregate",
-    [NGS_ERR_NO_USER_REGS] = "cannot access CPU registers in this context",
-    [NGS_ERR_BAD_ARG] = "argument out of range",
-    [NGS_ERR_BUSY] = "string changes too often to be read",
-    [NGS_ERR_UNREADABLE] = "array cannot be read",
-    [NGS_ERR_KERNEL_READ] = "kernel memory cannot be read in a handler that runs in user space",
-};
-
-void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
-                       struct text *out)
-{
-    if (error == NGS_ERR_SCRIPT)
-        run_expand(r, text.p, text.len, out);
-    else if (error == NGS_ERR_FAULT)
-        text_printf(out, "read fault [man error::fault] at 0x%" PRIx64, arg);
-    else if (error == NGS_ERR_SIZE_FULL)
-        text_printf(out, "Array overflow, check size limit (%" PRIu64 ")", arg);
-    else if (error == NGS_ERR_LOOPS)
-        text_printf(out, "more than %" PRIu64 " foreach loops within one another", arg);
-    else if (error == NGS_ERR_MAP_REFUSED)
-        text_printf(out, "array element not stored (error %" PRIu64 ")", arg);
-    else
-        text_str(out, error < NGS_ERR_KINDS ? messages[error] : messages[NGS_OK]);
-}
-
-/*
- * Handlers in the kernel cannot wait for a page: what the process has mapped but not touched yet (shared memory that others
- * fill), or what is swapped out, is a fault like any other to them (copy_from_user_nofault). Is ADDR such a place?
- */
-static bool mapped(uint32_t tid, uint64_t addr)
-{
-    char path[32], line[512];
-    FILE *f;
-    bool found = false;
-
-    snprintf(path, sizeof(path), "/proc/%u/maps", tid);
-    f = tid ? fopen(path, "re") : NULL;
-    while (f && !found && fgets(line, sizeof(line), f)) {
-        uint64_t start, end;
-        char readable;
-
-        found = sscanf(line, "%" SCNx64 "-%" SCNx64 " %c", &start, &end, &readable) == 3 &&
-                addr >= start && addr < end && readable == 'r';
-    }
-    if (f)
-        fclose(f);
-    return found;
-}
-
-void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text)
-{
-    struct text t = TEXT_NEW;
-
-    /* the kernel's handlers go on for a moment after the one that was too many: counted, not shown
-     */
-    if (r->failed && !r->ending) {
-        r->errors++;
-        return;
-    }
-    run_error_message(r, error, arg, text, &t);
-    if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
-        add_place(r, loc, &t);
-    if (error == NGS_ERR_FAULT && mapped(r->record_tid, arg))
-        text_str(
-            &t,
-            "; it is mapped, but was not in memory (not touched yet by this process, or swapped "
-            "out), and a handler in the kernel cannot wait for it");
-    if (error == NGS_ERR_MAP_REFUSED)
-        text_printf(&t, ": %s",
-                    arg == EBUSY || arg == EDEADLK || arg == ETIMEDOUT
-                        ? "this handler interrupted another that was storing one"
-                        : strerror((int)arg));
-    if (error == NGS_ERR_MAXACTION)
-        text_str(&t, "; -D MAXACTION=N lets a handler run N statements");
-    run_err_line(r, "ERROR: ", text_c(&t), t.len);
-    text_free(&t);
-    if (++r->errors > r->o->h->maxerrors) {
-        r->failed = true;
-        run_stop(r);
-    }
 }
 
 void run_record(struct run *r, const void *data, size_t size)

@@ -23,7 +23,10 @@ struct run_opts {
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *watcher;
-    /* Called once all is printed, before probes are taken out, which can take long; OK: the status will be 0. */
+    /*
+     * Called once all is printed, before probes are taken out, which can take long; OK: the status
+     * will be 0.
+     */
     void (*printed)(void *arg, bool ok);
     void *printed_arg;
     struct symbol_source symbols; /* for usymname() and its kin */
@@ -31,9 +34,9 @@ struct run_opts {
 };
 
 /*
- * Runs to the end. Signals are held from then on (CX->interrupt), also afterwards, since the caller has
- * output to write. Returns the exit status as stap's: 0 when the script ended by exit(), a signal, -T or
- * the target's end; 1 after a run-time error (or failed begin).
+ * Runs to the end. Signals are held from then on (CX->interrupt), also afterwards, since the caller
+ * has output to write. Returns the exit status as stap's: 0 when the script ended by exit(), a
+ * signal, -T or the target's end; 1 after a run-time error (or failed begin).
  */
 int run_session(struct compile *cx, const struct object *o, struct target *t,
                 const struct kernel *k, const struct run_opts *opts);

@@ -1,18 +1,11 @@
 /*
- * shared: global strings, which handlers in the kernel set and read at any moment, read and set from user space by the
- * protocol of base/abi.h (struct ngs_shared). Enters: a string in the globals, of any content; leaves: a text that some
- * handler has assigned, whole, or false.
+ * shared: global strings, which handlers in the kernel set and read at any moment, read and set
+ * from user space by the protocol of base/abi.h (struct ngs_shared). Enters: a string in the
+ * globals, of any content; leaves: a text that some handler has assigned, whole, or false.
  */
 #include "run/value.h"
 
 #include <sched.h>
-
-void shared_init(struct ngs_shared *s, uint32_t max, const char *p, size_t n)
-{
-    s->shown = 0;
-    s->next = 1;
-    str_set(ngs_shared_text(s, 0, max), max, p, n);
-}
 
 static bool read_text(struct ngs_shared *s, uint32_t max, struct ngs_str *dst, uint64_t *ticket)
 {
@@ -40,7 +33,7 @@ bool shared_get(struct ngs_shared *s, uint32_t max, struct ngs_str *dst)
     return read_text(s, max, dst, &ticket);
 }
 
-/* Shows TICKET's text: in place of *ONLY alone, or, without one, of any earlier. */
+/* Makes TICKET's text the current one: in place of *ONLY, or, without ONLY, of any earlier one. */
 static bool show(struct ngs_shared *s, uint64_t ticket, const uint64_t *only)
 {
     uint64_t shown = only ? *only : __atomic_load_n(&s->shown, __ATOMIC_RELAXED);

@@ -1,5 +1,8 @@
 run_sources = \
 	src/run/arrays.c \
+	src/run/commands.c \
+	src/run/error.c \
+	src/run/expand.c \
 	src/run/foreach.c \
 	src/run/format.c \
 	src/run/handler.c \
@@ -8,14 +11,18 @@ run_sources = \
 	src/run/interp.c src/run/interp.h \
 	src/run/loop.c \
 	src/run/maps.c src/run/maps.h \
-	src/run/shared.c \
+	src/run/memory.c \
+	src/run/operands.c \
 	src/run/output.c \
 	src/run/print.c \
+	src/run/report.c \
 	src/run/run.h \
-	src/run/signal.c \
-	src/run/state.h \
+	src/run/shared.c \
+	src/run/signals.c \
+	src/run/state.c src/run/state.h \
 	src/run/symbols.c src/run/symbols.h \
 	src/run/text.c src/run/text.h \
+	src/run/timers.c src/run/timers.h \
 	src/run/ucall.c \
 	src/run/value.c src/run/value.h \
 	src/run/warn.c

@@ -60,45 +60,80 @@ struct run {
     uint64_t errors;    /* handlers ended by an error, as told by records */
 };
 
+/* Functions by file. Each file uses only those above it (tests/lint/circles.sh). */
+
+/* ---- state.c ---- */
+/* Ends the session as exit() does: kernel handlers return at once, the loop ends. */
+void run_stop(struct run *r);
+/* Adds 1 to a counter that kernel handlers add to as well. */
+void run_count(uint64_t *counter);
+
+/* ---- commands.c ---- */
+/* Starts a shell for COMMAND in the background. False: there is none. */
+bool run_command(struct run *r, const char *command);
+/* Takes the status of those that have ended. */
+void run_commands_reap(struct run *r);
+
+/* ---- signals.c ---- */
+/* Takes what is pending. */
+void run_signals(struct run *r);
+
 /* ---- output.c ---- */
 void output_flush(struct run *r);
-/* "WARNING: ..." on the error stream, after what was printed before. */
-void run_warn(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * A line on the error stream, after what was printed before: PREFIX is "WARNING: ", "ERROR: " or
+ * "".
+ */
 void run_err_line(struct run *r, const char *prefix, const char *p, size_t len);
-
-/* ---- print.c ---- */
-/* A record of the ring buffer or of a user-space handler; SIZE bytes that may hold anything. */
-void run_record(struct run *r, const void *data, size_t size);
-/* A handler ended by an error: prints it, counts it, ends the session past MAXERRORS. */
-void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text);
-/* The message alone, as catch (msg) has it. */
-void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
-                       struct text *out);
-void run_expand(void *r, const char *p, size_t len, struct text *out);
+void run_warn(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- warn.c ---- */
 /* warn("..."): said once, and with -w not at all. */
 void run_script_warning(struct run *r, const char *p, size_t len);
 void run_warnings_free(struct run *r);
 
-/* ---- helpers.c, ucall.c ---- */
-uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5]);
-uint64_t run_fail(struct run *r, enum ngs_error error, uint64_t arg);
-uint64_t run_fail_text(struct run *r, const char *text); /* as error("TEXT") */
-bool run_str(struct run *r, uint64_t addr, struct str *out);
-struct ngs_str *run_dst(struct run *r, uint64_t addr);
-void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n); /* sets; counts a cut */
-uint64_t run_ucall(struct run *r, uint32_t call, const uint64_t *args, uint32_t n, uint64_t dst);
-bool run_read_memory(struct run *r, uint64_t addr, void *buf, size_t n, bool user);
-void run_reap(struct run *r);
+/* ---- expand.c; RUN is a struct run, so that this is a run_expand_fn (maps.h) ---- */
+/* Appends P's bytes with every address mark replaced by its symbol. */
+void run_expand(void *run, const char *p, size_t len, struct text *out);
+
+/* ---- memory.c; RUN is a struct run, so that this is a read_fn (text.h) ---- */
+/* N bytes of the target's first process, whole or false; kernel memory (!USER) is out of reach. */
+bool run_read_memory(void *run, uint64_t addr, void *buf, size_t n, bool user);
+/*
+ * Has thread TID mapped ADDR, readable? Handlers in the kernel cannot wait for a page: what is
+ * mapped but not touched yet (shared memory that others fill) or swapped out is a fault to them
+ * (copy_from_user_nofault).
+ */
+bool run_is_mapped(uint32_t tid, uint64_t addr);
+
+/* ---- error.c ---- */
+/* The message alone, as catch (msg) has it. */
+void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str text,
+                       struct text *out);
+/* A handler ended by an error: prints it, counts it, ends the session past MAXERRORS. */
+void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc, struct str text);
+
+/* ---- print.c ---- */
+/* A record of the ring buffer or of a user-space handler; SIZE bytes that may hold anything. */
+void run_record(struct run *r, const void *data, size_t size);
+
+/* ---- operands.c, arrays.c, ucall.c, helpers.c: helpers.h ---- */
 
 /* ---- handler.c ---- */
+/* Sets up what handlers in user space need; false after reporting. run_close also after false. */
 bool run_open(struct run *r);
 void run_close(struct run *r);
+/* Runs P's handler to its end; an error of it is reported like one of the kernel's handlers. */
 void run_handler(struct run *r, const struct obj_probe *p);
-void run_stop(struct run *r); /* as exit() */
 
-/* ---- signal.c ---- */
-void run_signals(struct run *r); /* takes what is pending */
+/* ---- report.c ---- */
+/* Seconds since this process was started. */
+double report_age(void);
+/* Warns of what was lost: errors, skipped hits, cut strings, lost prints, full arrays. */
+void report_losses(struct run *r);
+/*
+ * -v: counts, times and memory. ARMED: seconds from the process's start, 0: it never came to that.
+ */
+void report_timing(struct run *r, double armed);
 
 #endif

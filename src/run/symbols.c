@@ -1,18 +1,17 @@
 /*
  * symbols: addresses -> names. Enters: an address of the target or of the kernel; leaves: what
  * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data"
- * forms with
- * "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by the file that is mapped
- * there and the address it has in it, as addr2line takes it; else it is the address itself (0x...).
+ * forms with "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by
+ * the file that is mapped there and the address it has in it, as addr2line takes it; else it is the
+ * address itself (0x...).
  *
  * A module's symbols are read when the first address in it is asked for. What is mapped is looked
  * up in the target as it was found, then in /proc/PID/maps once more when an address is in none of
- * it (libraries loaded since). Names come from files that the target's owner controls: a name is one line
- * of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
+ * it (libraries loaded since). Names come from files that the target's owner controls: a name is
+ * one line of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
  */
 #include "run/symbols.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +24,7 @@
 
 #include "base/arena.h"
 #include "base/clean.h"
+#include "base/file.h"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -148,7 +148,9 @@ static const struct module *module_at(const struct module *list, uint64_t addr)
     return NULL;
 }
 
-/* The module of an address that the target did not have when it was found: a library loaded since.
+/*
+ * Finds the module of an address that the target did not map when it was found: a library loaded
+ * since.
  */
 static const struct module *module_later(struct symbols *s, uint64_t addr)
 {
@@ -187,33 +189,6 @@ static const struct module *module_later(struct symbols *s, uint64_t addr)
 
 /* ---- the kernel ---- */
 
-static char *read_all(const char *path, size_t *len)
-{
-    char *p = NULL;
-    size_t cap = 1 << 20;
-    ssize_t n = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    *len = 0;
-    while (fd >= 0 && n > 0 && *len < KALLSYMS_MAX) {
-        char *more = realloc(p, cap + 1);
-
-        if (!more)
-            break;
-        p = more;
-        n = read(fd, p + *len, cap - *len);
-        if (n > 0)
-            *len += (size_t)n;
-        if (*len == cap)
-            cap *= 2;
-    }
-    if (fd >= 0)
-        close(fd);
-    if (p)
-        p[*len] = '\0';
-    return p;
-}
-
 static int by_addr(const void *a, const void *b)
 {
     const struct ksym *x = a, *y = b;
@@ -229,7 +204,7 @@ static void read_kernel(struct symbols *s)
     char *line, *next;
 
     s->kernel_read = true;
-    s->ktext = read_all("/proc/kallsyms", &len);
+    s->ktext = file_read("/proc/kallsyms", KALLSYMS_MAX, &len);
     if (!s->ktext)
         return;
     for (line = s->ktext; *line; line = next) {
@@ -394,7 +369,7 @@ static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out
     text_free(&t);
 }
 
-/* The 16 digits of a mark; false: not one (a string that the script made of any bytes). */
+/* Reads the 16 digits of a mark; false: it is none, but bytes that the script made. */
 static bool mark_addr(const char *p, uint64_t *addr)
 {
     *addr = 0;

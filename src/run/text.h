@@ -38,7 +38,10 @@ void text_make_line(char *name, size_t len);
 /* ---- hist.c ---- */
 
 struct out_row;
-/* The rows that format_hist shows, to ROWS, which has room for ngs_hist_buckets() of them; how many. */
+/*
+ * The rows that format_hist shows, to ROWS, which has room for ngs_hist_buckets() of them; how
+ * many.
+ */
 uint32_t hist_rows(const uint64_t *buckets, uint32_t hist, const int64_t args[3],
                    struct out_row *rows);
 

@@ -4,20 +4,17 @@
  * destination, as SystemTap's tapset functions of these names give it; or an error for the script.
  *
  * Strings are looked at with their address marks replaced by names, since that is what they print
- * as; they end at a NUL. No function here waits for anything or makes more than a string can hold, so that the
- * session stays in reach of signals.
+ * as; they end at a NUL. No function here waits for anything or makes more than a string can hold,
+ * so that the session stays in reach of signals.
  */
-#include "run/state.h"
+#include "run/helpers.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,7 +39,7 @@ static uint64_t give(struct ucall *c, const char *p, size_t n)
     return 0;
 }
 
-/* In GMT whatever TZ says, as the kernel knows no time zone. */
+/* Prints GMT whatever TZ says: SystemTap's kernel module knows no time zone. */
 static uint64_t u_ctime(struct ucall *c)
 {
     time_t t = c->n ? (time_t)c->num[0] : time(NULL);
@@ -89,7 +86,7 @@ static uint64_t u_strtol(struct ucall *c)
     return negative ? -v : v;
 }
 
-/* The next token that is not empty, of the string given last; "" goes on with that one. */
+/* Gives the next token that is not empty of the last string; "" continues with that string. */
 static uint64_t u_tokenize(struct ucall *c)
 {
     struct run *r = c->r;
@@ -130,7 +127,10 @@ static uint64_t u_isinstr(struct ucall *c)
     return strstr(arg(c, 0), arg(c, 1)) != NULL;
 }
 
-/* Not made longer than a string can be: replacing each of 32,000 characters by 32,000 would take a gigabyte. */
+/*
+ * Stops at the length of a string: replacing each of 32,000 characters by 32,000 would take a
+ * gigabyte.
+ */
 static uint64_t u_str_replace(struct ucall *c)
 {
     struct text t = TEXT_NEW;
@@ -149,46 +149,13 @@ static uint64_t u_str_replace(struct ucall *c)
     return 0;
 }
 
-/* In the background, with the signals that we hold back let through. */
+/* Flushes first: the command prints to the same terminal. */
 static uint64_t u_system(struct ucall *c)
 {
-    struct run *r = c->r;
-    char shell[] = "sh", option[] = "-c", *command = strdup(arg(c, 0));
-    char *argv[] = {shell, option, command, NULL};
-    posix_spawnattr_t attr;
-    sigset_t none, usual;
-    pid_t pid, *more = realloc(r->commands, (r->n_commands + 1) * sizeof(*more));
-
-    if (more)
-        r->commands = more;
-    if (!command || !more) {
-        free(command);
-        return 0;
-    }
-    sigemptyset(&none);
-    sigemptyset(&usual);
-    sigaddset(&usual, SIGPIPE);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &usual);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    output_flush(r);
-    if (posix_spawn(&pid, "/bin/sh", NULL, &attr, argv, environ) == 0)
-        r->commands[r->n_commands++] = pid;
-    else
-        run_warn(r, "cannot run a shell for system(\"%s\")", command);
-    posix_spawnattr_destroy(&attr);
-    free(command);
+    output_flush(c->r);
+    if (!run_command(c->r, arg(c, 0)))
+        run_warn(c->r, "cannot run a shell for system(\"%s\")", arg(c, 0));
     return 0;
-}
-
-void run_reap(struct run *r)
-{
-    for (uint32_t i = 0; i < r->n_commands;)
-        if (waitpid(r->commands[i], NULL, WNOHANG) != 0)
-            r->commands[i] = r->commands[--r->n_commands];
-        else
-            i++;
 }
 
 static uint64_t u_env_var(struct ucall *c)

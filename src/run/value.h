@@ -26,7 +26,6 @@ void str_hash(uint64_t out[2], const uint64_t *key, const char *p, uint32_t len)
 
 /* ---- shared.c: global strings, base/abi.h struct ngs_shared; MAX: MAXSTRINGLEN ---- */
 
-void shared_init(struct ngs_shared *s, uint32_t max, const char *p, size_t n);
 /* False: others set it too often for that. */
 bool shared_get(struct ngs_shared *s, uint32_t max, struct ngs_str *dst);
 void shared_set(struct ngs_shared *s, uint32_t max, struct str text);

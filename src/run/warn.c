@@ -1,7 +1,7 @@
 /*
- * warn: what warn("...") says. Enters: text; leaves: a line on the error stream, or nothing: with -w, or when the same
- * was said before and nobody asked for more (-v). That is what stapio does for SystemTap (staprun/mainloop.c), whose
- * bounds these are: beyond them nothing is left out.
+ * warn: what warn("...") says. Enters: text; leaves: a line on the error stream, or nothing: with
+ * -w, or when the same was said before and nobody asked for more (-v). That is what stapio does for
+ * SystemTap (staprun/mainloop.c), whose bounds these are: beyond them nothing is left out.
  */
 #include <stdlib.h>
 #include <string.h>

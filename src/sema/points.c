@@ -11,6 +11,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* The aliases that are being expanded, the innermost first. */
 struct chain {
     const struct chain *outer;
@@ -143,7 +145,7 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
 static bool is_wild(const struct probe_point *point)
 {
     for (const struct point_part *p = point->parts; p; p = p->next)
-        if (strpbrk(p->name, "*?["))
+        if (has_wildcard(p->name))
             return true;
     return false;
 }

@@ -11,12 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n > m && !strcmp(s + n - m, end);
-}
+#include "base/bytes.h"
 
 static int is_script(const struct dirent *d)
 {

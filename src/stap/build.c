@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/bytes.h"
 #include "stap/build.h"
 
 enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_MAX = 54 };
@@ -81,13 +82,10 @@ static const char *make_key(struct build *s, size_t *len)
 /* Two modules that run at once must differ in name, and staprun -R makes room for a pid in it. */
 static const char *name_of(struct build *s, const char *key, size_t len)
 {
-    uint64_t h = 0xcbf29ce484222325ull;
-
     if (s->b->name)
         return s->b->name;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (unsigned char)key[i]) * 0x100000001b3ull;
-    return arena_printf(s->cx->arena, "ngstap_%016llx_module", (unsigned long long)h);
+    return arena_printf(s->cx->arena, "ngstap_%016llx_module",
+                        (unsigned long long)bytes_hash(BYTES_HASH, key, len));
 }
 
 static bool check_name(struct compile *cx, const char *name)

@@ -22,6 +22,7 @@
 
 #include "base/cachedir.h"
 #include "base/diag.h"
+#include "base/bytes.h"
 #include "stap/build.h"
 
 enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
@@ -120,10 +121,9 @@ bool stap_cache_open(struct compile *cx, struct stap_cache *c)
 static const char *entry_dir(struct compile *cx, const struct stap_cache *c, const char *kind,
                              const char *key, size_t len)
 {
-    uint64_t a = 0xcbf29ce484222325ull, b = 0x9e3779b97f4a7c15ull;
+    uint64_t a = bytes_hash(BYTES_HASH, key, len), b = 0x9e3779b97f4a7c15ull;
 
     for (size_t i = 0; i < len; i++) {
-        a = (a ^ (unsigned char)key[i]) * 0x100000001b3ull;
         b = (b + (unsigned char)key[i]) * 0xff51afd7ed558ccdull;
         b ^= b >> 29;
     }

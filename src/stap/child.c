@@ -16,48 +16,51 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/file.h"
 #include "stap/build.h"
 
 static const struct span nowhere;
 
+struct wanted {
+    int mode; /* of access(2) */
+    struct stat self;
+};
+
+static bool is_wanted(const char *path, void *arg)
+{
+    const struct wanted *w = arg;
+    struct stat st;
+
+    return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, w->mode) &&
+           (st.st_dev != w->self.st_dev ||
+            st.st_ino != w->self.st_ino); /* ngstap may be called stap */
+}
+
 const char *stap_find_program(struct compile *cx, const char *name, int mode)
 {
-    const char *path = getenv("PATH");
-    struct stat self = {.st_ino = 0};
+    struct wanted w = {.mode = mode};
 
-    stat("/proc/self/exe", &self);
-    for (const char *dir = path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"; *dir;) {
-        size_t n = strcspn(dir, ":");
-        const char *full = arena_printf(cx->arena, "%.*s/%s", n ? (int)n : 1, n ? dir : ".", name);
-        struct stat st;
+    stat("/proc/self/exe", &w.self);
+    char *found = file_search(name, "/usr/sbin:/usr/bin:/sbin:/bin", is_wanted, &w);
+    const char *path = found ? arena_strdup(cx->arena, found) : NULL;
 
-        if (!stat(full, &st) && S_ISREG(st.st_mode) && !access(full, mode) &&
-            (st.st_dev != self.st_dev || st.st_ino != self.st_ino)) /* ngstap may be called stap */
-            return full;
-        dir += n + (dir[n] == ':');
-    }
-    return NULL;
+    free(found);
+    return path;
 }
 
 char *stap_read_file(struct compile *cx, const char *path, size_t max, size_t *len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    char *text = NULL;
-    size_t at = 0;
-    ssize_t n = 0;
+    size_t n = 0;
+    char *text = file_read(path, max, &n), *copy = NULL;
 
-    if (fd < 0)
-        return NULL;
-    if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (size_t)st.st_size <= max) {
-        text = arena_alloc(cx->arena, (size_t)st.st_size + 1);
-        while (at < (size_t)st.st_size && (n = read(fd, text + at, (size_t)st.st_size - at)) > 0)
-            at += (size_t)n;
+    if (text) {
+        copy = arena_alloc(cx->arena, n + 1);
+        memcpy(copy, text, n + 1);
     }
-    close(fd);
+    free(text);
     if (len)
-        *len = at;
-    return n < 0 ? NULL : text;
+        *len = n;
+    return copy;
 }
 
 bool stap_write_file(const char *path, const char *text, size_t len)

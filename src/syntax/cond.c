@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "syntax/token.h"
+#include "base/bytes.h"
 #include "syntax/parse.h"
 
 #define TAG "syntax"
@@ -67,7 +68,7 @@ static bool eval_word(struct compile *cx, const struct pp_env *env, const struct
 
     if (r->kind != STRING)
         return diag_error(d, r->at, TAG, "'%s' is compared with a string", w->name);
-    if (w->how == BY_VERSION && !strpbrk(right, "*?[")) {
+    if (w->how == BY_VERSION && !has_wildcard(right)) {
         *value = compare(op->kind, strverscmp(left, right));
         return true;
     }

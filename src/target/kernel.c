@@ -17,6 +17,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "target/elf.h"
 #include "target/target.h"
 
@@ -335,12 +336,9 @@ void kernel_build_id(struct build_id *id)
     if (uname(&u))
         return;
     /* Nothing better tells one build from another: release and version hold number and date of it. */
-    uint64_t hash = 0xcbf29ce484222325;
+    uint64_t hash = bytes_hash(BYTES_HASH, u.release, strlen(u.release));
 
-    for (const char *p = u.release; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-    for (const char *p = u.version; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+    hash = bytes_hash(hash, u.version, strlen(u.version));
     memcpy(id->bytes, &hash, sizeof(hash));
     id->len = sizeof(hash);
 }

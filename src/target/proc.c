@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bounds.h"
+#include "base/file.h"
 #include "target/proc_priv.h"
 #include "target/target.h"
 
@@ -31,50 +32,6 @@ char *proc_link(struct arena *a, const char *proc, pid_t pid, const char *name)
     if (len < 0)
         return NULL;
     return arena_strndup(a, buf, (size_t)len);
-}
-
-/* A file of /proc as a malloc'ed string; NULL and errno. */
-static char *read_file(const char *path, size_t max)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t used = 0, size = 0;
-    char *text = NULL;
-
-    if (fd < 0)
-        return NULL;
-    for (;;) {
-        if (used == size) {
-            size_t bigger = size ? size * 2 : 8192;
-            char *fresh = bigger <= max * 2 ? realloc(text, bigger + 1) : NULL;
-
-            if (!fresh) {
-                free(text);
-                close(fd);
-                errno = EFBIG;
-                return NULL;
-            }
-            text = fresh;
-            size = bigger;
-        }
-        ssize_t got = read(fd, text + used, size - used);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) { /* ESRCH: gone while we read */
-            int error = errno;
-
-            free(text);
-            close(fd);
-            errno = error;
-            return NULL;
-        }
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    close(fd);
-    text[used] = '\0';
-    return text;
 }
 
 /*
@@ -99,7 +56,7 @@ bool proc_stat_parse(const char *text, struct proc_stat *out)
 
 static bool read_stat(struct arena *a, const char *proc, pid_t pid, struct proc_stat *out)
 {
-    char *text = read_file(arena_printf(a, "%s/%d/stat", proc, (int)pid), STAT_MAX);
+    char *text = file_read(arena_printf(a, "%s/%d/stat", proc, (int)pid), STAT_MAX, NULL);
     bool ok = text && proc_stat_parse(text, out);
 
     free(text);
@@ -113,7 +70,7 @@ bool target_same(const struct target *t, uint32_t i)
 
     if (snprintf(path, sizeof(path), "%s/%d/stat", t->proc, (int)t->pids[i]) >= (int)sizeof(path))
         return false;
-    char *text = read_file(path, STAT_MAX);
+    char *text = file_read(path, STAT_MAX, NULL);
     bool same = text && proc_stat_parse(text, &st) &&
                 (!t->start_times || st.start == t->start_times[i]) && st.state != 'Z' &&
                 st.state != 'X';
@@ -139,7 +96,8 @@ static void add_pid(struct compile *cx, struct target *t, pid_t pid, uint64_t st
 /* The process that PID is a thread of; PID itself when it is a process, or it cannot be told. */
 static pid_t process_of(struct compile *cx, const struct target *t, pid_t pid)
 {
-    char *text = read_file(arena_printf(cx->arena, "%s/%d/status", t->proc, (int)pid), STATUS_MAX);
+    char *text =
+        file_read(arena_printf(cx->arena, "%s/%d/status", t->proc, (int)pid), STATUS_MAX, NULL);
     const char *line = text ? strstr(text, "\nTgid:") : NULL;
     int tgid = 0;
 
@@ -204,7 +162,7 @@ static bool children_of(struct compile *cx, struct target *t, pid_t master)
         if (!isdigit((unsigned char)e->d_name[0]) || *end || pid <= 0 || pid > INT_MAX ||
             snprintf(path, sizeof(path), "%s/%ld/stat", t->proc, pid) >= (int)sizeof(path))
             continue;
-        char *text = read_file(path, STAT_MAX);
+        char *text = file_read(path, STAT_MAX, NULL);
 
         if (text && proc_stat_parse(text, &st) && st.ppid == master && st.state != 'Z' &&
             st.state != 'X')
@@ -416,7 +374,7 @@ static bool parse_map(struct arena *a, char *line, const char *chroot, struct ma
 struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid)
 {
     const char *path = arena_printf(cx->arena, "%s/%d/maps", t->proc, (int)pid);
-    char *text = read_file(path, MAPS_MAX);
+    char *text = file_read(path, MAPS_MAX, NULL);
 
     if (!text) {
         int error = errno;

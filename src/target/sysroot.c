@@ -19,6 +19,8 @@
 
 #include "target/target.h"
 
+#include "base/file.h"
+
 struct sysroot {
     char *dir; /* without trailing slashes; "" for the host's root */
     int fd;    /* O_PATH */
@@ -188,50 +190,10 @@ char *sysroot_read(const struct sysroot *r, const char *path, size_t max, size_t
 
     if (fd < 0)
         return NULL;
-    size_t used = 0, size = 0;
-    char *text = NULL;
-    int error = 0;
+    char *text = file_read_fd(fd, max, len);
+    int error = errno;
 
-    /* Files of /proc say that they are empty: read to the end, whatever fstat says. */
-    for (;;) {
-        if (used == size) {
-            size_t bigger = size ? size * 2 : 4096;
-
-            if (bigger > max)
-                bigger = max + 1; /* the byte more that tells "too big" from "just fits" */
-            if (used >= bigger) {
-                error = EFBIG;
-                break;
-            }
-            char *fresh = realloc(text, bigger + 1);
-
-            if (!fresh) {
-                error = ENOMEM;
-                break;
-            }
-            text = fresh;
-            size = bigger;
-        }
-        ssize_t got = read(fd, text + used, size - used);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            error = errno;
-        if (got <= 0)
-            break;
-        used += (size_t)got;
-    }
     close(fd);
-    if (!error && used > max)
-        error = EFBIG;
-    if (error) {
-        free(text);
-        errno = error;
-        return NULL;
-    }
-    text[used] = '\0';
-    if (len)
-        *len = used;
+    errno = error;
     return text;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "types/types_priv.h"
 
 bool printer_step(struct printer *p, uint32_t *count, uint32_t max)
@@ -111,8 +112,7 @@ static void mix(struct shape *s, uint64_t v)
 
 static void mix_text(struct shape *s, const char *text)
 {
-    for (; text && *text; text++)
-        s->hash = (s->hash ^ (unsigned char)*text) * 0x100000001b3;
+    s->hash = bytes_hash(s->hash, text, text ? strlen(text) : 0);
     mix(s, 1);
 }
 

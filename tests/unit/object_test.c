@@ -182,41 +182,6 @@ static void test_fields(const char *elf, size_t size)
         tap_ok(!opens_with(elf, size, cases[i].off, cases[i].value), "%s: refused", cases[i].name);
 }
 
-static void test_code(struct compile *cx)
-{
-    static const struct {
-        const char *name;
-        struct bpf_insn code[2];
-    } cases[] = {
-        {"a jump backwards out of its probe",
-         {{.code = BPF_JMP | BPF_JA, .off = -3}, {.code = BPF_JMP | BPF_EXIT}}},
-        {"a jump forwards out of its probe",
-         {{.code = BPF_JMP | BPF_JEQ, .off = 1}, {.code = BPF_JMP | BPF_EXIT}}},
-        {"code without an end", {{.code = BPF_JMP | BPF_EXIT}, {.code = BPF_ALU64 | BPF_MOV}}},
-        {"half a constant", {{.code = BPF_JMP | BPF_EXIT}, {.code = BPF_LD | BPF_IMM | BPF_DW}}},
-        {"a register that does not exist",
-         {{.code = BPF_ALU64 | BPF_MOV, .dst_reg = 12}, {.code = BPF_JMP | BPF_EXIT}}},
-        {"a change of the frame pointer",
-         {{.code = BPF_ALU64 | BPF_MOV, .dst_reg = 10}, {.code = BPF_JMP | BPF_EXIT}}},
-        {"a call of an unknown helper",
-         {{.code = BPF_JMP | BPF_CALL, .imm = NGS_H_BASE + NGS_HELPER_COUNT},
-          {.code = BPF_JMP | BPF_EXIT}}},
-        {"a call of a kernel helper",
-         {{.code = BPF_JMP | BPF_CALL, .imm = 1}, {.code = BPF_JMP | BPF_EXIT}}},
-        {"an unknown instruction", {{.code = 0xff}, {.code = BPF_JMP | BPF_EXIT}}},
-    };
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct cg_unit *u = fixture_unit(cx, false);
-        void *elf;
-        size_t size;
-
-        u->user_code = cases[i].code;
-        tap_ok(cg_write_elf(u, &elf, &size) && !opens(elf, size, NULL), "%s: refused",
-               cases[i].name);
-    }
-}
-
 /* Any outcome is fine but a crash. */
 static void test_hostile(const char *elf, size_t size)
 {
@@ -255,7 +220,6 @@ int main(void)
     if (elf) {
         test_reader(&cx, elf, size);
         test_fields(elf, size);
-        test_code(&cx);
         test_hostile(elf, size);
     }
     fixture_free(&cx);

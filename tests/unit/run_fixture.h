@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "base/compile.h"
 #include "run/run.h"
-#include "run/state.h"
+#include "run/helpers.h"
 
 enum {
     FX_MAXLEN = 127,

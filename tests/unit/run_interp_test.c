@@ -142,6 +142,10 @@ static void jumps(void)
     refuses("code without an end", "jump out of the handler", CODE(MOV(0, 1)));
     refuses("half a constant", "half an instruction",
             CODE(MOV(0, 1), INSN(BPF_LD | BPF_IMM | BPF_DW, 0, 0, 0, 1)));
+    refuses("a jump into a constant", "unknown instruction", CODE(JA(1), LD64(0, 1), EXIT));
+    refuses("a constant whose second half is none", "unknown instruction",
+            CODE(INSN(BPF_LD | BPF_IMM | BPF_DW, 0, 0, 0, 1), MOV(0, 1), EXIT));
+    refuses("an unknown opcode", "unknown instruction", CODE(INSN(0xff, 0, 0, 0, 0), EXIT));
 
     struct world w;
 

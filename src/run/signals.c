@@ -1,6 +1,6 @@
 /*
- * signal: what an ending signal means to a session: the first ends it properly, an end that is asked for
- * again ends it where it stands. When that is so is base/interrupt.h's to say.
+ * signals: what an ending signal means to a session: the first ends it properly, an end that is
+ * asked for again ends it where it stands. When that is so is base/interrupt.h's to say.
  */
 #include "run/state.h"
 
@@ -11,7 +11,7 @@ void run_signals(struct run *r)
     interrupt_take(i);
     if (i->child) {
         i->child = false;
-        run_reap(r);
+        run_commands_reap(r);
         r->child_changed = true;
     }
     if (i->asked)

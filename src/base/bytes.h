@@ -1,0 +1,40 @@
+/*
+ * bytes: small questions about names and other bytes.
+ */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Do S's LEN bytes end with END, and are more than that? */
+static inline bool bytes_end_with(const char *s, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+
+    return len > n && !memcmp(s + len - n, end, n);
+}
+
+static inline bool ends_with(const char *s, const char *end)
+{
+    return bytes_end_with(s, strlen(s), end);
+}
+
+/* Is S a pattern of fnmatch(3), and not a name? */
+static inline bool has_wildcard(const char *s)
+{
+    return strpbrk(s, "*?[") != NULL;
+}
+
+/* FNV-1a; H is BYTES_HASH, or a hash of what came before. */
+#define BYTES_HASH UINT64_C(0xcbf29ce484222325)
+static inline uint64_t bytes_hash(uint64_t h, const void *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ ((const unsigned char *)p)[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+#endif

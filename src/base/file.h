@@ -1,0 +1,26 @@
+/*
+ * file: whole files, and programs of $PATH (file.c).
+ */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * What is left of FD, up to its end whatever fstat says (files of /proc say that they are empty): a
+ * malloc'ed string, its length in *LEN (may be NULL) and a NUL behind it. NULL and errno: EFBIG for
+ * more than MAX bytes, ENOMEM, or what read(2) says. FD stays open.
+ */
+char *file_read_fd(int fd, size_t max, size_t *len);
+/* The same of the regular file at PATH; NULL and errno, EINVAL for one that is not regular. */
+char *file_read(const char *path, size_t max, size_t *len);
+
+/*
+ * The first "DIR/NAME" of $PATH (of OTHERWISE, when there is no $PATH) that ACCEPT takes,
+ * malloc'ed; NULL: none.
+ */
+char *file_search(const char *name, const char *otherwise,
+                  bool (*accept)(const char *path, void *arg), void *arg);
+
+#endif

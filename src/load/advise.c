@@ -1,0 +1,40 @@
+/*
+ * advise: what to do when the kernel refuses. Enters: an errno, or what the kernel was found to
+ * lack; leaves: a hint that names the privilege or limit.
+ */
+#include "load/load.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "base/diag.h"
+
+void load_advise(struct compile *cx, int err)
+{
+    struct rlimit files;
+    const char *caps = kernel_missing_caps(cx->arena);
+
+    if ((err == EPERM || err == EACCES) && caps)
+        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
+    else if (err == EPERM || err == EACCES)
+        diag_hint(
+            cx->diag,
+            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
+            "filter may forbid it");
+    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
+        diag_hint(
+            cx->diag,
+            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
+            "each program, array and breakpoint",
+            (unsigned long long)files.rlim_max);
+    else if (err == ENFILE)
+        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
+}
+
+bool load_permitted(struct compile *cx, const struct kernel *k)
+{
+    return !k->missing_caps ||
+           diag_error(cx->diag, (struct span){0}, "privileges",
+                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
+                      k->missing_caps);
+}

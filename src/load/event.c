@@ -1,0 +1,77 @@
+/*
+ * event: perf events. Enters: an event's attributes and the program to run at it; leaves: an open
+ * event of the session, or errno. And how a probe that cannot be armed is reported.
+ */
+#include "load/session.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+static int perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu)
+{
+    return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+const char *attach_name(const struct session *s, const struct obj_probe *p)
+{
+    return object_str(s->o, p->name);
+}
+
+bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err)
+{
+    diag_error(s->cx->diag, (struct span){0}, "attach", "cannot arm probe %s: %s: %s",
+               attach_name(s, p), what, strerror(err));
+    load_advise(s->cx, err);
+    return false;
+}
+
+bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog)
+{
+    int fd = perf_event_open(attr, pid, cpu);
+
+    if (fd < 0)
+        return false;
+    if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog) || ioctl(fd, PERF_EVENT_IOC_ENABLE, 0)) {
+        int err = errno;
+
+        close(fd);
+        errno = err;
+        return false;
+    }
+    s->events = arena_grow(s->cx->arena, s->events, s->n_events, sizeof(*s->events));
+    s->events[s->n_events++] = fd;
+    return true;
+}
+
+static void *close_one(void *fd)
+{
+    close((int)(intptr_t)fd);
+    return NULL;
+}
+
+void attach_close_later(int fd)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&thread, &attr, close_one, (void *)(intptr_t)fd))
+        close(fd);
+    pthread_attr_destroy(&attr);
+}
+
+void attach_undo(struct session *s, uint32_t first)
+{
+    while (s->n_events > first)
+        close(s->events[--s->n_events]);
+}

@@ -1,0 +1,91 @@
+/*
+ * report: what is said when a session is over. Enters: the counts of the control map and of the
+ * loaded programs; leaves: warnings of what was lost, and with -v times and memory.
+ */
+#include "run/state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Field 22 of /proc/self/stat, in clock ticks since boot. */
+double report_age(void)
+{
+    char buf[1024], *p;
+    struct timespec now;
+    unsigned long long ticks = 0;
+    FILE *f = fopen("/proc/self/stat", "re");
+    size_t n = f ? fread(buf, 1, sizeof(buf) - 1, f) : 0;
+
+    if (f)
+        fclose(f);
+    buf[n] = '\0';
+    p = strrchr(buf, ')'); /* the name may hold spaces */
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    if (p)
+        ticks = strtoull(p, NULL, 10);
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void warn_count(struct run *r, uint64_t n, const char *what)
+{
+    if (n)
+        run_warn(r, "%" PRIu64 " %s", n, what);
+}
+
+static void say_loss(void *r, const char *text)
+{
+    run_warn(r, "%s", text);
+}
+
+void report_losses(struct run *r)
+{
+    const struct ngs_control *c = r->ctl;
+    uint64_t errors =
+        c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
+    char cut[96];
+
+    snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
+    if (errors || c->skipped)
+        run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
+    warn_count(r, c->truncated, cut);
+    warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
+    if (r->s)
+        session_losses(r->s, say_loss, r);
+    warn_count(r, c->map_full, "elements not stored, as their array was full");
+}
+
+void report_timing(struct run *r, double armed)
+{
+    const struct ngs_control *c = r->ctl;
+    struct rusage usage;
+    uint64_t verified = 0, load_ns = 0, ns = 0, count = 0;
+    FILE *err = r->opts->err;
+
+    output_flush(r);
+    fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
+            c->hits, c->skipped, c->errors > r->errors ? c->errors : r->errors, c->faults);
+    fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
+            c->truncated, c->lost, c->map_full);
+    if (r->s) {
+        session_stats(r->s, &verified, &load_ns);
+        session_run_stats(r->s, &ns, &count);
+        fprintf(err, "loaded in %.1f ms, %" PRIu64 " instructions verified\n",
+                (double)load_ns / 1e6, verified);
+        if (count)
+            fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n",
+                    (double)ns / (double)count, count);
+    }
+    if (armed > 0)
+        fprintf(err, "armed %.2f s after the start\n", armed);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        fprintf(err, "largest resident memory: %.1f MiB\n", (double)usage.ru_maxrss / 1024);
+    fflush(err);
+}
