@@ -40,7 +40,7 @@ static void note_uses(struct cg_gen *g, const struct ir_ins *i, uint32_t pos)
 
 static bool op_calls(const struct cg_gen *g, const struct ir_ins *i)
 {
-    return g->user ? cg_ops[i->op].user_calls : cg_ops[i->op].kernel_calls;
+    return ir_op_flags(i->op) & (g->user ? IRF_USER_CALLS : IRF_KERNEL_CALLS);
 }
 
 static void note_crossing(struct cg_gen *g, struct ir_val v, const uint32_t *calls_until,

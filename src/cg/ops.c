@@ -100,11 +100,6 @@ static void emit_alu(struct cg_gen *g, const struct ir_ins *i)
     cg_alu(&g->s, alu_op(i->op), cg_def_copy(g, i->dst, a), rb);
 }
 
-static void emit_neg(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_neg(&g->s, cg_def_copy(g, i->dst, i->a));
-}
-
 static void extend(struct cg_gen *g, int reg, int64_t bytes, bool is_signed)
 {
     int shift = (int)(64 - 8 * bytes);
@@ -212,8 +207,8 @@ static void emit_div(struct cg_gen *g, const struct ir_ins *i)
 
 int cg_bpf_cond(enum ir_cond c)
 {
-    static const int ops[] = {BPF_JEQ, BPF_JNE, BPF_JSLT, BPF_JSLE, BPF_JSGT, BPF_JSGE,
-                              BPF_JLT, BPF_JLE, BPF_JGT,  BPF_JGE,  BPF_JSET};
+    static const int ops[] = {[IR_EQ] = BPF_JEQ,  [IR_NE] = BPF_JNE,  [IR_LT] = BPF_JSLT,
+                              [IR_LE] = BPF_JSLE, [IR_GT] = BPF_JSGT, [IR_GE] = BPF_JSGE};
 
     return ops[c];
 }
@@ -537,7 +532,6 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_SHL] = SAME(emit_alu),
     [IR_SHR] = SAME(emit_alu),
     [IR_USHR] = SAME(emit_alu),
-    [IR_NEG] = SAME(emit_neg),
     [IR_SEXT] = SAME(emit_extend),
     [IR_ZEXT] = SAME(emit_extend),
     [IR_SET] = SAME(emit_set),
