@@ -65,27 +65,16 @@ static const char *helper_name(int32_t imm)
         NGS_HELPERS(HELPER_NAME)
 #undef HELPER_NAME
     };
-    static const struct {
-        int id;
-        const char *name;
-    } kernel[] = {
-        {1, "bpf_map_lookup_elem"},         {2, "bpf_map_update_elem"},
-        {3, "bpf_map_delete_elem"},         {5, "bpf_ktime_get_ns"},
-        {8, "bpf_get_smp_processor_id"},    {14, "bpf_get_current_pid_tgid"},
-        {15, "bpf_get_current_uid_gid"},    {16, "bpf_get_current_comm"},
-        {35, "bpf_get_current_task"},       {112, "bpf_probe_read_user"},
-        {113, "bpf_probe_read_kernel"},     {114, "bpf_probe_read_user_str"},
-        {115, "bpf_probe_read_kernel_str"}, {120, "bpf_get_ns_current_pid_tgid"},
-        {130, "bpf_ringbuf_output"},        {158, "bpf_get_current_task_btf"},
-        {164, "bpf_for_each_map_elem"},     {165, "bpf_snprintf"},
-        {175, "bpf_task_pt_regs"},          {181, "bpf_loop"},
+    static const char *const kernel[] = {
+#define HELPER_NAME(x) [BPF_FUNC_##x] = "bpf_" #x
+        __BPF_FUNC_MAPPER(HELPER_NAME)
+#undef HELPER_NAME
     };
 
     if (imm >= NGS_H_BASE && imm - NGS_H_BASE < NGS_HELPER_COUNT)
         return user[imm - NGS_H_BASE];
-    for (size_t k = 0; k < sizeof(kernel) / sizeof(*kernel); k++)
-        if (kernel[k].id == imm)
-            return kernel[k].name;
+    if (imm >= 0 && (size_t)imm < sizeof(kernel) / sizeof(*kernel) && kernel[imm])
+        return kernel[imm];
     return "helper";
 }
 

@@ -1,9 +1,9 @@
 /*
- * lib_shared: the library's global strings: read, set, appended to, by the protocol of base/abi.h (struct
+ * shared: the library's global strings: read, set, appended to, by the protocol of base/abi.h (struct
  * ngs_shared). Enters: offsets in the globals, handles; leaves: subprograms. No loop waits for anybody: each is left after
  * NGS_SHARED_TRIES turns, which the verifier walks.
  */
-#include "cg/lib.h"
+#include "cg/lib/lib.h"
 
 #include <stddef.h>
 
@@ -194,7 +194,7 @@ void cg_lib_shared_append(struct cg_lib_fn *f)
     uint32_t again, busy = cg_label(s), failed = cg_label(s);
     uint32_t text = f->c->u->frame_val;
 
-    f->c->sources[CG_LIB_APPEND] |= f->c->sources[CG_LIB_SHARED_APPEND];
+    f->c->lib_regions[CG_LIB_APPEND] |= f->c->lib_regions[CG_LIB_SHARED_APPEND];
     cg_lib_source(f->c, CG_LIB_SHARED_SET, text);
     cg_lib_enter(f);
     cg_mov(s, R7, R2);

@@ -1,10 +1,10 @@
 /*
- * lib_fmt: the library's formatting: integers in decimal at speed, any conversion with width and
+ * fmt: the library's formatting: integers in decimal at speed, any conversion with width and
  * precision, address markers, the text of an error. Enters: handles and values; leaves:
  * subprograms. Results are printf's, so that a string made in the kernel reads like one printed in
  * user space.
  */
-#include "cg/lib.h"
+#include "cg/lib/lib.h"
 
 #include <stddef.h>
 
