@@ -28,6 +28,8 @@ without() { # FEATURES: the options, in $options
     done
 }
 
+ways+=('task_pt_regs' 'may_goto bpf_loop sdiv snprintf bpf_cookie task_pt_regs')
+
 # --- the target, which says what a script should find (calls/) ---
 
 ${CC:-cc} -g -O1 -o "$scratch/target" tests/calls/target.c

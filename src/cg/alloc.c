@@ -56,9 +56,11 @@ void cg_alloc_begin(struct cg_gen *g)
 
 void cg_alloc_end(struct cg_gen *g)
 {
+    struct cg_alloc *ra = g->alloc;
+
     g->ins = NULL;
-    g->alloc->pinned = g->alloc->overwritten = 0;
-    memset(g->alloc->reg_temp, 0, sizeof(g->alloc->reg_temp));
+    ra->pinned = ra->overwritten = 0;
+    memset(ra->reg_temp, 0, sizeof(ra->reg_temp));
 }
 
 static bool is_temp(struct ir_val v)
@@ -94,6 +96,7 @@ static void note_live_across(struct cg_gen *g, struct ir_val v, const uint32_t *
 
 void cg_block_begin(struct cg_gen *g, const struct ir_func *f, const struct ir_block *b)
 {
+    struct cg_alloc *ra = g->alloc;
     uint32_t n = 0, pos = 0;
 
     for (const struct ir_ins *i = b->first; i; i = i->next)
@@ -102,14 +105,14 @@ void cg_block_begin(struct cg_gen *g, const struct ir_func *f, const struct ir_b
         ARENA_ARRAY(g->c->cx->arena, uint32_t, n + 2); /* [p]: calls before position p */
     uint32_t *def = ARENA_ARRAY(g->c->cx->arena, uint32_t, f->n_temps + 1);
 
-    g->alloc->pos = 0;
-    memset(g->alloc->reg_temp, 0, sizeof(g->alloc->reg_temp));
-    memset(g->alloc->reg_slot, 0, sizeof(g->alloc->reg_slot));
-    g->alloc->spills_used = 0;
+    ra->pos = 0;
+    memset(ra->reg_temp, 0, sizeof(ra->reg_temp));
+    memset(ra->reg_slot, 0, sizeof(ra->reg_slot));
+    ra->spills_used = 0;
     for (const struct ir_ins *i = b->first; i; i = i->next, pos++) {
         calls[pos + 1] = calls[pos] + op_calls(g, i);
         if (i->dst) {
-            g->alloc->temps[i->dst] = (struct temp){.reg = -1, .spill = -1, .last = pos};
+            ra->temps[i->dst] = (struct temp){.reg = -1, .spill = -1, .last = pos};
             def[i->dst] = pos + 1;
         }
         note_uses(g, i, pos);
@@ -125,9 +128,11 @@ void cg_block_begin(struct cg_gen *g, const struct ir_func *f, const struct ir_b
 
 void cg_ins_begin(struct cg_gen *g, const struct ir_ins *i)
 {
+    struct cg_alloc *ra = g->alloc;
+
     g->ins = i;
-    g->alloc->pinned = g->alloc->overwritten = 0;
-    g->alloc->result_temp = 0;
+    ra->pinned = ra->overwritten = 0;
+    ra->result_temp = 0;
 }
 
 /* ---- spill slots ---- */
@@ -139,9 +144,11 @@ static int spill_off(const struct cg_gen *g, int slot)
 
 static int new_spill_slot(struct cg_gen *g)
 {
+    struct cg_alloc *ra = g->alloc;
+
     for (int h = 0; h < CG_SPILL_SLOTS; h++)
-        if (!(g->alloc->spills_used & 1ull << h)) {
-            g->alloc->spills_used |= 1ull << h;
+        if (!(ra->spills_used & 1ull << h)) {
+            ra->spills_used |= 1ull << h;
             return h;
         }
     if (!g->c->failed)
@@ -178,15 +185,18 @@ static uint32_t next_use(const struct cg_gen *g, uint32_t temp)
 
 static void drop_reg(struct cg_gen *g, int reg)
 {
-    if (g->alloc->reg_temp[reg])
-        g->alloc->temps[g->alloc->reg_temp[reg]].reg = -1;
-    g->alloc->reg_temp[reg] = 0;
-    g->alloc->reg_slot[reg] = 0;
+    struct cg_alloc *ra = g->alloc;
+
+    if (ra->reg_temp[reg])
+        ra->temps[ra->reg_temp[reg]].reg = -1;
+    ra->reg_temp[reg] = 0;
+    ra->reg_slot[reg] = 0;
 }
 
 /* A free register, made free when need be; pinned for this instruction. */
 static int take(struct cg_gen *g, bool want_callee_saved)
 {
+    struct cg_alloc *ra = g->alloc;
     const uint8_t *order = want_callee_saved ? callee_saved_first : caller_saved_first;
     int best = -1;
     uint32_t far = 0;
@@ -195,22 +205,21 @@ static int take(struct cg_gen *g, bool want_callee_saved)
         for (uint32_t k = 0; k < N_REGS; k++) {
             int r = order[k];
 
-            if (g->alloc->pinned & 1u << r || g->alloc->reg_temp[r] ||
-                (want_empty && g->alloc->reg_slot[r]))
+            if (ra->pinned & 1u << r || ra->reg_temp[r] || (want_empty && ra->reg_slot[r]))
                 continue;
             if (want_empty && !want_callee_saved && callee_saved(r))
                 continue; /* kept for what is live across calls: rather forget a slot's value */
-            g->alloc->reg_slot[r] = 0;
-            g->alloc->pinned |= 1u << r;
+            ra->reg_slot[r] = 0;
+            ra->pinned |= 1u << r;
             return r;
         }
     for (uint32_t k = 0; k < N_REGS; k++) {
         int r = order[k];
         uint32_t next;
 
-        if (g->alloc->pinned & 1u << r)
+        if (ra->pinned & 1u << r)
             continue;
-        next = next_use(g, g->alloc->reg_temp[r]);
+        next = next_use(g, ra->reg_temp[r]);
         if (best < 0 || next > far) {
             best = r;
             far = next;
@@ -222,18 +231,20 @@ static int take(struct cg_gen *g, bool want_callee_saved)
                    "code generator: out of registers");
         return R0;
     }
-    spill(g, &g->alloc->temps[g->alloc->reg_temp[best]]);
+    spill(g, &ra->temps[ra->reg_temp[best]]);
     drop_reg(g, best);
-    g->alloc->pinned |= 1u << best;
+    ra->pinned |= 1u << best;
     return best;
 }
 
 static void bind(struct cg_gen *g, uint32_t temp, int reg)
 {
-    g->alloc->temps[temp].reg = (int8_t)reg;
-    g->alloc->reg_temp[reg] = temp;
-    g->alloc->reg_slot[reg] = 0;
-    g->alloc->pinned |= 1u << reg;
+    struct cg_alloc *ra = g->alloc;
+
+    ra->temps[temp].reg = (int8_t)reg;
+    ra->reg_temp[reg] = temp;
+    ra->reg_slot[reg] = 0;
+    ra->pinned |= 1u << reg;
 }
 
 int cg_tmp(struct cg_gen *g)
@@ -243,6 +254,7 @@ int cg_tmp(struct cg_gen *g)
 
 int cg_use(struct cg_gen *g, struct ir_val v)
 {
+    struct cg_alloc *ra = g->alloc;
     int r;
 
     if (!is_temp(v)) {
@@ -250,27 +262,31 @@ int cg_use(struct cg_gen *g, struct ir_val v)
         cg_movi(&g->s, r, v.kind == IRV_IMM ? v.imm : 0);
         return r;
     }
-    struct temp *t = &g->alloc->temps[v.id];
+    struct temp *t = &ra->temps[v.id];
 
     if (t->reg < 0) {
         r = take(g, false);
         cg_ldx(&g->s, BPF_DW, r, R9, spill_off(g, t->spill));
         bind(g, v.id, r);
     }
-    g->alloc->pinned |= 1u << t->reg;
+    ra->pinned |= 1u << t->reg;
     return t->reg;
 }
 
 bool cg_dies(const struct cg_gen *g, struct ir_val v)
 {
-    return is_temp(v) && g->alloc->temps[v.id].last <= g->alloc->pos;
+    struct cg_alloc *ra = g->alloc;
+
+    return is_temp(v) && ra->temps[v.id].last <= ra->pos;
 }
 
 int cg_def(struct cg_gen *g, uint32_t temp)
 {
-    if (!temp || g->alloc->temps[temp].last <= g->alloc->pos)
+    struct cg_alloc *ra = g->alloc;
+
+    if (!temp || ra->temps[temp].last <= ra->pos)
         return take(g, false);
-    int r = take(g, g->alloc->temps[temp].live_across);
+    int r = take(g, ra->temps[temp].live_across);
 
     bind(g, temp, r);
     return r;
@@ -278,7 +294,8 @@ int cg_def(struct cg_gen *g, uint32_t temp)
 
 int cg_def_copy(struct cg_gen *g, uint32_t temp, struct ir_val a)
 {
-    bool across = temp && g->alloc->temps[temp].live_across;
+    struct cg_alloc *ra = g->alloc;
+    bool across = temp && ra->temps[temp].live_across;
 
     if (cg_dies(g, a)) {
         int r = cg_use(g, a);
@@ -286,7 +303,7 @@ int cg_def_copy(struct cg_gen *g, uint32_t temp, struct ir_val a)
         /* Its register becomes the result's, unless that wants one that survives calls. */
         if (!across || callee_saved(r)) {
             drop_reg(g, r);
-            if (temp && g->alloc->temps[temp].last > g->alloc->pos)
+            if (temp && ra->temps[temp].last > ra->pos)
                 bind(g, temp, r);
             return r;
         }
@@ -313,29 +330,31 @@ static int cached_slot(const struct cg_gen *g, uint32_t slot)
 
 bool cg_load_cached(struct cg_gen *g, uint32_t slot, uint32_t temp)
 {
-    struct cg_alloc *a = g->alloc;
+    struct cg_alloc *ra = g->alloc;
     int r = cached_slot(g, slot);
 
     if (r < 0 || !temp)
         return false;
-    if (!a->reg_temp[r] && (callee_saved(r) || !a->temps[temp].live_across) &&
-        a->temps[temp].last > a->pos) {
-        a->reg_temp[r] = temp;
-        a->temps[temp].reg = (int8_t)r;
+    if (!ra->reg_temp[r] && (callee_saved(r) || !ra->temps[temp].live_across) &&
+        ra->temps[temp].last > ra->pos) {
+        ra->reg_temp[r] = temp;
+        ra->temps[temp].reg = (int8_t)r;
         return true;
     }
-    a->pinned |= 1u << r;
+    ra->pinned |= 1u << r;
     cg_mov(&g->s, cg_def(g, temp), r);
     return true;
 }
 
 void cg_slot_is(struct cg_gen *g, uint32_t slot, int reg)
 {
+    struct cg_alloc *ra = g->alloc;
+
     for (int r = R0; r <= R8; r++)
-        if (g->alloc->reg_slot[r] == slot + 1)
-            g->alloc->reg_slot[r] = 0;
+        if (ra->reg_slot[r] == slot + 1)
+            ra->reg_slot[r] = 0;
     if (reg >= 0)
-        g->alloc->reg_slot[reg] = slot + 1;
+        ra->reg_slot[reg] = slot + 1;
 }
 
 /* ---- calls ---- */
@@ -347,25 +366,27 @@ static bool caller_saved(int r)
 
 void cg_call_begin(struct cg_gen *g)
 {
-    for (int r = R0; r <= R5; r++) {
-        uint32_t id = g->alloc->reg_temp[r];
+    struct cg_alloc *ra = g->alloc;
 
-        if (!id || g->alloc->temps[id].last <= g->alloc->pos)
+    for (int r = R0; r <= R5; r++) {
+        uint32_t id = ra->reg_temp[r];
+
+        if (!id || ra->temps[id].last <= ra->pos)
             continue;
-        struct temp *t = &g->alloc->temps[id];
-        int kept = !g->alloc->reg_temp[R7] && !(g->alloc->pinned & 1u << R7)   ? R7
-                   : !g->alloc->reg_temp[R8] && !(g->alloc->pinned & 1u << R8) ? R8
-                                                                               : -1;
+        struct temp *t = &ra->temps[id];
+        int kept = !ra->reg_temp[R7] && !(ra->pinned & 1u << R7)   ? R7
+                   : !ra->reg_temp[R8] && !(ra->pinned & 1u << R8) ? R8
+                                                                   : -1;
 
         if (t->spill >= 0)
             continue;
         if (kept >= 0) {
             cg_mov(&g->s, kept, r);
-            uint32_t slot = g->alloc->reg_slot[r];
+            uint32_t slot = ra->reg_slot[r];
 
             drop_reg(g, r);
             bind(g, id, kept);
-            g->alloc->reg_slot[kept] = slot;
+            ra->reg_slot[kept] = slot;
         } else {
             spill(g, t);
         }
@@ -374,17 +395,20 @@ void cg_call_begin(struct cg_gen *g)
 
 void cg_hold(struct cg_gen *g, struct ir_val v)
 {
-    if (is_temp(v) && g->alloc->temps[v.id].reg >= 0 && caller_saved(g->alloc->temps[v.id].reg))
-        spill(g, &g->alloc->temps[v.id]);
+    struct cg_alloc *ra = g->alloc;
+
+    if (is_temp(v) && ra->temps[v.id].reg >= 0 && caller_saved(ra->temps[v.id].reg))
+        spill(g, &ra->temps[v.id]);
 }
 
 void cg_clobber(struct cg_gen *g, int reg)
 {
-    uint32_t id = g->alloc->reg_temp[reg];
+    struct cg_alloc *ra = g->alloc;
+    uint32_t id = ra->reg_temp[reg];
 
-    if (id && !(g->alloc->overwritten & 1u << reg) && g->alloc->temps[id].last >= g->alloc->pos)
-        spill(g, &g->alloc->temps[id]);
-    g->alloc->overwritten |= 1u << reg;
+    if (id && !(ra->overwritten & 1u << reg) && ra->temps[id].last >= ra->pos)
+        spill(g, &ra->temps[id]);
+    ra->overwritten |= 1u << reg;
 }
 
 void cg_clobber_all(struct cg_gen *g)
@@ -400,13 +424,15 @@ void cg_overwritten(struct cg_gen *g, uint32_t mask)
 
 void cg_put(struct cg_gen *g, int reg, struct ir_val v)
 {
+    struct cg_alloc *ra = g->alloc;
+
     if (!is_temp(v)) {
         cg_puti(g, reg, v.kind == IRV_IMM ? v.imm : 0);
         return;
     }
-    const struct temp *t = &g->alloc->temps[v.id];
+    const struct temp *t = &ra->temps[v.id];
 
-    if (t->reg >= 0 && !(g->alloc->overwritten & 1u << t->reg)) {
+    if (t->reg >= 0 && !(ra->overwritten & 1u << t->reg)) {
         if (t->reg == reg)
             return; /* a value may be put once per register and call */
         int8_t from = t->reg;
@@ -461,44 +487,49 @@ void cg_do_call(struct cg_gen *g, int helper)
 
 void cg_do_lib(struct cg_gen *g, enum cg_lib lib)
 {
+    struct cg_alloc *ra = g->alloc;
+
     if (lib == CG_LIB_EQ || lib == CG_LIB_CMP)
-        g->c->lib_regions[lib] |= g->alloc->regions[R2];
-    g->c->lib_regions[lib] |= g->alloc->regions[R3];
+        g->c->lib_regions[lib] |= ra->regions[R2];
+    g->c->lib_regions[lib] |= ra->regions[R3];
     cg_call_lib(g->c, &g->s, lib);
     cg_overwritten(g, CG_CALLER_SAVED);
 }
 
 void cg_result(struct cg_gen *g, uint32_t temp, int reg)
 {
-    g->alloc->result_temp = temp;
-    g->alloc->result_reg = reg;
+    struct cg_alloc *ra = g->alloc;
+
+    ra->result_temp = temp;
+    ra->result_reg = reg;
 }
 
 void cg_ins_end(struct cg_gen *g)
 {
-    for (int r = R0; r <= R8; r++) {
-        uint32_t id = g->alloc->reg_temp[r];
+    struct cg_alloc *ra = g->alloc;
 
-        if (g->alloc->overwritten & 1u << r)
+    for (int r = R0; r <= R8; r++) {
+        uint32_t id = ra->reg_temp[r];
+
+        if (ra->overwritten & 1u << r)
             drop_reg(g, r);
-        else if (id && g->alloc->temps[id].last <= g->alloc->pos) {
-            g->alloc->temps[id].reg = -1;
-            g->alloc->reg_temp[r] = 0; /* a slot's value may stay */
+        else if (id && ra->temps[id].last <= ra->pos) {
+            ra->temps[id].reg = -1;
+            ra->reg_temp[r] = 0; /* a slot's value may stay */
         }
     }
-    if (g->alloc->result_temp && g->alloc->temps[g->alloc->result_temp].last > g->alloc->pos) {
-        int r = g->alloc->result_reg;
+    if (ra->result_temp && ra->temps[ra->result_temp].last > ra->pos) {
+        int r = ra->result_reg;
 
-        g->alloc->pinned = 0;
+        ra->pinned = 0;
         drop_reg(g, r);
-        if (g->alloc->temps[g->alloc->result_temp].live_across &&
-            (!g->alloc->reg_temp[R7] || !g->alloc->reg_temp[R8])) {
-            int kept = !g->alloc->reg_temp[R7] ? R7 : R8;
+        if (ra->temps[ra->result_temp].live_across && (!ra->reg_temp[R7] || !ra->reg_temp[R8])) {
+            int kept = !ra->reg_temp[R7] ? R7 : R8;
 
             cg_mov(&g->s, kept, r);
             r = kept;
         }
-        bind(g, g->alloc->result_temp, r);
+        bind(g, ra->result_temp, r);
     }
     /* Spill slots of dead temporaries are free again. */
     for (const struct ir_ins *i = g->ins; i; i = NULL) {
@@ -507,29 +538,30 @@ void cg_ins_end(struct cg_gen *g)
         for (uint32_t k = 0; k < 2 + i->n_args; k++) {
             struct ir_val v = k < 2 ? ops[k] : i->args[k - 2];
 
-            if (cg_dies(g, v) && g->alloc->temps[v.id].spill >= 0) {
-                g->alloc->spills_used &= ~(1ull << g->alloc->temps[v.id].spill);
-                g->alloc->temps[v.id].spill = -1;
+            if (cg_dies(g, v) && ra->temps[v.id].spill >= 0) {
+                ra->spills_used &= ~(1ull << ra->temps[v.id].spill);
+                ra->temps[v.id].spill = -1;
             }
         }
     }
-    g->alloc->pos++;
+    ra->pos++;
 }
 
 uint32_t cg_cold_saves(struct cg_gen *g, struct cg_save *out, uint32_t but)
 {
-    uint64_t used = g->alloc->spills_used;
+    struct cg_alloc *ra = g->alloc;
+    uint64_t used = ra->spills_used;
     uint32_t n = 0;
 
     for (int r = R0; r <= R5; r++) {
-        uint32_t id = g->alloc->reg_temp[r];
-        bool live = id && g->alloc->temps[id].last > g->alloc->pos;
+        uint32_t id = ra->reg_temp[r];
+        bool live = id && ra->temps[id].last > ra->pos;
 
-        if (but & 1u << r || (!live && !g->alloc->reg_slot[r]))
+        if (but & 1u << r || (!live && !ra->reg_slot[r]))
             continue;
-        if (live && g->alloc->temps[id].spill >= 0) {
-            out[n++] = (struct cg_save){(int8_t)r, (int16_t)spill_off(g, g->alloc->temps[id].spill),
-                                        false};
+        if (live && ra->temps[id].spill >= 0) {
+            out[n++] =
+                (struct cg_save){(int8_t)r, (int16_t)spill_off(g, ra->temps[id].spill), false};
             continue;
         }
         int h = 0;
@@ -538,7 +570,7 @@ uint32_t cg_cold_saves(struct cg_gen *g, struct cg_save *out, uint32_t but)
             h++;
         if (h == CG_SPILL_SLOTS) {
             if (!live) {
-                g->alloc->reg_slot[r] = 0;
+                ra->reg_slot[r] = 0;
                 continue;
             }
             h = new_spill_slot(g); /* reports */

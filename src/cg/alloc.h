@@ -11,8 +11,8 @@
  *   5. cg_do_call, cg_do_lib: r0-r5 are lost; held operands may be put again, and more calls made;
  *   6. cg_result: names the register that holds the result.
  *
- * An emitter must do all spilling before its first branch, else the two paths disagree about where a
- * temporary is. Only cg_put() of a value saved by cg_hold() is allowed after it.
+ * An emitter must do all spilling before its first branch, else the two paths disagree about where
+ * a temporary is. Only cg_put() of a value saved by cg_hold() is allowed after it.
  */
 #ifndef CG_ALLOC_H
 #define CG_ALLOC_H

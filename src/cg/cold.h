@@ -2,9 +2,10 @@
  * cold: jumps between blocks, and code off the common path, written behind the handler's so that
  * the common path is straight: failures, reads that miss, calls of the library, back edges.
  *
- * A label is bound once, by who writes the code that it names: nodes' by body.c, cold blocks' by
- * cold.c, the handler's ends by its program, all others by the emitter that made them. The only
- * exception is a loop callback, whose program ends that function's code and begins with labels anew.
+ * A label is bound once, by the file that writes the code it names: nodes' by body.c, cold blocks'
+ * by cold.c, the handler's ends by its program, all others by the emitter that made them. Only the
+ * handler's ends may be made again: the program around a loop callback is another function, with
+ * labels of its own.
  */
 #ifndef CG_COLD_H
 #define CG_COLD_H

@@ -1,5 +1,5 @@
 /*
- * context: facts of the moment, in the kernel: process, time, registers, names. Enters: CONTEXT and
+ * context: facts about the hit, in the kernel: process, time, registers, names. Enters: CONTEXT and
  * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper
  * tells (the parent's pid, effective ids).
  *
@@ -50,8 +50,8 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
 
 /*
  * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's
- * own registers are on its kernel stack (bpf_task_pt_regs, Linux 5.15, told by another feature of
- * that version); kernel threads have none, nor has an older kernel: then control goes to NONE.
+ * own registers are on its kernel stack (bpf_task_pt_regs); kernel threads have none, nor has a
+ * kernel without that helper: then control goes to NONE.
  */
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
@@ -65,7 +65,7 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
     cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
     cg_alui(&g->s, BPF_AND, R0, 3);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
-    if (g->c->k->has[FEAT_BPF_COOKIE]) {
+    if (g->c->k->has[FEAT_TASK_PT_REGS]) {
         cg_do_call(g, BPF_FUNC_get_current_task_btf);
         cg_mov(&g->s, R1, R0);
         cg_do_call(g, BPF_FUNC_task_pt_regs);
@@ -190,7 +190,7 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_TASK:
         helper(g, i, BPF_FUNC_get_current_task);
         break;
-    case NGS_CTX_PPID: /* tapset/task.stp reads them where the kernel has BTF: then this is never run */
+    case NGS_CTX_PPID: /* where the kernel has BTF, tapset/task.stp reads them: this is never run */
     case NGS_CTX_EUID:
     case NGS_CTX_EGID:
         if (i->a.kind == IRV_IMM && i->a.imm == 1)

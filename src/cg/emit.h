@@ -3,8 +3,9 @@
  * are grouped by family, a file each; the table in ops.c says which serves which operation. Those
  * whose code differs are cg_k_OP for the kernel and cg_u_OP for user space.
  *
- * An operation that sets or appends to a string leaves the slot whole when it fails: what it held,
- * or that with a part of what was to be appended; its length is never above MAXSTRINGLEN.
+ * What a failed operation leaves in its string slot: SREAD what it held (in user space with the
+ * pages before the fault appended); GSGET and MGETS bytes that may be of several values. A length is
+ * never above MAXSTRINGLEN. So who catches the error must not read the slot, or set it first.
  */
 #ifndef CG_EMIT_H
 #define CG_EMIT_H
@@ -30,8 +31,8 @@ cg_emit_fn cg_k_read;
 /* context.c: facts of the moment, in the kernel */
 cg_emit_fn cg_k_context, cg_k_scontext;
 /* str.c: strings, in the kernel; the length in user space, too */
-cg_emit_fn cg_k_sread, cg_k_sset, cg_k_scat, cg_k_sfmt, cg_k_sfmts, cg_k_smark, cg_k_serror, cg_k_slen,
-    cg_k_seq, cg_k_scmp, cg_k_gsget, cg_k_gsset, cg_k_gscat;
+cg_emit_fn cg_k_sread, cg_k_sset, cg_k_scat, cg_k_sfmt, cg_k_sfmts, cg_k_smark, cg_k_serror,
+    cg_k_slen, cg_k_seq, cg_k_scmp, cg_k_gsget, cg_k_gsset, cg_k_gscat;
 /* map.c: arrays and aggregates, in the kernel */
 cg_emit_fn cg_k_mget, cg_k_mgets, cg_k_mhas, cg_k_mset, cg_k_msets, cg_k_madd, cg_k_mdel,
     cg_k_mstat, cg_k_mstatget, cg_k_gstat, cg_k_gstatget;

@@ -1,6 +1,7 @@
 /*
- * kernel_program: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
- * object's list, and where its loops need one, a callback beside it.
+ * kernel_program: one handler -> one program for the verifier. Enters: a probe; leaves: a function
+ * in the object's list, and where its loops need one, a callback beside it. Refuses loops where the
+ * kernel can do none.
  *
  * Prologue: nothing once the session is stopped; nothing for processes outside of the scope; claim
  * one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an

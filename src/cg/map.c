@@ -110,7 +110,8 @@ static void update(struct cg_gen *g, const struct ir_ins *i, int flags)
     cg_do_call(g, BPF_FUNC_map_update_elem);
 }
 
-/* r0 is an update's result, not 0: the map is full (prealloc_init's elements are used up: E2BIG), or busy and the like. */
+/* An update returned r0, not 0: the map is full (E2BIG: all preallocated elements are in use), or
+ * the kernel refused it. */
 static void fail_update(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t full = cg_label(&g->s);
@@ -214,7 +215,7 @@ static void copy_string(struct cg_gen *g, const struct ir_ins *i)
     cg_do_call(g, BPF_FUNC_probe_read_kernel);
 }
 
-/* What was copied is sound when the key's element still has its stamp (base/abi.h, struct obj_map). */
+/* The copy is whole if the key's element still has its stamp (base/abi.h, struct obj_map). */
 void cg_k_mgets(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);

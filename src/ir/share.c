@@ -4,8 +4,9 @@
  * and results, which callers set and read, and the slots of recursive functions, which are saved as
  * a whole, get colors of their own.
  *
- * Liveness is found as usual, backwards over the blocks until nothing changes. What is live where an
- * instruction goes when it fails is live before it, even what it sets: it may have failed half-way.
+ * Liveness is found as usual, backwards over the blocks until nothing changes. What is live where
+ * an instruction goes when it fails is live before it, even what it sets: it may have failed
+ * half-way.
  */
 #include "ir/ir.h"
 

@@ -12,8 +12,8 @@
 
 enum { EIGHT_DIGITS = 100000000 };
 
-/* Each number x in a lane of r8, below BASE^2, becomes x / BASE, with x % BASE in the WIDTH bits above. x / BASE is
- * x * MUL >> SHIFT; MASK has the bits that are its own. Clobbers r3, r4. */
+/* Each number x in a lane of r8, below BASE^2, becomes x / BASE, with x % BASE in the WIDTH bits
+ * above. x / BASE is x * MUL >> SHIFT; MASK has the bits that belong to it. Clobbers r3, r4. */
 static void split_lanes(struct cg_asm *s, int mul, int shift, int64_t mask, int base, int width)
 {
     cg_mov(s, R3, R8);

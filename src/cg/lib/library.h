@@ -4,9 +4,8 @@
  * row here and its maker, cg_lib_NAME() in a file beside this one.
  *
  * Contract: r1 is the frame (null in the verifier's eyes until it is compared), r2... hold the
- * arguments; r0 is the result; r1-r5 are lost, r6-r9 stay. Strings are handles (rodata.h). What
- * sets a string of the frame leaves it whole: when it fails, it holds what was there or what was
- * appended until then, never a length above MAXSTRINGLEN.
+ * arguments; r0 is the result; r1-r5 are lost, r6-r9 stay. Strings are handles (rodata.h). What a
+ * function that fails leaves in its string: emit.h.
  */
 #ifndef CG_LIB_LIBRARY_H
 #define CG_LIB_LIBRARY_H
@@ -18,9 +17,9 @@ struct cg;
 struct cg_asm;
 
 /*
- * ID; name: "ngs_NAME" in the object; arguments, the frame included. A function stands above those
- * that it gives strings to, since which regions these lie in must be known when the reader is made;
- * and above those that only the library calls.
+ * ID; name: "ngs_NAME" in the object; arguments, the frame included. They are made in this order,
+ * so a function stands above those that it calls: which regions a function's strings lie in must be
+ * known when it is made. (TARGET may stand below PID, which reads no string and is always used.)
  */
 #define CG_LIBS(X)                                                                                 \
     X(REPORT, report, 2)         /* (probe) the frame's error, as a record */                      \
@@ -34,7 +33,8 @@ struct cg_asm;
     X(SHARED_APPEND, shared_append, 3)                                                             \
     X(PID, pid, 1)             /* () tgid << 32 | tid, in our pid namespace */                     \
     X(TARGET, target, 1)       /* () the process named, at hand or first */                        \
-    X(MISS, read_miss, 3)      /* (addr, size) 0: private_[0] is the value; 1: the frame's error */ \
+    /* (addr, size) 0: private_[0] is the value; 1: the frame's error is set */                    \
+    X(MISS, read_miss, 3)                                                                          \
     X(KREAD, read_kernel, 3)   /* likewise */                                                      \
     X(APPEND, append, 3)       /* (dst, src) string handles */                                     \
     X(COPY, copy, 3)           /* (dst, src) */                                                    \
@@ -46,7 +46,7 @@ struct cg_asm;
     X(FILL, fill, 4)           /* (dst, char, n) appends N times CHAR */                           \
     /* (dst, global's offset) 0, or 1 and the frame's error */                                     \
     X(SHARED_GET, shared_get, 3)                                                                   \
-    /* (global's offset, src, only in place of ticket private_[1]) 1: that is not shown any more */ \
+    /* (global's offset, src, only if ticket private_[1] is still shown) 1: it is not */           \
     X(SHARED_SET, shared_set, 4)                                                                   \
     X(DIGITS, digits, 3)   /* (dst, n) appends the last N bytes of private_[2..7] */               \
     X(MARK, mark, 4)       /* (dst, kind, addr) */                                                 \
