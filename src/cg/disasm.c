@@ -18,44 +18,22 @@ static const char *alu_sign(uint8_t op)
 
 static const char *jump_sign(uint8_t op)
 {
-    switch (op) {
-    case BPF_JEQ:
-        return "==";
-    case BPF_JNE:
-        return "!=";
-    case BPF_JGT:
-        return ">";
-    case BPF_JGE:
-        return ">=";
-    case BPF_JLT:
-        return "<";
-    case BPF_JLE:
-        return "<=";
-    case BPF_JSET:
-        return "&";
-    case BPF_JSGT:
-        return "s>";
-    case BPF_JSGE:
-        return "s>=";
-    case BPF_JSLT:
-        return "s<";
-    case BPF_JSLE:
-        return "s<=";
-    }
-    return "?";
+    static const char *const signs[16] = {
+        [BPF_JEQ >> 4] = "==",  [BPF_JNE >> 4] = "!=",   [BPF_JGT >> 4] = ">",
+        [BPF_JGE >> 4] = ">=",  [BPF_JLT >> 4] = "<",    [BPF_JLE >> 4] = "<=",
+        [BPF_JSET >> 4] = "&",  [BPF_JSGT >> 4] = "s>",  [BPF_JSGE >> 4] = "s>=",
+        [BPF_JSLT >> 4] = "s<", [BPF_JSLE >> 4] = "s<=",
+    };
+
+    return signs[op >> 4] ? signs[op >> 4] : "?";
 }
 
 static const char *width(uint8_t code)
 {
-    switch (BPF_SIZE(code)) {
-    case BPF_B:
-        return "u8";
-    case BPF_H:
-        return "u16";
-    case BPF_W:
-        return "u32";
-    }
-    return "u64";
+    static const char *const widths[4] = {
+        [BPF_W >> 3] = "u32", [BPF_H >> 3] = "u16", [BPF_B >> 3] = "u8", [BPF_DW >> 3] = "u64"};
+
+    return widths[BPF_SIZE(code) >> 3];
 }
 
 static const char *helper_name(int32_t imm)
