@@ -4,8 +4,8 @@
  * whose code differs are cg_k_OP for the kernel and cg_u_OP for user space.
  *
  * What a failed operation leaves in its string slot: SREAD what it held (in user space with the
- * pages before the fault appended); GSGET and MGETS bytes that may be of several values. A length is
- * never above MAXSTRINGLEN. So who catches the error must not read the slot, or set it first.
+ * pages before the fault appended); GSGET and MGETS bytes that may be of several values. A length
+ * is never above MAXSTRINGLEN. So who catches the error must not read the slot, or set it first.
  */
 #ifndef CG_EMIT_H
 #define CG_EMIT_H

@@ -61,8 +61,8 @@ void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done)
 }
 
 /*
- * The string at R7, of R2 bytes, becomes longer by the N (a register) bytes that will be put at R1: its length and
- * its NUL are stored. N is cut to what has room. Spoils R2, R4.
+ * The string at R7, of R2 bytes, becomes longer by the N (a register) bytes that will be put at R1:
+ * its length and its NUL are stored. N is cut to what has room. Spoils R2, R4.
  */
 static void make_room(struct cg_lib_fn *f, int n)
 {
