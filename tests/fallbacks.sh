@@ -17,8 +17,8 @@ set -euo pipefail
 command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
 
 # The ways: names of features to do without.
-ways=('' 'may_goto' 'may_goto bpf_loop' 'sdiv' 'snprintf' 'bpf_cookie'
-    'may_goto bpf_loop sdiv snprintf bpf_cookie')
+ways=('' 'may_goto' 'may_goto bpf_loop' 'sdiv' 'snprintf' 'bpf_cookie' 'task_pt_regs'
+    'may_goto bpf_loop sdiv snprintf bpf_cookie task_pt_regs')
 
 without() { # FEATURES: the options, in $options
     local feature
@@ -146,7 +146,7 @@ for mode in interp jit; do
     pid='' name=''
     start_target luajit gc64 "$mode" 40
     hot=$(tests/targets/target.sh truth "$name" | awk -v mode="$mode" '$1 == mode && $2 == "hot" { print $3 }')
-    for way in '' 'may_goto' 'may_goto bpf_loop' 'may_goto bpf_loop sdiv snprintf bpf_cookie'; do
+    for way in '' 'may_goto' 'may_goto bpf_loop' 'may_goto bpf_loop sdiv snprintf bpf_cookie task_pt_regs'; do
         without "$way"
         trace "${options[@]}" samples/lj-lua-stacks.sxx -x "$pid" --arg time=1 --arg min=0
         check "lj-lua-stacks, $mode, without '$way'" test "$(sed -n '/^T:/!{p;q}' "$scratch/out")" = "$hot"

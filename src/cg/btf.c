@@ -181,10 +181,6 @@ static int add_func(struct btf_writer *w, const struct cg_func *f)
         for (uint32_t i = 1; i < f->n_args && i < 5; i++)
             add_param(w, names[i], w->t_u64);
         break;
-    case CG_SIG_STATIC:
-        for (uint32_t i = 0; i < f->n_args && i < 5; i++)
-            add_param(w, names[i], w->t_u64);
-        break;
     case CG_SIG_LOOP:
         add_param(w, "index", w->t_u64);
         add_param(w, "ctx", w->t_void_ptr);

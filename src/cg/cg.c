@@ -2,161 +2,18 @@
  * cg: the driver: IR unit -> programs, library, metadata -> ELF. Enters: a verified and laid-out
  * unit; leaves: the object's bytes.
  */
-#include "cg/gen.h"
+#include "cg/cg.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cg/meta.h"
+#include "cg/program.h"
+#include "cg/rodata.h"
 
 enum { RING_SIZE = 4 << 20 };
-
-struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args)
-{
-    c->funcs = arena_grow(c->cx->arena, c->funcs, c->n_funcs, sizeof(*c->funcs));
-    struct cg_func *f = &c->funcs[c->n_funcs++];
-
-    *f = (struct cg_func){.name = name, .sig = sig, .n_args = n_args};
-    return f;
-}
-
-/* ---- literals ---- */
-
-static uint32_t reserve(struct cg *c, uint32_t size)
-{
-    uint32_t off = (c->rodata_used + 7) & ~7u, need = off + size;
-
-    if (need > c->rodata_size) {
-        uint32_t cap = need * 2;
-        char *bigger = arena_alloc(c->cx->arena, cap);
-
-        if (c->rodata_used)
-            memcpy(bigger, c->rodata, c->rodata_used);
-        c->rodata = bigger;
-        c->rodata_size = cap;
-    }
-    c->rodata_used = need;
-    return off;
-}
-
-static void put_str(struct cg *c, uint32_t off, const char *text, uint32_t len)
-{
-    memcpy(c->rodata + off, &len, sizeof(len));
-    if (len)
-        memcpy(c->rodata + off + offsetof(struct ngs_str, bytes), text, len);
-}
-
-static uint32_t new_str(struct cg *c, const char *text)
-{
-    uint32_t len = (uint32_t)strlen(text), off = reserve(c, (uint32_t)NGS_STR_SIZE(len));
-
-    put_str(c, off, text, len);
-    return off;
-}
-
-uint32_t cg_rodata_str(struct cg *c, const char *text)
-{
-    for (uint32_t k = 0; k < c->n_own; k++)
-        if (!strcmp(c->own[k].text, text))
-            return c->own[k].off;
-    uint32_t off = new_str(c, text);
-
-    c->own = arena_grow(c->cx->arena, c->own, c->n_own, sizeof(*c->own));
-    c->own[c->n_own++] = (struct cg_own){text, off};
-    return off;
-}
-
-#define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
-static const char *const error_texts[NGS_ERR_KINDS] = {[NGS_OK] = "", NGS_ERRORS(ERROR_TEXT)};
-#undef ERROR_TEXT
-
-/* The literals that are keys of arrays: their hashes are in the literals, too, by a key of zeroes until the loader has another. */
-static void hash_literals(struct cg *c)
-{
-    const struct ir_unit *u = c->u;
-    bool *is_key = ARENA_ARRAY(c->cx->arena, bool, u->n_lits + 1);
-    uint64_t *key = arena_calloc(c->cx->arena, 1, NGS_HASH_KEY_SIZE((size_t)c->max));
-    uint32_t n = 0;
-
-    for (uint32_t f = 0; f < u->n_funcs; f++)
-        for (uint32_t b = 0; b < u->funcs[f]->n_blocks; b++)
-            for (const struct ir_ins *i = u->funcs[f]->blocks[b]->first; i; i = i->next)
-                for (uint32_t k = 0; i->map >= 0 && k < i->n_args; k++)
-                    if (i->args[k].kind == IRV_LIT && u->lits[i->args[k].id].len <= c->max) {
-                        n += !is_key[i->args[k].id];
-                        is_key[i->args[k].id] = true;
-                    }
-    c->hashed = reserve(c, n * (uint32_t)sizeof(struct ngs_hashed));
-    for (uint32_t k = 0; k < u->n_lits; k++) {
-        struct ngs_hashed h = {.text = u->lits[k].off};
-
-        if (!is_key[k])
-            continue;
-        ngs_hash(h.hash, key, u->lits[k].text, u->lits[k].len);
-        memcpy(c->rodata + c->hashed + c->n_hashed++ * sizeof(h), &h, sizeof(h));
-    }
-}
-
-uint32_t cg_hashed(const struct cg *c, uint32_t lit)
-{
-    for (uint32_t k = 0; k < c->n_hashed; k++) {
-        uint32_t at = c->hashed + k * (uint32_t)sizeof(struct ngs_hashed);
-        struct ngs_hashed h;
-
-        memcpy(&h, c->rodata + at, sizeof(h));
-        if (h.text == c->u->lits[lit].off)
-            return at + (uint32_t)offsetof(struct ngs_hashed, hash);
-    }
-    return 0;
-}
-
-void cg_rodata_init(struct cg *c)
-{
-    const struct ir_unit *u = c->u;
-
-    reserve(c, u->rodata_size);
-    for (uint32_t k = 0; k < u->n_lits; k++)
-        put_str(c, u->lits[k].off, u->lits[k].text, u->lits[k].len);
-    c->error_table = reserve(c, NGS_ERR_KINDS * 4);
-    for (uint32_t k = 0; k < NGS_ERR_KINDS; k++) {
-        uint32_t handle = cg_rodata_str(c, error_texts[k]) | CG_IN_RODATA << CG_HANDLE_SHIFT;
-
-        memcpy(c->rodata + c->error_table + 4 * k, &handle, 4);
-    }
-    c->fmt_ps = reserve(c, 8);
-    memcpy(c->rodata + c->fmt_ps, "%ps", 4);
-    c->hash_key = reserve(c, NGS_HASH_KEY_SIZE(c->max) + 8);
-    hash_literals(c);
-    c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
-}
-
-/* Numbers the places, and puts down how those that handlers ask for are called. */
-static void number_places(struct cg *c)
-{
-    const struct ir_unit *u = c->u;
-    bool asked = false;
-
-    for (uint32_t k = 0; k < u->n_probes; k++) {
-        c->probes[k].place = c->n_places;
-        c->n_places += u->probes[k].n_places;
-        asked |= u->probes[k].asks_place;
-    }
-    if (!asked)
-        return;
-    c->place_table = reserve(c, c->n_places * CG_PLACE_SIZE);
-    for (uint32_t k = 0; k < u->n_probes; k++)
-        for (uint32_t i = 0; u->probes[k].asks_place && i < u->probes[k].n_places; i++) {
-            const struct ir_place *p = &u->probes[k].places[i];
-            uint32_t handles[] = {
-                new_str(c, p->name) | CG_IN_RODATA << CG_HANDLE_SHIFT,
-                new_str(c, p->func_name ? p->func_name : "") | CG_IN_RODATA << CG_HANDLE_SHIFT,
-            };
-
-            memcpy(c->rodata + c->place_table + (c->probes[k].place + i) * CG_PLACE_SIZE, handles,
-                   CG_PLACE_SIZE);
-        }
-}
 
 /* ---- maps ---- */
 
@@ -278,20 +135,19 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     c.sumsq = wants_sumsq(u);
     c.probes = ARENA_ARRAY(u->cx->arena, struct obj_probe, u->n_probes);
     name_maps(&c);
-    cg_rodata_init(&c);
+    cg_rodata_begin(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
         c.probes[n] = u->probes[n].rec;
         c.probes[n].flags = u->probes[n].asks_place ? PROBE_F_COOKIE : 0;
     }
-    number_places(&c);
+    cg_rodata_places(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
         bool user = u->funcs[u->probes[n].func]->user;
 
         if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)))
             return false;
     }
-    c.rodata_lits = c.rodata_used;
-    reserve(&c, c.room); /* so that no copy of bounded length leaves the map */
+    cg_rodata_end(&c);
     if (!cg_make_lib(&c))
         return false;
     dump(&c);
@@ -303,7 +159,6 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     unit.user_code = c.user;
     unit.user_len = c.n_user;
     unit.frame_size = u->frame_size;
-    if (!cg_make_meta(&c, &unit))
-        return false;
+    cg_make_meta(&c, &unit);
     return cg_write_elf(&unit, &out->elf, &out->elf_size);
 }

@@ -1,5 +1,5 @@
 /*
- * context: facts of the moment, in the kernel: process, time, registers, names. Enters: CONTEXT and
+ * context: facts about the hit, in the kernel: process, time, registers, names. Enters: CONTEXT and
  * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper
  * tells (the parent's pid, effective ids).
  *
@@ -7,25 +7,13 @@
  * be read directly, 8 bytes at a time (kernel/trace/bpf_trace.c: pe_prog_is_valid_access,
  * kprobe_prog_is_valid_access).
  */
-#include "cg/gen.h"
+#include "cg/emit.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
-
-/* enum bpf_func_id, include/uapi/linux/bpf.h */
-enum {
-    HELPER_KTIME_GET_NS = 5,
-    HELPER_GET_SMP_PROCESSOR_ID = 8,
-    HELPER_GET_CURRENT_UID_GID = 15,
-    HELPER_GET_CURRENT_TASK = 35,
-    HELPER_PROBE_READ_KERNEL = 113,
-    HELPER_GET_CURRENT_TASK_BTF = 158,
-    HELPER_GET_ATTACH_COOKIE = 174,
-    HELPER_TASK_PT_REGS = 175,
-};
 
 /* struct pt_regs of x86-64 (arch/x86/include/uapi/asm/ptrace.h), by DWARF register number (System V
  * psABI, figure 3.36); 16 is the return address column, here rip. */
@@ -62,8 +50,8 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
 
 /*
  * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's
- * own registers are on its kernel stack (bpf_task_pt_regs, Linux 5.15, told by another feature of
- * that version); kernel threads have none, nor has an older kernel: then control goes to NONE.
+ * own registers are on its kernel stack (bpf_task_pt_regs); kernel threads have none, nor has a
+ * kernel without that helper: then control goes to NONE.
  */
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
@@ -77,15 +65,15 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
     cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
     cg_alui(&g->s, BPF_AND, R0, 3);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
-    if (g->c->k->has[FEAT_BPF_COOKIE]) {
-        cg_do_call(g, HELPER_GET_CURRENT_TASK_BTF);
+    if (g->c->k->has[FEAT_TASK_PT_REGS]) {
+        cg_do_call(g, BPF_FUNC_get_current_task_btf);
         cg_mov(&g->s, R1, R0);
-        cg_do_call(g, HELPER_TASK_PT_REGS);
+        cg_do_call(g, BPF_FUNC_task_pt_regs);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R3, R0);
         cg_movi(&g->s, R2, PT_REGS_SIZE);
         cg_addr(&g->s, R1, R9, (uint32_t)regs);
-        cg_do_call(g, HELPER_PROBE_READ_KERNEL);
+        cg_do_call(g, BPF_FUNC_probe_read_kernel);
         cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
         cg_ldx(&g->s, BPF_DW, R0, R9, regs + OFF_CS);
         cg_alui(&g->s, BPF_AND, R0, 3);
@@ -103,8 +91,7 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
 {
     cg_call_begin(g);
-    for (int r = R0; r <= R5; r++)
-        cg_clobber(g, r);
+    cg_clobber_all(g);
     user_reg(g, off, is_tick(g) ? cg_fail(g, i, NGS_ERR_NO_USER_REGS) : 0);
     cg_result(g, i->dst, R0);
 }
@@ -114,8 +101,7 @@ static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
     cg_call_begin(g);
-    for (int r = R0; r <= R5; r++)
-        cg_clobber(g, r);
+    cg_clobber_all(g);
     user_reg(g, OFF_IP, none);
     if (is_tick(g)) {
         cg_ja(&g->s, done);
@@ -159,14 +145,14 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         break;
     case NGS_CTX_UID:
     case NGS_CTX_GID:
-        helper(g, i, HELPER_GET_CURRENT_UID_GID);
+        helper(g, i, BPF_FUNC_get_current_uid_gid);
         if (i->imm == NGS_CTX_GID)
             cg_alui(&g->s, BPF_RSH, R0, 32);
         else
             cg_zext32(&g->s, R0);
         break;
     case NGS_CTX_CPU:
-        helper(g, i, HELPER_GET_SMP_PROCESSOR_ID);
+        helper(g, i, BPF_FUNC_get_smp_processor_id);
         break;
     case NGS_CTX_TARGET:
         cg_call_begin(g);
@@ -175,10 +161,10 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         cg_result(g, i->dst, R0);
         break;
     case NGS_CTX_MONO_NS:
-        helper(g, i, HELPER_KTIME_GET_NS);
+        helper(g, i, BPF_FUNC_ktime_get_ns);
         break;
     case NGS_CTX_TIME_NS:
-        helper(g, i, HELPER_KTIME_GET_NS);
+        helper(g, i, BPF_FUNC_ktime_get_ns);
         cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, clock_offset));
         cg_ldx(&g->s, BPF_DW, R1, R1, 0);
         cg_alu(&g->s, BPF_ADD, R0, R1);
@@ -202,9 +188,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_AX);
         break;
     case NGS_CTX_TASK:
-        helper(g, i, HELPER_GET_CURRENT_TASK);
+        helper(g, i, BPF_FUNC_get_current_task);
         break;
-    case NGS_CTX_PPID: /* tapset/task.stp reads them where the kernel has BTF: then this is never run */
+    case NGS_CTX_PPID: /* where the kernel has BTF, tapset/task.stp reads them: this is never run */
     case NGS_CTX_EUID:
     case NGS_CTX_EGID:
         if (i->a.kind == IRV_IMM && i->a.imm == 1)
@@ -218,12 +204,6 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         refuse(g, i, "this");
         break;
     }
-}
-
-/* The handle of a literal of the code generator's own. */
-static uint32_t own_literal(struct cg *c, const char *text)
-{
-    return cg_rodata_str(c, text) | CG_IN_RODATA << CG_HANDLE_SHIFT;
 }
 
 static void set_to_handle(struct cg_gen *g, const struct ir_ins *i, uint32_t handle)
@@ -241,10 +221,9 @@ static void emit_place(struct cg_gen *g, const struct ir_ins *i, uint32_t which)
     uint32_t known = cg_label(&g->s);
 
     cg_call_begin(g);
-    for (int r = R0; r <= R5; r++)
-        cg_clobber(g, r);
+    cg_clobber_all(g);
     cg_mov(&g->s, R1, R6);
-    cg_do_call(g, HELPER_GET_ATTACH_COOKIE);
+    cg_do_call(g, BPF_FUNC_get_attach_cookie);
     cg_jmpi(&g->s, BPF_JLT, R0, (int32_t)g->c->n_places, known);
     cg_movi(&g->s, R0,
             g->c->probes[g->probe_index].place); /* for the verifier: it is one of them */
@@ -267,12 +246,12 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
         if (g->probe->asks_place)
             emit_place(g, i, CG_PLACE_FUNC);
         else
-            set_to_handle(g, i, own_literal(g->c, g->probe->func_name ? g->probe->func_name : ""));
+            set_to_handle(g, i,
+                          cg_text_handle(g->c, g->probe->func_name ? g->probe->func_name : ""));
         return;
     }
     cg_call_begin(g);
-    for (int r = R0; r <= R5; r++)
-        cg_clobber(g, r);
+    cg_clobber_all(g);
     cg_put_str(g, R2, i->str);
     cg_put_frame(g, R1, 0);
     cg_ldx(&g->s, BPF_DW, R3, R6, OFF_CS);
@@ -282,7 +261,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
-    cg_puti(g, R3, own_literal(g->c, ""));
+    cg_puti(g, R3, cg_text_handle(g->c, ""));
     cg_do_lib(g, CG_LIB_COPY);
     cg_bind(&g->s, done);
 }
@@ -300,7 +279,7 @@ void cg_k_scontext(struct cg_gen *g, const struct ir_ins *i)
         if (g->probe->asks_place)
             emit_place(g, i, CG_PLACE_NAME);
         else
-            set_to_handle(g, i, own_literal(g->c, g->probe->name ? g->probe->name : ""));
+            set_to_handle(g, i, cg_text_handle(g->c, g->probe->name ? g->probe->name : ""));
         break;
     case NGS_CTX_KFUNC:
         emit_kfunc(g, i);

@@ -18,44 +18,22 @@ static const char *alu_sign(uint8_t op)
 
 static const char *jump_sign(uint8_t op)
 {
-    switch (op) {
-    case BPF_JEQ:
-        return "==";
-    case BPF_JNE:
-        return "!=";
-    case BPF_JGT:
-        return ">";
-    case BPF_JGE:
-        return ">=";
-    case BPF_JLT:
-        return "<";
-    case BPF_JLE:
-        return "<=";
-    case BPF_JSET:
-        return "&";
-    case BPF_JSGT:
-        return "s>";
-    case BPF_JSGE:
-        return "s>=";
-    case BPF_JSLT:
-        return "s<";
-    case BPF_JSLE:
-        return "s<=";
-    }
-    return "?";
+    static const char *const signs[16] = {
+        [BPF_JEQ >> 4] = "==",  [BPF_JNE >> 4] = "!=",   [BPF_JGT >> 4] = ">",
+        [BPF_JGE >> 4] = ">=",  [BPF_JLT >> 4] = "<",    [BPF_JLE >> 4] = "<=",
+        [BPF_JSET >> 4] = "&",  [BPF_JSGT >> 4] = "s>",  [BPF_JSGE >> 4] = "s>=",
+        [BPF_JSLT >> 4] = "s<", [BPF_JSLE >> 4] = "s<=",
+    };
+
+    return signs[op >> 4] ? signs[op >> 4] : "?";
 }
 
 static const char *width(uint8_t code)
 {
-    switch (BPF_SIZE(code)) {
-    case BPF_B:
-        return "u8";
-    case BPF_H:
-        return "u16";
-    case BPF_W:
-        return "u32";
-    }
-    return "u64";
+    static const char *const widths[4] = {
+        [BPF_W >> 3] = "u32", [BPF_H >> 3] = "u16", [BPF_B >> 3] = "u8", [BPF_DW >> 3] = "u64"};
+
+    return widths[BPF_SIZE(code) >> 3];
 }
 
 static const char *helper_name(int32_t imm)
@@ -65,27 +43,16 @@ static const char *helper_name(int32_t imm)
         NGS_HELPERS(HELPER_NAME)
 #undef HELPER_NAME
     };
-    static const struct {
-        int id;
-        const char *name;
-    } kernel[] = {
-        {1, "bpf_map_lookup_elem"},         {2, "bpf_map_update_elem"},
-        {3, "bpf_map_delete_elem"},         {5, "bpf_ktime_get_ns"},
-        {8, "bpf_get_smp_processor_id"},    {14, "bpf_get_current_pid_tgid"},
-        {15, "bpf_get_current_uid_gid"},    {16, "bpf_get_current_comm"},
-        {35, "bpf_get_current_task"},       {112, "bpf_probe_read_user"},
-        {113, "bpf_probe_read_kernel"},     {114, "bpf_probe_read_user_str"},
-        {115, "bpf_probe_read_kernel_str"}, {120, "bpf_get_ns_current_pid_tgid"},
-        {130, "bpf_ringbuf_output"},        {158, "bpf_get_current_task_btf"},
-        {164, "bpf_for_each_map_elem"},     {165, "bpf_snprintf"},
-        {175, "bpf_task_pt_regs"},          {181, "bpf_loop"},
+    static const char *const kernel[] = {
+#define HELPER_NAME(x) [BPF_FUNC_##x] = "bpf_" #x
+        __BPF_FUNC_MAPPER(HELPER_NAME)
+#undef HELPER_NAME
     };
 
     if (imm >= NGS_H_BASE && imm - NGS_H_BASE < NGS_HELPER_COUNT)
         return user[imm - NGS_H_BASE];
-    for (size_t k = 0; k < sizeof(kernel) / sizeof(*kernel); k++)
-        if (kernel[k].id == imm)
-            return kernel[k].name;
+    if (imm >= 0 && (size_t)imm < sizeof(kernel) / sizeof(*kernel) && kernel[imm])
+        return kernel[imm];
     return "helper";
 }
 

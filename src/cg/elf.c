@@ -263,7 +263,8 @@ static int by_name(const void *a, const void *b)
                   (*(const struct cg_func *const *)b)->name);
 }
 
-/* Handlers that loop have a callback there each: what a relocation costs must not depend on how many there are. */
+/* Each handler that loops has a callback there: the cost of a relocation must not depend on how
+ * many there are. */
 static void sort_text(struct writer *w)
 {
     const struct cg_unit *u = w->u;

@@ -8,28 +8,16 @@
  * and other CPUs share it. An insert that finds the element there already (another one was faster)
  * looks it up again.
  */
-#include "cg/gen.h"
+#include "cg/emit.h"
 
 #include <errno.h>
 #include <stddef.h>
 
 #define STATS(field) ((int)offsetof(struct ngs_stats, field))
 
-enum {
-    BPF_HELPER_LOOKUP = 1,
-    BPF_HELPER_UPDATE = 2,
-    BPF_HELPER_DELETE = 3,
-    BPF_HELPER_READ_KERNEL = 113
-};
-
 static const struct ir_map *map_of(const struct cg_gen *g, const struct ir_ins *i)
 {
     return &g->c->u->maps[i->map];
-}
-
-static bool is_long(struct ir_val v)
-{
-    return v.kind == IRV_TEMP || v.kind == IRV_IMM || v.kind == IRV_NONE;
 }
 
 static void load_map(struct cg_gen *g, int reg, const struct ir_ins *i)
@@ -45,20 +33,20 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
     uint32_t key = g->c->u->frame_key;
 
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (!is_long(i->args[k]))
+        if (!cg_is_long(i->args[k]))
             continue;
         if (cg_is_imm32(i->args[k])) {
             cg_sti(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]), (int32_t)i->args[k].imm);
         } else {
             cg_put(g, R2, i->args[k]);
             cg_stx(&g->s, BPF_DW, R9, (int)(key + m->rec.key_off[k]), R2);
-            g->clobbered |= 1u << R2;
+            cg_overwritten(g, 1u << R2);
         }
     }
     for (uint32_t k = 0; k < i->n_args; k++) {
         uint32_t hash = i->args[k].kind == IRV_LIT ? cg_hashed(g->c, i->args[k].id) : 0;
 
-        if (is_long(i->args[k]))
+        if (cg_is_long(i->args[k]))
             continue;
         if (hash) {
             cg_clobber(g, R1);
@@ -91,14 +79,14 @@ static void look_up(struct cg_gen *g, const struct ir_ins *i)
 {
     load_map(g, R1, i);
     cg_put_frame(g, R2, g->c->u->frame_key);
-    cg_do_call(g, BPF_HELPER_LOOKUP);
+    cg_do_call(g, BPF_FUNC_map_lookup_elem);
 }
 
 /* The texts of string keys at their places in the value being built. */
 static void build_texts(struct cg_gen *g, const struct ir_ins *i)
 {
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k]))
+        if (cg_is_long(i->args[k]))
             continue;
         cg_put_str(g, R3, i->args[k]);
         cg_puti(g, R2, g->c->u->frame_val + map_of(g, i)->rec.text_off[k]);
@@ -119,10 +107,11 @@ static void update(struct cg_gen *g, const struct ir_ins *i, int flags)
     cg_put_frame(g, R2, g->c->u->frame_key);
     cg_put_frame(g, R3, g->c->u->frame_val);
     cg_puti(g, R4, flags);
-    cg_do_call(g, BPF_HELPER_UPDATE);
+    cg_do_call(g, BPF_FUNC_map_update_elem);
 }
 
-/* r0 is an update's result, not 0: the map is full (prealloc_init's elements are used up: E2BIG), or busy and the like. */
+/* An update returned r0, not 0: the map is full (E2BIG: all preallocated elements are in use), or
+ * the kernel refused it. */
 static void fail_update(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t full = cg_label(&g->s);
@@ -223,10 +212,10 @@ static void copy_string(struct cg_gen *g, const struct ir_ins *i)
     cg_alui(&g->s, BPF_ADD, R1, (int32_t)offsetof(struct ngs_str, bytes));
     cg_alui(&g->s, BPF_ADD, R3, (int32_t)offsetof(struct ngs_str, bytes));
     cg_alui(&g->s, BPF_ADD, R2, 1); /* with its NUL */
-    cg_do_call(g, BPF_HELPER_READ_KERNEL);
+    cg_do_call(g, BPF_FUNC_probe_read_kernel);
 }
 
-/* What was copied is sound when the key's element still has its stamp (base/abi.h, struct obj_map). */
+/* The copy is whole if the key's element still has its stamp (base/abi.h, struct obj_map). */
 void cg_k_mgets(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
@@ -314,7 +303,7 @@ void cg_k_mdel(struct cg_gen *g, const struct ir_ins *i)
     begin(g, i);
     load_map(g, R1, i);
     cg_put_frame(g, R2, g->c->u->frame_key);
-    cg_do_call(g, BPF_HELPER_DELETE);
+    cg_do_call(g, BPF_FUNC_map_delete_elem);
 }
 
 /* ---- aggregates ---- */
@@ -430,7 +419,7 @@ static void stat_make(struct cg_gen *g, const struct ir_ins *i)
     cg_puti(g, R2, h.buckets * 8);
     cg_clobber(g, R3);
     cg_value(&g->s, R3, CG_RODATA, g->c->zeroes);
-    cg_do_call(g, BPF_HELPER_READ_KERNEL);
+    cg_do_call(g, BPF_FUNC_probe_read_kernel);
     cg_put_frame(g, R3, g->c->u->frame_val + map_of(g, i)->rec.val_off);
     count_bucket(g, &h);
 }
@@ -531,8 +520,7 @@ static void get_stat(struct cg_gen *g, const struct ir_ins *i)
 void cg_k_gstatget(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
-    for (int r = R0; r <= R5; r++)
-        cg_clobber(g, r);
+    cg_clobber_all(g);
     cg_value(&g->s, R3, CG_GLOBALS, g->c->u->globals[i->global].off);
     get_stat(g, i);
     cg_result(g, i->dst, R0);

@@ -3,62 +3,39 @@
  * what the code generator decided; leaves: one block of bytes. Strings that are equal are stored
  * once.
  */
-#include "cg/gen.h"
+#include "cg/meta.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "base/arena.h"
+
+struct text { /* that is stored */
+    const char *text;
+    uint32_t off;
+    UT_hash_handle hh;
+};
 
 struct meta {
     struct cg *c;
     struct arena *a;
     char *strings;
     uint32_t n_strings, cap;
-    uint32_t *seen; /* hash table of offsets; 0: free */
-    uint32_t n_seen, seen_cap;
+    struct text *seen; /* uthash */
     char *out;
     size_t size;
     struct obj_header h;
 };
 
-static uint32_t hash(const char *s)
-{
-    uint32_t h = 2166136261u;
-
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 16777619u;
-    return h;
-}
-
-static void grow_seen(struct meta *m)
-{
-    uint32_t cap = m->seen_cap ? m->seen_cap * 2 : 256;
-    uint32_t *bigger = ARENA_ARRAY(m->a, uint32_t, cap);
-
-    for (uint32_t k = 0; k < m->seen_cap; k++)
-        if (m->seen[k]) {
-            uint32_t at = hash(m->strings + m->seen[k]) & (cap - 1);
-
-            while (bigger[at])
-                at = (at + 1) & (cap - 1);
-            bigger[at] = m->seen[k];
-        }
-    m->seen = bigger;
-    m->seen_cap = cap;
-}
-
 static uint32_t str(struct meta *m, const char *s)
 {
+    struct text *t;
+
     if (!s || !*s)
         return 0;
-    if (2 * m->n_seen >= m->seen_cap)
-        grow_seen(m);
-    uint32_t at = hash(s) & (m->seen_cap - 1);
-
-    for (; m->seen[at]; at = (at + 1) & (m->seen_cap - 1))
-        if (!strcmp(m->strings + m->seen[at], s))
-            return m->seen[at];
+    HASH_FIND_STR(m->seen, s, t);
+    if (t)
+        return t->off;
     uint32_t len = (uint32_t)strlen(s) + 1, off = m->n_strings;
 
     if (m->cap - m->n_strings < len) {
@@ -70,8 +47,10 @@ static uint32_t str(struct meta *m, const char *s)
     }
     memcpy(m->strings + off, s, len);
     m->n_strings += len;
-    m->seen[at] = off;
-    m->n_seen++;
+    t = ARENA_NEW(m->a, struct text);
+    t->text = s;
+    t->off = off;
+    HASH_ADD_KEYPTR(hh, m->seen, t->text, len - 1, t);
     return off;
 }
 
@@ -225,7 +204,7 @@ static bool asks_for_target(const struct ir_unit *u)
     return false;
 }
 
-bool cg_make_meta(struct cg *c, struct cg_unit *out)
+void cg_make_meta(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
     struct meta m = {.c = c, .a = c->cx->arena, .cap = 1024, .n_strings = 1 /* offset 0 is "" */};
@@ -262,5 +241,5 @@ bool cg_make_meta(struct cg *c, struct cg_unit *out)
     memcpy(m.out, &m.h, sizeof(m.h));
     out->meta = m.out;
     out->meta_size = m.size;
-    return true;
+    HASH_CLEAR(hh, m.seen);
 }

@@ -3,7 +3,7 @@
  * instructions; leaves: code that copies the function's return id and slots (but its result)
  * between their places and the stack's top. Both programs for the kernel and for user space.
  */
-#include "cg/gen.h"
+#include "cg/emit.h"
 
 #include <stddef.h>
 
@@ -54,7 +54,7 @@ static void copy_string(struct cg_gen *g, uint32_t place, uint32_t at, bool push
     } else {
         cg_movi(&g->s, here, place); /* handles of strings in the frame are their offsets */
         cg_mov(&g->s, R1, R9);
-        g->handles[R3] = 1 << CG_IN_FRAME;
+        cg_handle_in(g, R3, CG_IN_FRAME);
         cg_do_lib(g, CG_LIB_COPY);
     }
 }
@@ -72,7 +72,7 @@ void cg_push_pop(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     for (uint32_t s = 0; s < u->n_slots; s++)
         cg_slot_is(g, s, -1);
-    g->clobbered |= 0x3f;
+    cg_overwritten(g, CG_CALLER_SAVED);
     cg_ldx(&g->s, BPF_DW, R1, R9, FRAME(sp));
     cg_ldx(&g->s, BPF_DW, R2, R9, FRAME(depth));
     if (push) {

@@ -1,13 +1,13 @@
 /*
  * str: operations on strings, in the kernel. Enters: one IR instruction; leaves: appends of short
- * literals and comparisons with them in line, the rest as calls of the library (lib_str.c,
- * lib_fmt.c).
+ * literals and comparisons with them in line, the rest as calls of the library (lib/str.c,
+ * lib/fmt.c).
  *
  * A string is {len, bytes}; a NUL is kept behind the bytes. What a frame holds before a handler
  * sets it is of no use, lengths included: every length is compared with MAXSTRINGLEN before it is
  * used.
  */
-#include "cg/gen.h"
+#include "cg/emit.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -17,18 +17,6 @@
 enum { INLINE_MAX = 40 }; /* bytes of a literal that is appended or compared in line */
 
 #define BYTES ((uint32_t)offsetof(struct ngs_str, bytes))
-
-uint32_t cg_handle(const struct cg *c, struct ir_val s)
-{
-    switch (s.kind) {
-    case IRV_SLOT:
-        return c->u->slots[s.id].off;
-    case IRV_LIT:
-        return c->u->lits[s.id].off | CG_IN_RODATA << CG_HANDLE_SHIFT;
-    default:
-        return 0;
-    }
-}
 
 static const struct ir_lit *short_literal(const struct cg_gen *g, struct ir_val s)
 {
@@ -94,8 +82,8 @@ static bool same(struct ir_val a, struct ir_val b)
 }
 
 /*
- * SSET and SCAT are marked as not calling, so that short literals keep registers as they are; when
- * they do call, what lives is saved as around any call.
+ * SSET and SCAT are marked as not calling in the kernel, so that short literals keep registers as
+ * they are; when they do call, what lives is saved as around any call.
  */
 void cg_k_sset(struct cg_gen *g, const struct ir_ins *i)
 {
@@ -117,7 +105,7 @@ void cg_k_sset(struct cg_gen *g, const struct ir_ins *i)
 void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_lit *l = short_literal(g, i->s);
-    struct cg_stub stub = {.kind = CG_STUB_LIB, .lib = CG_LIB_APPEND, .n_args = 2};
+    struct cg_cold cold = {.kind = CG_COLD_LIB, .lib = CG_LIB_APPEND, .n_args = 2};
 
     if (l && l->len == 0)
         return;
@@ -128,10 +116,10 @@ void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
     uint32_t off = g->c->u->slots[i->str.id].off;
     int len = cg_tmp(g), p = cg_tmp(g);
 
-    stub.n_save = cg_cold_saves(g, stub.save, 1u << len | 1u << p);
-    stub.back = cg_label(&g->s);
-    stub.args[0] = (int32_t)cg_handle(g->c, i->str);
-    stub.args[1] = (int32_t)cg_handle(g->c, i->s);
+    cold.n_save = cg_cold_saves(g, cold.save, 1u << len | 1u << p);
+    cold.back = cg_label(&g->s);
+    cold.args[0] = (int32_t)cg_handle(g->c, i->str);
+    cold.args[1] = (int32_t)cg_handle(g->c, i->s);
     if (cg_fits16((int64_t)off + BYTES + INLINE_MAX)) {
         cg_mov(&g->s, p, R9);
     } else {
@@ -139,13 +127,13 @@ void cg_k_scat(struct cg_gen *g, const struct ir_ins *i)
         off = 0;
     }
     cg_ldx(&g->s, BPF_W, len, p, (int)off);
-    cg_jmpi(&g->s, BPF_JGT, len, (int32_t)(g->c->max - l->len), cg_new_stub(g, stub));
+    cg_jmpi(&g->s, BPF_JGT, len, (int32_t)(g->c->max - l->len), cg_new_cold(g, cold));
     /* The length is stored through the string's address before that moves on. */
     cg_alui(&g->s, BPF_ADD, len, (int32_t)l->len);
     cg_stx(&g->s, BPF_W, p, (int)off, len);
     cg_alu(&g->s, BPF_ADD, p, len);
     store_bytes(g, p, off + BYTES - l->len, l->text, l->len + 1);
-    cg_bind(&g->s, stub.back);
+    cg_bind(&g->s, cold.back);
 }
 
 void cg_k_sfmt(struct cg_gen *g, const struct ir_ins *i)
@@ -303,126 +291,4 @@ void cg_k_gscat(struct cg_gen *g, const struct ir_ins *i)
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_SHARED_APPEND);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
-}
-
-/* ---- records ---- */
-
-/*
- * A record is built in the frame at frame_out. Up to the first string every argument's place is
- * known; behind it the position is kept in a word of the frame.
- */
-struct record {
-    uint32_t pos;
-    bool known;
-};
-
-static void put_record_long(struct cg_gen *g, struct record *r, struct ir_val v)
-{
-    const struct ir_unit *u = g->c->u;
-    uint32_t skip = cg_label(&g->s);
-
-    if (r->known) {
-        cg_put(g, R3, v);
-        cg_clobber(g, R2);
-        cg_addr(&g->s, R2, R9, u->frame_out);
-        cg_stx(&g->s, BPF_DW, R2, (int)r->pos, R3);
-        r->pos += 8;
-        return;
-    }
-    cg_put(g, R3, v);
-    cg_clobber(g, R1);
-    cg_ldx(&g->s, BPF_DW, R1, R9, cg_word(g->c->u, CG_WORD_POS));
-    cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)u->frame_out_size, skip);
-    cg_clobber(g, R2);
-    cg_addr(&g->s, R2, R9, u->frame_out);
-    cg_alu(&g->s, BPF_ADD, R2, R1);
-    cg_stx(&g->s, BPF_DW, R2, 0, R3);
-    cg_alui(&g->s, BPF_ADD, R1, 8);
-    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R1);
-    cg_bind(&g->s, skip);
-    g->clobbered |= 0x3f;
-}
-
-static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
-{
-    cg_put_str(g, R3, s);
-    if (r->known) {
-        cg_puti(g, R2, r->pos);
-    } else {
-        cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
-    }
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_OUT_STR);
-    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R0);
-    r->known = false;
-}
-
-static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind,
-                        uint32_t format)
-{
-    if (r->known) {
-        cg_puti(g, R2, r->pos);
-    } else {
-        cg_clobber(g, R2);
-        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
-    }
-    cg_puti(g, R3, (int32_t)(kind | format << 16));
-    cg_puti(g, R4, g->probe_index);
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_SEND);
-}
-
-void cg_k_print(struct cg_gen *g, const struct ir_ins *i)
-{
-    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
-
-    cg_call_begin(g);
-    for (uint32_t k = 0; k < i->n_args; k++)
-        cg_hold(g, i->args[k]);
-    for (uint32_t k = 0; k < i->n_args; k++) {
-        if (i->args[k].kind == IRV_TEMP || i->args[k].kind == IRV_IMM)
-            put_record_long(g, &r, i->args[k]);
-        else
-            put_record_str(g, &r, i->args[k]);
-    }
-    send_record(g, &r, NGS_REC_PRINT, i->fmt);
-}
-
-void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
-{
-    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
-
-    cg_call_begin(g);
-    put_record_str(g, &r, i->s);
-    send_record(g, &r, NGS_REC_WARN, 0);
-}
-
-void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
-{
-    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
-
-    cg_call_begin(g);
-    cg_clobber(g, R1);
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_sti(&g->s, BPF_DW, R1, 0, 1);
-    send_record(g, &r, NGS_REC_EXIT, 0);
-}
-
-void cg_k_raise(struct cg_gen *g, const struct ir_ins *i)
-{
-    if (i->imm == NGS_ERR_SCRIPT) {
-        cg_call_begin(g);
-        cg_puti(g, R2, g->c->u->frame_error_text);
-        cg_put_str(g, R3, i->s);
-        cg_put_frame(g, R1, 0);
-        cg_do_lib(g, CG_LIB_COPY);
-    }
-    if (i->a.kind == IRV_TEMP || i->a.kind == IRV_IMM)
-        cg_stx(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), cg_use(g, i->a));
-    else
-        cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), 0);
-    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error), (int32_t)i->imm);
-    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_loc), (int32_t)i->loc);
-    cg_jump_edge(g, g->c->func_base[g->nodes[g->node].func] + i->onerr);
 }

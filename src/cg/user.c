@@ -6,15 +6,10 @@
  *
  * A helper that fails has set the frame's error; those that say so return -1.
  */
-#include "cg/gen.h"
+#include "cg/emit.h"
 
 #include <stddef.h>
 #include <string.h>
-
-#include "base/arena.h"
-
-/* SystemTap's MAXACTION_INTERRUPTIBLE (runtime_defines.h). */
-enum { MAXACTION_FACTOR = 10 };
 
 #define FRAME(field) ((int)offsetof(struct ngs_frame, field))
 
@@ -50,17 +45,9 @@ static void stack_addr(struct cg_gen *g, int reg, int off)
     cg_alui(&g->s, BPF_ADD, reg, off);
 }
 
-static bool is_long(struct ir_val v)
-{
-    return v.kind == IRV_TEMP || v.kind == IRV_IMM || v.kind == IRV_NONE;
-}
-
 /* ---- keys ---- */
 
-/*
- * Makes the key at frame_key, and pointers to its strings at frame_texts; holds the operands that
- * are needed later.
- */
+/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are held. */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;
@@ -69,10 +56,10 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
     for (uint32_t k = 0; k < i->n_args; k++)
         cg_hold(g, i->args[k]);
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k])) {
+        if (cg_is_long(i->args[k])) {
             cg_put(g, R2, i->args[k]);
             cg_stx(&g->s, BPF_DW, R9, (int)(u->frame_key + u->maps[i->map].rec.key_off[k]), R2);
-            g->clobbered |= 1u << R2;
+            cg_overwritten(g, 1u << R2);
             cg_sti(&g->s, BPF_DW, R9, (int)(u->frame_texts + 8 * k), 0);
         } else {
             cg_put_str(g, R2, i->args[k]);
@@ -80,7 +67,7 @@ static void build_key(struct cg_gen *g, const struct ir_ins *i)
         }
     }
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k]))
+        if (cg_is_long(i->args[k]))
             continue;
         cg_put_frame(g, R1, u->frame_key + u->maps[i->map].rec.key_off[k]);
         cg_put_str(g, R2, i->args[k]);
@@ -341,10 +328,10 @@ void cg_u_print(struct cg_gen *g, const struct ir_ins *i)
         cg_hold(g, i->args[k]);
     begin_record(g, NGS_REC_PRINT, i->fmt);
     for (uint32_t k = 0; k < i->n_args; k++) {
-        if (is_long(i->args[k])) {
+        if (cg_is_long(i->args[k])) {
             cg_put(g, R2, i->args[k]);
             cg_stx(&g->s, BPF_DW, R6, 0, R2);
-            g->clobbered |= 1u << R2;
+            cg_overwritten(g, 1u << R2);
             cg_alui(&g->s, BPF_ADD, R6, 8);
         } else {
             record_str(g, i->args[k]);
@@ -370,12 +357,12 @@ void cg_u_ucall(struct cg_gen *g, const struct ir_ins *i)
     for (uint32_t k = 0; k < i->n_args && k <= OBJ_MAX_KEYS; k++)
         cg_hold(g, i->args[k]);
     for (uint32_t k = 0; k < i->n_args && k <= OBJ_MAX_KEYS; k++) {
-        if (is_long(i->args[k]))
+        if (cg_is_long(i->args[k]))
             cg_put(g, R1, i->args[k]);
         else
             cg_put_str(g, R1, i->args[k]);
         cg_stx(&g->s, BPF_DW, R9, (int)(u->frame_texts + 8 * k), R1);
-        g->clobbered |= 1u << R1;
+        cg_overwritten(g, 1u << R1);
     }
     cg_puti(g, R1, i->imm);
     cg_put_frame(g, R2, u->frame_texts);
@@ -400,30 +387,15 @@ void cg_u_raise(struct cg_gen *g, const struct ir_ins *i)
         cg_sti(&g->s, BPF_DW, R9, FRAME(error_arg), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(error), (int32_t)i->imm);
     cg_sti(&g->s, BPF_DW, R9, FRAME(error_loc), (int32_t)i->loc);
-    cg_jump_edge(g, g->c->func_base[g->nodes[g->node].func] + i->onerr);
-}
-
-/* ---- the handler ---- */
-
-static void prologue(struct cg_gen *g)
-{
-    cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
-    cg_mov(&g->s, R9, R1);
-    cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
-    cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
-    cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
-    cg_movi(&g->s, R1, (int64_t)g->c->cx->limits.maxaction * MAXACTION_FACTOR);
-    cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
+    cg_jump_block(g, i->onerr);
 }
 
 /* The error that nothing caught, as a record: kind, argument, place, text. */
-static void report(struct cg_gen *g)
+void cg_u_report(struct cg_gen *g)
 {
     uint32_t plain = cg_label(&g->s), sent = cg_label(&g->s);
 
-    g->ins = NULL;
-    g->pinned = g->clobbered = 0;
-    memset(g->reg_temp, 0, sizeof(g->reg_temp));
+    cg_alloc_end(g);
     begin_record(g, NGS_REC_ERROR, 0);
     cg_ldx(&g->s, BPF_DW, R1, R9, FRAME(error_arg));
     cg_stx(&g->s, BPF_DW, R6, 8, R1);
@@ -442,47 +414,4 @@ static void report(struct cg_gen *g)
     cg_alui(&g->s, BPF_ADD, R6, 8);
     cg_bind(&g->s, sent);
     send_record(g);
-}
-
-bool cg_user_program(struct cg *c, uint32_t probe)
-{
-    struct cg_gen g = {.c = c,
-                       .user = true,
-                       .probe = &c->u->probes[probe],
-                       .probe_index = probe,
-                       .loops = CG_LOOP_PLAIN};
-    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe),
-                            .section = ".ngstap.user",
-                            .sig = CG_SIG_PROG};
-
-    cg_asm_begin(&g.s, c->cx, true);
-    g.l_done = cg_label(&g.s);
-    g.l_exceeded = cg_label(&g.s);
-    g.l_report = cg_label(&g.s);
-    if (!cg_flow(&g))
-        return false;
-    prologue(&g);
-    cg_write_body(&g);
-    if (g.need_report) {
-        cg_bind(&g.s, g.l_report);
-        report(&g);
-    }
-    cg_bind(&g.s, g.l_done);
-    cg_movi(&g.s, R0, 0);
-    cg_exit(&g.s);
-    if (!cg_asm_end(&g.s))
-        return false;
-    cg_asm_take(&g.s, &shown);
-    if (c->dump)
-        cg_disassemble(c->dump, c->cx, &shown);
-    struct bpf_insn *all = ARENA_ARRAY(c->cx->arena, struct bpf_insn, c->n_user + g.s.n);
-
-    if (c->n_user)
-        memcpy(all, c->user, c->n_user * sizeof(*all));
-    memcpy(all + c->n_user, g.s.v, g.s.n * sizeof(*all));
-    c->probes[probe].code_off = c->n_user;
-    c->probes[probe].code_len = g.s.n;
-    c->user = all;
-    c->n_user += g.s.n;
-    return !c->failed;
 }

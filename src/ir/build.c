@@ -85,16 +85,6 @@ uint32_t ir_loc(struct ir_unit *u, struct span at, const char *token)
     return u->n_locs++;
 }
 
-uint32_t ir_module(struct ir_unit *u, const char *path, const char *build_id)
-{
-    for (uint32_t i = 0; i < u->n_modules; i++)
-        if (!strcmp(u->modules[i].path, path))
-            return i;
-    u->modules = arena_grow(u->cx->arena, u->modules, u->n_modules, sizeof(*u->modules));
-    u->modules[u->n_modules] = (struct ir_module){.path = path, .build_id = build_id};
-    return u->n_modules++;
-}
-
 struct ir_ins *ir_emit(struct ir_unit *u, struct ir_func *f, uint32_t block, enum ir_op op)
 {
     struct ir_block *b = f->blocks[block];

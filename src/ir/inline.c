@@ -1,7 +1,7 @@
 /*
  * inline: puts a script function into its caller when that is its only call in the unit. Most
- * functions of a tapset are called once; what stays a call costs a return dispatch, and its blocks a
- * second look by the verifier. Enters and leaves a valid unit; recursive functions stay.
+ * functions of a tapset are called once; a call that stays costs a return dispatch, and the
+ * verifier walks its blocks again. Enters and leaves a valid unit; recursive functions stay.
  *
  * A callee's RET with imm 0 goes on behind the call, with imm 1 to the call's onerr.
  */

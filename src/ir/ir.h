@@ -5,10 +5,10 @@
  *   - A temporary is a 64-bit integer, assigned once, used only in the block that assigns it.
  *   - A slot is a place in the frame: a long, or a string of MAXSTRINGLEN. Script variables and all
  *     that lives across blocks are slots (why: docs/architecture.md, "Frame").
- *   - An instruction that can fail names the block to go to then (onerr); the error's kind, argument
- *     and place are in the frame by the time that block runs.
- *   - A call is a terminator: arguments were stored in the callee's parameter slots; after it control
- *     goes on at the block it names, and the result is in the callee's result slot.
+ *   - An instruction that can fail names the block to go to then (onerr); the error's kind,
+ *     argument and place are in the frame by the time that block runs.
+ *   - A call is a terminator: arguments were stored in the callee's parameter slots; after it
+ *     control goes on at the block it names, and the result is in the callee's result slot.
  *
  * lower makes it, passes (a file each) change it, cg reads it. ir_verify checks the rules above.
  */
@@ -22,7 +22,10 @@
 #include "base/abi.h"
 #include "base/compile.h"
 
-/* op, text, flags */
+/*
+ * op, text, flags; what it does. IRF_CALLS is a hint that code generators choose registers by, for
+ * what is live across the instruction.
+ */
 #define IR_OPS(X)                                                                                 \
     /* integers: dst = a op b */                                                                  \
     X(CONST, "const", IRF_DST)              /* dst = imm */                                       \
@@ -38,7 +41,6 @@
     X(SHL, "shl", IRF_DST)                  /* count is masked to 0..63 */                        \
     X(SHR, "shr", IRF_DST)                  /* arithmetic */                                      \
     X(USHR, "ushr", IRF_DST)                                                                      \
-    X(NEG, "neg", IRF_DST)                  /* dst = -a */                                        \
     X(SEXT, "sext", IRF_DST)                /* sign-extend the low imm bytes of a */              \
     X(ZEXT, "zext", IRF_DST)                                                                      \
     X(SET, "set", IRF_DST)                  /* dst = a cond b ? 1 : 0 */                          \
@@ -48,61 +50,91 @@
     X(GLOAD, "gload", IRF_DST)              /* dst = global */                                    \
     X(GSTORE, "gstore", 0)                  /* global = a */                                      \
     X(GADD, "gadd", IRF_DST)                /* atomically global += a; dst = the old value */     \
-    X(GSTAT, "gstat", 0)                    /* global <<< a */                                    \
-    X(GSTATGET, "gstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of global */              \
-    X(GCLEAR, "gclear", 0)                  /* delete a global number or aggregate: 0 or empty */ \
-    X(GSGET, "gsget", IRF_FAILS)            /* str = global string */                             \
-    X(GSSET, "gsset", 0)                    /* global string = s */                               \
-    X(GSCAT, "gscat", IRF_FAILS)            /* global string .= s */                              \
+    X(GSTAT, "gstat", IRF_CALLS)            /* global <<< a */                                    \
+    /* dst = stat_op (imm) of global */                                                           \
+    X(GSTATGET, "gstatget", IRF_DST | IRF_FAILS | IRF_CALLS)                                      \
+    X(GCLEAR, "gclear", 0)                  /* deletes a number or aggregate: 0 or empty */       \
+    X(GSGET, "gsget", IRF_FAILS | IRF_SETS_STR | IRF_CALLS) /* str = global string */             \
+    X(GSSET, "gsset", IRF_CALLS)            /* global string = s */                               \
+    X(GSCAT, "gscat", IRF_FAILS | IRF_CALLS) /* global string .= s */                             \
     /* reading memory */                                                                          \
-    X(READ, "read", IRF_DST | IRF_FAILS)    /* dst = size bytes at a, is_signed, space; cached for user space */ \
-    X(SREAD, "sread", IRF_FAILS)            /* str append bytes at a, at most b, up to NUL (imm 1: into an empty str, control characters as '?') */ \
-    X(CONTEXT, "context", IRF_DST | IRF_FAILS) /* dst = enum ngs_ctx imm, argument a */           \
+    /* dst = size bytes at a, is_signed, space; cached for user space */                          \
+    X(READ, "read", IRF_DST | IRF_FAILS | IRF_USER_CALLS)                                         \
+    /* appends to str the bytes at a, at most b, up to NUL; imm 1: into an empty str, control     \
+     * characters as '?' */                                                                       \
+    X(SREAD, "sread", IRF_FAILS | IRF_CALLS)                                                      \
+    /* dst = enum ngs_ctx imm, argument a */                                                      \
+    X(CONTEXT, "context", IRF_DST | IRF_FAILS | IRF_CALLS)                                        \
     /* strings: str is the destination operand */                                                 \
-    X(SSET, "sset", 0)                      /* str = s */                                         \
-    X(SCAT, "scat", 0)                      /* str .= s */                                        \
-    X(SFMT, "sfmt", 0)                      /* str .= a formatted by the spec b (NGS_SPEC) */      \
-    X(SFMTS, "sfmts", 0)                    /* str .= s formatted by the spec b */                  \
-    X(SMARK, "smark", 0)                    /* str .= address marker of kind imm for a */         \
-    X(SCONTEXT, "scontext", 0)              /* str = enum ngs_ctx imm */                          \
-    X(SERROR, "serror", 0)                  /* str = text of the error in the frame; clears it */ \
+    X(SSET, "sset", IRF_SETS_STR | IRF_USER_CALLS) /* str = s */                                  \
+    X(SCAT, "scat", IRF_USER_CALLS)         /* str .= s */                                        \
+    X(SFMT, "sfmt", IRF_CALLS)              /* str .= a formatted by the spec b (NGS_SPEC) */     \
+    X(SFMTS, "sfmts", IRF_CALLS)            /* str .= s formatted by the spec b */                \
+    X(SMARK, "smark", IRF_CALLS)            /* str .= address marker of kind imm for a */         \
+    X(SCONTEXT, "scontext", IRF_SETS_STR | IRF_CALLS) /* str = enum ngs_ctx imm */                \
+    /* str = text of the error in the frame; clears it */                                         \
+    X(SERROR, "serror", IRF_SETS_STR | IRF_CALLS)                                                 \
     X(SLEN, "slen", IRF_DST)                /* dst = length of s */                               \
-    X(SEQ, "seq", IRF_DST)                  /* dst = s == s2 */                                   \
-    X(SCMP, "scmp", IRF_DST)                /* dst = <0, 0, >0 */                                 \
+    X(SEQ, "seq", IRF_DST | IRF_CALLS)      /* dst = s == s2 */                                   \
+    X(SCMP, "scmp", IRF_DST | IRF_CALLS)    /* dst = <0, 0, >0 */                                 \
     /* script arrays: keys in args */                                                             \
-    X(MGET, "mget", IRF_DST)                /* dst = map[keys], 0 when absent (long values) */    \
-    X(MGETS, "mgets", IRF_FAILS)                   /* str = map[keys], "" when absent */                 \
-    X(MHAS, "mhas", IRF_DST)                                                                      \
-    X(MSET, "mset", IRF_FAILS)              /* map[keys] = a */                                   \
-    X(MSETS, "msets", IRF_FAILS)            /* map[keys] = s */                                   \
-    X(MADD, "madd", IRF_DST | IRF_FAILS)    /* atomically map[keys] += a; dst = the old value */  \
-    X(MSTAT, "mstat", IRF_FAILS)            /* map[keys] <<< a */                                 \
-    X(MSTATGET, "mstatget", IRF_DST | IRF_FAILS) /* dst = stat_op (imm) of map[keys] */           \
-    X(MDEL, "mdel", 0)                                                                            \
-    X(MTAKE, "mtake", IRF_USER)             /* the array is the handler's own till it ends (imm: handlers in the kernel set elements) */ \
-    X(MCLEAR, "mclear", IRF_USER)           /* delete the whole array */                          \
-    X(FEBEGIN, "febegin", IRF_DST | IRF_FAILS | IRF_USER) /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */ \
-    X(FENEXT, "fenext", IRF_DST | IRF_USER) /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */ \
-    X(FEEND, "feend", IRF_USER)             /* a: iterator */                                     \
-    X(HIST, "hist", IRF_USER | IRF_FAILS)   /* print histogram of global (map < 0) or map[keys]; into str when given */ \
+    X(MGET, "mget", IRF_DST | IRF_MAP | IRF_CALLS) /* dst = map[keys], 0 when absent (longs) */   \
+    /* str = map[keys], "" when absent */                                                         \
+    X(MGETS, "mgets", IRF_FAILS | IRF_MAP | IRF_SETS_STR | IRF_CALLS)                             \
+    X(MHAS, "mhas", IRF_DST | IRF_MAP | IRF_CALLS)                                                \
+    X(MSET, "mset", IRF_FAILS | IRF_MAP | IRF_CALLS)   /* map[keys] = a */                        \
+    X(MSETS, "msets", IRF_FAILS | IRF_MAP | IRF_CALLS) /* map[keys] = s */                        \
+    /* atomically map[keys] += a; dst = the old value */                                          \
+    X(MADD, "madd", IRF_DST | IRF_FAILS | IRF_MAP | IRF_CALLS)                                    \
+    X(MSTAT, "mstat", IRF_FAILS | IRF_MAP | IRF_CALLS) /* map[keys] <<< a */                      \
+    /* dst = stat_op (imm) of map[keys] */                                                        \
+    X(MSTATGET, "mstatget", IRF_DST | IRF_FAILS | IRF_MAP | IRF_CALLS)                            \
+    X(MDEL, "mdel", IRF_MAP | IRF_CALLS)                                                          \
+    /* moves the array's elements to user space until this handler ends; imm 1: kernel handlers   \
+     * also assign elements, and their value wins */                                              \
+    X(MTAKE, "mtake", IRF_USER | IRF_MAP | IRF_USER_CALLS)                                        \
+    X(MCLEAR, "mclear", IRF_USER | IRF_MAP | IRF_USER_CALLS) /* deletes the whole array */        \
+    /* dst = iterator; imm: NGS_SORT; a: limit (-1: none) */                                      \
+    X(FEBEGIN, "febegin", IRF_DST | IRF_FAILS | IRF_USER | IRF_MAP | IRF_USER_CALLS)              \
+    /* dst = 1 and slots in args set (NONE: unwanted; last: the value), or 0; a: iterator */      \
+    X(FENEXT, "fenext", IRF_DST | IRF_USER | IRF_USER_CALLS)                                      \
+    X(FEEND, "feend", IRF_USER | IRF_USER_CALLS) /* a: iterator */                                \
+    /* prints the histogram of global (map < 0) or map[keys]; into str when given */              \
+    X(HIST, "hist", IRF_USER | IRF_FAILS | IRF_USER_CALLS)                                        \
     /* output and control of the session */                                                       \
-    X(PRINT, "print", 0)                    /* format fmt, args */                                \
-    X(WARN, "warn", 0)                      /* s */                                               \
-    X(EXIT, "exit", 0)                                                                            \
-    X(UCALL, "ucall", IRF_USER | IRF_FAILS) /* enum ngs_ucall imm, args; dst or str receives the result */ \
-    X(PUSH, "push", IRF_FAILS)              /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack; too deep fails */ \
-    X(POP, "pop", 0)                        /* restores them */                                   \
-    X(BUDGET, "budget", IRF_FAILS)          /* fails when the budget is below 0; else takes imm actions off */ \
-    X(CHARGE, "charge", 0)                  /* takes imm actions off the budget, or gives -imm back */ \
+    X(PRINT, "print", IRF_CALLS)            /* format fmt, args */                                \
+    X(WARN, "warn", IRF_CALLS)              /* s */                                               \
+    X(EXIT, "exit", IRF_CALLS)                                                                    \
+    /* enum ngs_ucall imm, args; dst or str receives the result */                                \
+    X(UCALL, "ucall", IRF_USER | IRF_FAILS | IRF_USER_CALLS)                                      \
+    /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack;   \
+     * too deep fails */                                                                          \
+    X(PUSH, "push", IRF_FAILS | IRF_CALLS)                                                        \
+    X(POP, "pop", IRF_CALLS)                /* restores them */                                   \
+    X(BUDGET, "budget", IRF_FAILS)          /* fails below 0; else takes imm actions off */      \
+    X(CHARGE, "charge", 0)                  /* takes imm actions off, or gives -imm back */      \
     /* terminators */                                                                             \
-    X(RAISE, "raise", IRF_TERM | IRF_FAILS) /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */ \
+    /* to onerr, with error imm (enum ngs_error), argument a, text s (NGS_ERR_SCRIPT) */          \
+    X(RAISE, "raise", IRF_TERM | IRF_FAILS | IRF_CALLS)                                           \
     X(JUMP, "jump", IRF_TERM)               /* to to[0] */                                        \
     X(BRANCH, "branch", IRF_TERM)           /* a cond b ? to[0] : to[1] */                        \
-    X(CALL, "call", IRF_TERM | IRF_FAILS)   /* function imm; goes on at to[0], or at onerr when the frame's error is set */ \
-    X(RET, "ret", IRF_TERM)                 /* from a script function; imm 1: with the frame's error set */ \
-    X(DONE, "done", IRF_TERM)               /* end of the handler; imm 1: by an error that nothing caught (reports it) */
+    /* function imm; goes on at to[0], or at onerr when the frame's error is set */               \
+    X(CALL, "call", IRF_TERM | IRF_FAILS)                                                         \
+    X(RET, "ret", IRF_TERM)                 /* from a function; imm 1: with the error set */     \
+    X(DONE, "done", IRF_TERM)               /* ends the handler; imm 1: reports an uncaught error */
 
-enum { IRF_DST = 1, IRF_FAILS = 2, IRF_TERM = 4, IRF_USER = 8 /* only in user-space programs */ };
+enum {
+    IRF_DST = 1,
+    IRF_FAILS = 2,
+    IRF_TERM = 4,
+    IRF_USER = 8,       /* only in user-space programs */
+    IRF_MAP = 16,       /* names a script array (map) */
+    IRF_SETS_STR = 32,  /* sets the whole of str */
+    /* Its code calls helpers or the library on the common path, which overwrites r0-r5. */
+    IRF_USER_CALLS = 64,
+    IRF_KERNEL_CALLS = 128,
+    IRF_CALLS = IRF_USER_CALLS | IRF_KERNEL_CALLS,
+};
 
 enum ir_op {
 #define IR_OP_ENUM(id, text, flags) IR_##id,
@@ -111,7 +143,7 @@ enum ir_op {
     IR_OP_COUNT
 };
 
-enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_LE, IR_GT, IR_GE, IR_ULT, IR_ULE, IR_UGT, IR_UGE, IR_SETBIT /* a & b */ };
+enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_LE, IR_GT, IR_GE };
 
 enum ir_val_kind {
     IRV_NONE,
@@ -139,7 +171,7 @@ struct ir_ins {
     struct ir_ins *next;
     enum ir_op op;
     enum ir_cond cond;       /* SET BRANCH */
-    uint32_t dst;            /* temporary, when IRF_DST (0: result unused; temporaries count from 1) */
+    uint32_t dst;            /* temporary, when IRF_DST; they count from 1; 0: unused */
     struct ir_val a, b;      /* integer operands */
     struct ir_val str;       /* string destination: IRV_SLOT */
     struct ir_val s, s2;     /* string operands: SLOT LIT */
@@ -168,7 +200,7 @@ struct ir_slot {
     enum ir_slot_type type;
     const char *name;        /* script's name, or NULL for the compiler's own */
     uint32_t func;           /* that it belongs to */
-    uint32_t place;          /* STRING: its number among the strings of the function: share pass */
+    uint32_t color;          /* STRING: number of its frame slot within the function: share pass */
     uint32_t off;            /* offset in the frame: layout pass */
 };
 
@@ -186,8 +218,8 @@ struct ir_func {
     uint32_t n_params;
     uint32_t result;         /* slot, valid when has_result */
     bool has_result;
-    uint32_t n_strings;      /* places of its strings: share pass */
-    uint32_t ret_off;        /* layout: 8 bytes of the frame where the code generator keeps what a call goes on at */
+    uint32_t n_colors;       /* frame slots that its strings take: share pass */
+    uint32_t ret_off;        /* layout: 8 bytes of the frame for the id of the call to return to */
     uint32_t *calls;         /* ids of functions it calls, each once */
     uint32_t n_calls;
 };
@@ -291,7 +323,6 @@ uint32_t ir_slot_new(struct ir_unit *u, struct ir_func *f, enum ir_slot_type t, 
 uint32_t ir_lit(struct ir_unit *u, const char *text, uint32_t len);   /* equal texts, equal ids */
 uint32_t ir_format(struct ir_unit *u, const struct ir_format *f);
 uint32_t ir_loc(struct ir_unit *u, struct span at, const char *token);
-uint32_t ir_module(struct ir_unit *u, const char *path, const char *build_id);
 /* Appends an instruction, zeroed but for op, to a block; onerr is IR_NO_BLOCK. */
 struct ir_ins *ir_emit(struct ir_unit *u, struct ir_func *f, uint32_t block, enum ir_op op);
 uint32_t ir_temp(struct ir_func *f);
@@ -316,20 +347,27 @@ void ir_put_store(struct ir_cursor *c, uint32_t slot, struct ir_val value);
 void ir_put_str(struct ir_cursor *c, enum ir_op op, struct ir_val str, struct ir_val s);
 /* Ends the block with a jump to TO; ir_put_branch with a cond b ? yes : no. */
 void ir_put_jump(struct ir_cursor *c, uint32_t to);
-void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b, uint32_t yes,
-                   uint32_t no);
+void ir_put_branch(struct ir_cursor *c, enum ir_cond cond, struct ir_val a, struct ir_val b,
+                   uint32_t yes, uint32_t no);
 /* Opens BLOCK: what follows goes there. */
 void ir_at(struct ir_cursor *c, uint32_t block);
 
 /* ---- passes: each takes and leaves a valid unit ---- */
 
-bool ir_verify(const struct ir_unit *u);    /* reports an internal error through cx->diag */
-void ir_simplify(struct ir_unit *u);        /* constants, dead code, jumps to jumps, unreachable blocks; marks loop heads */
-void ir_inline(struct ir_unit *u);          /* functions called once go into their caller */
-void ir_bind_context(struct ir_unit *u);    /* pp() and probefunc() of named probe points become literals */
-void ir_share_strings(struct ir_unit *u);   /* strings of a function that are never live together share a place */
-void ir_split_places(struct ir_unit *u);    /* a probe for each place, where a handler asks for it and the kernel cannot tell */
-void ir_layout(struct ir_unit *u);          /* frame, globals, literals, map records */
+/* Reports an internal error through cx->diag. */
+bool ir_verify(const struct ir_unit *u);
+/* Folds constants, drops dead code, jumps to jumps, unreachable blocks; marks loop heads. */
+void ir_simplify(struct ir_unit *u);
+/* Splices functions that are called once into their caller. */
+void ir_inline(struct ir_unit *u);
+/* pp() and probefunc() of named probe points become literals. */
+void ir_bind_context(struct ir_unit *u);
+/* Strings of a function that are never live together share a slot of the frame. */
+void ir_share_strings(struct ir_unit *u);
+/* A probe for each place, where a handler asks for it and the kernel cannot tell. */
+void ir_split_places(struct ir_unit *u);
+/* Offsets: frame, globals, literals, map records. */
+void ir_layout(struct ir_unit *u);
 
 /* --dump-ir: each block beside its script line. */
 void ir_print(FILE *out, const struct ir_unit *u);

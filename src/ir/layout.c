@@ -26,17 +26,17 @@ static uint32_t place_strings(struct ir_unit *u, uint32_t off)
     uint32_t next;
 
     for (uint32_t n = 0; n < u->n_funcs; n++)
-        if (u->funcs[n]->is_probe && u->funcs[n]->n_strings > probe_max)
-            probe_max = u->funcs[n]->n_strings;
+        if (u->funcs[n]->is_probe && u->funcs[n]->n_colors > probe_max)
+            probe_max = u->funcs[n]->n_colors;
     next = probe_max;
     for (uint32_t n = 0; n < u->n_funcs; n++)
         if (!u->funcs[n]->is_probe) {
             base[n] = next;
-            next += u->funcs[n]->n_strings;
+            next += u->funcs[n]->n_colors;
         }
     for (uint32_t s = 0; s < u->n_slots; s++)
         if (u->slots[s].type == IR_STRING)
-            u->slots[s].off = off + (base[u->slots[s].func] + u->slots[s].place) * u->str_size;
+            u->slots[s].off = off + (base[u->slots[s].func] + u->slots[s].color) * u->str_size;
     /* too many are refused later (cg.c): not to be taken for few */
     uint64_t end = off + (uint64_t)next * u->str_size;
 

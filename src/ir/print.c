@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char *const cond_text[] = {
-    "==", "!=", "<", "<=", ">", ">=", "u<", "u<=", "u>", "u>=", "&"};
+    [IR_EQ] = "==", [IR_NE] = "!=", [IR_LT] = "<", [IR_LE] = "<=", [IR_GT] = ">", [IR_GE] = ">="};
 
 static void print_text(FILE *out, const char *s, uint32_t len)
 {

@@ -1,16 +1,18 @@
 /*
- * share: strings whose lives do not overlap lie in one place of the frame. Enters: a finished unit; leaves: each string slot
- * with its number (struct ir_slot, place) within its function. Parameters and results, which callers set and read, and the
- * slots of recursive functions, which are saved as a whole, keep places of their own.
+ * share: strings that are never live together share a slot of the frame (stack slot coloring).
+ * Enters: a finished unit; leaves: the color of each string slot within its function. Parameters
+ * and results, which callers set and read, and the slots of recursive functions, which are saved as
+ * a whole, get colors of their own.
  *
- * Lives are found as usual, backwards over the blocks until nothing changes. What an instruction that fails goes on to is
- * live before it, whatever it sets itself: it may have failed half-way.
+ * Liveness is found as usual, backwards over the blocks until nothing changes. What is live where
+ * an instruction goes when it fails is live before it, even what it sets: it may have failed
+ * half-way.
  */
 #include "ir/ir.h"
 
 #include <string.h>
 
-struct lives {
+struct liveness {
     const struct ir_func *f;
     struct arena *arena;
     uint32_t *index; /* by slot of the unit: number + 1 among those that are shared, 0: not */
@@ -20,7 +22,7 @@ struct lives {
     uint64_t *conflict; /* n rows */
 };
 
-static uint64_t *row(uint64_t *m, const struct lives *l, uint32_t k)
+static uint64_t *row(uint64_t *m, const struct liveness *l, uint32_t k)
 {
     return m + (size_t)k * l->words;
 }
@@ -42,26 +44,19 @@ static void add_all(uint64_t *to, const uint64_t *from, uint32_t words)
 }
 
 /* The number + 1 of a string operand among the shared slots. */
-static uint32_t shared(const struct lives *l, struct ir_val v)
+static uint32_t shared(const struct liveness *l, struct ir_val v)
 {
     return v.kind == IRV_SLOT ? l->index[v.id] : 0;
 }
 
-/* Does I set the whole of its destination? */
-static bool sets_all(const struct ir_ins *i)
-{
-    return i->op == IR_SSET || i->op == IR_SCONTEXT || i->op == IR_SERROR || i->op == IR_GSGET ||
-           i->op == IR_MGETS;
-}
-
-static void use(const struct lives *l, uint64_t *live, struct ir_val v)
+static void use(const struct liveness *l, uint64_t *live, struct ir_val v)
 {
     if (shared(l, v))
         set_bit(live, shared(l, v) - 1);
 }
 
 /* What is set at I must not lie where anything lies that is read at it or after it. */
-static void conflicts(struct lives *l, const struct ir_ins *i, const uint64_t *after,
+static void conflicts(struct liveness *l, const struct ir_ins *i, const uint64_t *after,
                       struct ir_val v)
 {
     uint32_t k = shared(l, v);
@@ -78,14 +73,14 @@ static void conflicts(struct lives *l, const struct ir_ins *i, const uint64_t *a
 }
 
 /* LIVE after I becomes what is live before it. */
-static void step(struct lives *l, const struct ir_ins *i, uint64_t *live, bool last)
+static void step(struct liveness *l, const struct ir_ins *i, uint64_t *live, bool last)
 {
     if (last) {
         conflicts(l, i, live, i->str);
         for (uint32_t k = 0; i->op == IR_FENEXT && k < i->n_args; k++)
             conflicts(l, i, live, i->args[k]);
     }
-    if (sets_all(i) && shared(l, i->str))
+    if ((ir_op_flags(i->op) & IRF_SETS_STR) && shared(l, i->str))
         live[(shared(l, i->str) - 1) / 64] &= ~(1ull << ((shared(l, i->str) - 1) % 64));
     else
         use(l, live, i->str);
@@ -98,7 +93,7 @@ static void step(struct lives *l, const struct ir_ins *i, uint64_t *live, bool l
 }
 
 /* Walks block B backwards; true when what is live at its start has grown. */
-static bool walk(struct lives *l, const struct ir_block *b, bool last)
+static bool walk(struct liveness *l, const struct ir_block *b, bool last)
 {
     uint64_t *live = ARENA_ARRAY(l->arena, uint64_t, l->words);
     const struct ir_ins **all;
@@ -131,10 +126,10 @@ static bool callers_use(const struct ir_func *f, uint32_t slot)
     return f->has_result && f->result == slot;
 }
 
-/* Numbers the places of F's shared strings; how many there are. */
-static uint32_t number(struct ir_unit *u, const struct lives *l)
+/* Colors the shared strings, greedily; how many colors there are. */
+static uint32_t color(struct ir_unit *u, const struct liveness *l)
 {
-    uint32_t places = 0;
+    uint32_t colors = 0;
 
     for (uint32_t k = 0; k < l->n; k++) {
         uint64_t *taken = ARENA_ARRAY(l->arena, uint64_t, l->words);
@@ -142,20 +137,20 @@ static uint32_t number(struct ir_unit *u, const struct lives *l)
 
         for (uint32_t o = 0; o < k; o++)
             if (has_bit(row(l->conflict, l, k), o) || has_bit(row(l->conflict, l, o), k))
-                set_bit(taken, u->slots[l->slots[o]].place);
+                set_bit(taken, u->slots[l->slots[o]].color);
         while (has_bit(taken, p))
             p++;
-        u->slots[l->slots[k]].place = p;
-        places = p + 1 > places ? p + 1 : places;
+        u->slots[l->slots[k]].color = p;
+        colors = p + 1 > colors ? p + 1 : colors;
     }
-    return places;
+    return colors;
 }
 
 static uint32_t share(struct ir_unit *u, struct ir_func *f, uint32_t *index, uint32_t *slots,
                       uint32_t n)
 {
-    struct lives l = {.f = f, .arena = arena_new(), .index = index, .slots = slots, .n = n};
-    uint32_t places;
+    struct liveness l = {.f = f, .arena = arena_new(), .index = index, .slots = slots, .n = n};
+    uint32_t colors;
 
     l.words = n / 64 + 1;
     l.in = ARENA_ARRAY(l.arena, uint64_t, (size_t)f->n_blocks * l.words);
@@ -167,9 +162,9 @@ static uint32_t share(struct ir_unit *u, struct ir_func *f, uint32_t *index, uin
     }
     for (uint32_t b = 0; b < f->n_blocks; b++)
         walk(&l, f->blocks[b], true);
-    places = number(u, &l);
+    colors = color(u, &l);
     arena_free(l.arena);
-    return places;
+    return colors;
 }
 
 void ir_share_strings(struct ir_unit *u)
@@ -190,10 +185,10 @@ void ir_share_strings(struct ir_unit *u)
                 index[s] = ++shared;
             }
         }
-        f->n_strings = shared ? share(u, f, index, slots, shared) : 0;
+        f->n_colors = shared ? share(u, f, index, slots, shared) : 0;
         for (uint32_t s = 0; s < u->n_slots; s++)
             if (u->slots[s].func == n && u->slots[s].type == IR_STRING && !index[s])
-                u->slots[s].place = f->n_strings + own++;
-        f->n_strings += own;
+                u->slots[s].color = f->n_colors + own++;
+        f->n_colors += own;
     }
 }

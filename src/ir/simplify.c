@@ -11,8 +11,6 @@
 
 static bool fold_cond(enum ir_cond cond, int64_t a, int64_t b)
 {
-    uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
-
     switch (cond) {
     case IR_EQ:
         return a == b;
@@ -26,16 +24,6 @@ static bool fold_cond(enum ir_cond cond, int64_t a, int64_t b)
         return a > b;
     case IR_GE:
         return a >= b;
-    case IR_ULT:
-        return ua < ub;
-    case IR_ULE:
-        return ua <= ub;
-    case IR_UGT:
-        return ua > ub;
-    case IR_UGE:
-        return ua >= ub;
-    case IR_SETBIT:
-        return (a & b) != 0;
     }
     return false;
 }
@@ -85,9 +73,6 @@ static bool fold(const struct ir_ins *i, int64_t *out)
         return true;
     case IR_SHR:
         *out = (int64_t)a >> (b & 63);
-        return true;
-    case IR_NEG:
-        *out = (int64_t)(0 - a);
         return true;
     case IR_SEXT:
         *out = extend((int64_t)a, i->imm, true);

@@ -58,11 +58,6 @@ static void check_block_ref(struct check *c, uint32_t id)
         bad(c, "jump to a block that is not there");
 }
 
-static bool wants_map(enum ir_op op)
-{
-    return op >= IR_MGET && op <= IR_FEBEGIN;
-}
-
 static void check_ins(struct check *c)
 {
     const struct ir_ins *i = c->i;
@@ -79,7 +74,7 @@ static void check_ins(struct check *c)
         else if (i->op != IR_FENEXT)
             check_str(c, i->args[k], false);
     }
-    if (wants_map(i->op) && (i->map < 0 || i->map >= (int)c->u->n_maps))
+    if ((flags & IRF_MAP) && (i->map < 0 || i->map >= (int)c->u->n_maps))
         bad(c, "no such map");
     if ((i->op == IR_LOAD || i->op == IR_STORE) &&
         (i->slot >= c->u->n_slots || c->u->slots[i->slot].type != IR_LONG))

@@ -671,7 +671,6 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
     case EX_PERF:
         lower_refuse(lo, e, "@perf");
         return IR_IMM(0);
-    case EX_R_SAVED:
     case EX_ENTRY:
         lower_refuse(lo, e, "a value saved at the function's entry");
         return IR_IMM(0);

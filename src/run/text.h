@@ -32,7 +32,7 @@ void text_pad(struct text *t, char c, int64_t n); /* n <= 0: nothing */
 void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *text_c(struct text *t); /* as a NUL-terminated string */
 void text_free(struct text *t);
-/* Of a name the control characters become '?', as in the kernel (cg/lib_str.c). */
+/* Of a name the control characters become '?', as in the kernel (cg/lib/str.c). */
 void text_make_line(char *name, size_t len);
 
 /* ---- hist.c ---- */

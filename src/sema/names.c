@@ -645,10 +645,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         user_register(s, e);
         break;
     case EX_R_LOAD:
-    case EX_R_STORE:
     case EX_R_MODADDR:
     case EX_R_REG:
-    case EX_R_SAVED:
         break;
     }
 }

@@ -157,8 +157,6 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
         put_need(s, out, NEED_REG);
         fprintf(out, "(%u)", e->reg);
         return true;
-    case EX_R_STORE:
-    case EX_R_SAVED:
     case EX_ERROR:
         s->failed = true;
         diag_error(s->cx->diag, e->at, "stap", "this cannot be said in SystemTap's language yet");

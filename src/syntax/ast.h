@@ -67,10 +67,8 @@ enum expr_kind {
 
     /* sema makes these; the parser never does */
     EX_R_LOAD,  /* read SIZE bytes at address a */
-    EX_R_STORE, /* guru: write b at address a */
     EX_R_MODADDR, /* run-time address of module + vaddr */
     EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
-    EX_R_SAVED, /* a value saved at function entry for a .return probe */
     EX_ERROR,   /* parse or sema error already reported */
 };
 
@@ -166,7 +164,6 @@ struct expr {
     uint64_t vaddr;      /* MODADDR: address in the module's file (ELF vaddr) */
     uint32_t reg;        /* R_REG: DWARF register number, x86-64 psABI (0 rax 1 rdx 2 rcx 3 rbx 4 rsi 5 rdi
                             6 rbp 7 rsp 8-15 r8-r15 16 rip) */
-    uint32_t saved_id;   /* R_SAVED: slot */
 };
 
 /* ---- statements ---- */

@@ -231,23 +231,11 @@ static void put_resolved(const struct printer *p, const struct expr *e)
         if (e->bit_size)
             fprintf(p->out, ", bits %u+%u", e->bit_off, e->bit_size);
         break;
-    case EX_R_STORE:
-        fprintf(p->out, "store_%u_%s(", e->size * 8, space);
-        if (e->a)
-            syntax_put(p, e->a, L_ASSIGN);
-        if (e->b) {
-            fputs(", ", p->out);
-            syntax_put(p, e->b, L_ASSIGN);
-        }
-        break;
     case EX_R_MODADDR:
         fprintf(p->out, "module_address(%u, 0x%" PRIx64, e->module_id, e->vaddr);
         break;
     case EX_R_REG:
         fprintf(p->out, "register(%u", e->reg);
-        break;
-    case EX_R_SAVED:
-        fprintf(p->out, "saved(%u", e->saved_id);
         break;
     default:
         fputs("error(", p->out);
@@ -398,10 +386,8 @@ static void bare(const struct printer *p, const struct expr *e)
         fprintf(out, "@%cregister(%" PRId64 ")", e->kind == EX_KREG ? 'k' : 'u', e->number);
         break;
     case EX_R_LOAD:
-    case EX_R_STORE:
     case EX_R_MODADDR:
     case EX_R_REG:
-    case EX_R_SAVED:
     case EX_ERROR:
         put_resolved(p, e);
         break;

@@ -30,6 +30,7 @@ static const struct {
     [FEAT_RINGBUF] = {"ringbuf", "Linux 5.8"},
     [FEAT_ATOMICS] = {"atomics", "Linux 5.12"},
     [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13"},
+    [FEAT_TASK_PT_REGS] = {"task_pt_regs", "Linux 5.15"},
     [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15"},
     [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17"},
     [FEAT_SDIV] = {"sdiv", "Linux 6.6"},
@@ -311,6 +312,7 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->has[FEAT_MAY_GOTO] &= bpf && try_may_goto();
     k->has[FEAT_FOR_EACH_MAP] &= bpf && has_helper(164);
     k->has[FEAT_SNPRINTF] &= bpf && has_helper(165);
+    k->has[FEAT_TASK_PT_REGS] &= bpf && has_helper(BPF_FUNC_task_pt_regs);
     k->has[FEAT_BPF_COOKIE] &= bpf && has_helper(174);
     k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
     k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);

@@ -241,6 +241,7 @@ enum feature {
     FEAT_RINGBUF,      /* 5.8 */
     FEAT_ATOMICS,      /* 5.12: xchg, fetch */
     FEAT_FOR_EACH_MAP, /* 5.13 */
+    FEAT_TASK_PT_REGS, /* 5.15: bpf_task_pt_regs */
     FEAT_BPF_COOKIE,   /* 5.15 */
     FEAT_BPF_LOOP,     /* 5.17 */
     FEAT_SDIV,         /* 6.6: signed division */

@@ -14,7 +14,7 @@ top=$(cd "${top_srcdir:-.}" && pwd)
 here=$(cd "$here" && pwd)
 cd "$build"
 set --
-for o in src/*/*.o; do # one whose source was renamed stays until "make clean"
+for o in src/*/*.o src/*/*/*.o; do # one whose source was renamed stays until "make clean"
     if [ -e "$top/${o%.o}.c" ] || [ -e "${o%.o}.c" ]; then set -- "$@" "$o"; fi
 done
 [ $# -gt 0 ] || {

@@ -47,7 +47,8 @@ sources() {
     done
 }
 
-for folder in src/*/; do
+for folder in src/*/ src/*/*/; do
+    compgen -G "$folder*.c" >/dev/null || continue
     folder=${folder%/}
     mapfile -t files < <(sources "$folder")
     if command -v clang-tidy >/dev/null; then

@@ -408,7 +408,7 @@ int main(void)
     test_stats(NGS_HIST_LOG, "aggregates with a logarithmic histogram");
     test_stats(NGS_HIST_LINEAR, "aggregates with a linear histogram");
     test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, NULL, "every fact in a perf_event");
-    test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, "bpf_cookie,snprintf",
+    test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, "task_pt_regs,snprintf",
                  "without helpers of Linux 5.15");
     test_context(PROBE_UPROBE, BPF_PROG_TYPE_KPROBE, NULL, "every fact in a uprobe");
     test_facts();

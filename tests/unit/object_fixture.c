@@ -170,7 +170,7 @@ static struct cg_func never_called(struct compile *cx)
     struct code c = {.n = 0};
 
     PUT(&c, MOVI(0, 0), EXIT);
-    return finish(cx, "spare", CG_SIG_STATIC, 3, &c);
+    return finish(cx, "spare", CG_SIG_GLOBAL, 3, &c);
 }
 
 /* ---- metadata ---- */

@@ -1,33 +1,29 @@
 /*
- * kernel: one handler -> one program for the verifier. Enters: a probe; leaves: a function in the
- * object's list, and where its loops need one, a callback beside it.
+ * kernel_program: one handler -> one program for the verifier. Enters: a probe; leaves: a function
+ * in the object's list, and where its loops need one, a callback beside it. Refuses loops where the
+ * kernel can do none.
  *
  * Prologue: nothing once the session is stopped; nothing for processes outside of the scope; claim
  * one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
  * uprobe's may be preempted, so the claim is an atomic exchange, and a hit that finds all of them
  * taken is counted as skipped. The frame is given back on the one way out.
  */
-#include "cg/gen.h"
+#include "cg/program.h"
 
 #include <stddef.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cg/body.h"
+#include "cg/graph.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
 #define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
 
-enum {
-    HELPER_LOOKUP = 1,
-    HELPER_GET_SMP_PROCESSOR_ID = 8,
-    HELPER_FOR_EACH_MAP_ELEM = 164,
-    HELPER_LOOP = 181
-};
-
 /* bpf_loop's own limit: BPF_MAX_LOOPS, kernel/bpf/bpf_iter.c. */
 enum { MAX_LOOPS = 1 << 23 };
 
-enum cg_loops cg_kernel_loops(const struct cg *c)
+static enum cg_loops kernel_loops(const struct cg *c)
 {
     return c->k->has[FEAT_MAY_GOTO]   ? CG_LOOP_MAY_GOTO
            : c->k->has[FEAT_BPF_LOOP] ? CG_LOOP_CALLBACK
@@ -46,7 +42,7 @@ static void claim(struct cg_gen *g, uint32_t none)
 {
     uint32_t got = cg_label(&g->s);
 
-    cg_call(&g->s, HELPER_GET_SMP_PROCESSOR_ID);
+    cg_call(&g->s, BPF_FUNC_get_smp_processor_id);
     cg_alui(&g->s, BPF_LSH, R0, 2);
     _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
     cg_stx(&g->s, BPF_W, R10, CG_STACK0, R0);
@@ -59,7 +55,7 @@ static void claim(struct cg_gen *g, uint32_t none)
         cg_map(&g->s, R1, NGS_MAP_FRAMES);
         cg_mov(&g->s, R2, R10);
         cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
-        cg_call(&g->s, HELPER_LOOKUP);
+        cg_call(&g->s, BPF_FUNC_map_lookup_elem);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R9, R0);
         cg_movi(&g->s, R1, 1);
@@ -68,8 +64,8 @@ static void claim(struct cg_gen *g, uint32_t none)
     }
     cg_ja(&g->s, none);
     cg_bind(&g->s, got);
-    cg_sti(&g->s, BPF_DW, R10, CG_STACK0,
-           0); /* whichever frame it is, the verifier sees the same */
+    /* whichever frame it is, the verifier sees the same */
+    cg_sti(&g->s, BPF_DW, R10, CG_STACK0, 0);
 }
 
 /* Slots hold what the last handler left: the handler sets its own. */
@@ -82,14 +78,14 @@ static void clear_frame(struct cg_gen *g)
     cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
     cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
-    if (g->reads)
+    if (g->graph->reads)
         for (uint32_t k = 0; k < IR_CACHE_LINES; k++)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
 }
 
 /*
- * r7 = the process's struct ngs_member, or 0 where nobody asks; hits of others are counted and go to
- * QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch.
+ * r7 = the process's struct ngs_member, or 0 where nobody asks; hits of others are counted and go
+ * to QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch.
  */
 static void scope(struct cg_gen *g, uint32_t quit)
 {
@@ -106,7 +102,7 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_map(&g->s, R1, NGS_MAP_SCOPE);
     cg_mov(&g->s, R2, R10);
     cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
-    cg_call(&g->s, HELPER_LOOKUP);
+    cg_call(&g->s, BPF_FUNC_map_lookup_elem);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, member);
     cg_alui(&g->s, BPF_AND, R8, NGS_SCOPE_TEST);
     cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
@@ -116,7 +112,7 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_bind(&g->s, member);
     cg_ldx(&g->s, BPF_DW, R7, R0, 0);
     cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, foreign);
-    if (g->places) {
+    if (g->graph->modules) {
         cg_mov(&g->s, R1, R7);
         cg_alui(&g->s, BPF_RSH, R1, 32);
         cg_jmpi(&g->s, BPF_JLT, R1, NGS_LAYOUTS, in);
@@ -206,15 +202,23 @@ static void call_callback(struct cg_gen *g, const char *name)
     if (g->loops == CG_LOOP_FOR_EACH) {
         g->c->ticks = true;
         cg_map(&g->s, R1, CG_MAP_TICKS);
-        cg_call(&g->s, HELPER_FOR_EACH_MAP_ELEM);
+        cg_call(&g->s, BPF_FUNC_for_each_map_elem);
     } else {
         cg_movi(&g->s, R1, MAX_LOOPS);
-        cg_call(&g->s, HELPER_LOOP);
+        cg_call(&g->s, BPF_FUNC_loop);
     }
     cg_ldx(&g->s, BPF_DW, R1, R9, FRAME(pc));
     cg_jmpi(&g->s, BPF_JEQ, R1, -1, g->l_done);
     g->need_exceeded = true;
     ends(g);
+}
+
+static void begin(struct cg_gen *g)
+{
+    cg_asm_begin(&g->s, g->c->cx, false);
+    g->l_done = cg_label(&g->s);
+    g->l_exceeded = cg_label(&g->s);
+    g->l_report = cg_label(&g->s);
 }
 
 static bool refuse_loops(struct cg *c, const struct cg_gen *g)
@@ -233,30 +237,23 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
     static const char *const sections[PROBE_KINDS] = {
         [PROBE_PROFILE] = "perf_event", [PROBE_UPROBE] = "uprobe", [PROBE_URETPROBE] = "uretprobe"};
     struct cg_gen g = {
-        .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = cg_kernel_loops(c)};
+        .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = kernel_loops(c)};
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
     const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
 
-    cg_asm_begin(&g.s, c->cx, false);
-    g.l_done = cg_label(&g.s);
-    g.l_exceeded = cg_label(&g.s);
-    g.l_report = cg_label(&g.s);
-    if (!cg_flow(&g))
-        return false;
-    if (g.in_callback) {
+    begin(&g);
+    cg_graph_make(&g);
+    if (g.graph->in_callback) {
         if (!c->k->has[FEAT_BPF_LOOP] && !c->k->has[FEAT_FOR_EACH_MAP])
             return refuse_loops(c, &g);
         if (!callback(&g, loop))
             return false;
-        cg_asm_begin(&g.s, c->cx, false);
-        g.l_done = cg_label(&g.s);
-        g.l_exceeded = cg_label(&g.s);
-        g.l_report = cg_label(&g.s);
+        begin(&g);
     }
     uint32_t quit = cg_label(&g.s), skipped = cg_label(&g.s);
 
     prologue(&g, quit, skipped);
-    if (g.in_callback) {
+    if (g.graph->in_callback) {
         call_callback(&g, loop);
     } else {
         cg_write_body(&g);

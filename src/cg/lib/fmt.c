@@ -1,10 +1,10 @@
 /*
- * lib_fmt: the library's formatting: integers in decimal at speed, any conversion with width and
+ * fmt: the library's formatting: integers in decimal at speed, any conversion with width and
  * precision, address markers, the text of an error. Enters: handles and values; leaves:
  * subprograms. Results are printf's, so that a string made in the kernel reads like one printed in
  * user space.
  */
-#include "cg/lib.h"
+#include "cg/lib/lib.h"
 
 #include <stddef.h>
 
@@ -12,8 +12,8 @@
 
 enum { EIGHT_DIGITS = 100000000 };
 
-/* Each number x in a lane of r8, below BASE^2, becomes x / BASE, with x % BASE in the WIDTH bits above. x / BASE is
- * x * MUL >> SHIFT; MASK has the bits that are its own. Clobbers r3, r4. */
+/* Each number x in a lane of r8, below BASE^2, becomes x / BASE, with x % BASE in the WIDTH bits
+ * above. x / BASE is x * MUL >> SHIFT; MASK has the bits that belong to it. Clobbers r3, r4. */
 static void split_lanes(struct cg_asm *s, int mul, int shift, int64_t mask, int base, int width)
 {
     cg_mov(s, R3, R8);

@@ -1,9 +1,9 @@
 /*
- * lib_str: the library's strings: append, copy, read from memory, hash, compare, fill. Enters:
+ * str: the library's strings: append, copy, read from memory, hash, compare, fill. Enters:
  * handles; leaves: subprograms. Copies are exact to the byte: nothing behind a string's end is
  * touched but its NUL.
  */
-#include "cg/lib.h"
+#include "cg/lib/lib.h"
 
 #include <stddef.h>
 
@@ -57,12 +57,12 @@ void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done)
     cg_bind(s, large);
     cg_mov(s, R2, R3);
     cg_mov(s, R3, R8);
-    cg_call(s, HELPER_READ_KERNEL);
+    cg_call(s, BPF_FUNC_probe_read_kernel);
 }
 
 /*
- * The string at R7, of R2 bytes, becomes longer by the N (a register) bytes that will be put at R1: its length and
- * its NUL are stored. N is cut to what has room. Spoils R2, R4.
+ * The string at R7, of R2 bytes, becomes longer by the N (a register) bytes that will be put at R1:
+ * its length and its NUL are stored. N is cut to what has room. Spoils R2, R4.
  */
 static void make_room(struct cg_lib_fn *f, int n)
 {
@@ -436,17 +436,17 @@ static void read_str(struct cg_lib_fn *f, int helper, int byte_helper, bool name
 
 void cg_lib_read_str(struct cg_lib_fn *f)
 {
-    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER, false);
+    read_str(f, BPF_FUNC_probe_read_user_str, BPF_FUNC_probe_read_user, false);
 }
 
 void cg_lib_read_name(struct cg_lib_fn *f)
 {
-    read_str(f, HELPER_READ_USER_STR, HELPER_READ_USER, true);
+    read_str(f, BPF_FUNC_probe_read_user_str, BPF_FUNC_probe_read_user, true);
 }
 
-void cg_lib_kread_str(struct cg_lib_fn *f)
+void cg_lib_read_kstr(struct cg_lib_fn *f)
 {
-    read_str(f, HELPER_READ_KERNEL_STR, HELPER_READ_KERNEL, false);
+    read_str(f, BPF_FUNC_probe_read_kernel_str, BPF_FUNC_probe_read_kernel, false);
 }
 
 /* ---- hash (base/abi.h) ---- */
@@ -507,7 +507,7 @@ static void hash_parts(struct cg_lib_fn *f)
     struct cg_asm *s = &f->s;
     uint32_t head, tail = cg_label(s);
 
-    f->c->sources[CG_LIB_HASH_PART] |= f->c->sources[CG_LIB_HASH];
+    f->c->lib_regions[CG_LIB_HASH_PART] |= f->c->lib_regions[CG_LIB_HASH];
     cg_ldx(s, BPF_DW, R2, R10, RESULT_HOME);
     cg_stx(s, BPF_DW, R2, 0, R7);
     cg_stx(s, BPF_DW, R2, 8, R7);
@@ -727,7 +727,7 @@ void cg_lib_fill(struct cg_lib_fn *f)
         cg_mov(s, R1, R7);
         cg_alui(s, BPF_ADD, R1, have);
         cg_mov(s, R3, R7);
-        cg_call(s, HELPER_READ_KERNEL);
+        cg_call(s, BPF_FUNC_probe_read_kernel);
     }
     cg_bind(s, done);
     cg_lib_leave(f, 0);

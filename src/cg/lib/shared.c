@@ -1,9 +1,9 @@
 /*
- * lib_shared: the library's global strings: read, set, appended to, by the protocol of base/abi.h (struct
- * ngs_shared). Enters: offsets in the globals, handles; leaves: subprograms. No loop waits for anybody: each is left after
- * NGS_SHARED_TRIES turns, which the verifier walks.
+ * shared: the library's global strings: read, set, appended to, by the protocol of base/abi.h
+ * (struct ngs_shared). Enters: offsets in the globals, handles; leaves: subprograms. No loop waits
+ * for another CPU: each ends after NGS_SHARED_TRIES turns, which the verifier walks.
  */
-#include "cg/lib.h"
+#include "cg/lib/lib.h"
 
 #include <stddef.h>
 
@@ -106,7 +106,8 @@ void cg_lib_shared_get(struct cg_lib_fn *f)
     leave_busy(f);
 }
 
-/* Shows the ticket in r1 unless a later one is shown; r7: the string. Beaten every time, it was set before the others. */
+/* Shows the ticket in r1 unless a later one is shown; r7: the string. After four lost races the
+ * value counts as set before those of the others. */
 static void show_later(struct cg_lib_fn *f, uint32_t done)
 {
     struct cg_asm *s = &f->s;
@@ -122,7 +123,8 @@ static void show_later(struct cg_lib_fn *f, uint32_t done)
     cg_ja(s, done);
 }
 
-/* (offset, src, only): with ONLY it is shown in place of ticket private_[1] alone; 1: that is shown no more. */
+/* (offset, src, only): with ONLY, the new text is shown only if ticket private_[1] still is; 1: it
+ * is not. */
 void cg_lib_shared_set(struct cg_lib_fn *f)
 {
     enum { AT_SRC = -8, AT_TICKET = -16, AT_ONLY = -24, AT_RESULT = -32 };
@@ -187,14 +189,15 @@ void cg_lib_shared_set(struct cg_lib_fn *f)
     cg_exit(s);
 }
 
-/* (offset, src): made of a copy, behind what was read, as long as nobody has set another meanwhile. */
+/* (offset, src): appends to a copy, and shows that unless another text was set meanwhile; then it
+ * tries again. */
 void cg_lib_shared_append(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
     uint32_t again, busy = cg_label(s), failed = cg_label(s);
     uint32_t text = f->c->u->frame_val;
 
-    f->c->sources[CG_LIB_APPEND] |= f->c->sources[CG_LIB_SHARED_APPEND];
+    f->c->lib_regions[CG_LIB_APPEND] |= f->c->lib_regions[CG_LIB_SHARED_APPEND];
     cg_lib_source(f->c, CG_LIB_SHARED_SET, text);
     cg_lib_enter(f);
     cg_mov(s, R7, R2);

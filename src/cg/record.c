@@ -1,0 +1,127 @@
+/*
+ * record: what a handler in the kernel sends to user space, the session's end, and errors of the
+ * script. Enters: PRINT, WARN, EXIT, RAISE; leaves: records for the ring, built by the library.
+ */
+#include "cg/emit.h"
+
+#include <stddef.h>
+
+/*
+ * A record is built in the frame at frame_out. Up to the first string every argument's place is
+ * known; behind it the position is kept in a word of the frame.
+ */
+struct record {
+    uint32_t pos;
+    bool known;
+};
+
+static void put_record_long(struct cg_gen *g, struct record *r, struct ir_val v)
+{
+    const struct ir_unit *u = g->c->u;
+    uint32_t skip = cg_label(&g->s);
+
+    if (r->known) {
+        cg_put(g, R3, v);
+        cg_clobber(g, R2);
+        cg_addr(&g->s, R2, R9, u->frame_out);
+        cg_stx(&g->s, BPF_DW, R2, (int)r->pos, R3);
+        r->pos += 8;
+        return;
+    }
+    cg_put(g, R3, v);
+    cg_clobber(g, R1);
+    cg_ldx(&g->s, BPF_DW, R1, R9, cg_word(g->c->u, CG_WORD_POS));
+    cg_jmpi(&g->s, BPF_JGT, R1, (int32_t)u->frame_out_size, skip);
+    cg_clobber(g, R2);
+    cg_addr(&g->s, R2, R9, u->frame_out);
+    cg_alu(&g->s, BPF_ADD, R2, R1);
+    cg_stx(&g->s, BPF_DW, R2, 0, R3);
+    cg_alui(&g->s, BPF_ADD, R1, 8);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R1);
+    cg_bind(&g->s, skip);
+    cg_overwritten(g, CG_CALLER_SAVED);
+}
+
+static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
+{
+    cg_put_str(g, R3, s);
+    if (r->known) {
+        cg_puti(g, R2, r->pos);
+    } else {
+        cg_clobber(g, R2);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
+    }
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_OUT_STR);
+    cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_POS), R0);
+    r->known = false;
+}
+
+static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind,
+                        uint32_t format)
+{
+    if (r->known) {
+        cg_puti(g, R2, r->pos);
+    } else {
+        cg_clobber(g, R2);
+        cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
+    }
+    cg_puti(g, R3, (int32_t)(kind | format << 16));
+    cg_puti(g, R4, g->probe_index);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_SEND);
+}
+
+void cg_k_print(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    for (uint32_t k = 0; k < i->n_args; k++)
+        cg_hold(g, i->args[k]);
+    for (uint32_t k = 0; k < i->n_args; k++) {
+        if (i->args[k].kind == IRV_TEMP || i->args[k].kind == IRV_IMM)
+            put_record_long(g, &r, i->args[k]);
+        else
+            put_record_str(g, &r, i->args[k]);
+    }
+    send_record(g, &r, NGS_REC_PRINT, i->fmt);
+}
+
+void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    put_record_str(g, &r, i->s);
+    send_record(g, &r, NGS_REC_WARN, 0);
+}
+
+void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
+{
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+
+    cg_call_begin(g);
+    cg_clobber(g, R1);
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
+    cg_sti(&g->s, BPF_DW, R1, 0, 1);
+    send_record(g, &r, NGS_REC_EXIT, 0);
+}
+
+void cg_k_raise(struct cg_gen *g, const struct ir_ins *i)
+{
+    if (i->imm == NGS_ERR_SCRIPT) {
+        cg_call_begin(g);
+        cg_puti(g, R2, g->c->u->frame_error_text);
+        cg_put_str(g, R3, i->s);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_COPY);
+    }
+    if (i->a.kind == IRV_TEMP || i->a.kind == IRV_IMM)
+        cg_stx(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), cg_use(g, i->a));
+    else
+        cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_arg), 0);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error), (int32_t)i->imm);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, error_loc), (int32_t)i->loc);
+    cg_jump_block(g, i->onerr);
+}

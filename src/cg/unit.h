@@ -1,0 +1,86 @@
+/*
+ * unit: the object that is being generated: what all its programs and library functions share.
+ * Above it, from below: the library's calls (lib/), literals (rodata), a program (gen), registers
+ * (alloc), the graph of blocks (graph), code off the common path (cold), emitters by family (emit),
+ * the table of operations (ops), a handler's body (body), whole programs (kernel_program,
+ * user_program), the object (cg). A file uses only those below it.
+ */
+#ifndef CG_UNIT_H
+#define CG_UNIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cg/lib/library.h"
+#include "cg/object.h"
+#include "ir/ir.h"
+#include "target/target.h"
+
+/* The map that bpf_for_each_map_elem walks where it stands in for a loop: one element a turn. */
+enum { CG_TICKS_MAX = 1 << 20 };
+#define CG_MAP_TICKS "ngs_ticks"
+
+struct cg_literal { /* made by the code generator: no literal of the script */
+    const char *text;
+    uint32_t off;
+};
+
+struct cg {
+    struct compile *cx;
+    const struct ir_unit *u;
+    const struct kernel *k;
+    FILE *dump;
+    struct cg_func *funcs;
+    uint32_t n_funcs;
+    bool lib_used[CG_LIB_COUNT];
+    uint8_t lib_regions[CG_LIB_COUNT]; /* a bit per region (rodata.h) of the strings it reads */
+    struct bpf_insn *user;             /* code of all handlers that run in user space */
+    uint32_t n_user;
+    const char **map_names;   /* of the BPF maps, by script array */
+    struct obj_probe *probes; /* finished records but for strings */
+    uint32_t n_places;        /* of all probes together */
+    uint32_t globals_size;
+    uint32_t room; /* how far behind its start an access to a string may reach */
+    uint32_t max;  /* MAXSTRINGLEN */
+    bool sumsq;    /* something asks for @variance */
+    bool ticks;    /* something loops by bpf_for_each_map_elem */
+    bool failed;   /* an error was reported while code was written */
+
+    /* rodata.c: literals of the script, then the code generator's own, then zeroes */
+    char *rodata;
+    uint32_t rodata_used, rodata_size; /* of the buffer */
+    uint32_t rodata_lits;              /* end of the literals */
+    struct cg_literal *literals;
+    uint32_t n_literals;
+    uint32_t error_table;      /* offset of the handles of error texts by kind; u32 each */
+    uint32_t hash_key;         /* offset of the hash's key */
+    uint32_t hashed, n_hashed; /* struct ngs_hashed of the literals that are keys */
+    uint32_t place_table;      /* offset, by place */
+    uint32_t zeroes;           /* offset of zero bytes for a histogram */
+    uint32_t fmt_ps;           /* offset of "%ps" */
+
+    /* graph.c: tables by function that handlers share; those of other handlers are stale */
+    uint32_t *func_base;  /* its first node */
+    uint32_t *func_index; /* its index in func_ids */
+};
+
+/* Adds a function to the object; the pointer is valid until the next one is added. */
+struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);
+
+/* Words at frame_spill, in the frame map. */
+enum {
+    CG_WORD_POS,       /* of the record that is being built */
+    CG_WORD_BUCKET,    /* that a value falls into */
+    CG_WORD_STAMP,     /* of the string that was copied out of an array */
+    CG_WORD_REGS,      /* struct pt_regs: 21 words */
+    CG_WORD_SPILL = 24 /* alloc.c */,
+    CG_SPILL_SLOTS = 40
+};
+_Static_assert(CG_WORD_SPILL + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
+static inline int cg_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_spill + 8 * word;
+}
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * user_program: one handler -> code for ngstap's interpreter. Enters: a probe; leaves: its code
+ * behind the others' in the unit, and its place there in the probe's record. There is no verifier,
+ * so back edges are plain jumps, and nothing is claimed: user space has one frame.
+ */
+#include "cg/program.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "cg/body.h"
+#include "cg/emit.h"
+#include "cg/graph.h"
+
+/* SystemTap's MAXACTION_INTERRUPTIBLE (runtime_defines.h). */
+enum { MAXACTION_FACTOR = 10 };
+
+#define FRAME(field) ((int)offsetof(struct ngs_frame, field))
+
+static void prologue(struct cg_gen *g)
+{
+    cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
+    cg_mov(&g->s, R9, R1);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
+    cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
+    cg_movi(&g->s, R1, (int64_t)g->c->cx->limits.maxaction * MAXACTION_FACTOR);
+    cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
+}
+
+bool cg_user_program(struct cg *c, uint32_t probe)
+{
+    struct cg_gen g = {.c = c,
+                       .user = true,
+                       .probe = &c->u->probes[probe],
+                       .probe_index = probe,
+                       .loops = CG_LOOP_PLAIN};
+    struct cg_func shown = {.name = arena_printf(c->cx->arena, "p%u", probe),
+                            .section = ".ngstap.user",
+                            .sig = CG_SIG_PROG};
+
+    cg_asm_begin(&g.s, c->cx, true);
+    g.l_done = cg_label(&g.s);
+    g.l_exceeded = cg_label(&g.s);
+    g.l_report = cg_label(&g.s);
+    cg_graph_make(&g);
+    prologue(&g);
+    cg_write_body(&g);
+    if (g.need_report) {
+        cg_bind(&g.s, g.l_report);
+        cg_u_report(&g);
+    }
+    cg_bind(&g.s, g.l_done);
+    cg_movi(&g.s, R0, 0);
+    cg_exit(&g.s);
+    if (!cg_asm_end(&g.s))
+        return false;
+    cg_asm_take(&g.s, &shown);
+    if (c->dump)
+        cg_disassemble(c->dump, c->cx, &shown);
+    struct bpf_insn *all = ARENA_ARRAY(c->cx->arena, struct bpf_insn, c->n_user + g.s.n);
+
+    if (c->n_user)
+        memcpy(all, c->user, c->n_user * sizeof(*all));
+    memcpy(all + c->n_user, g.s.v, g.s.n * sizeof(*all));
+    c->probes[probe].code_off = c->n_user;
+    c->probes[probe].code_len = g.s.n;
+    c->user = all;
+    c->n_user += g.s.n;
+    return !c->failed;
+}
