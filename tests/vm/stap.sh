@@ -26,10 +26,10 @@ END
 # Whose hits a module counts: in each of two families four workers take the processor's time and, when they are told,
 # call work() 100 times.
 cat >"$scratch/scope.stp" <<'END'
-global n, mine, calls, of, called
+global n, mine, calls, of, called, ticks
 probe timer.profile { n++; of[pid()]++; if (pid() == target()) mine++ }
 probe process(@1).function("work") { calls++; called[pid()]++ }
-probe timer.ms(200) { println("tick") }
+probe timer.ms(200) { if (!ticks++) println("tick") }
 probe end {
     printf("n=%d mine=%d calls=%d\n", n, mine, calls)
     foreach (p in of) printf("of %d %d\n", p, of[p])
