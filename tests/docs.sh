@@ -40,7 +40,7 @@ check 'files that the documents name are there' all_there
 untrue() {
     local said parts
     # Strings that go on in the next line are one.
-    cat src/*/*.c samples/*.sxx | tr -d '\n' | sed -E 's/" *"//g; s/\\"/"/g; s/%"? ?PRI[a-z0-9]+ ?"?/%d/g' >"$scratch/sources"
+    cat src/*/*.c src/*/*/*.c src/base/abi.h samples/*.sxx | tr -d '\n' | sed -E 's/" *"//g; s/\\"/"/g; s/%"? ?PRI[a-z0-9]+ ?"?/%d/g' >"$scratch/sources"
     grep -oE '\*\*`[^`]*`\*\*' docs/troubleshooting.md | sed 's/^\*\*`//; s/`\*\*$//' | while IFS= read -r said; do
         parts=${said//...//}
         parts=${parts%: No such file or directory} parts=${parts%: Permission denied}
@@ -58,7 +58,6 @@ if ((UID != 0)) || [[ -z ${NGSTAP_TARGETS:-} ]]; then
 fi
 
 start_target nginx gc64 app 200 2
-# shellcheck disable=SC2154 # that sets name, exe, master and workers
 # shellcheck disable=SC2154
 busiest=${workers%% *} most=0
 sleep 1

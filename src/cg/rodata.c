@@ -71,10 +71,9 @@ uint32_t cg_handle(const struct cg *c, struct ir_val s)
     }
 }
 
-static const char *const error_texts[NGS_ERR_KINDS] = {
-    [NGS_OK] = "",
+static const char *const error_texts[NGS_ERR_KINDS] = {[NGS_OK] = "",
 #define ERROR_TEXT(id, text) [NGS_ERR_##id] = text,
-    NGS_ERRORS(ERROR_TEXT)
+                                                       NGS_ERRORS(ERROR_TEXT)
 #undef ERROR_TEXT
 };
 
