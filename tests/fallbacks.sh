@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 # The ways: names of features to do without.
 ways=('' 'may_goto' 'may_goto bpf_loop' 'sdiv' 'snprintf' 'bpf_cookie' 'task_pt_regs'

@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 calls=100000
 cat >"$scratch/target.c" <<'END'
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
+${CC:-cc} -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
 path=$scratch/target
 
 # counts SCRIPT WANT...: SCRIPT prints at the end of a run of the target how many of its calls were counted, then WANT

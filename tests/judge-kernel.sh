@@ -11,12 +11,12 @@ set -euo pipefail
 . tests/judge/common.sh
 
 ((UID == 0)) || skip_all 'needs root'
-"${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
+${CC:-cc} -O1 -o "$scratch/generate" tests/judge/generate.c
 cat >"$scratch/once.c" <<'END'
 __attribute__((noinline)) void once(void) { __asm__ volatile(""); }
 int main(void) { once(); return 0; }
 END
-"${CC:-cc}" -g -O1 -o "$scratch/once" "$scratch/once.c"
+${CC:-cc} -g -O1 -o "$scratch/once" "$scratch/once.c"
 
 # made FILE WORD...: a program of the generator's in FILE
 made() {

@@ -221,7 +221,7 @@ in_executable() { # VALUE-OF-FF_LUA_ EXPECTED
 enum ff { FF_LUA_ = $1, FF_C_, FF_ipairs_aux, FF_io_method_close, FF_far = 70000, FF_below = -3, FF__MAX } ff = FF_C_;
 int main(void) { return (int)sleep(30); }
 END
-    "${CC:-cc}" -g -o "$scratch/static" "$scratch/static.c"
+    ${CC:-cc} -g -o "$scratch/static" "$scratch/static.c"
     "$scratch/static" &
     pids+=("$!")
     until [[ /proc/$!/exe -ef $scratch/static ]]; do sleep 0.01; done # the shell's copy has become the program
@@ -229,7 +229,7 @@ END
     { kill "$!" && wait "$!"; } 2>/dev/null || :
     [[ $(tr '\n' ' ' <"$scratch/out") = "$2 " ]]
 }
-if command -v "${CC:-cc}" >/dev/null; then
+if command -v ${CC:-cc} >/dev/null; then
     check 'LuaJIT in the executable' in_executable 0 'builtin:ipairs_aux builtin:io.method.close builtin#4'
     check 'enumerators of other values are not its' in_executable 1 'builtin#2 builtin#3 builtin#4'
 else

@@ -14,7 +14,7 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 # value NAME: what the script printed as NAME=VALUE.
 value() { sed -nE "s/^(.* )?$1=([^ ]*).*/\2/p" "$scratch/out"; }

@@ -79,7 +79,7 @@ done
 
 # Return probes: stap asks System.map for them, which is not part of the headers.
 echo 'int main(void) { return 0; }' >"$scratch/main.c"
-"${CC:-cc}" -g -Wl,--build-id -o "$scratch/main" "$scratch/main.c"
+${CC:-cc} -g -Wl,--build-id -o "$scratch/main" "$scratch/main.c"
 returns="-eprobe process(\"$scratch/main\").function(\"main\").return { }"
 fake_build "$returns"
 check 'a kernel that says nothing of uprobes: its own build directory' given "$headers"

@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 calls=100000
 cat >"$scratch/target.c" <<'END'
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
+${CC:-cc} -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
 path=$scratch/target
 
 # prints WANT SCRIPT: the last line of a run of the target under SCRIPT
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -g -O1 -o "$scratch/absent" "$scratch/absent.c"
+${CC:-cc} -g -O1 -o "$scratch/absent" "$scratch/absent.c"
 look='probe process("'$scratch'/absent").function("look") { println($p[0]) }'
 tick "$look" -c "$scratch/absent mapped"
 check 'a fault in memory that is mapped, but not touched yet' said err 'read fault.*it is mapped, but was not in memory'

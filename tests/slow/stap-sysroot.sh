@@ -17,7 +17,7 @@ cache=${NGSTAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ngstap}/slow
 patch=$PWD/patches/systemtap/sysroot.patch
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-for tool in "${CC:-cc}" g++ make patch msgfmt dpkg-source; do
+for tool in ${CC:-cc} g++ make patch msgfmt dpkg-source; do
     command -v "$tool" >/dev/null || skip_all "no $tool (Debian: apt-get install build-essential gettext patch)"
 done
 build=$(find /lib/modules/*/build -maxdepth 0 2>/dev/null | sort -V | tail -1)

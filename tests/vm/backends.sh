@@ -82,8 +82,8 @@ on_kernel() { # SUITE both|stap
 share=$scratch/share
 mkdir "$share"
 mkfifo "$scratch/never"
-"${CC:-cc}" -g -O1 -o "$share/calls" tests/calls/target.c
-"${CC:-cc}" -O1 -o "$share/jitter" tests/vm/jitter.c
+${CC:-cc} -g -O1 -o "$share/calls" tests/calls/target.c
+${CC:-cc} -O1 -o "$share/jitter" tests/vm/jitter.c
 on_kernel bookworm both
 on_kernel bullseye stap
 finish

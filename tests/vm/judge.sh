@@ -117,7 +117,7 @@ for script in "$PWD"/tests/judge/*.stp; do
         make_module "$script" "${modules[-1]}"
     done
 done
-"${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
+${CC:-cc} -O1 -o "$scratch/generate" tests/judge/generate.c
 mkdir "$scratch/random"
 # What is between the first and the last line of each program, when both are there, is in $scratch/want/SEED, and in
 # $scratch/printed/SEED. What a module lost all the same (patches/runtime/relay-drain.patch) is put

@@ -22,7 +22,7 @@ command -v objcopy >/dev/null || skip_all 'no objcopy: apt-get install binutils'
 
 top=$PWD share=$scratch/share
 mkdir -p "$share/.debug" "$scratch/tmp-cache"
-"${CC:-cc}" -g -O2 -pthread -o "$share/target" tests/returns/target.c
+${CC:-cc} -g -O2 -pthread -o "$share/target" tests/returns/target.c
 objcopy --only-keep-debug "$share/target" "$share/.debug/target.debug"
 strip "$share/target"
 objcopy --add-gnu-debuglink="$share/.debug/target.debug" "$share/target"
