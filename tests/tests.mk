@@ -28,7 +28,8 @@ LDADD = $(UNIT_OBJECTS)
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
 SHELL_TESTS += tests/lint/circles.sh
-EXTRA_DIST += tests/lint/circles.allowed
+SHELL_TESTS += tests/lint/unused.sh
+EXTRA_DIST += tests/lint/circles.allowed tests/lint/unused.allowed
 SHELL_TESTS += tests/dist.sh
 UNIT_TOOLS += tests/unit/reference
 SHELL_TESTS += tests/docs.sh
@@ -80,7 +81,7 @@ UNIT_TESTS += tests/unit/object_test
 tests_unit_object_test_SOURCES = tests/unit/object_test.c $(OBJECT_FIXTURE)
 UNIT_TESTS += tests/unit/load_test
 tests_unit_load_test_SOURCES = tests/unit/load_test.c $(OBJECT_FIXTURE)
-RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h
+RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/release.h
 UNIT_TESTS += tests/unit/run_interp_test
 UNIT_TESTS += tests/unit/run_text_test
 UNIT_TESTS += tests/unit/run_helper_test
@@ -88,6 +89,7 @@ tests_unit_run_helper_test_SOURCES = tests/unit/run_helper_test.c $(RUN_FIXTURE)
 UNIT_TESTS += tests/unit/run_session_test
 tests_unit_run_session_test_SOURCES = tests/unit/run_session_test.c $(RUN_FIXTURE)
 UNIT_TESTS += tests/unit/run_kernel_test
+tests_unit_run_kernel_test_SOURCES = tests/unit/run_kernel_test.c tests/unit/release.h
 UNIT_TESTS += tests/unit/run_symbols_test
 
 # The command line

@@ -1,8 +1,8 @@
 /*
- * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions of
- * saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced where the
- * source tells the function, "builtin#N" where the process of -x does. Refused: an input or a --conf that cannot
- * be read; a root that is no directory.
+ * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions
+ * of saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced
+ * where the source tells the function, "builtin#N" where the process of -x does. Refused: an input
+ * or a --conf that cannot be read; a root that is no directory.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,7 +1,8 @@
 /*
  * flame: "ngstap flame": one command from a process, a master or a container to a picture of where
- * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample lj-lua-stacks
- * with options of its own, shows on a terminal how it goes, and says of an empty profile why it is.
+ * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample
+ * lj-lua-stacks with options of its own, shows on a terminal how it goes, and says of an empty
+ * profile why it is.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +24,8 @@
 static const struct span nowhere;
 
 enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
-/* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at most (cli/limits.c). */
+/* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at
+ * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
 
 struct flame {
@@ -301,7 +303,8 @@ static void make_argv(struct flame *f)
     give_arg(f, "min", "0");
     give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
     give_arg(f, "depth_option", "--depth N");
-    if (!f->string_limit) { /* room for so many frames of a usual length; what is longer is cut, and said */
+    /* room for so many frames of a usual length; what is longer is cut, and said */
+    if (!f->string_limit) {
         long room = f->depth < ROOM_MAX / FRAME_LEN ? f->depth * FRAME_LEN : ROOM_MAX;
 
         give(f, "-D");

@@ -59,8 +59,8 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
 
 void options_help(FILE *out);
 
-/* A time: a number of seconds, or with ms, s, m or h after it, of less than a year. False after reporting
- * that OPTION's value is none. */
+/* A time: a number of seconds, or with ms, s, m or h after it, of less than a year. False after
+ * reporting that OPTION's value is none. */
 bool options_time(struct compile *cx, const char *option, const char *text, double *seconds);
 
 #endif

@@ -15,7 +15,8 @@
 
 static const struct span nowhere;
 
-/* A name without an ending says nothing; one with an ending that no format has says something else. */
+/* A name without an ending says nothing; one with an ending that no format has says something
+ * else. */
 static const struct out_format *format_of_ending(struct compile *cx, const char *path)
 {
     const struct out_format *f;

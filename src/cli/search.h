@@ -12,8 +12,8 @@ struct module_dirs {
     uint32_t n;
 };
 
-/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. For a script of ours: -I and
- * our tapset. */
+/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. For a script
+ * of ours: -I and our tapset. */
 struct module_dirs search_modules(struct compile *cx, const struct options *o);
 
 /* For functions and aliases in *.stp and *.stpm: the same without ".". */

@@ -1,7 +1,7 @@
 /*
- * pprof: profile.proto (google/pprof, proto/profile.proto), gzipped. One sample a distinct stack, with
- * its count and, when the period is known, its CPU time; a location and a function a frame. The
- * wire format is protobuf's: (field << 3 | type), varints, length-delimited messages.
+ * pprof: profile.proto (google/pprof, proto/profile.proto), gzipped. One sample a distinct stack,
+ * with its count and, when the period is known, its CPU time; a location and a function a frame.
+ * The wire format is protobuf's: (field << 3 | type), varints, length-delimited messages.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "release.h"
+
 struct fx *fx_new(void)
 {
     struct fx *f = calloc(1, sizeof(*f));
@@ -249,7 +251,7 @@ int fx_run(struct fx *f)
     f->opts.out = open_memstream(&f->out, &f->out_len);
     f->opts.err = open_memstream(&f->err, &f->err_len);
     status = run_session(&f->cx, &f->o, NULL, NULL, &f->opts);
-    interrupt_release(&f->interrupt);
+    release_signals(&f->interrupt);
     fclose(f->opts.out);
     fclose(f->opts.err);
     return status;

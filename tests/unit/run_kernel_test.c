@@ -15,9 +15,9 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "base/interrupt.h"
 #include "cg/object.h"
 #include "run/run.h"
+#include "release.h"
 #include "tap.h"
 
 #define INSN(c, d, s, o, i)                                                                        \
@@ -293,7 +293,7 @@ static bool run(pid_t pid, double seconds, struct result *res)
     built = build(&cx, &o);
     if (built)
         res->status = run_session(&cx, &o, &t, &k, &opts);
-    interrupt_release(&interrupt);
+    release_signals(&interrupt);
     fclose(opts.out);
     fclose(opts.err);
     for (const char *p = res->out; (p = strstr(p, "tick\n")); p += 5)
