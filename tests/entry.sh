@@ -1,8 +1,9 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# $parameters and @entry in .return handlers: each return sees what its own entry saved, in recursion, in threads, and
-# after a longjmp over the function; a handler for the target alone saves there alone.
+# $parameters and @entry in .return handlers: each return sees what its own entry saved, in
+# recursion, in threads, and after a longjmp over the function; a handler for the target alone saves
+# there alone.
 #
 # Needs root, eBPF, a C compiler. About 5 s. Prints TAP.
 
@@ -108,7 +109,8 @@ check '... one of which is looked at' test "$(<"$scratch/out")" = ours
 
 trace -e "global n, wrong
     probe process(\"$scratch/target\").function(\"jumps\").return { n++; if (\$n != \$return || \$n % 3 == 1) wrong++ }
-    probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" -x "$pid"
+    probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" \
+        -x "$pid"
 check 'a longjmp over the function' printed '^many 1 wrong 0$'
 
 # ---- more returns pending in a thread than the kernel notes (64)
@@ -155,6 +157,7 @@ else
     skip '... and that is said' 'no /dev/kmsg'
 fi
 
-trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" -x "$pid"
+trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" \
+    -x "$pid"
 check 'a value that is printed' printed '^[1-8]$'
 finish

@@ -1,10 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Reports at intervals: a timer's handler reads an array that handlers in the kernel add to meanwhile, and deletes it. What
-# comes between the reading and the deleting must not be lost: the target says how often it called what is counted. A
-# handler that has just found an element when that is taken adds to nothing (docs/differences.md): two threads that do
-# little else, and a thousand intervals a second, lose less than one in 1,000 so; by reading, then deleting, three to twenty.
+# Reports at intervals: a timer's handler reads an array that handlers in the kernel add to
+# meanwhile, and deletes it. What comes between the reading and the deleting must not be lost: the
+# target says how often it called what is counted. A handler that has just found an element when
+# that is taken adds to nothing (docs/differences.md): two threads that do little else, and a
+# thousand intervals a second, lose less than one in 1,000 so; by reading, then deleting, three to
+# twenty.
 #
 # Needs root, eBPF, a C compiler. About 10 s. Prints TAP.
 
@@ -44,11 +46,13 @@ END
 ${CC:-cc} -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
 path=$scratch/target
 
-# counts SCRIPT WANT...: SCRIPT prints at the end of a run of the target how many of its calls were counted, then WANT
+# counts SCRIPT WANT...: SCRIPT prints at the end of a run of the target how many of its calls were
+# counted, then WANT
 counts() {
     local script=$1 counted rest lost
     shift
-    timeout 100 "$ngstap" -c "$path $calls" -e "$script" >"$scratch/out" 2>"$scratch/err" || return 1
+    timeout 100 "$ngstap" -c "$path $calls" -e "$script" >"$scratch/out" 2>"$scratch/err" ||
+        return 1
     read -r counted rest < <(tail -n 1 "$scratch/out")
     lost=$((2 * calls - counted))
     echo "# lost: $lost of $((2 * calls))"

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# Random programs (tests/judge/generate.c -k) print in a handler of the kernel, a uprobe's, what they print in a begin probe,
-# which runs in user space and is judged by SystemTap in tests/vm/judge.sh. Needs root. About 20 s. Prints TAP.
+# Random programs (tests/judge/generate.c -k) print in a handler of the kernel, a uprobe's, what
+# they print in a begin probe, which runs in user space and is judged by SystemTap in
+# tests/vm/judge.sh. Needs root. About 20 s. Prints TAP.
 
 set -euo pipefail
 

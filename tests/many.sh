@@ -1,11 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# One body, many places: a program of 2,000 functions, each of which it calls a number of times that it knows, is probed
-# by a wildcard. Counts by probefunc() are the program's own; arming, ending and memory are bounded (three times what is
-# asked for, as test machines are busy; the figures are printed). Without the kernel's newer ways to attach the answers are
-# the same. A function that cannot be probed is left out and named; what matches too much is refused. What lacks, files
-# or capabilities, is named.
+# One body, many places: a program of 2,000 functions, each of which it calls a number of times that
+# it knows, is probed by a wildcard. Counts by probefunc() are the program's own; arming, ending and
+# memory are bounded (three times what is asked for, as test machines are busy; the figures are
+# printed). Without the kernel's newer ways to attach the answers are the same. A function that
+# cannot be probed is left out and named; what matches too much is refused. What lacks, files or
+# capabilities, is named.
 #
 # Needs root, eBPF, a C compiler. About a minute. Prints TAP.
 
@@ -17,7 +18,8 @@ set -euo pipefail
 [[ $UID = 0 ]] || skip_all 'needs root'
 command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
-# program FILE N: calls each of its N functions, I of them I % 3 + 1 times, for each line that it reads.
+# program FILE N: calls each of its N functions, I of them I % 3 + 1 times, for each line that it
+# reads.
 program() {
     awk -v n="$2" 'BEGIN {
         print "#include <stdio.h>\n#include <unistd.h>"
@@ -78,7 +80,8 @@ STP
 count() {
     local from
     : >"$scratch/out"
-    "$ngstap" -I tapset -v "$@" -x "$pid" "$scratch/count.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    "$ngstap" -I tapset -v "$@" -x "$pid" "$scratch/count.stp" >"$scratch/out" 2>"$scratch/err" \
+        </dev/null &
     tracer=$!
     pids+=("$tracer")
     for _ in {1..600}; do
@@ -117,7 +120,8 @@ before=$(held)
 count
 check '2,000 functions: ends well' test "$status" = 0
 check '... every call is counted, by the function' right 2000
-check '... pp() is the place' printed 'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:10"\)$'
+check '... pp() is the place' printed \
+    'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:10"\)$'
 armed_s=$(sed -nE 's/^armed ([0-9.]+) s.*/\1/p' "$scratch/err")
 memory=$(told 'largest resident memory:')
 echo "# armed $armed_s s after the start, ended in $ended ms, $memory MiB resident"
@@ -131,7 +135,8 @@ check '... in 64 MiB' below "$memory" 64
 check '... and nothing is left' as_before "$before"
 
 # returns, and an end by exit() on the first hit
-trace -x "$pid" -e 'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() } probe end { println(n) }'
+trace -x "$pid" -e \
+    'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() } probe end { println(n) }'
 check 'returns of 2,000 functions' test "$status" = 0
 stop
 
@@ -147,7 +152,8 @@ for way in "${ways[@]}"; do
     count "${options[@]}"
     stop
     check "30 functions, without '$way': counted by the function" right 30
-    check "... pp() is the place" printed 'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:10"\)$'
+    check "... pp() is the place" printed \
+        'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:10"\)$'
 done
 
 # A handler that looks at parameters is made for each.
@@ -188,11 +194,13 @@ if [[ $(uname -m) = x86_64 ]]; then
     pids+=("$pid")
     sleep 0.1
     for way in '' uprobe_multi; do
-        trace ${way:+--no-feature "$way"} -x "$pid" -e 'global n probe process.function("some_*") { n[probefunc()]++ }
+        trace ${way:+--no-feature "$way"} -x "$pid" \
+            -e 'global n probe process.function("some_*") { n[probefunc()]++ }
             probe timer.ms(500) { exit() } probe end { foreach (f in n+) println(f) }'
         check "a function that begins with int3, without '$way': the others are probed" \
             test "$(sort "$scratch/out")" = $'some_good\nsome_other'
-        check '... and it is named' said 'WARNING.*1 of 3 functions.*some_trap|warning.*1 of 3 functions.*some_trap'
+        check '... and it is named' said \
+            'WARNING.*1 of 3 functions.*some_trap|warning.*1 of 3 functions.*some_trap'
     done
     trace -x "$pid" -e 'probe process.function("some_trap") { } probe timer.ms(100) { exit() }'
     check 'alone it is an error' test "$status" = 1
@@ -207,7 +215,8 @@ awk 'BEGIN { for (i = 0; i < 100000; i++) printf ".globl f%d\n.type f%d, @functi
 ${CC:-cc} -o "$scratch/huge" "$scratch/huge.s" 2>/dev/null
 trace -e "probe process(\"$scratch/huge\").function(\"f*\") { }"
 check '100,000 matches are refused' test "$status" = 1
-check '... with the file and the pattern' said "'f\\*' matches 10000[01] functions of $scratch/huge; at most"
+check '... with the file and the pattern' said \
+    "'f\\*' matches 10000[01] functions of $scratch/huge; at most"
 
 # --- what lacks is named -------------------------------------------------------------------
 
@@ -240,18 +249,22 @@ stop
 if setpriv --bounding-set -bpf,-perfmon,-sys_admin true 2>/dev/null; then
     status=0
     setpriv --bounding-set -bpf,-perfmon,-sys_admin "$ngstap" -I tapset \
-        -e 'global n probe timer.profile { n++; while (n % 5) n++ }' >"$scratch/out" 2>"$scratch/err" || status=$?
+        -e 'global n probe timer.profile { n++; while (n % 5) n++ }' >"$scratch/out" \
+        2>"$scratch/err" || status=$?
     check 'capabilities that lack are named' said 'needs CAP_BPF, CAP_PERFMON'
-    check '... and not taken for an old kernel' test "$(grep -c 'from Linux\|serves' "$scratch/err")" = 0
+    check '... and not taken for an old kernel' test \
+        "$(grep -c 'from Linux\|serves' "$scratch/err")" = 0
 fi
 
 # --- what long handlers cost grows with their length, not with its square -------------------------
 
 # hundredths N: of a second of processor time, to make the code of a handler of N statements
 hundredths() {
-    { echo 'global g probe timer.profile {' && seq -f 'if (g == %.0f) g += 2' "$1" && echo '}'; } >"$scratch/long.stp"
+    { echo 'global g probe timer.profile {' && seq -f 'if (g == %.0f) g += 2' "$1" &&
+        echo '}'; } >"$scratch/long.stp"
     TIMEFORMAT=%U
-    { time "$ngstap" -p3 -D MAXACTION=1000000 "$scratch/long.stp" >"$scratch/out" 2>"$scratch/err"; } 2>"$scratch/time"
+    { time "$ngstap" -p3 -D MAXACTION=1000000 "$scratch/long.stp" >"$scratch/out" \
+        2>"$scratch/err"; } 2>"$scratch/time"
     awk '{ printf "%d\n", $1 * 100 + 1 }' "$scratch/time"
 }
 short=$(hundredths 4000) long=$(hundredths 24000)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# --master: the workers that are there and those that are started later are looked at, others are not; the session goes
-# on while workers come and go, and ends with the master.
+# --master: the workers that are there and those that are started later are looked at, others are
+# not; the session goes on while workers come and go, and ends with the master.
 #
 # Needs root, eBPF, a kernel with BTF, a C compiler. About 4 s. Prints TAP.
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Values that handlers in the kernel share: two threads of a target do nothing but hit probes that set a string and probes
-# that read it, while ticks and a timer's handler read it, too. Whatever is read must be what some handler has assigned.
+# Values that handlers in the kernel share: two threads of a target do nothing but hit probes that
+# set a string and probes that read it, while ticks and a timer's handler read it, too. Whatever is
+# read must be what some handler has assigned.
 #
 # Needs root, eBPF, a C compiler. About 15 s. Prints TAP.
 
@@ -93,7 +94,8 @@ check 'a string in an array, read by another thread, by ticks and by a timer' pr
 
 # ---- how long a handler may run, how much it may print
 
-# tick SCRIPT OPTION...: what it prints is in $scratch/out, errors in $scratch/err. Two CPUs may tick before the session ends.
+# tick SCRIPT OPTION...: what it prints is in $scratch/out, errors in $scratch/err. Two CPUs may
+# tick before the session ends.
 tick() { timeout 20 "$ngstap" "${@:2}" -e "$1" >"$scratch/out" 2>"$scratch/err" || :; }
 said() { grep -q -e "$2" "$scratch/$1"; }
 printed() { [[ $(sort -u "$scratch/out") = "$1" && ! -s $scratch/err ]]; }
@@ -119,30 +121,39 @@ tick 'probe begin { for (i = 0; i < 100; i++) ; println(i); exit() }' -D MAXACTI
 check 'MAXACTION: and no more' said err 'MAXACTION exceeded'
 
 for handler in begin perf.sw.cpu_clock; do
-    tick "probe $handler { exit(); i = 1; printf(\"$(printf '%%d %.0s' {1..31})%s\\n\", $(printf 'i++, %.0s' {1..31})\"x\") }"
+    tick "probe $handler { exit(); i = 1; printf(\"$(printf '%%d %.0s' {1..31})%s\\n\", $(printf \
+        'i++, %.0s' {1..31})\"x\") }"
     check "a print of 32 values, in $handler" printed "$(numbers 31 ' ') x"
 done
-tick "probe begin { s = \"x\"; for (i = 0; i < 12; i++) s .= s; print($(printf 's, %.0s' {1..31})s) exit() }"
+tick "probe begin { s = \"x\"; for (i = 0; i < 12; i++) s .= s; print($(printf 's, %.0s' \
+    {1..31})s) exit() }"
 check 'a print of 32 long strings' test "$(wc -c <"$scratch/out")" = $((32 * 4096))
 tick "probe begin { print($(numbers 33 ', ')) }"
-check 'a print of 33 values is refused' said err '1:15: error: too many arguments to print: 33, at most 32'
+check 'a print of 33 values is refused' said err \
+    '1:15: error: too many arguments to print: 33, at most 32'
 
 # ---- limits are the script's, not damage of an object
 
 for period in 'timer.ns(500)' 'timer.hz(2000000)' 'perf.sw.cpu_clock.sample(500)'; do
     tick "probe $period { }"
-    check "$period is refused at its place" said err '^-e:1:[1-9].*a period of 500 ns is too short: at least 1000'
+    check "$period is refused at its place" said err \
+        '^-e:1:[1-9].*a period of 500 ns is too short: at least 1000'
 done
 tick 'global a[100000000] probe begin { a[1] = 1 }'
-check 'an array of more elements than can be' said err '^-e:1:8: error:.*100000000 elements; at most'
-tick 'global s = "0123456789012345678901234567890123456789" probe begin { println(s) exit() }' -D MAXSTRINGLEN=33
-check 'a string that begins longer than MAXSTRINGLEN is cut' printed 01234567890123456789012345678901
+check 'an array of more elements than can be' said err \
+    '^-e:1:8: error:.*100000000 elements; at most'
+tick 'global s = "0123456789012345678901234567890123456789" probe begin { println(s) exit() }' -D \
+    MAXSTRINGLEN=33
+check 'a string that begins longer than MAXSTRINGLEN is cut' printed \
+    01234567890123456789012345678901
 tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin { a[1] = 1; f(100) }' -D MAXNESTING=200
 check 'too many foreach loops within one another: an error at its place' \
     said err "^ERROR: more than 64 foreach loops within one another near .* at -e:1:"
 calls=''
-for ((n = 0; n < 700; n++)); do calls+="n += execname() == \"x\" . sprint($n) || user_string(0, \"y\") == \"z$n\"; "; done
-tick "probe perf.sw.cpu_clock { $calls exit() } probe end { println(\"end\") }" -D MAXSTRINGLEN=32768
+for ((n = 0; n < 700; n++)); do \
+    calls+="n += execname() == \"x\" . sprint($n) || user_string(0, \"y\") == \"z$n\"; "; done
+tick "probe perf.sw.cpu_clock { $calls exit() } probe end { println(\"end\") }" -D \
+    MAXSTRINGLEN=32768
 check 'strings that are needed one after the other share their room' printed end
 
 tick 'global a[3], b probe perf.sw.cpu_clock { exit()
@@ -171,20 +182,24 @@ END
 ${CC:-cc} -g -O1 -o "$scratch/absent" "$scratch/absent.c"
 look='probe process("'$scratch'/absent").function("look") { println($p[0]) }'
 tick "$look" -c "$scratch/absent mapped"
-check 'a fault in memory that is mapped, but not touched yet' said err 'read fault.*it is mapped, but was not in memory'
+check 'a fault in memory that is mapped, but not touched yet' said err \
+    'read fault.*it is mapped, but was not in memory'
 tick "$look" -c "$scratch/absent"
-check 'a fault elsewhere' bash -c '! grep mapped "$0" && grep "read fault" "$0" >/dev/null' "$scratch/err"
+check 'a fault elsewhere' bash -c '! grep mapped "$0" && grep "read fault" "$0" >/dev/null' \
+    "$scratch/err"
 
 # ---- ^C while begin handlers run
 
 busy='for (i = 0; i < 2000000; i++) ;'
-timeout 60 "$ngstap" -D MAXACTION=10000000 -e "probe begin { println(1) warn(\"begun\") $busy println(2) } probe begin(1) { println(3) }
+timeout 60 "$ngstap" -D MAXACTION=10000000 \
+    -e "probe begin { println(1) warn(\"begun\") $busy println(2) } probe begin(1) { println(3) }
     probe end { println(4) } probe end(1) { println(5) }" >"$scratch/out" 2>"$scratch/err" &
 session=$!
 for ((n = 0; n < 100; n++)); do ! said err begun || break; sleep 0.05; done
 kill -INT $session
 wait $session || :
-check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" = $'1\n2\n3\n4\n5'
+check 'an interrupt in a begin handler: all begin and end handlers run' test "$(<"$scratch/out")" \
+    = $'1\n2\n3\n4\n5'
 
 # ---- a handler that runs at the moment of exit() is not cut short
 

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Looks for functions and variables that an object of src/ offers to the others (nm) and none of them
-# takes: they are to be static, or deleted. What flex and bison make is left out. Those that may be,
-# as a test works at that seam, are in unused.allowed beside this file, a line each: SYMBOL FILE,
-# FILE being the test that uses it; a line that is of no use any more is an error, too. Prints TAP.
+# Looks for functions and variables that an object of src/ offers to the others (nm) and none of
+# them takes: they are to be static, or deleted. What flex and bison make is left out. Those that
+# may be, as a test works at that seam, are in unused.allowed beside this file, a line each: SYMBOL
+# FILE, FILE being the test that uses it; a line that is of no use any more is an error, too. Prints
+# TAP.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "${top_srcdir:-.}" && pwd)
@@ -24,7 +25,8 @@ unused=$(nm -A -g -P "$@" | sed 's/^src\/\(.*\)\.o: /\1 /' | awk '
     { offers[$2] = $1 }
     END { for (s in offers) if (!(s in taken)) print s, offers[s] }' | sort |
     while read -r symbol file; do
-        [ "$symbol" = main ] || [ "${symbol#__}" != "$symbol" ] || [ -e "$top/src/$file.l" ] || [ -e "$top/src/$file.y" ] ||
+        [ "$symbol" = main ] || [ "${symbol#__}" != "$symbol" ] || [ -e "$top/src/$file.l" ] ||
+            [ -e "$top/src/$file.y" ] ||
             echo "$symbol $file"
     done)
 allowed=$(grep -v '^#' "$here/unused.allowed" | grep . || :)
