@@ -93,6 +93,7 @@ echo '# making the module / eBPF from exec to armed, on this machine; the target
 for slow in stap_empty stap_another stap_cached plain_empty plain_another plain_again; do
     for fast in bpf_empty bpf_filled; do
         awk -v slow="${took[$slow]}" -v fast="${took[$fast]}" -v label="$slow / $fast" \
-            'BEGIN { printf "%-58s %9.1f   %s\n", label, slow / fast, (slow / fast >= 50 ? "reached" : "not reached") }'
+            'BEGIN { printf "%-58s %9.1f   %s\n", label, slow / fast,
+                (slow / fast >= 50 ? "reached" : "not reached") }'
     done
 done

@@ -4,13 +4,14 @@
 #
 #   stapxx/run.sh [-o] [-c CASE]... COMMAND [ARGUMENT]...
 #
-#   -o        where a case is marked "mends", it shows what the original does: a failure there is marked TODO
+#   -o        where a case is marked "mends", it shows what the original does: a failure there is
+#             marked TODO
 #   -c CASE   these only
 #   -m KIB    of address space for COMMAND (2000000), or "unlimited"
 #
 # COMMAND is called with --dump-src (or --args), the case's options and target, and input.sxx, in a
-# mount namespace whose
-# /proc holds the case's processes alone (and self) and whose /opt their files; so it needs root, and COMMAND must not lie in /opt.
+# mount namespace whose /proc holds the case's processes alone (and self) and whose /opt their
+# files; so it needs root, and COMMAND must not lie in /opt.
 # stapxx/README.md says what a case is, and what is compared. Nothing outside of the namespace is
 # changed.
 

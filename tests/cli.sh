@@ -117,7 +117,8 @@ done
 if [ -n "$told" ]; then
     says 'config y unset 1' -e 'probe begin {
         printf("config %s %s %d\n", %( CONFIG_BPF_SYSCALL == "y" %? "y" %: "n" %),
-            %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %)); exit() }'
+            %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %));
+                exit() }'
 else
     skip 'CONFIG_ options' "this kernel's are not told"
 fi

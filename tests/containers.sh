@@ -74,7 +74,8 @@ cat >"$scripts/each.stp" <<'END'
 global of, armed
 probe process(@1).function("ngx_http_process_request") { of[pid()]++ }
 probe timer.ms(20) { if (!armed++) println("armed") }
-probe end { foreach (p+ in of) { n += of[p]; printf("worker %d %d\n", p, of[p]) } printf("all %d\n", n) }
+probe end { foreach (p+ in of) { n += of[p]; printf("worker %d %d\n", p, of[p]) }
+printf("all %d\n", n) }
 END
 # shellcheck disable=SC2317 # called by check
 only_of() { # WORKERS: each worker that was seen is one of them, and all are

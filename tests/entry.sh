@@ -90,25 +90,30 @@ for flags in -O2 -O0; do
     ${CC:-cc} -g $flags -pthread -o "$scratch/target" "$scratch/target.c"
     start
     trace -e "global good, bad, names, depths
-        probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target()) $handler } $report" -x "$pid"
+        probe process(\"$scratch/target\").function(\"fact\").return {
+        if (pid() == target()) $handler } $report" -x "$pid"
     check "every return knows its own entry ($flags)" printed '^good 3[0-9]* bad 0$'
     check "... at each depth, in each thread ($flags)" printed '^1 2 3 4 5 6 7 8 main thread $'
     check "... and none was lost ($flags)" test ! -s "$scratch/err"
 done
 
 trace -e "global good, bad, names, depths
-    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() != target()) next; $handler } $report" -x "$pid"
+    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() != target()) next;
+    $handler } $report" -x "$pid"
 check 'a handler that begins with a test' printed '^good 3[0-9]* bad 0$'
 
 start # two processes; one of them is looked at
 trace -e "global of
-    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target() && \$n == 8) of[pid()]++ }
-    probe timer.ms(400) { exit() } probe end { foreach (p in of) println(p == target() ? \"ours\" : \"theirs\") }" -x "$pid"
+    probe process(\"$scratch/target\").function(\"fact\").return {
+    if (pid() == target() && \$n == 8) of[pid()]++ }
+    probe timer.ms(400) { exit() } probe end {
+    foreach (p in of) println(p == target() ? \"ours\" : \"theirs\") }" -x "$pid"
 check 'two processes' printed '^ours$'
 check '... one of which is looked at' test "$(<"$scratch/out")" = ours
 
 trace -e "global n, wrong
-    probe process(\"$scratch/target\").function(\"jumps\").return { n++; if (\$n != \$return || \$n % 3 == 1) wrong++ }
+    probe process(\"$scratch/target\").function(\"jumps\").return { n++;
+    if (\$n != \$return || \$n % 3 == 1) wrong++ }
     probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" \
         -x "$pid"
 check 'a longjmp over the function' printed '^many 1 wrong 0$'
@@ -127,7 +132,8 @@ int main(int argc, char **argv) { return deep(argc > 1 ? atol(argv[1]) : 0) < 0;
 END
 ${CC:-cc} -g -O1 -fno-optimize-sibling-calls -o "$scratch/deep" "$scratch/deep.c"
 deep="global n, m probe process(\"$scratch/deep\").function(\"deep\").return { n++ }
-    probe process(\"$scratch/deep\").function(\"deep\") { m++ } probe end { println(n, \" of \", m) }"
+    probe process(\"$scratch/deep\").function(\"deep\") { m++ } probe end {
+    println(n, \" of \", m) }"
 trace -e "$deep" -c "$scratch/deep 64"
 check '64 pending returns of a thread are all seen' printed '^64 of 64$'
 check '... and nothing is said' test ! -s "$scratch/err"

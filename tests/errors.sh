@@ -77,7 +77,8 @@ if ${CC:-cc} -g -o "$scratch/pick" "$scratch/pick.c" 2>/dev/null; then
     if [[ $UID = 0 ]]; then
         says 0 'what is named can be probed: the chosen one is seen' '^__pick_fast$' -- "$ngstap" \
             -c "$scratch/pick" \
-            -e 'probe process("'"$scratch/pick"'").function("__pick_[fs]*") { println(probefunc()) exit() }'
+            -e 'probe process("'"$scratch/pick"'").function("__pick_[fs]*") {
+                println(probefunc()) exit() }'
     else
         skip 'what is named can be probed: the chosen one is seen' 'needs root'
     fi
@@ -135,7 +136,8 @@ cat >"$scratch/t.c" <<'C'
 struct point { int x, why; };
 struct point origin = {1, 2};
 int twice(int n) { return n * 2; }
-int main(void) { int s = 0; for (int i = 0; i < 50; i++) { s += twice(i); usleep(10000); } return s == 1; }
+int main(void) { int s = 0; for (int i = 0; i < 50; i++) { s += twice(i); usleep(10000); }
+    return s == 1; }
 C
 ${CC:-cc} -g -O0 -o "$scratch/t" "$scratch/t.c"
 cp "$scratch/t" "$scratch/stripped"
@@ -167,13 +169,16 @@ says 1 'a read fault' 'read fault .* at 0x8 near' -- "$ngstap" \
 says 1 'an endless loop' 'MAXACTION exceeded' -- "$ngstap" -e 'probe begin { while (1) { } }'
 # As in SystemTap's translate.cxx (visit_try_block): to catch costs an action, and there is none
 # left.
-spin='function spin() { while (1) { } return 1 } function tries() { try { spin() } catch { println("caught 1") } return 1 }'
-caught='{ try { try { tries() } catch (e) { println("caught 2") } } catch (e) { println("caught ", e) } println("after") }'
+spin='function spin() { while (1) { } return 1 } function tries() { try { spin() } catch {
+    println("caught 1") } return 1 }'
+caught='{ try { try { tries() } catch (e) { println("caught 2") } } catch (e) {
+    println("caught ", e) } println("after") }'
 says 1 'an endless loop in a function, which no try catches' 'MAXACTION exceeded.* at -e:1:' \
     -- "$ngstap" -e "$spin probe begin $caught"
 ok "$(! grep -q 'caught\|after' "$scratch/out"; echo $?)" '... not even once'
 says 0 'a deep recursion, caught' $'^caught MAXNESTING exceeded\n^after' -- "$ngstap" \
-    -e 'function f(n) { return f(n + 1) } probe begin { try { f(1) } catch (e) { println("caught ", e) } println("after"); exit() }'
+    -e 'function f(n) { return f(n + 1) } probe begin { try { f(1) } catch (e) {
+        println("caught ", e) } println("after"); exit() }'
 says 0 'exit() is no error that try could catch' '^on$' \
     -- "$ngstap" -e 'probe begin { try { exit(); println("on") } catch { println("caught") } }'
 says 1 'a deep recursion' 'MAXNESTING exceeded' -- "$ngstap" \
@@ -227,20 +232,23 @@ else
         ok "$(! grep -q 'caught\|after' "$scratch/out"; echo $?)" "... not even once ($features)"
         says 1 "a deep recursion in the kernel ($features)" 'MAXNESTING exceeded' -- "$ngstap" \
             $features -e \
-            'function f(n) { return n > 1000 ? 0 : 1 + f(n + 1) } probe timer.profile { f(1) } probe timer.s(10) { exit() }'
+            'function f(n) { return n > 1000 ? 0 : 1 + f(n + 1) } probe timer.profile { f(1) }
+                probe timer.s(10) { exit() }'
     done
     says 1 'a read fault in the kernel' "read fault .* at 0x8 near identifier 'user_int32_error'" \
         \
         -- "$ngstap" -e 'probe timer.profile { user_int32_error(8) }'
     says 0 'a read fault in the kernel, caught' 'caught: read fault' \
         -- "$ngstap" -e \
-        'probe timer.profile { try { user_int32_error(8) } catch (e) { println("caught: ", e); exit() } }'
+        'probe timer.profile { try { user_int32_error(8) } catch (e) { println("caught: ", e);
+            exit() } }'
     says 1 'a full array in the kernel' 'Array overflow, check size limit (3)' \
         -- "$ngstap" -e 'global m[3] probe timer.profile { for (i = 0; i < 10; i++) m[i] = 1 }'
     says 0 'a long string in the kernel is cut, and that is said' \
         'strings cut at MAXSTRINGLEN (63 bytes)' -- "$ngstap" \
         -DMAXSTRINGLEN=64 -e \
-        'probe timer.profile { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; println(s); exit() }'
+        'probe timer.profile { s = "0123456789"; for (i = 0; i < 5; i++) s .= s; println(s);
+            exit() }'
     says 0 'the command ends: so does the script' '^50$' -- "$ngstap" -c "$scratch/t" \
         -e 'global n probe process.function("twice") { n++ } probe end { println(n) }'
     "$scratch/t" &
@@ -261,7 +269,8 @@ else
     says 1 'a process without LuaJIT' "process $pid maps no libluajit" -- "$ngstap" \
         samples/lj-gc.sxx -x "$pid"
     (cd "$scratch" && "$ngstap" -p4 -m t -x "$pid" \
-        -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() } }') >/dev/null 2>&1
+        -e 'probe timer.profile { if (pid() == target()) { println(@var("origin")->x); exit() }
+            }') >/dev/null 2>&1
     (while ((SECONDS < 60)); do :; done) & # runs, so that it is sampled
     other=$!
     says 1 'an object of another program' $'does not map .*/t\nread fault' -- "$ngstap" \
@@ -286,7 +295,8 @@ C
     wait "$pid" 2>/dev/null || :
 
     for signal in INT TERM; do
-        "$ngstap" -e 'global n probe timer.profile { n++ } probe end { printf("ended after %d\n", n) }' >"$scratch/out" 2>&1 &
+        "$ngstap" -e 'global n probe timer.profile { n++ } probe end {
+            printf("ended after %d\n", n) }' >"$scratch/out" 2>&1 &
         pid=$!
         sleep 1
         kill -"$signal" "$pid"

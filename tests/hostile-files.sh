@@ -197,7 +197,8 @@ setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-use
     cp "$1/work/evil" "$1/host/victim"
     mount -t tmpfs none "$1/work"
     mkdir "$1/work/"{upper,work,merged}
-    mount -t overlay overlay -o "lowerdir=$1/host,upperdir=$1/work/upper,workdir=$1/work/work" "$1/work/merged"
+    mount -t overlay overlay -o "lowerdir=$1/host,upperdir=$1/work/upper,workdir=$1/work/work" \
+        "$1/work/merged"
     "$1/work/merged/victim" &
     sleep 0.3
     chmod 700 "$1/work/merged/victim"

@@ -111,6 +111,7 @@ check 'what handlers in the kernel set is what was set last' counts '
         delete last; delete name
         last[7] = 7
     }
-    probe end { foreach (i in last) bad += i != 7 && last[i] % 2 != i; println('"$hits"', " ", bad, " ", rounds > 10, " ", last[7]) }' 0 1 7
+    probe end { foreach (i in last) bad += i != 7 && last[i] % 2 != i;
+    println('"$hits"', " ", bad, " ", rounds > 10, " ", last[7]) }' 0 1 7
 
 finish

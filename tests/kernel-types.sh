@@ -66,7 +66,8 @@ trace -x "$pid" -e 'probe timer.profile {
         if (pid() != target()) next
         t = task_current()
         printf("tapset %d %d %d %d %d\n", ppid(), uid(), euid(), gid(), egid())
-        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(), task_execname(t),
+        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(),
+            task_execname(t),
             task_uid(t), task_egid(t), task_euid(t), task_gid(t))
         printf("parent %d %s\n", task_pid(task_parent(t)), task_execname(task_parent(t)))
         exit()
@@ -90,7 +91,8 @@ check 'kernel memory is not read in begin: an error, where a library asks before
     printed '^1 kernel memory cannot be read'
 check '... for strings too' printed '^2 kernel memory cannot be read'
 check '... which the value for the failing case covers' printed '^other$'
-trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) { println("1 ", e) } exit() }'
+trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) {
+    println("1 ", e) } exit() }'
 check '... else when the script is read' said \
     'error: kernel memory cannot be read in a handler of begin'
 

@@ -72,8 +72,10 @@ both 'but not what is joined after it' 'printf("%s|\n", sprintf("a%c", 0) . "b")
 prints 'as keys' 'global a probe begin { a["k\0x"] = "v\0w"
     println(a["k"], strlen(a["k\0y"])); exit() }' 'v1\n'
 prints 'in functions that user space has' 'probe begin {
-    println(str_replace("hello", "\0", "X"), str_replace("hello", "", "X"), substr("ab\0cd", 1, 3), isinstr("a\0b", "b"))
-    println(str_replace("aXbX", "X", "yy"), tokenize("a,b\0,c", ","), tokenize("", ","), tokenize("", ",")); exit() }' \
+    println(str_replace("hello", "\0", "X"), str_replace("hello", "", "X"), substr("ab\0cd", 1, 3),
+        isinstr("a\0b", "b"))
+    println(str_replace("aXbX", "X", "yy"), tokenize("a,b\0,c", ","), tokenize("", ","),
+        tokenize("", ",")); exit() }' \
     'hellohellob0\nayybyyab\n'
 long='s = "a"; for (i = 0; i < 14; i++) s .= s'
 prints 'str_replace makes no more than a string holds' "probe begin { $long
@@ -90,23 +92,27 @@ done
 takes 'and has these' 'probe begin { printf("%-5d%05d%+d% d%#x%5.2d%.d%ld%lu%c%i%X%o%p%%|%-05d\n",
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }'
 both 'sprintf takes widths and precisions from arguments' \
-    'println(sprintf("%*d|%*d|%-*s|%.*s|%*.*d|%*s", 5, 42, -5, 42, 4, "x", 2, "abc", 6, 3, 7, 3, "y"))' \
+    'println(sprintf("%*d|%*d|%-*s|%.*s|%*.*d|%*s", 5, 42, -5, 42, 4, "x", 2, "abc", 6, 3, 7, 3,
+        "y"))' \
     '   42|42   |x   |ab|   007|  y\n'
 both 'sprintf makes bytes by %b' \
     'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
     'ABCD|EF1\n'
 both '... whose number an argument says' \
     'println(sprintf("%*b|%.*b|%*.*b|%-*.*b|", 4, 0x44434241, 2, 0x4645, 1, 1, 0x47, 1, 1, 0x48))
-    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0, 0x41),
+    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0,
+        0x41),
         strlen(sprintf("%*.*b", 4, 2, 0x4241)), sprintf("%.*b", -1, 0x4142))' \
             'ABCD|EF|G|H|\nABCDEFGH|ABA0BA\n'
 both '%c of sprintf keeps its width' 'println(sprintf("%3c|%-3c|", 65, 66))' '  A|B  |\n'
 prints 'and escapes' 'probe begin { println(sprintf("%#c", 10)); exit() }' '\\n\n'
 both 'values are taken from the left to the right' \
-    's = "p"; printf("%s%s%s\n", s, (s = "q"), s); println(sprintf("%s%s", s, (s = "r")), s . (s = "t") . s)' \
+    's = "p"; printf("%s%s%s\n", s, (s = "q"), s);
+        println(sprintf("%s%s", s, (s = "r")), s . (s = "t") . s)' \
     'pqq\nqrrtt\n'
 prints 'keys, too' \
-    'global a probe begin { s = "x"; a[s, (s = "y")] = s; foreach ([k, l] in a) println(k, l, a[k, l])
+    'global a probe begin { s = "x"; a[s, (s = "y")] = s;
+        foreach ([k, l] in a) println(k, l, a[k, l])
     exit() }' 'xyy\n'
 
 # ---- foreach ----
@@ -126,30 +132,36 @@ prints 'an error that is caught ends the loops it leaves' 'global a, n
             try { foreach (k in a) foreach (l in a) passes() } catch { n++ }
             foreach (k+ in a) { try { n += 10; passes() } catch { n++ } sum += k }
             try { deep(5) } catch { n++ }
-            foreach (k in a) { try { foreach (l in a) break; foreach (l in a) error(sprint(k)) } catch (e) { if (e == "2") break; continue } }
+            foreach (k in a) { try { foreach (l in a) break; foreach (l in a) error(sprint(k)) }
+                catch (e) { if (e == "2") break; continue } }
         }
         println(n, " ", sum) }
-    probe timer.ms(10) { for (i = 0; i < 100; i++) try { foreach (k in a) foreach (l in a) n /= 0 } catch { m++ }
+    probe timer.ms(10) { for (i = 0; i < 100; i++) try { foreach (k in a) foreach (l in a) n /= 0 }
+    catch { m++ }
         println(m, " ", n); exit() }
     probe end { for (i = 0; i < 100; i++) try { fails(1) } catch { m++ } println(m) }' \
         '2500 300\n100 2500\n100\n'
 prints 'what is left by next and return, too' 'global a, n
     function first() { foreach (k+ in a) foreach (l+ in a) return k + l; return 0 }
-    probe timer.ms(1) { n++; if (n == 200) { println(first()); exit() } foreach (k in a) foreach (l in a) { first(); next } }
+    probe timer.ms(1) { n++; if (n == 200) { println(first()); exit() }
+    foreach (k in a) foreach (l in a) { first(); next } }
     probe begin { a[1] = 1; a[2] = 2; for (i = 0; i < 100; i++) first() }' '2\n'
 
 # ---- conditions on probe points ----
 
 prints 'a condition of a reference to an alias' 'global on = 0
-    probe t = timer.ms(5) {} probe t if (on == 1) { println("ran"); exit() } probe timer.ms(100) { exit() }' ''
+    probe t = timer.ms(5) {} probe t if (on == 1) { println("ran"); exit() } probe timer.ms(100) {
+    exit() }' ''
 prints 'it follows its variables' 'global on, n
-    probe timer.ms(10) if (on) { println("on"); exit() } probe timer.ms(50) { on = 1; if (n++ > 20) exit() }' 'on\n'
+    probe timer.ms(10) if (on) { println("on"); exit() } probe timer.ms(50) { on = 1;
+    if (n++ > 20) exit() }' 'on\n'
 prints 'an alias adds its own' 'global a = 1, b
     probe t = begin if (a) { println("alias") } probe t if (b) { println("both") }
     probe t if (!b) { println("one") } probe begin(9) if (a && !b) { println(pp()); exit() }' \
         'alias\none\nbegin(9)\n'
 prints 'in the kernel' 'global on = 0, n
-    probe timer.profile if (on) { n++ } probe timer.ms(200) { if (on++) exit() else printf("%d ", n) }
+    probe timer.profile if (on) { n++ } probe timer.ms(200) {
+    if (on++) exit() else printf("%d ", n) }
     probe end { println(n > 0) }' '0 1\n'
 refuses 'no functions in a condition' 'probe begin if (pid() == 1) {}' 'calls a function'
 refuses 'no changes in a condition' 'global on probe begin if (on++) {}' 'changes a variable'
@@ -162,13 +174,15 @@ check 'an optional point that cannot be probed is warned of' said \
     'optional probe point is left out: kernel.trace'
 trace -e 'probe k = kernel.trace("sched_switch")? { n++ } probe k? { n++ } probe begin { exit() }'
 check 'through an alias, too' said 'optional probe point is left out: kernel.trace'
-trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin { exit() }'
+trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin {
+    exit() }'
 check 'one that is not there is not' test ! -s "$scratch/err"
 
 # ---- calls without a value ----
 
 prints 'a call without a value' 'global n function f() { print("f") }
-    probe timer.ms(1) { (++n == 3) && exit() } probe end { 1 && f(); 0 || printf("p"); println(n, f() + 1)
+    probe timer.ms(1) { (++n == 3) && exit() } probe end { 1 && f(); 0 || printf("p");
+    println(n, f() + 1)
     0 && exit() }' 'fpf31\n'
 refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' \
     'no value'
@@ -265,11 +279,13 @@ refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a
 takes 'as many as there can be' \
     'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
 takes 'clocks of processors' \
-    'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1), cpu_clock_s(cpu())) }'
+    'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1),
+        cpu_clock_s(cpu())) }'
 
 # ---- warnings ----
 
-trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) } exit() }'
+trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) }
+    exit() }'
 check 'repeats of a warning are merged' test "$(cat "$scratch/err")" \
     = $'WARNING: same\nWARNING: other 0\nWARNING: other 1'
 trace -v -e 'probe begin { for (i = 0; i < 3; i++) warn("same\n"); exit() }'
@@ -303,7 +319,8 @@ printf '%s\n' 'CONFIG_ARM64=y' 'CONFIG_OTHER="words"' '# CONFIG_BPF is not set' 
     >"$scratch/build/.config"
 trace -r "$scratch/build" --dump-stap \
     -e 'probe begin { println(%( CONFIG_OTHER == "\"words\"" %? "its own" %), " ",
-    %( CONFIG_BPF == "y" %? "set" %: "unset" %), " ", %( arch == "arm64" %? "arm64" %), " ", %( kernel_v == "5.4.3" %? 1 %)) }'
+    %( CONFIG_BPF == "y" %? "set" %: "unset" %), " ", %( arch == "arm64" %? "arm64" %), " ",
+        %( kernel_v == "5.4.3" %? 1 %)) }'
 check "-r: that kernel's options and architecture" printed \
     'println\("its own", " ", "unset", " ", "arm64", " ", 1\)'
 
@@ -332,9 +349,11 @@ END
 if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$scratch/err"; then
     prints 'variables of the unit, and parameters before them' \
         "probe process(\"$scratch/unit\").function(\"work\") {
-        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val, @var(\"number\"),
+        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val,
+            @var(\"number\"),
             @var(\"number@unit.c\"), @var(\"number@*.c\"), &\$counter == &@var(\"counter@u?it.c\"))
-        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\"))); exit() }" \
+        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\")));
+            exit() }" \
         '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
 else
     skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
@@ -372,7 +391,8 @@ if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>
         'printf("%#.4m|%#.4M|%#m|%#M|%d\n", $p + 64, $p + 64, $p + 65, $p + 65, $n)' \
         'look|6c6f6f6b|o|6f|5\n'
     dumps 'sprintf, too' \
-        's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n); println(s)' \
+        's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n);
+            println(s)' \
         'look|6c6f6f6b|o|6f|5\n'
     for f in 'printf(' 'print(sprintf('; do
         e=${f#*print*(} e=${e:+)}
@@ -386,18 +406,22 @@ if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>
     dumps 'a NUL is a byte to print' 'printf("%#.3m|\n", $p + 255)' '\0377\0\001|\n'
     dumps 'and ends a string' 'println(sprintf("%#.3m|", $p + 255) == "\377")' '1\n'
     dumps 'what comes after is there' \
-        'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65, "b"))' \
+        'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65,
+            "b"))' \
         '7aoob\n'
     dumps 'a fault is an error' \
-        'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) } catch (e) { println(e, s) }' \
+        'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) }
+            catch (e) { println(e, s) }' \
         'read fault [man error::fault] at 0x8\nread fault [man error::fault] at 0x10\n'
     dumps 'so are more bytes than a page' \
         'most = 4097; try { printf("%#.*M\n", most, $p) } catch (e) { println(e) }
-        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) } println(strlen(sprintf("%#.2000M", $p)))' \
+        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) }
+        println(strlen(sprintf("%#.2000M", $p)))' \
         '4097 is too many bytes for a memory dump\n5000 is too many bytes for a memory dump\n4000\n'
     prints 'in a handler of a timer' \
         "global at $look { at = \$p } probe timer.ms(20) { if (!at) next
-        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2)); exit() }" \
+        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2));
+            exit() }" \
         "$(printf '%s|  01|0203|\\n' 585858)" -c "$scratch/memory"
 else
     skip 'memory in formats' 'needs root, eBPF and a C compiler'

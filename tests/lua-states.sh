@@ -158,7 +158,8 @@ ended
 
 cat >"$scratch/idle.c" <<'END'
 #include <time.h>
-int main(void) { volatile long n = 0; time_t end = time(0) + 60; while (time(0) < end) n++; return 0; }
+int main(void) { volatile long n = 0; time_t end = time(0) + 60; while (time(0) < end) n++;
+    return 0; }
 END
 lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
 compile "$scratch/idle" "$scratch/idle.c" -Wl,--no-as-needed "$lib/libluajit-5.1.so.2" \

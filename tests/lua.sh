@@ -84,12 +84,15 @@ generate() {
             if (kind == 0) { print "local function f" n "(a)"; close_with[++depth] = "end" }
             else if (kind == 1) { print "function g.h" n ":m()"; close_with[++depth] = "end" }
             else if (kind == 2) { print "t.k" n " = function(...)"; close_with[++depth] = "end" }
-            else if (kind == 3) { print "call(function() -- function no()"; close_with[++depth] = "end)" }
-            else if (kind == 4) { print "t = { f = function() end, [\"x\"] = function()"; close_with[++depth] = "end }" }
+            else if (kind == 3) { print "call(function() -- function no()";
+            close_with[++depth] = "end)" }
+            else if (kind == 4) { print "t = { f = function() end, [\"x\"] = function()";
+            close_with[++depth] = "end }" }
             else if (kind == 5) { print "if a then"; close_with[++depth] = "end" }
             else if (kind == 6) { print "repeat"; close_with[++depth] = "until f(function() end)" }
             else if (kind == 7) { print "while x do"; close_with[++depth] = "end" }
-            else if (kind == 8) { print "local s = [=[ function no() ]]"; print "]=] .. \"end function \\\" no()\""; n++ }
+            else if (kind == 8) { print "local s = [=[ function no() ]]";
+            print "]=] .. \"end function \\\" no()\""; n++ }
             else if (depth) print close_with[depth--]
             else print "--[[ end"  "\n]] x = function() end"
         }
@@ -225,10 +228,11 @@ for variant in gc64 gc32 stripped; do
     [[ $variant != stripped ]] || check '... not without debug information' eval \
         '[[ $(echo builtin#90 | "$ngstap" fix-lua-bt -x "$pid") = builtin#90 ]]'
     check '... nor what is no number of one' eval \
-        '[[ $(printf "builtin#%s\n" 0 1 230 255 256 999 1000 9x "" -1 | "$ngstap" fix-lua-bt -x "$pid" |
-            grep -c "^builtin#") = 10 ]]'
+        '[[ $(printf "builtin#%s\n" 0 1 230 255 256 999 1000 9x "" -1 |
+            "$ngstap" fix-lua-bt -x "$pid" | grep -c "^builtin#") = 10 ]]'
     check '... before a count, too' eval \
-        '[[ $(printf "builtin#90\t7\n" | "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}") = "builtin:string.gsub	7" ]]'
+        '[[ $(printf "builtin#90\t7\n" | "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}") = \
+            "builtin:string.gsub	7" ]]'
     stop_target
 done
 
@@ -236,7 +240,8 @@ done
 in_executable() { # VALUE-OF-FF_LUA_ EXPECTED
     cat >"$scratch/static.c" <<END
 #include <unistd.h>
-enum ff { FF_LUA_ = $1, FF_C_, FF_ipairs_aux, FF_io_method_close, FF_far = 70000, FF_below = -3, FF__MAX } ff = FF_C_;
+enum ff { FF_LUA_ = $1, FF_C_, FF_ipairs_aux, FF_io_method_close, FF_far = 70000, FF_below = -3,
+    FF__MAX } ff = FF_C_;
 int main(void) { return (int)sleep(30); }
 END
     ${CC:-cc} -g -o "$scratch/static" "$scratch/static.c"

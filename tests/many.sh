@@ -24,12 +24,15 @@ program() {
     awk -v n="$2" 'BEGIN {
         print "#include <stdio.h>\n#include <unistd.h>"
         for (i = 0; i < n; i++)
-            printf "__attribute__((noinline)) int many_%d(int n) { __asm__ volatile(\"\"); return n + %d; }\n", i, i
+            printf "__attribute__((noinline)) int many_%d(int n)\n" \
+                   "{ __asm__ volatile(\"\"); return n + %d; }\n", i, i
         print "static int (*const all[])(int) = {"
         for (i = 0; i < n; i++)
             printf "many_%d,\n", i
-        print "};\nint main(void) { char line[64]; alarm(600); while (fgets(line, sizeof(line), stdin))"
-        printf "for (int i = 0; i < %d; i++) for (int k = 0; k <= i %% 3; k++) all[i](i); return 0; }\n", n
+        print "};\nint main(void) { char line[64]; alarm(600);"
+        print "while (fgets(line, sizeof(line), stdin))"
+        printf "for (int i = 0; i < %d; i++) for (int k = 0; k <= i %% 3; k++) all[i](i);\n", n
+        print "return 0; }"
     }' >"$1.c"
     ${CC:-cc} -g -O1 -o "$1" "$1.c"
 }
@@ -106,7 +109,8 @@ right() {
     awk -v n="$1" '
         /^many_/ { f = substr($1, 6); if ($2 != f % 3 + 1) bad++; seen++ }
         / *calls/ { all = $1 }
-        END { for (i = 0; i < n; i++) want += i % 3 + 1; exit !(seen == n && !bad && all == want) }' "$scratch/out"
+        END { for (i = 0; i < n; i++) want += i % 3 + 1;
+            exit !(seen == n && !bad && all == want) }' "$scratch/out"
 }
 
 # told WHAT: the number that -v says.
@@ -136,7 +140,8 @@ check '... and nothing is left' as_before "$before"
 
 # returns, and an end by exit() on the first hit
 trace -x "$pid" -e \
-    'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() } probe end { println(n) }'
+    'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() }
+        probe end { println(n) }'
 check 'returns of 2,000 functions' test "$status" = 0
 stop
 
@@ -160,7 +165,8 @@ done
 start "$scratch/few"
 : >"$scratch/out"
 "$ngstap" -I tapset -x "$pid" -e 'global sum, n probe process.function("many_*") { sum += $n; n++ }
-    probe begin { println("armed") } probe timer.s(1) { if (n) exit() } probe end { println(sum, " of ", n) }' \
+    probe begin { println("armed") } probe timer.s(1) { if (n) exit() } probe end {
+    println(sum, " of ", n) }' \
     >"$scratch/out" 2>"$scratch/err" </dev/null &
 tracer=$!
 pids+=("$tracer")
@@ -210,7 +216,9 @@ fi
 
 # --- too many -------------------------------------------------------------------------------
 
-awk 'BEGIN { for (i = 0; i < 100000; i++) printf ".globl f%d\n.type f%d, @function\nf%d: ret\n.size f%d, 1\n", i, i, i, i;
+awk 'BEGIN {
+    for (i = 0; i < 100000; i++)
+        printf ".globl f%d\n.type f%d, @function\nf%d: ret\n.size f%d, 1\n", i, i, i, i
     print ".globl main\nmain: ret" }' >"$scratch/huge.s"
 ${CC:-cc} -o "$scratch/huge" "$scratch/huge.s" 2>/dev/null
 trace -e "probe process(\"$scratch/huge\").function(\"f*\") { }"
@@ -225,7 +233,8 @@ status=0
 (
     ulimit -Sn 64
     exec timeout 40 "$ngstap" -I tapset --no-feature uprobe_multi -x "$pid" \
-        -e 'probe process.function("many_*"), process.function("many_*").return { } probe timer.ms(100) { exit() }'
+        -e 'probe process.function("many_*"), process.function("many_*").return { }
+            probe timer.ms(100) { exit() }'
 ) >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 check 'a low limit of open files is raised' test "$status" = 0
 status=0

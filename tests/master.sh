@@ -49,7 +49,8 @@ probe process("$^exec_path").function("work") {
         if (@var("seen") != 7) wrong++
     }
 }
-probe end { printf("generations"); foreach (g+ in of) printf(" %d", g); printf(", wrong %d\n", wrong) }
+probe end { printf("generations"); foreach (g+ in of) printf(" %d", g);
+printf(", wrong %d\n", wrong) }
 END
 "$scratch/target" other & # not ours to look at: generations 11 to 15
 pids+=("$!")

@@ -128,7 +128,8 @@ if ((UID == 0)) && command -v setpriv >/dev/null; then
         "$scratch/library.sxx" \
         >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     check 'a library that cannot be read is not told to be linked statically' \
-        eval 'test "$status" = 1 && said "libfoo.so, which process .* Permission denied" && ! said statically'
+        eval 'test "$status" = 1 && said "libfoo.so, which process .* Permission denied" &&
+            ! said statically'
 else
     skip 'a library that cannot be read' 'needs root and setpriv'
 fi

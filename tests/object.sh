@@ -155,7 +155,8 @@ keeper() { # a process that maps $scratch/libkept.so
 }
 library 24 "$scratch/libkept.so"
 keeper
-kept="probe begin { printf(\"%d\\n\", &@cast(0, \"struct kept\", \"$scratch/libkept.so\")[1]); exit() }"
+kept="probe begin { printf(\"%d\\n\", &@cast(0, \"struct kept\", \"$scratch/libkept.so\")[1]);
+    exit() }"
 compile() { (cd "$scratch" && "$ngstap" -p4 -m "$1" -e "$kept" -x "$2" >/dev/null); }
 check 'an object that uses types alone' compile types "$keeper"
 check '... runs on the process' runs '^24$' "$scratch/types.bpf.o" -x "$keeper"

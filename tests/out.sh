@@ -133,7 +133,8 @@ check '... for speedscope, with the file' grep -qF \
     "$scratch/apart.speedscope.json"
 convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.pb.gz"
 check '... for pprof' eval \
-    '[[ $(zcat "$scratch/apart.pb.gz" | grep -aoE "/srv/[abx/]*handler.lua" | sort -u | wc -l) = 3 ]]'
+    '[[ $(zcat "$scratch/apart.pb.gz" | grep -aoE "/srv/[abx/]*handler.lua" | sort -u |
+        wc -l) = 3 ]]'
 mkdir -p "$scratch/root/srv/my app"
 cp "$scratch/root/srv/a/handler.lua" "$scratch/root/srv/my app/some file.lua"
 printf '@/srv/my app/some file.lua:2\nC:operator new(unsigned long)\n\t3\n' >"$scratch/blanks.txt"
@@ -233,11 +234,13 @@ cat >"$scratch/expected" <<'END'
 {"event":"print","escaped":true,"text":"bc\u0001\\xff\""}
 {"event":"print","text":"tab\there \\x09\u202e"}
 {"event":"warning","text":"careful"}
-{"event":"histogram","rows":[{"under":10,"count":10},{"from":10,"count":10},{"from":20,"count":10},{"from":30,"count":10},{"from":40,"count":10},{"from":50,"count":10},{"over":60,"count":40}]}
+{"event":"histogram","rows":[{"under":10,"count":10},FROM{"over":60,"count":40}]}
 {"event":"error","text":"enough"}
 {"event":"warning","text":"Number of errors: 1, skipped probes: 0"}
 {"event":"print","text":"no newline"}
 END
+printf -v rows '{"from":%d,"count":10},' 10 20 30 40 50
+sed -i "s/FROM/$rows/" "$scratch/expected"
 status=0
 "$ngstap" --format json "$scratch/events.stp" >"$scratch/got" 2>"$scratch/err" || status=$?
 check 'json: an object for each event, in order' diff "$scratch/expected" "$scratch/got"
@@ -249,7 +252,8 @@ check 'json is of live sessions' eval '[[ $status = 1 ]] && said "while a script
 # --- 100,000 stacks: under two seconds of CPU time and 200 MiB, names of functions included
 
 awk 'BEGIN { srand(1); for (i = 0; i < 100000; i++) { for (d = 0; d < 12; d++)
-    printf "@/srv/app/lua/module%d.lua:%d\n", rand() * 200, rand() * 300; printf "\t%d\n", 1 + rand() * 99 } }' \
+    printf "@/srv/app/lua/module%d.lua:%d\n", rand() * 200, rand() * 300;
+        printf "\t%d\n", 1 + rand() * 99 } }' \
     >"$scratch/big.txt"
 mkdir -p "$scratch/root/srv/app/lua"
 for i in {0..199}; do
@@ -287,7 +291,8 @@ for format in folded flamegraph pprof speedscope; do
 done
 check '... with the names of 20,000 functions' fast --format folded --sysroot "$scratch/root"
 check '... all of them' eval \
-    '[[ $(wc -l <"$scratch/big.out") = 100000 && $(head -n 1 "$scratch/big.out") =~ ^module[0-9]*.lua:f ]]'
+    '[[ $(wc -l <"$scratch/big.out") = 100000 &&
+        $(head -n 1 "$scratch/big.out") =~ ^module[0-9]*.lua:f ]]'
 if [[ $limit != unlimited ]]; then
     check 'the limit holds: in a fifth of it a small file converts' big 40960 --format folded \
         tests/out/lua.txt

@@ -36,14 +36,16 @@ by_go() {
     "$go" tool pprof -raw -symbolize=demangle=none "$1" 2>"$scratch/err" | awk '
         /^Period: / { period = $2 }
         /^[A-Za-z]+:?$/ { part = $1; next }
-        part == "Samples:" && $1 ~ "^[a-z]+/[a-z]+$" { for (types = 1; types <= NF; types++) type[types] = $types; next }
+        part == "Samples:" && $1 ~ "^[a-z]+/[a-z]+$" {
+            for (types = 1; types <= NF; types++) type[types] = $types; next }
         part == "Samples:" && /^ +[0-9]/ {
             split($0, sides, ":")
             split(sides[1], values, " "); count[++n] = values[1]
             for (i = 1; i < types; i++) total[i] += values[i]
             stack[n] = sides[2]
         }
-        part == "Samples:" && match($0, /code:\[.*\]/) { code[n] = substr($0, RSTART + 6, RLENGTH - 7) }
+        part == "Samples:" && match($0, /code:\[.*\]/) {
+            code[n] = substr($0, RSTART + 6, RLENGTH - 7) }
         # "ID: ADDRESS M=N @FILE:LINE FILE:LINE s=LINE", or "... NAME :0 s=0".
         part == "Locations" && /^ +[0-9]+: / {
             id = $1 + 0; line = $0
@@ -59,7 +61,8 @@ by_go() {
                 for (i = m; i; i--) line = line (line == "" ? "" : ";") name[ids[i]]
                 print line, count[k], code[k]
             }
-            for (i = 1; i < types; i++) { split(type[i], t, "/"); printf "total %s %s %d\n", t[1], t[2], total[i] }
+            for (i = 1; i < types; i++) { split(type[i], t, "/");
+            printf "total %s %s %d\n", t[1], t[2], total[i] }
             printf "period %d\n", period
         }'
 }
@@ -89,7 +92,8 @@ same() { # READER NAME
             >"$scratch/out"
 }
 # As many different stacks as a busy server has, and recursion.
-awk 'BEGIN { srand(3); for (i = 0; i < 3000; i++) { for (d = 0; d < 12; d++) printf "%s@/srv/m%d.lua:%d\n",
+awk 'BEGIN { srand(3); for (i = 0; i < 3000; i++) {
+    for (d = 0; d < 12; d++) printf "%s@/srv/m%d.lua:%d\n",
     rand() < .3 ? "T:" : "", rand() * 30, rand() * 40; printf "\t%d\n", 1 + rand() * 1e6 } }' \
         >"$scratch/many.txt"
 for name in lua c folded hostile many; do
@@ -122,7 +126,8 @@ sums() {
     "$1" "$scratch/live.pb.gz" >"$scratch/out" 2>"$scratch/err" && awk '
         /^(total|period|seconds) / { v[$1 " " $2] = $NF; next }
         { match($0, / [0-9]+ [A-Za-z]/); split(substr($0, RSTART), f, " "); samples += f[1] }
-        END { exit !(samples > 100 && v["total samples"] == samples && v["period " v["period 5025125"]] == 5025125 &&
+        END { exit !(samples > 100 && v["total samples"] == samples &&
+            v["period " v["period 5025125"]] == 5025125 &&
             v["total cpu"] == samples * 5025125) }' "$scratch/out"
 }
 for reader in "${readers[@]}"; do

@@ -1,5 +1,6 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317,SC2154 # scripts have dollars of their own; check calls functions; eval sets the targets' variables
+# Scripts have dollars of their own; check calls functions; eval sets the targets' variables.
+# shellcheck disable=SC2016,SC2317,SC2154
 #
 # Whose hits are counted: -x, -c and --master mean those processes and what descends from them,
 # whatever the script asks. Two masters of four nginx workers each run one binary; the access log
@@ -351,8 +352,10 @@ static void told(void)
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &others);
     FILE *f = fopen(getenv("TOLD"), "w");
-    long us = self.ru_utime.tv_usec + self.ru_stime.tv_usec + others.ru_utime.tv_usec + others.ru_stime.tv_usec;
-    long s = self.ru_utime.tv_sec + self.ru_stime.tv_sec + others.ru_utime.tv_sec + others.ru_stime.tv_sec;
+    long us = self.ru_utime.tv_usec + self.ru_stime.tv_usec + others.ru_utime.tv_usec +
+              others.ru_stime.tv_usec;
+    long s = self.ru_utime.tv_sec + self.ru_stime.tv_sec + others.ru_utime.tv_sec +
+             others.ru_stime.tv_sec;
     fprintf(f, "%ld\n", s * 1000 + us / 1000);
     fclose(f);
 }
@@ -374,7 +377,8 @@ int main(int argc, char **argv)
         burn(0.3);
         if (atoi(argv[2]) > 0)
             execl("/proc/self/exe", "burn", "exec", left, (char *)NULL);
-        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done", (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done",
+            (char *)NULL);
     } else
         for (int i = 0; i < atoi(argv[2]); i++) {
             if (!fork()) {

@@ -75,7 +75,8 @@ shares() {
             next
         }
         FILENAME ~ /err$/ {
-            if (/incomplete or lost/) { match($0, /; [0-9]+/); lost += substr($0, RSTART + 2, RLENGTH - 2) }
+            if (/incomplete or lost/) { match($0, /; [0-9]+/);
+            lost += substr($0, RSTART + 2, RLENGTH - 2) }
             next
         }
         leaf == "" && /^@/ { leaf = $0; sub(/\t.*/, "", leaf) }
@@ -89,7 +90,8 @@ shares() {
             accounted = seen["hot"] + seen["cold"]
             burnt = spent["hot"] + spent["cold"]
             printf "%d %.1f %.1f %.1f %.1f\n", total, accounted ? 100 * seen["hot"] / accounted : 0,
-                burnt ? 100 * spent["hot"] / burnt : -100, total + lost ? 100 * lost / (total + lost) : 100,
+                burnt ? 100 * spent["hot"] / burnt : -100,
+                    total + lost ? 100 * lost / (total + lost) : 100,
                 total ? 100 * accounted / total : 0
         }' "$scratch/before" "$scratch/after" "$scratch/err" "$scratch/out"
 }

@@ -40,7 +40,8 @@ shown() { # STACKS
 import html, re, sys
 page = open(sys.argv[1], encoding="utf-8").read()
 for row in re.findall(r"<tr.*?</tr>", page, re.S):
-    cells = [html.unescape(re.sub(r"<[^>]*>", "", c)).strip() for c in re.findall(r"<td.*?</td>", row, re.S)]
+    cells = [html.unescape(re.sub(r"<[^>]*>", "", c)).strip() for c in re.findall(r"<td.*?</td>",
+        row, re.S)]
     if len(cells) >= 3:
         print(cells[0].split()[0], cells[1].split()[0], cells[-1])
 END

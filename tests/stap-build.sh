@@ -32,7 +32,8 @@ fi
 printf '%s\n' "\$@" >$scratch/given
 env >$scratch/given.env
 [[ ! -e $scratch/slow ]] || { touch $scratch/started; sleep 30 & wait; }
-[[ ! -e $scratch/broken ]] || { echo 'Pass 1: fine'; echo 'script.c:1:2: error: no such thing' >&2; exit 1; }
+[[ ! -e $scratch/broken ]] || { echo 'Pass 1: fine'; echo 'script.c:1:2: error: no such thing' >&2;
+    exit 1; }
 while [[ \$1 != -m ]]; do shift; done
 { cat "\${@: -1}"; [[ ! -e $scratch/large ]] || head -c 70000000 /dev/zero; } >\$2.ko
 END
@@ -325,7 +326,8 @@ else
     release=$(basename "$(dirname "$build")")
     rm -rf "$entries"
     # stap compiles with -Werror, and gcc warns of what is fine in a script.
-    odd='probe begin { x = pid(); if (x << 2) println("hello"); if (!x == 5 || (x == 1) < 0) println(x); exit() }'
+    odd='probe begin { x = pid(); if (x << 2) println("hello");
+        if (!x == 5 || (x == 1) < 0) println(x); exit() }'
     module() { # -p4 for those headers
         status=0
         (cd "$scratch/work" && timeout 300 "$ngstap" -v -p4 --backend=stap -r "$release" -m real \

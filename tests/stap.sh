@@ -53,7 +53,8 @@ print_script() { # FILE: into $scratch/NAME.printed, with $options of the first 
         esac
     done
     # Timers as fast as one of these are refused, which stap-ko has.
-    sed -E 's/timer\.(us|usec)\((.)\)/timer.\1(\200)/g; s/timer\.(ns|nsec)\((.)\)/timer.\1(\200000)/g' "$1" \
+    sed -E 's/timer\.(us|usec)\((.)\)/timer.\1(\200)/g;
+        s/timer\.(ns|nsec)\((.)\)/timer.\1(\200000)/g' "$1" \
         >"$scratch/$name.stp"
     [[ $1 != */stap-ko/* ]] || cp "$1" "$scratch/$name.stp"
     [[ -z $exe ]] || options+=(--exec "$scratch/target")

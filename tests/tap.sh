@@ -5,7 +5,8 @@
 # the top of the sources. Each check that fails shows $scratch/out and $scratch/err, where trace
 # puts ngstap's output.
 
-# shellcheck disable=SC2034,SC2317 # who sources this uses the variables, and check calls the functions
+# Who sources this uses the variables, and check calls the functions.
+# shellcheck disable=SC2034,SC2317
 :
 
 builddir=$(realpath "${top_builddir:-.}")

@@ -102,17 +102,22 @@ printed() { [[ $(sort -u "$scratch/out") = "$1" && ! -s $scratch/err ]]; }
 numbers() { seq -s "$2" 1 "$1"; }
 
 tick 'function f(x) { if (x) return 0
-    a = 1; b = 2; c = 3; d = 4; e = 5; g = 6; h = 7; i = 8; j = 9; k = 10; l = 11; m = 12; n = 13; o = 14; p = 15; q = 16; r = 17
-    s = 18; t = 19; u = 20; v = 21; w = 22; y = 23; z = 24; aa = 25; bb = 26; cc = 27; dd = 28; ee = 29; ff = 30; gg = 31
-    return a + b + c + d + e + g + h + i + j + k + l + m + n + o + p + q + r + s + t + u + v + w + y + z + aa + bb + cc + dd + ee + ff + gg }
+    a = 1; b = 2; c = 3; d = 4; e = 5; g = 6; h = 7; i = 8; j = 9; k = 10; l = 11; m = 12; n = 13;
+        o = 14; p = 15; q = 16; r = 17
+    s = 18; t = 19; u = 20; v = 21; w = 22; y = 23; z = 24; aa = 25; bb = 26; cc = 27; dd = 28;
+        ee = 29; ff = 30; gg = 31
+    return a + b + c + d + e + g + h + i + j + k + l + m + n + o + p + q + r + s + t + u + v + w +
+        y + z + aa + bb + cc + dd + ee + ff + gg }
     probe perf.sw.cpu_clock { for (i = 0; i < 3000; i++) n += f(1); println("done"); exit() }'
 check 'MAXACTION: statements that a function left out do not count' printed done
-counted='probe perf.sw.cpu_clock { exit(); a = 1; b = 2; if (a) { b = 3; c = 4 } else c = 5; for (i = 0; i < 2; i++) a++; println(a, b, c) }'
+counted='probe perf.sw.cpu_clock { exit(); a = 1; b = 2; if (a) { b = 3; c = 4 } else c = 5;
+    for (i = 0; i < 2; i++) a++; println(a, b, c) }'
 tick "$counted" -D MAXACTION=10 # exit, a, b, if, b, c, for, a++, a++, println
 check 'MAXACTION: as many as run' printed 334
 tick "$counted" -D MAXACTION=9
 check 'MAXACTION: one less' said err 'MAXACTION exceeded.*-D MAXACTION=N'
-tick 'probe perf.sw.cpu_clock { exit(); while (1) { if (n++ >= 20) break; if (n % 2) continue; a = 1; b = 2; c = 3; d = 4 } println(n); if (n) next; n++; n++; n++ }' \
+tick 'probe perf.sw.cpu_clock { exit(); while (1) { if (n++ >= 20) break; if (n % 2) continue;
+    a = 1; b = 2; c = 3; d = 4 } println(n); if (n) next; n++; n++; n++ }' \
     -D MAXACTION=115 # exit, while, 20 * (2 + 1 or 4, half each), 2, println, if, next
 check 'MAXACTION: break, continue and next leave statements out' printed 21
 tick 'probe begin { for (i = 0; i < 90; i++) ; println(i); exit() }' -D MAXACTION=10
@@ -146,7 +151,8 @@ tick 'global s = "0123456789012345678901234567890123456789" probe begin { printl
     MAXSTRINGLEN=33
 check 'a string that begins longer than MAXSTRINGLEN is cut' printed \
     01234567890123456789012345678901
-tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin { a[1] = 1; f(100) }' -D MAXNESTING=200
+tick 'global a function f(n) { foreach (k in a) if (n) return f(n - 1); return 0 } probe begin {
+    a[1] = 1; f(100) }' -D MAXNESTING=200
 check 'too many foreach loops within one another: an error at its place' \
     said err "^ERROR: more than 64 foreach loops within one another near .* at -e:1:"
 calls=''
@@ -158,7 +164,8 @@ check 'strings that are needed one after the other share their room' printed end
 
 tick 'global a[3], b probe perf.sw.cpu_clock { exit()
     for (i = 0; i < 5; i++) try { a[i] = 1 } catch (e) { println(e); break }
-    for (i = 0; i < 5; i++) try { b[i] = 1 } catch (e) { println(e); break } } probe end { delete a; delete b }' -D MAXMAPENTRIES=3
+    for (i = 0; i < 5; i++) try { b[i] = 1 } catch (e) { println(e); break } } probe end { delete a;
+    delete b }' -D MAXMAPENTRIES=3
 check 'an array that is full: whose limit' said out 'check size limit (3)'
 check '... or MAXMAPENTRIES, though both are the same' said out 'check MAXMAPENTRIES'
 
@@ -174,7 +181,8 @@ __attribute__((noinline, noclone)) void look(const long *p)
 int main(int argc, char **argv)
 {
     (void)argv;
-    look(argc > 1 ? mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) : (long *)16);
+    look(argc > 1 ? mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+        0) : (long *)16);
     sleep(1);
     return 0;
 }
@@ -203,7 +211,8 @@ check 'an interrupt in a begin handler: all begin and end handlers run' test "$(
 
 # ---- a handler that runs at the moment of exit() is not cut short
 
-tick 'global inside probe perf.sw.cpu_clock { if (inside++) exit(); else { println("1 in"); for (i = 0; i < 1000000; i++) ; println("2 out") } }
+tick 'global inside probe perf.sw.cpu_clock { if (inside++) exit(); else { println("1 in");
+    for (i = 0; i < 1000000; i++) ; println("2 out") } }
     probe end { println("3 end") }' -D MAXACTION=10000000
 check 'exit() on another CPU: a handler that runs ends and prints' printed $'1 in\n2 out\n3 end'
 

@@ -6,7 +6,8 @@
 # Needs root, eBPF, wrk, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints
 # TAP.
 
-# shellcheck disable=SC2016,SC2154,SC2317 # check calls the functions; eval sets the targets' variables
+# Check calls the functions; eval sets the targets' variables.
+# shellcheck disable=SC2016,SC2154,SC2317
 :
 
 set -euo pipefail

@@ -38,7 +38,8 @@
     }
     var wide = new RegExp("^[\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\ua4cf\\ua960-\\ua97c" +
         "\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6" +
-        "\\u{1f300}-\\u{1f64f}\\u{1f680}-\\u{1f6ff}\\u{1f900}-\\u{1faff}\\u{20000}-\\u{3fffd}]", "u");
+        "\\u{1f300}-\\u{1f64f}\\u{1f680}-\\u{1f6ff}\\u{1f900}-\\u{1faff}\\u{20000}-\\u{3fffd}]",
+        "u");
     function columns(character) {
         return wide.test(character) ? 2 : 1;
     }
@@ -201,7 +202,8 @@
         });
         svg.classList.toggle("searching", word !== "");
         matched.textContent = word === "" ? "" : count +
-            (count === 1 ? " frame matches" : " frames match") + ", in " + (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
+            (count === 1 ? " frame matches" : " frames match") + ", in " +
+            (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
         fit();
     }
 

@@ -310,7 +310,8 @@ simple:
 fe_head:
     fe_key                           { $$ = build_fe_add(p, (struct fe_keys){0}, $1); }
   | '[' fe_keys ']'                  { $$ = $2; }
-  | fe_key '=' fe_key                { struct fe_keys keys = build_fe_add(p, (struct fe_keys){0}, $3);
+  | fe_key '=' fe_key                { struct fe_keys keys = {0};
+                                       keys = build_fe_add(p, keys, $3);
                                        $$ = build_fe_value(p, $1, keys); }
   | fe_key '=' '[' fe_keys ']'       { $$ = build_fe_value(p, $1, $4); }
   ;

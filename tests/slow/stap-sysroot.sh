@@ -78,7 +78,8 @@ solib_part() {
     awk '
         /^--- / { put(); file = $0; next }
         /^\+\+\+ / { head = file "\n" $0; next }
-        function put() { if (wanted) { if (head != "") print head; head = ""; printf "%s", hunk } hunk = ""; wanted = 0 }
+        function put() { if (wanted) { if (head != "") print head; head = ""; printf "%s", hunk }
+            hunk = ""; wanted = 0 }
         /^@@ / { put(); hunk = $0 "\n"; next }
         { hunk = hunk $0 "\n" }
         /^\+.*(inhibit-cache|startswith\(shlib|return name;)/ { wanted = 1 }
@@ -146,7 +147,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1) {
         if (unshare(CLONE_NEWNS) || mount("", "/", "", MS_REC | MS_PRIVATE, 0) ||
-            mount(argv[1], argv[1], "", MS_BIND, 0) || chdir(argv[1]) || syscall(SYS_pivot_root, ".", ".") ||
+            mount(argv[1], argv[1], "", MS_BIND, 0) || chdir(argv[1]) ||
+                syscall(SYS_pivot_root, ".", ".") ||
             umount2(".", MNT_DETACH))
             return 1;
         execl("/linked/target", "target", (char *)0);
@@ -191,7 +193,8 @@ resolves() {
 resolves_library() { # STAP SYSROOT
     SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" \
         --sysroot "$2" \
-        -e 'probe process("/linked/program").library("libgreet.so").function("greet") { println($n) }' \
+        -e 'probe process("/linked/program").library("libgreet.so").function("greet") {
+            println($n) }' \
         >"$scratch/out" 2>"$scratch/err" </dev/null &&
         grep -qE 'process\("[^"]*libgreet\.so"\)\.function\("greet@' "$scratch/out"
 }

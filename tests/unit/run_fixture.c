@@ -96,8 +96,10 @@ uint32_t fx_map(struct fx *f, const char *name, const char *keys, char value, ui
 {
     struct obj_map *m = &f->maps[f->h.table[OBJ_MAPS].n];
 
-    *m = (struct obj_map){
-        .name = fx_string(f, name), .n_keys = (uint32_t)strlen(keys), .max_entries = max, .sized = max != 5000};
+    *m = (struct obj_map){.name = fx_string(f, name),
+                          .n_keys = (uint32_t)strlen(keys),
+                          .max_entries = max,
+                          .sized = max != 5000};
     m->val_type = value == 's' ? OBJ_STRING : value == 'a' ? OBJ_STATS : OBJ_LONG;
     m->hist = value == 'a' ? NGS_HIST_LOG : NGS_HIST_NONE;
     m->val_off = value == 's' ? 8 : 0;

@@ -127,7 +127,10 @@ static const struct meta *metadata(struct compile *cx)
     struct obj_format formats[FORMATS] = {
         [FMT_BEGIN] = {.text = str(m, "begin\n"), .flags = FORMAT_PRINTF},
         [FMT_TICK] = {.text = str(m, "tick\n"), .flags = FORMAT_PRINTF},
-        [FMT_END] = {.text = str(m, "end %d\n"), .flags = FORMAT_PRINTF, .n_args = 1, .arg_types = OBJ_LONG},
+        [FMT_END] = {.text = str(m, "end %d\n"),
+                     .flags = FORMAT_PRINTF,
+                     .n_args = 1,
+                     .arg_types = OBJ_LONG},
     };
 
     memcpy(m->bytes, &h, sizeof(h));

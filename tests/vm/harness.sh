@@ -1,5 +1,6 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317 # commands for the VM have dollars of their own; check calls functions
+# Commands for the VM have dollars of their own; check calls functions.
+# shellcheck disable=SC2016,SC2317
 #
 # The harness of the tests in VMs: statuses, output, limits, many commands in one boot, a VM that
 # dies or does not come up. Needs qemu and a kernel (run.sh). About a minute. Prints TAP.
@@ -51,7 +52,8 @@ check '... and the next has a VM again' grep -q 'amd64 two$' "$scratch/results/l
 check '... as the status says' test "$status" = 125
 
 in_it -s "$scratch/share" bash -c \
-    '[[ -e $VM_SHARE/again ]] && exit 5; touch "$VM_SHARE/again"; sync; echo c >/proc/sysrq-trigger; sleep 10'
+    '[[ -e $VM_SHARE/again ]] && exit 5; touch "$VM_SHARE/again"; sync; echo c >/proc/sysrq-trigger;
+        sleep 10'
 check 'a VM that dies once is started again' test "$status" = 5
 
 NGSTAP_CACHE=$scratch/cache in_it -k nosuchsuite true

@@ -3,9 +3,11 @@
 #
 # Run in a VM by kernels.sh: the eBPF object on the kernel that has been booted.
 #
-#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all   how loops are to be made there: by itself, that is; which
-#                                                   profiles: two, those whose eBPF differs, or the Lua's kinds, too
-#   tests/vm/in-kernel.sh none                      eBPF cannot loop there, and ngstap must say so
+#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all
+#       how loops are to be made there: by itself, that is; which profiles: two, those whose eBPF
+#       differs, or the Lua's kinds, too
+#   tests/vm/in-kernel.sh none
+#       eBPF cannot loop there, and ngstap must say so
 #
 # Profiles are judged by shares.sh. Prints TAP.
 

@@ -5,7 +5,8 @@
 # files in $VM_SHARE and for this kernel, in the cache $VM_SHARE/cache and beside them; no compiler
 # runs here.
 #
-#   tests/vm/in-stap.sh HEADERS auto|asked    asked: eBPF would do here, so that stap has to be asked for
+#   tests/vm/in-stap.sh HEADERS auto|asked
+#       asked: eBPF would do here, so that stap has to be asked for
 #
 # Prints TAP.
 
@@ -161,7 +162,8 @@ counted() {
         /^n=/ { split($0, f, /[= ]/); n = f[2]; mine = f[4]; calls = f[6] }
         /^of / { if (is[$2] && $3 > 10) good++; else bad++ }
         /^called / { if (is[$2] && $3 == 100) called++; else bad++ }
-        END { exit !(n > 100 && n == mine && calls == 100 * many && good == many && called == many && !bad) }
+        END { exit !(n > 100 && n == mine && calls == 100 * many && good == many &&
+            called == many && !bad) }
     ' "$scratch/out"
 }
 

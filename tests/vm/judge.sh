@@ -3,12 +3,13 @@
 # SystemTap as the judge of ngstap. Modules are made by stap here, run by staprun under Linux 6.1 in
 # a VM, all in one boot; what they print must be what ngstap prints here, byte for byte:
 #
-# - each case of tests/judge/*.stp against what is recorded beside it (which ngstap is compared with by make check);
-#   UPDATE_GOLDEN=1 records it anew instead;
-# - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc 40 s, as many small
-#   modules 5 to 8 s each;
-# - the cases and every fourth of the programs once more, as modules of the stap back end: stap is given what ngstap
-#   printed for it (--dump-stap). Errors are compared without their place, which is in that text.
+# - each case of tests/judge/*.stp against what is recorded beside it (which make check compares
+#   ngstap with); UPDATE_GOLDEN=1 records it anew instead;
+# - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc
+#   40 s, as many small modules 5 to 8 s each;
+# - the cases and every fourth of the programs once more, as modules of the stap back end: stap is
+#   given what ngstap printed for it (--dump-stap). Errors are compared without their place, which
+#   is in that text.
 #
 # Modules are kept in the cache (NGSTAP_CACHE, default ~/.cache/ngstap) by their content. Needs
 # systemtap, gcc, qemu. Prints TAP.

@@ -4,7 +4,8 @@
 # the headers to build modules for them.
 #
 #   tests/vm/kernel.sh image SUITE      fetches the kernel unless it is there; prints its folder
-#   tests/vm/kernel.sh headers SUITE    the same for its headers; prints the build folder, for stap -r or make -C
+#   tests/vm/kernel.sh headers SUITE    the same for its headers; prints the build folder, for
+#                                       stap -r or make -C
 #   tests/vm/kernel.sh update SUITE     drops both, so that the next call fetches the newest
 #
 # SUITE: bullseye (5.10), bookworm (6.1), trixie (6.12), sid, or what else the mirror that apt is

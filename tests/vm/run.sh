@@ -8,13 +8,14 @@
 #   -k SUITE     whose kernel: bullseye (5.10), bookworm (6.1, the default), trixie (6.12), sid
 #   -s FOLDER    shared with the VM, read-write, at the same path; a temporary one if not given
 #   -t SECONDS   how long a command may take (300)
-#   -i           the VM's clock counts instructions, on one processor: how busy this machine is changes nothing that
-#                is measured in the VM, so that a profile can be held against an account. A second there may take three
+#   -i           the VM's clock counts instructions, on one processor: how busy this machine is
+#                changes nothing that is measured in the VM, so that a profile can be compared with
+#                an account. A second there may take three
 #   -m MIB       memory (2048)
 #   -v           say how long the boot took
 #   -l LIST      many commands in one boot: a line NAME COMMAND each, COMMAND being a line of bash
-#   -d FOLDER    where their output goes: NAME.out, NAME.err, NAME.status. Standard output has "NAME STATUS SECONDS"
-#                as each ends
+#   -d FOLDER    where their output goes: NAME.out, NAME.err, NAME.status. Standard output has
+#                "NAME STATUS SECONDS" as each ends
 #
 # COMMAND runs as root, in this folder, without standard input, its output passed on as it comes;
 # its status is that of run.sh, except: 124, it took too long; 125, the VM died under it, twice

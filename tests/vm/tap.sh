@@ -10,7 +10,8 @@
 # Of the TAP of a script that was started again in a second VM the first one's is left out.
 last_tap() {
     awk '
-        /^(not )?ok 1( |$)/ { for (i = 0; i < count; i++) if (line[i] ~ /^(not )?ok/) { count = 0; break } }
+        /^(not )?ok 1( |$)/ { for (i = 0; i < count; i++) if (line[i] ~ /^(not )?ok/) { count = 0;
+            break } }
         { line[count++] = $0 }
         END { for (i = 0; i < count; i++) print line[i] }'
 }
