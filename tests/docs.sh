@@ -34,6 +34,14 @@ missing() {
     grep -ohE '\]\([a-z./-]+\.(md|svg)[)#]' docs/*.md | tr -d '()]#' | while IFS= read -r file; do
         [[ -e docs/$file ]] || echo "docs/$file"
     done
+    # "| `FOLDER/` | ... `FILE.c` ... |": the rooms of docs/architecture.md.
+    local folder row
+    while IFS='|' read -r _ folder row _; do
+        folder=${folder//[\` ]/}
+        grep -oE '`[a-z_*]+\.[chly]`' <<<"$row" | tr -d '`' | while IFS= read -r file; do
+            compgen -G "src/$folder$file" >/dev/null || echo "src/$folder$file"
+        done
+    done < <(grep -E '^\| `[a-z]+/` \|' docs/architecture.md)
 }
 all_there() { missing >"$scratch/out"; [[ ! -s $scratch/out ]]; }
 check 'files that the documents name are there' all_there
