@@ -63,6 +63,21 @@ const struct out_format *picture_format(struct compile *cx, const char *name, co
     return NULL;
 }
 
+const char *picture_names(struct compile *cx)
+{
+    const char *names = "", *last = NULL;
+    const struct out_format *f;
+
+    for (uint32_t i = 0; (f = out_format_at(i)); i++) {
+        if (f->live)
+            continue;
+        if (last)
+            names = arena_printf(cx->arena, "%s%s%s", names, *names ? ", " : "", last);
+        last = f->name;
+    }
+    return arena_printf(cx->arena, "%s or %s", names, last);
+}
+
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
                   const struct out_reader_opts *o, struct picture *out)
 {

@@ -20,6 +20,9 @@ struct picture {
  * PATH, else a flame graph. */
 const struct out_format *picture_format(struct compile *cx, const char *name, const char *path);
 
+/* "folded, flamegraph, ... or speedscope": the formats that are made of stacks. Of CX's arena. */
+const char *picture_names(struct compile *cx);
+
 /* Opens PATH (NULL: standard output) for FORMAT; reads from INPUT (for messages). False after
  * reporting. */
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
