@@ -30,7 +30,7 @@ struct lower {
     struct loop *loop;
     uint32_t exit_block;       /* next / return */
     uint32_t error_block;      /* an error that nothing here catches */
-    int64_t rest;              /* statements taken off the budget that follow the one being made */
+    int64_t rest;              /* statements, subtracted already, after the one being made */
     /* string slots for intermediate values: free again at the end of each statement */
     uint32_t *str_pool;
     uint32_t n_str_pool, str_used;
@@ -107,9 +107,9 @@ void lower_append_bytes(struct lower *lo, struct ir_val dst, const struct conver
 
 void lower_stmts(struct lower *lo, struct stmt *s);
 /*
- * MAXACTION counts the statements that run, as SystemTap does. The statements of a list that run
- * unless control leaves it are taken off the budget together, when it begins: this many of S. Who
- * leaves early gives back what lo->rest says.
+ * MAXACTION counts the statements that run, as SystemTap does. Where a list begins, all statements
+ * of it that run unless control leaves it are subtracted from the budget at once: this many of S.
+ * Code that leaves early adds lo->rest, those that did not run.
  */
 int64_t lower_actions(const struct stmt *s);
 /* The actions of a function's or a handler's body or of a loop's pass begin: BUDGET. */

@@ -98,7 +98,8 @@ static void put_message(struct bytes *b, unsigned field, struct bytes *from)
     from->n = 0;
 }
 
-/* Few: only the fixed ones and those of the frames, which are unique already. */
+/* Strings are not looked up again: besides the fixed ones there are those of the frames alone,
+ * each of which the profile holds once. */
 static uint32_t string(struct writer *w, const char *s)
 {
     w->strings = arena_grow(w->arena, w->strings, w->n_strings, sizeof(*w->strings));

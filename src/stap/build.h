@@ -85,7 +85,7 @@ bool stap_copy_tree(struct compile *cx, const char *from, const char *to);
 /* Applies the unified diff TEXT below DIR (as patch -p1); false and *WHY: nothing is changed. */
 bool stap_patch_apply(struct compile *cx, const char *text, const char *dir, const char **why);
 
-/* The runtime to build with: T->runtime, or the mended copy of it (*KEY: what tells it apart; ""
+/* The runtime to build with: T->runtime, or the patched copy of it (*KEY: what tells it apart; ""
  * for the installed one). NULL after reporting. */
 const char *stap_runtime(struct compile *cx, const struct stap_tools *t, const struct stap_cache *c,
                          const char *const *dirs, uint32_t n_dirs, const char **key);

@@ -1,8 +1,8 @@
 /*
  * sxx: stap++'s macro layer: $^vars, @pfunc, $*x := ..., @use; text in, SystemTap text out, with
  * origins so that diagnostics point into the .sxx. The order of substitution, the messages and
- * the quirks follow stap++ (openresty/stapxx c6773fe); what is broken there is mended: cycles
- * of @use are an error that names the chain.
+ * the quirks follow stap++ (openresty/stapxx c6773fe); what is broken there is fixed here:
+ * cycles of @use are an error that names the chain.
  */
 #ifndef SXX_SXX_H
 #define SXX_SXX_H

@@ -1,7 +1,7 @@
 /*
  * syntax: SystemTap text -> tree. Lexer (lex.l), preprocessor (pp.c), parser (parse.y), tree
  * (ast.c), printer (print.c). The grammar is that of SystemTap 4.8's parse.cxx and
- * stap(1); see docs/language.md for what is executed.
+ * stap(1); docs/differences.md says what runs otherwise or not.
  */
 #ifndef SYNTAX_SYNTAX_H
 #define SYNTAX_SYNTAX_H
