@@ -4,10 +4,11 @@
 #
 #   make bench            or:  bench/bench.sh [path of ngstap]
 #
-# Prints, with the promise beside each: the time from exec to the first probe armed with an empty and with a
-# filled cache, the cost of a sample of a 30-frame interpreted stack, verified instructions, load time,
-# resident memory, size of the stripped binary. With STAPXX=DIR (a clone of openresty/stapxx) also the
-# cost with upstream's tapset. Needs root. Takes about 20 s; leaves nothing.
+# Prints, with the promise beside each: the time from exec to the first probe armed with an empty
+# and with a filled cache, the cost of a sample of a 30-frame interpreted stack, verified
+# instructions, load time, resident memory, size of the stripped binary. With STAPXX=DIR (a clone of
+# openresty/stapxx) also the cost with upstream's tapset. Needs root. Takes about 20 s; leaves
+# nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")
@@ -48,26 +49,31 @@ own=(-I tapset samples/lj-lua-stacks.sxx --arg min=0)
 start nginx gc64 app
 for cache in empty filled; do
     profile "${own[@]}" --arg time=1
-    line "exec to armed, nginx, $cache cache" "$(value 'armed [0-9.]+ s') s" "$([[ $cache = empty ]] && echo '< 0.5 s' || echo '< 0.1 s')"
+    line "exec to armed, nginx, $cache cache" "$(value 'armed [0-9.]+ s') s" \
+        "$([[ $cache = empty ]] && echo '< 0.5 s' || echo '< 0.1 s')"
 done
 line 'largest resident memory' "$(value 'memory: [0-9.]+ MiB') MiB" '< 64 MiB'
 
-# One handler for all functions of a wildcard (2,000 and more): armed, and from the end handler to the prompt.
-profile -I tapset -e 'global n probe process.function("ngx_*") { n++ } probe timer.ms(500) { exit() }
+# One handler for all functions of a wildcard (2,000 and more): armed, and from the end handler to
+# the prompt.
+profile -I tapset \
+    -e 'global n probe process.function("ngx_*") { n++ } probe timer.ms(500) { exit() }
     probe end { println(gettimeofday_ms()) }'
 line 'ngx_* of nginx: exec to armed' "$(value 'armed [0-9.]+ s') s" '< 1.5 s'
 line 'ngx_* of nginx: ended' "$(($(date +%s%3N) - $(head -n 1 "$scratch/out"))) ms" '< 500 ms'
 line 'ngx_* of nginx: largest resident memory' "$(value 'memory: [0-9.]+ MiB') MiB" '< 64 MiB'
 stop
 
-# The stap back end as far as this machine goes: from exec to the module. Loading it comes on top (a second or two), on
-# a kernel that has modules.
+# The stap back end as far as this machine goes: from exec to the module. Loading it comes on top (a
+# second or two), on a kernel that has modules.
 headers=$(find /lib/modules/*/build -maxdepth 0 2>/dev/null | sort -V | tail -1)
 module() { # LABEL SCRIPT-ARGUMENT...
     local from to
     from=$(date +%s%N)
-    (cd "$scratch" && XDG_CACHE_HOME=$scratch/modules "$ngstap" --backend=stap -p4 -m bench -r "$(basename "$(dirname "$headers")")" \
-        -I "$here/tapset" "$here/samples/lj-lua-stacks.sxx" -x "$target" --arg min=0 "${@:2}" >"$scratch/out" 2>"$scratch/err")
+    (cd "$scratch" && XDG_CACHE_HOME=$scratch/modules "$ngstap" --backend=stap -p4 -m bench -r \
+        "$(basename "$(dirname "$headers")")" \
+        -I "$here/tapset" "$here/samples/lj-lua-stacks.sxx" -x "$target" --arg min=0 "${@:2}" \
+        >"$scratch/out" 2>"$scratch/err")
     to=$(date +%s%N)
     line "$1" "$(awk -v ns=$((to - from)) 'BEGIN { printf "%.2f", ns / 1e9 }') s" ''
 }
@@ -95,8 +101,10 @@ for feature in may_goto bpf_loop; do
     measure "  without $feature" '' "${options[@]}" "${own[@]}"
 done
 if [[ -n ${STAPXX:-} ]]; then
-    sed 's/^@use luajit$/@use luajit_gc64/' "$STAPXX/samples/lj-lua-stacks.sxx" >"$scratch/lj-lua-stacks.sxx"
-    measure "30 interpreted frames, upstream's tapset" '<= 25000 ns' --skip-badvars -I "$STAPXX/tapset" "$scratch/lj-lua-stacks.sxx" --arg min=0
+    sed 's/^@use luajit$/@use luajit_gc64/' "$STAPXX/samples/lj-lua-stacks.sxx" \
+        >"$scratch/lj-lua-stacks.sxx"
+    measure "30 interpreted frames, upstream's tapset" '<= 25000 ns' --skip-badvars -I \
+        "$STAPXX/tapset" "$scratch/lj-lua-stacks.sxx" --arg min=0
 fi
 stop
 

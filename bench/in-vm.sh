@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# The part of vm.sh that runs in the VM: a line for each way to run lj-lua-stacks, with the seconds from exec to its
-# "Start tracing". In $VM_SHARE lie the cache with the module "bench", and plain.ko. VM_COMPILE: see vm.sh.
+# The part of vm.sh that runs in the VM: a line for each way to run lj-lua-stacks, with the seconds
+# from exec to its "Start tracing". In $VM_SHARE lie the cache with the module "bench", and
+# plain.ko. VM_COMPILE: see vm.sh.
 #
 #   bench/in-vm.sh HEADERS NGSTAP
 
@@ -57,7 +58,8 @@ first() {
         fi
         sleep 0.02
     done
-    awk -v ns=$(($(now) - from)) -v label="$label" 'BEGIN { printf "%-58s %9.2f s\n", label, ns / 1e9 }'
+    awk -v ns=$(($(now) - from)) -v label="$label" \
+        'BEGIN { printf "%-58s %9.2f s\n", label, ns / 1e9 }'
     wait "$running" || :
     running=''
 }
@@ -71,11 +73,13 @@ export XDG_CACHE_HOME=$scratch/bpf
 first 'eBPF, empty cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
 first 'eBPF, filled cache' "$ngstap" --backend=bpf "${script[@]}" -x "$target"
 export XDG_CACHE_HOME=$VM_SHARE/cache
-first 'stap back end, module in the cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
+first 'stap back end, module in the cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x \
+    "$target"
 first 'plain stap, loading its module alone' staprun -x "$target" "$VM_SHARE/plain.ko"
 ((VM_COMPILE)) || exit 0
 limit=$VM_COMPILE
 export XDG_CACHE_HOME=$scratch/stap SYSTEMTAP_DIR=$scratch/systemtap
 first 'stap back end, empty cache' "$ngstap" --backend=stap -m bench "${script[@]}" -x "$target"
 first 'plain stap, empty cache' bench/plain.sh "$ngstap" "$target" "$VM_SHARE" "$headers" 3
-first 'plain stap, the same script again' bench/plain.sh "$ngstap" "$target" "$VM_SHARE" "$headers" 3
+first 'plain stap, the same script again' bench/plain.sh "$ngstap" "$target" "$VM_SHARE" \
+    "$headers" 3

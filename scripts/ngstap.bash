@@ -1,11 +1,12 @@
-# Bash completion of ngstap and stap++. The options and commands are those that --help lists, a script's
-# arguments those that --args lists: nothing is said twice.
+# Bash completion of ngstap and stap++. The options and commands are those that --help lists, the
+# formats those of convert --help, a script's arguments those that --args lists: nothing is said
+# twice.
 
 _ngstap_help() { "$1" "${@:2}" --help 2>/dev/null; }
 
 # What follows an option, by the word that --help has for it.
 _ngstap_value() {
-    local program=$1 kind=$2 option=$3 cur=$4
+    local program=$1 kind=$2 option=$3 cur=$4 command=$5 live=''
     case $kind in
     PID) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur") ;;
     DIR) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
@@ -19,15 +20,19 @@ _ngstap_value() {
             ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'auto bpf stap' -- "$cur") ;;
         --format)
-            mapfile -t COMPREPLY < <(compgen -W 'stap folded flamegraph pprof speedscope json' -- "$cur")
+            # A script's run has two more.
+            [[ -n $command ]] || live='stap json'
+            mapfile -t COMPREPLY < <(compgen -W "$live $(_ngstap_help "$program" convert |
+                sed -n '/^Formats:/,$s/^  \([a-z]*\) .*/\1/p')" -- "$cur")
             ;;
         --arg)
             local word
             for word in "${COMP_WORDS[@]}"; do
                 [[ $word == *.@(sxx|stp) && -r $word ]] || continue
                 compopt -o nospace
-                mapfile -t COMPREPLY < <(compgen -W "$("$program" --exec /bin/true --args "$word" 2>/dev/null |
-                    sed -n 's/^\t--arg \([A-Za-z0-9_]*=\).*/\1/p')" -- "$cur")
+                mapfile -t COMPREPLY < <(compgen -W \
+                    "$("$program" --exec /bin/true --args "$word" 2>/dev/null |
+                        sed -n 's/^\t--arg \([A-Za-z0-9_]*=\).*/\1/p')" -- "$cur")
             done
             ;;
         esac
@@ -47,7 +52,7 @@ _ngstap() {
     if [[ $prev == -* ]]; then
         kind=$(sed -n "s/^  \(-., \)\{0,1\}$prev \([A-Z][A-Z=|]*\).*/\2/p" <<<"$help" | head -n 1)
         if [[ -n $kind ]]; then
-            _ngstap_value "$program" "$kind" "$prev" "$cur"
+            _ngstap_value "$program" "$kind" "$prev" "$cur" "$command"
             return
         fi
     fi

@@ -4,13 +4,16 @@
 #
 #   stapxx/run.sh [-o] [-c CASE]... COMMAND [ARGUMENT]...
 #
-#   -o        where a case is marked "mends", it shows what the original does: a failure there is marked TODO
+#   -o        where a case is marked "mends", it shows what the original does: a failure there is
+#             marked TODO
 #   -c CASE   these only
 #   -m KIB    of address space for COMMAND (2000000), or "unlimited"
 #
-# COMMAND is called with --dump-src (or --args), the case's options and target, and input.sxx, in a mount namespace whose
-# /proc holds the case's processes alone (and self) and whose /opt their files; so it needs root, and COMMAND must not lie in /opt.
-# stapxx/README.md says what a case is, and what is compared. Nothing outside of the namespace is changed.
+# COMMAND is called with --dump-src (or --args), the case's options and target, and input.sxx, in a
+# mount namespace whose /proc holds the case's processes alone (and self) and whose /opt their
+# files; so it needs root, and COMMAND must not lie in /opt.
+# stapxx/README.md says what a case is, and what is compared. Nothing outside of the namespace is
+# changed.
 
 set -euo pipefail
 
@@ -24,8 +27,10 @@ write_process() { # PID PPID FILE...: the first file is the executable
     mkdir "/proc/$pid"
     ln -s "${1:-/opt/none}" "/proc/$pid/exe"
     ln -s / "/proc/$pid/root"
-    echo "$pid (process) S $ppid $pid $pid 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 0 0" >"/proc/$pid/stat"
-    printf 'Name:\tprocess\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nUid:\t0\t0\t0\t0\nNSpid:\t%d\n' "$pid" "$pid" "$ppid" "$pid" \
+    echo "$pid (process) S $ppid $pid $pid 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1000 0 0" \
+        >"/proc/$pid/stat"
+    printf 'Name:\tprocess\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nUid:\t0\t0\t0\t0\nNSpid:\t%d\n' "$pid" \
+        "$pid" "$ppid" "$pid" \
         >"/proc/$pid/status"
     : >"/proc/$pid/maps"
     for file; do
@@ -34,7 +39,8 @@ write_process() { # PID PPID FILE...: the first file is the executable
             cp "$STAPXX_ELF" "$file"
         fi
         read -r dev ino <<<"$(stat -c '%Hd:%Ld %i' "$file")"
-        printf '%x-%x r-xp 00000000 %02x:%02x %d %s%s\n' $((address)) $((address + 4096)) "${dev%:*}" "${dev#*:}" "$ino" \
+        printf '%x-%x r-xp 00000000 %02x:%02x %d %s%s\n' $((address)) $((address + 4096)) \
+            "${dev%:*}" "${dev#*:}" "$ino" \
             '                    ' "$file" >>"/proc/$pid/maps"
         address=$((address + 8192))
     done
@@ -143,7 +149,8 @@ for name in "${only[@]}"; do
     dir=$here/cases/$name
     n=$((n + 1)) status=0
     # Some loop for ever.
-    (ulimit -v "$memory"; timeout 20 unshare -m "$BASH" "$here/run.sh" --inside "$dir" "$command" "$@") >"$scratch/out" 2>"$scratch/err" \
+    (ulimit -v "$memory"; timeout 20 unshare -m "$BASH" "$here/run.sh" --inside "$dir" "$command" \
+        "$@") >"$scratch/out" 2>"$scratch/err" \
         </dev/null || status=$?
     if judge "$dir" >"$scratch/why"; then
         echo "ok $n - $name"
@@ -154,7 +161,8 @@ for name in "${only[@]}"; do
         failed=1
     fi
     cat "$scratch/why"
-    grep -aq . "$scratch/why" && head -n 3 "$scratch/err" | cut -c 1-150 | cat -v | sed 's/^/# stderr: /'
+    grep -aq . "$scratch/why" && head -n 3 "$scratch/err" | cut -c 1-150 | cat -v |
+        sed 's/^/# stderr: /'
 done
 echo "1..$n"
 exit "$failed"

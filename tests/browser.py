@@ -1,8 +1,8 @@
-"""Drives a headless Chromium over its debugging pipe, as a person would use a flame graph: real key presses and
-mouse clicks, and what is on the screen afterwards. tests/browser.sh calls it: browser.py CHROMIUM SVG HOSTILE_SVG DIFF_SVG
-LONG_SVG. Prints TAP.
+"""Drives a headless Chromium over its debugging pipe, as a person would use a flame graph: real key
+presses and mouse clicks, and what is on the screen afterwards. tests/browser.sh calls it:
+browser.py CHROMIUM SVG HOSTILE_SVG DIFF_SVG LONG_SVG. Prints TAP.
 
-The protocol: JSON messages ended by a NUL on file descriptors 3 (to the browser) and 4 (from it)."""
+The protocol: JSON messages ended by a NUL on descriptors 3 (to the browser) and 4 (from it)."""
 
 import json
 import os
@@ -35,7 +35,8 @@ class Browser:
             os.dup2(104, 4)
 
         self.process = subprocess.Popen(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--window-size=1200,800",
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
+             "--window-size=1200,800",
              f"--user-data-dir={profile}", "about:blank"],
             preexec_fn=descriptors, pass_fds=(3, 4),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -46,7 +47,8 @@ class Browser:
         self.dialogs = 0
         self.session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        answer = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = answer["sessionId"]
         self.call("Page.enable")
 
     def read(self):
@@ -125,7 +127,8 @@ class Browser:
 # What a person sees: every frame that is shown, with its place on the screen and its label.
 FRAMES = """Array.from(document.querySelectorAll('g.f')).filter(g => g.style.display !== 'none').map(g => {
     const r = g.querySelector('rect').getBoundingClientRect();
-    return {name: g.dataset.n, count: +g.dataset.c, depth: +g.dataset.d, x: r.x, y: r.y, w: r.width, h: r.height,
+    return {name: g.dataset.n, count: +g.dataset.c, depth: +g.dataset.d,
+            x: r.x, y: r.y, w: r.width, h: r.height,
             label: g.querySelector('text').textContent, match: g.classList.contains('match')};
 })"""
 HASH = "location.hash"
@@ -135,10 +138,12 @@ DETAILS = "document.getElementById('details').textContent"
 # The least contrast (WCAG) of a label with its frame, which may be translucent, on the page.
 CONTRAST = """(() => {
     const rgb = text => (text.match(/[0-9.]+/g) || []).slice(0, 3).map(Number);
-    const light = c => { const v = c.map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+    const linear = x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4;
+    const light = c => { const v = c.map(x => x / 255).map(linear);
                          return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
     const paper = rgb(getComputedStyle(document.documentElement).backgroundColor);
-    return Math.min(...Array.from(document.querySelectorAll('g.f')).filter(g => g.style.display !== 'none').map(g => {
+    const shown = g => g.style.display !== 'none';
+    return Math.min(...Array.from(document.querySelectorAll('g.f')).filter(shown).map(g => {
         const r = getComputedStyle(g.querySelector('rect')), a = +r.fillOpacity * +getComputedStyle(g).opacity;
         const under = light(rgb(r.fill).map((c, i) => c * a + paper[i] * (1 - a)));
         const over = light(rgb(getComputedStyle(g.querySelector('text')).fill));
@@ -161,14 +166,16 @@ def picture(b, path):
     root = of(frames, "all")[0]
     ok(root["w"] > 900 and root["count"] == 383, "the picture is as wide as the page, with all samples", str(root))
     wrong = [f for f in frames if abs(f["w"] - root["w"] * f["count"] / root["count"]) > 0.5]
-    ok(len(frames) == 9 and not wrong, "widths are proportional to counts", f"{len(frames)} {wrong}")
+    ok(len(frames) == 9 and not wrong, "widths are proportional to counts",
+       f"{len(frames)} {wrong}")
     above = [f for f in frames if f["depth"] and f["y"] >= root["y"]]
     ok(not above, "what is called lies above its caller", str(above))
     hot = max(of(frames, "@/srv/app/hot.lua:13"), key=lambda f: f["count"])
     ok(hot["label"] == hot["name"], "a wide frame has its whole name", hot["label"])
 
     b.hover(*centre(hot))
-    ok("209 samples, 54.57 %" in b.ask(DETAILS), "details of what the mouse is over", b.ask(DETAILS))
+    ok("209 samples, 54.57 %" in b.ask(DETAILS), "details of what the mouse is over",
+       b.ask(DETAILS))
 
     b.press("f", "KeyF", modifiers=2)
     ok(b.ask("document.activeElement.id") == "search", "Ctrl-F goes to the search box")
@@ -186,7 +193,8 @@ def picture(b, path):
     for key in "lua":
         b.press(key)
     # main.lua:37 holds hot.lua and cold.lua: what is within a match counts once.
-    ok(b.ask(MATCHED).endswith("in 100.0 % of the samples"), "matches within matches count once", b.ask(MATCHED))
+    ok(b.ask(MATCHED).endswith("in 100.0 % of the samples"), "matches within matches count once",
+       b.ask(MATCHED))
     b.press("Escape")
     b.ask("document.activeElement.blur()")
 
@@ -195,7 +203,8 @@ def picture(b, path):
     wide = [f for f in of(zoomed, hot["name"]) if f["count"] == 209]
     ok(wide and abs(wide[0]["w"] - root["w"]) < 1, "a click makes a frame as wide as the page", str(wide))
     ok(not of(zoomed, "@/srv/app/cold.lua:25"), "... what is not in it is gone")
-    ok(len(of(zoomed, "all")) == 1 and len(of(zoomed, "@/srv/app/main.lua:37")) == 1, "... its callers are still there")
+    ok(len(of(zoomed, "all")) == 1 and len(of(zoomed, "@/srv/app/main.lua:37")) == 1,
+       "... its callers are still there")
     b.click(*centre(b.box("#reset")))
     ok(len(b.ask(FRAMES)) == 9, "a click on \"reset zoom\" shows all again")
     b.click(*centre(hot))
@@ -206,7 +215,8 @@ def picture(b, path):
 def hostile(b, path):
     b.open(path)
     names = [f["name"] for f in b.ask(FRAMES)]
-    ok("@/srv/<script>alert(1)</script>.lua:1" in names and "@]]><b>&amp;\"quoted\"'.lua:3" in names,
+    ok("@/srv/<script>alert(1)</script>.lua:1" in names and
+       "@]]><b>&amp;\"quoted\"'.lua:3" in names,
        "hostile names are text", str(names))
     ok(b.ask("document.querySelectorAll('script').length") == 1 and b.ask("document.querySelectorAll('b').length") == 0,
        "... and no elements")
@@ -228,7 +238,8 @@ def difference(b, path):
         red, _, blue = (int(v) for v in colours[name][4:-1].split(",")[:3])
         return red - blue
 
-    ok(red_over_blue("new") > 40 and red_over_blue("cold") < -40, "red is more, blue is less", str(colours))
+    ok(red_over_blue("new") > 40 and red_over_blue("cold") < -40, "red is more, blue is less",
+       str(colours))
 
 
 def looks(b, path, diff):
@@ -236,12 +247,14 @@ def looks(b, path, diff):
         b.screen(width)
         b.open(path)
         root = b.box("#frames rect")
-        ok(abs(root["x"] - 10) < 1 and abs(root["x"] + root["w"] - (width - 10)) < 1, f"equal margins at {width} pixels",
+        ok(abs(root["x"] - 10) < 1 and abs(root["x"] + root["w"] - (width - 10)) < 1,
+           f"equal margins at {width} pixels",
            str(root))
         last = max(b.ask(FRAMES), key=lambda f: f["x"])
         b.hover(*centre(last))
         tip = b.box("#details rect")
-        ok(tip["x"] > 0 and tip["x"] + tip["w"] <= width and tip["y"] > centre(last)[1], "... details are within the window",
+        ok(tip["x"] > 0 and tip["x"] + tip["w"] <= width and tip["y"] > centre(last)[1],
+           "... details are within the window",
            str(tip))
     for dark in False, True:
         b.screen(1200, dark=dark)
@@ -282,7 +295,8 @@ def crowded(b, path):
     b.press("Escape")
     labels = {f["name"]: f["label"] for f in b.ask(FRAMES)}
     ok(labels["resty.core.regex:gsub_with_a_long_name"] == "gsub_with_a_long_name" and
-       labels["C:ngx_http_lua_ngx_print_more"].startswith("ngx_http_lua"), "in a narrow frame the function stays",
+       labels["C:ngx_http_lua_ngx_print_more"].startswith("ngx_http_lua"),
+       "in a narrow frame the function stays",
        str(labels))
 
 
@@ -301,15 +315,17 @@ def shared(b, path):
        said.startswith("2 frames"), "... and the same search", b.ask(MATCHED))
     b.press("Escape")  # the zoom: the box has no focus, but a word
     b.press("Escape")
-    ok(b.ask(HASH) == "" and b.ask(MATCHED) == "" and len(b.ask(FRAMES)) == 9, "what is ended leaves the address",
+    ok(b.ask(HASH) == "" and b.ask(MATCHED) == "" and len(b.ask(FRAMES)) == 9,
+       "what is ended leaves the address",
        b.ask(HASH))
     b.ask("location.hash = 's=main&v=icicle'; 1")
     ok(b.ask("new Promise(done => setTimeout(() => done(document.getElementById('search').value), 50))") == "main",
        "an address changed by hand changes the page")
-    for word in "s=%E0%A4%A&x=99999999&v=1", "x=-1", "x=1e9&x=2", "x=constructor", "s=(a%2B)%2B%24(", "&&==&", \
-            "s=%3Cb%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E":
+    for word in "s=%E0%A4%A&x=99999999&v=1", "x=-1", "x=1e9&x=2", "x=constructor", \
+            "s=(a%2B)%2B%24(", "&&==&", "s=%3Cb%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E":
         b.open_new("file://" + path + "#" + word)
-        ok(len(b.ask(FRAMES)) == 9 and b.ask("document.querySelectorAll('b').length") == 0 and b.dialogs == 0,
+        ok(len(b.ask(FRAMES)) == 9 and b.dialogs == 0 and
+           b.ask("document.querySelectorAll('b').length") == 0,
            f"an address that makes no sense shows all: #{word}")
 
 

@@ -18,11 +18,13 @@ command -v python3 >/dev/null || skip_all 'no python3'
 printf 'main;work;hot 10\nmain;new 10\n' >"$scratch/after.txt"
 "$ngstap" diff tests/out/folded.txt "$scratch/after.txt" -o "$scratch/diff.svg"
 # All kinds of code, names that do not fit, a title and a command that do not fit either.
-printf '%s\n' 'resty.core.regex:gsub_with_a_long_name;x:y 25' 'C:ngx_http_lua_ngx_print_more 15' 'T:a:b 30' \
+printf '%s\n' 'resty.core.regex:gsub_with_a_long_name;x:y 25' 'C:ngx_http_lua_ngx_print_more 15' \
+    'T:a:b 30' \
     'builtin#7 30' >"$scratch/long.txt"
 "$ngstap" convert "$scratch/long.txt" -o "$scratch/long.svg" \
     --title 'A title that goes on and on, longer than there is room for beside the box to search in'
 sed -i '/id="about"/s/<.text>/ \xc2\xb7 ngstap flame --container a-name-that-goes-on -t 10 -F 199 -o a-file-with-a-long-name to the end of it&/' \
     "$scratch/long.svg"
-timeout 120 python3 tests/browser.py "$browser" "$scratch/lua.svg" "$scratch/hostile.svg" "$scratch/diff.svg" \
+timeout 120 python3 tests/browser.py "$browser" "$scratch/lua.svg" "$scratch/hostile.svg" \
+    "$scratch/diff.svg" \
     "$scratch/long.svg"

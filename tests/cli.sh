@@ -1,6 +1,6 @@
 #!/bin/sh
-# The command line: --help and the manual page tell the same options, bad ones are refused with status 1 and
-# a message, objects run, and nothing stays behind. Prints TAP.
+# The command line: --help and the manual page tell the same options, bad ones are refused with
+# status 1 and a message, objects run, and nothing stays behind. Prints TAP.
 set -u
 ngstap=${top_builddir:-.}/ngstap
 make_object=${top_builddir:-.}/tests/unit/make_object
@@ -40,8 +40,10 @@ refused() {
 
 "$ngstap" --help >"$tmp/out" 2>&1
 ok $? "--help"
-"$ngstap" --help | grep -oE '^  (-[A-Za-z])?(, )?(--[a-z-]+)?' | tr -d ', ' | grep -v '^$' | sed 's/\([A-Za-z]\)--/\1\n--/' | sort >"$tmp/help"
-sed -n 's/\\-/-/g; /^\\fB-/p' "$page" | grep -oE '\\fB--?[A-Za-z-]+' | sed 's/\\fB//' | sort -u >"$tmp/page"
+"$ngstap" --help | grep -oE '^  (-[A-Za-z])?(, )?(--[a-z-]+)?' | tr -d ', ' | grep -v '^$' |
+    sed 's/\([A-Za-z]\)--/\1\n--/' | sort >"$tmp/help"
+sed -n 's/\\-/-/g; /^\\fB-/p' "$page" | grep -oE '\\fB--?[A-Za-z-]+' | sed 's/\\fB//' |
+    sort -u >"$tmp/page"
 comm -23 "$tmp/help" "$tmp/page" | grep -vxE -e '(-h|--help|-V|--version)' >"$tmp/out"
 [ ! -s "$tmp/out" ]
 ok $? "the manual page tells all options of --help"
@@ -95,10 +97,12 @@ says 'probe begin' -p3 -e 'probe begin { println("x") }'
 says 'probe begin' --dump-ir -e 'probe begin { println("x") }'
 says 'exit' --dump-bpf -e 'global n probe begin { n++ }'
 says 'Pass 4' -v -e 'probe begin { exit() }'
-(cd "$tmp" && "$ngstap_path" -p4 -m named -e 'probe begin { println("as object") exit() }') >"$tmp/out" 2>&1 && [ -s "$tmp/named.bpf.o" ]
+(cd "$tmp" && "$ngstap_path" -p4 -m named -e 'probe begin { println("as object") exit() }') \
+    >"$tmp/out" 2>&1 && [ -s "$tmp/named.bpf.o" ]
 ok $? "-p4 -m writes the object"
 says "as object" "$tmp/named.bpf.o"
-timeout 60 "$ngstap" -o "$tmp/file" -e 'probe begin { println("in a file") exit() }' && grep -q 'in a file' "$tmp/file"
+timeout 60 "$ngstap" -o "$tmp/file" -e 'probe begin { println("in a file") exit() }' &&
+    grep -q 'in a file' "$tmp/file"
 ok $? "-o"
 says "command 1" -c 'sh -c "exit 0"' -e 'probe end { printf("command %d\n", target() > 0) }'
 # What -c will be is said alike whether it runs or not; there is no pid before it does.
@@ -113,7 +117,8 @@ done
 if [ -n "$told" ]; then
     says 'config y unset 1' -e 'probe begin {
         printf("config %s %s %d\n", %( CONFIG_BPF_SYSCALL == "y" %? "y" %: "n" %),
-            %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %)); exit() }'
+            %( CONFIG_NO_SUCH_OPTION == "" %? "unset" %: "set" %), %( CONFIG_HZ >= 50 %? 1 %: 0 %));
+                exit() }'
 else
     skip 'CONFIG_ options' "this kernel's are not told"
 fi
@@ -140,12 +145,14 @@ says 43 -I "$tmp/lib" "$tmp/use.sxx"
 says 52 -I"$tmp/lib" --arg n=10 "$tmp/use.sxx"
 says "--arg n=VALUE (default: 1)" -I "$tmp/lib" --args "$tmp/use.sxx"
 says 'f() + 1)' -I "$tmp/lib" --dump-src "$tmp/use.sxx"
-says 'WARNING: $^arg_q is defined by "--arg q=1", but never used.' -I "$tmp/lib" --arg q=1 "$tmp/use.sxx"
+says 'WARNING: $^arg_q is defined by "--arg q=1", but never used.' -I "$tmp/lib" --arg q=1 \
+    "$tmp/use.sxx"
 # Of a clone of stap++: its scripts take our modules, and of its own those that we lack.
 mkdir -p "$tmp/clone/samples" "$tmp/clone/tapset/nginx"
 echo 'broken (' >"$tmp/clone/tapset/luajit_gc64.sxx"
 echo 'function of_clone() { return 43 }' >"$tmp/clone/tapset/nginx/more.sxx"
-printf '@use luajit_gc64\n@use nginx.more\nprobe begin { println(of_clone()) exit() }\n' >"$tmp/clone/samples/use.sxx"
+printf '@use luajit_gc64\n@use nginx.more\nprobe begin { println(of_clone()) exit() }\n' \
+    >"$tmp/clone/samples/use.sxx"
 says 43 "$tmp/clone/samples/use.sxx" -x $$
 refused 'tapset/luajit_gc64.sxx:1' -I "$tmp/clone/tapset" "$tmp/clone/samples/use.sxx" -x $$
 
@@ -163,7 +170,8 @@ refused "there is no such feature" --no-feature quux "$tmp/good.bpf.o"
 if [ "$(id -u)" -ne 0 ]; then
     skip "objects in the kernel" "needs root"
 else
-    timeout 60 "$ngstap" -v -T 0.3 "$tmp/good.bpf.o" >"$tmp/out" 2>&1 && grep -qE 'hits: [1-9]' "$tmp/out"
+    timeout 60 "$ngstap" -v -T 0.3 "$tmp/good.bpf.o" >"$tmp/out" 2>&1 &&
+        grep -qE 'hits: [1-9]' "$tmp/out"
     ok $? "an object runs"
     TMPDIR=$tmp
     export TMPDIR
@@ -172,7 +180,8 @@ else
     ok $? "the verifier's log is kept"
     timeout 60 "$ngstap" -c 'sleep 0.2' "$tmp/good.bpf.o" >"$tmp/out" 2>&1
     ok $? "with -c it ends when the command ends"
-    timeout 60 "$ngstap" -T 0.2 -c 'sleep 77.25' "$tmp/good.bpf.o" >"$tmp/out" 2>&1 && ! ps -eo args | grep -qx 'sleep 77.25'
+    timeout 60 "$ngstap" -T 0.2 -c 'sleep 77.25' "$tmp/good.bpf.o" >"$tmp/out" 2>&1 &&
+        ! ps -eo args | grep -qx 'sleep 77.25'
     ok $? "and the command when it ends"
 
     sleep 60 &

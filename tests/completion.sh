@@ -1,6 +1,7 @@
 #!/bin/bash
 #
-# Bash completes what --help and --args list. Needs nothing but bash and the built ngstap. Prints TAP.
+# Bash completes what --help and --args list. Needs nothing but bash and the built ngstap. Prints
+# TAP.
 
 set -euo pipefail
 

@@ -1,12 +1,13 @@
 #!/bin/bash
 # shellcheck disable=SC2317 # side_by_side and check call functions
 #
-# Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot function by
-# --sysroot, by itself and by --container, with stripped binaries, and after the overlay has copied the binary up;
-# uprobes count what the container's nginx served, and nothing of another container of the same image. By a real
-# dockerd, by podman, and by namespaces alone.
+# Targets in containers, whose nginx lies at a path that the host lacks: lj-lua-stacks finds the hot
+# function by --sysroot, by itself and by --container, with stripped binaries, and after the overlay
+# has copied the binary up; uprobes count what the container's nginx served, and nothing of another
+# container of the same image. By a real dockerd, by podman, and by namespaces alone.
 #
-# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About 40 s. Prints TAP.
+# Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it); bpftool is not needed. About
+# 40 s. Prints TAP.
 
 set -euo pipefail
 
@@ -16,7 +17,8 @@ set -euo pipefail
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-# start docker|podman|namespaces VARIANT MODE [WORKERS]: sets name, pid, workers, exe, merged, port. False when the kind cannot run here.
+# start docker|podman|namespaces VARIANT MODE [WORKERS]: sets name, pid, workers, exe, merged, port.
+# False when the kind cannot run here.
 start() {
     local all
     all=$(tests/targets/container.sh start "$1" "$2" "$3" 50 "${4:-1}" 2>"$scratch/err") || return
@@ -28,7 +30,8 @@ start() {
 
 stop() { tests/targets/target.sh stop "$1" 2>/dev/null; }
 
-# finds OPTION...: a second of lj-lua-stacks has hot() of interp.lua, by its place, as the most frequent leaf.
+# finds OPTION...: a second of lj-lua-stacks has hot() of interp.lua, by its place, as the most
+# frequent leaf.
 finds() {
     trace samples/lj-lua-stacks.sxx "$@" --arg time=1 --arg min=0
     [[ $status = 0 ]] && [[ $(head -n 1 "$scratch/out") == @*/lua/mode/interp.lua:15 ]]
@@ -71,7 +74,8 @@ cat >"$scripts/each.stp" <<'END'
 global of, armed
 probe process(@1).function("ngx_http_process_request") { of[pid()]++ }
 probe timer.ms(20) { if (!armed++) println("armed") }
-probe end { foreach (p+ in of) { n += of[p]; printf("worker %d %d\n", p, of[p]) } printf("all %d\n", n) }
+probe end { foreach (p+ in of) { n += of[p]; printf("worker %d %d\n", p, of[p]) }
+printf("all %d\n", n) }
 END
 # shellcheck disable=SC2317 # called by check
 only_of() { # WORKERS: each worker that was seen is one of them, and all are
@@ -91,7 +95,8 @@ judge() { # docker|podman|namespaces
 
     from=$name
     [[ $how != namespaces ]] || from=$pid
-    check "$how: --sysroot \$(docker-root $from)" finds --sysroot "$(scripts/docker-root "$from")" -x "$pid"
+    check "$how: --sysroot \$(docker-root $from)" finds --sysroot "$(scripts/docker-root "$from")" \
+        -x "$pid"
     check "$how: --sysroot /proc/PID/root" finds --sysroot "/proc/$pid/root" -x "$pid"
     check "$how: without an option" finds -x "$pid"
     if [[ $how != namespaces ]]; then
@@ -103,7 +108,8 @@ judge() { # docker|podman|namespaces
     check "$how: SystemTap cannot probe functions on an overlay, which is said at the place" \
         said 'requests\.stp:2:7: error: SystemTap cannot place a probe in .*overlay'
 
-    # The overlay copies the binary up at the first write to its inode; the process still maps the lower file.
+    # The overlay copies the binary up at the first write to its inode; the process still maps the
+    # lower file.
     touch "$merged$exe" "$merged"/srv/openresty/luajit/lib/libluajit-5.1.so.2
     check "$how: after a copy-up, a profile" finds -x "$pid"
     check "$how: after a copy-up, a profile by --sysroot" finds --sysroot "$merged" -x "$pid"

@@ -129,7 +129,8 @@ if ((UID == 0)) && [[ -n ${NGSTAP_TARGETS:-} ]]; then
         result "$how: nginx lies below the root" test -f "$merged$exe"
         [[ $how == namespaces ]] && continue
         export DOCKER_HOST
-        path=$(dirname "$(tests/targets/container.sh which "$how")"):$PATH expect 0 "$merged" "$name"
+        path=$(dirname "$(tests/targets/container.sh which "$how")"):$PATH expect 0 "$merged" \
+            "$name"
     done
 else
     tests=$((tests + 1))

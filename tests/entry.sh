@@ -1,8 +1,9 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# $parameters and @entry in .return handlers: each return sees what its own entry saved, in recursion, in threads, and
-# after a longjmp over the function; a handler for the target alone saves there alone.
+# $parameters and @entry in .return handlers: each return sees what its own entry saved, in
+# recursion, in threads, and after a longjmp over the function; a handler for the target alone saves
+# there alone.
 #
 # Needs root, eBPF, a C compiler. About 5 s. Prints TAP.
 
@@ -12,7 +13,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 cat >"$scratch/target.c" <<'END'
 #include <pthread.h>
@@ -89,26 +90,32 @@ for flags in -O2 -O0; do
     ${CC:-cc} -g $flags -pthread -o "$scratch/target" "$scratch/target.c"
     start
     trace -e "global good, bad, names, depths
-        probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target()) $handler } $report" -x "$pid"
+        probe process(\"$scratch/target\").function(\"fact\").return {
+        if (pid() == target()) $handler } $report" -x "$pid"
     check "every return knows its own entry ($flags)" printed '^good 3[0-9]* bad 0$'
     check "... at each depth, in each thread ($flags)" printed '^1 2 3 4 5 6 7 8 main thread $'
     check "... and none was lost ($flags)" test ! -s "$scratch/err"
 done
 
 trace -e "global good, bad, names, depths
-    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() != target()) next; $handler } $report" -x "$pid"
+    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() != target()) next;
+    $handler } $report" -x "$pid"
 check 'a handler that begins with a test' printed '^good 3[0-9]* bad 0$'
 
 start # two processes; one of them is looked at
 trace -e "global of
-    probe process(\"$scratch/target\").function(\"fact\").return { if (pid() == target() && \$n == 8) of[pid()]++ }
-    probe timer.ms(400) { exit() } probe end { foreach (p in of) println(p == target() ? \"ours\" : \"theirs\") }" -x "$pid"
+    probe process(\"$scratch/target\").function(\"fact\").return {
+    if (pid() == target() && \$n == 8) of[pid()]++ }
+    probe timer.ms(400) { exit() } probe end {
+    foreach (p in of) println(p == target() ? \"ours\" : \"theirs\") }" -x "$pid"
 check 'two processes' printed '^ours$'
 check '... one of which is looked at' test "$(<"$scratch/out")" = ours
 
 trace -e "global n, wrong
-    probe process(\"$scratch/target\").function(\"jumps\").return { n++; if (\$n != \$return || \$n % 3 == 1) wrong++ }
-    probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" -x "$pid"
+    probe process(\"$scratch/target\").function(\"jumps\").return { n++;
+    if (\$n != \$return || \$n % 3 == 1) wrong++ }
+    probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" \
+        -x "$pid"
 check 'a longjmp over the function' printed '^many 1 wrong 0$'
 
 # ---- more returns pending in a thread than the kernel notes (64)
@@ -125,7 +132,8 @@ int main(int argc, char **argv) { return deep(argc > 1 ? atol(argv[1]) : 0) < 0;
 END
 ${CC:-cc} -g -O1 -fno-optimize-sibling-calls -o "$scratch/deep" "$scratch/deep.c"
 deep="global n, m probe process(\"$scratch/deep\").function(\"deep\").return { n++ }
-    probe process(\"$scratch/deep\").function(\"deep\") { m++ } probe end { println(n, \" of \", m) }"
+    probe process(\"$scratch/deep\").function(\"deep\") { m++ } probe end {
+    println(n, \" of \", m) }"
 trace -e "$deep" -c "$scratch/deep 64"
 check '64 pending returns of a thread are all seen' printed '^64 of 64$'
 check '... and nothing is said' test ! -s "$scratch/err"
@@ -155,6 +163,7 @@ else
     skip '... and that is said' 'no /dev/kmsg'
 fi
 
-trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" -x "$pid"
+trace -e "probe process(\"$scratch/target\").function(\"fact\").return { println(\$n); exit() }" \
+    -x "$pid"
 check 'a value that is printed' printed '^[1-8]$'
 finish

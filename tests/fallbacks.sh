@@ -1,12 +1,13 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# What a kernel lacks changes how the code is made, never the answer: the same scripts with all features, without
-# may_goto, without bpf_loop too, and without each of the smaller ones, print the same bytes, and those are what
-# the target, a C program that makes a known number of calls, says. lj-lua-stacks finds the hot function each way.
+# What a kernel lacks changes how the code is made, never the answer: the same scripts with all
+# features, without may_goto, without bpf_loop too, and without each of the smaller ones, print the
+# same bytes, and those are what the target, a C program that makes a known number of calls, says.
+# lj-lua-stacks finds the hot function each way.
 #
-# Needs root, eBPF, a C compiler; for the profiles NGSTAP_TARGETS (tests/targets/build.sh prints it). About 40 s.
-# Prints TAP.
+# Needs root, eBPF, a C compiler; for the profiles NGSTAP_TARGETS (tests/targets/build.sh prints
+# it). About 40 s. Prints TAP.
 
 set -euo pipefail
 
@@ -14,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 # The ways: names of features to do without.
 ways=('' 'may_goto' 'may_goto bpf_loop' 'sdiv' 'snprintf' 'bpf_cookie' 'task_pt_regs'
@@ -41,8 +42,10 @@ run_loops() {
     pid=$!
     pids+=("$pid")
     exec 4>"$scratch/gate"
-    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done # the shell's copy has become the program
-    "$ngstap" -I tapset -T 30 "${options[@]}" -x "$pid" "$scratch/loops.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    # the shell's copy has become the program
+    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done
+    "$ngstap" -I tapset -T 30 "${options[@]}" -x "$pid" "$scratch/loops.stp" >"$scratch/out" \
+        2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
     armed || :
@@ -52,7 +55,8 @@ run_loops() {
     wait "$pid" || :
 }
 
-same() { diff "$scratch/truth" "$scratch/out" >"$scratch/diff" || { sed 's/^/# /' "$scratch/diff"; return 1; }; }
+same() { diff "$scratch/truth" "$scratch/out" >"$scratch/diff" ||
+    { sed 's/^/# /' "$scratch/diff"; return 1; }; }
 
 # The breakpoint is in the target's code: its events are open, and it still waits.
 armed() {
@@ -145,11 +149,14 @@ fi
 for mode in interp jit; do
     pid='' name=''
     start_target luajit gc64 "$mode" 40
-    hot=$(tests/targets/target.sh truth "$name" | awk -v mode="$mode" '$1 == mode && $2 == "hot" { print $3 }')
-    for way in '' 'may_goto' 'may_goto bpf_loop' 'may_goto bpf_loop sdiv snprintf bpf_cookie task_pt_regs'; do
+    hot=$(tests/targets/target.sh truth "$name" |
+        awk -v mode="$mode" '$1 == mode && $2 == "hot" { print $3 }')
+    for way in '' 'may_goto' 'may_goto bpf_loop' \
+        'may_goto bpf_loop sdiv snprintf bpf_cookie task_pt_regs'; do
         without "$way"
         trace "${options[@]}" samples/lj-lua-stacks.sxx -x "$pid" --arg time=1 --arg min=0
-        check "lj-lua-stacks, $mode, without '$way'" test "$(sed -n '/^T:/!{p;q}' "$scratch/out")" = "$hot"
+        check "lj-lua-stacks, $mode, without '$way'" test "$(sed -n '/^T:/!{p;q}' "$scratch/out")" \
+            = "$hot"
     done
     tests/targets/target.sh stop "$name"
     names=()

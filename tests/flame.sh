@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# "ngstap flame": from a process, a master's workers or a container to a picture whose widest Lua leaf is the function
-# that is known to be hot; its progress on a terminal; what it says when there is nothing to see.
+# "ngstap flame": from a process, a master's workers or a container to a picture whose widest Lua
+# leaf is the function that is known to be hot; its progress on a terminal; what it says when there
+# is nothing to see.
 #
 # Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 40 s. Prints TAP.
 
@@ -41,11 +42,13 @@ hot_leads() { # FILE LINE-OF-HOT OR NAME
     ((share >= 55 && share <= 85))
 }
 
-# How much of its CPU time the target says it spent in hot(): compiled code's share moves with the machine's load.
+# How much of its CPU time the target says it spent in hot(): compiled code's share moves with the
+# machine's load.
 hot_as_said() { # FILE LINE-OF-HOT OR NAME
     local share said
     share=$(leaf_share "$1" "$2")
-    said=$(tests/targets/target.sh truth "${names[-1]}" | awk '$2 == "hot" { hot = $4 } $2 == "total" { all = $4 }
+    said=$(tests/targets/target.sh truth "${names[-1]}" |
+        awk '$2 == "hot" { hot = $4 } $2 == "total" { all = $4 }
         END { printf "%d\n", all ? 100 * hot / all : 0 }')
     echo "# hot: $share %, the target says $said %"
     ((share >= said - 15 && share <= said + 15))
@@ -82,9 +85,11 @@ flame -x "$deep_pid" -t 1 -F 199 -o "$scratch/deep.folded"
 most=$(awk -F';' '{ if (NF > n) n = NF } END { print n + 0 }' "$scratch/deep.folded")
 check "a deep stack is whole ($most frames)" test "$most" -ge 94
 check '... nothing is said of cuts' test -z "$(grep -E 'cut|MAXSTRINGLEN' "$scratch/err")"
-check 'the result is said without a terminal, too' said 'deep.folded: [0-9]+ samples, [0-9]+ % in Lua'
+check 'the result is said without a terminal, too' said \
+    'deep.folded: [0-9]+ samples, [0-9]+ % in Lua'
 flame -x "$deep_pid" -t 1 -F 199 -D MAXSTRINGLEN=4096 -o "$scratch/cut.folded"
-check 'where there is no room whole frames are left out' test -z "$(sed 's/ [0-9]*$//' "$scratch/cut.folded" | tr ';' '\n' |
+check 'where there is no room whole frames are left out' test -z \
+    "$(sed 's/ [0-9]*$//' "$scratch/cut.folded" | tr ';' '\n' |
     grep -vE '^(\(no room for more\)|@/usr/local/.*/with-a-long-name-of-a-file-in-it.lua:[0-9]+|C:.*|builtin:.*)$')"
 check '... and the place is marked' grep -q '^(no room for more);@' "$scratch/cut.folded"
 check '... which is said' said 'cut where a string ends \(-D MAXSTRINGLEN='
@@ -96,28 +101,34 @@ start nginx gc64 jit
 flame -x "$pid" -t 2 -F 199 -o "$scratch/jit.folded"
 check 'a process: status 0' test "$status" = 0
 check '... nothing on standard output' test ! -s "$scratch/out"
-check '... the leaf is the hot function' hot_as_said "$scratch/jit.folded" '^T:.*jit(.lua)?:(13|hot)$'
+check '... the leaf is the hot function' hot_as_said "$scratch/jit.folded" \
+    '^T:.*jit(.lua)?:(13|hot)$'
 flame -x "$pid" -t 1 -o "$scratch/x.svg"
 check 'a picture' grep -q '<svg xmlns' "$scratch/x.svg"
 check '... that says what was done' grep -q "ngstap flame -x $pid -t 1" "$scratch/x.svg"
-check '... and has no temporary file beside it' eval '[[ $(echo "$scratch"/x.svg*) = "$scratch/x.svg" ]]'
+check '... and has no temporary file beside it' eval \
+    '[[ $(echo "$scratch"/x.svg*) = "$scratch/x.svg" ]]'
 if command -v script >/dev/null; then
-    script -qec "'$ngstap' flame -x $pid -t 2 -o '$scratch/tty.svg'" "$scratch/tty" </dev/null >/dev/null
-    check 'on a terminal it tells how it goes' grep -qE '[0-9]+ s left  [0-9]+ samples  Lua [0-9]+ %' "$scratch/tty"
+    script -qec "'$ngstap' flame -x $pid -t 2 -o '$scratch/tty.svg'" "$scratch/tty" </dev/null \
+        >/dev/null
+    check 'on a terminal it tells how it goes' grep -qE \
+        '[0-9]+ s left  [0-9]+ samples  Lua [0-9]+ %' "$scratch/tty"
 else
     skip 'on a terminal it tells how it goes' 'no script(1)'
 fi
 flame --master "$master" -t 2 -F 199 -o "$scratch/master.folded"
 check "a master's workers" hot_as_said "$scratch/master.folded" '^T:.*jit(.lua)?:(13|hot)$'
 flame -x "$pid" -t 1 -o "$scratch/no/such/folder.svg"
-check 'a file that cannot be written is an error before the profile' eval '[[ $status = 1 ]] && said "cannot write"'
+check 'a file that cannot be written is an error before the profile' eval \
+    '[[ $status = 1 ]] && said "cannot write"'
 
 start nginx gc64 interp
 flame -x "$pid" -t 2 -F 199 -o "$scratch/interp.folded"
 check 'interpreted code' hot_leads "$scratch/interp.folded" 'interp(.lua)?:(15|hot)$'
 status=0
 "$ngstap" diff "$scratch/jit.folded" "$scratch/interp.folded" -o "$scratch/diff.svg" || status=$?
-check 'a difference of two profiles' eval '[[ $status = 0 ]] && grep -q "% before" "$scratch/diff.svg"'
+check 'a difference of two profiles' eval \
+    '[[ $status = 0 ]] && grep -q "% before" "$scratch/diff.svg"'
 
 # The time of gsub() itself, which hot() and cold() call.
 start nginx gc64 gsub
@@ -125,7 +136,8 @@ flame -x "$pid" -t 2 -F 199 -o "$scratch/gsub.folded"
 share=$(leaf_share "$scratch/gsub.folded" '^builtin:string[.]gsub$')
 check "a built-in function has its name ($share %)" test "$share" -ge 50
 flame -x "$pid" -t 1 -o "$scratch/gsub.svg"
-check '... in a picture the plain one' grep -q '<title>string.gsub (built-in function): ' "$scratch/gsub.svg"
+check '... in a picture the plain one' grep -q '<title>string.gsub (built-in function): ' \
+    "$scratch/gsub.svg"
 
 start nginx gc64 idle
 flame -x "$pid" -t 1 -o "$scratch/idle.svg"
@@ -136,7 +148,8 @@ check 'no such process' eval '[[ $status = 1 ]] && said "no process with pid 419
 flame
 check 'no target' eval '[[ $status = 1 ]] && said "Name a target"'
 flame -x "$pid" --format json -o "$scratch/none.json"
-check 'a format that holds no picture: those that do' eval '[[ $status = 1 ]] && said "flame writes folded"'
+check 'a format that holds no picture: those that do' eval \
+    '[[ $status = 1 ]] && said "flame writes folded"'
 flame -x "$pid" -t never
 check 'no time' eval '[[ $status = 1 ]] && said "not a time: never"'
 flame -x "$pid" -F never
@@ -148,7 +161,8 @@ flame -c "$command" -F 199 -o "$scratch/command.folded"
 check 'a command, until it ends' hot_leads "$scratch/command.folded" 'interp(.lua)?:(15|hot)$'
 before=$(date +%s%N)
 flame -c "${command/interp 3/interp 30}" -t 1.5 -F 199 -o "$scratch/short.folded"
-check '... or for a time with a fraction' hot_leads "$scratch/short.folded" 'interp(.lua)?:(15|hot)$'
+check '... or for a time with a fraction' hot_leads "$scratch/short.folded" \
+    'interp(.lua)?:(15|hot)$'
 check '... and not until it would have ended' test $((($(date +%s%N) - before) / 1000000000)) -lt 25
 
 all=$(tests/targets/container.sh start docker gc64 interp 50 2>"$scratch/err") || all=''
@@ -156,9 +170,11 @@ if [[ $all ]]; then
     eval "$all"
     export DOCKER_HOST
     names+=("$name")
-    PATH=$PATH:$(dirname "$(tests/targets/container.sh which docker)") flame --container "$name" -t 2 -F 199 \
+    PATH=$PATH:$(dirname "$(tests/targets/container.sh which docker)") flame --container "$name" \
+        -t 2 -F 199 \
         -o "$scratch/container.folded"
-    check 'a container, by its name alone' hot_leads "$scratch/container.folded" 'interp(.lua)?:(15|hot)$'
+    check 'a container, by its name alone' hot_leads "$scratch/container.folded" \
+        'interp(.lua)?:(15|hot)$'
 else
     skip 'a container, by its name alone' "cannot run here: $(tail -n 1 "$scratch/err")"
 fi

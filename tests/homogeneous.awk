@@ -1,30 +1,35 @@
-# Do two profiles agree within sampling noise? Reads the outputs of lj-lua-stacks for the same load, two files:
+# Do two profiles agree within sampling noise? Reads the outputs of lj-lua-stacks for the same load,
+# two files:
 #
 #   awk -v alpha=0.001 -f tests/homogeneous.awk A B
 #
-# Prints "agree" or "differ", the p-value, chi-square, its degrees of freedom, and the samples of A and of B; for
-# "differ" also the stacks that contribute most. Exits with 0 if they agree, 1 if they differ, 2 if there is too little
-# to judge: under 500 samples in either.
+# Prints "agree" or "differ", the p-value, chi-square, its degrees of freedom, and the samples of A
+# and of B; for "differ" also the stacks that contribute most. Exits with 0 if they agree, 1 if they
+# differ, 2 if there is too little to judge: under 500 samples in either.
 #
-# The test: Pearson's chi-square of homogeneity on the table of two profiles by stacks. Stacks whose expected count is
-# under 5 in either profile are pooled as one (and left out, should that one be under 5 still). The null hypothesis, that
-# both profiles are draws from one distribution, is rejected when p < alpha. Who makes many tests divides: alpha is the
-# level of the whole (0.01) over their number (Bonferroni). A profile's ticks are no independent draws but at even
-# distances, while the load goes round in cycles much shorter than the profile: its counts vary less than those of draws,
-# so that profiles that agree are rejected less often than alpha says. Where the clock counts instructions that needs
-# some chance added (vm/jitter.c): ticks that resonate with a loop see only parts of it. The power is what counts: with 4,000 samples
-# each, at alpha = 0.001, a stack of 50 % that one of them shows 5 points more or less often is found 9 times of 10.
+# The test: Pearson's chi-square of homogeneity on the table of two profiles by stacks. Stacks whose
+# expected count is under 5 in either profile are pooled as one (and left out, should that one be
+# under 5 still). The null hypothesis, that both profiles are draws from one distribution, is
+# rejected when p < alpha. Who makes many tests divides: alpha is the level of the whole (0.01) over
+# their number (Bonferroni). A profile's ticks are no independent draws but at even distances, while
+# the load goes round in cycles much shorter than the profile: its counts vary less than those of
+# draws, so that profiles that agree are rejected less often than alpha says. Where the clock counts
+# instructions that needs some chance added (vm/jitter.c): ticks that resonate with a loop see only
+# parts of it. The power is what counts: with 4,000 samples each, at alpha = 0.001, a stack of 50 %
+# that one of them shows 5 points more or less often is found 9 times of 10.
 
 function log_gamma(x,    i, sum, series) {
     # Lanczos' approximation, as in Numerical Recipes.
     sum = 1.000000000190015
-    split("76.18009172947146 -86.50532032941677 24.01409824083091 -1.231739572450155 0.001208650973866179 -0.000005395239384953", series, " ")
+    split("76.18009172947146 -86.50532032941677 24.01409824083091 " \
+          "-1.231739572450155 0.001208650973866179 -0.000005395239384953", series, " ")
     for (i = 1; i <= 6; i++)
         sum += series[i] / (x + i)
     return (x + 0.5) * log(x + 5.5) - (x + 5.5) + log(2.5066282746310005 * sum / x)
 }
 
-# The upper tail of the chi-square distribution: the regularized incomplete gamma function Q(k / 2, x / 2).
+# The upper tail of the chi-square distribution: the regularized incomplete gamma function Q(k / 2,
+# x / 2).
 function upper_tail(x, k,    a, y, i, term, sum, b, c, d, h, an, delta) {
     a = k / 2
     y = x / 2
@@ -120,7 +125,8 @@ END {
         exit 0
     }
     p = upper_tail(chi, cells - 1)
-    printf "%s: p %.4g, chi-square %.1f, freedom %d, %d and %d samples\n", p < alpha ? "differ" : "agree", p, chi,
+    printf "%s: p %.4g, chi-square %.1f, freedom %d, %d and %d samples\n",
+           p < alpha ? "differ" : "agree", p, chi,
         cells - 1, total[1], total[2]
     if (p < alpha) printf "%s", note
     exit p < alpha

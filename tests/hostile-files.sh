@@ -1,11 +1,13 @@
 #!/bin/bash
 #
-# Targets that mean harm. Files that ask for more time and memory than a start may take: the bound is told, with the
-# file's name. An unprivileged user, root in namespaces of his own, who runs a program from an overlay whose layer has
-# the name of a folder of the host: root who traces it must put no breakpoint into the host's file of that name. (What
-# is probed in an honest program on an overlay that was copied up is in tests/containers.sh.)
+# Targets that mean harm. Files that ask for more time and memory than a start may take: the bound
+# is told, with the file's name. An unprivileged user, root in namespaces of his own, who runs a
+# program from an overlay whose layer has the name of a folder of the host: root who traces it must
+# put no breakpoint into the host's file of that name. (What is probed in an honest program on an
+# overlay that was copied up is in tests/containers.sh.)
 #
-# Needs, for the overlay: root, eBPF, user namespaces with overlays (Linux 5.11). About 30 s. Prints TAP.
+# Needs, for the overlay: root, eBPF, user namespaces with overlays (Linux 5.11). About 30 s. Prints
+# TAP.
 
 set -euo pipefail
 
@@ -14,10 +16,11 @@ set -euo pipefail
 
 export XDG_CACHE_HOME=$scratch/cache
 
-# --- bounds -----------------------------------------------------------------------------------------
+# --- bounds
+# -----------------------------------------------------------------------------------------
 
-# limited SCRIPT: analyses it with 1.5 GB of address space, but for address sanitizer's terabytes, and 20 s of processor
-# time at most.
+# limited SCRIPT: analyses it with 1.5 GB of address space, but for address sanitizer's terabytes,
+# and 20 s of processor time at most.
 space=1500000
 if grep -q __asan_init "$ngstap"; then space=unlimited; fi
 limited() {
@@ -34,7 +37,8 @@ put() { printf '%b' "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
 echo 'struct s { int m; } s; int main(void) { return s.m; }' >"$scratch/small.c"
 ${CC:-cc} -g -o "$scratch/small" "$scratch/small.c"
 
-# As many sections as one likes: the number stands in the first one's header where it does not fit into 16 bits.
+# As many sections as one likes: the number stands in the first one's header where it does not fit
+# into 16 bits.
 cp "$scratch/small" "$scratch/sections"
 shoff=$(od -An -tu8 -j40 -N8 "$scratch/sections" | tr -d ' ')
 put "$scratch/sections" 60 '\0\0'
@@ -98,14 +102,16 @@ END_P
         script+="println(@cast(0, \"struct s\", \"$scratch/large$i\")->m) "
     done
     status=0
-    "$ngstap" -I tapset -p2 -e "probe begin { $script }" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    "$ngstap" -I tapset -p2 -e "probe begin { $script }" >"$scratch/out" 2>"$scratch/err" \
+        </dev/null || status=$?
     check 'three files of 900 MiB each when they are expanded: told of the third' \
         eval 'test "$status" = 1 && said "large3.*more than 2048 MiB of memory"'
 else
     skip 'files that expand' 'needs python3'
 fi
 
-# An enumeration of more values than anybody looks at, each called V and a number; a compiler takes ten times as long.
+# An enumeration of more values than anybody looks at, each called V and a number; a compiler takes
+# ten times as long.
 cat >"$scratch/many.s" <<'END_S'
 .section .debug_abbrev,"",@progbits
 .Labbrev: .uleb128 1,0x11
@@ -136,7 +142,8 @@ many() { # COUNT
     seq -f $'\003V%.0f\001' "$1" | tr '\001\n' '\0\0' >"$scratch/values"
     ${CC:-cc} -nostdlib -shared -Wa,-I"$scratch" -o "$scratch/many" "$scratch/many.s"
     status=0
-    "$ngstap" types --module "$scratch/many" -C 'enum many' >"$scratch/out" 2>"$scratch/err" || status=$?
+    "$ngstap" types --module "$scratch/many" -C 'enum many' >"$scratch/out" 2>"$scratch/err" ||
+        status=$?
 }
 many 1000
 check 'types: an enumeration' test "$status" = 0
@@ -147,7 +154,8 @@ check 'types: an enumeration that is too long is an error, not cut' \
 [[ $UID = 0 ]] || { skip 'overlays' 'needs root' && finish; }
 command -v setpriv unshare >/dev/null || { skip 'overlays' 'needs setpriv and unshare' && finish; }
 
-# --- a program of the host, and one of the attacker's of the same name --------------------------------
+# --- a program of the host, and one of the attacker's of the same name
+# --------------------------------
 
 mkdir -p "$scratch"/host "$scratch"/work
 chown 65534:65534 "$scratch/work"
@@ -177,7 +185,8 @@ code() {
         count=$((16#$end - 16#$start)) status=none
 }
 
-# --- the attack -------------------------------------------------------------------------------------
+# --- the attack
+# -------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2016 # expanded by the attacker's shell
 setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-user --mount bash -c '
@@ -188,7 +197,8 @@ setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-use
     cp "$1/work/evil" "$1/host/victim"
     mount -t tmpfs none "$1/work"
     mkdir "$1/work/"{upper,work,merged}
-    mount -t overlay overlay -o "lowerdir=$1/host,upperdir=$1/work/upper,workdir=$1/work/work" "$1/work/merged"
+    mount -t overlay overlay -o "lowerdir=$1/host,upperdir=$1/work/upper,workdir=$1/work/work" \
+        "$1/work/merged"
     "$1/work/merged/victim" &
     sleep 0.3
     chmod 700 "$1/work/merged/victim"

@@ -1,8 +1,9 @@
 #!/bin/bash
 #
-# What the target says becomes neither code nor structure nor control characters (docs/security.md): programs and libraries
-# in files of hostile names are traced, and each way a path takes into a script must give that path and nothing else:
-# a run, an object, the expanded script, the one printed for stap, messages. Needs root. Prints TAP.
+# What the target says becomes neither code nor structure nor control characters (docs/security.md):
+# programs and libraries in files of hostile names are traced, and each way a path takes into a
+# script must give that path and nothing else: a run, an object, the expanded script, the one
+# printed for stap, messages. Needs root. Prints TAP.
 
 set -euo pipefail
 
@@ -76,7 +77,8 @@ begins_as_wanted() { # FILE
 mkdir -p "$scratch/kernel/include/config"
 touch "$scratch"/kernel/{.config,Makefile,Module.symvers}
 echo 6.1.0 >"$scratch/kernel/include/config/kernel.release"
-stap_parses() { stap -p1 -r "$scratch/kernel" "$1" >"$scratch/stap.tree" 2>"$scratch/err" </dev/null; }
+stap_parses() { stap -p1 -r "$scratch/kernel" "$1" >"$scratch/stap.tree" 2>"$scratch/err" \
+    </dev/null; }
 
 clean_file() { # FILE: no control characters, but line ends
     ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' "$1"
@@ -116,11 +118,14 @@ one() { # FOLDER NAME
     check "$label: both files are probed" both_hit
     check "$label: pp() is one clean line" clean_file <(cat <<<"$hits")
 
-    "$ngstap" --dump-src -x "$pid" "$scratch/script.sxx" >"$scratch/plain.stp" 2>"$scratch/err" </dev/null || :
-    check "$label: --dump-src has its lines" test "$(wc -l <"$scratch/plain.stp")" = "$(wc -l <"$scratch/script.sxx")"
+    "$ngstap" --dump-src -x "$pid" "$scratch/script.sxx" >"$scratch/plain.stp" 2>"$scratch/err" \
+        </dev/null || :
+    check "$label: --dump-src has its lines" test "$(wc -l <"$scratch/plain.stp")" \
+        = "$(wc -l <"$scratch/script.sxx")"
     LC_ALL=C sed -i 's/@say(.*/println("as before")/' "$scratch/plain.stp"
     wanted "$path" "$lib" 'as before' >"$scratch/wanted"
-    ! type stap >/dev/null 2>&1 || check "$label: ... which SystemTap parses" stap_parses "$scratch/plain.stp"
+    ! type stap >/dev/null 2>&1 || check "$label: ... which SystemTap parses" stap_parses \
+        "$scratch/plain.stp"
     if [[ $path != *'$^'* ]]; then # that is a macro to us still, and to stap it is text
         trace -x "$pid" "$scratch/plain.stp"
         check "$label: --dump-src is a script that means the same" begins_as_wanted "$scratch/out"
@@ -136,7 +141,8 @@ one() { # FOLDER NAME
     cp "$scratch/out" "$scratch/stap.stp"
     check "$label: the script for stap is clean" clean_file "$scratch/stap.stp"
     if [[ $status = 0 ]]; then
-        "$builddir/tests/unit/syntax_print" -g "$scratch/stap.stp" >"$scratch/out" 2>"$scratch/err" || status=$?
+        "$builddir/tests/unit/syntax_print" -g "$scratch/stap.stp" >"$scratch/out" \
+            2>"$scratch/err" || status=$?
         check "$label: ... and parses" test "$status" = 0
     else
         check "$label: ... or is refused, with a reason" said 'SystemTap cannot'
@@ -198,11 +204,14 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
     pids+=("$names_pid")
     sleep 0.5
     trace samples/lj-lua-stacks.sxx -x "$names_pid" --arg time=1 --arg min=0
-    check 'a chunk name with line ends is one frame' printed '^innocent:1\?99\?forged\?7\?\?\]0;title:|^=innocent:1\?99\?forged\?7\?\?\]0;title:'
+    check 'a chunk name with line ends is one frame' printed \
+        '^innocent:1\?99\?forged\?7\?\?\]0;title:|^=innocent:1\?99\?forged\?7\?\?\]0;title:'
     check '... and no count' test -z "$(grep -nE '^([0-9]+|forged.*)$' "$scratch/out")"
     trace samples/lj-lua-stacks.sxx -x "$names_pid" --arg time=1 --arg min=0 --format folded
-    check '... in what is made of it, too' test "$(grep -c 'innocent:1?99?forged' "$scratch/out")" -ge 1
-    trace -x "$names_pid" -e 'probe timer.profile { if (pid() == target()) { println(execname()) exit() } }'
+    check '... in what is made of it, too' test "$(grep -c 'innocent:1?99?forged' "$scratch/out")" \
+        -ge 1
+    trace -x "$names_pid" \
+        -e 'probe timer.profile { if (pid() == target()) { println(execname()) exit() } }'
     check "a thread's name is one line" printed '^two\?lines\?\[1m$'
     trace -x "$names_pid" -e 'probe begin { println(pid2execname(target())) exit() }'
     check '... by its number, too' printed '^two\?lines\?\[1m$'
@@ -212,7 +221,8 @@ fi
 
 # ---- a terminal is not steered by what the target holds
 
-# The bytes come out of a string that a handler is given, as a target's would; the script's own format may hold any.
+# The bytes come out of a string that a handler is given, as a target's would; the script's own
+# format may hold any.
 steer='probe begin { s = "name\033]0;title\007\r\n\tend\x7f\303\251\n"
     printf("own \033[1m%s\033[0m", s) print(s) warn(s) printf("%c%c|\n", 27, 91) exit() }'
 raw() { LC_ALL=C grep -qa $'name\e]0;title\a\r' "$1"; }
@@ -235,7 +245,8 @@ fi
 
 run_in() { # FOLDER ARGUMENT...: ngstap with its own tapset
     status=0
-    (cd "$1" && exec timeout 40 "$ngstap" "${@:2}") >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    (cd "$1" && exec timeout 40 "$ngstap" "${@:2}") >"$scratch/out" 2>"$scratch/err" </dev/null ||
+        status=$?
 }
 
 mkdir "$scratch/theirs" "$scratch/ours"
@@ -245,7 +256,8 @@ for folder in theirs ours; do
     cp "$scratch/$folder/luajit.sxx" "$scratch/$folder/nginx.sxx"
     mkdir "$scratch/$folder/tapset"
     echo 'function beside() { return "beside" }' >"$scratch/$folder/tapset/beside.stp"
-    printf '@use mine\nprobe begin { println(whose()) println(beside()) exit() }\n' >"$scratch/$folder/script.sxx"
+    printf '@use mine\nprobe begin { println(whose()) println(beside()) exit() }\n' \
+        >"$scratch/$folder/script.sxx"
 done
 use='@use mine
 probe begin { println(whose()) exit() }'
@@ -273,7 +285,8 @@ check 'what everyone can write to is left out' said 'no functions are taken from
 "$scratch/program" "$scratch/libevil.so" &
 pids+=($!)
 run_in "$scratch/ours" flame -x $! -t 1
-check 'our own scripts take no module from "."' test -z "$(grep -F 'syntax error here' "$scratch/err")"
+check 'our own scripts take no module from "."' test -z \
+    "$(grep -F 'syntax error here' "$scratch/err")"
 run_in "$scratch/ours" --dump-src -x $! "$builddir/samples/lj-lua-stacks.sxx"
 check '... by their path, too' test "$status" = 0
 finish

@@ -1,10 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Reports at intervals: a timer's handler reads an array that handlers in the kernel add to meanwhile, and deletes it. What
-# comes between the reading and the deleting must not be lost: the target says how often it called what is counted. A
-# handler that has just found an element when that is taken adds to nothing (docs/differences.md): two threads that do
-# little else, and a thousand intervals a second, lose less than one in 1,000 so; by reading, then deleting, three to twenty.
+# Reports at intervals: a timer's handler reads an array that handlers in the kernel add to
+# meanwhile, and deletes it. What comes between the reading and the deleting must not be lost: the
+# target says how often it called what is counted. A handler that has just found an element when
+# that is taken adds to nothing (docs/differences.md): two threads that do little else, and a
+# thousand intervals a second, lose less than one in 1,000 so; by reading, then deleting, three to
+# twenty.
 #
 # Needs root, eBPF, a C compiler. About 10 s. Prints TAP.
 
@@ -14,7 +16,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 calls=100000
 cat >"$scratch/target.c" <<'END'
@@ -41,14 +43,16 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
+${CC:-cc} -g -O1 -pthread -o "$scratch/target" "$scratch/target.c"
 path=$scratch/target
 
-# counts SCRIPT WANT...: SCRIPT prints at the end of a run of the target how many of its calls were counted, then WANT
+# counts SCRIPT WANT...: SCRIPT prints at the end of a run of the target how many of its calls were
+# counted, then WANT
 counts() {
     local script=$1 counted rest lost
     shift
-    timeout 100 "$ngstap" -c "$path $calls" -e "$script" >"$scratch/out" 2>"$scratch/err" || return 1
+    timeout 100 "$ngstap" -c "$path $calls" -e "$script" >"$scratch/out" 2>"$scratch/err" ||
+        return 1
     read -r counted rest < <(tail -n 1 "$scratch/out")
     lost=$((2 * calls - counted))
     echo "# lost: $lost of $((2 * calls))"
@@ -107,6 +111,7 @@ check 'what handlers in the kernel set is what was set last' counts '
         delete last; delete name
         last[7] = 7
     }
-    probe end { foreach (i in last) bad += i != 7 && last[i] % 2 != i; println('"$hits"', " ", bad, " ", rounds > 10, " ", last[7]) }' 0 1 7
+    probe end { foreach (i in last) bad += i != 7 && last[i] % 2 != i;
+    println('"$hits"', " ", bad, " ", rounds > 10, " ", last[7]) }' 0 1 7
 
 finish

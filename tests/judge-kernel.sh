@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# Random programs (tests/judge/generate.c -k) print in a handler of the kernel, a uprobe's, what they print in a begin probe,
-# which runs in user space and is judged by SystemTap in tests/vm/judge.sh. Needs root. About 20 s. Prints TAP.
+# Random programs (tests/judge/generate.c -k) print in a handler of the kernel, a uprobe's, what
+# they print in a begin probe, which runs in user space and is judged by SystemTap in
+# tests/vm/judge.sh. Needs root. About 20 s. Prints TAP.
 
 set -euo pipefail
 
@@ -11,12 +12,12 @@ set -euo pipefail
 . tests/judge/common.sh
 
 ((UID == 0)) || skip_all 'needs root'
-"${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
+${CC:-cc} -O1 -o "$scratch/generate" tests/judge/generate.c
 cat >"$scratch/once.c" <<'END'
 __attribute__((noinline)) void once(void) { __asm__ volatile(""); }
 int main(void) { once(); return 0; }
 END
-"${CC:-cc}" -g -O1 -o "$scratch/once" "$scratch/once.c"
+${CC:-cc} -g -O1 -o "$scratch/once" "$scratch/once.c"
 
 # made FILE WORD...: a program of the generator's in FILE
 made() {

@@ -1,8 +1,9 @@
 #!/bin/bash
 #
-# Scripts of begin probes (tests/judge/*.stp) print with ngstap what they printed with SystemTap, byte for byte. What they
-# are compared with was recorded from real modules (see judge/common.sh), so no VM is needed. And the checklist: every
-# construct of judge/constructs stands in a case. Prints TAP.
+# Scripts of begin probes (tests/judge/*.stp) print with ngstap what they printed with SystemTap,
+# byte for byte. What they are compared with was recorded from real modules (see judge/common.sh),
+# so no VM is needed. And the checklist: every construct of judge/constructs stands in a case.
+# Prints TAP.
 
 set -euo pipefail
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Kernel types: what @cast(.., "kernel") reads of a live task is what helpers and /proc say of it; begin and end
-# handlers refuse to read kernel memory; an object is for one build of the kernel.
+# Kernel types: what @cast(.., "kernel") reads of a live task is what helpers and /proc say of it;
+# begin and end handlers refuse to read kernel memory; an object is for one build of the kernel.
 #
 # Needs root, eBPF, a kernel with BTF. About 5 s. Prints TAP.
 
@@ -66,7 +66,8 @@ trace -x "$pid" -e 'probe timer.profile {
         if (pid() != target()) next
         t = task_current()
         printf("tapset %d %d %d %d %d\n", ppid(), uid(), euid(), gid(), egid())
-        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(), task_execname(t),
+        printf("task %d %d %s %d %d %d %d\n", task_pid(t) == pid(), task_tid(t) == tid(),
+            task_execname(t),
             task_uid(t), task_egid(t), task_euid(t), task_gid(t))
         printf("parent %d %s\n", task_pid(task_parent(t)), task_execname(task_parent(t)))
         exit()
@@ -82,25 +83,31 @@ cat >"$scratch/library/reads.stp" <<'END'
 function pid_at(p) { return p ? @cast(p, "task_struct", "kernel")->pid : 0 }
 function text_at(p) { if (p) return kernel_string(p); return "" }
 END
-trace -I "$scratch/library" -e 'probe begin { try { println(pid_at(8)) } catch (e) { println("1 ", e) }
+trace -I "$scratch/library" \
+    -e 'probe begin { try { println(pid_at(8)) } catch (e) { println("1 ", e) }
     try { println(text_at(8)) } catch (e) { println("2 ", e) }
     println(kernel_string(8, "other")); exit() }'
 check 'kernel memory is not read in begin: an error, where a library asks before it reads' \
     printed '^1 kernel memory cannot be read'
 check '... for strings too' printed '^2 kernel memory cannot be read'
 check '... which the value for the failing case covers' printed '^other$'
-trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) { println("1 ", e) } exit() }'
-check '... else when the script is read' said 'error: kernel memory cannot be read in a handler of begin'
+trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) {
+    println("1 ", e) } exit() }'
+check '... else when the script is read' said \
+    'error: kernel memory cannot be read in a handler of begin'
 
 # An object is for this kernel: another build-id in it is another kernel.
 (cd "$scratch" && "$ngstap" -p4 -m task task.stp -x "$pid" >/dev/null)
 trace "$scratch/task.bpf.o" -x "$pid"
 check 'an object with kernel types runs' printed '^name spinner 1$'
-id=$(od -An -v -tx1 /sys/kernel/notes | tr -d ' \n' | sed 's/.*1400000003000000474e5500\(.\{40\}\).*/\1/')
+id=$(od -An -v -tx1 /sys/kernel/notes | tr -d ' \n' |
+    sed 's/.*1400000003000000474e5500\(.\{40\}\).*/\1/')
 flipped=$(tr 0123456789abcdef 123456789abcdef0 <<<"$id")
 sed "s/$id/$flipped/" "$scratch/task.bpf.o" >"$scratch/other.bpf.o"
-check '... has the build of the kernel in it' test "$(cmp -s "$scratch/task.bpf.o" "$scratch/other.bpf.o"; echo $?)" = 1
+check '... has the build of the kernel in it' test \
+    "$(cmp -s "$scratch/task.bpf.o" "$scratch/other.bpf.o"; echo $?)" = 1
 trace "$scratch/other.bpf.o" -x "$pid"
-refused() { [[ $status = 1 ]] && said 'this kernel is not the build' && said "$id" && said "$flipped"; }
+refused() { [[ $status = 1 ]] && said 'this kernel is not the build' && said "$id" &&
+    said "$flipped"; }
 check '... and not on another kernel, both being named' refused
 finish

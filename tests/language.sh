@@ -1,11 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016 # scripts have dollars of their own
 #
-# The script language as SystemTap has it, in small: what each line should print, or be refused with, was read from
-# SystemTap's manual pages and sources, and from what its parser (stap -p2) takes; never from ngstap. What its modules
-# print is in tests/judge.
+# The script language as SystemTap has it, in small: what each line should print, or be refused
+# with, was read from SystemTap's manual pages and sources, and from what its parser (stap -p2)
+# takes; never from ngstap. What its modules print is in tests/judge.
 #
-# begin, end and timer handlers need no privileges; kernel handlers need root and eBPF. About 30 s. Prints TAP.
+# begin, end and timer handlers need no privileges; kernel handlers need root and eBPF. About 30 s.
+# Prints TAP.
 
 set -euo pipefail
 
@@ -24,7 +25,8 @@ prints() {
 # shellcheck disable=SC2317 # check calls it
 same_output() { [[ $status = 0 ]] && cmp -s "$scratch/want" "$scratch/out"; }
 
-# refuses NAME SCRIPT PATTERN [OPTION]...: -p2 ends with 1 and a message, at a place, that PATTERN matches.
+# refuses NAME SCRIPT PATTERN [OPTION]...: -p2 ends with 1 and a message, at a place, that PATTERN
+# matches.
 refuses() {
     local name=$1 script=$2 pattern=$3
     shift 3
@@ -43,7 +45,8 @@ takes() {
 }
 
 kernel=
-[[ $UID = 0 ]] && "$ngstap" -e 'probe begin { exit() } probe timer.profile { }' >"$scratch/out" 2>"$scratch/err" &&
+[[ $UID = 0 ]] && "$ngstap" -e 'probe begin { exit() } probe timer.profile { }' >"$scratch/out" \
+    2>"$scratch/err" &&
     kernel=1
 
 # in_kernel NAME SCRIPT TEXT: the same in a handler of timer.profile, which SCRIPT ends by exit().
@@ -62,42 +65,54 @@ both() {
 # ---- strings are C strings ----
 
 both 'a NUL ends a literal' 'printf("%d %s|\n", strlen("ab\0cd"), "ab\0cd" . "ef")' '2 abef|\n'
-both 'a NUL ends what sprintf makes' 's = sprintf("a%cb%d", 0, 5); printf("%d %s|%s|\n", strlen(s), s, s . "x")' \
+both 'a NUL ends what sprintf makes' \
+    's = sprintf("a%cb%d", 0, 5); printf("%d %s|%s|\n", strlen(s), s, s . "x")' \
     '1 a|ax|\n'
 both 'but not what is joined after it' 'printf("%s|\n", sprintf("a%c", 0) . "b")' 'ab|\n'
 prints 'as keys' 'global a probe begin { a["k\0x"] = "v\0w"
     println(a["k"], strlen(a["k\0y"])); exit() }' 'v1\n'
 prints 'in functions that user space has' 'probe begin {
-    println(str_replace("hello", "\0", "X"), str_replace("hello", "", "X"), substr("ab\0cd", 1, 3), isinstr("a\0b", "b"))
-    println(str_replace("aXbX", "X", "yy"), tokenize("a,b\0,c", ","), tokenize("", ","), tokenize("", ",")); exit() }' \
+    println(str_replace("hello", "\0", "X"), str_replace("hello", "", "X"), substr("ab\0cd", 1, 3),
+        isinstr("a\0b", "b"))
+    println(str_replace("aXbX", "X", "yy"), tokenize("a,b\0,c", ","), tokenize("", ","),
+        tokenize("", ",")); exit() }' \
     'hellohellob0\nayybyyab\n'
 long='s = "a"; for (i = 0; i < 14; i++) s .= s'
 prints 'str_replace makes no more than a string holds' "probe begin { $long
-    for (i = 0; i < 20; i++) n += strlen(str_replace(s, \"a\", s)); println(n); exit() }" '655340\n' \
+    for (i = 0; i < 20; i++) n += strlen(str_replace(s, \"a\", s)); println(n); exit() }" \
+        '655340\n' \
     -D MAXSTRINGLEN=32768
 
 # ---- formats ----
 
 for bad in %zu %jd %td %hd %lld %qd %n %e %5% '%- d' '%+-d' %y '% '; do
-    refuses "printf has no $bad" "probe begin { printf(\"$bad\\n\", 8) }" 'is no conversion of printf'
+    refuses "printf has no $bad" "probe begin { printf(\"$bad\\n\", 8) }" \
+        'is no conversion of printf'
 done
 takes 'and has these' 'probe begin { printf("%-5d%05d%+d% d%#x%5.2d%.d%ld%lu%c%i%X%o%p%%|%-05d\n",
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }'
 both 'sprintf takes widths and precisions from arguments' \
-    'println(sprintf("%*d|%*d|%-*s|%.*s|%*.*d|%*s", 5, 42, -5, 42, 4, "x", 2, "abc", 6, 3, 7, 3, "y"))' \
+    'println(sprintf("%*d|%*d|%-*s|%.*s|%*.*d|%*s", 5, 42, -5, 42, 4, "x", 2, "abc", 6, 3, 7, 3,
+        "y"))' \
     '   42|42   |x   |ab|   007|  y\n'
-both 'sprintf makes bytes by %b' 'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
+both 'sprintf makes bytes by %b' \
+    'println(sprintf("%4b|%2b", 0x44434241, 0x4645), strlen(sprintf("%b|", 65)))' \
     'ABCD|EF1\n'
 both '... whose number an argument says' \
     'println(sprintf("%*b|%.*b|%*.*b|%-*.*b|", 4, 0x44434241, 2, 0x4645, 1, 1, 0x47, 1, 1, 0x48))
-    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0, 0x41),
-        strlen(sprintf("%*.*b", 4, 2, 0x4241)), sprintf("%.*b", -1, 0x4142))' 'ABCD|EF|G|H|\nABCDEFGH|ABA0BA\n'
+    println(sprintf("%*b|", 3, 0x4847464544434241), sprintf("%*b|", -4, 0x4241), sprintf("%*b", 0,
+        0x41),
+        strlen(sprintf("%*.*b", 4, 2, 0x4241)), sprintf("%.*b", -1, 0x4142))' \
+            'ABCD|EF|G|H|\nABCDEFGH|ABA0BA\n'
 both '%c of sprintf keeps its width' 'println(sprintf("%3c|%-3c|", 65, 66))' '  A|B  |\n'
 prints 'and escapes' 'probe begin { println(sprintf("%#c", 10)); exit() }' '\\n\n'
 both 'values are taken from the left to the right' \
-    's = "p"; printf("%s%s%s\n", s, (s = "q"), s); println(sprintf("%s%s", s, (s = "r")), s . (s = "t") . s)' \
+    's = "p"; printf("%s%s%s\n", s, (s = "q"), s);
+        println(sprintf("%s%s", s, (s = "r")), s . (s = "t") . s)' \
     'pqq\nqrrtt\n'
-prints 'keys, too' 'global a probe begin { s = "x"; a[s, (s = "y")] = s; foreach ([k, l] in a) println(k, l, a[k, l])
+prints 'keys, too' \
+    'global a probe begin { s = "x"; a[s, (s = "y")] = s;
+        foreach ([k, l] in a) println(k, l, a[k, l])
     exit() }' 'xyy\n'
 
 # ---- foreach ----
@@ -117,28 +132,36 @@ prints 'an error that is caught ends the loops it leaves' 'global a, n
             try { foreach (k in a) foreach (l in a) passes() } catch { n++ }
             foreach (k+ in a) { try { n += 10; passes() } catch { n++ } sum += k }
             try { deep(5) } catch { n++ }
-            foreach (k in a) { try { foreach (l in a) break; foreach (l in a) error(sprint(k)) } catch (e) { if (e == "2") break; continue } }
+            foreach (k in a) { try { foreach (l in a) break; foreach (l in a) error(sprint(k)) }
+                catch (e) { if (e == "2") break; continue } }
         }
         println(n, " ", sum) }
-    probe timer.ms(10) { for (i = 0; i < 100; i++) try { foreach (k in a) foreach (l in a) n /= 0 } catch { m++ }
+    probe timer.ms(10) { for (i = 0; i < 100; i++) try { foreach (k in a) foreach (l in a) n /= 0 }
+    catch { m++ }
         println(m, " ", n); exit() }
-    probe end { for (i = 0; i < 100; i++) try { fails(1) } catch { m++ } println(m) }' '2500 300\n100 2500\n100\n'
+    probe end { for (i = 0; i < 100; i++) try { fails(1) } catch { m++ } println(m) }' \
+        '2500 300\n100 2500\n100\n'
 prints 'what is left by next and return, too' 'global a, n
     function first() { foreach (k+ in a) foreach (l+ in a) return k + l; return 0 }
-    probe timer.ms(1) { n++; if (n == 200) { println(first()); exit() } foreach (k in a) foreach (l in a) { first(); next } }
+    probe timer.ms(1) { n++; if (n == 200) { println(first()); exit() }
+    foreach (k in a) foreach (l in a) { first(); next } }
     probe begin { a[1] = 1; a[2] = 2; for (i = 0; i < 100; i++) first() }' '2\n'
 
 # ---- conditions on probe points ----
 
 prints 'a condition of a reference to an alias' 'global on = 0
-    probe t = timer.ms(5) {} probe t if (on == 1) { println("ran"); exit() } probe timer.ms(100) { exit() }' ''
+    probe t = timer.ms(5) {} probe t if (on == 1) { println("ran"); exit() } probe timer.ms(100) {
+    exit() }' ''
 prints 'it follows its variables' 'global on, n
-    probe timer.ms(10) if (on) { println("on"); exit() } probe timer.ms(50) { on = 1; if (n++ > 20) exit() }' 'on\n'
+    probe timer.ms(10) if (on) { println("on"); exit() } probe timer.ms(50) { on = 1;
+    if (n++ > 20) exit() }' 'on\n'
 prints 'an alias adds its own' 'global a = 1, b
     probe t = begin if (a) { println("alias") } probe t if (b) { println("both") }
-    probe t if (!b) { println("one") } probe begin(9) if (a && !b) { println(pp()); exit() }' 'alias\none\nbegin(9)\n'
+    probe t if (!b) { println("one") } probe begin(9) if (a && !b) { println(pp()); exit() }' \
+        'alias\none\nbegin(9)\n'
 prints 'in the kernel' 'global on = 0, n
-    probe timer.profile if (on) { n++ } probe timer.ms(200) { if (on++) exit() else printf("%d ", n) }
+    probe timer.profile if (on) { n++ } probe timer.ms(200) {
+    if (on++) exit() else printf("%d ", n) }
     probe end { println(n > 0) }' '0 1\n'
 refuses 'no functions in a condition' 'probe begin if (pid() == 1) {}' 'calls a function'
 refuses 'no changes in a condition' 'global on probe begin if (on++) {}' 'changes a variable'
@@ -147,18 +170,22 @@ refuses 'no locals in a condition' 'probe begin if (no_such) {}' 'no global vari
 # ---- optional probe points ----
 
 trace -e 'probe kernel.trace("sched_switch")? { n++ } probe begin { exit() }'
-check 'an optional point that cannot be probed is warned of' said 'optional probe point is left out: kernel.trace'
+check 'an optional point that cannot be probed is warned of' said \
+    'optional probe point is left out: kernel.trace'
 trace -e 'probe k = kernel.trace("sched_switch")? { n++ } probe k? { n++ } probe begin { exit() }'
 check 'through an alias, too' said 'optional probe point is left out: kernel.trace'
-trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin { exit() }'
+trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin {
+    exit() }'
 check 'one that is not there is not' test ! -s "$scratch/err"
 
 # ---- calls without a value ----
 
 prints 'a call without a value' 'global n function f() { print("f") }
-    probe timer.ms(1) { (++n == 3) && exit() } probe end { 1 && f(); 0 || printf("p"); println(n, f() + 1)
+    probe timer.ms(1) { (++n == 3) && exit() } probe end { 1 && f(); 0 || printf("p");
+    println(n, f() + 1)
     0 && exit() }' 'fpf31\n'
-refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' 'no value'
+refuses 'but not where no type is wanted' 'function f() { print("f") } probe begin { x = f() }' \
+    'no value'
 
 # ---- names ----
 
@@ -170,15 +197,19 @@ cat >"$scratch/library/own.stp" <<'END'
 function library() { return f() }
 probe own = begin { depth++ }
 END
-prints 'private by a macro of a library' 'global depth = 1 function f() { return depth } probe own { println(library(), f()) }
+prints 'private by a macro of a library' \
+    'global depth = 1 function f() { return depth } probe own { println(library(), f()) }
     probe begin(1) { exit() }' '421\n' -I "$scratch/library"
 for pair in 'global a, a' 'global a global a' 'private a private a'; do
     refuses "$pair" "$pair probe begin { a = 1 }" "'a' is declared already"
 done
-refuses 'private a beside global a' 'private a global a probe begin { a = 1 }' 'private and as a global'
-refuses 'an unknown macro with words as arguments' 'probe begin { @foo(long x, if (y), global) }' 'unknown operator or macro .@foo'
+refuses 'private a beside global a' 'private a global a probe begin { a = 1 }' \
+    'private and as a global'
+refuses 'an unknown macro with words as arguments' 'probe begin { @foo(long x, if (y), global) }' \
+    'unknown operator or macro .@foo'
 prints 'a wildcard takes no suffix where the name is there' 'probe t = timer.ms(1) { name = "t" }
-    probe t.x = timer.ms(20) { name = "t.x" } probe t.* { println(name, pp()); exit() }' 't.xtimer.ms(20)\n'
+    probe t.x = timer.ms(20) { name = "t.x" } probe t.* { println(name, pp()); exit() }' \
+        't.xtimer.ms(20)\n'
 trace -e 'probe begin { }' -e 'probe end { }'
 check 'a second -e is refused' test "$status" = 1
 for name in 'x^y' x.y x-y ../x; do
@@ -189,17 +220,21 @@ done
 # ---- what cannot run, told where it stands ----
 
 if [[ -r /sys/kernel/btf/vmlinux ]]; then
-    refuses 'kernel memory in begin' 'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid) }' \
+    refuses 'kernel memory in begin' \
+        'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid) }' \
         'kernel memory cannot be read in a handler of begin'
-    refuses 'kernel memory in a function of timer.s' 'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
+    refuses 'kernel memory in a function of timer.s' \
+        'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
         'kernel memory cannot be read in a handler of timer.s\(1\)'
     refuses 'by the library, in begin' 'probe begin { println(task_pid(task_current())) }' \
         'kernel memory cannot be read in a handler of begin'
-    check '... and where the library does' said 'tapset/task.stp:[0-9]+:[0-9]+: note: task_pid\(\) reads it'
+    check '... and where the library does' said \
+        'tapset/task.stp:[0-9]+:[0-9]+: note: task_pid\(\) reads it'
     refuses 'by the library, in end' 'function f(t) { return task_execname(t) }
         function g(t) { return 1 ? f(t) : "" } probe end { println(g(8)) }' \
         'kernel memory cannot be read in a handler of end'
-    refuses 'by the library, in a timer' 'function f(t) { if (t) return task_execname(t); return "" }
+    refuses 'by the library, in a timer' \
+        'function f(t) { if (t) return task_execname(t); return "" }
         function g(t) { return f(t) } probe timer.ms(10) { println(g(8)) }' \
         'kernel memory cannot be read in a handler of timer.ms\(10\)'
     check '... with the chain of calls' awk '/task.stp:.*task_execname.. reads it/ && !n { n = 1 }
@@ -215,29 +250,44 @@ function early:long(p:long) { if (p < 8) return 0; return inner(p) }
 function both:long(p:long) { return (p && inner(p)) || (!p || inner(p)) }
 function tests:long(p:long) { if (inner(p)) return 1; return 0 }
 END
-    refuses 'by one of its functions that another calls' 'probe begin { println(outer(8)) }' 'kernel memory' \
+    refuses 'by one of its functions that another calls' 'probe begin { println(outer(8)) }' \
+        'kernel memory' \
         -I "$scratch/readers"
-    check '... all of which are named' awk '/readers.stp:2:45: note: inner.. reads it/ && !n { n = 1 }
-        /readers.stp:1:38: note: inner.. is called here/ && n == 1 { n = 2 } END { exit n != 2 }' "$scratch/err"
-    refuses 'by one that reads to decide' 'probe begin { println(tests(8)) }' 'kernel memory' -I "$scratch/readers"
+    check '... all of which are named' awk \
+        '/readers.stp:2:45: note: inner.. reads it/ && !n { n = 1 }
+        /readers.stp:1:38: note: inner.. is called here/ && n == 1 { n = 2 } END { exit n != 2 }' \
+            "$scratch/err"
+    refuses 'by one that reads to decide' 'probe begin { println(tests(8)) }' 'kernel memory' -I \
+        "$scratch/readers"
     takes 'a function of the library that asks first' \
-        'probe begin { println(ppid(), euid(), egid(), asked(0), tried(8), early(0), both(0)) }' -I "$scratch/readers"
-    takes 'in the kernel' 'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
+        'probe begin { println(ppid(), euid(), egid(), asked(0), tried(8), early(0), both(0)) }' \
+        -I "$scratch/readers"
+    takes 'in the kernel' \
+        'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
     for f in 'printf("%.4M\n", 8)' 'println(sprintf("%d%*m", 1, 2, 8))'; do
-        refuses "by $f in begin" "probe begin { $f }" 'kernel memory cannot be read in a handler of begin'
+        refuses "by $f in begin" "probe begin { $f }" \
+            'kernel memory cannot be read in a handler of begin'
     done
-    takes '@defined reads nothing' 'probe begin { println(@defined(@cast(0, "task_struct", "kernel")->pid)) }'
+    takes '@defined reads nothing' \
+        'probe begin { println(@defined(@cast(0, "task_struct", "kernel")->pid)) }'
     takes 'user memory is another thing' 'probe begin { printf("%#.4M%5s\n", 8, "") }'
-    takes 'the address of it is no read' 'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
+    takes 'the address of it is no read' \
+        'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
 fi
-refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' '501 buckets; 254 can'
-takes 'as many as there can be' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
-takes 'clocks of processors' 'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1), cpu_clock_s(cpu())) }'
+refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' \
+    '501 buckets; 254 can'
+takes 'as many as there can be' \
+    'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
+takes 'clocks of processors' \
+    'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1),
+        cpu_clock_s(cpu())) }'
 
 # ---- warnings ----
 
-trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) } exit() }'
-check 'repeats of a warning are merged' test "$(cat "$scratch/err")" = $'WARNING: same\nWARNING: other 0\nWARNING: other 1'
+trace -e 'probe begin { for (i = 0; i < 3; i++) { warn("same\n"); warn(sprintf("other %d", i / 2)) }
+    exit() }'
+check 'repeats of a warning are merged' test "$(cat "$scratch/err")" \
+    = $'WARNING: same\nWARNING: other 0\nWARNING: other 1'
 trace -v -e 'probe begin { for (i = 0; i < 3; i++) warn("same\n"); exit() }'
 check 'but not with -v' test "$(grep -c '^WARNING: same' "$scratch/err")" = 3
 trace -w -e 'probe begin { warn("same\n"); x = y; exit() }'
@@ -248,7 +298,8 @@ if [[ $kernel ]] && unshare --mount true 2>/dev/null; then
     # rated LIMIT SCRIPT: a run where the kernel says that LIMIT is its highest rate
     rated() {
         echo "$1" >"$scratch/rate"
-        timeout 20 unshare --mount bash -c 'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && exec "${@:2}"' \
+        timeout 20 unshare --mount bash -c \
+            'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && exec "${@:2}"' \
             - "$scratch/rate" "$ngstap" -e "$2" >"$scratch/out" 2>"$scratch/err"
     }
     rated 500 'probe begin { } probe perf.sw.cpu_clock.sample(1000000) { exit() }'
@@ -264,10 +315,14 @@ fi
 
 mkdir -p "$scratch/build/include/generated"
 echo '#define UTS_RELEASE "5.4.3-other"' >"$scratch/build/include/generated/utsrelease.h"
-printf '%s\n' 'CONFIG_ARM64=y' 'CONFIG_OTHER="words"' '# CONFIG_BPF is not set' >"$scratch/build/.config"
-trace -r "$scratch/build" --dump-stap -e 'probe begin { println(%( CONFIG_OTHER == "\"words\"" %? "its own" %), " ",
-    %( CONFIG_BPF == "y" %? "set" %: "unset" %), " ", %( arch == "arm64" %? "arm64" %), " ", %( kernel_v == "5.4.3" %? 1 %)) }'
-check "-r: that kernel's options and architecture" printed 'println\("its own", " ", "unset", " ", "arm64", " ", 1\)'
+printf '%s\n' 'CONFIG_ARM64=y' 'CONFIG_OTHER="words"' '# CONFIG_BPF is not set' \
+    >"$scratch/build/.config"
+trace -r "$scratch/build" --dump-stap \
+    -e 'probe begin { println(%( CONFIG_OTHER == "\"words\"" %? "its own" %), " ",
+    %( CONFIG_BPF == "y" %? "set" %: "unset" %), " ", %( arch == "arm64" %? "arm64" %), " ",
+        %( kernel_v == "5.4.3" %? 1 %)) }'
+check "-r: that kernel's options and architecture" printed \
+    'println\("its own", " ", "unset", " ", "arm64", " ", 1\)'
 
 # ---- variables of the program ----
 
@@ -292,10 +347,13 @@ int main(void)
 }
 END
 if [[ $kernel ]] && ${CC:-cc} -g -O2 -o "$scratch/unit" "$scratch/unit.c" 2>"$scratch/err"; then
-    prints 'variables of the unit, and parameters before them' "probe process(\"$scratch/unit\").function(\"work\") {
-        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val, @var(\"number\"),
+    prints 'variables of the unit, and parameters before them' \
+        "probe process(\"$scratch/unit\").function(\"work\") {
+        printf(\"%d %d %d %d %d %d %d\\n\", \$counter, \$hidden == @var(\"hidden\"), \$box->val,
+            @var(\"number\"),
             @var(\"number@unit.c\"), @var(\"number@*.c\"), &\$counter == &@var(\"counter@u?it.c\"))
-        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\"))); exit() }" \
+        printf(\"%d %d\\n\", @var(\"b\")->val, @defined(\$no_such) || @defined(@var(\"no_such\")));
+            exit() }" \
         '7 1 5 4 1000 1000 1\n5 0\n' -c "$scratch/unit"
 else
     skip 'variables of the unit, and parameters before them' 'needs root, eBPF and a C compiler'
@@ -329,28 +387,41 @@ if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>
     look="probe process(\"$scratch/memory\").function(\"look\")"
     # dumps NAME STATEMENTS TEXT
     dumps() { prints "$1" "$look { $2; exit() }" "$3" -c "$scratch/memory"; }
-    dumps 'printf shows memory as it was at the hit' 'printf("%#.4m|%#.4M|%#m|%#M|%d\n", $p + 64, $p + 64, $p + 65, $p + 65, $n)' \
+    dumps 'printf shows memory as it was at the hit' \
+        'printf("%#.4m|%#.4M|%#m|%#M|%d\n", $p + 64, $p + 64, $p + 65, $p + 65, $n)' \
         'look|6c6f6f6b|o|6f|5\n'
-    dumps 'sprintf, too' 's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n); println(s)' \
+    dumps 'sprintf, too' \
+        's = sprintf("%#.4m|%#.4M|%#m|%#M|%d", $p + 64, $p + 64, $p + 65, $p + 65, $n);
+            println(s)' \
         'look|6c6f6f6b|o|6f|5\n'
     for f in 'printf(' 'print(sprintf('; do
         e=${f#*print*(} e=${e:+)}
-        dumps "widths and precisions from arguments: $f" "$f\"%#*.*m|%#*.*M|%#*.4m|%#.*M|%#10.4M|%#6m|%#*.*M|\\n\", 6, 4, \$p + 64,
+        dumps "widths and precisions from arguments: $f" \
+            "$f\"%#*.*m|%#*.*M|%#*.4m|%#.*M|%#10.4M|%#6m|%#*.*M|\\n\", 6, 4, \$p + 64,
             -10, 3, \$p + 64, -6, \$p + 64, -3, \$p + 65, \$p + 64, \$p + 65, 1, 0, \$p + 64)$e" \
             '  look|6c6f6f    |look  |6f|  6c6f6f6b|     o|6c|\n'
-        dumps "more bytes than 64: $f" "$f\"%#.100M\\n\", \$p)$e" "$(printf %02x {0..63})6c6f6f6b$(printf %02x {68..99})\\n"
+        dumps "more bytes than 64: $f" "$f\"%#.100M\\n\", \$p)$e" \
+            "$(printf %02x {0..63})6c6f6f6b$(printf %02x {68..99})\\n"
     done
     dumps 'a NUL is a byte to print' 'printf("%#.3m|\n", $p + 255)' '\0377\0\001|\n'
     dumps 'and ends a string' 'println(sprintf("%#.3m|", $p + 255) == "\377")' '1\n'
-    dumps 'what comes after is there' 'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65, "b"))' \
+    dumps 'what comes after is there' \
+        'println(strlen(sprintf("%d%#.4m%d", 1, $p + 64, 22)), sprintf("%s%#.2m%s", "a", $p + 65,
+            "b"))' \
         '7aoob\n'
-    dumps 'a fault is an error' 'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) } catch (e) { println(e, s) }' \
+    dumps 'a fault is an error' \
+        'try { printf("%#.4M\n", 8) } catch (e) { println(e) } try { s = sprintf("%#m", 16) }
+            catch (e) { println(e, s) }' \
         'read fault [man error::fault] at 0x8\nread fault [man error::fault] at 0x10\n'
-    dumps 'so are more bytes than a page' 'most = 4097; try { printf("%#.*M\n", most, $p) } catch (e) { println(e) }
-        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) } println(strlen(sprintf("%#.2000M", $p)))' \
+    dumps 'so are more bytes than a page' \
+        'most = 4097; try { printf("%#.*M\n", most, $p) } catch (e) { println(e) }
+        try { println(sprintf("%#.5000m", $p)) } catch (e) { println(e) }
+        println(strlen(sprintf("%#.2000M", $p)))' \
         '4097 is too many bytes for a memory dump\n5000 is too many bytes for a memory dump\n4000\n'
-    prints 'in a handler of a timer' "global at $look { at = \$p } probe timer.ms(20) { if (!at) next
-        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2)); exit() }" \
+    prints 'in a handler of a timer' \
+        "global at $look { at = \$p } probe timer.ms(20) { if (!at) next
+        printf(\"%#.3M|%#*.*m|%s|\\n\", at + 65, 4, 2, at + 48, sprintf(\"%#.*M\", 2, at + 2));
+            exit() }" \
         "$(printf '%s|  01|0203|\\n' 585858)" -c "$scratch/memory"
 else
     skip 'memory in formats' 'needs root, eBPF and a C compiler'

@@ -1,10 +1,12 @@
 #!/bin/bash
 #
-# Whose Lua a tick is booked on: programs with several threads, several VMs, VMs that no variable leads to
-# (tests/lua-states), judged by the threads' own CPU clocks; Lua in nginx's stream module and in ngx_lua's worker threads;
-# what is said of ticks on threads that run no Lua, and of a process without Lua.
+# Whose Lua a tick is booked on: programs with several threads, several VMs, VMs that no variable
+# leads to (tests/lua-states), judged by the threads' own CPU clocks; Lua in nginx's stream module
+# and in ngx_lua's worker threads; what is said of ticks on threads that run no Lua, and of a
+# process without Lua.
 #
-# Needs root, eBPF, a C compiler, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 50 s. Prints TAP.
+# Needs root, eBPF, a C compiler, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 50 s.
+# Prints TAP.
 
 # shellcheck disable=SC2016,SC2317 # check calls the functions; awk and eval expand
 :
@@ -18,9 +20,10 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
-# stacks ARGUMENT...: of the Lua in $pid, as long as a thousand ticks of one that is never idle take.
+# stacks ARGUMENT...: of the Lua in $pid, as long as a thousand ticks of one that is never idle
+# take.
 stacks() {
     trace samples/lj-lua-stacks.sxx --arg min=0 --arg time="$profile_seconds" "$@" -x "$pid"
 }
@@ -33,7 +36,8 @@ compile() { # OUTPUT OPTION...
 compile "$scratch/threads.so" -shared -fPIC tests/lua-states/threads.c
 for variant in gc64 gc32; do
     lib=$NGSTAP_TARGETS/$variant/srv/openresty/luajit/lib
-    compile "$scratch/threads-$variant" -DPROGRAM tests/lua-states/threads.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+    compile "$scratch/threads-$variant" -DPROGRAM tests/lua-states/threads.c \
+        "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
 done
 
 # run COMMAND...: in the background; its pid is $pid, what it prints at its end $scratch/truth.
@@ -76,7 +80,8 @@ judge_asleep() {
     seen=$(count .)
     other=$(elsewhere)
     ended
-    check "$1: $seen samples in Lua, $(of "$seen" "${other:-0}") %; it took $(of "$(cpu "$2")" "$(cpu "$3")") % of the time" \
+    check "$1: $seen samples in Lua, $(of "$seen" "${other:-0}") %; it took $(of "$(cpu "$2")" \
+        "$(cpu "$3")") % of the time" \
         within "$(of "$seen" "${other:-0}")" "$(of "$(cpu "$2")" "$(cpu "$3")")" 2
     check "$1: ${other:-0} ticks on the other thread, and it is said" test "${other:-0}" -ge 200
 }
@@ -91,12 +96,14 @@ for variant in gc64 gc32; do
     judge_asleep "$variant, the main thread in C, Lua asleep in a thread" asleep spin
 done
 
-run "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/lua-states/sleeps.lua "$scratch/threads.so" 60
+run "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/lua-states/sleeps.lua \
+    "$scratch/threads.so" 60
 trace samples/lj-vm-states.sxx --arg time=2 -x "$pid"
 check 'lj-vm-states does not count the sleeping VM' \
     printed '^(No Lua-running samples|Observed [0-9]{1,2} Lua-running samples and ignored [0-9]{3})'
 check '... and says where the ticks were' said '[0-9]{3} ticks'
-"$ngstap" flame -I tapset -x "$pid" -t 2 -F 500 -o "$scratch/out.svg" >"$scratch/out" 2>"$scratch/err" || :
+"$ngstap" flame -I tapset -x "$pid" -t 2 -F 500 -o "$scratch/out.svg" >"$scratch/out" \
+    2>"$scratch/err" || :
 check 'flame says so, too' said 'on threads that run no Lua|none was in Lua'
 ended
 
@@ -107,21 +114,27 @@ for variant in gc64 gc32; do
     stacks
     left=$(count '^=left') right=$(count '^=right')
     ended
-    check "$variant, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge 150
-    check "... $(of "$left" "$right") %; the first took $(of "$(cpu left)" "$(cpu right)") % of the time" \
+    check "$variant, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge \
+        150
+    check "... $(of "$left" "$right") %; the first took $(of "$(cpu left)" \
+        "$(cpu right)") % of the time" \
         within "$(of "$left" "$right")" "$(of "$(cpu left)" "$(cpu right)")" 4
 done
 
 run "$scratch/threads-gc64" nested 60
 stacks
 inner=$(count '^=inner') outer=$(count '^=outer')
-check "a VM below another: $outer to $inner samples, seven to three" within "$(of "$outer" "$inner")" 70 4
+check "a VM below another: $outer to $inner samples, seven to three" \
+    within "$(of "$outer" "$inner")" 70 4
 check '... in one thread, which runs Lua' eval '! said "$warned"'
 stacks --arg L=kept
-check '--arg L names the one to look at by its variable' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
-address=$("$ngstap" -x "$pid" -e "probe begin { printf(\"0x%x\", @var(\"kept\", \"$scratch/threads-gc64\")) exit() }")
+check '--arg L names the one to look at by its variable' eval \
+    '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+address=$("$ngstap" -x "$pid" \
+    -e "probe begin { printf(\"0x%x\", @var(\"kept\", \"$scratch/threads-gc64\")) exit() }")
 stacks --arg L="$address"
-check "--arg L=$address, its address" eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
+check "--arg L=$address, its address" eval \
+    '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
 stacks --arg L="$((address))"
 check '... as a decimal number' eval '[[ $(count "^=outer") -ge 100 && $(count "^=inner") = 0 ]]'
 stacks --arg L=0x1000
@@ -131,7 +144,8 @@ ended
 
 run "$scratch/threads-gc64" deep 60
 stacks
-check 'C below 3 MiB of C stack belongs to the Lua that called it' eval '[[ $(count "^=deep:1") -ge 200 ]]'
+check 'C below 3 MiB of C stack belongs to the Lua that called it' eval \
+    '[[ $(count "^=deep:1") -ge 200 ]]'
 ended
 
 run "$scratch/threads-gc64" closed 60
@@ -144,10 +158,12 @@ ended
 
 cat >"$scratch/idle.c" <<'END'
 #include <time.h>
-int main(void) { volatile long n = 0; time_t end = time(0) + 60; while (time(0) < end) n++; return 0; }
+int main(void) { volatile long n = 0; time_t end = time(0) + 60; while (time(0) < end) n++;
+    return 0; }
 END
 lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
-compile "$scratch/idle" "$scratch/idle.c" -Wl,--no-as-needed "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
+compile "$scratch/idle" "$scratch/idle.c" -Wl,--no-as-needed "$lib/libluajit-5.1.so.2" \
+    -Wl,-rpath,"$lib"
 run "$scratch/idle"
 stacks
 check 'a process that runs no Lua: it is told what was looked for' \
@@ -160,12 +176,14 @@ compile "$scratch/liblua5.4.so.5" -shared -fPIC "$scratch/puc.c"
 compile "$scratch/puc" "$scratch/idle.c" -Wl,--no-as-needed "$scratch/liblua5.4.so.5"
 run "$scratch/puc"
 stacks
-check 'a process with another Lua is told so' said "hint: the Lua of process $pid is PUC-Rio's, in .*liblua5.4.so.5"
+check 'a process with another Lua is told so' said \
+    "hint: the Lua of process $pid is PUC-Rio's, in .*liblua5.4.so.5"
 ended
 
 # ---- a stream module's VM ----
 
-# Its configuration as nginx has it; the VM is idle, so that nothing but its configuration leads to it.
+# Its configuration as nginx has it; the VM is idle, so that nothing but its configuration leads to
+# it.
 lib=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib
 compile "$scratch/stream" tests/lua-states/stream.c "$lib/libluajit-5.1.so.2" -Wl,-rpath,"$lib"
 run "$scratch/stream" 60

@@ -1,11 +1,12 @@
 #!/bin/bash
 #
-# Compares the functions that src/lua finds in Lua sources, first and last line of every one, with those that LuaJIT's own
-# parser finds: in tests/lua, in a generated source of 20,000 lines, in the targets' libraries and in the Lua files of
-# Debian's lua-* packages. Then fix-lua-bt on frames of a running nginx.
+# Compares the functions that src/lua finds in Lua sources, first and last line of every one, with
+# those that LuaJIT's own parser finds: in tests/lua, in a generated source of 20,000 lines, in the
+# targets' libraries and in the Lua files of Debian's lua-* packages. Then fix-lua-bt on frames of a
+# running nginx.
 #
-# Needs NGSTAP_TARGETS (tests/targets/build.sh prints it); the packages are fetched once into NGSTAP_CACHE (default
-# ~/.cache/ngstap). Prints TAP.
+# Needs NGSTAP_TARGETS (tests/targets/build.sh prints it); the packages are fetched once into
+# NGSTAP_CACHE (default ~/.cache/ngstap). Prints TAP.
 
 # shellcheck disable=SC2016,SC2317 # check calls the functions; bash -c expands
 :
@@ -22,12 +23,15 @@ luajit=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
 ours=$builddir/tests/unit/lua_functions
 packages=${NGSTAP_CACHE:-$HOME/.cache/ngstap}/lua-packages
 # Pure Lua, of many authors; some are written for later versions of Lua, which LuaJIT does not take.
-names=(lua-ansicolors lua-argparse lua-busted lua-cliargs lua-dkjson lua-http lua-inifile lua-inspect lua-json
-    lua-ldoc lua-lpeg-patterns lua-luassert lua-markdown lua-mediator lua-moses lua-penlight lua-say lua-soap
+names=(lua-ansicolors lua-argparse lua-busted lua-cliargs lua-dkjson lua-http lua-inifile \
+    lua-inspect lua-json
+    lua-ldoc lua-lpeg-patterns lua-luassert lua-markdown lua-mediator lua-moses lua-penlight \
+        lua-say lua-soap
     lua-socket lua-term lua-luaunit lua-xmlrpc luarocks lua-resty-core lua-resty-lrucache)
 
-# both FILES: the functions of each file, "PATH FIRST-LAST" sorted, by LuaJIT to luajit.txt, by us to ours.txt; files
-# that LuaJIT does not take are left out of both. A file that is not sound says so in its line.
+# both FILES: the functions of each file, "PATH FIRST-LAST" sorted, by LuaJIT to luajit.txt, by us
+# to ours.txt; files that LuaJIT does not take are left out of both. A file that is not sound says
+# so in its line.
 both() {
     "$luajit" tests/lua/functions.lua <"$1" >"$scratch/luajit.all"
     "$ours" <"$1" >"$scratch/ours.all"
@@ -42,7 +46,8 @@ taken() {
         !(path in refused) { print path, $1 }' "$scratch/refused" "$1" | LC_ALL=C sort
 }
 
-# same NAME LEAST: at least LEAST functions are in the files on standard input, and both find the same.
+# same NAME LEAST: at least LEAST functions are in the files on standard input, and both find the
+# same.
 same() {
     local name=$1 least=$2 n files
     cat >"$scratch/files"
@@ -64,7 +69,8 @@ same 'the same with CRLF' 35 <<<"$scratch/crlf.lua"
 # named FILE: the names are those that the comments tell.
 named() {
     awk '{ n = index($0, "--> "); if (n) print FNR, substr($0, n + 4) }' "$1" >"$scratch/want"
-    echo "$1" | "$ours" | sed -E '1,2d; s/^([0-9]+)-[0-9]+ /\1 /' | diff - "$scratch/want" >"$scratch/out"
+    echo "$1" | "$ours" | sed -E '1,2d; s/^([0-9]+)-[0-9]+ /\1 /' |
+        diff - "$scratch/want" >"$scratch/out"
 }
 check 'names' named "$PWD/tests/lua/forms.lua"
 
@@ -78,12 +84,15 @@ generate() {
             if (kind == 0) { print "local function f" n "(a)"; close_with[++depth] = "end" }
             else if (kind == 1) { print "function g.h" n ":m()"; close_with[++depth] = "end" }
             else if (kind == 2) { print "t.k" n " = function(...)"; close_with[++depth] = "end" }
-            else if (kind == 3) { print "call(function() -- function no()"; close_with[++depth] = "end)" }
-            else if (kind == 4) { print "t = { f = function() end, [\"x\"] = function()"; close_with[++depth] = "end }" }
+            else if (kind == 3) { print "call(function() -- function no()";
+            close_with[++depth] = "end)" }
+            else if (kind == 4) { print "t = { f = function() end, [\"x\"] = function()";
+            close_with[++depth] = "end }" }
             else if (kind == 5) { print "if a then"; close_with[++depth] = "end" }
             else if (kind == 6) { print "repeat"; close_with[++depth] = "until f(function() end)" }
             else if (kind == 7) { print "while x do"; close_with[++depth] = "end" }
-            else if (kind == 8) { print "local s = [=[ function no() ]]"; print "]=] .. \"end function \\\" no()\""; n++ }
+            else if (kind == 8) { print "local s = [=[ function no() ]]";
+            print "]=] .. \"end function \\\" no()\""; n++ }
             else if (depth) print close_with[depth--]
             else print "--[[ end"  "\n]] x = function() end"
         }
@@ -95,7 +104,8 @@ same '20,000 lines' 5000 <<<"$scratch/generated.lua"
 
 # ---- what others wrote ----
 
-same "the targets' libraries" 300 < <(find "$NGSTAP_TARGETS/gc64/srv/openresty" "$PWD/tests/targets" -name '*.lua')
+same "the targets' libraries" 300 < <(find "$NGSTAP_TARGETS/gc64/srv/openresty" \
+    "$PWD/tests/targets" -name '*.lua')
 
 fetch() {
     local name deb
@@ -128,7 +138,8 @@ root=$scratch/root
 mkdir -p "$root/srv/lualib/app" "$root/usr/local/openresty/nginx/conf" "$scratch/bin"
 cp tests/lua/forms.lua "$root/srv/lualib/app/all-forms.lua"
 cp tests/lua/forms.lua "$root/srv/工具.lua"
-echo 'init_by_lua_block { local function setup() end }' >"$root/usr/local/openresty/nginx/conf/nginx.conf"
+echo 'init_by_lua_block { local function setup() end }' \
+    >"$root/usr/local/openresty/nginx/conf/nginx.conf"
 ln -s "$ngstap" "$scratch/bin/fix-lua-bt"
 cat >"$scratch/stacks" <<'END'
 @/srv/lualib/app/all-forms.lua:4
@@ -160,9 +171,11 @@ END
 printf '%b' "$(cat "$scratch/want")\n" >"$scratch/want.txt"
 
 # filters COMMAND...: it prints what is wanted.
-filters() { "$@" <"$scratch/stacks.txt" 2>"$scratch/err" | diff - "$scratch/want.txt" >"$scratch/out"; }
+filters() { "$@" <"$scratch/stacks.txt" 2>"$scratch/err" |
+    diff - "$scratch/want.txt" >"$scratch/out"; }
 check 'fix-lua-bt --sysroot, standard input' filters "$scratch/bin/fix-lua-bt" --sysroot "$root"
-check 'fix-lua-bt FILE, FIX_LUA_ROOT' filters env FIX_LUA_ROOT="$root" "$scratch/bin/fix-lua-bt" "$scratch/stacks.txt"
+check 'fix-lua-bt FILE, FIX_LUA_ROOT' filters env FIX_LUA_ROOT="$root" "$scratch/bin/fix-lua-bt" \
+    "$scratch/stacks.txt"
 check '--sysroot comes before FIX_LUA_ROOT' \
     filters env FIX_LUA_ROOT=/none "$ngstap" fix-lua-bt --sysroot "$root" -
 refuses() { # TEXT ARGUMENT...
@@ -172,18 +185,23 @@ refuses() { # TEXT ARGUMENT...
 }
 check 'a FILE that is not there' refuses 'Cannot open .*none for reading' "$scratch/none"
 check 'a root that is not there' refuses 'cannot use .*none as' --sysroot "$scratch/none"
-check 'a configuration that is not there' refuses 'cannot read --conf .*/none.conf' --sysroot "$root" --conf /none.conf
+check 'a configuration that is not there' refuses 'cannot read --conf .*/none.conf' --sysroot \
+    "$root" --conf /none.conf
 check 'an unknown option' refuses '--bad is no option' --bad
-check 'a full disk' bash -c '! "$0" fix-lua-bt --sysroot "$1" <"$2" >/dev/full 2>&1' "$ngstap" "$root" "$scratch/stacks.txt"
-relative() { (cd "$root/srv" && echo '@lualib/app/all-forms.lua:4' | "$ngstap" fix-lua-bt) | grep -qx 'all_forms:a\|app.all_forms:a'; }
+check 'a full disk' bash -c '! "$0" fix-lua-bt --sysroot "$1" <"$2" >/dev/full 2>&1' "$ngstap" \
+    "$root" "$scratch/stacks.txt"
+relative() { (cd "$root/srv" && echo '@lualib/app/all-forms.lua:4' | "$ngstap" fix-lua-bt) |
+    grep -qx 'all_forms:a\|app.all_forms:a'; }
 check 'a relative name is looked for in the working directory' relative
 said_why() {
-    echo '@/srv/none.lua:4' | "$ngstap" fix-lua-bt --sysroot "$root" >"$scratch/out" 2>"$scratch/err"
+    echo '@/srv/none.lua:4' | "$ngstap" fix-lua-bt --sysroot "$root" >"$scratch/out" \
+        2>"$scratch/err"
     said 'none of 1 sources'
 }
 check 'without any name it says why' said_why
 saved() { printf '@/srv/lualib/app/all-forms.lua:4\nbuiltin#1\n\t3\n' >"$scratch/saved" &&
-    "$ngstap" convert --sysroot "$root" --format folded "$scratch/saved" | grep -qx 'builtin#1;app.all_forms:a 3'; }
+    "$ngstap" convert --sysroot "$root" --format folded "$scratch/saved" |
+        grep -qx 'builtin#1;app.all_forms:a 3'; }
 check 'convert --sysroot names functions' saved
 
 # ---- a running nginx ----
@@ -195,11 +213,14 @@ fi
 # Every built-in function, as LuaJIT's build calls it.
 builtins() { # VARIANT
     local root=$NGSTAP_TARGETS/$1/srv/openresty/luajit
-    LUA_PATH="$root/share/?.lua" "$root/bin/luajit" -e 'for id, name in ipairs(require("jit.vmdef").ffnames) do
+    LUA_PATH="$root/share/?.lua" "$root/bin/luajit" \
+        -e 'for id, name in ipairs(require("jit.vmdef").ffnames) do
         if id > 1 then print(id, name) end end' >"$scratch/vmdef"
-    sed 's/\t.*//; s/^/builtin#/' "$scratch/vmdef" | "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}" \
+    sed 's/\t.*//; s/^/builtin#/' "$scratch/vmdef" |
+        "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}" \
         >"$scratch/out" 2>"$scratch/err"
-    [[ $(wc -l <"$scratch/vmdef") -gt 200 ]] && sed 's/.*\t/builtin:/' "$scratch/vmdef" | diff - "$scratch/out"
+    [[ $(wc -l <"$scratch/vmdef") -gt 200 ]] && sed 's/.*\t/builtin:/' "$scratch/vmdef" |
+        diff - "$scratch/out"
 }
 for variant in gc64 gc32 stripped; do
     start_profiled luajit "$variant" interp
@@ -207,10 +228,11 @@ for variant in gc64 gc32 stripped; do
     [[ $variant != stripped ]] || check '... not without debug information' eval \
         '[[ $(echo builtin#90 | "$ngstap" fix-lua-bt -x "$pid") = builtin#90 ]]'
     check '... nor what is no number of one' eval \
-        '[[ $(printf "builtin#%s\n" 0 1 230 255 256 999 1000 9x "" -1 | "$ngstap" fix-lua-bt -x "$pid" |
-            grep -c "^builtin#") = 10 ]]'
+        '[[ $(printf "builtin#%s\n" 0 1 230 255 256 999 1000 9x "" -1 |
+            "$ngstap" fix-lua-bt -x "$pid" | grep -c "^builtin#") = 10 ]]'
     check '... before a count, too' eval \
-        '[[ $(printf "builtin#90\t7\n" | "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}") = "builtin:string.gsub	7" ]]'
+        '[[ $(printf "builtin#90\t7\n" | "$ngstap" fix-lua-bt -x "$pid" "${sysroot[@]}") = \
+            "builtin:string.gsub	7" ]]'
     stop_target
 done
 
@@ -218,19 +240,22 @@ done
 in_executable() { # VALUE-OF-FF_LUA_ EXPECTED
     cat >"$scratch/static.c" <<END
 #include <unistd.h>
-enum ff { FF_LUA_ = $1, FF_C_, FF_ipairs_aux, FF_io_method_close, FF_far = 70000, FF_below = -3, FF__MAX } ff = FF_C_;
+enum ff { FF_LUA_ = $1, FF_C_, FF_ipairs_aux, FF_io_method_close, FF_far = 70000, FF_below = -3,
+    FF__MAX } ff = FF_C_;
 int main(void) { return (int)sleep(30); }
 END
-    "${CC:-cc}" -g -o "$scratch/static" "$scratch/static.c"
+    ${CC:-cc} -g -o "$scratch/static" "$scratch/static.c"
     "$scratch/static" &
     pids+=("$!")
-    until [[ /proc/$!/exe -ef $scratch/static ]]; do sleep 0.01; done # the shell's copy has become the program
+    # the shell's copy has become the program
+    until [[ /proc/$!/exe -ef $scratch/static ]]; do sleep 0.01; done
     printf 'builtin#%s\n' 2 3 4 | "$ngstap" fix-lua-bt -x "$!" >"$scratch/out" 2>"$scratch/err"
     { kill "$!" && wait "$!"; } 2>/dev/null || :
     [[ $(tr '\n' ' ' <"$scratch/out") = "$2 " ]]
 }
-if command -v "${CC:-cc}" >/dev/null; then
-    check 'LuaJIT in the executable' in_executable 0 'builtin:ipairs_aux builtin:io.method.close builtin#4'
+if command -v ${CC:-cc} >/dev/null; then
+    check 'LuaJIT in the executable' in_executable 0 \
+        'builtin:ipairs_aux builtin:io.method.close builtin#4'
     check 'enumerators of other values are not its' in_executable 1 'builtin#2 builtin#3 builtin#4'
 else
     skip 'LuaJIT in the executable' 'no C compiler'
@@ -242,9 +267,11 @@ cp "$scratch/out" "$scratch/live"
 check 'a running nginx is sampled' grep -q '^=content_by_lua(nginx.conf:' "$scratch/live"
 "$ngstap" fix-lua-bt -x "$pid" "$scratch/live" >"$scratch/out" 2>"$scratch/err"
 check 'fix-lua-bt -x names its functions' printed '^interp.lua:hot$'
-check '... and the chunk in its configuration' printed '^content_by_lua\(nginx.conf:[0-9]+\):\(main chunk\)$'
+check '... and the chunk in its configuration' printed \
+    '^content_by_lua\(nginx.conf:[0-9]+\):\(main chunk\)$'
 check '... and nothing of its sources is left' bash -c '! grep -E "^(T:)?@" "$0"' "$scratch/out"
 trace --format folded samples/lj-lua-stacks.sxx --arg time=2 -x "$pid"
-check 'a live picture has these names' printed 'content_by_lua\(nginx.conf:[0-9]+\):\(main chunk\);.*interp.lua:hot( |;)'
+check 'a live picture has these names' printed \
+    'content_by_lua\(nginx.conf:[0-9]+\):\(main chunk\);.*interp.lua:hot( |;)'
 stop_target
 finish

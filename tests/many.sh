@@ -1,11 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# One body, many places: a program of 2,000 functions, each of which it calls a number of times that it knows, is probed
-# by a wildcard. Counts by probefunc() are the program's own; arming, ending and memory are bounded (three times what is
-# asked for, as test machines are busy; the figures are printed). Without the kernel's newer ways to attach the answers are
-# the same. A function that cannot be probed is left out and named; what matches too much is refused. What lacks, files
-# or capabilities, is named.
+# One body, many places: a program of 2,000 functions, each of which it calls a number of times that
+# it knows, is probed by a wildcard. Counts by probefunc() are the program's own; arming, ending and
+# memory are bounded (three times what is asked for, as test machines are busy; the figures are
+# printed). Without the kernel's newer ways to attach the answers are the same. A function that
+# cannot be probed is left out and named; what matches too much is refused. What lacks, files or
+# capabilities, is named.
 #
 # Needs root, eBPF, a C compiler. About a minute. Prints TAP.
 
@@ -15,19 +16,23 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
-# program FILE N: calls each of its N functions, I of them I % 3 + 1 times, for each line that it reads.
+# program FILE N: calls each of its N functions, I of them I % 3 + 1 times, for each line that it
+# reads.
 program() {
     awk -v n="$2" 'BEGIN {
         print "#include <stdio.h>\n#include <unistd.h>"
         for (i = 0; i < n; i++)
-            printf "__attribute__((noinline)) int many_%d(int n) { __asm__ volatile(\"\"); return n + %d; }\n", i, i
+            printf "__attribute__((noinline)) int many_%d(int n)\n" \
+                   "{ __asm__ volatile(\"\"); return n + %d; }\n", i, i
         print "static int (*const all[])(int) = {"
         for (i = 0; i < n; i++)
             printf "many_%d,\n", i
-        print "};\nint main(void) { char line[64]; alarm(600); while (fgets(line, sizeof(line), stdin))"
-        printf "for (int i = 0; i < %d; i++) for (int k = 0; k <= i %% 3; k++) all[i](i); return 0; }\n", n
+        print "};\nint main(void) { char line[64]; alarm(600);"
+        print "while (fgets(line, sizeof(line), stdin))"
+        printf "for (int i = 0; i < %d; i++) for (int k = 0; k <= i %% 3; k++) all[i](i);\n", n
+        print "return 0; }"
     }' >"$1.c"
     ${CC:-cc} -g -O1 -o "$1" "$1.c"
 }
@@ -78,7 +83,8 @@ STP
 count() {
     local from
     : >"$scratch/out"
-    "$ngstap" -I tapset -v "$@" -x "$pid" "$scratch/count.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    "$ngstap" -I tapset -v "$@" -x "$pid" "$scratch/count.stp" >"$scratch/out" 2>"$scratch/err" \
+        </dev/null &
     tracer=$!
     pids+=("$tracer")
     for _ in {1..600}; do
@@ -103,7 +109,8 @@ right() {
     awk -v n="$1" '
         /^many_/ { f = substr($1, 6); if ($2 != f % 3 + 1) bad++; seen++ }
         / *calls/ { all = $1 }
-        END { for (i = 0; i < n; i++) want += i % 3 + 1; exit !(seen == n && !bad && all == want) }' "$scratch/out"
+        END { for (i = 0; i < n; i++) want += i % 3 + 1;
+            exit !(seen == n && !bad && all == want) }' "$scratch/out"
 }
 
 # told WHAT: the number that -v says.
@@ -117,7 +124,8 @@ before=$(held)
 count
 check '2,000 functions: ends well' test "$status" = 0
 check '... every call is counted, by the function' right 2000
-check '... pp() is the place' printed 'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:10"\)$'
+check '... pp() is the place' printed \
+    'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:10"\)$'
 armed_s=$(sed -nE 's/^armed ([0-9.]+) s.*/\1/p' "$scratch/err")
 memory=$(told 'largest resident memory:')
 echo "# armed $armed_s s after the start, ended in $ended ms, $memory MiB resident"
@@ -131,7 +139,9 @@ check '... in 64 MiB' below "$memory" 64
 check '... and nothing is left' as_before "$before"
 
 # returns, and an end by exit() on the first hit
-trace -x "$pid" -e 'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() } probe end { println(n) }'
+trace -x "$pid" -e \
+    'global n probe process.function("many_*").return { n++ } probe timer.ms(300) { exit() }
+        probe end { println(n) }'
 check 'returns of 2,000 functions' test "$status" = 0
 stop
 
@@ -147,14 +157,16 @@ for way in "${ways[@]}"; do
     count "${options[@]}"
     stop
     check "30 functions, without '$way': counted by the function" right 30
-    check "... pp() is the place" printed 'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:10"\)$'
+    check "... pp() is the place" printed \
+        'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:10"\)$'
 done
 
 # A handler that looks at parameters is made for each.
 start "$scratch/few"
 : >"$scratch/out"
 "$ngstap" -I tapset -x "$pid" -e 'global sum, n probe process.function("many_*") { sum += $n; n++ }
-    probe begin { println("armed") } probe timer.s(1) { if (n) exit() } probe end { println(sum, " of ", n) }' \
+    probe begin { println("armed") } probe timer.s(1) { if (n) exit() } probe end {
+    println(sum, " of ", n) }' \
     >"$scratch/out" 2>"$scratch/err" </dev/null &
 tracer=$!
 pids+=("$tracer")
@@ -188,11 +200,13 @@ if [[ $(uname -m) = x86_64 ]]; then
     pids+=("$pid")
     sleep 0.1
     for way in '' uprobe_multi; do
-        trace ${way:+--no-feature "$way"} -x "$pid" -e 'global n probe process.function("some_*") { n[probefunc()]++ }
+        trace ${way:+--no-feature "$way"} -x "$pid" \
+            -e 'global n probe process.function("some_*") { n[probefunc()]++ }
             probe timer.ms(500) { exit() } probe end { foreach (f in n+) println(f) }'
         check "a function that begins with int3, without '$way': the others are probed" \
             test "$(sort "$scratch/out")" = $'some_good\nsome_other'
-        check '... and it is named' said 'WARNING.*1 of 3 functions.*some_trap|warning.*1 of 3 functions.*some_trap'
+        check '... and it is named' said \
+            'WARNING.*1 of 3 functions.*some_trap|warning.*1 of 3 functions.*some_trap'
     done
     trace -x "$pid" -e 'probe process.function("some_trap") { } probe timer.ms(100) { exit() }'
     check 'alone it is an error' test "$status" = 1
@@ -202,12 +216,15 @@ fi
 
 # --- too many -------------------------------------------------------------------------------
 
-awk 'BEGIN { for (i = 0; i < 100000; i++) printf ".globl f%d\n.type f%d, @function\nf%d: ret\n.size f%d, 1\n", i, i, i, i;
+awk 'BEGIN {
+    for (i = 0; i < 100000; i++)
+        printf ".globl f%d\n.type f%d, @function\nf%d: ret\n.size f%d, 1\n", i, i, i, i
     print ".globl main\nmain: ret" }' >"$scratch/huge.s"
 ${CC:-cc} -o "$scratch/huge" "$scratch/huge.s" 2>/dev/null
 trace -e "probe process(\"$scratch/huge\").function(\"f*\") { }"
 check '100,000 matches are refused' test "$status" = 1
-check '... with the file and the pattern' said "'f\\*' matches 10000[01] functions of $scratch/huge; at most"
+check '... with the file and the pattern' said \
+    "'f\\*' matches 10000[01] functions of $scratch/huge; at most"
 
 # --- what lacks is named -------------------------------------------------------------------
 
@@ -216,7 +233,8 @@ status=0
 (
     ulimit -Sn 64
     exec timeout 40 "$ngstap" -I tapset --no-feature uprobe_multi -x "$pid" \
-        -e 'probe process.function("many_*"), process.function("many_*").return { } probe timer.ms(100) { exit() }'
+        -e 'probe process.function("many_*"), process.function("many_*").return { }
+            probe timer.ms(100) { exit() }'
 ) >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 check 'a low limit of open files is raised' test "$status" = 0
 status=0
@@ -240,18 +258,22 @@ stop
 if setpriv --bounding-set -bpf,-perfmon,-sys_admin true 2>/dev/null; then
     status=0
     setpriv --bounding-set -bpf,-perfmon,-sys_admin "$ngstap" -I tapset \
-        -e 'global n probe timer.profile { n++; while (n % 5) n++ }' >"$scratch/out" 2>"$scratch/err" || status=$?
+        -e 'global n probe timer.profile { n++; while (n % 5) n++ }' >"$scratch/out" \
+        2>"$scratch/err" || status=$?
     check 'capabilities that lack are named' said 'needs CAP_BPF, CAP_PERFMON'
-    check '... and not taken for an old kernel' test "$(grep -c 'from Linux\|serves' "$scratch/err")" = 0
+    check '... and not taken for an old kernel' test \
+        "$(grep -c 'from Linux\|serves' "$scratch/err")" = 0
 fi
 
 # --- what long handlers cost grows with their length, not with its square -------------------------
 
 # hundredths N: of a second of processor time, to make the code of a handler of N statements
 hundredths() {
-    { echo 'global g probe timer.profile {' && seq -f 'if (g == %.0f) g += 2' "$1" && echo '}'; } >"$scratch/long.stp"
+    { echo 'global g probe timer.profile {' && seq -f 'if (g == %.0f) g += 2' "$1" &&
+        echo '}'; } >"$scratch/long.stp"
     TIMEFORMAT=%U
-    { time "$ngstap" -p3 -D MAXACTION=1000000 "$scratch/long.stp" >"$scratch/out" 2>"$scratch/err"; } 2>"$scratch/time"
+    { time "$ngstap" -p3 -D MAXACTION=1000000 "$scratch/long.stp" >"$scratch/out" \
+        2>"$scratch/err"; } 2>"$scratch/time"
     awk '{ printf "%d\n", $1 * 100 + 1 }' "$scratch/time"
 }
 short=$(hundredths 4000) long=$(hundredths 24000)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# --master: the workers that are there and those that are started later are looked at, others are not; the session goes
-# on while workers come and go, and ends with the master.
+# --master: the workers that are there and those that are started later are looked at, others are
+# not; the session goes on while workers come and go, and ends with the master.
 #
 # Needs root, eBPF, a kernel with BTF, a C compiler. About 4 s. Prints TAP.
 
@@ -13,7 +13,7 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 # One worker at a time, each for half a second; five of them, then the end.
 cat >"$scratch/target.c" <<'END'
@@ -49,7 +49,8 @@ probe process("$^exec_path").function("work") {
         if (@var("seen") != 7) wrong++
     }
 }
-probe end { printf("generations"); foreach (g+ in of) printf(" %d", g); printf(", wrong %d\n", wrong) }
+probe end { printf("generations"); foreach (g+ in of) printf(" %d", g);
+printf(", wrong %d\n", wrong) }
 END
 "$scratch/target" other & # not ours to look at: generations 11 to 15
 pids+=("$!")

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# Files of a program that are not as usual: a variable in a library that the program loads by itself, as nginx does
-# with ngx_lua where it is a dynamic module; a library that may not be read; programs of 32 bits.
+# Files of a program that are not as usual: a variable in a library that the program loads by
+# itself, as nginx does with ngx_lua where it is a dynamic module; a library that may not be read;
+# programs of 32 bits.
 #
 # Needs, for the first two: root and eBPF. About 5 s. Prints TAP.
 
@@ -36,17 +37,20 @@ if ((UID == 0)); then
     host=$!
     pids+=("$host")
     sleep 0.2
-    trace -x "$host" -e 'probe perf.sw.cpu_clock, timer.s(1) { printf("%d\n", @var("plugin_number")) exit() }'
+    trace -x "$host" \
+        -e 'probe perf.sw.cpu_clock, timer.s(1) { printf("%d\n", @var("plugin_number")) exit() }'
     check 'a variable that the executable lacks is found in the library that has it' \
         eval 'test "$status" = 0 && printed "^42$"'
     trace -x "$host" -p2 -e 'probe begin { println(@var("plugin_numbr")) }'
-    check 'one that is nowhere is not' eval 'test "$status" = 1 && said "has no variable .plugin_numbr"'
+    check 'one that is nowhere is not' eval \
+        'test "$status" = 1 && said "has no variable .plugin_numbr"'
 else
     skip 'a variable of another module' 'needs root'
 fi
 
 if ((UID == 0)); then
-    "$ngstap" -I tapset -e 'probe begin { while (1) n++ } global n probe end { println(n) }' -D MAXACTION=1000000000 \
+    "$ngstap" -I tapset -e 'probe begin { while (1) n++ } global n probe end { println(n) }' -D \
+        MAXACTION=1000000000 \
         -c "sleep 23.75" >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
@@ -54,16 +58,19 @@ if ((UID == 0)); then
     for _ in {1..100}; do
         read -r command _ <"/proc/$tracer/task/$tracer/children" || :
         # Stopped by ngstap, not by ptrace any more: the begin handler runs.
-        [[ -z $command ]] || ! grep -q '^State:.*T (stopped)' "/proc/$command/status" 2>/dev/null || break
+        [[ -z $command ]] || ! grep -q '^State:.*T (stopped)' "/proc/$command/status" 2>/dev/null ||
+            break
         sleep 0.05
     done
     kill -KILL "$tracer"
-    ended() { for _ in {1..40}; do [[ -d /proc/$command ]] || return 0; sleep 0.05; done; return 1; }
+    ended() { for _ in {1..40}; do [[ -d /proc/$command ]] ||
+        return 0; sleep 0.05; done; return 1; }
     check 'a command is not left stopped when ngstap is killed before it is armed' \
         eval '[[ $command ]] && ended'
 fi
 
-echo 'int g = 5; int f(int a, int b) { return a + b + g; } int main(void) { return f(1, 2); }' >"$scratch/small.c"
+echo 'int g = 5; int f(int a, int b) { return a + b + g; } int main(void) { return f(1, 2); }' \
+    >"$scratch/small.c"
 if ${CC:-cc} -m32 -g -o "$scratch/small32" "$scratch/small.c" 2>"$scratch/err"; then
     for what in 'println($a)' 'println(int_arg(1))' 'println(@var("g"))'; do
         trace -p2 -e "probe process(\"$scratch/small32\").function(\"f\") { $what }"
@@ -101,7 +108,8 @@ ${CC:-cc} -g -o "$scratch/none" "$scratch/static.c"
 "$scratch/none" &
 pids+=("$!")
 trace -p2 -x "$!" "$scratch/static.sxx"
-check 'it is nowhere: that is only assumed, and said' said 'libluajit is not found, assuming it is statically linked'
+check 'it is nowhere: that is only assumed, and said' said \
+    'libluajit is not found, assuming it is statically linked'
 kill "$!"
 
 # A user's own program may have loaded what that user can no longer read; root can read all.
@@ -116,10 +124,12 @@ if ((UID == 0)) && command -v setpriv >/dev/null; then
     cp "$ngstap" "$scratch/ngstap"
     echo 'probe begin { println("$^libfoo_path") }' >"$scratch/library.sxx"
     status=0
-    setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/ngstap" -p2 -x "$host" "$scratch/library.sxx" \
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$scratch/ngstap" -p2 -x "$host" \
+        "$scratch/library.sxx" \
         >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     check 'a library that cannot be read is not told to be linked statically' \
-        eval 'test "$status" = 1 && said "libfoo.so, which process .* Permission denied" && ! said statically'
+        eval 'test "$status" = 1 && said "libfoo.so, which process .* Permission denied" &&
+            ! said statically'
 else
     skip 'a library that cannot be read' 'needs root and setpriv'
 fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 #
-# What one types in the first hour, with an installed copy (make install into a scratch folder), from an empty folder:
-# names of samples, mistyped words, files of other kinds, missing targets, and what tools that look for SystemTap ask.
-# Prints TAP.
+# What one types in the first hour, with an installed copy (make install into a scratch folder),
+# from an empty folder: names of samples, mistyped words, files of other kinds, missing targets, and
+# what tools that look for SystemTap ask. Prints TAP.
 
 set -euo pipefail
 
@@ -21,7 +21,8 @@ cd "$scratch/empty"
 # run ARGUMENT...: the installed copy; status, out and err
 run() {
     status=0
-    timeout "${trace_seconds:-40}" "$installed" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    timeout "${trace_seconds:-40}" "$installed" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
+        status=$?
 }
 # refuses NAME PATTERN ARGUMENT...: status 1, one error, and PATTERN in what it says
 refuses() {
@@ -35,13 +36,15 @@ refused() {
 }
 is_file() { [[ -f $prefix/$1 && -s $prefix/$1 ]]; }
 
-for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 share/doc/ngstap/{README,docs/{cookbook,differences,reference,troubleshooting}}.md \
+for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 \
+    share/doc/ngstap/{README,docs/{cookbook,differences,reference,troubleshooting}}.md \
     share/bash-completion/completions/{ngstap,stap++}; do
     check "$file is installed" is_file "$file"
 done
 
 links() { # of an installed README
-    grep -ohE '\]\([A-Za-z./-]+\)' "$prefix/share/doc/ngstap/README.md" | tr -d '()]' | while IFS= read -r file; do
+    grep -ohE '\]\([A-Za-z./-]+\)' "$prefix/share/doc/ngstap/README.md" | tr -d '()]' |
+        while IFS= read -r file; do
         [[ -e $prefix/share/doc/ngstap/$file ]] || echo "$file"
     done
 }
@@ -59,7 +62,8 @@ check 'a file here goes before a sample' printed '^mine$'
 refuses 'a name that is nearly a sample' 'did you mean lj-lua-stacks\.sxx' lj-lua-stack.sxx
 refuses 'a name that is nearly a command' "did you mean .*convert" conver A
 refuses 'a name that is near to nothing' 'lj-lua-stacks\.sxx' entirely-unknown
-refuses 'with a slash it is a path' 'cannot read \./lj-lua-stacks\.sxx: No such file' ./lj-lua-stacks.sxx
+refuses 'with a slash it is a path' 'cannot read \./lj-lua-stacks\.sxx: No such file' \
+    ./lj-lua-stacks.sxx
 refuses 'a sample without a target' 'this script needs a process: .*' lj-lua-stacks.sxx
 check '... with what names one' said 'hint: -x PID, --master PID'
 check '... and nothing before it' test "$(head -n 1 "$scratch/err" | grep -c 'needs a process')" = 1
@@ -125,16 +129,21 @@ run --version
 check '--version' printed '^ngstap [0-9.]+$'
 ln -s "$installed" stap
 # As openresty-systemtap-toolkit and stap++ read it: /version\s+(\d+\.\d+)/i, at least 2.1 and 2.3.
-version=$(PATH=$PWD:$PATH stap --version 2>&1 | grep -oiE 'version[[:space:]]+[0-9]+\.[0-9]+' | head -n 1 | grep -oE '[0-9.]+$' || :)
-check 'stap --version tells the version of the language' test "$(printf '%s\n' 2.3 "$version" | sort -V | head -n 1)" = 2.3
+version=$(PATH=$PWD:$PATH stap --version 2>&1 | grep -oiE 'version[[:space:]]+[0-9]+\.[0-9]+' |
+    head -n 1 | grep -oE '[0-9.]+$' || :)
+check 'stap --version tells the version of the language' test \
+    "$(printf '%s\n' 2.3 "$version" | sort -V | head -n 1)" = 2.3
 same_version() { [[ $("$installed" -V 2>&1) = "$("$installed" --version)" ]]; }
 check 'stap -V says the same' same_version
-in_pp() { "$installed" -e 'probe begin { printf("%s\n", %( systemtap_v >= "'"$version"'" %? "same" %: "older" %)) exit() }' | grep -qx same; }
+in_pp() { "$installed" -e \
+    'probe begin { printf("%s\n", %( systemtap_v >= "'"$version"'" %? "same" %: "older" %)) exit() }' | grep -qx same; }
 check '... and so does the preprocessor' in_pp
 echo 'probe begin { println("by stdin") exit() }' >in.stp
-./stap --skip-badvars --all-modules -d "$installed" --ldd - <in.stp >"$scratch/out" 2>"$scratch/err" || :
+./stap --skip-badvars --all-modules -d "$installed" --ldd - <in.stp >"$scratch/out" \
+    2>"$scratch/err" || :
 check "the toolkit's command line" printed '^by stdin$'
-PATH=$PWD:/usr/bin:/bin ./stap --backend=stap -p4 -e 'probe begin { exit() }' >"$scratch/out" 2>"$scratch/err" || :
+PATH=$PWD:/usr/bin:/bin ./stap --backend=stap -p4 -e 'probe begin { exit() }' >"$scratch/out" \
+    2>"$scratch/err" || :
 not_itself() { ! said 'does not tell a version'; }
 check 'as stap it does not take itself for SystemTap' not_itself
 cd "$repository"

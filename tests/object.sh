@@ -1,13 +1,13 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# A script as an object: -p4 -m NAME writes NAME.bpf.o; bpftool loads it; ngstap runs it against the process it was
-# made for and another of the same build, when the script, its modules and the debug information are out of reach,
-# and says so if the build is another one. Objects with bytes changed or cut off are refused or run; they never
-# crash ngstap nor leave anything.
+# A script as an object: -p4 -m NAME writes NAME.bpf.o; bpftool loads it; ngstap runs it against the
+# process it was made for and another of the same build, when the script, its modules and the debug
+# information are out of reach, and says so if the build is another one. Objects with bytes changed
+# or cut off are refused or run; they never crash ngstap nor leave anything.
 #
-# Needs root, eBPF, a C compiler, strip; a check that needs bpftool, a BPF file system or NGSTAP_TARGETS
-# (tests/targets/build.sh prints it) is skipped without. About 30 s. Prints TAP.
+# Needs root, eBPF, a C compiler, strip; a check that needs bpftool, a BPF file system or
+# NGSTAP_TARGETS (tests/targets/build.sh prints it) is skipped without. About 30 s. Prints TAP.
 
 set -euo pipefail
 
@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 cat >"$scratch/target.c" <<'END'
 #include <unistd.h>
@@ -48,7 +48,8 @@ run_target() {
     "$scratch/target" &
     pid=$!
     pids+=("$pid")
-    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done # the shell's copy has become the program
+    # the shell's copy has become the program
+    until [[ /proc/$pid/exe -ef $scratch/target ]]; do sleep 0.01; done
 }
 
 # runs TEXT OBJECT ARGUMENT...: ends well, and prints TEXT.
@@ -97,7 +98,8 @@ if ! command -v bpftool >/dev/null; then
 elif ! { mkdir "$scratch/bpf" && mount -t bpf bpf "$scratch/bpf"; } 2>/dev/null; then
     skip 'bpftool loads it' 'no BPF file system'
 else
-    load_all() { bpftool prog loadall "$scratch/named.bpf.o" "$scratch/bpf/all" >"$scratch/out" 2>"$scratch/err"; }
+    load_all() { bpftool prog loadall "$scratch/named.bpf.o" "$scratch/bpf/all" >"$scratch/out" \
+        2>"$scratch/err"; }
     check 'bpftool loads it' load_all
     umount "$scratch/bpf"
 fi
@@ -107,7 +109,8 @@ check 'a script of begin alone knows where the variables lie' runs '^seen 7$' \
 
 before=$(held)
 rm -r "$scratch/script.sxx" "$scratch/modules" "$scratch/target.debug" "$scratch/target.c"
-check 'it runs without the script and the debug information' runs "^$first value 42 seen 7 more 2$" \
+check 'it runs without the script and the debug information' runs \
+    "^$first value 42 seen 7 more 2$" \
     "$scratch/named.bpf.o" -x "$first"
 check '... with its begin and end probes' printed '^ended$'
 check 'it runs for another process of the build' runs "^$second value 42 seen 7 more 2$" \
@@ -126,7 +129,8 @@ END
 build 3
 run_target
 third=$pid
-check 'another build is refused, and both builds are named' refuses 'build' "$scratch/named.bpf.o" -x "$third"
+check 'another build is refused, and both builds are named' refuses 'build' "$scratch/named.bpf.o" \
+    -x "$third"
 
 sleep 60 &
 idle=$!
@@ -136,7 +140,8 @@ check 'a process without the module is refused' refuses 'target' "$scratch/named
 # --- modules of which only types are used ----------------------------------------------------
 
 library() { # SIZE FILE: a library whose struct kept has that size
-    echo "struct kept { char bytes[$1]; } kept; int keep(void) { return kept.bytes[0]; }" >"$scratch/kept.c"
+    echo "struct kept { char bytes[$1]; } kept; int keep(void) { return kept.bytes[0]; }" \
+        >"$scratch/kept.c"
     ${CC:-cc} -g -fPIC -shared -Wl,--build-id -o "$2" "$scratch/kept.c"
 }
 keeper() { # a process that maps $scratch/libkept.so
@@ -150,7 +155,8 @@ keeper() { # a process that maps $scratch/libkept.so
 }
 library 24 "$scratch/libkept.so"
 keeper
-kept="probe begin { printf(\"%d\\n\", &@cast(0, \"struct kept\", \"$scratch/libkept.so\")[1]); exit() }"
+kept="probe begin { printf(\"%d\\n\", &@cast(0, \"struct kept\", \"$scratch/libkept.so\")[1]);
+    exit() }"
 compile() { (cd "$scratch" && "$ngstap" -p4 -m "$1" -e "$kept" -x "$2" >/dev/null); }
 check 'an object that uses types alone' compile types "$keeper"
 check '... runs on the process' runs '^24$' "$scratch/types.bpf.o" -x "$keeper"
@@ -159,9 +165,11 @@ compile idle "$idle"
 mv "$scratch/libkept.so" "$scratch/other/"
 library 40 "$scratch/libkept.so"
 keeper
-check '... not on one that has mapped another build of it' refuses 'libkept.so is not the build' "$scratch/types.bpf.o" \
+check '... not on one that has mapped another build of it' refuses 'libkept.so is not the build' \
+    "$scratch/types.bpf.o" \
     -x "$keeper"
-check 'a library that was never mapped may be another build now' runs '^24$' "$scratch/idle.bpf.o" -x "$idle"
+check 'a library that was never mapped may be another build now' runs '^24$' "$scratch/idle.bpf.o" \
+    -x "$idle"
 
 # --- objects that are not as they were written ---------------------------------------------
 
@@ -186,7 +194,8 @@ for ((i = 0; i < 60; i++)); do
     cp "$scratch/named.bpf.o" "$scratch/changed.bpf.o"
     for _ in 1 2 3 4; do
         printf '%b' "\\x$(printf %02x "$((RANDOM % 256))")" |
-            dd of="$scratch/changed.bpf.o" bs=1 conv=notrunc seek="$(((RANDOM * 32768 + RANDOM) % size))" status=none
+            dd of="$scratch/changed.bpf.o" bs=1 conv=notrunc \
+                seek="$(((RANDOM * 32768 + RANDOM) % size))" status=none
     done
     TMPDIR=$scratch trace -T 0.2 "$scratch/changed.bpf.o" -x "$first"
     if ! sane; then
@@ -213,7 +222,8 @@ start() {
     start_target nginx gc64 interp 40
 }
 start
-(cd "$scratch" && "$ngstap" -I "$there/tapset" -p4 -m stacks "$there/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=1 \
+(cd "$scratch" && "$ngstap" -I "$there/tapset" -p4 -m stacks "$there/samples/lj-lua-stacks.sxx" -x \
+    "$pid" --arg time=1 \
     --arg min=0 >out 2>err) || :
 hot='^@.*/lua/mode/interp\.lua:15$'
 check 'lj-lua-stacks as an object' runs "$hot" "$scratch/stacks.bpf.o" -x "$pid"
@@ -222,6 +232,7 @@ check '... for another nginx of the build' runs "$hot" "$scratch/stacks.bpf.o" -
 name='' pid=''
 start_target nginx gc32 interp 20
 # Both nginx are one build; only libluajit, of which the script uses types alone, differs.
-check '... and one with another libluajit is refused, which is named' refuses 'libluajit.* is not the build' \
+check '... and one with another libluajit is refused, which is named' refuses \
+    'libluajit.* is not the build' \
     "$scratch/stacks.bpf.o" -x "$pid"
 finish

@@ -1,6 +1,6 @@
-// Reads a profile.proto with npm's pprof-format: pprof.js MODULE FILE. Prints what tests/pprof.sh compares: a line
-// "outermost;...;innermost COUNT CODE" for each sample, then "total TYPE UNIT SUM" for each type of value, "period N",
-// "seconds N". A reference to what is not there ends it.
+// Reads a profile.proto with npm's pprof-format: pprof.js MODULE FILE. Prints what tests/pprof.sh
+// compares: a line "outermost;...;innermost COUNT CODE" for each sample, then "total TYPE UNIT SUM"
+// for each type of value, "period N", "seconds N". A reference to what is not there ends it.
 "use strict";
 const fs = require("fs");
 const zlib = require("zlib");
@@ -45,6 +45,7 @@ for (const s of p.sample) {
     const code = s.label.filter((l) => string(l.key) === "code").map((l) => string(l.str));
     console.log(`${s.locationId.map(frame).reverse().join(";")} ${s.value[0]} ${code.join()}`);
 }
-p.sampleType.forEach((t, i) => console.log(`total ${string(t.type)} ${string(t.unit)} ${totals[i]}`));
+p.sampleType.forEach((t, i) =>
+  console.log(`total ${string(t.type)} ${string(t.unit)} ${totals[i]}`));
 console.log(`period ${p.period}`);
 console.log(`seconds ${Math.round(Number(p.durationNanos) / 1e9)}`);

@@ -1,7 +1,7 @@
 #!/bin/bash
 #
-# Judges profiles of each kind of code by what the target says of itself (shares.sh), in luajit and nginx, GC64 and
-# GC32, stripped, and at a depth of 100 frames.
+# Judges profiles of each kind of code by what the target says of itself (shares.sh), in luajit and
+# nginx, GC64 and GC32, stripped, and at a depth of 100 frames.
 #
 # Needs root, eBPF, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 45 s. Prints TAP.
 

@@ -1,11 +1,14 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317,SC2154 # scripts have dollars of their own; check calls functions; eval sets the targets' variables
+# Scripts have dollars of their own; check calls functions; eval sets the targets' variables.
+# shellcheck disable=SC2016,SC2317,SC2154
 #
-# Whose hits are counted: -x, -c and --master mean those processes and what descends from them, whatever the script asks.
-# Two masters of four nginx workers each run one binary; the access log says who answered what. A program of our own
-# counts its calls itself, in children made later, and after exec.
+# Whose hits are counted: -x, -c and --master mean those processes and what descends from them,
+# whatever the script asks. Two masters of four nginx workers each run one binary; the access log
+# says who answered what. A program of our own counts its calls itself, in children made later, and
+# after exec.
 #
-# Needs root, eBPF, a C compiler, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 80 s. Prints TAP.
+# Needs root, eBPF, a C compiler, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 80 s.
+# Prints TAP.
 
 set -euo pipefail
 
@@ -14,7 +17,7 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 # value NAME: what the script printed as NAME=VALUE.
 value() { sed -nE "s/^(.* )?$1=([^ ]*).*/\2/p" "$scratch/out"; }
@@ -37,8 +40,9 @@ between() {
 
 # ---- a program that counts its own calls ----
 
-# Each USR1 makes a worker call work() N times; each USR2 makes it fork a child that calls it 50 times, runs itself
-# anew and calls it 25 times more. Whoever has called adds "PID CALLS" to DIR/calls.
+# Each USR1 makes a worker call work() N times; each USR2 makes it fork a child that calls it 50
+# times, runs itself anew and calls it 25 times more. Whoever has called adds "PID CALLS" to
+# DIR/calls.
 cat >"$scratch/family.c" <<'END'
 #include <fcntl.h>
 #include <signal.h>
@@ -153,7 +157,8 @@ start_family() {
 calls() {
     local dir=$1
     shift
-    awk -v only=" $* " 'only == "  " || index(only, " " $1 " ") { n += $2 } END { print n + 0 }' "$dir/calls"
+    awk -v only=" $* " 'only == "  " || index(only, " " $1 " ") { n += $2 } END { print n + 0 }' \
+        "$dir/calls"
 }
 
 # told DIR LINES: that many have told.
@@ -183,10 +188,12 @@ text_byte() {
     base=$(awk -v file="$file" '$6 == file { split($1, a, "-"); print a[1]; exit }' "/proc/$1/maps")
     vaddr=$(nm "$file" | awk -v name="$function" '$3 == name { print $1 }')
     [[ $(readelf -hW "$file") != *' EXEC '* ]] || base=0
-    dd if="/proc/$1/mem" bs=1 skip=$((16#$base + 16#$vaddr)) count=1 2>/dev/null | od -An -tx1 | tr -d ' \n'
+    dd if="/proc/$1/mem" bs=1 skip=$((16#$base + 16#$vaddr)) count=1 2>/dev/null | od -An -tx1 |
+        tr -d ' \n'
 }
 
-# until_armed PID [FILE FUNCTION]: the breakpoint is there: arming comes after begin, and may take its time.
+# until_armed PID [FILE FUNCTION]: the breakpoint is there: arming comes after begin, and may take
+# its time.
 until_armed() {
     for _ in {1..100}; do
         [[ $(text_byte "$@") != cc ]] || return 0
@@ -234,12 +241,14 @@ kill "$master_b" "${workers_b[@]}"
 cp "$scratch/family" "$scratch/alone"
 mkdir -p "$scratch/c"
 trace -e "${count//family/alone}" -c "$scratch/alone $scratch/c 0 3 run"
-check '-c: a command and all that descends from it, from the first call' is n "$(calls "$scratch/c")"
+check '-c: a command and all that descends from it, from the first call' is n \
+    "$(calls "$scratch/c")"
 check '-c: it called' test "$(calls "$scratch/c")" = 535
 
 # ---- what a probe costs those who are not looked at ----
 
-# At each USR1 it adds "PID TENTHS": of a nanosecond, what a call takes, the least of a hundred runs.
+# At each USR1 it adds "PID TENTHS": of a nanosecond, what a call takes, the least of a hundred
+# runs.
 cat >"$scratch/cost.c" <<'END'
 #include <signal.h>
 #include <stdio.h>
@@ -343,8 +352,10 @@ static void told(void)
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &others);
     FILE *f = fopen(getenv("TOLD"), "w");
-    long us = self.ru_utime.tv_usec + self.ru_stime.tv_usec + others.ru_utime.tv_usec + others.ru_stime.tv_usec;
-    long s = self.ru_utime.tv_sec + self.ru_stime.tv_sec + others.ru_utime.tv_sec + others.ru_stime.tv_sec;
+    long us = self.ru_utime.tv_usec + self.ru_stime.tv_usec + others.ru_utime.tv_usec +
+              others.ru_stime.tv_usec;
+    long s = self.ru_utime.tv_sec + self.ru_stime.tv_sec + others.ru_utime.tv_sec +
+             others.ru_stime.tv_sec;
     fprintf(f, "%ld\n", s * 1000 + us / 1000);
     fclose(f);
 }
@@ -366,7 +377,8 @@ int main(int argc, char **argv)
         burn(0.3);
         if (atoi(argv[2]) > 0)
             execl("/proc/self/exe", "burn", "exec", left, (char *)NULL);
-        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done", (char *)NULL);
+        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done",
+            (char *)NULL);
     } else
         for (int i = 0; i < atoi(argv[2]); i++) {
             if (!fork()) {
@@ -420,7 +432,8 @@ check 'timers: pid() is target(), execname() the target'"'"'s' is last 1
     finish
 }
 
-# A copy of our own: who else probes that file, for everybody, would put breakpoints where none are to be.
+# A copy of our own: who else probes that file, for everybody, would put breakpoints where none are
+# to be.
 mkdir "$scratch/targets"
 cp -r "$NGSTAP_TARGETS/gc64" "$scratch/targets/"
 export NGSTAP_TARGETS=$scratch/targets
@@ -437,7 +450,8 @@ start_nginx interp
 dir_b=$dir master_b=$master
 read -r -a workers_b <<<"$workers"
 
-load_a() { timeout 20 wrk -t 1 -c 8 -d 1s -H 'Connection: close' "http://127.0.0.1:$port_a/truth" >/dev/null || :; }
+load_a() { timeout 20 wrk -t 1 -c 8 -d 1s -H 'Connection: close' "http://127.0.0.1:$port_a/truth" \
+    >/dev/null || :; }
 
 # as_logged PID...: each has as many hits as lines in the log, and there are some in all.
 as_logged() {
@@ -478,11 +492,13 @@ start_trace -e "$hits" -x "${workers_a[0]}" -x "${workers_a[1]}"
 for one in "${workers_a[@]:0:2}"; do until_armed "$one" "$exe_a" ngx_http_log_request; done
 : >"$dir_a/logs/access.log"
 load_a
-clean_text "${workers_a[2]}" "${workers_a[3]}" "$master_a" "$master_b" "${workers_b[@]}" && others='' || others=some
+clean_text "${workers_a[2]}" "${workers_a[3]}" "$master_a" "$master_b" "${workers_b[@]}" &&
+    others='' || others=some
 [[ $(text_byte "${workers_a[0]}" "$exe_a" ngx_http_log_request) = cc ]] && byte=cc || byte=''
 sleep 0.3
 end_trace
-check '-x -x: two workers of eight, against the access log' as_logged "${workers_a[0]}" "${workers_a[1]}"
+check '-x -x: two workers of eight, against the access log' as_logged "${workers_a[0]}" \
+    "${workers_a[1]}"
 check '-x -x: the breakpoint is in those' test "$byte" = cc
 check '-x -x: the pages of all others hold none' test -z "$others"
 
@@ -510,7 +526,8 @@ check '--master: no breakpoint in the other master and its workers' test -z "$ot
 trace -e 'global n, mine, ok
 probe perf.sw.cpu_clock { n++; if (pid() == target()) mine++; if ($^pid_ok) ok++; s = execname() }
 probe timer.ms(900) { exit() }
-probe end { printf("n=%d all=%d user=%d\n", n, n == mine && n == ok, $^pid_ok) }' --master "$master_b"
+probe end { printf("n=%d all=%d user=%d\n", n, n == mine && n == ok, $^pid_ok) }' --master \
+    "$master_b"
 check '--master: ticks of workers alone; each is target()' is all 1
 check '--master: and there are some' between n 50 4000
 check '--master: $^pid_ok holds in end' is user 1

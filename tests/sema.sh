@@ -1,7 +1,8 @@
 #!/bin/sh
 # Scripts through the semantic analysis, over a small program that is compiled here: those of
-# tests/sema-ok pass and print what is in their .out; those of tests/sema-ko fail with the messages in their
-# .err. A first line "//! ARGS" gives sema_print further arguments (WORK: where the target is). UPDATE_GOLDEN=1 rewrites the files.
+# tests/sema-ok pass and print what is in their .out; those of tests/sema-ko fail with the messages
+# in their .err. A first line "//! ARGS" gives sema_print further arguments (WORK: where the target
+# is). UPDATE_GOLDEN=1 rewrites the files.
 
 src=${top_srcdir:-.}/tests
 src_abs=$(cd "$src" && pwd)
@@ -51,7 +52,8 @@ for flags in "-g -O2" "-g -O0"; do
         args=$(sed -n "1s#^//! ##p" "$script" | sed "s#WORK#$work#")
         cp "$script" "$work/$name.stp"
         # shellcheck disable=SC2086
-        (cd "$work" && timeout 30 "$build_abs/tests/unit/sema_print" -e "$work/target" $args "$name.stp" \
+        (cd "$work" && timeout 30 "$build_abs/tests/unit/sema_print" -e "$work/target" $args \
+            "$name.stp" \
             > out.raw 2> err.raw)
         status=$?
         plain < "$work/out.raw" > "$work/out"

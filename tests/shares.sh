@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 #
-# Judges a profile by what its target says of itself (tests/targets/load): the share of the samples whose innermost
-# Lua function is hot() must agree within 3 points with hot()'s share of the CPU time of the same seconds, over at
-# least 1,000 samples; at least 98 % of the ticks in Lua must have given a stack, whose leaf is hot() or cold() in 95 %.
-# Sourced after tap.sh; it needs root, a back end, NGSTAP_TARGETS. A caller may set profiler to a module made of the
-# same script.
+# Judges a profile by what its target says of itself (tests/targets/load): the share of the samples
+# whose innermost Lua function is hot() must agree within 3 points with hot()'s share of the CPU
+# time of the same seconds, over at least 1,000 samples; at least 98 % of the ticks in Lua must have
+# given a stack, whose leaf is hot() or cold() in 95 %. Sourced after tap.sh; it needs root, a back
+# end, NGSTAP_TARGETS. A caller may set profiler to a module made of the same script.
 
 # shellcheck disable=SC2154 # tap.sh's: scratch, names
 :
@@ -18,8 +18,8 @@ processor_time() {
     awk '{ print $12 + $13 }' <<<"${stat##*) }"
 }
 
-# how_long HUNDREDTHS: $profile_seconds is how long it will take the target to get so much of a processor's time, as it
-# does now: two at least, fifteen at most.
+# how_long HUNDREDTHS: $profile_seconds is how long it will take the target to get so much of a
+# processor's time, as it does now: two at least, fifteen at most.
 how_long() {
     local from used
     from=$(date +%s%2N) used=$(processor_time)
@@ -29,8 +29,8 @@ how_long() {
     profile_seconds=$((profile_seconds < 2 ? 2 : profile_seconds > 15 ? 15 : profile_seconds))
 }
 
-# start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes, $profile_seconds how long
-# two thousand samples of it take.
+# start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes,
+# $profile_seconds how long two thousand samples of it take.
 start_profiled() {
     root=''
     start_target "$1" "$2" "$3" "${target_seconds:-60}"
@@ -45,8 +45,9 @@ stop_target() {
     names=()
 }
 
-# take_profile OPTION...: with the target's accounts at its start and end, as before and after. (The seconds in which
-# ngstap gets ready do not count: what shares the processor with the target then may change what its code costs.)
+# take_profile OPTION...: with the target's accounts at its start and end, as before and after. (The
+# seconds in which ngstap gets ready do not count: what shares the processor with the target then
+# may change what its code costs.)
 take_profile() {
     local tracer
     : >"$scratch/err"
@@ -55,15 +56,17 @@ take_profile() {
         exit "$status"
     ) &
     tracer=$!
-    until grep -q 'Start tracing' "$scratch/err" || ! kill -0 "$tracer" 2>/dev/null; do sleep 0.05; done
+    until grep -q 'Start tracing' "$scratch/err" ||
+        ! kill -0 "$tracer" 2>/dev/null; do sleep 0.05; done
     tests/targets/target.sh truth "$name" >"$scratch/before"
     status=0
     wait "$tracer" || status=$?
     tests/targets/target.sh truth "$name" >"$scratch/after"
 }
 
-# shares MODE: prints "SAMPLES HOT TRUTH LOST NAMED": how many samples; hot()'s percentage of those that have hot() or
-# cold() as their leaf, and its true one; how many percent were lost, and how many have one of them as their leaf.
+# shares MODE: prints "SAMPLES HOT TRUTH LOST NAMED": how many samples; hot()'s percentage of those
+# that have hot() or cold() as their leaf, and its true one; how many percent were lost, and how
+# many have one of them as their leaf.
 shares() {
     awk -v mode="$1" '
         FILENAME ~ /before$/ { if ($1 == mode) start[$2] = $4; next }
@@ -72,7 +75,8 @@ shares() {
             next
         }
         FILENAME ~ /err$/ {
-            if (/incomplete or lost/) { match($0, /; [0-9]+/); lost += substr($0, RSTART + 2, RLENGTH - 2) }
+            if (/incomplete or lost/) { match($0, /; [0-9]+/);
+            lost += substr($0, RSTART + 2, RLENGTH - 2) }
             next
         }
         leaf == "" && /^@/ { leaf = $0; sub(/\t.*/, "", leaf) }
@@ -86,7 +90,8 @@ shares() {
             accounted = seen["hot"] + seen["cold"]
             burnt = spent["hot"] + spent["cold"]
             printf "%d %.1f %.1f %.1f %.1f\n", total, accounted ? 100 * seen["hot"] / accounted : 0,
-                burnt ? 100 * spent["hot"] / burnt : -100, total + lost ? 100 * lost / (total + lost) : 100,
+                burnt ? 100 * spent["hot"] / burnt : -100,
+                    total + lost ? 100 * lost / (total + lost) : 100,
                 total ? 100 * accounted / total : 0
         }' "$scratch/before" "$scratch/after" "$scratch/err" "$scratch/out"
 }

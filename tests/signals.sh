@@ -1,11 +1,13 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Signals: none at any moment crashes a session, loses what an ended one prints, or leaves a file or anything in the
-# kernel behind. INT, TERM and HUP, alone and doubled, at random moments of sessions of several kinds, also under
-# timeout(1), which signals its child and its group; readers who do not read.
+# Signals: none at any moment crashes a session, loses what an ended one prints, or leaves a file or
+# anything in the kernel behind. INT, TERM and HUP, alone and doubled, at random moments of sessions
+# of several kinds, also under timeout(1), which signals its child and its group; readers who do not
+# read.
 #
-# NGSTAP_MOMENTS: how many moments (200). Needs root, eBPF, a C compiler. A fifth of a second a moment. Prints TAP.
+# NGSTAP_MOMENTS: how many moments (200). Needs root, eBPF, a C compiler. A fifth of a second a
+# moment. Prints TAP.
 
 set -euo pipefail
 
@@ -13,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 moments=${NGSTAP_MOMENTS:-200}
 seed=${NGSTAP_SEED:-$$}
@@ -62,7 +64,8 @@ random() { # N: a number below it, in $random
 
 # The session is in $tracer; INT is not ignored in it, as it would be in a background job.
 begin() {
-    env --default-signal=INT "$ngstap" -I tapset -x "$target" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    env --default-signal=INT "$ngstap" -I tapset -x "$target" "$@" >"$scratch/out" \
+        2>"$scratch/err" </dev/null &
     tracer=$!
 }
 
@@ -79,7 +82,8 @@ moment() {
     file) begin -o "$scratch/out" "$scratch/session.stp" ;;
     picture) begin --format folded -o "$file" "$scratch/picture.stp" ;;
     timeout)
-        env --default-signal=INT timeout -s "${signals%% *}" "$delay" "$ngstap" -I tapset -x "$target" \
+        env --default-signal=INT timeout -s "${signals%% *}" "$delay" "$ngstap" -I tapset -x \
+            "$target" \
             "$scratch/session.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
         tracer=$!
         ;;
@@ -100,7 +104,8 @@ moment() {
     129 | 130 | 143) ! grep -q begun "$scratch/out" || wrong="status $status after it had begun" ;;
     *) wrong="status $status" ;;
     esac
-    if [[ $kind != picture ]] && grep -q begun "$scratch/out" && ! grep -q whole "$scratch/out"; then
+    if [[ $kind != picture ]] && grep -q begun "$scratch/out" &&
+        ! grep -q whole "$scratch/out"; then
         wrong+=" the end is missing"
     fi
     if compgen -G "$scratch/picture.folded.*" >/dev/null; then
@@ -113,11 +118,13 @@ moment() {
 
 # --- moments -------------------------------------------------------------------------------
 
-ways=(INT TERM HUP 'INT INT' 'TERM TERM' 'INT 0.01 INT' 'INT 0.05 INT' 'TERM 0.02 TERM' 'HUP HUP' 'TERM HUP INT'
+ways=(INT TERM HUP 'INT INT' 'TERM TERM' 'INT 0.01 INT' 'INT 0.05 INT' 'TERM 0.02 TERM' 'HUP HUP' \
+    'TERM HUP INT'
     'INT 0.2 INT' 'TERM 0.1 INT')
 kinds=(text json picture timeout text file)
 
-# lane N: every fourth moment, as most of each is waiting; what went wrong is in its file of that name.
+# lane N: every fourth moment, as most of each is waiting; what went wrong is in its file of that
+# name.
 lane() {
     local scripts=$scratch scratch=$scratch/lane$1 i
     mkdir "$scratch"
@@ -150,18 +157,18 @@ probe begin { println("begun") }
 probe timer.ms(1) {
     for (i = 0; i < 20; i++)
         EMIT("a line that nobody reads, and that is long enough to fill the pipe soon, as there are many of it; " .
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" .
              ".")
 }
 probe end { println("whole") }
 STP
 
-# blocked EMIT out|err [OPTION...]: a session whose output (err: and errors) nobody reads gets INT twice; its status is in
-# $status, 137 when it had to be killed.
+# blocked EMIT out|err [OPTION...]: a session whose output (err: and errors) nobody reads gets INT
+# twice; its status is in $status, 137 when it had to be killed.
 blocked() {
     local redirect=$2 killer
     sed "s/EMIT/$1/" "$loud" >"$scratch/blocked.stp"
@@ -169,8 +176,10 @@ blocked() {
     mkfifo "$scratch/pipe"
     exec 5<>"$scratch/pipe"
     case $redirect in
-    out) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >&5 2>"$scratch/err" </dev/null & ;;
-    err) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >"$scratch/out" 2>&5 </dev/null & ;;
+    out) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >&5 \
+        2>"$scratch/err" </dev/null & ;;
+    err) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >"$scratch/out" \
+        2>&5 </dev/null & ;;
     esac
     tracer=$!
     pids+=("$tracer")

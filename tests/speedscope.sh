@@ -1,9 +1,10 @@
 #!/bin/bash
 #
-# speedscope's own page (the npm package, headless in Chromium) opens what ngstap writes for it, and its table of
-# functions has our names and counts.
+# speedscope's own page (the npm package, headless in Chromium) opens what ngstap writes for it, and
+# its table of functions has our names and counts.
 #
-# Needs chromium, npm and python3, and once the registry: the package is kept in the user's cache. About 5 s. Prints TAP.
+# Needs chromium, npm and python3, and once the registry: the package is kept in the user's cache.
+# About 5 s. Prints TAP.
 
 set -euo pipefail
 
@@ -18,17 +19,20 @@ command -v python3 >/dev/null || skip_all 'no python3'
 cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/ngstap-tests/speedscope-$version
 if [[ ! -f $cache/package/dist/release/index.html ]]; then
     mkdir -p "$cache"
-    (cd "$cache" && timeout 60 npm pack "speedscope@$version" >/dev/null 2>&1 && tar xzf "speedscope-$version.tgz") ||
+    (cd "$cache" && timeout 60 npm pack "speedscope@$version" >/dev/null 2>&1 &&
+        tar xzf "speedscope-$version.tgz") ||
         skip_all 'speedscope cannot be fetched by npm'
 fi
 
 # "TOTAL SELF NAME" of each function, as the page shows them.
 shown() { # STACKS
     "$ngstap" convert "$1" --format speedscope --title 'a <b> title' -o "$scratch/p.json"
-    printf 'speedscope.loadFileFromBase64("p.speedscope.json", "%s")\n' "$(base64 -w0 "$scratch/p.json")" \
+    printf 'speedscope.loadFileFromBase64("p.speedscope.json", "%s")\n' \
+        "$(base64 -w0 "$scratch/p.json")" \
         >"$scratch/p.js"
     timeout 60 "$browser" --headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader \
-        --allow-file-access-from-files --user-data-dir="$scratch/profile" --virtual-time-budget=8000 \
+        --allow-file-access-from-files --user-data-dir="$scratch/profile" \
+        --virtual-time-budget=8000 \
         --window-size=1200,800 --dump-dom \
         "file://$cache/package/dist/release/index.html#view=sandwich&localProfilePath=$scratch/p.js" \
         >"$scratch/page.html" 2>/dev/null || :
@@ -36,7 +40,8 @@ shown() { # STACKS
 import html, re, sys
 page = open(sys.argv[1], encoding="utf-8").read()
 for row in re.findall(r"<tr.*?</tr>", page, re.S):
-    cells = [html.unescape(re.sub(r"<[^>]*>", "", c)).strip() for c in re.findall(r"<td.*?</td>", row, re.S)]
+    cells = [html.unescape(re.sub(r"<[^>]*>", "", c)).strip() for c in re.findall(r"<td.*?</td>",
+        row, re.S)]
     if len(cells) >= 3:
         print(cells[0].split()[0], cells[1].split()[0], cells[-1])
 END
@@ -53,7 +58,8 @@ cat >"$scratch/expected" <<'END'
 84 84 @/srv/app/cold.lua:25
 END
 shown tests/out/lua.txt | LC_ALL=C sort >"$scratch/got"
-check 'speedscope shows our functions with their samples' diff <(LC_ALL=C sort "$scratch/expected") "$scratch/got"
+check 'speedscope shows our functions with their samples' diff \
+    <(LC_ALL=C sort "$scratch/expected") "$scratch/got"
 check '... and the title as text' grep -q '<title>a &lt;b&gt; title' "$scratch/page.html"
 shown tests/out/hostile.txt >"$scratch/got"
 check 'hostile names are text there' grep -qF '@/srv/<script>alert(1)</script>.lua:1' "$scratch/got"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # the fakes have dollars of their own; check calls functions
 #
-# The stap back end without a kernel to run modules on: what it builds with, what it says when that is missing, its
-# cache, the patched runtime, how it runs staprun. Most of it with a fake stap, staprun and headers; one real module
-# where stap and headers of any kernel are installed. About 30 s. Prints TAP.
+# The stap back end without a kernel to run modules on: what it builds with, what it says when that
+# is missing, its cache, the patched runtime, how it runs staprun. Most of it with a fake stap,
+# staprun and headers; one real module where stap and headers of any kernel are installed. About 30
+# s. Prints TAP.
 
 set -euo pipefail
 
@@ -31,7 +32,8 @@ fi
 printf '%s\n' "\$@" >$scratch/given
 env >$scratch/given.env
 [[ ! -e $scratch/slow ]] || { touch $scratch/started; sleep 30 & wait; }
-[[ ! -e $scratch/broken ]] || { echo 'Pass 1: fine'; echo 'script.c:1:2: error: no such thing' >&2; exit 1; }
+[[ ! -e $scratch/broken ]] || { echo 'Pass 1: fine'; echo 'script.c:1:2: error: no such thing' >&2;
+    exit 1; }
 while [[ \$1 != -m ]]; do shift; done
 { cat "\${@: -1}"; [[ ! -e $scratch/large ]] || head -c 70000000 /dev/zero; } >\$2.ko
 END
@@ -54,7 +56,8 @@ chmod +x "$bin/gcc-77"
 # with_fakes ARGUMENT...: ngstap in a folder of its own, with the fakes alone in PATH.
 with_fakes() {
     status=0
-    (cd "$scratch/work" && timeout 60 env PATH="$bin" "$ngstap" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null) || status=$?
+    (cd "$scratch/work" && timeout 60 env PATH="$bin" "$ngstap" "$@" >"$scratch/out" \
+        2>"$scratch/err" </dev/null) || status=$?
 }
 fake_build() { with_fakes -p4 --backend=stap -r "$headers" -m made "${@:--e$script}"; }
 refused() { # WORDS
@@ -65,29 +68,37 @@ refused() { # WORDS
 
 fake_build
 check 'a module is made' test "$status" = 0
-check '... in the working directory, its name is printed' test "$(cat "$scratch/out")" = made.ko -a -s "$scratch/work/made.ko"
+check '... in the working directory, its name is printed' test "$(cat "$scratch/out")" = made.ko \
+    -a -s "$scratch/work/made.ko"
 given() { grep -qxF -e "$1" "$scratch/given"; }
-for option in -p4 -g -DMAXACTION=100000 -DMAXMAPENTRIES=5000 -DMAXSTRINGLEN=4097 -DMAXERRORS=0 "$headers" made; do
+for option in -p4 -g -DMAXACTION=100000 -DMAXMAPENTRIES=5000 -DMAXSTRINGLEN=4097 -DMAXERRORS=0 \
+    "$headers" made; do
     check "stap is given $option" given "$option"
 done
-check 'its environment is bounded' sh -c "! grep -qE '^(DEBUGINFOD_URLS|top_srcdir|CC|TERM)=' $scratch/given.env"
-check '... and its own directory is in the cache' grep -qx "SYSTEMTAP_DIR=$entries/systemtap" "$scratch/given.env"
-fake_build -D STP_NO_OVERLOAD -D MAXACTION=7 -D MAXSKIPPED=0 -D MAXERRORS=3 --skip-badvars "-e$script"
-for option in -DSTP_NO_OVERLOAD -DMAXACTION=7 -DMAXSKIPPED=2147483647 -DMAXERRORS=3 --skip-badvars; do
+check 'its environment is bounded' sh -c \
+    "! grep -qE '^(DEBUGINFOD_URLS|top_srcdir|CC|TERM)=' $scratch/given.env"
+check '... and its own directory is in the cache' grep -qx "SYSTEMTAP_DIR=$entries/systemtap" \
+    "$scratch/given.env"
+fake_build -D STP_NO_OVERLOAD -D MAXACTION=7 -D MAXSKIPPED=0 -D MAXERRORS=3 --skip-badvars \
+    "-e$script"
+for option in -DSTP_NO_OVERLOAD -DMAXACTION=7 -DMAXSKIPPED=2147483647 -DMAXERRORS=3 \
+    --skip-badvars; do
     check "stap is given $option, as the user says" given "$option"
 done
 
 # Return probes: stap asks System.map for them, which is not part of the headers.
 echo 'int main(void) { return 0; }' >"$scratch/main.c"
-"${CC:-cc}" -g -Wl,--build-id -o "$scratch/main" "$scratch/main.c"
+${CC:-cc} -g -Wl,--build-id -o "$scratch/main" "$scratch/main.c"
 returns="-eprobe process(\"$scratch/main\").function(\"main\").return { }"
 fake_build "$returns"
 check 'a kernel that says nothing of uprobes: its own build directory' given "$headers"
 echo '#define CONFIG_UPROBES 1' >"$headers/include/generated/autoconf.h"
 fake_build "$returns "
 tree=$(grep -x "$entries/tree-[0-9a-f]*/build" "$scratch/given" || :)
-check 'a return probe, and no System.map: one of links' test "$tree/include/linux" -ef "$headers/include/linux"
-check '... with a map that says there are some' grep -q ' T arch_uretprobe_hijack_return_addr$' "$tree/System.map"
+check 'a return probe, and no System.map: one of links' test "$tree/include/linux" -ef \
+    "$headers/include/linux"
+check '... with a map that says there are some' grep -q ' T arch_uretprobe_hijack_return_addr$' \
+    "$tree/System.map"
 fake_build "-eprobe process(\"$scratch/main\").function(\"main\") { }"
 check '... and only for return probes' given "$headers"
 echo 'ffffffff81000000 T arch_uretprobe_hijack_return_addr' >"$headers/System.map"
@@ -97,7 +108,8 @@ rm "$headers/System.map" "$headers/include/generated/autoconf.h"
 
 rm "$bin/gcc-77"
 fake_build
-check 'no compiler: the one these headers ask for is named, with its package' refused 'no compiler: gcc-77.*5\.4\.3-fake.*apt-get install gcc-77'
+check 'no compiler: the one these headers ask for is named, with its package' refused \
+    'no compiler: gcc-77.*5\.4\.3-fake.*apt-get install gcc-77'
 touch "$bin/gcc-77"
 chmod +x "$bin/gcc-77"
 mv "$bin/make" "$bin/no-make"
@@ -106,7 +118,8 @@ check 'no make' refused 'no make: .*apt-get install make'
 mv "$bin/no-make" "$bin/make"
 
 with_fakes -p4 --backend=stap -r 5.4.3-none -m made -e "$script"
-check 'no headers: the package of exactly that release is named' refused 'no headers of kernel 5\.4\.3-none.*linux-headers-5\.4\.3-none;.*kernel-devel-5\.4\.3-none'
+check 'no headers: the package of exactly that release is named' refused \
+    'no headers of kernel 5\.4\.3-none.*linux-headers-5\.4\.3-none;.*kernel-devel-5\.4\.3-none'
 with_fakes -p4 --backend=stap -r "$scratch/work/" -m made -e "$script"
 check 'not a build directory' refused "$scratch/work/ is not the build directory of a kernel"
 echo 2.2/0.1 >"$scratch/version"
@@ -146,7 +159,8 @@ rm "$scratch/broken"
 
 # --- the kernel at hand ---------------------------------------------------------------------
 
-lacks() { [[ $status = 1 ]] && said "^error: neither back end can run this here: .*lacks ringbuf.*$1"; }
+lacks() { [[ $status = 1 ]] && said \
+    "^error: neither back end can run this here: .*lacks ringbuf.*$1"; }
 probe='probe timer.profile { exit() }'
 if [[ $UID = 0 && ! -e /proc/modules ]]; then
     with_fakes --no-feature=ringbuf -e "$probe"
@@ -156,7 +170,8 @@ else
 fi
 with_fakes -v -e "$script"
 if [[ $UID = 0 ]]; then
-    check 'eBPF, where it suffices: -v says why' said '^ngstap: back end: eBPF, as Linux .* has all it needs'
+    check 'eBPF, where it suffices: -v says why' said \
+        '^ngstap: back end: eBPF, as Linux .* has all it needs'
     with_fakes -e "$script"
     check '... else nothing is said' test ! -s "$scratch/err"
 else
@@ -181,7 +196,8 @@ check 'an entry stands for its key alone' test "$count" -ge 3
 
 touch "$scratch/slow"
 rm -f "$scratch/started"
-(cd "$scratch/work" && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made -e "$(another "slow")" >"$scratch/out" 2>"$scratch/err") &
+(cd "$scratch/work" && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \
+    -e "$(another "slow")" >"$scratch/out" 2>"$scratch/err") &
 builder=$!
 pids+=("$builder")
 for _ in {1..100}; do [[ ! -e $scratch/started ]] || break; sleep 0.1; done
@@ -217,7 +233,8 @@ two() {
     local one other
     (cd "$scratch/work" && mkdir -p a b &&
         for folder in a b; do
-            (cd $folder && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made -e "$(another "two")" >/dev/null 2>"../$folder.err") &
+            (cd $folder && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \
+                -e "$(another "two")" >/dev/null 2>"../$folder.err") &
         done; wait)
     one=$scratch/work/a/made.ko other=$scratch/work/b/made.ko
     [[ -s $one ]] && cmp "$one" "$other" && [[ $(find "$entries" -name made.ko | wc -l) = 1 ]] &&
@@ -244,18 +261,21 @@ ln -s elsewhere "$XDG_CACHE_HOME/ngstap"
 check '... and when it is a link' untrusted
 rm "$XDG_CACHE_HOME/ngstap"
 XDG_CACHE_HOME=/proc/nowhere check 'no cache at all' untrusted
-check '... no temporary directory stays' test -z "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'ngstap-??????' -newer "$bin/stap" 2>/dev/null)"
+check '... no temporary directory stays' test -z \
+    "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'ngstap-??????' -newer "$bin/stap" 2>/dev/null)"
 
 # --- patches of the runtime -------------------------------------------------------------------
 
 patches=$scratch/patches
 mkdir "$patches"
 needed_patch() { # CONDITION...
-    printf '%s\n' "What: a test." "$@" '' '--- a/linux/numbers.c' '+++ b/linux/numbers.c' '@@ -9,3 +9,3 @@' ' three' '-four' '+FOUR' ' five'
+    printf '%s\n' "What: a test." "$@" '' '--- a/linux/numbers.c' '+++ b/linux/numbers.c' \
+        '@@ -9,3 +9,3 @@' ' three' '-four' '+FOUR' ' five'
 }
 mends() { # what the runtime's file has become: old or new
     rm -rf "$entries"/module-* "$scratch/given"
-    (cd "$scratch/work" && env PATH="$bin" "$builddir/tests/unit/stap_module" -v -r "$headers" -P "$patches" build "$scratch/a.stp" >"$scratch/out" 2>"$scratch/err") || :
+    (cd "$scratch/work" && env PATH="$bin" "$builddir/tests/unit/stap_module" -v -r "$headers" -P \
+        "$patches" build "$scratch/a.stp" >"$scratch/out" 2>"$scratch/err") || :
     if ! grep -qx -e -R "$scratch/given"; then
         echo old
     elif grep -qx FOUR "$(grep -x -A1 -e -R "$scratch/given" | tail -1)/linux/numbers.c"; then
@@ -264,13 +284,16 @@ mends() { # what the runtime's file has become: old or new
 }
 echo "$script" >"$scratch/a.stp"
 is() { [[ $(mends) == "$1" ]]; }
-needed_patch 'When: kernel include/linux/thing.h has new_name' 'When: runtime linux/numbers.c has four' >"$patches/a.patch"
+needed_patch 'When: kernel include/linux/thing.h has new_name' \
+    'When: runtime linux/numbers.c has four' >"$patches/a.patch"
 check 'a patch whose conditions hold is applied, where its lines have moved to' is new
 check '... it is said' said 'mended by a\.patch'
-check '... the installed runtime is as it was' grep -qx four "$scratch/share/systemtap/runtime/linux/numbers.c"
+check '... the installed runtime is as it was' grep -qx four \
+    "$scratch/share/systemtap/runtime/linux/numbers.c"
 needed_patch 'When: kernel include/linux/thing.h has new_nam' >"$patches/a.patch"
 check 'one that needs a word that is not there is not' is old
-needed_patch 'When: kernel include/linux/thing.h has new_name' 'When: runtime linux/numbers.c lacks four' >"$patches/a.patch"
+needed_patch 'When: kernel include/linux/thing.h has new_name' \
+    'When: runtime linux/numbers.c lacks four' >"$patches/a.patch"
 check 'all conditions must hold' is old
 needed_patch 'When: kernel include/linux/nothing.h lacks x' >"$patches/a.patch"
 check 'a file that is not there lacks everything' is new
@@ -279,14 +302,16 @@ check 'a condition that makes no sense is warned of' is old
 check '... by name' said 'warning: a\.patch: cannot understand "When: kernel has it"'
 needed_patch | sed 's/^ three/ 3/' >"$patches/a.patch"
 mends >/dev/null 2>&1 || :
-check 'a patch that does not fit is an error' said '^error: .*needs a\.patch for kernel 5\.4\.3-fake, which does not apply: .*numbers\.c has changed'
+check 'a patch that does not fit is an error' said \
+    '^error: .*needs a\.patch for kernel 5\.4\.3-fake, which does not apply: .*numbers\.c has changed'
 needed_patch | sed 's,linux/numbers.c,../runtime.h,' >"$patches/a.patch"
 mends >/dev/null 2>&1 || :
 check 'nor may it leave the runtime' said '^error: .*it names \.\./runtime\.h'
 rm "$patches"/*
 
 for patch in patches/runtime/*.patch; do
-    check "$patch says what, why, which stap and when" sh -c "grep -q '^What: ' $patch && grep -q '^Why: ' $patch && grep -q '^Stap: ' $patch && grep -q '^When: ' $patch"
+    check "$patch says what, why, which stap and when" sh -c \
+        "grep -q '^What: ' $patch && grep -q '^Why: ' $patch && grep -q '^Stap: ' $patch && grep -q '^When: ' $patch"
     check "... and is installed" grep -qF "$patch" Makefile.am
 done
 
@@ -301,14 +326,17 @@ else
     release=$(basename "$(dirname "$build")")
     rm -rf "$entries"
     # stap compiles with -Werror, and gcc warns of what is fine in a script.
-    odd='probe begin { x = pid(); if (x << 2) println("hello"); if (!x == 5 || (x == 1) < 0) println(x); exit() }'
+    odd='probe begin { x = pid(); if (x << 2) println("hello");
+        if (!x == 5 || (x == 1) < 0) println(x); exit() }'
     module() { # -p4 for those headers
         status=0
-        (cd "$scratch/work" && timeout 300 "$ngstap" -v -p4 --backend=stap -r "$release" -m real -e "$odd" >"$scratch/out" 2>"$scratch/err") || status=$?
+        (cd "$scratch/work" && timeout 300 "$ngstap" -v -p4 --backend=stap -r "$release" -m real \
+            -e "$odd" >"$scratch/out" 2>"$scratch/err") || status=$?
     }
     module
     check "a real module for $release" test "$status" = 0
-    field() { modinfo -F "$1" "$scratch/work/real.ko" 2>/dev/null || strings "$scratch/work/real.ko" | sed -n "s/^$1=//p"; }
+    field() { modinfo -F "$1" "$scratch/work/real.ko" 2>/dev/null ||
+        strings "$scratch/work/real.ko" | sed -n "s/^$1=//p"; }
     check '... of that name' test "$(field name)" = real
     check '... and release' test "$(field vermagic | cut -d' ' -f1)" = "$release"
     cp "$scratch/work/real.ko" "$scratch/first.ko"
@@ -318,11 +346,13 @@ else
     echo "# from the cache in $took ms"
     check 'again: from the cache, within a second' test "$status" = 0 -a "$took" -lt 1000
     check '... the very same bytes' cmp "$scratch/first.ko" "$scratch/work/real.ko"
-    mended() { # the private runtime differs from the installed one by what patches/ says, and nothing else
+    # the private runtime differs from the installed one by what patches/ says, and nothing else
+    mended() {
         local copy
         copy=$(find "$entries" -path '*/runtime-*/runtime' -prune | head -1)
         [[ -n $copy ]] || { ! said 'mended by'; return; }
-        cp -r "$(dirname "$(readlink -f "$(command -v stap)")")/../share/systemtap/runtime" "$scratch/reference"
+        cp -r "$(dirname "$(readlink -f "$(command -v stap)")")/../share/systemtap/runtime" \
+            "$scratch/reference"
         sed -n 's/^note: .* mended by //p' "$scratch/err" | while read -r patch; do
             patch -s -p1 -d "$scratch/reference" <"$top/patches/runtime/$patch"
         done
@@ -410,7 +440,8 @@ for i in {1..200}; do sleep 0.05; done
 END
     rm -f "$scratch/got" "$scratch/staprun.pid"
     # A shell's background job ignores SIGINT, and bash cannot trap what it was told to ignore.
-    (cd "$scratch/work" && exec env --default-signal=INT PATH="$bin" "$ngstap" fits.ko >"$scratch/out" 2>"$scratch/err") &
+    (cd "$scratch/work" && exec env --default-signal=INT PATH="$bin" "$ngstap" fits.ko \
+        >"$scratch/out" 2>"$scratch/err") &
     local runner=$! one
     pids+=("$runner")
     for _ in {1..100}; do [[ ! -s $scratch/staprun.pid ]] || break; sleep 0.05; done

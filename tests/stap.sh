@@ -1,11 +1,13 @@
 #!/bin/bash
 #
-# Scripts printed for SystemTap (--dump-stap), over the small program of tests/sema: those of tests/stap-ok are printed as
-# their .out says, those of tests/stap-ko are refused as their .err says; and what is printed for them and for
-# tests/sema-ok passes the analysis of the installed stap, with debug information in the program and, for the
-# symbols that are left, without. A first line "//! ARGS" gives ngstap further arguments. UPDATE_GOLDEN=1 rewrites the files.
+# Scripts printed for SystemTap (--dump-stap), over the small program of tests/sema: those of
+# tests/stap-ok are printed as their .out says, those of tests/stap-ko are refused as their .err
+# says; and what is printed for them and for tests/sema-ok passes the analysis of the installed
+# stap, with debug information in the program and, for the symbols that are left, without. A first
+# line "//! ARGS" gives ngstap further arguments. UPDATE_GOLDEN=1 rewrites the files.
 #
-# stap's part is skipped where stap or the headers of any kernel are missing. About 30 s. Prints TAP.
+# stap's part is skipped where stap or the headers of any kernel are missing. About 30 s. Prints
+# TAP.
 
 set -euo pipefail
 
@@ -29,9 +31,11 @@ report() { # STATUS NAME [FILE]
     failed=1
 }
 
-# Addresses, build-ids, source files' numbers and the scratch folder are this run's own; the C in front is the same in all.
+# Addresses, build-ids, source files' numbers and the scratch folder are this run's own; the C in
+# front is the same in all.
 plain() {
-    sed -E -e '1,/^# the script$/d' -e "s#$scratch/##g" -e 's/ngs_[0-9]+_/ngs_FILE_/g' -e 's/0x[0-9a-f]{4,}/ADDR/g'
+    sed -E -e '1,/^# the script$/d' -e "s#$scratch/##g" -e 's/ngs_[0-9]+_/ngs_FILE_/g' \
+        -e 's/0x[0-9a-f]{4,}/ADDR/g'
 }
 
 print_script() { # FILE: into $scratch/NAME.printed, with $options of the first line
@@ -49,11 +53,13 @@ print_script() { # FILE: into $scratch/NAME.printed, with $options of the first 
         esac
     done
     # Timers as fast as one of these are refused, which stap-ko has.
-    sed -E 's/timer\.(us|usec)\((.)\)/timer.\1(\200)/g; s/timer\.(ns|nsec)\((.)\)/timer.\1(\200000)/g' "$1" \
+    sed -E 's/timer\.(us|usec)\((.)\)/timer.\1(\200)/g;
+        s/timer\.(ns|nsec)\((.)\)/timer.\1(\200000)/g' "$1" \
         >"$scratch/$name.stp"
     [[ $1 != */stap-ko/* ]] || cp "$1" "$scratch/$name.stp"
     [[ -z $exe ]] || options+=(--exec "$scratch/target")
-    (cd "$scratch" && timeout 30 "$ngstap" "${options[@]}" --dump-stap "$name.stp" >"$name.printed" 2>"$name.err") ||
+    (cd "$scratch" && timeout 30 "$ngstap" "${options[@]}" --dump-stap "$name.stp" \
+        >"$name.printed" 2>"$name.err") ||
         status=$?
 }
 
@@ -77,13 +83,15 @@ done
 for script in "$tests"/stap-ko/*.stp; do
     name=$(basename "$script" .stp)
     print_script "$script"
-    [[ $status = 1 && ! -s $scratch/$name.printed ]] || echo "status $status, or something printed" >>"$scratch/$name.err"
+    [[ $status = 1 && ! -s $scratch/$name.printed ]] ||
+        echo "status $status, or something printed" >>"$scratch/$name.err"
     golden "$scratch/$name.err" "${script%.stp}.err" "stap-ko/$name"
 done
 
 # ---- stap's own analysis ----
 
-# A kernel that need not be the running one: of its symbols stap asks only for what return probes need.
+# A kernel that need not be the running one: of its symbols stap asks only for what return probes
+# need.
 headers() {
     local dir
     for dir in "/lib/modules/$(uname -r)/build" /usr/src/linux-headers-*; do
@@ -91,7 +99,8 @@ headers() {
             mkdir "$scratch/build"
             ln -s "$dir"/* "$dir"/.config "$scratch/build/"
             [[ -e $dir/System.map ]] ||
-                echo 'ffffffff81000000 T arch_uretprobe_hijack_return_addr' >"$scratch/build/System.map"
+                echo 'ffffffff81000000 T arch_uretprobe_hijack_return_addr' \
+                    >"$scratch/build/System.map"
             return
         fi
     done
@@ -121,10 +130,12 @@ else
             report 1 "$name is printed" "$scratch/$name.err"
         fi
     done
-    # The same places by symbol, once the program has no more than those; and by nothing but begin and clocks.
+    # The same places by symbol, once the program has no more than those; and by nothing but begin
+    # and clocks.
     print_script "$tests/stap-ok/points.stp"
     strip -g "$scratch/target"
-    analyse "$scratch/points.printed" "stap accepts functions of a program without debug information"
+    analyse "$scratch/points.printed" \
+        "stap accepts functions of a program without debug information"
 fi
 echo "1..$count"
 exit "$failed"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Expands every case of stapxx/cases and tests/sxx (see tests/unit/sxx_expand.c for what a case holds) and compares
-# with its expected/; those that need no target by ngstap --dump-src and --args, too. Prints TAP;
-# UPDATE_GOLDEN=1 writes what comes out as what is wanted.
+# Expands every case of stapxx/cases and tests/sxx (see tests/unit/sxx_expand.c for what a case
+# holds) and compares with its expected/; those that need no target by ngstap --dump-src and --args,
+# too. Prints TAP; UPDATE_GOLDEN=1 writes what comes out as what is wanted.
 set -u
 cases=$(cd "${top_srcdir:-.}" && pwd) || exit 99
 build=$(cd "${top_builddir:-.}" && pwd)
@@ -54,7 +54,8 @@ for dir in "$cases"/stapxx/cases/*/ "$cases"/tests/sxx/*/; do
     "$tool" "$dir" "$tmp/out" 2>"$tmp/crash"
     status=$?
     if [ "${UPDATE_GOLDEN:-}" = 1 ]; then
-        find "$dir/expected" -type f ! -name says -delete # a person writes what any implementation says
+        # a person writes what any implementation says
+        find "$dir/expected" -type f ! -name says -delete
         cp -r "$tmp/out/." "$dir/expected"
     fi
     [ $status = 0 ] && diff -r -x says "$dir/expected" "$tmp/out" >"$tmp/diff" 2>&1

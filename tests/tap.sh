@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 #
-# What the end-to-end tests share: TAP, a scratch folder, targets that are stopped whatever happens, and what the
-# kernel holds of BPF. Sourced; leaves $ngstap, $scratch, and the working directory at the top of the sources. Each
-# check that fails shows $scratch/out and $scratch/err, where trace puts ngstap's output.
+# What the end-to-end tests share: TAP, a scratch folder, targets that are stopped whatever happens,
+# and what the kernel holds of BPF. Sourced; leaves $ngstap, $scratch, and the working directory at
+# the top of the sources. Each check that fails shows $scratch/out and $scratch/err, where trace
+# puts ngstap's output.
 
-# shellcheck disable=SC2034,SC2317 # who sources this uses the variables, and check calls the functions
+# Who sources this uses the variables, and check calls the functions.
+# shellcheck disable=SC2034,SC2317
 :
 
 builddir=$(realpath "${top_builddir:-.}")
@@ -47,8 +49,8 @@ skip() { # NAME REASON
     echo "ok $tests - $1 # SKIP $2"
 }
 
-# start_target ARGUMENT...: as tests/targets/target.sh start, into the variables it names; stopped at the end. A target
-# that does not start ends the test: checks of it would look at the one before.
+# start_target ARGUMENT...: as tests/targets/target.sh start, into the variables it names; stopped
+# at the end. A target that does not start ends the test: checks of it would look at the one before.
 start_target() {
     local told
     told=$(tests/targets/target.sh start "$@") || {
@@ -76,7 +78,8 @@ check() {
     done
 }
 
-# todo NAME REASON COMMAND...: a fault that is known; once COMMAND is true, make prints that it passes unexpectedly.
+# todo NAME REASON COMMAND...: a fault that is known; once COMMAND is true, make prints that it
+# passes unexpectedly.
 todo() {
     tests=$((tests + 1))
     if "${@:3}"; then
@@ -86,14 +89,16 @@ todo() {
     fi
 }
 
-# trace ARGUMENT...: ngstap with the sources' tapset, for at most $trace_seconds (40); its status is in $status.
+# trace ARGUMENT...: ngstap with the sources' tapset, for at most $trace_seconds (40); its status is
+# in $status.
 trace() {
     status=0
-    timeout "${trace_seconds:-40}" "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    timeout "${trace_seconds:-40}" "$ngstap" -I tapset "$@" >"$scratch/out" 2>"$scratch/err" \
+        </dev/null || status=$?
 }
 
-# start_trace ARGUMENT...: the same in the background, until the script has printed "armed", which a timer's handler is
-# to do, as ticks come once all is armed; $tracer is its pid.
+# start_trace ARGUMENT...: the same in the background, until the script has printed "armed", which a
+# timer's handler is to do, as ticks come once all is armed; $tracer is its pid.
 start_trace() {
     : >"$scratch/out"
     # Not by timeout, which sends a signal twice: to its child and to its group.
@@ -120,17 +125,19 @@ said() { grep -qE -e "$1" "$scratch/err"; }
 held() {
     local kind
     for kind in prog map link; do
-        { bpftool "$kind" show 2>/dev/null || :; } | sed -nE "/: cgroup_/d; s/^([0-9]+):.*/$kind \1/p"
+        { bpftool "$kind" show 2>/dev/null || :; } |
+            sed -nE "/: cgroup_/d; s/^([0-9]+):.*/$kind \1/p"
     done | sort
 }
 
 # What of it a process holds open: others use this machine, too.
 in_use() {
-    { cat /proc/[0-9]*/fdinfo/* 2>/dev/null || :; } | sed -nE 's/^(prog|map|link)_id:[[:space:]]*/\1 /p' | sort -u
+    { cat /proc/[0-9]*/fdinfo/* 2>/dev/null || :; } |
+        sed -nE 's/^(prog|map|link)_id:[[:space:]]*/\1 /p' | sort -u
 }
 
-# as_before BEFORE: nothing is there that BEFORE does not have and that nobody holds; the kernel frees a little
-# later than a process ends, and much later where it is busy.
+# as_before BEFORE: nothing is there that BEFORE does not have and that nobody holds; the kernel
+# frees a little later than a process ends, and much later where it is busy.
 as_before() {
     local left
     for _ in {1..100}; do
@@ -142,8 +149,8 @@ as_before() {
     return 1
 }
 
-# side_by_side FUNCTION ARGUMENT...: calls FUNCTION with each ARGUMENT, all at once, each with targets and a $scratch of
-# its own. Their checks are this test's, in the order of the arguments.
+# side_by_side FUNCTION ARGUMENT...: calls FUNCTION with each ARGUMENT, all at once, each with
+# targets and a $scratch of its own. Their checks are this test's, in the order of the arguments.
 side_by_side() {
     local function=$1 one line
     shift

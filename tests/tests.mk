@@ -1,13 +1,15 @@
 # What "make check" runs: every test prints TAP ("ok 1 - name", "not ok ...", "ok 3 # SKIP why").
 #
-# A shell test is a line of SHELL_TESTS, or of TIMED_TESTS, a C test one of UNIT_TESTS: unit/NAME.c, linked with all of ngstap but its
-# command line; what it is made of besides goes into tests_unit_NAME_SOURCES. Folders of cases are lines of
-# EXTRA_DIST; tests/dist.sh finds what the tarball lacks.
+# A shell test is a line of SHELL_TESTS, or of TIMED_TESTS, a C test one of UNIT_TESTS: unit/NAME.c,
+# linked with all of ngstap but its command line; what it is made of besides goes into
+# tests_unit_NAME_SOURCES. Folders of cases are lines of EXTRA_DIST; tests/dist.sh finds what the
+# tarball lacks.
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 SH_LOG_DRIVER = $(LOG_DRIVER)
 TEST_EXTENSIONS = .sh
-AM_TESTS_ENVIRONMENT = top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' CC='$(CC)'; \
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' CC='$(CC)'; \
 	export top_srcdir top_builddir CC;
 
 # make's own rule would make tests/sxx, a folder, of tests/sxx.sh.
@@ -28,7 +30,9 @@ LDADD = $(UNIT_OBJECTS)
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
 SHELL_TESTS += tests/lint/circles.sh
-EXTRA_DIST += tests/lint/circles.allowed
+SHELL_TESTS += tests/lint/columns.sh
+SHELL_TESTS += tests/lint/unused.sh
+EXTRA_DIST += tests/lint/circles.allowed tests/lint/columns.allowed tests/lint/unused.allowed
 SHELL_TESTS += tests/dist.sh
 UNIT_TOOLS += tests/unit/reference
 SHELL_TESTS += tests/docs.sh
@@ -80,7 +84,7 @@ UNIT_TESTS += tests/unit/object_test
 tests_unit_object_test_SOURCES = tests/unit/object_test.c $(OBJECT_FIXTURE)
 UNIT_TESTS += tests/unit/load_test
 tests_unit_load_test_SOURCES = tests/unit/load_test.c $(OBJECT_FIXTURE)
-RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h
+RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/release.h
 UNIT_TESTS += tests/unit/run_interp_test
 UNIT_TESTS += tests/unit/run_text_test
 UNIT_TESTS += tests/unit/run_helper_test
@@ -88,6 +92,7 @@ tests_unit_run_helper_test_SOURCES = tests/unit/run_helper_test.c $(RUN_FIXTURE)
 UNIT_TESTS += tests/unit/run_session_test
 tests_unit_run_session_test_SOURCES = tests/unit/run_session_test.c $(RUN_FIXTURE)
 UNIT_TESTS += tests/unit/run_kernel_test
+tests_unit_run_kernel_test_SOURCES = tests/unit/run_kernel_test.c tests/unit/release.h
 UNIT_TESTS += tests/unit/run_symbols_test
 
 # The command line
@@ -143,9 +148,10 @@ SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
 
-# "make -j2 check" runs two tests at a time. after(A, B) in a list of prerequisites: A, if it runs at all; it has ended
-# before. Of the tests that measure processor time no two run at once: what they measure goes by the processes' own
-# clocks, which bear one neighbour a processor. Those that start containers share dockerd and podman.
+# "make -j2 check" runs two tests at a time. after(A, B) in a list of prerequisites: A, if it runs
+# at all; it has ended before. Of the tests that measure processor time no two run at once: what
+# they measure goes by the processes' own clocks, which bear one neighbour a processor. Those that
+# start containers share dockerd and podman.
 after = $(filter $(1),$(TEST_LOGS))
 tests/lua-states.log: $(call after,tests/profile.log)
 tests/scope.log: $(call after,tests/lua-states.log)
@@ -163,8 +169,10 @@ EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 check-slow: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'
 
-# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each; the longest first, for -j2.
-VM_TESTS = tests/vm/kernels.sh tests/vm/judge.sh tests/vm/backends.sh tests/vm/stap.sh tests/vm/stap-probes.sh tests/vm/harness.sh
+# What "make check-vm" runs: tests that boot other kernels in qemu, minutes each; the longest first,
+# for -j2.
+VM_TESTS = tests/vm/kernels.sh tests/vm/judge.sh tests/vm/backends.sh tests/vm/stap.sh \
+	tests/vm/stap-probes.sh tests/vm/harness.sh
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap

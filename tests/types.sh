@@ -1,11 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # check calls functions, and evaluates
 #
-# ngstap types: the header compiles without a warning, and each member of each struct in it lies where another reader
-# of the same debug information (gdb, see types/asserts.py) or the compiler itself (types/odd.c) says.
+# ngstap types: the header compiles without a warning, and each member of each struct in it lies
+# where another reader of the same debug information (gdb, see types/asserts.py) or the compiler
+# itself (types/odd.c) says.
 #
-# Needs gcc, gdb with Python, and the targets of targets/build.sh; BTF for the types of the kernel; root and docker for a
-# container (targets/container.sh). About 20 s. Prints TAP.
+# Needs gcc, gdb with Python, and the targets of targets/build.sh; BTF for the types of the kernel;
+# root and docker for a container (targets/container.sh). About 20 s. Prints TAP.
 
 set -euo pipefail
 
@@ -19,7 +20,8 @@ header=$scratch/types.h
 types() { # ARGUMENT...: into $header
     status=0
     rm -f "$header"
-    timeout 60 "$ngstap" types -o "$header" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+    timeout 60 "$ngstap" types -o "$header" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
+        status=$?
 }
 
 compiles() { # [FILE...]: the header alone, then with what follows it
@@ -29,8 +31,10 @@ compiles() { # [FILE...]: the header alone, then with what follows it
 
 # as_gdb_says MODULE MIN: at least MIN members were compared.
 as_gdb_says() {
-    HEADER=$header RENAMES=${renames:-} gdb -nx -q -batch -x tests/types/asserts.py "$1" >"$scratch/asserts.c" &&
-        gcc -Wall -Werror -o "$scratch/asserts" "$scratch/asserts.c" >"$scratch/out" 2>"$scratch/err" &&
+    HEADER=$header RENAMES=${renames:-} gdb -nx -q -batch -x tests/types/asserts.py "$1" \
+        >"$scratch/asserts.c" &&
+        gcc -Wall -Werror -o "$scratch/asserts" "$scratch/asserts.c" >"$scratch/out" \
+            2>"$scratch/err" &&
         "$scratch/asserts" >"$scratch/out" &&
         [[ $(sed -n 's/.* \([0-9]*\) members$/\1/p' "$scratch/out") -ge $2 ]]
 }
@@ -44,13 +48,15 @@ for version in 5 4 3; do
     check "odd layouts, DWARF $version" test "$status" = 0
     "$scratch/odd" >"$scratch/odd.asserts"
     check '... compile' compiles
-    check "... as the compiler has $(wc -l <"$scratch/odd.asserts") of them" compiles "$scratch/odd.asserts"
+    check "... as the compiler has $(wc -l <"$scratch/odd.asserts") of them" compiles \
+        "$scratch/odd.asserts"
     {
         cat "$header" tests/types/bits.h
         "$scratch/odd" bits
         echo 'return bad; }'
     } >"$scratch/bits.c"
-    bits_match() { gcc -Wall -Werror -o "$scratch/bits" "$scratch/bits.c" 2>"$scratch/err" && "$scratch/bits" >"$scratch/out"; }
+    bits_match() { gcc -Wall -Werror -o "$scratch/bits" "$scratch/bits.c" 2>"$scratch/err" &&
+        "$scratch/bits" >"$scratch/out"; }
     check '... bit fields by their bits' bits_match
 done
 gcc -g -o "$scratch/odd" tests/types/odd.c
@@ -59,7 +65,8 @@ check 'odd layouts, as gdb says' as_gdb_says "$scratch/odd" 100
 sed -i 's/\(int b\) __attribute__((aligned(16)))/\1/' "$header"
 check '... where one that differs is found' eval '! as_gdb_says "$scratch/odd" 100'
 types -C 'clash,struct clash' --exec "$scratch/odd"
-check 'a typedef of an unnamed struct beside a struct of that name' grep -q '^typedef struct clash__unnamed clash;' "$header"
+check 'a typedef of an unnamed struct beside a struct of that name' grep -q \
+    '^typedef struct clash__unnamed clash;' "$header"
 
 # ---- names ----
 
@@ -69,16 +76,20 @@ check 'an unknown type: an error with a near name' refused 'did you mean everyth
 types -C 'struct unknown' --exec "$scratch/odd"
 check 'a type that is declared everywhere: an error' refused 'declared only'
 types -C 'struct later' --exec "$scratch/odd" --rename later=sooner --rename pointers=arrows
-check '--rename' eval 'compiles && grep -q "^struct sooner {" "$header" && grep -q "^struct arrows;" "$header" &&
+check '--rename' eval \
+    'compiles && grep -q "^struct sooner {" "$header" && grep -q "^struct arrows;" "$header" &&
     ! sed "1,/^ \*\//d" "$header" | grep -qw later'
 types -C 'struct later' --exec "$scratch/odd" --rename later=sooner --rename earlier=sooner
-check '... of what is not there: a warning' eval '[[ $status = 0 ]] && said "nothing here is called earlier" && ! said "called later"'
+check '... of what is not there: a warning' eval \
+    '[[ $status = 0 ]] && said "nothing here is called earlier" && ! said "called later"'
 types -C later --rename later=1x --exec "$scratch/odd"
 check '... to what is no name: an error' refused 'name in C'
 types -C 'struct everythin,later,struct nosuchthing' --exec "$scratch/odd"
-check 'two unknown types are both named' eval 'refused "no type struct everythin" && said "no type struct nosuchthing"'
+check 'two unknown types are both named' eval \
+    'refused "no type struct everythin" && said "no type struct nosuchthing"'
 types -C later --exec "$scratch/odd" --module libnone.so
-check 'a module that is not loaded: what --module takes' refused 'takes a path, or the whole file name'
+check 'a module that is not loaded: what --module takes' refused \
+    'takes a path, or the whole file name'
 types -C later
 check 'without a target: an error' refused 'whose'
 types --exec "$scratch/odd"
@@ -110,7 +121,8 @@ for variant in gc64 gc32; do
 done
 types -C GCobj,lua_State --module "$targets/gc64/srv/openresty/luajit/lib/libluajit-5.1.so.2"
 sed '1,/^ \*\//d' "$header" >"$scratch/full"
-types -C GCobj,lua_State --sysroot "$targets/stripped" --module /srv/openresty/luajit/lib/libluajit-5.1.so.2
+types -C GCobj,lua_State --sysroot "$targets/stripped" --module \
+    /srv/openresty/luajit/lib/libluajit-5.1.so.2
 sed '1,/^ \*\//d' "$header" >"$scratch/stripped"
 check 'a separate debug file below a sysroot' cmp "$scratch/full" "$scratch/stripped"
 
@@ -119,7 +131,8 @@ start_target nginx gc64 idle
 # shellcheck disable=SC2154 # that sets pid and master
 worker=$pid
 types -C lua_State,ngx_http_lua_ctx_t -x "$worker"
-check 'a type of one module that another completes' eval 'compiles && grep -q "^struct lua_State {" "$header" &&
+check 'a type of one module that another completes' eval \
+    'compiles && grep -q "^struct lua_State {" "$header" &&
     grep -q libluajit "$header"'
 
 body() { sed '1,/^ \*\//d' "$header"; }
@@ -141,8 +154,10 @@ if [[ $all ]]; then
     path=$PATH
     PATH=$(dirname "$(tests/targets/container.sh which docker)"):$path
     types -C lua_State,ngx_http_lua_ctx_t --container "$name"
-    check '--container: of the worker in it' eval '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
-    check '... by its paths' grep -qE '^ \*   /srv/openresty/nginx/sbin/nginx, build-id [0-9a-f]{40}$' "$header"
+    check '--container: of the worker in it' eval \
+        '[[ $status = 0 ]] && cmp "$scratch/worker" <(body)'
+    check '... by its paths' grep -qE \
+        '^ \*   /srv/openresty/nginx/sbin/nginx, build-id [0-9a-f]{40}$' "$header"
     types -C GCobj,lua_State --container "$name" --module libluajit-5.1.so.2
     check '... in one of its modules' eval '[[ $status = 0 ]] && cmp "$scratch/full" <(body)'
     types -C GCprotoo --container "$name"

@@ -1,11 +1,13 @@
 #!/bin/bash
 #
-# What scripts and samples say of one worker, and of one master's workers, while two masters of four workers each serve:
-# the access logs, in which each answer has its worker's pid, say what is right.
+# What scripts and samples say of one worker, and of one master's workers, while two masters of four
+# workers each serve: the access logs, in which each answer has its worker's pid, say what is right.
 #
-# Needs root, eBPF, wrk, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints TAP.
+# Needs root, eBPF, wrk, and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints
+# TAP.
 
-# shellcheck disable=SC2016,SC2154,SC2317 # check calls the functions; eval sets the targets' variables
+# Check calls the functions; eval sets the targets' variables.
+# shellcheck disable=SC2016,SC2154,SC2317
 :
 
 set -euo pipefail
@@ -17,8 +19,8 @@ set -euo pipefail
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 command -v wrk >/dev/null || skip_all 'no wrk'
 
-# start NAME MODE: two masters of four workers; their workers are in ${first[@]} and ${second[@]}, the masters in
-# $master1 and $master2, the access logs in ${logs[@]}, the ports in ${ports[@]}.
+# start NAME MODE: two masters of four workers; their workers are in ${first[@]} and ${second[@]},
+# the masters in $master1 and $master2, the access logs in ${logs[@]}, the ports in ${ports[@]}.
 start() {
     local master workers name port dir
     logs=() ports=()
@@ -41,7 +43,8 @@ stop() {
     names=()
 }
 
-# serve: all eight workers answer, /app/news and, less often, /app/index; what is logged of it goes to $scratch/log.
+# serve: all eight workers answer, /app/news and, less often, /app/index; what is logged of it goes
+# to $scratch/log.
 serve() {
     local i pids_=()
     for i in 0 1; do
@@ -86,7 +89,8 @@ judge() {
     check "$what: calls are those of the log" is "$(told all)" "$n"
     check "$what: so they are when the script asks whose" is "$(told asked)" "$n"
     awk -v pids="$*" 'BEGIN { n = split(pids, p, " "); while (n) of[p[n--]] = 1 }
-        $1 in of { total[$1 " " $3]++ } END { for (k in total) print "served", k, total[k] }' "$scratch/log" |
+        $1 in of { total[$1 " " $3]++ } END { for (k in total) print "served", k, total[k] }' \
+            "$scratch/log" |
         LC_ALL=C sort >"$scratch/want"
     check "$what: by process and URI" same
     for line in latency pure; do
@@ -96,10 +100,12 @@ judge() {
     done
     check "$what: none without a beginning" is "$(told unfinished)" 0
     for rest in content log; do
-        check "$what: calls of ngx_http_lua_${rest}_handler" is "$(told "function ngx_http_lua_${rest}_handler")" "$n"
+        check "$what: calls of ngx_http_lua_${rest}_handler" is \
+            "$(told "function ngx_http_lua_${rest}_handler")" "$n"
     done
 }
-same() { grep '^served ' "$scratch/out" | LC_ALL=C sort | diff - "$scratch/want" >"$scratch/diff" || { head -5 "$scratch/diff"; return 1; }; }
+same() { grep '^served ' "$scratch/out" | LC_ALL=C sort | diff - "$scratch/want" >"$scratch/diff" ||
+    { head -5 "$scratch/diff"; return 1; }; }
 
 start idle
 start_trace tests/workers/shapes.sxx -x "${first[1]}"
@@ -117,7 +123,8 @@ stop
 start app
 # wrk keeps its connections, and a worker may have got none of them.
 sleep 2
-busiest=$(awk '{ n[$1]++; if (n[$1] > most) { most = n[$1]; pid = $1 } } END { print pid }' "${logs[0]}")
+busiest=$(awk '{ n[$1]++; if (n[$1] > most) { most = n[$1]; pid = $1 } } END { print pid }' \
+    "${logs[0]}")
 for who in "-x $busiest" "--master $master1"; do
     # shellcheck disable=SC2086 # two words
     trace samples/lj-gc.sxx $who

@@ -1,10 +1,12 @@
 /*
- * bounds: see bounds.h. Enters: what readers of a target's files ask for; leaves: yes, or no after one error.
+ * bounds: see bounds.h. Enters: what readers of a target's files ask for; leaves: yes, or no after
+ * one error.
  *
- * Three things count. A timer of processor time: its first signal makes bounds_ok say no, its second, for a loop
- * that does not ask, ends the process with the same message. Memory that was asked for. And memory that the process has,
- * which libelf's and libdw's is part of: it is looked at every LOOK_EVERY questions, and RLIMIT_DATA, somewhat above,
- * stops what takes much at once (libdw then says that there is none).
+ * Three things count. A timer of processor time: its first signal makes bounds_ok say no, its
+ * second, for a loop that does not ask, ends the process with the same message. Memory that was
+ * asked for. And memory that the process has, which libelf's and libdw's is part of: it is looked
+ * at every LOOK_EVERY questions, and RLIMIT_DATA, somewhat above, stops what takes much at once
+ * (libdw then says that there is none).
  */
 #include "base/bounds.h"
 
@@ -83,7 +85,8 @@ static void start_timer(void)
 
 /* ---- memory ---- */
 
-/* Pages of statm(proc(5)): size resident shared text lib data; anonymous memory is what is not shared. */
+/* Pages of statm(proc(5)): size resident shared text lib data; anonymous memory is what is not
+ * shared. */
 static bool read_statm(uint64_t *anonymous, uint64_t *data)
 {
     char text[256];

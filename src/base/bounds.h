@@ -1,11 +1,11 @@
 /*
- * bounds: what a start may take of this machine: from the moment a target is looked at until the probes
- * are known, over all its files together. Files, names and links of a target are its owner's, who may mean harm:
- * 24 KB of ELF can ask for gigabytes. Every number of that kind stands here, with its reason; reaching one is an
- * error that names the file in hand, and the start ends.
+ * bounds: what a start may take of this machine: from the moment a target is looked at until the
+ * probes are known, over all its files together. Files, names and links of a target are its
+ * owner's, who may mean harm: 24 KB of ELF can ask for gigabytes. Every number of that kind stands
+ * here, with its reason; reaching one is an error that names the file in hand, and the start ends.
  *
- * The state is the process's own, as the limits are. Outside of bounds_begin and bounds_end (when symbols are
- * printed, and in tests) memory alone is counted.
+ * The state is the process's own, as the limits are. Outside of bounds_begin and bounds_end (when
+ * symbols are printed, and in tests) memory alone is counted.
  */
 #ifndef BASE_BOUNDS_H
 #define BASE_BOUNDS_H
@@ -59,10 +59,12 @@ bool bounds_ok(void);
 bool bounds_take(uint64_t bytes);
 void bounds_give(uint64_t bytes);
 
-/* Is N at most MAX? Otherwise it is told that the file in hand takes more than MAX of WHAT ("sections"). */
+/* Is N at most MAX? Otherwise it is told that the file in hand takes more than MAX of WHAT
+ * ("sections"). */
 bool bounds_count(uint64_t n, uint64_t max, const char *what);
 
-/* Memory has run out: says so, of the file in hand if there is one, and ends the process with status 1. */
+/* Memory has run out: says so, of the file in hand if there is one, and ends the process with
+ * status 1. */
 __attribute__((noreturn)) void bounds_no_memory(void);
 
 #endif

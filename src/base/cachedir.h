@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 /*
- * Writes the path of the folder NAME to OUT: ${XDG_CACHE_HOME:-~/.cache}/ngstap/NAME, links resolved.
- * MAKE: makes what lacks, for us alone. False: there is none, or somebody else could put something
- * into it; nothing is reported, since a run goes without a cache.
+ * Writes the path of the folder NAME to OUT: ${XDG_CACHE_HOME:-~/.cache}/ngstap/NAME, links
+ * resolved. MAKE: makes what lacks, for us alone. False: there is none, or somebody else could put
+ * something into it; nothing is reported, since a run goes without a cache.
  */
 bool cachedir_find(const char *name, bool make, char out[PATH_MAX]);
 

@@ -34,7 +34,8 @@ bool clean_printable(uint32_t c)
 
 unsigned clean_width(uint32_t code)
 {
-    /* EastAsianWidth.txt: wide and full-width, with what lies between; flamegraph.js has the same. */
+    /* EastAsianWidth.txt: wide and full-width, with what lies between; flamegraph.js has the
+     * same. */
     static const uint32_t wide[][2] = {{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},
                                        {0xa960, 0xa97c},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
                                        {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
@@ -49,7 +50,8 @@ unsigned clean_width(uint32_t code)
     return 1;
 }
 
-/* The next character, or byte, of the LEN at P, clean, to OUT (5 bytes); how long it was. *WIDTH: how long it is. */
+/* The next character, or byte, of the LEN at P, clean, to OUT (5 bytes); how long it was. *WIDTH:
+ * how long it is. */
 static size_t next(const unsigned char *p, size_t len, char out[5], size_t *width)
 {
     uint32_t code = 0;

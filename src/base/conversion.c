@@ -1,7 +1,7 @@
 /*
- * conversion: see conversion.h. The grammar is that of print_format::string_to_components in SystemTap's
- * staptree.cxx. Enters: bytes of a format; leaves: the conversion's parts. Refused: a second flag, lengths
- * other than one 'l', unknown letters, a format that ends within a conversion.
+ * conversion: see conversion.h. The grammar is that of print_format::string_to_components in
+ * SystemTap's staptree.cxx. Enters: bytes of a format; leaves: the conversion's parts. Refused: a
+ * second flag, lengths other than one 'l', unknown letters, a format that ends within a conversion.
  */
 #include "base/conversion.h"
 

@@ -1,7 +1,7 @@
 /*
- * conversion: one conversion of a format of printf, as SystemTap's parser reads it: '%', at most one flag,
- * a width, a precision, at most one 'l' (which means nothing), a letter. What sema checks, lower compiles and
- * run prints is read here alone.
+ * conversion: one conversion of a format of printf, as SystemTap's parser reads it: '%', at most
+ * one flag, a width, a precision, at most one 'l' (which means nothing), a letter. What sema
+ * checks, lower compiles and run prints is read here alone.
  */
 #ifndef BASE_CONVERSION_H
 #define BASE_CONVERSION_H
@@ -22,7 +22,8 @@ struct conversion {
     bool width_arg, prec_arg; /* '*': an argument says it */
 };
 
-/* Reads the conversion at the '%' P; END: of the format. False: there is none, LEN tells what is shown as such. */
+/* Reads the conversion at the '%' P; END: of the format. False: there is none, LEN tells what is
+ * shown as such. */
 bool conversion_read(const char *p, const char *end, struct conversion *c);
 
 #endif

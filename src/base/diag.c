@@ -1,7 +1,7 @@
 /*
- * diag: prints messages with their line, a caret and the chain of expansions; see diag.h.
- * Enters: spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent. Texts quote
- * what targets say: no control character of theirs gets out (base/clean.h).
+ * diag: prints messages with their line, a caret and the chain of expansions; see diag.h. Enters:
+ * spans and texts; leaves: lines on the stream and a count. After 20 errors it is silent. Texts
+ * quote what targets say: no control character of theirs gets out (base/clean.h).
  */
 #include "base/diag.h"
 
@@ -325,7 +325,8 @@ void near_try(struct near *n, const char *candidate)
 
     if (!distance || distance > n->distance)
         return;
-    /* Of equally near ones the first, but that with the word's letters: "prinft" is printf, not print. */
+    /* Of equally near ones the first, but that with the word's letters: "prinft" is printf, not
+     * print. */
     if (distance < n->distance || !n->best || same_letters(n->word, candidate)) {
         n->best = candidate;
         n->distance = distance;

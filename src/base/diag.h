@@ -35,7 +35,8 @@ void diag_stream(struct diag *d, FILE *out); /* the same place by another stream
 bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* An error that ends all: it is shown even while something is only tried, and nothing is shown after it. */
+/* An error that ends all: it is shown even while something is only tried, and nothing is shown
+ * after it. */
 bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
@@ -59,11 +60,12 @@ void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
 void diag_try_begin(struct diag *d);
 unsigned diag_try_end(struct diag *d);
 bool diag_trying(const struct diag *d);
-/* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and unsupported), as
- * against what is not there; NULL: none. */
+/* Before try_end: the first error tried that tells what this version cannot do (tags not-yet and
+ * unsupported), as against what is not there; NULL: none. */
 const char *diag_try_lacks(const struct diag *d);
 
-/* The near name for a hint: the candidate with the least edit distance, or NULL when none is near. */
+/* The near name for a hint: the candidate with the least edit distance, or NULL when none is
+ * near. */
 struct near {
     const char *word;
     const char *best;

@@ -1,6 +1,7 @@
 /*
- * interrupt: see interrupt.h. Enters: signals, bytes for a descriptor; leaves: what was asked for, the bytes
- * written. Refuses to wait for a reader who does not read, once an end at once is asked for.
+ * interrupt: see interrupt.h. Enters: signals, bytes for a descriptor; leaves: what was asked for,
+ * the bytes written. Refuses to wait for a reader who does not read, once an end at once is asked
+ * for.
  */
 #include "base/interrupt.h"
 
@@ -82,18 +83,6 @@ void interrupt_take(struct interrupt *i)
     }
     if (i->asked == 1 && !i->told && now_ns() - i->last_ns >= SECOND_NS)
         tell(i);
-}
-
-void interrupt_release(struct interrupt *i)
-{
-    if (i->fd < 0)
-        return;
-    interrupt_take(i); /* or they would strike now */
-    close(i->fd);
-    i->fd = -1;
-    sigprocmask(SIG_SETMASK, &i->before, NULL);
-    sigaction(SIGPIPE, &i->pipe_before, NULL);
-    sigaction(SIGCHLD, &i->child_before, NULL);
 }
 
 /* ---- streams ---- */

@@ -1,10 +1,11 @@
 /*
- * interrupt: ^C and its like while there is something to lose. From interrupt_hold on SIGINT, SIGTERM,
- * SIGHUP and SIGCHLD do nothing by themselves: they are taken where the program is ready for them.
+ * interrupt: ^C and its like while there is something to lose. From interrupt_hold on SIGINT,
+ * SIGTERM, SIGHUP and SIGCHLD do nothing by themselves: they are taken where the program is ready
+ * for them.
  *
- * The first of the ending ones asks for a proper end. Only SIGINT asks again, and only when it comes a
- * second or more later: one ^C, or one timeout(1), which signals its child and then its group, is often
- * two signals. SIGTERM and SIGHUP never throw output away.
+ * The first of the ending ones asks for a proper end. Only SIGINT asks again, and only when it
+ * comes a second or more later: one ^C, or one timeout(1), which signals its child and then its
+ * group, is often two signals. SIGTERM and SIGHUP never throw output away.
  */
 #ifndef BASE_INTERRUPT_H
 #define BASE_INTERRUPT_H
@@ -32,12 +33,11 @@ struct interrupt {
 bool interrupt_hold(struct interrupt *i);
 /* Takes what waits. A proper end that has gone on for a second is told of once, on descriptor 2. */
 void interrupt_take(struct interrupt *i);
-/* Takes what waits, which has no effect then, and lets signals do what they did before. */
-void interrupt_release(struct interrupt *i);
 
 /*
- * A stream to descriptor FD that waits for its reader only until I->at_once: from then on what is written
- * is dropped. It is buffered by lines, and owns FD unless that is a standard stream's. NULL and errno.
+ * A stream to descriptor FD that waits for its reader only until I->at_once: from then on what is
+ * written is dropped. It is buffered by lines, and owns FD unless that is a standard stream's. NULL
+ * and errno.
  */
 FILE *interrupt_stream(struct interrupt *i, int fd);
 

@@ -82,7 +82,8 @@ const struct expansion *expansion_get(const struct sources *s, uint32_t id);
 /* The span a person wrote: follows origins, not expansions. *WHY: the origin's note or NULL. */
 struct span span_written(const struct sources *s, struct span at, const char **why);
 
-/* The source that was being read when AT's text was met: where the outermost macro stands that it came out of. */
+/* The source that was being read when AT's text was met: where the outermost macro stands that it
+ * came out of. */
 uint32_t span_file(const struct sources *s, struct span at);
 
 /* Who said byte OFF of SRC; *END: up to where that holds. */

@@ -1,8 +1,8 @@
 /*
- * backend: see backend.h. eBPF suffices when the kernel has what every script needs of it, and any of
- * the ways to loop; what single scripts need beyond that is found when they are loaded. Enters:
- * options, the kernel's features; leaves: a choice and its reason, a module, an exit status. Refuses
- * what neither back end can run, with both reasons.
+ * backend: see backend.h. eBPF suffices when the kernel has what every script needs of it, and any
+ * of the ways to loop; what single scripts need beyond that is found when they are loaded. Enters:
+ * options, the kernel's features; leaves: a choice and its reason, a module, an exit status.
+ * Refuses what neither back end can run, with both reasons.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

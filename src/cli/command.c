@@ -67,7 +67,8 @@ static void run(const char *command)
 {
     wordexp_t words;
 
-    /* It ends with ngstap, as it does by command_end: killed before it is armed, ngstap would leave it stopped for ever. */
+    /* It ends with ngstap, as it does by command_end: killed before it is armed, ngstap would leave
+     * it stopped for ever. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     ptrace(PTRACE_TRACEME, 0, NULL, NULL);
     if (!wordexp(command, &words, WRDE_NOCMD) && words.we_wordc)

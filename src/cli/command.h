@@ -8,8 +8,8 @@
 
 #include "base/compile.h"
 
-/* The executable of the command's first word, searched in PATH; NULL: the shell's business. Arena.
- */
+/* The executable of the command's first word, searched in PATH; NULL: the shell's business.
+ * Arena. */
 const char *command_path(struct compile *cx, const char *command);
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/subcommand.h"
 #include "lua/lua.h"
@@ -15,53 +16,35 @@
 static const struct span nowhere;
 
 struct convert {
-    const char *format, *output, *title;
-    const char *sysroot; /* of the sources; NULL: frames stay as they are */
-    bool help;
+    struct options o; /* sysroot: of the sources; NULL: frames stay as they are */
+    const char *title;
     struct target *target;
     struct lua_names *names;
 };
 
-static bool parse(struct compile *cx, int argc, char **argv, bool formats, struct convert *c)
+static bool set_title(void *command, const char *option, const char *value)
 {
-    static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
-                                          {"title", required_argument, NULL, 't'},
-                                          {"sysroot", required_argument, NULL, 's'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    int opt;
-
-    *c = (struct convert){0};
-    optind = 0;
-    opterr = 0;
-    while ((opt = getopt_long(argc, argv, "ho:", longs, NULL)) != -1) {
-        if (opt == 'f' && formats) {
-            c->format = optarg;
-        } else if (opt == 'o') {
-            c->output = optarg;
-        } else if (opt == 't') {
-            c->title = optarg;
-        } else if (opt == 's') {
-            c->sysroot = optarg;
-        } else if (opt == 'h') {
-            c->help = true;
-        } else {
-            diag_error(cx->diag, nowhere, "options",
-                       "%s is no option of this command, or lacks its value", argv[optind - 1]);
-            diag_hint(cx->diag, "ngstap %s --help lists them", argv[0]);
-            return false;
-        }
-    }
+    ((struct convert *)command)->title = value;
     return true;
 }
+
+/* diff has all but the first. */
+static const struct command_option taken[] = {
+    {"--format", NULL, "one of those below; else by the ending of -o, else flamegraph", NULL},
+    {"-o", NULL, "write to FILE, which is whole or not there", NULL},
+    {"--title", "TEXT", "the title of the picture", set_title},
+    {"--sysroot", NULL, "name functions by the Lua sources below DIR", NULL},
+};
+
+enum { N_TAKEN = sizeof(taken) / sizeof(*taken) };
 
 /* ---- names of functions ---- */
 
 static bool open_names(struct compile *cx, struct convert *c)
 {
-    struct target_opts o = {.sysroot = c->sysroot};
+    struct target_opts o = {.sysroot = c->o.target.sysroot};
 
-    if (!c->sysroot)
+    if (!o.sysroot)
         return true;
     c->target = target_open(cx, &o);
     if (c->target)
@@ -85,20 +68,25 @@ static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_
 
 /* ---- the commands ---- */
 
-static void convert_help(void)
+static const struct command_options convert_options = {
+    "ngstap convert",
+    "Usage: ngstap convert [OPTION]... FILE\n"
+    "Writes the stacks in FILE (- for standard input), as a script printed them or folded, in\n"
+    "another format.\n\n",
+    taken, N_TAKEN};
+
+static const struct command_options diff_options = {
+    "ngstap diff",
+    "Usage: ngstap diff [OPTION]... BEFORE AFTER\n"
+    "Draws what changed between two saved profiles, text or folded, as a flame graph: red is\n"
+    "what has a larger share of the samples in AFTER, blue what has a smaller one.\n\n",
+    taken + 1, N_TAKEN - 1};
+
+static void print_formats(void)
 {
     const struct out_format *f;
 
-    fputs(
-        "Usage: ngstap convert [OPTION]... FILE\n"
-        "Writes the stacks in FILE (- for standard input), as a script printed them or folded, in\n"
-        "another format.\n\n"
-        "  --format FORMAT         one of those below; else by the ending of -o, else flamegraph\n"
-        "  -o FILE                 write to FILE, which is whole or not there\n"
-        "  --title TEXT            the title of the picture\n"
-        "  --sysroot DIR           name functions by the Lua sources below DIR\n"
-        "  -h, --help              this text\n\nFormats:\n",
-        stdout);
+    fputs("\nFormats:\n", stdout);
     for (uint32_t i = 0; (f = out_format_at(i)); i++)
         if (!f->live)
             printf("  %-22s  %s (%s)\n", f->name, f->summary, f->ending);
@@ -114,13 +102,13 @@ static int64_t time_of(const char *path)
 
 int subcommand_convert(struct compile *cx, int argc, char **argv)
 {
-    struct convert c;
+    struct convert c = {0};
     struct picture p;
 
-    if (!parse(cx, argc, argv, true, &c))
+    if (!options_command(cx, argc, argv, &convert_options, &c, &c.o))
         return 1;
-    if (c.help) {
-        convert_help();
+    if (c.o.help) {
+        print_formats();
         return 0;
     }
     if (optind + 1 != argc) {
@@ -129,7 +117,7 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
         return 1;
     }
     const char *path = argv[optind];
-    const struct out_format *format = picture_format(cx, c.format, c.output);
+    const struct out_format *format = picture_format(cx, c.o.format, c.o.output);
     struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = &c};
 
     if (format && format->live) {
@@ -140,7 +128,7 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
     }
     if (!format || !open_names(cx, &c))
         return 1;
-    if (!picture_open(cx, format, c.output, &o, &p)) {
+    if (!picture_open(cx, format, c.o.output, &o, &p)) {
         close_names(&c);
         return 1;
     }
@@ -169,23 +157,13 @@ static struct out_profile *read_profile(struct compile *cx, struct convert *c, c
 
 int subcommand_diff(struct compile *cx, int argc, char **argv)
 {
-    struct convert c;
+    struct convert c = {0};
     struct out_file file;
 
-    if (!parse(cx, argc, argv, false, &c))
+    if (!options_command(cx, argc, argv, &diff_options, &c, &c.o))
         return 1;
-    if (c.help) {
-        fputs("Usage: ngstap diff [OPTION]... BEFORE AFTER\n"
-              "Draws what changed between two saved profiles, text or folded, as a flame graph: "
-              "red is\n"
-              "what has a larger share of the samples in AFTER, blue what has a smaller one.\n\n"
-              "  -o FILE                 write to FILE, which is whole or not there\n"
-              "  --title TEXT            the title of the picture\n"
-              "  --sysroot DIR           name functions by the Lua sources below DIR\n"
-              "  -h, --help              this text\n",
-              stdout);
+    if (c.o.help)
         return 0;
-    }
     if (optind + 2 != argc) {
         diag_error(cx->diag, nowhere, "options", "diff takes two files");
         diag_hint(cx->diag, "ngstap diff BEFORE AFTER -o FILE.svg");
@@ -200,7 +178,7 @@ int subcommand_diff(struct compile *cx, int argc, char **argv)
     struct out_profile *b = a ? read_profile(cx, &c, after) : NULL;
 
     close_names(&c);
-    if (!b || !out_file_open(cx, c.output, &file) || !out_file_begin(cx, &file))
+    if (!b || !out_file_open(cx, c.o.output, &file) || !out_file_begin(cx, &file))
         return 1;
     bool ok = out_write_diff(cx, a, b, &info, file.f);
 

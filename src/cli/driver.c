@@ -48,7 +48,8 @@
 #define PACKAGE_VERSION "0"
 #endif
 
-/* The language that is spoken: what tools that run stap look for in --version, and scripts in systemtap_v. */
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in
+ * systemtap_v. */
 #define SYSTEMTAP_VERSION "4.8"
 
 enum { OBJECT_MAX = 256 << 20 };

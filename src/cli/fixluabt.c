@@ -1,8 +1,8 @@
 /*
- * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions of
- * saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced where the
- * source tells the function, "builtin#N" where the process of -x does. Refused: an input or a --conf that cannot
- * be read; a root that is no directory.
+ * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions
+ * of saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced
+ * where the source tells the function, "builtin#N" where the process of -x does. Refused: an input
+ * or a --conf that cannot be read; a root that is no directory.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cli/options.h"
 #include "cli/subcommand.h"
 #include "base/clean.h"
 #include "lua/lua.h"
@@ -20,82 +21,51 @@
 static const struct span nowhere;
 
 struct filter {
-    struct target_opts target;
+    struct options o;
     const char *prefix, *conf;
-    bool help;
     struct lua_names *names;
     char *out; /* a line, in its longest form */
     size_t size;
 };
 
-static bool option(struct compile *cx, struct filter *f, int opt, const char *word)
+static bool set_prefix(void *command, const char *option, const char *value)
 {
-    char *end;
-    long pid;
-
-    switch (opt) {
-    case 'x':
-        pid = strtol(optarg, &end, 10);
-        if (*end || pid <= 0 || pid > INT_MAX)
-            return diag_error(cx->diag, nowhere, "options", "-x %s: not a number of a process",
-                              optarg);
-        f->target.pid = (pid_t)pid;
-        return true;
-    case 's':
-        f->target.sysroot = optarg;
-        return true;
-    case 'p':
-        f->prefix = optarg;
-        return true;
-    case 'c':
-        f->conf = optarg;
-        return true;
-    case 'h':
-        f->help = true;
-        return true;
-    default:
-        diag_error(cx->diag, nowhere, "options",
-                   "%s is no option of this command, or lacks its value", word);
-        diag_hint(cx->diag, "fix-lua-bt --help lists them");
-        return false;
-    }
-}
-
-static bool parse(struct compile *cx, int argc, char **argv, struct filter *f)
-{
-    static const struct option longs[] = {{"sysroot", required_argument, NULL, 's'},
-                                          {"prefix", required_argument, NULL, 'p'},
-                                          {"conf", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    const char *root = getenv("FIX_LUA_ROOT");
-    int opt;
-
-    optind = 0;
-    opterr = 0;
-    while ((opt = getopt_long(argc, argv, "hx:", longs, NULL)) != -1)
-        if (!option(cx, f, opt, argv[optind - 1]))
-            return false;
-    if (!f->target.sysroot && root && *root)
-        f->target.sysroot = root;
-    if (argc - optind > 1)
-        return diag_error(cx->diag, nowhere, "options", "fix-lua-bt takes one FILE");
+    ((struct filter *)command)->prefix = value;
     return true;
 }
 
-static void help(void)
+static bool set_conf(void *command, const char *option, const char *value)
 {
-    fputs(
-        "Usage: fix-lua-bt [OPTION]... [FILE]\n"
-        "       ngstap fix-lua-bt [OPTION]... [FILE]\n"
-        "Copies FILE (standard input without one, or for -) and replaces each Lua frame in it,\n"
-        "@path:line, by module:function, as its source tells. What has no name stays as it is.\n\n"
-        "  -x PID                  sources as this process sees them, and its built-in functions\n"
-        "  --sysroot DIR           sources below DIR; else FIX_LUA_ROOT, when it is set\n"
-        "  --prefix DIR            nginx's prefix, for relative names\n"
-        "  --conf FILE             nginx's configuration, for Lua code in it\n"
-        "  -h, --help              this text\n",
-        stdout);
+    ((struct filter *)command)->conf = value;
+    return true;
+}
+
+static const struct command_option taken[] = {
+    {"-x", NULL, "sources as this process sees them, and its built-in functions", NULL},
+    {"--sysroot", NULL, "sources below DIR; else FIX_LUA_ROOT, when it is set", NULL},
+    {"--prefix", "DIR", "nginx's prefix, for relative names", set_prefix},
+    {"--conf", "FILE", "nginx's configuration, for Lua code in it", set_conf},
+};
+
+static const struct command_options options = {
+    "fix-lua-bt",
+    "Usage: fix-lua-bt [OPTION]... [FILE]\n"
+    "       ngstap fix-lua-bt [OPTION]... [FILE]\n"
+    "Copies FILE (standard input without one, or for -) and replaces each Lua frame in it,\n"
+    "@path:line, by module:function, as its source tells. What has no name stays as it is.\n\n",
+    taken, sizeof(taken) / sizeof(*taken)};
+
+static bool parse(struct compile *cx, int argc, char **argv, struct filter *f)
+{
+    const char *root = getenv("FIX_LUA_ROOT");
+
+    if (!options_command(cx, argc, argv, &options, f, &f->o))
+        return false;
+    if (!f->o.target.sysroot && root && *root)
+        f->o.target.sysroot = root;
+    if (!f->o.help && argc - optind > 1)
+        return diag_error(cx->diag, nowhere, "options", "fix-lua-bt takes one FILE");
+    return true;
 }
 
 /* ---- lines ---- */
@@ -270,12 +240,10 @@ int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv)
 
     if (!parse(cx, argc, argv, &f))
         return 1;
-    if (f.help) {
-        help();
+    if (f.o.help)
         return 0;
-    }
     const char *path = optind < argc ? argv[optind] : "-";
-    struct target *t = target_open(cx, &f.target);
+    struct target *t = target_open(cx, &f.o.target);
     bool ok = t && run(cx, &f, t, path);
 
     if (t)

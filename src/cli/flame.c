@@ -1,7 +1,8 @@
 /*
  * flame: "ngstap flame": one command from a process, a master or a container to a picture of where
- * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample lj-lua-stacks
- * with options of its own, shows on a terminal how it goes, and says of an empty profile why it is.
+ * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample
+ * lj-lua-stacks with options of its own, shows on a terminal how it goes, and says of an empty
+ * profile why it is.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +24,8 @@
 static const struct span nowhere;
 
 enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
-/* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at most (cli/limits.c). */
+/* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at
+ * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
 
 struct flame {
@@ -33,7 +35,7 @@ struct flame {
     const char *output, *format, *title, *target;
     double seconds; /* 0: as long as the command of -c runs */
     long hz;
-    bool help, terminal, shown, string_limit, command;
+    bool terminal, shown, string_limit, command;
     long depth; /* frames of a stack */
     struct timespec begun, drawn;
     struct out_info info;
@@ -127,106 +129,109 @@ static bool number(struct flame *f, const char *option, const char *text, long m
     return true;
 }
 
-enum {
-    OPT_MASTER = 256,
-    OPT_CONTAINER,
-    OPT_SYSROOT,
-    OPT_FORMAT,
-    OPT_TITLE,
-    OPT_DETAILED,
-    OPT_DEPTH
-};
-
-static const struct option longs[] = {{"master", required_argument, NULL, OPT_MASTER},
-                                      {"container", required_argument, NULL, OPT_CONTAINER},
-                                      {"sysroot", required_argument, NULL, OPT_SYSROOT},
-                                      {"format", required_argument, NULL, OPT_FORMAT},
-                                      {"title", required_argument, NULL, OPT_TITLE},
-                                      {"detailed", no_argument, NULL, OPT_DETAILED},
-                                      {"depth", required_argument, NULL, OPT_DEPTH},
-                                      {"help", no_argument, NULL, 'h'},
-                                      {NULL, 0, NULL, 0}};
-
 /* An option that the driver knows, too. */
-static bool pass_on(struct flame *f, const char *option, const char *value)
+static bool pass_on(void *command, const char *option, const char *value)
 {
+    struct flame *f = command;
+
+    f->string_limit |= value && !strcmp(option, "-D") && !strncmp(value, "MAXSTRINGLEN=", 13);
     give(f, option);
-    give(f, value);
+    if (value)
+        give(f, value);
     return true;
 }
 
-static bool target(struct flame *f, const char *option, const char *value, const char *what)
+static bool set_target(void *command, const char *option, const char *value)
 {
-    f->target =
-        arena_printf(f->cx->arena, "%s%s %s", f->target ? f->target : "", f->target ? "," : "",
-                     arena_printf(f->cx->arena, "%s %s", what, value));
+    struct flame *f = command;
+    const char *what = "container";
+
+    if (!strcmp(option, "-x"))
+        what = "process";
+    else if (!strcmp(option, "--master"))
+        what = "workers of";
+    else if (!strcmp(option, "-c"))
+        what = "command";
+    f->command |= !strcmp(option, "-c");
+    f->target = arena_printf(f->cx->arena, "%s%s %s %s", f->target ? f->target : "",
+                             f->target ? "," : "", what, value);
     return pass_on(f, option, value);
 }
 
-static bool take(struct flame *f, int opt)
+static bool set_title(void *command, const char *option, const char *value)
 {
-    switch (opt) {
-    case 'x':
-        return target(f, "-x", optarg, "process");
-    case OPT_MASTER:
-        return target(f, "--master", optarg, "workers of");
-    case OPT_CONTAINER:
-        return target(f, "--container", optarg, "container");
-    case OPT_SYSROOT:
-        return pass_on(f, "--sysroot", optarg);
-    case 'I':
-        return pass_on(f, "-I", optarg);
-    case 'D':
-        f->string_limit |= !strncmp(optarg, "MAXSTRINGLEN=", 13);
-        return pass_on(f, "-D", optarg);
-    case 'o':
-        f->output = optarg;
-        return true;
-    case OPT_FORMAT:
-        f->format = optarg;
-        return true;
-    case OPT_TITLE:
-        f->title = optarg;
-        return true;
-    case OPT_DETAILED:
-        give_arg(f, "detailed", "1");
-        return true;
-    case OPT_DEPTH:
-        return number(f, "--depth", optarg, INT_MAX, &f->depth);
-    case 't':
-        return options_time(f->cx, "-t", optarg, &f->seconds);
-    case 'c':
-        f->command = true;
-        return target(f, "-c", optarg, "command");
-    case 'F':
-        return number(f, "-F", optarg, HZ_MAX, &f->hz);
-    case 'v':
-        give(f, "-v");
-        return true;
-    default:
-        f->help = true;
-        return true;
-    }
+    ((struct flame *)command)->title = value;
+    return true;
 }
 
-static bool parse(struct flame *f, int argc, char **argv)
+static bool set_output(void *command, const char *option, const char *value)
 {
-    int opt;
+    ((struct flame *)command)->output = value;
+    return true;
+}
 
-    optind = 0;
-    opterr = 0;
-    while ((opt = getopt_long(argc, argv, "x:c:t:F:o:I:D:vh", longs, NULL)) != -1) {
-        if (opt == '?') {
-            diag_error(f->cx->diag, nowhere, "options",
-                       "%s is no option of this command, or lacks its value", argv[optind - 1]);
-            diag_hint(f->cx->diag, "ngstap flame --help lists them");
-            return false;
-        }
-        if (!take(f, opt))
-            return false;
-    }
-    if (f->help)
+static bool set_detailed(void *command, const char *option, const char *value)
+{
+    give_arg(command, "detailed", "1");
+    return true;
+}
+
+static bool set_depth(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    return number(f, option, value, INT_MAX, &f->depth);
+}
+
+static bool set_hz(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    return number(f, option, value, HZ_MAX, &f->hz);
+}
+
+static bool set_time(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    return options_time(f->cx, option, value, &f->seconds);
+}
+
+static const struct command_option taken[] = {
+    {"-x", "PID", "the process to look at", set_target},
+    {"--master", "PID", "all workers of this process", set_target},
+    {"--container", "NAME", "the processes that run Lua in this container", set_target},
+    {"--sysroot", "DIR", "look for the target's files below DIR (see docker-root)", pass_on},
+    {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
+    {"-t", "TIME", "how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...", set_time},
+    {"-F", "HZ", "how often a second (99)", set_hz},
+    {"-o", "FILE", "where to (flame.svg)", set_output},
+    {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
+    {"--title", "TEXT", "the title of the picture", set_title},
+    {"--detailed", NULL, "the current line of each function, not where it begins", set_detailed},
+    {"--depth", "N", "frames of a stack (100)", set_depth},
+    {"-D", "NAME=VALUE", "a limit, e.g. MAXMAPENTRIES=20000", pass_on},
+    {"-I", "DIR", "search DIR for library modules first", pass_on},
+    {"-v", NULL, "say more", pass_on},
+};
+
+static const struct command_options options = {
+    "ngstap flame",
+    "Usage: ngstap flame [OPTION]...\n"
+    "Profiles the Lua code of a process, of a master's workers, of a container or of a command, "
+    "and\ndraws a flame graph of it.\n\n",
+    taken, sizeof(taken) / sizeof(*taken)};
+
+static bool parse(struct flame *f, int argc, char **argv, bool *help)
+{
+    struct options o;
+
+    if (!options_command(f->cx, argc, argv, &options, f, &o))
+        return false;
+    *help = o.help;
+    if (o.help)
         return true;
+    f->format = o.format;
     if (f->seconds == 0 && !f->command)
         f->seconds = USUAL_SECONDS;
     if (optind != argc) {
@@ -242,32 +247,6 @@ static bool parse(struct flame *f, int argc, char **argv)
         return false;
     }
     return true;
-}
-
-static void help(void)
-{
-    fputs("Usage: ngstap flame [OPTION]...\n"
-          "Profiles the Lua code of a process, of a master's workers, of a container or of a "
-          "command, "
-          "and\n"
-          "draws a flame graph of it.\n\n"
-          "  -x PID                  the process to look at\n"
-          "  --master PID            all workers of this process\n"
-          "  --container NAME        the processes that run Lua in this container\n"
-          "  --sysroot DIR           look for the target's files below DIR (see docker-root)\n"
-          "  -c COMMAND              start it, and profile it until it ends\n"
-          "  -t TIME                 how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...\n"
-          "  -F HZ                   how often a second (99)\n"
-          "  -o FILE                 where to (flame.svg)\n"
-          "  --format FORMAT         another format (ngstap convert --help lists them)\n"
-          "  --title TEXT            the title of the picture\n"
-          "  --detailed              the current line of each function, not where it begins\n"
-          "  --depth N               frames of a stack (100)\n"
-          "  -D NAME=VALUE           a limit, e.g. MAXMAPENTRIES=20000\n"
-          "  -I DIR                  search DIR for library modules first\n"
-          "  -v                      say more\n"
-          "  -h, --help              this text\n",
-          stdout);
 }
 
 /* ---- the whole ---- */
@@ -301,7 +280,8 @@ static void make_argv(struct flame *f)
     give_arg(f, "min", "0");
     give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
     give_arg(f, "depth_option", "--depth N");
-    if (!f->string_limit) { /* room for so many frames of a usual length; what is longer is cut, and said */
+    /* room for so many frames of a usual length; what is longer is cut, and said */
+    if (!f->string_limit) {
         long room = f->depth < ROOM_MAX / FRAME_LEN ? f->depth * FRAME_LEN : ROOM_MAX;
 
         give(f, "-D");
@@ -346,19 +326,19 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
                       .output = "flame.svg",
                       .terminal = isatty(STDERR_FILENO)};
 
+    bool help;
+
     give(&f, "ngstap");
-    if (!parse(&f, argc, argv))
+    if (!parse(&f, argc, argv, &help))
         return 1;
-    if (f.help) {
-        help();
+    if (help)
         return 0;
-    }
     const struct out_format *format = picture_format(cx, f.format, f.output);
 
     if (!format || format->live) {
         if (format) {
             diag_error(cx->diag, nowhere, "options", "%s holds no picture", format->name);
-            diag_hint(cx->diag, "flame writes folded, flamegraph, pprof or speedscope");
+            diag_hint(cx->diag, "flame writes %s", picture_names(cx));
         }
         return 1;
     }

@@ -1,8 +1,8 @@
 /*
- * kconfig: enters: a kernel's release, or where modules for it are built; leaves: values of its options, from the
- * .config there, or, for the kernel that runs, from the first of /proc/config.gz, /boot/config-RELEASE and
- * /lib/modules/RELEASE/{config,build/.config} that can be read: the host's, never a sysroot's. Where there is none,
- * everything is unset, and -v says so.
+ * kconfig: enters: a kernel's release, or where modules for it are built; leaves: values of its
+ * options, from the .config there, or, for the kernel that runs, from the first of /proc/config.gz,
+ * /boot/config-RELEASE and /lib/modules/RELEASE/{config,build/.config} that can be read: the
+ * host's, never a sysroot's. Where there is none, everything is unset, and -v says so.
  */
 #include "cli/kconfig.h"
 

@@ -11,8 +11,8 @@ struct kconfig; /* read when first asked for */
 /* Of the kernel whose modules are built in BUILD; NULL: of the one that runs, of that RELEASE. */
 struct kconfig *kconfig_new(struct compile *cx, const char *release, const char *build);
 
-/* As the file has it, quotes included; NULL: not set, or the kernel's options are not told anywhere.
- * ARG: a struct kconfig. */
+/* As the file has it, quotes included; NULL: not set, or the kernel's options are not told
+ * anywhere. ARG: a struct kconfig. */
 const char *kconfig_value(void *arg, const char *name);
 
 /* The architecture it was built for, as SystemTap's %( arch == .. %) names it; NULL: not told. */

@@ -31,8 +31,8 @@ struct limit_row {
     uint32_t min, max;
 };
 
-/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. As in
- * SystemTap it counts the NUL, which the limit itself does not. */
+/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. As
+ * in SystemTap it counts the NUL, which the limit itself does not. */
 static const struct limit_row rows[] = {
     {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
     {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},

@@ -9,8 +9,8 @@
 /* stap++'s defaults; MAXSTRINGLEN large enough for deep stacks. */
 void limits_default(struct limits *l);
 
-/* "NAME=VALUE" or "NAME". A name that nobody knows is warned of; false after reporting a bad value.
- */
+/* "NAME=VALUE" or "NAME". A name that nobody knows is warned of; false after reporting a bad
+ * value. */
 bool limits_define(struct compile *cx, const char *text);
 
 /* Is it a name that only the C code of SystemTap's modules looks at? */

@@ -417,6 +417,21 @@ static bool is_heading(const struct option_row *r)
     return !r->set;
 }
 
+static void print_row(FILE *out, const struct option_row *r)
+{
+    int width = 0;
+
+    if (r->letter)
+        width += fprintf(out, "  -%c%s", r->letter, r->name ? ", " : "");
+    else
+        width += fprintf(out, "  ");
+    if (r->name)
+        width += fprintf(out, "--%s", r->name);
+    if (r->arg)
+        width += fprintf(out, " %s", r->arg);
+    fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", r->help);
+}
+
 void options_help(FILE *out)
 {
     fputs("Usage: ngstap [OPTION]... SCRIPT [ARGUMENT]...\n"
@@ -427,7 +442,6 @@ void options_help(FILE *out)
           out);
     for (int i = 0; i < N_ROWS; i++) {
         const struct option_row *r = &rows[i];
-        int width = 0;
 
         if (!r->help)
             continue;
@@ -435,24 +449,17 @@ void options_help(FILE *out)
             fprintf(out, "\n%s:\n", r->help);
             continue;
         }
-        if (r->letter)
-            width += fprintf(out, "  -%c%s", r->letter, r->name ? ", " : "");
-        else
-            width += fprintf(out, "  ");
-        if (r->name)
-            width += fprintf(out, "--%s", r->name);
-        if (r->arg)
-            width += fprintf(out, " %s", r->arg);
-        fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", r->help);
+        print_row(out, r);
     }
 }
 
-/* Makes getopt's two forms of the table. */
-static void getopt_tables(char *letters, struct option *longs)
+/* Makes getopt's two forms of a table. */
+static void getopt_tables(const struct option_row *table, int n, char *letters,
+                          struct option *longs)
 {
     *letters++ = ':'; /* a missing value is told from an unknown option */
-    for (int i = 0; i < N_ROWS; i++) {
-        const struct option_row *r = &rows[i];
+    for (int i = 0; i < n; i++) {
+        const struct option_row *r = &table[i];
 
         if (r->letter) {
             *letters++ = r->letter;
@@ -467,14 +474,26 @@ static void getopt_tables(char *letters, struct option *longs)
     *longs = (struct option){NULL, 0, NULL, 0};
 }
 
+static const struct option_row *row_of(const struct option_row *table, int n, int c)
+{
+    if (c >= LONG_ONLY && c < LONG_ONLY + n)
+        return &table[c - LONG_ONLY];
+    for (int i = 0; i < n; i++)
+        if (table[i].letter && table[i].letter == c)
+            return &table[i];
+    return NULL;
+}
+
 static const struct option_row *find_row(int c)
 {
-    if (c >= LONG_ONLY && c < LONG_ONLY + N_ROWS)
-        return &rows[c - LONG_ONLY];
-    for (int i = 0; i < N_ROWS; i++)
-        if (rows[i].letter && rows[i].letter == c)
-            return &rows[i];
-    return NULL;
+    return row_of(rows, N_ROWS, c);
+}
+
+/* "-x" or "--master". */
+static const char *row_name(struct compile *cx, const struct option_row *r)
+{
+    return r->letter ? arena_printf(cx->arena, "-%c", r->letter)
+                     : arena_printf(cx->arena, "--%s", r->name);
 }
 
 /* "-q" or "--quux": what getopt did not know, or what lacks its value. */
@@ -552,7 +571,7 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
 
     *out = (struct options){.last_pass = PASS_RUN};
     limits_default(&cx->limits);
-    getopt_tables(letters, longs);
+    getopt_tables(rows, N_ROWS, letters, longs);
     optind = 0;
     opterr = 0;
     while ((c = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
@@ -560,10 +579,8 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
 
         if (!r)
             return bad_option(cx, c, argv);
-        struct parse p = {cx, out, NULL};
+        struct parse p = {cx, out, row_name(cx, r)};
 
-        p.name = r->letter ? arena_printf(cx->arena, "-%c", r->letter)
-                           : arena_printf(cx->arena, "--%s", r->name);
         if (!r->set(&p, optarg))
             return false;
         if (is_making(r))
@@ -575,4 +592,61 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
     if (out->help || out->version)
         return true;
     return take_words(cx, out, argv + optind, argc - optind) && check_together(cx, out);
+}
+
+/* ---- subcommands ---- */
+
+/* The row of a subcommand's option: the table's, or made of what C says. */
+static struct option_row command_row(const struct command_option *c)
+{
+    bool is_long = c->option[1] == '-';
+    struct option_row row = {.arg = c->arg};
+
+    for (int i = 0; !c->set && i < N_ROWS; i++)
+        if (is_long ? rows[i].name && !strcmp(rows[i].name, c->option + 2)
+                    : rows[i].letter == c->option[1])
+            row = rows[i];
+    row.letter = is_long ? 0 : c->option[1];
+    row.name = is_long ? c->option + 2 : NULL;
+    row.help = c->help;
+    return row;
+}
+
+bool options_command(struct compile *cx, int argc, char **argv, const struct command_options *c,
+                     void *command, struct options *out)
+{
+    enum { MAX_ROWS = 32 };
+    struct option_row table[MAX_ROWS];
+    struct option longs[MAX_ROWS + 1];
+    char letters[2 * MAX_ROWS + 2];
+    int n = 0, opt;
+
+    for (uint32_t i = 0; i < c->n_rows && n < MAX_ROWS - 1; i++)
+        table[n++] = command_row(&c->rows[i]);
+    table[n++] = *find_row('h');
+    *out = (struct options){.last_pass = PASS_RUN};
+    getopt_tables(table, n, letters, longs);
+    optind = 0;
+    opterr = 0;
+    while ((opt = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+        const struct option_row *r = opt == ':' || opt == '?' ? NULL : row_of(table, n, opt);
+
+        if (!r) {
+            diag_error(cx->diag, (struct span){0}, "options",
+                       "%s is no option of this command, or lacks its value", argv[optind - 1]);
+            diag_hint(cx->diag, "%s --help lists them", c->called);
+            return false;
+        }
+        const struct command_option *own = r - table < n - 1 ? &c->rows[r - table] : NULL;
+        struct parse p = {cx, out, row_name(cx, r)};
+
+        if (own && own->set ? !own->set(command, p.name, optarg) : !r->set(&p, optarg))
+            return false;
+    }
+    if (out->help) {
+        fputs(c->usage, stdout);
+        for (int i = 0; i < n; i++)
+            print_row(stdout, &table[i]);
+    }
+    return true;
 }

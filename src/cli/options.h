@@ -59,8 +59,33 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
 
 void options_help(FILE *out);
 
-/* A time: a number of seconds, or with ms, s, m or h after it, of less than a year. False after reporting
- * that OPTION's value is none. */
+/* An option that a subcommand takes. */
+struct command_option {
+    const char *option; /* "-x", "--master" */
+    const char *arg;    /* what follows it, or NULL; with SET */
+    const char *help;
+    /* For COMMAND, the subcommand's own; false after reporting. NULL: the option is one of a
+     * script's run, and is read and kept as there. */
+    bool (*set)(void *command, const char *option, const char *value);
+};
+
+struct command_options {
+    const char *called; /* "ngstap flame" */
+    const char *usage;  /* the head of its --help; the options follow, and --help */
+    const struct command_option *rows;
+    uint32_t n_rows; /* at most 31 */
+};
+
+/*
+ * Reads a subcommand's options into OUT, or by their SET into COMMAND; the words after them begin
+ * at getopt's optind. --help: prints it, OUT->help is true. False after reporting: an option that
+ * is not in C, one without its value, a value out of range.
+ */
+bool options_command(struct compile *cx, int argc, char **argv, const struct command_options *c,
+                     void *command, struct options *out);
+
+/* A time: a number of seconds, or with ms, s, m or h after it, of less than a year. False after
+ * reporting that OPTION's value is none. */
 bool options_time(struct compile *cx, const char *option, const char *text, double *seconds);
 
 #endif

@@ -15,7 +15,8 @@
 
 static const struct span nowhere;
 
-/* A name without an ending says nothing; one with an ending that no format has says something else. */
+/* A name without an ending says nothing; one with an ending that no format has says something
+ * else. */
 static const struct out_format *format_of_ending(struct compile *cx, const char *path)
 {
     const struct out_format *f;
@@ -60,6 +61,21 @@ const struct out_format *picture_format(struct compile *cx, const char *name, co
     else
         diag_hint(cx->diag, "there are %s", all);
     return NULL;
+}
+
+const char *picture_names(struct compile *cx)
+{
+    const char *names = "", *last = NULL;
+    const struct out_format *f;
+
+    for (uint32_t i = 0; (f = out_format_at(i)); i++) {
+        if (f->live)
+            continue;
+        if (last)
+            names = arena_printf(cx->arena, "%s%s%s", names, *names ? ", " : "", last);
+        last = f->name;
+    }
+    return arena_printf(cx->arena, "%s or %s", names, last);
 }
 
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path,

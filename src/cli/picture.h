@@ -16,19 +16,24 @@ struct picture {
     bool spooled; /* ... is a file, to be read at the end */
 };
 
-/* The row for NAME, or NULL after reporting (with the near name); "" and NULL: by the ending of PATH,
- * else a flame graph. */
+/* The row for NAME, or NULL after reporting (with the near name); "" and NULL: by the ending of
+ * PATH, else a flame graph. */
 const struct out_format *picture_format(struct compile *cx, const char *name, const char *path);
 
-/* Opens PATH (NULL: standard output) for FORMAT; reads from INPUT (for messages). False after reporting. */
+/* "folded, flamegraph, ... or speedscope": the formats that are made of stacks. Of CX's arena. */
+const char *picture_names(struct compile *cx);
+
+/* Opens PATH (NULL: standard output) for FORMAT; reads from INPUT (for messages). False after
+ * reporting. */
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
                   const struct out_reader_opts *o, struct picture *out);
 
-/* A stream that feeds P as it is written to; with DESCRIPTOR one for other processes, too, that feeds it
- * at the end. P closes it. NULL after reporting. */
+/* A stream that feeds P as it is written to; with DESCRIPTOR one for other processes, too, that
+ * feeds it at the end. P closes it. NULL after reporting. */
 FILE *picture_stream(struct picture *p, bool descriptor);
 
-/* Writes the picture when OK, and closes all. False after reporting: nothing to show, not writable. */
+/* Writes the picture when OK, and closes all. False after reporting: nothing to show, not
+ * writable. */
 bool picture_close(struct picture *p, bool ok);
 
 /* Feeds the whole of PATH ("-": standard input). False after reporting. */

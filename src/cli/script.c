@@ -1,8 +1,8 @@
 /*
  * script: from the word on the command line to a text, an object or a module. Enters: the options;
- * leaves: a path and its kind, a source. Refuses, with what was meant, a word that is a mistyped command
- * or sample, and files that are another program's business: what a syntax error would say of them helps
- * nobody.
+ * leaves: a path and its kind, a source. Refuses, with what was meant, a word that is a mistyped
+ * command or sample, and files that are another program's business: what a syntax error would say
+ * of them helps nobody.
  */
 #include "cli/script.h"
 

@@ -1,8 +1,9 @@
 /*
  * search: which directories hold library code. Enters: options and where this program lies; leaves:
  * lists in order of precedence. Our own tapset is found beside the program (a build tree), in
- * ../share/ngstap (an installation that was moved), else where it was configured to be. Our own scripts
- * use our own modules only. Refused for root, unless -I names them: folders that others can write to.
+ * ../share/ngstap (an installation that was moved), else where it was configured to be. Our own
+ * scripts use our own modules only. Refused for root, unless -I names them: folders that others can
+ * write to.
  */
 #include "cli/search.h"
 
@@ -56,8 +57,8 @@ static const char *own_dir(struct compile *cx, const char *name)
 /* ---- whose modules may be run ---- */
 
 /*
- * Why what lies in DIR may not be run by root unasked: others can put it there. Who wrote the script that is run may
- * as well give it modules. NULL: no reason.
+ * Why what lies in DIR may not be run by root unasked: others can put it there. Who wrote the
+ * script that is run may as well give it modules. NULL: no reason.
  */
 static const char *distrust(struct compile *cx, const struct options *o, const char *dir)
 {
@@ -98,8 +99,9 @@ static struct module_dirs search(struct compile *cx, const struct options *o, bo
     if (here && !is_own(cx, o->script))
         add(cx, &d, ".", distrust(cx, o, "."));
     add(cx, &d, own_dir(cx, "tapset"), NULL);
-    /* What we lack: beside the script, or beside the folder it lies in. After ours, as stap++ takes the
-     * tapset beside itself: stap++'s luajit, in a clone whose samples are run by us, is for GC32 only. */
+    /* What we lack: beside the script, or beside the folder it lies in. After ours, as stap++ takes
+     * the tapset beside itself: stap++'s luajit, in a clone whose samples are run by us, is for
+     * GC32 only. */
     for (int up = 0; o->script && up < 2; up++) {
         const char *dir =
             slash ? arena_printf(cx->arena, "%.*s/", (int)(slash - o->script), o->script) : "";

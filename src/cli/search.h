@@ -12,14 +12,14 @@ struct module_dirs {
     uint32_t n;
 };
 
-/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. For a script of ours: -I and
- * our tapset. */
+/* For @use: -I, ".", our tapset, then "tapset" beside the script or beside its folder. For a script
+ * of ours: -I and our tapset. */
 struct module_dirs search_modules(struct compile *cx, const struct options *o);
 
 /* For functions and aliases in *.stp and *.stpm: the same without ".". */
 struct strings search_tapsets(struct compile *cx, const struct options *o);
 
-/* Of mends of SystemTap's runtime. */
+/* Folders with patches for SystemTap's runtime (patches/runtime), to be tried in this order. */
 struct strings search_patches(struct compile *cx);
 
 /* One of our samples, by its file's name. */

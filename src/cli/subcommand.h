@@ -16,8 +16,8 @@ struct subcommand {
 };
 
 /*
- * The row that the program's own name or the first argument names, with the arguments moved to begin at
- * that name; NULL: a script is meant.
+ * The row that the program's own name or the first argument names, with the arguments moved to
+ * begin at that name; NULL: a script is meant.
  */
 const struct subcommand *subcommand_find(int *argc, char ***argv);
 

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/diag.h"
+#include "cli/options.h"
 #include "cli/subcommand.h"
 #include "out/out.h"
 #include "debug/debug.h"
@@ -20,35 +21,27 @@
 
 static const struct span nowhere;
 
-struct list {
-    const char **v;
-    uint32_t n;
-};
-
 struct types {
     struct compile *cx;
-    struct target_opts target;
-    struct list names, modules; /* -C, --module */
+    struct options o;
+    struct strings names, modules; /* -C, --module */
     struct types_rename *renames;
     uint32_t n_renames;
-    const char *output;
-    bool deep, help;
+    bool deep;
     struct target *t;
     struct debuginfo *di;
-    struct list tried; /* modules without debug information, and why */
+    struct strings tried; /* modules without debug information, and why */
     const struct ctype **wanted;
     uint32_t n_wanted;
 };
 
-static void append(struct types *s, struct list *l, const char *word)
+static void append(struct types *s, struct strings *l, const char *word)
 {
     l->v = arena_grow(s->cx->arena, l->v, l->n, sizeof(*l->v));
     l->v[l->n++] = word;
 }
 
 /* ---- options ---- */
-
-enum { OPT_MASTER = 256, OPT_CONTAINER, OPT_SYSROOT, OPT_EXEC, OPT_MODULE, OPT_RENAME, OPT_DEEP };
 
 static bool fail(struct types *s, const char *message, const char *word, const char *hint)
 {
@@ -57,22 +50,11 @@ static bool fail(struct types *s, const char *message, const char *word, const c
     return false;
 }
 
-static bool pid_of(struct types *s, const char *text, pid_t *out)
-{
-    char *end;
-
-    errno = 0;
-    long n = strtol(text, &end, 10);
-
-    if (errno || *end || end == text || n < 1 || n > INT32_MAX)
-        return diag_error(s->cx->diag, nowhere, "options", "\"%s\" is no process id", text);
-    *out = (pid_t)n;
-    return true;
-}
-
 /* "a,struct b": blanks around are dropped. */
-static void add_names(struct types *s, const char *text)
+static bool add_names(void *command, const char *option, const char *text)
 {
+    struct types *s = command;
+
     while (*text) {
         size_t n = strcspn(text, ","), len = n;
         const char *from = text;
@@ -87,6 +69,7 @@ static void add_names(struct types *s, const char *text)
             append(s, &s->names, arena_strndup(s->cx->arena, from, len));
         text += n + (text[n] == ',');
     }
+    return true;
 }
 
 static bool is_identifier(const char *s)
@@ -99,8 +82,9 @@ static bool is_identifier(const char *s)
     return true;
 }
 
-static bool add_rename(struct types *s, const char *text)
+static bool add_rename(void *command, const char *option, const char *text)
 {
+    struct types *s = command;
     const char *eq = strchr(text, '=');
 
     if (!eq || eq == text || !is_identifier(eq + 1))
@@ -112,96 +96,58 @@ static bool add_rename(struct types *s, const char *text)
     return true;
 }
 
-static const struct option longs[] = {{"master", required_argument, NULL, OPT_MASTER},
-                                      {"container", required_argument, NULL, OPT_CONTAINER},
-                                      {"sysroot", required_argument, NULL, OPT_SYSROOT},
-                                      {"exec", required_argument, NULL, OPT_EXEC},
-                                      {"module", required_argument, NULL, OPT_MODULE},
-                                      {"rename", required_argument, NULL, OPT_RENAME},
-                                      {"deep", no_argument, NULL, OPT_DEEP},
-                                      {"help", no_argument, NULL, 'h'},
-                                      {NULL, 0, NULL, 0}};
-
-static bool take(struct types *s, int opt)
+static bool add_module(void *command, const char *option, const char *path)
 {
-    switch (opt) {
-    case 'C':
-        add_names(s, optarg);
-        return true;
-    case 'x':
-        return pid_of(s, optarg, &s->target.pid);
-    case OPT_MASTER:
-        return pid_of(s, optarg, &s->target.master);
-    case OPT_CONTAINER:
-        s->target.container = optarg;
-        return true;
-    case OPT_SYSROOT:
-        s->target.sysroot = optarg;
-        return true;
-    case OPT_EXEC:
-        s->target.exec = optarg;
-        return true;
-    case OPT_MODULE:
-        append(s, &s->modules, optarg);
-        return true;
-    case OPT_RENAME:
-        return add_rename(s, optarg);
-    case OPT_DEEP:
-        s->deep = true;
-        return true;
-    case 'o':
-        s->output = optarg;
-        return true;
-    default:
-        s->help = true;
-        return true;
-    }
+    struct types *s = command;
+
+    append(s, &s->modules, path);
+    return true;
 }
+
+static bool set_deep(void *command, const char *option, const char *value)
+{
+    ((struct types *)command)->deep = true;
+    return true;
+}
+
+static const struct command_option taken[] = {
+    {"-C", "TYPE", "a type, or several: GCobj, \"struct lua_State\"", add_names},
+    {"-x", NULL, "the process to look at", NULL},
+    {"--master", NULL, "a worker of this process", NULL},
+    {"--container", NULL, "the processes that run Lua in this container", NULL},
+    {"--exec", NULL, "an executable", NULL},
+    {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
+    {"--module", "PATH", "look for the types here only; kernel: in the running kernel", add_module},
+    {"--rename", "OLD=NEW", "call a type NEW, or an enumerator", add_rename},
+    {"--deep", NULL, "define what is only pointed to, too", set_deep},
+    {"-o", NULL, "write to FILE, which is whole or not there", NULL},
+};
+
+static const struct command_options options = {
+    "ngstap types",
+    "Usage: ngstap types -C TYPE[,TYPE]... [OPTION]...\n"
+    "Prints types of a target as a C header that is laid out as they are, with offsets and\n"
+    "sizes in comments: what they hold by value in full, what they point to declared.\n\n",
+    taken, sizeof(taken) / sizeof(*taken)};
 
 static bool parse(struct types *s, int argc, char **argv)
 {
-    int opt;
+    const struct target_opts *t = &s->o.target;
 
-    optind = 0;
-    opterr = 0;
-    while ((opt = getopt_long(argc, argv, "C:x:o:h", longs, NULL)) != -1) {
-        if (opt == '?')
-            return fail(s, "%s is no option of this command, or lacks its value", argv[optind - 1],
-                        "ngstap types --help lists them");
-        if (!take(s, opt))
-            return false;
-    }
-    if (s->help)
+    if (!options_command(s->cx, argc, argv, &options, s, &s->o))
+        return false;
+    if (s->o.help)
         return true;
+    s->o.target.proc = "/proc";
     if (optind != argc)
         return fail(s, "types takes no argument such as %s", argv[optind],
                     "types are named by -C, a process by -x");
     if (!s->names.n)
         return fail(s, "%s types? Name them", "which", "e.g. -C GCobj,lua_State");
-    if (!s->target.pid && !s->target.master && !s->target.container && !s->target.exec &&
-        !s->modules.n)
+    if (!t->pid && !t->master && !t->container && !t->exec && !s->modules.n)
         return fail(s, "%s types? Name a target", "whose",
                     "-x PID, --master PID, --container NAME, --exec PATH or --module PATH");
     return true;
-}
-
-static void help(void)
-{
-    fputs("Usage: ngstap types -C TYPE[,TYPE]... [OPTION]...\n"
-          "Prints types of a target as a C header that is laid out as they are, with offsets and\n"
-          "sizes in comments: what they hold by value in full, what they point to declared.\n\n"
-          "  -C TYPE                 a type, or several: GCobj, \"struct lua_State\"\n"
-          "  -x PID                  the process to look at\n"
-          "  --master PID            a worker of this process\n"
-          "  --container NAME        the processes that run Lua in this container\n"
-          "  --exec PATH             an executable\n"
-          "  --sysroot DIR           look for the target's files below DIR (see docker-root)\n"
-          "  --module PATH           look for the types here only; kernel: in the running kernel\n"
-          "  --rename OLD=NEW        call a type NEW, or an enumerator\n"
-          "  --deep                  define what is only pointed to, too\n"
-          "  -o FILE                 write to FILE, which is whole or not there\n"
-          "  -h, --help              this text\n",
-          stdout);
 }
 
 /* ---- finding them ---- */
@@ -255,7 +201,7 @@ static void near_name(const char *name, void *arg)
     near_try(arg, name);
 }
 
-static const struct ctype *find(struct types *s, const struct list *paths, const char *name)
+static const struct ctype *find(struct types *s, const struct strings *paths, const char *name)
 {
     const struct ctype *declared = NULL;
 
@@ -271,7 +217,7 @@ static const struct ctype *find(struct types *s, const struct list *paths, const
     return declared;
 }
 
-static bool say_unknown(struct types *s, const struct list *paths, const char *name)
+static bool say_unknown(struct types *s, const struct strings *paths, const char *name)
 {
     struct diag *d = s->cx->diag;
     struct near near;
@@ -305,7 +251,7 @@ static bool say_unknown(struct types *s, const struct list *paths, const char *n
     return false;
 }
 
-static bool add_type(struct types *s, const struct list *paths, const char *name)
+static bool add_type(struct types *s, const struct strings *paths, const char *name)
 {
     const struct ctype *t = find(s, paths, name);
 
@@ -326,7 +272,7 @@ static bool add_type(struct types *s, const struct list *paths, const char *name
 
 static bool find_all(struct types *s)
 {
-    struct list paths = {0};
+    struct strings paths = {0};
 
     for (uint32_t i = 0; i < s->modules.n; i++) {
         const char *path = module_path(s, s->modules.v[i]), *why;
@@ -406,7 +352,7 @@ static bool print(struct types *s)
                            .deep = s->deep};
     struct out_file file;
 
-    if (!out_file_open(s->cx, s->output, &file) || !out_file_begin(s->cx, &file))
+    if (!out_file_open(s->cx, s->o.output, &file) || !out_file_begin(s->cx, &file))
         return false;
     print_head(s, file.f, guard_of(s));
     bool ok = types_print(s->cx, &o, file.f) && bounds_ok();
@@ -421,19 +367,17 @@ static bool print(struct types *s)
 
 int subcommand_types(struct compile *cx, int argc, char **argv)
 {
-    struct types s = {.cx = cx, .target = {.proc = "/proc"}};
+    struct types s = {.cx = cx};
 
     if (!parse(&s, argc, argv))
         return 1;
-    if (s.help) {
-        help();
+    if (s.o.help)
         return 0;
-    }
     bool kernel_only = s.modules.n == 1 && !strcmp(s.modules.v[0], "kernel");
     struct target_opts none = {.proc = "/proc"};
 
     bounds_begin(cx);
-    s.t = target_open(cx, kernel_only ? &none : &s.target);
+    s.t = target_open(cx, kernel_only ? &none : &s.o.target);
     if (!s.t)
         return 1;
     s.di = debuginfo_new(cx, s.t);

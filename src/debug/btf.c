@@ -356,8 +356,8 @@ static bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
 
         for (uint16_t i = 0; (btf_is_enum(t) || btf_kind(t) == KIND_ENUM64) && i < btf_vlen(t);
              i++) {
-            /* Of both kinds a record starts with the name; the value follows, 32 bits or twice 32.
-             */
+            /* Of both kinds a record starts with the name; the value follows, 32 bits or twice
+             * 32. */
             const uint32_t *e = (const uint32_t *)(t + 1) + (size_t)i * (btf_is_enum(t) ? 2 : 3);
             const char *here = btf__name_by_offset(btf_of(m), e[0]);
 

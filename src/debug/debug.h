@@ -135,8 +135,8 @@ void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, vo
 
 /* Enumerator by name (for @enum / bare use); false: none. */
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value);
-/* Calls FN for each enumerator whose name begins with PREFIX, in order of name; not the kernel's.
- */
+/* Calls FN for each enumerator whose name begins with PREFIX, in order of name; not the
+ * kernel's. */
 void dbg_enumerators(struct dbg *m, const char *prefix,
                      void (*fn)(const char *name, int64_t value, void *arg), void *arg);
 

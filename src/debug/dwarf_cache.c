@@ -1,10 +1,10 @@
 /*
  * dwarf_cache: keeps indexes from one run to the next in the folder index/ of the cache
- * (base/cachedir.h). Enters and leaves: an index's block. A file is named by the SHA-256 of the debug
- * sections that it was made from, since containers share the cache and build-ids are what their owners
- * say. It holds a sum of itself, which shows damage. It is written beside and renamed, so that a
- * reader sees a whole file or none. Refused: files that are not ours, or with another sum or key. No
- * failure here is an error: the run goes without a cache.
+ * (base/cachedir.h). Enters and leaves: an index's block. A file is named by the SHA-256 of the
+ * debug sections that it was made from, since containers share the cache and build-ids are what
+ * their owners say. It holds a sum of itself, which shows damage. It is written beside and renamed,
+ * so that a reader sees a whole file or none. Refused: files that are not ours, or with another sum
+ * or key. No failure here is an error: the run goes without a cache.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,8 @@ static int cache_dir(bool make)
 
 /* ---- key and sum ---- */
 
-/* What an index is made from: DIEs, their forms, their names. Each section with its name and length. */
+/* What an index is made from: DIEs, their forms, their names. Each section with its name and
+ * length. */
 static void hash_file(struct sha256_ctx *ctx, Elf *elf)
 {
     static const char *const names[] = {".debug_info", ".debug_types",    ".debug_abbrev",

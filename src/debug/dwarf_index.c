@@ -83,8 +83,8 @@ static uint32_t tag_bit(int tag)
     }
 }
 
-/* Enumerations are walked into; the same header in another unit is known by its first enumerator.
- */
+/* Enumerations are walked into; the same header in another unit is known by its first
+ * enumerator. */
 static void add_enumerators(struct builder *b, Dwarf_Die *die)
 {
     Dwarf_Die child;
@@ -287,7 +287,7 @@ static void *make_block(struct builder *b, size_t *size)
     return block;
 }
 
-struct index *index_build(struct dbg *m)
+static struct index *index_build(struct dbg *m)
 {
     struct builder b = {.a = arena_new(), .names_size = 0};
     size_t size;

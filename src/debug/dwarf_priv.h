@@ -57,7 +57,6 @@ static inline const char *index_name(const struct index *x, const struct index_e
 /* Its DIE, with the right tag and name; false: the file has no such DIE. */
 bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
 
-struct index *index_build(struct dbg *m);
 void index_free(struct index *x);
 
 /* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */

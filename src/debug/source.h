@@ -170,8 +170,8 @@ struct ctype *ctype_intern(struct dbg *m, const void *record, uint64_t dim, bool
 const struct ctype *ctype_void(struct debuginfo *di);
 /* T with its kind known, and for DWARF its core. */
 struct ctype *ctype_strip(const struct ctype *t);
-/* The same type with its members known, when it or another module opened so far has them; stripped.
- */
+/* The same type with its members known, when it or another module opened so far has them;
+ * stripped. */
 struct ctype *ctype_complete(const struct ctype *t);
 /* As ctype_text, within a text at that DEPTH. */
 const char *ctype_text_at(struct arena *a, const struct ctype *t, int depth);

@@ -40,7 +40,8 @@ static bool lower_clock(struct ir_cursor *c, const struct intrinsic *self, const
     return true;
 }
 
-/* DWARF register numbers of x86-64 (System V psABI, figure 3.36); 32-bit names give the low half. */
+/* DWARF register numbers of x86-64 (System V psABI, figure 3.36); 32-bit names give the low
+ * half. */
 static int register_number(const char *name, uint32_t len)
 {
     static const char *const r64[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",

@@ -43,7 +43,7 @@ struct intrinsic {
 /* The built-in of that name taking N arguments, or NULL; N < 0: any number. */
 const struct intrinsic *func_find(const char *name, int n);
 
-/* All names, for near-name hints and --dump-functions: calls FN for each row. */
+/* Calls FN for each row: near-name hints, docs/reference.md (tests/unit/reference.c). */
 void func_each(void (*fn)(const struct intrinsic *f, void *arg), void *arg);
 
 #endif

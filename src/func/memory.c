@@ -1,9 +1,9 @@
 /*
  * memory: functions that read the target's and the kernel's memory at an address. Enters: calls;
- * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Strings with a
- * last argument for the failing case give that instead; user_name_n() is user_string_n() for names that become part
- * of a line: control characters are '?' there; user_int() and its kin give 0, as SystemTap's
- * do, and their _error() twins fail. Under --skip-badvars no integer fails.
+ * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Strings
+ * with a last argument for the failing case give that instead; user_name_n() is user_string_n() for
+ * names that become part of a line: control characters are '?' there; user_int() and its kin give
+ * 0, as SystemTap's do, and their _error() twins fail. Under --skip-badvars no integer fails.
  */
 #include "func/family.h"
 

@@ -1,7 +1,7 @@
 /*
- * expr: expressions whose value is a long. Enters: typed trees (target expressions resolved to address
- * arithmetic); leaves: instructions at the cursor. Refuses, with the place, what eBPF handlers
- * cannot do yet.
+ * expr: expressions whose value is a long. Enters: typed trees (target expressions resolved to
+ * address arithmetic); leaves: instructions at the cursor. Refuses, with the place, what eBPF
+ * handlers cannot do yet.
  *
  * A temporary lives in one block only. Before an operand that ends the block (a script call, a
  * short circuit) is evaluated, what was computed already is spilled to a slot.
@@ -360,8 +360,8 @@ static enum ir_op int_op(enum op op)
 }
 
 /*
- * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe on
- * another processor may update them. *OLD and *FRESH: values before and after.
+ * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe
+ * on another processor may update them. *OLD and *FRESH: values before and after.
  */
 static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *by,
                    struct ir_val delta, struct ir_val *old, struct ir_val *fresh)
@@ -537,7 +537,8 @@ static struct ir_val read_at(struct lower *lo, struct expr *e, struct ir_val add
     return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
 }
 
-/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's loc2c-runtime.h. */
+/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's
+ * loc2c-runtime.h. */
 static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
 {
     uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo),

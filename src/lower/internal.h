@@ -30,7 +30,7 @@ struct lower {
     struct loop *loop;
     uint32_t exit_block;       /* next / return */
     uint32_t error_block;      /* an error that nothing here catches */
-    int64_t rest;              /* statements taken off the budget that follow the one being made */
+    int64_t rest;              /* statements, subtracted already, after the one being made */
     /* string slots for intermediate values: free again at the end of each statement */
     uint32_t *str_pool;
     uint32_t n_str_pool, str_used;
@@ -43,7 +43,8 @@ struct lower {
 
 /* ---- expr.c ---- */
 
-/* The value of a long expression: a temporary (of the block the cursor is in when it returns) or an immediate. */
+/* The value of a long expression: a temporary (of the block the cursor is in when it returns) or an
+ * immediate. */
 struct ir_val lower_long(struct lower *lo, struct expr *e);
 /* Goes to YES or NO by E's truth; the cursor's block is ended. */
 void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no);
@@ -53,9 +54,11 @@ void lower_effect(struct lower *lo, struct expr *e);
 struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n);
 /* Does evaluating E end the block (calls, short circuits)? Temporaries do not survive that. */
 bool lower_splits(const struct lower *lo, const struct expr *e);
-/* Has E's format a conversion that may end the string, or needs its argument several times? Those are blocks of their own. */
+/* Has E's format a conversion that may end the string, or needs its argument several times? Those
+ * are blocks of their own. */
 bool lower_format_splits(const struct expr *e);
-/* Keeps V over what follows: an immediate stays, a temporary goes to a slot; reload with lower_reload. */
+/* Keeps V over what follows: an immediate stays, a temporary goes to a slot; reload with
+ * lower_reload. */
 struct ir_val lower_spill(struct lower *lo, struct ir_val v);
 struct ir_val lower_reload(struct lower *lo, struct ir_val spilled);
 /* Puts script function call E; result through its result slot. */
@@ -104,8 +107,9 @@ void lower_append_bytes(struct lower *lo, struct ir_val dst, const struct conver
 
 void lower_stmts(struct lower *lo, struct stmt *s);
 /*
- * MAXACTION counts the statements that run, as SystemTap does. The statements of a list that run unless control leaves it are
- * taken off the budget together, when it begins: this many of S. Who leaves early gives back what lo->rest says.
+ * MAXACTION counts the statements that run, as SystemTap does. Where a list begins, all statements
+ * of it that run unless control leaves it are subtracted from the budget at once: this many of S.
+ * Code that leaves early adds lo->rest, those that did not run.
  */
 int64_t lower_actions(const struct stmt *s);
 /* The actions of a function's or a handler's body or of a loop's pass begin: BUDGET. */

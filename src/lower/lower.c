@@ -1,7 +1,7 @@
 /*
- * lower: the whole program: globals and arrays, script functions, handlers. Enters: a program that sema
- * has checked; leaves: an IR unit that ir_verify accepts. Refuses, with the place, a handler that
- * runs in the kernel but needs what only user space has.
+ * lower: the whole program: globals and arrays, script functions, handlers. Enters: a program that
+ * sema has checked; leaves: an IR unit that ir_verify accepts. Refuses, with the place, a handler
+ * that runs in the kernel but needs what only user space has.
  */
 #include "lower/internal.h"
 
@@ -229,7 +229,8 @@ static bool check_reach(struct lower *lo, const struct ir_func *f, const char *h
     return ok;
 }
 
-/* Which arrays handlers in the kernel set elements of decides what is put back of those that were taken. */
+/* Marks each IR_MTAKE of an array whose elements handlers in the kernel set (imm 1): when the
+ * drained elements are merged back, those that the kernel has set meanwhile are kept. */
 static void mark_taken(const struct lower *lo)
 {
     bool *set = ARENA_ARRAY(lo->cx->arena, bool, lo->u->n_maps + 1);

@@ -1,6 +1,7 @@
 /*
- * stmt: statements -> blocks. Enters: a checked statement list; leaves: blocks at the cursor. What runs is taken off the
- * handler's budget (MAXACTION): the common way through a list at once when it begins, the rest where it branches off.
+ * stmt: statements -> blocks. Enters: a checked statement list; leaves: blocks at the cursor. Each
+ * block subtracts the statements it runs from the handler's budget (MAXACTION): those that run
+ * unless control leaves the list at once where the list begins, the others where control branches.
  */
 #include "lower/internal.h"
 
@@ -10,7 +11,7 @@ static void statement_done(struct lower *lo)
     lo->long_used = 0;
 }
 
-/* What is taken off for both branches of an if before it. */
+/* Statements that both branches of an if have: they are subtracted once, before it. */
 static int64_t shared_actions(const struct stmt *s)
 {
     int64_t yes = lower_actions(s->body), no = lower_actions(s->other);
@@ -73,7 +74,8 @@ static void lower_if(struct lower *lo, struct stmt *s)
     ir_at(&lo->at, after);
 }
 
-/* A loop's body, which begins where the cursor is: each pass takes its statements off the budget, one at least. */
+/* A loop's body, which begins at the cursor: each pass subtracts its statements from the budget, at
+ * least one. */
 static void loop_body(struct lower *lo, struct loop *loop, struct stmt *body)
 {
     int64_t actions = lower_actions(body);
@@ -309,8 +311,8 @@ static void lower_try(struct lower *lo, struct stmt *s)
     } else {
         ir_put(&lo->at, IR_SERROR);
     }
-    /* To catch is an action: where a called function used up the last one, there is none to start the catch
-     * block with, as in SystemTap's translate.cxx (visit_try_block). */
+    /* To catch is an action: where a called function used up the last one, there is none to start
+     * the catch block with, as in SystemTap's translate.cxx (visit_try_block). */
     lo->at.loc = ir_loc(lo->u, s->at, "keyword 'try'");
     lower_budget(lo, 1 + lower_actions(s->other));
     statement_done(lo);
@@ -362,7 +364,8 @@ static void leave_loops(struct lower *lo)
             end_iterator(lo, l->iterator);
 }
 
-/* A text that is put together, and so can be right where it is wanted (a recursive call would write there). */
+/* Is E a string that is built up? Then it can be built directly in the result slot (not in a
+ * recursive function, whose inner call would overwrite it). */
 static bool makes_text(const struct expr *e)
 {
     return e->kind == EX_BINARY || e->kind == EX_PRINT || e->kind == EX_TERNARY ||

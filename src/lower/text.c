@@ -1,6 +1,6 @@
 /*
- * text: string expressions and the print family. Enters: typed trees; leaves: appends to string slots,
- * which is how every string is made: s . sprintf("%d", x) becomes three appends and no copy.
+ * text: string expressions and the print family. Enters: typed trees; leaves: appends to string
+ * slots, which is how every string is made: s . sprintf("%d", x) becomes three appends and no copy.
  */
 #include "lower/internal.h"
 

@@ -283,8 +283,8 @@ static void close_block(struct reader *r, bool until)
         reset(top(r));
 }
 
-/* ")", "]", "}": closes its bracket, when that is the innermost, or those above it were left open.
- */
+/* ")", "]", "}": closes its bracket, when that is the innermost, or those above it were left
+ * open. */
 static void close_bracket(struct reader *r, enum frame_kind kind)
 {
     uint32_t at = r->depth;

@@ -1,10 +1,10 @@
 /*
  * nginx: see nginx.h. Enters: configuration files, as the target sees them; leaves: the Lua code in
  * them, under the names that ngx_http_lua_gen_chunk_name (lua-nginx-module,
- * src/ngx_http_lua_directive.c) gives it. Tokens are those of ngx_conf_read_token
- * (nginx, src/core/ngx_conf_file.c); the end of a block is found by the lexer of Lua. Refused: more
- * than base/bounds.h allows, includes nested deeper than DEPTH_MAX, paths of more than PATTERNS_MAX patterns. What no
- * nginx would start with is read as far as it makes sense.
+ * src/ngx_http_lua_directive.c) gives it. Tokens are those of ngx_conf_read_token (nginx,
+ * src/core/ngx_conf_file.c); the end of a block is found by the lexer of Lua. Refused: more than
+ * base/bounds.h allows, includes nested deeper than DEPTH_MAX, paths of more than PATTERNS_MAX
+ * patterns. What no nginx would start with is read as far as it makes sense.
  */
 #include "lua/nginx.h"
 
@@ -431,7 +431,8 @@ bool nginx_is_chunk(const char *chunk, size_t len)
     return len && split(chunk, len, &directive, &file, &line);
 }
 
-/* The name is relative to the main file's folder, or only its last part; "..." stands for what was too long. */
+/* The name is relative to the main file's folder, or only its last part; "..." stands for what was
+ * too long. */
 static bool names_file(const struct word *shown, const char *path)
 {
     size_t len = strlen(path), n = shown->len;

@@ -1,7 +1,8 @@
 /*
- * apart: names that tell frames apart. Enters: profiles whose frames have names and, by "@FILE:LINE", places; leaves:
- * where several files have a function of one name, as much of each path in the name as tells them apart
- * ("key-auth/handler.lua:access"); where one file has several, the line. Frames without a place keep their names.
+ * apart: names that tell frames apart. Enters: profiles whose frames have names and, by
+ * "@FILE:LINE", places; leaves: where several files have a function of one name, as much of each
+ * path in the name as tells them apart ("key-auth/handler.lua:access"); where one file has several,
+ * the line. Frames without a place keep their names.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,8 @@ static void rename_to(struct out_frame *f, const char *name)
     f->len = (uint32_t)strlen(name);
 }
 
-/* NAME, with FILE from FROM on: in front of it when it begins with the file's own name, else behind. */
+/* NAME, with FILE from FROM on: in front of it when it begins with the file's own name, else
+ * behind. */
 static const char *with_path(struct arena *a, const struct one *o, size_t from)
 {
     const char *file = o->f->file, *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;

@@ -1,9 +1,9 @@
 /*
- * events: a live session for other programs: newline-delimited JSON, an object an event, in the order
- * in which things happen. Enters: what is printed, in pieces, warnings, errors, histograms; leaves: a
- * line each. Control characters and what would not be seen are JSON's escapes, so that a parser gives back
- * what was printed. JSON has no bytes: where some are no text they are \\xNN, and the event says that it is
- * "escaped", backslashes that were printed being doubled.
+ * events: a live session for other programs: newline-delimited JSON, an object an event, in the
+ * order in which things happen. Enters: what is printed, in pieces, warnings, errors, histograms;
+ * leaves: a line each. Control characters and what would not be seen are JSON's escapes, so that a
+ * parser gives back what was printed. JSON has no bytes: where some are no text they are \\xNN, and
+ * the event says that it is "escaped", backslashes that were printed being doubled.
  */
 #include <inttypes.h>
 #include <string.h>

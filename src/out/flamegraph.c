@@ -3,8 +3,8 @@
  * colour by kind of code. flamegraph.css and flamegraph.js, beside this file, make it look and
  * behave; nothing is fetched from anywhere. Text of the target stands escaped, and only as text.
  *
- * For two profiles (a difference) widths are the mean of both shares, so that what is gone is seen as
- * well as what is new, and colour tells the change.
+ * For two profiles (a difference) widths are the mean of both shares, so that what is gone is seen
+ * as well as what is new, and colour tells the change.
  */
 #include <ctype.h>
 #include <inttypes.h>

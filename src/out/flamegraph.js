@@ -1,5 +1,6 @@
 // The behaviour of ngstap's flame graphs: click to zoom, Ctrl-F or / to search, i to turn them into
-// icicles, hover for details. Search, zoom and view are in the page's address, so that it can be shared.
+// icicles, hover for details. Search, zoom and view are in the page's address, so that it can be
+// shared.
 (function () {
     "use strict";
     var svg = document.documentElement;
@@ -30,12 +31,17 @@
         return node.x >= of.x - 1e-9 && node.x + node.w <= of.x + of.w + 1e-9;
     }
 
-    // Characters with what stands on them; the columns that one takes (base/clean.c has the same ranges).
+    // Characters with what stands on them; the columns that one takes (base/clean.c has the same
+    // ranges).
     function characters(name) {
         return name.match(/[^][\u0300-\u036f\ufe00-\ufe0f]*/gu) || [];
     }
+    var wide = new RegExp("^[\\u1100-\\u115f\\u2e80-\\u303e\\u3041-\\ua4cf\\ua960-\\ua97c" +
+        "\\uac00-\\ud7a3\\uf900-\\ufaff\\ufe30-\\ufe6f\\uff00-\\uff60\\uffe0-\\uffe6" +
+        "\\u{1f300}-\\u{1f64f}\\u{1f680}-\\u{1f6ff}\\u{1f900}-\\u{1faff}\\u{20000}-\\u{3fffd}]",
+        "u");
     function columns(character) {
-        return /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(character) ? 2 : 1;
+        return wide.test(character) ? 2 : 1;
     }
     function width(list) {
         return list.reduce(function (sum, character) { return sum + columns(character); }, 0);
@@ -80,7 +86,8 @@
         head.forEach(function (line, i) {
             var room = width - (i ? matched.getComputedTextLength() : 230), n = line.full.length;
             line.text.textContent = line.full;
-            while (n > 1 && line.text.getSubStringLength(0, n) > (n < line.full.length ? room - 12 : room)) {
+            while (n > 1 && line.text.getSubStringLength(0, n) >
+                    (n < line.full.length ? room - 12 : room)) {
                 n--;
             }
             if (n < line.full.length) {
@@ -117,7 +124,8 @@
         fit();
     }
 
-    // What the page shows, behind the # of its address: s=WORD, x=FRAME (its number in the file), v=icicle.
+    // What the page shows, behind the # of its address: s=WORD, x=FRAME (its number in the file),
+    // v=icicle.
     function remember() {
         var parts = new URLSearchParams(), word = box.value.trim(), to;
         if (word) {
@@ -193,15 +201,17 @@
             }
         });
         svg.classList.toggle("searching", word !== "");
-        matched.textContent = word === "" ? "" : count + (count === 1 ? " frame matches" : " frames match") +
-            ", in " + (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
+        matched.textContent = word === "" ? "" : count +
+            (count === 1 ? " frame matches" : " frames match") + ", in " +
+            (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
         fit();
     }
 
     // Beside the mouse, within the window: the name, in lines as wide as that, and the numbers.
     function tell(node, e) {
-        var page = svg.getBoundingClientRect(), wide = document.documentElement.clientWidth || page.width;
-        var least = Math.max(20, Math.floor((wide - 6 * SIDE) / 8)), lines = [], i;
+        var page = svg.getBoundingClientRect();
+        var room = document.documentElement.clientWidth || page.width;
+        var least = Math.max(20, Math.floor((room - 6 * SIDE) / 8)), lines = [], i;
         while (details.firstChild) {
             details.removeChild(details.firstChild);
         }
@@ -211,21 +221,23 @@
         for (i = 0; i < node.name.length && lines.length < 6; i += least) {
             lines.push(node.name.slice(i, i + least));
         }
-        lines.push(node.about.slice(node.name.length).replace(/^ \((.*?)\): |^: /, function (all, kind) {
+        var about = node.about.slice(node.name.length);
+        lines.push(about.replace(/^ \((.*?)\): |^: /, function (all, kind) {
             return kind ? kind + ": " : "";
         }));
         var back = element("rect", { rx: 4, height: 16 * lines.length + 10 }, details);
         lines.forEach(function (line, n) {
-            element("text", { x: 8, y: 18 + 16 * n, "class": n < lines.length - 1 ? "name" : "numbers" }, details)
-                .textContent = line;
+            var style = n < lines.length - 1 ? "name" : "numbers";
+            element("text", { x: 8, y: 18 + 16 * n, "class": style }, details).textContent = line;
         });
         var size = details.getBBox(), w = size.x + size.width + 8, h = 16 * lines.length + 10;
         back.setAttribute("width", w);
-        var x = Math.min(e.clientX + 12, wide - w - 4), y = e.clientY + 16;
+        var x = Math.min(e.clientX + 12, room - w - 4), y = e.clientY + 16;
         if (y + h > window.innerHeight) {
             y = e.clientY - h - 8;
         }
-        details.setAttribute("transform", "translate(" + (Math.max(4, x) - page.left) + " " + (Math.max(4, y) - page.top) + ")");
+        details.setAttribute("transform", "translate(" + (Math.max(4, x) - page.left) + " " +
+            (Math.max(4, y) - page.top) + ")");
     }
 
     function node_of(target) {
@@ -248,12 +260,13 @@
     flip.addEventListener("click", turn);
     box.addEventListener("input", function () { look_for(box.value); });
     window.addEventListener("keydown", function (e) {
+        var elsewhere = document.activeElement !== box, control = e.ctrlKey || e.metaKey;
         // Pressed again, it is the browser's.
-        if (document.activeElement !== box && (((e.ctrlKey || e.metaKey) && e.key === "f") || e.key === "/")) {
+        if (elsewhere && ((control && e.key === "f") || e.key === "/")) {
             e.preventDefault();
             box.focus();
             box.select();
-        } else if (document.activeElement !== box && e.key === "i" && !e.ctrlKey && !e.metaKey && !e.altKey) {
+        } else if (elsewhere && e.key === "i" && !control && !e.altKey) {
             turn();
         } else if (e.key === "Escape") {
             if (box.value) {

@@ -18,7 +18,8 @@
 
 enum out_kind { OUT_LUA, OUT_COMPILED, OUT_BUILTIN, OUT_C, OUT_KINDS };
 
-/* In text a built-in function whose name is known begins with this, as a compiled one does with "T:". */
+/* In text a built-in function whose name is known begins with this, as a compiled one does with
+ * "T:". */
 #define NAMED_BUILTIN "builtin:"
 
 const char *out_kind_name(enum out_kind kind); /* "Lua", "Lua, compiled", ... */
@@ -60,7 +61,8 @@ struct out_reader_opts {
     /* Called for a frame as it was printed, to replace it (names of functions): writes at most SIZE
      * bytes, NUL included, to TO and returns true, or leaves the frame alone. NULL: none. */
     bool (*rename)(void *arg, const char *frame, size_t len, char *to, size_t size);
-    /* A line that begins with "# " where a stack could begin, without its newline. NULL: ignored. */
+    /* A line that begins with "# " where a stack could begin, without its newline. NULL:
+     * ignored. */
     void (*comment)(void *arg, const char *line, size_t len);
     void *arg;
 };
@@ -152,7 +154,8 @@ struct out_file {
     sigset_t mask;         /* before that */
 };
 
-/* Finds out early whether PATH (NULL, "-": standard output) can be written. False after reporting. */
+/* Finds out early whether PATH (NULL, "-": standard output) can be written. False after
+ * reporting. */
 bool out_file_open(struct compile *cx, const char *path, struct out_file *out);
 
 /* OUT->f takes the content from here on: what is called next writes it. False after reporting. */

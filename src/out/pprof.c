@@ -1,7 +1,7 @@
 /*
- * pprof: profile.proto (google/pprof, proto/profile.proto), gzipped. One sample a distinct stack, with
- * its count and, when the period is known, its CPU time; a location and a function a frame. The
- * wire format is protobuf's: (field << 3 | type), varints, length-delimited messages.
+ * pprof: profile.proto (google/pprof, proto/profile.proto), gzipped. One sample a distinct stack,
+ * with its count and, when the period is known, its CPU time; a location and a function a frame.
+ * The wire format is protobuf's: (field << 3 | type), varints, length-delimited messages.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,8 @@ static void put_message(struct bytes *b, unsigned field, struct bytes *from)
     from->n = 0;
 }
 
-/* Few: only the fixed ones and those of the frames, which are unique already. */
+/* Strings are not looked up again: besides the fixed ones there are those of the frames alone,
+ * each of which the profile holds once. */
 static uint32_t string(struct writer *w, const char *s)
 {
     w->strings = arena_grow(w->arena, w->strings, w->n_strings, sizeof(*w->strings));

@@ -3,8 +3,8 @@
  * whose frames and stacks are each held once. Refuses, with the line: frames that no count follows,
  * a count without frames, lines and stacks too long, counts that overflow.
  *
- * A function that runs compiled is printed twice by the Lua stacks: as "T:" and the function in which
- * its trace starts, and again as the frame below when that is the same. It is one frame here.
+ * A function that runs compiled is printed twice by the Lua stacks: as "T:" and the function in
+ * which its trace starts, and again as the frame below when that is the same. It is one frame here.
  */
 #include "out/out.h"
 
@@ -83,7 +83,8 @@ static bool starts(const char *s, size_t len, const char *with)
     return len >= n && !memcmp(s, with, n);
 }
 
-/* Told by how the samples print a frame (tapset/luajit.sxx), or by how it was named: MODULE:FUNCTION. */
+/* Told by how the samples print a frame (tapset/luajit.sxx), or by how it was named:
+ * MODULE:FUNCTION. */
 static enum out_kind kind_of(const char *s, size_t len)
 {
     const char *colon = memchr(s, ':', len);
@@ -106,7 +107,8 @@ static enum out_kind kind_of(const char *s, size_t len)
     return OUT_LUA;
 }
 
-/* " 0xffff : name+0x10/0x20 [module]" is NAME (SystemTap's print_stack); as stackcollapse-stap.pl has it. */
+/* " 0xffff : name+0x10/0x20 [module]" is NAME (SystemTap's print_stack); as stackcollapse-stap.pl
+ * has it. */
 static void strip_address(const char **s, size_t *len)
 {
     const char *p = *s, *end = p + *len, *name;

@@ -1,6 +1,6 @@
 /*
- * tree: see tree.h. Stacks are sorted by their frames' names from the outermost on: those that share
- * a beginning lie together, and are a node's.
+ * tree: see tree.h. Stacks are sorted by their frames' names from the outermost on: those that
+ * share a beginning lie together, and are a node's.
  */
 #include "out/tree.h"
 

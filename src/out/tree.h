@@ -1,6 +1,6 @@
 /*
- * tree: the stacks of one profile, or of two, merged from the outermost frame on: what a flame graph
- * shows.
+ * tree: the stacks of one profile, or of two, merged from the outermost frame on: what a flame
+ * graph shows.
  */
 #ifndef OUT_TREE_H
 #define OUT_TREE_H
@@ -25,8 +25,8 @@ struct out_tree {
     uint64_t self[2][OUT_KINDS]; /* of them by kind of the innermost frame */
 };
 
-/* B: NULL for the tree of A alone. Nodes of a width below SMALLEST are left out, and take no memory.
- * Owned by ARENA. */
+/* B: NULL for the tree of A alone. Nodes of a width below SMALLEST are left out, and take no
+ * memory. Owned by ARENA. */
 struct out_tree out_tree_make(struct arena *arena, const struct out_profile *a,
                               const struct out_profile *b, double smallest);
 

@@ -16,8 +16,8 @@ enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_
 
 static const struct span nowhere;
 
-/* stap compiles with -Werror; what these warn of, a script may say: if (a << b), if (a == b == c).
- */
+/* stap compiles with -Werror; what these warn of, a script may say: if (a << b), if (a == b ==
+ * c). */
 static const char no_warnings[] =
     "KCFLAGS=-Wno-bool-operation -Wno-bool-compare -Wno-int-in-bool-context -Wno-overflow "
     "-Wno-tautological-compare -Wno-shift-overflow -Wno-shift-count-overflow "

@@ -14,7 +14,8 @@ const char *stap_find_program(struct compile *cx, const char *name, int mode);
 struct stap_child {
     const char *const *argv; /* argv[0]: a path; ends with NULL */
     const char *dir;         /* working directory; NULL: ours */
-    const char *const *env;  /* NAME=VALUE, beside the few variables that are passed on; ends with NULL */
+    const char *const *env;  /* NAME=VALUE, beside the few variables that are passed on; ends with
+                              * NULL */
     const char *log;         /* file that standard output and error go to */
     unsigned seconds;        /* it is ended after that long */
 };
@@ -68,7 +69,8 @@ const char *stap_cache_find(struct compile *cx, const struct stap_cache *c, cons
 /* A new directory to work in; *LOCK shows others that it is in use. NULL after reporting. */
 const char *stap_cache_begin(struct compile *cx, const struct stap_cache *c, int *lock);
 
-/* Gives DIR, made by stap_cache_begin, its name; where another was faster, that one. NULL after reporting. */
+/* Gives DIR, made by stap_cache_begin, its name; where another was faster, that one. NULL after
+ * reporting. */
 const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, const char *dir,
                               const char *kind, const char *key, size_t len, int *lock);
 
@@ -83,8 +85,8 @@ bool stap_copy_tree(struct compile *cx, const char *from, const char *to);
 /* Applies the unified diff TEXT below DIR (as patch -p1); false and *WHY: nothing is changed. */
 bool stap_patch_apply(struct compile *cx, const char *text, const char *dir, const char **why);
 
-/* The runtime to build with: T->runtime, or the mended copy of it (*KEY: what tells it apart; "" for
- * the installed one). NULL after reporting. */
+/* The runtime to build with: T->runtime, or the patched copy of it (*KEY: what tells it apart; ""
+ * for the installed one). NULL after reporting. */
 const char *stap_runtime(struct compile *cx, const struct stap_tools *t, const struct stap_cache *c,
                          const char *const *dirs, uint32_t n_dirs, const char **key);
 
@@ -98,7 +100,8 @@ const char *stap_build_tree(struct compile *cx, const struct stap_tools *t,
 
 /* ---- stub_elf.c ---- */
 
-/* Writes stub debug files by build-id below DIR: stap learns there that functions begin at POINTS. */
+/* Writes stub debug files by build-id below DIR: stap learns there that functions begin at
+ * POINTS. */
 void stap_write_stubs(struct compile *cx, const struct stap_points *points, const char *dir);
 
 /* ---- modinfo.c ---- */

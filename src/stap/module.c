@@ -32,8 +32,8 @@ static struct module *module_of(struct compile *cx, struct target *t, const stru
     return *fd < 0 ? NULL : m;
 }
 
-/* A file that is mapped is known by its path there; what the path of another leads to, we look up.
- */
+/* A file that is mapped is known by its path there; what the path of another leads to, we look
+ * up. */
 static const char *file_name(struct compile *cx, const struct module *m, int fd)
 {
     char link[64], real[PATH_MAX];

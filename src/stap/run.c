@@ -190,8 +190,8 @@ struct refusal {
     const char *says, *means;
 };
 
-/* The texts are staprun's (staprun.c, staprun_funcs.c), with the kernel's errno; the order matters.
- */
+/* The texts are staprun's (staprun.c, staprun_funcs.c), with the kernel's errno; the order
+ * matters. */
 static const struct refusal refusals[] = {
     {"as a normal user", "run ngstap as root, or as a member of the groups stapusr and stapdev"},
     {"effective user ID of staprun must be set to the root user", "run ngstap as root"},

@@ -1,5 +1,5 @@
 /*
- * runtime: the C code that stap compiles into every module, mended. Enters: the installed runtime,
+ * runtime: the C code that stap compiles into every module, patched. Enters: the installed runtime,
  * the kernel's headers, and directories of patches; leaves: the directory for stap -R: the
  * installed one when no patch is needed, else a private copy with those applied that are. A patch's
  * header says when it is needed, one condition a line, all of which must hold:

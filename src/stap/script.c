@@ -95,8 +95,8 @@ static void put_builtin(struct script *s, FILE *out, const struct expr *e)
     fputc(')', out);
 }
 
-/* SystemTap limits process probes to the target and what descends from it by itself, but for a master, which
- * is not to count, and several processes; other probes fire for everybody. */
+/* SystemTap limits process probes to the target and what descends from it by itself, but for a
+ * master, which is not to count, and several processes; other probes fire for everybody. */
 static bool is_guarded(const struct script *s)
 {
     enum probe_kind kind = s->inst->type->kind;
@@ -201,7 +201,8 @@ static bool is_undecided(const struct variable *v)
            is_used(v);
 }
 
-/* What nothing gives a type is long with us and an error with SystemTap: the value it starts with says it. */
+/* What nothing gives a type is long with us and an error with SystemTap: the value it starts with
+ * says it. */
 static void put_undecided(struct script *s, const struct variable *v)
 {
     for (; v; v = v->next)
@@ -335,7 +336,8 @@ static void put_probe(struct script *s, const struct probe_inst *i)
     s->inst = NULL;
 }
 
-/* SystemTap shows a script's globals that are written and never read, but not a library's; here all are the script's. */
+/* SystemTap shows a script's globals that are written and never read, but not a library's; here all
+ * are the script's. */
 static bool is_shown(const struct script *s, const struct variable *v)
 {
     return v->written && !v->read && stap_in_library(s->cx, v->at);
@@ -356,7 +358,8 @@ static void put_reading(struct script *s, const struct variable *v)
     fprintf(s->out, "] in %s);\n", name);
 }
 
-/* A probe that is checked and never runs gives globals their types, and reads what is not to be shown. */
+/* A probe that is checked and never runs gives globals their types, and reads what is not to be
+ * shown. */
 static void put_never(struct script *s)
 {
     bool any = false;

@@ -82,8 +82,8 @@ struct stap_run {
     const char *command; /* -c; NULL: none */
     int out;             /* standard output of the script */
     double
-        /* -T, from when staprun attends to the module; 0: until the script ends or a signal comes
-         */
+        /* -T, from when staprun attends to the module; 0: until the script ends or a signal
+         * comes */
         seconds;
     bool no_warnings;
 };

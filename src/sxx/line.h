@@ -1,6 +1,6 @@
 /*
- * line: text that remembers where each byte was written, and which bytes the target said: a line under
- * substitution, or all that came out of a file. Internal to sxx/.
+ * line: text that remembers where each byte was written, and which bytes the target said: a line
+ * under substitution, or all that came out of a file. Internal to sxx/.
  */
 #ifndef SXX_LINE_H
 #define SXX_LINE_H

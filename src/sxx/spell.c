@@ -1,13 +1,14 @@
 /*
  * spell: the one place where what the target says (paths of its files) becomes script text.
  *
- * Enters: expanded lines with bytes that the target said (line.h). Leaves: text in which these are the text of
- * the string literal they stand in, whatever they hold: quotes, backslashes and control characters by
- * escapes, '%' doubled where the literal is a format. In a comment what could end it becomes '?'. Refuses,
- * by a report, all but plain paths elsewhere. The origins say which bytes they are: the lexer takes '%' in them for
- * text where a format does not show here (it came through a macro), and checks once more that none
- * of them is code. What the user said by --arg is script text as it is, but where two strings are compared:
- * %( "$^arg_probe" == "" %? works for process("/x").function("f"), too.
+ * Enters: expanded lines with bytes that the target said (line.h). Leaves: text in which these are
+ * the text of the string literal they stand in, whatever they hold: quotes, backslashes and control
+ * characters by escapes, '%' doubled where the literal is a format. In a comment what could end it
+ * becomes '?'. Refuses, by a report, all but plain paths elsewhere. The origins say which bytes
+ * they are: the lexer takes '%' in them for text where a format does not show here (it came through
+ * a macro), and checks once more that none of them is code. What the user said by --arg is script
+ * text as it is, but where two strings are compared: %( "$^arg_probe" == "" %? works for
+ * process("/x").function("f"), too.
  */
 #include "sxx/spell.h"
 

@@ -5,8 +5,8 @@
  * Enters: a .sxx source, options, a target. Leaves: plain SystemTap sources, the script's and its
  * libraries', with origins. Refuses: variables without a value, libraries that are not found, or
  * that use themselves, files over SCRIPT_MAX bytes. Each pass over a line replaces from left to
- * right and does not look at what it put in; the next pass does. No pass looks at what the target said,
- * which becomes script text at the end (spell.c).
+ * right and does not look at what it put in; the next pass does. No pass looks at what the target
+ * said, which becomes script text at the end (spell.c).
  */
 #include "sxx/sxx.h"
 
@@ -40,8 +40,8 @@ struct expander {
     bool failed;
 };
 
-/* A place in a line that a pass replaces: bytes START to END, with what the pattern's groups hold.
- */
+/* A place in a line that a pass replaces: bytes START to END, with what the pattern's groups
+ * hold. */
 struct match {
     uint32_t start, end;
     uint32_t group[3][2]; /* start, end; end 0: none */

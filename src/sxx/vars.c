@@ -220,7 +220,8 @@ void vars_sort_args(struct vars *v)
 
 /* ---- libraries ---- */
 
-bool vars_is_library(const char *name)
+/* lib[-.\w]+_path? */
+static bool is_library(const char *name)
 {
     size_t len = strlen(name);
 
@@ -256,8 +257,8 @@ static bool is_exact(const char *path, const char *lib)
     return false;
 }
 
-/* A file name that starts with NAME (or has it at a word's start), ends in .so... and has no blank.
- */
+/* A file name that starts with NAME (or has it at a word's start), ends in .so... and has no
+ * blank. */
 static bool fuzzy_at(const char *path, const char *s, const char *name)
 {
     if (!is_boundary(path, (size_t)(s - path)) || strncmp(s, name, strlen(name)))
@@ -303,8 +304,8 @@ static const char *find_library(struct vars *v, struct span at, const char *lib,
     return found;
 }
 
-/* All that lacks a value for want of a target is one error. What WORDS says in stap++'s words happens,
- * as a rule, in a library that the user has not seen. */
+/* All that lacks a value for want of a target is one error. What WORDS says in stap++'s words
+ * happens, as a rule, in a library that the user has not seen. */
 static void needs_target(struct vars *v, struct span at, const char *words)
 {
     v->failed = true;
@@ -443,7 +444,7 @@ const struct sxx_var *vars_get(struct vars *v, struct span at, const char *name,
     }
     if (v->o->list_args)
         return NULL;
-    if (vars_is_library(name))
+    if (is_library(name))
         return library(v, at, name);
     return missing(v, at, name, arg);
 }

@@ -49,9 +49,6 @@ void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o,
 const struct sxx_var *vars_get(struct vars *v, struct span at, const char *name, const char *trait,
                                const char *trait_value, uint32_t trait_len);
 
-/* lib[-.\w]+_path? */
-bool vars_is_library(const char *name);
-
 void vars_sort_args(struct vars *v);
 
 #endif

@@ -21,15 +21,6 @@ struct expr *expr_new(struct arena *a, enum expr_kind kind, struct span at)
     return e;
 }
 
-struct expr *expr_number(struct arena *a, struct span at, int64_t value)
-{
-    struct expr *e = expr_new(a, EX_NUMBER, at);
-
-    e->number = value;
-    e->type = TYPE_LONG;
-    return e;
-}
-
 struct expr *expr_string(struct arena *a, struct span at, const char *text, uint32_t len)
 {
     struct expr *e = expr_new(a, EX_STRING, at);

@@ -119,7 +119,8 @@ struct expr {
     enum expr_kind kind;
     struct span at;      /* the whole expression */
     struct span op_at;   /* the token that names it (operator, function name, @word): for carets */
-    enum op op;          /* UNARY BINARY ASSIGN (OP_NONE: plain =) INCDEC (OP_ADD/OP_SUB) MATCH (OP_EQ/OP_NE) */
+    enum op op;          /* UNARY BINARY ASSIGN (OP_NONE: plain =) INCDEC (OP_ADD/OP_SUB) MATCH
+                          * (OP_EQ/OP_NE) */
     bool post;           /* INCDEC: x++ */
     bool address_of;     /* TARGET ATVAR CAST AUTOCAST: & before it */
     bool parens;         /* written in parentheses (printing back) */
@@ -127,22 +128,22 @@ struct expr {
                             tree that a pass makes need not set it */
 
     int64_t number;      /* NUMBER; STAT variance bit shift */
-    const char *text;    /* STRING value (len bytes), NAME, CALL, TARGET ("$x"), ATVAR name, EMBEDDED
-                            code, CAST type, ATCONST, PERF, MATCH pattern */
+    const char *text;    /* STRING value (len bytes), NAME, CALL, TARGET ("$x"), ATVAR name,
+                          * EMBEDDED code, CAST type, ATCONST, PERF, MATCH pattern */
     uint32_t len;        /* STRING */
     const char *module;  /* ATVAR CAST ATENUM: module argument as written, or NULL */
 
     struct expr *a, *b, *c; /* operands: UNARY a; BINARY/ASSIGN a b; TERNARY a b c; INCDEC a;
-                               INDEX a = the array's NAME; IN a = array NAME; STAT/HIST a;
-                               CAST/AUTOCAST a = pointer; DEFINED a; ENTRY a; MATCH a; KDEREF a=size b=addr;
-                               CALL has only args */
+                             * INDEX a = the array's NAME; IN a = array NAME; STAT/HIST a;
+                             * CAST/AUTOCAST a = pointer; DEFINED a; ENTRY a; MATCH a;
+                             * KDEREF a = size b = address; CALL has only args */
     struct expr **args;  /* CALL INDEX IN PRINT; HIST numbers as args */
     uint32_t n_args;
     struct component *comps; /* TARGET ATVAR CAST AUTOCAST */
 
     uint32_t print;      /* PRINT: print_flags */
-    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes. STRING: what it is as a
-                            format, where it holds what the target said; else NULL */
+    const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes. STRING: what
+                          * it is as a format, where it holds what the target said; else NULL */
     uint32_t fmt_len;
     enum stat_op stat;   /* STAT */
     enum hist_kind hist; /* HIST */
@@ -158,12 +159,13 @@ struct expr {
     /* EX_R_*: */
     uint8_t size;        /* LOAD/STORE: 1 2 4 8 bytes */
     bool is_signed;      /* LOAD */
-    uint8_t bit_off, bit_size; /* LOAD: bitfield within the SIZE bytes, little endian from bit 0; bit_size 0: none */
+    uint8_t bit_off, bit_size; /* LOAD: bitfield within the SIZE bytes, little endian from bit 0;
+                                * bit_size 0: none */
     enum space space;    /* LOAD STORE */
     uint32_t module_id;  /* MODADDR: index into program->modules */
     uint64_t vaddr;      /* MODADDR: address in the module's file (ELF vaddr) */
-    uint32_t reg;        /* R_REG: DWARF register number, x86-64 psABI (0 rax 1 rdx 2 rcx 3 rbx 4 rsi 5 rdi
-                            6 rbp 7 rsp 8-15 r8-r15 16 rip) */
+    uint32_t reg;        /* R_REG: DWARF register number, x86-64 psABI (0 rax 1 rdx 2 rcx 3 rbx
+                          * 4 rsi 5 rdi 6 rbp 7 rsp 8-15 r8-r15 16 rip) */
 };
 
 /* ---- statements ---- */
@@ -223,7 +225,8 @@ struct variable {
     bool ctype_mixed;    /* assigned with different C types: no autocast */
     bool read, written;  /* for warnings; neither: nothing that is reached uses it */
     bool arity_known;    /* seen used as an array or as a scalar, at arity_at */
-    struct span type_at, arity_at; /* what decided type and number of keys: for the second place of an error */
+    struct span type_at, arity_at; /* what decided type and number of keys: for the second place of
+                                    * an error */
     uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
     enum hist_kind hist;
     int64_t hist_args[3];/* LINEAR: start, stop, interval */
@@ -311,10 +314,12 @@ struct probe_inst {
     struct variable *locals;
     void *data;                    /* the probe type's own */
     uint32_t module_id;            /* user-space probes: index into program->modules */
-    uint64_t vaddr;                /* address of the probe in its module's file; timers: how much the period varies */
+    uint64_t vaddr;                /* address of the probe in its module's file; timers: how much
+                                    * the period varies */
     const char *func_name;         /* probefunc() when the point names one */
-    struct probe_place *places;    /* where the handler is the same in several: all of them; name and point are as written then, */
-    uint32_t n_places;             /* func_name is NULL. 0: one, which is told by the fields above */
+    struct probe_place *places;    /* all that share the handler; name and point are as written
+                                    * then, func_name is NULL */
+    uint32_t n_places;             /* 0: one, which the fields above tell */
     int64_t number;                /* timers: period in ns; */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };
@@ -337,7 +342,6 @@ struct program {
 /* ---- making and copying nodes (ast.c) ---- */
 
 struct expr *expr_new(struct arena *a, enum expr_kind kind, struct span at);
-struct expr *expr_number(struct arena *a, struct span at, int64_t value);
 struct expr *expr_string(struct arena *a, struct span at, const char *text, uint32_t len);
 struct expr *expr_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
 struct stmt *stmt_new(struct arena *a, enum stmt_kind kind, struct span at);

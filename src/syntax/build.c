@@ -227,7 +227,8 @@ struct expr *build_binary(struct parser *p, struct span at, const struct token *
     return done(p, e);
 }
 
-/* Whether it is a variable's, an array's element's, a name that may be either's, or the target's. */
+/* Whether it is a variable's, an array's element's, a name that may be either's, or the
+ * target's. */
 static bool can_be_assigned(const struct expr *e)
 {
     switch (e->kind) {

@@ -83,13 +83,16 @@ static void syntax_yyerror(struct span *at, struct parser *p, const char *msg);
 %token <tok> POINT_NAME "a probe point" GROUP "'{'"
 
 /* the preprocessor's, which never come here, and what was reported already */
-%token PP_OPEN "%(" PP_THEN "%?" PP_ELSE "%:" PP_CLOSE "%)" DEFINE "@define" ARG "$1" BAD "bad token"
+%token PP_OPEN "%(" PP_THEN "%?" PP_ELSE "%:" PP_CLOSE "%)" DEFINE "@define" ARG "$1"
+%token BAD "bad token"
 
 /* See above: an expression ends only where it cannot go on. */
 %precedence SHORT
 %precedence ELSE ';'
-%precedence IDENT NUMBER STRING EMBEDDED TARGET PRINTER AT_CAST AT_VAR AT_DEFINED AT_PROBEWRITE AT_ENTRY
-%precedence AT_PERF AT_STAT AT_HIST_LOG AT_HIST_LINEAR AT_CONST AT_ENUM AT_DEREF AT_REGISTER AT_OTHER
+%precedence IDENT NUMBER STRING EMBEDDED TARGET PRINTER AT_CAST AT_VAR AT_DEFINED AT_PROBEWRITE
+            AT_ENTRY
+%precedence AT_PERF AT_STAT AT_HIST_LOG AT_HIST_LINEAR AT_CONST AT_ENUM AT_DEREF AT_REGISTER
+            AT_OTHER
 %right '=' ASSIGN_OP ADD_ASSIGN STAT_ADD_OP
 %right '?' ':'
 %left LOR
@@ -284,7 +287,8 @@ stmt:
   | WHILE '(' expr ')' stmt          { struct span head = span_join(@1, @4);
                                        $$ = build_loop(p, ST_WHILE, @$, head, NULL, $3, NULL, $5); }
   | FOR '(' opt_expr ';' opt_expr ';' opt_expr ')' stmt
-                                     { $$ = build_loop(p, ST_FOR, @$, span_join(@1, @8), $3, $5, $7, $9); }
+                                     { struct span head = span_join(@1, @8);
+                                       $$ = build_loop(p, ST_FOR, @$, head, $3, $5, $7, $9); }
   | FOREACH '(' fe_head IN indexable opt_slice fe_order opt_limit ')' stmt
                                      { struct span head = span_join(@1, @9);
                                        $$ = build_foreach(p, @$, head, $3, $5, $6, $7, $8, $10); }
@@ -306,7 +310,9 @@ simple:
 fe_head:
     fe_key                           { $$ = build_fe_add(p, (struct fe_keys){0}, $1); }
   | '[' fe_keys ']'                  { $$ = $2; }
-  | fe_key '=' fe_key                { $$ = build_fe_value(p, $1, build_fe_add(p, (struct fe_keys){0}, $3)); }
+  | fe_key '=' fe_key                { struct fe_keys keys = {0};
+                                       keys = build_fe_add(p, keys, $3);
+                                       $$ = build_fe_value(p, $1, keys); }
   | fe_key '=' '[' fe_keys ']'       { $$ = build_fe_value(p, $1, $4); }
   ;
 
@@ -448,8 +454,10 @@ target:
 call:
     AT_DEFINED '(' expr ')'          { $$ = build_at_expr(p, @$, &$1, EX_DEFINED, $3); }
   | AT_ENTRY '(' expr ')'            { $$ = build_at_expr(p, @$, &$1, EX_ENTRY, $3); }
-  | AT_PROBEWRITE '(' IDENT ')'      { $$ = build_at_expr(p, @$, &$1, EX_PROBEWRITE, build_name(p, &$3)); }
-  | AT_PROBEWRITE '(' TARGET ')'     { $$ = build_at_expr(p, @$, &$1, EX_PROBEWRITE, build_target(p, &$3)); }
+  | AT_PROBEWRITE '(' IDENT ')'      { struct expr *name = build_name(p, &$3);
+                                       $$ = build_at_expr(p, @$, &$1, EX_PROBEWRITE, name); }
+  | AT_PROBEWRITE '(' TARGET ')'     { struct expr *var = build_target(p, &$3);
+                                       $$ = build_at_expr(p, @$, &$1, EX_PROBEWRITE, var); }
   | AT_PERF '(' STRING ')'           { $$ = build_at_text(p, @$, &$1, EX_PERF, &$3); }
   | AT_CONST '(' STRING ')'          { $$ = build_at_text(p, @$, &$1, EX_ATCONST, &$3); }
   | AT_ENUM '(' STRING ')'           { $$ = build_at_text(p, @$, &$1, EX_ATENUM, &$3); }
@@ -487,8 +495,8 @@ comp:
 /* After "->" every word is a name. */
 word:
     IDENT | PRINTER
-  | PROBE | GLOBAL | PRIVATE | FUNCTION | IF | ELSE | FOR | FOREACH | IN | LIMIT | RETURN | DELETE | WHILE
-  | BREAK | CONTINUE | NEXT | STRING_TYPE | LONG_TYPE | TRY | CATCH
+  | PROBE | GLOBAL | PRIVATE | FUNCTION | IF | ELSE | FOR | FOREACH | IN | LIMIT | RETURN | DELETE
+  | WHILE | BREAK | CONTINUE | NEXT | STRING_TYPE | LONG_TYPE | TRY | CATCH
   ;
 
 keys:
@@ -573,10 +581,11 @@ static uint32_t name_expected(const yypcontext_t *ctx, const char **names, uint3
         names[n++] = set[YYSYMBOL_WHILE] ? "a statement" : "an expression";
     for (int i = 0; i < n_kinds && n < max; i++) {
         switch (kinds[i]) {
-        case YYSYMBOL_ASSIGN_OP: case YYSYMBOL_ADD_ASSIGN: case YYSYMBOL_STAT_ADD_OP: case YYSYMBOL_INC:
-        case YYSYMBOL_DEC: case YYSYMBOL_ARROW: case YYSYMBOL_PRETTY: case YYSYMBOL_IN: case YYSYMBOL_EQ:
-        case YYSYMBOL_NE: case YYSYMBOL_LE: case YYSYMBOL_GE: case YYSYMBOL_MATCH: case YYSYMBOL_NOMATCH:
-        case YYSYMBOL_SHL: case YYSYMBOL_SHR: case YYSYMBOL_USHR: case YYSYMBOL_LAND: case YYSYMBOL_LOR:
+        case YYSYMBOL_ASSIGN_OP: case YYSYMBOL_ADD_ASSIGN: case YYSYMBOL_STAT_ADD_OP:
+        case YYSYMBOL_INC: case YYSYMBOL_DEC: case YYSYMBOL_ARROW: case YYSYMBOL_PRETTY:
+        case YYSYMBOL_IN: case YYSYMBOL_EQ: case YYSYMBOL_NE: case YYSYMBOL_LE: case YYSYMBOL_GE:
+        case YYSYMBOL_MATCH: case YYSYMBOL_NOMATCH: case YYSYMBOL_SHL: case YYSYMBOL_SHR:
+        case YYSYMBOL_USHR: case YYSYMBOL_LAND: case YYSYMBOL_LOR:
             if (operators)
                 continue;
             break;

@@ -1,8 +1,8 @@
 /*
  * print_expr: expressions as script text, for print.c.
  *
- * Enters: an expression as parsed, or as sema left it. Leaves: text that parses to the same tree, with
- * parentheses where they were written and where the tree needs them. What has no written form
+ * Enters: an expression as parsed, or as sema left it. Leaves: text that parses to the same tree,
+ * with parentheses where they were written and where the tree needs them. What has no written form
  * (EX_R_*, errors) is printed as a call that says what it does.
  */
 #include "syntax/print.h"

@@ -1,7 +1,7 @@
 /*
  * syntax: SystemTap text -> tree. Lexer (lex.l), preprocessor (pp.c), parser (parse.y), tree
  * (ast.c), printer (print.c). The grammar is that of SystemTap 4.8's parse.cxx and
- * stap(1); see docs/language.md for what is executed.
+ * stap(1); docs/differences.md says what runs otherwise or not.
  */
 #ifndef SYNTAX_SYNTAX_H
 #define SYNTAX_SYNTAX_H
@@ -33,10 +33,10 @@ struct pp_env {
 
 /*
  * Parses SRC and adds what it declares to PROG (several sources: the script, @use'd libraries,
- * tapset files). Errors are reported, parsing resumes at the next probe, function or global.
- * False when anything was reported as an error. Embedded code and what else needs guru mode is
- * accepted from tapset sources (src->tapset). As in stap, macros live as long as their file, but those
- * of a source named *.stpm, which holds nothing else, go to LIBRARY and serve every source that is
+ * tapset files). Errors are reported, parsing resumes at the next probe, function or global. False
+ * when anything was reported as an error. Embedded code and what else needs guru mode is accepted
+ * from tapset sources (src->tapset). As in stap, macros live as long as their file, but those of a
+ * source named *.stpm, which holds nothing else, go to LIBRARY and serve every source that is
  * parsed later with it. LIBRARY may be NULL.
  */
 struct macros; /* @define'd macros that outlive a file: those of *.stpm library files */
@@ -59,9 +59,9 @@ void syntax_print_point(FILE *out, const struct probe_point *p);
 void syntax_print_string(FILE *out, const char *s, uint32_t len); /* quoted */
 
 /*
- * Printing with a say for the caller: EXPR is given each expression (the resolved form, where there is
- * one) and either prints it and returns true, or returns false to have it printed as ever. It prints
- * what lies below by syntax_print_expr_by; what it prints holds together like a call.
+ * Printing with a say for the caller: EXPR is given each expression (the resolved form, where there
+ * is one) and either prints it and returns true, or returns false to have it printed as ever. It
+ * prints what lies below by syntax_print_expr_by; what it prints holds together like a call.
  */
 struct print_hook {
     bool (*expr)(struct print_hook *h, FILE *out, const struct expr *e);

@@ -6,8 +6,8 @@
 
 #include "target/target.h"
 
-/* Calls FN with the path of each, as the target sees it; each once. What is not found is left out.
- */
+/* Calls FN with the path of each, as the target sees it; each once. What is not found is left
+ * out. */
 void dt_needed_libraries(struct arena *a, const struct sysroot *root, const char *exe,
                       void (*fn)(const char *path, void *arg), void *arg);
 

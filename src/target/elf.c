@@ -62,7 +62,8 @@ static uint64_t field(const char *p, size_t size, bool swap)
 #define FIELD(type, p, member, swap)                                                               \
     field((p) + offsetof(type, member), sizeof(((type *)0)->member), swap)
 
-/* What does not fit into the header's 16 bits stands in the first section's header (gABI, ELF Header). */
+/* What does not fit into the header's 16 bits stands in the first section's header (gABI, ELF
+ * Header). */
 static bool read_heads(int fd, struct heads *h)
 {
     char eh[sizeof(Elf64_Ehdr)], sh[sizeof(Elf64_Shdr)];
@@ -99,7 +100,8 @@ static bool fits(uint64_t off, uint64_t n, uint64_t size, uint64_t file)
     return !n || (off <= file && n <= (file - off) / size);
 }
 
-/* libelf takes memory for as many sections as the file says it has, before it looks whether they are there. */
+/* libelf takes memory for as many sections as the file says it has, before it looks whether they
+ * are there. */
 static bool sound_heads(int fd, uint64_t file)
 {
     struct heads h;

@@ -166,10 +166,11 @@ static bool try_uprobe(void)
 }
 
 /*
- * Are there links of many breakpoints, and do they keep to a process? Nothing is attached: the kernel looks at the path
- * first and refuses a directory by EBADF, where it knows such links. One that filters by address space refuses pid
- * -1 by EINVAL before that; from Linux 6.6 to 6.9 the filter compared threads, and pid was looked at later
- * (kernel/trace/bpf_trace.c, bpf_uprobe_multi_link_attach).
+ * Are there links of many breakpoints, and do they keep to a process? Nothing is attached: the
+ * kernel looks at the path first and refuses a directory by EBADF, where it knows such links. One
+ * that filters by address space refuses pid -1 by EINVAL before that; from Linux 6.6 to 6.9 the
+ * filter compared threads, and pid was looked at later (kernel/trace/bpf_trace.c,
+ * bpf_uprobe_multi_link_attach).
  */
 static bool try_uprobe_multi(void)
 {
@@ -337,7 +338,8 @@ void kernel_build_id(struct build_id *id)
         return;
     if (uname(&u))
         return;
-    /* Nothing better tells one build from another: release and version hold number and date of it. */
+    /* Nothing better tells one build from another: release and version hold number and date of
+     * it. */
     uint64_t hash = bytes_hash(BYTES_HASH, u.release, strlen(u.release));
 
     hash = bytes_hash(hash, u.version, strlen(u.version));

@@ -1,7 +1,7 @@
 /*
  * module: the ELF files a target has mapped. Enters: its maps; leaves: one struct module a file
- * with build-id, load bias and the file itself, held open: names are the target's to change. Files are
- * untrusted. Left out: what is mapped without an executable part, or is no ELF file.
+ * with build-id, load bias and the file itself, held open: names are the target's to change. Files
+ * are untrusted. Left out: what is mapped without an executable part, or is no ELF file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +63,8 @@ static const char *host_name(struct arena *a, const struct target *t, int fd)
 
     if (!name || fstat(fd, &ours))
         return NULL;
-    /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see it. */
+    /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see
+     * it. */
     if (!strncmp(name, dir, strlen(dir)) && !stat(name, &theirs) && same_inode(&ours, &theirs))
         return name;
     name = arena_printf(a, "%s%s", dir, name);
@@ -107,15 +108,16 @@ static bool is_mapped_file(const struct target *t, int fd, const struct map *m)
 
     if (fstat(fd, &st) || st.st_ino != m->ino)
         return false;
-    /* btrfs gives stat another device number than the map has. Root alone mounts what the host sees. */
+    /* btrfs gives stat another device number than the map has. Root alone mounts what the host
+     * sees. */
     return sysroot_is_host(t->root) ||
            ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)) == m->dev;
 }
 
 /*
- * Opens the file that is mapped at M; -1 and errno. /proc's magic links lead to the inode itself: nobody can put
- * another file in its place. map_files takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE; without them the name is
- * followed, and must lead to that inode.
+ * Opens the file that is mapped at M; -1 and errno. /proc's magic links lead to the inode itself:
+ * nobody can put another file in its place. map_files takes CAP_SYS_ADMIN or
+ * CAP_CHECKPOINT_RESTORE; without them the name is followed, and must lead to that inode.
  */
 static int open_mapped(struct compile *cx, const struct target *t, pid_t pid, const struct map *m,
                        bool is_exe, struct module *out)
@@ -157,7 +159,8 @@ static struct module *append(struct compile *cx, struct target *t, const struct 
     return added;
 }
 
-/* A file that the process runs and that we could not look into: what is asked of it is not found, so say so now. */
+/* A file that the process runs and that we could not look into: what is asked of it is not found,
+ * so say so now. */
 static void say_unread(struct compile *cx, struct target *t, const struct map *m, int error)
 {
     struct unread *u = ARENA_NEW(cx->arena, struct unread);
@@ -274,7 +277,8 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
 {
     struct stat st;
 
-    /* Where ngstap stands is a place of the host: below another root a relative path means nothing. */
+    /* Where ngstap stands is a place of the host: below another root a relative path means
+     * nothing. */
     if (*path != '/' && strchr(path, '/') && sysroot_is_host(t->root)) {
         char real[PATH_MAX];
 

@@ -102,8 +102,8 @@ static bool below(const char *path, const char *point, const char **rel)
     return true;
 }
 
-/* The overlay in the mountinfo at NAME whose line begins with ID, or, with ID 0, that is on DEVICE.
- */
+/* The overlay in the mountinfo at NAME whose line begins with ID, or, with ID 0, that is on
+ * DEVICE. */
 static bool find_mount(struct arena *a, const char *name, unsigned long long id, const char *device,
                        struct mount *out)
 {
@@ -150,8 +150,8 @@ static unsigned long long mount_id(int fd)
     return id;
 }
 
-/* Does the mount namespace of PID belong to our user namespace? Only root made mounts there, then.
- */
+/* Does the mount namespace of PID belong to our user namespace? Only root made mounts there,
+ * then. */
 static bool is_our_users(const struct target *t, pid_t pid)
 {
     char name[PATH_MAX];

@@ -197,8 +197,8 @@ bool pid_in_container(const char *proc, pid_t pid)
     return m > 0 && (m != n || memcmp(ours, theirs, (size_t)n) != 0);
 }
 
-/* Where the process's root lies in our namespace ("/srv/chroot"), "" for ours or one we do not see.
- */
+/* Where the process's root lies in our namespace ("/srv/chroot"), "" for ours or one we do not
+ * see. */
 static const char *chroot_of(struct arena *a, const char *proc, pid_t pid)
 {
     const char *root = proc_link(a, proc, pid, "root");

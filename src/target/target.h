@@ -32,12 +32,14 @@ struct sysroot; /* an open root directory; the host's "/" when there is no other
  */
 struct sysroot *sysroot_new(struct compile *cx, const char *dir);
 void sysroot_free(struct sysroot *r);
-const char *sysroot_dir(const struct sysroot *r); /* as given, without a trailing slash; "" for "/" */
+const char *sysroot_dir(const struct sysroot *r); /* as given, without a trailing slash; "" for
+                                                   * "/" */
 bool sysroot_is_host(const struct sysroot *r);
 
 /*
- * Opens PATH (absolute, as the target sees it) for reading below the root; symbolic links and
- * ".." are resolved inside it, as in a chroot (openat2(2) RESOLVE_IN_ROOT). -1 and errno; only regular files.
+ * Opens PATH (absolute, as the target sees it) for reading below the root; symbolic links and ".."
+ * are resolved inside it, as in a chroot (openat2(2) RESOLVE_IN_ROOT). -1 and errno; only regular
+ * files.
  */
 int sysroot_open(const struct sysroot *r, const char *path);
 
@@ -70,8 +72,9 @@ struct module {
     uint64_t start, end;    /* lowest and highest mapped run-time address */
     uint64_t dev, ino;      /* of the file by PATH, as stat(2) has them */
     /*
-     * The file itself, open until target_close: what the process runs, or what was found at PATH. Whatever is read
-     * of the module is read from it, and breakpoints go into it: a name could lead to another file by then.
+     * The file itself, open until target_close: what the process runs, or what was found at PATH.
+     * Whatever is read of the module is read from it, and breakpoints go into it: a name could lead
+     * to another file by then.
      */
     int fd;
     const char *probe_path; /* opens that file: "/proc/self/fd/FD" */
@@ -116,7 +119,8 @@ struct target {
     const char *proc;
     /* private */
     uint64_t *start_times;   /* of pids: a pid can be another process's by now */
-    const char *chroot;      /* where our namespace shows the processes' root; "": nowhere, or it is ours */
+    const char *chroot;      /* where our namespace shows the processes' root; "": nowhere, or it is
+                              * ours */
     bool exe_deleted;
 };
 
@@ -135,11 +139,12 @@ struct map *target_maps(struct compile *cx, const struct target *t, pid_t pid);
  * sysroot when it is not mapped; NULL: no such file (nothing is reported). */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
 
-/* The first module that is mapped, or that the executable needs, whose symbols have a variable of that name; NULL. */
+/* The first module that is mapped, or that the executable needs, whose symbols have a variable of
+ * that name; NULL. */
 struct module *target_module_with(struct compile *cx, struct target *t, const char *variable);
 
-/* The process that stands for the target where one is wanted: of -x the first that was given, of a master's workers
- * the first; 0: there is none. */
+/* The process that stands for the target where one is wanted: of -x the first that was given, of a
+ * master's workers the first; 0: there is none. */
 static inline pid_t target_first(const struct target *t)
 {
     return t->pid || !t->n_pids ? t->pid : t->pids[0];
@@ -150,7 +155,8 @@ bool target_same(const struct target *t, uint32_t i);
 
 /* ---- process.c: facts of one process; what cannot be read is NULL or 0 ---- */
 
-const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid); /* as the target sees it */
+/* as the target sees it */
+const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid);
 /* Its arguments, each with its NUL; the first 64 KiB. Arena. */
 const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
 pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
@@ -166,7 +172,8 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */
 
-/* The merged root and first host pid of a container by engine (docker, podman, crictl); false after reporting. */
+/* The merged root and first host pid of a container by engine (docker, podman, crictl); false after
+ * reporting. */
 bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid);
 
 /* Does the pid live in another mount namespace than ours? */
@@ -184,8 +191,10 @@ bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid,
 /* Is the file at PATH, by its name, LuaJIT's library or program? */
 bool target_is_luajit(const char *path);
 
-/* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be read has none. Arena. */
-uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n, pid_t **below);
+/* All processes that descend from TOPS, those left out, nearest first; how many. What cannot be
+ * read has none. Arena. */
+uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n,
+                      pid_t **below);
 
 /* ---- elf.c ---- */
 
@@ -197,7 +206,8 @@ bool build_id_parse(const char *hex, struct build_id *id);
 /* The file offset of a virtual address (what uprobes take); false: in no PT_LOAD segment. */
 bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset);
 
-/* The first segment that may run: where it lies in the file and in memory; and the build-id's address. */
+/* The first segment that may run: where it lies in the file and in memory; and the build-id's
+ * address. */
 struct elf_code {
     uint64_t offset, vaddr, size;
     struct build_id id; /* len 0: none that is loaded */
@@ -225,9 +235,9 @@ struct elf_symbols elf_symbols_read(struct arena *a, int fd);
 struct elf_symbols elf_variables_read(struct arena *a, int fd);
 
 /*
- * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/ ask
- * by this alone, and include nothing of debug/. OF returns the symbols, which live as long as ARG
- * does, or NULL: none are known. OF NULL: nobody is asked.
+ * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/
+ * ask by this alone, and include nothing of debug/. OF returns the symbols, which live as long as
+ * ARG does, or NULL: none are known. OF NULL: nobody is asked.
  */
 struct symbol_source {
     const struct elf_symbols *(*of)(void *arg, const struct module *m);
@@ -253,16 +263,18 @@ enum feature {
     FEAT_COUNT
 };
 
-/* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of its version. */
+/* The build of the kernel that runs here, as OBJECT files record it: its build-id, else a hash of
+ * its version. */
 void kernel_build_id(struct build_id *id);
 
 /*
- * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since 6.6): the header in
- * use may be older. A descriptor, or -1 and errno.
+ * BPF_LINK_CREATE of union bpf_attr for links of many breakpoints (include/uapi/linux/bpf.h since
+ * 6.6): the header in use may be older. A descriptor, or -1 and errno.
  */
 struct kernel_multi_link {
     uint32_t prog, target, attach_type, flags; /* target, flags: 0 */
-    uint64_t path, offsets, ref_counters, cookies; /* addresses; of arrays of COUNT 64-bit numbers but for the path */
+    uint64_t path, offsets, ref_counters, cookies; /* addresses; of arrays of COUNT 64-bit numbers
+                                                    * but for the path */
     uint32_t count, multi_flags, pid;              /* pid 0: every process */
     uint32_t reserved;
 };

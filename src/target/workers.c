@@ -142,8 +142,8 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
     return found;
 }
 
-/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in lauxlib.h.
- */
+/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in
+ * lauxlib.h. */
 static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
 {
     int fd = open(arena_printf(a, "%s/%d/exe", proc, (int)pid), O_RDONLY | O_CLOEXEC);

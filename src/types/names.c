@@ -82,11 +82,6 @@ static const char *renamed(const struct printer *p, const char *name)
     return name;
 }
 
-bool names_taken(struct printer *p, enum space space, const char *name)
-{
-    return word_of(p, &p->used, space, names_c(p, renamed(p, name)), false) != NULL;
-}
-
 const char *names_take(struct printer *p, enum space space, const char *name)
 {
     const char *base = names_c(p, renamed(p, name)), *c = base;

@@ -205,7 +205,7 @@ static void lose(struct layout *l, const struct member *m)
     it->f = m->f;
 }
 
-static bool crosses(uint64_t bit, uint64_t width, uint64_t size, uint64_t align)
+static bool straddles(uint64_t bit, uint64_t width, uint64_t size, uint64_t align)
 {
     return (bit % (align * 8) + width + align * 8 - 1) / (align * 8) > size / align;
 }
@@ -215,14 +215,14 @@ static bool put_bits(struct layout *l, const struct member *m)
 {
     uint64_t at = l->pos;
 
-    if (!l->packed && crosses(at, m->f.bit_size, m->size, m->align))
+    if (!l->packed && straddles(at, m->f.bit_size, m->size, m->align))
         at = round_up(at, m->align * 8);
     if (at != m->f.bit) {
         if (l->pos > m->f.bit) {
             lose(l, m);
             return l->packed;
         }
-        if (!l->packed && crosses(m->f.bit, m->f.bit_size, m->size, m->align))
+        if (!l->packed && straddles(m->f.bit, m->f.bit_size, m->size, m->align))
             return false;
         pad(l, m->f.bit);
     }

@@ -100,12 +100,10 @@ struct entity *names_entity(struct printer *p, const struct ctype *t,
 const char *names_c(struct printer *p, const char *name);
 /* An identifier for NAME that nothing else has in that space, renames done. */
 const char *names_take(struct printer *p, enum space space, const char *name);
-/* Is NAME, as the debug information has it, already an enumerator, typedef ...? */
-bool names_taken(struct printer *p, enum space space, const char *name);
 void names_free(struct printer *p);
 
-/* T without typedefs, qualifiers and dimensions: what it holds by value; NULL: void, or too long.
- */
+/* T without typedefs, qualifiers and dimensions: what it holds by value; NULL: void, or too
+ * long. */
 const struct ctype *plan_core(struct printer *p, const struct ctype *t, struct cdecl *d);
 /* The plan of a struct or union (complete); NULL: it is being made, or it nests too deeply. */
 struct plan *plan_of(struct printer *p, const struct ctype *t, int depth);

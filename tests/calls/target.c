@@ -1,6 +1,6 @@
 /*
- * A target that knows what a script should find: it waits for a line on its standard input, calls step() 40 times, with a
- * list and a word each time, and prints what calls.stp prints.
+ * A target that knows what a script should find: it waits for a line on its standard input, calls
+ * step() 40 times, with a list and a word each time, and prints what calls.stp prints.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 #
-# What the tests that compare ngstap with SystemTap share: how a case of tests/judge is run, and what of its output
-# counts. Sourced after tap.sh.
+# What the tests that compare ngstap with SystemTap share: how a case of tests/judge is run, and
+# what of its output counts. Sourced after tap.sh.
 #
-# A case is NAME.stp; lines "// options:" and "// arguments:" in it hold command line words. NAME.out is what SystemTap
-# printed for it, NAME.err the errors and warnings it gave. Both are of SystemTap 4.8 on Linux 6.1, recorded by
-# UPDATE_GOLDEN=1 make check-vm TESTS=tests/vm/judge.sh.
+# A case is NAME.stp; lines "// options:" and "// arguments:" in it hold command line words.
+# NAME.out is what SystemTap printed for it, NAME.err the errors and warnings it gave. Both are of
+# SystemTap 4.8 on Linux 6.1, recorded by UPDATE_GOLDEN=1 make check-vm TESTS=tests/vm/judge.sh.
 
 # shellcheck disable=SC2154 # tap.sh sets what is used here
 
@@ -13,7 +13,8 @@ case_words() { # FILE WHAT: options or arguments
     sed -n "s,^// $2: ,,p" "$1"
 }
 
-# Errors and warnings as both tell them: without folders; without what only one of them counts, and what the compiler says.
+# Errors and warnings as both tell them: without folders; without what only one of them counts, and
+# what the compiler says.
 said_at_run_time() {
     sed -nE '/^(ERROR|WARNING): /{
         /strings cut at MAXSTRINGLEN|elements not stored/d

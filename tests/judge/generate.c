@@ -1,9 +1,11 @@
 /*
- * generate: random SystemTap scripts for two implementations to agree on. Enters: seeds, each giving one program, always
- * the same; leaves: a script on standard output, a probe for each seed, in the order given, that prints what it computes.
- * Programs are right by their types, end by themselves, and do nothing whose order SystemTap leaves open: within an
- * expression nothing changes a variable, and what is printed of a foreach does not depend on the order of equal elements.
- * Names begin with the seed, so that programs can share a script. It refuses what is no seed.
+ * generate: random SystemTap scripts for two implementations to agree on. Enters: seeds, each
+ * giving one program, always the same; leaves: a script on standard output, a probe for each seed,
+ * in the order given, that prints what it computes. Programs are right by their types, end by
+ * themselves, and do nothing whose order SystemTap leaves open: within an expression nothing
+ * changes a variable, and what is printed of a foreach does not depend on the order of equal
+ * elements. Names begin with the seed, so that programs can share a script. It refuses what is no
+ * seed.
  *
  *   generate [-k] [-p POINT] SEED...
  *
@@ -145,8 +147,9 @@ static void long_literal(struct gen *g)
 {
     switch (pick(g, 6)) {
     case 0:
-        printf("%s", WORD(g, "9223372036854775807", "(-9223372036854775807 - 1)", "(-1)", "0x7fffffff",
-                          "0x80000000", "0xffffffff", "0x100000000", "4294967297", "(-2147483648)", "0"));
+        printf("%s",
+               WORD(g, "9223372036854775807", "(-9223372036854775807 - 1)", "(-1)", "0x7fffffff",
+                    "0x80000000", "0xffffffff", "0x100000000", "4294967297", "(-2147483648)", "0"));
         break;
     case 1:
         printf("0x%x", (unsigned)next_random(g));
@@ -349,8 +352,10 @@ static void conversion(struct gen *g, char *out, size_t size, bool number)
 
 static void string_literal(struct gen *g)
 {
-    printf("\"%s\"", WORD(g, "", "a", "abc", "hello world", "12", "-77x", "0x1F", "017", "a,b;c", "k1", "k2", "\\t|\\n",
-                          "\\\"quoted\\\"", "Zz", "the quick brown fox jumps over the lazy dog", "\\101\\351", "99999999999999999999"));
+    printf("\"%s\"",
+           WORD(g, "", "a", "abc", "hello world", "12", "-77x", "0x1F", "017", "a,b;c", "k1", "k2",
+                "\\t|\\n", "\\\"quoted\\\"", "Zz", "the quick brown fox jumps over the lazy dog",
+                "\\101\\351", "99999999999999999999"));
 }
 
 static void a_sprintf(struct gen *g, int depth)
@@ -575,25 +580,29 @@ static void a_foreach(struct gen *g)
 
     switch (pick(g, 6)) {
     case 0:
-        printf("foreach (f%d%s in s%lu_n%s) printf(\"%%d=%%d \", f%d, s%lu_n[f%d])\n", id, WORD(g, "+", "-"), g->seed,
-               WORD(g, "", " limit 3", " limit 1", " limit l0 & 3"), id, g->seed, id);
+        printf("foreach (f%d%s in s%lu_n%s) printf(\"%%d=%%d \", f%d, s%lu_n[f%d])\n", id,
+               WORD(g, "+", "-"), g->seed, WORD(g, "", " limit 3", " limit 1", " limit l0 & 3"), id,
+               g->seed, id);
         break;
     case 1:
-        printf("foreach (q%d%s in s%lu_s) printf(\"%%s=%%d \", q%d, s%lu_s[q%d])\n", id, WORD(g, "+", "-"), g->seed, id, g->seed, id);
+        printf("foreach (q%d%s in s%lu_s) printf(\"%%s=%%d \", q%d, s%lu_s[q%d])\n", id,
+               WORD(g, "+", "-"), g->seed, id, g->seed, id);
         break;
     case 2:
         printf("foreach (f%d in s%lu_n%s) printf(\"%%d \", s%lu_n[f%d])\n", id, g->seed,
                WORD(g, "+", "-", "- limit 2", "+ limit 4"), g->seed, id);
         break;
     case 3:
-        printf("foreach ([f%d%s, q%d] in s%lu_m) printf(\"%%d \", f%d)\n", id, WORD(g, "+", "-"), id, g->seed, id);
+        printf("foreach ([f%d%s, q%d] in s%lu_m) printf(\"%%d \", f%d)\n", id, WORD(g, "+", "-"),
+               id, g->seed, id);
         break;
     case 4:
         printf("foreach (f%d in s%lu_b%s) printf(\"%%d \", @%s(s%lu_b[f%d]))\n", id, g->seed,
                WORD(g, "-", "+"), "count", g->seed, id);
         break;
     default: /* not of the array that wraps: SystemTap would forget its elements in the new order */
-        printf("foreach (v%d = f%d%s in s%lu_n) printf(\"%%d,%%d \", v%d, f%d)\n", id, id, WORD(g, "+", "-"), g->seed, id, id);
+        printf("foreach (v%d = f%d%s in s%lu_n) printf(\"%%d,%%d \", v%d, f%d)\n", id, id,
+               WORD(g, "+", "-"), g->seed, id, id);
         break;
     }
     start_line(g);
@@ -776,8 +785,8 @@ static void a_block(struct gen *g, int depth, int n)
 
 static void locals(struct gen *g, const char *first)
 {
-    printf("    l0 = %s\n    l1 = %d\n    l2 = -3\n    t0 = \"%s\"\n    t1 = \"\"\n", first, pick(g, 9),
-           WORD(g, "", "x", "start"));
+    printf("    l0 = %s\n    l1 = %d\n    l2 = -3\n    t0 = \"%s\"\n    t1 = \"\"\n", first,
+           pick(g, 9), WORD(g, "", "x", "start"));
 }
 
 static void functions(struct gen *g)
@@ -806,7 +815,8 @@ static void functions(struct gen *g)
     printf("    return l0 + l1 + l2 + strlen(t0) + strlen(t1)\n}\n\n");
     g->function = false;
 
-    printf("function s%lu_change(x:long)\n{\n    s%lu_g0 += x\n    s%lu_n[x %% %d]++\n    s%lu_t0 .= sprintf(\"%%d \", x)\n"
+    printf("function s%lu_change(x:long)\n{\n    s%lu_g0 += x\n    s%lu_n[x %% %d]++\n    s%lu_t0 "
+           ".= sprintf(\"%%d \", x)\n"
            "    if (x < -5) error(sprintf(\"changed by %%d\", x))\n}\n\n",
            g->seed, g->seed, g->seed, KEYS, g->seed);
 }
@@ -816,22 +826,29 @@ static void show(struct gen *g)
 {
     unsigned long s = g->seed;
 
-    printf("    printf(\"%%d %%d %%d [%%s] [%%s]\\n\", s%lu_g0, s%lu_g1, s%lu_g2, s%lu_t0, s%lu_t1)\n", s, s, s, s, s);
+    printf(
+        "    printf(\"%%d %%d %%d [%%s] [%%s]\\n\", s%lu_g0, s%lu_g1, s%lu_g2, s%lu_t0, s%lu_t1)\n",
+        s, s, s, s, s);
     printf("    for (i = %d; i < %d; i++) {\n", 1 - KEYS, KEYS);
     printf("        if (i in s%lu_n) printf(\"n%%d=%%d \", i, s%lu_n[i])\n", s, s);
     printf("        if (i in s%lu_w) printf(\"w%%d=%%d \", i, s%lu_w[i])\n", s, s);
     printf("        if (i in s%lu_x) printf(\"x%%d=%%s \", i, s%lu_x[i])\n", s, s);
-    printf("        if (i in s%lu_b) printf(\"b%%d=%%d,%%d,%%d \", i, @count(s%lu_b[i]), @sum(s%lu_b[i]), @max(s%lu_b[i]))\n", s, s, s, s);
+    printf("        if (i in s%lu_b) printf(\"b%%d=%%d,%%d,%%d \", i, @count(s%lu_b[i]), "
+           "@sum(s%lu_b[i]), @max(s%lu_b[i]))\n",
+           s, s, s, s);
     printf("        k = sprintf(\"k%%d\", i)\n");
     printf("        if (k in s%lu_s) printf(\"s%%s=%%d \", k, s%lu_s[k])\n", s, s);
-    printf("        if ([i, k] in s%lu_m) printf(\"m%%d=%%d \", i, s%lu_m[i, k])\n    }\n    println(\"\")\n", s, s);
+    printf("        if ([i, k] in s%lu_m) printf(\"m%%d=%%d \", i, s%lu_m[i, k])\n    }\n    "
+           "println(\"\")\n",
+           s, s);
     printf("    println(@count(s%lu_a), \" \", @count(s%lu_h))\n", s, s);
     if (g->kernel)
         return;
     printf("    if (@count(s%lu_a)) print(@hist_log(s%lu_a))\n", s, s);
     printf("    if (@count(s%lu_h)) print(@hist_linear(s%lu_h, -50, 50, 20))\n", s, s);
     printf("    foreach ([i+, k] in s%lu_m) t += i * 3\n    println(t)\n", s);
-    printf("    foreach (k+ in s%lu_s) printf(\"%%s:%%d \", k, s%lu_s[k])\n    println(\"\")\n", s, s);
+    printf("    foreach (k+ in s%lu_s) printf(\"%%s:%%d \", k, s%lu_s[k])\n    println(\"\")\n", s,
+           s);
 }
 
 static void program(struct gen *g, const char *point)
@@ -841,9 +858,10 @@ static void program(struct gen *g, const char *point)
     printf("// ---- %lu\n", s);
     printf("global s%lu_g0 = %d, s%lu_g1 = -%d, s%lu_g2\n", s, pick(g, 100), s, pick(g, 100), s);
     printf("global s%lu_t0 = \"%s\", s%lu_t1\n", s, WORD(g, "", "initial", "k3"), s);
-    printf("global s%lu_n[%d], s%lu_s[%d], s%lu_m[40], s%lu_x[20], s%lu_w%%[%d], s%lu_a, s%lu_b, s%lu_h\n\n", s, 7 + pick(g, 12), s,
-           7 + pick(g, 5), s, s, s,
-           g->kernel ? 40 : 3 + pick(g, 5), s, s, s); /* what a full array forgets in the kernel is not exact */
+    printf("global s%lu_n[%d], s%lu_s[%d], s%lu_m[40], s%lu_x[20], s%lu_w%%[%d], s%lu_a, s%lu_b, "
+           "s%lu_h\n\n",
+           s, 7 + pick(g, 12), s, 7 + pick(g, 5), s, s, s, g->kernel ? 40 : 3 + pick(g, 5), s, s,
+           s); /* what a full array forgets in the kernel is not exact */
     functions(g);
     printf("probe %s\n{\n    println(\"== %lu\")\n", point, s);
     locals(g, "5");
@@ -851,9 +869,14 @@ static void program(struct gen *g, const char *point)
         printf("    t1 = tokenize(\"x\", \",\") . tokenize(\"\", \",\")\n");
     printf("    s%lu_g2 = %d\n    s%lu_t1 = \"global\"\n", s, pick(g, 1000), s);
     printf("    for (i = 0; i < %d; i++) {\n", 2 + pick(g, 5));
-    printf("        s%lu_n[i * 5 %% %d] = i * i\n        s%lu_s[sprintf(\"k%%d\", i)] = -i\n", s, KEYS, s);
-    printf("        s%lu_m[i, sprintf(\"k%%d\", i)] = i + 7\n        s%lu_x[i] = sprintf(\"%%d,%%x\", i, i * 1000)\n", s, s);
-    printf("        s%lu_w[i] = i\n        s%lu_a <<< i * 3\n        s%lu_b[i & 3] <<< -i\n        s%lu_h <<< i\n    }\n", s, s, s, s);
+    printf("        s%lu_n[i * 5 %% %d] = i * i\n        s%lu_s[sprintf(\"k%%d\", i)] = -i\n", s,
+           KEYS, s);
+    printf("        s%lu_m[i, sprintf(\"k%%d\", i)] = i + 7\n        s%lu_x[i] = "
+           "sprintf(\"%%d,%%x\", i, i * 1000)\n",
+           s, s);
+    printf("        s%lu_w[i] = i\n        s%lu_a <<< i * 3\n        s%lu_b[i & 3] <<< -i\n        "
+           "s%lu_h <<< i\n    }\n",
+           s, s, s, s);
     for (int part = 2 + pick(g, 2); part > 0; part--) { /* an error ends but one of them */
         printf("    try {\n");
         g->indent = 1;

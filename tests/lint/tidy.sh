@@ -1,8 +1,8 @@
 #!/bin/bash
 #
-# Runs clang-tidy with .clang-tidy over every source of ours (not over what flex and bison make), and checks with
-# clang-format that they are laid out as .clang-format says. Skips, with the reason, where these are not
-# installed. Prints TAP: a line a folder.
+# Runs clang-tidy with .clang-tidy over every source of ours (not over what flex and bison make),
+# and checks with clang-format that they are laid out as .clang-format says. Skips, with the reason,
+# where these are not installed. Prints TAP: a line a folder.
 
 set -euo pipefail
 cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/../..}"

@@ -1,7 +1,8 @@
 /*
- * stream: a program with the variables by which nginx's stream module for Lua is found, and its VM: stream SECONDS.
- * It prints how many bytes its VM takes, and leaves it idle. (ngx_core.h, ngx_module.h, ngx_cycle.h, ngx_stream.h,
- * ngx_stream_lua_common.h; only the members that lead from one to the next.)
+ * stream: a program with the variables by which nginx's stream module for Lua is found, and its VM:
+ * stream SECONDS. It prints how many bytes its VM takes, and leaves it idle. (ngx_core.h,
+ * ngx_module.h, ngx_cycle.h, ngx_stream.h, ngx_stream_lua_common.h; only the members that lead from
+ * one to the next.)
  */
 #include <stdint.h>
 #include <stdio.h>

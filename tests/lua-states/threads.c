@@ -1,16 +1,19 @@
 /*
- * threads: what a Lua program can have beside its VM's thread. Built as a library, for LuaJIT's FFI:
- * threads_spin() starts a thread that runs C only; threads_cpu() tells its CPU time, threads_over() that SIGTERM came.
+ * threads: what a Lua program can have beside its VM's thread. Built as a library, for LuaJIT's
+ * FFI: threads_spin() starts a thread that runs C only; threads_cpu() tells its CPU time,
+ * threads_over() that SIGTERM came.
  *
  * Built with PROGRAM it is a program of its own that makes its states itself:
  *
  *   threads thread-sleeps    a VM in a thread sleeps in C that Lua called, the main thread runs C
  *   threads two              a VM in each of two threads; they run Lua seven to three
- *   threads nested           a VM whose C function runs another VM's code, in turns of seven to three
+ *   threads nested           a VM whose C function runs another VM's code, in turns of seven to
+ *                            three
  *   threads closed           Lua runs for 1.5 seconds, its VM is closed, and C goes on
  *   threads deep             Lua calls a C function that burns CPU below 3 MiB of C stack
  *
- * At its end, on SIGTERM or after SECONDS (the second argument), it prints "NAME NS" for each account of CPU time.
+ * At its end, on SIGTERM or after SECONDS (the second argument), it prints "NAME NS" for each
+ * account of CPU time.
  */
 #define _GNU_SOURCE
 #include <alloca.h>

@@ -1,6 +1,7 @@
 /*
- * A target for probes at the return of functions: fact() is called in recursion, by five threads, jumps() is left
- * by longjmp every third time; both are static, so that a stripped file does not know them.
+ * A target for probes at the return of functions: fact() is called in recursion, by five threads,
+ * jumps() is left by longjmp every third time; both are static, so that a stripped file does not
+ * know them.
  */
 #include <pthread.h>
 #include <setjmp.h>

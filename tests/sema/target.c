@@ -1,7 +1,7 @@
 /*
  * target: what the scripts of tests/sema-ok and sema-ko look at: structures of every kind that a
- * target expression can go through, globals and statics, functions with parameters in registers. It is
- * compiled with debug information and never run.
+ * target expression can go through, globals and statics, functions with parameters in registers. It
+ * is compiled with debug information and never run.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -96,5 +96,7 @@ int main(int argc, char **argv)
 typedef struct GCRef { uint64_t gcptr64; } GCRef;
 typedef struct MRef { uint64_t ptr64; } MRef;
 typedef struct StrInternState { GCRef *tab; uint32_t mask, num; } StrInternState;
-typedef struct global_State { long total; StrInternState str; GCRef cur_L; MRef jit_base; } global_State;
+typedef struct global_State {
+    long total; StrInternState str; GCRef cur_L; MRef jit_base;
+} global_State;
 global_State lua_global;

@@ -1,12 +1,14 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# patches/systemtap/sysroot.patch: Debian's source package of SystemTap with it, compiled; then a probe in a process
-# that lives in a root of its own, with --sysroot. The stap that is installed fails where the patched one does not.
+# patches/systemtap/sysroot.patch: Debian's source package of SystemTap with it, compiled; then a
+# probe in a process that lives in a root of its own, with --sysroot. The stap that is installed
+# fails where the patched one does not.
 #
-# Needs root, kernel headers, a C compiler, deb-src by the machine's apt configuration, and the packages that building
-# SystemTap takes (g++, gettext, libdw-dev). About 10 minutes; what was built stays in the cache, and a second run takes
-# seconds. NGSTAP_STAP_SOURCE=FOLDER: an unpacked source package to use in place of a fetched one. Prints TAP.
+# Needs root, kernel headers, a C compiler, deb-src by the machine's apt configuration, and the
+# packages that building SystemTap takes (g++, gettext, libdw-dev). About 10 minutes; what was built
+# stays in the cache, and a second run takes seconds. NGSTAP_STAP_SOURCE=FOLDER: an unpacked source
+# package to use in place of a fetched one. Prints TAP.
 
 set -euo pipefail
 
@@ -17,8 +19,9 @@ cache=${NGSTAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ngstap}/slow
 patch=$PWD/patches/systemtap/sysroot.patch
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-for tool in "${CC:-cc}" g++ make patch msgfmt dpkg-source; do
-    command -v "$tool" >/dev/null || skip_all "no $tool (Debian: apt-get install build-essential gettext patch)"
+for tool in ${CC:-cc} g++ make patch msgfmt dpkg-source; do
+    command -v "$tool" >/dev/null || skip_all \
+        "no $tool (Debian: apt-get install build-essential gettext patch)"
 done
 build=$(find /lib/modules/*/build -maxdepth 0 2>/dev/null | sort -V | tail -1)
 [[ -n $build ]] || skip_all 'no kernel headers: apt-get install linux-headers-amd64'
@@ -30,20 +33,23 @@ release=$(basename "$(dirname "$build")")
 private_apt() { # PROGRAM ARGUMENT...
     local apt=$scratch/apt program=$1
     shift
-    "$program" -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources.d" -o Dir::State::Lists="$apt/lists" \
+    "$program" -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources.d" -o \
+        Dir::State::Lists="$apt/lists" \
         -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root "$@"
 }
 
-# A source package that can be fetched and takes the patch: this machine's suites first, then Debian's others (an archive
-# can have dropped what its index lists).
+# A source package that can be fetched and takes the patch: this machine's suites first, then
+# Debian's others (an archive can have dropped what its index lists).
 fetch() { # FOLDER
     local apt=$scratch/apt suite version uri
     mkdir -p "$apt/sources.d" "$apt/lists/partial" "$apt/cache/archives/partial"
     # shellcheck disable=SC2016 # apt fills these in, not the shell
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' | sort -u |
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' \
+        'Origin: Debian' | sort -u |
         sed 's,^,deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ,' >"$apt/own"
     # shellcheck disable=SC2016
-    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1)
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        grep -v security | head -n 1)
     cd "$scratch"
     for suite in own bookworm trixie bullseye sid; do
         if [[ $suite = own ]]; then
@@ -53,10 +59,12 @@ fetch() { # FOLDER
                 >"$apt/sources.d/debian.list"
         fi
         private_apt apt-get update || continue
-        for version in $(private_apt apt-cache --only-source showsrc systemtap | awk '$1 == "Version:" { print $2 }' | sort -Vru); do
+        for version in $(private_apt apt-cache --only-source showsrc systemtap |
+            awk '$1 == "Version:" { print $2 }' | sort -Vru); do
             rm -rf systemtap_* "$1"
             if private_apt apt-get source --download-only "systemtap=$version" &&
-                dpkg-source --no-check -x "$scratch"/systemtap_*.dsc "$1" && patch -s --dry-run -p1 -d "$1" -i "$patch"; then
+                dpkg-source --no-check -x "$scratch"/systemtap_*.dsc "$1" &&
+                    patch -s --dry-run -p1 -d "$1" -i "$patch"; then
                 return
             fi
             echo "E: systemtap $version cannot be fetched, or does not take the patch"
@@ -70,7 +78,8 @@ solib_part() {
     awk '
         /^--- / { put(); file = $0; next }
         /^\+\+\+ / { head = file "\n" $0; next }
-        function put() { if (wanted) { if (head != "") print head; head = ""; printf "%s", hunk } hunk = ""; wanted = 0 }
+        function put() { if (wanted) { if (head != "") print head; head = ""; printf "%s", hunk }
+            hunk = ""; wanted = 0 }
         /^@@ / { put(); hunk = $0 "\n"; next }
         { hunk = hunk $0 "\n" }
         /^\+.*(inhibit-cache|startswith\(shlib|return name;)/ { wanted = 1 }
@@ -80,8 +89,10 @@ solib_part() {
 compile() { # SOURCE
     cd "$1"
     [[ -e git_version.h ]] || echo '#define GIT_MESSAGE "a package"' >git_version.h
-    ./configure --disable-docs --disable-publican --disable-refdocs --without-nss --without-avahi --without-dyninst \
-        --without-bpf --disable-sqlite --disable-nls --without-openssl --without-debuginfod --without-java \
+    ./configure --disable-docs --disable-publican --disable-refdocs --without-nss --without-avahi \
+        --without-dyninst \
+        --without-bpf --disable-sqlite --disable-nls --without-openssl --without-debuginfod \
+        --without-java \
         --without-python3-probes --disable-libvirt --without-readline CXXFLAGS=-O0 CFLAGS=-O0
     nice make -j"$(nproc)" stap
 }
@@ -92,8 +103,10 @@ if [[ ! -x $built/stap-without-solib ]]; then
     if [[ -n ${NGSTAP_STAP_SOURCE:-} ]]; then
         cp -r "$NGSTAP_STAP_SOURCE" "$source"
     elif ! (fetch "$source") >"$scratch/out" 2>&1; then
-        skip_all "no source package of SystemTap that takes the patch can be fetched; tried: $(sed -n \
-            's/^E: systemtap \([^ ]*\) cannot be fetched.*/\1/p' "$scratch/out" | sort -uV | paste -sd ' ')"
+        skip_all "no source package of SystemTap that takes the patch can be fetched; tried: $(sed \
+            -n \
+            's/^E: systemtap \([^ ]*\) cannot be fetched.*/\1/p' "$scratch/out" | sort -uV |
+            paste -sd ' ')"
     fi
     check 'the patch applies' patch -s -p1 -d "$source" -i "$patch"
     status=0
@@ -104,7 +117,8 @@ if [[ ! -x $built/stap-without-solib ]]; then
     mkdir -p "$built.new"
     cp "$source/stap" "$built.new/"
     solib_part >"$scratch/solib.patch"
-    check 'the part for shared libraries is one of its own' patch -s -R -p1 -d "$source" -i "$scratch/solib.patch"
+    check 'the part for shared libraries is one of its own' patch -s -R -p1 -d "$source" -i \
+        "$scratch/solib.patch"
     (cd "$source" && nice make stap) >"$scratch/log" 2>&1 || status=$?
     check '... without which SystemTap compiles, too' test "$status" = 0
     cp "$source/stap" "$built.new/stap-without-solib"
@@ -133,7 +147,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1) {
         if (unshare(CLONE_NEWNS) || mount("", "/", "", MS_REC | MS_PRIVATE, 0) ||
-            mount(argv[1], argv[1], "", MS_BIND, 0) || chdir(argv[1]) || syscall(SYS_pivot_root, ".", ".") ||
+            mount(argv[1], argv[1], "", MS_BIND, 0) || chdir(argv[1]) ||
+                syscall(SYS_pivot_root, ".", ".") ||
             umount2(".", MNT_DETACH))
             return 1;
         execl("/linked/target", "target", (char *)0);
@@ -148,14 +163,18 @@ ${CC:-cc} -g -O1 -static -o "$root/opt/app/target" "$scratch/target.c"
 pid=$!
 pids+=("$pid")
 sleep 1
-check 'the target runs, in a root of its own' test "$(readlink "/proc/$pid/exe")" = /opt/app/target -a "$(readlink "/proc/$pid/root")" = /
+check 'the target runs, in a root of its own' test "$(readlink "/proc/$pid/exe")" \
+    = /opt/app/target -a "$(readlink "/proc/$pid/root")" = /
 
-# A program with a shared library that only the root has. It never runs: the host's loader says what it would load.
+# A program with a shared library that only the root has. It never runs: the host's loader says what
+# it would load.
 cat >"$scratch/greet.c" <<'END'
 long greet(long n) { return n * 3; }
 END
-echo 'extern long greet(long); int main(int argc, char **argv) { return greet(argc); }' >"$scratch/program.c"
-${CC:-cc} -g -O1 -shared -fPIC -Wl,-soname,libgreet.so -o "$root/usr/lib/libgreet.so" "$scratch/greet.c"
+echo 'extern long greet(long); int main(int argc, char **argv) { return greet(argc); }' \
+    >"$scratch/program.c"
+${CC:-cc} -g -O1 -shared -fPIC -Wl,-soname,libgreet.so -o "$root/usr/lib/libgreet.so" \
+    "$scratch/greet.c"
 ${CC:-cc} -g -O1 -o "$root/opt/app/program" "$scratch/program.c" -L"$root/usr/lib" -lgreet
 while read -r library; do
     mkdir -p "$root$(dirname "$library")"
@@ -164,14 +183,20 @@ done < <(ldd "$root/opt/app/program" | grep -oE '/[^ ]*(libc\.so|ld-linux)[^ ]*'
 
 # resolves STAP SYSROOT: finds the probe.
 resolves() {
-    SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" --sysroot "$2" \
-        -e 'probe process("/linked/target").function("visit") { println("x") }' >"$scratch/out" 2>"$scratch/err" </dev/null &&
-        grep -qE 'process\("/opt/app/target"\)\.function\("visit@|process\(.*\)\.function\("visit' "$scratch/out"
+    SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" \
+        --sysroot "$2" \
+        -e 'probe process("/linked/target").function("visit") { println("x") }' >"$scratch/out" \
+        2>"$scratch/err" </dev/null &&
+        grep -qE 'process\("/opt/app/target"\)\.function\("visit@|process\(.*\)\.function\("visit' \
+            "$scratch/out"
 }
 resolves_library() { # STAP SYSROOT
-    SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" --sysroot "$2" \
-        -e 'probe process("/linked/program").library("libgreet.so").function("greet") { println($n) }' \
-        >"$scratch/out" 2>"$scratch/err" </dev/null && grep -qE 'process\("[^"]*libgreet\.so"\)\.function\("greet@' "$scratch/out"
+    SYSTEMTAP_DIR=$scratch/systemtap timeout 120 "$1" -p2 -r "$release" -R "$runtime" -I "$tapset" \
+        --sysroot "$2" \
+        -e 'probe process("/linked/program").library("libgreet.so").function("greet") {
+            println($n) }' \
+        >"$scratch/out" 2>"$scratch/err" </dev/null &&
+        grep -qE 'process\("[^"]*libgreet\.so"\)\.function\("greet@' "$scratch/out"
 }
 if [[ -d /usr/share/systemtap/runtime ]]; then
     runtime=/usr/share/systemtap/runtime tapset=/usr/share/systemtap/tapset
@@ -180,8 +205,10 @@ if [[ -d /usr/share/systemtap/runtime ]]; then
     done
     without_fails() { ! resolves_library "$built/stap-without-solib" "$1"; }
     for sysroot in "/proc/$pid/root" "$root"; do
-        check "a shared library in it, --sysroot ${sysroot/$pid/PID}" resolves_library "$built/stap" "$sysroot"
-        check '... is not found without the part of the patch that is for it' without_fails "$sysroot"
+        check "a shared library in it, --sysroot ${sysroot/$pid/PID}" resolves_library \
+            "$built/stap" "$sysroot"
+        check '... is not found without the part of the patch that is for it' without_fails \
+            "$sysroot"
         check '... by a stap that finds the program' resolves "$built/stap-without-solib" "$sysroot"
     done
     if command -v stap >/dev/null; then

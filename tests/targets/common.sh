@@ -83,7 +83,8 @@ install_packages() {
 # The folder of built targets: NGSTAP_TARGETS, or what build.sh makes and prints.
 targets_dir() {
     if [[ -n ${NGSTAP_TARGETS:-} ]]; then
-        [[ -d $NGSTAP_TARGETS/gc64 ]] || fail "NGSTAP_TARGETS=$NGSTAP_TARGETS holds no built targets"
+        [[ -d $NGSTAP_TARGETS/gc64 ]] || fail \
+            "NGSTAP_TARGETS=$NGSTAP_TARGETS holds no built targets"
         echo "$NGSTAP_TARGETS"
     else
         "$(dirname "${BASH_SOURCE[0]}")/build.sh"

@@ -18,10 +18,9 @@
 # uts namespaces, pivot_root. All share the host's network, so that requests go to
 # 127.0.0.1.
 #
-# start prints lines NAME=VALUE, fit for the shell's eval: name (the engine's name
-# of the container, too), pid (the first worker, as the host counts), workers (all of them), exe (as the
-# container has it), merged (its root, as the host sees it), master, port; for
-# docker, DOCKER_HOST too.
+# start prints lines NAME=VALUE, fit for the shell's eval: name (the engine's name of the container,
+# too), pid (the first worker, as the host counts), workers (all of them), exe (as the container has
+# it), merged (its root, as the host sees it), master, port; for docker, DOCKER_HOST too.
 #
 # Needs: root; what target.sh needs. Leaves nothing once all is stopped, but for
 # what is in the cache.
@@ -154,7 +153,8 @@ start_namespaces() {
 # --- commands --------------------------------------------------------------------
 
 start() {
-    local how=$1 variant=$2 mode=$3 seconds=${4:-60} workers=${5:-1} targets image master merged port
+    local how=$1 variant=$2 mode=$3 seconds=${4:-60} workers=${5:-1} targets image master merged \
+        port
     local all worker
     [[ $how =~ ^(docker|podman|namespaces)$ ]] || fail "no such container: $how"
     [[ $how == namespaces ]] || engine=$how
@@ -178,7 +178,8 @@ start() {
     send_load "$port" "$mode" "$seconds"
     echo "$port" >"$dir/port"
     trap - EXIT
-    print_run name "${dir##*/}" pid "${all%% *}" workers "$all" exe /srv/openresty/nginx/sbin/nginx \
+    print_run name "${dir##*/}" pid "${all%% *}" workers "$all" exe \
+        /srv/openresty/nginx/sbin/nginx \
         merged "$merged" dir "$dir" master "$master" port "$port"
     [[ $how != docker ]] || print_run DOCKER_HOST "$DOCKER_HOST"
 }

@@ -85,7 +85,8 @@ END
     cp "$1/etc/containers/policy.json" "$PODMAN/home/.config/containers/"
     cat >"$PODMAN/bin/podman" <<END
 #!/bin/sh
-export HOME=$PODMAN/home CONTAINERS_CONF=$PODMAN/containers.conf CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
+export HOME=$PODMAN/home CONTAINERS_CONF=$PODMAN/containers.conf
+export CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
 exec $1/usr/bin/podman "\$@"
 END
     chmod +x "$PODMAN/bin/podman"

@@ -142,7 +142,8 @@ choose_port() {
 
 answers() { http_get "$1" /truth; }
 
-# burnt MODE PORT WORKERS: it has answered. Which of several workers answers /truth is chance: their log says it.
+# burnt MODE PORT WORKERS: it has answered. Which of several workers answers /truth is chance: their
+# log says it.
 burnt() {
     if (($3 == 1)); then
         http_get "$2" /truth | grep -q "^$1 "
@@ -157,7 +158,8 @@ send_load() {
     local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child
     path=$(path_of "$mode")
     [[ -n $path ]] || return 0
-    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" "http://127.0.0.1:$port$path" ||
+    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" \
+        "http://127.0.0.1:$port$path" ||
         fail "wrk does not start: $(cat "$dir/wrk")"
     [[ $path != /burn/* ]] || wait_until 10 burnt "$mode" "$port" "$workers" ||
         fail "mode $mode does not run: $(tail -n 5 "$dir"/log "$dir"/logs/error.log 2>/dev/null)"
@@ -173,7 +175,8 @@ remove_run() {
     # The overlay of a container made by hand; a namespace that dockerd leaves.
     while read -r mounted; do
         umount "$mounted" || :
-    done < <(awk -v below="$run/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r)
+    done < <(awk -v below="$run/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo |
+        sort -r)
     rm -rf --one-file-system "$run"
 }
 

@@ -1,6 +1,7 @@
-# Run by gdb on a module with debug information: for each struct and union that the header $HEADER defines, a
-# _Static_assert for its size and for the offset and size of each member, by gdb's own reading; and, for bit
-# fields, a check at run time that exactly their bits are set. Prints a C program that includes the header.
+# Run by gdb on a module with debug information: for each struct and union that the header $HEADER
+# defines, a _Static_assert for its size and for the offset and size of each member, by gdb's own
+# reading; and, for bit fields, a check at run time that exactly their bits are set. Prints a C
+# program that includes the header.
 import os
 import re
 
@@ -59,7 +60,8 @@ for kind, tag in re.findall(r"^(struct|union) (\w+) \{", open(header).read(), re
 print(f'#include "{header}"\n#include <stdio.h>\n#include <string.h>')
 print("\n".join(out))
 print("""static int bad;
-static inline int is_set(const unsigned char *p, unsigned long at, unsigned long bit, unsigned long size)
+static inline int is_set(const unsigned char *p, unsigned long at, unsigned long bit,
+                         unsigned long size)
 {
     return (p[at / 8] >> at % 8 & 1) == (at >= bit && at < bit + size);
 }

@@ -1,4 +1,5 @@
-/* What goes between a header and the lines that "odd bits" prints: a program that sets the same bits. */
+/* What goes between a header and the lines that "odd bits" prints: a program that sets the same
+ * bits. */
 #include <stdio.h>
 #include <string.h>
 

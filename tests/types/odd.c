@@ -1,7 +1,8 @@
 /*
- * odd: every odd kind of layout. Compiled with -g it is what "ngstap types" reads; run, it prints one
- * _Static_assert for each member, as this compiler laid it out: what tests/types.sh tries on the header.
- * A bit field's place is found by setting it in a cleared struct; a header has its own such check.
+ * odd: every odd kind of layout. Compiled with -g it is what "ngstap types" reads; run, it prints
+ * one _Static_assert for each member, as this compiler laid it out: what tests/types.sh tries on
+ * the header. A bit field's place is found by setting it in a cleared struct; a header has its own
+ * such check.
  */
 #include <complex.h>
 #include <stddef.h>
@@ -201,7 +202,7 @@ typedef struct node {
     struct node *next;
     unnamed *u;
     unnamed_union *uu;
-} *node_ptr;
+} * node_ptr;
 
 struct typedefs {
     unnamed a;
@@ -280,49 +281,63 @@ struct everything {
     struct holds_flexible holds_flexible;
 } everything;
 
-#define SIZE(type) printf("_Static_assert(sizeof(" #type ") == %zu, \"sizeof " #type "\");\n", sizeof(type))
-#define AT(type, member)                                                                                               \
-    printf("_Static_assert(__builtin_offsetof(" #type ", " #member ") == %zu, \"" #type "." #member "\");\n",         \
+#define SIZE(type)                                                                                 \
+    printf("_Static_assert(sizeof(" #type ") == %zu, \"sizeof " #type "\");\n", sizeof(type))
+#define AT(type, member)                                                                           \
+    printf("_Static_assert(__builtin_offsetof(" #type ", " #member ") == %zu, \"" #type            \
+           "." #member "\");\n",                                                                   \
            offsetof(type, member))
-#define MEMBER(type, member)                                                                                           \
-    (AT(type, member), printf("_Static_assert(sizeof(((" #type " *)0)->" #member ") == %zu, \"sizeof " #type           \
-                              "." #member "\");\n",                                                                    \
+#define MEMBER(type, member)                                                                       \
+    (AT(type, member), printf("_Static_assert(sizeof(((" #type " *)0)->" #member                   \
+                              ") == %zu, \"sizeof " #type "." #member "\");\n",                    \
                               sizeof(((type *)0)->member)))
-#define VALUE(name) printf("_Static_assert(" #name " == %lldLL, \"" #name "\");\n", (long long)(name))
-/* The bytes of TYPE when all bits of MEMBER are set: a check at run time, in a function of the header's program. */
-#define BITS(type, member)                                                                                             \
-    do {                                                                                                               \
-        type s;                                                                                                        \
-        memset(&s, 0, sizeof(s));                                                                                      \
-        s.member = -1;                                                                                                 \
-        printf("BITS(" #type ", " #member ", \"");                                                                     \
-        for (size_t i = 0; i < sizeof(s); i++)                                                                         \
-            printf("%02x", ((unsigned char *)&s)[i]);                                                                  \
-        puts("\")");                                                                                                   \
+#define VALUE(name)                                                                                \
+    printf("_Static_assert(" #name " == %lldLL, \"" #name "\");\n", (long long)(name))
+/* The bytes of TYPE when all bits of MEMBER are set: a check at run time, in a function of the
+ * header's program. */
+#define BITS(type, member)                                                                         \
+    do {                                                                                           \
+        type s;                                                                                    \
+        memset(&s, 0, sizeof(s));                                                                  \
+        s.member = -1;                                                                             \
+        printf("BITS(" #type ", " #member ", \"");                                                 \
+        for (size_t i = 0; i < sizeof(s); i++)                                                     \
+            printf("%02x", ((unsigned char *)&s)[i]);                                              \
+        puts("\")");                                                                               \
     } while (0)
 
 static void asserts(void)
 {
     SIZE(struct bits), AT(struct bits, first), AT(struct bits, last);
     SIZE(struct packed_bits), AT(struct packed_bits, last);
-    SIZE(struct packed), MEMBER(struct packed, a), MEMBER(struct packed, b), MEMBER(struct packed, c);
-    MEMBER(struct packed, c.x), MEMBER(struct packed, c.y), MEMBER(struct packed, d), MEMBER(struct packed, e);
+    SIZE(struct packed), MEMBER(struct packed, a), MEMBER(struct packed, b),
+        MEMBER(struct packed, c);
+    MEMBER(struct packed, c.x), MEMBER(struct packed, c.y), MEMBER(struct packed, d),
+        MEMBER(struct packed, e);
     SIZE(struct packed_aligned), MEMBER(struct packed_aligned, b), MEMBER(struct packed_aligned, c);
     SIZE(struct packed_member), MEMBER(struct packed_member, b), MEMBER(struct packed_member, c);
     SIZE(struct aligned), MEMBER(struct aligned, b), MEMBER(struct aligned, c);
     SIZE(struct aligned_in), MEMBER(struct aligned_in, b), MEMBER(struct aligned_in, c);
     MEMBER(struct aligned_in, d), MEMBER(struct aligned_in, e[1]), MEMBER(struct aligned_in, f);
-    SIZE(struct typedef_aligned), MEMBER(struct typedef_aligned, b), MEMBER(struct typedef_aligned, c);
+    SIZE(struct typedef_aligned), MEMBER(struct typedef_aligned, b),
+        MEMBER(struct typedef_aligned, c);
     MEMBER(struct typedef_aligned, d), MEMBER(struct typedef_aligned, e);
-    SIZE(struct anonymous), MEMBER(struct anonymous, kind), MEMBER(struct anonymous, x), MEMBER(struct anonymous, y);
-    MEMBER(struct anonymous, bytes), MEMBER(struct anonymous, deep), MEMBER(struct anonymous, deeper);
-    MEMBER(struct anonymous, value), MEMBER(struct anonymous, part), MEMBER(struct anonymous, part.named.inner);
-    MEMBER(struct anonymous, parts), MEMBER(struct anonymous, parts[1][2].named), MEMBER(struct anonymous, here);
+    SIZE(struct anonymous), MEMBER(struct anonymous, kind), MEMBER(struct anonymous, x),
+        MEMBER(struct anonymous, y);
+    MEMBER(struct anonymous, bytes), MEMBER(struct anonymous, deep),
+        MEMBER(struct anonymous, deeper);
+    MEMBER(struct anonymous, value), MEMBER(struct anonymous, part),
+        MEMBER(struct anonymous, part.named.inner);
+    MEMBER(struct anonymous, parts), MEMBER(struct anonymous, parts[1][2].named),
+        MEMBER(struct anonymous, here);
     SIZE(struct enums), MEMBER(struct enums, a), MEMBER(struct enums, b), MEMBER(struct enums, c);
-    MEMBER(struct enums, d), MEMBER(struct enums, e), MEMBER(struct enums, f), MEMBER(struct enums, g);
+    MEMBER(struct enums, d), MEMBER(struct enums, e), MEMBER(struct enums, f),
+        MEMBER(struct enums, g);
     AT(struct enums, last);
-    VALUE(SMALL_B), VALUE(HERE_A), VALUE(HERE_B), VALUE(NEG_A), VALUE(NEG_B), VALUE(NEG_C), VALUE(HUGE_A);
-    VALUE(HUGE_B), VALUE(HUGEU_B), VALUE(HUGEN_B), VALUE(TOP_A), VALUE(TINY_A), VALUE(TINY_B), VALUE(TINYN_A);
+    VALUE(SMALL_B), VALUE(HERE_A), VALUE(HERE_B), VALUE(NEG_A), VALUE(NEG_B), VALUE(NEG_C),
+        VALUE(HUGE_A);
+    VALUE(HUGE_B), VALUE(HUGEU_B), VALUE(HUGEN_B), VALUE(TOP_A), VALUE(TINY_A), VALUE(TINY_B),
+        VALUE(TINYN_A);
     puts("_Static_assert(HUGEU_A == 0xffffffffffffffffULL, \"HUGEU_A\");");
     puts("_Static_assert(HUGEN_A == -0x7fffffffffffffffLL - 1, \"HUGEN_A\");");
     VALUE(TINYN_B);
@@ -331,24 +346,36 @@ static void asserts(void)
 static void more_asserts(void)
 {
     SIZE(struct pointers), MEMBER(struct pointers, to_array);
-    MEMBER(struct pointers, opaque), MEMBER(struct pointers, functions), MEMBER(struct pointers, returns);
-    MEMBER(struct pointers, unspecified), MEMBER(struct pointers, function), MEMBER(struct pointers, pointer);
-    MEMBER(struct pointers, functions_again), MEMBER(struct pointers, strings), MEMBER(struct pointers, alias);
-    MEMBER(struct pointers, anything), MEMBER(struct pointers, grids), MEMBER(struct pointers, held);
-    MEMBER(struct pointers, held[1]), MEMBER(struct pointers, self), MEMBER(struct pointers, with_struct);
+    MEMBER(struct pointers, opaque), MEMBER(struct pointers, functions),
+        MEMBER(struct pointers, returns);
+    MEMBER(struct pointers, unspecified), MEMBER(struct pointers, function),
+        MEMBER(struct pointers, pointer);
+    MEMBER(struct pointers, functions_again), MEMBER(struct pointers, strings),
+        MEMBER(struct pointers, alias);
+    MEMBER(struct pointers, anything), MEMBER(struct pointers, grids),
+        MEMBER(struct pointers, held);
+    MEMBER(struct pointers, held[1]), MEMBER(struct pointers, self),
+        MEMBER(struct pointers, with_struct);
     MEMBER(struct pointers, atomic), MEMBER(struct pointers, readonly);
     SIZE(struct flexible), AT(struct flexible, n), AT(struct flexible, tail);
-    SIZE(struct holds_flexible), MEMBER(struct holds_flexible, f), SIZE(struct zero), AT(struct zero, none);
+    SIZE(struct holds_flexible), MEMBER(struct holds_flexible, f), SIZE(struct zero),
+        AT(struct zero, none);
     AT(struct zero, after), AT(struct zero, empty), AT(struct zero, last);
-    SIZE(struct typedefs), MEMBER(struct typedefs, a), MEMBER(struct typedefs, b), MEMBER(struct typedefs, c);
-    MEMBER(struct typedefs, d), MEMBER(struct typedefs, e), MEMBER(struct typedefs, f), MEMBER(struct typedefs, g);
+    SIZE(struct typedefs), MEMBER(struct typedefs, a), MEMBER(struct typedefs, b),
+        MEMBER(struct typedefs, c);
+    MEMBER(struct typedefs, d), MEMBER(struct typedefs, e), MEMBER(struct typedefs, f),
+        MEMBER(struct typedefs, g);
     MEMBER(struct typedefs, h), SIZE(clash), SIZE(struct clash), SIZE(unnamed), SIZE(chain_c);
-    SIZE(struct words), MEMBER(struct words, class), MEMBER(struct words, operator), MEMBER(struct words, nullptr_);
+    SIZE(struct words), MEMBER(struct words, class), MEMBER(struct words, operator),
+        MEMBER(struct words, nullptr_);
     SIZE(struct bases), MEMBER(struct bases, a), MEMBER(struct bases, b), MEMBER(struct bases, c);
-    MEMBER(struct bases, d), MEMBER(struct bases, f), MEMBER(struct bases, h), MEMBER(struct bases, i);
-    MEMBER(struct bases, k), MEMBER(struct bases, l), MEMBER(struct bases, m), MEMBER(struct bases, n);
+    MEMBER(struct bases, d), MEMBER(struct bases, f), MEMBER(struct bases, h),
+        MEMBER(struct bases, i);
+    MEMBER(struct bases, k), MEMBER(struct bases, l), MEMBER(struct bases, m),
+        MEMBER(struct bases, n);
     MEMBER(struct bases, o), SIZE(union odd_union), SIZE(union packed_union), SIZE(struct unions);
-    MEMBER(struct unions, a), MEMBER(struct unions, b), MEMBER(struct unions, c), MEMBER(struct unions, last);
+    MEMBER(struct unions, a), MEMBER(struct unions, b), MEMBER(struct unions, c),
+        MEMBER(struct unions, last);
     SIZE(struct everything), AT(struct everything, anonymous), AT(struct everything, unions);
 }
 

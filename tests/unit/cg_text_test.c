@@ -1,6 +1,7 @@
 /*
- * cg_text_test: what generated code does with strings and memory, run in the kernel: formats against
- * printf, concatenation and comparison at every length that matters, reads of memory. Needs root.
+ * cg_text_test: what generated code does with strings and memory, run in the kernel: formats
+ * against printf, concatenation and comparison at every length that matters, reads of memory. Needs
+ * root.
  */
 #include "run/text.h"
 #include <inttypes.h>

@@ -708,7 +708,8 @@ static void test_separate(void)
     }
 }
 
-/* A debug file of the right build-id that names places within instructions: it is the target's, and may lie. */
+/* A debug file of the right build-id that names places within instructions: it is the target's, and
+ * may lie. */
 static void test_lies(void)
 {
     struct fixture f;

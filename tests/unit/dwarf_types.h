@@ -1,6 +1,6 @@
 /*
- * dwarf_types: the types of the program that dwarf_test compiles, included by both, so that the test knows by
- * sizeof and offsetof what DWARF must say.
+ * dwarf_types: the types of the program that dwarf_test compiles, included by both, so that the
+ * test knows by sizeof and offsetof what DWARF must say.
  */
 #ifndef TESTS_UNIT_DWARF_TYPES_H
 #define TESTS_UNIT_DWARF_TYPES_H

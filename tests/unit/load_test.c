@@ -74,7 +74,8 @@ static void *burn(void *ms)
     return NULL;
 }
 
-/* The kernel writes as much as the map's values are large: a record that says less would be written past. */
+/* The kernel writes as much as the map's values are large: a record that says less would be written
+ * past. */
 static void test_sizes(void)
 {
     struct fixture f;

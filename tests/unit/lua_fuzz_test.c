@@ -1,7 +1,7 @@
 /*
  * lua_fuzz_test: Lua sources and nginx configurations cut up and put together again at random
- * (fixed seed). Nothing may crash; the functions found must nest, in order, with lines and names inside
- * the text; every frame gets a clean answer.
+ * (fixed seed). Nothing may crash; the functions found must nest, in order, with lines and names
+ * inside the text; every frame gets a clean answer.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -227,7 +227,8 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
         {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .n_places = 1},
     };
-    struct obj_place places[] = {{.vaddr = uprobe, .name = str(m, "process.function"), .func = str(m, "f")}};
+    struct obj_place places[] = {
+        {.vaddr = uprobe, .name = str(m, "process.function"), .func = str(m, "f")}};
     struct obj_module modules[] = {
         {.path = str(m, "/proc/self/exe"), .flags = OBJ_MODULE_ADDRESSED}};
     struct obj_map maps[] = {{.name = str(m, "hits"),

@@ -1,6 +1,7 @@
 /*
- * Prints docs/reference.md: the probe points and functions that the tables in src/probe and src/func
- * have, and the functions of the tapset files named on the command line. tests/docs.sh compares.
+ * Prints docs/reference.md: the probe points and functions that the tables in src/probe and
+ * src/func have, and the functions of the tapset files named on the command line. tests/docs.sh
+ * compares.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,9 +99,9 @@ int main(int argc, char **argv)
          "## Probe points\n");
     probe_each(point, NULL);
     puts("\nA wildcard in a function's name (`ngx_http_*`) takes all functions that match. A "
-         "library is named by its\n"
-         "path or by the name of its file (`process(\"libc.so.6\")`); `process` alone is the "
-         "target's executable.\n\n"
+         "library is named by\n"
+         "its path or by the name of its file (`process(\"libc.so.6\")`); `process` alone is the "
+         "target's\nexecutable.\n\n"
          "## Functions for every handler\n");
     func_each(function, &user);
     for (int i = 1; i < argc; i++)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "release.h"
+
 struct fx *fx_new(void)
 {
     struct fx *f = calloc(1, sizeof(*f));
@@ -94,8 +96,10 @@ uint32_t fx_map(struct fx *f, const char *name, const char *keys, char value, ui
 {
     struct obj_map *m = &f->maps[f->h.table[OBJ_MAPS].n];
 
-    *m = (struct obj_map){
-        .name = fx_string(f, name), .n_keys = (uint32_t)strlen(keys), .max_entries = max, .sized = max != 5000};
+    *m = (struct obj_map){.name = fx_string(f, name),
+                          .n_keys = (uint32_t)strlen(keys),
+                          .max_entries = max,
+                          .sized = max != 5000};
     m->val_type = value == 's' ? OBJ_STRING : value == 'a' ? OBJ_STATS : OBJ_LONG;
     m->hist = value == 'a' ? NGS_HIST_LOG : NGS_HIST_NONE;
     m->val_off = value == 's' ? 8 : 0;
@@ -249,7 +253,7 @@ int fx_run(struct fx *f)
     f->opts.out = open_memstream(&f->out, &f->out_len);
     f->opts.err = open_memstream(&f->err, &f->err_len);
     status = run_session(&f->cx, &f->o, NULL, NULL, &f->opts);
-    interrupt_release(&f->interrupt);
+    release_signals(&f->interrupt);
     fclose(f->opts.out);
     fclose(f->opts.err);
     return status;

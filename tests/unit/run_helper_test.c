@@ -209,8 +209,8 @@ static void with_arrays(struct run *r, const char *where)
            "%s: map_has", where);
     tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 1), texts(), 5) == 10 && get_l(r, NUMS, 1) == 15,
            "%s: map_add", where);
-    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 7), texts(), -5) == 0,
-           "%s: map_add makes an element", where);
+    tap_ok(HELP(MAP_ADD, NUMS, key_l(r, 7), texts(), -5) == 0, "%s: map_add makes an element",
+           where);
     tap_text(walk(r, NUMS, NGS_SORT(1, 1, 0), -1, text, sizeof(text)), "1=15 2=30 3=30 7=-5",
              "sorted by key, up");
     tap_text(walk(r, NUMS, NGS_SORT(2, 1, 0), -1, text, sizeof(text)), "7=-5 3=30 2=30 1=15",

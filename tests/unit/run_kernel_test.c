@@ -15,9 +15,9 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
-#include "base/interrupt.h"
 #include "cg/object.h"
 #include "run/run.h"
+#include "release.h"
 #include "tap.h"
 
 #define INSN(c, d, s, o, i)                                                                        \
@@ -127,7 +127,10 @@ static const struct meta *metadata(struct compile *cx)
     struct obj_format formats[FORMATS] = {
         [FMT_BEGIN] = {.text = str(m, "begin\n"), .flags = FORMAT_PRINTF},
         [FMT_TICK] = {.text = str(m, "tick\n"), .flags = FORMAT_PRINTF},
-        [FMT_END] = {.text = str(m, "end %d\n"), .flags = FORMAT_PRINTF, .n_args = 1, .arg_types = OBJ_LONG},
+        [FMT_END] = {.text = str(m, "end %d\n"),
+                     .flags = FORMAT_PRINTF,
+                     .n_args = 1,
+                     .arg_types = OBJ_LONG},
     };
 
     memcpy(m->bytes, &h, sizeof(h));
@@ -293,7 +296,7 @@ static bool run(pid_t pid, double seconds, struct result *res)
     built = build(&cx, &o);
     if (built)
         res->status = run_session(&cx, &o, &t, &k, &opts);
-    interrupt_release(&interrupt);
+    release_signals(&interrupt);
     fclose(opts.out);
     fclose(opts.err);
     for (const char *p = res->out; (p = strstr(p, "tick\n")); p += 5)

@@ -121,7 +121,8 @@ static void errors(void)
     say(f, PROBE_END, 0, "end");
     ends(f, "errors within MAXERRORS", 0, "end",
          "ERROR: read fault [man error::fault] at 0x1234 near operator '@var' at t.stp:1:2\n"
-         "ERROR: MAXACTION exceeded near keyword at t.stp:1:2; -D MAXACTION=N lets a handler run N statements\n"
+         "ERROR: MAXACTION exceeded near keyword at t.stp:1:2; -D MAXACTION=N lets a handler run N "
+         "statements\n"
          "ERROR: Array overflow, check MAXMAPENTRIES near identifier 'x' at t.stp:1:2\n"
          "ERROR: empty aggregate near operator '@avg' at t.stp:4:5\n"
          "ERROR: said so\n"

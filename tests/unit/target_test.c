@@ -200,7 +200,8 @@ static void fake_process(int pid, int ppid, const char *comm, char state, unsign
     run("mv text proc/%d/stat", pid);
 }
 
-/* A line of maps, with the device and inode of FILE, a name below the test's directory, where there is such a file. */
+/* A line of maps, with the device and inode of FILE, a name below the test's directory, where there
+ * is such a file. */
 static void add_map(FILE *f, const char *range, const char *perms, const char *offset,
                     const char *file, const char *shown)
 {

@@ -1,13 +1,14 @@
 #!/bin/bash
 # shellcheck disable=SC2317 # check calls functions
 #
-# Each back end is the other's judge: the same script as eBPF and as a SystemTap module, made here by stap, in one VM
-# (in-backends.sh). What uprobes see must be what the target says, in both. Profiles of the same load must agree
-# within sampling noise, by the test that ../homogeneous.awk describes, at a level of 0.01 for all of them together;
-# and each of them with the target's own account. On 6.1; on 5.10, where eBPF does not suffice, modules alone.
+# Each back end is the other's judge: the same script as eBPF and as a SystemTap module, made here
+# by stap, in one VM (in-backends.sh). What uprobes see must be what the target says, in both.
+# Profiles of the same load must agree within sampling noise, by the test that ../homogeneous.awk
+# describes, at a level of 0.01 for all of them together; and each of them with the target's own
+# account. On 6.1; on 5.10, where eBPF does not suffice, modules alone.
 #
-# Needs stap, gcc, qemu and kernels (run.sh, kernel.sh), NGSTAP_TARGETS (tests/targets/build.sh prints it). About 6
-# minutes. Prints TAP.
+# Needs stap, gcc, qemu and kernels (run.sh, kernel.sh), NGSTAP_TARGETS (tests/targets/build.sh
+# prints it). About 6 minutes. Prints TAP.
 
 set -euo pipefail
 
@@ -16,12 +17,15 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../shares.sh
 . tests/shares.sh
 
-# --- the test itself: known quantiles of chi-square, profiles that agree and that do not ------------------
+# --- the test itself: known quantiles of chi-square, profiles that agree and that do not
+# ------------------
 
 tail_is() { # CHI-SQUARE FREEDOM P
-    awk -v quantile="$1 $2" -f tests/homogeneous.awk | awk -v p="$3" '{ exit !($1 - p < 1e-4 && p - $1 < 1e-4) }'
+    awk -v quantile="$1 $2" -f tests/homogeneous.awk |
+        awk -v p="$3" '{ exit !($1 - p < 1e-4 && p - $1 < 1e-4) }'
 }
-for known in '3.841459 1 0.05' '10.827566 1 0.001' '18.307038 10 0.05' '124.342113 100 0.05' '29.588298 10 0.001'; do
+for known in '3.841459 1 0.05' '10.827566 1 0.001' '18.307038 10 0.05' '124.342113 100 0.05' \
+    '29.588298 10 0.001'; do
     # shellcheck disable=SC2086 # three words
     check "chi-square $known" tail_is $known
 done
@@ -41,7 +45,8 @@ check 'few samples are no agreement' test "$(verdict 100 100 100 100 || echo $?)
 command -v stap >/dev/null || { skip 'modules' 'no stap: apt-get install systemtap'; finish; }
 [[ -n ${NGSTAP_TARGETS:-} ]] || { skip 'modules' 'NGSTAP_TARGETS is not set'; finish; }
 
-# --- modules, each for any process with the same builds ----------------------------------------------------
+# --- modules, each for any process with the same builds
+# ----------------------------------------------------
 
 seconds=6
 top=$PWD
@@ -49,7 +54,8 @@ top=$PWD
 # make_module NAME ARGUMENT...: NAME.ko in the shared folder.
 make_module() {
     status=0
-    (cd "$share" && timeout 900 "$ngstap" --backend=stap -p4 -m "$1" -r "$headers" -I "$top/tapset" -x "$pid" "${@:2}") \
+    (cd "$share" && timeout 900 "$ngstap" --backend=stap -p4 -m "$1" -r "$headers" -I \
+        "$top/tapset" -x "$pid" "${@:2}") \
         >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     [[ $status == 0 && -s $share/$1.ko ]]
 }
@@ -82,8 +88,8 @@ on_kernel() { # SUITE both|stap
 share=$scratch/share
 mkdir "$share"
 mkfifo "$scratch/never"
-"${CC:-cc}" -g -O1 -o "$share/calls" tests/calls/target.c
-"${CC:-cc}" -O1 -o "$share/jitter" tests/vm/jitter.c
+${CC:-cc} -g -O1 -o "$share/calls" tests/calls/target.c
+${CC:-cc} -O1 -o "$share/jitter" tests/vm/jitter.c
 on_kernel bookworm both
 on_kernel bullseye stap
 finish

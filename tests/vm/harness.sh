@@ -1,8 +1,9 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317 # commands for the VM have dollars of their own; check calls functions
+# Commands for the VM have dollars of their own; check calls functions.
+# shellcheck disable=SC2016,SC2317
 #
-# The harness of the tests in VMs: statuses, output, limits, many commands in one boot, a VM that dies or does not come
-# up. Needs qemu and a kernel (run.sh). About a minute. Prints TAP.
+# The harness of the tests in VMs: statuses, output, limits, many commands in one boot, a VM that
+# dies or does not come up. Needs qemu and a kernel (run.sh). About a minute. Prints TAP.
 
 set -euo pipefail
 
@@ -26,7 +27,8 @@ check 'it is root' printed '^0$'
 
 mkdir "$scratch/share" "$scratch/results"
 echo input >"$scratch/share/in"
-in_it -s "$scratch/share" bash -c 'tr a-z A-Z <"$VM_SHARE/in" >"$VM_SHARE/out"; echo lost >/tmp/lost; ! touch /usr/lost'
+in_it -s "$scratch/share" bash -c \
+    'tr a-z A-Z <"$VM_SHARE/in" >"$VM_SHARE/out"; echo lost >/tmp/lost; ! touch /usr/lost'
 check 'the shared folder is read and written, the root is not' test "$status" = 0
 check '... from here, too' grep -qx INPUT "$scratch/share/out"
 check 'what is written to /tmp is lost' test ! -e /tmp/lost
@@ -39,15 +41,19 @@ dies echo c >/proc/sysrq-trigger; sleep 10
 last echo "$(uname -r)" two
 END_OF_LIST
 in_it -t 4 -l "$scratch/list" -d "$scratch/results"
-result() { [[ $(<"$scratch/results/$1.status") == "$2" && $(<"$scratch/results/$1.out") == "$3" ]]; }
+result() { [[ $(<"$scratch/results/$1.status") == "$2" &&
+    $(<"$scratch/results/$1.out") == "$3" ]]; }
 check 'a list: a status each' result first 3 one
 check 'a list: a limit each' result slow 124 before
-check 'a list: a VM that dies under a command, twice' test "$(<"$scratch/results/dies.status")" = 125
+check 'a list: a VM that dies under a command, twice' test "$(<"$scratch/results/dies.status")" \
+    = 125
 check '... the kernel'\''s last words' said 'panic - not syncing'
 check '... and the next has a VM again' grep -q 'amd64 two$' "$scratch/results/last.out"
 check '... as the status says' test "$status" = 125
 
-in_it -s "$scratch/share" bash -c '[[ -e $VM_SHARE/again ]] && exit 5; touch "$VM_SHARE/again"; sync; echo c >/proc/sysrq-trigger; sleep 10'
+in_it -s "$scratch/share" bash -c \
+    '[[ -e $VM_SHARE/again ]] && exit 5; touch "$VM_SHARE/again"; sync; echo c >/proc/sysrq-trigger;
+        sleep 10'
 check 'a VM that dies once is started again' test "$status" = 5
 
 NGSTAP_CACHE=$scratch/cache in_it -k nosuchsuite true

@@ -1,8 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2317 # check calls functions
 #
-# Run in a VM by backends.sh: the same scripts by both back ends, on the same targets. The modules calls.ko,
-# stacks_luajit.ko and stacks_nginx.ko, calls' target, and jitter lie in $VM_SHARE.
+# Run in a VM by backends.sh: the same scripts by both back ends, on the same targets. The modules
+# calls.ko, stacks_luajit.ko and stacks_nginx.ko, calls' target, and jitter lie in $VM_SHARE.
 #
 #   tests/vm/in-backends.sh both|stap SECONDS    SECONDS being how long the modules profile
 #
@@ -27,7 +27,8 @@ alpha=$(awk 'BEGIN { print 0.01 / 6 }')
 count_by() {
     local name=$1
     shift
-    "$ngstap" -I tapset -T 100 -x "$pid" "$@" >"$scratch/$name.out" 2>"$scratch/$name.err" </dev/null &
+    "$ngstap" -I tapset -T 100 -x "$pid" "$@" >"$scratch/$name.out" 2>"$scratch/$name.err" \
+        </dev/null &
     tracers+=($!)
     pids+=($!)
 }

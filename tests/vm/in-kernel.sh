@@ -3,9 +3,11 @@
 #
 # Run in a VM by kernels.sh: the eBPF object on the kernel that has been booted.
 #
-#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all   how loops are to be made there: by itself, that is; which
-#                                                   profiles: two, those whose eBPF differs, or the Lua's kinds, too
-#   tests/vm/in-kernel.sh none                      eBPF cannot loop there, and ngstap must say so
+#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all
+#       how loops are to be made there: by itself, that is; which profiles: two, those whose eBPF
+#       differs, or the Lua's kinds, too
+#   tests/vm/in-kernel.sh none
+#       eBPF cannot loop there, and ngstap must say so
 #
 # Profiles are judged by shares.sh. Prints TAP.
 
@@ -27,7 +29,8 @@ probe end { printf("%s\n", turns && turns % 100 == 0 ? "whole" : sprintf("%d", t
 END_OF_SCRIPT
 
 made_with() { # ENCODING: which of the two the instructions have
-    grep -oE 'may_goto|call bpf_loop|call bpf_for_each_map_elem' "$scratch/out" | sort -u >"$scratch/found"
+    grep -oE 'may_goto|call bpf_loop|call bpf_for_each_map_elem' "$scratch/out" |
+        sort -u >"$scratch/found"
     [[ $(sed 's/^call //' "$scratch/found") == "$1" ]]
 }
 
@@ -74,7 +77,8 @@ cannot_loop() {
     trace --backend=bpf samples/lj-lua-stacks.sxx -x "$pid" --arg time=1
     stop_target
     check 'lj-lua-stacks is refused' test "$status" = 1
-    check '... at its place, saying what the kernel lacks' said '^samples/lj-lua-stacks\.sxx:[0-9]+:[0-9]+: error: .* \[kernel\]$'
+    check '... at its place, saying what the kernel lacks' said \
+        '^samples/lj-lua-stacks\.sxx:[0-9]+:[0-9]+: error: .* \[kernel\]$'
     check '... and what to do' said '^hint: .*--backend=stap'
     check '... and nothing runs' test ! -s "$scratch/out"
 }

@@ -1,10 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Run in a VM by stap.sh: modules on the kernel that has been booted. stap.sh has made them, of the files in $VM_SHARE
-# and for this kernel, in the cache $VM_SHARE/cache and beside them; no compiler runs here.
+# Run in a VM by stap.sh: modules on the kernel that has been booted. stap.sh has made them, of the
+# files in $VM_SHARE and for this kernel, in the cache $VM_SHARE/cache and beside them; no compiler
+# runs here.
 #
-#   tests/vm/in-stap.sh HEADERS auto|asked    asked: eBPF would do here, so that stap has to be asked for
+#   tests/vm/in-stap.sh HEADERS auto|asked
+#       asked: eBPF would do here, so that stap has to be asked for
 #
 # Prints TAP.
 
@@ -63,7 +65,8 @@ check 'a script runs as a module' test "$status" = 0
 check '... printed in order, to the end probe' prints "hello $$" bye
 check '... made before, by what is the same here' said 'took the module from the cache'
 if [[ $2 = auto ]]; then
-    check '... chosen by itself, in one line that says why' said '^ngstap: back end: stap, as the eBPF of Linux .* lacks '
+    check '... chosen by itself, in one line that says why' said \
+        '^ngstap: back end: stap, as the eBPF of Linux .* lacks '
 fi
 check '... and unloaded' none_loaded
 
@@ -135,7 +138,8 @@ else
     skip 'lj-lua-stacks runs as a module' 'NGSTAP_TARGETS is not set'
 fi
 
-# --- whose hits ------------------------------------------------------------------------------------
+# --- whose hits
+# ------------------------------------------------------------------------------------
 
 # start_family: $master, ${workers[@]}.
 start_family() {
@@ -150,14 +154,16 @@ start_family() {
     pids+=("${workers[@]}")
 }
 
-# counted WORKER...: ticks and calls are those of each of these, and of no other; each is the target.
+# counted WORKER...: ticks and calls are those of each of these, and of no other; each is the
+# target.
 counted() {
     awk -v workers="$*" '
         BEGIN { split(workers, list); for (i in list) { is[list[i]] = 1; many++ } }
         /^n=/ { split($0, f, /[= ]/); n = f[2]; mine = f[4]; calls = f[6] }
         /^of / { if (is[$2] && $3 > 10) good++; else bad++ }
         /^called / { if (is[$2] && $3 == 100) called++; else bad++ }
-        END { exit !(n > 100 && n == mine && calls == 100 * many && good == many && called == many && !bad) }
+        END { exit !(n > 100 && n == mine && calls == 100 * many && good == many &&
+            called == many && !bad) }
     ' "$scratch/out"
 }
 
@@ -171,7 +177,8 @@ sleep 2
 kill -INT "$tracer"
 end_module
 check '-x: ticks and calls of one of eight workers' counted "${workers_a[1]}"
-start_module "${asked[@]}" -m vm_master "$VM_SHARE/scope.stp" "$VM_SHARE/family" --master "$master_a"
+start_module "${asked[@]}" -m vm_master "$VM_SHARE/scope.stp" "$VM_SHARE/family" --master \
+    "$master_a"
 sleep 6
 kill -USR1 "${workers_a[@]}" "${workers[@]}"
 sleep 2
@@ -181,7 +188,8 @@ check '--master: of its four workers, each of them the target' counted "${worker
 kill "$master_a" "${workers_a[@]}" "$master" "${workers[@]}"
 check '... nothing is left' none_loaded
 
-# --- what staprun and the kernel refuse -------------------------------------------------------------
+# --- what staprun and the kernel refuse
+# -------------------------------------------------------------
 
 cd "$VM_SHARE"
 # Without room for a pid in its name a module cannot be loaded twice.
@@ -195,7 +203,8 @@ check '... the first one is none the worse' test "$status" = 0
 check '... nothing is left' none_loaded
 
 status=0
-setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$ngstap" vm_ticks_module.ko >"$scratch/out" 2>"$scratch/err" || status=$?
+setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$ngstap" vm_ticks_module.ko \
+    >"$scratch/out" 2>"$scratch/err" || status=$?
 check 'not root: refused' test "$status" = 1
 check '... what to do' said 'run ngstap as root'
 

@@ -1,13 +1,14 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
 #
-# The first process of a VM that run.sh boots, from its initramfs: busybox as /bin/busybox, modules and the order to
-# load them in /modules, this file as /init. Over 9p it finds the host's root ("root", read-only), the shared folder
-# ("share", at $VM_SHARE) and the folder of the job ("job"). It runs N/command for N = 1, 2, ... with the host's bash,
-# output in N/out and N/err, the status in N/status; what has a status already is left out. Then it powers off.
+# The first process of a VM that run.sh boots, from its initramfs: busybox as /bin/busybox, modules
+# and the order to load them in /modules, this file as /init. Over 9p it finds the host's root
+# ("root", read-only), the shared folder ("share", at $VM_SHARE) and the folder of the job ("job").
+# It runs N/command for N = 1, 2, ... with the host's bash, output in N/out and N/err, the status in
+# N/status; what has a status already is left out. Then it powers off.
 #
-# Of the host's root tmp and var can be written to: what is written is in a tmpfs that ends with the VM, /tmp/vm is
-# a plain one.
+# Of the host's root tmp and var can be written to: what is written is in a tmpfs that ends with the
+# VM, /tmp/vm is a plain one.
 
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -29,7 +30,8 @@ mount -t 9p -o "ro,cache=loose,$plan9" root /new || give_up 'the root over 9p'
 mount -t tmpfs write /write
 for folder in tmp var; do
     mkdir -p "/write/$folder/upper" "/write/$folder/work"
-    mount -t overlay -o "lowerdir=/new/$folder,upperdir=/write/$folder/upper,workdir=/write/$folder/work" \
+    mount -t overlay -o \
+        "lowerdir=/new/$folder,upperdir=/write/$folder/upper,workdir=/write/$folder/work" \
         overlay "/new/$folder" || give_up "an overlay on $folder"
     chmod 1777 "/new/$folder"
 done
@@ -56,7 +58,8 @@ mount -t tracefs trace sys/kernel/tracing
 mount -t bpf bpf sys/fs/bpf
 mount -t cgroup2 cgroup sys/fs/cgroup
 # For modprobe, where the host has a folder to hang it on.
-[ ! -d lib/modules ] || { mount -t tmpfs modules lib/modules && ln -s "$VM_MODULES" "lib/modules/$(uname -r)"; }
+[ ! -d lib/modules ] || { mount -t tmpfs modules lib/modules &&
+    ln -s "$VM_MODULES" "lib/modules/$(uname -r)"; }
 mount -t 9p -o "cache=mmap,$plan9" share "./$VM_SHARE" || give_up 'the shared folder over 9p'
 mount -t 9p -o "cache=none,$plan9" job run/vm || give_up 'the job over 9p'
 ip link set lo up

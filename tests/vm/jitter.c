@@ -1,7 +1,8 @@
 /*
- * jitter: keeps a VM whose clock counts instructions from ticking in step with a loop: there every tick comes after the
- * same number of instructions, and a loop with a fixed number of them would be seen at the same places of its body again
- * and again. Wakes up every millisecond or so and runs for up to 40 microseconds, by chance, until it is killed.
+ * jitter: keeps a VM whose clock counts instructions from ticking in step with a loop: there every
+ * tick comes after the same number of instructions, and a loop with a fixed number of them would be
+ * seen at the same places of its body again and again. Wakes up every millisecond or so and runs
+ * for up to 40 microseconds, by chance, until it is killed.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,17 +1,18 @@
 #!/bin/bash
 #
-# SystemTap as the judge of ngstap. Modules are made by stap here, run by staprun under Linux 6.1 in a VM, all in one
-# boot; what they print must be what ngstap prints here, byte for byte:
+# SystemTap as the judge of ngstap. Modules are made by stap here, run by staprun under Linux 6.1 in
+# a VM, all in one boot; what they print must be what ngstap prints here, byte for byte:
 #
-# - each case of tests/judge/*.stp against what is recorded beside it (which ngstap is compared with by make check);
-#   UPDATE_GOLDEN=1 records it anew instead;
-# - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc 40 s, as many small
-#   modules 5 to 8 s each;
-# - the cases and every fourth of the programs once more, as modules of the stap back end: stap is given what ngstap
-#   printed for it (--dump-stap). Errors are compared without their place, which is in that text.
+# - each case of tests/judge/*.stp against what is recorded beside it (which make check compares
+#   ngstap with); UPDATE_GOLDEN=1 records it anew instead;
+# - random programs (judge/generate.c) of fixed seeds, many in a module: 50 in one take stap and gcc
+#   40 s, as many small modules 5 to 8 s each;
+# - the cases and every fourth of the programs once more, as modules of the stap back end: stap is
+#   given what ngstap printed for it (--dump-stap). Errors are compared without their place, which
+#   is in that text.
 #
-# Modules are kept in the cache (NGSTAP_CACHE, default ~/.cache/ngstap) by their content. Needs systemtap, gcc, qemu.
-# Prints TAP.
+# Modules are kept in the cache (NGSTAP_CACHE, default ~/.cache/ngstap) by their content. Needs
+# systemtap, gcc, qemu. Prints TAP.
 
 set -euo pipefail
 
@@ -28,7 +29,8 @@ JUDGE_SEEDS=${JUDGE_SEEDS:-$(seq 1 200)} PER_MODULE=50
 PRINTED_SEEDS=${PRINTED_SEEDS:-$(seq 4 4 200)} PRINTED_PER_MODULE=25
 JUDGE_LIMITS='-DMAXSTRINGLEN=128 -DMAXACTION=1000000'
 
-headers=$(tests/vm/kernel.sh headers bookworm 2>"$scratch/err") || skip_all "no headers: $(tail -n 1 "$scratch/err")"
+headers=$(tests/vm/kernel.sh headers bookworm 2>"$scratch/err") ||
+    skip_all "no headers: $(tail -n 1 "$scratch/err")"
 
 # The installed runtime with our mends, where they apply: SystemTap 4.8 needs them for this kernel.
 mend_runtime() {
@@ -48,21 +50,26 @@ top=$PWD
 
 # The C that stap makes of odd expressions is not free of warnings, which the kernel has as errors.
 gcc_flags='-O1'
-for warning in bool-operation bool-compare int-in-bool-context overflow tautological-compare shift-overflow \
+for warning in bool-operation bool-compare int-in-bool-context overflow tautological-compare \
+    shift-overflow \
     logical-not-parentheses; do
     gcc_flags+=" -Wno-$warning"
 done
 
-# compile SCRIPT NAME: NAME.ko in $scratch/ko, from the cache if it is there. stap's words go to NAME.log.
+# compile SCRIPT NAME: NAME.ko in $scratch/ko, from the cache if it is there. stap's words go to
+# NAME.log.
 compile() {
     local key kept
-    key=$({ stap --version 2>&1 | head -n 1; echo "$headers $2 $gcc_flags"; cat "$1" patches/runtime/*; } | sha256sum | cut -c 1-24)
+    key=$({ stap --version 2>&1 | head -n 1; echo "$headers $2 $gcc_flags"; cat "$1" \
+        patches/runtime/*; } | sha256sum | cut -c 1-24)
     kept=$JUDGE_MODULES/$key.ko
     if [[ ! -e $kept ]]; then
         # shellcheck disable=SC2046 # words
-        (cd "$scratch/ko" && nice stap -p4 -R "$scratch/runtime" -r "$headers" -m "$2" $(case_words "$1" options) \
+        (cd "$scratch/ko" && nice stap -p4 -R "$scratch/runtime" -r "$headers" -m "$2" \
+            $(case_words "$1" options) \
             -B KCFLAGS="$gcc_flags" \
-            "$1" $(case_words "$1" arguments) >"$2.log" 2>&1 && cp "$2.ko" "$kept.$$" && mv "$kept.$$" "$kept") || :
+            "$1" $(case_words "$1" arguments) >"$2.log" 2>&1 && cp "$2.ko" "$kept.$$" &&
+            mv "$kept.$$" "$kept") || :
     fi
     [[ ! -e $kept ]] || cp "$kept" "$scratch/ko/$2.ko"
 }
@@ -70,8 +77,10 @@ compile() {
 # compile_printed SCRIPT NAME: the same by the stap back end, which has a cache of its own.
 compile_printed() {
     # shellcheck disable=SC2046 # words
-    (cd "$scratch/ko" && XDG_CACHE_HOME=$JUDGE_MODULES/printed timeout 900 nice "$ngstap" --backend=stap -p4 -m "$2" \
-        -r "$headers" -I "$top/tapset" $(case_words "$1" options) "$1" $(case_words "$1" arguments) >"$2.log" 2>&1) ||
+    (cd "$scratch/ko" && XDG_CACHE_HOME=$JUDGE_MODULES/printed timeout 900 nice "$ngstap" \
+        --backend=stap -p4 -m "$2" \
+        -r "$headers" -I "$top/tapset" $(case_words "$1" options) "$1" \
+        $(case_words "$1" arguments) >"$2.log" 2>&1) ||
         tail -n 4 "$scratch/ko/$2.log" | sed "s/^/# $2: /"
 }
 
@@ -98,7 +107,8 @@ run_modules() {
     for name in "$@"; do
         echo "$name staprun -b 16 $scratch/ko/$name.ko"
     done >"$scratch/list"
-    tests/vm/run.sh -k bookworm -t 120 -s "$scratch/ko" -l "$scratch/list" -d "$scratch/results" >"$scratch/vm" \
+    tests/vm/run.sh -k bookworm -t 120 -s "$scratch/ko" -l "$scratch/list" -d "$scratch/results" \
+        >"$scratch/vm" \
         2>"$scratch/err" || status=$?
     ((status != 77)) || skip_all "$(tail -n 1 "$scratch/err")"
 }
@@ -117,11 +127,11 @@ for script in "$PWD"/tests/judge/*.stp; do
         make_module "$script" "${modules[-1]}"
     done
 done
-"${CC:-cc}" -O1 -o "$scratch/generate" tests/judge/generate.c
+${CC:-cc} -O1 -o "$scratch/generate" tests/judge/generate.c
 mkdir "$scratch/random"
-# What is between the first and the last line of each program, when both are there, is in $scratch/want/SEED, and in
-# $scratch/printed/SEED. What a module lost all the same (patches/runtime/relay-drain.patch) is put
-# together to other modules.
+# What is between the first and the last line of each program, when both are there, is in
+# $scratch/want/SEED, and in $scratch/printed/SEED. What a module lost all the same
+# (patches/runtime/relay-drain.patch) is put together to other modules.
 mkdir "$scratch/want" "$scratch/printed"
 unseen() { # FOLDER SEED...
     local seed
@@ -161,7 +171,8 @@ for round in 1 2 3 4; do
         awk -v dir="$scratch/$folder" '
             /^== [0-9]+$/ { seed = $2; text = "" }
             { text = text $0 "\n" }
-            $0 == "-- " seed { printf "%s", text >(dir "/" seed); close(dir "/" seed) }' "$scratch/results/$module.out"
+            $0 == "-- " seed { printf "%s", text >(dir "/" seed); close(dir "/" seed) }' \
+                "$scratch/results/$module.out"
     done
     modules=()
     echo "# run $round: modules by $made s, run by $SECONDS s:" \
@@ -182,11 +193,14 @@ for script in tests/judge/*.stp; do
     check "$name: ... and the errors" same "tests/judge/$name.err" "$scratch/said"
     result=$scratch/results/printed_${name//-/_}
     said_at_run_time <"$result.err" >"$scratch/said"
-    check "$name: a module of the stap back end prints the same" same "tests/judge/$name.out" "$result.out"
-    check "$name: ... and the errors" same <(without_place "tests/judge/$name.err") <(without_place "$scratch/said")
+    check "$name: a module of the stap back end prints the same" same "tests/judge/$name.out" \
+        "$result.out"
+    check "$name: ... and the errors" same <(without_place "tests/judge/$name.err") \
+        <(without_place "$scratch/said")
 done
 
-declare -A agreed=([want]=0 [printed]=0) lost=([want]=0 [printed]=0) all=([want]=$(wc -w <<<"$JUDGE_SEEDS")
+declare -A agreed=([want]=0 [printed]=0) lost=([want]=0 [printed]=0) \
+    all=([want]=$(wc -w <<<"$JUDGE_SEEDS")
     [printed]=$(wc -w <<<"$PRINTED_SEEDS"))
 includes() { # WORD WORDS
     [[ " ${2//$'\n'/ } " == *" $1 "* ]]
@@ -205,10 +219,12 @@ for seed in $(sort -nu <(tr ' ' '\n' <<<"$JUDGE_SEEDS") <(tr ' ' '\n' <<<"$PRINT
     random_script "$seed" >"$scratch/one.stp"
     run_ngstap "$scratch/one.stp"
     ! includes "$seed" "$JUDGE_SEEDS" || judge want "$seed" 'random program'
-    ! includes "$seed" "$PRINTED_SEEDS" || judge printed "$seed" 'random program by the stap back end'
+    ! includes "$seed" "$PRINTED_SEEDS" || judge printed "$seed" \
+        'random program by the stap back end'
 done
 summary() { # FOLDER WHAT
-    check "$2: ${agreed[$1]} agree, ${lost[$1]} lost by SystemTap" test "$((agreed[$1] + lost[$1]))" = "${all[$1]}"
+    check "$2: ${agreed[$1]} agree, ${lost[$1]} lost by SystemTap" test \
+        "$((agreed[$1] + lost[$1]))" = "${all[$1]}"
     check '... enough of them were seen' test "$((lost[$1] * 10))" -le "${all[$1]}"
 }
 summary want 'random programs'

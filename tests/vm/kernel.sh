@@ -1,19 +1,22 @@
 #!/bin/bash
 #
-# Debian's kernels, in the cache, never installed: the suites' own images for run.sh to boot, and the headers to build
-# modules for them.
+# Debian's kernels, in the cache, never installed: the suites' own images for run.sh to boot, and
+# the headers to build modules for them.
 #
 #   tests/vm/kernel.sh image SUITE      fetches the kernel unless it is there; prints its folder
-#   tests/vm/kernel.sh headers SUITE    the same for its headers; prints the build folder, for stap -r or make -C
+#   tests/vm/kernel.sh headers SUITE    the same for its headers; prints the build folder, for
+#                                       stap -r or make -C
 #   tests/vm/kernel.sh update SUITE     drops both, so that the next call fetches the newest
 #
-# SUITE: bullseye (5.10), bookworm (6.1), trixie (6.12), sid, or what else the mirror that apt is configured for has.
-# The folder of an image holds release (what uname -r will say), vmlinuz and lib/modules. Headers are of the same
-# version as the image; their makefiles' paths are rewritten to where they lie, and name no compiler's version.
+# SUITE: bullseye (5.10), bookworm (6.1), trixie (6.12), sid, or what else the mirror that apt is
+# configured for has. The folder of an image holds release (what uname -r will say), vmlinuz and
+# lib/modules. Headers are of the same version as the image; their makefiles' paths are rewritten to
+# where they lie, and name no compiler's version.
 #
-# Needs Debian, x86-64, and the machine's apt sources; packages that are missing it installs, as root. Leaves files in
-# the cache only (NGSTAP_CACHE, default ~/.cache/ngstap): the apt lists for another suite lie there too, and are
-# removed. What cannot be fetched ends it with status 77 and the reason.
+# Needs Debian, x86-64, and the machine's apt sources; packages that are missing it installs, as
+# root. Leaves files in the cache only (NGSTAP_CACHE, default ~/.cache/ngstap): the apt lists for
+# another suite lie there too, and are removed. What cannot be fetched ends it with status 77 and
+# the reason.
 
 set -euo pipefail
 
@@ -36,14 +39,16 @@ private_apt() {
     local tool=$1
     shift
     "$tool" -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources.d" \
-        -o Dir::State::Lists="$apt/lists" -o Dir::State::Status=/dev/null -o Dir::Cache="$apt/cache" \
+        -o Dir::State::Lists="$apt/lists" -o Dir::State::Status=/dev/null -o \
+        Dir::Cache="$apt/cache" \
         -o APT::Architecture=amd64 -o APT::Sandbox::User=root "$@"
 }
 
 # The addresses of the main and the security archive, as this machine is configured.
 archive() { # PATTERN of the codename
     # shellcheck disable=SC2016 # apt fills these in, not the shell
-    apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+    apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' \
+        'Origin: Debian' |
         awk -v pattern="$1" '$1 ~ pattern { print $2; exit }'
 }
 
@@ -92,9 +97,11 @@ fetch_image() { # SUITE FOLDER
     image=$(depends linux-image-amd64 | awk '/^linux-image-[0-9]/ && !seen++')
     [[ -n $image ]] || { echo "no kernel in $1"; return 1; }
     release=${image#linux-image-}
-    version=$(private_apt apt-cache show --no-all-versions "$image" | awk '$1 == "Version:" { print $2 }')
+    version=$(private_apt apt-cache show --no-all-versions "$image" |
+        awk '$1 == "Version:" { print $2 }')
     # Newer suites have the modules in packages of their own.
-    mapfile -t parts < <(depends "$image" | awk -v end="-$release" '/^linux-/ && substr($0, length - length(end) + 1) == end')
+    mapfile -t parts < <(depends "$image" | awk -v end="-$release" \
+        '/^linux-/ && substr($0, length - length(end) + 1) == end')
     unpack "$2/root" "$image" "${parts[@]}"
     [[ -e $2/root/lib ]] || ln -s usr/lib "$2/root/lib"
     ln -s root/lib "$2/lib"
@@ -107,11 +114,13 @@ fetch_image() { # SUITE FOLDER
 
 # --- headers ---------------------------------------------------------------------------
 
-# The packages' makefiles include each other by absolute paths, and name the compiler of their suite.
+# The packages' makefiles include each other by absolute paths, and name the compiler of their
+# suite.
 relocate() { # ROOT: what was unpacked
     local file
     while read -r file; do
-        sed -i -e "s,/usr/src/linux-,$1/usr/src/linux-,g" -e "s,/usr/lib/linux-kbuild,$1/usr/lib/linux-kbuild,g" \
+        sed -i -e "s,/usr/src/linux-,$1/usr/src/linux-,g" \
+            -e "s,/usr/lib/linux-kbuild,$1/usr/lib/linux-kbuild,g" \
             -e 's,gcc-[0-9]\+,gcc,g' "$file"
     done < <(find "$1/usr/src" -maxdepth 2 -type f \( -name Makefile -o -name .kernelvariables \))
     while read -r file; do
@@ -136,13 +145,15 @@ fetch_headers() { # SUITE FOLDER: of the image that lies in FOLDER
     rm -rf "$apt"
 }
 
-# attempt TEXT WHAT SUITE FOLDER: a step. In a shell of its own: in this one, bash would not stop at what fails in it.
+# attempt TEXT WHAT SUITE FOLDER: a step. In a shell of its own: in this one, bash would not stop at
+# what fails in it.
 attempt() { (step "$1" "$LOGS/$2-$3" "$0" --fetch "$2" "$3" "$4"); }
 
 need_image() { # SUITE
     folder=$KERNELS/$1
     if [[ ! -f $folder/release ]]; then
-        attempt "Fetching the kernel of Debian $1" image "$1" "$folder.new" || give_up "no kernel of Debian $1"
+        attempt "Fetching the kernel of Debian $1" image "$1" "$folder.new" ||
+            give_up "no kernel of Debian $1"
         rm -rf "$folder"
         mv "$folder.new" "$folder"
     fi
@@ -165,7 +176,8 @@ need_headers() { # SUITE
 
 main() {
     [[ $2 =~ ^[a-z]+$ ]] || fail "SUITE must be a Debian suite's name, not $2"
-    [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] || give_up 'kernels are fetched on Debian, x86-64'
+    [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] ||
+        give_up 'kernels are fetched on Debian, x86-64'
     mkdir -p "$LOGS"
     exec 9>"$KERNELS/lock"
     flock 9

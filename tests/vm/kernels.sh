@@ -1,10 +1,12 @@
 #!/bin/bash
 #
-# The eBPF object on other kernels than this machine's: Debian's 6.1, whose loops are bpf_loop's, 6.12 and the newest,
-# whose are may_goto's; and on 5.10, where loops must be refused. On each: profiles judged by the target's own account
-# (in-kernel.sh), every construct by every encoding (../fallbacks.sh), and a session with a program made by hand.
+# The eBPF object on other kernels than this machine's: Debian's 6.1, whose loops are bpf_loop's,
+# 6.12 and the newest, whose are may_goto's; and on 5.10, where loops must be refused. On each:
+# profiles judged by the target's own account (in-kernel.sh), every construct by every encoding
+# (../fallbacks.sh), and a session with a program made by hand.
 #
-# Needs qemu and kernels (run.sh), NGSTAP_TARGETS (tests/targets/build.sh prints it). About 7 minutes. Prints TAP.
+# Needs qemu and kernels (run.sh), NGSTAP_TARGETS (tests/targets/build.sh prints it). About 7
+# minutes. Prints TAP.
 
 set -euo pipefail
 

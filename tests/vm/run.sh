@@ -8,28 +8,30 @@
 #   -k SUITE     whose kernel: bullseye (5.10), bookworm (6.1, the default), trixie (6.12), sid
 #   -s FOLDER    shared with the VM, read-write, at the same path; a temporary one if not given
 #   -t SECONDS   how long a command may take (300)
-#   -i           the VM's clock counts instructions, on one processor: how busy this machine is changes nothing that
-#                is measured in the VM, so that a profile can be held against an account. A second there may take three
+#   -i           the VM's clock counts instructions, on one processor: how busy this machine is
+#                changes nothing that is measured in the VM, so that a profile can be compared with
+#                an account. A second there may take three
 #   -m MIB       memory (2048)
 #   -v           say how long the boot took
 #   -l LIST      many commands in one boot: a line NAME COMMAND each, COMMAND being a line of bash
-#   -d FOLDER    where their output goes: NAME.out, NAME.err, NAME.status. Standard output has "NAME STATUS SECONDS"
-#                as each ends
+#   -d FOLDER    where their output goes: NAME.out, NAME.err, NAME.status. Standard output has
+#                "NAME STATUS SECONDS" as each ends
 #
-# COMMAND runs as root, in this folder, without standard input, its output passed on as it comes; its status is that
-# of run.sh, except: 124, it took too long; 125, the VM died under it, twice (once, and the command is started again
-# in a new VM; the kernel's last words are shown); 77, no VM came up at all: no kernel, no qemu, no boot, and a test
-# is to be skipped with the reason that stands in the last line of standard error. With -l the status is 0, 77, or
-# 125 if a VM died twice under any command, whose NAME.status is then 125.
+# COMMAND runs as root, in this folder, without standard input, its output passed on as it comes;
+# its status is that of run.sh, except: 124, it took too long; 125, the VM died under it, twice
+# (once, and the command is started again in a new VM; the kernel's last words are shown); 77, no VM
+# came up at all: no kernel, no qemu, no boot, and a test is to be skipped with the reason that
+# stands in the last line of standard error. With -l the status is 0, 77, or 125 if a VM died twice
+# under any command, whose NAME.status is then 125.
 #
-# The VM's root is this machine's, read-only. /tmp and /var are overlays of a tmpfs: what is there can be read, what
-# is written ends with the VM. Uprobes of SystemTap do not work on files of an overlay: what is probed belongs into
-# $TMPDIR, which is a tmpfs, into the shared folder (which can hold no fifo), or lies outside of /tmp and /var. HOME is
-# an empty folder. Of the environment COMMAND gets PATH, CC and what begins with NGSTAP_, top_ or VM_; VM_SHARE is the
-# shared folder.
+# The VM's root is this machine's, read-only. /tmp and /var are overlays of a tmpfs: what is there
+# can be read, what is written ends with the VM. Uprobes of SystemTap do not work on files of an
+# overlay: what is probed belongs into $TMPDIR, which is a tmpfs, into the shared folder (which can
+# hold no fifo), or lies outside of /tmp and /var. HOME is an empty folder. Of the environment
+# COMMAND gets PATH, CC and what begins with NGSTAP_, top_ or VM_; VM_SHARE is the shared folder.
 #
-# No KVM is used: it is the same machine everywhere, ten times slower than this one. Needs Debian, x86-64, root if
-# packages are missing. Leaves kernels in the cache (kernel.sh).
+# No KVM is used: it is the same machine everywhere, ten times slower than this one. Needs Debian,
+# x86-64, root if packages are missing. Leaves kernels in the cache (kernel.sh).
 
 set -euo pipefail
 
@@ -82,9 +84,11 @@ make_initramfs() { # KERNEL-FOLDER FILE
 
 prepare() {
     # Packages are of no use to someone who may not install them, but the reason is.
-    (need_packages qemu-system-x86 busybox-static cpio kmod xz-utils) || give_up 'qemu and what it takes cannot be installed'
+    (need_packages qemu-system-x86 busybox-static cpio kmod xz-utils) ||
+        give_up 'qemu and what it takes cannot be installed'
     kernel=$("$HERE/kernel.sh" image "$suite") || give_up "no kernel of Debian $suite"
-    initramfs=$kernel/initramfs-$(sha256sum "$HERE/init.sh" "${BASH_SOURCE[0]}" | sha256sum | cut -c 1-12)
+    initramfs=$kernel/initramfs-$(sha256sum "$HERE/init.sh" "${BASH_SOURCE[0]}" | sha256sum |
+        cut -c 1-12)
     [[ -f $initramfs ]] || make_initramfs "$kernel" "$initramfs"
 }
 
@@ -101,7 +105,8 @@ add_command() {
             PATH | CC | NGSTAP_* | top_* | VM_*) printf 'export %s=%q\n' "$name" "${!name}" ;;
             esac
         done
-        printf 'export HOME=/tmp/vm/home LC_ALL=C TMPDIR=/tmp/vm VM_SHARE=%q\ncd %q\n' "$share" "$PWD"
+        printf 'export HOME=/tmp/vm/home LC_ALL=C TMPDIR=/tmp/vm VM_SHARE=%q\ncd %q\n' "$share" \
+            "$PWD"
         printf 'exec timeout -k 5 %d bash -c %q\n' "$limit" "$2"
     } >"$job/$count/command"
 }
@@ -109,11 +114,13 @@ add_command() {
 boot() {
     local files=security_model=none,multidevs=remap
     rm -f "$job/booted"
-    timeout -k 5 "$((BOOT_SECONDS + count * (limit * slow + 60)))" qemu-system-x86_64 -nodefaults -display none -no-reboot \
+    timeout -k 5 "$((BOOT_SECONDS + count * (limit * slow + 60)))" qemu-system-x86_64 -nodefaults \
+        -display none -no-reboot \
         "${processor[@]}" -cpu max,la57=off -m "$memory" \
         -kernel "$kernel/vmlinuz" -initrd "$initramfs" -serial "file:$job/console" \
         -virtfs "local,path=/,mount_tag=root,readonly=on,$files" \
-        -virtfs "local,path=$share,mount_tag=share,$files" -virtfs "local,path=$job,mount_tag=job,$files" \
+        -virtfs "local,path=$share,mount_tag=share,$files" -virtfs \
+        "local,path=$job,mount_tag=job,$files" \
         -append "console=ttyS0 quiet panic=-1 mitigations=off VM_SHARE=$share VM_MODULES=$kernel/lib/modules/$(<"$kernel/release")" \
         >"$job/qemu" 2>&1 </dev/null &
     qemu=$!
@@ -179,7 +186,8 @@ finish_command() { # N SECONDS
     local part
     [[ -n $list ]] || return 0
     for part in out err status; do
-        cp "$job/$1/$part" "$results/${labels[$1]}.$part" 2>/dev/null || : >"$results/${labels[$1]}.$part"
+        cp "$job/$1/$part" "$results/${labels[$1]}.$part" 2>/dev/null ||
+            : >"$results/${labels[$1]}.$part"
     done
     echo "${labels[$1]} $(<"$job/$1/status") $2"
 }
@@ -202,7 +210,8 @@ run_all() {
                 last_words
                 give_up "the VM with the kernel of Debian $suite does not come up"
             fi
-            [[ -z $verbose ]] || say "${0##*/}: kernel $(<"$kernel/release"), $(<"$job/booted") s to the first command"
+            [[ -z $verbose ]] || say \
+                "${0##*/}: kernel $(<"$kernel/release"), $(<"$job/booted") s to the first command"
         fi
         started=$SECONDS
         if ! await "$n"; then

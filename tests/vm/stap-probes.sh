@@ -1,12 +1,13 @@
 #!/bin/bash
 # shellcheck disable=SC2317 # check calls functions
 #
-# Function probes of the stap back end, in a file that is stripped, at entries and at returns, with values that are kept
-# from the one to the other: modules are made here, for kernels of which only the headers are there, no System.map; they
-# run in VMs (in-stap-probes.sh), on 6.1 and 5.10. And on 6.1 a profile of an nginx in a container.
+# Function probes of the stap back end, in a file that is stripped, at entries and at returns, with
+# values that are kept from the one to the other: modules are made here, for kernels of which only
+# the headers are there, no System.map; they run in VMs (in-stap-probes.sh), on 6.1 and 5.10. And on
+# 6.1 a profile of an nginx in a container.
 #
-# Needs root, stap, gcc, objcopy, qemu and kernels (run.sh, kernel.sh); NGSTAP_TARGETS for the container. About 3
-# minutes. Prints TAP.
+# Needs root, stap, gcc, objcopy, qemu and kernels (run.sh, kernel.sh); NGSTAP_TARGETS for the
+# container. About 3 minutes. Prints TAP.
 
 set -euo pipefail
 
@@ -22,7 +23,7 @@ command -v objcopy >/dev/null || skip_all 'no objcopy: apt-get install binutils'
 
 top=$PWD share=$scratch/share
 mkdir -p "$share/.debug" "$scratch/tmp-cache"
-"${CC:-cc}" -g -O2 -pthread -o "$share/target" tests/returns/target.c
+${CC:-cc} -g -O2 -pthread -o "$share/target" tests/returns/target.c
 objcopy --only-keep-debug "$share/target" "$share/.debug/target.debug"
 strip "$share/target"
 objcopy --add-gnu-debuglink="$share/.debug/target.debug" "$share/target"
@@ -31,7 +32,8 @@ check 'the target has no symbols' test -z "$(nm "$share/target" 2>/dev/null)"
 # make_module NAME ARGUMENT...: NAME.ko in the shared folder.
 make_module() {
     status=0
-    (cd "$share" && XDG_CACHE_HOME=$scratch/tmp-cache timeout 600 "$ngstap" -v --backend=stap -p4 -m "$1" -r "$headers" \
+    (cd "$share" && XDG_CACHE_HOME=$scratch/tmp-cache timeout 600 "$ngstap" -v --backend=stap -p4 \
+        -m "$1" -r "$headers" \
         -I "$top/tapset" "${@:2}") >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     [[ $status = 0 && -s $share/$1.ko ]]
 }
@@ -49,7 +51,8 @@ profile_container() { # SUITE
     }
     eval "$all"
     # shellcheck disable=SC2154 # container.sh says them
-    check "$1: lj-lua-stacks for a container becomes a module" make_module container --sysroot "$merged" \
+    check "$1: lj-lua-stacks for a container becomes a module" make_module container --sysroot \
+        "$merged" \
         "$top/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=5 --arg min=0
     tests/targets/target.sh stop "$name" 2>/dev/null
 }
@@ -64,7 +67,8 @@ on_kernel() { # SUITE
     pid=$!
     pids+=("$pid")
     until [[ /proc/$pid/exe -ef $share/target ]]; do sleep 0.01; done
-    check "$1: a return probe in a stripped file becomes a module" make_module returns "$top/tests/returns/returns.stp" -x "$pid"
+    check "$1: a return probe in a stripped file becomes a module" make_module returns \
+        "$top/tests/returns/returns.stp" -x "$pid"
     check "$1: ... with a System.map of our own" said 'a build directory with a System.map'
     kill "$pid"
     [[ $1 != bookworm ]] || profile_container "$1"

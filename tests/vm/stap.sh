@@ -1,11 +1,12 @@
 #!/bin/bash
 # shellcheck disable=SC2016 # scripts have dollars of their own
 #
-# The stap back end on Debian's 6.1 and on 5.10, whose eBPF does not suffice: modules are made here, by stap and with
-# the headers of those kernels, and run there, by ngstap and by staprun (in-stap.sh).
+# The stap back end on Debian's 6.1 and on 5.10, whose eBPF does not suffice: modules are made here,
+# by stap and with the headers of those kernels, and run there, by ngstap and by staprun
+# (in-stap.sh).
 #
-# Needs stap, gcc, qemu and kernels (run.sh, kernel.sh); NGSTAP_TARGETS (tests/targets/build.sh prints it) for the
-# Lua stacks. About 4 minutes. Prints TAP.
+# Needs stap, gcc, qemu and kernels (run.sh, kernel.sh); NGSTAP_TARGETS (tests/targets/build.sh
+# prints it) for the Lua stacks. About 4 minutes. Prints TAP.
 
 set -euo pipefail
 
@@ -23,8 +24,8 @@ probe timer.ms(200) { printf("tick\n") }
 probe end { printf("bye\n") }
 END
 
-# Whose hits a module counts: in each of two families four workers take the processor's time and, when they are told,
-# call work() 100 times.
+# Whose hits a module counts: in each of two families four workers take the processor's time and,
+# when they are told, call work() 100 times.
 cat >"$scratch/scope.stp" <<'END'
 global n, mine, calls, of, called, ticks
 probe timer.profile { n++; of[pid()]++; if (pid() == target()) mine++ }
@@ -72,7 +73,8 @@ make_module() {
     local name=$1
     shift
     status=0
-    (cd "$share" && XDG_CACHE_HOME=$share/cache timeout 600 "$ngstap" -v --backend=stap -p4 -m "$name" -r "$headers" -I "$top/tapset" "$@") \
+    (cd "$share" && XDG_CACHE_HOME=$share/cache timeout 600 "$ngstap" -v --backend=stap -p4 -m \
+        "$name" -r "$headers" -I "$top/tapset" "$@") \
         >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     [[ $status = 0 && -s $share/$name.ko ]]
 }
@@ -96,13 +98,16 @@ on_kernel() { # SUITE auto|asked
     read -r worker <"/proc/$family/task/$family/children" || [[ $worker ]]
     pids+=("$worker")
     kill -STOP "$worker"
-    check "$1: vm_scope is made" make_module vm_scope "$share/scope.stp" "$share/family" -x "$worker"
-    check "$1: vm_master is made" make_module vm_master "$share/scope.stp" "$share/family" --master "$family"
+    check "$1: vm_scope is made" make_module vm_scope "$share/scope.stp" "$share/family" -x \
+        "$worker"
+    check "$1: vm_master is made" make_module vm_master "$share/scope.stp" "$share/family" \
+        --master "$family"
     kill -KILL "$family" "$worker"
     check "$1: vm_error is made" make_module vm_error -e 'probe begin { error("as it must") }'
     if [[ -n ${NGSTAP_TARGETS:-} ]]; then
         start_profiled luajit gc64 interp
-        check "$1: lj-lua-stacks is made" make_module vm_stacks "$top/samples/lj-lua-stacks.sxx" -x "$pid" --arg time=3
+        check "$1: lj-lua-stacks is made" make_module vm_stacks "$top/samples/lj-lua-stacks.sxx" \
+            -x "$pid" --arg time=3
         stop_target
     fi
     vm_options=(-s "$share")
