@@ -24,7 +24,7 @@ enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17, PT_REGS_SIZE = 168 
 
 static bool is_tick(const struct cg_gen *g)
 {
-    return g->probe->rec.kind == PROBE_PROFILE;
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_TICK;
 }
 
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)

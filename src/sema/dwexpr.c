@@ -420,7 +420,7 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
                    "types are taken from debug information, not from header files");
         return NULL;
     }
-    if (!name && s->inst && !s->fn && s->inst->type->flags & PROBE_NEEDS_MODULE)
+    if (!name && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_PLACES))
         name = s->prog->modules[s->inst->module_id].path;
     m = probe_find_module(&env, name, e->op_at);
     if (!m)

@@ -311,11 +311,12 @@ struct probe_inst {
     struct variable *locals;
     void *data;                    /* the probe type's own */
     uint32_t module_id;            /* user-space probes: index into program->modules */
-    uint64_t vaddr;                /* address of the probe in its module's file; timers: how much the period varies */
+    uint64_t vaddr;                /* user-space probes: address in the module's file */
     const char *func_name;         /* probefunc() when the point names one */
     struct probe_place *places;    /* where the handler is the same in several: all of them; name and point are as written then, */
     uint32_t n_places;             /* func_name is NULL. 0: one, which is told by the fields above */
-    int64_t number;                /* timers: period in ns; */
+    uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
+    int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };
 
