@@ -77,8 +77,10 @@ struct obj_probe {
     uint64_t jitter;    /* TIMER: .randomize: each period is PERIOD +- this many ns (< PERIOD) */
     uint32_t place;     /* ATTACH_PLACES: the first of its places in OBJ_PLACES */
     uint32_t n_places;
+    uint32_t event;     /* ATTACH_EVENT, string: its name */
     uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
+    uint32_t reserved;
 };
 
 /*
@@ -495,6 +497,7 @@ enum ngs_ctx {
     NGS_CTX_EXECNAME,  /* S */
     NGS_CTX_PP,        /* S: probe point */
     NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
+    NGS_CTX_ARG,       /* arg: of the kernel's event (CONTEXT_EVENT), which, from 0 */
     NGS_CTX_COUNT
 };
 

@@ -9,6 +9,7 @@
 static const struct attach_ops *const all[] = {
     &attach_clock,
     &attach_uprobe,
+    &attach_tracepoint,
 };
 
 enum { N = sizeof(all) / sizeof(*all) };

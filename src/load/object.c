@@ -265,6 +265,9 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     if (!attach_in_user_space(p->kind)) {
         if (p->code_len)
             return damaged(r, "a kernel probe with code for user space");
+        if (attach_has(p->kind, ATTACH_EVENT) &&
+            (!check_string(r, p->event) || !*object_str(r->o, p->event)))
+            return damaged(r, "a probe without its event");
         return !attach_has(p->kind, ATTACH_PLACES) || check_places(r, p);
     }
     if (p->code_len == 0 && !attach_has(p->kind, ATTACH_NO_CODE))

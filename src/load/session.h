@@ -45,6 +45,7 @@ struct scope {
     uint32_t n, cap;
     bool uprobes;    /* there are breakpoints to open */
     bool everywhere; /* opened for everybody */
+    bool everybody;  /* hits of all processes come in, by events that cannot be opened for some */
     bool several;    /* processes are named */
     bool follows;    /* the kernel tells what forks, ends, runs exec */
     struct follow follow;
@@ -76,6 +77,8 @@ struct session {
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
+    int *tracepoints; /* tracepoint.c */
+    uint32_t n_tracepoints;
     struct uprobe *uprobes; /* uprobe.c */
     uint32_t n_uprobes;
     struct uprobe_set *sets;

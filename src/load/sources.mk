@@ -13,6 +13,7 @@ ngstap_SOURCES += \
 	src/load/object.c src/load/object.h \
 	src/load/scope.c \
 	src/load/session.h \
+	src/load/tracepoint.c \
 	src/load/track.c \
 	src/load/uprobe.c \
 	src/load/verifier.c src/load/verifier.h

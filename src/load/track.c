@@ -107,7 +107,10 @@ void track_armed(struct session *s)
         return;
     bool watched = s->t->kind == TARGET_MASTER && c->follows;
 
-    if (scope_drop_replaced(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
+    if (c->everybody)
+        follow_exit_last(&s->scope.follow);
+
+    if (scope_drop_replaced(s) && !c->everywhere && !c->everybody && !s->clocks_on_cpus && !watched)
         __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
 }
 

@@ -40,9 +40,11 @@ const char *probe_point_text(struct arena *a, const struct probe_point *point);
 /* Index in prog->modules of that module, added when new. */
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 
-/* Where a target variable is: a DWARF location, and what it is relative to. */
+/* Where a target variable is: a DWARF location, and what it is relative to; or an argument. */
 struct probe_var {
     struct dbg_location location; /* its type included */
+    bool is_argument;             /* of the kernel's event: which, from 0; the location is empty */
+    uint32_t argument;
     struct dbg *dbg;              /* the module that addresses are in */
     uint64_t pc;                  /* where the handler runs, for the frame's address */
 };

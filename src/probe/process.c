@@ -359,7 +359,8 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
                           "$return is %s here; only integers and pointers are read yet",
                           ctype_text(a, type));
     }
-    *out = (struct probe_var){location(a, type, DW_OP_reg0 /* rax */, 0), f->dbg, inst->vaddr};
+    *out = (struct probe_var){
+        .location = location(a, type, DW_OP_reg0 /* rax */, 0), .dbg = f->dbg, .pc = inst->vaddr};
     return true;
 }
 

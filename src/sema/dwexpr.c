@@ -532,8 +532,14 @@ static bool target_object(struct sema *s, const struct expr *e, struct object *o
     if (!s->inst->type->target_var(&env, s->inst, e, &var))
         return false;
     *o = (struct object){.type = var.location.type};
-    if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree))
+    if (var.is_argument) {
+        o->is_value = true;
+        o->tree = sema_tree_arg(s->arena, e->op_at, var.argument, e->text);
+        o->space = o->type && ctype_is_kernel(o->type) ? SPACE_KERNEL : SPACE_USER;
+        depend(s, o->type);
+    } else if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree)) {
         return false;
+    }
     if (!o->is_value)
         return true;
     if (!is_scalar(ctype_kind(o->type)))

@@ -647,6 +647,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
     case EX_R_LOAD:
     case EX_R_MODADDR:
     case EX_R_REG:
+    case EX_R_ARG:
         break;
     }
 }

@@ -155,6 +155,9 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
     case EX_R_MODADDR:
         put_base(s, out, e);
         return true;
+    case EX_R_ARG:
+        fputs(e->text, out);
+        return true;
     case EX_R_REG:
         put_need(s, out, NEED_REG);
         fprintf(out, "(%u)", e->reg);

@@ -69,6 +69,7 @@ enum expr_kind {
     EX_R_LOAD,  /* read SIZE bytes at address a */
     EX_R_MODADDR, /* run-time address of module + vaddr */
     EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
+    EX_R_ARG,   /* an argument of the kernel's event: which, from 0; TEXT: the $name it has */
     EX_ERROR,   /* parse or sema error already reported */
 };
 
@@ -316,6 +317,7 @@ struct probe_inst {
     struct probe_place *places;    /* where the handler is the same in several: all of them; name and point are as written then, */
     uint32_t n_places;             /* func_name is NULL. 0: one, which is told by the fields above */
     uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
+    const char *event;             /* of the kernel's: its name */
     int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };

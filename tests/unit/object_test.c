@@ -157,6 +157,8 @@ static void test_fields(const char *elf, size_t size)
         {"strings without an end", at + offsetof(struct obj_header, table[OBJ_STRINGS].n),
          h.table[OBJ_STRINGS].n - 2},
         {"a probe of unknown kind", probes + offsetof(struct obj_probe, kind), PROBE_KINDS},
+        {"a tracepoint without its event", probes + offsetof(struct obj_probe, kind),
+         PROBE_TRACEPOINT},
         {"a probe's name outside of the strings", probes + offsetof(struct obj_probe, name),
          1 << 20},
         {"a probe's place outside of the places", probes + offsetof(struct obj_probe, loc), 77},
