@@ -124,7 +124,10 @@ else
     for script in "$tests"/stap-ok/*.stp "$tests"/sema-ok/*.stp; do
         name=$(basename "$script" .stp)
         print_script "$script"
-        if [[ $status = 0 ]]; then
+        if [[ $name = kernel-trace && $status = 0 ]]; then
+            count=$((count + 1))
+            echo "ok $count - stap accepts $name # SKIP stap compiles queries from the kernel's sources for tracepoints"
+        elif [[ $status = 0 ]]; then
             analyse "$scratch/$name.printed" "stap accepts $(basename "$(dirname "$script")")/$name"
         else
             report 1 "$name is printed" "$scratch/$name.err"

@@ -4,7 +4,7 @@
  * helpers of the user-space interpreter. Changing anything here changes NGS_OBJ_VERSION.
  *
  * An object is an ELF file (EM_BPF, little endian):
- *   "perf_event", "uprobe", "uretprobe"
+ *   a section of base/attach_kind.h's
  *                      kernel programs, functions named "pN"; N: index of the probe record
  *                      (libbpf takes "perf_event" only without anything after it)
  *   ".text"            library subprograms and loop callbacks of the kernel programs
@@ -24,10 +24,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/attach_kind.h"
+
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 6
+#define NGS_OBJ_VERSION 7
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -65,25 +67,20 @@ struct obj_header {
 
 enum { OBJ_F_TARGET = 1 }; /* a kernel handler asks for target() */
 
-enum probe_kind {
-    PROBE_BEGIN, PROBE_END, PROBE_ERROR, PROBE_NEVER, /* run in user space */
-    PROBE_TIMER,                                      /* user space, every NUMBER ns */
-    PROBE_PROFILE,                                    /* perf_event: software cpu clock */
-    PROBE_UPROBE, PROBE_URETPROBE,
-    PROBE_KINDS
-};
-
 struct obj_probe {
-    uint32_t kind;
+    uint32_t kind;      /* enum probe_kind: a row of base/attach_kind.h */
     uint32_t name;      /* string: the probe point as pp() shows it */
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
     uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
-    uint64_t number;    /* TIMER PROFILE: period in ns; begin/end/error: sequence number as int64 */
-    uint32_t place;     /* UPROBE URETPROBE: the first of its places in OBJ_PLACES */
+    int64_t sequence;   /* BEGIN END ERROR: lower ones run first */
+    uint64_t period;    /* ATTACH_PERIOD: in ns */
+    uint64_t jitter;    /* TIMER: .randomize: each period is PERIOD +- this many ns (< PERIOD) */
+    uint32_t place;     /* ATTACH_PLACES: the first of its places in OBJ_PLACES */
     uint32_t n_places;
-    uint64_t jitter;    /* TIMER: .randomize: each period is NUMBER +- this many ns (< NUMBER) */
+    uint32_t event;     /* ATTACH_EVENT, string: its name */
     uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
+    uint32_t reserved;
 };
 
 /*
@@ -500,6 +497,7 @@ enum ngs_ctx {
     NGS_CTX_EXECNAME,  /* S */
     NGS_CTX_PP,        /* S: probe point */
     NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
+    NGS_CTX_ARG,       /* arg: of the kernel's event (CONTEXT_EVENT), which, from 0 */
     NGS_CTX_COUNT
 };
 

@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/base/abi.h \
+	src/base/attach_kind.c src/base/attach_kind.h \
 	src/base/arena.c src/base/arena.h \
 	src/base/bounds.c src/base/bounds.h \
 	src/base/bytes.h \

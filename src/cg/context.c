@@ -3,9 +3,9 @@
  * SCONTEXT; leaves: helper calls and reads of the context. Refuses, with the place, what no helper
  * tells (the parent's pid, effective ids).
  *
- * r6 is the context: struct bpf_perf_event_data (whose regs come first) or struct pt_regs; both may
- * be read directly, 8 bytes at a time (kernel/trace/bpf_trace.c: pe_prog_is_valid_access,
- * kprobe_prog_is_valid_access).
+ * r6 is the context: struct bpf_perf_event_data (whose regs come first), struct pt_regs or struct
+ * bpf_raw_tracepoint_args; all may be read directly, 8 bytes at a time (kernel/trace/bpf_trace.c:
+ * pe_prog_is_valid_access, kprobe_prog_is_valid_access, raw_tp_prog_is_valid_access).
  */
 #include "cg/emit.h"
 
@@ -24,7 +24,18 @@ enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17, PT_REGS_SIZE = 168 
 
 static bool is_tick(const struct cg_gen *g)
 {
-    return g->probe->rec.kind == PROBE_PROFILE;
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_TICK;
+}
+
+/* The context is a program's registers; else they are the task's, where there are any. */
+static bool is_function(const struct cg_gen *g)
+{
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_FUNCTION;
+}
+
+static bool is_event(const struct cg_gen *g)
+{
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_EVENT;
 }
 
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
@@ -58,13 +69,15 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
     uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
     int regs = cg_word(g->c->u, CG_WORD_REGS);
 
-    if (!is_tick(g)) {
+    if (is_function(g)) {
         cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
         return;
     }
-    cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
-    cg_alui(&g->s, BPF_AND, R0, 3);
-    cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
+    if (is_tick(g)) {
+        cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
+        cg_alui(&g->s, BPF_AND, R0, 3);
+        cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
+    }
     if (g->c->k->has[FEAT_TASK_PT_REGS]) {
         cg_do_call(g, BPF_FUNC_get_current_task_btf);
         cg_mov(&g->s, R1, R0);
@@ -80,11 +93,16 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
         cg_ja(&g->s, done);
-    } else {
+    } else if (is_tick(g)) {
         cg_ja(&g->s, none);
+    } else { /* what follows must be reachable, if only on paper */
+        cg_movi(&g->s, R0, 0);
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
     }
-    cg_bind(&g->s, user);
-    cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+    if (is_tick(g)) {
+        cg_bind(&g->s, user);
+        cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+    }
     cg_bind(&g->s, done);
 }
 
@@ -92,7 +110,7 @@ static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off
 {
     cg_call_begin(g);
     cg_clobber_all(g);
-    user_reg(g, off, is_tick(g) ? cg_fail(g, i, NGS_ERR_NO_USER_REGS) : 0);
+    user_reg(g, off, is_function(g) ? 0 : cg_fail(g, i, NGS_ERR_NO_USER_REGS));
     cg_result(g, i->dst, R0);
 }
 
@@ -103,7 +121,7 @@ static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_clobber_all(g);
     user_reg(g, OFF_IP, none);
-    if (is_tick(g)) {
+    if (!is_function(g)) {
         cg_ja(&g->s, done);
         cg_bind(&g->s, none);
         cg_movi(&g->s, R0, 0);
@@ -120,7 +138,7 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
     uint32_t done = cg_label(&g->s);
 
     if (!is_tick(g)) {
-        cg_movi(&g->s, d, 1);
+        cg_movi(&g->s, d, is_function(g));
         return;
     }
     cg_ldx(&g->s, BPF_DW, d, R6, OFF_CS);
@@ -176,7 +194,10 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         emit_uaddr(g, i);
         break;
     case NGS_CTX_ADDR:
-        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_IP);
+        if (is_event(g))
+            refuse(g, i, "the address");
+        else
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_IP);
         break;
     case NGS_CTX_REG:
         if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= N_REGS)
@@ -184,8 +205,14 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         else
             emit_user_reg(g, i, reg_offsets[i->a.imm]);
         break;
+    case NGS_CTX_ARG:
+        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
+        break;
     case NGS_CTX_RETVAL:
-        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_AX);
+        if (is_event(g))
+            refuse(g, i, "a returned value");
+        else
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_AX);
         break;
     case NGS_CTX_TASK:
         helper(g, i, BPF_FUNC_get_current_task);

@@ -234,8 +234,6 @@ static bool refuse_loops(struct cg *c, const struct cg_gen *g)
 
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
-    static const char *const sections[PROBE_KINDS] = {
-        [PROBE_PROFILE] = "perf_event", [PROBE_UPROBE] = "uprobe", [PROBE_URETPROBE] = "uretprobe"};
     struct cg_gen g = {
         .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = kernel_loops(c)};
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
@@ -265,7 +263,7 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
         return false;
     struct cg_func *f = cg_new_func(c, name, CG_SIG_PROG, 1);
 
-    f->section = sections[g.probe->rec.kind];
+    f->section = attach_kind(g.probe->rec.kind)->section;
     cg_asm_take(&g.s, f);
     return !c->failed;
 }

@@ -66,6 +66,7 @@ static void *probes(struct meta *m)
         v[k].name = str(m, u->probes[k].name);
         v[k].place = m->c->probes[k].place;
         v[k].n_places = u->probes[k].n_places;
+        v[k].event = str(m, u->probes[k].event);
     }
     return v;
 }

@@ -374,8 +374,10 @@ static bool btf_enumerator(struct dbg *m, const char *name, int64_t *value)
 
 static bool btf_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
+    if (c == DBG_TRACEPOINTS)
+        btf_tracepoint_names(m, fn, arg);
     if (c != DBG_TYPES)
-        return false;
+        return c == DBG_TRACEPOINTS;
     for (uint32_t id = 1; id < btf__type_cnt(btf_of(m)); id++) {
         const struct btf_type *t = btf__type_by_id(btf_of(m), id);
         const char *name = name_of(m, t);
@@ -395,6 +397,7 @@ const struct dbg_source dbg_source_btf = {
     .type = btf_type_named,
     .enumerator = btf_enumerator,
     .names = btf_names,
+    .tracepoint = btf_tracepoint,
     .kind = btf_ctype_kind,
     .size = btf_ctype_size,
     .is_signed = btf_ctype_signed,

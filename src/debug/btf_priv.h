@@ -29,4 +29,9 @@ void btf_ctype_fields(const struct ctype *t, dbg_field_fn *fn, void *arg);
 void btf_ctype_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
 void btf_ctype_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
 
+/* ---- btf_trace.c ---- */
+
+bool btf_tracepoint(struct dbg *m, const char *name, struct dbg_params *out);
+void btf_tracepoint_names(struct dbg *m, dbg_name_fn *fn, void *arg);
+
 #endif

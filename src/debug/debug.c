@@ -252,6 +252,11 @@ void dbg_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
             fn(s->v[i].name, arg);
 }
 
+bool dbg_tracepoint(struct dbg *m, const char *name, struct dbg_params *out)
+{
+    return m->source && m->source->tracepoint && m->source->tracepoint(m, name, out);
+}
+
 bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
 {
     const char *at = strchr(name, '@');

@@ -175,8 +175,20 @@ struct dbg_func {
  */
 uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out);
 
-/* Near names for a hint: calls FN for each known name of that class. */
-enum dbg_class { DBG_TYPES, DBG_VARIABLES, DBG_FUNCTIONS };
+struct dbg_param {
+    const char *name; /* NULL: not known */
+    const struct ctype *type;
+};
+struct dbg_params {
+    struct dbg_param *v; /* in the arena, in order */
+    uint32_t n;
+};
+
+/* What the tracepoint NAME of the kernel, M, hands over. False: it has none of that name. */
+bool dbg_tracepoint(struct dbg *m, const char *name, struct dbg_params *out);
+
+/* Calls FN for each known name of that class: near names for a hint, what a wildcard matches. */
+enum dbg_class { DBG_TYPES, DBG_VARIABLES, DBG_FUNCTIONS, DBG_TRACEPOINTS };
 void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg);
 
 /* One DWARF operation, decoded: DW_OP_* code (dwarf.h of elfutils) with its operands. */

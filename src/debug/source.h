@@ -69,6 +69,7 @@ struct dbg_source {
                   const char **why);
     void (*locals)(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
     const struct ctype *(*func_result)(const struct dbg_func *f);
+    bool (*tracepoint)(struct dbg *m, const char *name, struct dbg_params *out);
 
     /* ---- types ---- */
 

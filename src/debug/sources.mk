@@ -2,6 +2,7 @@ ngstap_SOURCES += \
 	src/debug/abi_args.c src/debug/abi_args.h \
 	src/debug/btf.c src/debug/btf_priv.h \
 	src/debug/btf_decl.c \
+	src/debug/btf_trace.c \
 	src/debug/cfi.c \
 	src/debug/debug.c src/debug/debug.h \
 	src/debug/debugfile.c src/debug/debugfile.h \

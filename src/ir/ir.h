@@ -233,6 +233,7 @@ struct ir_place {
 struct ir_probe {
     struct obj_probe rec;    /* strings and places are set by cg from the fields below */
     const char *name, *func_name; /* func_name NULL: not known, or several */
+    const char *event;       /* of the kernel's; NULL: none */
     struct ir_place *places; /* of a user-space function, one at least */
     uint32_t n_places;
     bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */

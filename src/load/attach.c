@@ -1,21 +1,19 @@
 /*
  * attach: arms a session's kernel probes and disarms them. Enters: loaded programs and the probe
- * records; leaves: perf events that run them (clock.c opens those of ticks, uprobe.c breakpoints).
- * Refuses: what perf_event_open refuses.
+ * records; leaves: events that run them (each kind's file opens its own: kinds.h). Refuses: what the
+ * kernel refuses.
  *
  * Without a scope clock events are opened on every CPU, breakpoints in every process; scope.c says
  * for which processes else.
  */
-#include "load/session.h"
+#include "load/kinds.h"
 
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 static int program_of(const struct session *s, uint32_t probe)
 {
-    const char *section = object_section((enum probe_kind)s->o->probes[probe].kind);
+    const char *section = attach_kind(s->o->probes[probe].kind)->section;
     char name[16];
 
     snprintf(name, sizeof(name), "p%u", probe);
@@ -28,13 +26,15 @@ static bool arm(struct session *s, uint32_t i)
 {
     const struct obj_probe *p = &s->o->probes[i];
 
-    if (!object_section((enum probe_kind)p->kind))
+    const struct attach_ops *ops = kinds_ops(p->kind);
+
+    if (!ops)
         return true;
     int prog = program_of(s, i);
 
     if (prog < 0)
         return object_damaged(s->cx, "a probe has no program");
-    return p->kind == PROBE_PROFILE ? attach_clock(s, p, prog) : attach_uprobe(s, p, prog);
+    return ops->open(s, p, prog);
 }
 
 bool load_attach(struct session *s)
@@ -53,10 +53,8 @@ bool load_attach(struct session *s)
 
 void load_detach(struct session *s)
 {
-    for (uint32_t i = 0; i < s->n_events; i++)
-        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
-    attach_undo(s, 0);
+    kinds_close(s);
     track_stop(s);
     nesting_stop(s);
-    detach_uprobes(s);
+    kinds_close_slowly(s);
 }

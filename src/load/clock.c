@@ -6,20 +6,22 @@
  * A tick comes when a thread has used up a period. An inherited clock starts a period of its own,
  * so a thread that ends before has none: where threads come and go fast, the clocks are moved to
  * the CPUs, whose ticks meet whoever runs, and the test in the program sorts out others
- * (clock_watch). The kernel's count of what began in the scope (follow.c) says when; it also tells
+ * (watch). The kernel's count of what began in the scope (follow.c) says when; it also tells
  * whether a thread was made while the threads were listed.
  */
-#include "load/session.h"
+#include "load/kinds.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 enum {
     CPU_MAX = 65536,
@@ -32,13 +34,37 @@ enum {
     WATCH_NS = 100 * 1000 * 1000,
 };
 
+/*
+ * Warns of a rate above the kernel's: it drops faster samples (__perf_event_overflow of
+ * kernel/events/core.c), and lowers its limit when handlers take long
+ * (kernel.perf_cpu_time_max_percent).
+ */
+static bool warn_rate(const struct session *s, const struct obj_probe *p)
+{
+    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
+    uint64_t rate = p->period ? 1000000000ull / p->period : 0;
+    unsigned long long most = 0;
+
+    if (f && fscanf(f, "%llu", &most) != 1)
+        most = 0;
+    if (f)
+        fclose(f);
+    if (!most || rate <= most)
+        return !most;
+    diag_warning(s->cx->diag, (struct span){0},
+                 "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
+                 "the kernel drops some",
+                 attach_name(s, p), (unsigned long long)rate, most);
+    return true;
+}
+
 static struct perf_event_attr clock_attr(const struct obj_probe *p)
 {
     return (struct perf_event_attr){
         .size = sizeof(struct perf_event_attr),
         .type = PERF_TYPE_SOFTWARE,
         .config = PERF_COUNT_SW_CPU_CLOCK,
-        .sample_period = p->number,
+        .sample_period = p->period,
         .disabled = 1,
     };
 }
@@ -97,7 +123,7 @@ static uint64_t births(const struct session *s)
     return __atomic_load_n(&s->control->births, __ATOMIC_SEQ_CST);
 }
 
-bool attach_clock(struct session *s, const struct obj_probe *p, int prog)
+static bool open_clock(struct session *s, const struct obj_probe *p, int prog)
 {
     struct perf_event_attr attr = clock_attr(p);
     uint32_t first = s->n_events;
@@ -136,8 +162,8 @@ static uint64_t ticks_in(const struct session *s, uint64_t ns)
     uint64_t most = 0;
 
     for (uint32_t i = 0; i < s->n_clocks; i++)
-        if (ns / s->clocks[i].probe->number > most)
-            most = ns / s->clocks[i].probe->number;
+        if (ns / s->clocks[i].probe->period > most)
+            most = ns / s->clocks[i].probe->period;
     return most;
 }
 
@@ -157,7 +183,10 @@ static void move_to_cpus(struct session *s)
     }
 }
 
-void clock_watch(struct session *s)
+/*
+ * Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick.
+ */
+static void watch(struct session *s)
 {
     uint64_t now = now_ns(), ns = now - s->watched_ns, born = births(s);
 
@@ -173,3 +202,21 @@ void clock_watch(struct session *s)
     if (new > 1 && new * 100 > BIRTHS_PER_100 * ticks_in(s, ns))
         move_to_cpus(s);
 }
+
+/* ---- the end ---- */
+
+static void close_all(struct session *s)
+{
+    for (uint32_t i = 0; i < s->n_events; i++)
+        ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
+    attach_undo(s, 0);
+}
+
+const struct attach_ops attach_clock = {
+    .kinds = ATTACH_OPS_OF(PROBE_PROFILE),
+    .feature = FEAT_PERF_EVENT,
+    .warn = warn_rate,
+    .open = open_clock,
+    .watch = watch,
+    .close = close_all,
+};

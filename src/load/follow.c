@@ -460,7 +460,10 @@ static bool start_one(struct follow *f, int i, const struct places *at)
     if (fd < 0)
         return false;
     f->links[i] = bpf_raw_tracepoint_open(programs[i].tracepoint, fd);
-    close(fd); /* the link holds it */
+    if (programs[i].make == on_exit_of)
+        f->exit_program = fd;
+    else
+        close(fd); /* the link holds it */
     return f->links[i] >= 0 || programs[i].optional;
 }
 
@@ -487,9 +490,23 @@ bool follow_start(struct follow *f, const struct follow_maps *maps)
     return ok;
 }
 
+void follow_exit_last(struct follow *f)
+{
+    for (int i = 0; i < FOLLOW_PROGRAMS; i++) {
+        if (programs[i].make != on_exit_of || f->links[i] < 0)
+            continue;
+        int link = bpf_raw_tracepoint_open(programs[i].tracepoint, f->exit_program);
+
+        if (link < 0)
+            continue;
+        close(f->links[i]); /* meanwhile both run, and the second finds nothing to do */
+        f->links[i] = link;
+    }
+}
+
 void follow_init(struct follow *f)
 {
-    *f = (struct follow){.maps.ring = -1};
+    *f = (struct follow){.maps.ring = -1, .exit_program = -1};
     for (int i = 0; i < FOLLOW_PROGRAMS; i++)
         f->links[i] = -1;
 }
@@ -499,6 +516,8 @@ void follow_stop(struct follow *f)
     for (int i = 0; i < FOLLOW_PROGRAMS; i++)
         if (f->links[i] >= 0)
             close(f->links[i]);
+    if (f->exit_program >= 0)
+        close(f->exit_program);
     if (f->maps.ring >= 0)
         close(f->maps.ring);
     follow_init(f);

@@ -28,6 +28,7 @@ struct follow_maps {
 struct follow {
     struct follow_maps maps;
     int links[FOLLOW_PROGRAMS];
+    int exit_program;
 };
 
 void follow_init(struct follow *f); /* as not started */
@@ -38,6 +39,11 @@ void follow_init(struct follow *f); /* as not started */
  * that are needed.
  */
 bool follow_start(struct follow *f, const struct follow_maps *maps);
+/*
+ * Programs of a tracepoint run in the order they were attached in. From here on a process that ends
+ * leaves the map behind all programs that are attached to its end by now: to them it is in it.
+ */
+void follow_exit_last(struct follow *f);
 void follow_stop(struct follow *f);
 
 #endif

@@ -7,7 +7,7 @@
  *
  * Nothing is pinned: when this process ends, in whatever way, the kernel drops everything.
  */
-#include "load/session.h"
+#include "load/kinds.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -104,68 +104,34 @@ static bool enough_files(const struct session *s)
 
 /* ---- what the run needs ---- */
 
-/* Has the kernel feature F, or does no probe of the object need it? */
-static bool has(const struct object *o, const struct kernel *k, enum feature f)
+static bool lacks(struct compile *cx, const struct kernel *k, enum feature f)
 {
-    bool needed = f != FEAT_PERF_EVENT && f != FEAT_UPROBE && f != FEAT_BPF_COOKIE;
-
-    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++) {
-        uint32_t kind = o->probes[i].kind;
-
-        needed |= f == FEAT_BPF_COOKIE && (o->probes[i].flags & PROBE_F_COOKIE);
-
-        needed |= f == FEAT_PERF_EVENT && kind == PROBE_PROFILE;
-        needed |= f == FEAT_UPROBE && (kind == PROBE_UPROBE || kind == PROBE_URETPROBE);
-    }
-    return !needed || k->has[f];
+    if (k->has[f])
+        return false;
+    diag_error(cx->diag, (struct span){0}, "kernel",
+               "this kernel (%s) lacks '%s', which is there since %s",
+               k->release ? k->release : "?", feature_name(f), feature_since(f));
+    diag_hint(cx->diag, "--backend stap runs the script as a kernel module instead");
+    return true;
 }
 
 static bool check_kernel(struct compile *cx, const struct object *o, const struct kernel *k)
 {
-    static const enum feature needed[] = {FEAT_BPF,        FEAT_RINGBUF, FEAT_ATOMICS,
-                                          FEAT_PERF_EVENT, FEAT_UPROBE,  FEAT_BPF_COOKIE};
+    static const enum feature always[] = {FEAT_BPF, FEAT_RINGBUF, FEAT_ATOMICS};
 
     if (!load_permitted(cx, k))
         return false;
-    for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-        if (!has(o, k, needed[i])) {
-            diag_error(cx->diag, (struct span){0}, "kernel",
-                       "this kernel (%s) lacks '%s', which is there since %s",
-                       k->release ? k->release : "?", feature_name(needed[i]),
-                       feature_since(needed[i]));
-            diag_hint(cx->diag, "--backend stap runs the script as a kernel module instead");
+    for (size_t i = 0; i < sizeof(always) / sizeof(*always); i++)
+        if (lacks(cx, k, always[i]))
             return false;
-        }
-    return true;
-}
+    for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++) {
+        const struct attach_ops *ops = kinds_ops(o->probes[i].kind);
 
-/*
- * Warns of a rate above the kernel's: it drops faster samples (__perf_event_overflow of
- * kernel/events/core.c), and lowers its limit when handlers take long
- * (kernel.perf_cpu_time_max_percent).
- */
-static void warn_rate(struct compile *cx, const struct object *o)
-{
-    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
-    unsigned long long most = 0;
-
-    if (f && fscanf(f, "%llu", &most) != 1)
-        most = 0;
-    if (f)
-        fclose(f);
-    for (uint32_t i = 0; most && i < o->h->table[OBJ_PROBES].n; i++) {
-        const struct obj_probe *p = &o->probes[i];
-        uint64_t rate = p->kind == PROBE_PROFILE && p->number ? 1000000000ull / p->number : 0;
-
-        if (rate <= most)
-            continue;
-        diag_warning(
-            cx->diag, (struct span){0},
-            "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
-            "the kernel drops some",
-            object_str(o, p->name), (unsigned long long)rate, most);
-        return;
+        if ((ops && lacks(cx, k, ops->feature)) ||
+            (o->probes[i].flags & PROBE_F_COOKIE && lacks(cx, k, FEAT_BPF_COOKIE)))
+            return false;
     }
+    return true;
 }
 
 /* ---- libbpf ---- */
@@ -249,21 +215,6 @@ const void *session_hash_key(const struct session *s)
     return s->hash_key;
 }
 
-/* A program is made for one way to attach it. */
-static void set_attach_types(struct session *s)
-{
-    struct bpf_program *p;
-
-    bpf_object__for_each_program(p, s->obj)
-    {
-        const char *section = bpf_program__section_name(p);
-
-        if (s->multi && (!strcmp(section, object_section(PROBE_UPROBE)) ||
-                         !strcmp(section, object_section(PROBE_URETPROBE))))
-            bpf_program__set_expected_attach_type(p, (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
-    }
-}
-
 static bool load_programs(struct session *s)
 {
     struct verifier_log log;
@@ -283,7 +234,7 @@ static bool load_programs(struct session *s)
     ok = ok && check_maps(s) && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
-        set_attach_types(s);
+        kinds_prepare(s);
     if (ok && bpf_object__load(s->obj)) {
         verifier_report(s->cx, &log, errno);
         ok = false;
@@ -364,7 +315,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok)
-        warn_rate(cx, o);
+        kinds_warn(s);
     if (ok && map_values(s) && load_modules(s))
         return s;
     load_free(s);

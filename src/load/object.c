@@ -60,8 +60,7 @@ static bool known_section(const char *name)
         if (!strcmp(name, known[i]))
             return true;
     for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
-        if (object_section((enum probe_kind)kind) &&
-            !strcmp(name, object_section((enum probe_kind)kind)))
+        if (attach_kind(kind)->section && !strcmp(name, attach_kind(kind)->section))
             return true;
     return false;
 }
@@ -236,20 +235,6 @@ static bool check_string(const struct reader *r, uint32_t off)
     return off < count(r, OBJ_STRINGS);
 }
 
-const char *object_section(enum probe_kind kind)
-{
-    switch (kind) {
-    case PROBE_PROFILE:
-        return "perf_event";
-    case PROBE_UPROBE:
-        return "uprobe";
-    case PROBE_URETPROBE:
-        return "uretprobe";
-    default:
-        return NULL;
-    }
-}
-
 static bool check_places(const struct reader *r, const struct obj_probe *p)
 {
     uint32_t n = count(r, OBJ_PLACES);
@@ -273,17 +258,19 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
         return damaged(r, "bad probe");
     if (p->loc >= count(r, OBJ_LOCS) && p->loc != 0)
         return damaged(r, "a probe without its place");
-    if ((p->kind == PROBE_TIMER || p->kind == PROBE_PROFILE) &&
-        (p->number < OBJ_MIN_PERIOD || p->number > INT64_MAX))
+    if (attach_has(p->kind, ATTACH_PERIOD) && (p->period < OBJ_MIN_PERIOD || p->period > INT64_MAX))
         return damaged(r, "a timer's period is out of range");
-    if (p->kind == PROBE_TIMER && p->jitter >= p->number)
+    if (attach_is_timer(p->kind) && p->jitter >= p->period)
         return damaged(r, "a timer's period may vary by more than it is long");
-    if (object_section((enum probe_kind)p->kind)) {
+    if (!attach_in_user_space(p->kind)) {
         if (p->code_len)
             return damaged(r, "a kernel probe with code for user space");
-        return p->kind == PROBE_PROFILE || check_places(r, p);
+        if (attach_has(p->kind, ATTACH_EVENT) &&
+            (!check_string(r, p->event) || !*object_str(r->o, p->event)))
+            return damaged(r, "a probe without its event");
+        return !attach_has(p->kind, ATTACH_PLACES) || check_places(r, p);
     }
-    if (p->code_len == 0 && p->kind != PROBE_NEVER)
+    if (p->code_len == 0 && !attach_has(p->kind, ATTACH_NO_CODE))
         return damaged(r, "a probe without code");
     return (p->code_off <= r->o->user_code_len &&
             p->code_len <= r->o->user_code_len - p->code_off) ||
@@ -477,7 +464,7 @@ const char *object_str(const struct object *o, uint32_t off)
 bool object_has_kernel_probes(const struct object *o)
 {
     for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
-        if (object_section((enum probe_kind)o->probes[i].kind))
+        if (!attach_in_user_space(o->probes[i].kind))
             return true;
     return false;
 }

@@ -13,9 +13,6 @@ static inline bool object_damaged(struct compile *cx, const char *what)
     return diag_error(cx->diag, (struct span){0}, "object", "the object is damaged: %s", what);
 }
 
-/* The section that kernel probes of that kind lie in; NULL: run in user space. */
-const char *object_section(enum probe_kind kind);
-
 /* What libbpf would follow without looking (btfcheck.c); DATA is aligned. */
 bool object_check_btf(struct compile *cx, const void *data, size_t size);
 bool object_check_symbols(struct compile *cx, const void *data, size_t size, const char *strings,

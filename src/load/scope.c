@@ -234,11 +234,6 @@ bool load_scoped(const struct session *s)
     return s->obj && s->t->n_pids > 0;
 }
 
-bool load_is_uprobe(const struct obj_probe *p)
-{
-    return p->kind == PROBE_UPROBE || p->kind == PROBE_URETPROBE;
-}
-
 bool scope_drop_replaced(struct session *s)
 {
     bool all = true;
@@ -263,8 +258,10 @@ bool scope_open(struct session *s)
         bpf_map__value_size(map) != sizeof(struct ngs_member))
         return object_damaged(s->cx, "kernel probes without a scope");
     c->map = bpf_map__fd(map);
-    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
-        c->uprobes |= load_is_uprobe(&s->o->probes[i]);
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
+        c->uprobes |= attach_has(s->o->probes[i].kind, ATTACH_PLACES);
+        c->everybody |= attach_has(s->o->probes[i].kind, ATTACH_EVERYBODY);
+    }
     return add_named(s);
 }
 

@@ -45,6 +45,7 @@ struct scope {
     uint32_t n, cap;
     bool uprobes;    /* there are breakpoints to open */
     bool everywhere; /* opened for everybody */
+    bool everybody;  /* hits of all processes come in, by events that cannot be opened for some */
     bool several;    /* processes are named */
     bool follows;    /* the kernel tells what forks, ends, runs exec */
     struct follow follow;
@@ -76,6 +77,8 @@ struct session {
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
+    int *tracepoints; /* tracepoint.c */
+    uint32_t n_tracepoints;
     struct uprobe *uprobes; /* uprobe.c */
     uint32_t n_uprobes;
     struct uprobe_set *sets;
@@ -110,24 +113,6 @@ void attach_close_later(int fd);
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
 
-/* ---- clock.c, uprobe.c: arm P, whose program is PROG; false after reporting ---- */
-bool attach_clock(struct session *s, const struct obj_probe *p, int prog);
-bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog);
-
-/* ---- uprobe.c, once all are armed ---- */
-
-/*
- * PID has begun in the scope, or has ended, while the session runs. False: no probe could be opened
- * for it. Neither waits: the next process may have begun.
- */
-bool attach_uprobes_in(struct session *s, pid_t pid);
-void detach_uprobes_of(struct session *s, pid_t pid);
-/*
- * Takes breakpoints out. The kernel needs 0.1 to 0.3 s for each where it has no uprobe_multi: then
- * this tells how far it is, and a second signal leaves the rest to a process in the background.
- */
-void detach_uprobes(struct session *s);
-
 /* ---- nesting.c: returns that the kernel leaves out ---- */
 void nesting_init(struct nesting *n);
 void nesting_start(struct session *s); /* from here on they are looked for */
@@ -135,15 +120,9 @@ void nesting_look(struct session *s);  /* before it is forgotten which processes
 bool nesting_text(struct session *s, char *text, size_t size); /* false: there were none */
 void nesting_stop(struct session *s);
 
-/*
- * Puts clocks on CPUs when threads come and go so fast that clocks of their own would hardly tick.
- */
-void clock_watch(struct session *s);
-
 /* ---- scope.c ---- */
 
 bool load_scoped(const struct session *s); /* processes are named: others do not count */
-bool load_is_uprobe(const struct obj_probe *p);
 void scope_init(struct scope *c);
 /* Finds the scope's map and puts the named processes into it; false after reporting. */
 bool scope_open(struct session *s);

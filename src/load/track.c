@@ -3,7 +3,7 @@
  * that begin, run exec and end (follow.c); leaves: members of the scope, breakpoints and layouts in
  * step with them, and clocks where they tick. Refuses nothing: what comes too late is counted.
  */
-#include "load/session.h"
+#include "load/kinds.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static void on_news(struct session *s, const struct follow_news *news)
     switch ((enum follow_what)news->what) {
     case FOLLOW_BORN:
         scope_remember(c, pid);
-        if (c->uprobes && !c->everywhere && attach_uprobes_in(s, pid))
+        if (c->uprobes && !c->everywhere && kinds_born(s, pid))
             c->late++;
         if (!bpf_map_lookup_elem(c->map, &key, &m) && m.layout >= NGS_LAYOUTS)
             layout_wanted(s, pid);
@@ -37,7 +37,7 @@ static void on_news(struct session *s, const struct follow_news *news)
     case FOLLOW_GONE:
         scope_forget(c, pid);
         layout_unwanted(s, pid);
-        detach_uprobes_of(s, pid);
+        kinds_gone(s, pid);
         break;
     }
 }
@@ -107,7 +107,10 @@ void track_armed(struct session *s)
         return;
     bool watched = s->t->kind == TARGET_MASTER && c->follows;
 
-    if (scope_drop_replaced(s) && !c->everywhere && !s->clocks_on_cpus && !watched)
+    if (c->everybody)
+        follow_exit_last(&s->scope.follow);
+
+    if (scope_drop_replaced(s) && !c->everywhere && !c->everybody && !s->clocks_on_cpus && !watched)
         __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
 }
 
@@ -178,6 +181,6 @@ bool session_follow(struct session *s)
     nesting_look(s);
     ring_buffer__consume(c->ring);
     layout_try(s);
-    clock_watch(s);
+    kinds_watch(s);
     return c->execs != execs;
 }

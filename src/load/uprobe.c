@@ -9,7 +9,7 @@
  * uprobe PMU, whose link says by its cookie which place it is (5.15), or, before that, without a
  * cookie.
  */
-#include "load/session.h"
+#include "load/kinds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +109,7 @@ static bool pmu_number(const char *file, const char *format, unsigned *value)
 static bool pmu_attr(const struct session *s, const struct obj_probe *p,
                      struct perf_event_attr *attr)
 {
-    bool returns = p->kind == PROBE_URETPROBE;
+    bool returns = attach_has(p->kind, ATTACH_ON_RETURN);
     unsigned type, bit = 0;
 
     if (!pmu_number(UPROBE_PMU "type", "%u", &type) ||
@@ -163,7 +163,7 @@ static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t 
         .offsets = (uintptr_t)(set->offsets + from),
         .cookies = cookies_used(s, set) ? (uintptr_t)(set->cookies + from) : 0,
         .count = n,
-        .multi_flags = set->probe->kind == PROBE_URETPROBE ? KERNEL_MULTI_RETURN : 0,
+        .multi_flags = attach_has(set->probe->kind, ATTACH_ON_RETURN) ? KERNEL_MULTI_RETURN : 0,
         .pid = pid > 0 ? (uint32_t)pid : 0,
     };
     int fd = kernel_link_multi(&link);
@@ -416,7 +416,7 @@ static bool arm(struct session *s, struct uprobe_set *set)
     return true;
 }
 
-bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
+static bool open_uprobe(struct session *s, const struct obj_probe *p, int prog)
 {
     struct uprobe_set set;
     uint32_t did;
@@ -433,7 +433,7 @@ bool attach_uprobe(struct session *s, const struct obj_probe *p, int prog)
 
 /* ---- processes that come and go ---- */
 
-bool attach_uprobes_in(struct session *s, pid_t pid)
+static bool born(struct session *s, pid_t pid)
 {
     uint32_t before = s->n_uprobes;
 
@@ -442,7 +442,7 @@ bool attach_uprobes_in(struct session *s, pid_t pid)
     return s->n_uprobes > before;
 }
 
-void detach_uprobes_of(struct session *s, pid_t pid)
+static void gone(struct session *s, pid_t pid)
 {
     uint32_t kept = 0;
 
@@ -473,7 +473,11 @@ static void close_in_background(const struct session *s, uint32_t from)
     }
 }
 
-void detach_uprobes(struct session *s)
+/*
+ * The kernel needs 0.1 to 0.3 s for each breakpoint where it has no uprobe_multi: then this tells
+ * how far it is, and a second signal leaves the rest to a process in the background.
+ */
+static void close_all(struct session *s)
 {
     struct progress p = progress_new(s);
     bool background = false;
@@ -489,3 +493,20 @@ void detach_uprobes(struct session *s)
     progress_end(s, &p);
     s->n_uprobes = 0;
 }
+
+/* A program is made for one way to attach it. */
+static void prepare(const struct session *s, struct bpf_program *prog)
+{
+    if (s->multi)
+        bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)KERNEL_UPROBE_MULTI);
+}
+
+const struct attach_ops attach_uprobe = {
+    .kinds = ATTACH_OPS_OF(PROBE_UPROBE) | ATTACH_OPS_OF(PROBE_URETPROBE),
+    .feature = FEAT_UPROBE,
+    .prepare = prepare,
+    .open = open_uprobe,
+    .born = born,
+    .gone = gone,
+    .close_slowly = close_all,
+};

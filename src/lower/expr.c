@@ -660,6 +660,10 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
         value = ir_put_int(&lo->at, IR_CONTEXT, IR_IMM(e->reg), IR_NONE);
         lo->at.f->blocks[lo->at.block]->last->imm = NGS_CTX_REG;
         return value;
+    case EX_R_ARG:
+        value = ir_put_int(&lo->at, IR_CONTEXT, IR_IMM(e->reg), IR_NONE);
+        lo->at.f->blocks[lo->at.block]->last->imm = NGS_CTX_ARG;
+        return value;
     case EX_PRINT:
         lower_print(lo, e);
         return IR_IMM(0);

@@ -173,7 +173,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
     struct ir_probe *p;
 
     f->is_probe = true;
-    f->user = (inst->type->flags & PROBE_IN_USER_SPACE) != 0;
+    f->user = attach_in_user_space(inst->type->kind);
     lo->inst = inst;
     open_func(lo, f, inst->probe->at);
     for (struct variable *v = inst->locals; v; v = v->next) {
@@ -186,13 +186,14 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
 
     u->probes = arena_grow(lo->cx->arena, u->probes, u->n_probes, sizeof(*u->probes));
     p = &u->probes[u->n_probes++];
-    *p = (struct ir_probe){.name = inst->name, .func_name = inst->func_name, .func = f->id};
+    *p = (struct ir_probe){
+        .name = inst->name, .func_name = inst->func_name, .event = inst->event, .func = f->id};
     p->rec.kind = inst->type->kind;
-    p->rec.number = (uint64_t)inst->number;
-    if (inst->type->kind == PROBE_UPROBE || inst->type->kind == PROBE_URETPROBE)
+    p->rec.sequence = inst->sequence;
+    p->rec.period = inst->period;
+    p->rec.jitter = inst->jitter;
+    if (attach_has(inst->type->kind, ATTACH_PLACES))
         lower_places(lo, inst, p);
-    else
-        p->rec.jitter = inst->vaddr;
     p->rec.loc = ir_loc(u, inst->point ? inst->point->at : inst->probe->at, "");
 }
 

@@ -10,13 +10,13 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     struct probe_inst *inst = probe_add(env, point, type);
 
     if (point->parts->arg)
-        inst->number = point->parts->arg->number;
+        inst->sequence = point->parts->arg->number;
     return true;
 }
 
 #define ROW(pattern, summary, kind)                                                                \
     {                                                                                              \
-        pattern, summary, kind, PROBE_IN_USER_SPACE, resolve, NULL                                 \
+        pattern, summary, kind, resolve, NULL                                                      \
     }
 
 const struct probe_type probe_types_begin[] = {
@@ -27,5 +27,5 @@ const struct probe_type probe_types_begin[] = {
     ROW("error", "when the session ends by an error", PROBE_ERROR),
     ROW("error(number)", "likewise; lower numbers first (default 0)", PROBE_ERROR),
     ROW("never", "checked, but never run", PROBE_NEVER),
-    {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL},
 };

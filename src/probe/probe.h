@@ -2,7 +2,7 @@
  * probe: one file per probe type, one row each in probe/table.c.
  *
  * A row says which probe points it takes (a pattern over dot-separated parts), how sema resolves
- * one into probe_insts, and which attach kind of base/abi.h it ends in.
+ * one into probe_insts, and which attach kind of base/attach_kind.h it ends in.
  */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
@@ -40,9 +40,11 @@ const char *probe_point_text(struct arena *a, const struct probe_point *point);
 /* Index in prog->modules of that module, added when new. */
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 
-/* Where a target variable is: a DWARF location, and what it is relative to. */
+/* Where a target variable is: a DWARF location, and what it is relative to; or an argument. */
 struct probe_var {
     struct dbg_location location; /* its type included */
+    bool is_argument;             /* of the kernel's event: which, from 0; the location is empty */
+    uint32_t argument;
     struct dbg *dbg;              /* the module that addresses are in */
     uint64_t pc;                  /* where the handler runs, for the frame's address */
 };
@@ -50,8 +52,7 @@ struct probe_var {
 struct probe_type {
     const char *pattern; /* "process(string).function(string)", "timer.s(number)": parts in order */
     const char *summary; /* one line of docs/reference.md; NULL: said by another row */
-    enum probe_kind kind; /* base/abi.h */
-    uint32_t flags;       /* PROBE_HAS_* */
+    enum probe_kind kind; /* base/attach_kind.h */
     /* Resolves POINT: reports and returns false, or adds one or more instances. */
     bool (*resolve)(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);
@@ -59,12 +60,6 @@ struct probe_type {
      * target variables. */
     bool (*target_var)(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                        struct probe_var *out);
-};
-
-enum {
-    PROBE_HAS_USER_REGS = 1, /* registers of a user-space context are at hand */
-    PROBE_IN_USER_SPACE = 2, /* its handler runs in ngstap's interpreter */
-    PROBE_NEEDS_MODULE = 4,  /* @var and @cast without a module mean the probe's own */
 };
 
 /* Is a parameter or a local of that name in scope where INST's handler runs? */

@@ -359,32 +359,25 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
                           "$return is %s here; only integers and pointers are read yet",
                           ctype_text(a, type));
     }
-    *out = (struct probe_var){location(a, type, DW_OP_reg0 /* rax */, 0), f->dbg, inst->vaddr};
+    *out = (struct probe_var){
+        .location = location(a, type, DW_OP_reg0 /* rax */, 0), .dbg = f->dbg, .pc = inst->vaddr};
     return true;
 }
 
-enum { FLAGS = PROBE_HAS_USER_REGS | PROBE_NEEDS_MODULE };
-
 #define ENTRY(suffix, summary)                                                                     \
+    {"process(string).function(string)" suffix, summary, PROBE_UPROBE, resolve, target_var},       \
     {                                                                                              \
-        "process(string).function(string)" suffix,                                                 \
-        summary,                                                                                   \
-        PROBE_UPROBE,                                                                              \
-        FLAGS,                                                                                     \
-        resolve,                                                                                   \
-        target_var},                                                                               \
-    {                                                                                              \
-        "process.function(string)" suffix, NULL, PROBE_UPROBE, FLAGS, resolve, target_var          \
+        "process.function(string)" suffix, NULL, PROBE_UPROBE, resolve, target_var                 \
     }
 
 const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts"),
     ENTRY(".call", "likewise, inlined copies left out"),
     ENTRY(".exported", "likewise"),
-    {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, FLAGS, resolve,
+    {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, resolve,
      return_var},
-    {"process.function(string).return", NULL, PROBE_URETPROBE, FLAGS, resolve, return_var},
-    {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
+    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve, return_var},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL},
 };
 
 const struct probe_type *probe_entry_type(void)

@@ -7,4 +7,5 @@ ngstap_SOURCES += \
 	src/probe/process.c \
 	src/probe/table.c \
 	src/probe/tables.h \
-	src/probe/timer.c
+	src/probe/timer.c \
+	src/probe/trace.c

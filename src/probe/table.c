@@ -11,6 +11,7 @@ static const struct probe_type *const tables[] = {
     probe_types_begin,
     probe_types_timer,
     probe_types_process,
+    probe_types_trace,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */

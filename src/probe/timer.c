@@ -1,6 +1,6 @@
 /*
  * timer: probes by the clock. timer.s(N) and its units leave as one instance that ngstap's own
- * event loop runs every NUMBER ns, .randomize(M) with the deviation in vaddr; timer.profile (and
+ * event loop runs every PERIOD ns, .randomize(M) with its deviation; timer.profile (and
  * perf.sw.cpu_clock, which is the same event with a rate) as a perf event that samples whatever
  * runs on each CPU. Refused: periods below 1 us.
  */
@@ -70,8 +70,8 @@ static bool resolve_timer(struct probe_env *env, struct probe_point *point,
         jitter = ns / n * m;
     }
     inst = probe_add(env, point, type);
-    inst->number = ns;
-    inst->vaddr = (uint64_t)jitter;
+    inst->period = (uint64_t)ns;
+    inst->jitter = (uint64_t)jitter;
     return true;
 }
 
@@ -93,24 +93,18 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
     } else if (!strcmp(last->name, "hz") && !period(env, last, &ns)) {
         return false;
     }
-    probe_add(env, point, type)->number = ns;
+    probe_add(env, point, type)->period = (uint64_t)ns;
     return true;
 }
 
 #define TIMER(unit)                                                                                \
-    {"timer." unit "(number)",                                                                     \
-     "every so often, in user space",                                                              \
-     PROBE_TIMER,                                                                                  \
-     PROBE_IN_USER_SPACE,                                                                          \
-     resolve_timer,                                                                                \
-     NULL},                                                                                        \
+    {"timer." unit "(number)", "every so often, in user space", PROBE_TIMER, resolve_timer, NULL}, \
     {                                                                                              \
-        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, PROBE_IN_USER_SPACE,        \
-            resolve_timer, NULL                                                                    \
+        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, resolve_timer, NULL         \
     }
 #define PROFILE(pattern, summary)                                                                  \
     {                                                                                              \
-        pattern, summary, PROBE_PROFILE, PROBE_HAS_USER_REGS, resolve_profile, NULL                \
+        pattern, summary, PROBE_PROFILE, resolve_profile, NULL                                     \
     }
 
 const struct probe_type probe_types_timer[] = {
@@ -128,5 +122,5 @@ const struct probe_type probe_types_timer[] = {
     PROFILE("perf.sw.cpu_clock", "as timer.profile"),
     PROFILE("perf.sw.cpu_clock.sample(number)", "as timer.profile, every N ns"),
     PROFILE("perf.sw.cpu_clock.hz(number)", "as timer.profile, N times a second"),
-    {NULL, NULL, PROBE_NEVER, 0, NULL, NULL},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL},
 };

@@ -103,7 +103,7 @@ static const struct obj_probe *next_by_sequence(const struct loop *l, enum probe
 
     for (uint32_t i = 0; i < o->h->table[OBJ_PROBES].n; i++)
         if (o->probes[i].kind == kind && !done[i] &&
-            (!best || (int64_t)o->probes[i].number < (int64_t)best->number))
+            (!best || o->probes[i].sequence < best->sequence))
             best = &o->probes[i];
     return best;
 }

@@ -36,8 +36,8 @@ static uint64_t random_period(const struct obj_probe *p)
     uint64_t r = 0;
 
     if (!p->jitter || getrandom(&r, sizeof(r), 0) != sizeof(r))
-        return p->number ? p->number : 1;
-    return p->number - p->jitter + r % (2 * p->jitter + 1);
+        return p->period ? p->period : 1;
+    return p->period - p->jitter + r % (2 * p->jitter + 1);
 }
 
 bool timers_open(struct timers *t, const struct object *o, double seconds)
@@ -49,7 +49,7 @@ bool timers_open(struct timers *t, const struct object *o, double seconds)
         const struct obj_probe *p = &o->probes[i];
         int fd;
 
-        if (p->kind != PROBE_TIMER)
+        if (!attach_is_timer(p->kind))
             continue;
         fd = new_timer(random_period(p), p->jitter == 0);
         if (fd < 0)

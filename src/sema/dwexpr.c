@@ -420,7 +420,7 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
                    "types are taken from debug information, not from header files");
         return NULL;
     }
-    if (!name && s->inst && !s->fn && s->inst->type->flags & PROBE_NEEDS_MODULE)
+    if (!name && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_PLACES))
         name = s->prog->modules[s->inst->module_id].path;
     m = probe_find_module(&env, name, e->op_at);
     if (!m)
@@ -532,8 +532,14 @@ static bool target_object(struct sema *s, const struct expr *e, struct object *o
     if (!s->inst->type->target_var(&env, s->inst, e, &var))
         return false;
     *o = (struct object){.type = var.location.type};
-    if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree))
+    if (var.is_argument) {
+        o->is_value = true;
+        o->tree = sema_tree_arg(s->arena, e->op_at, var.argument, e->text);
+        o->space = o->type && ctype_is_kernel(o->type) ? SPACE_KERNEL : SPACE_USER;
+        depend(s, o->type);
+    } else if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree)) {
         return false;
+    }
     if (!o->is_value)
         return true;
     if (!is_scalar(ctype_kind(o->type)))

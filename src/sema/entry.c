@@ -104,8 +104,9 @@ static void append(struct stmt **list, struct stmt *st)
 
 bool sema_is_saved(const struct sema *s, const struct expr *e)
 {
-    return s->inst && !s->fn && !s->in_defined && s->inst->type->kind == PROBE_URETPROBE &&
-           strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;
+    return s->inst && !s->fn && !s->in_defined &&
+           attach_has(s->inst->type->kind, ATTACH_ON_RETURN) && strcmp(e->text, "$return") != 0 &&
+           strncmp(e->text, "$$", 2) != 0;
 }
 
 /* The same variable, as it stands, once more: by its name. */

@@ -198,6 +198,8 @@ bool sema_location(struct sema *s, struct span at, const struct probe_var *var, 
 
 struct expr *sema_tree_number(struct arena *a, struct span at, int64_t v);
 struct expr *sema_tree_reg(struct arena *a, struct span at, uint32_t reg);
+/* NAME: "$prev", as SystemTap calls it. */
+struct expr *sema_tree_arg(struct arena *a, struct span at, uint32_t argument, const char *name);
 struct expr *sema_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr);
 /* SIZE bytes (1, 2, 4 or 8) at ADDRESS in user space. */
 struct expr *sema_tree_load(struct arena *a, struct span at, struct expr *address, uint8_t size,

@@ -351,7 +351,7 @@ static void embedded_function(struct sema *s, struct expr *e)
 /* Only a handler's own body is judged: a function may be called from several kinds of probe. */
 static bool need_registers(struct sema *s, struct expr *e)
 {
-    if (!s->inst || s->fn || (s->inst->type->flags & PROBE_HAS_USER_REGS))
+    if (!s->inst || s->fn || !attach_in_user_space(s->inst->type->kind))
         return true;
     diag_error(s->diag, e->op_at, "no-regs", "a probe at %s has no registers of a program",
                s->inst->name);
@@ -451,7 +451,7 @@ static void user_register(struct sema *s, struct expr *e)
 
 static void entry(struct sema *s, struct expr *e)
 {
-    if (!s->inst || s->fn || s->inst->type->kind != PROBE_URETPROBE) {
+    if (!s->inst || s->fn || !attach_has(s->inst->type->kind, ATTACH_ON_RETURN)) {
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
@@ -647,6 +647,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
     case EX_R_LOAD:
     case EX_R_MODADDR:
     case EX_R_REG:
+    case EX_R_ARG:
         break;
     }
 }

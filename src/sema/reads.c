@@ -169,7 +169,7 @@ void sema_check_kernel_reads(struct sema *s)
         return;
     for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
         r.inst = i;
-        if (i->type->flags & PROBE_IN_USER_SPACE && i->type->kind != PROBE_NEVER)
+        if (attach_in_user_space(i->type->kind) && !attach_has(i->type->kind, ATTACH_NO_CODE))
             walk_stmts(&r, i->body);
     }
 }

@@ -30,6 +30,15 @@ struct expr *sema_tree_reg(struct arena *a, struct span at, uint32_t reg)
     return e;
 }
 
+struct expr *sema_tree_arg(struct arena *a, struct span at, uint32_t argument, const char *name)
+{
+    struct expr *e = node(a, EX_R_ARG, at);
+
+    e->reg = argument;
+    e->text = name;
+    return e;
+}
+
 struct expr *sema_tree_modaddr(struct arena *a, struct span at, uint32_t module_id, uint64_t vaddr)
 {
     struct expr *e = node(a, EX_R_MODADDR, at);

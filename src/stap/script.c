@@ -101,9 +101,11 @@ static bool is_guarded(const struct script *s)
 {
     enum probe_kind kind = s->inst->type->kind;
 
-    if (kind == PROBE_PROFILE)
-        return s->target && (s->target->n_pids > 0 || s->target->kind == TARGET_CMD);
-    return (kind == PROBE_UPROBE || kind == PROBE_URETPROBE) && is_several(s);
+    if (attach_in_user_space(kind))
+        return false;
+    return attach_has(kind, ATTACH_PLACES)
+               ? is_several(s)
+               : s->target && (s->target->n_pids > 0 || s->target->kind == TARGET_CMD);
 }
 
 /* What SystemTap would say of the place as it is printed here. */
@@ -152,6 +154,9 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
         return true;
     case EX_R_MODADDR:
         put_base(s, out, e);
+        return true;
+    case EX_R_ARG:
+        fputs(e->text, out);
         return true;
     case EX_R_REG:
         put_need(s, out, NEED_REG);
@@ -250,7 +255,7 @@ static void put_function(struct script *s, const struct function *f)
  * information. By symbol when the file gets no stub (stub_elf.c): addresses need one. */
 static bool put_function_point(struct script *s, const struct probe_inst *i)
 {
-    bool returns = i->type->kind == PROBE_URETPROBE;
+    bool returns = attach_has(i->type->kind, ATTACH_ON_RETURN);
     const char *symbol;
     const char *path = stap_probe_path(s->cx, s->target, &s->prog->modules[i->module_id], i->vaddr,
                                        i->func_name, &symbol, i->point->at);
@@ -276,11 +281,11 @@ static bool put_function_point(struct script *s, const struct probe_inst *i)
 }
 
 enum { TIMER_MIN_NS = 100 * 1000 };
-static const int64_t timer_max_ns = 24LL * 3600 * 1000 * 1000 * 1000;
+static const uint64_t timer_max_ns = 24ULL * 3600 * 1000 * 1000 * 1000;
 
 static void check_timer(struct script *s, const struct probe_inst *i)
 {
-    if (i->type->kind != PROBE_TIMER || (i->number >= TIMER_MIN_NS && i->number <= timer_max_ns))
+    if (!attach_is_timer(i->type->kind) || (i->period >= TIMER_MIN_NS && i->period <= timer_max_ns))
         return;
     s->failed = true;
     diag_error(s->cx->diag, i->point->at, "stap",
@@ -298,7 +303,7 @@ static void put_plain_point(struct script *s, const struct probe_inst *i)
     plain.condition = NULL;
     check_timer(s, i);
     if (!strncmp(i->name, "timer.profile.hz(", 17))
-        fprintf(s->out, "perf.sw.cpu_clock.sample(%" PRId64 ")", i->number);
+        fprintf(s->out, "perf.sw.cpu_clock.sample(%" PRIu64 ")", i->period);
     else
         syntax_print_point(s->out, &plain);
 }
@@ -328,7 +333,7 @@ static void put_probe(struct script *s, const struct probe_inst *i)
 
     fprintf(s->out, "\n# %s\nprobe ", i->name);
     s->inst = i;
-    if (i->type->kind == PROBE_UPROBE || i->type->kind == PROBE_URETPROBE)
+    if (attach_has(i->type->kind, ATTACH_PLACES))
         s->failed |= !put_function_point(s, i);
     else
         put_plain_point(s, i);

@@ -69,6 +69,7 @@ enum expr_kind {
     EX_R_LOAD,  /* read SIZE bytes at address a */
     EX_R_MODADDR, /* run-time address of module + vaddr */
     EX_R_REG,   /* a register of the probed context, by DWARF number of the architecture */
+    EX_R_ARG,   /* an argument of the kernel's event: which, from 0; TEXT: the $name it has */
     EX_ERROR,   /* parse or sema error already reported */
 };
 
@@ -314,13 +315,14 @@ struct probe_inst {
     struct variable *locals;
     void *data;                    /* the probe type's own */
     uint32_t module_id;            /* user-space probes: index into program->modules */
-    uint64_t vaddr;                /* address of the probe in its module's file; timers: how much
-                                    * the period varies */
+    uint64_t vaddr;                /* user-space probes: address in the module's file */
     const char *func_name;         /* probefunc() when the point names one */
     struct probe_place *places;    /* all that share the handler; name and point are as written
                                     * then, func_name is NULL */
     uint32_t n_places;             /* 0: one, which the fields above tell */
-    int64_t number;                /* timers: period in ns; */
+    uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
+    const char *event;             /* of the kernel's: its name */
+    int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
 };
 

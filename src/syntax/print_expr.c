@@ -237,6 +237,9 @@ static void put_resolved(const struct printer *p, const struct expr *e)
     case EX_R_REG:
         fprintf(p->out, "register(%u", e->reg);
         break;
+    case EX_R_ARG:
+        fprintf(p->out, "argument(%u", e->reg);
+        break;
     default:
         fputs("error(", p->out);
     }
@@ -388,6 +391,7 @@ static void bare(const struct printer *p, const struct expr *e)
     case EX_R_LOAD:
     case EX_R_MODADDR:
     case EX_R_REG:
+    case EX_R_ARG:
     case EX_ERROR:
         put_resolved(p, e);
         break;

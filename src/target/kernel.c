@@ -38,6 +38,7 @@ static const struct {
     [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
     [FEAT_PERF_EVENT] = {"perf_event", "Linux 4.9"},
     [FEAT_UPROBE] = {"uprobe", "Linux 4.17"},
+    [FEAT_RAW_TRACEPOINT] = {"raw_tracepoint", "Linux 4.17"},
     [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10"},
 };
 
@@ -99,6 +100,16 @@ static bool try_atomics(void)
     };
 
     return LOADS(code);
+}
+
+static bool try_raw_tracepoint(void)
+{
+    const struct bpf_insn code[] = {OP(OP_MOV_IMM, 0, 0, 0, 0), OP(OP_EXIT, 0, 0, 0, 0)};
+    int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", code, 2, NULL);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 static bool try_sdiv(void)
@@ -318,6 +329,7 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
     k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
     k->has[FEAT_UPROBE] &= try_uprobe();
+    k->has[FEAT_RAW_TRACEPOINT] &= bpf && try_raw_tracepoint();
     k->has[FEAT_UPROBE_MULTI] &= bpf && try_uprobe_multi();
     return k;
 }

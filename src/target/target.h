@@ -259,6 +259,7 @@ enum feature {
     FEAT_SNPRINTF,     /* 5.13: bpf_snprintf */
     FEAT_PERF_EVENT,   /* perf_event_open with a software clock */
     FEAT_UPROBE,       /* perf's uprobe PMU */
+    FEAT_RAW_TRACEPOINT, /* 4.17 */
     FEAT_UPROBE_MULTI, /* 6.6, usable since 6.10: many breakpoints in one link */
     FEAT_COUNT
 };

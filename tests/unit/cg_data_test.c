@@ -255,7 +255,10 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
     static const uint8_t longs[] = {
         NGS_CTX_PID,    NGS_CTX_TID,     NGS_CTX_UID,     NGS_CTX_GID,       NGS_CTX_CPU,
         NGS_CTX_TARGET, NGS_CTX_TIME_NS, NGS_CTX_MONO_NS, NGS_CTX_USER_MODE, NGS_CTX_UADDR,
-        NGS_CTX_ADDR,   NGS_CTX_RETVAL,  NGS_CTX_TASK};
+        NGS_CTX_TASK};
+    static const uint8_t of_code[] = {NGS_CTX_ADDR, NGS_CTX_RETVAL}; /* that was interrupted */
+    static const uint8_t of_event[] = {NGS_CTX_ARG};
+    bool event = attach_kind(kind)->context == CONTEXT_EVENT;
     static const uint8_t texts[] = {NGS_CTX_EXECNAME, NGS_CTX_PP, NGS_CTX_KFUNC};
     struct cgt t;
 
@@ -270,6 +273,14 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
         i->imm = k < sizeof(longs) ? longs[k] : NGS_CTX_REG;
         if (i->imm == NGS_CTX_REG)
             i->a = IR_IMM(k - (unsigned)sizeof(longs));
+        i->dst = ir_temp(t.at.f);
+        cgt_gstore(&t, out, IR_TEMP(i->dst));
+    }
+    for (unsigned k = 0; k < (event ? sizeof(of_event) : sizeof(of_code)); k++) {
+        struct ir_ins *i = cgt_put(&t, IR_CONTEXT);
+
+        i->imm = event ? of_event[k] : of_code[k];
+        i->a = event ? IR_IMM(0) : IR_NONE;
         i->dst = ir_temp(t.at.f);
         cgt_gstore(&t, out, IR_TEMP(i->dst));
     }
@@ -411,6 +422,10 @@ int main(void)
     test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, "task_pt_regs,snprintf",
                  "without helpers of Linux 5.15");
     test_context(PROBE_UPROBE, BPF_PROG_TYPE_KPROBE, NULL, "every fact in a uprobe");
+    test_context(PROBE_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT, NULL,
+                 "every fact in a tracepoint");
+    test_context(PROBE_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT, "task_pt_regs",
+                 "every fact in a tracepoint, without the task's registers");
     test_facts();
     test_records();
     return tap_done();

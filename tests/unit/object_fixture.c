@@ -222,7 +222,7 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
     struct obj_probe probes[] = {
         {.kind = PROBE_PROFILE,
          .name = str(m, "timer.profile"),
-         .number = FIXTURE_PERIOD_NS,
+         .period = FIXTURE_PERIOD_NS,
          .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_off = 0, .code_len = 2},
         {.kind = PROBE_UPROBE, .name = str(m, "process.function"), .n_places = 1},

@@ -99,7 +99,7 @@ static void test_reader(struct compile *cx, const void *elf, size_t size)
     if (!tap_ok(object_open(cx, elf, size, &o), "the object is read back"))
         return;
     tap_ok(o.h->table[OBJ_PROBES].n == 2 && o.probes[0].kind == PROBE_PROFILE &&
-               o.probes[0].number == FIXTURE_PERIOD_NS,
+               o.probes[0].period == FIXTURE_PERIOD_NS,
            "with its probes");
     tap_text(object_str(&o, o.probes[0].name), "timer.profile", "and their names");
     tap_ok(o.user_code_len == 2 && o.h->rodata_size == 24 &&
@@ -157,10 +157,12 @@ static void test_fields(const char *elf, size_t size)
         {"strings without an end", at + offsetof(struct obj_header, table[OBJ_STRINGS].n),
          h.table[OBJ_STRINGS].n - 2},
         {"a probe of unknown kind", probes + offsetof(struct obj_probe, kind), PROBE_KINDS},
+        {"a tracepoint without its event", probes + offsetof(struct obj_probe, kind),
+         PROBE_TRACEPOINT},
         {"a probe's name outside of the strings", probes + offsetof(struct obj_probe, name),
          1 << 20},
         {"a probe's place outside of the places", probes + offsetof(struct obj_probe, loc), 77},
-        {"a period of 0", probes + offsetof(struct obj_probe, number), 0},
+        {"a period of 0", probes + offsetof(struct obj_probe, period), 0},
         {"code outside of the code",
          probes + sizeof(struct obj_probe) + offsetof(struct obj_probe, code_off), 1},
         {"a user probe without code",

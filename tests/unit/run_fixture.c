@@ -139,10 +139,14 @@ uint32_t fx_loc(struct fx *f, const char *token, uint32_t line, uint32_t col)
 
 void fx_probe(struct fx *f, enum probe_kind kind, int64_t number, const char *name)
 {
-    f->probes[f->h.table[OBJ_PROBES].n++] = (struct obj_probe){.kind = kind,
-                                                               .name = fx_string(f, name),
-                                                               .number = (uint64_t)number,
-                                                               .code_off = f->o.user_code_len};
+    bool timer = attach_is_timer(kind);
+    struct obj_probe probe = {.kind = kind,
+                              .name = fx_string(f, name),
+                              .period = timer ? (uint64_t)number : 0,
+                              .sequence = timer ? 0 : number,
+                              .code_off = f->o.user_code_len};
+
+    f->probes[f->h.table[OBJ_PROBES].n++] = probe;
 }
 
 void fx_insn(struct fx *f, uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)

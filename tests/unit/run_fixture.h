@@ -57,7 +57,10 @@ uint32_t fx_map(struct fx *f, const char *name, const char *keys, char value, ui
 uint32_t fx_format(struct fx *f, const char *text, uint32_t flags, const char *args);
 uint32_t fx_loc(struct fx *f, const char *token, uint32_t line, uint32_t col);
 
-/* Starts a handler: what follows belongs to it until the next one; fx_end adds exit. */
+/*
+ * Starts a handler: what follows belongs to it until the next one; fx_end adds exit. NUMBER: a
+ * timer's period, else the sequence number.
+ */
 void fx_probe(struct fx *f, enum probe_kind kind, int64_t number, const char *name);
 void fx_end(struct fx *f);
 void fx_insn(struct fx *f, uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm);

@@ -109,7 +109,7 @@ static const struct meta *metadata(struct compile *cx)
     str(m, "");
     struct obj_loc locs[] = {{0}, {.file = str(m, "t.stp"), .line = 2, .col = 1}};
     struct obj_probe probes[] = {
-        {.kind = PROBE_PROFILE, .name = str(m, "timer.profile"), .number = PERIOD, .loc = 1},
+        {.kind = PROBE_PROFILE, .name = str(m, "timer.profile"), .period = PERIOD, .loc = 1},
         {.kind = PROBE_BEGIN, .name = str(m, "begin"), .code_len = BEGIN_LEN},
         {.kind = PROBE_END,
          .name = str(m, "end"),

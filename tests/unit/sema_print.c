@@ -44,10 +44,10 @@ static void print_places(const struct probe_inst *i)
 static void print_inst(const struct probe_inst *i)
 {
     printf("probe %s", i->name);
-    if (i->type->kind == PROBE_UPROBE || i->type->kind == PROBE_URETPROBE)
+    if (attach_has(i->type->kind, ATTACH_PLACES))
         print_places(i);
-    else if (i->number)
-        printf(" # number %ld", (long)i->number);
+    else if (i->period || i->sequence)
+        printf(" # number %ld", i->period ? (long)i->period : (long)i->sequence);
     putchar('\n');
     for (const struct variable *v = i->locals; v; v = v->next)
         print_var(v, "    local");

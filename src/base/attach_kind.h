@@ -1,0 +1,77 @@
+/*
+ * attach_kind: what handlers are attached to, a row for each kind of event. Compiler and run time
+ * ask the row what a handler finds when it runs. How events of a kind are opened and closed stands
+ * in one file of load/ a kind (struct attach_ops, load/kinds.h); kinds whose handlers run in user
+ * space are served by run/. The order is part of the object format (base/abi.h).
+ */
+#ifndef BASE_ATTACH_KIND_H
+#define BASE_ATTACH_KIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is at hand where a handler runs. */
+enum attach_context {
+    CONTEXT_SESSION,  /* user space: nothing was interrupted */
+    CONTEXT_TICK,     /* struct pt_regs of whatever ran, in the kernel or in a program */
+    CONTEXT_FUNCTION, /* struct pt_regs of a program */
+    CONTEXT_EVENT,    /* the event's arguments, 64 bits each; a program's registers by its task */
+};
+
+enum attach_flag {
+    ATTACH_NO_CODE = 1,    /* handlers may be left out */
+    ATTACH_PERIOD = 2,     /* every so many ns */
+    ATTACH_PLACES = 4,     /* at functions of modules: obj_probe.place */
+    ATTACH_ON_RETURN = 8,  /* where those functions return */
+    ATTACH_EVENT = 16,     /* at an event of the kernel's: obj_probe.event */
+    ATTACH_EVERYBODY = 32, /* hits of all processes come in, whatever the scope */
+};
+
+/*
+ * X(ID, SECTION, CONTEXT, FLAGS). SECTION: of the object, where its kernel programs lie, as libbpf
+ * names it; NULL: handlers run in user space.
+ */
+#define ATTACH_KINDS(X)                                                                            \
+    X(BEGIN, NULL, CONTEXT_SESSION, 0)                                                             \
+    X(END, NULL, CONTEXT_SESSION, 0)                                                               \
+    X(ERROR, NULL, CONTEXT_SESSION, 0)                                                             \
+    X(NEVER, NULL, CONTEXT_SESSION, ATTACH_NO_CODE)                                                \
+    X(TIMER, NULL, CONTEXT_SESSION, ATTACH_PERIOD)                                                 \
+    X(PROFILE, "perf_event", CONTEXT_TICK, ATTACH_PERIOD) /* software CPU clock */                 \
+    X(UPROBE, "uprobe", CONTEXT_FUNCTION, ATTACH_PLACES)                                           \
+    X(URETPROBE, "uretprobe", CONTEXT_FUNCTION, ATTACH_PLACES | ATTACH_ON_RETURN)                  \
+    X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)
+
+enum probe_kind {
+#define ATTACH_ENUM(id, section, context, flags) PROBE_##id,
+    ATTACH_KINDS(ATTACH_ENUM)
+#undef ATTACH_ENUM
+    PROBE_KINDS
+};
+
+struct attach_kind {
+    const char *section;
+    enum attach_context context;
+    uint32_t flags; /* enum attach_flag */
+};
+
+/* KIND's row; KIND is below PROBE_KINDS. */
+const struct attach_kind *attach_kind(uint32_t kind);
+
+static inline bool attach_in_user_space(uint32_t kind)
+{
+    return attach_kind(kind)->context == CONTEXT_SESSION;
+}
+
+/* Of ngstap's own loop, and not of the kernel's. */
+static inline bool attach_is_timer(uint32_t kind)
+{
+    return attach_in_user_space(kind) && (attach_kind(kind)->flags & ATTACH_PERIOD);
+}
+
+static inline bool attach_has(uint32_t kind, enum attach_flag flag)
+{
+    return (attach_kind(kind)->flags & flag) != 0;
+}
+
+#endif

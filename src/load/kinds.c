@@ -1,0 +1,93 @@
+/*
+ * kinds: the table of attach kinds that run in the kernel, and what is done for all of them.
+ * Enters: a session; leaves: calls of each kind's functions.
+ */
+#include "load/kinds.h"
+
+#include <string.h>
+
+static const struct attach_ops *const all[] = {
+    &attach_clock,
+    &attach_uprobe,
+    &attach_tracepoint,
+};
+
+enum { N = sizeof(all) / sizeof(*all) };
+
+const struct attach_ops *kinds_ops(uint32_t kind)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->kinds & ATTACH_OPS_OF(kind))
+            return all[k];
+    return NULL;
+}
+
+void kinds_warn(const struct session *s)
+{
+    for (unsigned k = 0; k < N; k++) {
+        const struct attach_ops *ops = all[k];
+        bool said = !ops->warn;
+
+        for (uint32_t i = 0; !said && i < s->o->h->table[OBJ_PROBES].n; i++)
+            if (ops->kinds & ATTACH_OPS_OF(s->o->probes[i].kind))
+                said = ops->warn(s, &s->o->probes[i]);
+    }
+}
+
+static const struct attach_ops *ops_of_section(const char *section)
+{
+    for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
+        if (attach_kind(kind)->section && !strcmp(attach_kind(kind)->section, section))
+            return kinds_ops(kind);
+    return NULL;
+}
+
+void kinds_prepare(const struct session *s)
+{
+    struct bpf_program *p;
+
+    bpf_object__for_each_program(p, s->obj)
+    {
+        const struct attach_ops *ops = ops_of_section(bpf_program__section_name(p));
+
+        if (ops && ops->prepare)
+            ops->prepare(s, p);
+    }
+}
+
+bool kinds_born(struct session *s, pid_t pid)
+{
+    bool any = false;
+
+    for (unsigned k = 0; k < N; k++)
+        any |= all[k]->born && all[k]->born(s, pid);
+    return any;
+}
+
+void kinds_gone(struct session *s, pid_t pid)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->gone)
+            all[k]->gone(s, pid);
+}
+
+void kinds_watch(struct session *s)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->watch)
+            all[k]->watch(s);
+}
+
+void kinds_close(struct session *s)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->close)
+            all[k]->close(s);
+}
+
+void kinds_close_slowly(struct session *s)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->close_slowly)
+            all[k]->close_slowly(s);
+}

@@ -1,0 +1,164 @@
+#!/bin/bash
+# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+#
+# Tracepoints of the kernel: how often a program forks and calls the kernel is what it says itself, what the tracepoint
+# hands over is what it did, and another process that does the same is not counted. Needs root, eBPF, the kernel's BTF and a
+# C compiler. About 10 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
+command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+
+cat >"$scratch/target.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* Forks argv[1] times, then asks argv[2] times for its session, by arguments that add up to what it prints. */
+int main(int argc, char **argv)
+{
+    long sum = 0;
+    for (int i = 0; i < atoi(argv[1]); i++) {
+        pid_t child = fork();
+        if (!child)
+            _exit(0);
+        sum += child;
+        waitpid(child, NULL, 0);
+    }
+    for (long i = 0; i < atol(argv[2]); i++)
+        syscall(SYS_getsid, 0, i);
+    printf("%ld\n", sum);
+    return 0;
+}
+END
+"${CC:-cc}" -O1 -o "$scratch/target" "$scratch/target.c"
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+
+run() { timeout 60 "$ngstap" "$@" >"$scratch/out" 2>"$scratch/err"; }
+# prints WANT ARGUMENT...: WANT is the last line that is printed.
+prints() {
+    local want=$1
+    shift
+    run "$@" && [[ $(tail -1 "$scratch/out") = "$want" ]]
+}
+lacks() { # STRING ARGUMENT...
+    local want=$1
+    shift
+    ! run "$@" && grep -qF -e "$want" "$scratch/err"
+}
+
+forks() { # ARGUMENT...
+    run "$@" -c "$scratch/target 200 0" -e '
+        global n, sum, mine
+        probe kernel.trace("sched:sched_process_fork") { n++; sum += $child->pid; mine += $parent->tgid == pid() }
+        probe end { printf("%d %d %d\n", n, mine, sum) }' &&
+        [[ $(tail -1 "$scratch/out") = "200 200 $(head -1 "$scratch/out")" ]]
+}
+check 'each fork of a program, and its child' forks
+check '... with loops by bpf_loop' forks --no-feature=may_goto
+
+calls() {
+    prints '3000 4498500 1 1' -c "$scratch/target 0 3000" -e '
+        global n, sum, names, same = 1
+        probe kernel.trace("sys_enter") {
+            if ($id != '"$getsid"') next
+            n++; sum += $regs->si; names[execname(), pp(), user_mode()]++
+            same = same && u_register("rip") == $regs->ip && uaddr() == $regs->ip && ulong_arg(2) == $regs->si
+        }
+        probe end {
+            foreach ([name, point, mode] in names) k++
+            printf("%d %d %d %d\n", n, sum, same, names["target", "kernel.trace(\"sys_enter\")", 0] == n && k == 1)
+        }'
+}
+check "each system call, its arguments, and the program's registers" calls
+no_registers() {
+    lacks 'cannot access CPU registers in this context' --no-feature=task_pt_regs -c "$scratch/target 0 10" \
+        -e 'probe kernel.trace("sys_enter") { println(u_register("rip")) }'
+}
+check "... without the task's registers these are an error" no_registers
+
+# Another process calls as often meanwhile.
+others() {
+    local mine other traced
+    mkfifo "$scratch/go"
+    sh -c 'read -r _ <"$1"; exec "$2" 0 2000' sh "$scratch/go" "$scratch/target" >/dev/null &
+    mine=$!
+    pids+=("$mine")
+    (while :; do "$scratch/target" 0 2000; done) >/dev/null &
+    other=$!
+    pids+=("$other")
+    timeout 60 "$ngstap" -v -x "$mine" -e '
+        global n, others
+        probe kernel.trace("sys_enter") { if ($id == '"$getsid"') { n++; others += pid() != target() } }
+        probe kernel.trace("sched_process_exit") { if (pid() == target()) exit() }
+        probe timer.ms(100) { println("armed") }
+        probe end { printf("%d %d\n", n, others) }' >"$scratch/out" 2>"$scratch/err" &
+    traced=$!
+    pids+=("$traced")
+    for _ in {1..400}; do
+        ! grep -q armed "$scratch/out" || break
+        sleep 0.05
+    done
+    echo go >"$scratch/go"
+    wait "$traced" || return 1
+    kill "$other"
+    [[ $(tail -1 "$scratch/out") = '2000 0' ]]
+}
+check 'what other processes do is not counted' others
+
+cat >"$scratch/both" <<END2
+#!/bin/sh
+$scratch/target 20 0
+exit 0
+END2
+chmod +x "$scratch/both"
+check 'a wildcard: a handler for each, and their names' prints '21 1 22' -c "$scratch/both" -e '
+    global n
+    probe kernel.trace("sched_process_[ef]*") { n[probefunc()]++ }
+    probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"], n["sched_process_exit"]) }'
+check '... that matches too many' lacks "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
+
+check 'the place of code that was interrupted, which there is none' lacks 'the address cannot be told' \
+    -e 'probe kernel.trace("sched_switch") { println(addr()) }'
+
+object() {
+    (cd "$scratch" && timeout 60 "$ngstap" --backend=bpf -p4 -m traced -e '
+        global n
+        probe kernel.trace("sched_process_fork") { n += $parent != 0 }
+        probe end { println(n) }') >"$scratch/out" 2>"$scratch/err" && prints 30 -c "$scratch/target 30 0" "$scratch/traced.bpf.o"
+}
+check 'an object of its own' object
+
+check 'a kernel without raw tracepoints is named' lacks "lacks 'raw_tracepoint', which is there since Linux 4.17" \
+    --backend=bpf --no-feature=raw_tracepoint -e 'probe kernel.trace("sched_switch") { exit() }'
+
+# A kernel that does not tell its types: an empty file in the place of its BTF.
+bare() {
+    : >"$scratch/empty"
+    unshare -m sh -c 'mount --bind "$1" /sys/kernel/btf/vmlinux && shift && exec "$@"' sh "$scratch/empty" timeout 60 "$ngstap" \
+        "$@" >"$scratch/out" 2>"$scratch/err"
+}
+counted_bare() {
+    bare -c "$scratch/target 50 0" -e '
+        global n probe kernel.trace("sched_process_fork") { n++ } probe end { println(n) }' &&
+        [[ $(tail -1 "$scratch/out") = 50 ]]
+}
+said_bare() { # STRING SCRIPT
+    ! bare -e "$2" && grep -qF -e "$1" "$scratch/err"
+}
+if unshare -m true 2>/dev/null; then
+    check 'without BTF events are counted' counted_bare
+    check '... a name that the kernel has not is told when it is armed' \
+        said_bare "this kernel has no tracepoint 'no_such_event'" 'probe kernel.trace("no_such_event") { exit() }'
+    check '... and nothing is known of parameters' \
+        said_bare 'this kernel does not tell its types' 'probe kernel.trace("sched_switch") { println($prev) }'
+else
+    skip 'without BTF' 'no mount namespace can be made'
+fi
+finish
