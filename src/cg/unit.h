@@ -73,7 +73,7 @@ enum {
     CG_WORD_POS,       /* of the record that is being built */
     CG_WORD_BUCKET,    /* that a value falls into */
     CG_WORD_STAMP,     /* of the string that was copied out of an array */
-    CG_WORD_REGS,      /* struct pt_regs: 21 words */
+    CG_WORD_REGS,      /* struct pt_regs: x86_64 has 21 words */
     CG_WORD_SPILL = 24 /* alloc.c */,
     CG_SPILL_SLOTS = 40
 };

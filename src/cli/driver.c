@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/diag.h"
@@ -111,6 +112,24 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 
 /* ---- the target ---- */
 
+/* The machine that the script is for: that of the target's program, else this one. Programs of
+ * machines that are not known are refused where they are looked into. */
+static bool choose_arch(struct driver *d)
+{
+    const struct module *exe = d->target->modules;
+    bool is_file = exe && exe->is_exe && exe->fd >= 0;
+
+    d->cx.arch = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
+    if (!d->cx.arch)
+        d->cx.arch = arch_native();
+    if (d->cx.arch)
+        return true;
+    diag_error(d->cx.diag, (struct span){0}, "target", "the registers of %s are not known",
+               d->uts.machine);
+    diag_hint(d->cx.diag, "ngstap knows those of %s", arch_names());
+    return false;
+}
+
 /* -c: the command is started, and stands still until the probes are armed. Only its file is looked
  * at when nothing will run. */
 static bool open_target(struct driver *d, bool running)
@@ -134,7 +153,7 @@ static bool open_target(struct driver *d, bool running)
         d->target->kind = TARGET_CMD;
     if (d->target && d->draws) /* now: at the end the process may be gone */
         d->names = lua_names_new(&d->cx, d->target);
-    return d->target && bounds_ok();
+    return d->target && choose_arch(d) && bounds_ok();
 }
 
 /* ---- front end ---- */
@@ -200,7 +219,7 @@ static struct pp_env environment(struct driver *d)
     return (struct pp_env){
         .kernel_v = arena_strndup(d->cx.arena, release, n),
         .kernel_vr = release,
-        .arch = arch ? arch : d->uts.machine,
+        .arch = arch ? arch : d->cx.arch->name,
         .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,

@@ -8,9 +8,10 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "debug/abi_args.h"
 
-enum { INT_REGS = 6, SSE_REGS = 8, PARAMS_MAX = 256, VISITS_OF_ONE = 256 };
+enum { SSE_REGS = 8, PARAMS_MAX = 256, VISITS_OF_ONE = 256 };
 
 enum class { CLASS_NONE, CLASS_SSE, CLASS_INTEGER, CLASS_MEMORY };
 
@@ -125,15 +126,12 @@ static uint32_t on_stack(uint64_t offset, struct dbg_op *ops)
 uint32_t abi_argument(struct dbg *m, Dwarf_Die *function, const char *name,
                       struct dbg_op ops[ABI_OPS_MAX], const char **why)
 {
-    static const uint8_t int_regs[INT_REGS] = {5, 4, 1, 2,
-                                               8, 9}; /* DWARF's numbers of rdi rsi rdx rcx r8 r9 */
-    GElf_Ehdr eh;
+    const struct arch *a = m->arch;
     Dwarf_Die child, result;
     int ints = 0, sses = 0, seen = 0;
     uint64_t stack = 0;
 
-    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_machine != EM_X86_64 ||
-        eh.e_ident[EI_CLASS] != ELFCLASS64 || dwarf_child(function, &child))
+    if (!a || dwarf_child(function, &child))
         return 0;
     if (die_type(function, &result)) {
         const struct ctype *t = ctype_of_die(m, &result, 0);
@@ -144,7 +142,7 @@ uint32_t abi_argument(struct dbg *m, Dwarf_Die *function, const char *name,
 
             if (!p.known)
                 return 0;
-            ints += p.n_parts == 0; /* rdi: where the result goes */
+            ints += p.n_parts == 0; /* the first: where the result goes */
         }
     }
     do {
@@ -164,15 +162,15 @@ uint32_t abi_argument(struct dbg *m, Dwarf_Die *function, const char *name,
             need_int += p.part[i] == CLASS_INTEGER;
             need_sse += p.part[i] == CLASS_SSE;
         }
-        if (p.n_parts && ints + need_int <= INT_REGS && sses + need_sse <= SSE_REGS) {
+        if (p.n_parts && ints + need_int <= a->n_args && sses + need_sse <= SSE_REGS) {
             if (wanted && p.n_parts > 1) {
                 *why = "it is passed by value in several registers";
                 return 0;
             }
             if (wanted && need_sse)
-                return in_register((uint8_t)(17 + sses), ops); /* xmm0 is 17 */
+                return in_register((uint8_t)(a->first_float_arg + sses), ops);
             if (wanted)
-                return in_register(int_regs[ints], ops);
+                return in_register(a->args[ints], ops);
             ints += need_int;
             sses += need_sse;
         } else {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "debug/debugfile.h"
 #include "debug/source.h"
 
@@ -125,14 +126,24 @@ static bool open_main(struct dbg *m, const struct module *mod)
     return true;
 }
 
-/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
-static const char *foreign_kind(const struct dbg *m)
+/*
+ * "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here: those
+ * of the script's machine, or where there is no script of any.
+ */
+static const char *foreign_kind(struct dbg *m)
 {
+    const struct arch *wanted = m->di->cx->arch;
     GElf_Ehdr eh;
 
     if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
         return "a big-endian program";
-    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
+    if (eh.e_ident[EI_CLASS] != ELFCLASS64)
+        return "a program of 32 bits";
+    m->arch = arch_of_machine(eh.e_machine);
+    if (!wanted || wanted == m->arch)
+        return NULL;
+    return m->arch ? arena_printf(m->di->a, "a program for %s", m->arch->title)
+                   : "a program for another machine";
 }
 
 static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)

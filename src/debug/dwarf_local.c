@@ -7,6 +7,7 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "debug/abi_args.h"
 #include "debug/dwarf_priv.h"
 
@@ -127,7 +128,8 @@ static bool emit_frame_base(struct locating *l)
         return fail(l, "its function's frame base is unknown there");
     if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
         l->after_prologue = true;
-        l->stack_slot |= ops[0].atom == DW_OP_reg6; /* rbp, as clang has it with -O0 */
+        if (l->f->dbg->arch) /* as clang has it with -O0 */
+            l->stack_slot |= ops[0].atom == DW_OP_reg0 + l->f->dbg->arch->frame_pointer;
     }
     if (n == 1 && ops[0].atom >= DW_OP_reg0 &&
         ops[0].atom <= DW_OP_reg31) /* the register's value (DWARF 5, 3.3.5) */

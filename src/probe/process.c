@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "base/bytes.h"
 
 /* The parts of "name@file:line" or "name@file+offset". */
@@ -359,7 +360,8 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
                           "$return is %s here; only integers and pointers are read yet",
                           ctype_text(a, type));
     }
-    *out = (struct probe_var){location(a, type, DW_OP_reg0 /* rax */, 0), f->dbg, inst->vaddr};
+    *out = (struct probe_var){location(a, type, (uint8_t)(DW_OP_reg0 + env->cx->arch->result), 0),
+                              f->dbg, inst->vaddr};
     return true;
 }
 

@@ -218,6 +218,16 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
     return false;
 }
 
+uint16_t elf_machine(int fd)
+{
+    Elf *elf = elf_open(fd);
+    GElf_Ehdr eh;
+    bool sound = elf && gelf_getehdr(elf, &eh);
+
+    elf_end(elf);
+    return sound ? eh.e_machine : EM_NONE;
+}
+
 bool elf_build_id(int fd, struct build_id *id)
 {
     id->len = 0;

@@ -189,6 +189,9 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
 
 /* ---- elf.c ---- */
 
+/* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
+uint16_t elf_machine(int fd);
+
 /* Build-id of the ELF file open at FD; false: not a sound ELF file or no build-id (id->len 0). */
 bool elf_build_id(int fd, struct build_id *id);
 const char *build_id_text(struct arena *a, const struct build_id *id); /* hex */

@@ -1,0 +1,4 @@
+ngstap_SOURCES += \
+	src/arch/arch.c src/arch/arch.h \
+	src/arch/machines.h \
+	src/arch/x86_64.c
