@@ -27,6 +27,7 @@ LDADD = $(UNIT_OBJECTS)
 
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
+SHELL_TESTS += tests/lint/arch.sh
 SHELL_TESTS += tests/lint/circles.sh
 EXTRA_DIST += tests/lint/circles.allowed
 SHELL_TESTS += tests/dist.sh
@@ -49,6 +50,9 @@ UNIT_TESTS += tests/unit/sxx_fuzz_test
 
 # The base
 UNIT_TESTS += tests/unit/file_test
+
+# Machines
+UNIT_TESTS += tests/unit/arch_test
 
 # The target
 SHELL_TESTS += tests/docker-root.sh

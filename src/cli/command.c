@@ -97,7 +97,7 @@ static uint64_t entry_point(pid_t pid)
     return entry;
 }
 
-/* Room for struct user_regs_struct of any machine; it begins as struct pt_regs does. */
+/* Room for what NT_PRSTATUS is on any machine; it begins as struct pt_regs does. */
 struct user_regs {
     uint64_t words[64];
 };
