@@ -53,6 +53,8 @@ UNIT_TESTS += tests/unit/file_test
 
 # Machines
 UNIT_TESTS += tests/unit/arch_test
+SHELL_TESTS += tests/arm64.sh
+EXTRA_DIST += tests/arm64
 
 # The target
 SHELL_TESTS += tests/docker-root.sh

@@ -8,7 +8,7 @@
 
 #include "arch/machines.h"
 
-static const struct arch *const machines[] = {&arch_x86_64};
+static const struct arch *const machines[] = {&arch_x86_64, &arch_aarch64};
 
 enum { N_MACHINES = sizeof(machines) / sizeof(*machines) };
 
@@ -24,6 +24,8 @@ const struct arch *arch_native(void)
 {
 #if defined __x86_64__
     return &arch_x86_64;
+#elif defined __aarch64__
+    return &arch_aarch64;
 #else
     return NULL;
 #endif
@@ -31,7 +33,7 @@ const struct arch *arch_native(void)
 
 const char *arch_names(void)
 {
-    return "x86_64";
+    return "x86_64, aarch64";
 }
 
 int arch_register(const struct arch *a, const char *name, size_t len, uint8_t *size)

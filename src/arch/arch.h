@@ -19,15 +19,15 @@ struct arch_register {
     const char *member; /* of the kernel's struct pt_regs: what stap's C says for it */
 };
 
-/* A name of a part of a register. */
+/* Another name of a register, or the name of a part of it. */
 struct arch_part {
     const char *name;
     uint8_t reg;
     uint8_t size; /* bytes, from the low end */
 };
 
-/* How parameters are passed: a file in debug/ each. */
-enum arch_abi { ARCH_ABI_SYSV_X86_64 };
+/* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
+enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
 
 struct arch {
     const char *name;    /* as conditions of a script have it: SystemTap's word */
@@ -37,7 +37,7 @@ struct arch {
     /* By DWARF number; those that a program counts with, not those of its floating point. */
     const struct arch_register *regs;
     uint8_t n_regs;
-    const struct arch_part *parts; /* other names, until one without a name */
+    const struct arch_part *parts; /* until one without a name */
     const char *all_names;         /* for a hint */
     uint8_t ip, sp;
     uint8_t frame_pointer; /* in which clang keeps the frame's address when it does not optimize */
@@ -54,6 +54,7 @@ struct arch {
     const uint8_t *args; /* registers of the first parameters that are integers or pointers */
     uint8_t n_args;
     uint8_t first_float_arg; /* DWARF number of the register of the first one that is a float */
+    uint64_t saved; /* those that a function gives back as they were, a bit each: no parameters */
     uint8_t result;
     /* How much higher the stack pointer is after a return than it was at the function's entry. */
     uint8_t popped;
@@ -71,7 +72,7 @@ struct arch {
 const struct arch *arch_of_machine(uint16_t machine);
 /* The machine that ngstap runs on; NULL: none that is known here. */
 const struct arch *arch_native(void);
-/* "x86_64, arm64": the names of all, for a message. */
+/* "x86_64, aarch64": the titles of all, for a message. */
 const char *arch_names(void);
 
 /* The register that is called so, or -1; *SIZE: the bytes that the name means, of 8. */

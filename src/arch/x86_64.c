@@ -43,6 +43,7 @@ const struct arch arch_x86_64 = {
     .args = args,
     .n_args = sizeof(args),
     .first_float_arg = 17, /* xmm0 */
+    .saved = 1u << RBX | 1u << RBP | 0xf000 /* r12 to r15 */,
     .result = RAX,
     .popped = 8, /* the return address */
     .uprobe = {1, {0xcc}},

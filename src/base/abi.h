@@ -27,7 +27,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 6
+#define NGS_OBJ_VERSION 7
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -54,7 +54,7 @@ struct obj_header {
     uint32_t hash_key;
     /* offset in the literals map and number of struct ngs_hashed: likewise */
     uint32_t hashed, n_hashed;
-    uint32_t reserved;
+    uint32_t machine;        /* whose registers its handlers read: e_machine of ELF */
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     uint32_t frame_error_text;

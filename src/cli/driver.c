@@ -112,21 +112,29 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 
 /* ---- the target ---- */
 
-/* The machine that the script is for: that of the target's program, else this one. Programs of
- * machines that are not known are refused where they are looked into. */
+/* False after reporting: this machine is not known. */
 static bool choose_arch(struct driver *d)
 {
-    const struct module *exe = d->target->modules;
-    bool is_file = exe && exe->is_exe && exe->fd >= 0;
-
-    d->cx.arch = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
-    if (!d->cx.arch)
-        d->cx.arch = arch_native();
+    d->cx.arch = target_arch(d->target);
     if (d->cx.arch)
         return true;
     diag_error(d->cx.diag, (struct span){0}, "target", "the registers of %s are not known",
                d->uts.machine);
     diag_hint(d->cx.diag, "ngstap knows those of %s", arch_names());
+    return false;
+}
+
+/* Nothing made for A runs on another machine. False after reporting. */
+static bool runs_here(struct driver *d, const struct arch *a, const char *what)
+{
+    const struct arch *here = arch_native();
+
+    if (a && a == here)
+        return true;
+    diag_error(d->cx.diag, (struct span){0}, "target", "%s is for %s, and this machine is %s", what,
+               a ? a->title : "another machine", here ? here->title : d->uts.machine);
+    if (d->target->exec_path && what == d->target->exec_path)
+        diag_hint(d->cx.diag, "-p4 -m NAME makes an object, which runs there");
     return false;
 }
 
@@ -275,8 +283,8 @@ static bool in_kernel(const struct ir_unit *u)
     return false;
 }
 
-/* What to make code for: this kernel, when we may ask it; for an object, else, one that has
- * everything. */
+/* What to make code for: this kernel, when we may ask it; for an object, else, or for another
+ * machine, one that has everything. */
 static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
 {
     const struct strings *no = &d->o.no_feature;
@@ -287,7 +295,7 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
                    "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
-    if (needed) {
+    if (needed && d->cx.arch == arch_native()) {
         if (!k)
             k = kernel_probe(&d->cx, no->v, no->n);
         if (k && running && !load_permitted(&d->cx, k))
@@ -379,6 +387,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
             diag_note(d->cx.diag, (struct span){0}, "read from %s", d->o.script);
         return false;
     }
+    if (!runs_here(d, arch_of_machine((uint16_t)obj.h->machine), "the object"))
+        return false;
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
                           .out_terminal = d->terminal,
@@ -458,6 +468,8 @@ static bool run_script(struct driver *d)
     struct sxx_result expanded;
     struct source *src = script_read(&d->cx, o);
 
+    if (last == PASS_RUN && !runs_here(d, d->cx.arch, d->target->exec_path))
+        return false;
     if (!src || !expand(d, src, &expanded))
         return false;
     if (last == PASS_EXPAND) {

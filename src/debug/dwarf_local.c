@@ -163,6 +163,19 @@ static bool emit_entry_value(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op
     return fail(l, "its DW_OP_entry_value is not understood");
 }
 
+/* Has the prologue set this register? At the entry the caller's is in it. */
+static bool is_saved(const struct locating *l, const Dwarf_Op *op)
+{
+    const struct arch *a = l->f->dbg->arch;
+    unsigned reg = 64;
+
+    if (op->atom >= DW_OP_reg0 && op->atom <= DW_OP_reg31)
+        reg = op->atom - DW_OP_reg0;
+    else if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31)
+        reg = op->atom - DW_OP_breg0;
+    return a && reg < 64 && a->saved >> reg & 1;
+}
+
 static bool translate_one(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *op)
 {
     Dwarf_Attribute inner;
@@ -210,6 +223,9 @@ static bool translate_one(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *o
             l, arena_printf(l->a, "its location uses DWARF operation 0x%x, which is not supported",
                             op->atom));
     default:
+        if (is_saved(l,
+                     op)) /* GCC without optimization: the address of what is passed by address */
+            l->after_prologue = l->stack_slot = true;
         return emit(l, op->atom, op->number, op->number2);
     }
 }

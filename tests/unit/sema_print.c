@@ -146,6 +146,8 @@ int main(int argc, char **argv)
     struct target *t = ok ? target_open(&cx, &target_opts) : NULL;
     struct debuginfo *di = t ? debuginfo_new(&cx, t) : NULL;
 
+    if (t)
+        cx.arch = target_arch(t);
     ok = di && sema_run(&cx, &opts, &prog, t, di);
     if (ok && !quiet)
         print_program(&prog);
