@@ -1,5 +1,5 @@
 /*
- * aarch64: registers and conventions of AArch64 on Linux. DWARF numbers are those of AADWARF64, 4.1,
+ * aarch64: registers and conventions of AArch64 on Linux. DWARF numbers are AADWARF64's (4.1),
  * offsets those of struct user_pt_regs in arch/arm64/include/uapi/asm/ptrace.h, with which the
  * kernel's struct pt_regs begins.
  */
@@ -81,7 +81,7 @@ const struct arch arch_aarch64 = {
     .args = args,
     .n_args = sizeof(args),
     .first_float_arg = 64, /* v0 */
-    .saved = 0x3ff80000, /* x19 to x29 */
+    .saved = 0x3ff80000,   /* x19 to x29 */
     .result = 0,
     .popped = 0,                             /* the return address is in the link register */
     .uprobe = {4, {0xa0, 0x00, 0x20, 0xd4}}, /* brk #5: UPROBES_BRK_IMM of asm/brk-imm.h */

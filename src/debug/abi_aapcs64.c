@@ -1,5 +1,5 @@
 /*
- * abi_aapcs64: parameters by the Procedure Call Standard for AArch64 (IHI 0055, 6.8.2), of which the
+ * abi_aapcs64: parameters by the Procedure Call Standard for AArch64 (IHI 0055, 6.8.2), whose
  * rules are named. Enters: a type; leaves: a register, a place on the stack, an address that is in
  * one of those (large structures are copied, and their address is passed), or that it is in several
  * registers. Refused: complex numbers and vectors, unions of floating-point numbers.

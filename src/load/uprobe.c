@@ -308,7 +308,7 @@ static bool arm_in(struct session *s, struct uprobe_set *set, pid_t pid)
 /* ---- a probe's sets ---- */
 
 /*
- * Is there a breakpoint of the kernel's at OFF? In a file the kernel refuses it, but looks only when
+ * Is there a breakpoint of the kernel at OFF? In a file the kernel refuses it, but looks only when
  * a process maps it. *READ: whether there is anything.
  */
 static bool is_trap(int fd, uint64_t off, bool *read)
