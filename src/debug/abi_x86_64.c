@@ -1,5 +1,5 @@
 /*
- * abi_x86_64: parameters by the System V psABI of x86-64, 3.2.3. Enters: a type; leaves: a register,
+ * abi_x86_64: parameters by the psABI of x86-64, 3.2.3. Enters: a type; leaves: a register,
  * a place on the stack, or that it is in several registers.
  */
 #include "debug/abi_args.h"

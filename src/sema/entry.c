@@ -5,7 +5,7 @@
  * our own at the function's entry fills. Both are script text, so that the passes after this one
  * see nothing new.
  *
- * The array's key is the thread and the stack pointer at the entry, from which that after the return
+ * The array's key is the thread and the stack pointer at the entry, from which that after return
  * is a fixed distance away (struct arch: popped); no other activation has that place meanwhile.
  * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
  * apart without counting calls. (A function that ends in a jump to itself would share the place;
