@@ -29,6 +29,7 @@ LDADD = $(UNIT_OBJECTS)
 
 # Sources
 SHELL_TESTS += tests/lint/deps.sh
+SHELL_TESTS += tests/lint/arch.sh
 SHELL_TESTS += tests/lint/circles.sh
 SHELL_TESTS += tests/lint/columns.sh
 SHELL_TESTS += tests/lint/unused.sh
@@ -53,6 +54,11 @@ UNIT_TESTS += tests/unit/sxx_fuzz_test
 
 # The base
 UNIT_TESTS += tests/unit/file_test
+
+# Machines
+UNIT_TESTS += tests/unit/arch_test
+SHELL_TESTS += tests/arm64.sh
+EXTRA_DIST += tests/arm64
 
 # The target
 SHELL_TESTS += tests/docker-root.sh

@@ -56,7 +56,7 @@ struct obj_header {
     uint32_t hash_key;
     /* offset in the literals map and number of struct ngs_hashed: likewise */
     uint32_t hashed, n_hashed;
-    uint32_t reserved;
+    uint32_t machine;        /* whose registers its handlers read: e_machine of ELF */
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     uint32_t frame_error_text;

@@ -22,6 +22,7 @@ struct limits {
     uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */
 };
 
+struct arch;
 struct interrupt;
 
 struct compile {
@@ -30,6 +31,7 @@ struct compile {
     struct diag *diag;
     FILE *err;                   /* what is said beside diag, in order with it */
     struct interrupt *interrupt; /* not held, but while a script runs or a file is written */
+    const struct arch *arch;     /* the machine that the script is for, once its target is known */
     struct limits limits;
     int verbose;         /* -v, repeated */
     bool guru;           /* -g */

@@ -139,7 +139,7 @@ void cg_ins_begin(struct cg_gen *g, const struct ir_ins *i)
 
 static int spill_off(const struct cg_gen *g, int slot)
 {
-    return cg_word(g->c->u, CG_WORD_SPILL + slot);
+    return cg_spill_slot(g->c->u, slot);
 }
 
 static int new_spill_slot(struct cg_gen *g)

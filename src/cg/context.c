@@ -12,15 +12,16 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
 
-/* struct pt_regs of x86-64 (arch/x86/include/uapi/asm/ptrace.h), by DWARF register number (System V
- * psABI, figure 3.36); 16 is the return address column, here rip. */
-static const uint8_t reg_offsets[17] = {80, 96, 88, 40, 104, 112, 32, 152, 72,
-                                        64, 56, 48, 24, 16,  8,   0,  128};
+static uint16_t ip_offset(const struct cg_gen *g)
+{
+    const struct arch *a = g->c->cx->arch;
 
-enum { OFF_IP = 128, OFF_CS = 136, OFF_AX = 80, N_REGS = 17, PT_REGS_SIZE = 168 };
+    return a->regs[a->ip].offset;
+}
 
 static bool is_tick(const struct cg_gen *g)
 {
@@ -59,6 +60,22 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
     cg_result(g, i->dst, R0);
 }
 
+/* REG = the bits of the registers at OFF of BASE that tell a program from the kernel. */
+static void mode_bits(struct cg_gen *g, int reg, int base, int off)
+{
+    const struct arch *a = g->c->cx->arch;
+
+    cg_ldx(&g->s, BPF_DW, reg, base, off + a->user_mode.offset);
+    cg_alui(&g->s, BPF_AND, reg, a->user_mode.mask);
+}
+
+/* Goes to TO when those registers are a program's (USER) or the kernel's; changes REG. */
+static void if_mode(struct cg_gen *g, bool user, int reg, int base, int off, uint32_t to)
+{
+    mode_bits(g, reg, base, off);
+    cg_jmpi(&g->s, g->c->cx->arch->user_mode.zero == user ? BPF_JEQ : BPF_JNE, reg, 0, to);
+}
+
 /*
  * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's
  * own registers are on its kernel stack (bpf_task_pt_regs); kernel threads have none, nor has a
@@ -73,24 +90,19 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
         return;
     }
-    if (is_tick(g)) {
-        cg_ldx(&g->s, BPF_DW, R0, R6, OFF_CS);
-        cg_alui(&g->s, BPF_AND, R0, 3);
-        cg_jmpi(&g->s, BPF_JNE, R0, 0, user);
-    }
+    if (is_tick(g))
+        if_mode(g, true, R0, R6, 0, user);
     if (g->c->k->has[FEAT_TASK_PT_REGS]) {
         cg_do_call(g, BPF_FUNC_get_current_task_btf);
         cg_mov(&g->s, R1, R0);
         cg_do_call(g, BPF_FUNC_task_pt_regs);
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
         cg_mov(&g->s, R3, R0);
-        cg_movi(&g->s, R2, PT_REGS_SIZE);
+        cg_movi(&g->s, R2, g->c->cx->arch->pt_regs_size);
         cg_addr(&g->s, R1, R9, (uint32_t)regs);
         cg_do_call(g, BPF_FUNC_probe_read_kernel);
         cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        cg_ldx(&g->s, BPF_DW, R0, R9, regs + OFF_CS);
-        cg_alui(&g->s, BPF_AND, R0, 3);
-        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+        if_mode(g, false, R0, R9, regs, none);
         cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
         cg_ja(&g->s, done);
     } else if (is_tick(g)) {
@@ -120,7 +132,7 @@ static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
 
     cg_call_begin(g);
     cg_clobber_all(g);
-    user_reg(g, OFF_IP, none);
+    user_reg(g, ip_offset(g), none);
     if (!is_function(g)) {
         cg_ja(&g->s, done);
         cg_bind(&g->s, none);
@@ -141,15 +153,21 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
         cg_movi(&g->s, d, is_function(g));
         return;
     }
-    cg_ldx(&g->s, BPF_DW, d, R6, OFF_CS);
-    cg_alui(&g->s, BPF_AND, d, 3);
-    cg_jmpi(&g->s, BPF_JEQ, d, 0, done);
-    cg_movi(&g->s, d, 1);
+    mode_bits(g, d, R6, 0);
+    if (g->c->cx->arch->user_mode.zero) { /* 0 - 1 alone is negative */
+        cg_alui(&g->s, BPF_SUB, d, 1);
+        cg_alui(&g->s, BPF_RSH, d, 63);
+    } else {
+        cg_jmpi(&g->s, BPF_JEQ, d, 0, done);
+        cg_movi(&g->s, d, 1);
+    }
     cg_bind(&g->s, done);
 }
 
 void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
 {
+    const struct arch *arch = g->c->cx->arch;
+
     switch ((enum ngs_ctx)i->imm) {
     case NGS_CTX_PID:
     case NGS_CTX_TID:
@@ -197,13 +215,13 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         if (is_event(g))
             refuse(g, i, "the address");
         else
-            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_IP);
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, ip_offset(g));
         break;
     case NGS_CTX_REG:
-        if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= N_REGS)
+        if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= arch->n_regs)
             refuse(g, i, "a register that is not named by a literal");
         else
-            emit_user_reg(g, i, reg_offsets[i->a.imm]);
+            emit_user_reg(g, i, arch->regs[i->a.imm].offset);
         break;
     case NGS_CTX_ARG:
         cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
@@ -212,7 +230,7 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         if (is_event(g))
             refuse(g, i, "a returned value");
         else
-            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, OFF_AX);
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[arch->result].offset);
         break;
     case NGS_CTX_TASK:
         helper(g, i, BPF_FUNC_get_current_task);
@@ -281,10 +299,8 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_clobber_all(g);
     cg_put_str(g, R2, i->str);
     cg_put_frame(g, R1, 0);
-    cg_ldx(&g->s, BPF_DW, R3, R6, OFF_CS);
-    cg_alui(&g->s, BPF_AND, R3, 3);
-    cg_jmpi(&g->s, BPF_JNE, R3, 0, none);
-    cg_ldx(&g->s, BPF_DW, R3, R6, OFF_IP);
+    if_mode(g, true, R3, R6, 0, none);
+    cg_ldx(&g->s, BPF_DW, R3, R6, ip_offset(g));
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);

@@ -225,6 +225,7 @@ void cg_make_meta(struct cg *c, struct cg_unit *out)
         .hash_key = c->hash_key,
         .hashed = c->hashed,
         .n_hashed = c->n_hashed,
+        .machine = c->cx->arch->machine,
         .rodata_size = c->rodata_used,
         .frame_error_text = u->frame_error_text,
     };

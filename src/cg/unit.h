@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "arch/arch.h"
 #include "cg/lib/library.h"
 #include "cg/object.h"
 #include "ir/ir.h"
@@ -70,17 +71,20 @@ struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature si
 
 /* Words at frame_spill, in the frame map. */
 enum {
-    CG_WORD_POS,       /* of the record that is being built */
-    CG_WORD_BUCKET,    /* that a value falls into */
-    CG_WORD_STAMP,     /* of the string that was copied out of an array */
-    CG_WORD_REGS,      /* struct pt_regs: 21 words */
-    CG_WORD_SPILL = 24 /* alloc.c */,
+    CG_WORD_POS,    /* of the record that is being built */
+    CG_WORD_BUCKET, /* that a value falls into */
+    CG_WORD_STAMP,  /* of the string that was copied out of an array */
+    CG_WORD_REGS,   /* struct pt_regs of the script's machine; behind it what alloc.c spills */
     CG_SPILL_SLOTS = 40
 };
-_Static_assert(CG_WORD_SPILL + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
+_Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
 static inline int cg_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_spill + 8 * word;
+}
+static inline int cg_spill_slot(const struct ir_unit *u, int slot)
+{
+    return cg_word(u, CG_WORD_REGS + slot) + u->cx->arch->pt_regs_size;
 }
 
 #endif

@@ -14,11 +14,11 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wordexp.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/file.h"
@@ -81,15 +81,6 @@ static void run(const char *command)
 
 /* ---- running to the entry point ---- */
 
-#if defined __x86_64__
-enum { BREAKPOINT = 0xcc, BREAKPOINT_MASK = 0xff, BREAKPOINT_SKIPS = 1 };
-#define USER_PC(regs) ((regs).rip)
-#elif defined __aarch64__
-enum { BREAKPOINT = (int)0xd4200000, BREAKPOINT_MASK = -1, BREAKPOINT_SKIPS = 0 };
-#define USER_PC(regs) ((regs).pc)
-#endif
-
-#ifdef USER_PC
 /* AT_ENTRY of a 64-bit program; 0: not told. */
 static uint64_t entry_point(pid_t pid)
 {
@@ -107,22 +98,32 @@ static uint64_t entry_point(pid_t pid)
     return entry;
 }
 
+/* Room for what NT_PRSTATUS is on any machine; it begins as struct pt_regs does. */
+struct user_regs {
+    uint64_t words[64];
+};
+
+static uint64_t *user_pc(const struct arch *a, struct user_regs *regs)
+{
+    return &regs->words[a->regs[a->ip].offset / sizeof(uint64_t)];
+}
+
 /* PID stands at its exec: lets the dynamic linker do its work. False: it did not get to its entry
  * point. */
 static bool run_to_entry(pid_t pid)
 {
-    uint64_t entry = entry_point(pid);
-    struct user_regs_struct regs;
+    const struct arch *a = arch_native();
+    uint64_t entry = a ? entry_point(pid) : 0;
+    struct user_regs regs;
     struct iovec iov = {&regs, sizeof(regs)};
     int status = 0, sig = 0;
 
     errno = 0;
-    long word = entry ? ptrace(PTRACE_PEEKTEXT, pid, (void *)entry, NULL) : -1;
+    long word = entry ? ptrace(PTRACE_PEEKTEXT, pid, (void *)entry, NULL) : -1, trap = word;
 
     if (!entry || errno)
         return true; /* a program of another kind: it starts where it is */
-    long trap = (word & ~(long)(uint32_t)BREAKPOINT_MASK) | (long)(uint32_t)BREAKPOINT;
-
+    memcpy(&trap, a->trap.bytes, a->trap.size);
     if (ptrace(PTRACE_POKETEXT, pid, (void *)entry, (void *)trap))
         return true;
     do {
@@ -131,17 +132,11 @@ static bool run_to_entry(pid_t pid)
             return false;
         sig = WSTOPSIG(status);
     } while (sig != SIGTRAP || ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &iov) ||
-             USER_PC(regs) != entry + BREAKPOINT_SKIPS);
-    USER_PC(regs) = entry;
+             *user_pc(a, &regs) != entry + a->trap_skips);
+    *user_pc(a, &regs) = entry;
     return !ptrace(PTRACE_POKETEXT, pid, (void *)entry, (void *)word) &&
            !ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &iov);
 }
-#else
-static bool run_to_entry(pid_t pid)
-{
-    return true;
-}
-#endif
 
 pid_t command_start(struct compile *cx, const char *command)
 {

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/diag.h"
@@ -112,6 +113,32 @@ static bool shows(const struct options *o, enum pass pass, unsigned dump)
 
 /* ---- the target ---- */
 
+/* False after reporting: this machine is not known. */
+static bool choose_arch(struct driver *d)
+{
+    d->cx.arch = target_arch(d->target);
+    if (d->cx.arch)
+        return true;
+    diag_error(d->cx.diag, (struct span){0}, "target", "the registers of %s are not known",
+               d->uts.machine);
+    diag_hint(d->cx.diag, "ngstap knows those of %s", arch_names());
+    return false;
+}
+
+/* Nothing made for A runs on another machine. False after reporting. */
+static bool runs_here(struct driver *d, const struct arch *a, const char *what)
+{
+    const struct arch *here = arch_native();
+
+    if (a && a == here)
+        return true;
+    diag_error(d->cx.diag, (struct span){0}, "target", "%s is for %s, and this machine is %s", what,
+               a ? a->title : "another machine", here ? here->title : d->uts.machine);
+    if (d->target->exec_path && what == d->target->exec_path)
+        diag_hint(d->cx.diag, "-p4 -m NAME makes an object, which runs there");
+    return false;
+}
+
 /* -c: the command is started, and stands still until the probes are armed. Only its file is looked
  * at when nothing will run. */
 static bool open_target(struct driver *d, bool running)
@@ -135,7 +162,7 @@ static bool open_target(struct driver *d, bool running)
         d->target->kind = TARGET_CMD;
     if (d->target && d->draws) /* now: at the end the process may be gone */
         d->names = lua_names_new(&d->cx, d->target);
-    return d->target && bounds_ok();
+    return d->target && choose_arch(d) && bounds_ok();
 }
 
 /* ---- front end ---- */
@@ -201,7 +228,7 @@ static struct pp_env environment(struct driver *d)
     return (struct pp_env){
         .kernel_v = arena_strndup(d->cx.arena, release, n),
         .kernel_vr = release,
-        .arch = arch ? arch : d->uts.machine,
+        .arch = arch ? arch : d->cx.arch->name,
         .runtime = for_stap(d) ? "kernel" : "bpf",
         .systemtap_v = SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
@@ -257,8 +284,8 @@ static bool in_kernel(const struct ir_unit *u)
     return false;
 }
 
-/* What to make code for: this kernel, when we may ask it; for an object, else, one that has
- * everything. */
+/* What to make code for: this kernel, when we may ask it; for an object, else, or for another
+ * machine, one that has everything. */
 static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
 {
     const struct strings *no = &d->o.no_feature;
@@ -269,7 +296,7 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
                    "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
-    if (needed) {
+    if (needed && d->cx.arch == arch_native()) {
         if (!k)
             k = kernel_probe(&d->cx, no->v, no->n);
         if (k && running && !load_permitted(&d->cx, k))
@@ -361,6 +388,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
             diag_note(d->cx.diag, (struct span){0}, "read from %s", d->o.script);
         return false;
     }
+    if (!runs_here(d, arch_of_machine((uint16_t)obj.h->machine), "the object"))
+        return false;
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
                           .out_terminal = d->terminal,
@@ -440,6 +469,8 @@ static bool run_script(struct driver *d)
     struct sxx_result expanded;
     struct source *src = script_read(&d->cx, o);
 
+    if (last == PASS_RUN && !runs_here(d, d->cx.arch, d->target->exec_path))
+        return false;
     if (!src || !expand(d, src, &expanded))
         return false;
     if (last == PASS_EXPAND) {

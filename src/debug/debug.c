@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "debug/debugfile.h"
 #include "debug/source.h"
 
@@ -105,6 +106,10 @@ static struct dbg *open_kernel(struct debuginfo *di, const char **why)
     for (struct dbg *m = di->modules; m; m = m->next)
         if (dbg_is_kernel(m))
             return m;
+    if (di->cx->arch && di->cx->arch != arch_native()) {
+        *why = arena_printf(di->a, "the kernel here is no %s one", di->cx->arch->title);
+        return NULL;
+    }
     struct dbg *m = new_module(di, "kernel");
 
     kernel_build_id(&m->id);
@@ -125,14 +130,32 @@ static bool open_main(struct dbg *m, const struct module *mod)
     return true;
 }
 
-/* "a program of 32 bits", NULL: registers, pointers and parameters of M are what is read here. */
-static const char *foreign_kind(const struct dbg *m)
+/*
+ * Why registers, pointers and parameters of M are not read: NULL: they are those of the script's
+ * machine, or where there is no script of any.
+ */
+static const char *why_foreign(struct dbg *m)
 {
+    const struct arch *wanted = m->di->cx->arch;
+    const char *kind = NULL;
     GElf_Ehdr eh;
 
     if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
-        return "a big-endian program";
-    return eh.e_ident[EI_CLASS] == ELFCLASS64 ? NULL : "a program of 32 bits";
+        kind = "a big-endian program";
+    else if (eh.e_ident[EI_CLASS] != ELFCLASS64)
+        kind = "a program of 32 bits";
+    else if (!(m->arch = arch_of_machine(eh.e_machine)) && wanted)
+        kind = "a program for another machine";
+    if (kind)
+        return arena_printf(m->di->a,
+                            "%s is %s, whose registers, pointers and parameters are not read",
+                            m->path, kind);
+    if (!wanted || wanted == m->arch)
+        return NULL;
+    return arena_printf(m->di->a,
+                        "%s is for %s, the script for %s: it is for the machine of what --exec "
+                        "names, else for this one",
+                        m->path, m->arch->title, wanted->title);
 }
 
 static struct dbg *open_module(struct debuginfo *di, const char *path, const char **why)
@@ -154,12 +177,8 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
         *why = arena_printf(di->a, "%s cannot be read", mod->path);
         return NULL;
     }
-    const char *foreign = foreign_kind(m);
-
-    if (foreign) {
-        *why =
-            arena_printf(di->a, "%s is %s, whose registers, pointers and parameters are not read",
-                         mod->path, foreign);
+    *why = why_foreign(m);
+    if (*why) {
         elf_file_close(&m->main);
         return NULL;
     }

@@ -218,8 +218,8 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
 void dbg_locals(const struct dbg_func *f, uint64_t pc,
                 void (*fn)(const char *name, bool is_param, void *arg), void *arg);
 
-/* The CFA at PC as register + offset, from .eh_frame or .debug_frame; at a function's entry on
- * x86-64 rsp + 8. False: not known, or not of that form. */
+/* The CFA at PC as register + offset, from .eh_frame or .debug_frame. False: not known, or not of
+ * that form. */
 bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset);
 
 /* The type of F's result (NULL: void, or not known). */

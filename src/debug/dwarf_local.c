@@ -7,6 +7,7 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "debug/abi_args.h"
 #include "debug/dwarf_priv.h"
 
@@ -127,7 +128,8 @@ static bool emit_frame_base(struct locating *l)
         return fail(l, "its function's frame base is unknown there");
     if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
         l->after_prologue = true;
-        l->stack_slot |= ops[0].atom == DW_OP_reg6; /* rbp, as clang has it with -O0 */
+        if (l->f->dbg->arch) /* as clang has it with -O0 */
+            l->stack_slot |= ops[0].atom == DW_OP_reg0 + l->f->dbg->arch->frame_pointer;
     }
     if (n == 1 && ops[0].atom >= DW_OP_reg0 &&
         ops[0].atom <= DW_OP_reg31) /* the register's value (DWARF 5, 3.3.5) */
@@ -159,6 +161,19 @@ static bool emit_entry_value(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op
     if (ops[0].atom == DW_OP_regx)
         return emit(l, DW_OP_bregx, ops[0].number, 0);
     return fail(l, "its DW_OP_entry_value is not understood");
+}
+
+/* Has the prologue set this register? At the entry the caller's is in it. */
+static bool is_saved(const struct locating *l, const Dwarf_Op *op)
+{
+    const struct arch *a = l->f->dbg->arch;
+    unsigned reg = 64;
+
+    if (op->atom >= DW_OP_reg0 && op->atom <= DW_OP_reg31)
+        reg = op->atom - DW_OP_reg0;
+    else if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31)
+        reg = op->atom - DW_OP_breg0;
+    return a && reg < 64 && a->saved >> reg & 1;
 }
 
 static bool translate_one(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *op)
@@ -208,6 +223,9 @@ static bool translate_one(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *o
             l, arena_printf(l->a, "its location uses DWARF operation 0x%x, which is not supported",
                             op->atom));
     default:
+        if (is_saved(l,
+                     op)) /* GCC without optimization: the address of what is passed by address */
+            l->after_prologue = l->stack_slot = true;
         return emit(l, op->atom, op->number, op->number2);
     }
 }

@@ -108,6 +108,7 @@ struct dbg {
     const struct dbg_source *source; /* NULL: none knows the module; its ELF symbols are there */
     void *data;                      /* the source's own */
     const char *path;
+    const struct arch *arch; /* whose registers its code has; NULL: the kernel, or not known */
     struct build_id id;
     struct elf_file main, debug, alt; /* debug.elf NULL: the information is in main */
     Dwarf *dw, *dw_alt;

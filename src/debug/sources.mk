@@ -1,5 +1,7 @@
 ngstap_SOURCES += \
+	src/debug/abi_aapcs64.c \
 	src/debug/abi_args.c src/debug/abi_args.h \
+	src/debug/abi_x86_64.c \
 	src/debug/btf.c src/debug/btf_priv.h \
 	src/debug/btf_decl.c \
 	src/debug/btf_trace.c \

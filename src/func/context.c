@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "arch/arch.h"
+
 static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
                        const struct ir_val *args, uint32_t n, struct ir_val *result)
 {
@@ -40,60 +42,47 @@ static bool lower_clock(struct ir_cursor *c, const struct intrinsic *self, const
     return true;
 }
 
-/* DWARF register numbers of x86-64 (System V psABI, figure 3.36); 32-bit names give the low
- * half. */
-static int register_number(const char *name, uint32_t len)
-{
-    static const char *const r64[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",
-                                      "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip"};
-    static const char *const r32[] = {"eax", "edx", "ecx", "ebx", "esi", "edi", "ebp", "esp"};
-
-    for (unsigned k = 0; k < sizeof(r64) / sizeof(*r64); k++)
-        if (strlen(r64[k]) == len && !memcmp(r64[k], name, len))
-            return (int)k;
-    for (unsigned k = 0; k < sizeof(r32) / sizeof(*r32); k++)
-        if (strlen(r32[k]) == len && !memcmp(r32[k], name, len))
-            return (int)k;
-    return -1;
-}
-
-/* arg: 1 sign-extends a 32-bit register (register()), 0 does not (u_register()). */
+/* arg: 1 sign-extends a part of a register (register()), 0 does not (u_register()). */
 static bool lower_register(struct ir_cursor *c, const struct intrinsic *self,
                            const struct expr *call, const struct ir_val *args, uint32_t n,
                            struct ir_val *result)
 {
     const struct ir_lit *name = args[0].kind == IRV_LIT ? &c->u->lits[args[0].id] : NULL;
-    int reg = name ? register_number(name->text, name->len) : -1;
+    const struct arch *arch = c->u->cx->arch;
+    struct diag *d = c->u->cx->diag;
+    uint8_t size = 8;
+    int reg = name ? arch_register(arch, name->text, name->len, &size) : -1;
 
     if (reg < 0) {
-        diag_error(c->u->cx->diag, call->args[0]->at, "register",
-                   name ? "no register '%s' on x86_64"
-                        : "the name of a register must be a literal%s",
-                   name ? name->text : "");
-        diag_hint(c->u->cx->diag,
-                  "rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip, or eax ... for 32 bits");
+        if (name)
+            diag_error(d, call->args[0]->at, "register", "no register '%s' on %s", name->text,
+                       arch->title);
+        else
+            diag_error(d, call->args[0]->at, "register",
+                       "the name of a register must be a literal");
+        diag_hint(d, "%s", arch->all_names);
         return false;
     }
     *result = ir_put_int(c, IR_CONTEXT, IR_IMM(reg), IR_NONE);
     c->f->blocks[c->block]->last->imm = NGS_CTX_REG;
-    if (name->text[0] == 'e') {
+    if (size < 8) {
         *result = ir_put_int(c, self->arg ? IR_SEXT : IR_ZEXT, *result, IR_NONE);
-        c->f->blocks[c->block]->last->imm = 4;
+        c->f->blocks[c->block]->last->imm = size;
     }
     return true;
 }
 
-/* The N-th argument by calling convention (System V psABI): registers only, N from 1 to 6. */
+/* The N-th argument by calling convention: of those in registers. */
 static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
                            const struct expr *call, const struct ir_val *args, uint32_t n,
                            struct ir_val *result)
 {
-    static const uint8_t regs[] = {5, 4, 1, 2, 8, 9};
+    const struct arch *arch = c->u->cx->arch;
 
-    if (args[0].kind != IRV_IMM || args[0].imm < 1 || args[0].imm > 6)
+    if (args[0].kind != IRV_IMM || args[0].imm < 1 || args[0].imm > arch->n_args)
         return diag_error(c->u->cx->diag, call->args[0]->at, "argument",
-                          "the argument's number must be a literal from 1 to 6");
-    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(regs[args[0].imm - 1]), IR_NONE);
+                          "the argument's number must be a literal from 1 to %u", arch->n_args);
+    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(arch->args[args[0].imm - 1]), IR_NONE);
     c->f->blocks[c->block]->last->imm = NGS_CTX_REG;
     if (self->arg) {
         *result = ir_put_int(c, self->arg > 0 ? IR_ZEXT : IR_SEXT, *result, IR_NONE);

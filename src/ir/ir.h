@@ -303,7 +303,7 @@ struct ir_unit {
     uint32_t frame_key;       /* key being built: largest key_size */
     uint32_t frame_texts;     /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
     uint32_t frame_val;       /* map value being built: largest value_size */
-    uint32_t frame_spill;     /* IR_SPILL_WORDS words of the code generator's own */
+    uint32_t frame_spill;     /* code generator's: IR_SPILL_WORDS words and a struct pt_regs */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
@@ -313,7 +313,7 @@ struct ir_unit {
     uint32_t globals_size, rodata_size;
 };
 
-enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 64 };
+enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 43 };
 
 /* ---- builder (build.c) ---- */
 

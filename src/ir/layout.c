@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include "arch/arch.h"
+
 enum { GUARD = 512, STACK_MAX = 256 * 1024 };
 
 static uint32_t align8(uint32_t n)
@@ -182,7 +184,7 @@ void ir_layout(struct ir_unit *u)
     uint32_t off = sizeof(struct ngs_frame);
 
     u->frame_spill = off;
-    off += IR_SPILL_WORDS * 8;
+    off += IR_SPILL_WORDS * 8 + u->cx->arch->pt_regs_size;
     u->frame_key = off;
     off += align8(max_key);
     u->frame_texts = off;

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/interrupt.h"
@@ -306,23 +307,18 @@ static bool arm_in(struct session *s, struct uprobe_set *set, pid_t pid)
 
 /* ---- a probe's sets ---- */
 
-#ifdef __x86_64__
 /*
- * Is there a breakpoint instruction in the file? The kernel refuses it, but looks only when a
- * process maps it.
+ * Is there a breakpoint of the kernel at OFF? In a file the kernel refuses it, but looks only when
+ * a process maps it. *READ: whether there is anything.
  */
-static bool is_trap(int fd, uint64_t off)
+static bool is_trap(int fd, uint64_t off, bool *read)
 {
-    unsigned char byte = 0;
+    const struct arch *a = arch_native();
+    unsigned char bytes[sizeof(a->uprobe.bytes)];
 
-    return pread(fd, &byte, 1, (off_t)off) == 1 && byte == 0xcc;
+    *read = a && pread(fd, bytes, a->uprobe.size, (off_t)off) == a->uprobe.size;
+    return *read && arch_is_trap(&a->uprobe, bytes, a->uprobe.size);
 }
-#else
-static bool is_trap(int fd, uint64_t off)
-{
-    return false;
-}
-#endif
 
 /*
  * Makes a set of the places from FIRST on that lie in one file. Returns how many those are, 0 after
@@ -334,6 +330,7 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
     const struct obj_place *at = &s->o->places[p->place + first];
     const struct module *m = s->modules[at->module];
     uint32_t n = 1, refused_at;
+    bool read;
     struct refused r = {NULL, 0, 0};
 
     while (first + n < p->n_places && at[n].module == at->module)
@@ -363,7 +360,7 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
         }
         set->cookies[i] = p->place + first + i;
         refused_at = i;
-        if (is_trap(fd, set->offsets[i]))
+        if (is_trap(fd, set->offsets[i], &read))
             refuse(s, &r, refused_at, ERR_NOTSUPP);
     }
     close(fd);
@@ -376,10 +373,9 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
  */
 static void check_live(struct session *s, const struct uprobe_set *set)
 {
-#ifdef __x86_64__
     const struct module *m = set->module;
     char path[64];
-    unsigned char byte;
+    bool read;
 
     if (!s->t->n_pids || !m->end || !set->n)
         return;
@@ -388,13 +384,11 @@ static void check_live(struct session *s, const struct uprobe_set *set)
 
     if (fd < 0)
         return;
-    if (pread(fd, &byte, 1, (off_t)(s->o->places[set->cookies[0]].vaddr + m->bias)) == 1 &&
-        byte != 0xcc)
+    if (!is_trap(fd, s->o->places[set->cookies[0]].vaddr + m->bias, &read) && read)
         diag_warning(s->cx->diag, (struct span){0},
                      "probe %s does not reach process %d: it runs another file than %s",
                      attach_name(s, set->probe), (int)target_first(s->t), m->path);
     close(fd);
-#endif
 }
 
 static bool arm(struct session *s, struct uprobe_set *set)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "base/bytes.h"
 
 /* The parts of "name@file:line" or "name@file+offset". */
@@ -359,8 +360,10 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
                           "$return is %s here; only integers and pointers are read yet",
                           ctype_text(a, type));
     }
+    uint8_t result = (uint8_t)(DW_OP_reg0 + env->cx->arch->result);
+
     *out = (struct probe_var){
-        .location = location(a, type, DW_OP_reg0 /* rax */, 0), .dbg = f->dbg, .pc = inst->vaddr};
+        .location = location(a, type, result, 0), .dbg = f->dbg, .pc = inst->vaddr};
     return true;
 }
 

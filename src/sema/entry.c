@@ -5,8 +5,8 @@
  * our own at the function's entry fills. Both are script text, so that the passes after this one
  * see nothing new.
  *
- * The array's key is the thread and the stack pointer: at the entry it points at the return
- * address, after the return 8 bytes above that, and no other activation has that place meanwhile.
+ * The array's key is the thread and the stack pointer at the entry, from which that after return
+ * is a fixed distance away (struct arch: popped); no other activation has that place meanwhile.
  * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
  * apart without counting calls. (A function that ends in a jump to itself would share the place;
  * compilers make a loop of that.) The arrays forget the oldest elements when they are full: what a
@@ -15,6 +15,8 @@
 #include "sema/internal.h"
 
 #include <string.h>
+
+#include "arch/arch.h"
 
 enum { ENTRIES_MAX = 8192 }; /* activations that a program can be in at a time */
 
@@ -126,17 +128,19 @@ static const char *add_saved(struct sema *s, const struct expr *what)
     bool first = !entry->body;
     unsigned n = s->n_saved;
     struct program ours = {0};
+    const struct arch *a = s->cx->arch;
+    const char *sp = arena_printf(s->arena, "u_register(\"%s\")", a->regs[a->sp].name);
+    const char *key = a->popped ? arena_printf(s->arena, "%s - %u", sp, a->popped) : sp;
     const char *text = arena_printf(
         s->arena,
         "global __entry_%u%%[%d]\n"
-        "probe never { __entry_%u[tid(), u_register(\"rsp\")] = 0 }\n"
-        "probe never { __saved_%u = __entry_%u[tid(), u_register(\"rsp\") - 8]\n"
+        "probe never { __entry_%u[tid(), %s] = 0 }\n"
+        "probe never { __saved_%u = __entry_%u[tid(), %s]\n"
         "%s%s"
-        "delete __entry_%u[tid(), u_register(\"rsp\") - 8] }\n",
-        n, ENTRIES_MAX, n, n, n,
-        first ? arena_printf(s->arena, "if (!([tid(), u_register(\"rsp\") - 8] in __entry_%u)) ", n)
-              : "",
-        first ? "__entry_lost++\n" : "", n);
+        "delete __entry_%u[tid(), %s] }\n",
+        n, ENTRIES_MAX, n, sp, n, n, key,
+        first ? arena_printf(s->arena, "if (!([tid(), %s] in __entry_%u)) ", key, n) : "",
+        first ? "__entry_lost++\n" : "", n, key);
 
     if (!add_count(s) || !parse(s, text, &ours))
         return NULL;

@@ -8,9 +8,10 @@
 #include <dwarf.h>
 #include <stdarg.h>
 
+#include "arch/arch.h"
 #include "sema/internal.h"
 
-enum { STACK_MAX = 64, REGS = 17 /* rip included */ };
+enum { STACK_MAX = 64 };
 
 struct machine {
     struct sema *s;
@@ -61,7 +62,7 @@ static struct expr *number(struct machine *m, uint64_t v)
 
 static struct expr *reg(struct machine *m, uint64_t n)
 {
-    if (n < REGS)
+    if (n < m->s->cx->arch->n_regs)
         return sema_tree_reg(m->arena, m->at, (uint32_t)n);
     fail(m, "this variable is in register %llu, which is not read yet (floating point, vector)",
          (unsigned long long)n);

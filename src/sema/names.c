@@ -5,6 +5,7 @@
  * branches that a constant condition rules out removed. Refused: what no back end of this version
  * can run, misplaced operators, and whatever scope.c and dwexpr.c refuse.
  */
+#include "arch/arch.h"
 #include "sema/internal.h"
 
 #include <string.h>
@@ -442,8 +443,12 @@ static void user_register(struct sema *s, struct expr *e)
 {
     if (!need_registers(s, e))
         return;
-    if (e->number < 0 || e->number > 16) {
-        refuse(s, e, "type", "registers are numbered 0 (rax) to 16 (rip)");
+    const struct arch *a = s->cx->arch;
+
+    if (e->number < 0 || e->number >= a->n_regs) {
+        refuse(s, e, "type",
+               arena_printf(s->arena, "registers are numbered 0 (%s) to %d (%s)", a->regs[0].name,
+                            a->n_regs - 1, a->regs[a->n_regs - 1].name));
         return;
     }
     e->resolved = sema_tree_reg(s->arena, e->at, (uint32_t)e->number);

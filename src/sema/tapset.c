@@ -77,8 +77,11 @@ void sema_read_macros(struct compile *cx, const struct sema_opts *o)
 {
     struct macro_reader r = {cx, o};
 
-    for (uint32_t i = 0; i < o->n_tapset_dirs; i++)
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
         each_file(cx->arena, o->tapset_dirs[i], is_macros, read_macros, &r);
+        each_file(cx->arena, arena_printf(cx->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
+                  is_macros, read_macros, &r);
+    }
 }
 
 /* What a file declares stays apart from the program until it is needed. */

@@ -33,9 +33,9 @@ enum need_space { NEED_USER, NEED_KERNEL };
 enum stap_need stap_need_load(const struct expr *e); /* of an EX_R_LOAD */
 void stap_put_name(FILE *out, enum stap_need need);  /* of that function */
 /* The functions of the set NEEDS (bit per need), the modules that NEED_BASE looks for, the target
- * that NEED_SCOPE and NEED_TARGET are about. */
+ * that NEED_SCOPE and NEED_TARGET are about, the machine that NEED_REG is about. */
 void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n,
-                      const struct target *t);
+                      const struct target *t, const struct arch *a);
 
 /* ---- module.c ---- */
 

@@ -11,6 +11,8 @@
 
 #include <inttypes.h>
 
+#include "arch/arch.h"
+
 static const char *const load_types[] = {"uint8", "uint16", "uint32", "uint64",
                                          "int8",  "int16",  "int32",  "int64"};
 
@@ -49,37 +51,28 @@ static void put_load(FILE *out, enum stap_need need)
             need - NEED_LOAD < 8 ? 'u' : 'k', load_types[(need - NEED_LOAD) % 8]);
 }
 
-/* Numbered as in the x86-64 psABI. A clock that interrupts the kernel finds what the program had
- * when it entered the kernel. */
-static const char registers[] =
-    "function __ngs_register:long(n:long) %{ /* pure */\n"
-    "    struct pt_regs *regs = CONTEXT->user_mode_p ? CONTEXT->uregs : NULL;\n"
-    "    if (!regs && current->mm)\n"
-    "        regs = task_pt_regs(current);\n"
-    "    if (!regs) {\n"
-    "        CONTEXT->last_error = \"no registers of a program here\";\n"
-    "        return;\n"
-    "    }\n"
-    "    switch (STAP_ARG_n) {\n"
-    "    case 0: STAP_RETVALUE = regs->ax; break;\n"
-    "    case 1: STAP_RETVALUE = regs->dx; break;\n"
-    "    case 2: STAP_RETVALUE = regs->cx; break;\n"
-    "    case 3: STAP_RETVALUE = regs->bx; break;\n"
-    "    case 4: STAP_RETVALUE = regs->si; break;\n"
-    "    case 5: STAP_RETVALUE = regs->di; break;\n"
-    "    case 6: STAP_RETVALUE = regs->bp; break;\n"
-    "    case 7: STAP_RETVALUE = regs->sp; break;\n"
-    "    case 8: STAP_RETVALUE = regs->r8; break;\n"
-    "    case 9: STAP_RETVALUE = regs->r9; break;\n"
-    "    case 10: STAP_RETVALUE = regs->r10; break;\n"
-    "    case 11: STAP_RETVALUE = regs->r11; break;\n"
-    "    case 12: STAP_RETVALUE = regs->r12; break;\n"
-    "    case 13: STAP_RETVALUE = regs->r13; break;\n"
-    "    case 14: STAP_RETVALUE = regs->r14; break;\n"
-    "    case 15: STAP_RETVALUE = regs->r15; break;\n"
-    "    default: STAP_RETVALUE = regs->ip; break;\n"
-    "    }\n"
-    "%}\n";
+/* By DWARF number, the last one being the default. A clock that interrupts the kernel finds what
+ * the program had when it entered the kernel. */
+static void put_registers(FILE *out, const struct arch *a)
+{
+    fputs("function __ngs_register:long(n:long) %{ /* pure */\n"
+          "    struct pt_regs *regs = CONTEXT->user_mode_p ? CONTEXT->uregs : NULL;\n"
+          "    if (!regs && current->mm)\n"
+          "        regs = task_pt_regs(current);\n"
+          "    if (!regs) {\n"
+          "        CONTEXT->last_error = \"no registers of a program here\";\n"
+          "        return;\n"
+          "    }\n"
+          "    switch (STAP_ARG_n) {\n",
+          out);
+    for (unsigned i = 0; i + 1 < a->n_regs; i++)
+        fprintf(out, "    case %u: STAP_RETVALUE = regs->%s; break;\n", i, a->regs[i].member);
+    fprintf(out,
+            "    default: STAP_RETVALUE = regs->%s; break;\n"
+            "    }\n"
+            "%%}\n",
+            a->regs[a->n_regs - 1].member);
+}
 
 /*
  * A file is known by its name and its build-id (or size), among the mappings that may run code.
@@ -370,13 +363,13 @@ static void put_target(FILE *out, const struct target *t)
 }
 
 void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modules, uint32_t n,
-                      const struct target *t)
+                      const struct target *t, const struct arch *a)
 {
     for (unsigned need = NEED_LOAD; need < NEED_REG; need++)
         if (needs & 1u << need)
             put_load(out, need);
     if (needs & 1u << NEED_REG)
-        fputs(registers, out);
+        put_registers(out, a);
     if (needs & 1u << NEED_BASE)
         put_base(out, modules, n);
     if (needs & 1u << NEED_TOUPPER)

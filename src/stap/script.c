@@ -409,7 +409,7 @@ static bool put_prelude(struct script *s, FILE *out)
     for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
         ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
     fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
-    stap_put_prelude(out, s->needs, modules, prog->n_modules, s->target);
+    stap_put_prelude(out, s->needs, modules, prog->n_modules, s->target, s->cx->arch);
     fputs("# the script\n\n", out);
     return ok;
 }

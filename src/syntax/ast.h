@@ -165,8 +165,7 @@ struct expr {
     enum space space;    /* LOAD STORE */
     uint32_t module_id;  /* MODADDR: index into program->modules */
     uint64_t vaddr;      /* MODADDR: address in the module's file (ELF vaddr) */
-    uint32_t reg;        /* R_REG: DWARF register number, x86-64 psABI (0 rax 1 rdx 2 rcx 3 rbx
-                          * 4 rsi 5 rdi 6 rbp 7 rsp 8-15 r8-r15 16 rip) */
+    uint32_t reg;        /* R_REG: DWARF register number of the script's machine (struct arch) */
 };
 
 /* ---- statements ---- */

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/bounds.h"
 #include "target/elf.h"
 
@@ -218,6 +219,26 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
         free(buf);
     }
     return false;
+}
+
+uint16_t elf_machine(int fd)
+{
+    Elf *elf = elf_open(fd);
+    GElf_Ehdr eh;
+    bool sound = elf && gelf_getehdr(elf, &eh);
+
+    elf_end(elf);
+    return sound ? eh.e_machine : EM_NONE;
+}
+
+/* Programs of machines that are not known are refused where they are looked into. */
+const struct arch *target_arch(const struct target *t)
+{
+    const struct module *exe = t->modules;
+    bool is_file = exe && exe->is_exe && exe->fd >= 0;
+    const struct arch *a = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
+
+    return a ? a : arch_native();
 }
 
 bool elf_build_id(int fd, struct build_id *id)

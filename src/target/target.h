@@ -89,6 +89,8 @@ struct unread {
     int error;        /* errno */
 };
 
+struct arch;
+
 enum target_kind { TARGET_NONE, TARGET_PID, TARGET_MASTER, TARGET_EXEC, TARGET_CMD };
 
 /* How the user named the target. */
@@ -197,6 +199,11 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
                       pid_t **below);
 
 /* ---- elf.c ---- */
+
+/* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
+uint16_t elf_machine(int fd);
+/* The machine that a script for T is for: that of its program, else this one. NULL: not known. */
+const struct arch *target_arch(const struct target *t);
 
 /* Build-id of the ELF file open at FD; false: not a sound ELF file or no build-id (id->len 0). */
 bool elf_build_id(int fd, struct build_id *id);

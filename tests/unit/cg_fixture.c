@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cg/cg.h"
@@ -39,6 +40,7 @@ void cgt_open(struct cgt *t, const char *disabled)
 
     *t = (struct cgt){.prog = -1};
     t->stream = open_memstream(&t->messages, &t->messages_size);
+    t->cx.arch = arch_native();
     t->cx.arena = arena_new();
     t->cx.sources = sources_new(t->cx.arena);
     t->cx.diag = diag_new(t->cx.arena, t->cx.sources, t->stream);

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "ir/ir.h"
 #include "tests/unit/tap.h"
 
@@ -17,6 +18,7 @@ static void open_fixture(struct fixture *x)
 {
     *x = (struct fixture){0};
     x->stream = open_memstream(&x->messages, &x->size);
+    x->cx.arch = arch_native();
     x->cx.arena = arena_new();
     x->cx.sources = sources_new(x->cx.arena);
     x->cx.diag = diag_new(x->cx.arena, x->cx.sources, x->stream);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "probe/probe.h"
 #include "sema/sema.h"
 #include "target/target.h"
@@ -81,7 +82,7 @@ static void print_program(const struct program *prog)
 
 int main(int argc, char **argv)
 {
-    struct compile cx = {.arena = arena_new()};
+    struct compile cx = {.arch = arch_native(), .arena = arena_new()};
     struct pp_env env = {.kernel_v = "6.1.0",
                          .kernel_vr = "6.1.0-18-amd64",
                          .arch = "x86_64",
@@ -145,6 +146,8 @@ int main(int argc, char **argv)
     struct target *t = ok ? target_open(&cx, &target_opts) : NULL;
     struct debuginfo *di = t ? debuginfo_new(&cx, t) : NULL;
 
+    if (t)
+        cx.arch = target_arch(t);
     ok = di && sema_run(&cx, &opts, &prog, t, di);
     if (ok && !quiet)
         print_program(&prog);

@@ -1,0 +1,90 @@
+/*
+ * aarch64: registers and conventions of AArch64 on Linux. DWARF numbers are AADWARF64's (4.1),
+ * offsets those of struct user_pt_regs in arch/arm64/include/uapi/asm/ptrace.h, with which the
+ * kernel's struct pt_regs begins.
+ */
+#include <elf.h>
+
+#include "arch/machines.h"
+
+#define X(n)                                                                                       \
+    {                                                                                              \
+        "x" #n, 8 * n, "regs[" #n "]"                                                              \
+    }
+#define W(n)                                                                                       \
+    {                                                                                              \
+        "w" #n, n, 4                                                                               \
+    }
+
+enum { FP = 29, LR, SP, PC };
+
+static const struct arch_register regs[] = {
+    X(0),
+    X(1),
+    X(2),
+    X(3),
+    X(4),
+    X(5),
+    X(6),
+    X(7),
+    X(8),
+    X(9),
+    X(10),
+    X(11),
+    X(12),
+    X(13),
+    X(14),
+    X(15),
+    X(16),
+    X(17),
+    X(18),
+    X(19),
+    X(20),
+    X(21),
+    X(22),
+    X(23),
+    X(24),
+    X(25),
+    X(26),
+    X(27),
+    X(28),
+    X(29),
+    X(30),
+    {"sp", 248, "sp"},
+    {"pc", 256, "pc"},
+};
+
+static const struct arch_part parts[] = {
+    W(0),  W(1),  W(2),  W(3),  W(4),           W(5),          W(6),          W(7),         W(8),
+    W(9),  W(10), W(11), W(12), W(13),          W(14),         W(15),         W(16),        W(17),
+    W(18), W(19), W(20), W(21), W(22),          W(23),         W(24),         W(25),        W(26),
+    W(27), W(28), W(29), W(30), {"wsp", SP, 4}, {"fp", FP, 8}, {"lr", LR, 8}, {NULL, 0, 0},
+};
+
+/* AAPCS64, 6.4.2 */
+static const uint8_t args[] = {0, 1, 2, 3, 4, 5, 6, 7};
+
+const struct arch arch_aarch64 = {
+    .name = "arm64",
+    .title = "aarch64",
+    .machine = EM_AARCH64,
+    .regs = regs,
+    .n_regs = sizeof(regs) / sizeof(*regs),
+    .parts = parts,
+    .all_names = "x0-x30 fp lr sp pc, or w0-w30 wsp for 32 bits",
+    .ip = PC,
+    .sp = SP,
+    .frame_pointer = FP,
+    .pt_regs_size = 272,
+    .user_mode = {.offset = 264 /* pstate */, .mask = 0xf /* PSR_MODE_MASK */, .zero = true},
+    .abi = ARCH_ABI_AAPCS64,
+    .args = args,
+    .n_args = sizeof(args),
+    .first_float_arg = 64, /* v0 */
+    .saved = 0x3ff80000,   /* x19 to x29 */
+    .result = 0,
+    .popped = 0,                             /* the return address is in the link register */
+    .uprobe = {4, {0xa0, 0x00, 0x20, 0xd4}}, /* brk #5: UPROBES_BRK_IMM of asm/brk-imm.h */
+    .trap = {4, {0x00, 0x00, 0x20, 0xd4}},   /* brk #0, where the program counter stays */
+    .trap_skips = 0,
+};

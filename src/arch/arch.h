@@ -1,0 +1,84 @@
+/*
+ * arch: what is known of a machine: its registers, its calling convention, its breakpoint. One file
+ * a machine, each a struct arch in the table of arch.c; nothing else names a register.
+ *
+ * Registers go by their DWARF numbers (R_REG of the tree, NGS_CTX_REG of the IR); a handler finds
+ * them in the context of its program, which begins as the struct pt_regs of
+ * arch/ARCH/include/uapi/asm/ptrace.h does.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arch_register {
+    const char *name;
+    uint16_t offset;    /* in struct pt_regs */
+    const char *member; /* of the kernel's struct pt_regs: what stap's C says for it */
+};
+
+/* Another name of a register, or the name of a part of it. */
+struct arch_part {
+    const char *name;
+    uint8_t reg;
+    uint8_t size; /* bytes, from the low end */
+};
+
+/* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
+enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
+
+struct arch {
+    const char *name;    /* as conditions of a script have it: SystemTap's word */
+    const char *title;   /* as messages have it */
+    uint16_t machine;    /* e_machine of its ELF files: 64 bits, little endian */
+
+    /* By DWARF number; those that a program counts with, not those of its floating point. */
+    const struct arch_register *regs;
+    uint8_t n_regs;
+    const struct arch_part *parts; /* until one without a name */
+    const char *all_names;         /* for a hint */
+    uint8_t ip, sp;
+    uint8_t frame_pointer; /* in which clang keeps the frame's address when it does not optimize */
+    uint16_t pt_regs_size;
+
+    /* Was the program itself interrupted, and not the kernel for it? */
+    struct {
+        uint16_t offset; /* of a word in struct pt_regs */
+        uint8_t mask;    /* bits of that word: */
+        bool zero;       /* ... they are 0 in a program; else they are 0 in the kernel */
+    } user_mode;
+
+    enum arch_abi abi;
+    const uint8_t *args; /* registers of the first parameters that are integers or pointers */
+    uint8_t n_args;
+    uint8_t first_float_arg; /* DWARF number of the register of the first one that is a float */
+    uint64_t saved; /* those that a function gives back as they were, a bit each: no parameters */
+    uint8_t result;
+    /* How much higher the stack pointer is after a return than it was at the function's entry. */
+    uint8_t popped;
+
+    /* Instructions, as they lie in memory. */
+    struct arch_trap {
+        uint8_t size;
+        uint8_t bytes[4];
+    } uprobe; /* what the kernel's breakpoints are */
+    struct arch_trap trap; /* a debugger's */
+    uint8_t trap_skips;    /* bytes that the program counter is behind TRAP when it stops */
+};
+
+/* The machine of that e_machine; NULL: none that is known here. */
+const struct arch *arch_of_machine(uint16_t machine);
+/* The machine that ngstap runs on; NULL: none that is known here. */
+const struct arch *arch_native(void);
+/* "x86_64, aarch64": the titles of all, for a message. */
+const char *arch_names(void);
+
+/* The register that is called so, or -1; *SIZE: the bytes that the name means, of 8. */
+int arch_register(const struct arch *a, const char *name, size_t len, uint8_t *size);
+
+/* Do the bytes at P, N of them, begin with TRAP? */
+bool arch_is_trap(const struct arch_trap *trap, const unsigned char *p, size_t n);
+
+#endif

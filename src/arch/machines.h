@@ -1,0 +1,11 @@
+/*
+ * machines: the rows of arch.c, one a file.
+ */
+#ifndef ARCH_MACHINES_H
+#define ARCH_MACHINES_H
+
+#include "arch/arch.h"
+
+extern const struct arch arch_x86_64, arch_aarch64;
+
+#endif

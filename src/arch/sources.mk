@@ -1,0 +1,5 @@
+ngstap_SOURCES += \
+	src/arch/aarch64.c \
+	src/arch/arch.c src/arch/arch.h \
+	src/arch/machines.h \
+	src/arch/x86_64.c

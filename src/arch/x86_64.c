@@ -1,0 +1,52 @@
+/*
+ * x86_64: registers and conventions of x86-64 on Linux. DWARF numbers are those of the System V
+ * psABI, figure 3.36, offsets those of arch/x86/include/uapi/asm/ptrace.h, which struct
+ * user_regs_struct shares.
+ */
+#include <elf.h>
+
+#include "arch/machines.h"
+
+/* 16 is the return address column: here the instruction pointer. */
+static const struct arch_register regs[] = {
+    {"rax", 80, "ax"},  {"rdx", 96, "dx"},  {"rcx", 88, "cx"},  {"rbx", 40, "bx"},
+    {"rsi", 104, "si"}, {"rdi", 112, "di"}, {"rbp", 32, "bp"},  {"rsp", 152, "sp"},
+    {"r8", 72, "r8"},   {"r9", 64, "r9"},   {"r10", 56, "r10"}, {"r11", 48, "r11"},
+    {"r12", 24, "r12"}, {"r13", 16, "r13"}, {"r14", 8, "r14"},  {"r15", 0, "r15"},
+    {"rip", 128, "ip"},
+};
+
+enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, RIP = 16 };
+
+static const struct arch_part parts[] = {
+    {"eax", RAX, 4}, {"edx", RDX, 4}, {"ecx", RCX, 4}, {"ebx", RBX, 4}, {"esi", RSI, 4},
+    {"edi", RDI, 4}, {"ebp", RBP, 4}, {"esp", RSP, 4}, {NULL, 0, 0},
+};
+
+/* System V psABI, 3.2.3 */
+static const uint8_t args[] = {RDI, RSI, RDX, RCX, R8, R9};
+
+const struct arch arch_x86_64 = {
+    .name = "x86_64",
+    .title = "x86_64",
+    .machine = EM_X86_64,
+    .regs = regs,
+    .n_regs = sizeof(regs) / sizeof(*regs),
+    .parts = parts,
+    .all_names = "rax rbx rcx rdx rsi rdi rbp rsp r8-r15 rip, or eax ... for 32 bits",
+    .ip = RIP,
+    .sp = RSP,
+    .frame_pointer = RBP,
+    .pt_regs_size = 168,
+    .user_mode = {.offset = 136 /* cs */, .mask = 3 /* its privilege level */, .zero = false},
+    .abi = ARCH_ABI_SYSV_X86_64,
+    .args = args,
+    .n_args = sizeof(args),
+    .first_float_arg = 17, /* xmm0 */
+    .saved = 1u << RBX | 1u << RBP | 0xf000 /* r12 to r15 */,
+    .result = RAX,
+    .popped = 8, /* the return address */
+    .uprobe = {1, {0xcc}},
+    .trap = {1, {0xcc}}, /* int3 */
+    .trap_skips = 1,
+};
