@@ -1,11 +1,13 @@
 #!/bin/bash
 #
-# Scripts for a program of another machine (AArch64), of which there is only the file: what variables and registers
-# become (tests/arm64/*.stp, printed as their .out says, from a program with and one without optimization: the first
-# tells where parameters are, of the second the calling convention does), what code reads of struct pt_regs, and that
-# nothing of it runs here. UPDATE_GOLDEN=1 rewrites the files.
+# Scripts for a program of another machine (AArch64), of which there is only the file: what
+# variables and registers become (tests/arm64/*.stp, printed as their .out says, from a program with
+# and one without optimization: the first tells where parameters are, of the second the calling
+# convention does), what code reads of struct pt_regs, and that nothing of it runs here.
+# UPDATE_GOLDEN=1 rewrites the files.
 #
-# Needs the compiler aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross). Prints TAP.
+# Needs the compiler aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross).
+# Prints TAP.
 
 set -euo pipefail
 
@@ -56,7 +58,8 @@ check '... are 34 words' grep -qE '= 272$' "$scratch/dump"
 check '... and of the tick itself' grep -qF '(r6 +152)' "$scratch/dump"
 
 no_rax() { # names are the machine's own
-    ! dump "$function { println(u_register(\"rax\")) }" && grep -q "no register 'rax' on aarch64" "$scratch/err"
+    ! dump "$function { println(u_register(\"rax\")) }" &&
+        grep -q "no register 'rax' on aarch64" "$scratch/err"
 }
 check 'registers of x86-64 are none of it' no_rax
 nine() {
@@ -79,7 +82,8 @@ check 'a script for stap reads its registers' c_of_stap
 # --- nothing runs here --------------------------------------------------------------------------
 
 refused() { # WORDS ARGUMENT...
-    ! (cd "$scratch" && "$ngstap" "${@:2}" >"$scratch/out" 2>"$scratch/err") && grep -q "$1" "$scratch/err"
+    ! (cd "$scratch" && "$ngstap" "${@:2}" >"$scratch/out" 2>"$scratch/err") &&
+        grep -q "$1" "$scratch/err"
 }
 check 'a script for it does not run here' refused 'is for aarch64, and this machine is' \
     --exec "$scratch/target" -e "$function { println(1) }"

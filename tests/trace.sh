@@ -1,9 +1,9 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
-# Tracepoints of the kernel: how often a program forks and calls the kernel is what it says itself, what the tracepoint
-# hands over is what it did, and another process that does the same is not counted. Needs root, eBPF, the kernel's BTF and a
-# C compiler. About 10 s. Prints TAP.
+# Tracepoints of the kernel: how often a program forks and calls the kernel is what it says itself,
+# what the tracepoint hands over is what it did, and another process that does the same is not
+# counted. Needs root, eBPF, the kernel's BTF and a C compiler. About 10 s. Prints TAP.
 
 set -euo pipefail
 
@@ -20,7 +20,7 @@ cat >"$scratch/target.c" <<'END'
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* Forks argv[1] times, then asks argv[2] times for its session, by arguments that add up to what it prints. */
+/* Forks argv[1] times, then asks argv[2] times for its session; prints the sum of the arguments. */
 int main(int argc, char **argv)
 {
     long sum = 0;
@@ -73,7 +73,8 @@ calls() {
         }
         probe end {
             foreach ([name, point, mode] in names) k++
-            printf("%d %d %d %d\n", n, sum, same, names["target", "kernel.trace(\"sys_enter\")", 0] == n && k == 1)
+            printf("%d %d %d %d\n", n, sum, same,
+                names["target", "kernel.trace(\"sys_enter\")", 0] == n && k == 1)
         }'
 }
 check "each system call, its arguments, and the program's registers" calls
@@ -121,7 +122,8 @@ chmod +x "$scratch/both"
 check 'a wildcard: a handler for each, and their names' prints '21 1 22' -c "$scratch/both" -e '
     global n
     probe kernel.trace("sched_process_[ef]*") { n[probefunc()]++ }
-    probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"], n["sched_process_exit"]) }'
+    probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"],
+        n["sched_process_exit"]) }'
 check '... that matches too many' lacks "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
 
 check 'the place of code that was interrupted, which there is none' lacks 'the address cannot be told' \

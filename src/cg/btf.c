@@ -68,7 +68,7 @@ uint32_t cg_map_members(const struct cg_map *m)
     return 2u + (m->flags != 0) + (m->key_size != 0) + (m->value_size != 0);
 }
 
-uint32_t cg_map_entries(const struct cg_map *m)
+static uint32_t cg_map_entries(const struct cg_map *m)
 {
     return m->max_entries ? m->max_entries : NGS_FRAMES_PER_CPU;
 }

@@ -40,7 +40,6 @@ const char *cg_data_symbol(const struct cg_unit *u, const struct cg_map *m);
 uint32_t cg_map_members(const struct cg_map *m);
 
 /* What the file says as max_entries: never 0 for a map that needs some. */
-uint32_t cg_map_entries(const struct cg_map *m);
 
 /* Makes .BTF and .BTF.ext (in the arena; ext->size 0: no functions); false after reporting. */
 bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf,

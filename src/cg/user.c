@@ -47,7 +47,7 @@ static void stack_addr(struct cg_gen *g, int reg, int off)
 
 /* ---- keys ---- */
 
-/* Key at frame_key, pointers to string keys at frame_texts; operands that are needed later are held. */
+/* Key at frame_key, pointers to string keys at frame_texts; holds what is needed later. */
 static void build_key(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct ir_unit *u = g->c->u;

@@ -1,7 +1,7 @@
 /*
  * attach: arms a session's kernel probes and disarms them. Enters: loaded programs and the probe
- * records; leaves: events that run them (each kind's file opens its own: kinds.h). Refuses: what the
- * kernel refuses.
+ * records; leaves: events that run them (each kind's file opens its own: kinds.h). Refuses: what
+ * the kernel refuses.
  *
  * Without a scope clock events are opened on every CPU, breakpoints in every process; scope.c says
  * for which processes else.

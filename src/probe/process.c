@@ -1,9 +1,9 @@
 /*
  * process: functions of user-space programs. Enters: process("path").function("name@file:line") and
- * its variants, wildcards included; leaves: one instance for all functions that a point matches, or,
- * where the handler reads variables, one per function, since variables are elsewhere in each. $name
- * is a parameter or local as it stands at the function's first instruction, also in .return, where
- * $return is what the function gives back. Refused: functions that the compiler only inlined.
+ * its variants, wildcards included; leaves: one instance for all functions that a point matches,
+ * or, where the handler reads variables, one per function, since variables are elsewhere in each.
+ * $name is a parameter or local as it stands at the function's first instruction, also in .return,
+ * where $return is what the function gives back. Refused: functions that the compiler only inlined.
  */
 #include "probe/tables.h"
 

@@ -15,7 +15,8 @@ struct symbols;
  * T: whose addresses are named, or NULL: the kernel's alone. SOURCE (copied) is asked for a
  * module's symbols before its file is; NULL: the file alone. NULL: out of memory.
  */
-struct symbols *symbols_new(struct compile *cx, struct target *t, const struct symbol_source *source);
+struct symbols *symbols_new(struct compile *cx, struct target *t,
+                            const struct symbol_source *source);
 /* The target runs another program: what is mapped is read again. */
 void symbols_again(struct symbols *s);
 void symbols_free(struct symbols *s);

@@ -107,7 +107,7 @@ static void never_assigned(struct sema *s, const struct variable *v, const char 
     const struct source *src = source_get(s->cx->sources, span_file(s->cx->sources, v->at));
     struct near near, call = {.word = v->name};
 
-    /* A library's counters may be read by what this script reaches, and written by what it does not. */
+    /* A library's counters may be read by what the script reaches, written by what it does not. */
     if (!v->read || v->written || (src && src->tapset))
         return;
     diag_warning(s->diag, v->at, "never-assigned %s variable '%s'", kind, v->name);

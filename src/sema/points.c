@@ -2,9 +2,9 @@
  * points: probe points. Enters: a probe as written; leaves: its instances at the end of the
  * program's list, after aliases (the script's, then the library's) are expanded with their
  * prologues and epilogues, and each point is given to its probe type. a? may fail in silence, when
- * what it names is not there; what this version cannot do is warned of. a! also ends the list when it does
- * not fail. A point's condition becomes the first test of its handlers. Refused: aliases that lead to
- * themselves, conditions that call or change anything.
+ * what it names is not there; what this version cannot do is warned of. a! also ends the list when
+ * it does not fail. A point's condition becomes the first test of its handlers. Refused: aliases
+ * that lead to themselves, conditions that call or change anything.
  */
 #include "sema/internal.h"
 
@@ -150,7 +150,9 @@ static bool is_wild(const struct probe_point *point)
     return false;
 }
 
-/* The script's aliases, else those of the first library file that has the name; all of them for a wildcard. */
+/*
+ * The script's aliases, else those of the first library file that has the name; for a wildcard all.
+ */
 static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_point *point,
                           const struct chain *chain, bool whole)
 {
@@ -209,7 +211,8 @@ static void check_condition(struct expr *e, void *arg)
 
 /*
  * SystemTap disarms a probe while its condition is false, and tests it in the handler all the same
- * (semantic_pass_conditions in its elaborate.cxx); here there is the test alone: if (!(CONDITION)) next.
+ * (semantic_pass_conditions in its elaborate.cxx); here there is the test alone: if (!(CONDITION))
+ * next.
  */
 static struct probe *with_condition(struct sema *s, struct probe *probe, struct expr *condition)
 {
@@ -236,7 +239,7 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
 {
     struct probe_env env = sema_env(s);
 
-    /* As in SystemTap (match_node::find_and_build), suffixes are tried when nothing has the name as it stands. */
+    /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
     if (resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
@@ -252,8 +255,8 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
 }
 
 /*
- * Resolves a point that may fail: what is not there is passed over, what cannot be done is told, once no other
- * point is being tried around this one.
+ * Resolves a point that may fail: what is not there is passed over, what cannot be done is told,
+ * once no other point is being tried around this one.
  */
 static void try_one(struct sema *s, struct probe *probe, struct probe_point *point,
                     const struct chain *chain)

@@ -221,7 +221,8 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
     return false;
 }
 
-uint16_t elf_machine(int fd)
+/* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
+static uint16_t elf_machine(int fd)
 {
     Elf *elf = elf_open(fd);
     GElf_Ehdr eh;

@@ -200,8 +200,6 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
 
 /* ---- elf.c ---- */
 
-/* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
-uint16_t elf_machine(int fd);
 /* The machine that a script for T is for: that of its program, else this one. NULL: not known. */
 const struct arch *target_arch(const struct target *t);
 

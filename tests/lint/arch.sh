@@ -1,8 +1,9 @@
 #!/bin/bash
 #
-# Nothing outside of src/arch/ and of the tapset's folders of machines names a register of a machine, a breakpoint's
-# bytes, or asks the compiler which machine this is: struct arch tells. (r0 to r10 are also BPF's, x0 to x30 also numbers
-# of hexadecimal: those are not looked for.) Prints TAP.
+# Nothing outside of src/arch/ and of the tapset's folders of machines names a register of a
+# machine, a breakpoint's bytes, or asks the compiler which machine this is: struct arch tells. (r0
+# to r10 are also BPF's, x0 to x30 also numbers of hexadecimal: those are not looked for.) Prints
+# TAP.
 
 set -euo pipefail
 cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/../..}"
@@ -28,7 +29,8 @@ look() { # NAME FILE...
 }
 
 mapfile -t files < <(find src -path src/arch -prune -o -name '*.[chly]' -print | sort)
-mapfile -t scripts < <(find tapset -mindepth 1 -type f ! -path 'tapset/x86_64/*' ! -path 'tapset/arm64/*' | sort)
+mapfile -t scripts < <(find tapset -mindepth 1 -type f ! -path 'tapset/x86_64/*' \
+    ! -path 'tapset/arm64/*' | sort)
 mapfile -t samples < <(find samples -type f | sort)
 look 'src/ leaves machines to src/arch/' "${files[@]}"
 look 'the tapset leaves machines to their folders' "${scripts[@]}"
