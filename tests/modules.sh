@@ -81,7 +81,7 @@ if ${CC:-cc} -m32 -g -o "$scratch/small32" "$scratch/small.c" 2>"$scratch/err"; 
     "$ngstap" types --module "$scratch/small32" -C int >"$scratch/out" 2>"$scratch/err" || status=$?
     check 'and its types' eval 'test "$status" = 1 && said "small32 is a program of 32 bits"'
 else
-    skip 'programs of 32 bits' 'the compiler does not make them (gcc-multilib)'
+    skip 'programs of 32 bits' 'the compiler does not make them (Debian: lib32gcc-12-dev libc6-dev-i386)'
 fi
 
 # ---- LuaJIT in the executable

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 
@@ -60,7 +61,21 @@ static void each_file(struct arena *a, const char *dir, int (*filter)(const stru
 struct macro_reader {
     struct compile *cx;
     const struct sema_opts *o;
+    uint32_t dir;       /* index of the directory that is read */
+    const char *folder; /* below it: "" or "/ARCH" */
 };
+
+/* Has an earlier directory a file of that name? Then that one counts: it has the same macros. */
+static bool is_hidden(const struct macro_reader *r, const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+
+    for (uint32_t i = 0; i < r->dir; i++)
+        if (!access(arena_printf(r->cx->arena, "%s%s/%s", r->o->tapset_dirs[i], r->folder, name),
+                    F_OK))
+            return true;
+    return false;
+}
 
 static void read_macros(void *arg, const char *path)
 {
@@ -68,6 +83,8 @@ static void read_macros(void *arg, const char *path)
     struct program none = {0};
     bool broken = false;
 
+    if (is_hidden(r, path))
+        return;
     if (read_file(r->cx, r->o, path, &none, &broken) && broken)
         diag_warning(r->cx->diag, (struct span){0},
                      "the library file %s has syntax errors and was left out", path);
@@ -75,13 +92,15 @@ static void read_macros(void *arg, const char *path)
 
 void sema_read_macros(struct compile *cx, const struct sema_opts *o)
 {
-    struct macro_reader r = {cx, o};
+    const char *folders[] = {"", arena_printf(cx->arena, "/%s", o->env->arch)};
 
-    for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
-        each_file(cx->arena, o->tapset_dirs[i], is_macros, read_macros, &r);
-        each_file(cx->arena, arena_printf(cx->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
-                  is_macros, read_macros, &r);
-    }
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++)
+        for (size_t k = 0; k < sizeof(folders) / sizeof(*folders); k++) {
+            struct macro_reader r = {cx, o, i, folders[k]};
+
+            each_file(cx->arena, arena_printf(cx->arena, "%s%s", o->tapset_dirs[i], folders[k]),
+                      is_macros, read_macros, &r);
+        }
 }
 
 /* What a file declares stays apart from the program until it is needed. */

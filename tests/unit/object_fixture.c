@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/source.h"
@@ -208,6 +209,7 @@ static const struct meta *metadata(struct compile *cx, uint64_t uprobe)
     struct obj_header h = {
         .magic = {'N', 'G', 'S', 'T', 'A', 'P', '\r', '\n'},
         .version = NGS_OBJ_VERSION,
+        .machine = arch_native()->machine,
         .header_size = sizeof(h),
         .maxstringlen = 64,
         .maxmapentries = 16,
