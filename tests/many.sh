@@ -125,7 +125,7 @@ count
 check '2,000 functions: ends well' test "$status" = 0
 check '... every call is counted, by the function' right 2000
 check '... pp() is the place' printed \
-    'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:10"\)$'
+    'calls, process\(".*/target"\)\.function\("many_7@.*/target\.c:17"\)$'
 armed_s=$(sed -nE 's/^armed ([0-9.]+) s.*/\1/p' "$scratch/err")
 memory=$(told 'largest resident memory:')
 echo "# armed $armed_s s after the start, ended in $ended ms, $memory MiB resident"
@@ -158,7 +158,7 @@ for way in "${ways[@]}"; do
     stop
     check "30 functions, without '$way': counted by the function" right 30
     check "... pp() is the place" printed \
-        'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:10"\)$'
+        'calls, process\(".*/few"\)\.function\("many_7@.*/few\.c:17"\)$'
 done
 
 # A handler that looks at parameters is made for each.
