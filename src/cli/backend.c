@@ -140,10 +140,11 @@ int backend_stap_run(const struct backend_stap *b, const char *path)
 {
     fflush(b->out);
     const struct target *t = b->target;
-    /* One process it can be given: of several the module knows all, and is told none. */
-    pid_t pid = !t || b->o->command ? 0 : t->master ? t->master : t->n_pids > 1 ? 0 : t->pid;
+    /* One process it can be given: of several, or a master's, the module knows. */
+    pid_t pid = !t || b->o->command || t->master || t->n_pids > 1 ? 0 : t->pid;
     struct stap_run r = {.module = path,
                          .pid = pid,
+                         .master = t ? t->master : 0,
                          .command = b->o->command,
                          .out = fileno(b->out),
                          .seconds = b->o->seconds,

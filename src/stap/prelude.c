@@ -300,10 +300,18 @@ static void put_case(FILE *out, const char *word)
 
 /*
  * Whether the current process descends from the target: what SystemTap's runtime asks for process
- * probes, and for no others. A parent that has ended is one no more: who outlives it is lost. Of a
- * master, which staprun is given as the target, its own hits do not count. Several processes are
- * listed, as staprun takes one.
+ * probes, and for no others. A parent that has ended is one no more: who outlives it is lost.
+ * Several processes are listed, as staprun takes one. A master is a parameter of the module: as
+ * staprun's target its workers would not be probed, but for those to come, and its own hits count.
  */
+static void put_is_target(FILE *out, const struct target *t)
+{
+    fprintf(out,
+            "        if (task->tgid == %s)\n"
+            "            STAP_RETVALUE = 1;\n",
+            t->master ? "__ngs_master && up > 0" : "_stp_target");
+}
+
 static void put_scope(FILE *out, const struct target *t)
 {
     bool several = t->n_pids > 1 && !t->master;
@@ -318,7 +326,7 @@ static void put_scope(FILE *out, const struct target *t)
     fputs("    struct task_struct *task = current;\n"
           "    int up;\n",
           out);
-    if (!several)
+    if (!several && !t->master)
         fputs("    STAP_RETVALUE = !_stp_target;\n", out);
     fputs("    rcu_read_lock();\n"
           "    for (up = 0; up < 64 && task && task->tgid > 1; up++) {\n",
@@ -329,10 +337,7 @@ static void put_scope(FILE *out, const struct target *t)
               "                STAP_RETVALUE = 1;\n",
               out);
     else
-        fprintf(out,
-                "        if (task->tgid == _stp_target%s)\n"
-                "            STAP_RETVALUE = 1;\n",
-                t->master ? " && up > 0" : "");
+        put_is_target(out, t);
     fputs("        task = rcu_dereference(task->real_parent);\n"
           "    }\n"
           "    rcu_read_unlock();\n"
@@ -349,7 +354,7 @@ static void put_target(FILE *out, const struct target *t)
         fputs("    struct task_struct *parent;\n"
               "    rcu_read_lock();\n"
               "    parent = rcu_dereference(current->group_leader->real_parent);\n"
-              "    if (parent && parent->tgid == _stp_target)\n"
+              "    if (parent && parent->tgid == __ngs_master)\n"
               "        STAP_RETVALUE = current->tgid;\n"
               "    rcu_read_unlock();\n",
               out);
@@ -376,6 +381,8 @@ void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modul
         put_case(out, "toupper");
     if (needs & 1u << NEED_TOLOWER)
         put_case(out, "tolower");
+    if (t && t->master && needs & (1u << NEED_SCOPE | 1u << NEED_TARGET))
+        fputs("%{\nstatic int __ngs_master;\nmodule_param(__ngs_master, int, 0);\n%}\n", out);
     if (needs & 1u << NEED_SCOPE)
         put_scope(out, t);
     if (needs & 1u << NEED_TARGET)

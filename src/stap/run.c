@@ -347,6 +347,8 @@ static char *const *make_argv(struct run *s, bool renamed)
     }
     argv[n++] =
         strchr(s->r->module, '/') ? s->r->module : arena_printf(s->cx->arena, "./%s", s->r->module);
+    if (s->r->master)
+        argv[n++] = arena_printf(s->cx->arena, "__ngs_master=%d", (int)s->r->master);
     return (char *const *)argv;
 }
 

@@ -79,6 +79,7 @@ void stap_release(struct stap_object *m);
 struct stap_run {
     const char *module;  /* path of the .ko */
     pid_t pid;           /* -x; 0: none */
+    pid_t master;        /* --master, of which the script was printed; 0: none */
     const char *command; /* -c; NULL: none */
     int out;             /* standard output of the script */
     double
