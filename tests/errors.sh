@@ -173,7 +173,7 @@ spin='function spin() { while (1) { } return 1 } function tries() { try { spin()
     println("caught 1") } return 1 }'
 caught='{ try { try { tries() } catch (e) { println("caught 2") } } catch (e) {
     println("caught ", e) } println("after") }'
-says 1 'an endless loop in a function, which no try catches' 'MAXACTION exceeded.* at -e:[12]:' \
+says 1 'an endless loop in a function, which no try catches' 'MAXACTION exceeded.* at -e:2:' \
     -- "$ngstap" -e "$spin probe begin $caught"
 ok "$(! grep -q 'caught\|after' "$scratch/out"; echo $?)" '... not even once'
 says 0 'a deep recursion, caught' $'^caught MAXNESTING exceeded\n^after' -- "$ngstap" \

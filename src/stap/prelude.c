@@ -304,14 +304,6 @@ static void put_case(FILE *out, const char *word)
  * Several processes are listed, as staprun takes one. A master is a parameter of the module: as
  * staprun's target its workers would not be probed, but for those to come, and its own hits count.
  */
-static void put_is_target(FILE *out, const struct target *t)
-{
-    fprintf(out,
-            "        if (task->tgid == %s)\n"
-            "            STAP_RETVALUE = 1;\n",
-            t->master ? "__ngs_master && up > 0" : "_stp_target");
-}
-
 static void put_scope(FILE *out, const struct target *t)
 {
     bool several = t->n_pids > 1 && !t->master;
@@ -337,7 +329,10 @@ static void put_scope(FILE *out, const struct target *t)
               "                STAP_RETVALUE = 1;\n",
               out);
     else
-        put_is_target(out, t);
+        fprintf(out,
+                "        if (task->tgid == %s)\n"
+                "            STAP_RETVALUE = 1;\n",
+                t->master ? "__ngs_master && up > 0" : "_stp_target");
     fputs("        task = rcu_dereference(task->real_parent);\n"
           "    }\n"
           "    rcu_read_unlock();\n"

@@ -7,8 +7,6 @@
 # - In documents: tables, links, and code in fences or indented, which readers copy.
 # - In tests, scripts and benchmarks, up to 160: a line that holds a string of 40 columns or more,
 #   which cannot be broken (a message, a pattern, a command of another shell).
-# - Files of columns.allowed beside this one, a name a line, until they are reflowed; a file there
-#   that has no long line any more is an error.
 #
 # Prints TAP: a line a folder.
 
@@ -19,7 +17,6 @@ export LC_ALL=C.UTF-8
 
 tests=0
 failed=0
-allowed=$(sed '/^#/d' "$here/columns.allowed")
 
 # long_lines KIND FILE...: those that break the rule of KIND, as FILE:LINE.
 long_lines() {
@@ -46,7 +43,6 @@ check() {
     local name=$1 kind=$2 file found=''
     shift 2
     for file; do
-        ! grep -qxF "$file" <<<"$allowed" || continue
         found+=$(long_lines "$kind" "$file")${found:+$'\n'}
     done
     tests=$((tests + 1))
@@ -86,19 +82,5 @@ mapfile -t files < <(find bench scripts stapxx -type f '(' -name '*.sh' -o -name
     -o -name docker-root ')')
 check 'other scripts' tests quickstart "${files[@]}"
 check 'documents' prose README.md CONTRIBUTING.md docs/*.md stapxx/README.md
-for file in $allowed; do
-    case $file in
-    src/* | tapset/*) kind=code ;;
-    *.md) kind=prose ;;
-    *) kind=tests ;;
-    esac
-    tests=$((tests + 1))
-    if [[ -n $(long_lines "$kind" "$file") ]]; then
-        echo "ok $tests - $file may have longer lines yet"
-    else
-        echo "not ok $tests - $file has no longer lines: take it out of columns.allowed"
-        failed=1
-    fi
-done
 echo "1..$tests"
 exit $failed
