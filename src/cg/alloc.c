@@ -489,9 +489,9 @@ void cg_do_lib(struct cg_gen *g, enum cg_lib lib)
 {
     struct cg_alloc *ra = g->alloc;
 
-    if (lib == CG_LIB_EQ || lib == CG_LIB_CMP)
-        g->c->lib_regions[lib] |= ra->regions[R2];
-    g->c->lib_regions[lib] |= ra->regions[R3];
+    for (int r = R2; r <= R5; r++)
+        if (cg_lib_reads(lib) & 1u << r)
+            g->c->lib_regions[lib] |= ra->regions[r];
     cg_call_lib(g->c, &g->s, lib);
     cg_overwritten(g, CG_CALLER_SAVED);
 }

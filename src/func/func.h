@@ -18,8 +18,8 @@ enum intrinsic_flags {
     INTRIN_USER_ONLY = 2, /* needs user space: begin, end, error and timer.s probes */
     INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
     INTRIN_SPLITS = 8,    /* goes on in another block, so that no temporary outlives the call */
+    INTRIN_READS = 16,    /* reads memory: INTRIN_SPLITS, too, where what cannot be read is 0 */
     INTRIN_KERNEL = 32,   /* reads kernel memory: not where the handler runs in user space */
-    INTRIN_READS = 16,    /* does so under --skip-badvars, where what cannot be read is 0 */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };

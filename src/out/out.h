@@ -102,7 +102,7 @@ struct out_format {
                   FILE *f);
 };
 
-/* The row of that name, or NULL; OUT's rows in order, NULL at the end. */
+/* The row of that name, or NULL; the table's rows in order, NULL at the end. */
 const struct out_format *out_format(const char *name);
 const struct out_format *out_format_at(uint32_t i);
 

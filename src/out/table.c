@@ -1,6 +1,6 @@
 /*
- * table: all formats that stacks can be written in, and the kinds of frames. Adding one is a file
- * and a row here.
+ * table: all formats that stacks can be written in. Adding one is a file, a row here, and their
+ * lines in out.h and sources.mk.
  */
 #include <string.h>
 

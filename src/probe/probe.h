@@ -1,5 +1,5 @@
 /*
- * probe: one file per probe type, one row each in probe/table.c.
+ * probe: one file per family of probe types with a table of rows, which probe/table.c lists.
  *
  * A row says which probe points it takes (a pattern over dot-separated parts), how sema resolves
  * one into probe_insts, and which attach kind of base/attach_kind.h it ends in.

@@ -383,5 +383,5 @@ uint64_t run_helper(struct vm *vm, uint32_t number, const uint64_t args[5])
 {
     run_helper_fn helper = helpers[number] ? helpers[number] : run_array_helpers[number];
 
-    return helper(vm->ctx, args);
+    return helper ? helper(vm->ctx, args) : run_bad(vm->ctx, "no such helper");
 }

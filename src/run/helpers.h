@@ -1,6 +1,7 @@
 /*
  * What the files that implement helpers (base/abi.h, NGS_HELPERS) share. A helper takes its
  * arguments as the code of a handler put them into r1 to r5, none of them trusted, and returns r0.
+ * Helpers are static functions, rows of the tables of helpers.c and arrays.c.
  */
 #ifndef RUN_HELPERS_H
 #define RUN_HELPERS_H

@@ -220,7 +220,7 @@ static uint64_t u_tolower(struct ucall *c)
     return change_case(c, tolower);
 }
 
-/* Arguments: 'l' a number, 's' a string; then, after ':', 's' when the result is a string. */
+/* Arguments: 'l' a number, 's' a string. */
 static const struct {
     const char *args;
     bool to_string;
@@ -244,7 +244,7 @@ static const struct {
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)
 {
     struct ucall c = {.r = r, .n = n, .text = {TEXT_NEW, TEXT_NEW, TEXT_NEW}};
-    bool ok = number < NGS_U_COUNT;
+    bool ok = number < NGS_U_COUNT && rows[number].call;
     uint64_t result = 0;
 
     if (ok && rows[number].to_string) {

@@ -9,7 +9,7 @@
 /* ---- prelude.c: functions that the script brings along, each printed when it is needed ---- */
 
 enum stap_need {
-    NEED_LOAD, /* and the seven after it: user or kernel, signed or not, 1 2 4 8 bytes */
+    NEED_LOAD, /* and the fifteen after it: user or kernel, signed or not, 1 2 4 8 bytes */
     NEED_REG = NEED_LOAD + 16,
     NEED_BASE,
     NEED_TOUPPER,

@@ -23,35 +23,6 @@
 
 static const struct span nowhere;
 
-static const struct {
-    const char *name, *since;
-} features[FEAT_COUNT] = {
-    [FEAT_BPF] = {"bpf", "Linux 5.5"},
-    [FEAT_RINGBUF] = {"ringbuf", "Linux 5.8"},
-    [FEAT_ATOMICS] = {"atomics", "Linux 5.12"},
-    [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13"},
-    [FEAT_TASK_PT_REGS] = {"task_pt_regs", "Linux 5.15"},
-    [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15"},
-    [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17"},
-    [FEAT_SDIV] = {"sdiv", "Linux 6.6"},
-    [FEAT_MAY_GOTO] = {"may_goto", "Linux 6.9"},
-    [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13"},
-    [FEAT_PERF_EVENT] = {"perf_event", "Linux 4.9"},
-    [FEAT_UPROBE] = {"uprobe", "Linux 4.17"},
-    [FEAT_RAW_TRACEPOINT] = {"raw_tracepoint", "Linux 4.17"},
-    [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10"},
-};
-
-const char *feature_name(enum feature f)
-{
-    return f < FEAT_COUNT ? features[f].name : "?";
-}
-
-const char *feature_since(enum feature f)
-{
-    return f < FEAT_COUNT ? features[f].since : "?";
-}
-
 /* ---- trying ---- */
 
 /* Opcodes as include/uapi/linux/bpf.h builds them; the header in use may be older than some. */
@@ -154,7 +125,7 @@ static bool has_helper(int helper)
     return libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, (enum bpf_func_id)helper, NULL) == 1;
 }
 
-static bool try_perf_event(int *error)
+static bool try_perf_event(void)
 {
     struct perf_event_attr attr = {
         .type = PERF_TYPE_SOFTWARE,
@@ -165,7 +136,6 @@ static bool try_perf_event(int *error)
     };
     int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
-    *error = fd < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -264,6 +234,42 @@ const char *kernel_missing_caps(struct arena *a)
 
 /* ---- the table ---- */
 
+/*
+ * SINCE: the first version that has it, for messages. A feature is there when WORKS says so, or,
+ * where that is NULL, when the kernel has the BPF helper HELPER; all that is eBPF's needs FEAT_BPF.
+ */
+static const struct {
+    const char *name, *since;
+    bool is_bpf;
+    bool (*works)(void);
+    int helper; /* enum bpf_func_id */
+} features[FEAT_COUNT] = {
+    [FEAT_BPF] = {"bpf", "Linux 5.5", false, try_bpf, 0},
+    [FEAT_RINGBUF] = {"ringbuf", "Linux 5.8", true, try_ringbuf, 0},
+    [FEAT_ATOMICS] = {"atomics", "Linux 5.12", true, try_atomics, 0},
+    [FEAT_FOR_EACH_MAP] = {"for_each_map", "Linux 5.13", true, NULL, BPF_FUNC_for_each_map_elem},
+    [FEAT_TASK_PT_REGS] = {"task_pt_regs", "Linux 5.15", true, NULL, BPF_FUNC_task_pt_regs},
+    [FEAT_BPF_COOKIE] = {"bpf_cookie", "Linux 5.15", true, NULL, BPF_FUNC_get_attach_cookie},
+    [FEAT_BPF_LOOP] = {"bpf_loop", "Linux 5.17", true, NULL, BPF_FUNC_loop},
+    [FEAT_SDIV] = {"sdiv", "Linux 6.6", true, try_sdiv, 0},
+    [FEAT_MAY_GOTO] = {"may_goto", "Linux 6.9", true, try_may_goto, 0},
+    [FEAT_SNPRINTF] = {"snprintf", "Linux 5.13", true, NULL, BPF_FUNC_snprintf},
+    [FEAT_PERF_EVENT] = {"perf_event", "Linux 4.9", false, try_perf_event, 0},
+    [FEAT_UPROBE] = {"uprobe", "Linux 4.17", false, try_uprobe, 0},
+    [FEAT_RAW_TRACEPOINT] = {"raw_tracepoint", "Linux 4.17", true, try_raw_tracepoint, 0},
+    [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10", true, try_uprobe_multi, 0},
+};
+
+const char *feature_name(enum feature f)
+{
+    return f < FEAT_COUNT ? features[f].name : "?";
+}
+
+const char *feature_since(enum feature f)
+{
+    return f < FEAT_COUNT ? features[f].since : "?";
+}
+
 static bool disable(struct compile *cx, struct kernel *k, const char *const *disabled, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -309,28 +315,15 @@ struct kernel *kernel_assume(struct compile *cx, const char *const *disabled, ui
 struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uint32_t n_disabled)
 {
     struct kernel *k = kernel_assume(cx, disabled, n_disabled);
-    int error;
 
     if (!k)
         return NULL;
     k->missing_caps = kernel_missing_caps(cx->arena);
-    /* A feature that is turned off is not tried. */
-    k->has[FEAT_BPF] &= try_bpf();
-    bool bpf = k->has[FEAT_BPF];
-
-    k->has[FEAT_RINGBUF] &= bpf && try_ringbuf();
-    k->has[FEAT_ATOMICS] &= bpf && try_atomics();
-    k->has[FEAT_SDIV] &= bpf && try_sdiv();
-    k->has[FEAT_MAY_GOTO] &= bpf && try_may_goto();
-    k->has[FEAT_FOR_EACH_MAP] &= bpf && has_helper(164);
-    k->has[FEAT_SNPRINTF] &= bpf && has_helper(165);
-    k->has[FEAT_TASK_PT_REGS] &= bpf && has_helper(BPF_FUNC_task_pt_regs);
-    k->has[FEAT_BPF_COOKIE] &= bpf && has_helper(174);
-    k->has[FEAT_BPF_LOOP] &= bpf && has_helper(181);
-    k->has[FEAT_PERF_EVENT] &= try_perf_event(&error);
-    k->has[FEAT_UPROBE] &= try_uprobe();
-    k->has[FEAT_RAW_TRACEPOINT] &= bpf && try_raw_tracepoint();
-    k->has[FEAT_UPROBE_MULTI] &= bpf && try_uprobe_multi();
+    for (int f = 0; f < FEAT_COUNT; f++) { /* FEAT_BPF is the first; what is turned off is not tried */
+        if (k->has[f])
+            k->has[f] = (!features[f].is_bpf || k->has[FEAT_BPF]) &&
+                        (features[f].works ? features[f].works() : has_helper(features[f].helper));
+    }
     return k;
 }
 

@@ -483,8 +483,33 @@ static void functions(void)
     fx_free(f);
 }
 
+/* Each has a row: called with nothing, it refuses that, or does nothing, or fails. */
+static void rows(void)
+{
+    struct fx *f = fixture();
+    struct run *r = fx_open(f);
+    uint32_t missing = 0;
+
+    for (uint32_t h = 0; h < NGS_HELPER_COUNT; h++) {
+        r->vm.fault = NULL;
+        fx_help(r, (enum ngs_helper)h, 0, 0, 0, 0);
+        missing += r->vm.fault && !strcmp(r->vm.fault, "no such helper");
+    }
+    tap_ok(!missing, "every helper is there");
+    missing = 0;
+    for (uint32_t u = 0; u < NGS_U_COUNT; u++) {
+        r->vm.fault = NULL;
+        ucall(r, (enum ngs_ucall)u, 0, 0, 0, 0);
+        missing += r->vm.fault && !strcmp(r->vm.fault, "unknown function");
+    }
+    tap_ok(!missing, "every function of user space is there");
+    fx_close(r);
+    fx_free(f);
+}
+
 int main(void)
 {
+    rows();
     strings();
     arrays();
     kernel_arrays();

@@ -7,9 +7,9 @@
 
 static const struct {
     const char *name;
-    uint8_t n_args;
+    uint8_t n_args, reads;
 } functions[CG_LIB_COUNT] = {
-#define CG_LIB_FUNCTION(id, name, n_args) [CG_LIB_##id] = {"ngs_" #name, n_args},
+#define CG_LIB_FUNCTION(id, name, n_args, reads) [CG_LIB_##id] = {"ngs_" #name, n_args, reads},
     CG_LIBS(CG_LIB_FUNCTION)
 #undef CG_LIB_FUNCTION
 };
@@ -22,6 +22,11 @@ const char *cg_lib_name(enum cg_lib lib)
 uint32_t cg_lib_args(enum cg_lib lib)
 {
     return functions[lib].n_args;
+}
+
+uint32_t cg_lib_reads(enum cg_lib lib)
+{
+    return functions[lib].reads;
 }
 
 /*

@@ -73,7 +73,6 @@ void cg_lib_leave(struct cg_lib_fn *f, int32_t result)
     cg_exit(&f->s);
 }
 
-/* A read failed at ADDR: the frame's error is set, 1 is returned. */
 void cg_lib_fault(struct cg_lib_fn *f, int addr)
 {
     struct cg_asm *s = &f->s;

@@ -20,9 +20,17 @@ struct cg_lib_fn { /* one subprogram being written; r6 is the frame */
 
 void cg_lib_enter(struct cg_lib_fn *f); /* r6 = frame */
 void cg_lib_leave(struct cg_lib_fn *f, int32_t result);
+/* Leaves with 1 and the error in the frame: the address in register ADDR cannot be read. */
 void cg_lib_fault(struct cg_lib_fn *f, int addr);
+/* Adds 1 to the control map's word at FIELD. Spoils TMP1, TMP2. */
 void cg_lib_count(struct cg_lib_fn *f, uint32_t field, int tmp1, int tmp2);
+/* Calls LIB, which stands below F's function in CG_LIBS; arguments are in r2... */
 void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib);
+/*
+ * Register DST = address of the string whose handle is in register HANDLE; FRAME: the register that
+ * holds the frame. WRITABLE: it lies in the frame, else where calls said (cg_lib_source). Spoils
+ * TMP; leaves by l_bad when there is no such place.
+ */
 void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable);
 /* Copies r3 bytes (at most MAXSTRINGLEN in the verifier's eyes) from r8 to r1, exactly; goes to
  * DONE. Clobbers r0-r5, r8. */
@@ -35,7 +43,7 @@ void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done);
 void cg_lib_clean_comm(struct cg_lib_fn *f, int off);
 
 /* The makers: each writes the function of its row (library.h). */
-#define CG_LIB_DECLARE(id, name, n_args) void cg_lib_##name(struct cg_lib_fn *f);
+#define CG_LIB_DECLARE(id, name, n_args, reads) void cg_lib_##name(struct cg_lib_fn *f);
 CG_LIBS(CG_LIB_DECLARE)
 #undef CG_LIB_DECLARE
 

@@ -11,7 +11,7 @@
 #include "base/diag.h"
 
 static void (*const makers[CG_LIB_COUNT])(struct cg_lib_fn *f) = {
-#define CG_LIB_MAKER(id, name, n_args) [CG_LIB_##id] = cg_lib_##name,
+#define CG_LIB_MAKER(id, name, n_args, reads) [CG_LIB_##id] = cg_lib_##name,
     CG_LIBS(CG_LIB_MAKER)
 #undef CG_LIB_MAKER
 };
