@@ -319,7 +319,8 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     if (!k)
         return NULL;
     k->missing_caps = kernel_missing_caps(cx->arena);
-    for (int f = 0; f < FEAT_COUNT; f++) { /* FEAT_BPF is the first; what is turned off is not tried */
+    /* FEAT_BPF is the first. What is turned off is not tried. */
+    for (int f = 0; f < FEAT_COUNT; f++) {
         if (k->has[f])
             k->has[f] = (!features[f].is_bpf || k->has[FEAT_BPF]) &&
                         (features[f].works ? features[f].works() : has_helper(features[f].helper));

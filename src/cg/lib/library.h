@@ -22,46 +22,47 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3 };
 /*
  * ID; name: "ngs_NAME" in the object; arguments, the frame included; which of them are strings that
  * it reads. A function stands above those that it calls, since they are made in this order, and
- * where a function's strings lie must be known when it is made: calls by cg_do_lib() tell it, others
- * tell cg_lib_source(). (TARGET may stand below PID, which reads no string and is always used.)
+ * where a function's strings lie must be known when it is made: calls by cg_do_lib() tell it,
+ * others tell cg_lib_source(). (TARGET may stand below PID, which reads no string and is always
+ * used.)
  */
 #define CG_LIBS(X)                                                                                 \
-    X(REPORT, report, 2, 0) /* (probe) the frame's error, as a record */                           \
-    X(ERROR_TEXT, error_text, 2, 0) /* (dst) message of the frame's error; clears it */            \
-    X(KFUNC, kfunc, 3, 0) /* (dst, addr) kernel function's name */                                 \
-    X(DEC, dec, 3, 0) /* (dst, value) appends %d */                                                \
-    X(FORMAT, format, 4, 0) /* (dst, value, spec) */                                               \
+    X(REPORT, report, 2, 0)                /* (probe) the frame's error, as a record */            \
+    X(ERROR_TEXT, error_text, 2, 0)        /* (dst) message of the frame's error; clears it */     \
+    X(KFUNC, kfunc, 3, 0)                  /* (dst, addr) kernel function's name */                \
+    X(DEC, dec, 3, 0)                      /* (dst, value) appends %d */                           \
+    X(FORMAT, format, 4, 0)                /* (dst, value, spec) */                                \
     X(FORMAT_STR, format_str, 4, CG_IN_R3) /* (dst, src, spec) */                                  \
-    X(SEND, send, 4, 0) /* (size, kind | format << 16, probe) */                                   \
+    X(SEND, send, 4, 0)                    /* (size, kind | format << 16, probe) */                \
     /* (global's offset, src) 0, or 1 and the frame's error */                                     \
     X(SHARED_APPEND, shared_append, 3, CG_IN_R3)                                                   \
-    X(PID, pid, 1, 0) /* () tgid << 32 | tid, in our pid namespace */                              \
+    X(PID, pid, 1, 0)       /* () tgid << 32 | tid, in our pid namespace */                        \
     X(TARGET, target, 1, 0) /* () the process named, at hand or first */                           \
     /* (addr, size) 0: private_[0] is the value; 1: the frame's error is set */                    \
     X(MISS, read_miss, 3, 0)                                                                       \
-    X(KREAD, read_kernel, 3, 0) /* likewise */                                                     \
+    X(KREAD, read_kernel, 3, 0)    /* likewise */                                                  \
     X(APPEND, append, 3, CG_IN_R3) /* (dst, src) string handles */                                 \
-    X(COPY, copy, 3, CG_IN_R3) /* (dst, src) */                                                    \
-    X(READ_STR, read_str, 4, 0) /* (dst, addr, max) 0, or 1 and the frame's error */               \
-    X(KREAD_STR, read_kstr, 4, 0) /* likewise */                                                   \
-    X(READ_NAME, read_name, 4, 0) /* likewise; control characters become '?' */                    \
-    X(LINE, line, 3, 0) /* (offset of text in the frame, bytes) likewise */                        \
-    X(LINE_PART, line_part, 3, 0) /* likewise, the first 128 bytes */                              \
-    X(FILL, fill, 4, 0) /* (dst, char, n) appends N times CHAR */                                  \
+    X(COPY, copy, 3, CG_IN_R3)     /* (dst, src) */                                                \
+    X(READ_STR, read_str, 4, 0)    /* (dst, addr, max) 0, or 1 and the frame's error */            \
+    X(KREAD_STR, read_kstr, 4, 0)  /* likewise */                                                  \
+    X(READ_NAME, read_name, 4, 0)  /* likewise; control characters become '?' */                   \
+    X(LINE, line, 3, 0)            /* (offset of text in the frame, bytes) likewise */             \
+    X(LINE_PART, line_part, 3, 0)  /* likewise, the first 128 bytes */                             \
+    X(FILL, fill, 4, 0)            /* (dst, char, n) appends N times CHAR */                       \
     /* (dst, global's offset) 0, or 1 and the frame's error */                                     \
     X(SHARED_GET, shared_get, 3, 0)                                                                \
     /* (global's offset, src, only if ticket private_[1] is still shown) 1: it is not */           \
     X(SHARED_SET, shared_set, 4, CG_IN_R3)                                                         \
-    X(DIGITS, digits, 3, 0) /* (dst, n) appends the last N bytes of private_[2..7] */              \
-    X(MARK, mark, 4, 0) /* (dst, kind, addr) */                                                    \
-    X(EQ, eq, 3, CG_IN_R2 | CG_IN_R3) /* (a, b) 1 or 0 */                                          \
-    X(CMP, cmp, 3, CG_IN_R2 | CG_IN_R3) /* (a, b) -1, 0, 1 */                                      \
-    X(HASH, hash, 3, CG_IN_R3) /* (offset of 16 bytes in the frame, string) */                     \
+    X(DIGITS, digits, 3, 0)              /* (dst, n) appends the last N bytes of private_[2..7] */ \
+    X(MARK, mark, 4, 0)                  /* (dst, kind, addr) */                                   \
+    X(EQ, eq, 3, CG_IN_R2 | CG_IN_R3)    /* (a, b) 1 or 0 */                                       \
+    X(CMP, cmp, 3, CG_IN_R2 | CG_IN_R3)  /* (a, b) -1, 0, 1 */                                     \
+    X(HASH, hash, 3, CG_IN_R3)           /* (offset of 16 bytes in the frame, string) */           \
     X(HASH_PART, hash_part, 4, CG_IN_R3) /* (lanes' offset, string, where) takes 128 bytes in */   \
-    X(BUCKET, bucket, 2, 0) /* (value) bucket of a logarithmic histogram */                        \
-    X(LINEAR, linear, 5, 0) /* (value, start, interval, buckets) */                                \
-    X(OUT_STR, out_str, 3, CG_IN_R3) /* (pos, string) stores it in the record; new pos */          \
-    X(EXECNAME, execname, 2, 0) /* (dst) */
+    X(BUCKET, bucket, 2, 0)              /* (value) bucket of a logarithmic histogram */           \
+    X(LINEAR, linear, 5, 0)              /* (value, start, interval, buckets) */                   \
+    X(OUT_STR, out_str, 3, CG_IN_R3)     /* (pos, string) stores it in the record; new pos */      \
+    X(EXECNAME, execname, 2, 0)          /* (dst) */
 
 enum cg_lib {
 #define CG_LIB_ENUM(id, name, n_args, reads) CG_LIB_##id,
