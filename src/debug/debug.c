@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "arch/arch.h"
-#include "debug/debugfile.h"
 #include "debug/source.h"
 
 /* In the order in which they are asked. */
@@ -49,21 +48,6 @@ void debuginfo_free(struct debuginfo *di)
     sysroot_free(di->host);
     di->modules = NULL;
     di->host = NULL;
-}
-
-const char *dbg_path(const struct dbg *m)
-{
-    return m->path;
-}
-
-const struct build_id *dbg_build_id(const struct dbg *m)
-{
-    return &m->id;
-}
-
-bool dbg_is_kernel(const struct dbg *m)
-{
-    return m->source && m->source->kernel;
 }
 
 static struct dbg *new_module(struct debuginfo *di, const char *path)
@@ -219,25 +203,6 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
 }
 
 /* ---- symbols ---- */
-
-const struct elf_symbols *dbg_symbols(struct dbg *m)
-{
-    if (m->symbols)
-        return m->symbols;
-    bounds_file(m->path);
-    m->symbols = ARENA_NEW(m->di->a, struct elf_symbols);
-    *m->symbols = elf_symbols_of(m->di->a, m->main.elf, &m->symbols_full);
-    if (!m->symbols_full && m->debug.elf) {
-        bool full;
-        struct elf_symbols theirs = elf_symbols_of(m->di->a, m->debug.elf, &full);
-
-        if (theirs.n > m->symbols->n) {
-            *m->symbols = theirs;
-            m->symbols_full = full;
-        }
-    }
-    return m->symbols;
-}
 
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
 {

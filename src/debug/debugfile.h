@@ -8,10 +8,6 @@
 
 #include "debug/dwarf_priv.h"
 
-/* Takes over FD. False: not an ELF file (FD closed). */
-bool elf_file_open(struct elf_file *f, int fd);
-void elf_file_close(struct elf_file *f);
-
 /* Has it a .debug_info (or .zdebug_info) with contents? */
 bool elf_file_has_debug(const struct elf_file *f);
 

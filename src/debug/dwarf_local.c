@@ -11,7 +11,7 @@
 #include "debug/abi_args.h"
 #include "debug/dwarf_priv.h"
 
-enum { OPS_MAX = 256 };
+enum { OPS_MAX = 256, PARAMS_MAX = 256 };
 
 struct locating {
     const struct dbg_func *f;
@@ -278,20 +278,36 @@ static bool has_standard_arguments(const struct locating *l)
     return external || l->stack_slot;
 }
 
+/* What the function takes: PARAMS_MAX parameters at most. */
+static struct dbg_params params_of(const struct locating *l, Dwarf_Die *function)
+{
+    struct dbg_params params = {0};
+    Dwarf_Die child;
+
+    if (dwarf_child(function, &child))
+        return params;
+    do {
+        if (dwarf_tag(&child) != DW_TAG_formal_parameter)
+            continue;
+        params.v = arena_grow(l->a, params.v, params.n, sizeof(*params.v));
+        params.v[params.n++] = (struct dbg_param){die_name(&child), ctype_of(l->f->dbg, &child)};
+    } while (params.n < PARAMS_MAX && dwarf_siblingof(&child, &child) == 0);
+    return params;
+}
+
 /* The parameter as the caller passes it; false: not known. */
 static bool from_abi(struct locating *l)
 {
     struct dbg_op ops[ABI_OPS_MAX];
     Dwarf_Die function = *(Dwarf_Die *)l->f->die, origin;
-    const char *why = NULL;
 
     if (!has_standard_arguments(l))
         return false;
     origin_of(&function, &origin); /* it has every parameter, in order */
-    uint32_t n = abi_argument(l->f->dbg, &origin, l->name, ops, &why);
+    struct dbg_params params = params_of(l, &origin);
+    uint32_t n =
+        abi_argument(l->f->dbg->arch, ctype_of(l->f->dbg, &origin), &params, l->name, ops, &l->why);
 
-    if (why)
-        l->why = why;
     if (!n)
         return false;
     l->n = 0;

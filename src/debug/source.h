@@ -139,6 +139,12 @@ struct debuginfo {
     struct ctype *pointers;
 };
 
+/* ---- the module's file (module.c) ---- */
+
+/* Takes over FD. False: it is no ELF file (FD is closed). */
+bool elf_file_open(struct elf_file *f, int fd);
+void elf_file_close(struct elf_file *f);
+
 /* Does a function of the module's own file start at VADDR (entry.c)? */
 bool entry_is_own(struct dbg *m, uint64_t vaddr);
 
