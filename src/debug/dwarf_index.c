@@ -287,27 +287,12 @@ static void *make_block(struct builder *b, size_t *size)
     return block;
 }
 
-static struct index *index_build(struct dbg *m)
+/* Takes over BLOCK; NULL: it is not sound. Everything is checked that a look-up relies on, but the
+ * tables' order: a wrong one finds nothing, and harms nothing. */
+static struct index *from_block(void *block, size_t size)
 {
-    struct builder b = {.a = arena_new(), .names_size = 0};
-    size_t size;
-
-    walk(&b, m->dw, 0);
-    if (m->dw_alt)
-        walk(&b, m->dw_alt, ENTRY_ALT);
-    void *block = bounds_ok() ? make_block(&b, &size) : NULL;
-
-    HASH_CLEAR(hh, b.names);
-    arena_free(b.a);
-    return block ? index_from_blob(block, size) : NULL;
-}
-
-/* Checks everything that a look-up relies on, but the tables' order: a wrong one finds nothing, and
- * harms nothing. */
-struct index *index_from_blob(void *blob, size_t size)
-{
-    const struct index_header *h = blob;
-    const char *bytes = blob;
+    const struct index_header *h = block;
+    const char *bytes = block;
     struct index *x;
 
     if (size < sizeof(*h) || memcmp(h->magic, INDEX_MAGIC, sizeof(h->magic)) ||
@@ -329,7 +314,7 @@ struct index *index_from_blob(void *blob, size_t size)
     x = calloc(1, sizeof(*x));
     if (!x)
         goto bad;
-    x->blob = blob;
+    x->block = block;
     x->size = size;
     x->names = bytes + h->names_off;
     for (int c = 0; c < INDEX_CLASSES; c++) {
@@ -338,31 +323,49 @@ struct index *index_from_blob(void *blob, size_t size)
     }
     return x;
 bad:
-    free(blob);
+    free(block);
     return NULL;
+}
+
+static struct index *index_build(struct dbg *m)
+{
+    struct builder b = {.a = arena_new(), .names_size = 0};
+    size_t size;
+
+    walk(&b, m->dw, 0);
+    if (m->dw_alt)
+        walk(&b, m->dw_alt, ENTRY_ALT);
+    void *block = bounds_ok() ? make_block(&b, &size) : NULL;
+
+    HASH_CLEAR(hh, b.names);
+    arena_free(b.a);
+    return block ? from_block(block, size) : NULL;
 }
 
 void index_free(struct index *x)
 {
     if (!x)
         return;
-    free(x->blob);
+    free(x->block);
     free(x);
 }
 
 const struct index *dbg_index(struct dbg *m)
 {
     uint8_t key[INDEX_KEY_SIZE];
+    size_t size;
 
     if (m->index || !m->dw)
         return m->index;
     bounds_file(m->path);
-    m->index = cache_load(m, key);
+    void *kept = cache_load(m, key, &size);
+
+    m->index = kept ? from_block(kept, size) : NULL;
     if (m->index)
         return m->index;
     m->index = index_build(m);
     if (m->index && bounds_ok()) /* one that was cut is not kept */
-        cache_save(key, m->index);
+        cache_save(key, m->index->block, m->index->size);
     return m->index;
 }
 

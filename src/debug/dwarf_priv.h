@@ -6,6 +6,18 @@
 
 #include "debug/source.h"
 
+/* ---- DIEs (dwarf_die.c) ---- */
+
+bool die_type(Dwarf_Die *die, Dwarf_Die *out);
+bool die_flag(Dwarf_Die *die, unsigned attr);
+bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
+/* A member's place in bytes; false: no constant. */
+bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
+/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
+bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
+/* dwarf_diename, but bounded, and never NULL for "" . */
+const char *die_name(Dwarf_Die *die);
+
 /* ---- index (dwarf_index.c, dwarf_cache.c) ---- */
 
 enum index_class {
@@ -36,7 +48,7 @@ struct index_entry { /* also the cache file's format */
 enum { INDEX_KEY_SIZE = 32 };
 
 struct index {
-    void *blob; /* malloc'ed: a cache file's contents, or the like of it just built */
+    void *block; /* malloc'ed: a cache file's contents, or the like of it just built */
     size_t size;
     const struct index_entry *v[INDEX_CLASSES]; /* sorted by name */
     uint32_t n[INDEX_CLASSES];
@@ -59,26 +71,20 @@ bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die)
 
 void index_free(struct index *x);
 
-/* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */
-struct index *index_from_blob(void *blob, size_t size);
-/* The index of M, if it is kept. KEY becomes its name, a hash of the debug sections. */
-struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE]);
-void cache_save(const uint8_t key[INDEX_KEY_SIZE], const struct index *x);
+/*
+ * The block of M's index that was kept, malloc'ed, *SIZE bytes; NULL: none. KEY becomes its name, a
+ * hash of the debug sections.
+ */
+void *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE], size_t *size);
+/* Keeps BLOCK under KEY, which is written into its head. */
+void cache_save(const uint8_t key[INDEX_KEY_SIZE], void *block, size_t size);
 
 /* ---- types (dwarf_type.c) ---- */
 
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
-bool die_type(Dwarf_Die *die, Dwarf_Die *out);
-bool die_flag(Dwarf_Die *die, unsigned attr);
-bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
-/* A member's place in bytes; false: no constant (dwarf_member.c). */
-bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
-/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
-bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
-/* dwarf_diename, but bounded, and never NULL for "" . */
-const char *die_name(Dwarf_Die *die);
+
 /* ---- the functions of dbg_source_dwarf that are not in dwarf.c ---- */
 
 enum ctype_kind dw_kind(struct ctype *t);

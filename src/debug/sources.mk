@@ -14,6 +14,7 @@ ngstap_SOURCES += \
 	src/debug/dwarf.c src/debug/dwarf_priv.h \
 	src/debug/dwarf_cache.c \
 	src/debug/dwarf_decl.c \
+	src/debug/dwarf_die.c \
 	src/debug/dwarf_func.c \
 	src/debug/dwarf_index.c src/debug/index_format.h \
 	src/debug/dwarf_local.c \
