@@ -163,7 +163,7 @@ struct dbg_func {
     uint32_t line;    /* 0: not known */
     uint64_t entry;   /* ELF vaddr of the entry pc; 0: only inlined */
     uint64_t end;
-    const void *die; /* private; NULL: an ELF symbol alone */
+    void *record; /* private: the source's own; NULL: an ELF symbol alone */
     struct dbg *dbg;
 };
 

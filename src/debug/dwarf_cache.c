@@ -59,16 +59,16 @@ static void hash_file(struct sha256_ctx *ctx, Elf *elf)
     }
 }
 
-static void make_key(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
+static void make_key(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE])
 {
     struct sha256_ctx ctx;
     uint32_t version = INDEX_VERSION;
 
     sha256_init(&ctx);
     sha256_update(&ctx, sizeof(version), (const uint8_t *)&version);
-    hash_file(&ctx, m->debug.debug ? m->debug.debug : m->main.debug);
-    sha256_update(&ctx, 1, (const uint8_t *)(m->dw_alt ? "+" : "."));
-    hash_file(&ctx, m->alt.debug);
+    hash_file(&ctx, d->image.elf);
+    sha256_update(&ctx, 1, (const uint8_t *)(d->alt_dw ? "+" : "."));
+    hash_file(&ctx, d->alt_image.elf);
     sha256_digest(&ctx, INDEX_KEY_SIZE, key);
 }
 
@@ -124,13 +124,13 @@ static bool is_whole(const void *block, size_t size, const uint8_t key[INDEX_KEY
     return !memcmp(h->sum, sum, sizeof(sum));
 }
 
-void *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE], size_t *size)
+void *cache_load(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE], size_t *size)
 {
     char name[FILE_NAME_SIZE], *block = NULL;
     struct stat st;
     int dir = cache_dir(false);
 
-    make_key(m, key);
+    make_key(d, key);
     if (dir < 0)
         return NULL;
     file_name(key, name);

@@ -1,6 +1,6 @@
 /*
- * dwarf_die: what one DIE says. Enters: a DIE, an attribute's number; leaves: the attribute's value.
- * Refused: values in other forms than the attribute may have.
+ * dwarf_die: what one DIE says. Enters: a DIE, an attribute's number; leaves: the attribute's
+ * value. Refused: values in other forms than the attribute may have.
  */
 #include <dwarf.h>
 

@@ -327,14 +327,14 @@ bad:
     return NULL;
 }
 
-static struct index *index_build(struct dbg *m)
+static struct index *index_build(const struct dwarf *d)
 {
     struct builder b = {.a = arena_new(), .names_size = 0};
     size_t size;
 
-    walk(&b, m->dw, 0);
-    if (m->dw_alt)
-        walk(&b, m->dw_alt, ENTRY_ALT);
+    walk(&b, d->dw, 0);
+    if (d->alt_dw)
+        walk(&b, d->alt_dw, ENTRY_ALT);
     void *block = bounds_ok() ? make_block(&b, &size) : NULL;
 
     HASH_CLEAR(hh, b.names);
@@ -350,23 +350,24 @@ void index_free(struct index *x)
     free(x);
 }
 
-const struct index *dbg_index(struct dbg *m)
+const struct index *dw_index(struct dbg *m)
 {
+    struct dwarf *d = dwarf_of(m);
     uint8_t key[INDEX_KEY_SIZE];
     size_t size;
 
-    if (m->index || !m->dw)
-        return m->index;
+    if (d->index)
+        return d->index;
     bounds_file(m->path);
-    void *kept = cache_load(m, key, &size);
+    void *kept = cache_load(d, key, &size);
 
-    m->index = kept ? from_block(kept, size) : NULL;
-    if (m->index)
-        return m->index;
-    m->index = index_build(m);
-    if (m->index && bounds_ok()) /* one that was cut is not kept */
-        cache_save(key, m->index->block, m->index->size);
-    return m->index;
+    d->index = kept ? from_block(kept, size) : NULL;
+    if (d->index)
+        return d->index;
+    d->index = index_build(d);
+    if (d->index && bounds_ok()) /* one that was cut is not kept */
+        cache_save(key, d->index->block, d->index->size);
+    return d->index;
 }
 
 uint32_t index_find(const struct index *x, enum index_class c, const char *name,
@@ -391,12 +392,13 @@ uint32_t index_find(const struct index *x, enum index_class c, const char *name,
 
 bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die)
 {
-    Dwarf *dw = e->flags & ENTRY_ALT ? m->dw_alt : m->dw;
+    const struct dwarf *d = dwarf_of(m);
+    Dwarf *dw = e->flags & ENTRY_ALT ? d->alt_dw : d->dw;
     const char *name;
 
     return dw &&
            (e->flags & ENTRY_TYPES ? dwarf_offdie_types(dw, e->die, die)
                                    : dwarf_offdie(dw, e->die, die)) &&
            dwarf_tag(die) == e->tag && (name = die_name(die)) &&
-           !strcmp(name, index_name(m->index, e));
+           !strcmp(name, index_name(d->index, e));
 }

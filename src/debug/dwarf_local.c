@@ -91,7 +91,7 @@ void dw_locals(const struct dbg_func *f, uint64_t pc,
 {
     struct scope_walk w = {.pc = pc, .fn = fn, .arg = arg};
 
-    walk_scope((Dwarf_Die *)f->die, &w, 0);
+    walk_scope(f->record, &w, 0);
 }
 
 /* ---- operations ---- */
@@ -123,7 +123,7 @@ static bool emit_frame_base(struct locating *l)
 
     if (l->in_frame_base)
         return fail(l, "its function's frame base is defined by itself");
-    if (!dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_frame_base, &attr) ||
+    if (!dwarf_attr_integrate(l->f->record, DW_AT_frame_base, &attr) ||
         dwarf_getlocation_addr(&attr, l->pc, &ops, &n, 1) != 1)
         return fail(l, "its function's frame base is unknown there");
     if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
@@ -273,7 +273,7 @@ static bool has_standard_arguments(const struct locating *l)
 
     if (!s || s->vaddr != l->f->entry || strchr(s->name, '.'))
         return false;
-    if (dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_external, &attr))
+    if (dwarf_attr_integrate(l->f->record, DW_AT_external, &attr))
         dwarf_formflag(&attr, &external);
     return external || l->stack_slot;
 }
@@ -299,7 +299,7 @@ static struct dbg_params params_of(const struct locating *l, Dwarf_Die *function
 static bool from_abi(struct locating *l)
 {
     struct dbg_op ops[ABI_OPS_MAX];
-    Dwarf_Die function = *(Dwarf_Die *)l->f->die, origin;
+    Dwarf_Die function = *(Dwarf_Die *)l->f->record, origin;
 
     if (!has_standard_arguments(l))
         return false;
@@ -335,7 +335,7 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
     *out = (struct dbg_location){.type = NULL};
     *why = NULL;
     bounds_file(f->dbg->path);
-    function = *(const Dwarf_Die *)f->die;
+    function = *(const Dwarf_Die *)f->record;
     walk_scope(&function, &w, 0);
     if (!w.any) { /* a concrete instance need not list what it has not */
         origin_of(&function, &origin);

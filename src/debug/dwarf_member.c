@@ -76,7 +76,7 @@ static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int de
             struct ctype *inner = ctype_complete(type);
 
             if ((inner->kind == CT_STRUCT || inner->kind == CT_UNION) &&
-                walk_members(inner->m, &inner->core, offset, depth + 1, w))
+                walk_members(inner->m, &dies_of(inner)->core, offset, depth + 1, w))
                 return true;
             continue;
         }
@@ -103,5 +103,5 @@ bool dw_members(const struct ctype *t, const char *name, struct cmember *out, db
 
     bounds_file(w->m->path);
     return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
-           walk_members(w->m, &w->core, 0, 0, &walk);
+           walk_members(w->m, &dies_of(w)->core, 0, 0, &walk);
 }
