@@ -10,13 +10,6 @@ static const struct btf_type *record(const struct ctype *t)
     return btf__type_by_id(btf_of(t->m), t->id);
 }
 
-static const char *name_at(const struct dbg *m, uint32_t offset)
-{
-    const char *name = btf__name_by_offset(btf_of(m), offset);
-
-    return name && *name ? name : NULL;
-}
-
 static enum cdecl_kind kind_of(const struct btf_type *b)
 {
     switch (btf_kind(b)) {
@@ -71,7 +64,7 @@ void btf_ctype_decl(const struct ctype *t, struct cdecl *out)
         out->incomplete = btf_is_fwd(b);
     }
     out->kind = kind_of(b);
-    out->name = name_at(t->m, b->name_off);
+    out->name = btf_name(t->m, b->name_off);
     out->prototyped = true;
     switch (out->kind) {
     case CD_ENUM:
@@ -102,7 +95,7 @@ void btf_ctype_fields(const struct ctype *t, dbg_field_fn *fn, void *arg)
     const struct btf_member *members = btf_members(b);
 
     for (uint16_t i = 0; i < btf_vlen(b); i++) {
-        struct cfield f = {.name = name_at(t->m, members[i].name_off),
+        struct cfield f = {.name = btf_name(t->m, members[i].name_off),
                            .type = btf_ctype_of(t->m, members[i].type),
                            .bit = btf_member_bit_offset(b, i),
                            .bit_size = btf_member_bitfield_size(b, i)};
@@ -128,7 +121,7 @@ void btf_ctype_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
     for (uint16_t i = 0; i < btf_vlen(b); i++) {
         /* The name, then the value: 32 bits, or twice 32. */
         const uint32_t *e = (const uint32_t *)(b + 1) + (size_t)i * (btf_is_enum(b) ? 2 : 3);
-        const char *name = name_at(t->m, e[0]);
+        const char *name = btf_name(t->m, e[0]);
         int64_t value = !btf_is_enum(b)       ? (int64_t)(e[1] | (uint64_t)e[2] << 32)
                         : btf_ctype_signed(t) ? (int32_t)e[1]
                                               : (int64_t)e[1];

@@ -46,11 +46,9 @@ bool btf_tracepoint(struct dbg *m, const char *name, struct dbg_params *out)
         names = NULL;
     out->v = ARENA_ARRAY(m->di->a, struct dbg_param, PARAMS_MAX);
     for (uint16_t i = 1; i < btf_vlen(types) && out->n < PARAMS_MAX; i++) {
-        const char *param =
-            names ? btf__name_by_offset(btf_of(m), btf_params(names)[i].name_off) : NULL;
-
-        out->v[out->n++] = (struct dbg_param){param && *param ? param : NULL,
-                                              btf_ctype_of(m, btf_params(types)[i].type)};
+        out->v[out->n++] =
+            (struct dbg_param){names ? btf_name(m, btf_params(names)[i].name_off) : NULL,
+                               btf_ctype_of(m, btf_params(types)[i].type)};
     }
     return true;
 }

@@ -8,11 +8,15 @@
 #include <string.h>
 
 #include "arch/arch.h"
-#include "debug/debugfile.h"
 #include "debug/source.h"
 
 /* In the order in which they are asked. */
 static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_btf};
+
+struct failed_open { /* so that a module without debug information is looked for once */
+    struct failed_open *next;
+    const char *path, *why;
+};
 
 /* ---- opening ---- */
 
@@ -34,8 +38,7 @@ static void close_module(struct dbg *m)
     cfi_close(m);
     if (m->source)
         m->source->close(m);
-    elf_file_close(&m->debug);
-    elf_file_close(&m->main);
+    elf_file_close(&m->file);
 }
 
 void debuginfo_free(struct debuginfo *di)
@@ -51,28 +54,13 @@ void debuginfo_free(struct debuginfo *di)
     di->host = NULL;
 }
 
-const char *dbg_path(const struct dbg *m)
-{
-    return m->path;
-}
-
-const struct build_id *dbg_build_id(const struct dbg *m)
-{
-    return &m->id;
-}
-
-bool dbg_is_kernel(const struct dbg *m)
-{
-    return m->source && m->source->kernel;
-}
-
 static struct dbg *new_module(struct debuginfo *di, const char *path)
 {
     struct dbg *m = ARENA_NEW(di->a, struct dbg);
 
     m->di = di;
     m->path = path;
-    m->main.fd = m->debug.fd = m->alt.fd = -1;
+    m->file.fd = -1;
     return m;
 }
 
@@ -124,9 +112,9 @@ static bool open_main(struct dbg *m, const struct module *mod)
 {
     int fd = mod->fd >= 0 ? fcntl(mod->fd, F_DUPFD_CLOEXEC, 0) : -1;
 
-    if (!elf_file_open(&m->main, fd))
+    if (!elf_file_open(&m->file, fd))
         return false;
-    elf_build_id_of(m->main.elf, m->main.fd, &m->id);
+    elf_build_id_of(m->file.elf, m->file.fd, &m->id);
     return true;
 }
 
@@ -140,7 +128,7 @@ static const char *why_foreign(struct dbg *m)
     const char *kind = NULL;
     GElf_Ehdr eh;
 
-    if (!gelf_getehdr(m->main.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
+    if (!gelf_getehdr(m->file.elf, &eh) || eh.e_ident[EI_DATA] != ELFDATA2LSB)
         kind = "a big-endian program";
     else if (eh.e_ident[EI_CLASS] != ELFCLASS64)
         kind = "a program of 32 bits";
@@ -179,7 +167,7 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
     }
     *why = why_foreign(m);
     if (*why) {
-        elf_file_close(&m->main);
+        elf_file_close(&m->file);
         return NULL;
     }
     find_source(m, false);
@@ -219,25 +207,6 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
 }
 
 /* ---- symbols ---- */
-
-const struct elf_symbols *dbg_symbols(struct dbg *m)
-{
-    if (m->symbols)
-        return m->symbols;
-    bounds_file(m->path);
-    m->symbols = ARENA_NEW(m->di->a, struct elf_symbols);
-    *m->symbols = elf_symbols_of(m->di->a, m->main.elf, &m->symbols_full);
-    if (!m->symbols_full && m->debug.elf) {
-        bool full;
-        struct elf_symbols theirs = elf_symbols_of(m->di->a, m->debug.elf, &full);
-
-        if (theirs.n > m->symbols->n) {
-            *m->symbols = theirs;
-            m->symbols_full = full;
-        }
-    }
-    return m->symbols;
-}
 
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
 {
@@ -291,7 +260,7 @@ bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_va
 bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                const char **why)
 {
-    if (f->die)
+    if (f->record)
         return f->dbg->source->local(f, pc, name, out, why);
     *why = arena_printf(f->dbg->di->a,
                         "\"%s\" of %s: there is no debug information for this "
@@ -302,11 +271,11 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
 
 void dbg_locals(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg)
 {
-    if (f->die)
+    if (f->record)
         f->dbg->source->locals(f, pc, fn, arg);
 }
 
 const struct ctype *dbg_func_result(const struct dbg_func *f)
 {
-    return f->die ? f->dbg->source->func_result(f) : NULL;
+    return f->record ? f->dbg->source->func_result(f) : NULL;
 }

@@ -7,10 +7,16 @@
  * Each module has an index of its names, so that a look-up does not parse every compile unit;
  * indexes are kept in the cache (a bad or stale file is ignored and rewritten).
  *
- * Handles: struct dbg one module, struct ctype one type (interned: equal pointers, equal types).
- * Everything returned here is owned by the struct debuginfo, and lives as long as it and its
- * compile's arena; so do the names that callbacks get. WHY is text in the arena. What a bound of
- * base/bounds.h cuts off is reported by bounds_end(), and reads as absent meanwhile.
+ * Handles: struct dbg is one module, struct ctype one type (interned: equal pointers, equal types).
+ * What is returned belongs to the struct debuginfo; it lives as long as that and the compile's
+ * arena live. So do names, types and reasons. What a callback gets by pointer (struct cmember and
+ * the like) lasts until the callback returns; the names and types in it last longer. ARG goes
+ * through to the callback.
+ *
+ * Arguments are not NULL where nothing else is said. *OUT is to be used only where the function
+ * returns true. *WHY is a reason in words, without a newline; it is in the arena or static. A
+ * VADDR, a PC and an ENTRY are addresses of the module's ELF file, not of a process. What a bound
+ * of base/bounds.h cuts off reads as absent, and bounds_end() reports it.
  */
 #ifndef DEBUG_DEBUG_H
 #define DEBUG_DEBUG_H
@@ -24,27 +30,30 @@ struct debuginfo; /* all modules of a compile */
 struct dbg;       /* one module's debug information */
 struct ctype;
 
-/* Nothing is opened yet. Never NULL. T must outlive it. */
+/* Makes a debuginfo with no module open; never NULL. The caller frees it; CX and T must outlive
+ * it. */
 struct debuginfo *debuginfo_new(struct compile *cx, struct target *t);
-/* Closes files; DI NULL: nothing. */
+/* Closes the files of all modules. No struct dbg or ctype of DI may be used any more. NULL: nothing
+ * happens. */
 void debuginfo_free(struct debuginfo *di);
 
 /*
- * Debug information of the module at PATH (as the target sees it), or of its separate debug file:
- * by build-id and debuglink under the sysroot's and the host's /usr/lib/debug (and beside the
- * file), its build-id verified; SHF_COMPRESSED sections and .zdebug are read. "kernel" is the
- * kernel that runs here: its types and enumerators. The same handle each time. NULL when there is
- * none: *WHY then says what was looked for and where, and how to get it.
+ * Opens the debug information of the module at PATH (as the target sees it), or of its separate
+ * debug file. That one is found by build-id and debuglink under the sysroot's and the host's
+ * /usr/lib/debug, or beside the module; its build-id is verified. SHF_COMPRESSED sections and
+ * .zdebug are read. PATH "kernel" is the kernel that runs here: its types, enumerators and
+ * tracepoints. The same path gives the same handle each time. NULL: there is none; *WHY then says
+ * what was looked for and where, and how to get it.
  */
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
 
 /*
  * The same, but a module that has only ELF symbols is given too, for function probes
- * (dbg_functions, dbg_symbols, dbg_cfa); its types and variables are not found, and *WHY says what
- * dbg_open would (else it is NULL).
+ * (dbg_functions, dbg_symbols, dbg_cfa). It has no types and no variables, and *WHY says what
+ * dbg_open would say. *WHY is NULL when a source knows the module.
  */
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why);
-const char *dbg_path(const struct dbg *m);                  /* as the target sees it; "kernel" */
+const char *dbg_path(const struct dbg *m);                /* as the target sees it; "kernel" */
 const struct build_id *dbg_build_id(const struct dbg *m); /* len 0: it has none */
 bool dbg_is_kernel(const struct dbg *m);
 
@@ -56,25 +65,26 @@ enum ctype_kind {
 };
 
 /*
- * A type by the name a script may use: "GCobj" (typedef, base type, or struct/union/enum tag),
- * "struct lua_State", "union GCobj", "enum x", also "T *". Declarations are completed: here, else
- * from the other modules opened so far. NULL: none.
+ * Finds a type by the name that a script may use: "GCobj" (a typedef, a base type, or the tag of a
+ * struct, union or enum), "struct lua_State", "union GCobj", "enum x", also "T *". A declaration is
+ * completed from this module, else from the other modules opened so far. NULL: M knows none.
  */
 const struct ctype *dbg_type(struct dbg *m, const char *name);
 
-/* Typedefs and qualifiers are looked through by all of these. */
+/* All of these look through typedefs and qualifiers. */
 enum ctype_kind ctype_kind(const struct ctype *t);
 /* Is T, or what it points to, a type of the kernel, so that values of it lie in kernel memory? */
 bool ctype_is_kernel(const struct ctype *t);
 /* The module whose debug information says what T's members and size are; NULL: nobody's (void). */
 struct dbg *ctype_module(const struct ctype *t);
 uint64_t ctype_size(const struct ctype *t); /* bytes; 0: unknown (void, incomplete) */
-bool ctype_signed(const struct ctype *t);
+bool ctype_signed(const struct ctype *t);   /* false, too, for what is no number */
 /* What a pointer points to (NULL: void), or an array's element; NULL for other types. */
 const struct ctype *ctype_target(const struct ctype *t);
-uint64_t ctype_array_len(const struct ctype *t);                /* elements; 0: unknown */
-const char *ctype_text(struct arena *a, const struct ctype *t); /* "struct lua_State *" */
-/* T NULL: "void *". */
+uint64_t ctype_array_len(const struct ctype *t); /* elements; 0: unknown, or no array */
+/* T as C spells it, in A: "struct lua_State *". */
+const char *ctype_text(struct arena *a, const struct ctype *t);
+/* The type of a pointer to T. T NULL: "void *". */
 const struct ctype *ctype_pointer_to(struct debuginfo *di, const struct ctype *t);
 
 struct cmember {
@@ -85,10 +95,11 @@ struct cmember {
     uint32_t bit_size; /* 0: no bit field */
 };
 
-/* A member of a struct or union, also inside anonymous members; completes declarations. False: T
- * has none of that name. */
+/* Finds the member NAME of a struct or union, also inside anonymous members; completes
+ * declarations. False: T has none of that name. */
 bool ctype_member(const struct ctype *t, const char *name, struct cmember *out);
-/* Calls FN for each member that has a name (near names, pretty printing). */
+/* Calls FN for each member that has a name (near names, pretty printing); of other types for
+ * none. */
 void ctype_members(const struct ctype *t, void (*fn)(const struct cmember *m, void *arg),
                    void *arg);
 
@@ -113,30 +124,33 @@ struct cdecl {
     uint64_t align; /* __attribute__((aligned)), where it is recorded (DWARF 5); 0: not said */
 };
 
-/* T NULL: void. */
+/* Writes *OUT always. T NULL: void. */
 void ctype_decl(const struct ctype *t, struct cdecl *out);
 
 struct cfield {
     const char *name; /* NULL: anonymous, or a base class */
     const struct ctype *type;
-    uint64_t bit;      /* from the start of the struct asked */
+    uint64_t bit;      /* bits from the start of the struct asked */
     uint32_t bit_size; /* of a bit field, else 0 */
-    uint64_t align;    /* as above, of the member */
+    uint64_t align;    /* of the member, as in struct cdecl */
 };
 
-/* A struct's or union's own members, in the order declared; of a typedef or of other types none. */
+/* Calls FN for a struct's or union's own members, in the order declared; of a typedef and of other
+ * types for none. */
 void ctype_fields(const struct ctype *t, void (*fn)(const struct cfield *f, void *arg), void *arg);
-/* Enumerators; values beyond INT64_MAX wrap around, and ctype_signed is false then. */
+/* Calls FN for an enumeration's enumerators, in the order declared. A value beyond INT64_MAX wraps
+ * around; ctype_signed is false then. */
 void ctype_enumerators(const struct ctype *t,
                        void (*fn)(const char *name, int64_t value, void *arg), void *arg);
-/* A function's parameters; TYPE NULL: the dots. */
+/* Calls FN for a function type's parameters, in order; TYPE NULL: the dots. */
 void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, void *arg),
                   void *arg);
 
-/* Enumerator by name (for @enum / bare use); false: none. */
+/* Finds an enumerator by its name, of whatever enumeration (@enum, a bare name). False: M knows
+ * none of that name. */
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value);
-/* Calls FN for each enumerator whose name begins with PREFIX, in order of name; not the
- * kernel's. */
+/* Calls FN for each enumerator whose name begins with PREFIX, in order of name; of the kernel's for
+ * none. */
 void dbg_enumerators(struct dbg *m, const char *prefix,
                      void (*fn)(const char *name, int64_t value, void *arg), void *arg);
 
@@ -145,13 +159,14 @@ void dbg_enumerators(struct dbg *m, const char *prefix,
 struct dbg_var {
     const char *name;
     const char *file; /* the compile unit's name */
-    uint64_t vaddr;   /* ELF vaddr in the module */
+    uint64_t vaddr;
     const struct ctype *type;
 };
 
 /*
- * CU: basename or path end of the file that defines it ("name@file.c" says it in NAME), or NULL:
- * any, an external one first. False: none with a fixed address.
+ * Finds the variable NAME. CU is the file that defines it, by the end of its path from a slash on
+ * (with * ? [] as in fnmatch); "name@file.c" says it in NAME. CU NULL: any file, an external
+ * variable first. False: M knows none of that name that has a fixed address.
  */
 bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
 
@@ -161,17 +176,17 @@ struct dbg_func {
     const char *name;
     const char *file; /* the compile unit's or declaration's file; NULL: not known */
     uint32_t line;    /* 0: not known */
-    uint64_t entry;   /* ELF vaddr of the entry pc; 0: only inlined */
-    uint64_t end;
-    const void *die; /* private; NULL: an ELF symbol alone */
+    uint64_t entry;   /* of its first instruction; 0: only inlined */
+    uint64_t end;     /* of the first byte behind it; not above ENTRY: not known */
+    void *record;     /* private: the source's own; NULL: an ELF symbol alone */
     struct dbg *dbg;
 };
 
 /*
- * Functions whose name matches PATTERN (* ? [] as in fnmatch), optionally in FILE (NULL: any); ELF
- * symbols for those that the source does not know. Returns their number; *OUT is an array in the
- * arena, sorted by entry. A place that only a debug file of the target's claims is left out with a
- * warning.
+ * Finds the functions whose name matches PATTERN (* ? [] as in fnmatch), optionally in FILE (as CU
+ * above; NULL: any). ELF symbols stand for those that the source does not know. Returns their
+ * number; *OUT is an array in the arena, sorted by entry, no two with the same one (but 0), or NULL
+ * for none. A place that only a debug file of the target's claims is left out with a warning.
  */
 uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out);
 
@@ -184,10 +199,11 @@ struct dbg_params {
     uint32_t n;
 };
 
-/* What the tracepoint NAME of the kernel, M, hands over. False: it has none of that name. */
+/* Finds what the tracepoint NAME of the kernel, M, hands over. False: M has none of that name. */
 bool dbg_tracepoint(struct dbg *m, const char *name, struct dbg_params *out);
 
-/* Calls FN for each known name of that class: near names for a hint, what a wildcard matches. */
+/* Calls FN for each known name of class C: near names for a hint, what a wildcard matches. A name
+ * may come more than once. */
 enum dbg_class { DBG_TYPES, DBG_VARIABLES, DBG_FUNCTIONS, DBG_TRACEPOINTS };
 void dbg_names(struct dbg *m, enum dbg_class c, void (*fn)(const char *name, void *arg), void *arg);
 
@@ -197,29 +213,29 @@ struct dbg_op {
     uint64_t n1, n2;
 };
 
-/* OPS over registers and the CFA: DW_OP_fbreg is rewritten over the frame base,
+/* Where a value is: OPS over registers and the CFA. DW_OP_fbreg is rewritten over the frame base,
  * DW_OP_call_frame_cfa remains. */
 struct dbg_location {
     const struct ctype *type;
     const struct dbg_op *ops;
     uint32_t n_ops;
-    bool has_const; /* DW_AT_const_value: the value itself */
+    bool has_const; /* DW_AT_const_value: there are no OPS, the value itself is known: */
     int64_t constant;
 };
 
 /*
- * Where the parameter or local NAME of FUNC is at PC (ELF vaddr; the entry for function probes,
- * also when the location list starts a few bytes later, after the prologue at -O0). False: *WHY
- * says why.
+ * Finds where the parameter or local NAME of F is at PC. For function probes PC is the entry,
+ * and parameters are found there also when the location list starts a few bytes later, after the
+ * prologue at -O0. False: *WHY says why.
  */
 bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                const char **why);
-/* Names in scope there. */
+/* Calls FN for each name in scope at PC; of a function that is a symbol alone for none. */
 void dbg_locals(const struct dbg_func *f, uint64_t pc,
                 void (*fn)(const char *name, bool is_param, void *arg), void *arg);
 
-/* The CFA at PC as register + offset, from .eh_frame or .debug_frame. False: not known, or not of
- * that form. */
+/* Finds the CFA at PC: the register with the DWARF number *REG, plus *OFFSET bytes. From .eh_frame
+ * or .debug_frame. False: it is not known, or not of that form. */
 bool dbg_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset);
 
 /* The type of F's result (NULL: void, or not known). */
@@ -227,10 +243,10 @@ const struct ctype *dbg_func_result(const struct dbg_func *f);
 
 /* ---- symbols (ELF) ---- */
 
-/* .symtab of the file or of its debug file, else .dynsym. Never NULL. */
+/* The symbols of M's .symtab or of its debug file's, else of .dynsym. Never NULL; n 0: none. */
 const struct elf_symbols *dbg_symbols(struct dbg *m);
 
-/* The same by module; they live as long as DI. NULL: it cannot be opened. */
+/* The same by module. NULL: it cannot be opened. */
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m);
 
 #endif

@@ -15,32 +15,6 @@
 #include "base/bounds.h"
 #include "debug/debugfile.h"
 
-/* ---- opening ---- */
-
-bool elf_file_open(struct elf_file *f, int fd)
-{
-    *f = (struct elf_file){.fd = fd};
-    f->elf = fd >= 0 ? elf_open(fd) : NULL;
-    if (f->elf)
-        return true;
-    if (fd >= 0)
-        close(fd);
-    f->fd = -1;
-    return false;
-}
-
-void elf_file_close(struct elf_file *f)
-{
-    if (f->elf) {
-        elf_end(f->debug);
-        elf_end(f->elf);
-        close(f->fd);
-        bounds_give(f->image_size);
-        free(f->image);
-    }
-    *f = (struct elf_file){.fd = -1};
-}
-
 bool elf_file_has_debug(const struct elf_file *f)
 {
     Elf_Scn *scn = NULL;

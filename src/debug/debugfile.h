@@ -4,22 +4,28 @@
 #ifndef DEBUG_DEBUGFILE_H
 #define DEBUG_DEBUGFILE_H
 
-#include <stdio.h>
-
-#include "debug/dwarf_priv.h"
-
-/* Takes over FD. False: not an ELF file (FD closed). */
-bool elf_file_open(struct elf_file *f, int fd);
-void elf_file_close(struct elf_file *f);
+#include "debug/source.h"
 
 /* Has it a .debug_info (or .zdebug_info) with contents? */
 bool elf_file_has_debug(const struct elf_file *f);
 
+/* ---- what libdw gets of a file (debugimage.c) ---- */
+
+struct debugimage {
+    Elf *elf;
+    void *bytes; /* malloc'ed */
+    uint64_t size;
+};
+
 /*
- * Sets F->debug (debugimage.c): a copy in memory of its debug sections, expanded, for libdw. False:
- * *WHY (arena) says why the file's debug information cannot be used.
+ * Copies F's debug sections, expanded, into memory; *OUT is the caller's to free. False: *WHY
+ * (arena) says why F's debug information cannot be used.
  */
-bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why);
+bool debugimage_make(struct arena *a, const struct elf_file *f, struct debugimage *out,
+                     const char **why);
+void debugimage_free(struct debugimage *i);
+
+/* ---- finding a file ---- */
 
 /* The text of a failed search, a line each. */
 struct search {

@@ -150,7 +150,8 @@ static uint64_t align_up(uint64_t n)
 }
 
 /* Lists the sections that are wanted, with what they expand to. */
-static bool list_parts(struct elf_file *f, uint64_t file_size, struct copy *c, const char **why)
+static bool list_parts(const struct elf_file *f, uint64_t file_size, struct copy *c,
+                       const char **why)
 {
     Elf_Scn *scn = NULL;
     size_t strings;
@@ -249,14 +250,14 @@ static void write_tables(const GElf_Ehdr *from, struct copy *c)
     }
 }
 
-bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
+bool debugimage_make(struct arena *a, const struct elf_file *f, struct debugimage *out,
+                     const char **why)
 {
     struct copy *c = ARENA_NEW(a, struct copy);
     struct stat st;
     GElf_Ehdr eh;
 
-    if (f->debug)
-        return true;
+    *out = (struct debugimage){0};
     *why = "it is not a little-endian file of 64 bits";
     if (!gelf_getehdr(f->elf, &eh) || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
         eh.e_ident[EI_DATA] != ELFDATA2LSB)
@@ -274,15 +275,25 @@ bool elf_file_prepare(struct arena *a, struct elf_file *f, const char **why)
         ok = bounds_ok() && fill(a, f->fd, &c->v[i], c->image + c->v[i].at, why);
     if (ok) {
         write_tables(&eh, c);
-        f->debug = elf_memory(c->image, c->size);
+        out->elf = elf_memory(c->image, c->size);
     }
-    if (!f->debug) {
+    if (!out->elf) {
         free(c->image);
         bounds_give(c->size);
         return false;
     }
-    f->image = c->image;
-    f->image_size = c->size;
+    out->bytes = c->image;
+    out->size = c->size;
     *why = NULL;
     return true;
+}
+
+void debugimage_free(struct debugimage *i)
+{
+    if (i->elf) {
+        elf_end(i->elf);
+        bounds_give(i->size);
+        free(i->bytes);
+    }
+    *i = (struct debugimage){0};
 }

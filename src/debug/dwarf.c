@@ -8,7 +8,6 @@
 #include <elfutils/libdwelf.h>
 #include <string.h>
 
-#include "debug/debugfile.h"
 #include "debug/dwarf_priv.h"
 
 /* Are all units in .dwo files? */
@@ -30,12 +29,23 @@ static bool only_skeletons(Dwarf *dw)
     return any;
 }
 
-static bool open_alt(struct dbg *m, struct search *s, const struct sysroot *from, const char *name,
-                     const char **why)
+/* Ends what start() began. */
+static void stop(struct dwarf *d)
+{
+    dwarf_end(d->dw);
+    dwarf_end(d->alt_dw);
+    d->dw = d->alt_dw = NULL;
+    debugimage_free(&d->image);
+    debugimage_free(&d->alt_image);
+    elf_file_close(&d->alt);
+}
+
+static bool open_alt(struct dwarf *d, struct search *s, const struct sysroot *from,
+                     const char *name, const char **why)
 {
     const char *alt_name;
     const void *id;
-    ssize_t len = dwelf_dwarf_gnu_debugaltlink(m->dw, &alt_name, &id);
+    ssize_t len = dwelf_dwarf_gnu_debugaltlink(d->dw, &alt_name, &id);
     struct build_id want = {.len = 0};
 
     if (len == 0)
@@ -49,7 +59,7 @@ static bool open_alt(struct dbg *m, struct search *s, const struct sysroot *from
     /* libdw would look for it by itself, by names out of the file and on the host: it must not come
      * to that. */
     s->looked = s->refused = NULL;
-    if (!debugfile_find_alt(s, from, name, alt_name, &want, &m->alt)) {
+    if (!debugfile_find_alt(s, from, name, alt_name, &want, &d->alt)) {
         *why = arena_printf(s->a,
                             "it needs the supplementary debug file with build-id %s (made by dwz), "
                             "looked for at %s%s%s",
@@ -57,46 +67,42 @@ static bool open_alt(struct dbg *m, struct search *s, const struct sysroot *from
                             s->refused ? "; not usable: " : "", s->refused ? s->refused : "");
         return false;
     }
-    if (!elf_file_prepare(s->a, &m->alt, why))
+    if (!debugimage_make(s->a, &d->alt, &d->alt_image, why))
         return false;
-    m->dw_alt = dwarf_begin_elf(m->alt.debug, DWARF_C_READ, NULL);
-    if (!m->dw_alt) {
+    d->alt_dw = dwarf_begin_elf(d->alt_image.elf, DWARF_C_READ, NULL);
+    if (!d->alt_dw) {
         *why =
             arena_printf(s->a, "its supplementary debug file is not sound: %s", dwarf_errmsg(-1));
         return false;
     }
-    dwarf_new_oom_handler(m->dw_alt, bounds_no_memory);
-    dwarf_setalt(m->dw, m->dw_alt);
+    dwarf_new_oom_handler(d->alt_dw, bounds_no_memory);
+    dwarf_setalt(d->dw, d->alt_dw);
     return true;
 }
 
 /* Starts libdw on F, which lies at NAME below FROM. */
-static bool start(struct dbg *m, struct elf_file *f, struct search *s, const struct sysroot *from,
-                  const char *name, const char **why)
+static bool start(struct dwarf *d, const struct elf_file *f, struct search *s,
+                  const struct sysroot *from, const char *name, const char **why)
 {
-    if (!elf_file_prepare(s->a, f, why))
+    if (!debugimage_make(s->a, f, &d->image, why))
         return false;
-    m->dw = dwarf_begin_elf(f->debug, DWARF_C_READ, NULL);
-    if (!m->dw) {
+    d->dw = dwarf_begin_elf(d->image.elf, DWARF_C_READ, NULL);
+    if (!d->dw) {
         *why = arena_printf(s->a, "it is not sound: %s", dwarf_errmsg(-1));
-        return false;
+        goto bad;
     }
     /* libdw's own handler names no file. */
-    dwarf_new_oom_handler(m->dw, bounds_no_memory);
-    if (!open_alt(m, s, from, name, why))
+    dwarf_new_oom_handler(d->dw, bounds_no_memory);
+    if (!open_alt(d, s, from, name, why))
         goto bad;
-    if (only_skeletons(m->dw)) {
+    if (only_skeletons(d->dw)) {
         *why = "it is split DWARF (-gsplit-dwarf, .dwo files), which is not read; build without "
                "that option";
         goto bad;
     }
     return true;
 bad:
-    dwarf_end(m->dw);
-    if (m->dw_alt)
-        dwarf_end(m->dw_alt);
-    m->dw = m->dw_alt = NULL;
-    elf_file_close(&m->alt);
+    stop(d);
     return false;
 }
 
@@ -117,48 +123,65 @@ static const char *say_none(struct search *s, const struct dbg *m, const char *o
 static bool dw_open(struct dbg *m, const char **none)
 {
     struct debuginfo *di = m->di;
+    struct dwarf *d = ARENA_NEW(di->a, struct dwarf);
     struct search s = {.a = di->a};
     const struct sysroot *from;
     const char *name, *why = NULL, *own = NULL;
 
-    if (elf_file_has_debug(&m->main)) {
-        if (start(m, &m->main, &s, di->t->root, m->path, &why))
+    m->data = d;
+    if (elf_file_has_debug(&m->file)) {
+        if (start(d, &m->file, &s, di->t->root, m->path, &why))
             return true;
         own = why;
         s = (struct search){.a = di->a};
     }
-    if (debugfile_find(&s, di->t->root, di->host, m->path, &m->id, &m->main, &m->debug, &name,
+    if (debugfile_find(&s, di->t->root, di->host, m->path, &m->id, &m->file, &d->debug, &name,
                        &from)) {
         struct search alt = {.a = di->a};
 
-        m->doubtful = !sysroot_is_host(from);
-
-        if (start(m, &m->debug, &alt, from, name, &why))
+        if (start(d, &d->debug, &alt, from, name, &why)) {
+            m->doubtful = !sysroot_is_host(from);
             return true;
-        m->doubtful = false;
-        elf_file_close(&m->debug);
+        }
+        elf_file_close(&d->debug);
         s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
                                  s.refused ? "; " : "", sysroot_dir(from), name, why);
     }
+    m->data = NULL;
     *none = say_none(&s, m, own);
     return false;
 }
 
 static void dw_close(struct dbg *m)
 {
-    index_free(m->index);
-    m->index = NULL;
-    dwarf_end(m->dw);
-    dwarf_end(m->dw_alt);
-    m->dw = m->dw_alt = NULL;
-    elf_file_close(&m->alt);
+    struct dwarf *d = dwarf_of(m);
+
+    index_free(d->index);
+    stop(d);
+    elf_file_close(&d->debug);
+    m->data = NULL;
+}
+
+/* ---- beside names and types ---- */
+
+static struct elf_symbols dw_symbols(struct dbg *m)
+{
+    Elf *elf = dwarf_of(m)->debug.elf;
+    bool full;
+
+    return elf ? elf_symbols_of(m->di->a, elf, &full) : (struct elf_symbols){0};
+}
+
+static bool dw_cfa(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset)
+{
+    return cfi_frame(dwarf_getcfi(dwarf_of(m)->dw), pc, reg, offset); /* dwarf_end frees it */
 }
 
 /* ---- names ---- */
 
 static bool dw_enumerator(struct dbg *m, const char *name, int64_t *value)
 {
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const struct index_entry *e;
 
     if (!x || !index_find(x, INDEX_ENUMERATORS, name, &e))
@@ -169,7 +192,7 @@ static bool dw_enumerator(struct dbg *m, const char *name, int64_t *value)
 
 static void dw_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
 {
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const struct index_entry *e;
     size_t len = strlen(prefix);
 
@@ -187,7 +210,7 @@ static void dw_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, 
 static bool dw_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
     static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const char *before = NULL;
 
     for (uint32_t i = 0; x && i < x->n[classes[c]] && bounds_ok(); i++) {
@@ -213,6 +236,8 @@ const struct dbg_source dbg_source_dwarf = {
     .local = dw_local,
     .locals = dw_locals,
     .func_result = dw_func_result,
+    .symbols = dw_symbols,
+    .cfa = dw_cfa,
     .kind = dw_kind,
     .complete = dw_complete,
     .size = dw_size,

@@ -59,29 +59,29 @@ static void hash_file(struct sha256_ctx *ctx, Elf *elf)
     }
 }
 
-static void make_key(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
+static void make_key(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE])
 {
     struct sha256_ctx ctx;
     uint32_t version = INDEX_VERSION;
 
     sha256_init(&ctx);
     sha256_update(&ctx, sizeof(version), (const uint8_t *)&version);
-    hash_file(&ctx, m->debug.debug ? m->debug.debug : m->main.debug);
-    sha256_update(&ctx, 1, (const uint8_t *)(m->dw_alt ? "+" : "."));
-    hash_file(&ctx, m->alt.debug);
+    hash_file(&ctx, d->image.elf);
+    sha256_update(&ctx, 1, (const uint8_t *)(d->alt_dw ? "+" : "."));
+    hash_file(&ctx, d->alt_image.elf);
     sha256_digest(&ctx, INDEX_KEY_SIZE, key);
 }
 
-static void make_sum(const void *blob, size_t size, uint8_t sum[INDEX_KEY_SIZE])
+static void make_sum(const void *block, size_t size, uint8_t sum[INDEX_KEY_SIZE])
 {
     const size_t at = offsetof(struct index_header, sum), end = at + INDEX_KEY_SIZE;
     static const uint8_t zero[INDEX_KEY_SIZE];
     struct sha256_ctx ctx;
 
     sha256_init(&ctx);
-    sha256_update(&ctx, at, blob);
+    sha256_update(&ctx, at, block);
     sha256_update(&ctx, sizeof(zero), zero);
-    sha256_update(&ctx, size - end, (const uint8_t *)blob + end);
+    sha256_update(&ctx, size - end, (const uint8_t *)block + end);
     sha256_digest(&ctx, INDEX_KEY_SIZE, sum);
 }
 
@@ -95,42 +95,42 @@ static void file_name(const uint8_t key[INDEX_KEY_SIZE], char name[FILE_NAME_SIZ
 
 static char *read_whole(int fd, size_t size)
 {
-    char *blob = malloc(size);
+    char *block = malloc(size);
     size_t done = 0;
 
-    while (blob && done < size) {
-        ssize_t got = read(fd, blob + done, size - done);
+    while (block && done < size) {
+        ssize_t got = read(fd, block + done, size - done);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0) {
-            free(blob);
+            free(block);
             return NULL;
         }
         done += (size_t)got;
     }
-    return blob;
+    return block;
 }
 
-/* Is BLOB what cache_save wrote for this key? */
-static bool is_whole(const void *blob, size_t size, const uint8_t key[INDEX_KEY_SIZE])
+/* Is BLOCK what cache_save wrote for this key? */
+static bool is_whole(const void *block, size_t size, const uint8_t key[INDEX_KEY_SIZE])
 {
-    const struct index_header *h = blob;
+    const struct index_header *h = block;
     uint8_t sum[INDEX_KEY_SIZE];
 
     if (size < sizeof(*h) || memcmp(h->key, key, sizeof(h->key)) != 0)
         return false;
-    make_sum(blob, size, sum);
+    make_sum(block, size, sum);
     return !memcmp(h->sum, sum, sizeof(sum));
 }
 
-struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
+void *cache_load(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE], size_t *size)
 {
-    char name[FILE_NAME_SIZE], *blob = NULL;
+    char name[FILE_NAME_SIZE], *block = NULL;
     struct stat st;
     int dir = cache_dir(false);
 
-    make_key(m, key);
+    make_key(d, key);
     if (dir < 0)
         return NULL;
     file_name(key, name);
@@ -140,34 +140,36 @@ struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE])
     if (fd < 0)
         return NULL;
     if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_size > 0 &&
-        st.st_size <= CACHE_FILE_MAX)
-        blob = read_whole(fd, (size_t)st.st_size);
-    close(fd);
-    if (blob && !is_whole(blob, (size_t)st.st_size, key)) {
-        free(blob);
-        blob = NULL;
+        st.st_size <= CACHE_FILE_MAX) {
+        *size = (size_t)st.st_size;
+        block = read_whole(fd, *size);
     }
-    return blob ? index_from_blob(blob, (size_t)st.st_size) : NULL;
+    close(fd);
+    if (block && !is_whole(block, *size, key)) {
+        free(block);
+        return NULL;
+    }
+    return block;
 }
 
-void cache_save(const uint8_t key[INDEX_KEY_SIZE], const struct index *x)
+void cache_save(const uint8_t key[INDEX_KEY_SIZE], void *block, size_t size)
 {
-    struct index_header *h = x->blob;
+    struct index_header *h = block;
     char name[FILE_NAME_SIZE], beside[FILE_NAME_SIZE + 32];
 
-    if (x->size > CACHE_FILE_MAX)
+    if (size > CACHE_FILE_MAX)
         return;
     int dir = cache_dir(true);
 
     if (dir < 0)
         return;
     memcpy(h->key, key, sizeof(h->key));
-    make_sum(x->blob, x->size, h->sum);
+    make_sum(block, size, h->sum);
     file_name(key, name);
     snprintf(beside, sizeof(beside), "%s.%ld.tmp", name, (long)getpid());
     int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    const char *p = x->blob;
-    size_t left = x->size;
+    const char *p = block;
+    size_t left = size;
 
     while (fd >= 0 && left) {
         ssize_t put = write(fd, p, left);

@@ -68,12 +68,12 @@ static bool is_bounded(Dwarf_Die *array, uint64_t dim)
 
 void dw_decl(const struct ctype *t, struct cdecl *out)
 {
-    Dwarf_Die die = t->die;
+    Dwarf_Die die = dies_of(t)->named;
 
     out->kind = kind_of(dwarf_tag(&die));
     if (out->kind == CD_STRUCT || out->kind == CD_UNION || out->kind == CD_ENUM) {
         out->self = ctype_complete(t);
-        die = ((struct ctype *)out->self)->core;
+        die = dies_of(out->self)->core;
         out->self = ctype_of_die(out->self->m, &die, 0);
         out->incomplete = die_flag(&die, DW_AT_declaration);
     } else if (out->kind == CD_ARRAY) {
@@ -123,7 +123,7 @@ void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg)
     uint64_t visits = 0;
 
     bounds_file(t->m->path);
-    if (dwarf_child((Dwarf_Die *)&t->die, &child))
+    if (dwarf_child(&dies_of(t)->named, &child))
         return;
     do {
         int tag = dwarf_tag(&child);
@@ -148,7 +148,7 @@ void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
     /* Compilers have what is negative in DW_FORM_sdata: DW_FORM_data1 is 0 to 255 also in an
      * enumeration that is signed. */
     bounds_file(t->m->path);
-    if (dwarf_child((Dwarf_Die *)&t->die, &child))
+    if (dwarf_child(&dies_of(t)->named, &child))
         return;
     do {
         Dwarf_Attribute attr;
@@ -168,7 +168,7 @@ void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg)
     uint64_t visits = 0;
 
     bounds_file(t->m->path);
-    if (dwarf_child((Dwarf_Die *)&t->die, &child))
+    if (dwarf_child(&dies_of(t)->named, &child))
         return;
     do {
         int tag = dwarf_tag(&child);

@@ -77,7 +77,7 @@ static void add_entry(struct dbg *m, const struct index *x, const struct index_e
     Dwarf_Die *kept = ARENA_NEW(m->di->a, Dwarf_Die);
 
     *kept = die;
-    fn.die = kept;
+    fn.record = kept;
     dbg_func_add(m, f, &fn);
 }
 
@@ -103,7 +103,7 @@ static void add_group(struct dbg *m, const struct index *x, const struct index_e
 
 void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *f)
 {
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const struct index_entry *e;
 
     if (!x)
@@ -127,7 +127,7 @@ const struct ctype *dw_func_result(const struct dbg_func *f)
 {
     Dwarf_Die type;
 
-    if (!die_type((Dwarf_Die *)f->die, &type))
+    if (!die_type(f->record, &type))
         return NULL;
     return ctype_of_die(f->dbg, &type, 0);
 }

@@ -287,27 +287,12 @@ static void *make_block(struct builder *b, size_t *size)
     return block;
 }
 
-static struct index *index_build(struct dbg *m)
+/* Takes over BLOCK; NULL: it is not sound. Everything is checked that a look-up relies on, but the
+ * tables' order: a wrong one finds nothing, and harms nothing. */
+static struct index *from_block(void *block, size_t size)
 {
-    struct builder b = {.a = arena_new(), .names_size = 0};
-    size_t size;
-
-    walk(&b, m->dw, 0);
-    if (m->dw_alt)
-        walk(&b, m->dw_alt, ENTRY_ALT);
-    void *block = bounds_ok() ? make_block(&b, &size) : NULL;
-
-    HASH_CLEAR(hh, b.names);
-    arena_free(b.a);
-    return block ? index_from_blob(block, size) : NULL;
-}
-
-/* Checks everything that a look-up relies on, but the tables' order: a wrong one finds nothing, and
- * harms nothing. */
-struct index *index_from_blob(void *blob, size_t size)
-{
-    const struct index_header *h = blob;
-    const char *bytes = blob;
+    const struct index_header *h = block;
+    const char *bytes = block;
     struct index *x;
 
     if (size < sizeof(*h) || memcmp(h->magic, INDEX_MAGIC, sizeof(h->magic)) ||
@@ -329,7 +314,7 @@ struct index *index_from_blob(void *blob, size_t size)
     x = calloc(1, sizeof(*x));
     if (!x)
         goto bad;
-    x->blob = blob;
+    x->block = block;
     x->size = size;
     x->names = bytes + h->names_off;
     for (int c = 0; c < INDEX_CLASSES; c++) {
@@ -338,32 +323,51 @@ struct index *index_from_blob(void *blob, size_t size)
     }
     return x;
 bad:
-    free(blob);
+    free(block);
     return NULL;
+}
+
+static struct index *index_build(const struct dwarf *d)
+{
+    struct builder b = {.a = arena_new(), .names_size = 0};
+    size_t size;
+
+    walk(&b, d->dw, 0);
+    if (d->alt_dw)
+        walk(&b, d->alt_dw, ENTRY_ALT);
+    void *block = bounds_ok() ? make_block(&b, &size) : NULL;
+
+    HASH_CLEAR(hh, b.names);
+    arena_free(b.a);
+    return block ? from_block(block, size) : NULL;
 }
 
 void index_free(struct index *x)
 {
     if (!x)
         return;
-    free(x->blob);
+    free(x->block);
     free(x);
 }
 
-const struct index *dbg_index(struct dbg *m)
+const struct index *dw_index(struct dbg *m)
 {
+    struct dwarf *d = dwarf_of(m);
     uint8_t key[INDEX_KEY_SIZE];
+    size_t size;
 
-    if (m->index || !m->dw)
-        return m->index;
+    if (d->index)
+        return d->index;
     bounds_file(m->path);
-    m->index = cache_load(m, key);
-    if (m->index)
-        return m->index;
-    m->index = index_build(m);
-    if (m->index && bounds_ok()) /* one that was cut is not kept */
-        cache_save(key, m->index);
-    return m->index;
+    void *kept = cache_load(d, key, &size);
+
+    d->index = kept ? from_block(kept, size) : NULL;
+    if (d->index)
+        return d->index;
+    d->index = index_build(d);
+    if (d->index && bounds_ok()) /* one that was cut is not kept */
+        cache_save(key, d->index->block, d->index->size);
+    return d->index;
 }
 
 uint32_t index_find(const struct index *x, enum index_class c, const char *name,
@@ -388,12 +392,13 @@ uint32_t index_find(const struct index *x, enum index_class c, const char *name,
 
 bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die)
 {
-    Dwarf *dw = e->flags & ENTRY_ALT ? m->dw_alt : m->dw;
+    const struct dwarf *d = dwarf_of(m);
+    Dwarf *dw = e->flags & ENTRY_ALT ? d->alt_dw : d->dw;
     const char *name;
 
     return dw &&
            (e->flags & ENTRY_TYPES ? dwarf_offdie_types(dw, e->die, die)
                                    : dwarf_offdie(dw, e->die, die)) &&
            dwarf_tag(die) == e->tag && (name = die_name(die)) &&
-           !strcmp(name, index_name(m->index, e));
+           !strcmp(name, index_name(d->index, e));
 }

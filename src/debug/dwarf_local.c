@@ -11,7 +11,7 @@
 #include "debug/abi_args.h"
 #include "debug/dwarf_priv.h"
 
-enum { OPS_MAX = 256 };
+enum { OPS_MAX = 256, PARAMS_MAX = 256 };
 
 struct locating {
     const struct dbg_func *f;
@@ -91,7 +91,7 @@ void dw_locals(const struct dbg_func *f, uint64_t pc,
 {
     struct scope_walk w = {.pc = pc, .fn = fn, .arg = arg};
 
-    walk_scope((Dwarf_Die *)f->die, &w, 0);
+    walk_scope(f->record, &w, 0);
 }
 
 /* ---- operations ---- */
@@ -123,7 +123,7 @@ static bool emit_frame_base(struct locating *l)
 
     if (l->in_frame_base)
         return fail(l, "its function's frame base is defined by itself");
-    if (!dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_frame_base, &attr) ||
+    if (!dwarf_attr_integrate(l->f->record, DW_AT_frame_base, &attr) ||
         dwarf_getlocation_addr(&attr, l->pc, &ops, &n, 1) != 1)
         return fail(l, "its function's frame base is unknown there");
     if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
@@ -273,25 +273,41 @@ static bool has_standard_arguments(const struct locating *l)
 
     if (!s || s->vaddr != l->f->entry || strchr(s->name, '.'))
         return false;
-    if (dwarf_attr_integrate((Dwarf_Die *)l->f->die, DW_AT_external, &attr))
+    if (dwarf_attr_integrate(l->f->record, DW_AT_external, &attr))
         dwarf_formflag(&attr, &external);
     return external || l->stack_slot;
+}
+
+/* What the function takes: PARAMS_MAX parameters at most. */
+static struct dbg_params params_of(const struct locating *l, Dwarf_Die *function)
+{
+    struct dbg_params params = {0};
+    Dwarf_Die child;
+
+    if (dwarf_child(function, &child))
+        return params;
+    do {
+        if (dwarf_tag(&child) != DW_TAG_formal_parameter)
+            continue;
+        params.v = arena_grow(l->a, params.v, params.n, sizeof(*params.v));
+        params.v[params.n++] = (struct dbg_param){die_name(&child), ctype_of(l->f->dbg, &child)};
+    } while (params.n < PARAMS_MAX && dwarf_siblingof(&child, &child) == 0);
+    return params;
 }
 
 /* The parameter as the caller passes it; false: not known. */
 static bool from_abi(struct locating *l)
 {
     struct dbg_op ops[ABI_OPS_MAX];
-    Dwarf_Die function = *(Dwarf_Die *)l->f->die, origin;
-    const char *why = NULL;
+    Dwarf_Die function = *(Dwarf_Die *)l->f->record, origin;
 
     if (!has_standard_arguments(l))
         return false;
     origin_of(&function, &origin); /* it has every parameter, in order */
-    uint32_t n = abi_argument(l->f->dbg, &origin, l->name, ops, &why);
+    struct dbg_params params = params_of(l, &origin);
+    uint32_t n =
+        abi_argument(l->f->dbg->arch, ctype_of(l->f->dbg, &origin), &params, l->name, ops, &l->why);
 
-    if (why)
-        l->why = why;
     if (!n)
         return false;
     l->n = 0;
@@ -319,7 +335,7 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
     *out = (struct dbg_location){.type = NULL};
     *why = NULL;
     bounds_file(f->dbg->path);
-    function = *(const Dwarf_Die *)f->die;
+    function = *(const Dwarf_Die *)f->record;
     walk_scope(&function, &w, 0);
     if (!w.any) { /* a concrete instance need not list what it has not */
         origin_of(&function, &origin);

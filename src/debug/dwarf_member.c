@@ -1,8 +1,8 @@
 /*
  * dwarf_member: members of structs and unions. Enters: a type, perhaps a name; leaves: offset, type
  * and place among the bits, also of what is inside anonymous members and base classes. Left out:
- * what lies deeper than NESTING_MAX; locations that are no
- * constant.
+ * what lies deeper than NESTING_MAX; members whose place
+ * is no constant.
  */
 #include <dwarf.h>
 #include <string.h>
@@ -16,29 +16,6 @@ struct member_walk {
     struct cmember *out;
     unsigned visits;
 };
-
-/* DW_AT_data_member_location: a constant, or in DWARF 2 and 3 "DW_OP_plus_uconst N". Absent: 0
- * (unions). */
-bool die_member_offset(Dwarf_Die *die, uint64_t *offset)
-{
-    Dwarf_Attribute attr;
-    Dwarf_Word value;
-    Dwarf_Op *ops;
-    size_t n;
-
-    *offset = 0;
-    if (!dwarf_attr_integrate(die, DW_AT_data_member_location, &attr))
-        return true;
-    if (dwarf_whatform(&attr) != DW_FORM_sec_offset && !dwarf_formudata(&attr, &value)) {
-        *offset = value;
-        return true;
-    }
-    if (dwarf_getlocation(&attr, &ops, &n) || n != 1 ||
-        (ops[0].atom != DW_OP_plus_uconst && ops[0].atom != DW_OP_constu))
-        return false;
-    *offset = ops[0].number;
-    return true;
-}
 
 /*
  * A bitfield's storage unit and place in it. DWARF 4 and 5: DW_AT_data_bit_offset, from the start
@@ -99,7 +76,7 @@ static bool walk_members(struct dbg *m, Dwarf_Die *record, uint64_t base, int de
             struct ctype *inner = ctype_complete(type);
 
             if ((inner->kind == CT_STRUCT || inner->kind == CT_UNION) &&
-                walk_members(inner->m, &inner->core, offset, depth + 1, w))
+                walk_members(inner->m, &dies_of(inner)->core, offset, depth + 1, w))
                 return true;
             continue;
         }
@@ -126,5 +103,5 @@ bool dw_members(const struct ctype *t, const char *name, struct cmember *out, db
 
     bounds_file(w->m->path);
     return (w->kind == CT_STRUCT || w->kind == CT_UNION) &&
-           walk_members(w->m, &w->core, 0, 0, &walk);
+           walk_members(w->m, &dies_of(w)->core, 0, 0, &walk);
 }

@@ -1,10 +1,47 @@
 /*
- * dwarf_priv: what the dwarf*.c files share: the index of a module's names, and DIEs.
+ * dwarf_priv: what the files that use libdw share; nothing else of this folder sees libdw. Their
+ * order, from below; each uses those before it: cfi, dwarf_die, dwarf_cache, dwarf_index,
+ * dwarf_type, dwarf_member, dwarf_decl, dwarf_var, dwarf_func, dwarf_local, dwarf.
  */
 #ifndef DEBUG_DWARF_PRIV_H
 #define DEBUG_DWARF_PRIV_H
 
+#include <elfutils/libdw.h>
+
+#include "debug/debugfile.h"
 #include "debug/source.h"
+
+/* What DWARF as a source holds of a module: struct dbg, data. */
+struct dwarf {
+    struct elf_file debug; /* the separate debug file; none: the module's own file has it */
+    struct elf_file alt;   /* the supplementary file (dwz), if it has one */
+    struct debugimage image, alt_image; /* what DW and ALT_DW read */
+    Dwarf *dw, *alt_dw;
+    struct index *index; /* NULL: not asked for so far, or cut off by a bound */
+};
+
+static inline struct dwarf *dwarf_of(const struct dbg *m)
+{
+    return m->data;
+}
+
+/* ---- cfi.c ---- */
+
+/* The CFA at PC by that table; false: not known, or no register and offset. CFI NULL: none. */
+bool cfi_frame(Dwarf_CFI *cfi, uint64_t pc, uint32_t *reg, int64_t *offset);
+
+/* ---- DIEs (dwarf_die.c) ---- */
+
+/* The DIE that DW_AT_type names; false: none, which means void. */
+bool die_type(Dwarf_Die *die, Dwarf_Die *out);
+bool die_flag(Dwarf_Die *die, unsigned attr); /* false, too, when there is no such attribute */
+bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
+/* A member's place in bytes; false: no constant. */
+bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
+/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
+bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
+/* NULL: it has none, or an empty one. */
+const char *die_name(Dwarf_Die *die);
 
 /* ---- index (dwarf_index.c, dwarf_cache.c) ---- */
 
@@ -36,17 +73,17 @@ struct index_entry { /* also the cache file's format */
 enum { INDEX_KEY_SIZE = 32 };
 
 struct index {
-    void *blob; /* malloc'ed: a cache file's contents, or the like of it just built */
+    void *block; /* malloc'ed: a cache file's contents, or the like of it just built */
     size_t size;
     const struct index_entry *v[INDEX_CLASSES]; /* sorted by name */
     uint32_t n[INDEX_CLASSES];
     const char *names;
 };
 
-/* The index, built or read from the cache when first needed; never NULL when m->dw. */
-const struct index *dbg_index(struct dbg *m);
+/* The index, built or read from the cache when first needed; NULL: a bound cuts it off. */
+const struct index *dw_index(struct dbg *m);
 
-/* The entries of NAME: *FIRST and their number. */
+/* The entries of NAME: *FIRST, and their number as the result. */
 uint32_t index_find(const struct index *x, enum index_class c, const char *name,
                     const struct index_entry **first);
 static inline const char *index_name(const struct index *x, const struct index_entry *e)
@@ -54,31 +91,37 @@ static inline const char *index_name(const struct index *x, const struct index_e
     return x->names + e->name;
 }
 
-/* Its DIE, with the right tag and name; false: the file has no such DIE. */
+/* E's DIE, with the right tag and name; false: the file has no such DIE. */
 bool index_die(const struct dbg *m, const struct index_entry *e, Dwarf_Die *die);
 
 void index_free(struct index *x);
 
-/* Takes over BLOB after checking it; NULL (BLOB freed): it is not sound. */
-struct index *index_from_blob(void *blob, size_t size);
-/* The index of M, if it is kept. KEY becomes its name, a hash of the debug sections. */
-struct index *cache_load(const struct dbg *m, uint8_t key[INDEX_KEY_SIZE]);
-void cache_save(const uint8_t key[INDEX_KEY_SIZE], const struct index *x);
+/*
+ * The block of D's index that was kept, malloc'ed, *SIZE bytes; NULL: none. KEY becomes its name, a
+ * hash of the debug sections.
+ */
+void *cache_load(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE], size_t *size);
+/* Keeps BLOCK under KEY, which is written into its head. */
+void cache_save(const uint8_t key[INDEX_KEY_SIZE], void *block, size_t size);
 
 /* ---- types (dwarf_type.c) ---- */
 
+/* ... of a type: struct ctype, data. */
+struct type_dies {
+    Dwarf_Die named; /* a typedef stays one */
+    Dwarf_Die core;  /* without typedefs and qualifiers; set when the kind is asked for */
+};
+
+static inline struct type_dies *dies_of(const struct ctype *t)
+{
+    return t->data;
+}
+
+/* The type that DIE is; of an array the one that is left from dimension DIM on. */
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
-bool die_type(Dwarf_Die *die, Dwarf_Die *out);
-bool die_flag(Dwarf_Die *die, unsigned attr);
-bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
-/* A member's place in bytes; false: no constant (dwarf_member.c). */
-bool die_member_offset(Dwarf_Die *die, uint64_t *offset);
-/* A constant; DW_FORM_data1 to 8 say nothing of the sign: IS_SIGNED does (DWARF 5, 7.5.5). */
-bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out);
-/* dwarf_diename, but bounded, and never NULL for "" . */
-const char *die_name(Dwarf_Die *die);
+
 /* ---- the functions of dbg_source_dwarf that are not in dwarf.c ---- */
 
 enum ctype_kind dw_kind(struct ctype *t);
@@ -90,7 +133,7 @@ uint64_t dw_array_len(const struct ctype *t);
 const char *dw_text(struct arena *a, const struct ctype *t, int depth);
 const struct ctype *dw_type(struct dbg *m, const char *tag, const char *name);
 bool dw_members(const struct ctype *t, const char *name, struct cmember *out, dbg_member_fn *fn,
-                   void *arg);
+                void *arg);
 void dw_decl(const struct ctype *t, struct cdecl *out);
 void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg);
 void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
@@ -99,7 +142,7 @@ bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var
 void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
 const struct ctype *dw_func_result(const struct dbg_func *f);
 bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
-                 const char **why);
+              const char **why);
 void dw_locals(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
 
 #endif

@@ -8,78 +8,15 @@
 
 #include "debug/dwarf_priv.h"
 
-/* ---- DIEs ---- */
-
-bool die_type(Dwarf_Die *die, Dwarf_Die *out)
-{
-    Dwarf_Attribute attr;
-    Dwarf_Die unit_type;
-
-    if (!dwarf_attr_integrate(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, out))
-        return false;
-    /* A nameless declaration can stand for the type of a type unit (DWARF 4, 5.5.1). */
-    if (dwarf_attr(out, DW_AT_signature, &attr) && dwarf_formref_die(&attr, &unit_type))
-        *out = unit_type;
-    return true;
-}
-
-bool die_flag(Dwarf_Die *die, unsigned attr)
-{
-    Dwarf_Attribute a;
-    bool set = false;
-
-    return dwarf_attr(die, attr, &a) && !dwarf_formflag(&a, &set) && set;
-}
-
-bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out)
-{
-    Dwarf_Attribute a;
-    Dwarf_Word value;
-
-    if (!dwarf_attr_integrate(die, attr, &a) || dwarf_formudata(&a, &value))
-        return false;
-    *out = value;
-    return true;
-}
-
-bool constant_of(Dwarf_Attribute *attr, bool is_signed, int64_t *out)
-{
-    Dwarf_Sword value;
-    Dwarf_Word word;
-
-    switch (dwarf_whatform(attr)) {
-    case DW_FORM_data1:
-    case DW_FORM_data2:
-    case DW_FORM_data4:
-        if (is_signed)
-            break;
-        if (dwarf_formudata(attr, &word))
-            return false;
-        *out = (int64_t)word;
-        return true;
-    default:
-        break;
-    }
-    if (dwarf_formsdata(attr, &value))
-        return false;
-    *out = value;
-    return true;
-}
-
-const char *die_name(Dwarf_Die *die)
-{
-    const char *name = dwarf_diename(die);
-
-    return name && *name ? name : NULL;
-}
-
 const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim)
 {
     bool fresh;
     struct ctype *t = ctype_intern(m, die->addr, dim, &fresh);
 
-    if (fresh)
-        t->die = *die;
+    if (fresh) {
+        t->data = ARENA_NEW(m->di->a, struct type_dies);
+        dies_of(t)->named = *die;
+    }
     return t;
 }
 
@@ -163,26 +100,26 @@ static enum ctype_kind kind_of(Dwarf_Die *die)
 /* Looks through typedefs and qualifiers; what they lead to is T's core. */
 enum ctype_kind dw_kind(struct ctype *t)
 {
-    Dwarf_Die die = t->die;
+    Dwarf_Die die = dies_of(t)->named;
 
     for (int i = 0; is_wrapper(dwarf_tag(&die)); i++) {
         Dwarf_Die next;
 
         if (!die_type(&die, &next)) {
-            t->core = die;
+            dies_of(t)->core = die;
             return CT_VOID; /* "const void", "typedef void x" */
         }
         die = next;
         if (i == CHAIN_MAX) {
-            t->core = die;
+            dies_of(t)->core = die;
             return CT_OTHER;
         }
     }
     Dwarf_Attribute signature; /* as in die_type, of a DIE found by its name */
 
     if (dwarf_attr(&die, DW_AT_signature, &signature) && !dwarf_formref_die(&signature, &die))
-        die = t->die;
-    t->core = die;
+        die = dies_of(t)->named;
+    dies_of(t)->core = die;
     return kind_of(&die);
 }
 
@@ -205,7 +142,7 @@ static bool same_tag(int a, int b)
 static bool find_type(struct dbg *m, const char *name, const int *tags, bool complete_only,
                       Dwarf_Die *out)
 {
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const struct index_entry *e;
     uint32_t n = x ? index_find(x, INDEX_TYPES, name, &e) : 0;
 
@@ -223,10 +160,10 @@ struct ctype *dw_complete(struct ctype *w)
 {
     if (w->complete)
         return (struct ctype *)w->complete;
-    if (!is_record(w->kind) || !die_flag(&w->core, DW_AT_declaration))
+    if (!is_record(w->kind) || !die_flag(&dies_of(w)->core, DW_AT_declaration))
         return w;
-    const char *name = die_name(&w->core);
-    int tags[] = {dwarf_tag(&w->core), 0};
+    const char *name = die_name(&dies_of(w)->core);
+    int tags[] = {dwarf_tag(&dies_of(w)->core), 0};
     Dwarf_Die die;
 
     if (!name)
@@ -234,7 +171,8 @@ struct ctype *dw_complete(struct ctype *w)
     if (!find_type(w->m, name, tags, true, &die)) {
         struct dbg *m = w->di->modules;
 
-        while (m && (m == w->m || !m->dw || !find_type(m, name, tags, true, &die)))
+        while (m &&
+               (m == w->m || m->source != w->m->source || !find_type(m, name, tags, true, &die)))
             m = m->next;
         if (!m)
             return w; /* a later module may have it: not remembered */
@@ -292,18 +230,20 @@ static uint64_t size_of(const struct ctype *t, int depth)
             return 0;
         return total;
     }
-    if (die_udata(&w->core, DW_AT_byte_size, &size))
+    if (die_udata(&dies_of(w)->core, DW_AT_byte_size, &size))
         return size;
     if (w->kind == CT_POINTER) {
         Dwarf_Die cu;
         uint8_t addr;
 
-        return dwarf_diecu(&w->core, &cu, &addr, NULL) ? addr : 8;
+        return dwarf_diecu(&dies_of(w)->core, &cu, &addr, NULL) ? addr : 8;
     }
     if (w->kind == CT_ENUM) {
         Dwarf_Die under;
 
-        return die_type(&w->core, &under) ? size_of(ctype_of_die(w->m, &under, 0), depth + 1) : 0;
+        return die_type(&dies_of(w)->core, &under)
+                   ? size_of(ctype_of_die(w->m, &under, 0), depth + 1)
+                   : 0;
     }
     return 0;
 }
@@ -318,7 +258,7 @@ uint64_t dw_array_len(const struct ctype *t)
     struct ctype *w = ctype_strip(t);
     bool more;
 
-    return w->kind == CT_ARRAY ? dimension(&w->core, w->key.dim, &more) : 0;
+    return w->kind == CT_ARRAY ? dimension(&dies_of(w)->core, w->key.dim, &more) : 0;
 }
 
 static bool enum_signed(Dwarf_Die *core)
@@ -350,8 +290,8 @@ bool dw_signed(const struct ctype *t)
 
     switch (w->kind) {
     case CT_ENUM:
-        if (!die_type(&w->core, &under))
-            return enum_signed(&w->core);
+        if (!die_type(&dies_of(w)->core, &under))
+            return enum_signed(&dies_of(w)->core);
         for (int i = 0; i < CHAIN_MAX && is_wrapper(dwarf_tag(&under)); i++)
             if (!die_type(&under, &under))
                 return false;
@@ -359,7 +299,7 @@ bool dw_signed(const struct ctype *t)
                (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
     case CT_INT:
     case CT_CHAR:
-        return die_udata(&w->core, DW_AT_encoding, &encoding) &&
+        return die_udata(&dies_of(w)->core, DW_AT_encoding, &encoding) &&
                (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
     case CT_FLOAT:
         return true;
@@ -376,12 +316,12 @@ const struct ctype *dw_target(const struct ctype *t)
     if (w->kind == CT_ARRAY) {
         bool more;
 
-        dimension(&w->core, w->key.dim, &more);
+        dimension(&dies_of(w)->core, w->key.dim, &more);
         if (more)
-            return ctype_of_die(w->m, &w->core, w->key.dim + 1);
-        return ctype_of(w->m, &w->core);
+            return ctype_of_die(w->m, &dies_of(w)->core, w->key.dim + 1);
+        return ctype_of(w->m, &dies_of(w)->core);
     }
-    if (w->kind != CT_POINTER || !die_type(&w->core, &die))
+    if (w->kind != CT_POINTER || !die_type(&dies_of(w)->core, &die))
         return NULL;
     const struct ctype *to = ctype_of_die(w->m, &die, 0);
 
@@ -392,7 +332,7 @@ const struct ctype *dw_target(const struct ctype *t)
 
 const char *dw_text(struct arena *a, const struct ctype *t, int depth)
 {
-    Dwarf_Die die = t->die;
+    Dwarf_Die die = dies_of(t)->named;
     const char *name = die_name(&die);
     const char *kind = "";
 
@@ -423,7 +363,7 @@ const char *dw_text(struct arena *a, const struct ctype *t, int depth)
             dims = n ? arena_printf(a, "%s[%llu]", dims, (unsigned long long)n)
                      : arena_printf(a, "%s[]", dims);
             to = ctype_target(t);
-            if (!to || dwarf_tag((Dwarf_Die *)&to->die) != DW_TAG_array_type || to->is_void)
+            if (!to || to->is_void || dwarf_tag(&dies_of(to)->named) != DW_TAG_array_type)
                 break;
             t = to;
         }
@@ -471,5 +411,6 @@ const struct ctype *dw_type(struct dbg *m, const char *tag, const char *name)
     const struct ctype *complete = ctype_complete(t), *stripped = ctype_strip(t);
 
     /* a declaration by its own name: the complete one */
-    return complete != stripped && t->die.addr == stripped->core.addr ? complete : t;
+    return complete != stripped && dies_of(t)->named.addr == dies_of(stripped)->core.addr ? complete
+                                                                                          : t;
 }

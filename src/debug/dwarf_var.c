@@ -60,7 +60,7 @@ static int rank(const struct index_entry *e)
 
 bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
 {
-    const struct index *x = dbg_index(m);
+    const struct index *x = dw_index(m);
     const struct index_entry *e;
     uint32_t n = x ? index_find(x, INDEX_VARIABLES, name, &e) : 0;
 

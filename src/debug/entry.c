@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "debug/dwarf_priv.h"
+#include "debug/source.h"
 
 enum { HEAD = 12 }; /* version, three encodings, pointer to .eh_frame, number of entries */
 
@@ -82,7 +82,7 @@ bool entry_is_own(struct dbg *m, uint64_t vaddr)
         bool full;
 
         m->own_symbols = ARENA_NEW(m->di->a, struct elf_symbols);
-        *m->own_symbols = elf_symbols_of(m->di->a, m->main.elf, &full);
+        *m->own_symbols = elf_symbols_of(m->di->a, m->file.elf, &full);
     }
-    return has_symbol(m->own_symbols, vaddr) || in_table(m->main.elf, vaddr);
+    return has_symbol(m->own_symbols, vaddr) || in_table(m->file.elf, vaddr);
 }

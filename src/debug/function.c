@@ -64,8 +64,8 @@ static int by_entry(const void *a, const void *b)
 
     if (x->entry != y->entry)
         return x->entry < y->entry ? -1 : 1;
-    if (!x->die != !y->die)
-        return x->die ? -1 : 1; /* a source before symbols: kept when duplicates go */
+    if (!x->record != !y->record)
+        return x->record ? -1 : 1; /* a source before symbols: kept when duplicates go */
     return strcmp(x->name, y->name);
 }
 

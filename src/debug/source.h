@@ -1,8 +1,21 @@
 /*
  * source: what a source of debug information is, and what sources share. DWARF (dwarf.c) and the
  * kernel's BTF (btf.c) are sources; another one, such as a file of layouts, is one file with a row
- * of functions here and one line of the table in debug.c. debug.c, type.c and function.c answer
- * what is the same for all and pass the rest on, so nobody outside this folder sees a source.
+ * of functions here and one line of the table in debug.c. module.c, type.c, function.c, cfi.c and
+ * debug.c answer what is the same for all and pass the rest on by the row, so nobody outside this
+ * folder sees a source, and nothing here knows how one of them reads what it knows.
+ *
+ * The order of the folder, from below; each uses those before it:
+ *
+ *     module, entry       a module's file, its symbols, where its functions start
+ *     type, function      what is the same for all sources
+ *     abi_place, abi_x86_64, abi_aapcs64, abi_args      calling conventions
+ *     btf_type, btf_decl, btf_trace, btf                one source
+ *     debugimage, debugfile, cfi, dwarf_*, dwarf        the other (its order: dwarf_priv.h)
+ *     debug               opens modules: the table of sources
+ *
+ * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for
+ * the types that its own lead to.
  *
  * Debug information is untrusted. libdw checks bounds; what it does not bound are chains (a typedef
  * of itself, an anonymous member holding its own struct), which are bounded by the limits below,
@@ -10,8 +23,6 @@
  */
 #ifndef DEBUG_SOURCE_H
 #define DEBUG_SOURCE_H
-
-#include <elfutils/libdw.h>
 
 #include <uthash.h>
 
@@ -35,17 +46,17 @@ typedef void dbg_type_fn(const struct ctype *type, void *arg);
 typedef void dbg_local_fn(const char *name, bool is_param, void *arg);
 
 /*
- * One source. Functions mean what those of the like name in debug.h mean, for a module or type that
- * is this source's: T is never void nor a pointer that ctype_pointer_to made. NULL where a comment
- * says what that means.
+ * One source: a row of the table in debug.c. Functions mean what those of the like name in debug.h
+ * mean, for a module or a type that this source knows: T is never void, nor a pointer that
+ * ctype_pointer_to made. A function may be NULL only where a comment says what that means.
  */
 struct dbg_source {
     const char *name; /* "DWARF" */
     bool kernel;      /* knows the kernel that runs here, not a program's files */
     /*
-     * Looks for what it knows of M, whose path, build-id and file (not the kernel's) are set. True:
-     * it serves M from now on, until close. False: *WHY (arena) says what it looked for and how to
-     * get it.
+     * Looks for what it knows of M, whose path, build-id, machine and file (not the kernel's) are
+     * set. True: it serves M from now on, until close. False: it holds nothing; *WHY (arena) says
+     * what it looked for and how to get it.
      */
     bool (*open)(struct dbg *m, const char **why);
     void (*close)(struct dbg *m);
@@ -63,28 +74,39 @@ struct dbg_source {
     /* ---- variables and functions; NULL: it knows none ---- */
 
     bool (*variable)(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
-    /* By dbg_func_add, in any order. */
+    /* By dbg_func_add, in any order, each with its record. */
     void (*functions)(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+    /* of a function that it added */
     bool (*local)(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                   const char **why);
     void (*locals)(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
     const struct ctype *(*func_result)(const struct dbg_func *f);
     bool (*tracepoint)(struct dbg *m, const char *name, struct dbg_params *out);
+    /* Those of another file than the module's own; n 0: none. */
+    struct elf_symbols (*symbols)(struct dbg *m);
+    /* By other tables than the module's .eh_frame. */
+    bool (*cfa)(struct dbg *m, uint64_t pc, uint32_t *reg, int64_t *offset);
 
-    /* ---- types ---- */
+    /* ---- types, as they are named: T may be a typedef or a declaration ---- */
 
     enum ctype_kind (*kind)(struct ctype *t); /* asked once a type */
-    /* a declaration's definition, else T; NULL: always T */
-    struct ctype *(*complete)(struct ctype *t);
-    uint64_t (*size)(const struct ctype *t);
-    bool (*is_signed)(const struct ctype *t);
     const struct ctype *(*target)(const struct ctype *t);
     uint64_t (*array_len)(const struct ctype *t);
     const char *(*text)(struct arena *a, const struct ctype *t, int depth);
+    void (*decl)(const struct ctype *t, struct cdecl *out); /* *OUT is of void when it is called */
+    /* A declaration's definition, its kind known, else T, whose kind is known. NULL: always T. */
+    struct ctype *(*complete)(struct ctype *t);
+
+    /* ---- types that went through complete ---- */
+
+    uint64_t (*size)(const struct ctype *t);
+    bool (*is_signed)(const struct ctype *t);
     /* The member NAME into *OUT, true when there is one; with NAME NULL all of them to FN. */
     bool (*members)(const struct ctype *t, const char *name, struct cmember *out, dbg_member_fn *fn,
                     void *arg);
-    void (*decl)(const struct ctype *t, struct cdecl *out); /* *OUT is of void when it is called */
+
+    /* ---- types that decl found to be of that kind (its SELF) ---- */
+
     void (*fields)(const struct ctype *t, dbg_field_fn *fn, void *arg);
     void (*type_enumerators)(const struct ctype *t, dbg_value_fn *fn, void *arg);
     void (*params)(const struct ctype *t, dbg_type_fn *fn, void *arg);
@@ -94,12 +116,9 @@ extern const struct dbg_source dbg_source_dwarf, dbg_source_btf;
 
 /* ---- modules ---- */
 
-struct elf_file { /* an open ELF file */
+struct elf_file { /* elf NULL: none is open */
     int fd;
     Elf *elf;
-    Elf *debug;  /* its debug sections, as libdw gets them: of IMAGE (debugimage.c) */
-    void *image; /* malloc'ed */
-    uint64_t image_size;
 };
 
 struct dbg {
@@ -107,70 +126,67 @@ struct dbg {
     struct debuginfo *di;
     const struct dbg_source *source; /* NULL: none knows the module; its ELF symbols are there */
     void *data;                      /* the source's own */
+    const char *why;                 /* why no source knows it */
     const char *path;
     const struct arch *arch; /* whose registers its code has; NULL: the kernel, or not known */
     struct build_id id;
-    struct elf_file main, debug, alt; /* debug.elf NULL: the information is in main */
-    Dwarf *dw, *dw_alt;
-    Dwarf_CFI *cfi_eh, *cfi_debug;
-    bool cfi_tried;
-    struct index *index;
-    struct elf_symbols *symbols;
-    struct elf_symbols *own_symbols; /* of the module's file, not of its debug file */
-    bool symbols_full;
-    bool doubtful; /* the debug file is the target's, who may have put anything into it */
+    struct elf_file file;            /* the module's own; of the kernel none */
+    struct elf_symbols *symbols;     /* the most that is known (module.c) */
+    struct elf_symbols *own_symbols; /* those of FILE (entry.c) */
+    struct cfi *cfi;                 /* cfi.c's own */
+    bool doubtful; /* the source reads a file of the target's, who may have put anything into it */
     uint32_t misplaced; /* functions left out because of that */
-    const char *why; /* why no source knows it */
-};
-
-struct failed_open { /* so that a module without debug information is looked for once */
-    struct failed_open *next;
-    const char *path, *why;
 };
 
 struct debuginfo {
     struct compile *cx;
     struct arena *a;
     struct target *t;
-    struct sysroot *host; /* where this machine's debug files are */
+    struct sysroot *host; /* where this machine's debug files are; NULL: the target's root is it */
     struct dbg *modules, **last;
-    struct failed_open *failed;
-    struct ctype *types; /* by key */
-    struct ctype *pointers;
+    struct failed_open *failed; /* debug.c's own */
+    struct ctype *types;        /* by key */
+    struct ctype *pointers;     /* made up, by key */
 };
 
-/* Does a function of the module's own file start at VADDR (entry.c)? */
+/* ---- a module's file (module.c, entry.c) ---- */
+
+/* Takes over FD. False: it is no ELF file, and FD is closed. */
+bool elf_file_open(struct elf_file *f, int fd);
+void elf_file_close(struct elf_file *f);
+
+/* Does a function of the module's own file start at VADDR? */
 bool entry_is_own(struct dbg *m, uint64_t vaddr);
 
 /* ---- types (type.c) ---- */
 
 struct type_key {
-    /* address of the DIE or of BTF's record; of the pointee for pointers made up */
+    /* the address of what the source reads a type from (a DIE, BTF's record); of the pointee for
+     * pointers made up */
     const void *record;
-    uint64_t dim;    /* for arrays of arrays: which dimension the element begins with */
+    uint64_t dim; /* for arrays of arrays: which dimension the element begins with */
 };
 
 struct ctype {
     struct type_key key;
-    struct dbg *m;
+    struct dbg *m; /* NULL: void and pointers to it */
     struct debuginfo *di;
-    uint32_t id;   /* the source's number of it, where it has numbers */
-    Dwarf_Die die; /* DWARF: as named, a typedef stays one */
-    bool made_up;  /* a pointer that no source describes */
+    uint32_t id;  /* the source's number of it, where it has numbers */
+    void *data;   /* the source's own, where a number is not enough (arena) */
+    bool made_up; /* a pointer that no source describes */
     bool is_void;
     const struct ctype *pointee; /* of a made-up pointer */
     /* found when first asked for */
-    bool stripped;
-    Dwarf_Die core; /* DWARF: without typedefs and qualifiers */
+    bool stripped; /* its kind is known */
     enum ctype_kind kind;
     const struct ctype *complete; /* of a declaration */
     UT_hash_handle hh;
 };
 
-/* The type of that key, *FRESH when it is new: then the source fills it in. */
+/* The type of that key, *FRESH when it is new: then the source fills in ID or DATA. */
 struct ctype *ctype_intern(struct dbg *m, const void *record, uint64_t dim, bool *fresh);
 const struct ctype *ctype_void(struct debuginfo *di);
-/* T with its kind known, and for DWARF its core. */
+/* T with its kind known: its source was asked. */
 struct ctype *ctype_strip(const struct ctype *t);
 /* The same type with its members known, when it or another module opened so far has them;
  * stripped. */
@@ -185,14 +201,14 @@ struct dbg_funcs {
     uint32_t n;
 };
 
-/* Adds a copy of F, but when M's debug file is doubtful and no function of M's own starts there. */
+/* Adds a copy of F, but when M's source is doubtful and no function of M's own starts there. */
 void dbg_func_add(struct dbg *m, struct dbg_funcs *out, const struct dbg_func *f);
 /* Is the symbol "NAME.part.0", "NAME.cold" or the like, no function of its own? */
 bool symbol_is_piece(const char *symbol);
 /* Does FILE end with the path WANTED, at a slash? WANTED may have wildcards. */
 bool file_matches(const char *file, const char *wanted);
 
-/* ---- cfi.c ---- */
+/* ---- frames (cfi.c) ---- */
 
 void cfi_close(struct dbg *m);
 

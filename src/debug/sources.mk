@@ -1,10 +1,12 @@
 ngstap_SOURCES += \
 	src/debug/abi_aapcs64.c \
 	src/debug/abi_args.c src/debug/abi_args.h \
+	src/debug/abi_place.c \
 	src/debug/abi_x86_64.c \
 	src/debug/btf.c src/debug/btf_priv.h \
 	src/debug/btf_decl.c \
 	src/debug/btf_trace.c \
+	src/debug/btf_type.c \
 	src/debug/cfi.c \
 	src/debug/debug.c src/debug/debug.h \
 	src/debug/debugfile.c src/debug/debugfile.h \
@@ -12,6 +14,7 @@ ngstap_SOURCES += \
 	src/debug/dwarf.c src/debug/dwarf_priv.h \
 	src/debug/dwarf_cache.c \
 	src/debug/dwarf_decl.c \
+	src/debug/dwarf_die.c \
 	src/debug/dwarf_func.c \
 	src/debug/dwarf_index.c src/debug/index_format.h \
 	src/debug/dwarf_local.c \
@@ -20,5 +23,6 @@ ngstap_SOURCES += \
 	src/debug/dwarf_var.c \
 	src/debug/entry.c \
 	src/debug/function.c \
+	src/debug/module.c \
 	src/debug/source.h \
 	src/debug/type.c

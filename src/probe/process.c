@@ -277,7 +277,7 @@ bool probe_has_local(const struct probe_inst *inst, const char *name)
     struct wanted w = {.name = name};
     const struct dbg_func *f = inst->data;
 
-    if (inst->type->target_var == target_var && f->die)
+    if (inst->type->target_var == target_var && f->record)
         dbg_locals(f, inst->vaddr, find_name, &w);
     return w.found;
 }
@@ -315,7 +315,7 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
     *out = (struct probe_var){.dbg = f->dbg, .pc = inst->vaddr};
     if (!strcmp(name, "return"))
         return diag_error(d, e->op_at, "no-var", "$return is known only in .return probes");
-    if (!f->die) {
+    if (!f->record) {
         diag_error(d, e->op_at, "no-debuginfo", "%s: there is no debug information for %s", e->text,
                    f->name);
         dbg_open(env->debuginfo, dbg_path(f->dbg), &why);
@@ -338,7 +338,7 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
 
     if (strcmp(e->text, "$return")) /* sema reads it at the entry; here it is only asked for */
         return target_var(env, inst, e, out);
-    if (!f->die) {
+    if (!f->record) {
         diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s",
                    f->name);
         diag_hint(d, "returnval() gives the register");

@@ -2,6 +2,10 @@
  * symtab: the symbol table of an ELF file. Enters: an open file, untrusted; leaves: a copy of its
  * symbols in the arena, sorted by address. Left out: undefined, absolute and thread-local symbols,
  * and tables larger than base/bounds.h lets them be.
+ *
+ * It stands here and not in debug/ since others than debug/ need it, who may not include that:
+ * run/symbols.c names addresses that are printed, stap/module.c names places by symbols, sxx/vars.c
+ * and this folder's module.c and workers.c know programs and libraries by theirs.
  */
 #include <gelf.h>
 #include <stdlib.h>

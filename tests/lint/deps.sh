@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks the includes of src/ against src/DEPS: a folder may include itself, base and the folders
-# its line names. Prints TAP.
+# its line names. And only the files of DWARF as a source include libdw. Prints TAP.
 set -eu
 src=${top_srcdir:-.}/src
 n=0
@@ -22,5 +22,16 @@ for folder in $(sed -n 's/^\([a-z]*\):.*/\1/p' "$src/DEPS"); do
         failed=1
     fi
 done
+
+n=$((n + 1))
+bad=$(grep -rnE --include='*.[chly]' '#include .(elfutils/libdw|debug/dwarf_priv\.h)' "$src" |
+    grep -vE '^[^:]*/debug/((dwarf_?[a-z]*|debugfile|cfi)\.c|(dwarf_priv|index_format)\.h):' || :)
+if [ -z "$bad" ]; then
+    echo "ok $n - libdw is included by the files of src/debug/ that read DWARF only"
+else
+    echo "not ok $n - libdw is included by others than the files of src/debug/ that read DWARF"
+    printf '%s\n' "$bad" | sed 's/^/# /'
+    failed=1
+fi
 echo "1..$n"
 exit $failed

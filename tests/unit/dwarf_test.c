@@ -504,7 +504,7 @@ static void check_functions(struct checking *c)
     must(c, n == 1 && f->entry == 0, "inlined: %u, at %llx", n,
          n ? (unsigned long long)f->entry : 0);
     n = dbg_functions(c->m, "_start", NULL, &f);
-    must(c, n == 1 && !f->die && f->entry, "a function with only a symbol: %u", n);
+    must(c, n == 1 && !f->record && f->entry, "a function with only a symbol: %u", n);
     n = dbg_functions(c->m, "no_such_function", NULL, &f);
     must(c, n == 0, "no_such_function");
 }
@@ -752,7 +752,7 @@ static void test_symbols_only(void)
     struct dbg *m = dbg_open_any(f.di, path("symbols"), &why);
 
     tap_ok(m && why && !dbg_open(f.di, path("symbols"), &why), "a module with symbols only");
-    tap_ok(m && dbg_functions(m, "vis*", NULL, &fn) == 1 && !fn->die &&
+    tap_ok(m && dbg_functions(m, "vis*", NULL, &fn) == 1 && !fn->record &&
                fn->entry == symbol(m, "visit", 0) && fn->end > fn->entry,
            "has functions");
     struct dbg_location l;
