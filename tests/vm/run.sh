@@ -43,9 +43,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BOOT_SECONDS=300
 
 suite=bookworm share='' limit=300 slow=1 memory=2048 verbose='' list='' results=''
-# Two processors in turns, in one thread of qemu's: where each has its own, one may run an int3 that
-# the kernel has already patched away (the kernel's jump labels), and the kernel dies of it.
-processor=(-accel 'tcg,thread=single' -smp 2)
+processor=(-accel 'tcg,thread=multi' -smp 2)
 
 usage() { sed -n '2,/^$/s/^# \?//p' "$0"; }
 
@@ -267,6 +265,10 @@ job='' qemu='' own_share='' count=0 labels=()
 trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# With a thread for each processor one may run an int3 that the kernel has already patched away (its
+# jump labels), and Linux 7.2 dies of it under qemu 7.2. In turns none does; but one that waits for
+# a lock waits 0.1 s.
+[[ $suite != sid || ${processor[*]} != *multi* ]] || processor=(-accel 'tcg,thread=single' -smp 2)
 prepare
 job=$(mktemp -d)
 [[ -n $share ]] || { own_share=$(mktemp -d); share=$own_share; }
