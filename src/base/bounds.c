@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -22,13 +21,12 @@
 
 #include "base/compile.h"
 
-enum { LOOK_EVERY = 256, FILE_LEN_MAX = 4096 };
+enum { LOOK_EVERY = 256 };
 
 static struct {
     struct diag *diag;
     bool active, reached;
     volatile sig_atomic_t late;
-    char file[FILE_LEN_MAX];
     uint64_t taken;  /* asked for, and not given back */
     uint64_t before; /* anonymous memory of the process when counting began */
     unsigned asked;
@@ -41,12 +39,13 @@ static struct {
 /* The first time it is told, whatever is only tried just now; nothing goes on after it. */
 static bool reach(unsigned long long most, const char *what)
 {
+    const char *file = bounds_file_in_hand();
     bool first = !b.reached;
 
     b.reached = true;
     if (first && b.diag)
         diag_stop(b.diag, "bounds", "reading %s: it takes more than %llu %s",
-                  *b.file ? b.file : "the target's files", most, what);
+                  *file ? file : "the target's files", most, what);
     return false;
 }
 
@@ -56,13 +55,14 @@ static bool reach(unsigned long long most, const char *what)
 static void on_time(int sig)
 {
     static const char head[] = "ngstap: error: reading ", tail[] = ": it takes too long [bounds]\n";
+    const char *file = bounds_file_in_hand();
 
     if (!b.late) {
         b.late = 1;
         return;
     }
     const struct iovec message[] = {{(void *)head, sizeof(head) - 1},
-                                    {(void *)b.file, strlen(b.file)},
+                                    {(void *)file, strlen(file)},
                                     {(void *)tail, sizeof(tail) - 1}};
 
     if (writev(STDERR_FILENO, message, 3) < 0)
@@ -134,7 +134,7 @@ void bounds_begin(struct compile *cx)
     b.active = true;
     b.reached = false;
     b.late = 0;
-    b.file[0] = '\0';
+    bounds_file("");
     b.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     start_timer();
     if (read_statm(&b.before, &data))
@@ -151,14 +151,9 @@ bool bounds_end(void)
         if (b.statm >= 0)
             close(b.statm);
         b.statm = -1;
-        b.file[0] = '\0';
+        bounds_file("");
     }
     return !b.reached;
-}
-
-void bounds_file(const char *file)
-{
-    snprintf(b.file, sizeof(b.file), "%s", file);
 }
 
 bool bounds_ok(void)
@@ -193,13 +188,4 @@ void bounds_give(uint64_t bytes)
 bool bounds_count(uint64_t n, uint64_t max, const char *what)
 {
     return n <= max || reach(max, what);
-}
-
-void bounds_no_memory(void)
-{
-    fputs("ngstap: out of memory", stderr);
-    if (*b.file)
-        fprintf(stderr, ", reading %s", b.file);
-    fputc('\n', stderr);
-    exit(1);
 }

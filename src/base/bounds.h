@@ -49,9 +49,6 @@ void bounds_begin(struct compile *cx);
 /* Stops counting. False: something was reached, and has been reported. May be called again. */
 bool bounds_end(void);
 
-/* FILE is in hand: what is reached from now on is told of it. Copied. */
-void bounds_file(const char *file);
-
 /* To be asked in every loop whose length the target decides: may it go on? */
 bool bounds_ok(void);
 
@@ -62,6 +59,14 @@ void bounds_give(uint64_t bytes);
 /* Is N at most MAX? Otherwise it is told that the file in hand takes more than MAX of WHAT
  * ("sections"). */
 bool bounds_count(uint64_t n, uint64_t max, const char *what);
+
+/* ---- bounds_file.c ---- */
+
+/* FILE is in hand ("": none): what is reached from now on is told of it. Copied. */
+void bounds_file(const char *file);
+
+/* That name, "" for none. Valid until the next bounds_file. */
+const char *bounds_file_in_hand(void);
 
 /* Memory has run out: says so, of the file in hand if there is one, and ends the process with
  * status 1. */

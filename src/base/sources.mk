@@ -3,6 +3,7 @@ ngstap_SOURCES += \
 	src/base/attach_kind.c src/base/attach_kind.h \
 	src/base/arena.c src/base/arena.h \
 	src/base/bounds.c src/base/bounds.h \
+	src/base/bounds_file.c \
 	src/base/bytes.h \
 	src/base/cachedir.c src/base/cachedir.h \
 	src/base/clean.c src/base/clean.h \
