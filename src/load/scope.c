@@ -120,14 +120,14 @@ void scope_add_descendants(struct session *s)
 
         more = false;
         for (uint32_t i = 0; i < n; i++) {
-            bool worker = s->t->kind == TARGET_MASTER &&
-                          process_parent(s->cx, s->t, below[i]) == s->t->master;
+            bool worker =
+                s->t->kind == TARGET_MASTER && process_parent(s->t, below[i]) == s->t->master;
             uint32_t key = (uint32_t)below[i];
 
             if (!add(s, below[i], worker ? NGS_NAMED : NGS_BELOW))
                 continue;
             more = true;
-            if (!process_alive(s->cx, s->t, below[i])) { /* it ended unseen */
+            if (!process_alive(s->t, below[i])) { /* it ended unseen */
                 bpf_map_delete_elem(s->scope.map, &key);
                 scope_forget(&s->scope, below[i]);
             }

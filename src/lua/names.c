@@ -65,7 +65,7 @@ static const char *nginx_cmdline(struct compile *cx, const struct target *t, pid
 
     if (cmdline && !strncmp(cmdline, worker, sizeof(worker) - 1) &&
         strncmp(cmdline, master, sizeof(master) - 1) != 0) {
-        pid_t parent = process_parent(cx, t, pid);
+        pid_t parent = process_parent(t, pid);
 
         cmdline = parent > 0 ? process_cmdline(cx, t, parent, len) : NULL;
     }

@@ -170,55 +170,48 @@ bool elf_notes_build_id(const char *data, size_t size, struct build_id *id)
     return size >= 12 && find_build_id(data, size, false, 4, id);
 }
 
+/* The build-id among the notes that lie at OFF of the file. */
+static bool read_notes(int fd, uint64_t off, uint64_t size, uint64_t align, bool swap,
+                       struct build_id *id)
+{
+    char *buf = size <= NOTES_MAX ? malloc(size + 1) : NULL;
+    bool found = buf && read_fully(fd, buf, size, off) && find_build_id(buf, size, swap, align, id);
+
+    free(buf);
+    return found;
+}
+
 /*
- * By PT_NOTE, which a stripped file keeps; else by section: in a debug file made by objcopy
- * --only-keep-debug the segments' contents are gone and only the section is right.
+ * By section: in a debug file made by objcopy --only-keep-debug the segments' contents are gone.
+ * Else by PT_NOTE, for a file that has no sections.
  */
 bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
 {
     GElf_Ehdr eh;
+    Elf_Scn *scn = NULL;
     size_t n;
-    struct build_id found = {.len = 0};
+    bool found = false;
 
     id->len = 0;
     if (!gelf_getehdr(elf, &eh))
         return false;
     bool swap = is_foreign(eh.e_ident);
-    Elf_Scn *scn = NULL;
 
-    while ((scn = elf_nextscn(elf, scn))) {
+    while (!found && (scn = elf_nextscn(elf, scn))) {
         GElf_Shdr sh;
 
-        if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_NOTE || sh.sh_size > NOTES_MAX)
-            continue;
-        char *buf = malloc(sh.sh_size + 1);
-
-        if (buf && read_fully(fd, buf, sh.sh_size, sh.sh_offset) &&
-            find_build_id(buf, sh.sh_size, swap, sh.sh_addralign, &found)) {
-            free(buf);
-            *id = found;
-            return true;
-        }
-        free(buf);
+        found = gelf_getshdr(scn, &sh) && sh.sh_type == SHT_NOTE &&
+                read_notes(fd, sh.sh_offset, sh.sh_size, sh.sh_addralign, swap, id);
     }
     if (elf_getphdrnum(elf, &n))
-        return false;
-    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
+        n = 0;
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS && !found; i++) {
         GElf_Phdr ph;
 
-        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_NOTE || ph.p_filesz > NOTES_MAX)
-            continue;
-        char *buf = malloc(ph.p_filesz + 1);
-
-        if (buf && read_fully(fd, buf, ph.p_filesz, ph.p_offset) &&
-            find_build_id(buf, ph.p_filesz, swap, ph.p_align, &found)) {
-            free(buf);
-            *id = found;
-            return true;
-        }
-        free(buf);
+        found = gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_NOTE &&
+                read_notes(fd, ph.p_offset, ph.p_filesz, ph.p_align, swap, id);
     }
-    return false;
+    return found;
 }
 
 /* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
@@ -342,6 +335,28 @@ bool build_id_equal(const struct build_id *a, const struct build_id *b)
 {
     return a->len && a->len == b->len && a->len <= BUILD_ID_MAX &&
            !memcmp(a->bytes, b->bytes, a->len);
+}
+
+uint64_t elf_bias(Elf *elf, const struct map *m)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    size_t n;
+
+    if (elf_getphdrnum(elf, &n))
+        return 0;
+    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
+        GElf_Phdr ph;
+
+        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
+            continue;
+        /* The mapping starts at the segment's page, or later where a part was remapped. */
+        uint64_t start = ph.p_offset & ~(page - 1);
+
+        if (m->offset < start || m->offset - start >= ph.p_filesz + page)
+            continue;
+        return m->start - (m->offset - ph.p_offset + ph.p_vaddr);
+    }
+    return 0;
 }
 
 bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset)

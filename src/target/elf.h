@@ -21,6 +21,9 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id);
 bool elf_notes_build_id(const char *data, size_t size, struct build_id *id);
 bool build_id_equal(const struct build_id *a, const struct build_id *b);
 
+/* What is to be added to the addresses of ELF, which is mapped at M; 0 also when no segment is. */
+uint64_t elf_bias(Elf *elf, const struct map *m);
+
 /* Symbols of an open file. *FULL: from .symtab, not only .dynsym. */
 struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full);
 

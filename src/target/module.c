@@ -3,6 +3,8 @@
  * with build-id, load bias and the file itself, held open: names are the target's to change. Files
  * are untrusted. Left out: what is mapped without an executable part, or is no ELF file.
  */
+#include "target/module.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,11 +15,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "target/elf.h"
 #include "target/dt_needed.h"
+#include "target/elf.h"
 #include "target/overlay.h"
-#include "target/proc_priv.h"
-#include "target/target.h"
+#include "target/proc.h"
 
 enum { MODULES_MAX = 4096 };
 
@@ -77,28 +78,6 @@ static void set_file(struct arena *a, const struct target *t, struct module *m, 
     m->fd = fd;
     m->probe_path = arena_printf(a, "/proc/self/fd/%d", fd);
     m->host_path = m->deleted ? NULL : host_name(a, t, fd);
-}
-
-uint64_t module_bias(Elf *elf, const struct map *m)
-{
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    size_t n;
-
-    if (elf_getphdrnum(elf, &n))
-        return 0;
-    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
-        GElf_Phdr ph;
-
-        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
-            continue;
-        /* The mapping starts at the segment's page, or later where a part was remapped. */
-        uint64_t start = ph.p_offset & ~(page - 1);
-
-        if (m->offset < start || m->offset - start >= ph.p_filesz + page)
-            continue;
-        return m->start - (m->offset - ph.p_offset + ph.p_vaddr);
-    }
-    return 0;
 }
 
 /* Does the file that a name led to have the device and inode that the map tells? */
@@ -189,7 +168,7 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
         say_unread(cx, t, m, errno);
     if (elf) {
         elf_build_id_of(elf, fd, &mod.id);
-        mod.bias = module_bias(elf, m);
+        mod.bias = elf_bias(elf, m);
         mod.start = m->start;
         for (const struct map *o = all; o; o = o->next) {
             if (o->ino != m->ino || o->dev != m->dev || strcmp(o->path, m->path))

@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #include "target/elf.h"
-#include "target/proc_priv.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -300,7 +299,7 @@ static enum seen try_file(const struct trial *t, int fd)
 
     if (!elf)
         return NOT_TRIED;
-    addr = module_bias(elf, t->map);
+    addr = elf_bias(elf, t->map);
     if (safe_address(elf, &vaddr, &offset) && read_word(t->mem, addr += vaddr, &before)) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         struct perf_event_attr attr = {.size = sizeof(attr),

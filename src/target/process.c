@@ -5,15 +5,15 @@
  * below its root. Refuses nothing: what cannot be read is NULL or 0.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "target/proc_priv.h"
-#include "target/target.h"
+#include "target/proc.h"
 
-enum { CMDLINE_MAX = 64 << 10, STAT_MAX = 4096, BOOT_MAX = 1 << 20 };
+enum { CMDLINE_MAX = 64 << 10, STATUS_MAX = 4096, BOOT_MAX = 1 << 20 };
 
 /* Up to SIZE - 1 bytes of a file of /proc. */
 static size_t read_some(const char *path, char *out, size_t size)
@@ -47,24 +47,16 @@ const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pi
     return *len ? text : NULL;
 }
 
-static bool stat_of(struct compile *cx, const struct target *t, pid_t pid, struct proc_stat *st)
-{
-    char text[STAT_MAX];
-
-    read_some(arena_printf(cx->arena, "%s/%d/stat", t->proc, (int)pid), text, sizeof(text));
-    return proc_stat_parse(text, st);
-}
-
-pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid)
+pid_t process_parent(const struct target *t, pid_t pid)
 {
     struct proc_stat st;
 
-    return stat_of(cx, t, pid, &st) ? st.ppid : 0;
+    return proc_stat(t->proc, pid, &st) ? st.ppid : 0;
 }
 
 bool process_ids(const char *proc, pid_t pid, struct process_ids *out)
 {
-    char path[STAT_MAX], text[STAT_MAX];
+    char path[PATH_MAX], text[STATUS_MAX];
     const char *parent, *uid, *gid;
     int ppid = 0;
 
@@ -85,11 +77,11 @@ bool process_ids(const char *proc, pid_t pid, struct process_ids *out)
     return true;
 }
 
-bool process_alive(struct compile *cx, const struct target *t, pid_t pid)
+bool process_alive(const struct target *t, pid_t pid)
 {
     struct proc_stat st;
 
-    return stat_of(cx, t, pid, &st) && st.state != 'Z' && st.state != 'X';
+    return proc_stat(t->proc, pid, &st) && !proc_ended(&st);
 }
 
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
@@ -105,7 +97,7 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
             boot = strtoll(line + 7, NULL, 10);
     }
     free(text);
-    if (boot <= 0 || !stat_of(cx, t, pid, &st))
+    if (boot <= 0 || !proc_stat(t->proc, pid, &st))
         return 0;
     return (time_t)(boot + (long long)(st.start / (uint64_t)sysconf(_SC_CLK_TCK)));
 }

@@ -2,12 +2,12 @@ ngstap_SOURCES += \
 	src/target/container.c \
 	src/target/elf.c src/target/elf.h \
 	src/target/kernel.c \
-	src/target/module.c \
+	src/target/module.c src/target/module.h \
 	src/target/dt_needed.c src/target/dt_needed.h \
 	src/target/overlay.c src/target/overlay.h \
-	src/target/proc.c src/target/proc_priv.h \
+	src/target/proc.c src/target/proc.h \
 	src/target/process.c \
 	src/target/symtab.c \
 	src/target/sysroot.c \
-	src/target/target.h \
+	src/target/target.c src/target/target.h \
 	src/target/workers.c

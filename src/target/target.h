@@ -161,7 +161,7 @@ bool target_same(const struct target *t, uint32_t i);
 const char *process_cwd(struct compile *cx, const struct target *t, pid_t pid);
 /* Its arguments, each with its NUL; the first 64 KiB. Arena. */
 const char *process_cmdline(struct compile *cx, const struct target *t, pid_t pid, size_t *len);
-pid_t process_parent(struct compile *cx, const struct target *t, pid_t pid);
+pid_t process_parent(const struct target *t, pid_t pid);
 /* What /proc/PID/status says; false: it has ended. */
 struct process_ids {
     char name[64];
@@ -169,7 +169,7 @@ struct process_ids {
     uint32_t uid, euid, gid, egid;
 };
 bool process_ids(const char *proc, pid_t pid, struct process_ids *out);
-bool process_alive(struct compile *cx, const struct target *t, pid_t pid); /* and no zombie */
+bool process_alive(const struct target *t, pid_t pid); /* and no zombie */
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */

@@ -5,25 +5,16 @@
  * executable; when children of it run the same file, it is their master (nginx), and they work.
  * Refused: a tree in which nothing holds LuaJIT. Depth, processes and symbols are bounded.
  */
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/bounds.h"
-#include "target/proc_priv.h"
-#include "target/target.h"
+#include "target/proc.h"
 
-enum { PROCESSES_MAX = 65536, TREE_MAX = 4096 };
-
-struct process {
-    pid_t pid, parent;
-};
+enum { TREE_MAX = 4096 };
 
 struct tree {
     struct process *all;
@@ -31,55 +22,6 @@ struct tree {
     pid_t *pids; /* those below the top, nearest first */
     uint32_t n;
 };
-
-static bool alive(struct arena *a, const char *proc, pid_t pid, pid_t *parent)
-{
-    char text[1024];
-    struct proc_stat st;
-    int fd = open(arena_printf(a, "%s/%d/stat", proc, (int)pid), O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    if (!proc_stat_parse(text, &st) || st.state == 'Z' || st.state == 'X')
-        return false;
-    *parent = st.ppid;
-    return true;
-}
-
-static int by_pid(const void *x, const void *y)
-{
-    const struct process *a = x, *b = y;
-
-    return (a->pid > b->pid) - (a->pid < b->pid);
-}
-
-static bool read_processes(struct compile *cx, const char *proc, struct tree *t)
-{
-    DIR *dir = opendir(proc);
-    struct dirent *e;
-
-    if (!dir)
-        return diag_error(cx->diag, (struct span){0}, "target", "cannot read %s: %s", proc,
-                          strerror(errno));
-    while ((e = readdir(dir)) && t->n_all < PROCESSES_MAX) {
-        char *end;
-        long pid = strtol(e->d_name, &end, 10);
-        pid_t parent;
-
-        if (!isdigit((unsigned char)e->d_name[0]) || *end || pid <= 0 || pid > INT_MAX ||
-            !alive(cx->arena, proc, (pid_t)pid, &parent))
-            continue;
-        t->all = arena_grow(cx->arena, t->all, t->n_all, sizeof(*t->all));
-        t->all[t->n_all++] = (struct process){(pid_t)pid, parent};
-    }
-    closedir(dir);
-    qsort(t->all, t->n_all, sizeof(*t->all), by_pid);
-    return true;
-}
 
 static bool holds(const struct tree *t, pid_t pid)
 {
@@ -107,7 +49,7 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
     struct tree t = {0};
 
     diag_try_begin(cx->diag);
-    bool ok = read_processes(cx, proc, &t);
+    bool ok = proc_list(cx, proc, 0, &t.all, &t.n_all);
 
     diag_try_end(cx->diag);
     if (!ok || n >= TREE_MAX)
@@ -175,7 +117,7 @@ bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid,
     pid_t first = 0, one = 0;
 
     *pid = *master = 0;
-    if (!read_processes(cx, proc, &t))
+    if (!proc_list(cx, proc, 0, &t.all, &t.n_all))
         return false;
     below(cx->arena, &t, &top, 1);
     for (uint32_t i = 0; i < t.n && !first; i++)
