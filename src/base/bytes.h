@@ -28,6 +28,26 @@ static inline bool has_wildcard(const char *s)
     return strpbrk(s, "*?[") != NULL;
 }
 
+/* A byte of an ASCII identifier, at any place but the first. */
+static inline bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+/* What follows the last slash of PATH; all of it when there is none. */
+static inline const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* For qsort(3): what begins with a pointer to text, by that. */
+static inline int order_by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* FNV-1a; H is BYTES_HASH, or a hash of what came before. */
 #define BYTES_HASH UINT64_C(0xcbf29ce484222325)
 static inline uint64_t bytes_hash(uint64_t h, const void *p, size_t len)

@@ -10,23 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SECOND_NS 1000000000ull
+#include "base/clock.h"
 
 enum {
     CHUNK = 4096,  /* PIPE_BUF: what a pipe that polls writable takes without blocking */
     LOOK_MS = 200, /* how often a write that waits looks at the clock */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
 
 bool interrupt_hold(struct interrupt *i)
 {
@@ -62,7 +53,7 @@ static void tell(struct interrupt *i)
 
 static void ending_signal(struct interrupt *i, int signo)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
     i->heard++;
     if (i->asked && (signo != SIGINT || now - i->last_ns < SECOND_NS))
@@ -81,7 +72,7 @@ void interrupt_take(struct interrupt *i)
         else
             ending_signal(i, (int)info.ssi_signo);
     }
-    if (i->asked == 1 && !i->told && now_ns() - i->last_ns >= SECOND_NS)
+    if (i->asked == 1 && !i->told && clock_ns(CLOCK_MONOTONIC) - i->last_ns >= SECOND_NS)
         tell(i);
 }
 

@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/base/bytes.h \
 	src/base/cachedir.c src/base/cachedir.h \
 	src/base/clean.c src/base/clean.h \
+	src/base/clock.h \
 	src/base/compile.h \
 	src/base/conversion.c src/base/conversion.h \
 	src/base/diag.c src/base/diag.h \

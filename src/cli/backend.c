@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/limits.h"
 #include "cli/search.h"
@@ -127,7 +128,7 @@ static bool copy_file(const char *from, const char *to)
 
 bool backend_stap_write(const struct backend_stap *b)
 {
-    const char *name = strrchr(b->module->path, '/') + 1;
+    const char *name = base_name(b->module->path);
 
     if (!copy_file(b->module->path, name))
         return diag_error(b->cx->diag, nowhere, "module", "cannot write %s: %s", name,

@@ -7,11 +7,11 @@
 #include "config.h"
 #endif
 
-#include "base/file.h"
 #include "cli/driver.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,10 @@
 #include "arch/arch.h"
 #include "base/arena.h"
 #include "base/bounds.h"
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "cg/cg.h"
 #include "cli/backend.h"
@@ -73,7 +76,7 @@ struct driver {
     struct out_events *events; /* --format json */
     struct lua_names *names;   /* of functions, for the picture */
     pid_t child;               /* -c; 0: none, or run has taken it */
-    struct timespec since;     /* start of the pass in hand */
+    uint64_t since;            /* start of the pass in hand */
 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
@@ -85,13 +88,11 @@ static bool error(struct driver *d, const char *tag, const char *what, const cha
 /* -v: what a pass took, as stap says it. */
 static void pass_done(struct driver *d, int pass, const char *what)
 {
-    struct timespec now;
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
     if (d->cx.verbose)
-        fprintf(d->cx.err, "Pass %d: %s in %ldms.\n", pass, what,
-                (long)(now.tv_sec - d->since.tv_sec) * 1000 +
-                    (now.tv_nsec - d->since.tv_nsec) / 1000000);
+        fprintf(d->cx.err, "Pass %d: %s in %" PRIu64 "ms.\n", pass, what,
+                (now - d->since) / MILLISECOND_NS);
     d->since = now;
 }
 
@@ -310,13 +311,11 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
 /* -m NAME, else the script's name without its ending. */
 static const char *object_name(struct driver *d)
 {
-    const char *name = d->o.object_name, *slash, *dot;
+    const char *name = d->o.object_name, *dot;
     size_t n;
 
     if (!name) {
-        name = d->o.script && strcmp(d->o.script, "-") ? d->o.script : "ngstap";
-        slash = strrchr(name, '/');
-        name = slash ? slash + 1 : name;
+        name = base_name(d->o.script && strcmp(d->o.script, "-") ? d->o.script : "ngstap");
         dot = strrchr(name, '.');
         n = dot && dot > name ? (size_t)(dot - name) : strlen(name);
         name = arena_strndup(d->cx.arena, name, n);
@@ -698,7 +697,7 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
     struct driver d = {.hooks = h ? h : &none, .cx = *cx, .module = {.lock = -1}, .out = stdout};
 
     uname(&d.uts);
-    clock_gettime(CLOCK_MONOTONIC, &d.since);
+    d.since = clock_ns(CLOCK_MONOTONIC);
     bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
     return close_all(&d, ok) ? d.status : 1;

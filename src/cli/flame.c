@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "cli/driver.h"
 #include "cli/options.h"
@@ -36,8 +37,8 @@ struct flame {
     double seconds; /* 0: as long as the command of -c runs */
     long hz;
     bool terminal, shown, string_limit, command;
-    long depth; /* frames of a stack */
-    struct timespec begun, drawn;
+    long depth;            /* frames of a stack */
+    uint64_t begun, drawn; /* by CLOCK_MONOTONIC, ns; 0: not yet */
     struct out_info info;
     /* told by the script */
     uint64_t ticks, in_lua, compiled, elsewhere;
@@ -46,14 +47,6 @@ struct flame {
 };
 
 /* ---- while it runs ---- */
-
-static double since(const struct timespec *t)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - t->tv_sec) + (double)(now.tv_nsec - t->tv_nsec) / 1e9;
-}
 
 static double share(uint64_t n, uint64_t of)
 {
@@ -87,12 +80,14 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     f->lost = __atomic_load_n(&counts->lost, __ATOMIC_RELAXED) +
               __atomic_load_n(&counts->map_full, __ATOMIC_RELAXED);
     f->skipped = __atomic_load_n(&counts->skipped, __ATOMIC_RELAXED);
-    if (!f->begun.tv_sec)
-        clock_gettime(CLOCK_MONOTONIC, &f->begun);
-    f->info.seconds = since(&f->begun);
-    if (!f->terminal || (f->drawn.tv_sec && since(&f->drawn) < 0.2))
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+    if (!f->begun)
+        f->begun = now;
+    f->info.seconds = (double)(now - f->begun) / SECOND_NS;
+    if (!f->terminal || (f->drawn && now - f->drawn < SECOND_NS / 5))
         return;
-    clock_gettime(CLOCK_MONOTONIC, &f->drawn);
+    f->drawn = now;
     double left = f->seconds > 0 ? f->seconds - f->info.seconds : f->info.seconds;
 
     fprintf(f->cx->err,
@@ -302,7 +297,7 @@ static void explain_nothing(const struct flame *f)
 {
     struct diag *d = f->cx->diag;
 
-    if (!f->begun.tv_sec || f->in_lua) /* it never began, or the fault is another */
+    if (!f->begun || f->in_lua) /* it never began, or the fault is another */
         return;
     if (!f->ticks)
         diag_hint(d,

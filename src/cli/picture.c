@@ -20,7 +20,7 @@ static const struct span nowhere;
 static const struct out_format *format_of_ending(struct compile *cx, const char *path)
 {
     const struct out_format *f;
-    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.'), *all = "";
+    const char *base = base_name(path), *dot = strrchr(base, '.'), *all = "";
 
     for (uint32_t i = 0; (f = out_format_at(i)); i++) {
         if (ends_with(path, f->ending))
@@ -31,7 +31,7 @@ static const struct out_format *format_of_ending(struct compile *cx, const char 
     struct stat st;
     bool device = !stat(path, &st) && !S_ISREG(st.st_mode);
 
-    if (!dot || !dot[1] || dot == (slash ? slash + 1 : path) || device)
+    if (!dot || !dot[1] || dot == base || device)
         return out_format("flamegraph");
     diag_error(cx->diag, nowhere, "options", "-o %s: no format has the ending %s", path, dot);
     diag_hint(cx->diag, "there are %s; --format names one whatever the file is called", all);

@@ -79,9 +79,7 @@ static const char *sample(struct compile *cx, const char *name)
 /* "made" of "dir/made.bpf.o" */
 static const char *object_base(struct compile *cx, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-
-    path = slash ? slash + 1 : path;
+    path = base_name(path);
     return arena_strndup(cx->arena, path, strcspn(path, "."));
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/options.h"
 
@@ -32,8 +33,7 @@ static const struct subcommand *find(const char *name)
 const struct subcommand *subcommand_find(int *argc, char ***argv)
 {
     for (int skip = 0; skip < 2 && skip < *argc; skip++) {
-        const char *name = (*argv)[skip], *slash = skip ? NULL : strrchr(name, '/');
-        const struct subcommand *row = find(slash ? slash + 1 : name);
+        const struct subcommand *row = find(skip ? (*argv)[skip] : base_name((*argv)[skip]));
 
         if (row) {
             *argc -= skip;

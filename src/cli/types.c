@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/bounds.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
@@ -77,7 +78,7 @@ static bool is_identifier(const char *s)
     if (!isalpha((unsigned char)*s) && *s != '_')
         return false;
     for (; *s; s++)
-        if (!isalnum((unsigned char)*s) && *s != '_')
+        if (!is_word(*s))
             return false;
     return true;
 }

@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 
 enum {
@@ -148,14 +148,6 @@ static bool open_clock(struct session *s, const struct obj_probe *p, int prog)
 
 /* ---- while it runs ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Counts the ticks that one CPU makes in NS, by the fastest of the clocks. */
 static uint64_t ticks_in(const struct session *s, uint64_t ns)
 {
@@ -188,7 +180,7 @@ static void move_to_cpus(struct session *s)
  */
 static void watch(struct session *s)
 {
-    uint64_t now = now_ns(), ns = now - s->watched_ns, born = births(s);
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), ns = now - s->watched_ns, born = births(s);
 
     if (!s->n_clocks || s->clocks_on_cpus || (s->watched_ns && ns < WATCH_NS))
         return;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 
 enum {
@@ -159,14 +160,6 @@ void layout_start(struct session *s)
 
 /* ---- those that wait for it ---- */
 
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Sets the timer to the moment when the next process is due. */
 static void arm(const struct session *s)
 {
@@ -209,7 +202,7 @@ void layout_wanted(struct session *s, pid_t pid)
     layout_unwanted(s, pid);
     if (c->n_unplaced == UNPLACED_MAX)
         return;
-    c->unplaced[c->n_unplaced++] = (struct unplaced){pid, 0, now_ms() + FIRST_MS};
+    c->unplaced[c->n_unplaced++] = (struct unplaced){pid, 0, clock_ms(CLOCK_MONOTONIC) + FIRST_MS};
     arm(s);
 }
 
@@ -240,7 +233,7 @@ static bool try_one(struct session *s, struct unplaced *u, uint64_t now)
 void layout_try(struct session *s)
 {
     struct scope *c = &s->scope;
-    uint64_t times, now = now_ms();
+    uint64_t times, now = clock_ms(CLOCK_MONOTONIC);
 
     if (read(c->timer, &times, sizeof(times)) != sizeof(times))
         return; /* it has not expired */

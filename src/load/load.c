@@ -17,10 +17,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "load/verifier.h"
 
@@ -40,14 +40,6 @@ static int print_all(enum libbpf_print_level level, const char *fmt, va_list ap)
 static libbpf_print_fn_t printer(int verbose)
 {
     return verbose > 3 ? print_all : verbose > 2 ? print_warnings : NULL;
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static size_t page_round(size_t size)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 
 static bool same_build(const struct build_id *a, const struct build_id *b)
@@ -76,12 +77,9 @@ static bool is_probed(const struct session *s, uint32_t module)
 /* "libfoo-2.1.so.2.1.0" is the "libfoo-2.1.so" that it was, too. */
 static bool same_name(const char *a, const char *b)
 {
-    const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
-
-    a = x ? x + 1 : a;
-    b = y ? y + 1 : b;
-    x = strstr(a, ".so");
-    y = strstr(b, ".so");
+    a = base_name(a);
+    b = base_name(b);
+    const char *x = strstr(a, ".so"), *y = strstr(b, ".so");
     size_t n = x ? (size_t)(x - a) : strlen(a);
 
     return n == (y ? (size_t)(y - b) : strlen(b)) && !memcmp(a, b, n);

@@ -21,9 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 
 enum {
@@ -137,15 +137,6 @@ void scope_add_descendants(struct session *s)
 
 /* ---- who else maps a file ---- */
 
-/* Counts CPU time of this process, so that a busy machine gives the same answer. */
-static uint64_t spent_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /*
  * Collects the inodes of probed files, as /proc/PID/maps shows them to the target; false: more than
  * FILES_MAX, or unknown.
@@ -211,7 +202,8 @@ static bool maps_one_of(const struct session *s, pid_t pid, const uint64_t *inod
 
 bool scope_is_shared(struct session *s)
 {
-    uint64_t inodes[FILES_MAX], end = spent_ms() + OUTSIDERS_MS;
+    /* CPU time of ours, so that a busy machine gives the same answer */
+    uint64_t inodes[FILES_MAX], end = clock_ms(CLOCK_THREAD_CPUTIME_ID) + OUTSIDERS_MS;
     uint32_t n;
     bool shared = false;
     DIR *dir = s->control->pidns_ino || !probed_files(s, inodes, &n) ? NULL : opendir(s->t->proc);
@@ -223,7 +215,7 @@ bool scope_is_shared(struct session *s)
         pid_t pid = isdigit((unsigned char)e->d_name[0]) ? (pid_t)atoi(e->d_name) : 0;
 
         if (pid > 0 && !is_member(&s->scope, pid) && !is_watched(s, pid))
-            shared = maps_one_of(s, pid, inodes, n) || spent_ms() >= end;
+            shared = maps_one_of(s, pid, inodes, n) || clock_ms(CLOCK_THREAD_CPUTIME_ID) >= end;
     }
     closedir(dir);
     return shared;

@@ -18,16 +18,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/interrupt.h"
 
 #define UPROBE_PMU "/sys/bus/event_source/devices/uprobe/"
-#define SECOND_NS  1000000000ull
 
 enum {
     ERR_NOTSUPP = 524,  /* include/linux/errno.h; no errno of user space's */
@@ -43,17 +42,10 @@ struct progress {
     unsigned heard; /* ending signals, before */
 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
-
 static struct progress progress_new(const struct session *s)
 {
-    return (struct progress){now_ns(), 0, s->cx->interrupt ? s->cx->interrupt->heard : 0};
+    return (struct progress){clock_ns(CLOCK_MONOTONIC), 0,
+                             s->cx->interrupt ? s->cx->interrupt->heard : 0};
 }
 
 /* Tells how far WHAT is: after a second, on a terminal ten times a second. */
@@ -61,7 +53,7 @@ static void progress_show(const struct session *s, struct progress *p, const cha
                           uint32_t of)
 {
     bool terminal = isatty(STDERR_FILENO);
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
     if (!s->cx->err || now - p->since < SECOND_NS ||
         (p->drawn && (!terminal || now - p->drawn < SECOND_NS / 10)))

@@ -5,10 +5,10 @@
  * information, one that lies neither in a library of its own nor in the executable, and what is no
  * identifier.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "lua/lua.h"
 #include "debug/debug.h"
 
@@ -25,7 +25,7 @@ static bool is_identifier(const char *s)
 {
     size_t n = 0;
 
-    while (isalnum((unsigned char)s[n]) || s[n] == '_')
+    while (is_word(s[n]))
         n++;
     return n && n <= NAME_LEN_MAX && !s[n];
 }

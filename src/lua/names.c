@@ -20,6 +20,8 @@
 #define uthash_free(ptr, size) ((void)(ptr))
 #include <uthash.h>
 
+#include "base/bytes.h"
+
 enum { ROOTS_MAX = 64, CHUNK_LEN_MAX = 4096, SINCE_SLACK = 2 };
 
 struct chunk {
@@ -179,17 +181,16 @@ static void read_block(struct lua_names *n, struct chunk *c)
 /* ---- modules: as fix-lua-bt of the stap++ toolkit names them ---- */
 
 /* Of [-\w]; what is not ASCII is a letter, too. */
-static bool is_word(char c)
+static bool is_word_or_dash(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || (c & 0x80);
+    return is_word(c) || c == '-' || (c & 0x80);
 }
 
 static size_t word(const char *p, const char *end)
 {
     size_t n = 0;
 
-    while (p + n < end && is_word(p[n]))
+    while (p + n < end && is_word_or_dash(p[n]))
         n++;
     return n;
 }

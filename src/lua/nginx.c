@@ -60,11 +60,6 @@ static const char *join(struct conf *c, const char *dir, const char *name)
     return arena_printf(c->cx->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The names below DIR that PATTERN fits, sorted as glob(3) has them. */
 static const char **matches(struct conf *c, const char *dir, const char *pattern, uint32_t *n)
 {
@@ -84,7 +79,7 @@ static const char **matches(struct conf *c, const char *dir, const char *pattern
     if (d)
         closedir(d);
     if (*n)
-        qsort(v, *n, sizeof(*v), by_name);
+        qsort(v, *n, sizeof(*v), order_by_text);
     return v;
 }
 

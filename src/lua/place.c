@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "lua/nginx.h"
 
 enum { EXE_MAX = 128 << 20, OPTION_MAX = 1024, WORDS_MAX = 256 };
@@ -73,9 +74,7 @@ static const char *full(struct arena *a, const char *dir, const char *name)
 
 static bool is_nginx(const char *name)
 {
-    const char *slash = name ? strrchr(name, '/') : NULL;
-
-    name = slash ? slash + 1 : name;
+    name = name ? base_name(name) : NULL;
     return name && (!strncmp(name, "nginx", 5) || !strncmp(name, "openresty", 9));
 }
 

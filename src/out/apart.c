@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "out/out.h"
 
 struct one {
@@ -70,7 +71,7 @@ static void rename_to(struct out_frame *f, const char *name)
  * behind. */
 static const char *with_path(struct arena *a, const struct one *o, size_t from)
 {
-    const char *file = o->f->file, *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
+    const char *file = o->f->file, *base = base_name(file);
     size_t n = strlen(base);
 
     if (!strncmp(o->f->name, base, n) && o->f->name[n] == ':')

@@ -6,12 +6,7 @@
 
 #include <string.h>
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
+#include "base/bytes.h"
 
 /* A program without a path is looked for where a shell would, below the target's root. */
 static struct module *in_path(struct probe_env *env, const char *name)

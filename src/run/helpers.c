@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum { PAGE = 4096 };
 
@@ -212,14 +213,6 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
 
 /* ---- where we are ---- */
 
-static uint64_t now(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* The process that context functions tell of: the target's first one, or ngstap itself. */
 static pid_t who(const struct run *r)
 {
@@ -276,9 +269,9 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
     case NGS_CTX_TARGET:
         return r->ctl->target;
     case NGS_CTX_TIME_NS:
-        return now(CLOCK_REALTIME);
+        return clock_ns(CLOCK_REALTIME);
     case NGS_CTX_MONO_NS:
-        return now(CLOCK_MONOTONIC);
+        return clock_ns(CLOCK_MONOTONIC);
     case NGS_CTX_REG:
     case NGS_CTX_RETVAL:
         return run_fail(r, NGS_ERR_NO_USER_REGS, 0);

@@ -23,6 +23,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/clean.h"
 #include "base/file.h"
 
@@ -324,9 +325,7 @@ static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out
     if (f.name) {
         put_clean(out, f.name[0] == '.' ? f.name + 1 : f.name);
     } else if (f.module && !data) {
-        const char *slash = strrchr(f.module, '/');
-
-        put_clean(out, slash ? slash + 1 : f.module);
+        put_clean(out, base_name(f.module));
         text_printf(out, "+0x%" PRIx64, f.vaddr);
     } else {
         text_printf(out, "0x%" PRIx64, addr);

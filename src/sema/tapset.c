@@ -68,7 +68,7 @@ struct macro_reader {
 /* Has an earlier directory a file of that name? Then that one counts: it has the same macros. */
 static bool is_hidden(const struct macro_reader *r, const char *path)
 {
-    const char *name = strrchr(path, '/') + 1;
+    const char *name = base_name(path);
 
     for (uint32_t i = 0; i < r->dir; i++)
         if (!access(arena_printf(r->cx->arena, "%s%s/%s", r->o->tapset_dirs[i], r->folder, name),

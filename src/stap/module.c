@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
@@ -46,9 +47,7 @@ static const char *file_name(struct compile *cx, const struct module *m, int fd)
         if (len > 0 && (size_t)len < sizeof(real))
             path = arena_strndup(cx->arena, real, (size_t)len);
     }
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
+    return base_name(path);
 }
 
 bool stap_module_read(struct compile *cx, struct target *t, const struct module_ref *ref,

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #include "arch/arch.h"
+#include "base/bytes.h"
 
 static const char *const load_types[] = {"uint8", "uint16", "uint32", "uint64",
                                          "int8",  "int16",  "int32",  "int64"};
@@ -257,8 +258,7 @@ static void put_c_name(FILE *out, const char *name)
 {
     fputc('"', out);
     for (const char *c = name; *c; c++)
-        if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
-            *c == '.' || *c == '-' || *c == '_' || *c == '+')
+        if (is_word(*c) || *c == '.' || *c == '-' || *c == '+')
             fputc(*c, out);
         else
             fprintf(out, "\\%03o", (unsigned char)*c);

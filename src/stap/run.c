@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/interrupt.h"
 #include "stap/build.h"
@@ -100,10 +102,7 @@ static void unload(const struct run *s, const char *name)
 
 static double seconds_now(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (double)clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
 /* staprun loads the module and becomes stapio, whose second thread then waits for signals. One that
@@ -396,8 +395,7 @@ static int session(struct run *s)
 
 static bool fits(struct run *s)
 {
-    const char *module = s->r->module, *slash = strrchr(module, '/');
-    const char *base = slash ? slash + 1 : module;
+    const char *module = s->r->module, *base = base_name(module);
     struct utsname u;
     size_t n = s->info.release ? strlen(s->info.release) : 0;
 

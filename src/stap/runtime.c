@@ -9,12 +9,12 @@
  *
  * Refuses a patch that is needed and does not apply: a module without it would not build, or lie.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "stap/build.h"
 
@@ -23,18 +23,14 @@ enum { PATCH_MAX = 1 << 20, SOURCE_MAX = 16 << 20 };
 static const struct span nowhere;
 
 struct patch {
-    const char *name, *text;
+    const char *name; /* first: order_by_text */
+    const char *text;
 };
 
 struct patches {
     struct patch *v;
     uint32_t n;
 };
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct patch *)a)->name, ((const struct patch *)b)->name);
-}
 
 static struct patches read_patches(struct compile *cx, const char *const *dirs, uint32_t n)
 {
@@ -44,9 +40,7 @@ static struct patches read_patches(struct compile *cx, const char *const *dirs, 
         DIR *d = opendir(dirs[i]);
 
         for (struct dirent *e; d && (e = readdir(d));) {
-            size_t len = strlen(e->d_name);
-
-            if (len <= 6 || strcmp(e->d_name + len - 6, ".patch") != 0)
+            if (!ends_with(e->d_name, ".patch"))
                 continue;
             const char *text = stap_read_file(
                 cx, arena_printf(cx->arena, "%s/%s", dirs[i], e->d_name), PATCH_MAX, NULL);
@@ -60,16 +54,11 @@ static struct patches read_patches(struct compile *cx, const char *const *dirs, 
             closedir(d);
     }
     if (all.n)
-        qsort(all.v, all.n, sizeof(*all.v), by_name);
+        qsort(all.v, all.n, sizeof(*all.v), order_by_text);
     return all;
 }
 
 /* ---- when a patch is needed ---- */
-
-static bool word_char(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
 
 /* TEXT holds WORD, not as a part of a longer name. */
 static bool has_word(const char *text, const char *word)
@@ -77,7 +66,7 @@ static bool has_word(const char *text, const char *word)
     size_t n = strlen(word);
 
     for (const char *p = text; (p = strstr(p, word)); p++)
-        if ((p == text || !word_char(p[-1])) && !word_char(p[n]))
+        if ((p == text || !is_word(p[-1])) && !is_word(p[n]))
             return true;
     return false;
 }

@@ -15,15 +15,10 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 
 #define TAG "sxx"
-
-static bool is_word(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-           c == '$' || c == '@';
-}
 
 /* ---- where in the script we are: lex.l's rules, as far as they tell literals from code ---- */
 
@@ -51,7 +46,7 @@ static void step_script(struct spell *s, char c)
     char last = s->last;
 
     s->last = c;
-    if (is_word(c)) {
+    if (is_word(c) || c == '$' || c == '@') {
         if (s->word_len < sizeof(s->word))
             s->word[s->word_len++] = c;
         return;
@@ -154,7 +149,7 @@ static void put_comment(struct spell *s, struct origin *o, char c)
 static bool is_plain(const char *word, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (word[i] == '$' || word[i] == '@' || (!is_word(word[i]) && !strchr("./+-", word[i])))
+        if (!is_word(word[i]) && !strchr("./+-", word[i]))
             return false;
     return true;
 }

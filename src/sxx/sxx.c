@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "sxx/line.h"
 #include "sxx/spell.h"
 #include "sxx/vars.h"
@@ -53,11 +54,6 @@ typedef void replace_fn(struct expander *x, const struct line *l, const struct m
 
 /* ---- patterns ---- */
 
-static bool is_word(unsigned char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
-}
-
 static bool is_blank(unsigned char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -65,7 +61,7 @@ static bool is_blank(unsigned char c)
 
 static uint32_t skip_word(const struct line *l, uint32_t i)
 {
-    while (i < l->n && is_word((unsigned char)l->s[i]))
+    while (i < l->n && is_word(l->s[i]))
         i++;
     return i;
 }
@@ -162,8 +158,7 @@ static uint32_t library_end(const struct line *l, uint32_t i, uint32_t word_end)
 
         if (!is_word(c) && c != '-' && c != '.')
             return 0;
-        if (k > i + 3 && at_text(l, k, "_path") &&
-            (k + 5 == l->n || !is_word((unsigned char)l->s[k + 5])))
+        if (k > i + 3 && at_text(l, k, "_path") && (k + 5 == l->n || !is_word(l->s[k + 5])))
             return k + 5;
     }
     return 0;
@@ -238,7 +233,7 @@ static uint32_t skip_lib(const struct line *l, uint32_t i)
 {
     uint32_t end = skip_word(l, i);
 
-    while (end > i && end + 1 < l->n && l->s[end] == '.' && is_word((unsigned char)l->s[end + 1]))
+    while (end > i && end + 1 < l->n && l->s[end] == '.' && is_word(l->s[end + 1]))
         end = skip_word(l, end + 1);
     return end;
 }
@@ -490,7 +485,7 @@ static void replace_use(struct expander *x, const struct line *l, const struct m
 
         use(x, at, arena_strndup(x->cx->arena, l->s + i, end - i));
         i = end;
-        while (i < m->group[0][1] && !is_word((unsigned char)l->s[i])) /* blanks and a comma */
+        while (i < m->group[0][1] && !is_word(l->s[i])) /* blanks and a comma */
             i++;
     }
 }

@@ -11,7 +11,7 @@
 #include "target/target.h"
 
 struct sxx_arg {
-    const char *name, *value;      /* --arg NAME=VALUE */
+    const char *name, *value;      /* --arg NAME=VALUE; NAME first: order_by_text */
     const char *default_value;     /* as mentioned by :default(); NULL: none */
     bool given, used;
 };

@@ -15,14 +15,10 @@
 /* Hash tables live in the arena; HASH_ARENA is a variable where a table grows. */
 #define uthash_malloc(size)    arena_alloc(hash_arena, size)
 #define uthash_free(ptr, size) ((void)0)
+#include "base/bytes.h"
 #include "sxx/vars.h"
 
 #define TAG "sxx"
-
-static bool is_word(unsigned char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
-}
 
 struct sxx_var *var_find(struct sxx_var *table, const char *name)
 {
@@ -69,11 +65,6 @@ static struct sxx_var *set_told(struct vars *v, const char *name, const char *pa
     return var;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* ".so", ".so.1", ".so.1.2" and nothing else? */
 static bool is_so_suffix(const char *s)
 {
@@ -102,7 +93,7 @@ static uint32_t sort_once(const char **paths, uint32_t n)
 {
     uint32_t kept = 0;
 
-    qsort(paths, n, sizeof(*paths), by_text);
+    qsort(paths, n, sizeof(*paths), order_by_text);
     for (uint32_t i = 0; i < n; i++)
         if (!kept || strcmp(paths[kept - 1], paths[i]))
             paths[kept++] = paths[i];
@@ -207,15 +198,10 @@ static void see_arg(struct vars *v, const char *name, const char *default_value)
         arg->default_value = arena_strdup(v->cx->arena, default_value);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct sxx_arg *)a)->name, ((const struct sxx_arg *)b)->name);
-}
-
 void vars_sort_args(struct vars *v)
 {
     if (v->n_args)
-        qsort(v->args, v->n_args, sizeof(*v->args), by_name);
+        qsort(v->args, v->n_args, sizeof(*v->args), order_by_text);
 }
 
 /* ---- libraries ---- */
@@ -228,7 +214,7 @@ static bool is_library(const char *name)
     if (len <= 8 || strncmp(name, "lib", 3) || strcmp(name + len - 5, "_path"))
         return false;
     for (size_t i = 3; i < len; i++)
-        if (!is_word((unsigned char)name[i]) && name[i] != '-' && name[i] != '.')
+        if (!is_word(name[i]) && name[i] != '-' && name[i] != '.')
             return false;
     return true;
 }
@@ -236,7 +222,7 @@ static bool is_library(const char *name)
 /* A word starts or ends between the bytes before and at I. */
 static bool is_boundary(const char *s, size_t i)
 {
-    return (i && is_word((unsigned char)s[i - 1])) != is_word((unsigned char)s[i]);
+    return (i && is_word(s[i - 1])) != is_word(s[i]);
 }
 
 /* libNAME, digits, dashes and dots, then .so... */

@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "target/target.h"
 
 enum { ENGINE_SECONDS = 10, ANSWER_MAX = 4096 };
@@ -39,14 +39,6 @@ static const struct engine {
      .ids = {"crictl", "ps", "--quiet", "--name"}},
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What the command prints before DEADLINE; what comes after ANSWER_MAX is dropped. False: it did
  * not end in time. */
 static bool collect(int fd, char *answer, int64_t deadline)
@@ -56,7 +48,7 @@ static bool collect(int fd, char *answer, int64_t deadline)
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
         char buf[1024];
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - (int64_t)clock_ms(CLOCK_MONOTONIC);
 
         if (left <= 0)
             return false;
@@ -107,7 +99,8 @@ static enum answer ask(const char *const command[ENGINE_ARGS], const char *name,
         close(fds[0]);
         return error == ENOENT ? NO_ENGINE : NO_ANSWER;
     }
-    bool ended = collect(fds[0], answer, now_ms() + ENGINE_SECONDS * 1000);
+    bool ended =
+        collect(fds[0], answer, (int64_t)clock_ms(CLOCK_MONOTONIC) + ENGINE_SECONDS * 1000);
 
     close(fds[0]);
     if (!ended)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/bounds.h"
+#include "base/bytes.h"
 #include "target/proc.h"
 
 enum { TREE_MAX = 4096 };
@@ -61,7 +62,7 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
 
 bool target_is_luajit(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = base_name(path);
 
     return !strncmp(name, "libluajit", 9) || !strncmp(name, "luajit", 6);
 }

@@ -49,7 +49,7 @@ const char *names_c(struct printer *p, const char *name)
                            is_keyword(name) ? "_" : "");
 
     for (char *s = c; *s; s++)
-        if (!isalnum((unsigned char)*s) && *s != '_' && *s != '$')
+        if (!is_word(*s) && *s != '$')
             *s = '_';
     return c;
 }
