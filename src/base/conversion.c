@@ -77,3 +77,14 @@ bool conversion_read(const char *from, const char *end, struct conversion *c)
     c->len = (uint32_t)(p - from);
     return false;
 }
+
+bool conversion_any(const char *format, uint32_t len, bool (*is)(const struct conversion *c))
+{
+    const char *end = format + len;
+    struct conversion c;
+
+    for (const char *p = format; p && (p = memchr(p, '%', (size_t)(end - p))); p += c.len)
+        if (conversion_read(p, end, &c) && is(&c))
+            return true;
+    return false;
+}

@@ -26,4 +26,7 @@ struct conversion {
  * shown as such. */
 bool conversion_read(const char *p, const char *end, struct conversion *c);
 
+/* Is there a conversion among the LEN bytes of FORMAT (may be NULL) that IS takes? */
+bool conversion_any(const char *format, uint32_t len, bool (*is)(const struct conversion *c));
+
 #endif

@@ -1,11 +1,12 @@
 /*
- * file: whole files, and programs of $PATH (file.c).
+ * file: whole files, programs of $PATH, and whether two are one (file.c).
  */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 /*
  * What is left of FD, up to its end whatever fstat says (files of /proc say that they are empty): a
@@ -15,6 +16,12 @@
 char *file_read_fd(int fd, size_t max, size_t *len);
 /* The same of the regular file at PATH; NULL and errno, EINVAL for one that is not regular. */
 char *file_read(const char *path, size_t max, size_t *len);
+
+/* Are they of one file (or directory)? */
+static inline bool file_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
 
 /*
  * The first "DIR/NAME" of $PATH (of OTHERWISE, when there is no $PATH) that ACCEPT takes,

@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/file.h"
 
 static bool is_directory(const char *path)
 {
@@ -84,7 +85,7 @@ static bool is_own(struct compile *cx, const char *script)
 
     return slash && !stat(own_dir(cx, "samples"), &ours) &&
            !stat(arena_strndup(cx->arena, script, (size_t)(slash - script) + 1), &theirs) &&
-           theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+           file_same(&theirs, &ours);
 }
 
 /* ---- lists ---- */

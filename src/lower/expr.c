@@ -359,6 +359,27 @@ static enum ir_op int_op(enum op op)
     }
 }
 
+/* The keys of the element LV, and after them VALUE unless it is NULL, in the order of the script. */
+static struct ir_val *element_operands(struct lower *lo, const struct expr *lv, struct expr *value)
+{
+    struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
+
+    memcpy(all, lv->args, lv->n_args * sizeof(*all));
+    all[lv->n_args] = value;
+    return lower_operands(lo, all, lv->n_args + (value ? 1 : 0));
+}
+
+/* OP, which takes a value, on the element LV. */
+static struct ir_val put_element(struct lower *lo, enum ir_op op, const struct expr *lv,
+                                 struct expr *value)
+{
+    struct ir_val *v = element_operands(lo, lv, value);
+
+    lower_loc(lo, lv);
+    put_map(lo, op, lv, v)->a = v[lv->n_args];
+    return v[lv->n_args];
+}
+
 /*
  * lvalue op= delta. Globals and elements that only grow or shrink do so atomically, since a probe
  * on another processor may update them. *OLD and *FRESH: values before and after.
@@ -370,11 +391,7 @@ static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *b
     struct ir_val *keys = NULL;
 
     if (lv->kind == EX_INDEX) {
-        struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
-
-        memcpy(all, lv->args, lv->n_args * sizeof(*all));
-        all[lv->n_args] = by;
-        keys = lower_operands(lo, all, lv->n_args + (by ? 1 : 0));
+        keys = element_operands(lo, lv, by);
         if (by)
             delta = keys[lv->n_args];
     } else if (by) {
@@ -412,17 +429,8 @@ static struct ir_val lower_stat_add(struct lower *lo, struct expr *e)
 {
     struct expr *lv = e->a;
 
-    if (lv->kind == EX_INDEX) {
-        struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
-
-        memcpy(all, lv->args, lv->n_args * sizeof(*all));
-        all[lv->n_args] = e->b;
-        struct ir_val *v = lower_operands(lo, all, lv->n_args + 1);
-
-        lower_loc(lo, lv);
-        put_map(lo, IR_MSTAT, lv, v)->a = v[lv->n_args];
-        return v[lv->n_args];
-    }
+    if (lv->kind == EX_INDEX)
+        return put_element(lo, IR_MSTAT, lv, e->b);
     struct ir_val value = lower_long(lo, e->b);
 
     lower_loc(lo, e);
@@ -454,15 +462,7 @@ static struct ir_val lower_assign(struct lower *lo, struct expr *e)
         store_var(lo, lv->var, value);
         return value;
     }
-    struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
-
-    memcpy(all, lv->args, lv->n_args * sizeof(*all));
-    all[lv->n_args] = e->b;
-    struct ir_val *v = lower_operands(lo, all, lv->n_args + 1);
-
-    lower_loc(lo, lv);
-    put_map(lo, IR_MSET, lv, v)->a = v[lv->n_args];
-    return v[lv->n_args];
+    return put_element(lo, IR_MSET, lv, e->b);
 }
 
 /* ---- calls ---- */
@@ -657,12 +657,9 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
         lo->at.f->blocks[lo->at.block]->last->module = e->module_id;
         return value;
     case EX_R_REG:
-        value = ir_put_int(&lo->at, IR_CONTEXT, IR_IMM(e->reg), IR_NONE);
-        lo->at.f->blocks[lo->at.block]->last->imm = NGS_CTX_REG;
-        return value;
     case EX_R_ARG:
         value = ir_put_int(&lo->at, IR_CONTEXT, IR_IMM(e->reg), IR_NONE);
-        lo->at.f->blocks[lo->at.block]->last->imm = NGS_CTX_ARG;
+        lo->at.f->blocks[lo->at.block]->last->imm = e->kind == EX_R_REG ? NGS_CTX_REG : NGS_CTX_ARG;
         return value;
     case EX_PRINT:
         lower_print(lo, e);

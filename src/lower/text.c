@@ -122,20 +122,9 @@ static uint32_t values_of(const struct conversion *c)
     return c->letter == '%' ? 0 : 1u + c->width_arg + c->prec_arg;
 }
 
-static bool format_has(const struct expr *e, bool (*is)(const struct conversion *))
-{
-    const char *end = e->fmt + e->fmt_len;
-    struct conversion c;
-
-    for (const char *p = e->fmt; p && (p = memchr(p, '%', (size_t)(end - p))); p += c.len)
-        if (conversion_read(p, end, &c) && is(&c))
-            return true;
-    return false;
-}
-
 bool lower_format_splits(const struct expr *e)
 {
-    return format_has(e, lower_is_of_bytes);
+    return conversion_any(e->fmt, e->fmt_len, lower_is_of_bytes);
 }
 
 /* The arguments ARGS are under C; READY: their values, spilled, or NULL. */
@@ -554,7 +543,7 @@ void lower_print(struct lower *lo, struct expr *e)
     struct ir_val *args;
 
     lower_loc(lo, e);
-    if ((e->print & PRINT_FORMAT) && format_has(e, lower_is_memory)) {
+    if ((e->print & PRINT_FORMAT) && conversion_any(e->fmt, e->fmt_len, lower_is_memory)) {
         args = read_dumps(lo, e, &f);
     } else {
         args = lower_keys(lo, e->args, e->n_args);

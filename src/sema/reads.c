@@ -6,8 +6,6 @@
  */
 #include "sema/internal.h"
 
-#include <string.h>
-
 #include "base/conversion.h"
 
 /* A call that leads to the place at hand, the innermost first. */
@@ -62,18 +60,9 @@ static void refuse(const struct reach *r, const struct expr *e)
 }
 
 /* %m and %M without '#'. */
-static bool dumps(const struct expr *e)
+static bool is_dump(const struct conversion *c)
 {
-    const char *end = e->fmt + e->fmt_len;
-    struct conversion c;
-
-    if (!(e->print & PRINT_FORMAT))
-        return false;
-    for (const char *p = e->fmt; p && (p = memchr(p, '%', (size_t)(end - p))); p += c.len)
-        if (conversion_read(p, end, &c) && (c.letter == 'm' || c.letter == 'M') &&
-            !(c.flags & NGS_SPEC_ALT))
-            return true;
-    return false;
+    return (c->letter == 'm' || c->letter == 'M') && !(c->flags & NGS_SPEC_ALT);
 }
 
 static bool reads(const struct expr *e)
@@ -85,7 +74,7 @@ static bool reads(const struct expr *e)
     case EX_R_LOAD:
         return e->space == SPACE_KERNEL;
     case EX_PRINT:
-        return dumps(e);
+        return (e->print & PRINT_FORMAT) && conversion_any(e->fmt, e->fmt_len, is_dump);
     default:
         return false;
     }

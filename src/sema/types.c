@@ -163,9 +163,7 @@ static bool is_comparison(enum op op)
 /* "$r.uri", as other languages have it: here it joins two strings. */
 static bool is_member_by_dot(const struct expr *e)
 {
-    return e->op == OP_CONCAT && e->b->kind == EX_NAME &&
-           (e->a->kind == EX_TARGET || e->a->kind == EX_ATVAR || e->a->kind == EX_CAST ||
-            e->a->kind == EX_AUTOCAST);
+    return e->op == OP_CONCAT && e->b->kind == EX_NAME && expr_is_target(e->a);
 }
 
 static enum value_type binary(struct sema *s, struct expr *e)

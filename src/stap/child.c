@@ -32,8 +32,7 @@ static bool is_wanted(const char *path, void *arg)
     struct stat st;
 
     return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, w->mode) &&
-           (st.st_dev != w->self.st_dev ||
-            st.st_ino != w->self.st_ino); /* ngstap may be called stap */
+           !file_same(&st, &w->self); /* ngstap may be called stap */
 }
 
 const char *stap_find_program(struct compile *cx, const char *name, int mode)

@@ -359,6 +359,13 @@ typedef void expr_visit_fn(struct expr *e, void *arg);
 void expr_visit(struct expr *e, expr_visit_fn *fn, void *arg);
 void stmt_visit_exprs(struct stmt *s, expr_visit_fn *fn, void *arg);
 
+/* Is E what only a target knows: "$x", @var, @cast, a member of those? */
+static inline bool expr_is_target(const struct expr *e)
+{
+    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST ||
+           e->kind == EX_AUTOCAST;
+}
+
 const char *op_text(enum op op);             /* "+" ... */
 const char *value_type_text(enum value_type t); /* "long", "string", "stats", "unknown" */
 

@@ -514,17 +514,11 @@ struct expr *build_cast(struct parser *p, struct span at, const struct token *wo
     return done(p, e);
 }
 
-static bool is_target(const struct expr *e)
-{
-    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST ||
-           e->kind == EX_AUTOCAST;
-}
-
 struct expr *build_comps(struct parser *p, struct span at, struct expr *base, struct comps comps)
 {
     struct expr *e = base;
 
-    if (!is_target(base) || base->parens) {
+    if (!expr_is_target(base) || base->parens) {
         e = make(p, EX_AUTOCAST, at, base->op_at);
         e->a = base;
     }
@@ -540,9 +534,9 @@ struct expr *build_address(struct parser *p, struct span at, const struct token 
 {
     struct expr *e = a;
 
-    if (is_target(a) && a->address_of)
+    if (expr_is_target(a) && a->address_of)
         build_error(p, t->at, "the address of an address cannot be taken");
-    if (!is_target(a)) {
+    if (!expr_is_target(a)) {
         e = make(p, EX_AUTOCAST, at, t->at);
         e->a = a;
     }

@@ -10,12 +10,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool is_target(const struct expr *e)
-{
-    return e->kind == EX_TARGET || e->kind == EX_ATVAR || e->kind == EX_CAST ||
-           e->kind == EX_AUTOCAST;
-}
-
 static int binary_level(enum op op)
 {
     switch (op) {
@@ -64,7 +58,7 @@ static int level_of(const struct expr *e)
     case EX_INCDEC:
         return L_UNARY;
     default:
-        return is_target(e) && e->address_of ? L_VALUE : L_BASE;
+        return expr_is_target(e) && e->address_of ? L_VALUE : L_BASE;
     }
 }
 
@@ -158,8 +152,8 @@ static void put_target(const struct printer *p, const struct expr *e)
         const struct expr *a = e->a;
         bool index =
             e->comps && (e->comps->kind == COMP_INDEX || e->comps->kind == COMP_EXPR_INDEX);
-        bool wrap =
-            !a->parens && (is_target(a) || (index && (a->kind == EX_NAME || a->kind == EX_HIST)));
+        bool wrap = !a->parens &&
+                    (expr_is_target(a) || (index && (a->kind == EX_NAME || a->kind == EX_HIST)));
 
         if (wrap)
             fputc('(', p->out);

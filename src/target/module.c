@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "target/dt_needed.h"
 #include "target/elf.h"
 #include "target/overlay.h"
@@ -48,11 +49,6 @@ static char *name_of(struct arena *a, int fd)
     return len > 0 && name[0] == '/' ? arena_strndup(a, name, (size_t)len) : NULL;
 }
 
-static bool same_inode(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /*
  * The name under which the host reaches the file open at FD, for programs that take names only: the
  * kernel's own name for it, so no link is left in it that would lead out of the root.
@@ -66,11 +62,11 @@ static const char *host_name(struct arena *a, const struct target *t, int fd)
         return NULL;
     /* In our mount namespace (a MergedDir) it is right as it is; in another it is as they see
      * it. */
-    if (!strncmp(name, dir, strlen(dir)) && !stat(name, &theirs) && same_inode(&ours, &theirs))
+    if (!strncmp(name, dir, strlen(dir)) && !stat(name, &theirs) && file_same(&ours, &theirs))
         return name;
     name = arena_printf(a, "%s%s", dir, name);
-    return strncmp(name, "/proc/", 6) && !stat(name, &theirs) && same_inode(&ours, &theirs) ? name
-                                                                                            : NULL;
+    return strncmp(name, "/proc/", 6) && !stat(name, &theirs) && file_same(&ours, &theirs) ? name
+                                                                                           : NULL;
 }
 
 static void set_file(struct arena *a, const struct target *t, struct module *m, int fd)

@@ -27,6 +27,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "target/elf.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
@@ -164,7 +165,7 @@ static bool is_our_users(const struct target *t, pid_t pid)
 
     if (owner >= 0) {
         same = !fstat(owner, &theirs) && !stat("/proc/self/ns/user", &ours) &&
-               ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+               file_same(&ours, &theirs);
         close(owner);
     }
     if (ns >= 0)

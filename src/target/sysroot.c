@@ -46,7 +46,7 @@ static bool is_host_root(int fd)
 {
     struct stat a, b;
 
-    return !fstat(fd, &a) && !stat("/", &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return !fstat(fd, &a) && !stat("/", &b) && file_same(&a, &b);
 }
 
 struct sysroot *sysroot_new(struct compile *cx, const char *dir)
