@@ -74,6 +74,18 @@ char *file_read(const char *path, size_t max, size_t *len)
     return text;
 }
 
+bool file_number(const char *path, const char *format, unsigned *value)
+{
+    FILE *f = fopen(path, "re");
+    bool ok = f && fscanf(f, format, value) == 1;
+
+    if (f) {
+        fclose(f);
+        errno = ENODEV;
+    }
+    return ok;
+}
+
 char *file_search(const char *name, const char *otherwise,
                   bool (*accept)(const char *path, void *arg), void *arg)
 {

@@ -17,6 +17,10 @@ char *file_read_fd(int fd, size_t max, size_t *len);
 /* The same of the regular file at PATH; NULL and errno, EINVAL for one that is not regular. */
 char *file_read(const char *path, size_t max, size_t *len);
 
+/* The number that a small file of /proc or /sys shows, FORMAT as for scanf(3); false and errno,
+ * ENODEV for another text. */
+bool file_number(const char *path, const char *format, unsigned *value);
+
 /* Are they of one file (or directory)? */
 static inline bool file_same(const struct stat *a, const struct stat *b)
 {

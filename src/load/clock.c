@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/file.h"
 
 enum {
     CPU_MAX = 65536,
@@ -41,18 +42,15 @@ enum {
  */
 static bool warn_rate(const struct session *s, const struct obj_probe *p)
 {
-    FILE *f = fopen("/proc/sys/kernel/perf_event_max_sample_rate", "re");
     uint64_t rate = p->period ? 1000000000ull / p->period : 0;
-    unsigned long long most = 0;
+    unsigned most = 0;
 
-    if (f && fscanf(f, "%llu", &most) != 1)
+    if (!file_number("/proc/sys/kernel/perf_event_max_sample_rate", "%u", &most))
         most = 0;
-    if (f)
-        fclose(f);
     if (!most || rate <= most)
         return !most;
     diag_warning(s->cx->diag, (struct span){0},
-                 "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %llu: "
+                 "%s asks for %llu ticks a second, and kernel.perf_event_max_sample_rate is %u: "
                  "the kernel drops some",
                  attach_name(s, p), (unsigned long long)rate, most);
     return true;

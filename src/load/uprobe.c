@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 
 #define UPROBE_PMU "/sys/bus/event_source/devices/uprobe/"
@@ -85,19 +86,6 @@ static bool is_interrupted(const struct session *s, const struct progress *p)
 
 /* ---- the PMU ---- */
 
-/* Reads a number from a file of the uprobe PMU, FORMAT as for scanf; false and errno. */
-static bool pmu_number(const char *file, const char *format, unsigned *value)
-{
-    FILE *f = fopen(file, "re");
-    bool ok = f && fscanf(f, format, value) == 1;
-
-    if (f) {
-        fclose(f);
-        errno = ENODEV;
-    }
-    return ok;
-}
-
 /* Fills an event's attributes but for its place. */
 static bool pmu_attr(const struct session *s, const struct obj_probe *p,
                      struct perf_event_attr *attr)
@@ -105,8 +93,8 @@ static bool pmu_attr(const struct session *s, const struct obj_probe *p,
     bool returns = attach_has(p->kind, ATTACH_ON_RETURN);
     unsigned type, bit = 0;
 
-    if (!pmu_number(UPROBE_PMU "type", "%u", &type) ||
-        (returns && !pmu_number(UPROBE_PMU "format/retprobe", "config:%u", &bit))) {
+    if (!file_number(UPROBE_PMU "type", "%u", &type) ||
+        (returns && !file_number(UPROBE_PMU "format/retprobe", "config:%u", &bit))) {
         if (errno != ENOENT && errno != ENODEV)
             return attach_failed(s, p, UPROBE_PMU, errno);
         return diag_error(

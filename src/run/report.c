@@ -9,29 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Field 22 of /proc/self/stat, in clock ticks since boot. */
+#include "base/clock.h"
+#include "target/target.h"
+
 double report_age(void)
 {
-    char buf[1024], *p;
-    struct timespec now;
-    unsigned long long ticks = 0;
-    FILE *f = fopen("/proc/self/stat", "re");
-    size_t n = f ? fread(buf, 1, sizeof(buf) - 1, f) : 0;
-
-    if (f)
-        fclose(f);
-    buf[n] = '\0';
-    p = strrchr(buf, ')'); /* the name may hold spaces */
-    for (int field = 2; p && field < 22; field++)
-        p = strchr(p + 1, ' ');
-    if (p)
-        ticks = strtoull(p, NULL, 10);
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return (double)clock_ns(CLOCK_BOOTTIME) / 1e9 -
+           (double)process_start_ticks("/proc", getpid()) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void warn_count(struct run *r, uint64_t n, const char *what)

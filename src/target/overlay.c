@@ -34,7 +34,12 @@
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #endif
 
-enum { MOUNTINFO_MAX = 16 * 1024 * 1024, LAYERS_MAX = 512, DYNAMIC_MAX = 4096 };
+enum {
+    MOUNTINFO_MAX = 16 * 1024 * 1024,
+    FDINFO_MAX = 4096,
+    LAYERS_MAX = 512,
+    DYNAMIC_MAX = 4096,
+};
 
 /* ---- the mount ---- */
 
@@ -134,19 +139,13 @@ static bool find_mount(struct arena *a, const char *name, unsigned long long id,
 /* The mount that FD was opened on, as fdinfo of proc(5) numbers it. */
 static unsigned long long mount_id(int fd)
 {
-    char name[64], text[1024], *line;
-    unsigned long long id = 0;
+    char name[64];
 
     snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
-    FILE *f = fopen(name, "re");
-    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
+    char *text = file_read(name, FDINFO_MAX, NULL), *line = text ? strstr(text, "mnt_id:") : NULL;
+    unsigned long long id = line ? strtoull(line + 7, NULL, 10) : 0;
 
-    text[n] = '\0';
-    line = strstr(text, "mnt_id:");
-    if (line)
-        id = strtoull(line + 7, NULL, 10);
-    if (f)
-        fclose(f);
+    free(text);
     return id;
 }
 
@@ -324,14 +323,8 @@ static enum seen try_file(const struct trial *t, int fd)
 static bool start_trial(struct arena *a, const struct target *t, pid_t pid, const struct map *m,
                         struct trial *out)
 {
-    FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
-
     *out = (struct trial){.pid = pid, .mem = -1, .map = m};
-    bool ok = f && fscanf(f, "%u", &out->uprobes) == 1;
-
-    if (f)
-        fclose(f);
-    if (ok)
+    if (file_number("/sys/bus/event_source/devices/uprobe/type", "%u", &out->uprobes))
         out->mem = open(arena_printf(a, "%s/%d/mem", t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
     return out->mem >= 0;
 }

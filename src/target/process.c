@@ -84,10 +84,17 @@ bool process_alive(const struct target *t, pid_t pid)
     return proc_stat(t->proc, pid, &st) && !proc_ended(&st);
 }
 
+uint64_t process_start_ticks(const char *proc, pid_t pid)
+{
+    struct proc_stat st;
+
+    return proc_stat(proc, pid, &st) ? st.start : 0;
+}
+
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
 {
     long long boot = 0;
-    struct proc_stat st;
+    uint64_t start = process_start_ticks(t->proc, pid);
     char *text = malloc(BOOT_MAX);
 
     if (text && read_some(arena_printf(cx->arena, "%s/stat", t->proc), text, BOOT_MAX)) {
@@ -97,7 +104,7 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid)
             boot = strtoll(line + 7, NULL, 10);
     }
     free(text);
-    if (boot <= 0 || !proc_stat(t->proc, pid, &st))
+    if (boot <= 0 || !start)
         return 0;
-    return (time_t)(boot + (long long)(st.start / (uint64_t)sysconf(_SC_CLK_TCK)));
+    return (time_t)(boot + (long long)(start / (uint64_t)sysconf(_SC_CLK_TCK)));
 }

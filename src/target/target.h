@@ -170,6 +170,7 @@ struct process_ids {
 };
 bool process_ids(const char *proc, pid_t pid, struct process_ids *out);
 bool process_alive(const struct target *t, pid_t pid); /* and no zombie */
+uint64_t process_start_ticks(const char *proc, pid_t pid); /* clock ticks since boot */
 time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
 
 /* ---- container.c: engines and namespaces ---- */
