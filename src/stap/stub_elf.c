@@ -6,7 +6,6 @@
  * compile unit. stap prefers a file's own debug information. Refuses nothing: what cannot be read
  * gets no stub.
  */
-#include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +14,9 @@
 
 #include "base/diag.h"
 #include "stap/build.h"
+#include "target/elf.h"
 
-enum { SEGMENTS_MAX = 128, SECTIONS = 6, ID_MIN = 2, ID_MAX = 64 };
+enum { NAMES_SECTION = 5, ID_MIN = 2 };
 
 struct text {
     struct arena *arena;
@@ -42,12 +42,6 @@ static void put(struct text *t, const void *data, size_t n)
 static void put_int(struct text *t, uint64_t value, size_t n)
 {
     put(t, &value, n); /* little-endian, as x86-64 is */
-}
-
-static void align(struct text *t, size_t to)
-{
-    while (t->n % to)
-        put_int(t, 0, 1);
 }
 
 /* ---- the sections ---- */
@@ -126,98 +120,102 @@ static void put_note(struct text *t, const struct build_id *id)
 
 /* ---- the file ---- */
 
-struct headers {
-    Elf64_Ehdr e;
-    Elf64_Phdr p[SEGMENTS_MAX];
-};
-
-static bool read_headers(int fd, struct headers *h)
+/* Can a stub stand for FD's file, of 64 bits and little-endian? */
+static bool is_probed(Elf *elf, int fd, struct build_id *id)
 {
-    if (pread(fd, &h->e, sizeof(h->e), 0) != sizeof(h->e) ||
-        memcmp(h->e.e_ident, ELFMAG, SELFMAG) != 0 || h->e.e_ident[EI_CLASS] != ELFCLASS64 ||
-        h->e.e_ident[EI_DATA] != ELFDATA2LSB || h->e.e_phentsize != sizeof(*h->p) ||
-        h->e.e_phnum > SEGMENTS_MAX)
-        return false;
-    ssize_t size = (ssize_t)(h->e.e_phnum * sizeof(*h->p));
+    GElf_Ehdr eh;
 
-    return pread(fd, h->p, (size_t)size, (off_t)h->e.e_phoff) == size;
+    return elf && gelf_getehdr(elf, &eh) && eh.e_ident[EI_CLASS] == ELFCLASS64 &&
+           eh.e_ident[EI_DATA] == ELFDATA2LSB && elf_build_id_of(elf, fd, id) && id->len >= ID_MIN;
+}
+
+/* Where things lie in memory, nothing of them. */
+static bool copy_headers(Elf *to, Elf *from)
+{
+    GElf_Ehdr eh;
+    size_t n;
+
+    if (!gelf_getehdr(from, &eh) || elf_getphdrnum(from, &n) || !gelf_newehdr(to, ELFCLASS64))
+        return false;
+    eh.e_shstrndx = NAMES_SECTION;
+    if (!gelf_update_ehdr(to, &eh) || (n && !gelf_newphdr(to, n)))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        GElf_Phdr ph;
+
+        if (!gelf_getphdr(from, (int)i, &ph))
+            return false;
+        ph.p_offset = ph.p_filesz = 0;
+        if (!gelf_update_phdr(to, (int)i, &ph))
+            return false;
+    }
+    return true;
 }
 
 static const char names[] = "\0.note.gnu.build-id\0.debug_abbrev\0.debug_info\0.debug_aranges\0"
                             ".shstrtab";
 
-static void put_section(struct text *t, Elf64_Shdr *to, const char *name, uint32_t type, size_t at)
+/* BYTES stay the caller's, and are read when the file is written. */
+static bool add_section(Elf *to, const char *name, uint32_t type, const void *bytes, size_t size)
 {
-    for (uint32_t i = 1; i < sizeof(names); i += (uint32_t)strlen(names + i) + 1)
-        if (!strcmp(names + i, name))
-            to->sh_name = i;
-    to->sh_type = type;
-    to->sh_offset = at;
-    to->sh_size = t->n - at;
-    to->sh_addralign = type == SHT_NOTE ? 4 : 1;
-    align(t, 8);
+    const char *at = memmem(names, sizeof(names), name, strlen(name) + 1);
+    Elf_Scn *section = elf_newscn(to);
+    Elf_Data *d = section ? elf_newdata(section) : NULL;
+    GElf_Shdr sh;
+
+    if (!d || !gelf_getshdr(section, &sh))
+        return false;
+    d->d_buf = (void *)bytes;
+    d->d_size = size;
+    d->d_align = type == SHT_NOTE ? 4 : 1;
+    sh.sh_name = (uint32_t)(at - names);
+    sh.sh_type = type;
+    return gelf_update_shdr(section, &sh);
 }
 
-static struct text make_file(struct compile *cx, struct headers *h, const struct build_id *id,
-                             const struct stap_points *points, const char *path)
+static bool write_file(struct arena *a, const char *path, Elf *from, const struct build_id *id,
+                       const struct stap_points *points, const char *probed)
 {
-    struct text t = {.arena = cx->arena};
-    Elf64_Shdr s[SECTIONS] = {0};
-    size_t at;
+    struct text note = {.arena = a}, info = note, ranges = note;
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    Elf *to = fd >= 0 ? elf_begin(fd, ELF_C_WRITE, NULL) : NULL;
 
-    for (unsigned i = 0; i < h->e.e_phnum; i++) /* where things lie in memory, nothing of them */
-        h->p[i].p_offset = h->p[i].p_filesz = 0;
-    put(&t, &h->e, sizeof(h->e));
-    put(&t, h->p, h->e.e_phnum * sizeof(*h->p));
-    at = t.n;
-    put_note(&t, id);
-    put_section(&t, &s[1], ".note.gnu.build-id", SHT_NOTE, at);
-    at = t.n;
-    put(&t, abbreviations, sizeof(abbreviations));
-    put_section(&t, &s[2], ".debug_abbrev", SHT_PROGBITS, at);
-    at = t.n;
-    put_info(&t, points, path);
-    put_section(&t, &s[3], ".debug_info", SHT_PROGBITS, at);
-    at = t.n;
-    put_ranges(&t, points, path);
-    put_section(&t, &s[4], ".debug_aranges", SHT_PROGBITS, at);
-    at = t.n;
-    put(&t, names, sizeof(names));
-    put_section(&t, &s[5], ".shstrtab", SHT_STRTAB, at);
-    h->e.e_phoff = sizeof(h->e);
-    h->e.e_shoff = t.n;
-    h->e.e_ehsize = sizeof(h->e);
-    h->e.e_shentsize = sizeof(*s);
-    h->e.e_shnum = SECTIONS;
-    h->e.e_shstrndx = SECTIONS - 1;
-    memcpy(t.v, &h->e, sizeof(h->e));
-    put(&t, s, sizeof(s));
-    return t;
+    put_note(&note, id);
+    put_info(&info, points, probed);
+    put_ranges(&ranges, points, probed);
+    bool ok =
+        to && copy_headers(to, from) &&
+        add_section(to, ".note.gnu.build-id", SHT_NOTE, note.v, note.n) &&
+        add_section(to, ".debug_abbrev", SHT_PROGBITS, abbreviations, sizeof(abbreviations)) &&
+        add_section(to, ".debug_info", SHT_PROGBITS, info.v, info.n) &&
+        add_section(to, ".debug_aranges", SHT_PROGBITS, ranges.v, ranges.n) &&
+        add_section(to, ".shstrtab", SHT_STRTAB, names, sizeof(names)) &&
+        elf_update(to, ELF_C_WRITE) >= 0;
+
+    elf_end(to);
+    return fd >= 0 && !close(fd) && ok;
 }
 
 static void write_one(struct compile *cx, const char *dir, const struct stap_points *points,
                       const char *path)
 {
-    struct headers h;
     struct build_id id = {.len = 0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && read_headers(fd, &h) && elf_build_id(fd, &id) && id.len >= ID_MIN &&
-              id.len <= ID_MAX;
+    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
 
+    if (is_probed(elf, fd, &id)) {
+        const char *hex = build_id_text(cx->arena, &id);
+        const char *to = arena_printf(cx->arena, "%s/.build-id/%.2s/%s.debug", dir, hex, hex + 2);
+
+        mkdir(dir, 0755);
+        mkdir(arena_printf(cx->arena, "%s/.build-id", dir), 0755);
+        mkdir(arena_printf(cx->arena, "%s/.build-id/%.2s", dir, hex), 0755);
+        if (!write_file(cx->arena, to, elf, &id, points, path))
+            diag_warning(cx->diag, (struct span){0}, "cannot write %s", to);
+    }
+    elf_end(elf);
     if (fd >= 0)
         close(fd);
-    if (!ok)
-        return;
-    const char *hex = build_id_text(cx->arena, &id);
-    struct text t = make_file(cx, &h, &id, points, path);
-
-    mkdir(dir, 0755);
-    mkdir(arena_printf(cx->arena, "%s/.build-id", dir), 0755);
-    mkdir(arena_printf(cx->arena, "%s/.build-id/%.2s", dir, hex), 0755);
-    const char *to = arena_printf(cx->arena, "%s/.build-id/%.2s/%s.debug", dir, hex, hex + 2);
-
-    if (!stap_write_file(to, t.v, t.n))
-        diag_warning(cx->diag, (struct span){0}, "cannot write %s", to);
 }
 
 void stap_write_stubs(struct compile *cx, const struct stap_points *points, const char *dir)
