@@ -2,8 +2,10 @@
  * object: ELF bytes -> the checked metadata of an object. Enters: bytes that anyone may have
  * written; leaves: struct object, copied into the arena (so it is aligned), every offset, index and
  * string of which can be used without another check. Refuses: what is not such a file, another
- * version, anything out of bounds. Code is not looked at: the kernel's verifier checks its own, the
- * interpreter each instruction that it runs (run/interp.c).
+ * version, anything out of bounds. The ELF file is read by hand, since libbpf gives these bytes to
+ * libelf, which is to see only what was checked (and would make this five lines shorter). Code is
+ * not looked at: the kernel's verifier checks its own, the interpreter each instruction that it
+ * runs (run/interp.c).
  */
 #include "load/object.h"
 
