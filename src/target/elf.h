@@ -12,8 +12,9 @@
 #define ELF_FILE_MAX                                                                               \
     ((off_t)4 << 30) /* larger files are refused: nobody's debug information is so large */
 
-/* Opens an ELF file for reading without mapping it; FD must stay open as long. NULL: not an ELF
- * file. */
+/* Opens an ELF file for reading without mapping it; the caller ends it by elf_end(3), and FD must
+ * stay open as long. NULL: not a sound ELF file, or more of it than base/bounds.h allows
+ * (reported). */
 Elf *elf_open(int fd);
 
 bool elf_build_id_of(Elf *elf, int fd, struct build_id *id);
