@@ -318,8 +318,8 @@ static void store_var(struct lower *lo, const struct variable *v, struct ir_val 
     i->a = value;
 }
 
-static struct ir_ins *put_map(struct lower *lo, enum ir_op op, const struct expr *index,
-                              struct ir_val *keys)
+struct ir_ins *lower_put_map(struct lower *lo, enum ir_op op, const struct expr *index,
+                             struct ir_val *keys)
 {
     struct ir_ins *i = ir_put(&lo->at, op);
 
@@ -359,7 +359,7 @@ static enum ir_op int_op(enum op op)
     }
 }
 
-/* The keys of the element LV, and after them VALUE unless it is NULL, in the order of the script. */
+/* The keys of the element LV, and behind them VALUE unless it is NULL, in the script's order. */
 static struct ir_val *element_operands(struct lower *lo, const struct expr *lv, struct expr *value)
 {
     struct expr **all = ARENA_ARRAY(lo->cx->arena, struct expr *, lv->n_args + 1);
@@ -376,7 +376,7 @@ static struct ir_val put_element(struct lower *lo, enum ir_op op, const struct e
     struct ir_val *v = element_operands(lo, lv, value);
 
     lower_loc(lo, lv);
-    put_map(lo, op, lv, v)->a = v[lv->n_args];
+    lower_put_map(lo, op, lv, v)->a = v[lv->n_args];
     return v[lv->n_args];
 }
 
@@ -403,7 +403,7 @@ static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *b
 
         lower_loc(lo, lv);
         if (lv->kind == EX_INDEX) {
-            i = put_map(lo, IR_MADD, lv, keys);
+            i = lower_put_map(lo, IR_MADD, lv, keys);
         } else {
             i = ir_put(&lo->at, IR_GADD);
             i->global = lv->var->id;
@@ -415,12 +415,12 @@ static void update(struct lower *lo, struct expr *lv, enum op op, struct expr *b
         return;
     }
     if (lv->kind == EX_INDEX)
-        *old = IR_TEMP(put_map(lo, IR_MGET, lv, keys)->dst);
+        *old = IR_TEMP(lower_put_map(lo, IR_MGET, lv, keys)->dst);
     else
         *old = load_var(lo, lv->var);
     *fresh = ir_put_int(&lo->at, int_op(op), *old, delta);
     if (lv->kind == EX_INDEX)
-        put_map(lo, IR_MSET, lv, keys)->a = *fresh;
+        lower_put_map(lo, IR_MSET, lv, keys)->a = *fresh;
     else
         store_var(lo, lv->var, *fresh);
 }
@@ -575,7 +575,7 @@ static struct ir_val lower_stat(struct lower *lo, struct expr *e)
         struct ir_val *keys = lower_keys(lo, of->args, of->n_args);
 
         lower_loc(lo, e);
-        i = put_map(lo, IR_MSTATGET, of, keys);
+        i = lower_put_map(lo, IR_MSTATGET, of, keys);
     } else {
         lower_loc(lo, e);
         i = ir_put(&lo->at, IR_GSTATGET);
@@ -633,13 +633,13 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
         struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
 
         lower_loc(lo, e);
-        return IR_TEMP(put_map(lo, IR_MGET, e, keys)->dst);
+        return IR_TEMP(lower_put_map(lo, IR_MGET, e, keys)->dst);
     }
     case EX_IN: {
         struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
 
         lower_loc(lo, e);
-        return IR_TEMP(put_map(lo, IR_MHAS, e, keys)->dst);
+        return IR_TEMP(lower_put_map(lo, IR_MHAS, e, keys)->dst);
     }
     case EX_CALL:
         if (!e->func)

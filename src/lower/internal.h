@@ -52,6 +52,9 @@ void lower_cond(struct lower *lo, struct expr *e, uint32_t yes, uint32_t no);
 void lower_effect(struct lower *lo, struct expr *e);
 /* Keys of an array reference, ready as operands. */
 struct ir_val *lower_keys(struct lower *lo, struct expr **keys, uint32_t n);
+/* OP on the element INDEX, whose KEYS are ready; its DST is a new temporary where OP has one. */
+struct ir_ins *lower_put_map(struct lower *lo, enum ir_op op, const struct expr *index,
+                             struct ir_val *keys);
 /* Does evaluating E end the block (calls, short circuits)? Temporaries do not survive that. */
 bool lower_splits(const struct lower *lo, const struct expr *e);
 /* Has E's format a conversion that may end the string, or needs its argument several times? Those

@@ -324,7 +324,6 @@ static void lower_try(struct lower *lo, struct stmt *s)
 static void lower_delete(struct lower *lo, struct stmt *s)
 {
     struct expr *e = s->cond;
-    struct ir_ins *i;
 
     if (e->kind == EX_INDEX) {
         for (uint32_t k = 0; k < e->n_args; k++)
@@ -335,20 +334,15 @@ static void lower_delete(struct lower *lo, struct stmt *s)
         struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
 
         lower_loc(lo, e);
-        i = ir_put(&lo->at, IR_MDEL);
-        i->map = (int32_t)e->a->var->id;
-        i->args = keys;
-        i->n_args = e->n_args;
+        lower_put_map(lo, IR_MDEL, e, keys);
     } else if (e->kind != EX_NAME || !e->var) {
         refuse_stmt(lo, s, "delete of this");
     } else if (e->var->is_array) {
-        i = ir_put(&lo->at, IR_MCLEAR);
-        i->map = (int32_t)e->var->id;
+        ir_put(&lo->at, IR_MCLEAR)->map = (int32_t)e->var->id;
     } else if (e->var->scope == VAR_GLOBAL && e->var->type == TYPE_STRING) {
         lower_set_global(lo, e->var->id, lower_literal(lo, "", 0));
     } else if (e->var->scope == VAR_GLOBAL) {
-        i = ir_put(&lo->at, IR_GCLEAR);
-        i->global = e->var->id;
+        ir_put(&lo->at, IR_GCLEAR)->global = e->var->id;
     } else if (e->var->type == TYPE_STRING) {
         ir_put_str(&lo->at, IR_SSET, IR_SLOT(e->var->id), lower_literal(lo, "", 0));
     } else {

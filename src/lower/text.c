@@ -229,12 +229,7 @@ static struct ir_val map_text(struct lower *lo, struct expr *e)
     struct ir_val dst = lower_str_slot(lo);
 
     lower_loc(lo, e);
-    struct ir_ins *i = ir_put(&lo->at, IR_MGETS);
-
-    i->map = (int32_t)e->a->var->id;
-    i->args = keys;
-    i->n_args = e->n_args;
-    i->str = dst;
+    lower_put_map(lo, IR_MGETS, e, keys)->str = dst;
     return dst;
 }
 
@@ -399,12 +394,7 @@ static struct ir_val assign_element(struct lower *lo, struct expr *e)
     struct ir_val *keys = lower_keys(lo, lv->args, lv->n_args);
 
     lower_loc(lo, lv);
-    struct ir_ins *i = ir_put(&lo->at, IR_MSETS);
-
-    i->map = (int32_t)lv->a->var->id;
-    i->args = keys;
-    i->n_args = lv->n_args;
-    i->s = value;
+    lower_put_map(lo, IR_MSETS, lv, keys)->s = value;
     return value;
 }
 
@@ -465,15 +455,10 @@ static void print_hist(struct lower *lo, struct expr *h)
     struct ir_val *keys = of->kind == EX_INDEX ? lower_keys(lo, of->args, of->n_args) : NULL;
 
     lower_loc(lo, h);
-    struct ir_ins *i = ir_put(&lo->at, IR_HIST);
-
-    if (of->kind == EX_INDEX) {
-        i->map = (int32_t)of->a->var->id;
-        i->args = keys;
-        i->n_args = of->n_args;
-    } else {
-        i->global = of->var->id;
-    }
+    if (of->kind == EX_INDEX)
+        lower_put_map(lo, IR_HIST, of, keys);
+    else
+        ir_put(&lo->at, IR_HIST)->global = of->var->id;
 }
 
 static uint64_t arg_type(const struct expr *e)

@@ -129,19 +129,10 @@ static bool unchanged(const struct lua_names *n, const char *path)
 
 static char *read_at(struct lua_names *n, const char *dir, const char *name, size_t *len)
 {
-    const char *path = name;
-    char *text;
+    const char *path = nginx_full(n->cx->arena, dir, name);
 
-    if (*name != '/') {
-        if (!dir || *dir != '/')
-            return NULL;
-        path =
-            arena_printf(n->cx->arena, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name);
-    }
-    if (!unchanged(n, path))
-        return NULL;
-    text = sysroot_read(n->place.root, path, LUA_SOURCE_MAX, len);
-    return text;
+    return path && unchanged(n, path) ? sysroot_read(n->place.root, path, LUA_SOURCE_MAX, len)
+                                      : NULL;
 }
 
 static void read_file(struct lua_names *n, struct chunk *c)

@@ -53,13 +53,6 @@ static void read_conf(struct conf *c, const char *path);
 
 /* ---- includes ---- */
 
-static const char *join(struct conf *c, const char *dir, const char *name)
-{
-    size_t len = strlen(dir);
-
-    return arena_printf(c->cx->arena, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
-}
-
 /* The names below DIR that PATTERN fits, sorted as glob(3) has them. */
 static const char **matches(struct conf *c, const char *dir, const char *pattern, uint32_t *n)
 {
@@ -74,7 +67,7 @@ static const char **matches(struct conf *c, const char *dir, const char *pattern
         if (fnmatch(pattern, e->d_name, FNM_PERIOD))
             continue;
         v = arena_grow(c->cx->arena, v, *n, sizeof(*v));
-        v[(*n)++] = join(c, dir, e->d_name);
+        v[(*n)++] = nginx_join(c->cx->arena, dir, e->d_name);
     }
     if (d)
         closedir(d);
@@ -90,13 +83,13 @@ static void expand(struct conf *c, const char *dir, const char *rest, uint32_t p
     uint32_t n;
 
     if (!rest[plain]) {
-        read_conf(c, join(c, dir, rest));
+        read_conf(c, nginx_join(c->cx->arena, dir, rest));
         return;
     }
     while (plain && rest[plain - 1] != '/')
         plain--;
     if (plain)
-        dir = join(c, dir, arena_strndup(c->cx->arena, rest, plain));
+        dir = nginx_join(c->cx->arena, dir, arena_strndup(c->cx->arena, rest, plain));
     rest += plain;
     len = strcspn(rest, "/");
     const char **v = matches(c, dir, arena_strndup(c->cx->arena, rest, len), &n);
@@ -111,7 +104,7 @@ static void expand(struct conf *c, const char *dir, const char *rest, uint32_t p
 
 static void include(struct conf *c, const char *name)
 {
-    const char *path = *name == '/' ? name : join(c, c->prefix, name);
+    const char *path = *name == '/' ? name : nginx_join(c->cx->arena, c->prefix, name);
 
     if (strlen(path) >= PATH_LEN_MAX)
         return;

@@ -56,6 +56,12 @@ struct nginx_place {
 bool nginx_place_find(struct compile *cx, const struct sysroot *root, const char *exe,
                       const char *cwd, const char *cmdline, size_t len, struct nginx_place *out);
 
+/* DIR and NAME with one slash between them; in A. */
+const char *nginx_join(struct arena *a, const char *dir, const char *name);
+
+/* NAME, or where it lies below DIR (may be NULL); NULL: neither is absolute. */
+const char *nginx_full(struct arena *a, const char *dir, const char *name);
+
 /* Without any process: where packages put it. False: it is not there. */
 bool nginx_place_guess(const struct sysroot *root, struct nginx_place *out);
 

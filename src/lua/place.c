@@ -61,15 +61,18 @@ static const char *configured(struct arena *a, const char *exe, size_t len, cons
     return n && n < OPTION_MAX ? arena_strndup(a, p, n) : NULL;
 }
 
-static const char *full(struct arena *a, const char *dir, const char *name)
+const char *nginx_join(struct arena *a, const char *dir, const char *name)
 {
-    size_t len = dir ? strlen(dir) : 0;
+    size_t len = strlen(dir);
 
+    return arena_printf(a, "%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", name);
+}
+
+const char *nginx_full(struct arena *a, const char *dir, const char *name)
+{
     if (*name == '/')
         return name;
-    if (!len || *dir != '/')
-        return NULL;
-    return arena_printf(a, "%s%s%s", dir, dir[len - 1] == '/' ? "" : "/", name);
+    return dir && *dir == '/' ? nginx_join(a, dir, name) : NULL;
 }
 
 static bool is_nginx(const char *name)
@@ -121,10 +124,10 @@ bool nginx_place_find(struct compile *cx, const struct sysroot *root, const char
             conf = configured(a, image, size, "--conf-path=");
         free(image);
     }
-    prefix = full(a, cwd, prefix ? prefix : "/usr/local/nginx");
+    prefix = nginx_full(a, cwd, prefix ? prefix : "/usr/local/nginx");
     if (!prefix)
         return false;
     out->prefix = arena_printf(a, "%s%s", prefix, prefix[strlen(prefix) - 1] == '/' ? "" : "/");
-    out->conf = full(a, out->prefix, conf ? conf : "conf/nginx.conf");
+    out->conf = nginx_full(a, out->prefix, conf ? conf : "conf/nginx.conf");
     return true;
 }

@@ -76,6 +76,9 @@ const struct probe_type *probe_entry_type(void);
  */
 struct module *probe_find_module(struct probe_env *env, const char *name, struct span at);
 
+/* The names of a point without arguments, in A: "process.function.return". */
+const char *probe_names(struct arena *a, const struct probe_point *point);
+
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
 /* Every row in order; docs/reference.md is made from them. */

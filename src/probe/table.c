@@ -99,8 +99,7 @@ static bool takes(const struct probe_type *t, const struct probe_point *point)
     return !*p;
 }
 
-/* The names of a point without arguments: "process.function.return". */
-static const char *names_of(struct arena *a, const struct probe_point *point)
+const char *probe_names(struct arena *a, const struct probe_point *point)
 {
     const char *s = "";
 
@@ -132,7 +131,7 @@ static bool is_later(const char *names)
 
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point)
 {
-    const char *names = names_of(cx->arena, point);
+    const char *names = probe_names(cx->arena, point);
     const char *usage = NULL;
     struct near near;
 

@@ -100,10 +100,7 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias,
                                     const struct probe_point *point, struct point_part *rest)
 {
     struct probe_point *first = NULL, **tail = &first;
-    const char *name = "";
-
-    for (const struct point_part *p = alias->alias->parts; p; p = p->next)
-        name = arena_printf(s->arena, "%s%s%s", name, *name ? "." : "", p->name);
+    const char *name = probe_names(s->arena, alias->alias);
     uint32_t expn =
         expansion_add(s->cx->sources, arena_printf(s->arena, "in the alias '%s'", name), point->at);
 

@@ -211,7 +211,7 @@ static bool is_library(const char *name)
 {
     size_t len = strlen(name);
 
-    if (len <= 8 || strncmp(name, "lib", 3) || strcmp(name + len - 5, "_path"))
+    if (len <= 8 || strncmp(name, "lib", 3) || !ends_with(name, "_path"))
         return false;
     for (size_t i = 3; i < len; i++)
         if (!is_word(name[i]) && name[i] != '-' && name[i] != '.')

@@ -6,17 +6,9 @@
  */
 #include "syntax/syntax.h"
 
-#include <string.h>
-
+#include "base/bytes.h"
 #include "syntax/build.h"
 #include "syntax/parse.h"
-
-static bool is_macro_library(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len > 5 && !strcmp(name + len - 5, ".stpm");
-}
 
 bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src,
                   struct macros *library, struct program *prog)
@@ -29,7 +21,7 @@ bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *s
     p->src = src;
     p->prog = prog;
     p->privileged = env->guru || src->tapset;
-    p->macros_only = is_macro_library(src->name);
+    p->macros_only = ends_with(src->name, ".stpm");
     for (p->probes_tail = &prog->probes; *p->probes_tail; p->probes_tail = &(*p->probes_tail)->next)
         ;
     for (p->aliases_tail = &prog->aliases; *p->aliases_tail;

@@ -18,7 +18,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 
-enum { STAT_MAX = 4096, STATUS_MAX = 65536, MAPS_MAX = 64 * 1024 * 1024, PROCESSES_MAX = 65536 };
+enum { STAT_MAX = 4096, MAPS_MAX = 64 * 1024 * 1024, PROCESSES_MAX = 65536 };
 
 static const struct span nowhere;
 
@@ -52,13 +52,20 @@ static bool parse_stat(const char *text, struct proc_stat *out)
     return true;
 }
 
-bool proc_stat(const char *proc, pid_t pid, struct proc_stat *out)
+char *proc_read(const char *proc, pid_t pid, const char *name, size_t max)
 {
     char path[PATH_MAX];
 
-    if (snprintf(path, sizeof(path), "%s/%d/stat", proc, (int)pid) >= (int)sizeof(path))
-        return false;
-    char *text = file_read(path, STAT_MAX, NULL);
+    if (snprintf(path, sizeof(path), "%s/%d/%s", proc, (int)pid, name) >= (int)sizeof(path)) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    return file_read(path, max, NULL);
+}
+
+bool proc_stat(const char *proc, pid_t pid, struct proc_stat *out)
+{
+    char *text = proc_read(proc, pid, "stat", STAT_MAX);
     bool ok = text && parse_stat(text, out);
 
     free(text);
@@ -100,11 +107,7 @@ bool proc_list(struct compile *cx, const char *proc, pid_t parent, struct proces
 
 pid_t proc_thread_group(const char *proc, pid_t pid)
 {
-    char path[PATH_MAX];
-
-    if (snprintf(path, sizeof(path), "%s/%d/status", proc, (int)pid) >= (int)sizeof(path))
-        return pid;
-    char *text = file_read(path, STATUS_MAX, NULL);
+    char *text = proc_read(proc, pid, "status", PROC_STATUS_MAX);
     const char *line = text ? strstr(text, "\nTgid:") : NULL;
     int tgid = 0;
 

@@ -6,6 +6,12 @@
 
 #include "target/target.h"
 
+enum { PROC_STATUS_MAX = 1 << 20 }; /* the list of groups may be long */
+
+/* The file PROC/PID/NAME as a malloc'ed string; NULL and errno: EFBIG for more than MAX bytes, or
+ * file_read()'s. */
+char *proc_read(const char *proc, pid_t pid, const char *name, size_t max);
+
 struct proc_stat {
     char state;
     pid_t ppid;

@@ -5,7 +5,6 @@
  * below its root. Refuses nothing: what cannot be read is NULL or 0.
  */
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 #include "target/proc.h"
 
-enum { CMDLINE_MAX = 64 << 10, STATUS_MAX = 4096, BOOT_MAX = 1 << 20 };
+enum { CMDLINE_MAX = 64 << 10, BOOT_MAX = 1 << 20 };
 
 /* Up to SIZE - 1 bytes of a file of /proc. */
 static size_t read_some(const char *path, char *out, size_t size)
@@ -56,25 +55,23 @@ pid_t process_parent(const struct target *t, pid_t pid)
 
 bool process_ids(const char *proc, pid_t pid, struct process_ids *out)
 {
-    char path[PATH_MAX], text[STATUS_MAX];
-    const char *parent, *uid, *gid;
+    char *text = proc_read(proc, pid, "status", PROC_STATUS_MAX);
     int ppid = 0;
 
-    if (snprintf(path, sizeof(path), "%s/%d/status", proc, (int)pid) >= (int)sizeof(path) ||
-        !read_some(path, text, sizeof(text)))
+    if (!text)
         return false;
     /* The kernel escapes line ends in the name (proc_task_name), so that lines begin as they seem
      * to. */
-    parent = strstr(text, "\nPPid:");
-    uid = strstr(text, "\nUid:");
-    gid = strstr(text, "\nGid:");
-    if (sscanf(text, "Name: %63[^\n]", out->name) != 1 || !parent ||
-        sscanf(parent, " PPid: %d", &ppid) != 1 || !uid ||
-        sscanf(uid, " Uid: %" SCNu32 " %" SCNu32, &out->uid, &out->euid) != 2 || !gid ||
-        sscanf(gid, " Gid: %" SCNu32 " %" SCNu32, &out->gid, &out->egid) != 2)
-        return false;
+    const char *parent = strstr(text, "\nPPid:"), *uid = strstr(text, "\nUid:");
+    const char *gid = strstr(text, "\nGid:");
+    bool ok = sscanf(text, "Name: %63[^\n]", out->name) == 1 && parent &&
+              sscanf(parent, " PPid: %d", &ppid) == 1 && uid &&
+              sscanf(uid, " Uid: %" SCNu32 " %" SCNu32, &out->uid, &out->euid) == 2 && gid &&
+              sscanf(gid, " Gid: %" SCNu32 " %" SCNu32, &out->gid, &out->egid) == 2;
+
+    free(text);
     out->ppid = ppid;
-    return true;
+    return ok;
 }
 
 bool process_alive(const struct target *t, pid_t pid)
