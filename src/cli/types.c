@@ -5,7 +5,6 @@
  * names that are not there, and types that nothing defines.
  */
 #include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,6 @@
 #include "sema/internal.h"
 
 #include <fnmatch.h>
-#include <string.h>
 
 #include "base/bytes.h"
 

@@ -9,7 +9,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <gelf.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
