@@ -199,28 +199,18 @@ static void lower_pair(struct lower *lo, struct expr *a, struct expr *b, struct 
 
 static bool condition_op(enum op op, enum ir_cond *cond)
 {
-    switch (op) {
-    case OP_EQ:
-        *cond = IR_EQ;
-        return true;
-    case OP_NE:
-        *cond = IR_NE;
-        return true;
-    case OP_LT:
-        *cond = IR_LT;
-        return true;
-    case OP_LE:
-        *cond = IR_LE;
-        return true;
-    case OP_GT:
-        *cond = IR_GT;
-        return true;
-    case OP_GE:
-        *cond = IR_GE;
-        return true;
-    default:
-        return false;
-    }
+    static const struct {
+        enum op op;
+        enum ir_cond cond;
+    } rows[] = {{OP_EQ, IR_EQ}, {OP_NE, IR_NE}, {OP_LT, IR_LT},
+                {OP_LE, IR_LE}, {OP_GT, IR_GT}, {OP_GE, IR_GE}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].op == op) {
+            *cond = rows[i].cond;
+            return true;
+        }
+    return false;
 }
 
 /* A comparison's two sides as longs: strings by SEQ or SCMP against 0. */
@@ -331,32 +321,16 @@ struct ir_ins *lower_put_map(struct lower *lo, enum ir_op op, const struct expr 
     return i;
 }
 
+/* Of an operation on two numbers. */
 static enum ir_op int_op(enum op op)
 {
-    switch (op) {
-    case OP_ADD:
-        return IR_ADD;
-    case OP_SUB:
-        return IR_SUB;
-    case OP_MUL:
-        return IR_MUL;
-    case OP_DIV:
-        return IR_DIV;
-    case OP_MOD:
-        return IR_MOD;
-    case OP_AND:
-        return IR_AND;
-    case OP_OR:
-        return IR_OR;
-    case OP_XOR:
-        return IR_XOR;
-    case OP_SHL:
-        return IR_SHL;
-    case OP_SHR:
-        return IR_SHR;
-    default:
-        return IR_USHR;
-    }
+    static const enum ir_op of[OP_STAT_ADD + 1] = {
+        [OP_ADD] = IR_ADD, [OP_SUB] = IR_SUB,   [OP_MUL] = IR_MUL, [OP_DIV] = IR_DIV,
+        [OP_MOD] = IR_MOD, [OP_AND] = IR_AND,   [OP_OR] = IR_OR,   [OP_XOR] = IR_XOR,
+        [OP_SHL] = IR_SHL, [OP_USHR] = IR_USHR, [OP_SHR] = IR_SHR,
+    };
+
+    return of[op];
 }
 
 /* The keys of the element LV, and behind them VALUE unless it is NULL, in the script's order. */

@@ -12,33 +12,15 @@
 
 static int binary_level(enum op op)
 {
-    switch (op) {
-    case OP_LOR:
-        return L_LOR;
-    case OP_LAND:
-        return L_LAND;
-    case OP_OR:
-        return L_OR;
-    case OP_XOR:
-        return L_XOR;
-    case OP_AND:
-        return L_AND;
-    case OP_SHL:
-    case OP_SHR:
-    case OP_USHR:
-        return L_SHIFT;
-    case OP_CONCAT:
-        return L_CONCAT;
-    case OP_ADD:
-    case OP_SUB:
-        return L_ADD;
-    case OP_MUL:
-    case OP_DIV:
-    case OP_MOD:
-        return L_MUL;
-    default:
-        return L_COMPARE;
-    }
+    static const uint8_t of[OP_STAT_ADD + 1] = {
+        [OP_LOR] = L_LOR,    [OP_LAND] = L_LAND,  [OP_OR] = L_OR,         [OP_XOR] = L_XOR,
+        [OP_AND] = L_AND,    [OP_EQ] = L_COMPARE, [OP_NE] = L_COMPARE,    [OP_LT] = L_COMPARE,
+        [OP_LE] = L_COMPARE, [OP_GT] = L_COMPARE, [OP_GE] = L_COMPARE,    [OP_SHL] = L_SHIFT,
+        [OP_SHR] = L_SHIFT,  [OP_USHR] = L_SHIFT, [OP_CONCAT] = L_CONCAT, [OP_ADD] = L_ADD,
+        [OP_SUB] = L_ADD,    [OP_MUL] = L_MUL,    [OP_DIV] = L_MUL,       [OP_MOD] = L_MUL,
+    };
+
+    return of[op];
 }
 
 static int level_of(const struct expr *e)
