@@ -293,17 +293,17 @@ struct module_ref {
     const struct dbg *dbg;   /* debug information, or NULL: debug/debug.h */
 };
 
-/*
- * sema: one place where a handler runs: a probe point after alias expansion and wildcard
- * resolution, with a body of its own, since $vars resolve differently at each.
- */
-/* A function that a point with a wildcard matches. */
+/* sema: a function that a point with a wildcard matches. */
 struct probe_place {
     const char *name;              /* text as pp() shows it */
     const char *func_name;
     uint64_t vaddr;
 };
 
+/*
+ * sema: a handler at what it is attached to: a probe point after alias expansion and wildcard
+ * resolution, with a body of its own, since $vars resolve differently at each.
+ */
 struct probe_inst {
     struct probe_inst *next;
     struct probe *probe;           /* as written */
@@ -342,6 +342,8 @@ struct program {
 
 /* ---- making and copying nodes (ast.c) ---- */
 
+/* A node of that kind in A, at AT, without anything below it; never NULL. expr_string copies LEN
+ * bytes of TEXT; expr_binary spans L and R, and its height is theirs and one. */
 struct expr *expr_new(struct arena *a, enum expr_kind kind, struct span at);
 struct expr *expr_string(struct arena *a, struct span at, const char *text, uint32_t len);
 struct expr *expr_binary(struct arena *a, enum op op, struct expr *l, struct expr *r);
@@ -366,7 +368,8 @@ static inline bool expr_is_target(const struct expr *e)
            e->kind == EX_AUTOCAST;
 }
 
-const char *op_text(enum op op);             /* "+" ... */
+/* For messages and the printed tree; static texts, never NULL. */
+const char *op_text(enum op op);                /* "+" ... */
 const char *value_type_text(enum value_type t); /* "long", "string", "stats", "unknown" */
 
 #endif
