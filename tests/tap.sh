@@ -130,10 +130,15 @@ held() {
     done | sort
 }
 
-# What of it a process holds open: others use this machine, too.
+# What of it a process holds open, or a program, which is looked at itself: others use this machine,
+# too.
 in_use() {
-    { cat /proc/[0-9]*/fdinfo/* 2>/dev/null || :; } |
-        sed -nE 's/^(prog|map|link)_id:[[:space:]]*/\1 /p' | sort -u
+    {
+        { cat /proc/[0-9]*/fdinfo/* 2>/dev/null || :; } |
+            sed -nE 's/^(prog|map|link)_id:[[:space:]]*/\1 /p'
+        { bpftool prog show 2>/dev/null || :; } | sed -nE 's/.* map_ids ([0-9,]+).*/\1/p' |
+            tr ',' '\n' | sed 's/^/map /'
+    } | sort -u
 }
 
 # as_before BEFORE: nothing is there that BEFORE does not have and that nobody holds; the kernel
