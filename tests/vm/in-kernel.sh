@@ -3,9 +3,9 @@
 #
 # Run in a VM by kernels.sh: the eBPF object on the kernel that has been booted.
 #
-#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code|all
-#       how loops are to be made there: by itself, that is; which profiles: two, those whose eBPF
-#       differs, or the Lua's kinds, too
+#   tests/vm/in-kernel.sh may_goto|bpf_loop few|code
+#       how loops are to be made there: by itself, that is; which profiles: two, or those whose eBPF
+#       differs, too
 #   tests/vm/in-kernel.sh none
 #       eBPF cannot loop there, and ngstap must say so
 #
@@ -54,12 +54,6 @@ can_loop() { # ENCODING HOW-MANY
     # The oldest way to loop, on the widest script there is.
     judge_shares luajit gc64 interp --no-feature may_goto --no-feature bpf_loop
     judge_depth
-    if [[ $2 = all ]]; then
-        for mode in jit gsub coroutine; do
-            judge_shares luajit gc64 "$mode"
-        done
-        judge_shares nginx stripped interp
-    fi
 
     start_profiled nginx gc64 app
     for sample in lj-vm-states lj-gc lj-lua-bt; do
