@@ -12,7 +12,8 @@
  *   ".data.globals", ".data.control", ".rodata.lits"
  *                      data sections: libbpf makes a mmapable array map of one element out of each,
  *                      and its relocations address the value directly
- *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, for the interpreter
+ *   ".ngstap.user"     BPF instructions of begin, end, error and timer probes, and of the rests of
+ *                      others, for the interpreter
  *   ".ngstap.meta"     struct obj_header and its tables
  *   ".BTF", ".BTF.ext" types; line info that points at the script
  *   "license"          "GPL"
@@ -29,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 7
+#define NGS_OBJ_VERSION 8
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */
@@ -40,6 +41,8 @@ enum obj_table {
     OBJ_GLOBALS, /* struct obj_global: scalars, in the globals map */
     OBJ_FORMATS, /* struct obj_format */
     OBJ_LOCS,    /* struct obj_loc: places in the script, for run-time errors */
+    OBJ_RESTS,   /* struct obj_rest: rests of the kernel's handlers */
+    OBJ_VALUES,  /* struct obj_value: what they are given */
     OBJ_TABLES
 };
 
@@ -183,6 +186,22 @@ struct obj_loc {
     uint32_t token;
 };
 
+/*
+ * A handler of the kernel's that reaches what only user space can do ends there with a record
+ * (NGS_REC_REST), and this code goes on: its frame is a new one but for these values.
+ */
+struct obj_rest {
+    uint32_t code_off, code_len; /* in .ngstap.user, as a probe's */
+    uint32_t value, n_values;    /* the first of its values in OBJ_VALUES */
+    uint32_t loc;                /* OBJ_LOCS index of where it begins */
+    uint32_t reserved;
+};
+
+struct obj_value {
+    uint32_t type;      /* OBJ_LONG or OBJ_STRING (struct ngs_str of MAXSTRINGLEN) */
+    uint32_t off;       /* in the frame */
+};
+
 /* ---- maps ---- */
 
 #define NGS_MAP_FRAMES  "ngs_frames"  /* ARRAY [cpus * NGS_FRAMES_PER_CPU] of frames */
@@ -247,6 +266,8 @@ struct ngs_control {
      */
     int64_t clock_offset;
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
+    /* handlers whose rest the ring buffer had no room for; they are skipped ones, too */
+    uint64_t unfinished;
 };
 
 /* ---- strings, aggregates ---- */
@@ -376,21 +397,27 @@ enum ngs_error {
  * ---- ring buffer: records from kernel handlers; user handlers hand the same to NGS_H_PRINT ----
  */
 
-enum ngs_rec_kind { NGS_REC_PRINT, NGS_REC_WARN, NGS_REC_ERROR, NGS_REC_EXIT };
+enum ngs_rec_kind { NGS_REC_PRINT, NGS_REC_WARN, NGS_REC_ERROR, NGS_REC_EXIT, NGS_REC_REST };
 
 /*
  * Followed by the arguments in order: a long as 8 bytes; a string as struct ngs_str with its bytes,
  * padded to 8. WARN: one string. ERROR: error, arg, loc as three longs, then error_text as a
- * string; EXIT: nothing.
+ * string; EXIT: nothing. REST, which only the kernel sends: struct ngs_rest, then the values.
  */
 struct ngs_rec {
     uint16_t kind;
-    uint16_t format;   /* PRINT: index in OBJ_FORMATS */
+    uint16_t format;   /* PRINT: index in OBJ_FORMATS; REST: in OBJ_RESTS */
     uint32_t size;     /* bytes, header included */
     uint32_t probe;    /* index in OBJ_PROBES */
     uint32_t tid;
 };
 enum { NGS_REC_MAX = 65536 };
+
+/* Of the frame that the handler ends with: no error, and no script call or activation. */
+struct ngs_rest {
+    int64_t budget;
+    struct ngs_member member;
+};
 
 /* ---- helpers that only the interpreter has ---- */
 

@@ -88,6 +88,10 @@ static void write_terminator(struct cg_gen *g, const struct ir_ins *i)
             cg_ja(&g->s, g->l_done);
         }
         break;
+    case IR_HANDOVER:
+        emit(g, i);
+        cg_ja(&g->s, g->l_done);
+        break;
     default: /* RAISE */
         emit(g, i);
         break;

@@ -119,6 +119,37 @@ static bool check_limits(const struct ir_unit *u)
     return true;
 }
 
+/* ---- rests of handlers ---- */
+
+static void number_rests(struct cg *c)
+{
+    const struct ir_unit *u = c->u;
+    uint32_t n_values = 0;
+
+    c->rests = ARENA_ARRAY(c->cx->arena, struct obj_rest, u->n_funcs + 1);
+    c->rest_funcs = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_funcs + 1);
+    for (uint32_t k = 0; k < u->n_funcs; k++)
+        if (u->funcs[k]->rest_of) {
+            c->rest_funcs[c->n_rests] = k;
+            c->rests[c->n_rests++] =
+                (struct obj_rest){.value = n_values,
+                                  .n_values = u->funcs[k]->n_params,
+                                  .loc = u->funcs[k]->blocks[0]->first->loc};
+            n_values += u->funcs[k]->n_params;
+        }
+}
+
+/* The rests of PROBE's handler, unless another probe has the same one. */
+static bool make_rests(struct cg *c, uint32_t probe)
+{
+    for (uint32_t k = 0; k < c->n_rests; k++)
+        if (!c->rests[k].code_len &&
+            c->u->funcs[c->rest_funcs[k]]->rest_of == c->u->funcs[c->u->probes[probe].func] &&
+            !cg_user_rest(c, probe, k))
+            return false;
+    return true;
+}
+
 bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
                  struct cg_object *out)
 {
@@ -141,10 +172,11 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
         c.probes[n].flags = u->probes[n].asks_place ? PROBE_F_COOKIE : 0;
     }
     cg_rodata_places(&c);
+    number_rests(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
         bool user = u->funcs[u->probes[n].func]->user;
 
-        if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)))
+        if (!(user ? cg_user_program(&c, n) : cg_kernel_program(&c, n)) || !make_rests(&c, n))
             return false;
     }
     cg_rodata_end(&c);

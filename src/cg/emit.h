@@ -36,8 +36,8 @@ cg_emit_fn cg_k_sread, cg_k_sset, cg_k_scat, cg_k_sfmt, cg_k_sfmts, cg_k_smark, 
 /* map.c: arrays and aggregates, in the kernel */
 cg_emit_fn cg_k_mget, cg_k_mgets, cg_k_mhas, cg_k_mset, cg_k_msets, cg_k_madd, cg_k_mdel,
     cg_k_mstat, cg_k_mstatget, cg_k_gstat, cg_k_gstatget;
-/* record.c: output, the session's end, errors, in the kernel */
-cg_emit_fn cg_k_print, cg_k_warn, cg_k_exit, cg_k_raise;
+/* record.c: output, the session's end, errors, what goes on in user space, in the kernel */
+cg_emit_fn cg_k_print, cg_k_warn, cg_k_exit, cg_k_raise, cg_k_handover;
 /* stack.c: activations of recursive functions */
 cg_emit_fn cg_push_pop;
 

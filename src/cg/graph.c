@@ -223,7 +223,7 @@ static void number_nodes(struct cg_gen *g)
         c->func_base = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_funcs);
         c->func_index = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_funcs);
     }
-    add_to(g, &funcs, g->probe->func);
+    add_to(g, &funcs, g->func);
     for (uint32_t k = 0; k < funcs.n; k++) {
         const struct ir_func *f = u->funcs[funcs.v[k]];
 
@@ -252,7 +252,7 @@ void cg_graph_make(struct cg_gen *g)
 
     g->graph = ARENA_NEW(g->c->cx->arena, struct cg_graph);
     number_nodes(g);
-    entry = cg_block_node(g, g->probe->func, 0);
+    entry = cg_block_node(g, g->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
     if (g->loops == CG_LOOP_MAY_GOTO)

@@ -42,7 +42,7 @@ struct cg_graph {
     bool modules;        /* it asks where modules lie in memory */
 };
 
-/* Makes g->graph of g->probe's handler: nodes, call sites, order, back edges by g->loops. */
+/* Makes g->graph of g->func: nodes, call sites, order, back edges by g->loops. */
 void cg_graph_make(struct cg_gen *g);
 
 uint32_t cg_block_node(const struct cg_gen *g, uint32_t func, uint32_t block);

@@ -234,8 +234,11 @@ static bool refuse_loops(struct cg *c, const struct cg_gen *g)
 
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
-    struct cg_gen g = {
-        .c = c, .probe = &c->u->probes[probe], .probe_index = probe, .loops = kernel_loops(c)};
+    struct cg_gen g = {.c = c,
+                       .probe = &c->u->probes[probe],
+                       .probe_index = probe,
+                       .func = c->u->probes[probe].func,
+                       .loops = kernel_loops(c)};
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
     const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
 

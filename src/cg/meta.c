@@ -180,6 +180,24 @@ static void *locs(struct meta *m)
     return v;
 }
 
+static void *values(struct meta *m, uint32_t *n)
+{
+    const struct cg *c = m->c;
+    const struct ir_unit *u = c->u;
+    struct obj_value *v;
+
+    *n = c->n_rests ? c->rests[c->n_rests - 1].value + c->rests[c->n_rests - 1].n_values : 0;
+    v = ARENA_ARRAY(m->a, struct obj_value, *n + 1);
+    for (uint32_t k = 0; k < c->n_rests; k++)
+        for (uint32_t i = 0; i < c->rests[k].n_values; i++) {
+            const struct ir_slot *s = &u->slots[u->funcs[c->rest_funcs[k]]->params[i]];
+
+            v[c->rests[k].value + i] =
+                (struct obj_value){s->type == IR_STRING ? OBJ_STRING : OBJ_LONG, s->off};
+        }
+    return v;
+}
+
 static void add_table(struct meta *m, enum obj_table t, const void *data, uint32_t n, size_t record)
 {
     size_t off = (m->size + 7) & ~(size_t)7, size = off + n * record;
@@ -229,6 +247,9 @@ void cg_make_meta(struct cg *c, struct cg_unit *out)
         .rodata_size = c->rodata_used,
         .frame_error_text = u->frame_error_text,
     };
+    uint32_t n_values;
+    const void *rest_values = values(&m, &n_values);
+
     m.strings = arena_alloc(m.a, m.cap);
     m.out = arena_alloc(m.a, sizeof(m.h));
     m.size = sizeof(m.h);
@@ -239,6 +260,8 @@ void cg_make_meta(struct cg *c, struct cg_unit *out)
     add_table(&m, OBJ_GLOBALS, globals(&m), u->n_globals, sizeof(struct obj_global));
     add_table(&m, OBJ_FORMATS, formats(&m), u->n_formats, sizeof(struct obj_format));
     add_table(&m, OBJ_LOCS, locs(&m), u->n_locs, sizeof(struct obj_loc));
+    add_table(&m, OBJ_RESTS, c->rests, c->n_rests, sizeof(struct obj_rest));
+    add_table(&m, OBJ_VALUES, rest_values, n_values, sizeof(struct obj_value));
     add_table(&m, OBJ_STRINGS, m.strings, m.n_strings, 1);
     memcpy(m.out, &m.h, sizeof(m.h));
     out->meta = m.out;

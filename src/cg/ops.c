@@ -81,4 +81,5 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_PUSH] = SAME(cg_push_pop),
     [IR_POP] = SAME(cg_push_pop),
     [IR_RAISE] = BOTH(raise),
+    [IR_HANDOVER] = {cg_k_handover, NULL},
 };

@@ -1,6 +1,7 @@
 /*
  * record: what a handler in the kernel sends to user space, the session's end, and errors of the
- * script. Enters: PRINT, WARN, EXIT, RAISE; leaves: records for the ring, built by the library.
+ * script. Enters: PRINT, WARN, EXIT, RAISE, HANDOVER; leaves: records for the ring, built by the
+ * library.
  */
 #include "cg/emit.h"
 
@@ -58,7 +59,7 @@ static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
 }
 
 static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind,
-                        uint32_t format)
+                        uint32_t index)
 {
     if (r->known) {
         cg_puti(g, R2, r->pos);
@@ -66,10 +67,10 @@ static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_k
         cg_clobber(g, R2);
         cg_ldx(&g->s, BPF_DW, R2, R9, cg_word(g->c->u, CG_WORD_POS));
     }
-    cg_puti(g, R3, (int32_t)(kind | format << 16));
+    cg_puti(g, R3, (int32_t)(kind | index << 16));
     cg_puti(g, R4, g->probe_index);
     cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_SEND);
+    cg_do_lib(g, kind == NGS_REC_REST ? CG_LIB_SEND_REST : CG_LIB_SEND);
 }
 
 void cg_k_print(struct cg_gen *g, const struct ir_ins *i)
@@ -106,6 +107,45 @@ void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
     cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
     cg_sti(&g->s, BPF_DW, R1, 0, 1);
     send_record(g, &r, NGS_REC_EXIT, 0);
+}
+
+static uint32_t rest_index(const struct cg *c, int64_t func)
+{
+    for (uint32_t k = 0; k < c->n_rests; k++)
+        if (c->rest_funcs[k] == (uint64_t)func)
+            return k;
+    return 0;
+}
+
+/* A word of the frame, at the record's end; r2 is where the record is built. */
+static void put_record_word(struct cg_gen *g, struct record *r, uint32_t off)
+{
+    cg_ldx_far(&g->s, BPF_DW, R3, R9, off);
+    cg_stx(&g->s, BPF_DW, R2, (int)r->pos, R3);
+    r->pos += 8;
+}
+
+void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
+{
+    const struct ir_unit *u = g->c->u;
+    struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
+    uint32_t k = 0;
+
+    _Static_assert(offsetof(struct ngs_rest, budget) == 0, "struct ngs_rest");
+    _Static_assert(offsetof(struct ngs_rest, member) == 8, "struct ngs_rest");
+    _Static_assert(sizeof(struct ngs_rest) == 16, "struct ngs_rest");
+    cg_call_begin(g);
+    cg_clobber(g, R2);
+    cg_clobber(g, R3);
+    cg_addr(&g->s, R2, R9, u->frame_out);
+    put_record_word(g, &r, offsetof(struct ngs_frame, budget));
+    put_record_word(g, &r, offsetof(struct ngs_frame, member));
+    for (; k < i->n_args && u->slots[i->args[k].id].type == IR_LONG; k++)
+        put_record_word(g, &r, u->slots[i->args[k].id].off);
+    cg_overwritten(g, CG_CALLER_SAVED);
+    for (; k < i->n_args; k++)
+        put_record_str(g, &r, i->args[k]);
+    send_record(g, &r, NGS_REC_REST, rest_index(g->c, i->imm));
 }
 
 void cg_k_raise(struct cg_gen *g, const struct ir_ins *i)

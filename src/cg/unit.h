@@ -40,6 +40,9 @@ struct cg {
     uint32_t n_user;
     const char **map_names;   /* of the BPF maps, by script array */
     struct obj_probe *probes; /* finished records but for strings */
+    struct obj_rest *rests;   /* finished records */
+    uint32_t *rest_funcs;     /* whose code they are */
+    uint32_t n_rests;
     uint32_t n_places;        /* of all probes together */
     uint32_t globals_size;
     uint32_t room; /* how far behind its start an access to a string may reach */

@@ -270,6 +270,8 @@ static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
     if (!u || !ir_verify(u))
         return NULL;
     ir_simplify(u);
+    if (!ir_hand_over(u))
+        return NULL;
     ir_inline(u);
     ir_bind_context(u);
     ir_simplify(u);

@@ -36,9 +36,9 @@ static void shift_temp(struct ir_val *v, uint32_t by)
         v->id += by;
 }
 
-/* Moves the callee's blocks to the end of the caller's, renumbered. */
-static void splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call,
-                   struct ir_func *callee)
+/* The callee's blocks stand at the end of the caller's, renumbered. */
+void ir_splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call,
+               struct ir_func *callee)
 {
     uint32_t first_block = caller->n_blocks, first_temp = caller->n_temps;
     uint32_t back = call->to[0], error = call->onerr;
@@ -108,7 +108,7 @@ static void drop_empty(struct ir_unit *u)
             for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
                 bool seen = false;
 
-                if (i->op == IR_PUSH || i->op == IR_POP)
+                if (i->op == IR_PUSH || i->op == IR_POP || i->op == IR_HANDOVER)
                     i->imm = renumber[i->imm];
                 if (i->op != IR_CALL)
                     continue;
@@ -134,7 +134,7 @@ void ir_inline(struct ir_unit *u)
             if (f->is_probe || !f->n_blocks || f->recursive)
                 continue;
             if (sites[n].count == 1 && sites[n].caller != f) {
-                splice(u, sites[n].caller, sites[n].call, f);
+                ir_splice(u, sites[n].caller, sites[n].call, f);
                 again = true;
                 break; /* the sites found before may have moved */
             }

@@ -121,7 +121,10 @@
     /* function imm; goes on at to[0], or at onerr when the frame's error is set */               \
     X(CALL, "call", IRF_TERM | IRF_FAILS)                                                         \
     X(RET, "ret", IRF_TERM)                 /* from a function; imm 1: with the error set */     \
-    X(DONE, "done", IRF_TERM)               /* ends the handler; imm 1: reports an uncaught error */
+    X(DONE, "done", IRF_TERM)               /* ends the handler; imm 1: reports an uncaught error */ \
+    /* ends the handler in the kernel; function imm, its rest, goes on in user space: args, slots, \
+     * are what its parameters are set to */                                                      \
+    X(HANDOVER, "handover", IRF_TERM | IRF_CALLS)
 
 enum {
     IRF_DST = 1,
@@ -149,7 +152,7 @@ enum ir_val_kind {
     IRV_NONE,
     IRV_TEMP,   /* id */
     IRV_IMM,    /* imm; anywhere a temporary may be read */
-    IRV_SLOT,   /* id: string slot, or long slot in FENEXT */
+    IRV_SLOT,   /* id: string slot, or long slot in FENEXT and HANDOVER */
     IRV_LIT,    /* id: string literal */
 };
 
@@ -175,7 +178,7 @@ struct ir_ins {
     struct ir_val a, b;      /* integer operands */
     struct ir_val str;       /* string destination: IRV_SLOT */
     struct ir_val s, s2;     /* string operands: SLOT LIT */
-    struct ir_val *args;     /* map keys, print arguments, FENEXT destinations */
+    struct ir_val *args;     /* map keys, print arguments, FENEXT destinations, HANDOVER values */
     uint32_t n_args;
     int64_t imm;
     int32_t map;             /* map id */
@@ -210,6 +213,9 @@ struct ir_func {
     uint32_t id;
     bool is_probe;
     bool user;               /* handler runs in user space */
+    /* a handler that goes on in user space with what this one began in the kernel; NULL: none.
+     * params are what HANDOVER sets, longs first */
+    const struct ir_func *rest_of;
     bool recursive;
     struct ir_block **blocks;/* blocks[0] is the entry */
     uint32_t n_blocks;
@@ -295,6 +301,7 @@ struct ir_unit {
     struct ir_format *formats;uint32_t n_formats;
     struct ir_loc *locs;      uint32_t n_locs;    /* 0: no place */
     struct ir_module *modules;uint32_t n_modules;
+    bool handed_over;         /* ir_hand_over: no handler in the kernel needs user space */
 
     /* layout pass (ir/layout.c): offsets in bytes */
     uint32_t str_size;        /* NGS_STR_SIZE(maxstringlen) */
@@ -359,8 +366,14 @@ void ir_at(struct ir_cursor *c, uint32_t block);
 bool ir_verify(const struct ir_unit *u);
 /* Folds constants, drops dead code, jumps to jumps, unreachable blocks; marks loop heads. */
 void ir_simplify(struct ir_unit *u);
+/* Cuts handlers in the kernel where they reach what only user space can do; false after reporting
+ * what cannot be cut. */
+bool ir_hand_over(struct ir_unit *u);
 /* Splices functions that are called once into their caller. */
 void ir_inline(struct ir_unit *u);
+/* Moves the blocks of CALLEE, which has no other caller, into CALLER in place of CALL. */
+void ir_splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call,
+               struct ir_func *callee);
 /* pp() and probefunc() of named probe points become literals. */
 void ir_bind_context(struct ir_unit *u);
 /* Strings of a function that are never live together share a slot of the frame. */

@@ -99,6 +99,9 @@ static void print_detail(FILE *out, const struct ir_unit *u, const struct ir_ins
     case IR_CALL:
         fprintf(out, " %s", i->imm < u->n_funcs ? u->funcs[i->imm]->name : "?");
         break;
+    case IR_HANDOVER:
+        fprintf(out, " f%" PRId64, i->imm);
+        break;
     default:
         if (i->map >= 0)
             fprintf(out, " %s[]", i->map < (int)u->n_maps ? u->maps[i->map].name : "?");
@@ -126,7 +129,7 @@ static void print_ins(FILE *out, const struct ir_unit *u, const struct ir_ins *i
             print_val(out, u, operands[k]);
             sep = ", ";
         }
-    if (i->imm && i->op != IR_CALL)
+    if (i->imm && i->op != IR_CALL && i->op != IR_HANDOVER)
         fprintf(out, "%simm %#" PRIx64, sep, (uint64_t)i->imm);
     if (i->n_args) {
         fputs(" (", out);
@@ -173,8 +176,15 @@ void ir_print(FILE *out, const struct ir_unit *u)
         const struct ir_func *f = u->funcs[n];
         uint32_t file = 0, line = 0;
 
-        fprintf(out, "%s %s%s%s\n", f->is_probe ? "probe" : "function", f->name,
+        if (f->rest_of)
+            fprintf(out, "rest f%u of ", f->id);
+        fprintf(out, "%s %s%s%s", f->is_probe ? "probe" : "function", f->name,
                 f->user ? " (user space)" : "", f->recursive ? " (recursive)" : "");
+        for (uint32_t k = 0; f->rest_of && k < f->n_params; k++) {
+            fputs(k ? ", " : " given ", out);
+            print_slot(out, u, f->params[k]);
+        }
+        fputc('\n', out);
         for (uint32_t b = 0; b < f->n_blocks; b++) {
             fprintf(out, "  b%u:%s\n", b, f->blocks[b]->loop_head ? " (loop)" : "");
             for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {

@@ -71,7 +71,7 @@ static void check_ins(struct check *c)
     for (uint32_t k = 0; k < i->n_args; k++) {
         if (i->args[k].kind == IRV_TEMP || i->args[k].kind == IRV_IMM)
             check_int(c, i->args[k]);
-        else if (i->op != IR_FENEXT)
+        else if (i->op != IR_FENEXT && i->op != IR_HANDOVER)
             check_str(c, i->args[k], false);
     }
     if ((flags & IRF_MAP) && (i->map < 0 || i->map >= (int)c->u->n_maps))
@@ -86,7 +86,7 @@ static void check_ins(struct check *c)
         bad(c, "can fail, but names no block to go to");
     if (i->onerr != IR_NO_BLOCK)
         check_block_ref(c, i->onerr);
-    if ((flags & IRF_USER) && c->f->is_probe && !c->f->user)
+    if ((flags & IRF_USER) && c->u->handed_over && c->f->is_probe && !c->f->user)
         bad(c, "only user space can do this");
     if (i->dst) {
         if (!(flags & IRF_DST) && i->op != IR_UCALL)

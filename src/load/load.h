@@ -27,6 +27,8 @@ struct object {
     const struct obj_global *globals;
     const struct obj_format *formats;
     const struct obj_loc *locs;
+    const struct obj_rest *rests;
+    const struct obj_value *values;
     const uint64_t *user_code; /* .ngstap.user: instructions */
     uint32_t user_code_len;
     const void *rodata; /* section NGS_MAP_RODATA: h->rodata_size bytes */

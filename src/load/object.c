@@ -370,6 +370,28 @@ static bool check_format(const struct reader *r, const struct obj_format *f)
     return true;
 }
 
+static bool check_rest(const struct reader *r, const struct obj_rest *p)
+{
+    uint32_t n = count(r, OBJ_VALUES);
+
+    if (p->code_len == 0 || p->code_off > r->o->user_code_len ||
+        p->code_len > r->o->user_code_len - p->code_off)
+        return damaged(r, "the code of a handler's rest lies outside of the code");
+    if (p->value > n || p->n_values > n - p->value)
+        return damaged(r, "bad values of a handler's rest");
+    return p->loc < count(r, OBJ_LOCS) || p->loc == 0 || damaged(r, "a rest without its place");
+}
+
+static bool check_value(const struct reader *r, const struct obj_value *v)
+{
+    uint32_t need = v->type == OBJ_STRING ? string_size(r) : 8;
+
+    return ((v->type == OBJ_LONG || v->type == OBJ_STRING) && v->off % 8 == 0 &&
+            v->off >= sizeof(struct ngs_frame) && v->off <= r->o->h->frame_size &&
+            need <= r->o->h->frame_size - v->off) ||
+           damaged(r, "bad value of a handler's rest");
+}
+
 static bool check_records(const struct reader *r)
 {
     const struct object *o = r->o;
@@ -392,6 +414,12 @@ static bool check_records(const struct reader *r)
             return false;
     for (uint32_t i = 0; i < count(r, OBJ_FORMATS); i++)
         if (!check_format(r, &o->formats[i]))
+            return false;
+    for (uint32_t i = 0; i < count(r, OBJ_RESTS); i++)
+        if (!check_rest(r, &o->rests[i]))
+            return false;
+    for (uint32_t i = 0; i < count(r, OBJ_VALUES); i++)
+        if (!check_value(r, &o->values[i]))
             return false;
     for (uint32_t i = 0; i < count(r, OBJ_LOCS); i++)
         if (!check_string(r, o->locs[i].file) || !check_string(r, o->locs[i].token))
@@ -447,6 +475,8 @@ static bool read_metadata(struct reader *r)
     o->globals = table(r, OBJ_GLOBALS, size, sizeof(*o->globals), &bad);
     o->formats = table(r, OBJ_FORMATS, size, sizeof(*o->formats), &bad);
     o->locs = table(r, OBJ_LOCS, size, sizeof(*o->locs), &bad);
+    o->rests = table(r, OBJ_RESTS, size, sizeof(*o->rests), &bad);
+    o->values = table(r, OBJ_VALUES, size, sizeof(*o->values), &bad);
     return bad ? damaged(r, "bad tables") : check_records(r);
 }
 

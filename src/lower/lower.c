@@ -1,7 +1,7 @@
 /*
  * lower: the whole program: globals and arrays, script functions, handlers. Enters: a program that
- * sema has checked; leaves: an IR unit that ir_verify accepts. Refuses, with the place, a handler
- * that runs in the kernel but needs what only user space has.
+ * sema has checked; leaves: an IR unit, in which handlers of the kernel may hold what only user
+ * space can do (ir_hand_over). Refuses, with the place, what eBPF cannot run at all.
  */
 #include "lower/internal.h"
 
@@ -197,39 +197,6 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
     p->rec.loc = ir_loc(u, inst->point ? inst->point->at : inst->probe->at, "");
 }
 
-/* ---- what only user space can do must not be reached from a kernel handler ---- */
-
-static bool check_reach(struct lower *lo, const struct ir_func *f, const char *handler,
-                        uint8_t *seen)
-{
-    bool ok = true;
-
-    if (seen[f->id])
-        return true;
-    seen[f->id] = 1;
-    for (uint32_t b = 0; b < f->n_blocks; b++)
-        for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
-            if (i->op == IR_CALL)
-                ok &= check_reach(lo, lo->u->funcs[i->imm], handler, seen);
-            if (!(ir_op_flags(i->op) & IRF_USER))
-                continue;
-            if (i->op == IR_FENEXT || i->op == IR_FEEND || i->op == IR_MTAKE)
-                continue; /* said at FEBEGIN, MCLEAR */
-            diag_error(lo->cx->diag, lo->u->locs[i->loc].at, "not-yet",
-                       "%s cannot run in a handler of %s yet",
-                       i->op == IR_FEBEGIN  ? "foreach"
-                       : i->op == IR_HIST   ? "printing a histogram"
-                       : i->op == IR_MCLEAR ? "delete of a whole array"
-                                            : "this function",
-                       handler);
-            diag_hint(
-                lo->cx->diag,
-                "begin, end, error and timer.s probes run in user space and can: do it there");
-            ok = false;
-        }
-    return ok;
-}
-
 /* Marks each IR_MTAKE of an array whose elements handlers in the kernel set (imm 1): when the
  * drained elements are merged back, those that the kernel has set meanwhile are kept. */
 static void mark_taken(const struct lower *lo)
@@ -279,13 +246,6 @@ struct ir_unit *lower_program(struct compile *cx, const struct program *prog)
             lower_function(&lo, fn);
     for (struct probe_inst *inst = prog->insts; inst; inst = inst->next)
         lower_probe(&lo, inst);
-    for (uint32_t i = 0; i < lo.u->n_probes && !lo.failed; i++) {
-        const struct ir_func *f = lo.u->funcs[lo.u->probes[i].func];
-
-        if (!f->user && !check_reach(&lo, f, lo.u->probes[i].name,
-                                     ARENA_ARRAY(cx->arena, uint8_t, lo.u->n_funcs)))
-            lo.failed = true;
-    }
     mark_taken(&lo);
     return lo.failed || diag_errors(cx->diag) ? NULL : lo.u;
 }

@@ -150,14 +150,12 @@ static void merge_back(struct run *r)
     }
 }
 
-void run_handler(struct run *r, const struct obj_probe *p)
+void run_code(struct run *r, const struct obj_probe *p, uint32_t off, uint32_t len, uint32_t loc)
 {
-    struct ngs_frame *f = (struct ngs_frame *)r->frame;
     const char *name = object_str(r->o, p->name);
 
-    *f = (struct ngs_frame){.budget = INT64_MAX}; /* the code sets its own budget at its start */
     r->probe = p;
-    switch (vm_run(&r->vm, p->code_off, p->code_len)) {
+    switch (vm_run(&r->vm, off, len)) {
     case VM_BAD: {
         struct text t = TEXT_NEW;
 
@@ -173,7 +171,7 @@ void run_handler(struct run *r, const struct obj_probe *p)
         break;
     }
     case VM_LIMIT:
-        run_script_error(r, NGS_ERR_MAXACTION, 0, p->loc, (struct str){"", 0});
+        run_script_error(r, NGS_ERR_MAXACTION, 0, loc, (struct str){"", 0});
         break;
     case VM_ABORTED:
     case VM_DONE:
@@ -181,5 +179,12 @@ void run_handler(struct run *r, const struct obj_probe *p)
     }
     free_iters(r);
     merge_back(r);
+}
+
+void run_handler(struct run *r, const struct obj_probe *p)
+{
+    /* the code sets its own budget at its start */
+    *(struct ngs_frame *)r->frame = (struct ngs_frame){.budget = INT64_MAX};
+    run_code(r, p, p->code_off, p->code_len, p->loc);
     output_flush(r);
 }

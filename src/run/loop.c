@@ -71,9 +71,11 @@ static bool watch(struct loop *l, int fd, uint64_t source)
 static int on_record(void *ctx, void *data, size_t size)
 {
     struct loop *l = ctx;
+    bool rest = run_rest(&l->r, data, size);
 
-    run_record(&l->r, data, size);
-    if (++l->records % SIGNALS_EVERY == 0)
+    if (!rest)
+        run_record(&l->r, data, size);
+    if (rest || ++l->records % SIGNALS_EVERY == 0)
         run_signals(&l->r);
     return l->r.aborted ? -1 : 0;
 }

@@ -3,6 +3,7 @@
  * of any content; leaves: output, warnings, errors (error.c), or the end of the session. A record
  * that does not fit its own sizes is dropped and said to be damaged.
  */
+#include "run/record.h"
 #include "run/state.h"
 
 #include <inttypes.h>
@@ -10,51 +11,6 @@
 #include <string.h>
 
 enum { FLUSH_AT = 1 << 16 };
-
-/* ---- reading a record ---- */
-
-struct reader {
-    const uint8_t *p;
-    size_t left;
-    bool bad;
-};
-
-static int64_t read_long(struct reader *in)
-{
-    int64_t v = 0;
-
-    if (in->left < sizeof(v)) {
-        in->bad = true;
-        return 0;
-    }
-    memcpy(&v, in->p, sizeof(v));
-    in->p += sizeof(v);
-    in->left -= sizeof(v);
-    return v;
-}
-
-static struct str read_str(struct reader *in)
-{
-    struct ngs_str head;
-    struct str s = {"", 0};
-    size_t size;
-
-    if (in->left < sizeof(head)) {
-        in->bad = true;
-        return s;
-    }
-    memcpy(&head, in->p, sizeof(head));
-    if (head.len > in->left - sizeof(head)) {
-        in->bad = true;
-        return s;
-    }
-    s = (struct str){(const char *)in->p + sizeof(head), head.len};
-    size = sizeof(head) + ((head.len + 7u) & ~(size_t)7);
-    size = size < in->left ? size : in->left;
-    in->p += size;
-    in->left -= size;
-    return s;
-}
 
 /* ---- print statements ---- */
 
@@ -75,7 +31,7 @@ static void show_plain(struct run *r, const struct obj_format *f, const struct p
     }
 }
 
-static void print_record(struct run *r, uint32_t format, struct reader *in)
+static void print_record(struct run *r, uint32_t format, struct record *in)
 {
     struct print_arg args[OBJ_MAX_PRINT_ARGS];
     struct text texts[OBJ_MAX_PRINT_ARGS];
@@ -93,7 +49,7 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
         args[i] = (struct print_arg){.is_string = (f->arg_types >> 2 * i & 3) == OBJ_STRING};
         texts[i] = TEXT_NEW;
         if (args[i].is_string) {
-            struct str s = read_str(in);
+            struct str s = record_str(in);
 
             args[i].p = s.p;
             args[i].len = s.len;
@@ -103,7 +59,7 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
                 args[i].len = texts[i].len;
             }
         } else {
-            args[i].num = read_long(in);
+            args[i].num = record_long(in);
         }
     }
     if (!in->bad) {
@@ -123,25 +79,18 @@ static void print_record(struct run *r, uint32_t format, struct reader *in)
 void run_record(struct run *r, const void *data, size_t size)
 {
     struct ngs_rec rec;
-    struct reader in;
+    struct record in;
 
     if (r->aborted)
         return;
-    if (size < sizeof(rec)) {
-        run_warn(r, "damaged record of %zu bytes", size);
-        return;
-    }
-    memcpy(&rec, data, sizeof(rec));
-    in = (struct reader){(const uint8_t *)data + sizeof(rec), 0,
-                         rec.size < sizeof(rec) || rec.size > size};
-    r->record_tid = in.bad ? 0 : rec.tid;
-    in.left = in.bad ? 0 : rec.size - sizeof(rec);
+    in = record_open(data, size, &rec);
+    r->record_tid = rec.tid;
     switch (in.bad ? -1 : rec.kind) {
     case NGS_REC_PRINT:
         print_record(r, rec.format, &in);
         break;
     case NGS_REC_WARN: {
-        struct str s = read_str(&in);
+        struct str s = record_str(&in);
         struct text t = TEXT_NEW;
 
         run_expand(r, s.p, s.len, &t);
@@ -151,9 +100,9 @@ void run_record(struct run *r, const void *data, size_t size)
         break;
     }
     case NGS_REC_ERROR: {
-        uint64_t error = (uint64_t)read_long(&in), arg = (uint64_t)read_long(&in),
-                 loc = (uint64_t)read_long(&in);
-        struct str s = in.left ? read_str(&in) : (struct str){"", 0};
+        uint64_t error = (uint64_t)record_long(&in), arg = (uint64_t)record_long(&in),
+                 loc = (uint64_t)record_long(&in);
+        struct str s = in.left ? record_str(&in) : (struct str){"", 0};
 
         if (!in.bad)
             run_script_error(r, error, arg, loc, s);

@@ -15,7 +15,9 @@ run_sources = \
 	src/run/operands.c \
 	src/run/output.c \
 	src/run/print.c \
+	src/run/record.c src/run/record.h \
 	src/run/report.c \
+	src/run/rest.c \
 	src/run/run.h \
 	src/run/shared.c \
 	src/run/signals.c \

@@ -52,6 +52,7 @@ struct run {
     struct run_warning *warnings; /* said by the script: warn.c */
 
     bool exiting;       /* the session is to end */
+    bool rests_over;    /* a rest has called exit(): those of later hits do not run */
     bool quit;          /* by exit() in a handler here */
     bool failed;        /* by an error */
     bool ending;        /* end and error handlers run */
@@ -125,6 +126,12 @@ bool run_open(struct run *r);
 void run_close(struct run *r);
 /* Runs P's handler to its end; an error of it is reported like one of the kernel's handlers. */
 void run_handler(struct run *r, const struct obj_probe *p);
+/* Runs code of P's handler over r->frame, as it is; LOC: of it. */
+void run_code(struct run *r, const struct obj_probe *p, uint32_t off, uint32_t len, uint32_t loc);
+
+/* ---- rest.c ---- */
+/* Is this record a rest's? Then it has run. */
+bool run_rest(struct run *r, const void *data, size_t size);
 
 /* ---- report.c ---- */
 /* Seconds since this process was started. */

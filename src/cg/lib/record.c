@@ -50,7 +50,7 @@ void cg_lib_out_str(struct cg_lib_fn *f)
     cg_exit(s);
 }
 
-void cg_lib_send(struct cg_lib_fn *f)
+static void send(struct cg_lib_fn *f, uint32_t counter, uint32_t other)
 {
     struct cg_asm *s = &f->s;
     uint32_t lost = cg_label(s), sent = cg_label(s);
@@ -72,9 +72,22 @@ void cg_lib_send(struct cg_lib_fn *f)
     cg_call(s, BPF_FUNC_ringbuf_output);
     cg_jmpi(s, BPF_JEQ, R0, 0, sent);
     cg_bind(s, lost);
-    cg_lib_count(f, CONTROL(lost), R1, R2);
+    cg_lib_count(f, counter, R1, R2);
+    if (other)
+        cg_lib_count(f, other, R1, R2);
     cg_bind(s, sent);
     cg_lib_leave(f, 0);
+}
+
+void cg_lib_send(struct cg_lib_fn *f)
+{
+    send(f, CONTROL(lost), 0);
+}
+
+/* A handler that cannot go on in user space is one that was skipped. */
+void cg_lib_send_rest(struct cg_lib_fn *f)
+{
+    send(f, CONTROL(skipped), CONTROL(unfinished));
 }
 
 /* The error that nothing caught, as a record; past MAXERRORS the session stops. */

@@ -1,0 +1,346 @@
+/*
+ * rest: a handler in the kernel that reaches what only user space can do is cut there, and goes on
+ * in user space. Enters: a valid unit, before functions are spliced; leaves: such a handler ending
+ * with HANDOVER at the first operation of this kind on each path, and for each of these places a
+ * function, the rest of the handler from there on. Refuses, with the place: such an operation in a
+ * function that calls itself; what held.c refuses; more text in use there than a record holds.
+ *
+ * - Functions that lead to such operations are copied into the handler.
+ * - The cut lies right before the operation: what it needs was computed by then, in the script's
+ *   order. So no error is pending: a catch block clears it before its first statement.
+ * - An array that is read and deleted after the cut is taken (MTAKE) where the rest begins, not
+ *   where the list of statements begins: what the handler does in between it does in the kernel.
+ */
+#include "ir/rest.h"
+
+#include "base/diag.h"
+#include "ir/live.h"
+
+enum { USER_OPS = 1, HIT_OPS = 2 }; /* see is_one */
+
+struct reach {
+    const struct ir_unit *u;
+    int ops;
+    bool *seen;
+    const struct ir_ins *found;
+    bool recursive; /* FOUND is in a function that calls itself, or is called by one */
+};
+
+/* One of USER_OPS, which only user space has? Of HIT_OPS, which only the hit can answer? */
+static bool is_one(const struct ir_ins *i, int ops)
+{
+    if (ops == USER_OPS)
+        return (ir_op_flags(i->op) & IRF_USER) != 0;
+    return i->op == IR_READ || i->op == IR_SREAD || i->op == IR_CONTEXT || i->op == IR_SCONTEXT;
+}
+
+/* MTAKE serves another operation, which is looked for. */
+static bool is_found(const struct reach *r)
+{
+    return r->found && r->found->op != IR_MTAKE;
+}
+
+static void look(struct reach *r, const struct ir_func *f)
+{
+    if (r->seen[f->id])
+        return;
+    r->seen[f->id] = true;
+    for (uint32_t b = 0; b < f->n_blocks && !is_found(r); b++)
+        for (const struct ir_ins *i = f->blocks[b]->first; i && !is_found(r); i = i->next) {
+            if (is_one(i, r->ops))
+                r->found = i;
+            else if (i->op == IR_CALL)
+                look(r, r->u->funcs[i->imm]);
+            r->recursive |= r->found && f->recursive;
+        }
+}
+
+/* Does F, or what it calls, have one of OPS? */
+static struct reach reaches(const struct ir_unit *u, const struct ir_func *f, int ops)
+{
+    struct reach r = {.u = u, .ops = ops, .seen = ARENA_ARRAY(u->cx->arena, bool, u->n_funcs)};
+
+    look(&r, f);
+    return r;
+}
+
+static const char *name_of(const struct ir_ins *i)
+{
+    return i->op == IR_FEBEGIN  ? "foreach"
+           : i->op == IR_HIST   ? "printing a histogram"
+           : i->op == IR_MCLEAR ? "delete of a whole array"
+                                : "this function";
+}
+
+static bool refuse_recursive(const struct ir_unit *u, const struct ir_func *handler,
+                             const struct reach *found)
+{
+    diag_error(u->cx->diag, u->locs[found->found->loc].at, "not-yet",
+               found->ops == USER_OPS
+                   ? "%s cannot run in a function that calls itself, in a handler of %s"
+                   : "%s is not known in a function that calls itself, where a handler of %s goes "
+                     "on in user space",
+               found->ops == USER_OPS ? name_of(found->found) : "this", handler->name);
+    diag_hint(u->cx->diag, found->ops == USER_OPS
+                               ? "begin, end, error and timer.s probes can: do it there"
+                               : "ask for it before, into a variable");
+    return false;
+}
+
+/* Copies the functions that lead to OPS into F, which is part of HANDLER. */
+static bool splice_calls(struct ir_unit *u, struct ir_func *f, int ops,
+                         const struct ir_func *handler)
+{
+    for (uint32_t b = 0; b < f->n_blocks; b++) { /* those of copies come behind */
+        struct ir_ins *call = f->blocks[b]->last;
+
+        if (!call || call->op != IR_CALL)
+            continue;
+        struct ir_func *callee = u->funcs[call->imm];
+        struct reach found = reaches(u, callee, ops);
+
+        if (!found.found)
+            continue;
+        if (found.recursive)
+            return refuse_recursive(u, handler, &found);
+        ir_splice(u, f, call, ir_copy(u, callee, 0));
+    }
+    return true;
+}
+
+/* ---- where a handler is cut ---- */
+
+struct cut {
+    uint32_t from; /* block that the handler is to end with; it jumps to the rest */
+    struct ir_ins *ins;
+    struct ir_func *rest;
+};
+
+struct cuts {
+    struct ir_unit *u;
+    struct ir_func *f;
+    struct cut *v;
+    uint32_t n;
+    bool *seen; /* by block, of the first N_BLOCKS: the kernel gets there */
+    uint32_t n_blocks;
+};
+
+struct walk {
+    bool *seen; /* by block */
+    uint32_t *work, n;
+};
+
+static void add(struct walk *w, uint32_t block)
+{
+    if (block == IR_NO_BLOCK || w->seen[block])
+        return;
+    w->seen[block] = true;
+    w->work[w->n++] = block;
+}
+
+static struct walk start(const struct cuts *c, uint32_t block)
+{
+    struct arena *a = c->u->cx->arena;
+    struct walk w = {.seen = ARENA_ARRAY(a, bool, c->f->n_blocks),
+                     .work = ARENA_ARRAY(a, uint32_t, c->f->n_blocks)};
+
+    add(&w, block);
+    return w;
+}
+
+static void add_next(struct walk *w, const struct ir_ins *i)
+{
+    add(w, i->to[0]);
+    add(w, i->to[1]);
+    add(w, i->onerr);
+}
+
+static void find_cuts(struct cuts *c)
+{
+    struct walk w = start(c, 0);
+
+    for (uint32_t n = 0; n < w.n; n++)
+        for (struct ir_ins *i = c->f->blocks[w.work[n]]->first; i; i = i->next) {
+            if (is_one(i, USER_OPS) && i->op != IR_MTAKE) {
+                c->v = arena_grow(c->u->cx->arena, c->v, c->n, sizeof(*c->v));
+                c->v[c->n++] = (struct cut){.from = w.work[n], .ins = i};
+                break;
+            }
+            add_next(&w, i);
+        }
+    c->seen = w.seen;
+    c->n_blocks = c->f->n_blocks;
+}
+
+/* ---- arrays that are taken ---- */
+
+static bool leads_to(const struct cuts *c, uint32_t block, uint32_t to)
+{
+    struct walk w = start(c, block);
+
+    for (uint32_t n = 0; n < w.n; n++)
+        for (const struct ir_ins *i = c->f->blocks[w.work[n]]->first; i; i = i->next)
+            add_next(&w, i);
+    return w.seen[to];
+}
+
+/* REST begins with those MTAKE that may have come before the cut. */
+static void take_first(const struct cuts *c, const struct cut *cut, struct ir_func *rest)
+{
+    struct ir_unit *u = c->u;
+    bool *taken = ARENA_ARRAY(u->cx->arena, bool, u->n_maps + 1);
+    uint32_t to = rest->blocks[0]->last->to[0];
+
+    ir_drop_last(rest, 0);
+    for (uint32_t b = 0; b < c->n_blocks; b++)
+        for (const struct ir_ins *i = c->f->blocks[b]->first; i && c->seen[b]; i = i->next) {
+            if (i->op != IR_MTAKE || taken[i->map] || !leads_to(c, b, cut->from))
+                continue;
+            struct ir_ins *take = ir_emit(u, rest, 0, IR_MTAKE);
+
+            taken[i->map] = true;
+            take->map = i->map;
+            take->imm = i->imm;
+            take->loc = cut->ins->loc;
+        }
+    struct ir_ins *jump = ir_emit(u, rest, 0, IR_JUMP);
+
+    jump->to[0] = to;
+    jump->loc = cut->ins->loc;
+}
+
+static void drop_takes(const struct cuts *c)
+{
+    for (uint32_t b = 0; b < c->f->n_blocks; b++) {
+        struct ir_block *block = c->f->blocks[b];
+        struct ir_ins **link = &block->first;
+
+        block->last = NULL;
+        while (*link)
+            if ((*link)->op == IR_MTAKE) {
+                *link = (*link)->next;
+            } else {
+                block->last = *link;
+                link = &(*link)->next;
+            }
+    }
+}
+
+/* ---- what the rest is given ---- */
+
+/* Slots of the function's that something reads before it sets them; longs first. */
+static struct ir_val *needed(struct ir_unit *u, const struct ir_func *f, uint32_t *n)
+{
+    uint32_t *index = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_slots + 1);
+    struct ir_live l = {.u = u, .f = f, .arena = arena_new(), .index = index};
+    struct ir_val *v = ARENA_ARRAY(u->cx->arena, struct ir_val, u->n_slots + 1);
+
+    for (uint32_t s = 0; s < u->n_slots; s++)
+        index[s] = s + 1;
+    ir_live_find(&l, u->n_slots);
+    *n = 0;
+    for (int type = IR_LONG; type <= IR_STRING; type++)
+        for (uint32_t s = 0; s < u->n_slots; s++)
+            if (u->slots[s].type == (enum ir_slot_type)type && ir_live_has(l.in, s))
+                v[(*n)++] = IR_SLOT(s);
+    arena_free(l.arena);
+    return v;
+}
+
+static bool fits_record(const struct rest *r, const struct ir_val *v, uint32_t n)
+{
+    uint64_t size = sizeof(struct ngs_rec) + sizeof(struct ngs_rest);
+
+    for (uint32_t k = 0; k < n; k++)
+        size += r->u->slots[v[k].id].type == IR_LONG
+                    ? 8
+                    : NGS_STR_SIZE((uint64_t)r->u->cx->limits.maxstringlen);
+    if (size <= NGS_REC_MAX)
+        return true;
+    diag_error(r->u->cx->diag, r->u->locs[r->cut->loc].at, "limit",
+               "what the handler has in use here, up to %llu bytes, is more than user space can be "
+               "handed over at once (%d)",
+               (unsigned long long)size, NGS_REC_MAX);
+    diag_hint(r->u->cx->diag, "-D MAXSTRINGLEN=N with N below %u makes each string smaller",
+              r->u->cx->limits.maxstringlen + 1);
+    return false;
+}
+
+static bool hand_over(struct rest *r)
+{
+    uint32_t *own, n;
+    struct ir_val *given = needed(r->u, r->rest, &n);
+
+    if (!fits_record(r, given, n))
+        return false;
+    struct ir_ins *i = ir_emit(r->u, r->handler, r->block, IR_HANDOVER);
+
+    i->imm = r->rest->id;
+    i->args = given;
+    i->n_args = n;
+    i->loc = r->cut->loc;
+    r->rest->params = ARENA_ARRAY(r->u->cx->arena, uint32_t, n + 1);
+    r->rest->n_params = n;
+    ir_own_slots(r->u, r->rest, &own);
+    for (uint32_t k = 0; k < n; k++)
+        r->rest->params[k] = own[given[k].id] ? own[given[k].id] - 1 : given[k].id;
+    return true;
+}
+
+static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
+{
+    struct rest r = {.u = c->u,
+                     .handler = c->f,
+                     .rest = cut->rest,
+                     .block = cut->from,
+                     .cut = cut->ins,
+                     .has_regs = has_regs};
+
+    if (!splice_calls(c->u, r.rest, HIT_OPS, c->f) || !ir_hold(&r))
+        return false;
+    take_first(c, cut, r.rest);
+    ir_put_held(&r);
+    return hand_over(&r);
+}
+
+static bool cut_handler(struct ir_unit *u, const struct ir_probe *p)
+{
+    struct cuts c = {.u = u, .f = u->funcs[p->func]};
+    uint32_t *own;
+
+    if (!splice_calls(u, c.f, USER_OPS, c.f))
+        return false;
+    ir_own_slots(u, c.f, &own);
+    find_cuts(&c);
+    for (uint32_t k = 0; k < c.n; k++)
+        ir_split(u, c.f, c.v[k].from, c.v[k].ins);
+    for (uint32_t k = 0; k < c.n; k++) { /* while the handler still is whole */
+        c.v[k].rest = ir_copy(u, c.f, c.f->blocks[c.v[k].from]->last->to[0]);
+        c.v[k].rest->is_probe = c.v[k].rest->user = true;
+        c.v[k].rest->rest_of = c.f;
+    }
+    for (uint32_t k = 0; k < c.n; k++)
+        if (!finish(&c, &c.v[k], attach_kind(p->rec.kind)->context == CONTEXT_FUNCTION))
+            return false;
+    drop_takes(&c);
+    return true;
+}
+
+bool ir_hand_over(struct ir_unit *u)
+{
+    bool ok = true, any = false;
+
+    u->handed_over = true;
+
+    for (uint32_t n = 0; n < u->n_probes; n++) {
+        const struct ir_func *f = u->funcs[u->probes[n].func];
+
+        if (f->user || !reaches(u, f, USER_OPS).found)
+            continue;
+        any = true;
+        ok &= cut_handler(u, &u->probes[n]);
+    }
+    if (ok && any)
+        ir_simplify(u);
+    return ok;
+}

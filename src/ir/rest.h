@@ -1,0 +1,57 @@
+/*
+ * rest: what the files share that cut a handler in two (rest.c): copies of code (copy.c), and what
+ * the rest asks that only the moment of the hit can tell (held.c).
+ */
+#ifndef IR_REST_H
+#define IR_REST_H
+
+#include "base/arena.h"
+#include "ir/ir.h"
+
+/* ---- copy.c ---- */
+
+/* A new function: what F reaches from block START on, over the same slots. */
+struct ir_func *ir_copy(struct ir_unit *u, const struct ir_func *f, uint32_t start);
+/* AT and what follows it in BLOCK become a block of their own, whose number is returned: BLOCK ends
+ * with a jump there. Temporaries that both use go by way of slots. */
+uint32_t ir_split(struct ir_unit *u, struct ir_func *f, uint32_t block, struct ir_ins *at);
+/* Gives F slots of its own for those of other handlers, and for those of functions that it does not
+ * call; *FROM: by slot that F had, its new one + 1, or 0. */
+void ir_own_slots(struct ir_unit *u, struct ir_func *f, uint32_t **from);
+/* Removes the jump or the like that ends BLOCK. */
+void ir_drop_last(struct ir_func *f, uint32_t block);
+
+/* ---- held.c ---- */
+
+/*
+ * A value that is computed at the hit. INS says how: operands that are temporaries are values,
+ * too, by their number + 1. What only the kernel tells (facts, memory) is kept in SLOT.
+ */
+struct held {
+    struct ir_ins ins;
+    bool kept, fails;
+    uint32_t slot;   /* KEPT: a slot of the handler */
+    uint32_t failed; /* FAILS: a slot that is 1 where it did */
+    uint32_t addr;   /* and one with the address that could not be read, if it was one */
+};
+
+struct rest {
+    struct ir_unit *u;
+    struct ir_func *handler, *rest;
+    uint32_t block;           /* of the handler: it ends here */
+    const struct ir_ins *cut; /* what only user space can do, in the handler */
+    bool has_regs;            /* the hit has a program's registers */
+    struct held *held;
+    uint32_t n_held;
+};
+
+/*
+ * What the rest reads of memory, and its facts of the hit, become slots of the handler. False after
+ * reporting a read whose address is not known when the handler is cut.
+ */
+bool ir_hold(struct rest *r);
+/* Puts what sets those slots at the end of the handler's block, in place of its jump to the rest.
+ * r->block is the open block then. */
+void ir_put_held(struct rest *r);
+
+#endif
