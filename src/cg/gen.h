@@ -32,7 +32,7 @@ struct cg_gen {
     enum cg_loops loops;
     const struct ir_probe *probe;
     uint32_t probe_index;
-    uint32_t func; /* the probe's handler, or a rest of it */
+    uint32_t func;            /* the probe's handler, or a rest of it */
     const struct ir_ins *ins; /* being written; NULL: none */
 
     struct cg_alloc *alloc; /* alloc.c: registers */

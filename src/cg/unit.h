@@ -43,7 +43,7 @@ struct cg {
     struct obj_rest *rests;   /* finished records */
     uint32_t *rest_funcs;     /* whose code they are */
     uint32_t n_rests;
-    uint32_t n_places;        /* of all probes together */
+    uint32_t n_places; /* of all probes together */
     uint32_t globals_size;
     uint32_t room; /* how far behind its start an access to a string may reach */
     uint32_t max;  /* MAXSTRINGLEN */

@@ -85,9 +85,8 @@ static bool write_code(struct cg *c, uint32_t probe, uint32_t func, const char *
 
 bool cg_user_program(struct cg *c, uint32_t probe)
 {
-    return write_code(c, probe, c->u->probes[probe].func,
-                      arena_printf(c->cx->arena, "p%u", probe), &c->probes[probe].code_off,
-                      &c->probes[probe].code_len);
+    return write_code(c, probe, c->u->probes[probe].func, arena_printf(c->cx->arena, "p%u", probe),
+                      &c->probes[probe].code_off, &c->probes[probe].code_len);
 }
 
 bool cg_user_rest(struct cg *c, uint32_t probe, uint32_t rest)

@@ -105,8 +105,7 @@ static uint32_t value(struct holder *h, const struct ir_ins *ins)
     v.kept = reads || ins->op == IR_CONTEXT || ins->op == IR_SCONTEXT;
     v.fails = reads || (ins->op == IR_CONTEXT && ins->imm == NGS_CTX_REG && !r->has_regs);
     if (v.kept)
-        v.slot =
-            new_slot(r, ins->op == IR_SREAD || ins->op == IR_SCONTEXT ? IR_STRING : IR_LONG);
+        v.slot = new_slot(r, ins->op == IR_SREAD || ins->op == IR_SCONTEXT ? IR_STRING : IR_LONG);
     if (v.fails)
         v.failed = new_slot(r, IR_LONG);
     if (reads)
@@ -259,8 +258,7 @@ static void fail_as_then(const struct rest *r, const struct held *v, uint32_t bl
                          const struct ir_ins *ask)
 {
     struct ir_func *f = r->rest;
-    struct ir_cursor c = {
-        .u = r->u, .f = f, .block = block, .loc = ask->loc, .onerr = ask->onerr};
+    struct ir_cursor c = {.u = r->u, .f = f, .block = block, .loc = ask->loc, .onerr = ask->onerr};
     uint32_t sound = f->blocks[block]->last->to[0], failed = ir_block_new(r->u, f);
 
     ir_drop_last(f, block);
@@ -387,8 +385,7 @@ static void put_value(const struct rest *r, struct ir_cursor *c, const struct he
 
 void ir_put_held(struct rest *r)
 {
-    struct ir_cursor c = {
-        .u = r->u, .f = r->handler, .block = r->block, .loc = r->cut->loc};
+    struct ir_cursor c = {.u = r->u, .f = r->handler, .block = r->block, .loc = r->cut->loc};
 
     ir_drop_last(r->handler, r->block);
     for (uint32_t k = 0; k < r->n_held; k++)

@@ -121,7 +121,8 @@
     /* function imm; goes on at to[0], or at onerr when the frame's error is set */               \
     X(CALL, "call", IRF_TERM | IRF_FAILS)                                                         \
     X(RET, "ret", IRF_TERM)                 /* from a function; imm 1: with the error set */     \
-    X(DONE, "done", IRF_TERM)               /* ends the handler; imm 1: reports an uncaught error */ \
+    /* ends the handler; imm 1: reports an uncaught error */                                       \
+    X(DONE, "done", IRF_TERM)                                                                      \
     /* ends the handler in the kernel; function imm, its rest, goes on in user space: args, slots, \
      * are what its parameters are set to */                                                      \
     X(HANDOVER, "handover", IRF_TERM | IRF_CALLS)

@@ -153,8 +153,7 @@ static uint64_t record_size(const struct ir_unit *u, const struct ir_ins *i)
         size += sizeof(struct ngs_rest);
         for (uint32_t k = 0; k < i->n_args; k++)
             size += u->slots[i->args[k].id].type == IR_LONG ? 8 : u->str_size;
-    }
-    else if (i->op == IR_DONE)
+    } else if (i->op == IR_DONE)
         size += 3 * 8 + u->str_size;
     return size;
 }

@@ -8,7 +8,7 @@
 
 struct coloring {
     struct ir_live live;
-    uint32_t *slots;    /* by number among those that are shared */
+    uint32_t *slots; /* by number among those that are shared */
     uint32_t n;
     uint64_t *conflict; /* n rows */
 };
@@ -96,9 +96,8 @@ static uint32_t color(struct ir_unit *u, const struct coloring *c)
 static uint32_t share(struct ir_unit *u, struct ir_func *f, uint32_t *index, uint32_t *slots,
                       uint32_t n)
 {
-    struct coloring c = {.live = {.u = u, .f = f, .arena = arena_new(), .index = index},
-                         .slots = slots,
-                         .n = n};
+    struct coloring c = {
+        .live = {.u = u, .f = f, .arena = arena_new(), .index = index}, .slots = slots, .n = n};
     uint32_t colors;
 
     ir_live_find(&c.live, n);

@@ -42,8 +42,7 @@ bool run_rest(struct run *r, const void *data, size_t size)
         return false;
     if (r->aborted || r->rests_over || r->failed)
         return true;
-    if (head.format >= r->o->h->table[OBJ_RESTS].n ||
-        head.probe >= r->o->h->table[OBJ_PROBES].n)
+    if (head.format >= r->o->h->table[OBJ_RESTS].n || head.probe >= r->o->h->table[OBJ_PROBES].n)
         return false;
     const struct obj_rest *rest = &r->o->rests[head.format];
 
