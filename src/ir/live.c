@@ -3,7 +3,7 @@
  * a function, and which slots are looked at; leaves: what is live at the start of each block.
  *
  * What is live where an instruction goes when it fails is live before it, even what it sets: it may
- * have failed half-way. A call sets its callee's result and nothing else that is looked at.
+ * have failed half-way. A call reads its callee's parameters and sets its result.
  */
 #include "ir/live.h"
 
@@ -38,6 +38,14 @@ static void kill(const struct ir_live *l, uint64_t *live, uint32_t slot)
         live[(l->index[slot] - 1) / 64] &= ~(1ull << ((l->index[slot] - 1) % 64));
 }
 
+static void step_call(const struct ir_live *l, const struct ir_func *callee, uint64_t *live)
+{
+    if (callee->has_result)
+        kill(l, live, callee->result);
+    for (uint32_t k = 0; k < callee->n_params; k++)
+        use(l, live, callee->params[k]);
+}
+
 /* LIVE after I becomes what is live before it. */
 static void step(const struct ir_live *l, const struct ir_ins *i, uint64_t *live)
 {
@@ -49,8 +57,8 @@ static void step(const struct ir_live *l, const struct ir_ins *i, uint64_t *live
         kill(l, live, i->slot);
     else if (i->op == IR_LOAD)
         use(l, live, i->slot);
-    else if (i->op == IR_CALL && l->u->funcs[i->imm]->has_result)
-        kill(l, live, l->u->funcs[i->imm]->result);
+    else if (i->op == IR_CALL)
+        step_call(l, l->u->funcs[i->imm], live);
     use_val(l, live, i->s);
     use_val(l, live, i->s2);
     for (uint32_t k = 0; k < i->n_args; k++)

@@ -2,10 +2,11 @@
  * rest: a handler in the kernel that reaches what only user space can do is cut there, and goes on
  * in user space. Enters: a valid unit, before functions are spliced; leaves: such a handler ending
  * with HANDOVER at the first operation of this kind on each path, and for each of these places a
- * function, the rest of the handler from there on. Refuses, with the place: such an operation in a
- * function that calls itself; what held.c refuses; more text in use there than a record holds.
+ * function, the rest of the handler from there on. Refuses, with the place: what held.c refuses;
+ * more text in use there than a record holds.
  *
- * - Functions that lead to such operations are copied into the handler.
+ * - Functions that lead to such operations are copied into the handler. One that calls itself is
+ *   not: the handler is cut before it is called.
  * - The cut lies right before the operation: what it needs was computed by then, in the script's
  *   order. So no error is pending: a catch block clears it before its first statement.
  * - An array that is read and deleted after the cut is taken (MTAKE) where the rest begins, not
@@ -23,7 +24,6 @@ struct reach {
     int ops;
     bool *seen;
     const struct ir_ins *found;
-    bool recursive; /* FOUND is in a function that calls itself, or is called by one */
 };
 
 /* One of USER_OPS, which only user space has? Of HIT_OPS, which only the hit can answer? */
@@ -34,76 +34,55 @@ static bool is_one(const struct ir_ins *i, int ops)
     return i->op == IR_READ || i->op == IR_SREAD || i->op == IR_CONTEXT || i->op == IR_SCONTEXT;
 }
 
-/* MTAKE serves another operation, which is looked for. */
-static bool is_found(const struct reach *r)
-{
-    return r->found && r->found->op != IR_MTAKE;
-}
-
 static void look(struct reach *r, const struct ir_func *f)
 {
     if (r->seen[f->id])
         return;
     r->seen[f->id] = true;
-    for (uint32_t b = 0; b < f->n_blocks && !is_found(r); b++)
-        for (const struct ir_ins *i = f->blocks[b]->first; i && !is_found(r); i = i->next) {
+    for (uint32_t b = 0; b < f->n_blocks && !r->found; b++)
+        for (const struct ir_ins *i = f->blocks[b]->first; i && !r->found; i = i->next)
             if (is_one(i, r->ops))
                 r->found = i;
             else if (i->op == IR_CALL)
                 look(r, r->u->funcs[i->imm]);
-            r->recursive |= r->found && f->recursive;
-        }
 }
 
-/* Does F, or what it calls, have one of OPS? */
-static struct reach reaches(const struct ir_unit *u, const struct ir_func *f, int ops)
+/* The first of OPS that F, or what it calls, has; NULL: none. */
+static const struct ir_ins *reaches(const struct ir_unit *u, const struct ir_func *f, int ops)
 {
     struct reach r = {.u = u, .ops = ops, .seen = ARENA_ARRAY(u->cx->arena, bool, u->n_funcs)};
 
     look(&r, f);
-    return r;
-}
-
-static const char *name_of(const struct ir_ins *i)
-{
-    return i->op == IR_FEBEGIN  ? "foreach"
-           : i->op == IR_HIST   ? "printing a histogram"
-           : i->op == IR_MCLEAR ? "delete of a whole array"
-                                : "this function";
+    return r.found;
 }
 
 static bool refuse_recursive(const struct ir_unit *u, const struct ir_func *handler,
-                             const struct reach *found)
+                             const struct ir_ins *found)
 {
-    diag_error(u->cx->diag, u->locs[found->found->loc].at, "not-yet",
-               found->ops == USER_OPS
-                   ? "%s cannot run in a function that calls itself, in a handler of %s"
-                   : "%s is not known in a function that calls itself, where a handler of %s goes "
-                     "on in user space",
-               found->ops == USER_OPS ? name_of(found->found) : "this", handler->name);
-    diag_hint(u->cx->diag, found->ops == USER_OPS
-                               ? "begin, end, error and timer.s probes can: do it there"
-                               : "ask for it before, into a variable");
+    diag_error(u->cx->diag, u->locs[found->loc].at, "not-yet",
+               "this is not known in a function that calls itself, where a handler of %s goes on "
+               "in user space",
+               handler->name);
+    diag_hint(u->cx->diag, "ask for it before, into a variable");
     return false;
 }
 
-/* Copies the functions that lead to OPS into F, which is part of HANDLER. */
+/* Copies the functions that lead to OPS into F, which is part of HANDLER. Those that call
+ * themselves stay: a handler is cut before it calls them. */
 static bool splice_calls(struct ir_unit *u, struct ir_func *f, int ops,
                          const struct ir_func *handler)
 {
     for (uint32_t b = 0; b < f->n_blocks; b++) { /* those of copies come behind */
         struct ir_ins *call = f->blocks[b]->last;
+        const struct ir_func *callee = call->op == IR_CALL ? u->funcs[call->imm] : NULL;
+        const struct ir_ins *found = callee ? reaches(u, callee, ops) : NULL;
 
-        if (!call || call->op != IR_CALL)
+        if (found && callee->recursive && ops == HIT_OPS)
+            return refuse_recursive(u, handler, found);
+        if (!found || callee->recursive)
             continue;
-        struct ir_func *callee = u->funcs[call->imm];
-        struct reach found = reaches(u, callee, ops);
-
-        if (!found.found)
-            continue;
-        if (found.recursive)
-            return refuse_recursive(u, handler, &found);
         ir_splice(u, f, call, ir_copy(u, callee, 0));
+        u->n_funcs--; /* the copy was the last one */
     }
     return true;
 }
@@ -155,13 +134,20 @@ static void add_next(struct walk *w, const struct ir_ins *i)
     add(w, i->onerr);
 }
 
+static bool is_cut(const struct ir_unit *u, const struct ir_ins *i)
+{
+    if (i->op == IR_CALL)
+        return reaches(u, u->funcs[i->imm], USER_OPS) != NULL;
+    return is_one(i, USER_OPS) && i->op != IR_MTAKE;
+}
+
 static void find_cuts(struct cuts *c)
 {
     struct walk w = start(c, 0);
 
     for (uint32_t n = 0; n < w.n; n++)
         for (struct ir_ins *i = c->f->blocks[w.work[n]]->first; i; i = i->next) {
-            if (is_one(i, USER_OPS) && i->op != IR_MTAKE) {
+            if (is_cut(c->u, i)) {
                 c->v = arena_grow(c->u->cx->arena, c->v, c->n, sizeof(*c->v));
                 c->v[c->n++] = (struct cut){.from = w.work[n], .ins = i};
                 break;
@@ -335,7 +321,7 @@ bool ir_hand_over(struct ir_unit *u)
     for (uint32_t n = 0; n < u->n_probes; n++) {
         const struct ir_func *f = u->funcs[u->probes[n].func];
 
-        if (f->user || !reaches(u, f, USER_OPS).found)
+        if (f->user || !reaches(u, f, USER_OPS))
             continue;
         any = true;
         ok &= cut_handler(u, &u->probes[n]);

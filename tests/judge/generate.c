@@ -7,9 +7,10 @@
  * elements. Names begin with the seed, so that programs can share a script. It refuses what is no
  * seed.
  *
- *   generate [-k] [-p POINT] SEED...
+ *   generate [-k] [-f] [-p POINT] SEED...
  *
- *   -k   only what a handler in the kernel can do, too
+ *   -k   only what a handler in the kernel can do alone
+ *   -f   no array that wraps gets full: what it forgets then in the kernel is not exact
  *   -p   the probe point (default: begin)
  */
 #include <inttypes.h>
@@ -24,12 +25,13 @@ enum { N_LONG = 3, N_STR = 2, KEYS = 7, MAX_DEPTH = 3, MAX_LOOPS = 2 };
 struct gen {
     uint64_t state;
     unsigned long seed;
-    bool kernel;   /* -k */
-    bool function; /* in one: it touches no globals, returns a value */
-    bool text;     /* the function's value is a string */
-    bool loop;     /* break and continue mean something */
-    int loops;     /* counters in use: i0, i1, ... */
-    int tries;     /* messages that can be read: e0, e1, ... */
+    bool kernel;     /* -k */
+    bool never_full; /* -f */
+    bool function;   /* in one: it touches no globals, returns a value */
+    bool text;       /* the function's value is a string */
+    bool loop;       /* break and continue mean something */
+    int loops;       /* counters in use: i0, i1, ... */
+    int tries;       /* messages that can be read: e0, e1, ... */
     int indent;
 };
 
@@ -860,8 +862,8 @@ static void program(struct gen *g, const char *point)
     printf("global s%lu_t0 = \"%s\", s%lu_t1\n", s, WORD(g, "", "initial", "k3"), s);
     printf("global s%lu_n[%d], s%lu_s[%d], s%lu_m[40], s%lu_x[20], s%lu_w%%[%d], s%lu_a, s%lu_b, "
            "s%lu_h\n\n",
-           s, 7 + pick(g, 12), s, 7 + pick(g, 5), s, s, s, g->kernel ? 40 : 3 + pick(g, 5), s, s,
-           s); /* what a full array forgets in the kernel is not exact */
+           s, 7 + pick(g, 12), s, 7 + pick(g, 5), s, s, s, g->never_full ? 40 : 3 + pick(g, 5), s,
+           s, s);
     functions(g);
     printf("probe %s\n{\n    println(\"== %lu\")\n", point, s);
     locals(g, "5");
@@ -892,22 +894,25 @@ static void program(struct gen *g, const char *point)
 int main(int argc, char **argv)
 {
     const char *point = "begin";
-    bool kernel = false;
+    bool kernel = false, never_full = false;
     int i = 1;
 
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "-k")) {
-            kernel = true;
+            kernel = never_full = true;
+        } else if (!strcmp(argv[i], "-f")) {
+            never_full = true;
         } else if (!strcmp(argv[i], "-p") && i + 1 < argc) {
             point = argv[++i];
         } else {
-            fprintf(stderr, "usage: generate [-k] [-p POINT] SEED...\n");
+            fprintf(stderr, "usage: generate [-k] [-f] [-p POINT] SEED...\n");
             return 1;
         }
     }
     for (; i < argc; i++) {
         char *end;
-        struct gen g = {.kernel = kernel, .seed = strtoul(argv[i], &end, 10)};
+        struct gen g = {
+            .kernel = kernel, .never_full = never_full, .seed = strtoul(argv[i], &end, 10)};
 
         if (!*argv[i] || *end) {
             fprintf(stderr, "generate: '%s' is no seed\n", argv[i]);
