@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <linux/membarrier.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -45,7 +46,10 @@ struct loop {
     struct run r;
     int epoll;
     struct ring_buffer *ring;
+    uint32_t ring_size;
     uint64_t records;
+    uint64_t left;  /* of a drain: bytes to read */
+    uint64_t until; /* and when its last rest begins, in ns */
     struct timers timers;
     int *pidfds; /* of the processes looked at; -1: gone */
     uint32_t n_pidfds, pids_left;
@@ -68,20 +72,36 @@ static bool watch(struct loop *l, int fd, uint64_t source)
 
 /* ---- the ring buffer ---- */
 
+static uint64_t clock_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static int on_record(void *ctx, void *data, size_t size)
 {
     struct loop *l = ctx;
+    uint64_t taken = ((size + 7) & ~(size_t)7) + BPF_RINGBUF_HDR_SZ;
     bool rest = run_rest(&l->r, data, size);
 
     if (!rest)
         run_record(&l->r, data, size);
     if (rest || ++l->records % SIGNALS_EVERY == 0)
         run_signals(&l->r);
-    return l->r.aborted ? -1 : 0;
+    l->left -= taken < l->left ? taken : l->left;
+    return l->r.aborted || !l->left || (rest && clock_ns() > l->until) ? -1 : 0;
 }
 
-static void drain(struct loop *l)
+/*
+ * Takes what is in the ring, and not all that comes meanwhile: rests may take longer than hits. Not
+ * even that much, but for NS and the next rest's end, where something else is to be done.
+ */
+static void drain(struct loop *l, uint64_t ns)
 {
+    l->left = l->ring_size;
+    l->until = ns == UINT64_MAX ? ns : clock_ns() + ns;
     if (l->ring && !l->r.aborted)
         ring_buffer__consume(l->ring);
     output_flush(&l->r);
@@ -90,7 +110,7 @@ static void drain(struct loop *l)
 /* Prints the kernel's records before a handler here prints its own. */
 static void handle(struct loop *l, const struct obj_probe *p)
 {
-    drain(l);
+    drain(l, UINT64_MAX);
     if (!l->r.aborted)
         run_handler(&l->r, p);
 }
@@ -140,9 +160,14 @@ static void run_kind(struct loop *l, enum probe_kind kind)
 static bool open_ring(struct loop *l)
 {
     int fd = l->r.s ? session_ring_fd(l->r.s) : -1;
+    struct bpf_map_info info = {0};
+    uint32_t size = sizeof(info);
 
     if (fd < 0)
         return true;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size))
+        return fail(l, "ring buffer");
+    l->ring_size = info.max_entries;
     l->ring = ring_buffer__new(fd, on_record, l, NULL);
     if (!l->ring)
         return fail(l, "ring buffer");
@@ -303,7 +328,7 @@ static void serve(struct loop *l)
         run_signals(&l->r);
         if (l->r.s && session_follow(l->r.s))
             symbols_again(l->r.syms);
-        drain(l);
+        drain(l, WAKE_MS * 1000000ull);
         check_control(l);
         if (l->r.opts->watch)
             l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
@@ -339,13 +364,13 @@ static void finish(struct loop *l)
 {
     run_stop(&l->r);
     wait_for_handlers(l);
-    drain(l);
+    drain(l, UINT64_MAX);
     check_control(l);
     l->r.ending = true;
     run_kind(l, PROBE_END);
     if (l->r.failed)
         run_kind(l, PROBE_ERROR);
-    drain(l);
+    drain(l, UINT64_MAX);
 }
 
 /* Kills a command that still waits to be started; the caller ends one that runs. */

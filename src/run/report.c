@@ -40,8 +40,8 @@ void report_losses(struct run *r)
     if (errors || c->skipped)
         run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
     warn_count(r, c->unfinished,
-               "of the skipped ones began, and found no room for their rest, which runs in user "
-               "space");
+               "skipped probes had begun: the ring was full when their handlers were to go on in "
+               "user space");
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
     if (r->s)
