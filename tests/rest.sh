@@ -425,9 +425,9 @@ check '... of nobody else' test "$(cut -d - -f 1 "$scratch/got" | sort -u | wc -
 
 # ---- what is shown, and what is refused ----
 
-refused() { # WHAT LINE:COLUMN MESSAGE, the script on standard input
+refused() { # WHAT LINE:COLUMN MESSAGE ARGUMENT..., the script on standard input
     cat >"$scratch/refused.stp"
-    trace -p3 -c "$target x 1" "$scratch/refused.stp"
+    trace -p3 "${@:4}" -c "$target x 1" "$scratch/refused.stp"
     check "refused: $1" said "refused.stp:$2: error: $3"
 }
 refused 'a read of what only the rest knows' 3:33 'what is read here is not known before .*, from line 3 on' <<'END'
@@ -442,10 +442,14 @@ function f(n) { return n ? n : f(pid()) }
 probe process.function("step") { println(substr("abc", 1, 1), f(0)) }
 END
 script='probe process.function("step") {'
-for k in {1..20}; do script+=" t$k = user_string(\$word) . \"$k\""; done
-script+=' println(substr("abc", 1, 1)'
-for k in {1..20}; do script+=", t$k"; done
-refused 'more text than a record holds' '1:[0-9]+' 'what the handler has in use here, up to [0-9]+ bytes' <<<"$script) }"
+for k in {1..70}; do script+=" t$k = user_string(\$word) . \"$k\""; done
+script+=' println(substr("abc", 1, 1), t1'
+for k in {2..70}; do script+=" . t$k"; done
+script+=') }'
+run 1 <<<"$script"
+check '70 texts' is "b$(printf 'even%s' {1..70})"
+refused 'more text than a record holds' '1:[0-9]+' 'what the handler has in use here, up to [0-9]+ bytes' \
+    -D MAXSTRINGLEN=32768 <<<"$script"
 check '... with what to do' said 'hint: -D MAXSTRINGLEN=N'
 cat >"$scratch/script.stp" <<'END'
 global a

@@ -411,7 +411,8 @@ struct ngs_rec {
     uint32_t probe;    /* index in OBJ_PROBES */
     uint32_t tid;
 };
-enum { NGS_REC_MAX = 65536 };
+/* MAXSTRINGLEN is at most the former: so the largest print fits, and half the ring buffer. */
+enum { NGS_STRING_MAX = 32768, NGS_REC_MAX = 2 << 20 };
 
 /* Of the frame that the handler ends with: no error, and no script call or activation. */
 struct ngs_rest {

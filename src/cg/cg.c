@@ -155,9 +155,9 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     struct cg c = {.cx = u->cx, .u = u, .k = k, .dump = dump_to, .max = u->cx->limits.maxstringlen};
     struct cg_unit unit = {.cx = u->cx};
 
-    if (c.max > NGS_REC_MAX / 2)
+    if (c.max > NGS_STRING_MAX)
         return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d",
-                          NGS_REC_MAX / 2);
+                          NGS_STRING_MAX);
     if (!check_limits(u))
         return false;
     c.room = 2 * c.max + 64;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/abi.h"
 #include "base/arena.h"
 #include "base/diag.h"
 
@@ -31,12 +32,11 @@ struct limit_row {
     uint32_t min, max;
 };
 
-/* MAXSTRINGLEN: a string must fit into a record (base/abi.h NGS_REC_MAX) with room for others. As
- * in SystemTap it counts the NUL, which the limit itself does not. */
+/* MAXSTRINGLEN: as in SystemTap it counts the NUL, which the limit itself does not. */
 static const struct limit_row rows[] = {
     {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
     {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},
-    {"MAXSTRINGLEN", offsetof(struct limits, maxstringlen), 32, 32768},
+    {"MAXSTRINGLEN", offsetof(struct limits, maxstringlen), 32, NGS_STRING_MAX},
     {"MAXERRORS", offsetof(struct limits, maxerrors), 0, 1u << 30},
     {"MAXSKIPPED", offsetof(struct limits, maxskipped), 0, 1u << 30},
     {"MAXNESTING", offsetof(struct limits, maxnesting), 1, 1000},
