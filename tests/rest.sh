@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
+command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
 
 target=$scratch/target
 ${CC:-cc} -g -O1 -o "$target" tests/rest/target.c
@@ -28,14 +28,15 @@ run() {
     trace "$@" -c "$target $scratch/truth $calls" "$scratch/script.stp"
 }
 
-# is WANTED...: that is the whole output, a line a word, or standard input's lines.
-is() {
-    if (($#)); then printf '%s\n' "$@"; else cat; fi >"$scratch/want"
-    [[ $status = 0 ]] && diff "$scratch/want" "$scratch/out" >"$scratch/diff" && return
+same() { # FILE: its lines are the output
+    [[ $status = 0 ]] && diff "$1" "$scratch/out" >"$scratch/diff" && return
     sed 's/^/# /' "$scratch/diff" | head -n 12
     return 1
 }
-same() { is <"$1"; } # FILE: its lines are the output
+is() { # LINE...: these are the output
+    printf '%s\n' "$@" >"$scratch/want"
+    same "$scratch/want"
+}
 quiet() { [[ ! -s $scratch/err ]]; }
 
 # ---- foreach: the last of 5,500 calls prints what all of them have counted ----
