@@ -2,9 +2,9 @@
 #
 # Random programs (tests/judge/generate.c) print in a handler of the kernel, a uprobe's, what they
 # print in a begin probe, which runs in user space and is judged by SystemTap in tests/vm/judge.sh:
-# both those that run in the kernel to their end and those that go on in user space. And the cases of
-# tests/judge that are one begin probe print there what SystemTap printed. Needs root. About 50 s.
-# Prints TAP.
+# both those that run in the kernel to their end and those that go on in user space. And the cases
+# of tests/judge that are one begin probe print there what SystemTap printed. Needs root. About 50
+# s. Prints TAP.
 
 set -euo pipefail
 

@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 target=$scratch/target
 ${CC:-cc} -g -O1 -o "$target" tests/rest/target.c
@@ -95,7 +95,8 @@ probe process.function("step") {
     println($n, " begins")
     word = user_string($word)
     n++
-    println($n, " ", half(word), " ", $item->kind, " ", user_string($item->name), " ", strtol("12", 10))
+    println($n, " ", half(word), " ", $item->kind, " ", user_string($item->name), " ",
+        strtol("12", 10))
     println($n, " ", pid() == target(), tid() == target(), uid(), euid(), ppid() > 0, " ", execname(),
         " ", ppfunc(), " ", isinstr(pp(), "process") && isinstr(pp(), "step"), " ",
         gettimeofday_us() - began < 1000000)
@@ -176,9 +177,35 @@ check 'delete alone' is '0 7'
 # ---- system() ----
 
 run 10 <<END
-probe process.function("step") { if (\$n == 5) system("echo heard " . sprint(\$n) . " >>$scratch/heard") }
+probe process.function("step") {
+    if (\$n == 5)
+        system("echo heard " . sprint(\$n) . " >>$scratch/heard")
+}
 END
 check 'system()' test "$(cat "$scratch/heard")" = 'heard 5'
+
+# ---- memory: by pointers, and where there is none ----
+
+for way in '' --skip-badvars; do
+    # shellcheck disable=SC2086 # a word or none
+    run 10 $way <<'END'
+global a
+function name_of(item) { return user_string(@cast(item, "item")->self->name) }
+probe process.function("step") {
+    a[1]++
+    item = $item
+    if ($n == 4) {
+        foreach (k in a) {
+            println($item->self->self->kind, " ", user_string($item->self->name))
+            println(name_of(item))
+            println(user_int(&$item->self->kind), " ", user_long(user_long(user_long(16) + 8)))
+        }
+        printf("%d %s\n", @var("held")[1], user_string(8, "nothing"))
+    }
+}
+END
+    check "memory ${way:-as it is}" is '2 kind-2' kind-2 '2 0' '77 nothing'
+done
 
 # ---- control: functions, next, return, loops ----
 
@@ -304,8 +331,8 @@ probe timer.profile {
     a[ppfunc()]++
     if (++n == 20) {
         foreach (f in a) total += a[f]
-        println(pid() == target(), " ", total >= 20, " ", execname(), " ", user_mode() == 1 || n > 0,
-            " ", register("rip") != 0 || n > 0)
+        println(pid() == target(), " ", total >= 20, " ", execname(), " ",
+            user_mode() == 1 || n > 0, " ", register("rip") != 0 || n > 0)
         exit()
     }
 }'
@@ -332,7 +359,7 @@ for k in {1..60}; do script+=" + v$k"; done
 script=${script/'printf("%d +'/'println('}
 script+=', " ", t0, " ", t1, " ", t4) }'
 run 1 <<<"${script/' $n *'/' 1 + $n *'}"
-check '60 numbers and 5 texts' is "1 $(printf '%s' 5 10 15 20 25 30 35 40 45 50 55 60) $(printf '%s' 1 6 11 16 21 26 31 36 41 46 51 56) $(printf '%s' 4 9 14 19 24 29 34 39 44 49 54 59)"
+check '60 numbers and 5 texts' is "1 $(seq -s '' 5 5 60) $(seq -s '' 1 5 60) $(seq -s '' 4 5 60)"
 
 # ---- without what a kernel may lack ----
 

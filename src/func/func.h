@@ -15,7 +15,7 @@
 
 enum intrinsic_flags {
     INTRIN_PURE = 1,      /* no effect: an unused call may go */
-    INTRIN_USER_ONLY = 2, /* needs user space: begin, end, error and timer.s probes */
+    INTRIN_USER_ONLY = 2, /* needs user space: a handler in the kernel goes on there */
     INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
     INTRIN_SPLITS = 8,    /* goes on in another block, so that no temporary outlives the call */
     INTRIN_READS = 16,    /* reads memory: INTRIN_SPLITS, too, where what cannot be read is 0 */

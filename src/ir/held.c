@@ -7,7 +7,8 @@
  *
  * An address is known if it is made of constants, facts, other such reads, and of variables that
  * have one value from the cut up to the read: found backwards, through blocks that control comes
- * to from one other only, or never set in the rest at all.
+ * to from one other only, or never set in the rest at all. A read that gives 0 when it fails
+ * (user_int(), --skip-badvars) is two blocks that meet again; so its slot holds 0 then.
  */
 #include "ir/rest.h"
 
@@ -15,15 +16,22 @@
 
 #include "base/diag.h"
 
+enum { MANY = 3 }; /* blocks that go to one */
+
 struct site { /* an instruction of the rest that asks for a held value */
     struct ir_ins *ins;
     uint32_t block, held;
 };
 
+/* The blocks that jump to one, if they are one or two, and nothing fails that way. */
+struct arrivals {
+    const struct ir_block *v[2];
+};
+
 struct holder {
     struct rest *r;
-    struct ir_block **only; /* by block of the rest: the only one that goes there; NULL: several */
-    struct ir_ins **def;    /* by temporary of the rest */
+    struct arrivals *from; /* by block of the rest */
+    struct ir_ins **def;   /* by temporary of the rest */
     uint32_t *def_block;
     bool *set, *gset; /* by slot, by global: the rest sets it somewhere */
     bool calls;       /* it calls functions */
@@ -40,20 +48,19 @@ static void survey(struct holder *h)
     const struct ir_func *f = r->rest;
     uint32_t *preds = ARENA_ARRAY(a, uint32_t, f->n_blocks);
 
-    h->only = ARENA_ARRAY(a, struct ir_block *, f->n_blocks);
+    h->from = ARENA_ARRAY(a, struct arrivals, f->n_blocks);
     h->def = ARENA_ARRAY(a, struct ir_ins *, f->n_temps + 1);
     h->def_block = ARENA_ARRAY(a, uint32_t, f->n_temps + 1);
     h->set = ARENA_ARRAY(a, bool, r->u->n_slots);
     h->gset = ARENA_ARRAY(a, bool, r->u->n_globals + 1);
-    preds[0] = 2; /* the kernel comes there */
+    preds[0] = MANY; /* the kernel comes there */
     for (uint32_t b = 0; b < f->n_blocks; b++)
         for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
             for (int k = 0; k < 2; k++)
-                if (i->to[k] != IR_NO_BLOCK) {
-                    h->only[i->to[k]] = preds[i->to[k]]++ ? NULL : f->blocks[b];
-                }
+                if (i->to[k] != IR_NO_BLOCK && preds[i->to[k]]++ < 2)
+                    h->from[i->to[k]].v[preds[i->to[k]] - 1] = f->blocks[b];
             if (i->onerr != IR_NO_BLOCK)
-                preds[i->onerr] += 2;
+                preds[i->onerr] += MANY;
             h->calls |= i->op == IR_CALL;
             if (i->dst) {
                 h->def[i->dst] = i;
@@ -68,8 +75,8 @@ static void survey(struct holder *h)
                     h->set[i->args[k].id] = true;
         }
     for (uint32_t b = 0; b < f->n_blocks; b++)
-        if (preds[b] != 1)
-            h->only[b] = NULL;
+        if (preds[b] > 2)
+            h->from[b] = (struct arrivals){0};
 }
 
 /* ---- values ---- */
@@ -130,14 +137,13 @@ static bool known(struct holder *h, uint32_t block, struct ir_val *v)
     return true;
 }
 
-/* What SLOT was set to before I in BLOCK, if that is one instruction; *AT: its block. */
+/* What sets SLOT last in BLOCK, before I. */
 static const struct ir_ins *setter(const struct holder *h, uint32_t slot, const struct ir_ins *i,
-                                   uint32_t block, uint32_t *at, bool *unclear)
+                                   uint32_t block, bool *unclear)
 {
     const struct ir_func *f = h->r->rest;
     const struct ir_ins *last = NULL;
 
-    *at = block;
     for (const struct ir_ins *p = f->blocks[block]->first; p != i; p = p->next) {
         if (p->op == IR_STORE && p->slot == slot)
             last = p;
@@ -150,6 +156,42 @@ static const struct ir_ins *setter(const struct holder *h, uint32_t slot, const 
     return last;
 }
 
+/* Is V 0 where a read of BLOCK failed and went to FAILED instead of setting it? */
+static bool is_zero_then(const struct holder *h, struct ir_val v, uint32_t block, uint32_t failed)
+{
+    while (v.kind == IRV_TEMP && h->def_block[v.id] == block) {
+        const struct ir_ins *i = h->def[v.id];
+
+        if (i->op == IR_READ)
+            return i->onerr == failed;
+        if ((i->op != IR_SHL && i->op != IR_SHR && i->op != IR_USHR && i->op != IR_SEXT &&
+             i->op != IR_ZEXT) ||
+            i->b.kind == IRV_TEMP) /* a part of what was read */
+            return false;
+        v = i->a;
+    }
+    return false;
+}
+
+/* SLOT's value at the start of BLOCK, if one of two that go there reads it and the other sets it to
+ * 0 when that fails. */
+static bool find_or_zero(struct holder *h, uint32_t slot, uint32_t block, uint32_t *number)
+{
+    const struct ir_block *const *from = h->from[block].v;
+
+    for (int k = 0; k < 2 && from[0] && from[1]; k++) {
+        const struct ir_block *read = from[k], *failed = from[1 - k];
+        bool unclear = false;
+        const struct ir_ins *value = setter(h, slot, NULL, read->id, &unclear),
+                            *zero = setter(h, slot, NULL, failed->id, &unclear);
+
+        if (!unclear && value && zero && zero->a.kind == IRV_IMM && !zero->a.imm &&
+            is_zero_then(h, value->a, read->id, failed->id))
+            return find(h, h->def[value->a.id], read->id, number);
+    }
+    return false;
+}
+
 /* The value of a variable that is loaded at I. */
 static bool find_load(struct holder *h, const struct ir_ins *i, uint32_t block, uint32_t *number)
 {
@@ -159,13 +201,12 @@ static bool find_load(struct holder *h, const struct ir_ins *i, uint32_t block, 
     bool unclear = false;
 
     for (uint32_t b = block; !unclear; end = NULL) {
-        uint32_t at;
-        const struct ir_ins *store = setter(h, i->slot, end, b, &at, &unclear);
+        const struct ir_ins *store = setter(h, i->slot, end, b, &unclear);
 
         if (store && !unclear) {
             struct ir_val v = store->a;
 
-            if (!known(h, at, &v))
+            if (!known(h, b, &v))
                 return false;
             if (v.kind == IRV_TEMP) {
                 *number = v.id - 1;
@@ -176,9 +217,11 @@ static bool find_load(struct holder *h, const struct ir_ins *i, uint32_t block, 
             }
             return true;
         }
-        if (!h->only[b])
+        if (!unclear && find_or_zero(h, i->slot, b, number))
+            return true;
+        if (!h->from[b].v[0] || h->from[b].v[1])
             break;
-        b = h->only[b]->id;
+        b = h->from[b].v[0]->id;
     }
     if (h->set[i->slot] || (h->calls && r->u->slots[i->slot].func != r->handler->id))
         return false;

@@ -1,5 +1,5 @@
 /*
- * interp: runs the BPF instructions of begin, end, error and timer handlers. Enters: instructions
+ * interp: runs the BPF instructions of handlers and rests in user space. Enters: instructions
  * as cg wrote them or as a damaged or hostile file holds them, which nobody has checked before;
  * leaves: their effect on the regions of the vm and what the helpers did. Refused, by ending the
  * handler with a reason: every access outside a region, writes to read-only ones, jumps out of the

@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 struct item {
+    struct item *self;
     int kind;
     char name[16];
 };
+
+int held[2] = {76, 77};
 
 __attribute__((noinline)) long step(long n, struct item *item, const char *word)
 {
@@ -41,12 +44,14 @@ static void work(const char *file, long calls)
     FILE *out;
 
     for (long n = 0; n < calls; n++) {
+        item.self = &item;
         item.kind = kind_of(n);
         snprintf(item.name, sizeof(item.name), "kind-%d", item.kind);
         counts[item.kind]++;
         step(n, &item, n % 2 ? "odd" : "even");
     }
-    memset(&item, 0, sizeof(item)); /* who reads it now is late */
+    memset(&item, 0, sizeof(item)); /* who reads now is late */
+    held[1] = 0;
     for (int k = 0; k < 10; k++)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d %d %ld\n", (int)getpid(), k,
                  counts[k]);

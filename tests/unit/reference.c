@@ -108,8 +108,10 @@ int main(int argc, char **argv)
         if (ends_in(argv[i], ".stp"))
             library(argv[i]);
     flush();
-    puts("\n## Functions for begin, end, error and timer handlers\n\n"
-         "Handlers that run in the kernel (functions, timer.profile, perf) cannot call them.\n");
+    puts("\n## Functions that only user space has\n\n"
+         "Handlers that run in the kernel (functions, timer.profile, kernel.trace) go on in user "
+         "space before\nthey call them, as they do for `foreach`, histograms and `delete` of a "
+         "whole array\n(docs/differences.md).\n");
     user = true;
     func_each(function, &user);
     flush();
