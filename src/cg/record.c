@@ -121,7 +121,7 @@ static uint32_t rest_index(const struct cg *c, int64_t func)
 static void put_record_word(struct cg_gen *g, struct record *r, uint32_t off)
 {
     cg_ldx_far(&g->s, BPF_DW, R3, R9, off);
-    cg_stx(&g->s, BPF_DW, R2, (int)r->pos, R3);
+    cg_stx_far(&g->s, BPF_DW, R2, r->pos, R3, R1);
     r->pos += 8;
 }
 
@@ -135,8 +135,7 @@ void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
     _Static_assert(offsetof(struct ngs_rest, member) == 8, "struct ngs_rest");
     _Static_assert(sizeof(struct ngs_rest) == 16, "struct ngs_rest");
     cg_call_begin(g);
-    cg_clobber(g, R2);
-    cg_clobber(g, R3);
+    cg_clobber_all(g);
     cg_addr(&g->s, R2, R9, u->frame_out);
     put_record_word(g, &r, offsetof(struct ngs_frame, budget));
     put_record_word(g, &r, offsetof(struct ngs_frame, member));

@@ -37,11 +37,11 @@ struct cg {
     bool lib_used[CG_LIB_COUNT];
     uint8_t lib_regions[CG_LIB_COUNT]; /* a bit per region (rodata.h) of the strings it reads */
     struct bpf_insn *user;             /* code of all handlers that run in user space */
-    uint32_t n_user;
-    const char **map_names;   /* of the BPF maps, by script array */
-    struct obj_probe *probes; /* finished records but for strings */
-    struct obj_rest *rests;   /* finished records */
-    uint32_t *rest_funcs;     /* whose code they are */
+    uint32_t n_user, user_size;        /* of the buffer */
+    const char **map_names;            /* of the BPF maps, by script array */
+    struct obj_probe *probes;          /* finished records but for strings */
+    struct obj_rest *rests;            /* finished records */
+    uint32_t *rest_funcs;              /* whose code they are */
     uint32_t n_rests;
     uint32_t n_places; /* of all probes together */
     uint32_t globals_size;

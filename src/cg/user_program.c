@@ -37,6 +37,21 @@ static void rest_prologue(struct cg_gen *g)
     cg_mov(&g->s, R9, R1);
 }
 
+static void add_code(struct cg *c, const struct bpf_insn *v, uint32_t n)
+{
+    if (c->user_size - c->n_user < n) {
+        struct bpf_insn *all;
+
+        c->user_size = (c->user_size + n) * 2;
+        all = ARENA_ARRAY(c->cx->arena, struct bpf_insn, c->user_size);
+        if (c->n_user)
+            memcpy(all, c->user, c->n_user * sizeof(*all));
+        c->user = all;
+    }
+    memcpy(c->user + c->n_user, v, n * sizeof(*v));
+    c->n_user += n;
+}
+
 /* The code of FUNC, of PROBE; *OFF and *LEN: its place. */
 static bool write_code(struct cg *c, uint32_t probe, uint32_t func, const char *name, uint32_t *off,
                        uint32_t *len)
@@ -71,15 +86,9 @@ static bool write_code(struct cg *c, uint32_t probe, uint32_t func, const char *
     cg_asm_take(&g.s, &shown);
     if (c->dump)
         cg_disassemble(c->dump, c->cx, &shown);
-    struct bpf_insn *all = ARENA_ARRAY(c->cx->arena, struct bpf_insn, c->n_user + g.s.n);
-
-    if (c->n_user)
-        memcpy(all, c->user, c->n_user * sizeof(*all));
-    memcpy(all + c->n_user, g.s.v, g.s.n * sizeof(*all));
-    *off = c->n_user;
+    add_code(c, g.s.v, g.s.n);
+    *off = c->n_user - g.s.n;
     *len = g.s.n;
-    c->user = all;
-    c->n_user += g.s.n;
     return !c->failed;
 }
 

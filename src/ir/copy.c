@@ -152,12 +152,12 @@ static void own_val(struct owner *o, struct ir_val *v)
         v->id = own(o, v->id);
 }
 
-void ir_own_slots(struct ir_unit *u, struct ir_func *f, uint32_t **from)
+const uint32_t *ir_own_slots(struct ir_unit *u, struct ir_func *f, struct arena *scratch)
 {
     struct owner o = {.u = u,
                       .f = f,
-                      .called = ARENA_ARRAY(u->cx->arena, bool, u->n_funcs),
-                      .from = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_slots + 1)};
+                      .called = ARENA_ARRAY(scratch, bool, u->n_funcs),
+                      .from = ARENA_ARRAY(scratch, uint32_t, u->n_slots + 1)};
 
     for (uint32_t b = 0; b < f->n_blocks; b++)
         if (f->blocks[b]->last && f->blocks[b]->last->op == IR_CALL)
@@ -172,5 +172,5 @@ void ir_own_slots(struct ir_unit *u, struct ir_func *f, uint32_t **from)
             for (uint32_t k = 0; k < i->n_args; k++)
                 own_val(&o, &i->args[k]);
         }
-    *from = o.from;
+    return o.from;
 }

@@ -44,7 +44,7 @@ struct holder {
 static void survey(struct holder *h)
 {
     const struct rest *r = h->r;
-    struct arena *a = r->u->cx->arena;
+    struct arena *a = r->scratch;
     const struct ir_func *f = r->rest;
     uint32_t *preds = ARENA_ARRAY(a, uint32_t, f->n_blocks);
 
@@ -117,7 +117,7 @@ static uint32_t value(struct holder *h, const struct ir_ins *ins)
         v.failed = new_slot(r, IR_LONG);
     if (reads)
         v.addr = new_slot(r, IR_LONG);
-    r->held = arena_grow(r->u->cx->arena, r->held, r->n_held, sizeof(*r->held));
+    r->held = arena_grow(r->scratch, r->held, r->n_held, sizeof(*r->held));
     r->held[r->n_held] = v;
     return r->n_held++;
 }
@@ -354,7 +354,7 @@ bool ir_hold(struct rest *r)
                 continue;
             if (!find(&h, i, b, &s.held))
                 return refuse(r, i);
-            h.sites = arena_grow(r->u->cx->arena, h.sites, h.n_sites, sizeof(*h.sites));
+            h.sites = arena_grow(r->scratch, h.sites, h.n_sites, sizeof(*h.sites));
             h.sites[h.n_sites++] = s;
         }
     while (h.n_sites) /* the last first: it is its block that is split */

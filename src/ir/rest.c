@@ -215,21 +215,25 @@ static void drop_takes(const struct cuts *c)
 /* ---- what the rest is given ---- */
 
 /* Slots of the function's that something reads before it sets them; longs first. */
-static struct ir_val *needed(struct ir_unit *u, const struct ir_func *f, uint32_t *n)
+static struct ir_val *needed(const struct rest *r, uint32_t *n)
 {
-    uint32_t *index = ARENA_ARRAY(u->cx->arena, uint32_t, u->n_slots + 1);
-    struct ir_live l = {.u = u, .f = f, .arena = arena_new(), .index = index};
-    struct ir_val *v = ARENA_ARRAY(u->cx->arena, struct ir_val, u->n_slots + 1);
+    const struct ir_unit *u = r->u;
+    uint32_t *index = ARENA_ARRAY(r->scratch, uint32_t, u->n_slots + 1), looked_at = 0;
+    struct ir_live l = {.u = u, .f = r->rest, .arena = r->scratch, .index = index};
+    struct ir_val *v = NULL;
 
     for (uint32_t s = 0; s < u->n_slots; s++)
-        index[s] = s + 1;
-    ir_live_find(&l, u->n_slots);
+        if (!u->funcs[u->slots[s].func]->rest_of) /* it has none of its own yet */
+            index[s] = ++looked_at;
+    ir_live_find(&l, looked_at);
     *n = 0;
     for (int type = IR_LONG; type <= IR_STRING; type++)
         for (uint32_t s = 0; s < u->n_slots; s++)
-            if (u->slots[s].type == (enum ir_slot_type)type && ir_live_has(l.in, s))
+            if (u->slots[s].type == (enum ir_slot_type)type && index[s] &&
+                ir_live_has(l.in, index[s] - 1)) {
+                v = arena_grow(u->cx->arena, v, *n, sizeof(*v));
                 v[(*n)++] = IR_SLOT(s);
-    arena_free(l.arena);
+            }
     return v;
 }
 
@@ -254,8 +258,8 @@ static bool fits_record(const struct rest *r, const struct ir_val *v, uint32_t n
 
 static bool hand_over(struct rest *r)
 {
-    uint32_t *own, n;
-    struct ir_val *given = needed(r->u, r->rest, &n);
+    uint32_t n;
+    struct ir_val *given = needed(r, &n);
 
     if (!fits_record(r, given, n))
         return false;
@@ -267,7 +271,8 @@ static bool hand_over(struct rest *r)
     i->loc = r->cut->loc;
     r->rest->params = ARENA_ARRAY(r->u->cx->arena, uint32_t, n + 1);
     r->rest->n_params = n;
-    ir_own_slots(r->u, r->rest, &own);
+    const uint32_t *own = ir_own_slots(r->u, r->rest, r->scratch);
+
     for (uint32_t k = 0; k < n; k++)
         r->rest->params[k] = own[given[k].id] ? own[given[k].id] - 1 : given[k].id;
     return true;
@@ -276,27 +281,31 @@ static bool hand_over(struct rest *r)
 static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
 {
     struct rest r = {.u = c->u,
+                     .scratch = arena_new(),
                      .handler = c->f,
                      .rest = cut->rest,
                      .block = cut->from,
                      .cut = cut->ins,
                      .has_regs = has_regs};
 
-    if (!splice_calls(c->u, r.rest, HIT_OPS, c->f) || !ir_hold(&r))
-        return false;
-    take_first(c, cut, r.rest);
-    ir_put_held(&r);
-    return hand_over(&r);
+    bool ok = splice_calls(c->u, r.rest, HIT_OPS, c->f) && ir_hold(&r);
+
+    if (ok) {
+        take_first(c, cut, r.rest);
+        ir_put_held(&r);
+        ok = hand_over(&r);
+    }
+    arena_free(r.scratch);
+    return ok;
 }
 
 static bool cut_handler(struct ir_unit *u, const struct ir_probe *p)
 {
     struct cuts c = {.u = u, .f = u->funcs[p->func]};
-    uint32_t *own;
 
     if (!splice_calls(u, c.f, USER_OPS, c.f))
         return false;
-    ir_own_slots(u, c.f, &own);
+    ir_own_slots(u, c.f, u->cx->arena);
     find_cuts(&c);
     for (uint32_t k = 0; k < c.n; k++)
         ir_split(u, c.f, c.v[k].from, c.v[k].ins);

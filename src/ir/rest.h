@@ -16,8 +16,8 @@ struct ir_func *ir_copy(struct ir_unit *u, const struct ir_func *f, uint32_t sta
  * with a jump there. Temporaries that both use go by way of slots. */
 uint32_t ir_split(struct ir_unit *u, struct ir_func *f, uint32_t block, struct ir_ins *at);
 /* Gives F slots of its own for those of other handlers, and for those of functions that it does not
- * call; *FROM: by slot that F had, its new one + 1, or 0. */
-void ir_own_slots(struct ir_unit *u, struct ir_func *f, uint32_t **from);
+ * call. By slot that F had, in SCRATCH: its new one + 1, or 0. */
+const uint32_t *ir_own_slots(struct ir_unit *u, struct ir_func *f, struct arena *scratch);
 /* Removes the jump or the like that ends BLOCK. */
 void ir_drop_last(struct ir_func *f, uint32_t block);
 
@@ -37,6 +37,7 @@ struct held {
 
 struct rest {
     struct ir_unit *u;
+    struct arena *scratch; /* for what is needed until the rest is made */
     struct ir_func *handler, *rest;
     uint32_t block;           /* of the handler: it ends here */
     const struct ir_ins *cut; /* what only user space can do, in the handler */
