@@ -286,18 +286,47 @@ check 'three errors' said 'Number of errors: 3,'
 # ---- exit() ----
 
 run 200000 <<'END'
-global n, a, counted
+global n, a
+function report() {
+    foreach (k in a) sum += a[k]
+    println("report ", sum)
+    exit()
+}
 probe process.function("step") {
     a[$item->kind]++
     if (++n >= 50) {
-        foreach (k in a) sum += a[k]
-        println("report")
-        exit()
+        println("complete")
+        report()
     }
 }
-probe end { println("end") }
+probe end { println("end ", n) }
 END
-check 'exit() in a rest: that of a later hit does not run' is report end
+check 'exit() in a rest: no hit comes after' is complete 'report 50' 'end 50'
+run 200000 <<'END'
+global n, a
+probe process.function("step") {
+    a[1]++
+    if (++n >= 50) {
+        foreach (k in a) if (a[k] >= 50) exit()
+        println("report")
+    }
+}
+probe end { println("end ", n >= 50) }
+END
+check 'exit() on one way: rests of later hits do not run' is report 'end 1'
+run 200000 -D MAXERRORS=1 <<'END'
+global n, a, later
+probe process.function("step") {
+    a[1]++
+    if (++n == 50) {
+        foreach (k in a) println(1 / (k - 1))
+        exit()
+    }
+    later += n > 50
+}
+probe end { println(later > 1000) }
+END
+check 'an error before exit(): hits go on' is 1
 
 # ---- returns, several places, ticks, tracepoints ----
 

@@ -194,8 +194,9 @@ struct obj_rest {
     uint32_t code_off, code_len; /* in .ngstap.user, as a probe's */
     uint32_t value, n_values;    /* the first of its values in OBJ_VALUES */
     uint32_t loc;                /* OBJ_LOCS index of where it begins */
-    uint32_t reserved;
+    uint32_t flags;              /* REST_F_* */
 };
+enum { REST_F_EXITS = 1 }; /* it calls exit() unless an error ends it: NGS_PAUSED until then */
 
 struct obj_value {
     uint32_t type;      /* OBJ_LONG or OBJ_STRING (struct ngs_str of MAXSTRINGLEN) */
@@ -238,10 +239,15 @@ enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
  */
 enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
 
+/*
+ * ENDED: by exit() or by errors. PAUSED: until a rest has run that is to call exit(), so that no
+ * hit comes between as if it had not been called.
+ */
+enum ngs_stop { NGS_ENDED = 1, NGS_PAUSED = 2 };
+
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
-    /* nonzero: every kernel handler returns at once; set by exit() and by errors */
-    uint64_t stopped;
+    uint64_t stopped;       /* enum ngs_stop; nonzero: every kernel handler returns at once */
     uint64_t scope;         /* enum ngs_scope_flag */
     /* target(): host tgid; of several the first; 0: everybody is looked at */
     uint64_t target;

@@ -131,9 +131,11 @@ static void number_rests(struct cg *c)
     for (uint32_t k = 0; k < u->n_funcs; k++)
         if (u->funcs[k]->rest_of) {
             c->rest_funcs[c->n_rests] = k;
-            c->rests[c->n_rests++] = (struct obj_rest){.value = n_values,
-                                                       .n_values = u->funcs[k]->n_params,
-                                                       .loc = u->funcs[k]->blocks[0]->first->loc};
+            c->rests[c->n_rests++] =
+                (struct obj_rest){.value = n_values,
+                                  .n_values = u->funcs[k]->n_params,
+                                  .loc = u->funcs[k]->blocks[0]->first->loc,
+                                  .flags = u->funcs[k]->exits ? REST_F_EXITS : 0};
             n_values += u->funcs[k]->n_params;
         }
 }

@@ -105,7 +105,7 @@ void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_clobber(g, R1);
     cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_sti(&g->s, BPF_DW, R1, 0, 1);
+    cg_sti(&g->s, BPF_DW, R1, 0, NGS_ENDED);
     send_record(g, &r, NGS_REC_EXIT, 0);
 }
 
@@ -125,8 +125,18 @@ static void put_record_word(struct cg_gen *g, struct record *r, uint32_t off)
     r->pos += 8;
 }
 
+/* control.stopped = stopped OP MASK; r1 and r2 are free. */
+static void change_stop(struct cg_gen *g, int op, int32_t mask)
+{
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
+    cg_movi(&g->s, R2, mask);
+    cg_atomic(&g->s, op, R1, 0, R2);
+}
+
 void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
 {
+    bool pause = g->c->u->funcs[i->imm]->exits;
+    uint32_t sent = cg_label(&g->s);
     const struct ir_unit *u = g->c->u;
     struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
     uint32_t k = 0;
@@ -136,6 +146,8 @@ void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
     _Static_assert(sizeof(struct ngs_rest) == 16, "struct ngs_rest");
     cg_call_begin(g);
     cg_clobber_all(g);
+    if (pause) /* before user space can have seen the record */
+        change_stop(g, BPF_OR, NGS_PAUSED);
     cg_addr(&g->s, R2, R9, u->frame_out);
     put_record_word(g, &r, offsetof(struct ngs_frame, budget));
     put_record_word(g, &r, offsetof(struct ngs_frame, member));
@@ -145,6 +157,11 @@ void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
     for (; k < i->n_args; k++)
         put_record_str(g, &r, i->args[k]);
     send_record(g, &r, NGS_REC_REST, rest_index(g->c, i->imm));
+    if (pause) {
+        cg_jmpi(&g->s, BPF_JEQ, R0, 0, sent);
+        change_stop(g, BPF_AND, ~NGS_PAUSED);
+    }
+    cg_bind(&g->s, sent);
 }
 
 void cg_k_raise(struct cg_gen *g, const struct ir_ins *i)

@@ -217,6 +217,7 @@ struct ir_func {
     /* a handler that goes on in user space with what this one began in the kernel; NULL: none.
      * params are what HANDOVER sets, longs first */
     const struct ir_func *rest_of;
+    bool exits;              /* a rest that calls exit() unless an error ends it */
     bool recursive;
     struct ir_block **blocks;/* blocks[0] is the entry */
     uint32_t n_blocks;

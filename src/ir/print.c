@@ -177,7 +177,7 @@ void ir_print(FILE *out, const struct ir_unit *u)
         uint32_t file = 0, line = 0;
 
         if (f->rest_of)
-            fprintf(out, "rest f%u of ", f->id);
+            fprintf(out, "rest f%u%s of ", f->id, f->exits ? ", which exits," : "");
         fprintf(out, "%s %s%s%s", f->is_probe ? "probe" : "function", f->name,
                 f->user ? " (user space)" : "", f->recursive ? " (recursive)" : "");
         for (uint32_t k = 0; f->rest_of && k < f->n_params; k++) {

@@ -117,11 +117,11 @@ static void add(struct walk *w, uint32_t block)
     w->work[w->n++] = block;
 }
 
-static struct walk start(const struct cuts *c, uint32_t block)
+static struct walk start(const struct ir_unit *u, const struct ir_func *f, uint32_t block)
 {
-    struct arena *a = c->u->cx->arena;
-    struct walk w = {.seen = ARENA_ARRAY(a, bool, c->f->n_blocks),
-                     .work = ARENA_ARRAY(a, uint32_t, c->f->n_blocks)};
+    struct arena *a = u->cx->arena;
+    struct walk w = {.seen = ARENA_ARRAY(a, bool, f->n_blocks),
+                     .work = ARENA_ARRAY(a, uint32_t, f->n_blocks)};
 
     add(&w, block);
     return w;
@@ -143,7 +143,7 @@ static bool is_cut(const struct ir_unit *u, const struct ir_ins *i)
 
 static void find_cuts(struct cuts *c)
 {
-    struct walk w = start(c, 0);
+    struct walk w = start(c->u, c->f, 0);
 
     for (uint32_t n = 0; n < w.n; n++)
         for (struct ir_ins *i = c->f->blocks[w.work[n]]->first; i; i = i->next) {
@@ -162,7 +162,7 @@ static void find_cuts(struct cuts *c)
 
 static bool leads_to(const struct cuts *c, uint32_t block, uint32_t to)
 {
-    struct walk w = start(c, block);
+    struct walk w = start(c->u, c->f, block);
 
     for (uint32_t n = 0; n < w.n; n++)
         for (const struct ir_ins *i = c->f->blocks[w.work[n]]->first; i; i = i->next)
@@ -278,6 +278,32 @@ static bool hand_over(struct rest *r)
     return true;
 }
 
+/* ---- exit() ---- */
+
+/* Does F call exit() on every way to its end but by an error? */
+static bool always_exits(const struct ir_unit *u, const struct ir_func *f)
+{
+    struct walk w = start(u, f, 0);
+    bool any = false;
+
+    for (uint32_t n = 0; n < w.n; n++) {
+        const struct ir_ins *i = f->blocks[w.work[n]]->first;
+
+        for (; i; i = i->next) {
+            const struct ir_func *callee = i->op == IR_CALL ? u->funcs[i->imm] : NULL;
+
+            if (i->op == IR_EXIT || (callee && !callee->recursive && always_exits(u, callee)))
+                break;
+            if ((i->op == IR_DONE || i->op == IR_RET) && !i->imm)
+                return false;
+            add(&w, i->to[0]);
+            add(&w, i->to[1]);
+        }
+        any |= i != NULL;
+    }
+    return any;
+}
+
 static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
 {
     struct rest r = {.u = c->u,
@@ -293,6 +319,7 @@ static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
     if (ok) {
         take_first(c, cut, r.rest);
         ir_put_held(&r);
+        r.rest->exits = always_exits(c->u, r.rest);
         ok = hand_over(&r);
     }
     arena_free(r.scratch);

@@ -377,6 +377,8 @@ static bool check_rest(const struct reader *r, const struct obj_rest *p)
     if (p->code_len == 0 || p->code_off > r->o->user_code_len ||
         p->code_len > r->o->user_code_len - p->code_off)
         return damaged(r, "the code of a handler's rest lies outside of the code");
+    if (p->flags & ~(uint32_t)REST_F_EXITS)
+        return damaged(r, "unknown flags of a handler's rest");
     if (p->value > n || p->n_values > n - p->value)
         return damaged(r, "bad values of a handler's rest");
     return p->loc < count(r, OBJ_LOCS) || p->loc == 0 || damaged(r, "a rest without its place");

@@ -53,6 +53,8 @@ bool run_rest(struct run *r, const void *data, size_t size)
     r->quit = false;
     run_code(r, &r->o->probes[head.probe], rest->code_off, rest->code_len, rest->loc);
     r->rests_over = r->quit;
+    if (rest->flags & REST_F_EXITS && !r->quit) /* by an error */
+        __atomic_fetch_and(&r->ctl->stopped, ~(uint64_t)NGS_PAUSED, __ATOMIC_SEQ_CST);
     r->quit |= quit;
     return true;
 }

@@ -34,7 +34,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3 };
     X(FORMAT, format, 4, 0)                /* (dst, value, spec) */                                \
     X(FORMAT_STR, format_str, 4, CG_IN_R3) /* (dst, src, spec) */                                  \
     X(SEND, send, 4, 0)                    /* (size, kind | format << 16, probe) */                \
-    X(SEND_REST, send_rest, 4, 0)          /* (size, kind | rest << 16, probe) */                  \
+    X(SEND_REST, send_rest, 4, 0)          /* (size, kind | rest << 16, probe) 0, or 1: lost */    \
     /* (global's offset, src) 0, or 1 and the frame's error */                                     \
     X(SHARED_APPEND, shared_append, 3, CG_IN_R3)                                                   \
     X(PID, pid, 1, 0)       /* () tgid << 32 | tid, in our pid namespace */                        \

@@ -73,8 +73,10 @@ static void send(struct cg_lib_fn *f, uint32_t counter, uint32_t other)
     cg_jmpi(s, BPF_JEQ, R0, 0, sent);
     cg_bind(s, lost);
     cg_lib_count(f, counter, R1, R2);
-    if (other)
+    if (other) {
         cg_lib_count(f, other, R1, R2);
+        cg_lib_leave(f, 1);
+    }
     cg_bind(s, sent);
     cg_lib_leave(f, 0);
 }
