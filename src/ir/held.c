@@ -6,9 +6,9 @@
  * with the place, a read whose address is not known by then.
  *
  * An address is known if it is made of constants, facts, other such reads, and of variables that
- * have one value from the cut up to the read: found backwards, through blocks that control comes
- * to from one other only, or never set in the rest at all. A read that gives 0 when it fails
- * (user_int(), --skip-badvars) is two blocks that meet again; so its slot holds 0 then.
+ * have one value from the cut up to the read: whatever may have set them last (reach.c) set the
+ * same. A read that gives 0 when it fails (user_int(), --skip-badvars) has two such instructions;
+ * its slot holds 0 then.
  */
 #include "ir/rest.h"
 
@@ -16,25 +16,23 @@
 
 #include "base/diag.h"
 
-enum { MANY = 3 }; /* blocks that go to one */
-
 struct site { /* an instruction of the rest that asks for a held value */
     struct ir_ins *ins;
     uint32_t block, held;
 };
 
-/* The blocks that jump to one, if they are one or two, and nothing fails that way. */
-struct arrivals {
-    const struct ir_block *v[2];
+struct temp { /* of the rest */
+    const struct ir_ins *def;
+    uint32_t block;
+    bool tried, known;
+    uint32_t number; /* KNOWN: of its value */
 };
 
 struct holder {
     struct rest *r;
-    struct arrivals *from; /* by block of the rest */
-    struct ir_ins **def;   /* by temporary of the rest */
-    uint32_t *def_block;
-    bool *set, *gset; /* by slot, by global: the rest sets it somewhere */
-    bool calls;       /* it calls functions */
+    struct ir_reach *reach;
+    struct temp *temps;
+    bool *gset; /* by global: the rest sets it */
     struct site *sites;
     uint32_t n_sites;
 };
@@ -44,39 +42,18 @@ struct holder {
 static void survey(struct holder *h)
 {
     const struct rest *r = h->r;
-    struct arena *a = r->scratch;
     const struct ir_func *f = r->rest;
-    uint32_t *preds = ARENA_ARRAY(a, uint32_t, f->n_blocks);
 
-    h->from = ARENA_ARRAY(a, struct arrivals, f->n_blocks);
-    h->def = ARENA_ARRAY(a, struct ir_ins *, f->n_temps + 1);
-    h->def_block = ARENA_ARRAY(a, uint32_t, f->n_temps + 1);
-    h->set = ARENA_ARRAY(a, bool, r->u->n_slots);
-    h->gset = ARENA_ARRAY(a, bool, r->u->n_globals + 1);
-    preds[0] = MANY; /* the kernel comes there */
+    h->reach = ir_reach_new(r->scratch, r->u, f);
+    h->temps = ARENA_ARRAY(r->scratch, struct temp, f->n_temps + 1);
+    h->gset = ARENA_ARRAY(r->scratch, bool, r->u->n_globals + 1);
     for (uint32_t b = 0; b < f->n_blocks; b++)
-        for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
-            for (int k = 0; k < 2; k++)
-                if (i->to[k] != IR_NO_BLOCK && preds[i->to[k]]++ < 2)
-                    h->from[i->to[k]].v[preds[i->to[k]] - 1] = f->blocks[b];
-            if (i->onerr != IR_NO_BLOCK)
-                preds[i->onerr] += MANY;
-            h->calls |= i->op == IR_CALL;
-            if (i->dst) {
-                h->def[i->dst] = i;
-                h->def_block[i->dst] = b;
-            }
-            if (i->op == IR_STORE)
-                h->set[i->slot] = true;
+        for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
+            if (i->dst)
+                h->temps[i->dst] = (struct temp){.def = i, .block = b};
             if (i->op == IR_GSTORE || i->op == IR_GADD || i->op == IR_GCLEAR)
                 h->gset[i->global] = true;
-            for (uint32_t k = 0; i->op == IR_FENEXT && k < i->n_args; k++)
-                if (i->args[k].kind == IRV_SLOT)
-                    h->set[i->args[k].id] = true;
         }
-    for (uint32_t b = 0; b < f->n_blocks; b++)
-        if (preds[b] > 2)
-            h->from[b] = (struct arrivals){0};
 }
 
 /* ---- values ---- */
@@ -124,46 +101,57 @@ static uint32_t value(struct holder *h, const struct ir_ins *ins)
 
 static bool find(struct holder *h, const struct ir_ins *i, uint32_t block, uint32_t *number);
 
-/* Makes operand V, of an instruction of BLOCK, one of a value; false: it is not known. */
-static bool known(struct holder *h, uint32_t block, struct ir_val *v)
+/* The value of a temporary. One that is being looked for depends on itself: it is not known. */
+static bool find_temp(struct holder *h, uint32_t temp, uint32_t *number)
+{
+    struct temp *t = &h->temps[temp];
+
+    if (!t->tried) {
+        t->tried = true;
+        t->known = find(h, t->def, t->block, &t->number);
+    }
+    *number = t->number;
+    return t->known;
+}
+
+/* Makes operand V one of a value; false: it is not known. */
+static bool known(struct holder *h, struct ir_val *v)
 {
     uint32_t number;
 
     if (v->kind != IRV_TEMP)
         return true;
-    if (!find(h, h->def[v->id], h->def_block[v->id], &number))
+    if (!find_temp(h, v->id, &number))
         return false;
     *v = IR_TEMP(number + 1);
     return true;
 }
 
-/* What sets SLOT last in BLOCK, before I. */
-static const struct ir_ins *setter(const struct holder *h, uint32_t slot, const struct ir_ins *i,
-                                   uint32_t block, bool *unclear)
+/* The value that D set a slot of the handler's to. */
+static bool find_def(struct holder *h, const struct ir_def *d, uint32_t slot, uint32_t *number)
 {
-    const struct ir_func *f = h->r->rest;
-    const struct ir_ins *last = NULL;
+    struct ir_ins leaf = {.op = IR_LOAD, .slot = slot};
 
-    for (const struct ir_ins *p = f->blocks[block]->first; p != i; p = p->next) {
-        if (p->op == IR_STORE && p->slot == slot)
-            last = p;
-        for (uint32_t k = 0; p->op == IR_FENEXT && k < p->n_args; k++)
-            if (p->args[k].kind == IRV_SLOT && p->args[k].id == slot)
-                *unclear = true;
-        if (p->op == IR_CALL && h->r->u->slots[slot].func != h->r->handler->id)
-            *unclear = true;
-    }
-    return last;
+    if (d->ins && d->ins->a.kind == IRV_TEMP)
+        return find_temp(h, d->ins->a.id, number);
+    if (d->ins)
+        leaf = (struct ir_ins){.op = IR_CONST, .imm = d->ins->a.imm};
+    *number = value(h, &leaf);
+    return true;
 }
 
-/* Is V 0 where a read of BLOCK failed and went to FAILED instead of setting it? */
-static bool is_zero_then(const struct holder *h, struct ir_val v, uint32_t block, uint32_t failed)
+/* Is what D sets of memory, and 0 set by ZERO when that cannot be read? */
+static bool or_zero(const struct holder *h, const struct ir_def *d, const struct ir_def *zero)
 {
-    while (v.kind == IRV_TEMP && h->def_block[v.id] == block) {
-        const struct ir_ins *i = h->def[v.id];
+    struct ir_val v = d->ins ? d->ins->a : IR_NONE;
+
+    if (!zero->ins || zero->ins->a.kind != IRV_IMM || zero->ins->a.imm)
+        return false;
+    while (v.kind == IRV_TEMP && h->temps[v.id].block == d->block) {
+        const struct ir_ins *i = h->temps[v.id].def;
 
         if (i->op == IR_READ)
-            return i->onerr == failed;
+            return i->onerr == zero->block;
         if ((i->op != IR_SHL && i->op != IR_SHR && i->op != IR_USHR && i->op != IR_SEXT &&
              i->op != IR_ZEXT) ||
             i->b.kind == IRV_TEMP) /* a part of what was read */
@@ -173,59 +161,22 @@ static bool is_zero_then(const struct holder *h, struct ir_val v, uint32_t block
     return false;
 }
 
-/* SLOT's value at the start of BLOCK, if one of two that go there reads it and the other sets it to
- * 0 when that fails. */
-static bool find_or_zero(struct holder *h, uint32_t slot, uint32_t block, uint32_t *number)
-{
-    const struct ir_block *const *from = h->from[block].v;
-
-    for (int k = 0; k < 2 && from[0] && from[1]; k++) {
-        const struct ir_block *read = from[k], *failed = from[1 - k];
-        bool unclear = false;
-        const struct ir_ins *value = setter(h, slot, NULL, read->id, &unclear),
-                            *zero = setter(h, slot, NULL, failed->id, &unclear);
-
-        if (!unclear && value && zero && zero->a.kind == IRV_IMM && !zero->a.imm &&
-            is_zero_then(h, value->a, read->id, failed->id))
-            return find(h, h->def[value->a.id], read->id, number);
-    }
-    return false;
-}
-
 /* The value of a variable that is loaded at I. */
 static bool find_load(struct holder *h, const struct ir_ins *i, uint32_t block, uint32_t *number)
 {
-    const struct rest *r = h->r;
-    struct ir_ins leaf = {.op = IR_LOAD, .slot = i->slot};
-    const struct ir_ins *end = i;
-    bool unclear = false;
+    struct ir_def defs[IR_REACH_MAX];
+    uint32_t n, other;
 
-    for (uint32_t b = block; !unclear; end = NULL) {
-        const struct ir_ins *store = setter(h, i->slot, end, b, &unclear);
-
-        if (store && !unclear) {
-            struct ir_val v = store->a;
-
-            if (!known(h, b, &v))
-                return false;
-            if (v.kind == IRV_TEMP) {
-                *number = v.id - 1;
-            } else {
-                struct ir_ins constant = {.op = IR_CONST, .imm = v.imm};
-
-                *number = value(h, &constant);
-            }
-            return true;
-        }
-        if (!unclear && find_or_zero(h, i->slot, b, number))
-            return true;
-        if (!h->from[b].v[0] || h->from[b].v[1])
-            break;
-        b = h->from[b].v[0]->id;
-    }
-    if (h->set[i->slot] || (h->calls && r->u->slots[i->slot].func != r->handler->id))
+    if (!ir_reach_find(h->reach, i->slot, block, i, defs, &n) || !n)
         return false;
-    *number = value(h, &leaf);
+    for (uint32_t k = 0; k < 2 && n == 2; k++)
+        if (or_zero(h, &defs[k], &defs[1 - k]))
+            return find_def(h, &defs[k], i->slot, number);
+    if (!find_def(h, &defs[0], i->slot, number))
+        return false;
+    for (uint32_t k = 1; k < n; k++)
+        if (!find_def(h, &defs[k], i->slot, &other) || other != *number)
+            return false;
     return true;
 }
 
@@ -273,7 +224,7 @@ static bool find(struct holder *h, const struct ir_ins *i, uint32_t block, uint3
     default:
         return false;
     }
-    if (!known(h, block, &v.a) || !known(h, block, &v.b))
+    if (!known(h, &v.a) || !known(h, &v.b))
         return false;
     *number = value(h, &v);
     return true;

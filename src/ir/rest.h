@@ -1,6 +1,6 @@
 /*
- * rest: what the files share that cut a handler in two (rest.c): copies of code (copy.c), and what
- * the rest asks that only the moment of the hit can tell (held.c).
+ * rest: what the files share that cut a handler in two (rest.c): copies of code (copy.c), what sets
+ * a slot (reach.c), and what the rest asks that only the moment of the hit can tell (held.c).
  */
 #ifndef IR_REST_H
 #define IR_REST_H
@@ -20,6 +20,20 @@ uint32_t ir_split(struct ir_unit *u, struct ir_func *f, uint32_t block, struct i
 const uint32_t *ir_own_slots(struct ir_unit *u, struct ir_func *f, struct arena *scratch);
 /* Removes the jump or the like that ends BLOCK. */
 void ir_drop_last(struct ir_func *f, uint32_t block);
+
+/* ---- reach.c ---- */
+
+enum { IR_REACH_MAX = 8 };
+struct ir_def {
+    const struct ir_ins *ins; /* a STORE; NULL: what the slot held when the function began */
+    uint32_t block;
+};
+
+struct ir_reach *ir_reach_new(struct arena *a, const struct ir_unit *u, const struct ir_func *f);
+/* What may have set SLOT, a long, last when control comes to BEFORE in BLOCK. False: something else
+ * than these few may have. */
+bool ir_reach_find(const struct ir_reach *r, uint32_t slot, uint32_t block,
+                   const struct ir_ins *before, struct ir_def defs[IR_REACH_MAX], uint32_t *n);
 
 /* ---- held.c ---- */
 

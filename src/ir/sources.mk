@@ -8,6 +8,7 @@ ngstap_SOURCES += \
 	src/ir/layout.c \
 	src/ir/live.c src/ir/live.h \
 	src/ir/print.c \
+	src/ir/reach.c \
 	src/ir/rest.c src/ir/rest.h \
 	src/ir/share.c \
 	src/ir/simplify.c \
