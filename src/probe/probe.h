@@ -65,8 +65,8 @@ struct probe_type {
 /* Is a parameter or a local of that name in scope where INST's handler runs? */
 bool probe_has_local(const struct probe_inst *inst, const char *name);
 
-/* Of the probe at a function's entry that saves values for a .return handler (process.c). */
-const struct probe_type *probe_entry_type(void);
+/* Of the probe at the entry that saves values for a .return handler of TYPE. */
+const struct probe_type *probe_entry_type(const struct probe_type *type);
 
 /* ---- modules (module.c) ---- */
 
