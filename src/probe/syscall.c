@@ -56,6 +56,7 @@ static bool no_call(struct probe_env *env, struct span at, const char *name)
 /* What an instance is made of. */
 struct calls {
     struct arena *a;
+    const struct arch *arch;
     const struct probe_point *point;
     const char *pattern;
     struct probe_place *v;
@@ -80,12 +81,33 @@ static void add_place(struct calls *c, const char *name, const char *func, uint3
     c->v[c->n++] = (struct probe_place){name, func, call};
 }
 
+/*
+ * What a handler is told of a call by the convention for 32 bits: "stat64", "getuid32" and
+ * "futex_time64" are what "stat", "getuid" and "futex" are to other programs.
+ */
+static const char *common_name(const struct calls *c, const char *name, uint32_t call)
+{
+    static const char *const ends[] = {"_time64", "64", "32"};
+    const struct arch_syscall_table *t = c->arch->syscall.table;
+
+    for (size_t k = 0; call >= NGS_CALLS && k < sizeof(ends) / sizeof(*ends); k++) {
+        size_t len = strlen(name) - strlen(ends[k]);
+
+        if (!ends_with(name, ends[k]))
+            continue;
+        for (uint32_t i = 0; i < t->n; i++)
+            if (t->names[i] && strlen(t->names[i]) == len && !strncmp(t->names[i], name, len))
+                return t->names[i];
+    }
+    return name;
+}
+
 static void match(const char *name, uint32_t call, void *arg)
 {
     struct calls *c = arg;
 
     if (!fnmatch(c->pattern, name, 0))
-        add_place(c, named(c->a, c->point, name), name, call);
+        add_place(c, named(c->a, c->point, name), common_name(c, name, call), call);
 }
 
 /* The body as text: what is the same text is the same handler. */
@@ -141,7 +163,8 @@ static void add(struct probe_env *env, struct probe_point *point, const struct p
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     const struct expr *arg = point->parts->next->arg;
-    struct calls found = {.a = env->cx->arena, .point = point, .pattern = arg->text};
+    struct calls found = {
+        .a = env->cx->arena, .arch = env->cx->arch, .point = point, .pattern = arg->text};
 
     each_name(env, match, &found);
     if (!found.n)

@@ -1,6 +1,7 @@
 /*
- * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, its
- * functions found by name, and the files that something uses made part of the program. *.stpm files
+ * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, and those
+ * below probe/ whose aliases may be meant, their functions found by name, and the files that
+ * something uses made part of the program. *.stpm files
  * are read apart, before the script, since their macros serve everything. A file with syntax errors
  * is left out, and named when a name is missing; a directory that cannot be read holds nothing.
  */
@@ -8,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -134,6 +136,44 @@ static void index_file(struct sema *s, struct sema_file *f)
             HASH_ADD_KEYPTR(hh, s->lib_funcs, entry->name, strlen(entry->name), entry);
         }
     }
+}
+
+struct probe_reader {
+    struct sema *s;
+    const char *name;
+};
+
+static void read_probes(void *arg, const char *path)
+{
+    const struct probe_reader *r = arg;
+    struct sema *s = r->s;
+    const char *name = strrchr(path, '/') + 1;
+    struct sema_file *f = s->files;
+
+    if (fnmatch(r->name, arena_strndup(s->arena, name, strlen(name) - strlen(".stp")), 0))
+        return;
+    while (f && strcmp(f->src->name, path) != 0)
+        f = f->next;
+    if (f)
+        return;
+    read_script(s, path);
+    for (f = s->files; f; f = f->next)
+        if (!strcmp(f->src->name, path))
+            index_file(s, f);
+}
+
+void sema_tapset_probes(struct sema *s, const char *name)
+{
+    struct probe_reader r = {s, name};
+
+    for (uint32_t i = 0; i < s->n_probed; i++)
+        if (!strcmp(s->probed[i], name))
+            return;
+    s->probed = arena_grow(s->arena, s->probed, s->n_probed, sizeof(*s->probed));
+    s->probed[s->n_probed++] = name;
+    for (uint32_t i = 0; i < s->opts->n_tapset_dirs; i++)
+        each_file(s->arena, arena_printf(s->arena, "%s/probe", s->opts->tapset_dirs[i]), is_script,
+                  read_probes, &r);
 }
 
 void sema_tapset_read(struct sema *s)

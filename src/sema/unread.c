@@ -1,0 +1,88 @@
+/*
+ * unread: what an alias of the library sets before a handler and the handler does not read. Enters:
+ * the alias's statements and the handler's; leaves: the former without assignments to locals that
+ * nothing behind them names, and without conditions under which nothing is left. SystemTap leaves
+ * them out, too (its dead_assignment_remover): a library may offer much that costs only who asks.
+ */
+#include "sema/internal.h"
+
+#include <string.h>
+
+struct names {
+    struct sema *s;
+    const char **v;
+    uint32_t n;
+};
+
+static bool has(const struct names *names, const char *name)
+{
+    for (uint32_t i = 0; i < names->n; i++)
+        if (!strcmp(names->v[i], name))
+            return true;
+    return false;
+}
+
+static void note(struct expr *e, void *arg)
+{
+    struct names *names = arg;
+
+    if (e->kind != EX_NAME || has(names, e->text))
+        return;
+    names->v = arena_grow(names->s->arena, names->v, names->n, sizeof(*names->v));
+    names->v[names->n++] = e->text;
+}
+
+/* NAME = VALUE, of a local. */
+static bool is_setting(const struct names *names, const struct stmt *st)
+{
+    const struct expr *e = st->cond;
+
+    return st->kind == ST_EXPR && e->kind == EX_ASSIGN && e->op == OP_NONE &&
+           e->a->kind == EX_NAME && !sema_is_global(names->s, e->a);
+}
+
+/* What is left of LIST, from its end on, when NAMES are read behind it. */
+static struct stmt *left(struct names *names, struct stmt *list)
+{
+    if (!list)
+        return NULL;
+    struct stmt *next = left(names, list->next);
+
+    list->next = NULL;
+    if (list->kind == ST_BLOCK || list->kind == ST_IF) {
+        list->body = left(names, list->body);
+        list->other = left(names, list->other);
+        if (!list->body && !list->other)
+            return next;
+        if (!list->body)
+            list->body = stmt_new(names->s->arena, ST_BLOCK, list->at);
+        if (list->cond)
+            expr_visit(list->cond, note, names);
+    } else if (is_setting(names, list)) {
+        if (!has(names, list->cond->a->text))
+            return next;
+        expr_visit(list->cond->b, note, names);
+    } else {
+        stmt_visit_exprs(list, note, names);
+    }
+    list->next = next;
+    return list;
+}
+
+/* A global of the script's that has the name by chance is another variable. */
+static void set_apart(struct expr *e, void *arg)
+{
+    struct sema *s = arg;
+
+    if (e->kind == EX_NAME && sema_is_global(s, e))
+        e->text = arena_printf(s->arena, "__alias_%s", e->text);
+}
+
+struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind)
+{
+    struct names names = {.s = s};
+
+    stmt_visit_exprs(list, set_apart, s);
+    stmt_visit_exprs(behind, note, &names);
+    return left(&names, list);
+}
