@@ -37,8 +37,10 @@ struct clock {
  */
 struct call_layer {
     uint32_t kind;  /* PROBE_SYSCALL or PROBE_SYSRETURN */
-    int table, hub; /* descriptors of a BPF_MAP_TYPE_PROG_ARRAY by NGS_CALL(...), of the program */
-    uint8_t taken[NGS_CALL_ANY / 8]; /* bits by NGS_CALL(...) */
+    int table;      /* descriptors: BPF_MAP_TYPE_PROG_ARRAY by NGS_CALL(...) */
+    int wanted;     /* ... of an array of one element, as below */
+    int hub;        /* ... of the program */
+    uint8_t calls[NGS_CALLS]; /* by number: bit 0: there is one; bit 1: ... for 32 bits */
 };
 
 /* A process that has run exec, until its modules are found. */

@@ -83,6 +83,12 @@ static void hub_code(const struct session *s, const struct arch *a, const struct
         put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_7, BPF_REG_6, 8, 0);
     }
     int none = put(c, BPF_JMP | BPF_JGE | BPF_K, BPF_REG_7, 0, 0, NGS_CALLS);
+
+    put(c, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, l->wanted);
+    put(c, 0, 0, 0, 0, 0);
+    put(c, BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, BPF_REG_7, 0, 0);
+    put(c, BPF_LDX | BPF_MEM | BPF_B, BPF_REG_1, BPF_REG_1, 0, 0);
+    int unwanted = put(c, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, 0);
     int native = jump_if_native(s, a, c);
 
     put(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_7, 0, 0, NGS_CALLS);
@@ -93,6 +99,7 @@ static void hub_code(const struct session *s, const struct arch *a, const struct
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_7, 0, 0);
     put(c, BPF_JMP | BPF_CALL, 0, 0, 0, HELPER_TAIL_CALL);
     land(c, none);
+    land(c, unwanted);
     put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
     put(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
@@ -121,28 +128,30 @@ static bool layer_open(struct session *s, struct call_layer *l)
     struct code c = {.n = 0};
 
     l->table = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "ngs_calls", 4, 4, NGS_CALL_ANY, NULL);
-    if (l->table < 0 || !a)
+    l->wanted = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ngs_wanted", 4, NGS_CALLS, 1, NULL);
+    if (l->table < 0 || l->wanted < 0 || !a)
         return false;
     hub_code(s, a, l, &c);
     l->hub = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_calls", "GPL", c.v, (size_t)c.n, NULL);
     return l->hub >= 0 && attach(s, l->kind, l->hub);
 }
 
-static bool is_taken(const struct call_layer *l, uint32_t call)
+static uint8_t call_bit(uint32_t call)
 {
-    return l->taken[call / 8] & 1u << call % 8;
+    return call < NGS_CALLS ? 1 : 2;
 }
 
 /* A layer that has nothing for CALL yet; NULL and errno. */
 static struct call_layer *layer_for(struct session *s, uint32_t kind, uint32_t call)
 {
     for (uint32_t i = 0; i < s->n_layers; i++)
-        if (s->layers[i].kind == kind && !is_taken(&s->layers[i], call))
+        if (s->layers[i].kind == kind &&
+            !(s->layers[i].calls[call % NGS_CALLS] & call_bit(call)))
             return &s->layers[i];
     s->layers = arena_grow(s->cx->arena, s->layers, s->n_layers, sizeof(*s->layers));
     struct call_layer *l = &s->layers[s->n_layers++];
 
-    *l = (struct call_layer){.kind = kind, .table = -1, .hub = -1};
+    *l = (struct call_layer){.kind = kind, .table = -1, .wanted = -1, .hub = -1};
     return layer_open(s, l) ? l : NULL;
 }
 
@@ -155,8 +164,21 @@ static void find_status(struct session *s)
         {"thread_info", "status", &status, false},
     };
 
-    if (!s->n_layers && !s->control->call_status && kernel_members(wanted, 2))
+    if (!s->n_layers && !s->control->call_status && arch_of_machine((uint16_t)s->o->h->machine) &&
+        arch_of_machine((uint16_t)s->o->h->machine)->syscall.compat_status &&
+        kernel_members(wanted, 2))
         s->control->call_status = info + status;
+}
+
+/* Programs are there before their numbers are. */
+static bool tell_wanted(const struct session *s)
+{
+    uint32_t key = 0;
+
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        if (bpf_map_update_elem(s->layers[i].wanted, &key, s->layers[i].calls, BPF_ANY))
+            return false;
+    return true;
 }
 
 static bool open_syscall(struct session *s, const struct obj_probe *p, int prog)
@@ -172,9 +194,9 @@ static bool open_syscall(struct session *s, const struct obj_probe *p, int prog)
 
         if (!l || bpf_map_update_elem(l->table, &call, &prog, BPF_ANY))
             return attach_failed(s, p, event_of(p->kind), errno);
-        l->taken[call / 8] |= (uint8_t)(1u << call % 8);
+        l->calls[call % NGS_CALLS] |= call_bit(call);
     }
-    return true;
+    return tell_wanted(s) || attach_failed(s, p, event_of(p->kind), errno);
 }
 
 static void close_all(struct session *s)
@@ -184,6 +206,8 @@ static void close_all(struct session *s)
 
         if (l->hub >= 0)
             close(l->hub);
+        if (l->wanted >= 0)
+            close(l->wanted);
         if (l->table >= 0)
             close(l->table);
     }
