@@ -3,8 +3,8 @@
 #
 # System calls by name: what a program that tells its own calls says (tests/syscalls/calls.c), and
 # what strace sees of a tree of processes, is what scripts see; calls by the convention for 32 bits
-# are told apart; one of two masters' workers is one. Needs root, eBPF and a C compiler; strace and a
-# compiler for 32 bits where that is compared. About 20 s. Prints TAP.
+# are told apart; one of two masters' workers is one. Needs root, eBPF and a C compiler; strace and
+# a compiler for 32 bits where that is compared. About 20 s. Prints TAP.
 
 set -euo pipefail
 
@@ -65,7 +65,8 @@ variables() {
         probe syscall.openat { if (filename == "\"/no/such/file\"") dfds = dfd }
         probe syscall.openat.return {
             if (@entry(filename_of($arg2)) == "/no/such/file" && dfd == dfds) failed = retval
-            if (retval != $return || retval != returnval() || int_arg(3) != @entry(int_arg(3))) same = "not"
+            if (retval != $return || retval != returnval() || int_arg(3) != @entry(int_arg(3)))
+                same = "not"
         }
         function filename_of(p) { return user_string_n(p, 100, "") }
         probe end { printf("%d %d %d %d %s\n", n, fds, dfds, failed, same) }'
@@ -81,7 +82,10 @@ count() {
         probe nd_syscall.gets*d.return { any += retval > 0 }
         probe kernel.syscall("getsid") { base++; names[name_of(), pp()]++ }
         function name_of() { return probefunc() }
-        probe end { printf("%d %d %d %d %d\n", n, any, base, sum, names["getsid", "kernel.syscall(\"getsid\")"] == 3000) }'
+        probe end {
+            same = names["getsid", "kernel.syscall(\"getsid\")"] == 3000
+            printf("%d %d %d %d %d\n", n, any, base, sum, same)
+        }'
 }
 check 'several probes of one call' count
 
@@ -96,16 +100,17 @@ hubs() {
 check 'a program for all calls' hubs 1 'global n, last probe syscall.* { n[name]++; last = argstr }'
 check '... and one for their returns' hubs 2 \
     'global n probe syscall.* { n[name]++ } probe syscall.read.return { n[retstr]++ }'
-check '... and as many as one call has probes' hubs 3 \
-    'global n probe syscall.* { n++ } probe syscall.read { n++ } probe syscall.r* { n++ } probe syscall.write { n++ }'
+check '... and as many as one call has probes' hubs 3 'global n
+    probe syscall.* { n++ } probe syscall.read { n++ } probe syscall.r* { n++ }
+    probe syscall.write { n++ }'
 
 # What strace sees of a tree of processes, once each runs the program, is what comes in.
 tree() {
     printf '#!/bin/sh\n%s tree 5\n%s tree 3\nexit 0\n' "$calls" "$calls" >"$scratch/both"
     chmod +x "$scratch/both"
     strace -f -qq -o "$scratch/strace" "$scratch/both" 2>/dev/null
-    # Of processes after their execve of the program, and of what these begin, whose first calls come
-    # before the line that tells of them.
+    # Of processes after their execve of the program, and of what these begin, whose first calls
+    # come before the line that tells of them.
     awk '{ pid = $1; $1 = "" }
         NR == FNR && / execve\(.*\/calls"/ { runs[pid] = 1 }
         NR == FNR && /^ (<\.\.\. )?(clone|fork|vfork)/ && match($0, /= [0-9]+$/) {
@@ -151,15 +156,19 @@ else
 fi
 
 small() {
-    prints "openat 1 AT_FDCWD, \"/dev/null\", 0x80002 = $1" -c "sh -c 'exec $scratch/small say 2>/dev/null'" -e '
+    prints "openat 1 AT_FDCWD, \"/dev/null\", 0x80002 = $1" \
+        -c "sh -c 'exec $scratch/small say 2>/dev/null'" -e '
         global told
         probe syscall.openat.return {
-            if (execname() == "small" && told == "" && filename == "\"/dev/null\"") told = sprintf("%s %d %s = %s", name, $compat, argstr, retstr)
+            if (execname() == "small" && told == "" && filename == "\"/dev/null\"")
+                told = sprintf("%s %d %s = %s", name, $compat, argstr, retstr)
         }
         probe end { println(told) }'
 }
 # gcc finds what is common to all machines in the folder of this one
-if "${CC:-cc}" -m32 -idirafter "/usr/include/$("${CC:-cc}" -print-multiarch)" -O1 -o "$scratch/small" tests/syscalls/calls.c 2>/dev/null && "$scratch/small" many 1; then
+common=/usr/include/$("${CC:-cc}" -print-multiarch)
+if "${CC:-cc}" -m32 -idirafter "$common" -O1 -o "$scratch/small" tests/syscalls/calls.c \
+    2>/dev/null && "$scratch/small" many 1; then
     check 'a program of 32 bits' small 3
 else
     skip 'a program of 32 bits' 'none can be made or run'
@@ -218,8 +227,8 @@ object() {
 check 'an object of its own' object
 bare() { # without the kernel's BTF
     : >"$scratch/empty"
-    unshare -m sh -c 'mount --bind "$1" /sys/kernel/btf/vmlinux && shift && exec "$@"' sh "$scratch/empty" \
-        timeout 60 "$ngstap" -c "$calls many 50" -e '
+    unshare -m sh -c 'mount --bind "$1" /sys/kernel/btf/vmlinux && shift && exec "$@"' \
+        sh "$scratch/empty" timeout 60 "$ngstap" -c "$calls many 50" -e '
             global n probe syscall.getsid { n += $arg2 + 1 } probe end { println(n) }' \
             >"$scratch/out" 2>"$scratch/err" && is "$(tail -1 "$scratch/out")" 1275
 }
@@ -228,6 +237,7 @@ if unshare -m true 2>/dev/null; then
 else
     skip "without the kernel's BTF" 'no mount namespace can be made'
 fi
-check 'a name that no call has, and nothing else' lacks "did you mean 'openat'?" -e 'probe syscall.oppenat {}'
+check 'a name that no call has, and nothing else' lacks "did you mean 'openat'?" \
+    -e 'probe syscall.oppenat {}'
 check '... which may be' prints 5 -e 'probe syscall.no_such ?, begin { println(5) exit() }'
 finish

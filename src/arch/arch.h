@@ -65,6 +65,8 @@ struct arch {
         const struct arch_syscall_table *table, *compat_table; /* the second may be NULL */
         const uint8_t *args, *compat_args; /* registers of ARCH_SYSCALL_ARGS arguments */
         uint16_t number;                   /* offset of the 32 bits that tell the call */
+        /* Of the first argument at the return, where the result has taken its register; or 0. */
+        uint16_t first;
         /* It is compat when that word of pt_regs, under the mask, is the value. */
         struct {
             uint16_t offset;

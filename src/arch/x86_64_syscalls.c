@@ -1,6 +1,7 @@
 /*
- * x86_64_syscalls: the system calls of x86-64 Linux and, for programs of 32 bits, those of i386: of
- * asm/unistd_64.h and asm/unistd_32.h, and what arch/x86/entry/syscalls/ has added up to Linux 6.18.
+ * x86_64_syscalls: the system calls of x86-64 Linux and, for programs of 32 bits, those of i386:
+ * those of asm/unistd_64.h and asm/unistd_32.h, and what arch/x86/entry/syscalls/ has added up to
+ * Linux 6.18.
  */
 #include "arch/machines.h"
 

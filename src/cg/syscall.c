@@ -109,6 +109,11 @@ void cg_syscall_begin(struct cg_gen *g)
     cg_bind(&g->s, compat);
     arguments(g, a->syscall.compat_args ? a->syscall.compat_args : a->syscall.args, true);
     cg_bind(&g->s, done);
+    if (a->syscall.first && attach_has(g->probe->rec.kind, ATTACH_ON_RETURN)) {
+        cg_ldx(&g->s, BPF_DW, R3, R6, 0);
+        cg_alui(&g->s, BPF_ADD, R3, a->syscall.first);
+        kernel_read(g, cg_call_word(g, NGS_CALL_PARAM), 8);
+    }
 }
 
 void cg_syscall_place(struct cg_gen *g)

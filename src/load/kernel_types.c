@@ -82,8 +82,8 @@ static uint64_t type_size(const struct btf_type *t)
 }
 
 /* Fills in what is wanted of T, whose name is NAME; STRINGS has LEN bytes. Returns how many. */
-static unsigned take(struct kernel_member *v, unsigned n, const struct btf_type *t, const char *name,
-                     const char *strings, uint32_t len)
+static unsigned take(struct kernel_member *v, unsigned n, const struct btf_type *t,
+                     const char *name, const char *strings, uint32_t len)
 {
     unsigned got = 0;
 

@@ -47,10 +47,10 @@ static void land(struct code *c, int jump)
 static void kernel_read(struct code *c, int at, int size, int32_t off)
 {
     put(c, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, at, 0);
-    put(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, off);
+    put(c, BPF_ALU64 | (BPF_ADD | BPF_K), BPF_REG_3, 0, 0, off);
     put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, size);
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0, 0);
-    put(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, at);
+    put(c, BPF_ALU64 | (BPF_ADD | BPF_K), BPF_REG_1, 0, 0, at);
     put(c, BPF_JMP | BPF_CALL, 0, 0, 0, HELPER_READ_KERNEL);
     put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, at, 0);
 }
@@ -91,7 +91,7 @@ static void hub_code(const struct session *s, const struct arch *a, const struct
     int unwanted = put(c, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_1, 0, 0, 0);
     int native = jump_if_native(s, a, c);
 
-    put(c, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_7, 0, 0, NGS_CALLS);
+    put(c, BPF_ALU64 | (BPF_ADD | BPF_K), BPF_REG_7, 0, 0, NGS_CALLS);
     land(c, native);
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0);
     put(c, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, l->table);
@@ -132,7 +132,8 @@ static bool layer_open(struct session *s, struct call_layer *l)
     if (l->table < 0 || l->wanted < 0 || !a)
         return false;
     hub_code(s, a, l, &c);
-    l->hub = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_calls", "GPL", c.v, (size_t)c.n, NULL);
+    l->hub =
+        bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_calls", "GPL", c.v, (size_t)c.n, NULL);
     return l->hub >= 0 && attach(s, l->kind, l->hub);
 }
 
@@ -145,8 +146,7 @@ static uint8_t call_bit(uint32_t call)
 static struct call_layer *layer_for(struct session *s, uint32_t kind, uint32_t call)
 {
     for (uint32_t i = 0; i < s->n_layers; i++)
-        if (s->layers[i].kind == kind &&
-            !(s->layers[i].calls[call % NGS_CALLS] & call_bit(call)))
+        if (s->layers[i].kind == kind && !(s->layers[i].calls[call % NGS_CALLS] & call_bit(call)))
             return &s->layers[i];
     s->layers = arena_grow(s->cx->arena, s->layers, s->n_layers, sizeof(*s->layers));
     struct call_layer *l = &s->layers[s->n_layers++];
@@ -158,14 +158,14 @@ static struct call_layer *layer_for(struct session *s, uint32_t kind, uint32_t c
 /* Where the kernel keeps by which convention a call came, once for all programs. */
 static void find_status(struct session *s)
 {
+    const struct arch *a = arch_of_machine((uint16_t)s->o->h->machine);
     uint32_t info = 0, status = 0;
     struct kernel_member wanted[] = {
         {"task_struct", "thread_info", &info, false},
         {"thread_info", "status", &status, false},
     };
 
-    if (!s->n_layers && !s->control->call_status && arch_of_machine((uint16_t)s->o->h->machine) &&
-        arch_of_machine((uint16_t)s->o->h->machine)->syscall.compat_status &&
+    if (!s->n_layers && !s->control->call_status && a && a->syscall.compat_status &&
         kernel_members(wanted, 2))
         s->control->call_status = info + status;
 }

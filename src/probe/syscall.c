@@ -57,7 +57,7 @@ static bool no_call(struct probe_env *env, struct span at, const char *name)
 struct calls {
     struct arena *a;
     const struct arch *arch;
-    const struct probe_point *point;
+    const struct probe_point *point; /* NULL: the names of places are not wanted */
     const char *pattern;
     struct probe_place *v;
     uint32_t n;
@@ -107,7 +107,8 @@ static void match(const char *name, uint32_t call, void *arg)
     struct calls *c = arg;
 
     if (!fnmatch(c->pattern, name, 0))
-        add_place(c, named(c->a, c->point, name), common_name(c, name, call), call);
+        add_place(c, c->point ? named(c->a, c->point, name) : NULL, common_name(c, name, call),
+                  call);
 }
 
 /* The body as text: what is the same text is the same handler. */
@@ -180,9 +181,17 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 static bool no_alias(struct probe_env *env, struct probe_point *point,
                      const struct probe_type *type)
 {
-    const struct point_part *part = point->parts->next;
+    const struct point_part *part = point->parts->next ? point->parts->next : point->parts;
+    struct calls found = {
+        .a = env->cx->arena, .arch = env->cx->arch, .point = NULL, .pattern = part->name};
 
-    return no_call(env, part->at, part->name);
+    each_name(env, match, &found);
+    if (!found.n)
+        return no_call(env, part->at, part->name);
+    diag_error(env->cx->diag, part->at, "no-probe", "the library has no alias syscall.%s",
+               part->name);
+    diag_hint(env->cx->diag, "kernel.syscall(\"%s\") is the call by the kernel's name", part->name);
+    return false;
 }
 
 /* ---- $name ---- */
@@ -216,5 +225,7 @@ const struct probe_type probe_types_syscall[] = {
     {"syscall.NAME.return", "where it returns", PROBE_SYSRETURN, no_alias, NULL},
     {"nd_syscall.NAME", "the same as syscall.NAME", PROBE_SYSCALL, no_alias, NULL},
     {"nd_syscall.NAME.return", NULL, PROBE_SYSRETURN, no_alias, NULL},
+    {"syscall_any", "any system call", PROBE_SYSCALL, no_alias, NULL},
+    {"syscall_any.return", "where it returns", PROBE_SYSRETURN, no_alias, NULL},
     {NULL, NULL, PROBE_NEVER, NULL, NULL},
 };

@@ -8,11 +8,8 @@
 #include <string.h>
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin,
-    probe_types_timer,
-    probe_types_process,
-    probe_types_trace,
-    probe_types_syscall,
+    probe_types_begin, probe_types_timer,   probe_types_process,
+    probe_types_trace, probe_types_syscall,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */

@@ -1,6 +1,6 @@
 /*
- * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, and those
- * below probe/ whose aliases may be meant, their functions found by name, and the files that
+ * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, and what
+ * of probe/ may hold the aliases that are meant, its functions found by name, and the files that
  * something uses made part of the program. *.stpm files
  * are read apart, before the script, since their macros serve everything. A file with syntax errors
  * is left out, and named when a name is missing; a directory that cannot be read holds nothing.

@@ -2,8 +2,8 @@
  * calls: system calls whose arguments and results are known. "calls say": each is told on standard
  * error as SystemTap's tapset has it; "calls old N": getsid(0) N times by the convention for 32
  * bits, out of a program of 64; "calls tree N": N children that call, one getsid more than the one
- * before; "calls many N": getsid(0) N times; "calls serve W N": a master whose W workers do that, one
- * more than the one before, when each has got a byte; their pids are printed first.
+ * before; "calls many N": getsid(0) N times; "calls serve W N": a master whose W workers do that,
+ * one more than the one before, when each has got a byte; their pids are printed first.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -30,7 +30,8 @@ static void say(void)
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 
     fprintf(stderr, "openat AT_FDCWD, \"/dev/null\", 0x%x = %d\n", O_RDWR | O_CLOEXEC, fd);
-    fprintf(stderr, "write %d, \"hello?you\", 9 = %ld\n", fd, result(syscall(SYS_write, fd, text, 9)));
+    fprintf(stderr, "write %d, \"hello?you\", 9 = %ld\n", fd,
+            result(syscall(SYS_write, fd, text, 9)));
     fprintf(stderr, "read %d, 0x%lx, 7 = %ld\n", fd, (unsigned long)buffer,
             result(syscall(SYS_read, fd, buffer, 7)));
     fprintf(stderr, "lseek %d, -5, 1 = %ld\n", fd, result(syscall(SYS_lseek, fd, -5L, SEEK_CUR)));
