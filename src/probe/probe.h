@@ -22,6 +22,7 @@ struct probe_env {
     struct program *prog;
     struct probe *probe;      /* being resolved */
     struct probe_inst **tail; /* append here; use probe_add */
+    bool stap;                /* for SystemTap, which has its own tapset */
 };
 
 /* Appends an instance with the fields every type shares filled in (name printed, body cloned). */

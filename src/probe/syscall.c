@@ -170,6 +170,11 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     each_name(env, match, &found);
     if (!found.n)
         return no_call(env, arg->at, arg->text);
+    if (env->stap) {
+        diag_error(env->cx->diag, point->at, "stap", "SystemTap has no kernel.syscall");
+        diag_hint(env->cx->diag, "syscall.NAME is a probe point of both");
+        return false;
+    }
     if (!strcmp(arg->text, "*")) /* those without a name, too */
         add_place(&found, probe_point_text(found.a, point), "", NGS_CALL_ANY);
     add(env, point, type, &found);
@@ -181,6 +186,10 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 static bool no_alias(struct probe_env *env, struct probe_point *point,
                      const struct probe_type *type)
 {
+    if (env->stap) { /* SystemTap has them, and says what is wrong with one */
+        probe_add(env, point, type)->theirs = true;
+        return true;
+    }
     const struct point_part *part = point->parts->next ? point->parts->next : point->parts;
     struct calls found = {
         .a = env->cx->arena, .arch = env->cx->arch, .point = NULL, .pattern = part->name};

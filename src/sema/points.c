@@ -245,10 +245,19 @@ static struct probe *with_condition(struct sema *s, struct probe *probe, struct 
     return tested;
 }
 
+/* SystemTap's own aliases, where it is the back end: what they set is known to it alone. */
+static bool is_theirs(const struct sema *s, const struct probe_point *point)
+{
+    const char *name = point->parts->name;
+
+    return s->opts->stap && (!strcmp(name, "syscall") || !strcmp(name, "nd_syscall") ||
+                             !strcmp(name, "syscall_any"));
+}
+
 /* nd_syscall.NAME is SystemTap's word for syscall.NAME without debug information: here the same. */
 static struct probe_point *canonical(struct sema *s, struct probe_point *point)
 {
-    if (s->opts->stap || strcmp(point->parts->name, "nd_syscall") != 0)
+    if (is_theirs(s, point) || strcmp(point->parts->name, "nd_syscall") != 0)
         return point;
     struct probe_point *copy = ARENA_NEW(s->arena, struct probe_point);
 
@@ -267,7 +276,8 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     point = canonical(s, point);
 
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
-    if (resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false))
+    if (!is_theirs(s, point) && (resolve_alias(s, probe, point, chain, true) ||
+                                 resolve_alias(s, probe, point, chain, false)))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 
