@@ -69,20 +69,50 @@ static struct stmt *left(struct names *names, struct stmt *list)
     return list;
 }
 
-/* A global of the script's that has the name by chance is another variable. */
-static void set_apart(struct expr *e, void *arg)
-{
-    struct sema *s = arg;
+/* ---- names that nobody knows ---- */
 
-    if (e->kind == EX_NAME && sema_is_global(s, e))
-        e->text = arena_printf(s->arena, "__alias_%s", e->text);
+struct renaming {
+    struct names *taken; /* not to be given */
+    struct names from;   /* the names that were there, by their new names' numbers */
+    uint32_t first;
+};
+
+static const char *new_name(const struct renaming *r, uint32_t i)
+{
+    return arena_printf(r->from.s->arena, "__alias_%u", r->first + i);
+}
+
+/* A global of the script's that has the name by chance is another variable. */
+static void rename_one(struct expr *e, void *arg)
+{
+    struct renaming *r = arg;
+    uint32_t i = 0;
+
+    if (e->kind != EX_NAME || (has(r->taken, e->text) && !sema_is_global(r->from.s, e)))
+        return;
+    while (i < r->from.n && strcmp(r->from.v[i], e->text) != 0)
+        i++;
+    if (i == r->from.n)
+        note(e, &r->from);
+    e->text = new_name(r, i);
+}
+
+/* What is left of two aliases may say the same then, and be one handler. */
+static void rename_unknown(struct stmt *list, struct names *behind)
+{
+    struct renaming r = {.taken = behind, .from.s = behind->s};
+
+    while (has(behind, new_name(&r, 0))) /* of an alias around this one */
+        r.first += 100;
+    stmt_visit_exprs(list, rename_one, &r);
 }
 
 struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind)
 {
-    struct names names = {.s = s};
+    struct names known = {.s = s}, read = {.s = s};
 
-    stmt_visit_exprs(list, set_apart, s);
-    stmt_visit_exprs(behind, note, &names);
-    return left(&names, list);
+    stmt_visit_exprs(behind, note, &known);
+    rename_unknown(list, &known);
+    stmt_visit_exprs(behind, note, &read);
+    return left(&read, list);
 }
