@@ -217,6 +217,24 @@ check 'one worker of two masters' workers '502 1' -x "${all[2]}"
 serve 300
 check "... one master's workers" workers '1206 4' --master "${masters[1]}"
 
+serve 100
+begun_before() { # their reads, of which each returns
+    start_trace --master "${masters[0]}" -e '
+        global reads, timed, odd
+        probe syscall.read.return { reads++ }
+        probe syscall.r*ad.return, syscall.getsid.return {
+            timed++; odd += gettimeofday_us() - @entry(gettimeofday_us()) > 1000000000
+        }
+        probe timer.ms(100) { println("armed") }
+        probe end { printf("%d %d %d\n", reads, timed, odd) }'
+    printf 'gogo' >"$scratch/go1"
+    printf 'gogo' >"$scratch/go2"
+    wait "${masters[@]}" || :
+    end_trace
+    is "$(tail -1 "$scratch/out")" '4 406 0'
+}
+check 'calls that began before: they return, without what their entry would have told' begun_before
+
 # ---- by itself, and what is refused ----
 
 object() {

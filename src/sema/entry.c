@@ -10,7 +10,9 @@
  * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
  * apart without counting calls. (A function that ends in a jump to itself would share the place;
  * compilers make a loop of that.) The arrays forget the oldest elements when they are full: what a
- * return does not find is counted, and said at the end.
+ * return does not find is counted, and said at the end. A thread is in one system call at a time;
+ * returns without an entry are those of calls that began before the session, and a child's of its
+ * parent's fork: as with SystemTap, whose probe is set at the entry, the handler does not run.
  */
 #include "sema/internal.h"
 
@@ -150,9 +152,12 @@ static const char *add_saved(struct sema *s, const struct expr *what)
         "delete __entry_%u[tid(), %s] }\n",
         n, ENTRIES_MAX, n, sp, n, n, key,
         first ? arena_printf(s->arena, "if (!([tid(), %s] in __entry_%u)) ", key, n) : "",
-        first ? "__entry_lost++\n" : "", n, key);
+        !first         ? ""
+        : at_call(ret) ? "next\n"
+                       : "__entry_lost++\n",
+        n, key);
 
-    if (!add_count(s) || !parse(s, text, &ours))
+    if ((!at_call(ret) && !add_count(s)) || !parse(s, text, &ours))
         return NULL;
     adopt_globals(s, &ours);
     s->saved = arena_grow(s->arena, s->saved, s->n_saved, sizeof(*s->saved));

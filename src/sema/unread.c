@@ -114,5 +114,7 @@ struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt 
     stmt_visit_exprs(behind, note, &known);
     rename_unknown(list, &known);
     stmt_visit_exprs(behind, note, &read);
-    return left(&read, list);
+    list = left(&read, list);
+    rename_unknown(list, &known); /* by the order of what is left */
+    return list;
 }
