@@ -247,7 +247,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
         break;
     case NGS_CTX_PARAM:
-        if (is_call(g))
+        if (is_call(g) && i->a.imm >= ARCH_SYSCALL_ARGS)
+            refuse(g, i, "an argument that no system call has");
+        else if (is_call(g))
             call_fact(g, i, NGS_CALL_PARAM + i->a.imm);
         else
             emit_user_reg(g, i, arch->regs[arch->args[i->a.imm]].offset);

@@ -178,6 +178,8 @@ struct variable *sema_variable(struct sema *s, struct expr *name, int arity);
 struct variable *sema_lookup(struct sema *s, const struct expr *name);
 /* Is NAME, where it is written, a global? */
 bool sema_is_global(struct sema *s, const struct expr *name);
+/* ... that the library declares? */
+bool sema_is_of_library(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 

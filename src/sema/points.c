@@ -148,12 +148,12 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
                 diag_error(s->diag, point->at, "probe", "this alias leads to itself");
                 return true;
             }
+            sema_choose(s, sema_file(s, alias->at)); /* first: its globals count */
             struct probe *both = with_alias(s, probe, alias);
             struct probe_point *points = expanded(s, alias, point, rest);
 
             for (struct probe_point *p = is_wild(point) ? points : NULL; p; p = p->next)
                 p->optional = true; /* of many */
-            sema_choose(s, sema_file(s, alias->at));
             resolve_list(s, both, points, &(struct chain){chain, alias});
         }
     return found;

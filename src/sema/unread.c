@@ -88,7 +88,8 @@ static void rename_one(struct expr *e, void *arg)
     struct renaming *r = arg;
     uint32_t i = 0;
 
-    if (e->kind != EX_NAME || (has(r->taken, e->text) && !sema_is_global(r->from.s, e)))
+    if (e->kind != EX_NAME || sema_is_of_library(r->from.s, e) ||
+        (has(r->taken, e->text) && !sema_is_global(r->from.s, e)))
         return;
     while (i < r->from.n && strcmp(r->from.v[i], e->text) != 0)
         i++;
