@@ -535,7 +535,6 @@ enum ngs_ucall {
     NGS_U_SYSTEM,        /* (command) */
     NGS_U_ENV_VAR,       /* (name) S */
     NGS_U_PID2EXECNAME,  /* (pid) S */
-    NGS_U_ERRNO_STR,     /* (errno) S */
     NGS_U_STRINGAT,      /* (str, pos) */
     NGS_U_TOUPPER, NGS_U_TOLOWER, /* (str) S */
     NGS_U_COUNT
