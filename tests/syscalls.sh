@@ -156,7 +156,7 @@ else
 fi
 
 small() {
-    prints "openat 1 AT_FDCWD, \"/dev/null\", 0x80002 = $1" \
+    prints "openat 1 AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = $1" \
         -c "sh -c 'exec $scratch/small say 2>/dev/null'" -e '
         global told
         probe syscall.openat.return {

@@ -5,6 +5,7 @@
  * before; "calls many N": getsid(0) N times; "calls serve W N": a master whose W workers do that,
  * one more than the one before, when each has got a byte; their pids are printed first.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +31,7 @@ static void say(void)
 {
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 
-    fprintf(stderr, "openat AT_FDCWD, \"/dev/null\", 0x%x = %d\n", O_RDWR | O_CLOEXEC, fd);
+    fprintf(stderr, "openat AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = %d\n", fd);
     fprintf(stderr, "write %d, \"hello?you\", 9 = %ld\n", fd,
             result(syscall(SYS_write, fd, text, 9)));
     fprintf(stderr, "read %d, 0x%lx, 7 = %ld\n", fd, (unsigned long)buffer,
@@ -38,15 +40,32 @@ static void say(void)
     fprintf(stderr, "pread %d, 0x%lx, 3, 77 = %ld\n", fd, (unsigned long)buffer,
             result(syscall(SYS_pread64, fd, buffer, 3, 77L)));
     syscall(SYS_openat, -100, absent, O_RDONLY, 0);
-    fprintf(stderr, "openat AT_FDCWD, \"/no/such/file\", 0x0 = -2 (ENOENT)\n");
+    fprintf(stderr, "openat AT_FDCWD, \"/no/such/file\", O_RDONLY = -2 (ENOENT)\n");
     syscall(SYS_openat, fd, absent + 1, O_CREAT | O_WRONLY, 0640);
-    fprintf(stderr, "openat %d, \"no/such/file\", 0x41, 0640 = -20 (ENOTDIR)\n", fd);
+    fprintf(stderr, "openat %d, \"no/such/file\", O_WRONLY|O_CREAT, 0640 = -20 (ENOTDIR)\n", fd);
     int family = AF_UNIX, s = (int)syscall(SYS_socket, family, SOCK_STREAM, 0);
 
     fprintf(stderr, "socket 1, 0x1, 0 = %d\n", s);
     fprintf(stderr, "fcntl %d, 1, 0x0 = %ld\n", s, result(syscall(SYS_fcntl, s, F_GETFD, 0)));
     syscall(SYS_sendto, s, text, 5, MSG_NOSIGNAL, NULL, 0);
     fprintf(stderr, "sendto %d, \"hello\", 5, 0x4000, 0x0, 0 = -107 (ENOTCONN)\n", s);
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(65000)};
+
+    peer.sin_addr.s_addr = htonl(0x7f000102);
+    syscall(SYS_connect, s, &peer, sizeof(peer));
+    fprintf(stderr, "connect %d, {AF_INET, 127.0.1.2, 65000}, %zu = -22 (EINVAL)\n", s,
+            sizeof(peer));
+    struct sockaddr_in6 peer6 = {.sin6_family = AF_INET6, .sin6_port = htons(8)};
+
+    peer6.sin6_addr.s6_addr[0] = 0xfe;
+    peer6.sin6_addr.s6_addr[15] = 0x1f;
+    syscall(SYS_connect, s, &peer6, sizeof(peer6));
+    fprintf(stderr, "connect %d, {AF_INET6, fe00:0:0:0:0:0:0:1f, 8}, %zu = -22 (EINVAL)\n", s,
+            sizeof(peer6));
+    struct sockaddr_un here = {.sun_family = AF_UNIX, .sun_path = "/no/such"};
+
+    syscall(SYS_connect, s, &here, 11);
+    fprintf(stderr, "connect %d, {AF_UNIX, /no/such}, 11 = -2 (ENOENT)\n", s);
     syscall(SYS_close, s);
     fprintf(stderr, "close %d = 0\n", s);
     long at = syscall(SYS_mmap, 0, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -60,7 +79,7 @@ static void say(void)
     syscall(SYS_unlinkat, AT_FDCWD, absent, 0);
     fprintf(stderr, "unlinkat AT_FDCWD, \"/no/such/file\", 0x0 = -2 (ENOENT)\n");
     syscall(SYS_openat, AT_FDCWD, (char *)8, O_RDONLY, 0);
-    fprintf(stderr, "openat AT_FDCWD, 0x8, 0x0 = -14 (EFAULT)\n");
+    fprintf(stderr, "openat AT_FDCWD, 0x8, O_RDONLY = -14 (EFAULT)\n");
 }
 
 static void many(long n)
