@@ -43,8 +43,9 @@ enum attach_flag {
     X(UPROBE, "uprobe", CONTEXT_FUNCTION, ATTACH_PLACES)                                           \
     X(URETPROBE, "uretprobe", CONTEXT_FUNCTION, ATTACH_PLACES | ATTACH_ON_RETURN)                  \
     X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)                \
-    X(SYSCALL, "raw_tp", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY)                         \
-    X(SYSRETURN, "raw_tp", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
+    X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY)               \
+    X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
+      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
 
 enum probe_kind {
 #define ATTACH_ENUM(id, section, context, flags) PROBE_##id,
