@@ -55,7 +55,7 @@ static void kernel_read(struct code *c, int at, int size, int32_t off)
     put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, at, 0);
 }
 
-/* Is it by the convention for 32 bits? Then the returned jump is taken. r6: context. */
+/* Tests the convention: the machine's own takes the returned jump, that for 32 bits goes on. */
 static int jump_if_native(const struct session *s, const struct arch *a, struct code *c)
 {
     if (s->control->call_status) {

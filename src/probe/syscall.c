@@ -3,7 +3,7 @@
  * for all calls that match, by the kernel's numbers for them on the script's machine, those of
  * programs of 32 bits among them. Points whose handlers say the same, as those do that an alias
  * with a wildcard leads to, become one instance. syscall.NAME is an alias of the library
- * (tapset/syscalls.stp): what comes here has none. Refused: names that no call has.
+ * (tapset/probe/syscall.stp): what comes here has none. Refused: names that no call has.
  */
 #include "probe/tables.h"
 
