@@ -66,6 +66,13 @@ nine() {
     ! dump "$function { println(int_arg(9)) }" && grep -q 'from 1 to 8' "$scratch/err"
 }
 check 'it has eight arguments in registers' nine
+calls() { # its own numbers; the first argument is kept apart from the result
+    dump 'probe kernel.syscall("openat").return { println($nr, int_arg(1), pp()) }' &&
+        grep -q 'r3 += 280' "$scratch/dump" && grep -q 'r3 += 272' "$scratch/dump" &&
+        ! dump 'probe kernel.syscall("open") { println($nr) }' &&
+        grep -q "no system call of aarch64 is named 'open'" "$scratch/err"
+}
+check 'system calls by its table' calls
 conditions() {
     "$ngstap" --dump-bpf --exec "$scratch/target" -e 'probe begin { %( arch == "arm64" %? println(1) %: no_such() %) }' \
         >/dev/null 2>"$scratch/err"

@@ -77,6 +77,16 @@ const struct arch arch_aarch64 = {
     .frame_pointer = FP,
     .pt_regs_size = 272,
     .user_mode = {.offset = 264 /* pstate */, .mask = 0xf /* PSR_MODE_MASK */, .zero = true},
+    .syscall =
+        {
+            .table = &arch_aarch64_syscalls,
+            .args = args,
+            .number = 280 /* syscallno, behind what struct user_pt_regs has */,
+            .first = 272 /* orig_x0 */,
+            .compat = {.offset = 264 /* pstate */,
+                       .mask = 0x10,
+                       .value = 0x10 /* PSR_MODE32_BIT */},
+        },
     .abi = ARCH_ABI_AAPCS64,
     .args = args,
     .n_args = sizeof(args),

@@ -26,6 +26,13 @@ struct arch_part {
     uint8_t size; /* bytes, from the low end */
 };
 
+/* Names of system calls by number; NULL: no such call. */
+struct arch_syscall_table {
+    const char *const *names;
+    uint32_t n; /* ARCH_SYSCALLS at most */
+};
+enum { ARCH_SYSCALLS = 512, ARCH_SYSCALL_ARGS = 6 };
+
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
 enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
 
@@ -49,6 +56,25 @@ struct arch {
         uint8_t mask;    /* bits of that word: */
         bool zero;       /* ... they are 0 in a program; else they are 0 in the kernel */
     } user_mode;
+
+    /*
+     * How a program calls the kernel: its struct pt_regs as the tracepoints sys_enter and sys_exit
+     * hand it over. COMPAT: by the convention for 32 bits, whatever the program is.
+     */
+    struct {
+        const struct arch_syscall_table *table, *compat_table; /* the second may be NULL */
+        const uint8_t *args, *compat_args; /* registers of ARCH_SYSCALL_ARGS arguments */
+        uint16_t number;                   /* offset of the 32 bits that tell the call */
+        /* Of the first argument at the return, where the result has taken its register; or 0. */
+        uint16_t first;
+        /* It is compat when that word of pt_regs, under the mask, is the value. */
+        struct {
+            uint16_t offset;
+            uint16_t mask, value;
+        } compat;
+        /* Better, where the kernel tells where it is: those bits of thread_info's status; or 0. */
+        uint32_t compat_status;
+    } syscall;
 
     enum arch_abi abi;
     const uint8_t *args; /* registers of the first parameters that are integers or pointers */

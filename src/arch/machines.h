@@ -7,5 +7,7 @@
 #include "arch/arch.h"
 
 extern const struct arch arch_x86_64, arch_aarch64;
+extern const struct arch_syscall_table arch_x86_64_syscalls, arch_i386_syscalls,
+    arch_aarch64_syscalls;
 
 #endif

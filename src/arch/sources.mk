@@ -1,5 +1,7 @@
 ngstap_SOURCES += \
 	src/arch/aarch64.c \
+	src/arch/aarch64_syscalls.c \
 	src/arch/arch.c src/arch/arch.h \
 	src/arch/machines.h \
-	src/arch/x86_64.c
+	src/arch/x86_64.c \
+	src/arch/x86_64_syscalls.c

@@ -16,7 +16,7 @@ static const struct arch_register regs[] = {
     {"rip", 128, "ip"},
 };
 
-enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, RIP = 16 };
+enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, RIP = 16 };
 
 static const struct arch_part parts[] = {
     {"eax", RAX, 4}, {"edx", RDX, 4}, {"ecx", RCX, 4}, {"ebx", RBX, 4}, {"esi", RSI, 4},
@@ -25,6 +25,10 @@ static const struct arch_part parts[] = {
 
 /* System V psABI, 3.2.3 */
 static const uint8_t args[] = {RDI, RSI, RDX, RCX, R8, R9};
+
+/* arch/x86/entry/entry_64.S and entry_64_compat.S */
+static const uint8_t syscall_args[] = {RDI, RSI, RDX, R10, R8, R9};
+static const uint8_t compat_args[] = {RBX, RCX, RDX, RSI, RDI, RBP};
 
 const struct arch arch_x86_64 = {
     .name = "x86_64",
@@ -39,6 +43,16 @@ const struct arch arch_x86_64 = {
     .frame_pointer = RBP,
     .pt_regs_size = 168,
     .user_mode = {.offset = 136 /* cs */, .mask = 3 /* its privilege level */, .zero = false},
+    .syscall =
+        {
+            .table = &arch_x86_64_syscalls,
+            .compat_table = &arch_i386_syscalls,
+            .args = syscall_args,
+            .compat_args = compat_args,
+            .number = 120 /* orig_ax */,
+            .compat = {.offset = 136 /* cs */, .mask = 0xffff, .value = 0x23 /* __USER32_CS */},
+            .compat_status = 2 /* TS_COMPAT of asm/thread_info.h: also int 0x80 of 64 bits */,
+        },
     .abi = ARCH_ABI_SYSV_X86_64,
     .args = args,
     .n_args = sizeof(args),

@@ -78,7 +78,7 @@ struct obj_probe {
     int64_t sequence;   /* BEGIN END ERROR: lower ones run first */
     uint64_t period;    /* ATTACH_PERIOD: in ns */
     uint64_t jitter;    /* TIMER: .randomize: each period is PERIOD +- this many ns (< PERIOD) */
-    uint32_t place;     /* ATTACH_PLACES: the first of its places in OBJ_PLACES */
+    uint32_t place;     /* ATTACH_PLACES, ATTACH_CALLS: the first of its places in OBJ_PLACES */
     uint32_t n_places;
     uint32_t event;     /* ATTACH_EVENT, string: its name */
     uint32_t flags;     /* PROBE_F_* */
@@ -92,14 +92,21 @@ struct obj_probe {
  */
 enum { PROBE_F_COOKIE = 1 };
 
-/* A function that a probe point matches. */
+/* A function or a system call that a probe point matches. */
 struct obj_place {
-    uint64_t vaddr;     /* in the module's file */
-    uint32_t module;    /* index in OBJ_MODULES */
+    uint64_t vaddr;     /* in the module's file; ATTACH_CALLS: NGS_CALL(...) or NGS_CALL_ANY */
+    uint32_t module;    /* index in OBJ_MODULES; ATTACH_CALLS: OBJ_NO_MODULE */
     uint32_t name;      /* string: the probe point as pp() shows it */
     uint32_t func;      /* string: the function, as probefunc() has it */
     uint32_t reserved;
 };
+
+/*
+ * A system call: its number, and whether by the convention for 32 bits. ANY: whatever is called;
+ * the place is the last of its probe, and its name that of calls which no other place is for.
+ */
+enum { NGS_CALLS = 512, NGS_CALL_ANY = 2 * NGS_CALLS };
+#define NGS_CALL(number, compat) ((compat) * NGS_CALLS + (number))
 
 struct obj_module {
     uint32_t path;      /* as the target saw it; OBJ_KERNEL: the kernel */
@@ -107,6 +114,7 @@ struct obj_module {
     uint32_t flags;     /* OBJ_MODULE_* */
 };
 #define OBJ_KERNEL "kernel"
+#define OBJ_NO_MODULE UINT32_MAX
 enum {
     /* a probe or a variable in it needs its place in memory; else only types are its */
     OBJ_MODULE_ADDRESSED = 1,
@@ -274,6 +282,11 @@ struct ngs_control {
     uint64_t pidns_dev, pidns_ino;  /* for bpf_get_ns_current_pid_tgid; 0: initial namespace */
     /* handlers whose rest the ring buffer had no room for; they are skipped ones, too */
     uint64_t unfinished;
+    /*
+     * where in task_struct the 32 bits are that tell a call by the convention for 32 bits (struct
+     * arch, compat_status); 0: not known
+     */
+    uint64_t call_status;
 };
 
 /* ---- strings, aggregates ---- */
@@ -532,8 +545,15 @@ enum ngs_ctx {
     NGS_CTX_PP,        /* S: probe point */
     NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
     NGS_CTX_ARG,       /* arg: of the kernel's event (CONTEXT_EVENT), which, from 0 */
+    NGS_CTX_PARAM,     /* arg: of the function or system call, in a register, which, from 0 */
     NGS_CTX_COUNT
 };
+
+/*
+ * What NGS_CTX_ARG tells of a system call, beside what its event has: 0 struct pt_regs, 1 at the
+ * return the result. PARAM: the first of its arguments.
+ */
+enum ngs_call_fact { NGS_CALL_NUMBER = 2, NGS_CALL_COMPAT, NGS_CALL_PARAM };
 
 /*
  * Functions that only user space has: rows in run/ucall.c, lowered from func/ rows with
@@ -549,7 +569,6 @@ enum ngs_ucall {
     NGS_U_SYSTEM,        /* (command) */
     NGS_U_ENV_VAR,       /* (name) S */
     NGS_U_PID2EXECNAME,  /* (pid) S */
-    NGS_U_ERRNO_STR,     /* (errno) S */
     NGS_U_STRINGAT,      /* (str, pos) */
     NGS_U_TOUPPER, NGS_U_TOLOWER, /* (str) S */
     NGS_U_COUNT

@@ -16,15 +16,17 @@ enum attach_context {
     CONTEXT_TICK,     /* struct pt_regs of whatever ran, in the kernel or in a program */
     CONTEXT_FUNCTION, /* struct pt_regs of a program */
     CONTEXT_EVENT,    /* the event's arguments, 64 bits each; a program's registers by its task */
+    CONTEXT_SYSCALL,  /* likewise, with enum ngs_call_fact for further arguments */
 };
 
 enum attach_flag {
     ATTACH_NO_CODE = 1,    /* handlers may be left out */
     ATTACH_PERIOD = 2,     /* every so many ns */
     ATTACH_PLACES = 4,     /* at functions of modules: obj_probe.place */
-    ATTACH_ON_RETURN = 8,  /* where those functions return */
+    ATTACH_ON_RETURN = 8,  /* where those functions, or system calls, return */
     ATTACH_EVENT = 16,     /* at an event of the kernel's: obj_probe.event */
     ATTACH_EVERYBODY = 32, /* hits of all processes come in, whatever the scope */
+    ATTACH_CALLS = 64,     /* at system calls: obj_probe.place, whose vaddr is NGS_CALL(...) */
 };
 
 /*
@@ -40,7 +42,10 @@ enum attach_flag {
     X(PROFILE, "perf_event", CONTEXT_TICK, ATTACH_PERIOD) /* software CPU clock */                 \
     X(UPROBE, "uprobe", CONTEXT_FUNCTION, ATTACH_PLACES)                                           \
     X(URETPROBE, "uretprobe", CONTEXT_FUNCTION, ATTACH_PLACES | ATTACH_ON_RETURN)                  \
-    X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)
+    X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)                \
+    X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY)               \
+    X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
+      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
 
 enum probe_kind {
 #define ATTACH_ENUM(id, section, context, flags) PROBE_##id,

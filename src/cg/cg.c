@@ -170,7 +170,9 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
     cg_rodata_begin(&c);
     for (uint32_t n = 0; n < u->n_probes; n++) {
         c.probes[n] = u->probes[n].rec;
-        c.probes[n].flags = u->probes[n].asks_place ? PROBE_F_COOKIE : 0;
+        c.probes[n].flags = u->probes[n].asks_place && attach_has(c.probes[n].kind, ATTACH_PLACES)
+                                ? PROBE_F_COOKIE
+                                : 0;
     }
     cg_rodata_places(&c);
     number_rests(&c);

@@ -15,6 +15,7 @@
 #include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cg/syscall.h"
 
 static uint16_t ip_offset(const struct cg_gen *g)
 {
@@ -28,15 +29,21 @@ static bool is_tick(const struct cg_gen *g)
     return attach_kind(g->probe->rec.kind)->context == CONTEXT_TICK;
 }
 
-/* The context is a program's registers; else they are the task's, where there are any. */
+/* The context is a program's registers; else they are the task's, where there are any: a system
+ * call's are in the frame (syscall.h). */
 static bool is_function(const struct cg_gen *g)
 {
     return attach_kind(g->probe->rec.kind)->context == CONTEXT_FUNCTION;
 }
 
+static bool is_call(const struct cg_gen *g)
+{
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_SYSCALL;
+}
+
 static bool is_event(const struct cg_gen *g)
 {
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_EVENT;
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_EVENT || is_call(g);
 }
 
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
@@ -90,6 +97,10 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
         return;
     }
+    if (is_call(g)) {
+        cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
+        return;
+    }
     if (is_tick(g))
         if_mode(g, true, R0, R6, 0, user);
     if (g->c->k->has[FEAT_TASK_PT_REGS]) {
@@ -122,7 +133,7 @@ static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off
 {
     cg_call_begin(g);
     cg_clobber_all(g);
-    user_reg(g, off, is_function(g) ? 0 : cg_fail(g, i, NGS_ERR_NO_USER_REGS));
+    user_reg(g, off, is_function(g) || is_call(g) ? 0 : cg_fail(g, i, NGS_ERR_NO_USER_REGS));
     cg_result(g, i->dst, R0);
 }
 
@@ -133,7 +144,7 @@ static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_clobber_all(g);
     user_reg(g, ip_offset(g), none);
-    if (!is_function(g)) {
+    if (!is_function(g) && !is_call(g)) {
         cg_ja(&g->s, done);
         cg_bind(&g->s, none);
         cg_movi(&g->s, R0, 0);
@@ -162,6 +173,12 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
         cg_movi(&g->s, d, 1);
     }
     cg_bind(&g->s, done);
+}
+
+/* FACT: enum ngs_call_fact. */
+static void call_fact(struct cg_gen *g, const struct ir_ins *i, int64_t fact)
+{
+    cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R9, cg_call_word(g, (uint32_t)fact));
 }
 
 void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
@@ -224,10 +241,23 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
             emit_user_reg(g, i, arch->regs[i->a.imm].offset);
         break;
     case NGS_CTX_ARG:
-        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
+        if (is_call(g) && i->a.imm >= NGS_CALL_NUMBER)
+            call_fact(g, i, i->a.imm);
+        else
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
+        break;
+    case NGS_CTX_PARAM:
+        if (is_call(g) && i->a.imm >= ARCH_SYSCALL_ARGS)
+            refuse(g, i, "an argument that no system call has");
+        else if (is_call(g))
+            call_fact(g, i, NGS_CALL_PARAM + i->a.imm);
+        else
+            emit_user_reg(g, i, arch->regs[arch->args[i->a.imm]].offset);
         break;
     case NGS_CTX_RETVAL:
-        if (is_event(g))
+        if (is_call(g) && attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8);
+        else if (is_event(g))
             refuse(g, i, "a returned value");
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[arch->result].offset);
@@ -267,8 +297,12 @@ static void emit_place(struct cg_gen *g, const struct ir_ins *i, uint32_t which)
 
     cg_call_begin(g);
     cg_clobber_all(g);
-    cg_mov(&g->s, R1, R6);
-    cg_do_call(g, BPF_FUNC_get_attach_cookie);
+    if (is_call(g)) {
+        cg_syscall_place(g);
+    } else {
+        cg_mov(&g->s, R1, R6);
+        cg_do_call(g, BPF_FUNC_get_attach_cookie);
+    }
     cg_jmpi(&g->s, BPF_JLT, R0, (int32_t)g->c->n_places, known);
     cg_movi(&g->s, R0,
             g->c->probes[g->probe_index].place); /* for the verifier: it is one of them */

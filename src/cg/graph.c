@@ -11,6 +11,7 @@
  * and the callback, called again by bpf_loop or bpf_for_each_map_elem, dispatches on it.
  */
 #include "cg/graph.h"
+#include "cg/syscall.h"
 
 #include "base/arena.h"
 
@@ -140,6 +141,7 @@ static void reach(struct cg_gen *g, uint32_t entry)
             for (const struct ir_ins *i = cg_node_block(g, node)->first; i; i = i->next) {
                 g->graph->reads |= i->op == IR_READ && !i->space;
                 g->graph->modules |= i->op == IR_MODADDR;
+                g->graph->calls |= cg_asks_call(g, i);
             }
             if (last->op == IR_CALL) {
                 add_site(g, node, last);

@@ -40,6 +40,7 @@ struct cg_graph {
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */
     bool modules;        /* it asks where modules lie in memory */
+    bool calls;          /* it asks about the system call */
 };
 
 /* Makes g->graph of g->func: nodes, call sites, order, back edges by g->loops. */

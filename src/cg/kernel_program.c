@@ -16,6 +16,7 @@
 #include "base/diag.h"
 #include "cg/body.h"
 #include "cg/graph.h"
+#include "cg/syscall.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
 #define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
@@ -134,6 +135,7 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     claim(g, skipped);
     clear_frame(g);
     cg_stx(&g->s, BPF_DW, R9, FRAME(member), R7);
+    cg_syscall_begin(g);
 }
 
 /* The ends that a handler's code jumps to, except its plain end. */

@@ -95,7 +95,8 @@ static void mark_addressed(const struct meta *m, struct obj_module *v)
 
     for (uint32_t k = 0; k < u->n_probes; k++)
         for (uint32_t i = 0; i < u->probes[k].n_places; i++)
-            v[u->probes[k].places[i].module].flags |= OBJ_MODULE_ADDRESSED;
+            if (u->probes[k].places[i].module != OBJ_NO_MODULE)
+                v[u->probes[k].places[i].module].flags |= OBJ_MODULE_ADDRESSED;
     for (uint32_t k = 0; k < u->n_funcs; k++)
         for (uint32_t b = 0; b < u->funcs[k]->n_blocks; b++)
             for (const struct ir_ins *i = u->funcs[k]->blocks[b]->first; i; i = i->next)

@@ -136,6 +136,23 @@ void cg_rodata_begin(struct cg *c)
     c->zeroes = reserve(c, 8 * (NGS_HIST_LINEAR_MAX + 2));
 }
 
+/* Calls that no place is for have the last one's name. */
+static uint32_t call_table(struct cg *c, uint32_t probe)
+{
+    const struct ir_probe *p = &c->u->probes[probe];
+    uint32_t at = reserve(c, NGS_CALL_ANY * 4), last = c->probes[probe].place + p->n_places - 1;
+
+    for (uint32_t k = 0; k < NGS_CALL_ANY; k++)
+        memcpy(c->rodata + at + 4 * k, &last, 4);
+    for (uint32_t i = 0; i < p->n_places; i++) {
+        uint32_t place = c->probes[probe].place + i;
+
+        if (p->places[i].vaddr < NGS_CALL_ANY)
+            memcpy(c->rodata + at + 4 * p->places[i].vaddr, &place, 4);
+    }
+    return at;
+}
+
 void cg_rodata_places(struct cg *c)
 {
     const struct ir_unit *u = c->u;
@@ -149,6 +166,10 @@ void cg_rodata_places(struct cg *c)
     if (!asked)
         return;
     c->place_table = reserve(c, c->n_places * CG_PLACE_SIZE);
+    c->call_tables = ARENA_ARRAY(c->cx->arena, uint32_t, u->n_probes);
+    for (uint32_t k = 0; k < u->n_probes; k++)
+        if (u->probes[k].asks_place && attach_has(u->probes[k].rec.kind, ATTACH_CALLS))
+            c->call_tables[k] = call_table(c, k);
     for (uint32_t k = 0; k < u->n_probes; k++)
         for (uint32_t i = 0; u->probes[k].asks_place && i < u->probes[k].n_places; i++) {
             const struct ir_place *p = &u->probes[k].places[i];

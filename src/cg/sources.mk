@@ -32,6 +32,7 @@ ngstap_SOURCES += \
 	src/cg/rodata.c src/cg/rodata.h \
 	src/cg/stack.c \
 	src/cg/str.c \
+	src/cg/syscall.c src/cg/syscall.h \
 	src/cg/unit.c src/cg/unit.h \
 	src/cg/user.c \
 	src/cg/user_program.c \

@@ -61,6 +61,7 @@ struct cg {
     uint32_t hash_key;         /* offset of the hash's key */
     uint32_t hashed, n_hashed; /* struct ngs_hashed of the literals that are keys */
     uint32_t place_table;      /* offset, by place */
+    uint32_t *call_tables;     /* by probe: offset of the places by NGS_CALL(...), u32 each; or 0 */
     uint32_t zeroes;           /* offset of zero bytes for a histogram */
     uint32_t fmt_ps;           /* offset of "%ps" */
 
@@ -77,7 +78,10 @@ enum {
     CG_WORD_POS,    /* of the record that is being built */
     CG_WORD_BUCKET, /* that a value falls into */
     CG_WORD_STAMP,  /* of the string that was copied out of an array */
-    CG_WORD_REGS,   /* struct pt_regs of the script's machine; behind it what alloc.c spills */
+    CG_WORD_CALL,   /* enum ngs_call_fact: of the system call */
+    CG_WORD_CALL_END = CG_WORD_CALL + NGS_CALL_PARAM - NGS_CALL_NUMBER + ARCH_SYSCALL_ARGS,
+    /* struct pt_regs of the script's machine; behind it what alloc.c spills */
+    CG_WORD_REGS = CG_WORD_CALL_END,
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");

@@ -82,8 +82,8 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
     if (args[0].kind != IRV_IMM || args[0].imm < 1 || args[0].imm > arch->n_args)
         return diag_error(c->u->cx->diag, call->args[0]->at, "argument",
                           "the argument's number must be a literal from 1 to %u", arch->n_args);
-    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(arch->args[args[0].imm - 1]), IR_NONE);
-    c->f->blocks[c->block]->last->imm = NGS_CTX_REG;
+    *result = ir_put_int(c, IR_CONTEXT, IR_IMM(args[0].imm - 1), IR_NONE);
+    c->f->blocks[c->block]->last->imm = NGS_CTX_PARAM;
     if (self->arg) {
         *result = ir_put_int(c, self->arg > 0 ? IR_ZEXT : IR_SEXT, *result, IR_NONE);
         c->f->blocks[c->block]->last->imm = self->arg > 0 ? self->arg : -self->arg;

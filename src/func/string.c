@@ -59,7 +59,6 @@ static const struct intrinsic rows[] = {
     USER("system", L, 1, 1, NGS_U_SYSTEM, S),
     USER("env_var", S, 1, 1, NGS_U_ENV_VAR, S),
     USER("pid2execname", S, 1, 1, NGS_U_PID2EXECNAME, L),
-    USER("errno_str", S, 1, 1, NGS_U_ERRNO_STR, L),
     USER("stringat", L, 2, 2, NGS_U_STRINGAT, S, L),
     USER("toupper", S, 1, 1, NGS_U_TOUPPER, S),
     USER("tolower", S, 1, 1, NGS_U_TOLOWER, S),

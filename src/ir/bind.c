@@ -49,12 +49,18 @@ void ir_bind_context(struct ir_unit *u)
     for (uint32_t n = 0; n < u->n_probes; n++) {
         struct ir_probe *p = &u->probes[n];
 
-        if (p->n_places > 1)
+        if (p->n_places > 1 && !p->func_name)
             p->asks_place =
                 asks_place(u, u->funcs[p->func], ARENA_ARRAY(u->cx->arena, bool, u->n_funcs));
         else
             bind(u, p);
     }
+}
+
+/* A system call tells its number, without a cookie. */
+static bool is_split(const struct ir_probe *p)
+{
+    return p->asks_place && attach_has(p->rec.kind, ATTACH_PLACES);
 }
 
 /* The handler is shared: only the code that is made of it differs. */
@@ -64,14 +70,14 @@ void ir_split_places(struct ir_unit *u)
     uint32_t n = 0, at = 0;
 
     for (uint32_t k = 0; k < u->n_probes; k++)
-        n += u->probes[k].asks_place ? u->probes[k].n_places : 1;
+        n += is_split(&u->probes[k]) ? u->probes[k].n_places : 1;
     v = ARENA_ARRAY(u->cx->arena, struct ir_probe, n + 1);
     for (uint32_t k = 0; k < u->n_probes; k++) {
         const struct ir_probe *p = &u->probes[k];
 
-        for (uint32_t i = 0; i < (p->asks_place ? p->n_places : 1); i++, at++) {
+        for (uint32_t i = 0; i < (is_split(p) ? p->n_places : 1); i++, at++) {
             v[at] = *p;
-            if (!p->asks_place)
+            if (!is_split(p))
                 continue;
             v[at].name = p->places[i].name;
             v[at].func_name = p->places[i].func_name;

@@ -242,7 +242,7 @@ struct ir_probe {
     struct obj_probe rec;    /* strings and places are set by cg from the fields below */
     const char *name, *func_name; /* func_name NULL: not known, or several */
     const char *event;       /* of the kernel's; NULL: none */
-    struct ir_place *places; /* of a user-space function, one at least */
+    struct ir_place *places; /* functions or system calls, one at least */
     uint32_t n_places;
     bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     uint32_t func;           /* handler */
@@ -322,7 +322,7 @@ struct ir_unit {
     uint32_t globals_size, rodata_size;
 };
 
-enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 43 };
+enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 51 };
 
 /* ---- builder (build.c) ---- */
 

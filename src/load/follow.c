@@ -11,19 +11,16 @@
 #include "load/follow.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "load/kernel_types.h"
 
 enum { RING_BYTES = 1 << 18, CODE_MAX = 128 };
 
@@ -36,135 +33,9 @@ struct places {
     uint32_t upid_size;
 };
 
-struct wanted { /* what of a structure is asked for: a member's offset, or its size (MEMBER NULL) */
-    const char *record, *member;
-    uint32_t *value;
-    bool found;
-};
-
-/*
- * The kernel's BTF as its file has it (Documentation/bpf/btf.rst). Read by ourselves, once from its
- * start to the last structure wanted: libbpf copies all of it, which is megabytes, and lists it
- * before it can be asked. Mapped where the kernel can do that (Linux 6.16), else read.
- */
-struct types {
-    char *file;
-    size_t size;
-    bool mapped;
-};
-
-static bool types_open(struct types *t)
-{
-    struct stat st;
-    size_t done = 0;
-    int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && !fstat(fd, &st) && st.st_size > 0;
-
-    *t = (struct types){.size = ok ? (size_t)st.st_size : 0};
-    if (ok) {
-        void *at = mmap(NULL, t->size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-        t->mapped = at != MAP_FAILED;
-        t->file = t->mapped ? at : malloc(t->size);
-    }
-    while (t->file && !t->mapped && done < t->size) {
-        ssize_t n = read(fd, t->file + done, t->size - done);
-
-        if (n <= 0 && !(n < 0 && errno == EINTR))
-            break;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    return t->file && (t->mapped || done == t->size);
-}
-
-static void types_close(struct types *t)
-{
-    if (t->mapped)
-        munmap(t->file, t->size);
-    else
-        free(t->file);
-}
-
-/* The bytes of a type, or 0 for a kind that is not known. */
-static uint64_t type_size(const struct btf_type *t)
-{
-    enum { ENUM64 = 19, KINDS }; /* newer than some headers (Linux 6.0) */
-    static const uint8_t once[KINDS] = {
-        [BTF_KIND_INT] = 4,
-        [BTF_KIND_ARRAY] = sizeof(struct btf_array),
-        [BTF_KIND_VAR] = 4,
-        [BTF_KIND_DECL_TAG] = 4,
-    };
-    static const uint8_t each[KINDS] = {
-        [BTF_KIND_STRUCT] = sizeof(struct btf_member),
-        [BTF_KIND_UNION] = sizeof(struct btf_member),
-        [BTF_KIND_ENUM] = sizeof(struct btf_enum),
-        [BTF_KIND_FUNC_PROTO] = sizeof(struct btf_param),
-        [BTF_KIND_DATASEC] = sizeof(struct btf_var_secinfo),
-        [ENUM64] = 12,
-    };
-    uint32_t kind = btf_kind(t);
-
-    return kind && kind < KINDS ? sizeof(*t) + once[kind] + (uint64_t)each[kind] * btf_vlen(t) : 0;
-}
-
-/* Fills in what is wanted of T, whose name is NAME; STRINGS has LEN bytes. Returns how many. */
-static unsigned take(struct wanted *v, unsigned n, const struct btf_type *t, const char *name,
-                     const char *strings, uint32_t len)
-{
-    unsigned got = 0;
-
-    for (unsigned w = 0; w < n; w++) {
-        if (v[w].found || strcmp(v[w].record, name) != 0)
-            continue;
-        if (!v[w].member) {
-            *v[w].value = t->size;
-            v[w].found = true;
-        }
-        for (uint32_t i = 0; i < btf_vlen(t) && !v[w].found; i++) {
-            uint32_t off = btf_members(t)[i].name_off;
-
-            v[w].found =
-                off < len && !strcmp(v[w].member, strings + off) && !btf_member_bitfield_size(t, i);
-            if (v[w].found)
-                *v[w].value = btf_member_bit_offset(t, i) / 8;
-        }
-        got += v[w].found;
-    }
-    return got;
-}
-
-static bool types_find(const struct types *f, struct wanted *v, unsigned n)
-{
-    const struct btf_header *h = (const void *)f->file;
-    unsigned left = n;
-
-    if (f->size < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > f->size)
-        return false;
-    uint64_t room = f->size - h->hdr_len;
-    const char *start = f->file + h->hdr_len, *strings = start + h->str_off;
-
-    if ((uint64_t)h->type_off + h->type_len > room || (uint64_t)h->str_off + h->str_len > room ||
-        !h->str_len || strings[h->str_len - 1])
-        return false;
-    for (uint64_t at = 0; left && at + sizeof(struct btf_type) <= h->type_len;) {
-        const struct btf_type *t = (const void *)(start + h->type_off + at);
-        uint64_t size = type_size(t);
-
-        if (!size || size > h->type_len - at)
-            return false;
-        if (btf_kind(t) == BTF_KIND_STRUCT && t->name_off < h->str_len)
-            left -= take(v, n, t, strings + t->name_off, strings, h->str_len);
-        at += size;
-    }
-    return left == 0;
-}
-
 static bool find_places(struct places *p)
 {
-    struct wanted all[] = {
+    struct kernel_member all[] = {
         {"task_struct", "pid", &p->pid, false},
         {"task_struct", "tgid", &p->tgid, false},
         {"task_struct", "thread_pid", &p->thread_pid, false},
@@ -174,11 +45,8 @@ static bool find_places(struct places *p)
         {"pid", "numbers", &p->numbers, false},
         {"upid", NULL, &p->upid_size, false},
     };
-    struct types t;
-    bool ok = types_open(&t) && types_find(&t, all, sizeof(all) / sizeof(*all));
 
-    types_close(&t);
-    return ok;
+    return kernel_members(all, sizeof(all) / sizeof(*all));
 }
 
 /* ---- instructions ---- */

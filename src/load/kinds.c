@@ -10,6 +10,7 @@ static const struct attach_ops *const all[] = {
     &attach_clock,
     &attach_uprobe,
     &attach_tracepoint,
+    &attach_syscall,
 };
 
 enum { N = sizeof(all) / sizeof(*all) };

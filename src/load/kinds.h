@@ -30,7 +30,8 @@ struct attach_ops {
 };
 #define ATTACH_OPS_OF(kind) (1u << (kind))
 
-extern const struct attach_ops attach_clock, attach_uprobe, attach_tracepoint;
+extern const struct attach_ops attach_clock, attach_uprobe, attach_tracepoint,
+    attach_syscall;
 
 /* NULL: its handlers run in user space. */
 const struct attach_ops *kinds_ops(uint32_t kind);

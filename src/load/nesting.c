@@ -25,7 +25,8 @@ void nesting_start(struct session *s)
     bool returns = false;
 
     for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
-        returns |= attach_has(s->o->probes[i].kind, ATTACH_ON_RETURN);
+        returns |= attach_has(s->o->probes[i].kind, ATTACH_ON_RETURN) &&
+                   attach_has(s->o->probes[i].kind, ATTACH_PLACES);
     if (!returns)
         return;
     s->nesting.log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

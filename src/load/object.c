@@ -248,8 +248,10 @@ static bool check_places(const struct reader *r, const struct obj_probe *p)
 
         if (!check_string(r, at->name) || !check_string(r, at->func))
             return damaged(r, "bad place of a probe");
-        if (at->module >= count(r, OBJ_MODULES))
-            return damaged(r, "a probe in an unknown module");
+        if (attach_has(p->kind, ATTACH_CALLS)
+                ? at->module != OBJ_NO_MODULE || at->vaddr > NGS_CALL_ANY
+                : at->module >= count(r, OBJ_MODULES))
+            return damaged(r, "a probe in an unknown module, or of an unknown system call");
     }
     return true;
 }
@@ -270,7 +272,8 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
         if (attach_has(p->kind, ATTACH_EVENT) &&
             (!check_string(r, p->event) || !*object_str(r->o, p->event)))
             return damaged(r, "a probe without its event");
-        return !attach_has(p->kind, ATTACH_PLACES) || check_places(r, p);
+        return !(attach_has(p->kind, ATTACH_PLACES) || attach_has(p->kind, ATTACH_CALLS)) ||
+               check_places(r, p);
     }
     if (p->code_len == 0 && !attach_has(p->kind, ATTACH_NO_CODE))
         return damaged(r, "a probe without code");

@@ -152,7 +152,7 @@ static bool probed_files(struct session *s, uint64_t *inodes, uint32_t *n)
     diag_try_end(s->cx->diag);
     for (uint32_t p = 0; p < s->o->h->table[OBJ_PLACES].n; p++) {
         uint32_t module = s->o->places[p].module;
-        const struct module *m = s->modules[module];
+        const struct module *m = module == OBJ_NO_MODULE ? NULL : s->modules[module];
         struct stat st = {.st_ino = 0};
         bool known = false;
 

@@ -31,6 +31,18 @@ struct clock {
     int prog;
 };
 
+/*
+ * A program on a tracepoint of system calls, which goes on to the program of the call's own, if
+ * there is one: several of one call are in as many layers.
+ */
+struct call_layer {
+    uint32_t kind;  /* PROBE_SYSCALL or PROBE_SYSRETURN */
+    int table;      /* descriptors: BPF_MAP_TYPE_PROG_ARRAY by NGS_CALL(...) */
+    int wanted;     /* ... of an array of one element, as below */
+    int hub;        /* ... of the program */
+    uint8_t calls[NGS_CALLS]; /* by number: bit 0: there is one; bit 1: ... for 32 bits */
+};
+
 /* A process that has run exec, until its modules are found. */
 struct unplaced {
     pid_t pid;
@@ -77,8 +89,10 @@ struct session {
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
-    int *tracepoints; /* tracepoint.c */
+    int *tracepoints; /* tracepoint.c, syscall.c */
     uint32_t n_tracepoints;
+    struct call_layer *layers; /* syscall.c */
+    uint32_t n_layers;
     struct uprobe *uprobes; /* uprobe.c */
     uint32_t n_uprobes;
     struct uprobe_set *sets;

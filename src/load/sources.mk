@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/load/clock.c \
 	src/load/event.c \
 	src/load/follow.c src/load/follow.h \
+	src/load/kernel_types.c src/load/kernel_types.h \
 	src/load/kinds.c src/load/kinds.h \
 	src/load/layout.c \
 	src/load/load.c src/load/load.h \
@@ -13,6 +14,7 @@ ngstap_SOURCES += \
 	src/load/object.c src/load/object.h \
 	src/load/scope.c \
 	src/load/session.h \
+	src/load/syscall.c \
 	src/load/tracepoint.c \
 	src/load/track.c \
 	src/load/uprobe.c \

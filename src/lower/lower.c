@@ -192,7 +192,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
     p->rec.sequence = inst->sequence;
     p->rec.period = inst->period;
     p->rec.jitter = inst->jitter;
-    if (attach_has(inst->type->kind, ATTACH_PLACES))
+    if (attach_has(inst->type->kind, ATTACH_PLACES) || attach_has(inst->type->kind, ATTACH_CALLS))
         lower_places(lo, inst, p);
     p->rec.loc = ir_loc(u, inst->point ? inst->point->at : inst->probe->at, "");
 }

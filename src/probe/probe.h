@@ -22,6 +22,7 @@ struct probe_env {
     struct program *prog;
     struct probe *probe;      /* being resolved */
     struct probe_inst **tail; /* append here; use probe_add */
+    bool stap;                /* for SystemTap, which has its own tapset */
 };
 
 /* Appends an instance with the fields every type shares filled in (name printed, body cloned). */
@@ -65,8 +66,8 @@ struct probe_type {
 /* Is a parameter or a local of that name in scope where INST's handler runs? */
 bool probe_has_local(const struct probe_inst *inst, const char *name);
 
-/* Of the probe at a function's entry that saves values for a .return handler (process.c). */
-const struct probe_type *probe_entry_type(void);
+/* Of the probe at the entry that saves values for a .return handler of TYPE. */
+const struct probe_type *probe_entry_type(const struct probe_type *type);
 
 /* ---- modules (module.c) ---- */
 

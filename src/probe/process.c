@@ -382,8 +382,3 @@ const struct probe_type probe_types_process[] = {
     {"process.function(string).return", NULL, PROBE_URETPROBE, resolve, return_var},
     {NULL, NULL, PROBE_NEVER, NULL, NULL},
 };
-
-const struct probe_type *probe_entry_type(void)
-{
-    return &probe_types_process[0];
-}

@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/probe/module.c \
 	src/probe/probe.h \
 	src/probe/process.c \
+	src/probe/syscall.c \
 	src/probe/table.c \
 	src/probe/tables.h \
 	src/probe/timer.c \

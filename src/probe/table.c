@@ -8,10 +8,8 @@
 #include <string.h>
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin,
-    probe_types_timer,
-    probe_types_process,
-    probe_types_trace,
+    probe_types_begin, probe_types_timer,   probe_types_process,
+    probe_types_trace, probe_types_syscall,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
@@ -26,7 +24,6 @@ static const char *const later[] = {
     "kprobe",
     "kprocess",
     "module",
-    "nd_syscall",
     "netdev",
     "netfilter",
     "nfs",
@@ -50,8 +47,6 @@ static const char *const later[] = {
     "socket",
     "softirq",
     "sunrpc",
-    "syscall",
-    "syscall_any",
     "tcp",
     "timer.jiffies",
     "tty",
@@ -81,6 +76,12 @@ static const char *next_part(const char *p, const char **name, size_t *len, cons
     return *p == '.' ? p + 1 : p;
 }
 
+/* A part that is a name of any kind: "syscall.NAME". */
+static bool is_any(const char *name, size_t len)
+{
+    return len == 4 && !strncmp(name, "NAME", len);
+}
+
 static bool takes(const struct probe_type *t, const struct probe_point *point)
 {
     const char *p = t->pattern, *name, *arg;
@@ -89,7 +90,7 @@ static bool takes(const struct probe_type *t, const struct probe_point *point)
 
     for (; part; part = part->next) {
         p = next_part(p, &name, &len, &arg);
-        if (!p || strncmp(part->name, name, len) || part->name[len])
+        if (!p || (!is_any(name, len) && (strncmp(part->name, name, len) || part->name[len])))
             return false;
         if (!part->arg != !arg)
             return false;
@@ -158,6 +159,11 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
             diag_hint(cx->diag, "did you mean %s?", near_best(&near));
     }
     return NULL;
+}
+
+const struct probe_type *probe_entry_type(const struct probe_type *type)
+{
+    return type->kind == PROBE_SYSRETURN ? &probe_types_syscall[0] : &probe_types_process[0];
 }
 
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg)

@@ -11,6 +11,7 @@ extern const struct probe_type probe_types_begin[];
 extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_trace[];
+extern const struct probe_type probe_types_syscall[];
 
 /*
  * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then

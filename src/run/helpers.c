@@ -273,6 +273,7 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
     case NGS_CTX_MONO_NS:
         return clock_ns(CLOCK_MONOTONIC);
     case NGS_CTX_REG:
+    case NGS_CTX_PARAM:
     case NGS_CTX_RETVAL:
         return run_fail(r, NGS_ERR_NO_USER_REGS, 0);
     }

@@ -185,14 +185,6 @@ static uint64_t u_pid2execname(struct ucall *c)
     return give(c, comm, n > 0 ? (size_t)n : 0);
 }
 
-static uint64_t u_errno_str(struct ucall *c)
-{
-    int64_t e = c->num[0] < 0 ? -c->num[0] : c->num[0];
-    const char *name = e > 0 && e < 4096 ? strerrorname_np((int)e) : NULL;
-
-    return give(c, name ? name : "", name ? strlen(name) : 0);
-}
-
 static uint64_t u_stringat(struct ucall *c)
 {
     if (c->num[1] < 0 || c->num[1] >= (int64_t)c->text[0].len)
@@ -235,7 +227,6 @@ static const struct {
     [NGS_U_SYSTEM] = {"s", false, u_system},
     [NGS_U_ENV_VAR] = {"s", true, u_env_var},
     [NGS_U_PID2EXECNAME] = {"l", true, u_pid2execname},
-    [NGS_U_ERRNO_STR] = {"l", true, u_errno_str},
     [NGS_U_STRINGAT] = {"sl", false, u_stringat},
     [NGS_U_TOUPPER] = {"s", true, u_toupper},
     [NGS_U_TOLOWER] = {"s", true, u_tolower},

@@ -130,7 +130,7 @@ static void find_unassigned(struct sema *s)
         bool again = last == i->probe; /* one warning for a handler with several places */
 
         last = i->probe;
-        for (struct variable *v = i->locals; v && !again; v = v->next)
+        for (struct variable *v = i->locals; v && !again && !i->theirs; v = v->next)
             never_assigned(s, v, "local", i->locals, NULL);
     }
     for (uint32_t i = 0; i < s->n_funcs; i++)

@@ -33,6 +33,7 @@ struct probe_env sema_env(struct sema *s)
         .prog = s->prog,
         .probe = s->inst ? s->inst->probe : NULL,
         .tail = s->tail,
+        .stap = s->opts->stap,
     };
 }
 
@@ -326,6 +327,10 @@ static bool fetch(struct sema *s, struct expr *e, struct object *o)
     uint64_t size = o->type ? ctype_size(o->type) : 0;
 
     e->ctype = o->type;
+    if (o->is_value && !o->type) { /* a number of the kernel's */
+        e->resolved = o->tree;
+        return true;
+    }
     switch (kind) {
     case CT_INT:
     case CT_BOOL:
@@ -540,7 +545,7 @@ static bool target_object(struct sema *s, const struct expr *e, struct object *o
     } else if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree)) {
         return false;
     }
-    if (!o->is_value)
+    if (!o->is_value || !o->type)
         return true;
     if (!is_scalar(ctype_kind(o->type)))
         return diag_error(s->diag, e->op_at, "no-location",

@@ -10,7 +10,9 @@
  * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
  * apart without counting calls. (A function that ends in a jump to itself would share the place;
  * compilers make a loop of that.) The arrays forget the oldest elements when they are full: what a
- * return does not find is counted, and said at the end.
+ * return does not find is counted, and said at the end. A thread is in one system call at a time;
+ * returns without an entry are those of calls that began before the session, and a child's of its
+ * parent's fork: as with SystemTap, whose probe is set at the entry, the handler does not run.
  */
 #include "sema/internal.h"
 
@@ -90,7 +92,7 @@ static struct probe_inst *entry_of(struct sema *s, struct probe_inst *ret)
     entry->next = NULL;
     entry->body = NULL;
     entry->locals = NULL;
-    entry->type = probe_entry_type();
+    entry->type = probe_entry_type(ret->type);
     if (suffix)
         entry->name = arena_strndup(s->arena, ret->name, (size_t)(suffix - ret->name));
     ret->entry = entry;
@@ -104,11 +106,18 @@ static void append(struct stmt **list, struct stmt *st)
     *list = st;
 }
 
+static bool at_call(const struct probe_inst *inst)
+{
+    return attach_kind(inst->type->kind)->context == CONTEXT_SYSCALL;
+}
+
 bool sema_is_saved(const struct sema *s, const struct expr *e)
 {
-    return s->inst && !s->fn && !s->in_defined &&
-           attach_has(s->inst->type->kind, ATTACH_ON_RETURN) && strcmp(e->text, "$return") != 0 &&
-           strncmp(e->text, "$$", 2) != 0;
+    if (!s->inst || s->fn || s->in_defined || !attach_has(s->inst->type->kind, ATTACH_ON_RETURN))
+        return false;
+    if (at_call(s->inst)) /* what else it has is there at the return */
+        return !strncmp(e->text, "$arg", 4);
+    return strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;
 }
 
 /* The same variable, as it stands, once more: by its name. */
@@ -129,8 +138,11 @@ static const char *add_saved(struct sema *s, const struct expr *what)
     unsigned n = s->n_saved;
     struct program ours = {0};
     const struct arch *a = s->cx->arch;
-    const char *sp = arena_printf(s->arena, "u_register(\"%s\")", a->regs[a->sp].name);
-    const char *key = a->popped ? arena_printf(s->arena, "%s - %u", sp, a->popped) : sp;
+    const char *sp = at_call(ret) /* a thread is in one at a time */
+                         ? "0"
+                         : arena_printf(s->arena, "u_register(\"%s\")", a->regs[a->sp].name);
+    const char *key =
+        a->popped && !at_call(ret) ? arena_printf(s->arena, "%s - %u", sp, a->popped) : sp;
     const char *text = arena_printf(
         s->arena,
         "global __entry_%u%%[%d]\n"
@@ -140,9 +152,12 @@ static const char *add_saved(struct sema *s, const struct expr *what)
         "delete __entry_%u[tid(), %s] }\n",
         n, ENTRIES_MAX, n, sp, n, n, key,
         first ? arena_printf(s->arena, "if (!([tid(), %s] in __entry_%u)) ", key, n) : "",
-        first ? "__entry_lost++\n" : "", n, key);
+        !first         ? ""
+        : at_call(ret) ? "next\n"
+                       : "__entry_lost++\n",
+        n, key);
 
-    if (!add_count(s) || !parse(s, text, &ours))
+    if ((!at_call(ret) && !add_count(s)) || !parse(s, text, &ours))
         return NULL;
     adopt_globals(s, &ours);
     s->saved = arena_grow(s->arena, s->saved, s->n_saved, sizeof(*s->saved));

@@ -71,6 +71,8 @@ struct sema {
     struct debuginfo *di;
 
     struct sema_file *files;
+    const char **probed; /* names that sema_tapset_probes() has seen */
+    uint32_t n_probed;
     struct sema_name *lib_funcs; /* uthash */
     uint32_t *chosen;            /* ids of library sources in prog itself that are used */
     uint32_t n_chosen;
@@ -115,6 +117,11 @@ struct sema {
 
 void sema_tapset_read(struct sema *s);
 void sema_tapset_free(struct sema *s);
+/*
+ * Reads the files that hold aliases whose name begins with NAME, which may have wildcards:
+ * probe/NAME.stp of each directory. They are many, and few scripts want them.
+ */
+void sema_tapset_probes(struct sema *s, const char *name);
 /* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
  * private one of the file at hand. */
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
@@ -135,6 +142,11 @@ static inline uint32_t sema_file(const struct sema *s, struct span at)
 /* ---- points.c: probe points ---- */
 
 void sema_points(struct sema *s, struct probe *probe);
+
+/* ---- unread.c ---- */
+
+/* LIST, changed, without what sets locals that neither it nor BEHIND names. */
+struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind);
 
 /* ---- names.c, stmts.c: the first walk ---- */
 
@@ -166,6 +178,8 @@ struct variable *sema_variable(struct sema *s, struct expr *name, int arity);
 struct variable *sema_lookup(struct sema *s, const struct expr *name);
 /* Is NAME, where it is written, a global? */
 bool sema_is_global(struct sema *s, const struct expr *name);
+/* ... that the library declares? */
+bool sema_is_of_library(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 

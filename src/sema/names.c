@@ -460,7 +460,7 @@ static void entry(struct sema *s, struct expr *e)
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
-    if (s->in_defined) { /* as what it holds is */
+    if (s->in_defined || s->inst->theirs) { /* as what it holds is */
         sema_walk_expr(s, e->a, USE_VALUE);
         if (e->a->type == TYPE_ERROR)
             fail(e);

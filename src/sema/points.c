@@ -54,6 +54,13 @@ static struct stmt *append(struct stmt *list, struct stmt *more)
     return list;
 }
 
+static bool in_library(const struct sema *s, const struct probe *alias)
+{
+    const struct source *src = source_get(s->cx->sources, sema_file(s, alias->at));
+
+    return src && src->tapset;
+}
+
 /* The alias's body around the probe's. */
 static struct probe *with_alias(struct sema *s, struct probe *probe, const struct probe *alias)
 {
@@ -61,6 +68,8 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
     struct stmt *own = stmt_clone(s->arena, probe->body),
                 *theirs = stmt_clone(s->arena, alias->body);
 
+    if (in_library(s, alias) && !alias->epilogue && !alias->epilogue_body)
+        theirs = sema_without_unread(s, theirs, own);
     *both = *probe;
     both->next = NULL;
     both->body = alias->epilogue ? append(own, theirs) : append(theirs, own);
@@ -114,6 +123,14 @@ static struct probe_point *expanded(struct sema *s, const struct probe *alias,
     return first;
 }
 
+static bool is_wild(const struct probe_point *point)
+{
+    for (const struct point_part *p = point->parts; p; p = p->next)
+        if (has_wildcard(p->name))
+            return true;
+    return false;
+}
+
 /* WHOLE: aliases named POINT, else those that it goes on from: a suffix is for their points. */
 static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe,
                         struct probe_point *point, const struct chain *chain, bool whole)
@@ -131,19 +148,15 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
                 diag_error(s->diag, point->at, "probe", "this alias leads to itself");
                 return true;
             }
-            sema_choose(s, sema_file(s, alias->at));
-            resolve_list(s, with_alias(s, probe, alias), expanded(s, alias, point, rest),
-                         &(struct chain){chain, alias});
+            sema_choose(s, sema_file(s, alias->at)); /* first: its globals count */
+            struct probe *both = with_alias(s, probe, alias);
+            struct probe_point *points = expanded(s, alias, point, rest);
+
+            for (struct probe_point *p = is_wild(point) ? points : NULL; p; p = p->next)
+                p->optional = true; /* of many */
+            resolve_list(s, both, points, &(struct chain){chain, alias});
         }
     return found;
-}
-
-static bool is_wild(const struct probe_point *point)
-{
-    for (const struct point_part *p = point->parts; p; p = p->next)
-        if (has_wildcard(p->name))
-            return true;
-    return false;
 }
 
 /*
@@ -153,6 +166,8 @@ static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_poin
                           const struct chain *chain, bool whole)
 {
     bool found = try_aliases(s, s->prog->aliases, probe, point, chain, whole);
+
+    sema_tapset_probes(s, point->parts->name);
 
     for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
         found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
@@ -230,13 +245,39 @@ static struct probe *with_condition(struct sema *s, struct probe *probe, struct 
     return tested;
 }
 
+/* SystemTap's own aliases, where it is the back end: what they set is known to it alone. */
+static bool is_theirs(const struct sema *s, const struct probe_point *point)
+{
+    const char *name = point->parts->name;
+
+    return s->opts->stap && (!strcmp(name, "syscall") || !strcmp(name, "nd_syscall") ||
+                             !strcmp(name, "syscall_any"));
+}
+
+/* nd_syscall.NAME is SystemTap's word for syscall.NAME without debug information: here the same. */
+static struct probe_point *canonical(struct sema *s, struct probe_point *point)
+{
+    if (is_theirs(s, point) || strcmp(point->parts->name, "nd_syscall") != 0)
+        return point;
+    struct probe_point *copy = ARENA_NEW(s->arena, struct probe_point);
+
+    *copy = *point;
+    copy->parts = ARENA_NEW(s->arena, struct point_part);
+    *copy->parts = *point->parts;
+    copy->parts->name = "syscall";
+    return copy;
+}
+
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
                         const struct chain *chain)
 {
     struct probe_env env = sema_env(s);
 
+    point = canonical(s, point);
+
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
-    if (resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false))
+    if (!is_theirs(s, point) && (resolve_alias(s, probe, point, chain, true) ||
+                                 resolve_alias(s, probe, point, chain, false)))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 

@@ -41,6 +41,14 @@ bool sema_is_global(struct sema *s, const struct expr *name)
     return find_global(s, name->text, sema_file(s, name->at)) != NULL;
 }
 
+bool sema_is_of_library(struct sema *s, const struct expr *name)
+{
+    const struct variable *v = find_global(s, name->text, sema_file(s, name->at));
+    const struct source *src = v ? source_get(s->cx->sources, sema_file(s, v->at)) : NULL;
+
+    return src && src->tapset;
+}
+
 static struct variable **locals(struct sema *s)
 {
     return s->fn ? &s->fn->locals : &s->inst->locals;

@@ -14,4 +14,5 @@ ngstap_SOURCES += \
 	src/sema/stmts.c \
 	src/sema/tapset.c \
 	src/sema/tree.c \
-	src/sema/types.c
+	src/sema/types.c \
+	src/sema/unread.c

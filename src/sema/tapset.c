@@ -1,6 +1,7 @@
 /*
- * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, its
- * functions found by name, and the files that something uses made part of the program. *.stpm files
+ * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, and what
+ * of probe/ may hold the aliases that are meant, its functions found by name, and the files that
+ * something uses made part of the program. *.stpm files
  * are read apart, before the script, since their macros serve everything. A file with syntax errors
  * is left out, and named when a name is missing; a directory that cannot be read holds nothing.
  */
@@ -8,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,14 +67,17 @@ struct macro_reader {
     const char *folder; /* below it: "" or "/ARCH" */
 };
 
-/* Has an earlier directory a file of that name? Then that one counts: it has the same macros. */
-static bool is_hidden(const struct macro_reader *r, const char *path)
+/*
+ * Has a directory before DIR a file of that name in FOLDER? Then that one counts: it has the same
+ * macros or aliases.
+ */
+static bool is_hidden(struct arena *a, const struct sema_opts *o, uint32_t dir, const char *folder,
+                      const char *path)
 {
     const char *name = base_name(path);
 
-    for (uint32_t i = 0; i < r->dir; i++)
-        if (!access(arena_printf(r->cx->arena, "%s%s/%s", r->o->tapset_dirs[i], r->folder, name),
-                    F_OK))
+    for (uint32_t i = 0; i < dir; i++)
+        if (!access(arena_printf(a, "%s%s/%s", o->tapset_dirs[i], folder, name), F_OK))
             return true;
     return false;
 }
@@ -83,7 +88,7 @@ static void read_macros(void *arg, const char *path)
     struct program none = {0};
     bool broken = false;
 
-    if (is_hidden(r, path))
+    if (is_hidden(r->cx->arena, r->o, r->dir, r->folder, path))
         return;
     if (read_file(r->cx, r->o, path, &none, &broken) && broken)
         diag_warning(r->cx->diag, (struct span){0},
@@ -134,6 +139,46 @@ static void index_file(struct sema *s, struct sema_file *f)
             HASH_ADD_KEYPTR(hh, s->lib_funcs, entry->name, strlen(entry->name), entry);
         }
     }
+}
+
+struct probe_reader {
+    struct sema *s;
+    const char *name;
+    uint32_t dir; /* index of the directory that is read */
+};
+
+static void read_probes(void *arg, const char *path)
+{
+    const struct probe_reader *r = arg;
+    struct sema *s = r->s;
+    const char *name = strrchr(path, '/') + 1;
+    struct sema_file *f = s->files;
+
+    if (fnmatch(r->name, arena_strndup(s->arena, name, strlen(name) - strlen(".stp")), 0) ||
+        is_hidden(s->arena, s->opts, r->dir, "/probe", path))
+        return;
+    while (f && strcmp(f->src->name, path) != 0)
+        f = f->next;
+    if (f)
+        return;
+    read_script(s, path);
+    for (f = s->files; f; f = f->next)
+        if (!strcmp(f->src->name, path))
+            index_file(s, f);
+}
+
+void sema_tapset_probes(struct sema *s, const char *name)
+{
+    struct probe_reader r = {.s = s, .name = name};
+
+    for (uint32_t i = 0; i < s->n_probed; i++)
+        if (!strcmp(s->probed[i], name))
+            return;
+    s->probed = arena_grow(s->arena, s->probed, s->n_probed, sizeof(*s->probed));
+    s->probed[s->n_probed++] = name;
+    for (r.dir = 0; r.dir < s->opts->n_tapset_dirs; r.dir++)
+        each_file(s->arena, arena_printf(s->arena, "%s/probe", s->opts->tapset_dirs[r.dir]),
+                  is_script, read_probes, &r);
 }
 
 void sema_tapset_read(struct sema *s)

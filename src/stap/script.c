@@ -218,7 +218,8 @@ static void put_undecided(struct script *s, const struct variable *v)
 static void put_body(struct script *s, const struct variable *locals, const struct stmt *body)
 {
     fputs("\n{\n", s->out);
-    put_undecided(s, locals);
+    if (!s->inst || !s->inst->theirs)
+        put_undecided(s, locals);
     if (s->inst && is_guarded(s)) {
         fputs("    if (!", s->out);
         put_need(s, s->out, NEED_SCOPE);

@@ -9,6 +9,7 @@
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -126,6 +127,45 @@ static void test_sound(const struct arch *a)
            "%s: what it says of registers are registers", a->name);
 }
 
+/* Each name once, in numbers that handlers can be looked up by. */
+static bool names_are_sound(const struct arch_syscall_table *t)
+{
+    bool ok = t->n <= ARCH_SYSCALLS && t->names[t->n - 1];
+
+    for (uint32_t i = 0; i < t->n; i++)
+        for (uint32_t k = 0; t->names[i] && k < i; k++)
+            ok &= !t->names[k] || strcmp(t->names[i], t->names[k]) != 0;
+    return ok;
+}
+
+static void test_syscalls(const struct arch *a)
+{
+    bool ok = names_are_sound(a->syscall.table) &&
+              (!a->syscall.compat_table || names_are_sound(a->syscall.compat_table));
+
+    for (uint32_t i = 0; i < ARCH_SYSCALL_ARGS; i++)
+        ok &= a->syscall.args[i] < a->n_regs &&
+              (!a->syscall.compat_args || a->syscall.compat_args[i] < a->n_regs);
+    tap_ok(ok, "%s: each system call has one number, and arguments in registers", a->name);
+}
+
+#define IS(call) (SYS_##call < t->n && t->names[SYS_##call] && !strcmp(t->names[SYS_##call], #call))
+
+/* First, middle and last of what the C library's headers know. */
+static void test_native_syscalls(const struct arch *a)
+{
+    const struct arch_syscall_table *t = a->syscall.table;
+
+    tap_ok(IS(read) && IS(write) && IS(close) && IS(openat) && IS(pread64) && IS(pwrite64) &&
+               IS(ioctl) && IS(lseek) && IS(mmap) && IS(brk) && IS(clone) && IS(execve) &&
+               IS(exit_group) && IS(wait4) && IS(getsid) && IS(sched_get_priority_min) &&
+               IS(socket) && IS(connect) && IS(accept4) && IS(recvmsg) && IS(epoll_pwait) &&
+               IS(epoll_ctl) && IS(prlimit64) && IS(sendmmsg) && IS(getrandom) && IS(statx) &&
+               IS(rseq) && IS(io_uring_setup) && IS(clone3) && IS(openat2) && IS(epoll_pwait2) &&
+               IS(futex_waitv),
+           "this machine's calls have the C library's numbers");
+}
+
 static void test_x86_64(const struct arch *a)
 {
     static const char *const args[] = {"rdi", "rsi", "rdx", "rcx", "r8", "r9"};
@@ -207,7 +247,10 @@ int main(void)
     test_sound(aarch64);
     test_aarch64(aarch64);
     test_dwarf_names(aarch64, 32); /* it has no name for 32, the program counter */
+    test_syscalls(x86_64);
+    test_syscalls(aarch64);
     test_native(arch_native());
+    test_native_syscalls(arch_native());
     tap_ok(!arch_of_machine(EM_NONE) && !arch_of_machine(EM_S390),
            "a machine without a table is not known");
     return tap_done();
