@@ -91,6 +91,17 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
     return true;
 }
 
+/* Of 32 random bits the part N / 2^32: no division, and 0 of 0. */
+static bool lower_random(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                         const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    struct ir_val bits = ir_put_int(c, IR_CONTEXT, IR_NONE, IR_NONE);
+
+    c->f->blocks[c->block]->last->imm = NGS_CTX_RANDOM;
+    *result = ir_put_int(c, IR_SHR, ir_put_int(c, IR_MUL, bits, args[0]), IR_IMM(32));
+    return true;
+}
+
 #define FACT(name, ctx)                                                                            \
     {                                                                                              \
         name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx                                   \
@@ -137,6 +148,8 @@ static const struct intrinsic rows[] = {
     FACT("addr", NGS_CTX_ADDR),
     FACT("returnval", NGS_CTX_RETVAL),
     FACT("task_current", NGS_CTX_TASK),
+    FACT("__pidns", NGS_CTX_PIDNS),
+    {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),
     TEXT("pp", NGS_CTX_PP),
     TEXT("probefunc", NGS_CTX_KFUNC),

@@ -105,7 +105,9 @@
     X(PRINT, "print", IRF_CALLS)            /* format fmt, args */                                \
     X(WARN, "warn", IRF_CALLS)              /* s */                                               \
     X(EXIT, "exit", IRF_CALLS)                                                                    \
-    /* enum ngs_ucall imm, args; dst or str receives the result */                                \
+    /* enum ngs_ucall imm, args; dst or str receives the result; FCALL is one that the library of \
+     * kernel programs has, too */                                                                \
+    X(FCALL, "fcall", IRF_FAILS | IRF_CALLS)                                                      \
     X(UCALL, "ucall", IRF_USER | IRF_FAILS | IRF_USER_CALLS)                                      \
     /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack;   \
      * too deep fails */                                                                          \

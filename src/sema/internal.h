@@ -20,7 +20,9 @@
 struct sema_file {
     struct sema_file *next;
     struct source *src;
-    struct program prog;
+    struct program prog; /* empty until it is parsed */
+    uint32_t order;      /* among the files */
+    bool parsed;
     bool broken; /* did not parse */
     bool chosen; /* something in it is used: its globals and probes belong to the program */
 };
