@@ -14,6 +14,9 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 cat >"$scratch/once.c" <<'END'
+struct box { int first; long second; char name[13]; };
+struct box boxes[2] = {{1, 2, "one"}, {3, 4, "two"}};
+long *inside = &boxes[1].second;
 __attribute__((noinline)) void once(void) { __asm__ volatile(""); }
 int main(void) { once(); return 0; }
 END
@@ -124,8 +127,17 @@ both 'what a system call returns' \
         return_str(1, -9999))' \
     '|-2 (ENOENT)|0xff|010|7|-9999\n'
 
-# ---- units, random numbers ----
+# ---- numbers and units ----
 
+both 'byte order' \
+    'printf("%x %x %x %x %x %x\n", big_endian2(0x1234), big_endian4(0x12345678),
+        big_endian8(0x123456789abcdef0), little_endian2(0x31234), little_endian4(-1),
+        little_endian8(-1))' \
+    '3412 78563412 f0debc9a78563412 1234 ffffffff ffffffffffffffff\n'
+both 'device numbers' \
+    'printf("%d %d %x %x\n", MAJOR(0x803001), MINOR(0x803001), MKDEV(8, 0x3001),
+        usrdev2kerndev(0x3000801))' \
+    '8 12289 803001 803001\n'
 both 'times and sizes' \
     'println(msecs_to_string(61001), " ", usecs_to_string(61000001), " ", nsecs_to_string(5),
         " ", cputime_to_string(3600000000000), " ", cputime_to_usecs(1999), " ",
@@ -133,10 +145,125 @@ both 'times and sizes' \
     println(bytes_to_string(5), "|", bytes_to_string(1536), "|", bytes_to_string(10444), "|",
         bytes_to_string(1023 * 1024), "|", bytes_to_string(5 << 30), "|", pages_to_string(3))' \
     '1m1.001s 1m1.000001s 0m0.000000005s 60m0.000s 1 1\n    5|1.50K|10.1K|1023K|5.00G|12.0K\n'
+both 'signals' \
+    'println(signal_str(1), " ", signal_str(29), " ", signal_str(31), " ", signal_str(32), " ",
+        signal_str(64), signal_str(0), signal_str(65), "|", sigset_mask_str(0x4003), "|",
+        sigset_mask_str(0), "|", sa_flags_str(0x14000004), "|", sa_flags_str(0), "|",
+        sa_handler_str(0), sa_handler_str(1), sa_handler_str(-1), sa_handler_str(255))' \
+    'HUP IO/POLL SYS RTMIN RTMIN+32|1,2,15||SIGINFO|RESTART|RESTORER||defaultignorederror0xff\n'
+both 'addresses' \
+    'println(ip_ntop(0x0100007f), " ", format_ipaddr(0xfe01a8c0, 2), " ", format_ipaddr(1, 3))' \
+    '127.0.0.1 192.168.1.254 *unknown address family*\n'
 both 'random numbers' \
     'for (i = 0; i < 300; i++) { n = randint(3); if (n < 0 || n > 2) println("out of range")
         seen |= 1 << n } println(seen, randint(1), randint(0), randint(1 << 20) < 1 << 20)' \
     '7001\n'
+
+# ---- the terminal, the session ----
+
+both 'codes of the terminal' \
+    'ansi_clear_screen() ansi_set_color(31) ansi_set_color(31, 40) ansi_set_color3(31, 40, 1)
+    ansi_set_color(31, 40, 0) ansi_reset_color() ansi_cursor_move(3, 4) ansi_cursor_save()
+    ansi_cursor_restore() ansi_cursor_hide() ansi_cursor_show() ansi_new_line()' \
+    '\033[1;1H\033[J\033[31m\033[40;31m\033[40;31;1m\033[40;31m\033[0;0m\033[4;3H\033[s\033[u\033[?25l\033[?25h\n'
+both 'log, assert, cpuid' \
+    'log("line") assert(1) assert(1, "no") try { assert(0) } catch (e) { log(e) }
+    try { assert(2 < 1, "why") } catch (e) { log(e) } println(cpuid() >= 0)' \
+    'line\nAssertion failed\nwhy\n1\n'
+printf '0\n' >"$scratch/want"
+echo 'println(registers_valid())' >"$scratch/statements"
+prints 'no registers in begin' begin "$scratch/statements"
+echo 1 >"$scratch/want"
+in_kernel 'registers where a function is' "$scratch/statements"
+
+printf 'once\n' >"$scratch/want"
+trace -e 'probe oneshot { println("once") }'
+check 'oneshot' same_output
+echo 'begin(-5)|my.*|0|-1|' >"$scratch/want"
+trace -e 'probe my.alias = begin { } probe begin(-5) { print(pn(), "|") }
+    probe my.* { println(pn(), "|", is_return(), "|", remote_id(), "|", remote_uri()); exit() }'
+check 'pn and is_return' same_output
+
+# ---- what is counted for a script: queues, clocks, depth ----
+
+# Time passes as it is told to: qs_time() is the script's here.
+cat >"$scratch/queue.stp" <<'END'
+global clock = 1000
+function qs_time:long() { return clock }
+probe oneshot {
+    qsq_start("q")
+    clock += 10; qs_wait("q")               # 1010: one waits
+    clock += 10; qs_wait("q"); qs_run("q")  # 1020: one waits, one runs
+    clock += 20; qs_run("q")                # 1040: two run
+    clock += 10; qs_done("q")               # 1050: one runs
+    clock += 50; qs_done("q")               # 1100
+    println(qsq_utilization("q", 100), " ", qsq_blocked("q", 100), " ",
+        qsq_wait_queue_length("q", 100), " ", qsq_service_time("q", 1), " ", qsq_wait_time("q", 1),
+        " ", qsq_throughput("q", 1000000))
+    qsq_print("q")
+}
+END
+printf '80 30 30 45 60 20000\nq: 20000.000 ops/s, 0.300 qlen, 60 await, 45 svctm, 30%% wait, 80%% util\n' \
+    >"$scratch/want"
+trace "$scratch/queue.stp"
+check 'a queue' same_output
+both 'a stopwatch runs while it runs' \
+    'start_stopwatch("w") for (i = 0; i < 50; i++) ; stop_stopwatch("w"); a = read_stopwatch_ns("w")
+    for (i = 0; i < 50; i++) ; println(a > 0, a == read_stopwatch_ns("w"),
+        read_stopwatch_us("w") == a / 1000, read_stopwatch_ms("w") == a / 1000000,
+        read_stopwatch_s("w"))
+    start_stopwatch("w"); println(read_stopwatch_ns("w") > a); delete_stopwatch("w");
+    println(read_stopwatch_ns("w"))' \
+    '11110\n1\n0\n'
+both 'indentation by depth' \
+    'println(thread_indent_depth(1), thread_indent_depth(1), thread_indent_depth(-1),
+        thread_indent_depth(-1), thread_indent_depth(1), indent_depth(2), indent_depth(-2))
+    s = thread_indent(1); println(isinstr(s, sprintf(" %s(%d): ", execname(), tid())),
+        substr(s, strlen(s) - 2, 2)); s = indent(3); println(strlen(indent(-3)) - strlen(s))' \
+    '0110011\n1: \n0\n'
+
+# ---- macros ----
+
+if [[ $kernel ]]; then
+    cat >"$scratch/macros.stp" <<END
+global seen
+probe $once {
+    println(@choose_defined(@var("no_such"), 5), @choose_defined(@var("boxes")[1]->first, 6))
+    println(@module_container_of(@var("inside"), "$scratch/once", "box", second)->first, " ",
+        @cast_module_sizeof("$scratch/once", "box"), " ", @cast_sizeof("box"), " ",
+        @module_offsetof("$scratch/once", "box", name), " ", @offsetof("box", second))
+    println(@container_of(@var("inside"), "box", second)->first, @type_defined("box"),
+        @type_defined("no_such"), @module_type_defined("$scratch/once", "box"),
+        @module_type_member_defined("$scratch/once", "box", first),
+        @module_type_member_defined("$scratch/once", "box", third))
+    println(@MAXSTRINGLEN > 256)
+    @try_assign(read, user_string(8), "not read")
+    println(read)
+    @this1 = 7
+    @this8 = 8
+    seen[1] <<< 3
+    seen[1] <<< 5
+    seen[2] <<< 9
+}
+probe $once.return { println(@this1, @this8) }
+probe end { @prints1(seen) @prints(seen[2]) }
+END
+    cat >"$scratch/want" <<'END'
+53
+3 32 32 16 8
+310110
+1
+not read
+78
+[1] @count=2 @min=3 @max=5 @sum=8 @avg=4
+[2] @count=1 @min=9 @max=9 @sum=9 @avg=9
+@count=1 @min=9 @max=9 @sum=9 @avg=9
+END
+    trace -c "$scratch/once" "$scratch/macros.stp"
+    check 'macros' same_output
+else
+    skip 'macros' 'handlers in the kernel need root and eBPF'
+fi
 
 # ---- processes ----
 
@@ -168,6 +295,12 @@ probe process("$scratch/facts").function("look") {
         task_utime(tid()) == task_utime(), "\nsaw stime ", task_stime() == task_stime(tid()))
     println("saw time ", task_time_string() == task_time_string_tid(tid()))
     println("saw task ", pid2task(pid()) == t, pid2task(4000000), pid2task(-1), pid2task(0))
+    println("saw pgrp ", pgrp(), "\nsaw sid ", sid(), "\nsaw ns ", ns_pid() == pid() && ns_tid() ==
+        tid() && ns_pgrp() == pgrp() && ns_uid() == uid())
+    println("saw ancestry ", task_ancestry(t, 0), "\nsaw trace ", pstrace(t))
+    println("saw blocked ", is_sig_blocked(t, 10), is_sig_blocked(t, 12))
+    println("saw quoted ", user_string_quoted(@mm(@task(t)->mm)->env_start), user_string_quoted(8),
+        user_string_n_quoted(@mm(@task(t)->mm)->arg_start, 4), user_string_nofault(8))
     println("saw name ", pid2execname(pid()), pid2execname(4000000))
     println("saw set ", target_set_pid(pid()), target_set_pid(4000000))
     println("saw exe ", current_exe_file() != 0, task_exe_file(t) == current_exe_file(),
@@ -182,7 +315,7 @@ END
 if [[ $kernel && -r /sys/kernel/btf/vmlinux ]]; then
     FACTS_HOME=here trace -c "$scratch/facts one two" -D MAXACTION=100000 "$scratch/facts.stp"
     cp "$scratch/out" "$scratch/facts.out"
-    for name in pid nice cpu nofile files args home parent start size text; do
+    for name in pid nice cpu nofile files args home parent start size text pgrp sid; do
         check "a process: $name" same "$name"
     done
     check 'a process: rss' near rss 5
@@ -208,10 +341,17 @@ task 1000
 name facts
 set 10
 exe 1111
+ns 1
+blocked 10
 max 1
 lookup cannot find file in task
 limits 0159-1-1-1
 END
+    check 'a process: where it comes from' grep -qE '^saw ancestry .*=>ngstap=>facts$' \
+        "$scratch/facts.out"
+    check '... with numbers' grep -qE "^saw trace  facts\\([0-9]+\\) ngstap\\([0-9]+\\) " \
+        "$scratch/facts.out"
+    check 'a process: quoted strings' grep -qE '^saw quoted ".*=.*"0x8"/tmp"$' "$scratch/facts.out"
     check 'a process: memory as text' grep -qE \
         '^saw mem 1size: +[0-9.]+M, rss: +[0-9.]+M, shr: +[0-9.]+[KM], txt: +[0-9.]+K, data: +[0-9.]+M$' \
         "$scratch/facts.out"

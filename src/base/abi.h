@@ -500,6 +500,8 @@ enum ngs_ctx {
     NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
     NGS_CTX_ARG,       /* arg: of the kernel's event (CONTEXT_EVENT), which, from 0 */
     NGS_CTX_RANDOM,    /* 32 bits */
+    NGS_CTX_RETURN,    /* is this where a function returns? */
+    NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };

@@ -235,6 +235,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_TASK:
         helper(g, i, BPF_FUNC_get_current_task);
         break;
+    case NGS_CTX_RETURN:
+        cg_movi(&g->s, cg_def(g, i->dst), attach_has(g->probe->rec.kind, ATTACH_ON_RETURN));
+        break;
     case NGS_CTX_RANDOM:
         helper(g, i, BPF_FUNC_get_prandom_u32);
         break;
@@ -333,6 +336,9 @@ void cg_k_scontext(struct cg_gen *g, const struct ir_ins *i)
             emit_place(g, i, CG_PLACE_NAME);
         else
             set_to_handle(g, i, cg_text_handle(g->c, g->probe->name ? g->probe->name : ""));
+        break;
+    case NGS_CTX_PN:
+        set_to_handle(g, i, cg_text_handle(g->c, g->probe->written ? g->probe->written : ""));
         break;
     case NGS_CTX_KFUNC:
         emit_kfunc(g, i);

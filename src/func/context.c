@@ -148,10 +148,12 @@ static const struct intrinsic rows[] = {
     FACT("addr", NGS_CTX_ADDR),
     FACT("returnval", NGS_CTX_RETVAL),
     FACT("task_current", NGS_CTX_TASK),
+    FACT("is_return", NGS_CTX_RETURN),
     FACT("__pidns", NGS_CTX_PIDNS),
     {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),
     TEXT("pp", NGS_CTX_PP),
+    TEXT("pn", NGS_CTX_PN),
     TEXT("probefunc", NGS_CTX_KFUNC),
     TEXT("ppfunc", NGS_CTX_KFUNC),
     CLOCK("gettimeofday_ns", 1),
@@ -177,6 +179,10 @@ static const struct intrinsic rows[] = {
     ARGUMENT("pointer_arg", 0),
     ARGUMENT("int_arg", -4),
     ARGUMENT("uint_arg", 4),
+    ARGUMENT("s32_arg", -4),
+    ARGUMENT("u32_arg", 4),
+    ARGUMENT("s64_arg", 0),
+    ARGUMENT("u64_arg", 0),
 };
 
 const struct func_family func_context = {rows, sizeof(rows) / sizeof(*rows)};

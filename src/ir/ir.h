@@ -235,6 +235,7 @@ struct ir_place {
 struct ir_probe {
     struct obj_probe rec;    /* strings and places are set by cg from the fields below */
     const char *name, *func_name; /* func_name NULL: not known, or several */
+    const char *written;          /* the probe point in the script, an alias by its name */
     const char *event;       /* of the kernel's; NULL: none */
     struct ir_place *places; /* of a user-space function, one at least */
     uint32_t n_places;

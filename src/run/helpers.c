@@ -298,7 +298,7 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         return 0;
     if (a[1] == NGS_CTX_EXECNAME)
         s = process_facts(r)->name;
-    else if (a[1] == NGS_CTX_PP)
+    else if (a[1] == NGS_CTX_PP || a[1] == NGS_CTX_PN)
         s = object_str(r->o, r->probe->name);
     run_put(r, dst, s, strlen(s));
     return 0;

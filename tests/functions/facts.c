@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
     struct rlimit files = {123, 123};
     struct rusage used;
     cpu_set_t cpu;
+    sigset_t blocked;
     unsigned long size, rss, shared, text, data;
     char *memory = mmap(NULL, 40 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     volatile unsigned long spin = 0;
@@ -67,7 +69,10 @@ int main(int argc, char **argv)
 
     printf("pid %d\nnice %d\ncpu %d\nnofile 123\nfiles %u\n", getpid(),
            getpriority(PRIO_PROCESS, 0), sched_getcpu(), open_files());
-    printf("args");
+    sigemptyset(&blocked);
+    sigaddset(&blocked, 10);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    printf("pgrp %d\nsid %d\nargs", getpgrp(), getsid(0));
     for (int k = 0; k < argc; k++)
         printf(" %s", argv[k]);
     printf("\nhome %s\n", getenv("FACTS_HOME") ? getenv("FACTS_HOME") : "");
