@@ -117,6 +117,8 @@ struct sema {
 
 void sema_tapset_read(struct sema *s);
 void sema_tapset_free(struct sema *s);
+/* Parses what is not parsed yet: for hints at names. */
+void sema_tapset_parse_all(struct sema *s);
 /* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
  * private one of the file at hand. */
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
