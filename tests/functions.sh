@@ -166,6 +166,9 @@ both 'codes of the terminal' \
     ansi_set_color(31, 40, 0) ansi_reset_color() ansi_cursor_move(3, 4) ansi_cursor_save()
     ansi_cursor_restore() ansi_cursor_hide() ansi_cursor_show() ansi_new_line()' \
     '\033[1;1H\033[J\033[31m\033[40;31m\033[40;31;1m\033[40;31m\033[0;0m\033[4;3H\033[s\033[u\033[?25l\033[?25h\n'
+both 'speculation' \
+    'a = speculation(); b = speculation(); speculate(a, "no"); speculate(b, "one "); speculate(b, "two")
+    println(a != b); discard(a); commit(b); commit(b); commit(a); println("")' '1\none two\n'
 both 'log, assert, cpuid' \
     'log("line") assert(1) assert(1, "no") try { assert(0) } catch (e) { log(e) }
     try { assert(2 < 1, "why") } catch (e) { log(e) } println(cpuid() >= 0)' \
@@ -295,15 +298,23 @@ probe process("$scratch/facts").function("look") {
         task_utime(tid()) == task_utime(), "\nsaw stime ", task_stime() == task_stime(tid()))
     println("saw time ", task_time_string() == task_time_string_tid(tid()))
     println("saw task ", pid2task(pid()) == t, pid2task(4000000), pid2task(-1), pid2task(0))
-    println("saw pgrp ", pgrp(), "\nsaw sid ", sid(), "\nsaw ns ", ns_pid() == pid() && ns_tid() ==
-        tid() && ns_pgrp() == pgrp() && ns_uid() == uid())
+    println("saw pgrp ", pgrp(), "\nsaw sid ", sid(), "\nsaw ns ", ns_pid() == pid() &&
+        ns_tid() == tid() && ns_pgrp() == pgrp() && ns_uid() == uid())
     println("saw ancestry ", task_ancestry(t, 0), "\nsaw trace ", pstrace(t))
     println("saw blocked ", is_sig_blocked(t, 10), is_sig_blocked(t, 12))
     println("saw quoted ", user_string_quoted(@mm(@task(t)->mm)->env_start), user_string_quoted(8),
         user_string_n_quoted(@mm(@task(t)->mm)->arg_start, 4), user_string_nofault(8))
     println("saw name ", pid2execname(pid()), pid2execname(4000000))
     println("saw set ", target_set_pid(pid()), target_set_pid(4000000))
-    println("saw exe ", current_exe_file() != 0, task_exe_file(t) == current_exe_file(),
+    println("saw cwd ", fullpath_struct_path(task_cwd_path(t)), "\nsaw exe ",
+        fullpath_struct_file(t, current_exe_file()))
+    f = @cast(current_exe_file(), "file", "kernel")->f_path->dentry
+    i = @cast(f, "dentry", "kernel")->d_inode
+    println("saw base ", d_name(f), "\nsaw inode ", inode_name(i) == reverse_path_walk(f), isinstr(fullpath_struct_file(t, current_exe_file()),
+        reverse_path_walk(f)))
+    println("saw quotes ", kernel_string_quoted(@task(t)->comm),
+        kernel_or_user_string_quoted(@task(t)->comm), user_buffer_quoted(8, 3, 9), is_myproc())
+    println("saw files2 ", current_exe_file() != 0, task_exe_file(t) == current_exe_file(),
         task_cwd_path(t) != 0, task_fd_lookup(t, 1) != 0)
     println("saw max ", task_max_file_handles(t) >= task_open_file_handles(t))
     try { task_fd_lookup(t, 99) } catch (e) { println("saw lookup ", e) }
@@ -315,7 +326,7 @@ END
 if [[ $kernel && -r /sys/kernel/btf/vmlinux ]]; then
     FACTS_HOME=here trace -c "$scratch/facts one two" -D MAXACTION=100000 "$scratch/facts.stp"
     cp "$scratch/out" "$scratch/facts.out"
-    for name in pid nice cpu nofile files args home parent start size text pgrp sid; do
+    for name in pid nice cpu nofile files args home parent start size text pgrp sid cwd exe; do
         check "a process: $name" same "$name"
     done
     check 'a process: rss' near rss 5
@@ -340,7 +351,10 @@ time 1
 task 1000
 name facts
 set 10
-exe 1111
+files2 1111
+base facts
+inode 11
+quotes "facts""facts"0x81
 ns 1
 blocked 10
 max 1

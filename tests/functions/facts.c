@@ -76,6 +76,10 @@ int main(int argc, char **argv)
     for (int k = 0; k < argc; k++)
         printf(" %s", argv[k]);
     printf("\nhome %s\n", getenv("FACTS_HOME") ? getenv("FACTS_HOME") : "");
+    line[readlink("/proc/self/cwd", line, sizeof(line) - 1)] = '\0';
+    printf("cwd %s\n", line);
+    line[readlink("/proc/self/exe", line, sizeof(line) - 1)] = '\0';
+    printf("exe %s\n", line);
     snprintf(path, sizeof(path), "/proc/%d/comm", getppid());
     first_line(path, line, sizeof(line));
     printf("parent %s\n", line);
