@@ -402,7 +402,8 @@ struct ngs_frame {
     X(MAP_REFUSED, "array element not stored (error ") /* ARG: the kernel's errno */               \
     X(BUSY, "string changes too often to be read")     /* or to be appended to */                  \
     X(LOOPS, "") /* in user space: more than ARG foreach loops within one another */               \
-    X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */
+    X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */        \
+    X(POSITION, "Position out of bounds")
 
 enum ngs_error {
     NGS_OK,
@@ -546,6 +547,10 @@ enum ngs_ctx {
     NGS_CTX_KFUNC,     /* S: kernel function at the interrupted kernel ip, "" in user mode */
     NGS_CTX_ARG,       /* arg: of the kernel's event (CONTEXT_EVENT), which, from 0 */
     NGS_CTX_PARAM,     /* arg: of the function or system call, in a register, which, from 0 */
+    NGS_CTX_RANDOM,    /* 32 bits */
+    NGS_CTX_RETURN,    /* is this where a function returns? */
+    NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
+    NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };
 
@@ -556,19 +561,21 @@ enum ngs_ctx {
 enum ngs_call_fact { NGS_CALL_NUMBER = 2, NGS_CALL_COMPAT, NGS_CALL_PARAM };
 
 /*
- * Functions that only user space has: rows in run/ucall.c, lowered from func/ rows with
- * INTRIN_USER_ONLY.
+ * Functions of the run time: rows in run/ucall.c for user space. Those that are lowered from func/
+ * rows without INTRIN_USER_ONLY are in the library of kernel programs, too (cg/str.c).
  */
 enum ngs_ucall {
-    NGS_U_CTIME,         /* (s) S */
     NGS_U_STRTOL,        /* (str, base) */
-    NGS_U_TOKENIZE,      /* (str, delim) S */
     NGS_U_SUBSTR,        /* (str, start, len) S */
-    NGS_U_ISINSTR,       /* (str, part) */
+    NGS_U_STRPOS,        /* (str, part, start) where PART is from START on, or -1 */
+    NGS_U_SPAN,          /* (str, set, start, others) bytes from START on that are in SET, or not */
+    NGS_U_PLAIN,         /* (str, start) bytes from START on that text_str() leaves alone */
     NGS_U_STR_REPLACE,   /* (str, from, to) S */
     NGS_U_SYSTEM,        /* (command) */
     NGS_U_ENV_VAR,       /* (name) S */
     NGS_U_PID2EXECNAME,  /* (pid) S */
+    NGS_U_TZ_GMTOFF,     /* () seconds that local time is behind */
+    NGS_U_TZ_NAME,       /* () S */
     NGS_U_STRINGAT,      /* (str, pos) */
     NGS_U_TOUPPER, NGS_U_TOLOWER, /* (str) S */
     NGS_U_COUNT

@@ -265,6 +265,19 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_TASK:
         helper(g, i, BPF_FUNC_get_current_task);
         break;
+    case NGS_CTX_RETURN:
+        cg_movi(&g->s, cg_def(g, i->dst), attach_has(g->probe->rec.kind, ATTACH_ON_RETURN));
+        break;
+    case NGS_CTX_RANDOM:
+        helper(g, i, BPF_FUNC_get_prandom_u32);
+        break;
+    case NGS_CTX_PIDNS: {
+        int d = cg_def(g, i->dst);
+
+        cg_value(&g->s, d, CG_CONTROL, offsetof(struct ngs_control, pidns_ino));
+        cg_ldx(&g->s, BPF_DW, d, d, 0);
+        break;
+    }
     case NGS_CTX_PPID: /* where the kernel has BTF, tapset/task.stp reads them: this is never run */
     case NGS_CTX_EUID:
     case NGS_CTX_EGID:
@@ -357,6 +370,9 @@ void cg_k_scontext(struct cg_gen *g, const struct ir_ins *i)
             emit_place(g, i, CG_PLACE_NAME);
         else
             set_to_handle(g, i, cg_text_handle(g->c, g->probe->name ? g->probe->name : ""));
+        break;
+    case NGS_CTX_PN:
+        set_to_handle(g, i, cg_text_handle(g->c, g->probe->written ? g->probe->written : ""));
         break;
     case NGS_CTX_KFUNC:
         emit_kfunc(g, i);

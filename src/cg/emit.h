@@ -32,7 +32,7 @@ cg_emit_fn cg_k_read;
 cg_emit_fn cg_k_context, cg_k_scontext;
 /* str.c: strings, in the kernel; the length in user space, too */
 cg_emit_fn cg_k_sread, cg_k_sset, cg_k_scat, cg_k_sfmt, cg_k_sfmts, cg_k_smark, cg_k_serror,
-    cg_k_slen, cg_k_seq, cg_k_scmp, cg_k_gsget, cg_k_gsset, cg_k_gscat;
+    cg_k_slen, cg_k_seq, cg_k_scmp, cg_k_gsget, cg_k_gsset, cg_k_gscat, cg_k_fcall;
 /* map.c: arrays and aggregates, in the kernel */
 cg_emit_fn cg_k_mget, cg_k_mgets, cg_k_mhas, cg_k_mset, cg_k_msets, cg_k_madd, cg_k_mdel,
     cg_k_mstat, cg_k_mstatget, cg_k_gstat, cg_k_gstatget;
@@ -46,7 +46,7 @@ cg_emit_fn cg_u_read, cg_u_sread, cg_u_context, cg_u_scontext, cg_u_sset, cg_u_s
     cg_u_sfmts, cg_u_smark, cg_u_serror, cg_u_seq, cg_u_scmp, cg_u_gsget, cg_u_gsset, cg_u_gscat,
     cg_u_mget, cg_u_mgets, cg_u_mhas, cg_u_mset, cg_u_msets, cg_u_madd, cg_u_mdel, cg_u_mstat,
     cg_u_mstatget, cg_u_mtake, cg_u_mclear, cg_u_gstat, cg_u_gstatget, cg_u_febegin, cg_u_fenext,
-    cg_u_feend, cg_u_hist, cg_u_print, cg_u_warn, cg_u_exit, cg_u_ucall, cg_u_raise;
+    cg_u_feend, cg_u_hist, cg_u_print, cg_u_warn, cg_u_exit, cg_u_ucall, cg_u_fcall, cg_u_raise;
 /* The error that nothing caught, as a record: belongs to no instruction. */
 void cg_u_report(struct cg_gen *g);
 

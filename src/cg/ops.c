@@ -77,6 +77,7 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_PRINT] = BOTH(print),
     [IR_WARN] = BOTH(warn),
     [IR_EXIT] = BOTH(exit),
+    [IR_FCALL] = BOTH(fcall),
     [IR_UCALL] = USER(ucall),
     [IR_PUSH] = SAME(cg_push_pop),
     [IR_POP] = SAME(cg_push_pop),

@@ -22,6 +22,7 @@ ngstap_SOURCES += \
 	src/cg/lib/record.c \
 	src/cg/lib/shared.c \
 	src/cg/lib/str.c \
+	src/cg/lib/text.c \
 	src/cg/map.c \
 	src/cg/meta.c src/cg/meta.h \
 	src/cg/object.h \

@@ -373,6 +373,11 @@ void cg_u_ucall(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
+void cg_u_fcall(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_u_ucall(g, i);
+}
+
 void cg_u_raise(struct cg_gen *g, const struct ir_ins *i)
 {
     if (i->imm == NGS_ERR_SCRIPT) {

@@ -91,6 +91,17 @@ static bool lower_argument(struct ir_cursor *c, const struct intrinsic *self,
     return true;
 }
 
+/* Of 32 random bits the part N / 2^32: no division, and 0 of 0. */
+static bool lower_random(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                         const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    struct ir_val bits = ir_put_int(c, IR_CONTEXT, IR_NONE, IR_NONE);
+
+    c->f->blocks[c->block]->last->imm = NGS_CTX_RANDOM;
+    *result = ir_put_int(c, IR_SHR, ir_put_int(c, IR_MUL, bits, args[0]), IR_IMM(32));
+    return true;
+}
+
 #define FACT(name, ctx)                                                                            \
     {                                                                                              \
         name, TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_long, ctx                                   \
@@ -137,8 +148,12 @@ static const struct intrinsic rows[] = {
     FACT("addr", NGS_CTX_ADDR),
     FACT("returnval", NGS_CTX_RETVAL),
     FACT("task_current", NGS_CTX_TASK),
+    FACT("is_return", NGS_CTX_RETURN),
+    FACT("__pidns", NGS_CTX_PIDNS),
+    {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),
     TEXT("pp", NGS_CTX_PP),
+    TEXT("pn", NGS_CTX_PN),
     TEXT("probefunc", NGS_CTX_KFUNC),
     TEXT("ppfunc", NGS_CTX_KFUNC),
     CLOCK("gettimeofday_ns", 1),
@@ -164,6 +179,10 @@ static const struct intrinsic rows[] = {
     ARGUMENT("pointer_arg", 0),
     ARGUMENT("int_arg", -4),
     ARGUMENT("uint_arg", 4),
+    ARGUMENT("s32_arg", -4),
+    ARGUMENT("u32_arg", 4),
+    ARGUMENT("s64_arg", 0),
+    ARGUMENT("u64_arg", 0),
 };
 
 const struct func_family func_context = {rows, sizeof(rows) / sizeof(*rows)};

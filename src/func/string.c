@@ -1,6 +1,7 @@
 /*
- * string: functions on strings. Enters: calls; leaves: SLEN where eBPF can do it, else UCALL, which
- * only handlers that run in user space may use.
+ * string: functions on strings, and those of user space alone. Enters: calls; leaves: SLEN, FCALL,
+ * and UCALL, which only handlers that run in user space may use. Names with "__" are for the
+ * tapset.
  */
 #include "func/family.h"
 
@@ -15,21 +16,21 @@ static bool lower_strlen(struct ir_cursor *c, const struct intrinsic *self, cons
     return true;
 }
 
-/* arg: enum ngs_ucall. */
-static bool lower_user(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+/* arg: enum ngs_ucall. Arguments that are left out are 0. */
+static bool lower_call(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
                        const struct ir_val *args, uint32_t n, struct ir_val *result)
 {
     struct ir_val made = IR_NONE;
 
     if (self->result == TYPE_STRING)
         made = IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
-    struct ir_ins *i = ir_put(c, IR_UCALL);
+    struct ir_ins *i = ir_put(c, self->flags & INTRIN_USER_ONLY ? IR_UCALL : IR_FCALL);
 
     i->imm = self->arg;
-    i->n_args = n;
-    i->args = ARENA_ARRAY(c->u->cx->arena, struct ir_val, n);
-    for (uint32_t k = 0; k < n; k++)
-        i->args[k] = args[k];
+    i->n_args = self->n_args;
+    i->args = ARENA_ARRAY(c->u->cx->arena, struct ir_val, self->n_args);
+    for (uint32_t k = 0; k < self->n_args; k++)
+        i->args[k] = k < n ? args[k] : IR_IMM(0);
     if (self->result == TYPE_STRING) {
         i->str = made;
         ir_put_str(c, IR_SCAT, *result, made);
@@ -44,24 +45,29 @@ static bool lower_user(struct ir_cursor *c, const struct intrinsic *self, const 
 #define S TYPE_STRING
 #define USER(name, result, n, min, ucall, ...)                                                     \
     {                                                                                              \
-        name, result, n, min, {__VA_ARGS__}, INTRIN_USER_ONLY, lower_user, ucall                   \
+        name, result, n, min, {__VA_ARGS__}, INTRIN_USER_ONLY, lower_call, ucall                   \
+    }
+#define BOTH(name, result, n, min, ucall, ...)                                                     \
+    {                                                                                              \
+        name, result, n, min, {__VA_ARGS__}, 0, lower_call, ucall                                  \
     }
 
 static const struct intrinsic rows[] = {
     {"strlen", L, 1, 1, {S}, INTRIN_PURE, lower_strlen, 0},
-    USER("ctime", S, 1, 0, NGS_U_CTIME, L),
-    USER("tz_ctime", S, 1, 1, NGS_U_CTIME, L),
-    USER("strtol", L, 2, 2, NGS_U_STRTOL, S, L),
-    USER("tokenize", S, 2, 2, NGS_U_TOKENIZE, S, S),
-    USER("substr", S, 3, 3, NGS_U_SUBSTR, S, L, L),
-    USER("isinstr", L, 2, 2, NGS_U_ISINSTR, S, S),
-    USER("str_replace", S, 3, 3, NGS_U_STR_REPLACE, S, S, S),
+    BOTH("strtol", L, 2, 2, NGS_U_STRTOL, S, L),
+    BOTH("substr", S, 3, 3, NGS_U_SUBSTR, S, L, L),
+    BOTH("strpos", L, 3, 2, NGS_U_STRPOS, S, S, L),
+    BOTH("str_replace", S, 3, 3, NGS_U_STR_REPLACE, S, S, S),
+    BOTH("stringat", L, 2, 2, NGS_U_STRINGAT, S, L),
+    BOTH("toupper", S, 1, 1, NGS_U_TOUPPER, S),
+    BOTH("tolower", S, 1, 1, NGS_U_TOLOWER, S),
+    BOTH("__span", L, 4, 4, NGS_U_SPAN, S, S, L, L),
+    BOTH("__plain", L, 2, 2, NGS_U_PLAIN, S, L),
     USER("system", L, 1, 1, NGS_U_SYSTEM, S),
-    USER("env_var", S, 1, 1, NGS_U_ENV_VAR, S),
-    USER("pid2execname", S, 1, 1, NGS_U_PID2EXECNAME, L),
-    USER("stringat", L, 2, 2, NGS_U_STRINGAT, S, L),
-    USER("toupper", S, 1, 1, NGS_U_TOUPPER, S),
-    USER("tolower", S, 1, 1, NGS_U_TOLOWER, S),
+    BOTH("__env_var", S, 1, 1, NGS_U_ENV_VAR, S),
+    BOTH("__pid2execname", S, 1, 1, NGS_U_PID2EXECNAME, L),
+    USER("__tz_gmtoff", L, 0, 0, NGS_U_TZ_GMTOFF, 0),
+    USER("__tz_name", S, 0, 0, NGS_U_TZ_NAME, 0),
 };
 
 const struct func_family func_string = {rows, sizeof(rows) / sizeof(*rows)};

@@ -1,8 +1,8 @@
 /*
- * bind: pp() and probefunc() in a handler whose probe point says them become literals. Enters: a
- * unit after inlining; leaves: SCONTEXT of those two kinds only where the value is known at
- * run time alone: timer.profile, handlers with several places, and functions that several handlers
- * share.
+ * bind: pp(), pn() and probefunc() in a handler whose probe point says them become literals.
+ * Enters: a unit after inlining; leaves: SCONTEXT of those kinds only where the value is known at
+ * run time alone: timer.profile, handlers with several places (pn() is the same in all), and
+ * functions that several handlers share.
  */
 #include "ir/ir.h"
 
@@ -28,13 +28,22 @@ static bool asks_place(const struct ir_unit *u, const struct ir_func *f, bool *s
     return false;
 }
 
+static const char *known(const struct ir_probe *p, const struct ir_ins *i)
+{
+    if (i->op == IR_SCONTEXT && i->imm == NGS_CTX_PN)
+        return p->written;
+    if (!asks(i) || p->n_places > 1)
+        return NULL;
+    return i->imm == NGS_CTX_PP ? p->name : p->func_name;
+}
+
 static void bind(struct ir_unit *u, const struct ir_probe *p)
 {
     const struct ir_func *f = u->funcs[p->func];
 
     for (uint32_t b = 0; b < f->n_blocks; b++)
         for (struct ir_ins *i = f->blocks[b]->first; i; i = i->next) {
-            const char *text = asks(i) ? i->imm == NGS_CTX_PP ? p->name : p->func_name : NULL;
+            const char *text = known(p, i);
 
             if (!text)
                 continue;
@@ -52,8 +61,7 @@ void ir_bind_context(struct ir_unit *u)
         if (p->n_places > 1 && !p->func_name)
             p->asks_place =
                 asks_place(u, u->funcs[p->func], ARENA_ARRAY(u->cx->arena, bool, u->n_funcs));
-        else
-            bind(u, p);
+        bind(u, p);
     }
 }
 

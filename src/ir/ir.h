@@ -105,7 +105,9 @@
     X(PRINT, "print", IRF_CALLS)            /* format fmt, args */                                \
     X(WARN, "warn", IRF_CALLS)              /* s */                                               \
     X(EXIT, "exit", IRF_CALLS)                                                                    \
-    /* enum ngs_ucall imm, args; dst or str receives the result */                                \
+    /* enum ngs_ucall imm, args; dst or str receives the result; FCALL is one that the library of \
+     * kernel programs has, too */                                                                \
+    X(FCALL, "fcall", IRF_FAILS | IRF_CALLS)                                                      \
     X(UCALL, "ucall", IRF_USER | IRF_FAILS | IRF_USER_CALLS)                                      \
     /* saves the slots of function imm, but its result's, and its ret_off on the frame's stack;   \
      * too deep fails */                                                                          \
@@ -241,6 +243,7 @@ struct ir_place {
 struct ir_probe {
     struct obj_probe rec;    /* strings and places are set by cg from the fields below */
     const char *name, *func_name; /* func_name NULL: not known, or several */
+    const char *written;          /* the probe point in the script, an alias by its name */
     const char *event;       /* of the kernel's; NULL: none */
     struct ir_place *places; /* functions or system calls, one at least */
     uint32_t n_places;

@@ -89,7 +89,7 @@ static void check_ins(struct check *c)
     if ((flags & IRF_USER) && c->u->handed_over && c->f->is_probe && !c->f->user)
         bad(c, "only user space can do this");
     if (i->dst) {
-        if (!(flags & IRF_DST) && i->op != IR_UCALL)
+        if (!(flags & IRF_DST) && i->op != IR_UCALL && i->op != IR_FCALL)
             bad(c, "has no result");
         else if (i->dst > c->f->n_temps || c->defined_in[i->dst])
             bad(c, "a temporary is assigned twice");

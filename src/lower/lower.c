@@ -186,8 +186,11 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
 
     u->probes = arena_grow(lo->cx->arena, u->probes, u->n_probes, sizeof(*u->probes));
     p = &u->probes[u->n_probes++];
-    *p = (struct ir_probe){
-        .name = inst->name, .func_name = inst->func_name, .event = inst->event, .func = f->id};
+    *p = (struct ir_probe){.name = inst->name,
+                           .func_name = inst->func_name,
+                           .written = inst->written,
+                           .event = inst->event,
+                           .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.sequence = inst->sequence;
     p->rec.period = inst->period;

@@ -136,7 +136,6 @@ void run_close(struct run *r)
     free(r->hash_key);
     free(r->own);
     run_warnings_free(r);
-    free(r->tok);
     free(r->commands);
 }
 

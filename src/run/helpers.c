@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -213,6 +214,13 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
 
 /* ---- where we are ---- */
 
+static uint32_t random_bits(void)
+{
+    uint32_t bits = 0;
+
+    return getrandom(&bits, sizeof(bits), GRND_NONBLOCK) == sizeof(bits) ? bits : 0;
+}
+
 /* The process that context functions tell of: the target's first one, or ngstap itself. */
 static pid_t who(const struct run *r)
 {
@@ -272,6 +280,8 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
         return clock_ns(CLOCK_REALTIME);
     case NGS_CTX_MONO_NS:
         return clock_ns(CLOCK_MONOTONIC);
+    case NGS_CTX_RANDOM:
+        return random_bits();
     case NGS_CTX_REG:
     case NGS_CTX_PARAM:
     case NGS_CTX_RETVAL:
@@ -289,7 +299,7 @@ static uint64_t h_context_str(struct run *r, const uint64_t *a)
         return 0;
     if (a[1] == NGS_CTX_EXECNAME)
         s = process_facts(r)->name;
-    else if (a[1] == NGS_CTX_PP)
+    else if (a[1] == NGS_CTX_PP || a[1] == NGS_CTX_PN)
         s = object_str(r->o, r->probe->name);
     run_put(r, dst, s, strlen(s));
     return 0;

@@ -15,7 +15,6 @@ typedef uint64_t (*run_helper_fn)(struct run *r, const uint64_t *args);
 struct ngs_frame *run_frame(struct run *r);
 /* The handler's error: into its frame. Returns -1, as abi.h has it. */
 uint64_t run_fail(struct run *r, enum ngs_error error, uint64_t arg);
-uint64_t run_fail_text(struct run *r, const char *text); /* as error("TEXT") */
 /* Ends the program, as cg never makes such code: WHY is the message. Returns 0. */
 uint64_t run_bad(struct run *r, const char *why);
 

@@ -62,15 +62,3 @@ void run_put(struct run *r, struct ngs_str *dst, const char *p, size_t n)
     if (!str_set(dst, r->o->h->maxstringlen, p, strnlen(p, n)))
         run_count(&r->ctl->truncated);
 }
-
-uint64_t run_fail_text(struct run *r, const char *text)
-{
-    const struct obj_header *h = r->o->h;
-    struct ngs_str *s = (struct ngs_str *)(r->frame + h->frame_error_text);
-
-    if (h->frame_error_text <
-        sizeof(struct ngs_frame)) /* an object that does not say where the text goes */
-        return run_fail(r, NGS_ERR_BAD_ARG, 0);
-    run_put(r, s, text, strlen(text));
-    return run_fail(r, NGS_ERR_SCRIPT, 0);
-}

@@ -44,8 +44,6 @@ struct run {
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
-    char *tok;              /* tokenize(): what is left */
-    size_t tok_len;
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 

@@ -10,7 +10,6 @@
 #include "run/helpers.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,27 +38,6 @@ static uint64_t give(struct ucall *c, const char *p, size_t n)
     return 0;
 }
 
-/* Prints GMT whatever TZ says: SystemTap's kernel module knows no time zone. */
-static uint64_t u_ctime(struct ucall *c)
-{
-    time_t t = c->n ? (time_t)c->num[0] : time(NULL);
-    struct tm tm;
-    char buf[64];
-
-    if (t > INT32_MAX)
-        return run_fail_text(c->r, "Time too far in the future to be converted");
-    if (t < INT32_MIN)
-        return run_fail_text(c->r, "Time too far in the past to be converted");
-    if (!gmtime_r(&t, &tm))
-        return give(c, "", 0);
-    /* the C locale's names: strftime would use the caller's */
-    snprintf(buf, sizeof(buf), "%.3s %.3s%3d %02d:%02d:%02d %d",
-             &"SunMonTueWedThuFriSat"[3 * tm.tm_wday],
-             &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_mday, tm.tm_hour,
-             tm.tm_min, tm.tm_sec, tm.tm_year + 1900);
-    return give(c, buf, strlen(buf));
-}
-
 /* The kernel's simple_strtol: no white space, no '+', what overflows wraps. */
 static uint64_t u_strtol(struct ucall *c)
 {
@@ -86,31 +64,6 @@ static uint64_t u_strtol(struct ucall *c)
     return negative ? -v : v;
 }
 
-/* Gives the next token that is not empty of the last string; "" continues with that string. */
-static uint64_t u_tokenize(struct ucall *c)
-{
-    struct run *r = c->r;
-    const char *delims = arg(c, 1);
-
-    if (c->text[0].len) {
-        free(r->tok);
-        r->tok = strndup(text_c(&c->text[0]), c->text[0].len);
-        r->tok_len = 0; /* where the rest starts */
-    }
-    if (!r->tok)
-        return give(c, "", 0);
-
-    const char *p = r->tok + r->tok_len;
-
-    p += strspn(p, delims);
-
-    size_t n = strcspn(p, delims);
-
-    give(c, p, n);
-    r->tok_len = (size_t)(p - r->tok) + n + (p[n] != '\0');
-    return 0;
-}
-
 static uint64_t u_substr(struct ucall *c)
 {
     int64_t start = c->num[1], len = c->num[2], have = (int64_t)c->text[0].len;
@@ -122,9 +75,35 @@ static uint64_t u_substr(struct ucall *c)
     return give(c, arg(c, 0) + start, (size_t)len);
 }
 
-static uint64_t u_isinstr(struct ucall *c)
+static uint64_t u_strpos(struct ucall *c)
 {
-    return strstr(arg(c, 0), arg(c, 1)) != NULL;
+    const char *s = arg(c, 0), *found = NULL;
+
+    if (c->num[2] >= 0 && c->num[2] <= (int64_t)c->text[0].len)
+        found = strstr(s + c->num[2], arg(c, 1));
+    return found ? (uint64_t)(found - s) : (uint64_t)-1;
+}
+
+/* What SPAN and PLAIN count from: the start, or the end when there is no such place. */
+static const char *from(struct ucall *c, int64_t start)
+{
+    int64_t len = (int64_t)c->text[0].len;
+
+    return arg(c, 0) + (start < 0 || start > len ? len : start);
+}
+
+static uint64_t u_span(struct ucall *c)
+{
+    return (c->num[3] ? strcspn : strspn)(from(c, c->num[2]), arg(c, 1));
+}
+
+static uint64_t u_plain(struct ucall *c)
+{
+    const char *s = from(c, c->num[1]), *end = s;
+
+    while (*end >= ' ' && *end <= '~' && *end != '"' && *end != '\\')
+        end++;
+    return (uint64_t)(end - s);
 }
 
 /*
@@ -188,7 +167,7 @@ static uint64_t u_pid2execname(struct ucall *c)
 static uint64_t u_stringat(struct ucall *c)
 {
     if (c->num[1] < 0 || c->num[1] >= (int64_t)c->text[0].len)
-        return run_fail_text(c->r, "Position out of bounds");
+        return run_fail(c->r, NGS_ERR_POSITION, 0);
     return (uint64_t)(int64_t)(signed char)arg(c, 0)[c->num[1]];
 }
 
@@ -212,21 +191,47 @@ static uint64_t u_tolower(struct ucall *c)
     return change_case(c, tolower);
 }
 
+/* Of the moment when it is asked: once, when the session begins (tapset/time.stp). */
+static const struct tm *local_time(struct tm *tm)
+{
+    time_t now = time(NULL);
+
+    return localtime_r(&now, tm);
+}
+
+static uint64_t u_tz_gmtoff(struct ucall *c)
+{
+    struct tm tm;
+
+    (void)c;
+    return local_time(&tm) ? (uint64_t)-tm.tm_gmtoff : 0;
+}
+
+static uint64_t u_tz_name(struct ucall *c)
+{
+    struct tm tm;
+    const char *name = local_time(&tm) ? tm.tm_zone : "";
+
+    return give(c, name, strlen(name));
+}
+
 /* Arguments: 'l' a number, 's' a string. */
 static const struct {
     const char *args;
     bool to_string;
     uint64_t (*call)(struct ucall *c);
 } rows[NGS_U_COUNT] = {
-    [NGS_U_CTIME] = {"l", true, u_ctime},
     [NGS_U_STRTOL] = {"sl", false, u_strtol},
-    [NGS_U_TOKENIZE] = {"ss", true, u_tokenize},
     [NGS_U_SUBSTR] = {"sll", true, u_substr},
-    [NGS_U_ISINSTR] = {"ss", false, u_isinstr},
+    [NGS_U_STRPOS] = {"ssl", false, u_strpos},
+    [NGS_U_SPAN] = {"ssll", false, u_span},
+    [NGS_U_PLAIN] = {"sl", false, u_plain},
     [NGS_U_STR_REPLACE] = {"sss", true, u_str_replace},
     [NGS_U_SYSTEM] = {"s", false, u_system},
     [NGS_U_ENV_VAR] = {"s", true, u_env_var},
     [NGS_U_PID2EXECNAME] = {"l", true, u_pid2execname},
+    [NGS_U_TZ_GMTOFF] = {"", false, u_tz_gmtoff},
+    [NGS_U_TZ_NAME] = {"", true, u_tz_name},
     [NGS_U_STRINGAT] = {"sl", false, u_stringat},
     [NGS_U_TOUPPER] = {"s", true, u_toupper},
     [NGS_U_TOLOWER] = {"s", true, u_tolower},

@@ -20,7 +20,9 @@
 struct sema_file {
     struct sema_file *next;
     struct source *src;
-    struct program prog;
+    struct program prog; /* empty until it is parsed */
+    uint32_t order;      /* among the files */
+    bool parsed;
     bool broken; /* did not parse */
     bool chosen; /* something in it is used: its globals and probes belong to the program */
 };
@@ -122,6 +124,8 @@ void sema_tapset_free(struct sema *s);
  * probe/NAME.stp of each directory. They are many, and few scripts want them.
  */
 void sema_tapset_probes(struct sema *s, const char *name);
+/* Parses what is not parsed yet: for hints at names. */
+void sema_tapset_parse_all(struct sema *s);
 /* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
  * private one of the file at hand. */
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);

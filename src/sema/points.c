@@ -319,6 +319,8 @@ static void resolve_list(struct sema *s, struct probe *probe, struct probe_point
             try_one(s, probe, p, chain);
         else
             resolve_one(s, probe, p, chain);
+        for (struct probe_inst *i = chain ? NULL : *before; i; i = i->next)
+            i->written = probe_point_text(s->arena, p);
         if (p->sufficient && s->tail != before)
             break;
     }

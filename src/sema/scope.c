@@ -263,6 +263,7 @@ static void no_such_function(struct sema *s, const struct expr *e)
         diag_hint(s->diag, "write %s", foreign);
         return;
     }
+    sema_tapset_parse_all(s);
     near_init(&near, e->text);
     for (uint32_t i = 0; syntax_printer(i); i++)
         near_try(&near, syntax_printer(i));

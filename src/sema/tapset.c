@@ -1,12 +1,14 @@
 /*
- * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them parsed, and what
- * of probe/ may hold the aliases that are meant, its functions found by name, and the files that
- * something uses made part of the program. *.stpm files
- * are read apart, before the script, since their macros serve everything. A file with syntax errors
- * is left out, and named when a name is missing; a directory that cannot be read holds nothing.
+ * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them read, and what of
+ * probe/ may hold the aliases that are meant, its functions found by name, and the files that
+ * something uses made part of the program. A file is parsed when a name that is looked for stands in
+ * it, or at once when it has probes, whose aliases are looked through. *.stpm files are read apart, before the script, since their macros serve
+ * everything. A file with syntax errors is left out, and named when a name is missing; a directory
+ * that cannot be read holds nothing.
  */
 #include "sema/internal.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -26,22 +28,26 @@ static int is_macros(const struct dirent *d)
     return ends_with(d->d_name, ".stpm");
 }
 
-/* Parses one file into PROG; *BROKEN: it has errors. NULL: it cannot be read. */
-static struct source *read_file(struct compile *cx, const struct sema_opts *o, const char *path,
-                                struct program *prog, bool *broken)
+/* NULL: it cannot be read. */
+static struct source *read_file(struct compile *cx, const char *path)
 {
     struct source *src = source_read(cx->sources, path);
 
-    if (!src) {
+    if (!src)
         diag_warning(cx->diag, (struct span){0}, "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    src->tapset = true;
-    diag_try_begin(cx->diag);
-    *broken = !syntax_parse(cx, o->env, src, o->macros, prog);
-    if (diag_try_end(cx->diag))
-        *broken = true;
+    else
+        src->tapset = true;
     return src;
+}
+
+/* Parses a file into PROG; false: it has errors. */
+static bool parse(struct compile *cx, const struct sema_opts *o, struct source *src,
+                  struct program *prog)
+{
+    diag_try_begin(cx->diag);
+    bool sound = syntax_parse(cx, o->env, src, o->macros, prog);
+
+    return !diag_try_end(cx->diag) && sound;
 }
 
 typedef void file_fn(void *arg, const char *path);
@@ -86,11 +92,12 @@ static void read_macros(void *arg, const char *path)
 {
     const struct macro_reader *r = arg;
     struct program none = {0};
-    bool broken = false;
+    struct source *src;
 
     if (is_hidden(r->cx->arena, r->o, r->dir, r->folder, path))
         return;
-    if (read_file(r->cx, r->o, path, &none, &broken) && broken)
+    src = read_file(r->cx, path);
+    if (src && !parse(r->cx, r->o, src, &none))
         diag_warning(r->cx->diag, (struct span){0},
                      "the library file %s has syntax errors and was left out", path);
 }
@@ -108,37 +115,82 @@ void sema_read_macros(struct compile *cx, const struct sema_opts *o)
         }
 }
 
+/* The first directory's comes first, whenever it is parsed. */
+static void add_name(struct sema *s, struct sema_file *f, struct function *fn)
+{
+    struct sema_name *entry = ARENA_NEW(s->arena, struct sema_name), *known;
+
+    *entry = (struct sema_name){.name = fn->name, .func = fn, .file = f};
+    HASH_FIND_STR(s->lib_funcs, fn->name, known);
+    if (!known) {
+        HASH_ADD_KEYPTR(hh, s->lib_funcs, entry->name, strlen(entry->name), entry);
+        return;
+    }
+    if (f->order < known->file->order) { /* the head stays, and what it says moves on */
+        entry->func = known->func;
+        entry->file = known->file;
+        known->func = fn;
+        known->file = f;
+    }
+    while (known->other && known->other->file->order <= entry->file->order)
+        known = known->other;
+    entry->other = known->other;
+    known->other = entry;
+}
+
 /* What a file declares stays apart from the program until it is needed. */
+static void parse_file(struct sema *s, struct sema_file *f)
+{
+    if (f->parsed)
+        return;
+    f->parsed = true;
+    f->broken = !parse(s->cx, s->opts, f->src, &f->prog);
+    for (struct function *fn = f->prog.funcs; fn; fn = fn->next)
+        add_name(s, f, fn);
+}
+
+static bool is_of_name(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static bool mentions(const struct source *src, const char *name)
+{
+    size_t len = strlen(name);
+    const char *p = src->text, *end = src->text + src->len;
+
+    for (; (p = memmem(p, (size_t)(end - p), name, len)); p += len)
+        if ((p == src->text || !is_of_name(p[-1])) && (p + len == end || !is_of_name(p[len])))
+            return true;
+    return false;
+}
+
+static void parse_mentions(struct sema *s, const char *name)
+{
+    for (struct sema_file *f = s->files; f; f = f->next)
+        if (!f->parsed && mentions(f->src, name))
+            parse_file(s, f);
+}
+
+void sema_tapset_parse_all(struct sema *s)
+{
+    for (struct sema_file *f = s->files; f; f = f->next)
+        parse_file(s, f);
+}
+
 static void read_script(void *arg, const char *path)
 {
     struct sema *s = arg;
     struct sema_file *f = ARENA_NEW(s->arena, struct sema_file), **tail = &s->files;
 
-    f->src = read_file(s->cx, s->opts, path, &f->prog, &f->broken);
+    f->src = read_file(s->cx, path);
     if (!f->src)
         return;
-    while (*tail)
-        tail = &(*tail)->next;
+    for (; *tail; tail = &(*tail)->next)
+        f->order++;
     *tail = f;
-}
-
-static void index_file(struct sema *s, struct sema_file *f)
-{
-    for (struct function *fn = f->prog.funcs; fn; fn = fn->next) {
-        struct sema_name *entry = ARENA_NEW(s->arena, struct sema_name), *known;
-
-        entry->name = fn->name;
-        entry->func = fn;
-        entry->file = f;
-        HASH_FIND_STR(s->lib_funcs, fn->name, known);
-        if (known) { /* the first directory's comes first */
-            while (known->other)
-                known = known->other;
-            known->other = entry;
-        } else {
-            HASH_ADD_KEYPTR(hh, s->lib_funcs, entry->name, strlen(entry->name), entry);
-        }
-    }
+    if (mentions(f->src, "probe"))
+        parse_file(s, f);
 }
 
 struct probe_reader {
@@ -162,9 +214,6 @@ static void read_probes(void *arg, const char *path)
     if (f)
         return;
     read_script(s, path);
-    for (f = s->files; f; f = f->next)
-        if (!strcmp(f->src->name, path))
-            index_file(s, f);
 }
 
 void sema_tapset_probes(struct sema *s, const char *name)
@@ -190,8 +239,6 @@ void sema_tapset_read(struct sema *s)
         each_file(s->arena, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
                   is_script, read_script, s);
     }
-    for (struct sema_file *f = s->files; f; f = f->next)
-        index_file(s, f);
 }
 
 void sema_tapset_free(struct sema *s)
@@ -254,6 +301,7 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
 {
     struct sema_name *entry;
 
+    parse_mentions(s, name);
     HASH_FIND_STR(s->lib_funcs, name, entry);
     for (; entry; entry = entry->other) {
         struct function **tail = &s->prog->funcs, *fn = entry->func;
@@ -277,6 +325,7 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
 
 struct variable *sema_tapset_global(struct sema *s, const char *name)
 {
+    parse_mentions(s, name);
     for (struct sema_file *f = s->files; f; f = f->next) {
         if (f->chosen)
             continue;

@@ -14,6 +14,9 @@ enum stap_need {
     NEED_BASE,
     NEED_TOUPPER,
     NEED_TOLOWER,
+    NEED_SPAN,
+    NEED_PLAIN,
+    NEED_PIDNS,
     NEED_SCOPE,  /* is the current process one whose hits count? */
     NEED_TARGET, /* target(), where several processes are named */
 };

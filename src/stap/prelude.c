@@ -35,6 +35,9 @@ void stap_put_name(FILE *out, enum stap_need need)
               : need == NEED_BASE    ? "__ngs_base"
               : need == NEED_TOUPPER ? "__ngs_toupper"
               : need == NEED_TOLOWER ? "__ngs_tolower"
+              : need == NEED_SPAN    ? "__ngs_span"
+              : need == NEED_PLAIN   ? "__ngs_plain"
+              : need == NEED_PIDNS   ? "__ngs_pidns"
               : need == NEED_SCOPE   ? "__ngs_in_scope"
                                      : "__ngs_target",
               out);
@@ -298,6 +301,26 @@ static void put_case(FILE *out, const char *word)
         word, word);
 }
 
+/* What functions of the tapset are made of (run/ucall.c has the same). SystemTap's pid() is of the
+ * initial namespace. */
+static const char span_code[] =
+    "function __ngs_span:long(s:string, set:string, start:long, others:long) %{ /* pure */\n"
+    "    const char *s = STAP_ARG_s, *from;\n"
+    "    if (STAP_ARG_start >= 0 && STAP_ARG_start < strlen(s))\n"
+    "        for (from = s += STAP_ARG_start;\n"
+    "             *s && (strchr(STAP_ARG_set, *s) == NULL) == STAP_ARG_others; s++)\n"
+    "            STAP_RETVALUE = s + 1 - from;\n"
+    "%}\n";
+static const char plain_code[] =
+    "function __ngs_plain:long(s:string, start:long) %{ /* pure */\n"
+    "    const char *s = STAP_ARG_s, *from;\n"
+    "    if (STAP_ARG_start >= 0 && STAP_ARG_start < strlen(s))\n"
+    "        for (from = s += STAP_ARG_start;\n"
+    "             *s >= ' ' && *s <= '~' && *s != '\"' && *s != '\\\\'; s++)\n"
+    "            STAP_RETVALUE = s + 1 - from;\n"
+    "%}\n";
+static const char pidns_code[] = "function __ngs_pidns:long() { return 0 }\n";
+
 /*
  * Whether the current process descends from the target: what SystemTap's runtime asks for process
  * probes, and for no others. A parent that has ended is one no more: who outlives it is lost.
@@ -376,6 +399,12 @@ void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modul
         put_case(out, "toupper");
     if (needs & 1u << NEED_TOLOWER)
         put_case(out, "tolower");
+    if (needs & 1u << NEED_SPAN)
+        fputs(span_code, out);
+    if (needs & 1u << NEED_PLAIN)
+        fputs(plain_code, out);
+    if (needs & 1u << NEED_PIDNS)
+        fputs(pidns_code, out);
     if (t && t->master && needs & (1u << NEED_SCOPE | 1u << NEED_TARGET))
         fputs("%{\nstatic int __ngs_master;\nmodule_param(__ngs_master, int, 0);\n%}\n", out);
     if (needs & 1u << NEED_SCOPE)

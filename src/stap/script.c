@@ -117,6 +117,8 @@ static bool put_place(struct script *s, FILE *out, const struct expr *e)
         return false;
     if (!strcmp(e->text, "pp"))
         text = s->inst->name;
+    if (!strcmp(e->text, "pn"))
+        text = s->inst->written;
     if ((!strcmp(e->text, "probefunc") || !strcmp(e->text, "ppfunc")) && s->inst->func_name)
         text = s->inst->func_name;
     if (text)

@@ -310,6 +310,7 @@ struct probe_inst {
     struct probe_point *point;     /* the resolved one */
     const struct probe_type *type; /* probe/probe.h */
     const char *name;              /* text as pp() shows it */
+    const char *written;           /* as pn() does: the script's point, an alias by its name */
     struct stmt *body;
     struct variable *locals;
     void *data;                    /* the probe type's own */

@@ -1,6 +1,7 @@
 /*
  * common: what functions of the library are made of: entry and exit, errors, counts, the address of
- * a string. Enters: the function being written; leaves: its code.
+ * a string, the counter of a loop, a part of a word. Enters: the function being written; leaves:
+ * its code.
  */
 #include "cg/lib/lib.h"
 
@@ -81,4 +82,23 @@ void cg_lib_fault(struct cg_lib_fn *f, int addr)
     cg_stx(s, BPF_DW, R6, LIB_FRAME(error_arg), addr);
     cg_lib_count(f, CONTROL(faults), R1, R2);
     cg_lib_leave(f, 1);
+}
+
+void cg_lib_counter(struct cg_lib_fn *f)
+{
+    if (!f->may_goto) {
+        cg_movi(&f->s, R9, 0);
+        return;
+    }
+    cg_sti(&f->s, BPF_DW, R6, LIB_FRAME(private_[1]), 0);
+    cg_ldx(&f->s, BPF_DW, R9, R6, LIB_FRAME(private_[1]));
+}
+
+void cg_lib_mask_word(struct cg_asm *s, int word, int n, int tmp)
+{
+    cg_movi(s, tmp, 8);
+    cg_alu(s, BPF_SUB, tmp, n);
+    cg_alui(s, BPF_LSH, tmp, 3);
+    cg_alu(s, BPF_LSH, word, tmp);
+    cg_alu(s, BPF_RSH, word, tmp);
 }

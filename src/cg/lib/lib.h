@@ -32,6 +32,11 @@ void cg_lib_call(struct cg_lib_fn *f, enum cg_lib lib);
  * TMP; leaves by l_bad when there is no such place.
  */
 void cg_lib_resolve(struct cg_lib_fn *f, int dst, int handle, int frame, int tmp, bool writable);
+/* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for
+ * all. r6 is the frame. */
+void cg_lib_counter(struct cg_lib_fn *f);
+/* WORD = its lowest N bytes (a register, 1 to 7). */
+void cg_lib_mask_word(struct cg_asm *s, int word, int n, int tmp);
 /* Copies r3 bytes (at most MAXSTRINGLEN in the verifier's eyes) from r8 to r1, exactly; goes to
  * DONE. Clobbers r0-r5, r8. */
 void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done);

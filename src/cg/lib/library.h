@@ -17,7 +17,7 @@ struct cg;
 struct cg_asm;
 
 /* Arguments that are strings which a function reads. */
-enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3 };
+enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 5 };
 
 /*
  * ID; name: "ngs_NAME" in the object; arguments, the frame included; which of them are strings that
@@ -42,6 +42,24 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3 };
     /* (addr, size) 0: private_[0] is the value; 1: the frame's error is set */                    \
     X(MISS, read_miss, 3, 0)                                                                       \
     X(KREAD, read_kernel, 3, 0)    /* likewise */                                                  \
+    X(REPLACE, replace, 5, CG_IN_R3 | CG_IN_R4 | CG_IN_R5) /* (dst, src, from, to) sets dst */     \
+    X(LOWER, lower, 3, CG_IN_R3)           /* (dst, src) sets dst */                               \
+    X(UPPER, upper, 3, CG_IN_R3)           /* likewise */                                          \
+    /* (string, part, start) where PART is from START on, or -1 */                                 \
+    X(FIND, find, 4, CG_IN_R2 | CG_IN_R3)                                                          \
+    /* likewise, how many places of LIB_SOME it is not at; -1: nowhere */                          \
+    X(FIND_SOME, find_some, 4, CG_IN_R2 | CG_IN_R3)                                                \
+    X(MATCH, match, 4, CG_IN_R2 | CG_IN_R3) /* (string, part, where) is PART there? 1 or 0 */      \
+    X(PART, part, 5, CG_IN_R3)             /* (dst, src, start, n) appends at most N bytes */      \
+    X(SUBSTR, substr, 5, CG_IN_R3)         /* likewise, but sets dst */                            \
+    /* (string, set, start, others) how many bytes from START on are in SET; OTHERS: are not */    \
+    X(SPAN, span, 5, CG_IN_R2 | CG_IN_R3)                                                          \
+    X(SPAN_SOME, span_some, 5, CG_IN_R2 | CG_IN_R3) /* likewise, of LIB_SOME bytes */              \
+    X(IN_SET, in_set, 3, CG_IN_R2)         /* (set, byte) 1 or 0 */                                \
+    X(PLAIN, plain, 3, CG_IN_R2)           /* (string, start) how many need no escape */           \
+    X(PLAIN_SOME, plain_some, 3, CG_IN_R2) /* likewise, of LIB_SOME bytes */                       \
+    X(NUMBER, number, 3, CG_IN_R2)         /* (string, base) */                                    \
+    X(BYTE, byte, 3, CG_IN_R2)             /* (string, where) as a char; 256: past the end */      \
     X(APPEND, append, 3, CG_IN_R3) /* (dst, src) string handles */                                 \
     X(COPY, copy, 3, CG_IN_R3)     /* (dst, src) */                                                \
     X(READ_STR, read_str, 4, 0)    /* (dst, addr, max) 0, or 1 and the frame's error */            \

@@ -146,18 +146,6 @@ void cg_lib_digits(struct cg_lib_fn *f)
 
 /* ---- loops ---- */
 
-/* r9 = 0; with may_goto so that the verifier does not know it: then one turn of the loop stands for
- * all. */
-static void counter(struct cg_lib_fn *f)
-{
-    if (!f->may_goto) {
-        cg_movi(&f->s, R9, 0);
-        return;
-    }
-    cg_sti(&f->s, BPF_DW, R6, LIB_FRAME(private_[1]), 0);
-    cg_ldx(&f->s, BPF_DW, R9, R6, LIB_FRAME(private_[1]));
-}
-
 /* After a loop whose turns the verifier walked: the counter becomes unknown, so that what follows
  * is walked once. The frame must be at HOME of the stack. */
 static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
@@ -165,16 +153,6 @@ static void forget_counter(struct cg_lib_fn *f, int home, int tmp)
     cg_ldx(&f->s, BPF_DW, tmp, R10, home);
     cg_stx(&f->s, BPF_DW, tmp, LIB_FRAME(private_[1]), R9);
     cg_ldx(&f->s, BPF_DW, R9, tmp, LIB_FRAME(private_[1]));
-}
-
-/* WORD = its lowest N bytes (a register, 1 to 7). */
-static void mask_word(struct cg_asm *s, int word, int n, int tmp)
-{
-    cg_movi(s, tmp, 8);
-    cg_alu(s, BPF_SUB, tmp, n);
-    cg_alui(s, BPF_LSH, tmp, 3);
-    cg_alu(s, BPF_LSH, word, tmp);
-    cg_alu(s, BPF_RSH, word, tmp);
 }
 
 /* ---- names ---- */
@@ -215,7 +193,7 @@ static void clean_word(struct cg_asm *s, int off, int n)
     cg_alui(s, BPF_RSH, R0, 7);
     cg_alui(s, BPF_MUL, R0, 0xff);
     if (n)
-        mask_word(s, R0, n, R1);
+        cg_lib_mask_word(s, R0, n, R1);
     cg_mov(s, R1, R6);
     cg_alu(s, BPF_XOR, R1, R3);
     cg_alu(s, BPF_AND, R1, R0);
@@ -266,7 +244,7 @@ void cg_lib_line(struct cg_lib_fn *f)
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
     cg_mov(s, R8, R3);
-    counter(f);
+    cg_lib_counter(f);
     head = cg_here(s);
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, done);
     cg_mov(s, R1, R6);
@@ -549,7 +527,7 @@ void cg_lib_hash(struct cg_lib_fn *f)
     cg_ldx(s, BPF_W, R7, R8, 0);
     cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->max, f->l_bad);
     cg_alui(s, BPF_ADD, R8, LIB_BYTES);
-    counter(f);
+    cg_lib_counter(f);
     if (parts) {
         hash_parts(f);
     } else {
@@ -589,7 +567,7 @@ void cg_lib_hash(struct cg_lib_fn *f)
     cg_bind(s, rest);
     cg_jmpi(s, BPF_JEQ, R7, 0, end);
     cg_ldx(s, BPF_DW, R3, R2, 0);
-    mask_word(s, R3, R7, R2);
+    cg_lib_mask_word(s, R3, R7, R2);
     hash_step(s, 0);
     cg_bind(s, end);
     cg_ldx(s, BPF_DW, R2, R10, RESULT_HOME);
@@ -614,7 +592,7 @@ static void make_compare(struct cg_lib_fn *f, bool order)
     cg_stx(s, BPF_DW, R10, -8, R2);
     cg_stx(s, BPF_DW, R10, -16, R3);
     cg_stx(s, BPF_DW, R10, -24, R6);
-    counter(f);
+    cg_lib_counter(f);
     if (order) {
         cg_jmp(s, BPF_JLE, R2, R3, shorter);
         cg_mov(s, R2, R3);
@@ -648,8 +626,8 @@ static void make_compare(struct cg_lib_fn *f, bool order)
     cg_alu(s, BPF_ADD, R8, R9);
     cg_ldx(s, BPF_DW, R4, R7, LIB_BYTES);
     cg_ldx(s, BPF_DW, R5, R8, LIB_BYTES);
-    mask_word(s, R4, R6, R2);
-    mask_word(s, R5, R6, R2);
+    cg_lib_mask_word(s, R4, R6, R2);
+    cg_lib_mask_word(s, R5, R6, R2);
     cg_jmp(s, BPF_JNE, R4, R5, differ);
     cg_bind(s, same);
     if (!order) {
