@@ -96,7 +96,7 @@ probe process.function("step") {
     word = user_string($word)
     n++
     println($n, " ", half(word), " ", $item->kind, " ", user_string($item->name), " ",
-        strtol("12", 10))
+        12 + 0 * __tz_gmtoff())
     println($n, " ", pid() == target(), tid() == target(), uid(), euid(), ppid() > 0, " ", execname(),
         " ", ppfunc(), " ", isinstr(pp(), "process") && isinstr(pp(), "step"), " ",
         gettimeofday_us() - began < 1000000)
@@ -221,7 +221,7 @@ function report(what) {
     return total
 }
 function outer(what) { return report(what) + 1 }
-function fold(n) { return n ? strtol(sprint(n), 10) + fold(n - 1) : 0 }
+function fold(n) { return n ? n + 0 * __tz_gmtoff() + fold(n - 1) : 0 }
 probe process.function("step") {
     a[$item->kind]++
     if ($n == 10)
@@ -271,7 +271,7 @@ probe process.function("step") {
         foreach (k in a) println(10 / (k - 1))
         println("never")
     }
-    if ($n == 21) { i = strtol("1", 10); while (1) i++ }
+    if ($n == 21) { i = __tz_gmtoff(); while (1) i++ }
     if ($n == 22) { foreach (k in a) println(user_long(8), user_long_error(16)) }
 }
 probe end { println(caught) }
@@ -340,7 +340,7 @@ probe process.function("step").return {
     }
 }
 probe process.function("[sk]*") {
-    if (strtol("1", 10))
+    if (__tz_gmtoff() > -100000)
         places[probefunc(), ppfunc() == probefunc() && isinstr(pp(), probefunc())]++
 }
 probe end { foreach ([f+, same] in places) println(f, same, " ", places[f, same]) }
@@ -370,7 +370,7 @@ if [[ -r /sys/kernel/btf/vmlinux ]]; then
     trace -T 30 -c "$scratch/busy" -e 'global n
     probe kernel.trace("sys_enter") {
         if ($id == 110 && ++n == 100) {
-            println(tokenize("a,b", ","), " ", $id, " ", pid() == target(), " ", ppid() > 0)
+            println(substr("abc", 0 * __tz_gmtoff(), 1), " ", $id, " ", pid() == target(), " ", ppid() > 0)
             exit()
         }
     }'
@@ -383,7 +383,7 @@ fi
 
 script='probe process.function("step") {'
 for k in {1..60}; do script+=" v$k = \$n * $k t$((k % 5)) = t$((k % 5)) . sprint($k)"; done
-script+=' if (strtol("1", 10) == 1) printf("%d'
+script+=' if (__tz_gmtoff() > -100000) printf("%d'
 for k in {1..60}; do script+=" + v$k"; done
 script=${script/'printf("%d +'/'println('}
 script+=', " ", t0, " ", t1, " ", t4) }'
@@ -429,7 +429,7 @@ global n, done
 probe process.function("step") {
     n++
     s = sprintf("%4000d", $n)
-    for (i = strtol("0", 10); i < 100; i++) x = substr(s, 3990, 20)
+    for (i = 0 * __tz_gmtoff(); i < 100; i++) x = substr(s, 3990, 20)
     done++
 }
 probe end { println(n, " ", done) }
@@ -496,11 +496,11 @@ probe process.function("step") {
 END
 refused '... in a function that calls itself' 1:34 'this is not known in a function that calls itself' <<'END'
 function f(n) { return n ? n : f(pid()) }
-probe process.function("step") { println(substr("abc", 1, 1), f(0)) }
+probe process.function("step") { println(substr("abc", 1 + 0 * __tz_gmtoff(), 1), f(0)) }
 END
 script='probe process.function("step") {'
 for k in {1..70}; do script+=" t$k = user_string(\$word) . \"$k\""; done
-script+=' println(substr("abc", 1, 1), t1'
+script+=' println(substr("abc", 1 + 0 * __tz_gmtoff(), 1), t1'
 for k in {2..70}; do script+=" . t$k"; done
 script+=') }'
 run 1 <<<"$script"
