@@ -184,7 +184,7 @@ check-slow: ngstap
 
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each; the longest first,
 # for -j2.
-VM_TESTS = tests/vm/kernels.sh tests/vm/judge.sh tests/vm/backends.sh tests/vm/stap.sh \
+VM_TESTS = tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh \
 	tests/vm/stap-probes.sh tests/vm/harness.sh
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
