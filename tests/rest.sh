@@ -370,7 +370,8 @@ if [[ -r /sys/kernel/btf/vmlinux ]]; then
     trace -T 30 -c "$scratch/busy" -e 'global n
     probe kernel.trace("sys_enter") {
         if ($id == 110 && ++n == 100) {
-            println(substr("abc", 0 * __tz_gmtoff(), 1), " ", $id, " ", pid() == target(), " ", ppid() > 0)
+            println(substr("abc", 0 * __tz_gmtoff(), 1), " ", $id, " ", pid() == target(), " ",
+                ppid() > 0)
             exit()
         }
     }'
