@@ -182,6 +182,7 @@ serve() {
     all=() masters=()
     for k in 1 2; do
         rm -f "$scratch/go$k"
+        : >"$scratch/pids$k"
         mkfifo "$scratch/go$k"
         "$calls" serve 4 "$1" <>"$scratch/go$k" >"$scratch/pids$k" &
         masters+=("$!")
