@@ -187,29 +187,8 @@ trace -e 'probe my.alias = begin { } probe begin(-5) { print(pn(), "|") }
     probe my.* { println(pn(), "|", is_return(), "|", remote_id(), "|", remote_uri()); exit() }'
 check 'pn and is_return' same_output
 
-# ---- what is counted for a script: queues, clocks, depth ----
+# ---- what is counted for a script: clocks, depth ----
 
-# Time passes as it is told to: qs_time() is the script's here.
-cat >"$scratch/queue.stp" <<'END'
-global clock = 1000
-function qs_time:long() { return clock }
-probe oneshot {
-    qsq_start("q")
-    clock += 10; qs_wait("q")               # 1010: one waits
-    clock += 10; qs_wait("q"); qs_run("q")  # 1020: one waits, one runs
-    clock += 20; qs_run("q")                # 1040: two run
-    clock += 10; qs_done("q")               # 1050: one runs
-    clock += 50; qs_done("q")               # 1100
-    println(qsq_utilization("q", 100), " ", qsq_blocked("q", 100), " ",
-        qsq_wait_queue_length("q", 100), " ", qsq_service_time("q", 1), " ", qsq_wait_time("q", 1),
-        " ", qsq_throughput("q", 1000000))
-    qsq_print("q")
-}
-END
-printf '80 30 30 45 60 20000\nq: 20000.000 ops/s, 0.300 qlen, 60 await, 45 svctm, 30%% wait, 80%% util\n' \
-    >"$scratch/want"
-trace "$scratch/queue.stp"
-check 'a queue' same_output
 both 'a stopwatch runs while it runs' \
     'start_stopwatch("w") for (i = 0; i < 50; i++) ; stop_stopwatch("w"); a = read_stopwatch_ns("w")
     for (i = 0; i < 50; i++) ; println(a > 0, a == read_stopwatch_ns("w"),

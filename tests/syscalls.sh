@@ -60,7 +60,7 @@ check '... at the return alone' at_return
 variables() {
     prints '9 3 -100 -2 ok' -c "sh -c 'exec $calls say 2>/dev/null'" -e '
         global n, fds, dfds, failed, same = "ok"
-        probe syscall.write { if (buf_str == "\"hello?you\"") n += count }
+        probe syscall.write { if (buf_str == "\"hello\\nyou\"") n += count }
         probe syscall.pread { if (offset == 77) fds = count }
         probe syscall.openat { if (filename == "\"/no/such/file\"") dfds = dfd }
         probe syscall.openat.return {

@@ -16,8 +16,18 @@ static struct variable *in_list(struct variable *v, const char *name)
     return v;
 }
 
-/* A file's own private name hides the others'. FILE: where the name is written, which is another's
- * than the body's own in an alias. */
+static bool is_library(struct sema *s, uint32_t file)
+{
+    const struct source *src = source_get(s->cx->sources, file);
+
+    return src && src->tapset;
+}
+
+/*
+ * A file's own private name hides the others'. FILE: where the name is written, which is another's
+ * than the body's own in an alias. What a function of the library calls N is not the script's N
+ * (SystemTap takes it for that).
+ */
 static struct variable *find_global(struct sema *s, const char *name, uint32_t file)
 {
     struct variable *found = NULL;
@@ -25,7 +35,8 @@ static struct variable *find_global(struct sema *s, const char *name, uint32_t f
     for (struct variable *v = s->prog->globals; v; v = v->next) {
         uint32_t own = sema_file(s, v->at);
 
-        if (strcmp(v->name, name) || (v->is_private && own != s->file && own != file))
+        if (strcmp(v->name, name) || (v->is_private && own != s->file && own != file) ||
+            (s->fn && is_library(s, file) && !is_library(s, own)))
             continue;
         if (!found || (v->is_private && !found->is_private))
             found = v;
@@ -44,9 +55,8 @@ bool sema_is_global(struct sema *s, const struct expr *name)
 bool sema_is_of_library(struct sema *s, const struct expr *name)
 {
     const struct variable *v = find_global(s, name->text, sema_file(s, name->at));
-    const struct source *src = v ? source_get(s->cx->sources, sema_file(s, v->at)) : NULL;
 
-    return src && src->tapset;
+    return v && is_library(s, sema_file(s, v->at));
 }
 
 static struct variable **locals(struct sema *s)

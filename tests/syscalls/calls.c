@@ -32,7 +32,7 @@ static void say(void)
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 
     fprintf(stderr, "openat AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = %d\n", fd);
-    fprintf(stderr, "write %d, \"hello?you\", 9 = %ld\n", fd,
+    fprintf(stderr, "write %d, \"hello\\nyou\", 9 = %ld\n", fd,
             result(syscall(SYS_write, fd, text, 9)));
     fprintf(stderr, "read %d, 0x%lx, 7 = %ld\n", fd, (unsigned long)buffer,
             result(syscall(SYS_read, fd, buffer, 7)));
