@@ -187,6 +187,11 @@ trace -e 'probe my.alias = begin { } probe begin(-5) { print(pn(), "|") }
     probe my.* { println(pn(), "|", is_return(), "|", remote_id(), "|", remote_uri()); exit() }'
 check 'pn and is_return' same_output
 
+echo 'a1' >"$scratch/want"
+trace -e 'global n probe begin { n["x"]++; println(tokenize("a b", " "), n["x"]) exit() }
+    probe end { delete n }'
+check 'what a function calls n is not the array n of the script' same_output
+
 # ---- what is counted for a script: clocks, depth ----
 
 both 'a stopwatch runs while it runs' \
