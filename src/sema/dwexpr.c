@@ -33,6 +33,7 @@ struct probe_env sema_env(struct sema *s)
         .prog = s->prog,
         .probe = s->inst ? s->inst->probe : NULL,
         .tail = s->tail,
+        .apart = s->opts->apart,
     };
 }
 

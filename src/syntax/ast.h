@@ -310,6 +310,7 @@ struct probe_inst {
     struct probe_point *point;     /* the resolved one */
     const struct probe_type *type; /* probe/probe.h */
     const char *name;              /* text as pp() shows it */
+    const char *alias;             /* the alias that a point was written by, as text; or NULL */
     struct stmt *body;
     struct variable *locals;
     void *data;                    /* the probe type's own */
