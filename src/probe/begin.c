@@ -16,7 +16,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 #define ROW(pattern, summary, kind)                                                                \
     {                                                                                              \
-        pattern, summary, kind, resolve, NULL, NULL                                                      \
+        pattern, summary, kind, resolve, NULL, NULL                                                \
     }
 
 const struct probe_type probe_types_begin[] = {

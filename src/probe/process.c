@@ -218,7 +218,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||
         (!one_handler && !env->apart &&
          too_many(env, function, module->path, n_places, PROBE_MAX_HANDLERS,
-                                  " when the handler looks at their variables")))
+                  " when the handler looks at their variables")))
         return false;
     if (one_handler)
         add_places(env, point, type, module, m, places, n_places);

@@ -98,13 +98,18 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
 }
 
 #define TIMER(unit)                                                                                \
-    {"timer." unit "(number)", "every so often, in user space", PROBE_TIMER, resolve_timer, NULL, NULL}, \
+    {"timer." unit "(number)",                                                                     \
+     "every so often, in user space",                                                              \
+     PROBE_TIMER,                                                                                  \
+     resolve_timer,                                                                                \
+     NULL,                                                                                         \
+     NULL},                                                                                        \
     {                                                                                              \
-        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, resolve_timer, NULL, NULL         \
+        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, resolve_timer, NULL, NULL   \
     }
 #define PROFILE(pattern, summary)                                                                  \
     {                                                                                              \
-        pattern, summary, PROBE_PROFILE, resolve_profile, NULL, NULL                                     \
+        pattern, summary, PROBE_PROFILE, resolve_profile, NULL, NULL                               \
     }
 
 const struct probe_type probe_types_timer[] = {

@@ -270,8 +270,8 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
 {
     struct probe_env env = sema_env(s);
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
-    bool found = resolve_alias(s, probe, point, chain, true) ||
-                 resolve_alias(s, probe, point, chain, false);
+    bool found =
+        resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false);
 
     if (is_wild(point))
         found |= resolve_wild(s, probe, point, chain);

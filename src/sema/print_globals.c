@@ -24,12 +24,12 @@ static void keys(FILE *out, const struct variable *v)
 static void format(FILE *out, const struct variable *v)
 {
     for (uint32_t i = 0; v->is_array && i < v->n_keys; i++)
-        fprintf(out, "%s%s%s", i ? "," : "[", v->key_types[i] == TYPE_STRING ? "\\\"%#s\\\"" : "%d",
+        fprintf(out, "%s%s%s", i ? "," : "[", v->key_types[i] == TYPE_STRING ? "\\\"%s\\\"" : "%d",
                 i + 1 < v->n_keys ? "" : "]");
     if (v->type == TYPE_STATS)
         fputs(" @count=%d @min=%d @max=%d @sum=%d @avg=%d", out);
     else
-        fputs(v->type == TYPE_STRING ? "=\\\"%#s\\\"" : "=%d", out);
+        fputs(v->type == TYPE_STRING ? "=\\\"%s\\\"" : "=%d", out);
 }
 
 static void element(FILE *out, const struct variable *v)
