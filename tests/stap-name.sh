@@ -59,7 +59,8 @@ check '... it is found' test "$(command -v stap)" = "$stap"
 # ---- options
 
 for option in --all-modules --ldd '-s 160' -t -u -k -q -P -w -v '--vp 00001' --color \
-    --colour=never --color=auto '--compatible 2.3' --compatible=4.8 '-B CONFIG_X=y' '--modinfo a=b' '-R /usr' \
+    --colour=never --color=auto '--compatible 2.3' \
+    --compatible=4.8 '-B CONFIG_X=y' '--modinfo a=b' '-R /usr' \
     --prologue-searching --prologue-searching=never --check-version --disable-cache \
     --poison-cache --download-debuginfo=yes --save-uprobes '--tmpdir /tmp' --example --bpf \
     --runtime=kernel --runtime=bpf -DDEBUG_UPROBES=9 --skip-badvars --no-global-var-display \
