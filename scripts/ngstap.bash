@@ -57,7 +57,7 @@ _ngstap() {
         fi
     fi
     if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(grep -o '^  -[^ ]*\( --[a-z-]*\)\{0,1\}' <<<"$help" | tr -d ,)" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$(grep -o '^  -[^ []*\( --[a-z-]*\)\{0,1\}' <<<"$help" | tr -d ,)" -- "$cur")
         return
     fi
     compopt -o filenames

@@ -55,7 +55,7 @@ ok $? "--version"
 
 refused "unknown option --hlep" --hlep
 refused "did you mean --master?" --mater 3
-refused "unknown option -q" -q
+refused "unknown option -y" -y
 refused "-x needs a value" -x
 refused "not a number" -x abc -e 'probe begin { }'
 refused "not a number" -x 0 -e 'probe begin { }'

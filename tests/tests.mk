@@ -104,6 +104,7 @@ UNIT_TESTS += tests/unit/run_symbols_test
 # The command line
 SHELL_TESTS += tests/cli.sh
 SHELL_TESTS += tests/newcomer.sh
+SHELL_TESTS += tests/stap-name.sh
 SHELL_TESTS += tests/completion.sh
 
 # Scripts on real targets

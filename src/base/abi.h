@@ -31,6 +31,8 @@
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
 #define NGS_OBJ_VERSION 8
+/* Of an object's maxerrors: errors are counted, neither told nor fatal. */
+#define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
 enum obj_table {
     OBJ_STRINGS, /* bytes: NUL-terminated strings; offset 0 is "" */

@@ -12,11 +12,14 @@
 #include "base/diag.h"
 #include "base/source.h"
 
+enum { LIMIT_MAXACTION_MOST = 1 << 30 }; /* no limit, as far as there can be none */
+
 struct limits {
     uint32_t maxaction;     /* MAXACTION: statements a handler may run (100000) */
     uint32_t maxmapentries; /* MAXMAPENTRIES: elements of an array (5000) */
     uint32_t maxstringlen;  /* MAXSTRINGLEN: bytes of a string, without NUL (4096) */
-    uint32_t maxerrors;     /* MAXERRORS: soft errors borne before the script ends (0) */
+    uint32_t maxerrors;     /* MAXERRORS: soft errors borne before the script ends (0);
+                             * NGS_ERRORS_SUPPRESSED (base/abi.h) */
     uint32_t maxskipped;    /* MAXSKIPPED: hits skipped before the script ends (100; 0: off) */
     uint32_t maxnesting;    /* MAXNESTING: depth of function calls (16) */
     uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */

@@ -238,6 +238,11 @@ bool diag_stopped(const struct diag *d)
     return d->errors >= DIAG_MAX_ERRORS;
 }
 
+void diag_colour(struct diag *d, bool on)
+{
+    d->colour = on;
+}
+
 void diag_quiet(struct diag *d, bool on)
 {
     d->quiet = on;

@@ -32,6 +32,7 @@
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
+#include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/script.h"
@@ -51,10 +52,6 @@
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0"
 #endif
-
-/* The language that is spoken: what tools that run stap look for in --version, and scripts in
- * systemtap_v. */
-#define SYSTEMTAP_VERSION "4.8"
 
 enum { OBJECT_MAX = 256 << 20 };
 
@@ -101,6 +98,8 @@ static enum pass last_pass(const struct options *o)
 {
     if (o->list_args || (o->dump & DUMP_SRC))
         return PASS_EXPAND;
+    if (o->list)
+        return PASS_SEMA;
     if (o->last_pass != PASS_RUN || !o->dump)
         return o->last_pass;
     return o->dump & DUMP_BPF ? PASS_OBJECT : o->dump & DUMP_IR ? PASS_IR : PASS_SEMA;
@@ -231,7 +230,7 @@ static struct pp_env environment(struct driver *d)
         .kernel_vr = release,
         .arch = arch ? arch : d->cx.arch->name,
         .runtime = for_stap(d) ? "kernel" : "bpf",
-        .systemtap_v = SYSTEMTAP_VERSION,
+        .systemtap_v = d->o.compatible ? d->o.compatible : SYSTEMTAP_VERSION,
         .guru = d->cx.guru,
         .args = d->o.args.v,
         .n_args = d->o.args.n,
@@ -250,6 +249,12 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
 
     for (uint32_t i = 0; i < r->n_libs; i++)
         ok = syntax_parse(&d->cx, so->env, r->libs[i], so->macros, prog) && ok;
+    for (uint32_t i = 0; i < d->o.more_text.n; i++) {
+        const char *text = d->o.more_text.v[i];
+        struct source *src = source_add(d->cx.sources, "-E", text, (uint32_t)strlen(text));
+
+        ok = syntax_parse(&d->cx, so->env, src, so->macros, prog) && ok;
+    }
     return ok ? prog : NULL;
 }
 
@@ -397,7 +402,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
-                          .timing = d->cx.verbose > 0,
+                          .timing = d->cx.verbose > 0 || d->o.timing,
                           .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,
@@ -486,6 +491,10 @@ static bool run_script(struct driver *d)
                            .n_tapset_dirs = tapsets.n,
                            .env = &env,
                            .stap = for_stap(d),
+                           .globals = o->globals,
+                           .n_globals = o->n_globals,
+                           .apart = o->list != NULL,
+                           .no_display = o->no_display,
                            .macros = macros_new(d->cx.arena)};
     struct program *prog = parse(d, &so, &expanded);
 
@@ -497,7 +506,11 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    if (!analyse(d, &so, prog)) {
+    bool sound = analyse(d, &so, prog);
+
+    if (o->list) /* errors were told: of what else there is they say nothing */
+        return listing_points(&d->cx, prog, expanded.main, o->list_variables, d->out);
+    if (!sound) {
         if (expanded.assumed && target_first(d->target))
             explain_assumed(d, expanded.assumed);
         return false;
@@ -659,9 +672,16 @@ static bool work(struct driver *d)
         if (d->o.help) {
             subcommand_list(stdout);
         } else {
+            if (d->o.is_stap) /* the first line that scripts look for */
+                puts("Systemtap translator/driver (version " SYSTEMTAP_VERSION
+                     "/0.188, ngstap " PACKAGE_VERSION ")");
             puts("ngstap " PACKAGE_VERSION "\n"
                  "speaks the language of SystemTap version " SYSTEMTAP_VERSION " and of stap++");
         }
+        return true;
+    }
+    if (d->o.list_types) {
+        listing_types(stdout);
         return true;
     }
     bool running = last_pass(&d->o) == PASS_RUN;

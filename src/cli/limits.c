@@ -34,7 +34,7 @@ struct limit_row {
 
 /* MAXSTRINGLEN: as in SystemTap it counts the NUL, which the limit itself does not. */
 static const struct limit_row rows[] = {
-    {"MAXACTION", offsetof(struct limits, maxaction), 1, 1u << 30},
+    {"MAXACTION", offsetof(struct limits, maxaction), 1, LIMIT_MAXACTION_MOST},
     {"MAXMAPENTRIES", offsetof(struct limits, maxmapentries), 1, 1u << 24},
     {"MAXSTRINGLEN", offsetof(struct limits, maxstringlen), 32, NGS_STRING_MAX},
     {"MAXERRORS", offsetof(struct limits, maxerrors), 0, 1u << 30},
@@ -66,6 +66,9 @@ static const char *const others[] = {
     "STP_PROCFS_BUFSIZE",
     "STP_MAXMEMORY",
     "UNWIND_USE_CALL_FRAME",
+    "DEBUG_TASK_FINDER",
+    "DEBUG_TASK_FINDER_VMA",
+    "DEBUG_UPROBES",
 };
 
 bool limits_for_stap(const char *text)

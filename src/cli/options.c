@@ -11,7 +11,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
+#include "base/abi.h"
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cli/limits.h"
@@ -22,13 +24,14 @@ struct parse {
     struct compile *cx;
     struct options *o;
     const char *name; /* of the option in hand, as the user may write it */
+    const char *help; /* of its row */
 };
 
 struct option_row {
     char letter;
     const char *name; /* long, or NULL */
-    const char *arg;  /* what follows it, or NULL */
-    const char *help; /* NULL: not in --help */
+    const char *arg;  /* what follows it, or NULL; "[=WHEN]": it may */
+    const char *help; /* NULL: not in --help; of one that is refused why, not in --help either */
     bool (*set)(struct parse *p, const char *value);
 };
 
@@ -183,10 +186,137 @@ static bool set_include(struct parse *p, const char *v)
     return true;
 }
 
-/* What stap needs to be told, and we find out by ourselves. */
+/* What stap needs to be told, and we find out by ourselves or have no use for. */
 static bool set_nothing(struct parse *p, const char *v)
 {
     return true;
+}
+
+/* What stap has, and whoever asks for it would miss. */
+static bool set_refused(struct parse *p, const char *v)
+{
+    return usage(p, arena_printf(p->cx->arena, "is not taken: %s", p->help), NULL);
+}
+
+/* Which kernel buffers there are is not asked; a number it is all the same. */
+static bool set_buffer(struct parse *p, const char *v)
+{
+    enum { MEGABYTES_MAX = 4095 };
+    long n;
+
+    return number(p, v, 1, MEGABYTES_MAX, &n);
+}
+
+static bool set_global(struct parse *p, const char *v)
+{
+    struct options *o = p->o;
+    const char *equals = strchr(v, '=');
+    size_t n = equals ? (size_t)(equals - v) : strlen(v);
+
+    if (!n || isdigit((unsigned char)*v))
+        return usage(p, "no name of a global", v);
+    if (!equals)
+        return usage(p, "no =VALUE after the name", v);
+    o->globals = arena_grow(p->cx->arena, o->globals, o->n_globals, sizeof(*o->globals));
+    o->globals[o->n_globals++] =
+        (struct sema_global){arena_strndup(p->cx->arena, v, n), equals + 1};
+    return true;
+}
+
+static bool set_more_text(struct parse *p, const char *v)
+{
+    append(p, &p->o->more_text, v);
+    return true;
+}
+
+static bool set_list(struct parse *p, const char *v)
+{
+    return once(p, &p->o->list, v);
+}
+
+static bool set_list_variables(struct parse *p, const char *v)
+{
+    p->o->list_variables = true;
+    return once(p, &p->o->list, v);
+}
+
+static bool set_dump_probe_types(struct parse *p, const char *v)
+{
+    p->o->list_types = true;
+    return true;
+}
+
+static bool set_suppress_handler_errors(struct parse *p, const char *v)
+{
+    p->o->suppress_errors = true;
+    return true;
+}
+
+static bool set_suppress_time_limits(struct parse *p, const char *v)
+{
+    p->o->suppress_time_limits = true;
+    return true;
+}
+
+static bool set_no_global_var_display(struct parse *p, const char *v)
+{
+    p->o->no_display = true;
+    return true;
+}
+
+static bool set_compatible(struct parse *p, const char *v)
+{
+    if (!*v || v[strspn(v, "0123456789.")] || !isdigit((unsigned char)*v))
+        return usage(p, "not a version of SystemTap", v);
+    if (strverscmp(v, SYSTEMTAP_VERSION) > 0)
+        return usage(p, "newer than the language that is spoken, " SYSTEMTAP_VERSION, v);
+    p->o->compatible = v;
+    return true;
+}
+
+static bool set_color(struct parse *p, const char *v)
+{
+    static const char *const never = "never", *const always = "always";
+
+    if (v && !strcmp(v, "auto"))
+        return true;
+    if (v && strcmp(v, never) != 0 && strcmp(v, always) != 0)
+        return usage(p, "it is never, always or auto", v);
+    diag_colour(p->cx->diag, !v || strcmp(v, never) != 0);
+    return true;
+}
+
+static bool set_timing(struct parse *p, const char *v)
+{
+    p->o->timing = true;
+    return true;
+}
+
+/* "00020": more for pass 4 alone; here for all. */
+static bool set_pass_verbose(struct parse *p, const char *v)
+{
+    char most = '0';
+
+    if (!*v || v[strspn(v, "0123456789")])
+        return usage(p, "it takes a digit for each pass", v);
+    for (; *v; v++)
+        most = *v > most ? *v : most;
+    p->cx->verbose += most - '0';
+    return true;
+}
+
+static bool set_runtime(struct parse *p, const char *v)
+{
+    if (!strcmp(v, "bpf"))
+        p->o->backend = BACKEND_BPF;
+    else if (strcmp(v, "kernel") != 0)
+        return usage(p, "kernel and bpf are taken, and mean what --backend says", v);
+    return true;
+}
+
+static bool set_bpf(struct parse *p, const char *v)
+{
+    return set_runtime(p, "bpf");
 }
 
 static bool set_text(struct parse *p, const char *v)
@@ -310,6 +440,13 @@ static bool set_dump_src(struct parse *p, const char *v)
     return true;
 }
 
+/* As woodgear's stap++ has it. */
+static bool set_dump_src_out(struct parse *p, const char *v)
+{
+    p->o->dump |= DUMP_SRC;
+    return once(p, &p->o->output, v);
+}
+
 static bool set_dump_ast(struct parse *p, const char *v)
 {
     p->o->dump |= DUMP_AST;
@@ -368,8 +505,12 @@ static const struct option_row rows[] = {
     {'I', NULL, "DIR", "search DIR for library modules first (repeatable)", set_include},
     {'D', NULL, "NAME=VALUE", "a limit, e.g. MAXACTION=100000 (repeatable)", set_define},
     {'e', NULL, "TEXT", "the script itself", set_text},
+    {'E', NULL, "TEXT", "a further script, run with the first (repeatable)", set_more_text},
+    {'G', NULL, "NAME=VALUE", "what a global of the script is at first (repeatable)", set_global},
     {'g', NULL, NULL, "guru mode", set_guru},
     {0, "skip-badvars", NULL, "$variables that cannot be resolved read as 0", set_skip_badvars},
+    {0, "compatible", "VERSION", "what systemtap_v is in the script's preprocessor",
+     set_compatible},
     {0, NULL, NULL, "How it runs", NULL},
     {'p', NULL, "N", "stop after pass N: 1 parse, 2 types, 3 code, 4 write NAME.bpf.o or NAME.ko",
      set_pass},
@@ -383,10 +524,22 @@ static const struct option_row rows[] = {
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
+    {0, "suppress-handler-errors", NULL, "errors end their handler alone, and are counted",
+     set_suppress_handler_errors},
+    {0, "suppress-time-limits", NULL, "no MAXACTION; with -g", set_suppress_time_limits},
+    {0, "no-global-var-display", NULL, "do not print globals that nothing reads",
+     set_no_global_var_display},
+    {'t', NULL, NULL, "counts and times at the end", set_timing},
     {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
     {'w', NULL, NULL, "no warnings", set_no_warnings},
+    {0, "color", "[=WHEN]", "of messages: never, always (without WHEN) or auto", set_color},
     {0, NULL, NULL, "Looking inside", NULL},
+    {'l', NULL, "POINT", "list the probe points that POINT matches", set_list},
+    {'L', NULL, "POINT", "likewise, with the variables that are in scope there",
+     set_list_variables},
+    {0, "dump-probe-types", NULL, "list the kinds of probe points", set_dump_probe_types},
     {0, "dump-src", NULL, "the script with its macros expanded", set_dump_src},
+    {0, "dump-src-out", "FILE", "likewise, to FILE", set_dump_src_out},
     {0, "dump-ast", NULL, "the tree", set_dump_ast},
     {0, "dump-stap", NULL, "the script for stap -g, which then needs no debug information",
      set_dump_stap},
@@ -394,6 +547,62 @@ static const struct option_row rows[] = {
     {0, "dump-bpf", NULL, "the BPF instructions beside their script lines", set_dump_bpf},
     {'h', "help", NULL, "this text", set_help},
     {'V', "version", NULL, "the version", set_version},
+
+    /* Of stap (its manual page), for whoever calls it by that name. */
+    {0, "colour", "[=WHEN]", NULL, set_color},
+    {0, "vp", "DIGITS", NULL, set_pass_verbose},
+    {0, "runtime", "MODE", NULL, set_runtime},
+    {0, "bpf", NULL, NULL, set_bpf},
+    {'s', NULL, "MEGABYTES", NULL, set_buffer},
+    {'k', NULL, NULL, NULL, set_nothing},
+    {'u', NULL, NULL, NULL, set_nothing},
+    {'q', NULL, NULL, NULL, set_nothing},
+    {'P', NULL, NULL, NULL, set_nothing},
+    {'B', NULL, "NAME=VALUE", NULL, set_nothing},
+    {'R', NULL, "DIR", NULL, set_nothing},
+    {0, "modinfo", "NAME=VALUE", NULL, set_nothing},
+    {0, "prologue-searching", "[=WHEN]", NULL, set_nothing},
+    {0, "check-version", NULL, NULL, set_nothing},
+    {0, "disable-cache", NULL, NULL, set_nothing},
+    {0, "poison-cache", NULL, NULL, set_nothing},
+    {0, "download-debuginfo", "[=OPTION]", NULL, set_nothing},
+    {0, "save-uprobes", NULL, NULL, set_nothing},
+    {0, "tmpdir", "DIR", NULL, set_nothing},
+    {0, "example", NULL, NULL, set_nothing},
+    {'F', NULL, NULL, "a session ends with its ngstap; setsid(1) and -o keep one in the background",
+     set_refused},
+    {'S', NULL, "SIZE[,N]", "the output is one file; logrotate(8) and split(1) cut a pipe's",
+     set_refused},
+    {'b', NULL, NULL, "the output is one file, in order, not one a processor", set_refused},
+    {'i', "interactive", NULL, "a script is written in an editor, and given as a file or by -e",
+     set_refused},
+    {'W', NULL, NULL, "warnings stay warnings", set_refused},
+    {'a', NULL, "ARCH", "the machine is that of the target's program", set_refused},
+    {0, "monitor", "[=INTERVAL]", "there is no screen of a session's state; -t tells it at the end",
+     set_refused},
+    {0, "dyninst", NULL, "there is no Dyninst back end", set_refused},
+    {0, "privilege", "LEVEL", "a script has the rights of who runs it, and is not judged by others",
+     set_refused},
+    {0, "unprivileged", NULL, "a script has the rights of who runs it, and is not judged by others",
+     set_refused},
+    {0, "use-server", "[=SERVER]", "nothing is compiled elsewhere", set_refused},
+    {0, "use-server-on-error", "[=YES]", "nothing is compiled elsewhere", set_refused},
+    {0, "list-servers", "[=WHICH]", "nothing is compiled elsewhere", set_refused},
+    {0, "trust-servers", "[=WHICH]", "nothing is compiled elsewhere", set_refused},
+    {0, "remote", "HOST", "it runs here; -p4 makes an object, which ssh(1) can run there",
+     set_refused},
+    {0, "remote-prefix", NULL, "it runs here alone", set_refused},
+    {0, "clean-cache", NULL, "the cache is trimmed by each run", set_refused},
+    {0, "dump-probe-aliases", NULL, "grep(1) finds them in the folders of -I", set_refused},
+    {0, "dump-functions", NULL, "docs/reference.md lists them", set_refused},
+    {0, "sysenv", "NAME=VALUE", "no variable of the environment is looked at below --sysroot",
+     set_refused},
+    {0, "target-namespaces", "PID", "no function asks for them", set_refused},
+    {0, "rlimit-as", "N", "ulimit sets it", set_refused},
+    {0, "rlimit-cpu", "N", "ulimit sets it", set_refused},
+    {0, "rlimit-nproc", "N", "ulimit sets it", set_refused},
+    {0, "rlimit-stack", "N", "ulimit sets it", set_refused},
+    {0, "rlimit-fsize", "N", "ulimit sets it", set_refused},
 };
 
 enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
@@ -402,9 +611,28 @@ enum { N_ROWS = sizeof(rows) / sizeof(*rows), HELP_COLUMN = 26 };
 static bool is_making(const struct option_row *r)
 {
     static bool (*const making[])(struct parse *, const char *) = {
-        set_arg,       set_args,    set_define,   set_guru,       set_skip_badvars,
-        set_pass,      set_release, set_backend,  set_dump_src,   set_dump_ast,
-        set_dump_stap, set_dump_ir, set_dump_bpf, set_object_name};
+        set_arg,
+        set_args,
+        set_define,
+        set_guru,
+        set_skip_badvars,
+        set_pass,
+        set_release,
+        set_backend,
+        set_dump_src,
+        set_dump_src_out,
+        set_dump_ast,
+        set_dump_stap,
+        set_dump_ir,
+        set_dump_bpf,
+        set_object_name,
+        set_more_text,
+        set_global,
+        set_compatible,
+        set_suppress_handler_errors,
+        set_suppress_time_limits,
+        set_no_global_var_display,
+    };
 
     for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
         if (making[i] == r->set)
@@ -415,6 +643,16 @@ static bool is_making(const struct option_row *r)
 static bool is_heading(const struct option_row *r)
 {
     return !r->set;
+}
+
+static bool is_optional(const char *arg)
+{
+    return arg && *arg == '[';
+}
+
+static bool is_listed(const struct option_row *r)
+{
+    return r->help && r->set != set_refused;
 }
 
 static void print_row(FILE *out, const struct option_row *r)
@@ -428,7 +666,7 @@ static void print_row(FILE *out, const struct option_row *r)
     if (r->name)
         width += fprintf(out, "--%s", r->name);
     if (r->arg)
-        width += fprintf(out, " %s", r->arg);
+        width += fprintf(out, "%s%s", is_optional(r->arg) ? "" : " ", r->arg);
     fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", r->help);
 }
 
@@ -437,13 +675,14 @@ void options_help(FILE *out)
     fputs("Usage: ngstap [OPTION]... SCRIPT [ARGUMENT]...\n"
           "       ngstap [OPTION]... -e TEXT [ARGUMENT]...\n"
           "       ngstap [OPTION]... NAME.bpf.o | NAME.ko\n"
+          "       ngstap [OPTION]... -l POINT | -L POINT\n"
           "Runs a stap++ or SystemTap script as eBPF, or on older kernels as a SystemTap module.\n"
           "SCRIPT may be - (standard input).\n",
           out);
     for (int i = 0; i < N_ROWS; i++) {
         const struct option_row *r = &rows[i];
 
-        if (!r->help)
+        if (!is_listed(r))
             continue;
         if (is_heading(r)) {
             fprintf(out, "\n%s:\n", r->help);
@@ -467,8 +706,11 @@ static void getopt_tables(const struct option_row *table, int n, char *letters,
                 *letters++ = ':';
         }
         if (r->name)
-            *longs++ = (struct option){r->name, r->arg ? required_argument : no_argument, NULL,
-                                       r->letter ? r->letter : LONG_ONLY + i};
+            *longs++ = (struct option){r->name,
+                                       is_optional(r->arg) ? optional_argument
+                                       : r->arg            ? required_argument
+                                                           : no_argument,
+                                       NULL, r->letter ? r->letter : LONG_ONLY + i};
     }
     *letters = 0;
     *longs = (struct option){NULL, 0, NULL, 0};
@@ -516,7 +758,7 @@ static bool bad_option(struct compile *cx, int c, char **argv)
     if (name) {
         near_init(&near, arena_strndup(cx->arena, name, strcspn(name, "=")));
         for (int i = 0; i < N_ROWS; i++)
-            if (rows[i].name && rows[i].help)
+            if (rows[i].name && is_listed(&rows[i]))
                 near_try(&near, rows[i].name);
         if (near_best(&near)) {
             diag_hint(cx->diag, "did you mean --%s?", near_best(&near));
@@ -532,7 +774,7 @@ static bool take_words(struct compile *cx, struct options *o, char **words, int 
 {
     struct parse p = {.cx = cx, .o = o};
 
-    if (!o->text) {
+    if (!o->text && !o->list && !o->list_types) {
         if (n == 0) {
             diag_error(cx->diag, (struct span){0}, "options", "No input file specified.");
             diag_hint(cx->diag, "ngstap SCRIPT -x PID runs one; --help lists options and commands");
@@ -546,8 +788,40 @@ static bool take_words(struct compile *cx, struct options *o, char **words, int 
     return true;
 }
 
-static bool check_together(struct compile *cx, const struct options *o)
+/* --suppress-*, whatever -D says before or after them. */
+static bool suppress(struct compile *cx, struct options *o)
 {
+    struct parse p = {.cx = cx, .o = o};
+
+    if (o->suppress_errors) {
+        cx->limits.maxerrors = NGS_ERRORS_SUPPRESSED;
+        cx->limits.maxskipped = 0;
+    }
+    if (!o->suppress_time_limits)
+        return true;
+    if (!cx->guru)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "--suppress-time-limits takes guru mode: -g");
+    cx->limits.maxaction = LIMIT_MAXACTION_MOST;
+    append(&p, &o->stap_defines, "STP_NO_OVERLOAD");
+    return true;
+}
+
+/* What is the case anyway: scripts for stap pass -r $(uname -r). */
+static void drop_release(struct options *o)
+{
+    struct utsname u;
+
+    if (o->release && o->last_pass == PASS_RUN && !uname(&u) && !strcmp(o->release, u.release))
+        o->release = NULL;
+}
+
+static bool check_together(struct compile *cx, struct options *o)
+{
+    drop_release(o);
+    if (o->list && (o->text || o->script))
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "-l and -L list probe points: no script goes with them");
     if (o->list_args && o->n_sxx_args)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "No --arg is allowed when --args is specified.");
@@ -557,10 +831,10 @@ static bool check_together(struct compile *cx, const struct options *o)
     if (o->release && o->backend == BACKEND_BPF)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "-r is the kernel that a module is made for: --backend=bpf makes none");
-    if (o->release && o->last_pass == PASS_RUN && !o->dump && !o->list_args)
+    if (o->release && o->last_pass == PASS_RUN && !o->dump && !o->list_args && !o->list)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "-r makes a module for another time or place: it goes with -p4");
-    return true;
+    return suppress(cx, o);
 }
 
 bool options_parse(struct compile *cx, int argc, char **argv, struct options *out)
@@ -569,7 +843,10 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
     struct option longs[N_ROWS + 1];
     int c;
 
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+
     *out = (struct options){.last_pass = PASS_RUN};
+    out->is_stap = argc && !strcmp(slash ? slash + 1 : argv[0], "stap");
     limits_default(&cx->limits);
     getopt_tables(rows, N_ROWS, letters, longs);
     optind = 0;
@@ -579,7 +856,7 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
 
         if (!r)
             return bad_option(cx, c, argv);
-        struct parse p = {cx, out, row_name(cx, r)};
+        struct parse p = {cx, out, row_name(cx, r), r->help};
 
         if (!r->set(&p, optarg))
             return false;
@@ -638,7 +915,7 @@ bool options_command(struct compile *cx, int argc, char **argv, const struct com
             return false;
         }
         const struct command_option *own = r - table < n - 1 ? &c->rows[r - table] : NULL;
-        struct parse p = {cx, out, row_name(cx, r)};
+        struct parse p = {cx, out, row_name(cx, r), r->help};
 
         if (own && own->set ? !own->set(command, p.name, optarg) : !r->set(&p, optarg))
             return false;

@@ -8,8 +8,13 @@
 #include <stdio.h>
 
 #include "base/compile.h"
+#include "sema/sema.h"
 #include "sxx/sxx.h"
 #include "target/target.h"
+
+/* The language that is spoken: what tools that run stap look for in --version, and scripts in
+ * systemtap_v. */
+#define SYSTEMTAP_VERSION "4.8"
 
 enum backend { BACKEND_AUTO, BACKEND_BPF, BACKEND_STAP };
 
@@ -26,6 +31,8 @@ struct strings { /* a growing list */
 struct options {
     const char *script; /* file, "-", an object or a module; NULL with -e */
     const char *text;   /* -e */
+    const char *list;   /* -l, -L: a probe point */
+    struct strings more_text; /* -E */
     const char
         *making; /* an option that only the making of a program heeds, as it was written; or NULL */
     struct strings args; /* after the script: $1 @1 ... */
@@ -33,6 +40,8 @@ struct options {
     const char *command;      /* -c */
     struct sxx_arg *sxx_args; /* --arg */
     uint32_t n_sxx_args;
+    struct sema_global *globals; /* -G */
+    uint32_t n_globals;
     struct strings include; /* -I */
     struct strings modules; /* -d */
     struct strings no_feature;
@@ -42,12 +51,17 @@ struct options {
     enum pass last_pass;
     unsigned dump;  /* DUMP_* */
     bool list_args; /* --args */
+    bool list_variables; /* -L */
+    bool list_types;     /* --dump-probe-types */
+    bool suppress_errors, suppress_time_limits, no_display, timing;
+    const char *compatible; /* NULL: as new as we are */
     bool no_warnings;
     const char *object_name; /* -m */
     const char *output;      /* -o */
     const char *format;      /* --format; NULL: as the script prints it */
     double seconds;          /* -T */
     bool help, version;
+    bool is_stap; /* called by that name */
 };
 
 /*

@@ -103,7 +103,7 @@ static bool is_fixed(struct compile *cx, const struct options *o)
 bool script_find(struct compile *cx, struct options *o, enum script_kind *kind)
 {
     *kind = SCRIPT_TEXT;
-    if (o->text || !strcmp(o->script, "-"))
+    if (o->text || o->list || !strcmp(o->script, "-"))
         return true;
     if (ends_with(o->script, ".bpf.o"))
         *kind = SCRIPT_OBJECT;
@@ -193,6 +193,11 @@ static bool is_script(struct compile *cx, const struct source *src)
 
 struct source *script_read(struct compile *cx, const struct options *o)
 {
+    if (o->list) {
+        const char *probe = arena_printf(cx->arena, "probe %s {}", o->list);
+
+        return source_add(cx->sources, "-l", probe, (uint32_t)strlen(probe));
+    }
     if (o->text)
         return source_add(cx->sources, "-e", o->text, (uint32_t)strlen(o->text));
     struct source *src = source_read(cx->sources, o->script);

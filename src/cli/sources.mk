@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/cli/kconfig.c src/cli/kconfig.h \
 	src/cli/flame.c \
 	src/cli/limits.c src/cli/limits.h \
+	src/cli/listing.c src/cli/listing.h \
 	src/cli/main.c \
 	src/cli/options.c src/cli/options.h \
 	src/cli/picture.c src/cli/picture.h \

@@ -262,6 +262,7 @@ bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct d
 {
     if (f->record)
         return f->dbg->source->local(f, pc, name, out, why);
+    *out = (struct dbg_location){.type = NULL};
     *why = arena_printf(f->dbg->di->a,
                         "\"%s\" of %s: there is no debug information for this "
                         "function, only its symbol",

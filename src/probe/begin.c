@@ -16,7 +16,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 #define ROW(pattern, summary, kind)                                                                \
     {                                                                                              \
-        pattern, summary, kind, resolve, NULL                                                      \
+        pattern, summary, kind, resolve, NULL, NULL                                                \
     }
 
 const struct probe_type probe_types_begin[] = {
@@ -27,5 +27,5 @@ const struct probe_type probe_types_begin[] = {
     ROW("error", "when the session ends by an error", PROBE_ERROR),
     ROW("error(number)", "likewise; lower numbers first (default 0)", PROBE_ERROR),
     ROW("never", "checked, but never run", PROBE_NEVER),
-    {NULL, NULL, PROBE_NEVER, NULL, NULL},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -23,6 +23,7 @@ struct probe_env {
     struct probe *probe;      /* being resolved */
     struct probe_inst **tail; /* append here; use probe_add */
     bool stap;                /* for SystemTap, which has its own tapset */
+    bool apart;               /* each place is an instance of its own, to be listed */
 };
 
 /* Appends an instance with the fields every type shares filled in (name printed, body cloned). */
@@ -50,6 +51,8 @@ struct probe_var {
     uint64_t pc;                  /* where the handler runs, for the frame's address */
 };
 
+typedef void probe_variable_fn(const char *name, const struct ctype *type, void *arg);
+
 struct probe_type {
     const char *pattern; /* "process(string).function(string)", "timer.s(number)": parts in order */
     const char *summary; /* one line of docs/reference.md; NULL: said by another row */
@@ -61,6 +64,9 @@ struct probe_type {
      * target variables. */
     bool (*target_var)(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                        struct probe_var *out);
+    /* Calls FN for each target variable in scope in the handler of INST, its name without the $.
+     * NULL: there are none. */
+    void (*variables)(const struct probe_inst *inst, probe_variable_fn *fn, void *arg);
 };
 
 /* Is a parameter or a local of that name in scope where INST's handler runs? */
@@ -82,7 +88,18 @@ const char *probe_names(struct arena *a, const struct probe_point *point);
 
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+/*
+ * POINT, whose names have wildcards, for each row that they match, with the row's names; linked by
+ * next. NULL: there is none.
+ */
+struct probe_point *probe_expand(struct arena *a, const struct probe_point *point);
 /* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
+
+/* ---- listing.c ---- */
+
+/* What is known of INST, in a line without its end: the point, or the alias that it was written by;
+ * with VARIABLES those in scope, each as " $name:type". In A. */
+const char *probe_listed(struct arena *a, const struct probe_inst *inst, bool variables);
 
 #endif

@@ -212,12 +212,13 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         last = found[i].entry;
         places[n_places++] = &found[i];
     }
-    bool one_handler = n_places > 1 && !depends_on_place(env->probe);
+    bool one_handler = n_places > 1 && !env->apart && !depends_on_place(env->probe);
 
     env->prog->n_places += n_places;
     if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||
-        (!one_handler && too_many(env, function, module->path, n_places, PROBE_MAX_HANDLERS,
-                                  " when the handler looks at their variables")))
+        (!one_handler && !env->apart &&
+         too_many(env, function, module->path, n_places, PROBE_MAX_HANDLERS,
+                  " when the handler looks at their variables")))
         return false;
     if (one_handler)
         add_places(env, point, type, module, m, places, n_places);
@@ -367,10 +368,54 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
     return true;
 }
 
+/* ---- -L ---- */
+
+struct scope {
+    const struct probe_inst *inst;
+    probe_variable_fn *fn;
+    void *arg;
+};
+
+/* What is optimized out is in scope all the same, as in SystemTap. */
+static void list_local(const char *name, bool is_param, void *arg)
+{
+    const struct scope *s = arg;
+    struct dbg_location at;
+    const char *why;
+
+    dbg_local(s->inst->data, s->inst->vaddr, name, &at, &why);
+    if (at.type)
+        s->fn(name, at.type, s->arg);
+}
+
+static void variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+{
+    const struct dbg_func *f = inst->data;
+    struct scope s = {inst, fn, arg};
+
+    if (f->record)
+        dbg_locals(f, inst->vaddr, list_local, &s);
+}
+
+static void return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+{
+    const struct dbg_func *f = inst->data;
+    const struct ctype *result = f->record ? dbg_func_result(f) : NULL;
+
+    if (result)
+        fn("return", result, arg);
+    variables(inst, fn, arg);
+}
+
 #define ENTRY(suffix, summary)                                                                     \
-    {"process(string).function(string)" suffix, summary, PROBE_UPROBE, resolve, target_var},       \
+    {"process(string).function(string)" suffix,                                                    \
+     summary,                                                                                      \
+     PROBE_UPROBE,                                                                                 \
+     resolve,                                                                                      \
+     target_var,                                                                                   \
+     variables},                                                                                   \
     {                                                                                              \
-        "process.function(string)" suffix, NULL, PROBE_UPROBE, resolve, target_var                 \
+        "process.function(string)" suffix, NULL, PROBE_UPROBE, resolve, target_var, variables      \
     }
 
 const struct probe_type probe_types_process[] = {
@@ -378,7 +423,8 @@ const struct probe_type probe_types_process[] = {
     ENTRY(".call", "likewise, inlined copies left out"),
     ENTRY(".exported", "likewise"),
     {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, resolve,
-     return_var},
-    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve, return_var},
-    {NULL, NULL, PROBE_NEVER, NULL, NULL},
+     return_var, return_variables},
+    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve, return_var,
+     return_variables},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -183,8 +183,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 /* ---- syscall.NAME without an alias ---- */
 
-static bool no_alias(struct probe_env *env, struct probe_point *point,
-                     const struct probe_type *type)
+bool probe_no_alias(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     if (env->stap) { /* SystemTap has them, and says what is wrong with one */
         probe_add(env, point, type)->theirs = true;
@@ -228,13 +227,15 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
 
 const struct probe_type probe_types_syscall[] = {
     {"kernel.syscall(string)", "a system call, by the kernel's name for it", PROBE_SYSCALL, resolve,
-     target_var},
-    {"kernel.syscall(string).return", "where it returns", PROBE_SYSRETURN, resolve, target_var},
-    {"syscall.NAME", "a system call, as SystemTap's tapset has it", PROBE_SYSCALL, no_alias, NULL},
-    {"syscall.NAME.return", "where it returns", PROBE_SYSRETURN, no_alias, NULL},
-    {"nd_syscall.NAME", "the same as syscall.NAME", PROBE_SYSCALL, no_alias, NULL},
-    {"nd_syscall.NAME.return", NULL, PROBE_SYSRETURN, no_alias, NULL},
-    {"syscall_any", "any system call", PROBE_SYSCALL, no_alias, NULL},
-    {"syscall_any.return", "where it returns", PROBE_SYSRETURN, no_alias, NULL},
-    {NULL, NULL, PROBE_NEVER, NULL, NULL},
+     target_var, NULL},
+    {"kernel.syscall(string).return", "where it returns", PROBE_SYSRETURN, resolve, target_var,
+     NULL},
+    {"syscall.NAME", "a system call, as SystemTap's tapset has it", PROBE_SYSCALL, probe_no_alias,
+     NULL, NULL},
+    {"syscall.NAME.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
+    {"nd_syscall.NAME", "the same as syscall.NAME", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
+    {"nd_syscall.NAME.return", NULL, PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
+    {"syscall_any", "any system call", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
+    {"syscall_any.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -5,7 +5,10 @@
  */
 #include "probe/tables.h"
 
+#include <fnmatch.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 static const struct probe_type *const tables[] = {
     probe_types_begin, probe_types_timer,   probe_types_process,
@@ -82,7 +85,15 @@ static bool is_any(const char *name, size_t len)
     return len == 4 && !strncmp(name, "NAME", len);
 }
 
-static bool takes(const struct probe_type *t, const struct probe_point *point)
+/* Is NAME, which may be a wildcard, the pattern's name of LEN bytes? */
+static bool is_name(struct arena *a, const char *name, const char *known, size_t len)
+{
+    if (has_wildcard(name))
+        return !fnmatch(name, arena_strndup(a, known, len), 0);
+    return !strncmp(name, known, len) && !name[len];
+}
+
+static bool takes(struct arena *a, const struct probe_type *t, const struct probe_point *point)
 {
     const char *p = t->pattern, *name, *arg;
     const struct point_part *part = point->parts;
@@ -90,7 +101,7 @@ static bool takes(const struct probe_type *t, const struct probe_point *point)
 
     for (; part; part = part->next) {
         p = next_part(p, &name, &len, &arg);
-        if (!p || (!is_any(name, len) && (strncmp(part->name, name, len) || part->name[len])))
+        if (!p || (!is_any(name, len) && !is_name(a, part->name, name, len)))
             return false;
         if (!part->arg != !arg)
             return false;
@@ -139,7 +150,7 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
     near_init(&near, names);
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
         for (const struct probe_type *t = tables[i]; t->pattern; t++) {
-            if (takes(t, point))
+            if (takes(cx->arena, t, point))
                 return t;
             const char *known = names_of_pattern(cx->arena, t->pattern);
 
@@ -164,6 +175,41 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
 const struct probe_type *probe_entry_type(const struct probe_type *type)
 {
     return type->kind == PROBE_SYSRETURN ? &probe_types_syscall[0] : &probe_types_process[0];
+}
+
+/* POINT with the names of T's pattern. */
+static struct probe_point *with_names(struct arena *a, const struct probe_point *point,
+                                      const struct probe_type *t)
+{
+    struct probe_point *copy = ARENA_NEW(a, struct probe_point);
+    struct point_part **tail = &copy->parts;
+    const char *p = t->pattern, *name, *arg;
+    size_t len;
+
+    *copy = *point;
+    copy->next = NULL;
+    for (const struct point_part *from = point->parts; from; from = from->next) {
+        p = next_part(p, &name, &len, &arg);
+        *tail = ARENA_NEW(a, struct point_part);
+        **tail = *from;
+        (*tail)->name = arena_strndup(a, name, len);
+        (*tail)->next = NULL;
+        tail = &(*tail)->next;
+    }
+    return copy;
+}
+
+struct probe_point *probe_expand(struct arena *a, const struct probe_point *point)
+{
+    struct probe_point *first = NULL, **tail = &first;
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct probe_type *t = tables[i]; t->pattern; t++)
+            if (t->resolve != probe_no_alias && takes(a, t, point)) {
+                *tail = with_names(a, point, t);
+                tail = &(*tail)->next;
+            }
+    return first;
 }
 
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg)

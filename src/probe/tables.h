@@ -13,6 +13,10 @@ extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 
+/* syscall.c: the resolve of points that are aliases of the library, for one that it has not. */
+bool probe_no_alias(struct probe_env *env, struct probe_point *point,
+                    const struct probe_type *type);
+
 /*
  * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then
  * true, and that is reported at PART with the functions that may be chosen.

@@ -98,13 +98,18 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
 }
 
 #define TIMER(unit)                                                                                \
-    {"timer." unit "(number)", "every so often, in user space", PROBE_TIMER, resolve_timer, NULL}, \
+    {"timer." unit "(number)",                                                                     \
+     "every so often, in user space",                                                              \
+     PROBE_TIMER,                                                                                  \
+     resolve_timer,                                                                                \
+     NULL,                                                                                         \
+     NULL},                                                                                        \
     {                                                                                              \
-        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, resolve_timer, NULL         \
+        "timer." unit "(number).randomize(number)", NULL, PROBE_TIMER, resolve_timer, NULL, NULL   \
     }
 #define PROFILE(pattern, summary)                                                                  \
     {                                                                                              \
-        pattern, summary, PROBE_PROFILE, resolve_profile, NULL                                     \
+        pattern, summary, PROBE_PROFILE, resolve_profile, NULL, NULL                               \
     }
 
 const struct probe_type probe_types_timer[] = {
@@ -122,5 +127,5 @@ const struct probe_type probe_types_timer[] = {
     PROFILE("perf.sw.cpu_clock", "as timer.profile"),
     PROFILE("perf.sw.cpu_clock.sample(number)", "as timer.profile, every N ns"),
     PROFILE("perf.sw.cpu_clock.hz(number)", "as timer.profile, N times a second"),
-    {NULL, NULL, PROBE_NEVER, NULL, NULL},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

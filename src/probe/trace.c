@@ -152,7 +152,17 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
     return no_parameter(env, inst, e);
 }
 
+static void variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+{
+    const struct dbg_params *p = inst->data;
+
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->v[i].name)
+            fn(p->v[i].name, p->v[i].type, arg);
+}
+
 const struct probe_type probe_types_trace[] = {
-    {"kernel.trace(string)", "a tracepoint of the kernel", PROBE_TRACEPOINT, resolve, target_var},
-    {NULL, NULL, PROBE_NEVER, NULL, NULL},
+    {"kernel.trace(string)", "a tracepoint of the kernel", PROBE_TRACEPOINT, resolve, target_var,
+     variables},
+    {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

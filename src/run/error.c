@@ -54,6 +54,10 @@ void run_script_error(struct run *r, uint64_t error, uint64_t arg, uint64_t loc,
         r->errors++;
         return;
     }
+    if (r->o->h->maxerrors == NGS_ERRORS_SUPPRESSED) {
+        r->errors++;
+        return;
+    }
     run_error_message(r, error, arg, text, &t);
     if (error != NGS_ERR_SCRIPT) /* error("...") says what it says */
         add_place(r, loc, &t);

@@ -29,11 +29,20 @@ static void say_loss(void *r, const char *text)
     run_warn(r, "%s", text);
 }
 
+/* Records of the kernel's errors, which are among R's, can be lost; suppressed, there are none. */
+static uint64_t errors_of(const struct run *r)
+{
+    uint64_t in_kernel = r->ctl->errors;
+
+    if (r->o->h->maxerrors == NGS_ERRORS_SUPPRESSED)
+        return in_kernel + r->errors;
+    return in_kernel > r->errors ? in_kernel : r->errors;
+}
+
 void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
-    uint64_t errors =
-        c->errors > r->errors ? c->errors : r->errors; /* records of errors can be lost */
+    uint64_t errors = errors_of(r);
     char cut[96];
 
     snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
@@ -58,7 +67,7 @@ void report_timing(struct run *r, double armed)
 
     output_flush(r);
     fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
-            c->hits, c->skipped, c->errors > r->errors ? c->errors : r->errors, c->faults);
+            c->hits, c->skipped, errors_of(r), c->faults);
     fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
             c->truncated, c->lost, c->map_full);
     if (r->s) {

@@ -34,6 +34,7 @@ struct probe_env sema_env(struct sema *s)
         .probe = s->inst ? s->inst->probe : NULL,
         .tail = s->tail,
         .stap = s->opts->stap,
+        .apart = s->opts->apart,
     };
 }
 

@@ -253,6 +253,11 @@ void sema_expect(struct sema *s, struct expr *e, enum value_type want);
  * (dwexpr.c) */
 void sema_retry_casts(struct sema *s, bool last);
 
+/* ---- set_globals.c ---- */
+
+/* Gives globals the values that the command line has for them, as often as it is called. */
+void sema_set_globals(struct sema *s);
+
 /* ---- format.c ---- */
 
 void sema_check_format(struct sema *s, struct expr *print);

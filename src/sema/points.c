@@ -131,6 +131,17 @@ static bool is_wild(const struct probe_point *point)
     return false;
 }
 
+/* What -l calls the instances from FIRST on. */
+static void note_alias(struct sema *s, struct probe_inst *first, const struct probe_point *name,
+                       struct point_part *rest)
+{
+    struct probe_point whole = {.parts = copy_parts(s, name->parts, rest, 0)};
+    const char *text = first ? probe_point_text(s->arena, &whole) : NULL;
+
+    for (struct probe_inst *i = first; i; i = i->next)
+        i->alias = text;
+}
+
 /* WHOLE: aliases named POINT, else those that it goes on from: a suffix is for their points. */
 static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *probe,
                         struct probe_point *point, const struct chain *chain, bool whole)
@@ -143,6 +154,8 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
 
             if (!is_alias_of(name, point, &rest) || whole != !rest)
                 continue;
+            struct probe_inst **before = s->tail;
+
             found = true;
             if (is_within(chain, alias)) {
                 diag_error(s->diag, point->at, "probe", "this alias leads to itself");
@@ -155,6 +168,8 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
             for (struct probe_point *p = is_wild(point) ? points : NULL; p; p = p->next)
                 p->optional = true; /* of many */
             resolve_list(s, both, points, &(struct chain){chain, alias});
+            if (!chain)
+                note_alias(s, *before, name, rest);
         }
     return found;
 }
@@ -268,16 +283,39 @@ static struct probe_point *canonical(struct sema *s, struct probe_point *point)
     return copy;
 }
 
+static void try_one(struct sema *s, struct probe *probe, struct probe_point *point,
+                    const struct chain *chain);
+
+static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
+                        const struct chain *chain);
+
+/* Each kind of point that POINT's wildcards match is optional, but one must be there. */
+static bool resolve_wild(struct sema *s, struct probe *probe, const struct probe_point *point,
+                         const struct chain *chain)
+{
+    struct probe_point *all = probe_expand(s->arena, point);
+    struct probe_inst **before = s->tail;
+
+    for (struct probe_point *p = all; p; p = p->next)
+        try_one(s, probe, p, chain);
+    if (all && s->tail == before)
+        resolve_one(s, probe, all, chain); /* to say why */
+    return all;
+}
+
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
                         const struct chain *chain)
 {
     struct probe_env env = sema_env(s);
+    bool found;
 
     point = canonical(s, point);
-
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
-    if (!is_theirs(s, point) && (resolve_alias(s, probe, point, chain, true) ||
-                                 resolve_alias(s, probe, point, chain, false)))
+    found = !is_theirs(s, point) && (resolve_alias(s, probe, point, chain, true) ||
+                                     resolve_alias(s, probe, point, chain, false));
+    if (is_wild(point))
+        found |= resolve_wild(s, probe, point, chain);
+    if (found)
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 

@@ -55,7 +55,7 @@ static void show(FILE *out, const struct variable *v)
         keys(out, v);
         fprintf(out, "] in %s-)\n", v->name);
     } else if (v->type == TYPE_STATS) {
-        fprintf(out, "if (@count(%s) == 0) printf(\"%s @count=0\\n\") else\n", v->name, v->name);
+        fprintf(out, "if (@count(%s) == 0) printf(\"%s @count=0x0\\n\") else\n", v->name, v->name);
     }
     fprintf(out, "printf(\"%s", v->name);
     format(out, v);

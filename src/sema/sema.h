@@ -11,6 +11,10 @@
 #include "syntax/syntax.h"
 #include "debug/debug.h"
 
+struct sema_global { /* -G NAME=VALUE */
+    const char *name, *value;
+};
+
 /* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose
  * functions and aliases nothing needs are parsed for their names only. */
 struct sema_opts {
@@ -19,6 +23,9 @@ struct sema_opts {
     const struct pp_env *env;
     struct macros *macros;
     bool stap; /* the back end is SystemTap: what only it can run is let through */
+    const struct sema_global *globals; /* set to that before the session begins */
+    uint32_t n_globals;
+    bool apart; /* each place that a point matches is an instance of its own, to be listed */
     bool no_display; /* globals that are never read are not shown at the end (stap
                         --no-global-var-display) */
 };

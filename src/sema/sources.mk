@@ -11,6 +11,7 @@ ngstap_SOURCES += \
 	src/sema/reads.c \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
+	src/sema/set_globals.c \
 	src/sema/stmts.c \
 	src/sema/tapset.c \
 	src/sema/tree.c \

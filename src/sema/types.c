@@ -489,6 +489,7 @@ void sema_types(struct sema *s)
             v->type_at = v->at;
     settle(s);
     sema_retry_casts(s, true);
+    sema_set_globals(s);
     defaults(s);
     settle(s);
     s->report = true;

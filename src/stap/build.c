@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/abi.h"
 #include "base/diag.h"
 #include "base/bytes.h"
 #include "stap/build.h"
@@ -29,17 +30,22 @@ struct build {
     struct stap_tools tools;
     struct stap_cache cache;
     const char *runtime, *runtime_key;
-    const char **defines; /* "-DNAME=VALUE" */
+    const char **defines; /* "-DNAME=VALUE", and options that change what is made */
     uint32_t n_defines;
     const char *name;
 };
 
 /* ---- what stap is told ---- */
 
-static void define(struct build *s, const char *name, uint32_t value)
+static void add_option(struct build *s, const char *option)
 {
     s->defines = arena_grow(s->cx->arena, s->defines, s->n_defines, sizeof(*s->defines));
-    s->defines[s->n_defines++] = arena_printf(s->cx->arena, "-D%s=%u", name, value);
+    s->defines[s->n_defines++] = option;
+}
+
+static void define(struct build *s, const char *name, uint32_t value)
+{
+    add_option(s, arena_printf(s->cx->arena, "-D%s=%u", name, value));
 }
 
 static void make_defines(struct build *s)
@@ -49,13 +55,14 @@ static void make_defines(struct build *s)
     define(s, "MAXACTION", l->maxaction);
     define(s, "MAXMAPENTRIES", l->maxmapentries);
     define(s, "MAXSTRINGLEN", l->maxstringlen + 1); /* stap's counts the NUL */
-    define(s, "MAXERRORS", l->maxerrors);
+    if (l->maxerrors == NGS_ERRORS_SUPPRESSED)
+        add_option(s, "--suppress-handler-errors");
+    else
+        define(s, "MAXERRORS", l->maxerrors);
     define(s, "MAXSKIPPED", l->maxskipped ? l->maxskipped : INT32_MAX);
     define(s, "MAXNESTING", l->maxnesting);
-    for (uint32_t i = 0; i < s->b->n_defines; i++) {
-        s->defines = arena_grow(s->cx->arena, s->defines, s->n_defines, sizeof(*s->defines));
-        s->defines[s->n_defines++] = arena_printf(s->cx->arena, "-D%s", s->b->defines[i]);
-    }
+    for (uint32_t i = 0; i < s->b->n_defines; i++)
+        add_option(s, arena_printf(s->cx->arena, "-D%s", s->b->defines[i]));
 }
 
 /* All that the module depends on. */

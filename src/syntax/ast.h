@@ -311,6 +311,7 @@ struct probe_inst {
     const struct probe_type *type; /* probe/probe.h */
     const char *name;              /* text as pp() shows it */
     const char *written;           /* as pn() does: the script's point, an alias by its name */
+    const char *alias;             /* the alias that a point was written by, as text; or NULL */
     struct stmt *body;
     struct variable *locals;
     void *data;                    /* the probe type's own */

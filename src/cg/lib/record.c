@@ -92,10 +92,27 @@ void cg_lib_send_rest(struct cg_lib_fn *f)
     send(f, CONTROL(skipped), CONTROL(unfinished));
 }
 
+/* --suppress-handler-errors: nothing is told, so that no print is lost for it. */
+static void count_error(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_lib_enter(f);
+    cg_value(s, R1, CG_CONTROL, CONTROL(errors));
+    cg_movi(s, R2, 1);
+    cg_atomic(s, BPF_ADD, R1, 0, R2);
+    cg_lib_leave(f, 0);
+}
+
 /* The error that nothing caught, as a record; past MAXERRORS the session stops. */
 void cg_lib_report(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
+
+    if (f->c->cx->limits.maxerrors == NGS_ERRORS_SUPPRESSED) {
+        count_error(f);
+        return;
+    }
     uint32_t plain = cg_label(s), go_on = cg_label(s);
     int at = (int)sizeof(struct ngs_rec);
 
