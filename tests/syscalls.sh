@@ -157,7 +157,7 @@ fi
 
 small() {
     prints "openat 1 AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = $1" \
-        -c "sh -c 'exec $scratch/small say 2>/dev/null'" -e '
+        -c "sh -c 'exec $scratch/small say 2>/dev/null 3>&-'" -e '
         global told
         probe syscall.openat.return {
             if (execname() == "small" && told == "" && filename == "\"/dev/null\"")

@@ -68,7 +68,7 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
     struct stmt *own = stmt_clone(s->arena, probe->body),
                 *theirs = stmt_clone(s->arena, alias->body);
 
-    if (in_library(s, alias) && !alias->epilogue && !alias->epilogue_body)
+    if (in_library(s, alias) && !alias->epilogue && !alias->epilogue_body && !s->opts->apart)
         theirs = sema_without_unread(s, theirs, own);
     *both = *probe;
     both->next = NULL;
