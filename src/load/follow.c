@@ -51,16 +51,6 @@ static bool find_places(struct places *p)
 
 /* ---- instructions ---- */
 
-enum {
-    HELPER_LOOKUP = 1,
-    HELPER_UPDATE = 2,
-    HELPER_DELETE = 3,
-    HELPER_GET_PID_TGID = 14,
-    HELPER_READ_KERNEL = 113,
-    HELPER_GET_NS_PID_TGID = 120,
-    HELPER_RINGBUF_OUTPUT = 130
-};
-
 /* Words of the stack. */
 enum {
     AT_KEY = -4,
@@ -162,7 +152,7 @@ static void kernel_read(struct code *c, int at, int32_t size, int base, uint32_t
     movi(c, 2, size);
     mov(c, 3, base);
     addi(c, 3, (int32_t)off);
-    call(c, HELPER_READ_KERNEL);
+    call(c, BPF_FUNC_probe_read_kernel);
 }
 
 /*
@@ -180,17 +170,17 @@ static void current_member(struct code *c)
         put(c, 0, 0, 0, 0, (int32_t)(uint32_t)(m->pidns_ino >> 32));
         stack_address(c, 3, AT_CHILD_TGID); /* struct bpf_pidns_info: pid, tgid */
         movi(c, 4, 8);
-        call(c, HELPER_GET_NS_PID_TGID);
+        call(c, BPF_FUNC_get_ns_current_pid_tgid);
         out_if(c, BPF_JNE, 0, 0);
         load(c, BPF_W, 0, BPF_REG_10, AT_KEY); /* tgid is its second word */
     } else {
-        call(c, HELPER_GET_PID_TGID);
+        call(c, BPF_FUNC_get_current_pid_tgid);
         put(c, BPF_ALU64 | BPF_RSH | BPF_K, 0, 0, 0, 32);
     }
     store(c, BPF_W, BPF_REG_10, AT_KEY, 0);
     map(c, 1, m->scope);
     stack_address(c, 2, AT_KEY);
-    call(c, HELPER_LOOKUP);
+    call(c, BPF_FUNC_map_lookup_elem);
     out_if(c, BPF_JEQ, 0, 0);
 }
 
@@ -204,7 +194,7 @@ static void tell(struct code *c, enum follow_what what)
     stack_address(c, 2, AT_NEWS);
     movi(c, 3, sizeof(struct follow_news));
     movi(c, 4, 0);
-    call(c, HELPER_RINGBUF_OUTPUT);
+    call(c, BPF_FUNC_ringbuf_output);
 }
 
 static void finish(struct code *c)
@@ -253,7 +243,7 @@ static void on_fork(struct code *c)
     stack_address(c, 2, AT_KEY);
     stack_address(c, 3, AT_VALUE);
     movi(c, 4, BPF_ANY);
-    call(c, HELPER_UPDATE);
+    call(c, BPF_FUNC_map_update_elem);
     put(c, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 4, 0);
     control(c, CONTROL(unfollowed), BPF_ADD, 1);
     tell(c, FOLLOW_BORN);
@@ -299,7 +289,7 @@ static void on_exit_of(struct code *c)
     out_if(c, BPF_JNE, 1, 0);
     map(c, 1, c->maps->scope);
     stack_address(c, 2, AT_KEY);
-    call(c, HELPER_DELETE);
+    call(c, BPF_FUNC_map_delete_elem);
     tell(c, FOLLOW_GONE);
     finish(c);
 }

@@ -21,8 +21,6 @@
 #include "base/diag.h"
 #include "load/kernel_types.h"
 
-enum { HELPER_TAIL_CALL = 12, HELPER_GET_CURRENT_TASK = 35, HELPER_READ_KERNEL = 113 };
-
 /* Words of the stack. */
 enum { AT_NUMBER = -8, AT_STATUS = -16 };
 
@@ -51,7 +49,7 @@ static void kernel_read(struct code *c, int at, int size, int32_t off)
     put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, size);
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_10, 0, 0);
     put(c, BPF_ALU64 | (BPF_ADD | BPF_K), BPF_REG_1, 0, 0, at);
-    put(c, BPF_JMP | BPF_CALL, 0, 0, 0, HELPER_READ_KERNEL);
+    put(c, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_kernel);
     put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, at, 0);
 }
 
@@ -59,7 +57,7 @@ static void kernel_read(struct code *c, int at, int size, int32_t off)
 static int jump_if_native(const struct session *s, const struct arch *a, struct code *c)
 {
     if (s->control->call_status) {
-        put(c, BPF_JMP | BPF_CALL, 0, 0, 0, HELPER_GET_CURRENT_TASK);
+        put(c, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_current_task);
         put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_0, 0, 0);
         kernel_read(c, AT_STATUS, 4, (int32_t)s->control->call_status);
         put(c, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, (int32_t)a->syscall.compat_status);
@@ -97,7 +95,7 @@ static void hub_code(const struct session *s, const struct arch *a, const struct
     put(c, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_2, BPF_PSEUDO_MAP_FD, 0, l->table);
     put(c, 0, 0, 0, 0, 0);
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_7, 0, 0);
-    put(c, BPF_JMP | BPF_CALL, 0, 0, 0, HELPER_TAIL_CALL);
+    put(c, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call);
     land(c, none);
     land(c, unwanted);
     put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);

@@ -2,8 +2,8 @@
 #
 # Nothing outside of src/arch/ and of the tapset's folders of machines names a register of a
 # machine, a breakpoint's bytes, or asks the compiler which machine this is: struct arch tells. (r0
-# to r10 are also BPF's, x0 to x30 also numbers of hexadecimal: those are not looked for.) Prints
-# TAP.
+# to r10 are also BPF's, x0 to x30 also numbers of hexadecimal: those are not looked for.) Helpers of
+# BPF have names, too. Prints TAP.
 
 set -euo pipefail
 cd "${top_srcdir:-$(dirname "${BASH_SOURCE[0]}")/../..}"
@@ -44,5 +44,9 @@ else
     echo "not ok $n - what it looks for is in src/arch/ and in tapset/x86_64/"
     failed=1
 fi
+
+# A helper of BPF is BPF_FUNC_NAME of linux/bpf.h, not a number of our own.
+word='\b(HELPER_[A-Z_]+ = [0-9]|BPF_CALL, 0, 0, 0, [0-9])'
+look 'helpers have the names of linux/bpf.h' "${files[@]}"
 echo "1..$n"
 exit $failed
