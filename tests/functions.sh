@@ -85,7 +85,7 @@ both 'text_str and its kin' \
     'println(text_str("a\"\\\\\a\b\f\n\r\t\v\001\177"), text_str("\303\251\360\237\230\200\377\303"))
     println(string_quoted("a\tb"), text_strn("abcdefghij", 9, 1), text_strn("abcdefghij", 4, 0),
         text_strn("abcde", 9, 1), text_strn("abc\n\n\n\n", 9, 1), string_quoted(""))' \
-    'a\\"\\\\\\\\\\a\\b\\f\\n\\r\\t\\v\\001\\177\\u00e9\\U0001f600\\377\\303\n"a\\tb""abcd"...abcd"abcde""abc"...""\n'
+    'a\\"\\\\\\\\\\a\\b\\f\\n\\r\\t\\v\\001\\177\\u00E9\\U0001F600\\377\\303\n"a\\tb""abcd"...abcd"abcde""abc"...""\n'
 
 # ---- dates, errors ----
 
