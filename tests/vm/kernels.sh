@@ -18,7 +18,7 @@ set -euo pipefail
 on_kernel() { # SUITE ENCODING few|code
     vm_options=(-i)
     in_vm "$1" 600 tests/vm/in-kernel.sh "${@:2}"
-    vm_options=()
+    vm_options=(-o)
     in_vm "$1" 300 tests/fallbacks.sh --no-profiles # they have just been judged
     in_vm "$1" 100 -c "exec $builddir/tests/unit/run_kernel_test"
 }
@@ -26,5 +26,6 @@ on_kernel() { # SUITE ENCODING few|code
 on_kernel bookworm bpf_loop code # backends.sh judges Lua's other kinds there
 on_kernel trixie may_goto few
 on_kernel sid may_goto code
+vm_options=()
 in_vm bullseye 300 tests/vm/in-kernel.sh none
 finish

@@ -11,6 +11,10 @@
 #   -i           the VM's clock counts instructions, on one processor: how busy this machine is
 #                changes nothing that is measured in the VM, so that a profile can be compared with
 #                an account. A second there may take three
+#   -o           its two processors run in turns, one at a time. Else each has a thread of qemu's,
+#                and one may run an int3 that the kernel has already patched away (its jump labels):
+#                Linux 6.12 and 7.2 died of that under qemu 7.2. But a processor that waits for a
+#                lock waits 0.1 s then, and SystemTap skips probes
 #   -m MIB       memory (2048)
 #   -v           say how long the boot took
 #   -l LIST      many commands in one boot: a line NAME COMMAND each, COMMAND being a line of bash
@@ -231,7 +235,7 @@ run_all() {
     return "$worst"
 }
 
-while getopts 'k:s:t:im:vl:d:h' option; do
+while getopts 'k:s:t:iom:vl:d:h' option; do
     case $option in
     k) suite=$OPTARG ;;
     s) share=$(realpath "$OPTARG") ;;
@@ -241,6 +245,7 @@ while getopts 'k:s:t:im:vl:d:h' option; do
         processor=(-accel 'tcg,thread=single' -icount shift=1 -smp 1)
         slow=4
         ;;
+    o) processor=(-accel 'tcg,thread=single' -smp 2) ;;
     m) memory=$OPTARG ;;
     v) verbose=1 ;;
     l) list=$OPTARG ;;
@@ -265,10 +270,6 @@ job='' qemu='' own_share='' count=0 labels=()
 trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# With a thread for each processor one may run an int3 that the kernel has already patched away (its
-# jump labels), and Linux 7.2 dies of it under qemu 7.2. In turns none does; but one that waits for
-# a lock waits 0.1 s.
-[[ $suite != sid || ${processor[*]} != *multi* ]] || processor=(-accel 'tcg,thread=single' -smp 2)
 prepare
 job=$(mktemp -d)
 [[ -n $share ]] || { own_share=$(mktemp -d); share=$own_share; }
