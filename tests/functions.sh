@@ -192,6 +192,18 @@ trace -e 'global n probe begin { n["x"]++; println(tokenize("a b", " "), n["x"])
     probe end { delete n }'
 check 'what a function calls n is not the array n of the script' same_output
 
+# An alias of a folder's own, which may have effects: all of it runs, read or not.
+mkdir "$scratch/own"
+cat >"$scratch/own/my.stp" <<'END'
+global bumped
+function bump() { return ++bumped }
+function bumps() { return bumped }
+probe my.start = begin { unused = bump() }
+END
+echo 1 >"$scratch/want"
+trace -I "$scratch/own" -e 'probe my.start { println(bumps()) exit() }'
+check 'what an alias sets for its effect' same_output
+
 # ---- what is counted for a script: clocks, depth ----
 
 both 'a stopwatch runs while it runs' \

@@ -8,13 +8,9 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/clean.h"
 #include "probe/probe.h"
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
 
 bool listing_points(struct compile *cx, const struct program *prog, const struct source *script,
                     bool variables, FILE *out)
@@ -31,7 +27,7 @@ bool listing_points(struct compile *cx, const struct program *prog, const struct
         lines[n++] = probe_listed(cx->arena, i, variables);
     }
     if (n)
-        qsort(lines, n, sizeof(*lines), by_text);
+        qsort(lines, n, sizeof(*lines), order_by_text);
     for (uint32_t i = 0; i < n; i++) {
         if (i && !strcmp(lines[i], lines[i - 1]))
             continue;

@@ -25,6 +25,7 @@ struct sema_file {
     bool parsed;
     bool broken; /* did not parse */
     bool chosen; /* something in it is used: its globals and probes belong to the program */
+    bool offers; /* of probe/: what its aliases set is left out where nothing reads it */
 };
 
 /* A function of the library by name; several of one name are linked. */

@@ -54,11 +54,15 @@ static struct stmt *append(struct stmt *list, struct stmt *more)
     return list;
 }
 
-static bool in_library(const struct sema *s, const struct probe *alias)
+/* May what ALIAS sets be left out where nothing reads it? */
+static bool offers(const struct sema *s, const struct probe *alias)
 {
     const struct source *src = source_get(s->cx->sources, sema_file(s, alias->at));
+    const struct sema_file *f = s->files;
 
-    return src && src->tapset;
+    while (f && f->src != src)
+        f = f->next;
+    return f && f->offers && !alias->epilogue && !alias->epilogue_body;
 }
 
 /* The alias's body around the probe's. */
@@ -68,7 +72,7 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
     struct stmt *own = stmt_clone(s->arena, probe->body),
                 *theirs = stmt_clone(s->arena, alias->body);
 
-    if (in_library(s, alias) && !alias->epilogue && !alias->epilogue_body && !s->opts->apart)
+    if (offers(s, alias) && !s->opts->apart)
         theirs = sema_without_unread(s, theirs, own);
     *both = *probe;
     both->next = NULL;

@@ -16,7 +16,8 @@ struct sema_global { /* -G NAME=VALUE */
 };
 
 /* Library scripts (*.stp, *.stpm) are searched in these directories, in order; files whose
- * functions and aliases nothing needs are parsed for their names only. */
+ * functions and aliases nothing needs are read, not parsed. Aliases of a name lie in probe/NAME.stp
+ * of a directory, read when a script has such a point; what they set may be left out. */
 struct sema_opts {
     const char *const *tapset_dirs;
     uint32_t n_tapset_dirs;

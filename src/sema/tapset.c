@@ -178,11 +178,11 @@ void sema_tapset_parse_all(struct sema *s)
         parse_file(s, f);
 }
 
-static void read_script(void *arg, const char *path)
+static void add_script(struct sema *s, const char *path, bool offers)
 {
-    struct sema *s = arg;
     struct sema_file *f = ARENA_NEW(s->arena, struct sema_file), **tail = &s->files;
 
+    f->offers = offers;
     f->src = read_file(s->cx, path);
     if (!f->src)
         return;
@@ -191,6 +191,11 @@ static void read_script(void *arg, const char *path)
     *tail = f;
     if (mentions(f->src, "probe"))
         parse_file(s, f);
+}
+
+static void read_script(void *arg, const char *path)
+{
+    add_script(arg, path, false);
 }
 
 struct probe_reader {
@@ -203,7 +208,7 @@ static void read_probes(void *arg, const char *path)
 {
     const struct probe_reader *r = arg;
     struct sema *s = r->s;
-    const char *name = strrchr(path, '/') + 1;
+    const char *name = base_name(path);
     struct sema_file *f = s->files;
 
     if (fnmatch(r->name, arena_strndup(s->arena, name, strlen(name) - strlen(".stp")), 0) ||
@@ -211,9 +216,8 @@ static void read_probes(void *arg, const char *path)
         return;
     while (f && strcmp(f->src->name, path) != 0)
         f = f->next;
-    if (f)
-        return;
-    read_script(s, path);
+    if (!f)
+        add_script(s, path, true);
 }
 
 void sema_tapset_probes(struct sema *s, const char *name)

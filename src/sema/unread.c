@@ -1,8 +1,9 @@
 /*
- * unread: what an alias of the library sets before a handler and the handler does not read. Enters:
- * the alias's statements and the handler's; leaves: the former without assignments to locals that
- * nothing behind them names, and without conditions under which nothing is left. SystemTap leaves
- * them out, too (its dead_assignment_remover): a library may offer much that costs only who asks.
+ * unread: what an alias of probe/ sets before a handler and the handler does not read. Enters: the
+ * alias's statements and the handler's; leaves: the former without assignments to locals that
+ * nothing behind them names, and without conditions under which nothing is left. Such an alias may
+ * offer much that costs only who asks, and sets nothing for its effects; of other files' aliases
+ * all is kept. (SystemTap leaves out what has no effect: its dead_assignment_remover.)
  */
 #include "sema/internal.h"
 
