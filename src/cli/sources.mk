@@ -9,6 +9,7 @@ ngstap_SOURCES += \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/listing.c src/cli/listing.h \
 	src/cli/main.c \
+	src/cli/option_table.c src/cli/option_table.h \
 	src/cli/options.c src/cli/options.h \
 	src/cli/picture.c src/cli/picture.h \
 	src/cli/script.c src/cli/script.h \
