@@ -18,19 +18,6 @@ command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
 calls=$scratch/calls
 "${CC:-cc}" -O1 -o "$calls" tests/syscalls/calls.c
 
-run() { timeout 60 "$ngstap" "$@" >"$scratch/out" 2>"$scratch/err"; }
-# prints WANT ARGUMENT...: WANT is the last line that is printed.
-prints() {
-    local want=$1
-    shift
-    run "$@" && [[ $(tail -1 "$scratch/out") = "$want" ]]
-}
-lacks() { # STRING ARGUMENT...
-    local want=$1
-    shift
-    ! run "$@" && grep -qF -e "$want" "$scratch/err"
-}
-
 # ---- what a call is told as ----
 
 # One handler each at the entry and the return: names, arguments and results are the program's.
@@ -51,14 +38,14 @@ check 'calls, their arguments and results, each by its own handler' told
 check '... with loops by bpf_loop' told --no-feature=may_goto
 
 at_return() {
-    run -c "sh -c 'exec $calls say 2>$scratch/want'" -e '
+    run_once -c "sh -c 'exec $calls say 2>$scratch/want'" -e '
         probe syscall.*.return { printf("%s %s = %s\n", name, argstr, retstr) }' &&
         within "$scratch/want" "$scratch/out"
 }
 check '... at the return alone' at_return
 
 variables() {
-    prints '9 3 -100 -2 ok' -c "sh -c 'exec $calls say 2>/dev/null'" -e '
+    last_line_is '9 3 -100 -2 ok' -c "sh -c 'exec $calls say 2>/dev/null'" -e '
         global n, fds, dfds, failed, same = "ok"
         probe syscall.write { if (buf_str == "\"hello\\nyou\"") n += count }
         probe syscall.pread { if (offset == 77) fds = count }
@@ -76,7 +63,7 @@ check "a call's variables, and values of its entry" variables
 # ---- how many ----
 
 count() {
-    prints '3000 3000 3000 4498500 1' -c "$calls many 3000" -e '
+    last_line_is '3000 3000 3000 4498500 1' -c "$calls many 3000" -e '
         global n, any, base, sum, names
         probe syscall.getsid { n++; sum += ulong_arg(2) }
         probe nd_syscall.gets*d.return { any += retval > 0 }
@@ -123,7 +110,7 @@ tree() {
         }
         END { for (k in n) print k, n[k] }' "$scratch/strace" "$scratch/strace" |
         LC_ALL=C sort >"$scratch/want"
-    run "$@" -c "$scratch/both" -e '
+    run_once "$@" -c "$scratch/both" -e '
         global n, all
         probe syscall_any { if (execname() == "calls") n[name]++ }
         probe syscall.* { if (execname() == "calls") all++ }
@@ -143,7 +130,7 @@ fi
 # ---- the convention for 32 bits ----
 
 old() {
-    prints '200 200 0 0' -c "$calls old 200" -e '
+    last_line_is '200 200 0 0' -c "$calls old 200" -e '
         global n, compat, mistaken, other
         probe syscall.getsid { n++; compat += $compat; mistaken += $nr != 147 || int_arg(1) }
         probe syscall.sched_get_priority_min { other++ }
@@ -156,7 +143,7 @@ else
 fi
 
 small() {
-    prints "openat 1 AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = $1" \
+    last_line_is "openat 1 AT_FDCWD, \"/dev/null\", O_RDWR|O_CLOEXEC = $1" \
         -c "sh -c 'exec $scratch/small say 2>/dev/null 3>&-'" -e '
         global told
         probe syscall.openat.return {
@@ -241,7 +228,7 @@ check 'calls that began before: they return, without what their entry would have
 object() {
     (cd "$scratch" && timeout 60 "$ngstap" --backend=bpf -p4 -m traced -e '
         global n probe syscall.getsi* { n[name]++ } probe end { println(n["getsid"]) }') \
-        >"$scratch/out" 2>"$scratch/err" && prints 30 -c "$calls many 30" "$scratch/traced.bpf.o"
+        >"$scratch/out" 2>"$scratch/err" && last_line_is 30 -c "$calls many 30" "$scratch/traced.bpf.o"
 }
 check 'an object of its own' object
 bare() { # without the kernel's BTF
@@ -256,7 +243,7 @@ if unshare -m true 2>/dev/null; then
 else
     skip "without the kernel's BTF" 'no mount namespace can be made'
 fi
-check 'a name that no call has, and nothing else' lacks "did you mean 'openat'?" \
+check 'a name that no call has, and nothing else' fails_with "did you mean 'openat'?" \
     -e 'probe syscall.oppenat {}'
-check '... which may be' prints 5 -e 'probe syscall.no_such ?, begin { println(5) exit() }'
+check '... which may be' last_line_is 5 -e 'probe syscall.no_such ?, begin { println(5) exit() }'
 finish

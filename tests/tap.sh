@@ -118,6 +118,21 @@ end_trace() {
     wait "$tracer" || status=$?
 }
 
+# run_once ARGUMENT...: ngstap with the library that it finds, for at most a minute.
+run_once() { timeout 60 "$ngstap" "$@" >"$scratch/out" 2>"$scratch/err"; }
+# last_line_is WANT ARGUMENT...: WANT is the last line that it prints, and it ends well.
+last_line_is() {
+    local want=$1
+    shift
+    run_once "$@" && [[ $(tail -1 "$scratch/out") = "$want" ]]
+}
+# fails_with STRING ARGUMENT...: it fails, and says STRING.
+fails_with() {
+    local want=$1
+    shift
+    ! run_once "$@" && grep -qF -e "$want" "$scratch/err"
+}
+
 printed() { grep -qE -e "$1" "$scratch/out"; }
 said() { grep -qE -e "$1" "$scratch/err"; }
 

@@ -40,21 +40,8 @@ END
 "${CC:-cc}" -O1 -o "$scratch/target" "$scratch/target.c"
 getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
 
-run() { timeout 60 "$ngstap" "$@" >"$scratch/out" 2>"$scratch/err"; }
-# prints WANT ARGUMENT...: WANT is the last line that is printed.
-prints() {
-    local want=$1
-    shift
-    run "$@" && [[ $(tail -1 "$scratch/out") = "$want" ]]
-}
-lacks() { # STRING ARGUMENT...
-    local want=$1
-    shift
-    ! run "$@" && grep -qF -e "$want" "$scratch/err"
-}
-
 forks() { # ARGUMENT...
-    run "$@" -c "$scratch/target 200 0" -e '
+    run_once "$@" -c "$scratch/target 200 0" -e '
         global n, sum, mine
         probe kernel.trace("sched:sched_process_fork") { n++; sum += $child->pid; mine += $parent->tgid == pid() }
         probe end { printf("%d %d %d\n", n, mine, sum) }' &&
@@ -64,7 +51,7 @@ check 'each fork of a program, and its child' forks
 check '... with loops by bpf_loop' forks --no-feature=may_goto
 
 calls() {
-    prints '3000 4498500 1 1' -c "$scratch/target 0 3000" -e '
+    last_line_is '3000 4498500 1 1' -c "$scratch/target 0 3000" -e '
         global n, sum, names, same = 1
         probe kernel.trace("sys_enter") {
             if ($id != '"$getsid"') next
@@ -79,7 +66,7 @@ calls() {
 }
 check "each system call, its arguments, and the program's registers" calls
 no_registers() {
-    lacks 'cannot access CPU registers in this context' --no-feature=task_pt_regs -c "$scratch/target 0 10" \
+    fails_with 'cannot access CPU registers in this context' --no-feature=task_pt_regs -c "$scratch/target 0 10" \
         -e 'probe kernel.trace("sys_enter") { println(u_register("rip")) }'
 }
 check "... without the task's registers these are an error" no_registers
@@ -119,25 +106,25 @@ $scratch/target 20 0
 exit 0
 END2
 chmod +x "$scratch/both"
-check 'a wildcard: a handler for each, and their names' prints '21 1 22' -c "$scratch/both" -e '
+check 'a wildcard: a handler for each, and their names' last_line_is '21 1 22' -c "$scratch/both" -e '
     global n
     probe kernel.trace("sched_process_[ef]*") { n[probefunc()]++ }
     probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"],
         n["sched_process_exit"]) }'
-check '... that matches too many' lacks "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
+check '... that matches too many' fails_with "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
 
-check 'the place of code that was interrupted, which there is none' lacks 'the address cannot be told' \
+check 'the place of code that was interrupted, which there is none' fails_with 'the address cannot be told' \
     -e 'probe kernel.trace("sched_switch") { println(addr()) }'
 
 object() {
     (cd "$scratch" && timeout 60 "$ngstap" --backend=bpf -p4 -m traced -e '
         global n
         probe kernel.trace("sched_process_fork") { n += $parent != 0 }
-        probe end { println(n) }') >"$scratch/out" 2>"$scratch/err" && prints 30 -c "$scratch/target 30 0" "$scratch/traced.bpf.o"
+        probe end { println(n) }') >"$scratch/out" 2>"$scratch/err" && last_line_is 30 -c "$scratch/target 30 0" "$scratch/traced.bpf.o"
 }
 check 'an object of its own' object
 
-check 'a kernel without raw tracepoints is named' lacks "lacks 'raw_tracepoint', which is there since Linux 4.17" \
+check 'a kernel without raw tracepoints is named' fails_with "lacks 'raw_tracepoint', which is there since Linux 4.17" \
     --backend=bpf --no-feature=raw_tracepoint -e 'probe kernel.trace("sched_switch") { exit() }'
 
 # A kernel that does not tell its types: an empty file in the place of its BTF.
