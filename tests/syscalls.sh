@@ -228,7 +228,8 @@ check 'calls that began before: they return, without what their entry would have
 object() {
     (cd "$scratch" && timeout 60 "$ngstap" --backend=bpf -p4 -m traced -e '
         global n probe syscall.getsi* { n[name]++ } probe end { println(n["getsid"]) }') \
-        >"$scratch/out" 2>"$scratch/err" && last_line_is 30 -c "$calls many 30" "$scratch/traced.bpf.o"
+        >"$scratch/out" 2>"$scratch/err" &&
+        last_line_is 30 -c "$calls many 30" "$scratch/traced.bpf.o"
 }
 check 'an object of its own' object
 bare() { # without the kernel's BTF
