@@ -42,16 +42,25 @@ hot_leads() { # FILE LINE-OF-HOT OR NAME
     ((share >= 55 && share <= 85))
 }
 
-# How much of its CPU time the target says it spent in hot(): compiled code's share moves with the
-# machine's load.
+# The CPU time that the target says it has spent so far: "HOT ALL" in ns.
+spent() {
+    tests/targets/target.sh truth "${names[-1]}" |
+        awk '$2 == "hot" { hot = $4 } $2 == "total" { all = $4 } END { print hot, all }'
+}
+# As "flame ARGUMENT... -o FILE", and what the target spent meanwhile: compiled code's share moves
+# with the machine's load.
+flame_beside_truth() { # FILE ARGUMENT...
+    local hot all hot_after all_after
+    read -r hot all < <(spent)
+    flame "${@:2}" -o "$1"
+    read -r hot_after all_after < <(spent)
+    truth=$((100 * (hot_after - hot) / (all_after - all)))
+}
 hot_as_said() { # FILE LINE-OF-HOT OR NAME
-    local share said
+    local share
     share=$(leaf_share "$1" "$2")
-    said=$(tests/targets/target.sh truth "${names[-1]}" |
-        awk '$2 == "hot" { hot = $4 } $2 == "total" { all = $4 }
-        END { printf "%d\n", all ? 100 * hot / all : 0 }')
-    echo "# hot: $share %, the target says $said %"
-    ((share >= said - 15 && share <= said + 15))
+    echo "# hot: $share %, the target says $truth %"
+    ((share >= truth - 15 && share <= truth + 15))
 }
 
 # ---- 95 frames of 150 bytes
@@ -98,7 +107,7 @@ check 'a hint names an option that flame has' said 'cut at 5 frames \(--depth N 
 kill "$deep_pid"
 
 start nginx gc64 jit
-flame -x "$pid" -t 2 -F 199 -o "$scratch/jit.folded"
+flame_beside_truth "$scratch/jit.folded" -x "$pid" -t 2 -F 199
 check 'a process: status 0' test "$status" = 0
 check '... nothing on standard output' test ! -s "$scratch/out"
 check '... the leaf is the hot function' hot_as_said "$scratch/jit.folded" \
@@ -116,7 +125,7 @@ if command -v script >/dev/null; then
 else
     skip 'on a terminal it tells how it goes' 'no script(1)'
 fi
-flame --master "$master" -t 2 -F 199 -o "$scratch/master.folded"
+flame_beside_truth "$scratch/master.folded" --master "$master" -t 2 -F 199
 check "a master's workers" hot_as_said "$scratch/master.folded" '^T:.*jit(.lua)?:(13|hot)$'
 flame -x "$pid" -t 1 -o "$scratch/no/such/folder.svg"
 check 'a file that cannot be written is an error before the profile' eval \

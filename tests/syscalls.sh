@@ -66,7 +66,7 @@ count() {
     last_line_is '3000 3000 3000 4498500 1' -c "$calls many 3000" -e '
         global n, any, base, sum, names
         probe syscall.getsid { n++; sum += ulong_arg(2) }
-        probe nd_syscall.gets*d.return { any += retval > 0 }
+        probe nd_syscall.gets*d.return { any += retval >= 0 }
         probe kernel.syscall("getsid") { base++; names[name_of(), pp()]++ }
         function name_of() { return probefunc() }
         probe end {
