@@ -200,6 +200,11 @@ END
 prints 'private by a macro of a library' \
     'global depth = 1 function f() { return depth } probe own { println(library(), f()) }
     probe begin(1) { exit() }' '421\n' -I "$scratch/library"
+mkdir "$scratch/broken"
+echo 'function half:long() { return sprintf(1) }' >"$scratch/broken/half.stp"
+refuses 'a function of a library file with syntax errors' 'probe begin { println(half()) }' \
+    'there is no function half' -I "$scratch/broken"
+check '... which is named' said 'half.stp has syntax errors .*-p1 .*/half.stp shows them'
 for pair in 'global a, a' 'global a global a' 'private a private a'; do
     refuses "$pair" "$pair probe begin { a = 1 }" "'a' is declared already"
 done

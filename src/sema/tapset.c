@@ -145,6 +145,8 @@ static void parse_file(struct sema *s, struct sema_file *f)
         return;
     f->parsed = true;
     f->broken = !parse(s->cx, s->opts, f->src, &f->prog);
+    if (f->broken) /* half a function is none */
+        f->prog = (struct program){0};
     for (struct function *fn = f->prog.funcs; fn; fn = fn->next)
         add_name(s, f, fn);
 }
@@ -348,5 +350,6 @@ void sema_tapset_note_broken(struct sema *s)
     for (struct sema_file *f = s->files; f; f = f->next)
         if (f->broken)
             diag_note(s->diag, (struct span){0},
-                      "the library file %s has syntax errors and was left out", f->src->name);
+                      "the library file %s has syntax errors and was left out (ngstap -p1 %s shows them)",
+                      f->src->name, f->src->name);
 }
