@@ -133,6 +133,7 @@ SHELL_TESTS += tests/signals.sh
 TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/trace.sh
+SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/syscalls.sh
 EXTRA_DIST += tests/syscalls
 SHELL_TESTS += tests/master.sh

@@ -552,6 +552,7 @@ enum ngs_ctx {
     NGS_CTX_RANDOM,    /* 32 bits */
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
+    NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };

@@ -80,8 +80,9 @@ enum {
     CG_WORD_STAMP,  /* of the string that was copied out of an array */
     CG_WORD_CALL,   /* enum ngs_call_fact: of the system call */
     CG_WORD_CALL_END = CG_WORD_CALL + NGS_CALL_PARAM - NGS_CALL_NUMBER + ARCH_SYSCALL_ARGS,
+    CG_WORD_STACK = CG_WORD_CALL_END, /* a frame of the kernel's stack */
     /* struct pt_regs of the script's machine; behind it what alloc.c spills */
-    CG_WORD_REGS = CG_WORD_CALL_END,
+    CG_WORD_REGS,
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
