@@ -86,6 +86,20 @@ enum {
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
+/* Words at frame_unwind: where the walk of a program's stack is. */
+enum cg_unwind {
+    CG_UNWIND_IP,
+    CG_UNWIND_SP,
+    CG_UNWIND_FP,
+    CG_UNWIND_CALL,   /* 1: IP is where a call returns to, in the code behind it */
+    CG_UNWIND_N,      /* frames known */
+    CG_UNWIND_FRAMES = 8 /* their addresses */
+};
+_Static_assert(CG_UNWIND_FRAMES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
+static inline int cg_unwind_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_unwind + 8 * word;
+}
 static inline int cg_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_spill + 8 * word;
