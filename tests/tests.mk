@@ -151,6 +151,7 @@ EXTRA_DIST += tests/judge docs/judging.md
 UNIT_TOOLS += tests/unit/lua_functions
 UNIT_TESTS += tests/unit/lua_names_test
 UNIT_TESTS += tests/unit/lua_fuzz_test
+UNIT_TESTS += tests/unit/unwind_test
 SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
 TIMED_TESTS += tests/flame.sh

@@ -353,7 +353,7 @@ enum ngs_cfa {
     NGS_CFA_UNKNOWN,  /* the walk stops */
     NGS_CFA_SP,       /* stack pointer + offset */
     NGS_CFA_FP,       /* rbp + offset */
-    NGS_CFA_AT_FP,    /* what lies at rbp + offset: a stack that was aligned */
+    NGS_CFA_AT_FP,    /* what lies at rbp + offset, and rbp was saved where it points */
     NGS_CFA_PLT,      /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
     NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
     NGS_CFA_OUTERMOST /* nobody called it */

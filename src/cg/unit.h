@@ -91,8 +91,8 @@ enum cg_unwind {
     CG_UNWIND_IP,
     CG_UNWIND_SP,
     CG_UNWIND_FP,
-    CG_UNWIND_CALL,   /* 1: IP is where a call returns to, in the code behind it */
-    CG_UNWIND_N,      /* frames known */
+    CG_UNWIND_CALL,      /* 1: IP is where a call returns to, in the code behind it */
+    CG_UNWIND_N,         /* frames known */
     CG_UNWIND_FRAMES = 8 /* their addresses */
 };
 _Static_assert(CG_UNWIND_FRAMES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");

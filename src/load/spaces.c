@@ -124,8 +124,7 @@ static void add_range(struct session *s, pid_t pid, const struct map *map, struc
         return;
     f = file_of(&s->spaces, fd, map);
     if (f && f->n && unwind_bias(fd, map, &bias))
-        space->ranges[space->n++] =
-            (struct ngs_range){map->start, map->end, bias, f->first, f->n};
+        space->ranges[space->n++] = (struct ngs_range){map->start, map->end, bias, f->first, f->n};
     close(fd);
 }
 

@@ -22,7 +22,8 @@ struct cursor {
     bool bad;       /* it has reached the end */
 };
 
-enum saved { SAVED_SAME, SAVED_AT, SAVED_UNDEFINED, SAVED_OTHERWISE };
+/* AT: in the frame; AT_FP: where rbp points (gcc, in functions that align their stack). */
+enum saved { SAVED_SAME, SAVED_AT, SAVED_AT_FP, SAVED_UNDEFINED, SAVED_OTHERWISE };
 
 struct rules {
     uint8_t cfa; /* enum ngs_cfa; UNKNOWN: no row can say it */
@@ -173,6 +174,8 @@ static uint32_t rule_of(const struct rules *r, bool signal)
     if (kind == NGS_CFA_SIGNAL || r->ip != SAVED_AT || r->ip_off != -8 ||
         r->fp == SAVED_OTHERWISE || r->cfa_off != (int16_t)r->cfa_off)
         return 0;
+    if ((kind == NGS_CFA_AT_FP) != (r->fp == SAVED_AT_FP))
+        return 0;
     if (r->fp == SAVED_AT)
         fp = -r->fp_off / 8;
     if (fp < 0 || fp > UINT8_MAX || (r->fp == SAVED_AT && (!fp || r->fp_off % 8)))
@@ -185,8 +188,9 @@ static uint32_t rule_of(const struct rules *r, bool signal)
 /* The expressions that a row can say. Enters: its bytes, the length first. */
 static void cfa_expression(struct cursor *c, struct rules *r)
 {
-    static const uint8_t plt[] = {DW_OP_breg7,    8, DW_OP_breg16, 0, DW_OP_lit15, DW_OP_and, 0,
-                                  DW_OP_ge, DW_OP_lit3,  DW_OP_shl, DW_OP_plus};
+    static const uint8_t plt[] = {DW_OP_breg7, 8, DW_OP_breg16, 0,          DW_OP_lit15,
+                                  DW_OP_and,   0, DW_OP_ge,     DW_OP_lit3, DW_OP_shl,
+                                  DW_OP_plus};
     uint64_t len = uleb(c);
 
     r->cfa = NGS_CFA_UNKNOWN;
@@ -216,6 +220,15 @@ static void cfa_expression(struct cursor *c, struct rules *r)
         r->cfa = NGS_CFA_SIGNAL;
         r->cfa_off = off;
     }
+}
+
+/* Is it "rbp + 0"? */
+static bool is_at_fp(const struct cursor *c)
+{
+    struct cursor e = *c;
+    uint64_t len = uleb(&e), op = get(&e, 1);
+
+    return len == 2 && op == DW_OP_breg6 && get(&e, 1) == 0 && !e.bad;
 }
 
 static void skip_block(struct cursor *c)
@@ -299,7 +312,8 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
         return true;
     case DW_CFA_expression:
     case DW_CFA_val_expression:
-        save(r, uleb(c), SAVED_OTHERWISE, 0);
+        reg = uleb(c);
+        save(r, reg, op == DW_CFA_expression && is_at_fp(c) ? SAVED_AT_FP : SAVED_OTHERWISE, 0);
         skip_block(c);
         return true;
     case DW_CFA_GNU_args_size:
@@ -330,9 +344,7 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
             restore(r, &cie->rules, op & 0x3f);
         } else if (op == DW_CFA_advance_loc1 || op == DW_CFA_advance_loc2 ||
                    op == DW_CFA_advance_loc4) {
-            advance = get(c, op == DW_CFA_advance_loc1   ? 1
-                             : op == DW_CFA_advance_loc2 ? 2
-                                                         : 4);
+            advance = get(c, op == DW_CFA_advance_loc1 ? 1 : op == DW_CFA_advance_loc2 ? 2 : 4);
         } else if (op == DW_CFA_remember_state) {
             if (depth == REMEMBERED_MAX)
                 return false;
@@ -359,7 +371,8 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
 /* ---- entries ---- */
 
 /* The entry at OFF: C at its content, its end known; false: there is none that holds together. */
-static bool entry(const struct cursor *all, size_t off, struct cursor *c, uint64_t *id, size_t *next)
+static bool entry(const struct cursor *all, size_t off, struct cursor *c, uint64_t *id,
+                  size_t *next)
 {
     *c = *all;
     c->p = all->section + off;

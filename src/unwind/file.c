@@ -51,8 +51,7 @@ bool unwind_file(int fd, struct unwind_rows *out)
     bool ours = gelf_getehdr(elf, &eh) && eh.e_machine == EM_X86_64;
     Elf_Scn *scn = ours ? find(elf, &sh) : NULL;
     Elf_Data *data = scn && sh.sh_size <= SECTION_MAX ? elf_rawdata(scn, NULL) : NULL;
-    bool ok = data && data->d_buf &&
-              unwind_eh_frame(data->d_buf, data->d_size, sh.sh_addr, 0, out);
+    bool ok = data && data->d_buf && unwind_eh_frame(data->d_buf, data->d_size, sh.sh_addr, 0, out);
 
     elf_end(elf);
     return ok && out->n;

@@ -137,25 +137,44 @@ static void read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_
     cg_jmpi(s, BPF_JNE, R0, 0, bad);
 }
 
-/* r7 is the rule, r8 the CFA. */
-void cg_lib_unwind_step(struct cg_lib_fn *f)
+/* r0 = the rule for the code at the address at hand, 0: none. */
+static void find_rule(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), plt = cg_label(s),
-             have = cg_label(s), same = cg_label(s), sixteen = cg_label(s);
+    uint32_t none = cg_label(s);
 
-    cg_lib_enter(f);
     cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
     cg_alu(s, BPF_SUB, R2, R3);
     cg_mov(s, R1, R6);
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
-    cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
+    cg_jmpi(s, BPF_JEQ, R0, 0, none);
     cg_mov(s, R1, R6);
     cg_ldx(s, BPF_DW, R2, R6, LIB_FRAME(private_[1]));
     cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[2]));
     cg_ldx(s, BPF_DW, R4, R6, LIB_FRAME(private_[3]));
     cg_lib_call(f, CG_LIB_UNWIND_ROW);
+    cg_bind(s, none);
+}
+
+/*
+ * r7 is the rule, r8 the CFA. Where the innermost address has no row, that of the instruction
+ * before it serves: a program that has called the kernel stands behind its last instruction.
+ */
+void cg_lib_unwind_step(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), plt = cg_label(s),
+             have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s);
+
+    cg_lib_enter(f);
+    find_rule(f);
+    cg_jmpi(s, BPF_JNE, R0, 0, found);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
+    cg_jmpi(s, BPF_JNE, R3, 0, f->l_bad);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    find_rule(f);
+    cg_bind(s, found);
     cg_mov(s, R7, R0);
     cg_mov(s, R2, R7);
     cg_alui(s, BPF_LSH, R2, 32);
@@ -183,11 +202,13 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
     cg_alu(s, BPF_ADD, R8, R2);
     cg_ja(s, have);
-    cg_bind(s, at_fp);
+    cg_bind(s, at_fp); /* the CFA by way of the word for the address, which is read next */
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
-    cg_alu(s, BPF_ADD, R8, R2);
+    cg_mov(s, R9, R8);
+    cg_alu(s, BPF_ADD, R9, R2);
+    read_word(f, CG_UNWIND_IP, R9, 0, f->l_bad);
     read_word(f, CG_UNWIND_FP, R8, 0, f->l_bad);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
     cg_ja(s, have);
     cg_bind(s, plt);
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
