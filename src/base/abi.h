@@ -358,11 +358,21 @@ enum ngs_cfa {
     NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
     NGS_CFA_OUTERMOST /* nobody called it */
 };
+/*
+ * A file's rows are found by blocks of NGS_BLOCK bytes of its addresses: behind the rows stands for
+ * each block, from that of the first row on, which of them hold in it.
+ */
+enum { NGS_BLOCK_SHIFT = 8, NGS_BLOCK_ROWS = (1 << NGS_BLOCK_SHIFT) + 1 };
+struct ngs_block {
+    uint32_t first, n; /* from the file's first row on; n is 1 to NGS_BLOCK_ROWS */
+};
 /* Code of a process: a mapping, and the rows of its file. */
 struct ngs_range {
     uint64_t start, end;
-    uint64_t bias;       /* to be taken off for the file's own address */
-    uint32_t first, n;   /* of NGS_MAP_ROWS */
+    uint64_t bias;               /* to be taken off for the file's own address */
+    uint32_t rows;               /* index of the file's first one in NGS_MAP_ROWS */
+    uint32_t blocks, n_blocks;   /* likewise, of struct ngs_block in place of rows */
+    uint32_t first_block;        /* address of the first one >> NGS_BLOCK_SHIFT */
 };
 enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */

@@ -69,16 +69,16 @@ struct scope {
     uint64_t execs; /* that were told */
 };
 
-/* A file whose code somebody runs, and its rows; N 0: it has none. */
+/* A file whose code somebody runs, and its rows (struct ngs_range); n_blocks 0: it has none. */
 struct spaces_file {
     uint64_t dev, ino;
-    uint32_t first, n;
+    uint32_t rows, blocks, n_blocks, first_block;
 };
 struct spaces {
     int map;              /* NGS_MAP_SPACES */
     struct ngs_row *rows; /* NGS_MAP_ROWS, mmap'ed; NULL: nothing walks a stack */
     size_t size;
-    uint32_t n_rows;
+    uint32_t n_rows; /* and blocks */
     struct spaces_file *files;
     uint32_t n_files;
 };

@@ -86,11 +86,15 @@ static void store(struct spaces *sp, int fd, struct spaces_file *f)
 {
     struct unwind_rows rows;
 
-    if (unwind_file(fd, &rows) && rows.n <= NGS_ROWS_MAX - sp->n_rows) {
-        memcpy(sp->rows + sp->n_rows, rows.v, rows.n * sizeof(*rows.v));
-        f->first = sp->n_rows;
-        f->n = rows.n;
-        sp->n_rows += rows.n;
+    if (unwind_file(fd, &rows) && rows.n + rows.n_blocks <= NGS_ROWS_MAX - sp->n_rows) {
+        uint32_t n = rows.n + rows.n_blocks;
+
+        memcpy(sp->rows + sp->n_rows, rows.v, n * sizeof(*rows.v));
+        f->rows = sp->n_rows;
+        f->blocks = sp->n_rows + rows.n;
+        f->n_blocks = rows.n_blocks;
+        f->first_block = rows.first_block;
+        sp->n_rows += n;
     }
     free(rows.v);
 }
@@ -123,8 +127,9 @@ static void add_range(struct session *s, pid_t pid, const struct map *map, struc
     if (fd < 0)
         return;
     f = file_of(&s->spaces, fd, map);
-    if (f && f->n && unwind_bias(fd, map, &bias))
-        space->ranges[space->n++] = (struct ngs_range){map->start, map->end, bias, f->first, f->n};
+    if (f && f->n_blocks && unwind_bias(fd, map, &bias))
+        space->ranges[space->n++] = (struct ngs_range){
+            map->start, map->end, bias, f->rows, f->blocks, f->n_blocks, f->first_block};
     close(fd);
 }
 

@@ -497,6 +497,35 @@ static void join(struct unwind_rows *r)
     r->n = n;
 }
 
+/* Behind the rows: which of them hold in each block. False: out of memory, or too many blocks. */
+static bool add_blocks(struct unwind_rows *r)
+{
+    r->n_blocks = 0;
+    if (!r->n)
+        return true;
+    r->first_block = r->v[0].pc >> NGS_BLOCK_SHIFT;
+    uint32_t n = (r->v[r->n - 1].pc >> NGS_BLOCK_SHIFT) - r->first_block + 1, at = 0;
+    struct ngs_row *v =
+        n <= UNWIND_BLOCKS_MAX ? realloc(r->v, ((size_t)r->n + n) * sizeof(*v)) : NULL;
+
+    if (!v)
+        return false;
+    r->v = v;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t end = ((uint64_t)r->first_block + i + 1) << NGS_BLOCK_SHIFT;
+        uint32_t last = at;
+
+        while (last + 1 < r->n && v[last + 1].pc < end)
+            last++;
+        struct ngs_block b = {at, last - at + 1};
+
+        memcpy(&v[r->n + i], &b, sizeof(b));
+        at = last; /* it holds at the next block's start, too, unless one begins there */
+    }
+    r->n_blocks = n;
+    return true;
+}
+
 bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,
                      struct unwind_rows *out)
 {
@@ -517,13 +546,13 @@ bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t 
         if (cie.known)
             read_fde(&c, &cie, &m);
     }
-    if (m.full) {
-        free(out->v);
-        *out = (struct unwind_rows){0};
-        return false;
-    }
-    if (out->n)
+    if (out->n && !m.full) {
         qsort(out->v, out->n, sizeof(*out->v), by_pc);
-    join(out);
-    return true;
+        join(out);
+    }
+    if (!m.full && add_blocks(out))
+        return true;
+    free(out->v);
+    *out = (struct unwind_rows){0};
+    return false;
 }

@@ -13,20 +13,23 @@
 
 #include "base/abi.h"
 
-/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed. */
+/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind its
+ * N rows are N_BLOCKS of struct ngs_block, of the same size. */
 struct unwind_rows {
     struct ngs_row *v;
     uint32_t n, cap;
+    uint32_t n_blocks, first_block;
 };
 
-/* What a file's rows may be: more is taken for hostile. libcrypto has 60,000. */
-enum { UNWIND_ROWS_MAX = 1 << 20 };
+/* What a file's rows and blocks may be: more is taken for hostile. libcrypto has 60,000 rows and
+ * 12,000 blocks. */
+enum { UNWIND_ROWS_MAX = 1 << 19, UNWIND_BLOCKS_MAX = 1 << 18 };
 
 /*
  * Reads the SIZE bytes of an .eh_frame section that is loaded at VADDR, into rows whose addresses
  * are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do not hold
  * together are left out, as are those of forms that are not known: no row is then there, and a walk
- * stops. False: out of memory, or more than UNWIND_ROWS_MAX rows; *OUT is empty then. The caller
+ * stops. False: out of memory, or more rows or blocks than above; *OUT is empty then. The caller
  * frees OUT->v.
  */
 bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,

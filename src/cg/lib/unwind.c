@@ -19,10 +19,14 @@ static int word(const struct cg_lib_fn *f, int which)
     return cg_unwind_word(f->c->u, which);
 }
 
+static int range(const struct cg_lib_fn *f, int field)
+{
+    return word(f, CG_UNWIND_RANGE) + field;
+}
+
 /*
- * Narrows the position in the frame's PRIVATE to the last of N elements (a power of two is COUNT)
- * that is not above what is looked for. The position goes through memory: the verifier forgets it,
- * and sees the same at each step.
+ * The range that an address is in becomes the frame's. Its position, as that of a row below, goes
+ * through memory: the verifier forgets it, and sees the same at each step of the search.
  */
 void cg_lib_unwind_range(struct cg_lib_fn *f)
 {
@@ -61,40 +65,66 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
     cg_jmpi(s, BPF_JGE, R2, NGS_RANGES, f->l_bad);
     cg_alui(s, BPF_MUL, R2, sizeof(struct ngs_range));
     cg_alu(s, BPF_ADD, R8, R2);
-    cg_ldx(s, BPF_DW, R1, R8, SPACE(ranges) + RANGE(start));
+    for (size_t off = 0; off < sizeof(struct ngs_range); off += 8) {
+        cg_ldx(s, BPF_DW, R1, R8, SPACE(ranges) + (int)off);
+        cg_stx(s, BPF_DW, R6, range(f, (int)off), R1);
+    }
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
     cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
-    cg_ldx(s, BPF_DW, R1, R8, SPACE(ranges) + RANGE(end));
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
     cg_jmp(s, BPF_JGE, R7, R1, f->l_bad);
-    cg_ldx(s, BPF_DW, R1, R8, SPACE(ranges) + RANGE(bias));
-    cg_alu(s, BPF_SUB, R7, R1);
-    cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[1]), R7);
-    cg_ldx(s, BPF_W, R1, R8, SPACE(ranges) + RANGE(first));
-    cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[2]), R1);
-    cg_ldx(s, BPF_W, R1, R8, SPACE(ranges) + RANGE(n));
-    cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[3]), R1);
     cg_lib_leave(f, 1);
 }
 
-/* r0 = the row whose index is at [r10 - 8], or null: there is none. */
-static void row(struct cg_asm *s)
+/* r0 = the row, or block, whose index is r3; where there is none control goes to NONE. */
+static void element(struct cg_lib_fn *f, uint32_t none)
 {
+    struct cg_asm *s = &f->s;
+
+    cg_stx(s, BPF_W, R10, -8, R3);
     cg_map(s, R1, NGS_MAP_ROWS);
     cg_mov(s, R2, R10);
     cg_alui(s, BPF_ADD, R2, -8);
     cg_call(s, BPF_FUNC_map_lookup_elem);
+    cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
-/* (pc, first, n): r7 the address, r8 the first row, r9 how many. */
-void cg_lib_unwind_row(struct cg_lib_fn *f)
+/* r7 is the address, then the file's own; r8 the first row of its block, r9 how many it has. Mostly
+ * they lie in one line of the processor's cache. */
+void cg_lib_unwind_rule(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
+    uint32_t other = cg_label(s), have = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
-    cg_mov(s, R8, R3);
-    cg_mov(s, R9, R4);
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
+    cg_jmp(s, BPF_JGT, R1, R7, other);
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
+    cg_jmp(s, BPF_JLT, R7, R1, have);
+    cg_bind(s, other);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_lib_call(f, CG_LIB_UNWIND_RANGE);
+    cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
+    cg_bind(s, have);
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
+    cg_alu(s, BPF_SUB, R7, R1);
+    cg_mov(s, R3, R7);
+    cg_alui(s, BPF_RSH, R3, NGS_BLOCK_SHIFT);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(first_block)));
+    cg_alu(s, BPF_SUB, R3, R1);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(n_blocks)));
+    cg_jmp(s, BPF_JGE, R3, R1, f->l_bad);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(blocks)));
+    cg_alu(s, BPF_ADD, R3, R1);
+    element(f, f->l_bad);
+    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_block, first));
+    cg_ldx(s, BPF_W, R9, R0, offsetof(struct ngs_block, n));
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(rows)));
+    cg_alu(s, BPF_ADD, R8, R1);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
-    for (int step = NGS_ROWS_MAX / 2; step; step /= 2) {
+    for (int step = 1 << NGS_BLOCK_SHIFT; step; step /= 2) {
         uint32_t lower = cg_label(s);
 
         cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[0]));
@@ -102,21 +132,16 @@ void cg_lib_unwind_row(struct cg_lib_fn *f)
         cg_jmp(s, BPF_JGE, R3, R9, lower);
         cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[1]), R3);
         cg_alu(s, BPF_ADD, R3, R8);
-        cg_stx(s, BPF_W, R10, -8, R3);
-        row(s);
-        cg_jmpi(s, BPF_JEQ, R0, 0, lower);
+        element(f, lower);
         cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
         cg_jmp(s, BPF_JGT, R1, R7, lower);
         cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[1]));
         cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R3);
         cg_bind(s, lower);
     }
-    cg_jmpi(s, BPF_JEQ, R9, 0, f->l_bad);
     cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[0]));
     cg_alu(s, BPF_ADD, R3, R8);
-    cg_stx(s, BPF_W, R10, -8, R3);
-    row(s);
-    cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
+    element(f, f->l_bad);
     cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
     cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
     cg_ldx(s, BPF_W, R0, R0, offsetof(struct ngs_row, rule));
@@ -141,20 +166,12 @@ static void read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_
 static void find_rule(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t none = cg_label(s);
 
     cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
     cg_alu(s, BPF_SUB, R2, R3);
     cg_mov(s, R1, R6);
-    cg_lib_call(f, CG_LIB_UNWIND_RANGE);
-    cg_jmpi(s, BPF_JEQ, R0, 0, none);
-    cg_mov(s, R1, R6);
-    cg_ldx(s, BPF_DW, R2, R6, LIB_FRAME(private_[1]));
-    cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[2]));
-    cg_ldx(s, BPF_DW, R4, R6, LIB_FRAME(private_[3]));
-    cg_lib_call(f, CG_LIB_UNWIND_ROW);
-    cg_bind(s, none);
+    cg_lib_call(f, CG_LIB_UNWIND_RULE);
 }
 
 /*
@@ -247,6 +264,7 @@ void cg_lib_unwind(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
+    cg_sti(s, BPF_DW, R6, range(f, RANGE(end)), 0);
     for (int k = 0; k < NGS_STACK_MAX; k++) {
         cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
         cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FRAMES + k), R1);
