@@ -2,9 +2,9 @@
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
 # Stacks of programs: at random ticks the walked stack is what the program itself keeps
-# (tests/ustack/corpus.c), for compilers and their ways to lay out frames; at a breakpoint it is what
-# gdb says; a stack that is too deep is cut; what has no table ends it. Needs root, eBPF, x86_64 and
-# a C compiler; gdb and clang where they are asked. About 40 s. Prints TAP.
+# (tests/ustack/corpus.c), for compilers and their ways to lay out frames; at a breakpoint it is
+# what gdb says; a stack that is too deep is cut; what has no table ends it. Needs root, eBPF,
+# x86_64 and a C compiler; gdb and clang where they are asked. About 40 s. Prints TAP.
 
 set -euo pipefail
 
@@ -100,6 +100,18 @@ in_kernel() {
     printed '^ 0x[0-9a-f]+ : _Exit\+' && printed ' : __libc_start_call_main\+'
 }
 check 'a system call' in_kernel
+
+# A program that a child of the target runs: its libraries are mapped after its exec.
+in_child() {
+    trace -c "sh -c 'sleep 0.2; $scratch/corpus 1; true'" -D MAXSTRINGLEN=8192 -e '
+        probe timer.profile {
+            if (execname() == "corpus") all[sprint_ubacktrace()]++
+        }
+        global all
+        probe end { foreach (stack in all) println(stack) }'
+    printed '^__libc_start_call_main\+|^start_thread\+'
+}
+check 'a program that is run later' in_child
 
 # ---- what cannot be walked ----
 

@@ -326,7 +326,8 @@ struct ir_unit {
     uint32_t globals_size, rodata_size;
 };
 
-enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 52, IR_UNWIND_WORDS = 10 + NGS_STACK_MAX };
+enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 52 };
+enum { IR_UNWIND_WORDS = 10 + NGS_STACK_MAX };
 
 /* ---- builder (build.c) ---- */
 

@@ -186,7 +186,6 @@ void track_stop(struct session *s);
 
 /* ---- spaces.c: what stacks of programs are walked by ---- */
 
-bool spaces_wanted(const struct session *s);
 /* For the processes of the scope; false after reporting. */
 bool spaces_open(struct session *s);
 void spaces_close(struct session *s);

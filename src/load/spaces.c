@@ -18,7 +18,7 @@
 #include "base/diag.h"
 #include "unwind/unwind.h"
 
-bool spaces_wanted(const struct session *s)
+static bool is_wanted(const struct session *s)
 {
     return s->obj && bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS);
 }
@@ -34,7 +34,7 @@ bool spaces_open(struct session *s)
 {
     struct spaces *sp = &s->spaces;
 
-    if (!spaces_wanted(s))
+    if (!is_wanted(s))
         return true;
     if (!load_scoped(s)) {
         diag_warning(s->cx->diag, (struct span){0},

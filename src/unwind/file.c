@@ -1,6 +1,6 @@
 /*
- * file: the rows of an ELF file. Enters: an open file, untrusted; leaves: the rows of its .eh_frame.
- * Refused: files without one, or of another machine than x86-64.
+ * file: the rows of an ELF file. Enters: an open file, untrusted; leaves: the rows of its
+ * .eh_frame. Refused: files without one, or of another machine than x86-64.
  */
 #include "unwind/unwind.h"
 

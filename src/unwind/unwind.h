@@ -13,8 +13,8 @@
 
 #include "base/abi.h"
 
-/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind its
- * N rows are N_BLOCKS of struct ngs_block, of the same size. */
+/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind
+ * its N rows are N_BLOCKS of struct ngs_block, of the same size. */
 struct unwind_rows {
     struct ngs_row *v;
     uint32_t n, cap;
@@ -37,8 +37,8 @@ bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t 
 
 struct map;
 
-/* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's own;
- * false: the file has no code there. */
+/* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's
+ * own: *BIAS; false: it is no sound ELF file. */
 bool unwind_bias(int fd, const struct map *m, uint64_t *bias);
 
 /* The rows of the ELF file open at FD, relative to address 0 of the file; false, *OUT empty: it has

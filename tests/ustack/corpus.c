@@ -1,6 +1,6 @@
 /*
- * corpus: a program that knows its own stack. Each function is instrumented (-finstrument-functions)
- * to keep its address in its thread's element of SHADOWS, innermost last; what the functions do makes a
+ * corpus: a program that knows its own stack. Each function is instrumented
+ * (-finstrument-functions) to keep its address in its thread's element of SHADOWS, innermost last; what the functions do makes a
  * compiler use the ways to lay out frames: none, a fixed one, one of a size that only the run
  * knows, one on an aligned stack, callbacks out of libc, recursion, signal handlers, on another
  * stack too, threads, calls at the end of a function. "corpus SECONDS".
@@ -143,7 +143,8 @@ PLAIN __attribute__((noinline)) static long caught(long n)
 
 static long turn(long n)
 {
-    return recursive(n % 20) + sorting() + signalled(n) + caught(n) + aligned_growing((unsigned long)n);
+    return recursive(n % 20) + sorting() + signalled(n) + caught(n) +
+           aligned_growing((unsigned long)n);
 }
 
 static time_t until;
