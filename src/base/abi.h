@@ -223,6 +223,9 @@ struct obj_value {
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
 /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
 #define NGS_MAP_SCOPE   "ngs_scope"
+/* Only where stacks of programs are asked for: ARRAY, mmapable: struct ngs_row of all files */
+#define NGS_MAP_ROWS    "ngs_rows"
+#define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
@@ -334,6 +337,48 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
  * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata.
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
+
+/*
+ * Stacks of programs. A row says how the caller of the code from PC on is found (x86-64: its return
+ * address lies right below the CFA): RULE is the kind of CFA, where rbp was saved below it in words
+ * (0: it was not), and the CFA's offset.
+ */
+struct ngs_row {
+    uint32_t pc; /* by the file's own addresses */
+    uint32_t rule;
+};
+#define NGS_RULE(kind, fp, offset)                                                                 \
+    ((uint32_t)(kind) | (uint32_t)(fp) << 8 | (uint32_t)(uint16_t)(offset) << 16)
+enum ngs_cfa {
+    NGS_CFA_UNKNOWN,  /* the walk stops */
+    NGS_CFA_SP,       /* stack pointer + offset */
+    NGS_CFA_FP,       /* rbp + offset */
+    NGS_CFA_AT_FP,    /* what lies at rbp + offset, and rbp was saved where it points */
+    NGS_CFA_PLT,      /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
+    NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
+    NGS_CFA_OUTERMOST /* nobody called it */
+};
+/*
+ * A file's rows are found by blocks of NGS_BLOCK bytes of its addresses: behind the rows stands for
+ * each block, from that of the first row on, which of them hold in it.
+ */
+enum { NGS_BLOCK_SHIFT = 8, NGS_BLOCK_ROWS = (1 << NGS_BLOCK_SHIFT) + 1 };
+struct ngs_block {
+    uint32_t first, n; /* from the file's first row on; n is 1 to NGS_BLOCK_ROWS */
+};
+/* Code of a process: a mapping, and the rows of its file. */
+struct ngs_range {
+    uint64_t start, end;
+    uint64_t bias;               /* to be taken off for the file's own address */
+    uint32_t rows;               /* index of the file's first one in NGS_MAP_ROWS */
+    uint32_t blocks, n_blocks;   /* likewise, of struct ngs_block in place of rows */
+    uint32_t first_block;        /* address of the first one >> NGS_BLOCK_SHIFT */
+};
+enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
+struct ngs_space { /* of NGS_MAP_SPACES: by process */
+    uint64_t n;
+    struct ngs_range ranges[NGS_RANGES]; /* by address */
+};
 
 enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
 enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LOG_ZERO = 64, NGS_HIST_LINEAR_MAX = 256 };
@@ -552,6 +597,9 @@ enum ngs_ctx {
     NGS_CTX_RANDOM,    /* 32 bits */
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
+    NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
+    NGS_CTX_UNWIND,    /* walks the program's stack: how many frames it has */
+    NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };

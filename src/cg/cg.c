@@ -42,7 +42,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     /* an action may take three: a loop's edge, a call's, a return's */
     uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
-    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 8);
+    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 10);
     if (c->n_funcs) {
         add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
         add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
@@ -59,6 +59,13 @@ static void make_maps(struct cg *c, struct cg_unit *out)
         add_map(out, (struct cg_map){c->map_names[k],
                                      m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH,
                                      m->key_size, m->value_size, m->max_entries, 0});
+    }
+    if (u->frame_unwind) {
+        add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
+                                     BPF_F_MMAPABLE});
+        add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4,
+                                     sizeof(struct ngs_space), NGS_MAX_MEMBERS,
+                                     BPF_F_NO_PREALLOC});
     }
     if (c->ticks)
         add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,

@@ -15,6 +15,7 @@
 #include "arch/arch.h"
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cg/graph.h"
 #include "cg/syscall.h"
 
 static uint16_t ip_offset(const struct cg_gen *g)
@@ -175,10 +176,91 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
     cg_bind(&g->s, done);
 }
 
+/* The registers that a walk begins with, then the walk; 0 where no program's are known. */
+static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
+{
+    static const int words[] = {CG_UNWIND_IP, CG_UNWIND_SP, CG_UNWIND_FP};
+    const struct arch *a = g->c->cx->arch;
+    const int regs[] = {a->ip, a->sp, a->frame_pointer};
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+
+    cg_call_begin(g);
+    cg_clobber_all(g);
+    for (int k = 0; k < 3; k++) {
+        user_reg(g, a->regs[regs[k]].offset, none);
+        cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, words[k]), R0);
+    }
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_UNWIND);
+    if (cg_label_used(&g->s, none)) { /* else the verifier finds code that nothing reaches */
+        cg_ja(&g->s, done);
+        cg_bind(&g->s, none);
+        cg_movi(&g->s, R0, 0);
+    }
+    cg_bind(&g->s, done);
+    cg_result(g, i->dst, R0);
+}
+
+static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+
+    cg_call_begin(g);
+    cg_put(g, R1, i->a);
+    cg_clobber_all(g);
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(g->c->u, CG_UNWIND_N));
+    cg_jmp(&g->s, BPF_JGE, R1, R2, none);
+    cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
+    cg_alui(&g->s, BPF_LSH, R1, 3);
+    cg_alu(&g->s, BPF_ADD, R1, R9);
+    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, CG_UNWIND_FRAMES));
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, none);
+    cg_movi(&g->s, R0, 0);
+    cg_bind(&g->s, done);
+    cg_result(g, i->dst, R0);
+}
+
 /* FACT: enum ngs_call_fact. */
 static void call_fact(struct cg_gen *g, const struct ir_ins *i, int64_t fact)
 {
     cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R9, cg_call_word(g, (uint32_t)fact));
+}
+
+/* Frames that are the probe's own. With an event's arguments as context the kernel walks from where
+ * the helper is called (bpf_get_stack_raw_tp): from the program, by way of what called its loop,
+ * and bpf_trace_run. Else it walks from the context's registers. */
+static int32_t frames_of_probe(const struct cg_gen *g)
+{
+    if (!is_event(g))
+        return 0;
+    if (!g->graph->in_callback)
+        return 2;
+    return g->loops == CG_LOOP_FOR_EACH ? 4 : 3; /* the kernel inlines bpf_loop */
+}
+
+/* r0 = frame ARG of the kernel's stack, those before it left out; 0: there is none. */
+static void emit_kernel_stack(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+    int word = cg_word(g->c->u, CG_WORD_STACK), own = frames_of_probe(g);
+
+    cg_call_begin(g);
+    cg_put(g, R4, i->a);
+    cg_clobber_all(g);
+    cg_jmpi(&g->s, BPF_JGT, R4, BPF_F_SKIP_FIELD_MASK - own, none);
+    cg_alui(&g->s, BPF_ADD, R4, own);
+    cg_mov(&g->s, R1, R6);
+    cg_addr(&g->s, R2, R9, (uint32_t)word);
+    cg_movi(&g->s, R3, 8);
+    cg_do_call(g, BPF_FUNC_get_stack);
+    cg_jmpi(&g->s, BPF_JNE, R0, 8, none);
+    cg_ldx(&g->s, BPF_DW, R0, R9, word);
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, none);
+    cg_movi(&g->s, R0, 0);
+    cg_bind(&g->s, done);
+    cg_result(g, i->dst, R0);
 }
 
 void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
@@ -267,6 +349,15 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         break;
     case NGS_CTX_RETURN:
         cg_movi(&g->s, cg_def(g, i->dst), attach_has(g->probe->rec.kind, ATTACH_ON_RETURN));
+        break;
+    case NGS_CTX_UNWIND:
+        emit_unwind(g, i);
+        break;
+    case NGS_CTX_UFRAME:
+        emit_unwound(g, i);
+        break;
+    case NGS_CTX_KSTACK:
+        emit_kernel_stack(g, i);
         break;
     case NGS_CTX_RANDOM:
         helper(g, i, BPF_FUNC_get_prandom_u32);

@@ -23,6 +23,7 @@ ngstap_SOURCES += \
 	src/cg/lib/shared.c \
 	src/cg/lib/str.c \
 	src/cg/lib/text.c \
+	src/cg/lib/unwind.c \
 	src/cg/map.c \
 	src/cg/meta.c src/cg/meta.h \
 	src/cg/object.h \

@@ -80,11 +80,27 @@ enum {
     CG_WORD_STAMP,  /* of the string that was copied out of an array */
     CG_WORD_CALL,   /* enum ngs_call_fact: of the system call */
     CG_WORD_CALL_END = CG_WORD_CALL + NGS_CALL_PARAM - NGS_CALL_NUMBER + ARCH_SYSCALL_ARGS,
+    CG_WORD_STACK = CG_WORD_CALL_END, /* a frame of the kernel's stack */
     /* struct pt_regs of the script's machine; behind it what alloc.c spills */
-    CG_WORD_REGS = CG_WORD_CALL_END,
+    CG_WORD_REGS,
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
+/* Words at frame_unwind: where the walk of a program's stack is. */
+enum cg_unwind {
+    CG_UNWIND_IP,
+    CG_UNWIND_SP,
+    CG_UNWIND_FP,
+    CG_UNWIND_CALL,      /* 1: IP is where a call returns to, in the code behind it */
+    CG_UNWIND_N,         /* frames known */
+    CG_UNWIND_RANGE,  /* struct ngs_range that an address was in last; END 0: none */
+    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8 /* their addresses */
+};
+_Static_assert(CG_UNWIND_FRAMES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
+static inline int cg_unwind_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_unwind + 8 * word;
+}
 static inline int cg_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_spill + 8 * word;

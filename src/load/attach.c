@@ -39,7 +39,7 @@ static bool arm(struct session *s, uint32_t i)
 
 bool load_attach(struct session *s)
 {
-    if (!track_start(s))
+    if (!track_start(s) || !spaces_open(s))
         return false;
     nesting_start(s);
     for (uint32_t i = 0; s->obj && i < s->o->h->table[OBJ_PROBES].n; i++)
@@ -56,5 +56,6 @@ void load_detach(struct session *s)
     kinds_close(s);
     track_stop(s);
     nesting_stop(s);
+    spaces_close(s);
     kinds_close_slowly(s);
 }

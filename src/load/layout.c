@@ -220,10 +220,14 @@ void layout_unwanted(struct session *s, pid_t pid)
 /* Looks at a process that is due. True: it needs no further look. */
 static bool try_one(struct session *s, struct unplaced *u, uint64_t now)
 {
-    if (place(s, u->pid))
+    bool placed = place(s, u->pid);
+
+    spaces_add(s, u->pid);
+    if (placed && !s->spaces.rows) /* else libraries are waited for that only stacks go through */
         return true;
     if (++u->tries == TRIES) {
-        say_other(s, u->pid);
+        if (!placed)
+            say_other(s, u->pid);
         return true;
     }
     u->due = now + ((uint64_t)FIRST_MS << u->tries);

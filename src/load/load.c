@@ -157,6 +157,10 @@ static bool set_sizes(struct session *s)
 
     if (scope && !s->t->n_pids)
         bpf_map__set_max_entries(scope, 1);
+    struct bpf_map *rows = bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS);
+
+    if (rows)
+        bpf_map__set_max_entries(rows, NGS_ROWS_MAX);
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;

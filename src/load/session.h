@@ -69,6 +69,20 @@ struct scope {
     uint64_t execs; /* that were told */
 };
 
+/* A file whose code somebody runs, and its rows (struct ngs_range); n_blocks 0: it has none. */
+struct spaces_file {
+    uint64_t dev, ino;
+    uint32_t rows, blocks, n_blocks, first_block;
+};
+struct spaces {
+    int map;              /* NGS_MAP_SPACES */
+    struct ngs_row *rows; /* NGS_MAP_ROWS, mmap'ed; NULL: nothing walks a stack */
+    size_t size;
+    uint32_t n_rows; /* and blocks */
+    struct spaces_file *files;
+    uint32_t n_files;
+};
+
 /* Processes whose returns the kernel has left out. */
 enum { NESTING_PIDS = 64 };
 struct nesting {
@@ -99,6 +113,7 @@ struct session {
     uint32_t n_sets;
     bool multi, cookies; /* what the kernel has of it */
     struct scope scope;
+    struct spaces spaces;
     struct nesting nesting;
     struct clock *clocks;
     uint32_t n_clocks;
@@ -168,6 +183,15 @@ const pid_t *load_scope_pids(const struct session *s, uint32_t *n);
 bool track_start(struct session *s); /* before anything is armed; false after reporting */
 void track_armed(struct session *s); /* when all is */
 void track_stop(struct session *s);
+
+/* ---- spaces.c: what stacks of programs are walked by ---- */
+
+/* For the processes of the scope; false after reporting. */
+bool spaces_open(struct session *s);
+void spaces_close(struct session *s);
+/* PID runs what it has mapped now. */
+void spaces_add(struct session *s, pid_t pid);
+void spaces_drop(struct session *s, pid_t pid);
 
 /* ---- layout.c: where modules lie in processes that have run exec ---- */
 

@@ -14,6 +14,7 @@ ngstap_SOURCES += \
 	src/load/object.c src/load/object.h \
 	src/load/scope.c \
 	src/load/session.h \
+	src/load/spaces.c \
 	src/load/syscall.c \
 	src/load/tracepoint.c \
 	src/load/track.c \

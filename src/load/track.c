@@ -25,6 +25,7 @@ static void on_news(struct session *s, const struct follow_news *news)
     switch ((enum follow_what)news->what) {
     case FOLLOW_BORN:
         scope_remember(c, pid);
+        spaces_add(s, pid);
         if (c->uprobes && !c->everywhere && kinds_born(s, pid))
             c->late++;
         if (!bpf_map_lookup_elem(c->map, &key, &m) && m.layout >= NGS_LAYOUTS)
@@ -32,10 +33,12 @@ static void on_news(struct session *s, const struct follow_news *news)
         break;
     case FOLLOW_EXEC:
         layout_wanted(s, pid);
+        spaces_add(s, pid);
         c->execs++;
         break;
     case FOLLOW_GONE:
         scope_forget(c, pid);
+        spaces_drop(s, pid);
         layout_unwanted(s, pid);
         kinds_gone(s, pid);
         break;

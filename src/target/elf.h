@@ -1,5 +1,5 @@
 /*
- * elf: libelf handles, for this folder, debug/ and stap/ only.
+ * elf: libelf handles, for this folder, debug/, unwind/ and stap/ only.
  */
 #ifndef TARGET_ELF_H
 #define TARGET_ELF_H

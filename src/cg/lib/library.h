@@ -27,6 +27,11 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
  * used.)
  */
 #define CG_LIBS(X)                                                                                 \
+    /* () fills the frame's words (enum cg_unwind) from its registers: how many frames */          \
+    X(UNWIND, unwind, 1, 0)                                                                        \
+    X(UNWIND_STEP, unwind_step, 1, 0)      /* () 1, or 0: there is no caller */                    \
+    X(UNWIND_RULE, unwind_rule, 2, 0)      /* (ip) of the code there; 0: none */                   \
+    X(UNWIND_RANGE, unwind_range, 2, 0)    /* (ip) 1: the frame's range is its; 0: none is */      \
     X(REPORT, report, 2, 0)                /* (probe) the frame's error, as a record */            \
     X(ERROR_TEXT, error_text, 2, 0)        /* (dst) message of the frame's error; clears it */     \
     X(KFUNC, kfunc, 3, 0)                  /* (dst, addr) kernel function's name */                \

@@ -1,0 +1,558 @@
+/*
+ * eh_frame: .eh_frame -> rows. Enters: the bytes of a section, untrusted; leaves: rows in order,
+ * neighbours that say the same made one. Refused, by leaving code without a row: rules that a row
+ * cannot say (other registers, other expressions than those of compilers and linkers for PLTs,
+ * signals and aligned stacks), entries that reach out of the section.
+ */
+#include "unwind/unwind.h"
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Registers of x86-64 by their DWARF numbers (psABI, table 3.36). */
+enum { REG_FP = 6, REG_SP = 7, REG_IP = 16 };
+
+enum { REMEMBERED_MAX = 8, OPERATIONS_MAX = 65536 };
+
+struct cursor {
+    const uint8_t *p, *end;
+    const uint8_t *section;
+    uint64_t vaddr; /* of the section */
+    bool bad;       /* it has reached the end */
+};
+
+/* AT: in the frame; AT_FP: where rbp points (gcc, in functions that align their stack). */
+enum saved { SAVED_SAME, SAVED_AT, SAVED_AT_FP, SAVED_UNDEFINED, SAVED_OTHERWISE };
+
+struct rules {
+    uint8_t cfa; /* enum ngs_cfa; UNKNOWN: no row can say it */
+    uint64_t cfa_reg;
+    int64_t cfa_off;
+    enum saved fp, ip;
+    int64_t fp_off, ip_off; /* of SAVED_AT, from the CFA */
+};
+
+struct cie {
+    uint64_t code_align;
+    int64_t data_align;
+    uint64_t return_reg;
+    uint8_t encoding; /* of addresses in its FDEs */
+    bool augmented, signal;
+    struct rules rules; /* at the start of each FDE */
+    bool known;
+};
+
+struct maker {
+    struct unwind_rows *out;
+    uint64_t base;
+    bool full;
+};
+
+/* ---- bytes ---- */
+
+static uint64_t get(struct cursor *c, size_t n)
+{
+    uint64_t v = 0;
+
+    if ((size_t)(c->end - c->p) < n) {
+        c->bad = true;
+        c->p = c->end;
+        return 0;
+    }
+    memcpy(&v, c->p, n); /* little-endian, as the machine is */
+    c->p += n;
+    return v;
+}
+
+static int64_t get_signed(struct cursor *c, size_t n)
+{
+    unsigned shift = (unsigned)(8 * (sizeof(uint64_t) - n));
+
+    return (int64_t)(get(c, n) << shift) >> shift;
+}
+
+static uint64_t uleb(struct cursor *c)
+{
+    uint64_t v = 0, byte;
+    unsigned shift = 0;
+
+    do {
+        byte = get(c, 1);
+        if (shift < 64)
+            v |= (byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte & 0x80 && !c->bad);
+    return v;
+}
+
+static int64_t sleb(struct cursor *c)
+{
+    uint64_t v = 0, byte;
+    unsigned shift = 0;
+
+    do {
+        byte = get(c, 1);
+        if (shift < 64)
+            v |= (byte & 0x7f) << shift;
+        shift += 7;
+    } while (byte & 0x80 && !c->bad);
+    if (byte & 0x40 && shift < 64)
+        v |= ~(uint64_t)0 << shift;
+    return (int64_t)v;
+}
+
+/* An address in one of the DW_EH_PE_ forms that linkers write. */
+static uint64_t encoded(struct cursor *c, uint8_t encoding)
+{
+    uint64_t at = c->vaddr + (uint64_t)(c->p - c->section), v;
+
+    switch (encoding & 0x0f) {
+    case DW_EH_PE_absptr:
+    case DW_EH_PE_udata8:
+    case DW_EH_PE_sdata8:
+        v = get(c, 8);
+        break;
+    case DW_EH_PE_udata4:
+        v = get(c, 4);
+        break;
+    case DW_EH_PE_sdata4:
+        v = (uint64_t)get_signed(c, 4);
+        break;
+    case DW_EH_PE_udata2:
+        v = get(c, 2);
+        break;
+    case DW_EH_PE_sdata2:
+        v = (uint64_t)get_signed(c, 2);
+        break;
+    default:
+        c->bad = true;
+        return 0;
+    }
+    if ((encoding & 0x70) == DW_EH_PE_pcrel)
+        v += at;
+    else if (encoding & 0x70)
+        c->bad = true; /* relative to what only a loader knows */
+    return v;
+}
+
+/* ---- rows ---- */
+
+static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
+{
+    struct unwind_rows *r = m->out;
+
+    if (m->full || pc < m->base || pc - m->base > UINT32_MAX)
+        return;
+    if (r->n == r->cap) {
+        uint32_t cap = r->cap ? 2 * r->cap : 1024;
+        struct ngs_row *v = cap <= UNWIND_ROWS_MAX ? realloc(r->v, cap * sizeof(*v)) : NULL;
+
+        if (!v) {
+            m->full = true;
+            return;
+        }
+        r->v = v;
+        r->cap = cap;
+    }
+    r->v[r->n++] = (struct ngs_row){(uint32_t)(pc - m->base), rule};
+}
+
+static uint32_t rule_of(const struct rules *r, bool signal)
+{
+    uint8_t kind = r->cfa;
+    int64_t fp = 0;
+
+    if (r->ip == SAVED_UNDEFINED)
+        return NGS_RULE(NGS_CFA_OUTERMOST, 0, 0);
+    if (signal)
+        return kind == NGS_CFA_SIGNAL ? NGS_RULE(kind, 0, 0) : 0;
+    if (kind == NGS_CFA_SP)
+        kind = r->cfa_reg == REG_SP   ? NGS_CFA_SP
+               : r->cfa_reg == REG_FP ? NGS_CFA_FP
+                                      : NGS_CFA_UNKNOWN;
+    if (kind == NGS_CFA_SIGNAL || r->ip != SAVED_AT || r->ip_off != -8 ||
+        r->fp == SAVED_OTHERWISE || r->cfa_off != (int16_t)r->cfa_off)
+        return 0;
+    if ((kind == NGS_CFA_AT_FP) != (r->fp == SAVED_AT_FP))
+        return 0;
+    if (r->fp == SAVED_AT)
+        fp = -r->fp_off / 8;
+    if (fp < 0 || fp > UINT8_MAX || (r->fp == SAVED_AT && (!fp || r->fp_off % 8)))
+        return 0;
+    return kind ? NGS_RULE(kind, fp, r->cfa_off) : 0;
+}
+
+/* ---- call frame instructions ---- */
+
+/* The expressions that a row can say. Enters: its bytes, the length first. */
+static void cfa_expression(struct cursor *c, struct rules *r)
+{
+    static const uint8_t plt[] = {DW_OP_breg7, 8, DW_OP_breg16, 0,          DW_OP_lit15,
+                                  DW_OP_and,   0, DW_OP_ge,     DW_OP_lit3, DW_OP_shl,
+                                  DW_OP_plus};
+    uint64_t len = uleb(c);
+
+    r->cfa = NGS_CFA_UNKNOWN;
+    if (len > (uint64_t)(c->end - c->p)) {
+        c->bad = true;
+        return;
+    }
+    struct cursor e = *c;
+
+    c->p += len;
+    e.end = c->p;
+    if (len == sizeof(plt) && !memcmp(e.p, plt, 6) && !memcmp(e.p + 7, plt + 7, 4) &&
+        e.p[6] >= DW_OP_lit0 && e.p[6] <= DW_OP_lit15) {
+        r->cfa = NGS_CFA_PLT;
+        r->cfa_off = e.p[6] - DW_OP_lit0;
+        return;
+    }
+    uint64_t op = get(&e, 1);
+    int64_t off = sleb(&e);
+
+    if (get(&e, 1) != DW_OP_deref || e.bad || e.p != e.end)
+        return;
+    if (op == DW_OP_breg6) {
+        r->cfa = NGS_CFA_AT_FP;
+        r->cfa_off = off;
+    } else if (op == DW_OP_breg7) { /* glibc's __restore_rt: rsp of struct ucontext_t */
+        r->cfa = NGS_CFA_SIGNAL;
+        r->cfa_off = off;
+    }
+}
+
+/* Is it "rbp + 0"? */
+static bool is_at_fp(const struct cursor *c)
+{
+    struct cursor e = *c;
+    uint64_t len = uleb(&e), op = get(&e, 1);
+
+    return len == 2 && op == DW_OP_breg6 && get(&e, 1) == 0 && !e.bad;
+}
+
+static void skip_block(struct cursor *c)
+{
+    uint64_t len = uleb(c);
+
+    if (len > (uint64_t)(c->end - c->p)) {
+        c->bad = true;
+        len = 0;
+    }
+    c->p += len;
+}
+
+static void save(struct rules *r, uint64_t reg, enum saved how, int64_t off)
+{
+    if (reg == REG_FP) {
+        r->fp = how;
+        r->fp_off = off;
+    } else if (reg == REG_IP) {
+        r->ip = how;
+        r->ip_off = off;
+    }
+}
+
+static void restore(struct rules *r, const struct rules *first, uint64_t reg)
+{
+    if (reg == REG_FP)
+        save(r, reg, first->fp, first->fp_off);
+    else if (reg == REG_IP)
+        save(r, reg, first->ip, first->ip_off);
+}
+
+/* What changes rules, not addresses. False: an instruction that is not known. */
+static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct rules *r)
+{
+    uint64_t reg;
+
+    switch (op) {
+    case DW_CFA_nop:
+        return true;
+    case DW_CFA_def_cfa:
+    case DW_CFA_def_cfa_sf:
+        r->cfa = NGS_CFA_SP;
+        r->cfa_reg = uleb(c);
+        r->cfa_off = op == DW_CFA_def_cfa ? (int64_t)uleb(c) : sleb(c) * cie->data_align;
+        return true;
+    case DW_CFA_def_cfa_register:
+        r->cfa_reg = uleb(c);
+        return true;
+    case DW_CFA_def_cfa_offset:
+        r->cfa_off = (int64_t)uleb(c);
+        return true;
+    case DW_CFA_def_cfa_offset_sf:
+        r->cfa_off = sleb(c) * cie->data_align;
+        return true;
+    case DW_CFA_def_cfa_expression:
+        cfa_expression(c, r);
+        return true;
+    case DW_CFA_offset_extended:
+        reg = uleb(c);
+        save(r, reg, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+        return true;
+    case DW_CFA_offset_extended_sf:
+        reg = uleb(c);
+        save(r, reg, SAVED_AT, sleb(c) * cie->data_align);
+        return true;
+    case DW_CFA_restore_extended:
+        restore(r, &cie->rules, uleb(c));
+        return true;
+    case DW_CFA_undefined:
+        save(r, uleb(c), SAVED_UNDEFINED, 0);
+        return true;
+    case DW_CFA_same_value:
+        save(r, uleb(c), SAVED_SAME, 0);
+        return true;
+    case DW_CFA_register:
+    case DW_CFA_val_offset:
+    case DW_CFA_val_offset_sf:
+        save(r, uleb(c), SAVED_OTHERWISE, 0);
+        uleb(c);
+        return true;
+    case DW_CFA_expression:
+    case DW_CFA_val_expression:
+        reg = uleb(c);
+        save(r, reg, op == DW_CFA_expression && is_at_fp(c) ? SAVED_AT_FP : SAVED_OTHERWISE, 0);
+        skip_block(c);
+        return true;
+    case DW_CFA_GNU_args_size:
+        uleb(c);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Runs the instructions up to C's end; rows go to M from PC on, but none at or after END. M NULL: a
+ * CIE's. False: something is wrong or not known. */
+static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct maker *m,
+                uint64_t pc, uint64_t end)
+{
+    struct rules stack[REMEMBERED_MAX];
+    unsigned depth = 0, done = 0;
+
+    while (c->p < c->end && !c->bad && ++done < OPERATIONS_MAX) {
+        uint8_t op = (uint8_t)get(c, 1);
+        uint64_t advance = 0;
+
+        if ((op & 0xc0) == DW_CFA_advance_loc) {
+            advance = op & 0x3f;
+        } else if ((op & 0xc0) == DW_CFA_offset) {
+            save(r, op & 0x3f, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+        } else if ((op & 0xc0) == DW_CFA_restore) {
+            restore(r, &cie->rules, op & 0x3f);
+        } else if (op == DW_CFA_advance_loc1 || op == DW_CFA_advance_loc2 ||
+                   op == DW_CFA_advance_loc4) {
+            advance = get(c, op == DW_CFA_advance_loc1 ? 1 : op == DW_CFA_advance_loc2 ? 2 : 4);
+        } else if (op == DW_CFA_remember_state) {
+            if (depth == REMEMBERED_MAX)
+                return false;
+            stack[depth++] = *r;
+        } else if (op == DW_CFA_restore_state) {
+            if (!depth)
+                return false;
+            *r = stack[--depth];
+        } else if (!change(c, cie, op, r)) {
+            return false;
+        }
+        if (advance && m) {
+            add_row(m, pc, rule_of(r, cie->signal));
+            pc += advance * cie->code_align;
+            if (pc >= end)
+                return true;
+        }
+    }
+    if (m)
+        add_row(m, pc, rule_of(r, cie->signal));
+    return !c->bad;
+}
+
+/* ---- entries ---- */
+
+/* The entry at OFF: C at its content, its end known; false: there is none that holds together. */
+static bool entry(const struct cursor *all, size_t off, struct cursor *c, uint64_t *id,
+                  size_t *next)
+{
+    *c = *all;
+    c->p = all->section + off;
+    uint64_t len = get(c, 4);
+
+    if (len == UINT32_MAX)
+        len = get(c, 8);
+    if (c->bad || !len || len > (uint64_t)(c->end - c->p))
+        return false;
+    *next = (size_t)(c->p - all->section) + len;
+    c->end = c->p + len;
+    *id = (uint64_t)(c->p - all->section);
+    uint64_t back = get(c, 4);
+
+    *id = back ? *id - back : UINT64_MAX; /* UINT64_MAX: it is a CIE */
+    return !c->bad;
+}
+
+static void augmentation(struct cursor *c, struct cie *cie, const char *text, size_t n)
+{
+    uint64_t len = uleb(c);
+    const uint8_t *after = c->p + (len <= (uint64_t)(c->end - c->p) ? len : 0);
+
+    cie->augmented = true;
+    for (size_t i = 1; i < n && !c->bad; i++)
+        switch (text[i]) {
+        case 'R':
+            cie->encoding = (uint8_t)get(c, 1);
+            break;
+        case 'L':
+            get(c, 1);
+            break;
+        case 'P':
+            encoded(c, (uint8_t)get(c, 1) & 0x0f);
+            break;
+        case 'S':
+            cie->signal = true;
+            break;
+        case 'B': /* pointer authentication: AArch64's */
+            break;
+        default:
+            c->bad = true;
+        }
+    c->p = after;
+}
+
+static bool read_cie(const struct cursor *all, uint64_t off, struct cie *cie)
+{
+    struct cursor c;
+    uint64_t id;
+    size_t next;
+
+    *cie = (struct cie){.encoding = DW_EH_PE_absptr};
+    if (off >= (uint64_t)(all->end - all->section) || !entry(all, off, &c, &id, &next) ||
+        id != UINT64_MAX)
+        return false;
+    uint64_t version = get(&c, 1);
+    const char *text = (const char *)c.p;
+    size_t n = strnlen(text, (size_t)(c.end - c.p));
+
+    if ((version != 1 && version != 3) || n == (size_t)(c.end - c.p))
+        return false;
+    c.p += n + 1;
+    cie->code_align = uleb(&c);
+    cie->data_align = sleb(&c);
+    cie->return_reg = version == 1 ? get(&c, 1) : uleb(&c);
+    if (*text == 'z')
+        augmentation(&c, cie, text, n);
+    else if (*text)
+        return false;
+    if (c.bad || cie->return_reg != REG_IP || cie->code_align > 64 || cie->data_align < -64 ||
+        cie->data_align > 64)
+        return false;
+    struct rules first = {.fp = SAVED_SAME, .ip = SAVED_SAME};
+
+    cie->known = run(&c, cie, &first, NULL, 0, 0);
+    cie->rules = first;
+    return cie->known;
+}
+
+static void read_fde(struct cursor *c, const struct cie *cie, struct maker *m)
+{
+    uint64_t start = encoded(c, cie->encoding), size = encoded(c, cie->encoding & 0x0f);
+    struct rules rules = cie->rules;
+
+    if (cie->augmented)
+        skip_block(c);
+    if (c->bad || !size || start + size < start)
+        return;
+    uint32_t before = m->out->n;
+
+    if (!run(c, cie, &rules, m, start, start + size)) {
+        m->out->n = before;
+        return;
+    }
+    add_row(m, start + size, 0);
+}
+
+/* ---- all together ---- */
+
+/* By address; where an entry ends and another begins, the end comes first. */
+static int by_pc(const void *a, const void *b)
+{
+    const struct ngs_row *x = a, *y = b;
+
+    if (x->pc != y->pc)
+        return x->pc < y->pc ? -1 : 1;
+    return (x->rule != 0) - (y->rule != 0);
+}
+
+/* Of rows at one address the last counts; a row that says what the one before says is none. */
+static void join(struct unwind_rows *r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (n && r->v[n - 1].pc == r->v[i].pc)
+            n--;
+        if (!n || r->v[n - 1].rule != r->v[i].rule)
+            r->v[n++] = r->v[i];
+    }
+    r->n = n;
+}
+
+/* Behind the rows: which of them hold in each block. False: out of memory, or too many blocks. */
+static bool add_blocks(struct unwind_rows *r)
+{
+    r->n_blocks = 0;
+    if (!r->n)
+        return true;
+    r->first_block = r->v[0].pc >> NGS_BLOCK_SHIFT;
+    uint32_t n = (r->v[r->n - 1].pc >> NGS_BLOCK_SHIFT) - r->first_block + 1, at = 0;
+    struct ngs_row *v =
+        n <= UNWIND_BLOCKS_MAX ? realloc(r->v, ((size_t)r->n + n) * sizeof(*v)) : NULL;
+
+    if (!v)
+        return false;
+    r->v = v;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t end = ((uint64_t)r->first_block + i + 1) << NGS_BLOCK_SHIFT;
+        uint32_t last = at;
+
+        while (last + 1 < r->n && v[last + 1].pc < end)
+            last++;
+        struct ngs_block b = {at, last - at + 1};
+
+        memcpy(&v[r->n + i], &b, sizeof(b));
+        at = last; /* it holds at the next block's start, too, unless one begins there */
+    }
+    r->n_blocks = n;
+    return true;
+}
+
+bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,
+                     struct unwind_rows *out)
+{
+    struct cursor all = {.p = data, .end = data + size, .section = data, .vaddr = vaddr}, c;
+    struct maker m = {.out = out, .base = base};
+    struct cie cie = {.known = false};
+    uint64_t id, at = UINT64_MAX; /* where that CIE is */
+
+    *out = (struct unwind_rows){0};
+    for (size_t off = 0, next; off < size && entry(&all, off, &c, &id, &next) && !m.full;
+         off = next) {
+        if (id == UINT64_MAX)
+            continue;
+        if (id != at) { /* most FDEs stand behind their CIE */
+            at = id;
+            read_cie(&all, id, &cie);
+        }
+        if (cie.known)
+            read_fde(&c, &cie, &m);
+    }
+    if (out->n && !m.full) {
+        qsort(out->v, out->n, sizeof(*out->v), by_pc);
+        join(out);
+    }
+    if (!m.full && add_blocks(out))
+        return true;
+    free(out->v);
+    *out = (struct unwind_rows){0};
+    return false;
+}

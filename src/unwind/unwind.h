@@ -1,0 +1,48 @@
+/*
+ * unwind: tables by which the kernel's side walks a program's stack without debug information: for
+ * each address of a file's code where the frame is and where the caller's registers were saved
+ * (struct ngs_row, base/abi.h), out of .eh_frame. The format: LSB, "Exception Frames"; DWARF 5,
+ * 6.4 "Call Frame Information".
+ */
+#ifndef UNWIND_UNWIND_H
+#define UNWIND_UNWIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/abi.h"
+
+/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind
+ * its N rows are N_BLOCKS of struct ngs_block, of the same size. */
+struct unwind_rows {
+    struct ngs_row *v;
+    uint32_t n, cap;
+    uint32_t n_blocks, first_block;
+};
+
+/* What a file's rows and blocks may be: more is taken for hostile. libcrypto has 60,000 rows and
+ * 12,000 blocks. */
+enum { UNWIND_ROWS_MAX = 1 << 19, UNWIND_BLOCKS_MAX = 1 << 18 };
+
+/*
+ * Reads the SIZE bytes of an .eh_frame section that is loaded at VADDR, into rows whose addresses
+ * are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do not hold
+ * together are left out, as are those of forms that are not known: no row is then there, and a walk
+ * stops. False: out of memory, or more rows or blocks than above; *OUT is empty then. The caller
+ * frees OUT->v.
+ */
+bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,
+                     struct unwind_rows *out);
+
+struct map;
+
+/* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's
+ * own: *BIAS; false: it is no sound ELF file. */
+bool unwind_bias(int fd, const struct map *m, uint64_t *bias);
+
+/* The rows of the ELF file open at FD, relative to address 0 of the file; false, *OUT empty: it has
+ * none, or is no sound ELF file. The caller frees OUT->v. */
+bool unwind_file(int fd, struct unwind_rows *out);
+
+#endif

@@ -1,0 +1,139 @@
+#!/bin/bash
+# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+#
+# Stacks of programs: at random ticks the walked stack is what the program itself keeps
+# (tests/ustack/corpus.c), for compilers and their ways to lay out frames; at a breakpoint it is
+# what gdb says; a stack that is too deep is cut; what has no table ends it. Needs root, eBPF,
+# x86_64 and a C compiler; gdb and clang where they are asked. About 40 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+[[ $(uname -m) = x86_64 ]] || skip_all 'tables are read for x86_64 alone'
+
+# ---- at random ticks ----
+
+# 99.5 % of ticks and more; a moment in which the kernel sets a signal's registers back is no stack.
+at_ticks() { # COMPILER OPTION...
+    local ticks wrong
+    "$@" -g -pthread -o "$scratch/corpus" tests/ustack/corpus.c || return
+    trace -D MAXSTRINGLEN=8192 -c "$scratch/corpus 2" tests/ustack/whole.stp "$scratch/corpus"
+    read -r ticks wrong < <(awk -f tests/ustack/compare.awk "$scratch/out" 2>"$scratch/wrong")
+    cat "$scratch/wrong"
+    echo "# $ticks ticks, $wrong wrong"
+    ((ticks > 100 && wrong * 200 <= ticks))
+}
+for options in -O0 -O1 -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
+    '-O2 -static-pie' '-Os -fcf-protection=full'; do
+    # shellcheck disable=SC2086 # several options
+    check "gcc $options" at_ticks "${CC:-cc}" -finstrument-functions $options
+done
+for options in -O0 -O2; do
+    if command -v clang >/dev/null; then
+        check "clang $options" at_ticks clang -finstrument-functions-after-inlining "$options"
+    else
+        skip "clang $options" 'no clang'
+    fi
+done
+
+# ---- at a breakpoint ----
+
+cat >"$scratch/chain.c" <<'END'
+#include <stdlib.h>
+#include <string.h>
+__attribute__((noinline)) void hit(volatile char *p) { p[0] = 1; }
+static int compare(const void *a, const void *b)
+{
+    char p[4];
+    hit(p);
+    return *(const char *)a - *(const char *)b;
+}
+__attribute__((noinline)) static int chain(int n)
+{
+    char text[] = "ba";
+    if (n)
+        return chain(n - 1) + 1;
+    qsort(text, 2, 1, compare);
+    return text[0];
+}
+int main(int argc, char **argv) { return chain(argc > 1 ? atoi(argv[1]) : 3) == 0; }
+END
+"${CC:-cc}" -O1 -fno-optimize-sibling-calls -o "$scratch/chain" "$scratch/chain.c"
+once="probe process(\"$scratch/chain\").function(\"hit\")"
+
+# The addresses but for what the place in memory decides; gdb shows none for the innermost frame.
+as_gdb() {
+    trace -c "$scratch/chain 3" -e "$once"' { print_ubacktrace(); exit() }'
+    gdb -batch -nx -ex 'set debug-file-directory /nowhere' -ex 'break *hit' -ex 'run 3' -ex bt \
+        "$scratch/chain" 2>/dev/null </dev/null |
+        sed -nE 's/^#[0-9]+ +0x[0-9a-f]+([0-9a-f]{3}) in .*/\1/p' >"$scratch/gdb"
+    [[ $(wc -l <"$scratch/gdb") -gt 6 ]] &&
+        sed -nE 's/^ 0x[0-9a-f]+([0-9a-f]{3}) :.*/\1/p' "$scratch/out" |
+        head -n "$(wc -l <"$scratch/gdb")" | diff "$scratch/gdb" -
+}
+if command -v gdb >/dev/null; then
+    check 'a breakpoint: what gdb says' as_gdb
+else
+    skip 'a breakpoint: what gdb says' 'no gdb'
+fi
+
+parts() {
+    last_line_is 'same 127 0' -c "$scratch/chain 400" -e "$once"' {
+        three = sprintf("0x%x 0x%x 0x%x", ustack(0), ustack(1), ustack(2))
+        same = ucallers(3) == three && isinstr(ubacktrace(), three . " ") == 1 &&
+            ucallers(0) == "" && ustack(0) == uaddr() && ustack(-1) == 0 && ustack(127) == 0
+        all = ucallers(-1)
+        while (strlen(tokenize(all, " "))) { n++; all = "" }
+        println(same ? "same" : "not", " ", n, " ", ustack(1000))
+        exit()
+    }' -D MAXSTRINGLEN=4096
+}
+check 'all frames, the first ones, one; 400 are cut at 127' parts
+
+# The same walk from a system call, from a tick in the kernel: by the task's registers.
+in_kernel() {
+    trace -c "$scratch/chain 3" -e 'probe syscall.exit_group { print_ubacktrace() }'
+    printed '^ 0x[0-9a-f]+ : _Exit\+' && printed ' : __libc_start_call_main\+'
+}
+check 'a system call' in_kernel
+
+# A program that a child of the target runs: its libraries are mapped after its exec.
+in_child() {
+    local whole all
+    trace -c "sh -c 'sleep 0.2; $scratch/corpus 1; true'" -e '
+        probe timer.profile {
+            if (execname() == "corpus" && user_mode()) {
+                all++
+                whole += ustack(3) != 0
+            }
+        }
+        global whole, all
+        probe end { println(whole, " ", all) }'
+    read -r whole all < <(tail -n 1 "$scratch/out")
+    ((all > 30 && whole * 10 > all * 9))
+}
+check 'a program that is run later' in_child
+
+# ---- what cannot be walked ----
+
+cat >"$scratch/bare.c" <<'END'
+__attribute__((noinline)) void hit(void) { __asm__ volatile(""); }
+__asm__(".text\n.globl bare\nbare: push %rbx\n call hit\n pop %rbx\n ret\n");
+void bare(void);
+int main(void) { bare(); return 0; }
+END
+"${CC:-cc}" -O1 -o "$scratch/bare" "$scratch/bare.c"
+last_line_is '2' -c "$scratch/bare" -e "probe process(\"$scratch/bare\").function(\"hit\") {
+    for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
+check 'code without a table ends it' test "$bare" = yes
+last_line_is '0 ""' -e 'probe begin { printf("%d \"%s\"\n", ustack(0), ubacktrace()); exit() }' &&
+    nothing=yes || nothing=no
+check 'where no program was hit there is none' test "$nothing" = yes
+trace -T 1 -e 'probe timer.profile { if (user_mode() && ustack(1)) n++ } global n
+    probe end { println(n) }'
+check 'of programs that are not named: one frame, which is said' said 'name one: -x PID'
+finish
