@@ -85,6 +85,14 @@ struct arch {
     /* How much higher the stack pointer is after a return than it was at the function's entry. */
     uint8_t popped;
 
+    /* How stacks are walked (unwind/): the caller's address lies right below the CFA. */
+    struct {
+        bool known;
+        uint8_t return_address; /* its number in .eh_frame */
+        /* Of a signal's registers, from the stack pointer that its handler returns to. */
+        uint16_t signal_ip, signal_sp, signal_fp;
+    } unwind;
+
     /* Instructions, as they lie in memory. */
     struct arch_trap {
         uint8_t size;

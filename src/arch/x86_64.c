@@ -60,6 +60,12 @@ const struct arch arch_x86_64 = {
     .saved = 1u << RBX | 1u << RBP | 0xf000 /* r12 to r15 */,
     .result = RAX,
     .popped = 8, /* the return address */
+    /* psABI, table 3.36; struct ucontext_t, whose registers begin at 40 (sys/ucontext.h). */
+    .unwind = {.known = true,
+               .return_address = 16,
+               .signal_ip = 40 + 16 * 8,
+               .signal_sp = 40 + 15 * 8,
+               .signal_fp = 40 + 10 * 8},
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,

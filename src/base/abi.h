@@ -339,9 +339,9 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
 
 /*
- * Stacks of programs. A row says how the caller of the code from PC on is found (x86-64: its return
- * address lies right below the CFA): RULE is the kind of CFA, where rbp was saved below it in words
- * (0: it was not), and the CFA's offset.
+ * Stacks of programs. A row says how the caller of the code from PC on is found (its
+ * address lies right below the CFA): RULE is the kind of CFA, where the frame pointer was saved
+ * below it in words (0: it was not), and the CFA's offset.
  */
 struct ngs_row {
     uint32_t pc; /* by the file's own addresses */
@@ -352,8 +352,8 @@ struct ngs_row {
 enum ngs_cfa {
     NGS_CFA_UNKNOWN,  /* the walk stops */
     NGS_CFA_SP,       /* stack pointer + offset */
-    NGS_CFA_FP,       /* rbp + offset */
-    NGS_CFA_AT_FP,    /* what lies at rbp + offset, and rbp was saved where it points */
+    NGS_CFA_FP,       /* frame pointer + offset */
+    NGS_CFA_AT_FP,    /* what lies there, and the frame pointer was saved where it points */
     NGS_CFA_PLT,      /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
     NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
     NGS_CFA_OUTERMOST /* nobody called it */

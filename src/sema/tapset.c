@@ -350,6 +350,7 @@ void sema_tapset_note_broken(struct sema *s)
     for (struct sema_file *f = s->files; f; f = f->next)
         if (f->broken)
             diag_note(s->diag, (struct span){0},
-                      "the library file %s has syntax errors and was left out (ngstap -p1 %s shows them)",
+                      "the library file %s has syntax errors and was left out (ngstap -p1 %s shows "
+                      "them)",
                       f->src->name, f->src->name);
 }

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Registers of x86-64 by their DWARF numbers (psABI, table 3.36). */
-enum { REG_FP = 6, REG_SP = 7, REG_IP = 16 };
+#include "arch/arch.h"
 
 enum { REMEMBERED_MAX = 8, OPERATIONS_MAX = 65536 };
 
@@ -22,7 +21,7 @@ struct cursor {
     bool bad;       /* it has reached the end */
 };
 
-/* AT: in the frame; AT_FP: where rbp points (gcc, in functions that align their stack). */
+/* AT: in the frame; AT_FP: where the frame pointer points (gcc, where a stack is aligned). */
 enum saved { SAVED_SAME, SAVED_AT, SAVED_AT_FP, SAVED_UNDEFINED, SAVED_OTHERWISE };
 
 struct rules {
@@ -34,6 +33,7 @@ struct rules {
 };
 
 struct cie {
+    const struct arch *arch;
     uint64_t code_align;
     int64_t data_align;
     uint64_t return_reg;
@@ -158,19 +158,19 @@ static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
     r->v[r->n++] = (struct ngs_row){(uint32_t)(pc - m->base), rule};
 }
 
-static uint32_t rule_of(const struct rules *r, bool signal)
+static uint32_t rule_of(const struct rules *r, const struct cie *cie)
 {
     uint8_t kind = r->cfa;
     int64_t fp = 0;
 
     if (r->ip == SAVED_UNDEFINED)
         return NGS_RULE(NGS_CFA_OUTERMOST, 0, 0);
-    if (signal)
+    if (cie->signal)
         return kind == NGS_CFA_SIGNAL ? NGS_RULE(kind, 0, 0) : 0;
     if (kind == NGS_CFA_SP)
-        kind = r->cfa_reg == REG_SP   ? NGS_CFA_SP
-               : r->cfa_reg == REG_FP ? NGS_CFA_FP
-                                      : NGS_CFA_UNKNOWN;
+        kind = r->cfa_reg == cie->arch->sp              ? NGS_CFA_SP
+               : r->cfa_reg == cie->arch->frame_pointer ? NGS_CFA_FP
+                                                        : NGS_CFA_UNKNOWN;
     if (kind == NGS_CFA_SIGNAL || r->ip != SAVED_AT || r->ip_off != -8 ||
         r->fp == SAVED_OTHERWISE || r->cfa_off != (int16_t)r->cfa_off)
         return 0;
@@ -186,11 +186,13 @@ static uint32_t rule_of(const struct rules *r, bool signal)
 /* ---- call frame instructions ---- */
 
 /* The expressions that a row can say. Enters: its bytes, the length first. */
-static void cfa_expression(struct cursor *c, struct rules *r)
+static void cfa_expression(struct cursor *c, const struct arch *arch, struct rules *r)
 {
-    static const uint8_t plt[] = {DW_OP_breg7, 8, DW_OP_breg16, 0,          DW_OP_lit15,
-                                  DW_OP_and,   0, DW_OP_ge,     DW_OP_lit3, DW_OP_shl,
-                                  DW_OP_plus};
+    const uint8_t sp = DW_OP_breg0 + arch->sp, fp = DW_OP_breg0 + arch->frame_pointer;
+    const uint8_t plt[] = {sp,        8,           DW_OP_breg0 + arch->unwind.return_address,
+                           0,         DW_OP_lit15, DW_OP_and,
+                           0,         DW_OP_ge,    DW_OP_lit3,
+                           DW_OP_shl, DW_OP_plus};
     uint64_t len = uleb(c);
 
     r->cfa = NGS_CFA_UNKNOWN;
@@ -213,22 +215,23 @@ static void cfa_expression(struct cursor *c, struct rules *r)
 
     if (get(&e, 1) != DW_OP_deref || e.bad || e.p != e.end)
         return;
-    if (op == DW_OP_breg6) {
+    if (op == fp) {
         r->cfa = NGS_CFA_AT_FP;
         r->cfa_off = off;
-    } else if (op == DW_OP_breg7) { /* glibc's __restore_rt: rsp of struct ucontext_t */
+    } else if (op == sp) { /* glibc's __restore_rt: out of struct ucontext_t */
         r->cfa = NGS_CFA_SIGNAL;
         r->cfa_off = off;
     }
 }
 
-/* Is it "rbp + 0"? */
-static bool is_at_fp(const struct cursor *c)
+/* Is it "frame pointer + 0"? */
+static bool is_at_fp(const struct cursor *c, const struct arch *arch)
 {
     struct cursor e = *c;
     uint64_t len = uleb(&e), op = get(&e, 1);
 
-    return len == 2 && op == DW_OP_breg6 && get(&e, 1) == 0 && !e.bad;
+    return len == 2 && op == (uint64_t)DW_OP_breg0 + arch->frame_pointer && get(&e, 1) == 0 &&
+           !e.bad;
 }
 
 static void skip_block(struct cursor *c)
@@ -242,23 +245,24 @@ static void skip_block(struct cursor *c)
     c->p += len;
 }
 
-static void save(struct rules *r, uint64_t reg, enum saved how, int64_t off)
+static void save(struct rules *r, const struct cie *cie, uint64_t reg, enum saved how, int64_t off)
 {
-    if (reg == REG_FP) {
+    if (reg == cie->arch->frame_pointer) {
         r->fp = how;
         r->fp_off = off;
-    } else if (reg == REG_IP) {
+    } else if (reg == cie->arch->unwind.return_address) {
         r->ip = how;
         r->ip_off = off;
     }
 }
 
-static void restore(struct rules *r, const struct rules *first, uint64_t reg)
+/* As it was where the function begins. */
+static void restore(struct rules *r, const struct cie *cie, uint64_t reg)
 {
-    if (reg == REG_FP)
-        save(r, reg, first->fp, first->fp_off);
-    else if (reg == REG_IP)
-        save(r, reg, first->ip, first->ip_off);
+    if (reg == cie->arch->frame_pointer)
+        save(r, cie, reg, cie->rules.fp, cie->rules.fp_off);
+    else
+        save(r, cie, reg, cie->rules.ip, cie->rules.ip_off);
 }
 
 /* What changes rules, not addresses. False: an instruction that is not known. */
@@ -285,35 +289,36 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
         r->cfa_off = sleb(c) * cie->data_align;
         return true;
     case DW_CFA_def_cfa_expression:
-        cfa_expression(c, r);
+        cfa_expression(c, cie->arch, r);
         return true;
     case DW_CFA_offset_extended:
         reg = uleb(c);
-        save(r, reg, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+        save(r, cie, reg, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
         return true;
     case DW_CFA_offset_extended_sf:
         reg = uleb(c);
-        save(r, reg, SAVED_AT, sleb(c) * cie->data_align);
+        save(r, cie, reg, SAVED_AT, sleb(c) * cie->data_align);
         return true;
     case DW_CFA_restore_extended:
-        restore(r, &cie->rules, uleb(c));
+        restore(r, cie, uleb(c));
         return true;
     case DW_CFA_undefined:
-        save(r, uleb(c), SAVED_UNDEFINED, 0);
+        save(r, cie, uleb(c), SAVED_UNDEFINED, 0);
         return true;
     case DW_CFA_same_value:
-        save(r, uleb(c), SAVED_SAME, 0);
+        save(r, cie, uleb(c), SAVED_SAME, 0);
         return true;
     case DW_CFA_register:
     case DW_CFA_val_offset:
     case DW_CFA_val_offset_sf:
-        save(r, uleb(c), SAVED_OTHERWISE, 0);
+        save(r, cie, uleb(c), SAVED_OTHERWISE, 0);
         uleb(c);
         return true;
     case DW_CFA_expression:
     case DW_CFA_val_expression:
         reg = uleb(c);
-        save(r, reg, op == DW_CFA_expression && is_at_fp(c) ? SAVED_AT_FP : SAVED_OTHERWISE, 0);
+        save(r, cie, reg,
+             op == DW_CFA_expression && is_at_fp(c, cie->arch) ? SAVED_AT_FP : SAVED_OTHERWISE, 0);
         skip_block(c);
         return true;
     case DW_CFA_GNU_args_size:
@@ -339,9 +344,9 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
         if ((op & 0xc0) == DW_CFA_advance_loc) {
             advance = op & 0x3f;
         } else if ((op & 0xc0) == DW_CFA_offset) {
-            save(r, op & 0x3f, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+            save(r, cie, op & 0x3f, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
         } else if ((op & 0xc0) == DW_CFA_restore) {
-            restore(r, &cie->rules, op & 0x3f);
+            restore(r, cie, op & 0x3f);
         } else if (op == DW_CFA_advance_loc1 || op == DW_CFA_advance_loc2 ||
                    op == DW_CFA_advance_loc4) {
             advance = get(c, op == DW_CFA_advance_loc1 ? 1 : op == DW_CFA_advance_loc2 ? 2 : 4);
@@ -357,14 +362,14 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
             return false;
         }
         if (advance && m) {
-            add_row(m, pc, rule_of(r, cie->signal));
+            add_row(m, pc, rule_of(r, cie));
             pc += advance * cie->code_align;
             if (pc >= end)
                 return true;
         }
     }
     if (m)
-        add_row(m, pc, rule_of(r, cie->signal));
+        add_row(m, pc, rule_of(r, cie));
     return !c->bad;
 }
 
@@ -419,13 +424,14 @@ static void augmentation(struct cursor *c, struct cie *cie, const char *text, si
     c->p = after;
 }
 
-static bool read_cie(const struct cursor *all, uint64_t off, struct cie *cie)
+static bool read_cie(const struct arch *arch, const struct cursor *all, uint64_t off,
+                     struct cie *cie)
 {
     struct cursor c;
     uint64_t id;
     size_t next;
 
-    *cie = (struct cie){.encoding = DW_EH_PE_absptr};
+    *cie = (struct cie){.arch = arch, .encoding = DW_EH_PE_absptr};
     if (off >= (uint64_t)(all->end - all->section) || !entry(all, off, &c, &id, &next) ||
         id != UINT64_MAX)
         return false;
@@ -443,8 +449,8 @@ static bool read_cie(const struct cursor *all, uint64_t off, struct cie *cie)
         augmentation(&c, cie, text, n);
     else if (*text)
         return false;
-    if (c.bad || cie->return_reg != REG_IP || cie->code_align > 64 || cie->data_align < -64 ||
-        cie->data_align > 64)
+    if (c.bad || cie->return_reg != arch->unwind.return_address || cie->code_align > 64 ||
+        cie->data_align < -64 || cie->data_align > 64)
         return false;
     struct rules first = {.fp = SAVED_SAME, .ip = SAVED_SAME};
 
@@ -526,8 +532,8 @@ static bool add_blocks(struct unwind_rows *r)
     return true;
 }
 
-bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,
-                     struct unwind_rows *out)
+bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
+                     uint64_t base, struct unwind_rows *out)
 {
     struct cursor all = {.p = data, .end = data + size, .section = data, .vaddr = vaddr}, c;
     struct maker m = {.out = out, .base = base};
@@ -541,7 +547,7 @@ bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t 
             continue;
         if (id != at) { /* most FDEs stand behind their CIE */
             at = id;
-            read_cie(&all, id, &cie);
+            read_cie(arch, &all, id, &cie);
         }
         if (cie.known)
             read_fde(&c, &cie, &m);

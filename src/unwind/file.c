@@ -1,12 +1,13 @@
 /*
  * file: the rows of an ELF file. Enters: an open file, untrusted; leaves: the rows of its
- * .eh_frame. Refused: files without one, or of another machine than x86-64.
+ * .eh_frame. Refused: files without one, or of a machine whose stacks are not walked.
  */
 #include "unwind/unwind.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "target/elf.h"
 
 /* More is no section of frames: Chromium has 10 MB. */
@@ -48,10 +49,11 @@ bool unwind_file(int fd, struct unwind_rows *out)
     *out = (struct unwind_rows){0};
     if (!elf)
         return false;
-    bool ours = gelf_getehdr(elf, &eh) && eh.e_machine == EM_X86_64;
-    Elf_Scn *scn = ours ? find(elf, &sh) : NULL;
+    const struct arch *arch = gelf_getehdr(elf, &eh) ? arch_of_machine(eh.e_machine) : NULL;
+    Elf_Scn *scn = arch && arch->unwind.known ? find(elf, &sh) : NULL;
     Elf_Data *data = scn && sh.sh_size <= SECTION_MAX ? elf_rawdata(scn, NULL) : NULL;
-    bool ok = data && data->d_buf && unwind_eh_frame(data->d_buf, data->d_size, sh.sh_addr, 0, out);
+    bool ok =
+        data && data->d_buf && unwind_eh_frame(arch, data->d_buf, data->d_size, sh.sh_addr, 0, out);
 
     elf_end(elf);
     return ok && out->n;

@@ -13,6 +13,9 @@
 
 #include "base/abi.h"
 
+struct arch;
+struct map;
+
 /* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind
  * its N rows are N_BLOCKS of struct ngs_block, of the same size. */
 struct unwind_rows {
@@ -26,16 +29,14 @@ struct unwind_rows {
 enum { UNWIND_ROWS_MAX = 1 << 19, UNWIND_BLOCKS_MAX = 1 << 18 };
 
 /*
- * Reads the SIZE bytes of an .eh_frame section that is loaded at VADDR, into rows whose addresses
- * are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do not hold
- * together are left out, as are those of forms that are not known: no row is then there, and a walk
- * stops. False: out of memory, or more rows or blocks than above; *OUT is empty then. The caller
- * frees OUT->v.
+ * Reads the SIZE bytes of an ARCH's .eh_frame section that is loaded at VADDR, into rows whose
+ * addresses are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do
+ * not hold together are left out, as are those of forms that are not known: no row is then there,
+ * and a walk stops. False: out of memory, or more rows or blocks than above; *OUT is empty then.
+ * The caller frees OUT->v.
  */
-bool unwind_eh_frame(const uint8_t *data, size_t size, uint64_t vaddr, uint64_t base,
-                     struct unwind_rows *out);
-
-struct map;
+bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
+                     uint64_t base, struct unwind_rows *out);
 
 /* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's
  * own: *BIAS; false: it is no sound ELF file. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "tap.h"
 #include "target/elf.h"
 #include "unwind/unwind.h"
@@ -146,7 +147,7 @@ static void changed_sections(void)
         memcpy(changed, whole, n);
         for (uint32_t k = random_below(30); k; k--)
             changed[random_below((uint32_t)n)] = (uint8_t)random_below(256);
-        if (unwind_eh_frame(changed, n, 0x1000, 0, &rows))
+        if (unwind_eh_frame(arch_native(), changed, n, 0x1000, 0, &rows))
             sound = in_order(&rows);
         free(rows.v);
     }
@@ -168,7 +169,7 @@ static bool rows_of(const uint8_t *code, size_t n, uint32_t size, struct unwind_
 
     memcpy(section + 24, head, sizeof(head));
     memcpy(section + 41, code, n);
-    return unwind_eh_frame(section, 41 + n, 0, 0, rows);
+    return unwind_eh_frame(arch_native(), section, 41 + n, 0, 0, rows);
 }
 
 static void instructions(void)
@@ -204,7 +205,8 @@ static void instructions(void)
     rows_of(far, sizeof(far), 16, &r);
     tap_ok(r.n <= 1 && (!r.n || !r.v[0].rule), "a frame of 64 KiB: no rule");
     free(r.v);
-    tap_ok(unwind_eh_frame((const uint8_t *)"", 0, 0, 0, &r) && !r.n, "an empty section");
+    tap_ok(unwind_eh_frame(arch_native(), (const uint8_t *)"", 0, 0, 0, &r) && !r.n,
+           "an empty section");
 }
 
 int main(void)

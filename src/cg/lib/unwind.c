@@ -7,12 +7,10 @@
 
 #include <stddef.h>
 
+#include "arch/arch.h"
+
 #define SPACE(field) ((int)offsetof(struct ngs_space, field))
 #define RANGE(field) ((int)offsetof(struct ngs_range, field))
-
-/* struct rt_sigframe of x86-64 behind its return address, where the stack pointer is in
- * __restore_rt: struct ucontext_t, whose registers begin at 40 (sys/ucontext.h). */
-enum { SIGNAL_FP = 120, SIGNAL_SP = 160, SIGNAL_IP = 168 };
 
 static int word(const struct cg_lib_fn *f, int which)
 {
@@ -180,6 +178,7 @@ static void find_rule(struct cg_lib_fn *f)
  */
 void cg_lib_unwind_step(struct cg_lib_fn *f)
 {
+    const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
     uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), plt = cg_label(s),
              have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s);
@@ -205,9 +204,9 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_jmpi(s, BPF_JNE, R1, NGS_CFA_SIGNAL, f->l_bad);
 
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
-    read_word(f, CG_UNWIND_IP, R8, SIGNAL_IP, f->l_bad);
-    read_word(f, CG_UNWIND_FP, R8, SIGNAL_FP, f->l_bad);
-    read_word(f, CG_UNWIND_SP, R8, SIGNAL_SP, f->l_bad);
+    read_word(f, CG_UNWIND_IP, R8, a->unwind.signal_ip, f->l_bad);
+    read_word(f, CG_UNWIND_FP, R8, a->unwind.signal_fp, f->l_bad);
+    read_word(f, CG_UNWIND_SP, R8, a->unwind.signal_sp, f->l_bad);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
     cg_lib_leave(f, 1);
 
