@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/probe/alias.c \
 	src/probe/begin.c \
 	src/probe/ifunc.c \
 	src/probe/instance.c \

@@ -183,12 +183,8 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
 /* ---- syscall.NAME without an alias ---- */
 
-bool probe_no_alias(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+bool probe_no_call(struct probe_env *env, const struct probe_point *point)
 {
-    if (env->stap) { /* SystemTap has them, and says what is wrong with one */
-        probe_add(env, point, type)->theirs = true;
-        return true;
-    }
     const struct point_part *part = point->parts->next ? point->parts->next : point->parts;
     struct calls found = {
         .a = env->cx->arena, .arch = env->cx->arch, .point = NULL, .pattern = part->name};
@@ -230,12 +226,5 @@ const struct probe_type probe_types_syscall[] = {
      target_var, NULL},
     {"kernel.syscall(string).return", "where it returns", PROBE_SYSRETURN, resolve, target_var,
      NULL},
-    {"syscall.NAME", "a system call, as SystemTap's tapset has it", PROBE_SYSCALL, probe_no_alias,
-     NULL, NULL},
-    {"syscall.NAME.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
-    {"nd_syscall.NAME", "the same as syscall.NAME", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
-    {"nd_syscall.NAME.return", NULL, PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
-    {"syscall_any", "any system call", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
-    {"syscall_any.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

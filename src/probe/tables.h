@@ -12,10 +12,14 @@ extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
+extern const struct probe_type probe_types_alias[];
 
-/* syscall.c: the resolve of points that are aliases of the library, for one that it has not. */
+/* alias.c: the resolve of points that are aliases of the library, for one that it has not. */
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);
+
+/* syscall.c: reports that the library has no alias POINT of a system call; false. */
+bool probe_no_call(struct probe_env *env, const struct probe_point *point);
 
 /*
  * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then
