@@ -111,8 +111,11 @@ static void match(const char *name, uint32_t call, void *arg)
                   call);
 }
 
-/* The body as text: what is the same text is the same handler. */
-static const char *body_text(struct arena *a, const struct stmt *body)
+/*
+ * The body as text, and what $names in it mean, those of a call: what is the same text is the same
+ * handler.
+ */
+static const char *body_text(struct arena *a, const struct stmt *body, const char *call)
 {
     char *text = NULL;
     size_t len = 0;
@@ -123,7 +126,8 @@ static const char *body_text(struct arena *a, const struct stmt *body)
     for (; body; body = body->next)
         syntax_print_stmt(out, body, 0, NULL);
     fclose(out);
-    const char *copy = arena_strdup(a, text);
+    const char *copy = strchr(text, '$') ? arena_printf(a, "%s/%s", text, probe_call_params(call))
+                                         : arena_strdup(a, text);
 
     free(text);
     return copy;
@@ -143,7 +147,7 @@ static struct probe_inst *same_handler(const struct probe_env *env, const struct
 static void add(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
                 const struct calls *c)
 {
-    const char *text = body_text(c->a, env->probe->body);
+    const char *text = body_text(c->a, env->probe->body, c->v[0].func_name);
     struct probe_inst *inst = same_handler(env, type, text);
     bool first = !inst;
 
@@ -200,6 +204,49 @@ bool probe_no_call(struct probe_env *env, const struct probe_point *point)
 
 /* ---- $name ---- */
 
+/* Which parameter NAME is in those that NAMES has, from 1; 0: none. */
+static int find_param(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (int k = 1; *names; k++) {
+        size_t n = strcspn(names, " ");
+
+        if (n == len && !strncmp(names, name, n))
+            return k;
+        names += n + (names[n] == ' ');
+    }
+    return 0;
+}
+
+/* The same for all calls of INST; 0: they differ. */
+static int param(const struct probe_inst *inst, const char *name)
+{
+    int k = 0;
+
+    for (uint32_t i = 0; i < inst->n_places; i++) {
+        int here = find_param(probe_call_params(inst->places[i].func_name), name);
+
+        if (!here || (k && k != here))
+            return 0;
+        k = here;
+    }
+    return k;
+}
+
+static const char *params_text(struct arena *a, const struct probe_inst *inst)
+{
+    const char *names = inst->func_name ? probe_call_params(inst->func_name) : "", *text = "";
+
+    while (*names) {
+        size_t n = strcspn(names, " ");
+
+        text = arena_printf(a, "%s$%.*s, ", text, (int)n, names);
+        names += n + (names[n] == ' ');
+    }
+    return text;
+}
+
 static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                        struct probe_var *out)
 {
@@ -211,10 +258,14 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
                : !strncmp(name, "arg", 3) && !name[4] ? NGS_CALL_PARAM + name[3] - '1'
                                                       : 0;
 
+    int by_name = fact ? 0 : param(inst, name);
+
+    if (by_name)
+        fact = NGS_CALL_PARAM + by_name - 1;
     if (fact < 1 || fact >= NGS_CALL_PARAM + ARCH_SYSCALL_ARGS) {
         diag_error(env->cx->diag, e->op_at, "no-var", "a system call has no '%s' here", e->text);
-        diag_hint(env->cx->diag, "it has $arg1 to $arg%d, $nr, $compat%s", ARCH_SYSCALL_ARGS,
-                  returns ? ", $return" : "");
+        diag_hint(env->cx->diag, "it has %s$arg1 to $arg%d, $nr, $compat%s",
+                  params_text(env->cx->arena, inst), ARCH_SYSCALL_ARGS, returns ? ", $return" : "");
         return false;
     }
     *out = (struct probe_var){.is_argument = true, .argument = (uint32_t)fact};

@@ -18,6 +18,9 @@ extern const struct probe_type probe_types_alias[];
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);
 
+/* syscall_params.c: the names of CALL's parameters, with spaces between; "": not known, or none. */
+const char *probe_call_params(const char *call);
+
 /* syscall.c: reports that the library has no alias POINT of a system call; false. */
 bool probe_no_call(struct probe_env *env, const struct probe_point *point);
 
