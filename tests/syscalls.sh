@@ -74,7 +74,8 @@ parameters() {
         probe end { printf("%d %d %d %d %d\n", bytes, port, len, failed, n) }'
 }
 check "the kernel's own parameters, and what they lead to" parameters
-check '... of several calls, each its own' last_line_is '1 1' -c "sh -c '$calls say 2>/dev/null'" -e '
+check '... of several calls, each its own' last_line_is '1 1' \
+    -c "sh -c '$calls say 2>/dev/null'" -e '
     global write, connect
     probe syscall.wr*te, syscall.conn*ct {
         if (name == "write" && $fd > 2) write = 1

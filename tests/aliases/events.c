@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,35 @@ static void blocks(int n, const char *path)
     printf("%ld\n", sum);
 }
 
+/*
+ * Takes a connection at the socket PATH of the machine's own, by which a child sends N messages;
+ * prints how often it asked for one, the end included.
+ */
+static void stream(int n, const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0), asked = 0;
+    char buf[8] = "message";
+
+    strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
+    bind(listener, (struct sockaddr *)&at, sizeof(at));
+    listen(listener, 1);
+    if (!fork()) {
+        int to = socket(AF_UNIX, SOCK_STREAM, 0);
+
+        connect(to, (struct sockaddr *)&at, sizeof(at));
+        for (int i = 0; i < n; i++)
+            send(to, buf, sizeof(buf), 0);
+        _exit(0);
+    }
+    int from = accept(listener, NULL, NULL);
+
+    do
+        asked++;
+    while (recv(from, buf, sizeof(buf), MSG_WAITALL) > 0);
+    printf("%d\n", asked);
+}
+
 int main(int argc, char **argv)
 {
     int n = atoi(argv[2]);
@@ -149,6 +179,9 @@ int main(int argc, char **argv)
         break;
     case 't':
         touch(n);
+        break;
+    case 'u':
+        stream(n, argv[3]);
         break;
     }
     return 0;
