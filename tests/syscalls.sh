@@ -85,6 +85,19 @@ check '... of several calls, each its own' last_line_is '1 1' \
 check '... one that a call has not' fails_with 'it has $fd, $buf, $count, $arg1' \
     -e 'probe syscall.read { println($op) }'
 
+of_target() {
+    last_line_is '3000 3000 4498500 0' -c "$calls many 3000" -e '
+        global n, returned, sum, other
+        probe process.syscall { if ($syscall == '"$getsid"') { n++; sum += $arg2 } }
+        probe process("'"$calls"'").syscall.return { returned += $syscall == '"$getsid"' }
+        probe process.syscall { other += execname() != "calls" }
+        probe end { printf("%d %d %d %d\n", n, returned, sum, other) }'
+}
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+check 'all calls of the target, by number' of_target
+check '... of a program that it does not run' fails_with 'the target does not run /bin/sh' \
+    -c "$calls many 3" -e 'probe process("/bin/sh").syscall {}'
+
 # ---- how many ----
 
 count() {

@@ -2,8 +2,9 @@
  * syscall: system calls. Enters: kernel.syscall("NAME"), wildcards included; leaves: an instance
  * for all calls that match, by the kernel's numbers for them on the script's machine, those of
  * programs of 32 bits among them. Points whose handlers say the same, as those do that an alias
- * with a wildcard leads to, become one instance. syscall.NAME is an alias of the library
- * (tapset/probe/syscall.stp): what comes here has none. Refused: names that no call has.
+ * with a wildcard leads to, become one instance. process.syscall is any call of the target.
+ * syscall.NAME is an alias of the library (tapset/probe/syscall.stp): what comes here has none.
+ * Refused: names that no call has, programs that the target does not run.
  */
 #include "probe/tables.h"
 
@@ -185,6 +186,37 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     return true;
 }
 
+/* ---- any call of the target ---- */
+
+/* process("PATH").syscall: whose hits count is the scope, so the program must be the target's. */
+static bool resolve_target(struct probe_env *env, struct probe_point *point,
+                           const struct probe_type *type)
+{
+    const struct expr *path = point->parts->arg;
+    struct calls found = {.a = env->cx->arena};
+    const struct module *exe = probe_find_module(env, NULL, point->at);
+
+    if (!exe)
+        return false;
+    if (env->stap) {
+        probe_add(env, point, type);
+        return true;
+    }
+    if (!env->target->n_pids && env->target->kind != TARGET_CMD) {
+        diag_error(env->cx->diag, point->at, "probe", "system calls of which process?");
+        diag_hint(env->cx->diag, "-x PID or -c COMMAND says so; syscall_any is those of all");
+        return false;
+    }
+    if (path && probe_find_module(env, path->text, path->at) != exe) {
+        diag_error(env->cx->diag, path->at, "probe", "the target does not run %s", path->text);
+        diag_hint(env->cx->diag, "it runs %s", exe->path);
+        return false;
+    }
+    add_place(&found, probe_point_text(found.a, point), "", NGS_CALL_ANY);
+    add(env, point, type, &found);
+    return true;
+}
+
 /* ---- syscall.NAME without an alias ---- */
 
 bool probe_no_call(struct probe_env *env, const struct probe_point *point)
@@ -252,11 +284,11 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
 {
     const char *name = e->text + 1;
     bool returns = attach_has(inst->type->kind, ATTACH_ON_RETURN);
-    int fact = !strcmp(name, "nr")                    ? NGS_CALL_NUMBER
-               : !strcmp(name, "compat")              ? NGS_CALL_COMPAT
-               : !strcmp(name, "return") && returns   ? 1
-               : !strncmp(name, "arg", 3) && !name[4] ? NGS_CALL_PARAM + name[3] - '1'
-                                                      : 0;
+    int fact = !strcmp(name, "nr") || !strcmp(name, "syscall") ? NGS_CALL_NUMBER
+               : !strcmp(name, "compat")                       ? NGS_CALL_COMPAT
+               : !strcmp(name, "return") && returns            ? 1
+               : !strncmp(name, "arg", 3) && !name[4]          ? NGS_CALL_PARAM + name[3] - '1'
+                                                               : 0;
 
     int by_name = fact ? 0 : param(inst, name);
 
@@ -277,5 +309,13 @@ const struct probe_type probe_types_syscall[] = {
      target_var, NULL},
     {"kernel.syscall(string).return", "where it returns", PROBE_SYSRETURN, resolve, target_var,
      NULL},
+    {"process.syscall", "any system call of the target", PROBE_SYSCALL, resolve_target, target_var,
+     NULL},
+    {"process.syscall.return", "where it returns", PROBE_SYSRETURN, resolve_target, target_var,
+     NULL},
+    {"process(string).syscall", "likewise; the target runs that program", PROBE_SYSCALL,
+     resolve_target, target_var, NULL},
+    {"process(string).syscall.return", "where it returns", PROBE_SYSRETURN, resolve_target,
+     target_var, NULL},
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

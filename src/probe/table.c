@@ -35,7 +35,6 @@ static const char *const later[] = {
     "process.plt",
     "process.provider",
     "process.statement",
-    "process.syscall",
     "process.thread",
     "procfs",
     "provider",
