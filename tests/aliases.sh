@@ -93,7 +93,7 @@ signals() {
     of 'g 50' '
         global sent, handled, calls
         probe signal.send {
-            sent += sig_pid == target() && sig_name == "USR2" && pid_name == "events" && shared
+            sent += sig_pid == target() && sig_name == "SIGUSR2" && pid_name == "events" && shared
         }
         probe signal.handle { handled += sig == 12 && sig_mode == "User Mode Signal" }
         probe signal.syskill { calls += sig == 12 && sig_pid == target() && pid_name == "events" }
