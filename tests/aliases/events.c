@@ -106,7 +106,8 @@ static void datagrams(int n)
     char buf[100] = "";
     long sum = 0;
 
-    bind(fd, (struct sockaddr *)&to, sizeof(to));
+    if (bind(fd, (struct sockaddr *)&to, sizeof(to)))
+        exit(1);
     getsockname(fd, (struct sockaddr *)&to, &len);
     for (int i = 0; i < n; i++) {
         sendto(fd, buf, sizeof(buf), 0, (struct sockaddr *)&to, sizeof(to));
@@ -139,12 +140,13 @@ static void stream(int n, const char *path)
     char buf[8] = "message";
 
     strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
-    bind(listener, (struct sockaddr *)&at, sizeof(at));
-    listen(listener, 1);
+    if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1))
+        exit(1);
     if (!fork()) {
         int to = socket(AF_UNIX, SOCK_STREAM, 0);
 
-        connect(to, (struct sockaddr *)&at, sizeof(at));
+        if (connect(to, (struct sockaddr *)&at, sizeof(at)))
+            _exit(1);
         for (int i = 0; i < n; i++)
             send(to, buf, sizeof(buf), 0);
         _exit(0);
