@@ -134,7 +134,6 @@ TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
-SHELL_TESTS += tests/aliases.sh
 SHELL_TESTS += tests/aliases.sh tests/sxx-modules.sh
 EXTRA_DIST += tests/aliases
 SHELL_TESTS += tests/syscalls.sh
