@@ -60,6 +60,44 @@ variables() {
 }
 check "a call's variables, and values of its entry" variables
 
+parameters() {
+    local both="$calls say 2>/dev/null; exec $calls many 3000"
+    last_line_is "3 65000 11 -2 3000" -c "sh -c '$both'" -e '
+        global bytes, port, len, failed, n
+        probe syscall.pread { if ($pos == 77) bytes = $count }
+        probe syscall.connect {
+            if (@cast($uservaddr, "sockaddr_in")->sin_family == 2)
+                port = ntohs(@cast($uservaddr, "sockaddr_in")->sin_port)
+        }
+        probe syscall.connect.return { if ($addrlen == 11) { len = $addrlen; failed = $return } }
+        probe syscall.gets*d { n += @defined($pid) && $pid == 0 }
+        probe end { printf("%d %d %d %d %d\n", bytes, port, len, failed, n) }'
+}
+check "the kernel's own parameters, and what they lead to" parameters
+check '... of several calls, each its own' last_line_is '1 1' \
+    -c "sh -c '$calls say 2>/dev/null'" -e '
+    global write, connect
+    probe syscall.wr*te, syscall.conn*ct {
+        if (name == "write" && $fd > 2) write = 1
+        if (name == "connect" && $fd > 2) connect = 1
+    }
+    probe end { println(write, " ", connect) }'
+check '... one that a call has not' fails_with 'it has $fd, $buf, $count, $arg1' \
+    -e 'probe syscall.read { println($op) }'
+
+of_target() {
+    last_line_is '3000 3000 4498500 0' -c "$calls many 3000" -e '
+        global n, returned, sum, other
+        probe process.syscall { if ($syscall == '"$getsid"') { n++; sum += $arg2 } }
+        probe process("'"$calls"'").syscall.return { returned += $syscall == '"$getsid"' }
+        probe process.syscall { other += execname() != "calls" }
+        probe end { printf("%d %d %d %d\n", n, returned, sum, other) }'
+}
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+check 'all calls of the target, by number' of_target
+check '... of a program that it does not run' fails_with 'the target does not run /bin/sh' \
+    -c "$calls many 3" -e 'probe process("/bin/sh").syscall {}'
+
 # ---- how many ----
 
 count() {

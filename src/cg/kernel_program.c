@@ -91,6 +91,8 @@ static void clear_frame(struct cg_gen *g)
 static void scope(struct cg_gen *g, uint32_t quit)
 {
     uint32_t in = cg_label(&g->s), member = cg_label(&g->s), foreign = cg_label(&g->s);
+    /* the variables of a module that it reads are those of the scope's processes */
+    bool everybody = g->probe->everybody && !g->graph->modules;
 
     cg_movi(&g->s, R7, 0);
     cg_value(&g->s, R1, CG_CONTROL, CONTROL(scope));
@@ -105,14 +107,19 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
     cg_call(&g->s, BPF_FUNC_map_lookup_elem);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, member);
-    cg_alui(&g->s, BPF_AND, R8, NGS_SCOPE_TEST);
-    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
-    cg_bind(&g->s, foreign);
-    count(g, CONTROL(foreign));
-    cg_ja(&g->s, quit);
+    if (everybody) {
+        cg_ja(&g->s, in);
+    } else {
+        cg_alui(&g->s, BPF_AND, R8, NGS_SCOPE_TEST);
+        cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+        cg_bind(&g->s, foreign);
+        count(g, CONTROL(foreign));
+        cg_ja(&g->s, quit);
+    }
     cg_bind(&g->s, member);
     cg_ldx(&g->s, BPF_DW, R7, R0, 0);
-    cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, foreign);
+    if (!everybody)
+        cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, foreign);
     if (g->graph->modules) {
         cg_mov(&g->s, R1, R7);
         cg_alui(&g->s, BPF_RSH, R1, 32);

@@ -248,6 +248,7 @@ struct ir_probe {
     struct ir_place *places; /* functions or system calls, one at least */
     uint32_t n_places;
     bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
+    bool everybody;          /* runs for all processes, whatever the scope */
     uint32_t func;           /* handler */
 };
 

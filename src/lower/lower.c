@@ -190,6 +190,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
                            .func_name = inst->func_name,
                            .written = inst->written,
                            .event = inst->event,
+                           .everybody = inst->everybody,
                            .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.sequence = inst->sequence;

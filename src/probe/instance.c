@@ -28,6 +28,15 @@ const char *probe_point_text(struct arena *a, const struct probe_point *point)
     return copy;
 }
 
+const char *probe_names(struct arena *a, const struct probe_point *point)
+{
+    const char *s = "";
+
+    for (const struct point_part *p = point->parts; p; p = p->next)
+        s = arena_printf(a, "%s%s%s", s, *s ? "." : "", p->name);
+    return s;
+}
+
 struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
                              const struct probe_type *type)
 {

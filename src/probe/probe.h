@@ -22,6 +22,7 @@ struct probe_env {
     struct program *prog;
     struct probe *probe;      /* being resolved */
     struct probe_inst **tail; /* append here; use probe_add */
+    const char *near;         /* the library's alias of the nearest name; NULL: none is near */
     bool stap;                /* for SystemTap, which has its own tapset */
     bool apart;               /* each place is an instance of its own, to be listed */
 };
@@ -39,6 +40,9 @@ enum { PROBE_MAX_PLACES = 20000, PROBE_MAX_HANDLERS = 4000 };
 /* A point as pp() shows it. */
 const char *probe_point_text(struct arena *a, const struct probe_point *point);
 
+/* The names of a point without arguments, in A: "process.function.return". */
+const char *probe_names(struct arena *a, const struct probe_point *point);
+
 /* Index in prog->modules of that module, added when new. */
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 
@@ -47,8 +51,8 @@ struct probe_var {
     struct dbg_location location; /* its type included */
     bool is_argument;             /* of the kernel's event: which, from 0; the location is empty */
     uint32_t argument;
-    struct dbg *dbg;              /* the module that addresses are in */
-    uint64_t pc;                  /* where the handler runs, for the frame's address */
+    struct dbg *dbg; /* the module that addresses are in */
+    uint64_t pc;     /* where the handler runs, for the frame's address */
 };
 
 typedef void probe_variable_fn(const char *name, const struct ctype *type, void *arg);
@@ -83,9 +87,6 @@ const struct probe_type *probe_entry_type(const struct probe_type *type);
  */
 struct module *probe_find_module(struct probe_env *env, const char *name, struct span at);
 
-/* The names of a point without arguments, in A: "process.function.return". */
-const char *probe_names(struct arena *a, const struct probe_point *point);
-
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
 /*
@@ -93,6 +94,8 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
  * next. NULL: there is none.
  */
 struct probe_point *probe_expand(struct arena *a, const struct probe_point *point);
+/* Are the points whose first word is NAME aliases of the library, as SystemTap's has them? */
+bool probe_is_family(const char *name);
 /* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
 

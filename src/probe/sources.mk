@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/probe/alias.c \
 	src/probe/begin.c \
 	src/probe/ifunc.c \
 	src/probe/instance.c \
@@ -7,6 +8,7 @@ ngstap_SOURCES += \
 	src/probe/probe.h \
 	src/probe/process.c \
 	src/probe/syscall.c \
+	src/probe/syscall_params.c \
 	src/probe/table.c \
 	src/probe/tables.h \
 	src/probe/timer.c \

@@ -2,8 +2,9 @@
  * syscall: system calls. Enters: kernel.syscall("NAME"), wildcards included; leaves: an instance
  * for all calls that match, by the kernel's numbers for them on the script's machine, those of
  * programs of 32 bits among them. Points whose handlers say the same, as those do that an alias
- * with a wildcard leads to, become one instance. syscall.NAME is an alias of the library
- * (tapset/probe/syscall.stp): what comes here has none. Refused: names that no call has.
+ * with a wildcard leads to, become one instance. process.syscall is any call of the target.
+ * syscall.NAME is an alias of the library (tapset/probe/syscall.stp): what comes here has none.
+ * Refused: names that no call has, programs that the target does not run.
  */
 #include "probe/tables.h"
 
@@ -111,8 +112,11 @@ static void match(const char *name, uint32_t call, void *arg)
                   call);
 }
 
-/* The body as text: what is the same text is the same handler. */
-static const char *body_text(struct arena *a, const struct stmt *body)
+/*
+ * The body as text, and what $names in it mean, those of a call: what is the same text is the same
+ * handler.
+ */
+static const char *body_text(struct arena *a, const struct stmt *body, const char *call)
 {
     char *text = NULL;
     size_t len = 0;
@@ -123,7 +127,8 @@ static const char *body_text(struct arena *a, const struct stmt *body)
     for (; body; body = body->next)
         syntax_print_stmt(out, body, 0, NULL);
     fclose(out);
-    const char *copy = arena_strdup(a, text);
+    const char *copy = strchr(text, '$') ? arena_printf(a, "%s/%s", text, probe_call_params(call))
+                                         : arena_strdup(a, text);
 
     free(text);
     return copy;
@@ -143,7 +148,7 @@ static struct probe_inst *same_handler(const struct probe_env *env, const struct
 static void add(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
                 const struct calls *c)
 {
-    const char *text = body_text(c->a, env->probe->body);
+    const char *text = body_text(c->a, env->probe->body, c->v[0].func_name);
     struct probe_inst *inst = same_handler(env, type, text);
     bool first = !inst;
 
@@ -181,14 +186,41 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     return true;
 }
 
-/* ---- syscall.NAME without an alias ---- */
+/* ---- any call of the target ---- */
 
-bool probe_no_alias(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+/* process("PATH").syscall: whose hits count is the scope, so the program must be the target's. */
+static bool resolve_target(struct probe_env *env, struct probe_point *point,
+                           const struct probe_type *type)
 {
-    if (env->stap) { /* SystemTap has them, and says what is wrong with one */
-        probe_add(env, point, type)->theirs = true;
+    const struct expr *path = point->parts->arg;
+    struct calls found = {.a = env->cx->arena};
+    const struct module *exe = probe_find_module(env, NULL, point->at);
+
+    if (!exe)
+        return false;
+    if (env->stap) {
+        probe_add(env, point, type);
         return true;
     }
+    if (!env->target->n_pids && env->target->kind != TARGET_CMD) {
+        diag_error(env->cx->diag, point->at, "probe", "system calls of which process?");
+        diag_hint(env->cx->diag, "-x PID or -c COMMAND says so; syscall_any is those of all");
+        return false;
+    }
+    if (path && probe_find_module(env, path->text, path->at) != exe) {
+        diag_error(env->cx->diag, path->at, "probe", "the target does not run %s", path->text);
+        diag_hint(env->cx->diag, "it runs %s", exe->path);
+        return false;
+    }
+    add_place(&found, probe_point_text(found.a, point), "", NGS_CALL_ANY);
+    add(env, point, type, &found);
+    return true;
+}
+
+/* ---- syscall.NAME without an alias ---- */
+
+bool probe_no_call(struct probe_env *env, const struct probe_point *point)
+{
     const struct point_part *part = point->parts->next ? point->parts->next : point->parts;
     struct calls found = {
         .a = env->cx->arena, .arch = env->cx->arch, .point = NULL, .pattern = part->name};
@@ -204,21 +236,68 @@ bool probe_no_alias(struct probe_env *env, struct probe_point *point, const stru
 
 /* ---- $name ---- */
 
+/* Which parameter NAME is in those that NAMES has, from 1; 0: none. */
+static int find_param(const char *names, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (int k = 1; *names; k++) {
+        size_t n = strcspn(names, " ");
+
+        if (n == len && !strncmp(names, name, n))
+            return k;
+        names += n + (names[n] == ' ');
+    }
+    return 0;
+}
+
+/* The same for all calls of INST; 0: they differ. */
+static int param(const struct probe_inst *inst, const char *name)
+{
+    int k = 0;
+
+    for (uint32_t i = 0; i < inst->n_places; i++) {
+        int here = find_param(probe_call_params(inst->places[i].func_name), name);
+
+        if (!here || (k && k != here))
+            return 0;
+        k = here;
+    }
+    return k;
+}
+
+static const char *params_text(struct arena *a, const struct probe_inst *inst)
+{
+    const char *names = inst->func_name ? probe_call_params(inst->func_name) : "", *text = "";
+
+    while (*names) {
+        size_t n = strcspn(names, " ");
+
+        text = arena_printf(a, "%s$%.*s, ", text, (int)n, names);
+        names += n + (names[n] == ' ');
+    }
+    return text;
+}
+
 static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                        struct probe_var *out)
 {
     const char *name = e->text + 1;
     bool returns = attach_has(inst->type->kind, ATTACH_ON_RETURN);
-    int fact = !strcmp(name, "nr")                    ? NGS_CALL_NUMBER
-               : !strcmp(name, "compat")              ? NGS_CALL_COMPAT
-               : !strcmp(name, "return") && returns   ? 1
-               : !strncmp(name, "arg", 3) && !name[4] ? NGS_CALL_PARAM + name[3] - '1'
-                                                      : 0;
+    int fact = !strcmp(name, "nr") || !strcmp(name, "syscall") ? NGS_CALL_NUMBER
+               : !strcmp(name, "compat")                       ? NGS_CALL_COMPAT
+               : !strcmp(name, "return") && returns            ? 1
+               : !strncmp(name, "arg", 3) && !name[4]          ? NGS_CALL_PARAM + name[3] - '1'
+                                                               : 0;
 
+    int by_name = fact ? 0 : param(inst, name);
+
+    if (by_name)
+        fact = NGS_CALL_PARAM + by_name - 1;
     if (fact < 1 || fact >= NGS_CALL_PARAM + ARCH_SYSCALL_ARGS) {
         diag_error(env->cx->diag, e->op_at, "no-var", "a system call has no '%s' here", e->text);
-        diag_hint(env->cx->diag, "it has $arg1 to $arg%d, $nr, $compat%s", ARCH_SYSCALL_ARGS,
-                  returns ? ", $return" : "");
+        diag_hint(env->cx->diag, "it has %s$arg1 to $arg%d, $nr, $compat%s",
+                  params_text(env->cx->arena, inst), ARCH_SYSCALL_ARGS, returns ? ", $return" : "");
         return false;
     }
     *out = (struct probe_var){.is_argument = true, .argument = (uint32_t)fact};
@@ -230,12 +309,13 @@ const struct probe_type probe_types_syscall[] = {
      target_var, NULL},
     {"kernel.syscall(string).return", "where it returns", PROBE_SYSRETURN, resolve, target_var,
      NULL},
-    {"syscall.NAME", "a system call, as SystemTap's tapset has it", PROBE_SYSCALL, probe_no_alias,
-     NULL, NULL},
-    {"syscall.NAME.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
-    {"nd_syscall.NAME", "the same as syscall.NAME", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
-    {"nd_syscall.NAME.return", NULL, PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
-    {"syscall_any", "any system call", PROBE_SYSCALL, probe_no_alias, NULL, NULL},
-    {"syscall_any.return", "where it returns", PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
+    {"process.syscall", "any system call of the target", PROBE_SYSCALL, resolve_target, target_var,
+     NULL},
+    {"process.syscall.return", "where it returns", PROBE_SYSRETURN, resolve_target, target_var,
+     NULL},
+    {"process(string).syscall", "likewise; the target runs that program", PROBE_SYSCALL,
+     resolve_target, target_var, NULL},
+    {"process(string).syscall.return", "where it returns", PROBE_SYSRETURN, resolve_target,
+     target_var, NULL},
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -12,22 +12,17 @@
 
 static const struct probe_type *const tables[] = {
     probe_types_begin, probe_types_timer,   probe_types_process,
-    probe_types_trace, probe_types_syscall,
+    probe_types_trace, probe_types_syscall, probe_types_alias,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
 static const char *const later[] = {
     "debuginfod",
     "input",
-    "ioblock",
-    "ioscheduler",
-    "irq_handler",
     "java",
     "kernel",
     "kprobe",
-    "kprocess",
     "module",
-    "netdev",
     "netfilter",
     "nfs",
     "nfsd",
@@ -40,23 +35,12 @@ static const char *const later[] = {
     "process.plt",
     "process.provider",
     "process.statement",
-    "process.syscall",
     "process.thread",
     "procfs",
     "provider",
     "python",
-    "scheduler",
-    "signal",
-    "socket",
-    "softirq",
     "sunrpc",
-    "tcp",
     "timer.jiffies",
-    "tty",
-    "udp",
-    "vfs",
-    "vm",
-    "workqueue",
     "process.function.callee",
     "process.function.callees",
     "process.function.inline",
@@ -111,15 +95,6 @@ static bool takes(struct arena *a, const struct probe_type *t, const struct prob
     return !*p;
 }
 
-const char *probe_names(struct arena *a, const struct probe_point *point)
-{
-    const char *s = "";
-
-    for (const struct point_part *p = point->parts; p; p = p->next)
-        s = arena_printf(a, "%s%s%s", s, *s ? "." : "", p->name);
-    return s;
-}
-
 static const char *names_of_pattern(struct arena *a, const char *pattern)
 {
     const char *s = "", *name, *arg;
@@ -170,6 +145,18 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
             diag_hint(cx->diag, "did you mean %s?", near_best(&near));
     }
     return NULL;
+}
+
+bool probe_is_family(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct probe_type *t = tables[i]; t->pattern; t++)
+            if (t->resolve == probe_no_alias && !strncmp(t->pattern, name, len) &&
+                (!t->pattern[len] || t->pattern[len] == '.'))
+                return true;
+    return false;
 }
 
 const struct probe_type *probe_entry_type(const struct probe_type *type)

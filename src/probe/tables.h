@@ -12,10 +12,17 @@ extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
+extern const struct probe_type probe_types_alias[];
 
-/* syscall.c: the resolve of points that are aliases of the library, for one that it has not. */
+/* alias.c: the resolve of points that are aliases of the library, for one that it has not. */
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);
+
+/* syscall_params.c: the names of CALL's parameters, with spaces between; "": not known, or none. */
+const char *probe_call_params(const char *call);
+
+/* syscall.c: reports that the library has no alias POINT of a system call; false. */
+bool probe_no_call(struct probe_env *env, const struct probe_point *point);
 
 /*
  * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then

@@ -3,7 +3,9 @@
  * included; leaves: an instance for each tracepoint that matches, whose $names are what the
  * tracepoint hands over. SYSTEM groups events for people; the kernel's BTF does not know it, so it
  * is taken as it stands. Without BTF names are believed until the kernel attaches them, and nothing
- * is known of their parameters. Refused: names that the kernel has not, wildcards that match many.
+ * is known of their parameters. ".all" behind it: for all processes, whatever the scope, which is
+ * for events that have nothing to do with who runs. Refused: names that the kernel has not,
+ * wildcards that match many.
  */
 #include "probe/tables.h"
 
@@ -44,7 +46,7 @@ static const char *event_of(const char *text)
     return colon ? colon + 1 : text;
 }
 
-/* POINT with the event's own name for a wildcard. */
+/* POINT as SystemTap has it, with the event's own name for a wildcard. */
 static struct probe_point *named(struct arena *a, const struct probe_point *point, const char *name)
 {
     struct probe_point *copy = ARENA_NEW(a, struct probe_point);
@@ -59,6 +61,7 @@ static struct probe_point *named(struct arena *a, const struct probe_point *poin
     copy->parts->next = ARENA_NEW(a, struct point_part);
     *copy->parts->next = *from->next;
     copy->parts->next->arg = expr_string(a, from->next->at, text, (uint32_t)strlen(text));
+    copy->parts->next->next = NULL;
     return copy;
 }
 
@@ -73,6 +76,7 @@ static void add(struct probe_env *env, struct probe_point *point, const struct p
         dbg_tracepoint(kernel, name, params);
     inst->data = params;
     inst->event = inst->func_name = arena_strdup(env->cx->arena, name);
+    inst->everybody = point->parts->next->next;
 }
 
 static bool no_event(struct probe_env *env, const struct expr *at, struct dbg *kernel,
@@ -164,5 +168,7 @@ static void variables(const struct probe_inst *inst, probe_variable_fn *fn, void
 const struct probe_type probe_types_trace[] = {
     {"kernel.trace(string)", "a tracepoint of the kernel", PROBE_TRACEPOINT, resolve, target_var,
      variables},
+    {"kernel.trace(string).all", "likewise, for all processes whatever the target",
+     PROBE_TRACEPOINT, resolve, target_var, variables},
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

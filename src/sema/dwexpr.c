@@ -477,13 +477,21 @@ static bool no_name(struct sema *s, const struct expr *e, const char *path, stru
     return false;
 }
 
+/* Is E a parameter of a system call, a number to its handler? */
+static bool is_call_param(const struct sema *s, const struct expr *e)
+{
+    return e->kind == EX_TARGET && !e->comps && s->inst && !s->fn &&
+           attach_kind(s->inst->type->kind)->context == CONTEXT_SYSCALL;
+}
+
 /* ---- the four kinds ---- */
 
 static bool cast(struct sema *s, struct expr *e, const char *module)
 {
     const struct component *c = e->comps;
     const char *path;
-    struct dbg *dbg = sema_open_module(s, e, module, &path);
+    bool passed = !module && is_call_param(s, e->a); /* a program has given it to the kernel */
+    struct dbg *dbg = sema_open_module(s, e, passed ? "kernel" : module, &path);
     struct object o = {.tree = e->a};
 
     if (!dbg)
@@ -492,7 +500,7 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     if (!o.type)
         return no_name(s, e, path, dbg, DBG_TYPES, e->text);
     depend(s, o.type);
-    o.space = dbg_is_kernel(dbg) ? SPACE_KERNEL : SPACE_USER;
+    o.space = dbg_is_kernel(dbg) && !passed ? SPACE_KERNEL : SPACE_USER;
     enum ctype_kind kind = ctype_kind(o.type);
 
     /* the type is what the value points to: [i] counts such things, unless T itself takes an index

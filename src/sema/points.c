@@ -178,6 +178,12 @@ static bool try_aliases(struct sema *s, struct probe *aliases, struct probe *pro
     return found;
 }
 
+/* SystemTap's own aliases, where it is the back end: what they set is known to it alone. */
+static bool is_theirs(const struct sema *s, const struct probe_point *point)
+{
+    return s->opts->stap && probe_is_family(point->parts->name);
+}
+
 /*
  * The script's aliases, else those of the first library file that has the name; for a wildcard all.
  */
@@ -186,6 +192,8 @@ static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_poin
 {
     bool found = try_aliases(s, s->prog->aliases, probe, point, chain, whole);
 
+    if (is_theirs(s, point))
+        return found;
     sema_tapset_probes(s, point->parts->name);
 
     for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
@@ -264,15 +272,6 @@ static struct probe *with_condition(struct sema *s, struct probe *probe, struct 
     return tested;
 }
 
-/* SystemTap's own aliases, where it is the back end: what they set is known to it alone. */
-static bool is_theirs(const struct sema *s, const struct probe_point *point)
-{
-    const char *name = point->parts->name;
-
-    return s->opts->stap && (!strcmp(name, "syscall") || !strcmp(name, "nd_syscall") ||
-                             !strcmp(name, "syscall_any"));
-}
-
 /* nd_syscall.NAME is SystemTap's word for syscall.NAME without debug information: here the same. */
 static struct probe_point *canonical(struct sema *s, struct probe_point *point)
 {
@@ -285,6 +284,20 @@ static struct probe_point *canonical(struct sema *s, struct probe_point *point)
     *copy->parts = *point->parts;
     copy->parts->name = "syscall";
     return copy;
+}
+
+/* The library's alias whose name is the nearest to POINT's; those that begin with _ are its own. */
+static const char *near_alias(struct sema *s, const struct probe_point *point)
+{
+    struct near near;
+
+    near_init(&near, probe_names(s->arena, point));
+    for (const struct sema_file *f = s->files; f; f = f->next)
+        for (const struct probe *alias = f->prog.aliases; alias; alias = alias->next)
+            for (const struct probe_point *name = alias->alias; name; name = name->next)
+                if (name->parts->name[0] != '_')
+                    near_try(&near, probe_names(s->arena, name));
+    return near_best(&near);
 }
 
 static void try_one(struct sema *s, struct probe *probe, struct probe_point *point,
@@ -315,8 +328,8 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
 
     point = canonical(s, point);
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
-    found = !is_theirs(s, point) && (resolve_alias(s, probe, point, chain, true) ||
-                                     resolve_alias(s, probe, point, chain, false));
+    found =
+        resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false);
     if (is_wild(point))
         found |= resolve_wild(s, probe, point, chain);
     if (found)
@@ -328,6 +341,7 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     if (!type || !probe)
         return;
     env.probe = probe;
+    env.near = near_alias(s, point);
     env.tail = s->tail;
     type->resolve(&env, point, type);
     s->tail = env.tail;

@@ -74,6 +74,7 @@ static struct stmt *left(struct names *names, struct stmt *list)
 
 struct renaming {
     struct names *taken; /* not to be given */
+    struct names set;    /* by the alias: what it reads alone, an alias around it may set */
     struct names from;   /* the names that were there, by their new names' numbers */
     uint32_t first;
 };
@@ -83,6 +84,12 @@ static const char *new_name(const struct renaming *r, uint32_t i)
     return arena_printf(r->from.s->arena, "__alias_%u", r->first + i);
 }
 
+static void note_set(struct expr *e, void *arg)
+{
+    if (e->kind == EX_ASSIGN || e->kind == EX_INCDEC)
+        note(e->a, arg);
+}
+
 /* A global of the script's that has the name by chance is another variable. */
 static void rename_one(struct expr *e, void *arg)
 {
@@ -90,7 +97,7 @@ static void rename_one(struct expr *e, void *arg)
     uint32_t i = 0;
 
     if (e->kind != EX_NAME || sema_is_of_library(r->from.s, e) ||
-        (has(r->taken, e->text) && !sema_is_global(r->from.s, e)))
+        (!sema_is_global(r->from.s, e) && (has(r->taken, e->text) || !has(&r->set, e->text))))
         return;
     while (i < r->from.n && strcmp(r->from.v[i], e->text) != 0)
         i++;
@@ -102,10 +109,11 @@ static void rename_one(struct expr *e, void *arg)
 /* What is left of two aliases may say the same then, and be one handler. */
 static void rename_unknown(struct stmt *list, struct names *behind)
 {
-    struct renaming r = {.taken = behind, .from.s = behind->s};
+    struct renaming r = {.taken = behind, .set.s = behind->s, .from.s = behind->s};
 
     while (has(behind, new_name(&r, 0))) /* of an alias around this one */
         r.first += 100;
+    stmt_visit_exprs(list, note_set, &r.set);
     stmt_visit_exprs(list, rename_one, &r);
 }
 

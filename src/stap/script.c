@@ -101,7 +101,7 @@ static bool is_guarded(const struct script *s)
 {
     enum probe_kind kind = s->inst->type->kind;
 
-    if (attach_in_user_space(kind))
+    if (attach_in_user_space(kind) || s->inst->everybody)
         return false;
     return attach_has(kind, ATTACH_PLACES)
                ? is_several(s)
