@@ -97,4 +97,5 @@ const struct arch arch_aarch64 = {
     .uprobe = {4, {0xa0, 0x00, 0x20, 0xd4}}, /* brk #5: UPROBES_BRK_IMM of asm/brk-imm.h */
     .trap = {4, {0x00, 0x00, 0x20, 0xd4}},   /* brk #0, where the program counter stays */
     .trap_skips = 0,
+    .operand = arch_aarch64_operand,
 };

@@ -69,4 +69,5 @@ const struct arch arch_x86_64 = {
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,
+    .operand = arch_x86_64_operand,
 };

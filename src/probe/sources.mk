@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/probe/ifunc.c \
 	src/probe/instance.c \
 	src/probe/listing.c \
+	src/probe/mark.c \
 	src/probe/module.c \
 	src/probe/probe.h \
 	src/probe/process.c \

@@ -11,7 +11,7 @@
 #include "base/bytes.h"
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin, probe_types_timer,   probe_types_process,
+    probe_types_begin, probe_types_timer,   probe_types_process, probe_types_mark,
     probe_types_trace, probe_types_syscall, probe_types_alias,
 };
 
@@ -30,14 +30,10 @@ static const char *const later[] = {
     "process.begin",
     "process.end",
     "process.insn",
-    "process.library",
-    "process.mark",
     "process.plt",
-    "process.provider",
     "process.statement",
     "process.thread",
     "procfs",
-    "provider",
     "python",
     "sunrpc",
     "timer.jiffies",
