@@ -236,16 +236,19 @@ fixed=$scratch/targetO1fnopienopie
 check "another process's code and semaphore stay as they are" two_processes
 check '... by perf events, too' two_processes --no-feature=uprobe_multi
 
-lists() { run_once -l 'process("'"$program"'").provider("*").mark("pla*")' && diff - "$scratch/out" <<END2
+lists() {
+    run_once -l 'process("'"$program"'").provider("*").mark("pla*")' &&
+        diff - "$scratch/out" <<END2
 process("$program").provider("other").mark("places")
 process("$program").provider("other").mark("plain")
 process("$program").provider("test").mark("plain")
 END2
 }
 check '-l lists marks' lists
+called='.mark("called") $arg1:long'
 arguments_listed() {
     run_once -L 'process("'"$program"'").library("libm*").mark("*")' &&
-        [[ $(cat "$scratch/out") = "process(\"$program\").library(\"$scratch/libmarks.so\").mark(\"called\") \$arg1:long" ]]
+        [[ $(cat "$scratch/out") = "process(\"$program\").library(\"$scratch/libmarks.so\")$called" ]]
 }
 check '-L their arguments, and libraries by their paths' arguments_listed
 

@@ -134,6 +134,7 @@ SHELL_TESTS += tests/signals.sh
 TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/marks.sh
+SHELL_TESTS += tests/plt.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh

@@ -117,6 +117,13 @@ struct arch {
     struct arch_trap trap; /* a debugger's */
     uint8_t trap_skips;    /* bytes that the program counter is behind TRAP when it stops */
 
+    /*
+     * Do the N bytes at P, which lie at VADDR, begin an entry of a linkage table: a jump to where
+     * the word at *SLOT says? Entries begin at multiples of STEP.
+     */
+    bool (*plt_slot)(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t *slot);
+    uint8_t plt_step;
+
     /* Reads an operand, LEN bytes at TEXT, which are untrusted. False: it is none that is known. */
     bool (*operand)(const char *text, size_t len, struct arch_operand *out);
 };

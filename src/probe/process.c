@@ -162,6 +162,25 @@ static bool too_many(struct probe_env *env, const struct point_part *function, c
     return true;
 }
 
+/* As SystemTap (dwflpp::func_is_exported): has the function a symbol that is not static? */
+static bool is_exported(const struct elf_symbols *s, const struct dbg_func *f)
+{
+    uint32_t low = 0, high = s->n;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (s->v[mid].vaddr < f->entry)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < s->n && s->v[low].vaddr == f->entry; low++)
+        if (s->v[low].is_global && s->v[low].is_func)
+            return true;
+    return false;
+}
+
 static bool resolve_in(struct probe_env *env, struct probe_point *point,
                        const struct probe_type *type, struct where *w)
 {
@@ -170,7 +189,7 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
     struct dbg_func *found;
     const char *why = NULL;
     uint64_t last = 0;
-    uint32_t n_places = 0, inlined = 0;
+    uint32_t n_places = 0, inlined = 0, hidden = 0;
     const struct module *module = w->module;
     struct dbg *m = w->dbg = dbg_open_any(env->debuginfo, module->path, &why);
 
@@ -184,6 +203,12 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
     struct spec spec = parse_spec(env->cx->arena, function->arg->text);
     uint32_t n = dbg_functions(m, spec.name, spec.file, &found);
 
+    bool exported = function->next && !strcmp(function->next->name, "exported");
+    struct elf_symbols symbols = {NULL, 0};
+
+    if (exported)
+        symbols = elf_symbols_read(env->cx->arena, module->fd);
+
     const struct dbg_func **places = ARENA_ARRAY(env->cx->arena, const struct dbg_func *, n + 1);
 
     for (uint32_t i = 0; i < n; i++) {
@@ -191,6 +216,10 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
             continue;
         if (!found[i].entry) {
             inlined++;
+            continue;
+        }
+        if (exported && !is_exported(&symbols, &found[i])) {
+            hidden++;
             continue;
         }
         if (found[i].entry == last) /* another name of the same code */
@@ -219,6 +248,9 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
         diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
         return false;
     }
+    if (hidden)
+        return diag_error(d, function->arg->at, "no-function", "'%s' is in %s, but not exported",
+                          function->arg->text, module->path);
     return no_function(env, m, function, &spec, why);
 }
 
@@ -420,7 +452,7 @@ static void return_variables(const struct probe_inst *inst, probe_variable_fn *f
 const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts"),
     ENTRY(".call", "likewise, inlined copies left out"),
-    ENTRY(".exported", "likewise"),
+    ENTRY(".exported", "likewise, without static functions"),
     RETURN("process(string)", "where it returns"),
     RETURN("process", NULL),
     RETURN("process(string).library(string)", NULL),

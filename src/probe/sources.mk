@@ -6,6 +6,7 @@ ngstap_SOURCES += \
 	src/probe/listing.c \
 	src/probe/mark.c \
 	src/probe/module.c \
+	src/probe/plt.c \
 	src/probe/probe.h \
 	src/probe/process.c \
 	src/probe/syscall.c \

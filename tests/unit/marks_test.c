@@ -1,6 +1,7 @@
 /*
  * marks_test: what is read of marks (sys/sdt.h). Operands as compilers print them, for each
- * machine; arguments of a note; and notes that lie, in files that are made here.
+ * machine; arguments of a note; and notes that lie, in files that are made here. Linkage tables,
+ * which are read in the same way, of programs that are damaged.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/bounds.h"
 #include "tap.h"
 #include "target/marks.h"
+#include "target/plt.h"
 
 /* ---- operands ---- */
 
@@ -308,6 +310,42 @@ static void test_notes(struct arena *a)
     free(f.bytes);
 }
 
+/* ---- files that are damaged ---- */
+
+/* A program with bytes changed at random: what is read of it stays within bounds. */
+static void test_damaged(struct arena *a)
+{
+    enum { ROUNDS = 300, PROGRAM_MAX = 1 << 20, HEADERS = 64 };
+    struct file f = {.bytes = calloc(1, PROGRAM_MAX)}, copy = {.bytes = calloc(1, PROGRAM_MAX)};
+    FILE *from = fopen("/bin/true", "re");
+    uint64_t most = 0;
+
+    f.n = copy.n = from ? fread(f.bytes, 1, PROGRAM_MAX, from) : 0;
+    if (from)
+        fclose(from);
+    if (f.n <= HEADERS) {
+        tap_skip("damaged programs", "there is no /bin/true");
+    } else {
+        srandom(1);
+        for (int round = 0; round < ROUNDS; round++) {
+            int fd = memfd_create("damaged", MFD_CLOEXEC);
+
+            memcpy(copy.bytes, f.bytes, f.n);
+            for (int i = 0; i <= round; i++)
+                copy.bytes[HEADERS + (size_t)random() % (f.n - HEADERS)] = (unsigned char)random();
+            ssize_t written = write(fd, copy.bytes, copy.n);
+            struct plt p = plt_read(a, written == (ssize_t)copy.n ? fd : -1);
+
+            elf_marks_read(a, fd);
+            most = p.n > most ? p.n : most;
+            close(fd);
+        }
+        tap_ok(most > 10 && most < 10000, "linkage tables and marks of damaged programs");
+    }
+    free(f.bytes);
+    free(copy.bytes);
+}
+
 int main(void)
 {
     struct arena *arena = arena_new();
@@ -315,6 +353,7 @@ int main(void)
     test_operands(EM_X86_64, x86_64);
     test_operands(EM_AARCH64, aarch64);
     test_arguments();
+    test_damaged(arena);
     test_notes(arena);
     arena_free(arena);
     return tap_done();
