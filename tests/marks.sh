@@ -146,7 +146,8 @@ check 'a program without symbols' last_line_is '3 -30' -c "$scratch/stripped 5" 
     global n, first
     probe process.mark("sizes") { if ($arg8 & 1) n++; if ($arg1 == -1) first = $arg3 / 10 }
     probe end { println(n + 1, " ", first) }'
-check '... where an argument is at a symbol' fails_with '$arg1 cannot be read: it is at the symbol counter' \
+check '... where an argument is at a symbol' \
+    fails_with '$arg1 cannot be read: it is at the symbol counter' \
     -c "$scratch/stripped 5" -e 'probe process.mark("places") { println($arg1) }'
 
 counts() {
@@ -177,7 +178,8 @@ check 'one handler for all of them' last_line_is '4 55' -c "$program 10" -e '
         println(k, " ", n) }'
 
 text() {
-    run_once -c "$program 2" -e 'probe process.provider("test").mark("plain") { println("[", $$parms, "] ", $$vars == $$parms) }' &&
+    run_once -c "$program 2" -e 'probe process.provider("test").mark("plain") {
+        println("[", $$parms, "] ", $$vars == $$parms) }' &&
         diff - <(grep '^\[' "$scratch/out") <<<'[] 1
 [$arg1=0x0] 1
 [] 1
@@ -246,9 +248,10 @@ END2
 }
 check '-l lists marks' lists
 called='.mark("called") $arg1:long'
+library="library(\"$scratch/libmarks.so\")"
 arguments_listed() {
     run_once -L 'process("'"$program"'").library("libm*").mark("*")' &&
-        [[ $(cat "$scratch/out") = "process(\"$program\").library(\"$scratch/libmarks.so\")$called" ]]
+        [[ $(cat "$scratch/out") = "process(\"$program\").$library$called" ]]
 }
 check '-L their arguments, and libraries by their paths' arguments_listed
 

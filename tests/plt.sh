@@ -56,7 +56,8 @@ calls() { # PROGRAM ARGUMENT...
         probe process.plt("first").return { returned++ }
         probe process.plt("sec*") { if (probefunc() != "second") exit() }
         probe end {
-            printf("first %d %d second %d returned %d\n", n["first"], sum, n["second"], returned == 10)
+            printf("first %d %d second %d returned %d\n", n["first"], sum, n["second"],
+                returned == 10)
         }'
 }
 for flags in -O1 '-O1 -fno-pie -no-pie' '-O1 -Wl,-z,now' '-O1 -fcf-protection -Wl,-z,ibtplt' \
@@ -87,7 +88,7 @@ check 'functions that are exported, and those that are not' last_line_is '10 10 
 check '... by name' fails_with "'hidden' is in $program, but not exported" \
     -c "$program 10" -e 'probe process.function("hidden").exported { println(1) }'
 
-if command -v aarch64-linux-gnu-gcc >/dev/null && command -v aarch64-linux-gnu-objdump >/dev/null; then
+if command -v aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump >/dev/null; then
     for flags in -O1 '-O1 -mbranch-protection=standard -Wl,-z,force-bti'; do
         # shellcheck disable=SC2086
         aarch64-linux-gnu-gcc $flags -o "$scratch/arm" "$scratch/target.c" \
