@@ -135,6 +135,7 @@ TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
 SHELL_TESTS += tests/marks.sh
 SHELL_TESTS += tests/plt.sh
+SHELL_TESTS += tests/process-events.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh

@@ -129,6 +129,24 @@ bool probe_is_family(const char *name);
 /* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
 
+/* ---- process_event.c ---- */
+
+/* What process.begin and its like lead to. */
+struct probe_process_event {
+    const char *names[2]; /* process_event.NAME of the library; the second may be NULL */
+    bool begins;          /* the row's resolve makes an instance for those that are there */
+    const char *path;     /* of the program that is meant: INO on DEV (0: any); NULL: any */
+    uint64_t dev, ino;    /* as the kernel has them */
+    int64_t pid;          /* of the process that is meant; 0: any */
+};
+bool probe_is_process_event(const struct probe_type *type);
+/* False after reporting. */
+bool probe_find_process_event(struct probe_env *env, const struct probe_point *point,
+                              struct probe_process_event *out);
+/* POINT with PATH for the program. */
+struct probe_point *probe_process_point(struct arena *a, const struct probe_point *point,
+                                        const char *path);
+
 /* ---- listing.c ---- */
 
 /* What is known of INST, in a line without its end: the point, or the alias that it was written by;

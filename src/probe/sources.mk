@@ -9,6 +9,7 @@ ngstap_SOURCES += \
 	src/probe/plt.c \
 	src/probe/probe.h \
 	src/probe/process.c \
+	src/probe/process_event.c \
 	src/probe/syscall.c \
 	src/probe/syscall_params.c \
 	src/probe/table.c \
