@@ -76,6 +76,25 @@ check "a library's own calls" last_line_is 'first 20' -c "$program 5" -e '
     global n
     probe process.library("libplt.so").plt("first") { n[probefunc()]++ }
     probe end { foreach (f in n) println(f, " ", n[f]) }'
+cp "$program" "$scratch/copy"
+others() {
+    start_trace -e '
+        global n, m, armed
+        probe process("'"$program"'").library("libplt.so").function("first") { n++ }
+        probe process("'"$program"'").library("libplt.so").plt("f*") { m++ }
+        probe timer.ms(100) { if (!armed++) println("armed") }
+        probe end { println(n, " ", m) }'
+    "$scratch/copy" 30 >/dev/null
+    "$program" 10 >/dev/null
+    "$scratch/copy" 30 >/dev/null
+    end_trace
+    [[ $(tail -1 "$scratch/out") = "50 40" ]]
+}
+if [[ -r /sys/kernel/btf/vmlinux ]]; then
+    check '... and not those of another program with that library' others
+else
+    skip '... and not those of another program with that library' 'this kernel has no BTF'
+fi
 check 'functions that are exported, and those that are not' last_line_is '10 10 main visible ' \
     -c "$program 10" -e '
     global n, m, names

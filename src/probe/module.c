@@ -105,17 +105,12 @@ static bool find_libraries(struct probe_env *env, const struct point_part *part,
     struct target *t = env->target;
     struct libraries l = {env, arena_printf(a, "*%s", part->arg->text), out, {0}};
 
-    bool everybody = t->kind == TARGET_NONE || t->kind == TARGET_EXEC;
-
     near_init(&l.near, base_name(part->arg->text));
     dt_needed_libraries(a, t->root, out->exe->path, try_library, &l);
     if (out->exe->is_exe)
         for (const struct module *m = t->modules; m; m = m->next)
             if (m->start != m->end)
                 try_library(m->path, &l);
-    if (out->n && everybody && !env->apart)
-        diag_warning(env->cx->diag, part->at,
-                     "without a target (-x, -c) what other programs do in the library counts, too");
     if (out->n)
         return true;
     diag_error(env->cx->diag, part->arg->at, "no-module", "no library of %s %s '%s'",

@@ -143,6 +143,12 @@ bool probe_is_process_event(const struct probe_type *type);
 /* False after reporting. */
 bool probe_find_process_event(struct probe_env *env, const struct probe_point *point,
                               struct probe_process_event *out);
+/*
+ * Has POINT a library whose hits by other programs than its own come in? Then that one is in *OUT.
+ * Without the kernel's types it cannot be told apart, which is warned of: false.
+ */
+bool probe_shares_library(struct probe_env *env, const struct probe_point *point,
+                          struct probe_process_event *out);
 /* POINT with PATH for the program. */
 struct probe_point *probe_process_point(struct arena *a, const struct probe_point *point,
                                         const char *path);

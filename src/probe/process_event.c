@@ -54,12 +54,54 @@ static bool ends_are_told(struct probe_env *env, const struct probe_point *point
     return false;
 }
 
+/* Fills OUT with the program that ARG names; false after reporting. */
+static bool find_program(struct probe_env *env, const struct expr *arg,
+                         struct probe_process_event *out)
+{
+    const struct module *m = probe_find_module(env, arg->text, arg->at);
+    struct stat st;
+
+    if (!m)
+        return false;
+    if (fstat(m->fd, &st))
+        return diag_error(env->cx->diag, arg->at, "no-module", "cannot read %s", m->path);
+    probe_module(env, m->path, NULL); /* another build has another number */
+    out->path = m->path;
+    out->ino = st.st_ino;
+    /* btrfs and overlays tell stat(2) a device that the kernel's inode has not; it has no major. */
+    if (major(st.st_dev))
+        out->dev = (uint64_t)major(st.st_dev) << KERNEL_MINOR_BITS | minor(st.st_dev);
+    return true;
+}
+
+bool probe_shares_library(struct probe_env *env, const struct probe_point *point,
+                          struct probe_process_event *out)
+{
+    const struct expr *arg = point->parts->arg;
+    const struct target *t = env->target;
+    const char *why = NULL;
+
+    *out = (struct probe_process_event){.path = NULL};
+    if (env->apart || (t->kind != TARGET_NONE && t->kind != TARGET_EXEC) || !arg ||
+        !point->parts->next || strcmp(point->parts->next->name, "library") != 0)
+        return false;
+    if (!dbg_open(env->debuginfo, "kernel", &why)) {
+        diag_warning(env->cx->diag, point->parts->next->at,
+                     "what other programs do in the library counts, too: %s", why);
+        return false;
+    }
+    diag_try_begin(env->cx->diag); /* who resolves the point reports */
+    bool ok = find_program(env, arg, out);
+
+    diag_try_end(env->cx->diag);
+    return ok;
+}
+
 bool probe_find_process_event(struct probe_env *env, const struct probe_point *point,
                               struct probe_process_event *out)
 {
     const struct expr *arg = point->parts->arg;
     bool thread = !strcmp(point->parts->next->name, "thread");
-    struct stat st;
 
     *out = (struct probe_process_event){.begins = !strcmp(last(point)->name, "begin")};
     if (!out->begins && !ends_are_told(env, point))
@@ -76,19 +118,7 @@ bool probe_find_process_event(struct probe_env *env, const struct probe_point *p
         out->pid = arg->number;
         return true;
     }
-    const struct module *m = probe_find_module(env, arg->text, arg->at);
-
-    if (!m)
-        return false;
-    if (fstat(m->fd, &st))
-        return diag_error(env->cx->diag, arg->at, "no-module", "cannot read %s", m->path);
-    probe_module(env, m->path, NULL); /* another build has another number */
-    out->path = m->path;
-    out->ino = st.st_ino;
-    /* btrfs and overlays tell stat(2) a device that the kernel's inode has not; it has no major. */
-    if (major(st.st_dev))
-        out->dev = (uint64_t)major(st.st_dev) << KERNEL_MINOR_BITS | minor(st.st_dev);
-    return true;
+    return find_program(env, arg, out);
 }
 
 struct probe_point *probe_process_point(struct arena *a, const struct probe_point *point,

@@ -436,6 +436,12 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
         resolve_process_event(s, probe, point, type, chain);
         return;
     }
+    struct probe_process_event program;
+
+    if (probe_shares_library(&env, point, &program)) {
+        sema_tapset_probes(s, "process_event");
+        probe = of_process(s, probe, point->at, &program);
+    }
     env.probe = probe;
     env.near = near_alias(s, point);
     env.tail = s->tail;
