@@ -125,4 +125,9 @@ for_stap() {
         printed '^probe process\("'"$program"'"\)\.plt\("second"\)\.return$'
 }
 check 'SystemTap gets them by their names' for_stap
+"${CC:-cc}" -O1 -fcf-protection -Wl,-z,ibtplt -o "$program" "$scratch/target.c" -L"$scratch" \
+    -lplt -Wl,-rpath,"$scratch"
+check '... but for tables that it does not see' \
+    fails_with 'SystemTap does not see the tables beside .plt' --dump-stap -c "$program 1" \
+    -e 'probe process.plt("first") { println(pp()) }'
 finish

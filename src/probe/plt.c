@@ -2,7 +2,8 @@
  * plt: calls of other files' functions. Enters: process("path").plt and .plt("NAME"), wildcards
  * included; leaves: one instance for all entries of the procedure linkage table that match, or, for
  * SystemTap and for lists, one each. Nothing is known of a function's parameters there, but that
- * registers hold them: int_arg(1) reads the first. Refused: names that the table has not.
+ * registers hold them: int_arg(1) reads the first. Refused: names that the table has not, and for
+ * SystemTap, which looks at .plt alone, those of the tables beside it (.plt.sec, .plt.got).
  */
 #include "probe/tables.h"
 
@@ -91,11 +92,22 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
     struct plt all = plt_read(a, w->module->fd);
     const struct plt_entry **found = ARENA_ARRAY(a, const struct plt_entry *, all.n + 1);
     const char *pattern = w->plt->arg ? w->plt->arg->text : "*";
-    uint32_t n = 0;
+    uint32_t n = 0, beside = 0;
 
-    for (uint32_t i = 0; i < all.n; i++)
-        if (!fnmatch(pattern, all.v[i].name, 0))
+    for (uint32_t i = 0; i < all.n; i++) {
+        if (fnmatch(pattern, all.v[i].name, 0))
+            continue;
+        beside += !all.v[i].is_plain;
+        if (all.v[i].is_plain || !env->stap)
             found[n++] = &all.v[i];
+    }
+    if (!n && beside) {
+        diag_error(env->cx->diag, w->plt->at, "stap",
+                   "SystemTap does not see the tables beside .plt that these calls of %s go by",
+                   w->module->path);
+        diag_hint(env->cx->diag, "eBPF can (--backend bpf)");
+        return false;
+    }
     if (!n)
         return no_entry(env, w, &all);
     env->prog->n_places += n;

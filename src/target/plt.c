@@ -65,7 +65,8 @@ static void read_relocations(struct reading *r, Elf *elf, Elf_Scn *scn, const GE
 
 /* ---- entries ---- */
 
-static void read_entries(struct reading *r, const unsigned char *p, size_t size, uint64_t vaddr)
+static void read_entries(struct reading *r, const unsigned char *p, size_t size, uint64_t vaddr,
+                         bool is_plain)
 {
     for (size_t off = 0; off < size && bounds_ok(); off += r->arch->plt_step) {
         struct slot key = {.name = NULL}, *slot;
@@ -76,7 +77,7 @@ static void read_entries(struct reading *r, const unsigned char *p, size_t size,
         if (!slot)
             continue;
         r->found.v = arena_grow(r->a, r->found.v, r->found.n, sizeof(*r->found.v));
-        r->found.v[r->found.n++] = (struct plt_entry){slot->name, vaddr + off};
+        r->found.v[r->found.n++] = (struct plt_entry){slot->name, vaddr + off, is_plain};
     }
 }
 
@@ -106,12 +107,14 @@ struct plt plt_read(struct arena *a, int fd)
         if (r.n_slots)
             qsort(r.slots, r.n_slots, sizeof(*r.slots), by_address);
         while ((scn = elf_nextscn(elf, scn))) {
-            if (!gelf_getshdr(scn, &sh) || !is_table(elf_strptr(elf, names, sh.sh_name), &sh))
+            const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
+
+            if (!is_table(name, &sh))
                 continue;
             Elf_Data *d = elf_rawdata(scn, NULL);
 
             if (d && d->d_buf)
-                read_entries(&r, d->d_buf, d->d_size, sh.sh_addr);
+                read_entries(&r, d->d_buf, d->d_size, sh.sh_addr, !strcmp(name, ".plt"));
         }
     }
     elf_end(elf);

@@ -9,6 +9,7 @@
 struct plt_entry {
     const char *name; /* of the function: the file owner's bytes, not clean */
     uint64_t vaddr;   /* by the program headers */
+    bool is_plain;    /* in .plt itself, not in a table beside it */
 };
 struct plt {
     struct plt_entry *v; /* in order of address, a section after the other */

@@ -101,6 +101,12 @@ typedef struct global_State {
 } global_State;
 global_State lua_global;
 
+#ifdef __x86_64__
+#define FIVE "$5"
+#else
+#define FIVE "5"
+#endif
+
 /* Marks as sys/sdt.h leaves them: shop:sold with an argument that can be read and one that cannot,
  * shop:opened without any. */
 __asm__(".pushsection .note.stapsdt,\"\",%note\n"
@@ -109,6 +115,6 @@ __asm__(".pushsection .note.stapsdt,\"\",%note\n"
         "1: .8byte main, 0, 0\n"
         ".asciz \"shop\"\n.asciz \"\\name\"\n.asciz \"\\args\"\n2: .balign 4\n"
         ".endm\n"
-        "mark sold, \"-4@5 8f@5\"\n"
+        "mark sold, \"-4@" FIVE " 8f@" FIVE "\"\n"
         "mark opened, \"\"\n"
         ".popsection");
