@@ -188,6 +188,15 @@ everybody() {
 }
 check 'without a target everybody that runs the program, and no copy' everybody
 
+reads() {
+    run_once -c "$program 1 1 0 0 0 $other" -e '
+        probe process.begin {
+            println("begin ", @cast(task_current(), "task_struct", "kernel")->tgid == pid()) }' &&
+        said 'warning: what is there at the start is left out: for that the handler of process.begin' &&
+        [[ $(cat "$scratch/out") = $'begin 1\nbegin 1\nbegin 1' ]]
+}
+check 'a handler that reads kernel memory: of what begins, and a warning' reads
+
 for_stap() {
     run_once --dump-stap \
         -e 'probe process("'"$other"'").begin, process.thread.end { println(pp()) }' &&
