@@ -222,12 +222,23 @@ two_processes() {
     other=$!
     pids+=("$mine" "$other")
     code() { dd if="/proc/$1/mem" bs=1 skip=$((at)) count=1 2>/dev/null | od -An -tx1; }
-    before=$(code "$other")
+    for _ in {1..100}; do # until both run the program
+        before=$(code "$other")
+        [[ -z $before || $(code "$mine") != "$before" ]] || break
+        sleep 0.05
+    done
     start_trace "$@" -x "$mine" -e 'probe process.mark("watched") { }
         probe timer.ms(100) { println("armed") }'
     sleep 0.2
-    [[ $(code "$other") = "$before" && $(code "$mine") != "$before" ]] || return 1
+    [[ $(code "$other") = "$before" && $(code "$mine") != "$before" ]] || {
+        echo "code: $before, $(code "$mine"), $(code "$other")" >>"$scratch/err"
+        return 1
+    }
     end_trace
+    for _ in {1..50}; do # taken out a little later where the machine is busy
+        [[ $(code "$mine") != "$before" ]] || break
+        sleep 0.1
+    done
     [[ $(code "$mine") = "$before" ]] || return 1
     touch "$scratch/go"
     wait "$mine" "$other" || return 1
