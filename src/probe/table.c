@@ -11,9 +11,9 @@
 #include "base/bytes.h"
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin, probe_types_timer,         probe_types_process, probe_types_mark,
-    probe_types_plt,   probe_types_process_event, probe_types_trace,   probe_types_syscall,
-    probe_types_alias,
+    probe_types_begin, probe_types_timer,   probe_types_process,
+    probe_types_mark,  probe_types_plt,     probe_types_process_event,
+    probe_types_trace, probe_types_syscall, probe_types_alias,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
