@@ -63,6 +63,7 @@ EXTRA_DIST += tests/arm64
 # The target
 SHELL_TESTS += tests/docker-root.sh
 UNIT_TESTS += tests/unit/target_test
+UNIT_TESTS += tests/unit/marks_test
 UNIT_TESTS += tests/unit/dwarf_test
 tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h
 SHELL_TESTS += tests/hostile-files.sh
@@ -132,6 +133,9 @@ EXTRA_DIST += tests/lua-states tests/workers
 SHELL_TESTS += tests/signals.sh
 TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
+SHELL_TESTS += tests/marks.sh
+SHELL_TESTS += tests/plt.sh
+SHELL_TESTS += tests/process-events.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh

@@ -4,6 +4,7 @@
  * kernel's struct pt_regs begins.
  */
 #include <elf.h>
+#include <string.h>
 
 #include "arch/machines.h"
 
@@ -64,6 +65,27 @@ static const struct arch_part parts[] = {
 /* AAPCS64, 6.4.2 */
 static const uint8_t args[] = {0, 1, 2, 3, 4, 5, 6, 7};
 
+/* [bti c]; adrp x16, SLOT's page; ldr x17, [x16, SLOT's place in it]: AAELF64, 6.2 */
+static bool plt_slot(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t *slot)
+{
+    enum { BTI_C = 0xd503245f, PAGE_BITS = 12, INSTRUCTION = 4 };
+    uint32_t code[3];
+    uint64_t pages;
+    size_t at = 0;
+
+    if (n < sizeof(code))
+        return false;
+    memcpy(code, p, sizeof(code));
+    at += code[0] == BTI_C;
+    if ((code[at] & 0x9f00001f) != 0x90000010 || (code[at + 1] & 0xffc003ff) != 0xf9400211)
+        return false;
+    pages = (code[at] >> 29 & 3) | (code[at] >> 5 & 0x7ffff) << 2;
+    pages = (pages ^ 0x100000) - 0x100000; /* it has a sign */
+    *slot = ((vaddr + at * INSTRUCTION) >> PAGE_BITS << PAGE_BITS) + (pages << PAGE_BITS) +
+            (code[at + 1] >> 10 & 0xfff) * 8;
+    return true;
+}
+
 const struct arch arch_aarch64 = {
     .name = "arm64",
     .title = "aarch64",
@@ -97,4 +119,7 @@ const struct arch arch_aarch64 = {
     .uprobe = {4, {0xa0, 0x00, 0x20, 0xd4}}, /* brk #5: UPROBES_BRK_IMM of asm/brk-imm.h */
     .trap = {4, {0x00, 0x00, 0x20, 0xd4}},   /* brk #0, where the program counter stays */
     .trap_skips = 0,
+    .plt_slot = plt_slot,
+    .plt_step = 4,
+    .operand = arch_aarch64_operand,
 };

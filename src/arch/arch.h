@@ -33,6 +33,22 @@ struct arch_syscall_table {
 };
 enum { ARCH_SYSCALLS = 512, ARCH_SYSCALL_ARGS = 6 };
 
+/*
+ * What an instruction works on, as assembler writes it. The notes of marks (sys/sdt.h) say in this
+ * way where arguments are.
+ */
+enum arch_operand_kind { OPERAND_CONSTANT, OPERAND_REGISTER, OPERAND_MEMORY, OPERAND_FLOAT };
+struct arch_operand {
+    enum arch_operand_kind kind;
+    int base, index;    /* registers of the address, -1: none; BASE is REGISTER's, too */
+    uint8_t scale;      /* INDEX counts so many bytes */
+    uint8_t size;       /* of REGISTER's part, in bytes */
+    uint8_t shift;      /* bits of the register below that part: 8 of "ah" */
+    int64_t number;     /* CONSTANT, or what is added to the address */
+    const char *symbol; /* of the file: its address is added, too; NULL: none */
+    uint32_t symbol_len;
+};
+
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
 enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
 
@@ -100,6 +116,16 @@ struct arch {
     } uprobe; /* what the kernel's breakpoints are */
     struct arch_trap trap; /* a debugger's */
     uint8_t trap_skips;    /* bytes that the program counter is behind TRAP when it stops */
+
+    /*
+     * Do the N bytes at P, which lie at VADDR, begin an entry of a linkage table: a jump to where
+     * the word at *SLOT says? Entries begin at multiples of STEP.
+     */
+    bool (*plt_slot)(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t *slot);
+    uint8_t plt_step;
+
+    /* Reads an operand, LEN bytes at TEXT, which are untrusted. False: it is none that is known. */
+    bool (*operand)(const char *text, size_t len, struct arch_operand *out);
 };
 
 /* The machine of that e_machine; NULL: none that is known here. */

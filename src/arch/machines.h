@@ -10,4 +10,7 @@ extern const struct arch arch_x86_64, arch_aarch64;
 extern const struct arch_syscall_table arch_x86_64_syscalls, arch_i386_syscalls,
     arch_aarch64_syscalls;
 
+bool arch_x86_64_operand(const char *text, size_t len, struct arch_operand *out);
+bool arch_aarch64_operand(const char *text, size_t len, struct arch_operand *out);
+
 #endif

@@ -4,6 +4,7 @@
  * user_regs_struct shares.
  */
 #include <elf.h>
+#include <string.h>
 
 #include "arch/machines.h"
 
@@ -29,6 +30,25 @@ static const uint8_t args[] = {RDI, RSI, RDX, RCX, R8, R9};
 /* arch/x86/entry/entry_64.S and entry_64_compat.S */
 static const uint8_t syscall_args[] = {RDI, RSI, RDX, R10, R8, R9};
 static const uint8_t compat_args[] = {RBX, RCX, RDX, RSI, RDI, RBP};
+
+/* [endbr64] [bnd] jmp *SLOT(%rip): psABI, 5.2, and the tables of -z ibtplt. */
+static bool plt_slot(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t *slot)
+{
+    static const unsigned char endbr[] = {0xf3, 0x0f, 0x1e, 0xfa}, jmp[] = {0xff, 0x25};
+    const unsigned char *at = p, *end = p + n;
+    int32_t distance;
+
+    if (end - at > (int)sizeof(endbr) && !memcmp(at, endbr, sizeof(endbr)))
+        at += sizeof(endbr);
+    if (at < end && *at == 0xf2)
+        at++;
+    if (end - at < (int)(sizeof(jmp) + sizeof(distance)) || memcmp(at, jmp, sizeof(jmp)) != 0)
+        return false;
+    memcpy(&distance, at + sizeof(jmp), sizeof(distance));
+    at += sizeof(jmp) + sizeof(distance);
+    *slot = vaddr + (uint64_t)(at - p) + (uint64_t)(int64_t)distance;
+    return true;
+}
 
 const struct arch arch_x86_64 = {
     .name = "x86_64",
@@ -69,4 +89,7 @@ const struct arch arch_x86_64 = {
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,
+    .plt_slot = plt_slot,
+    .plt_step = 8,
+    .operand = arch_x86_64_operand,
 };

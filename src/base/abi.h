@@ -101,6 +101,7 @@ struct obj_place {
     uint32_t name;      /* string: the probe point as pp() shows it */
     uint32_t func;      /* string: the function, as probefunc() has it */
     uint32_t reserved;
+    uint64_t semaphore; /* vaddr of 16 bits that count who looks at a mark (sys/sdt.h); 0: none */
 };
 
 /*

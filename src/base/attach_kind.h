@@ -45,7 +45,9 @@ enum attach_flag {
     X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)                \
     X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY)               \
     X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
-      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
+      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                                          \
+    X(RUNNING, NULL, CONTEXT_SESSION, 0) /* for each process at the start; EVENT: its program */   \
+    X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0) /* likewise, for each further thread */
 
 enum probe_kind {
 #define ATTACH_ENUM(id, section, context, flags) PROBE_##id,

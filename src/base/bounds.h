@@ -27,6 +27,8 @@ enum {
     BOUND_ENTRIES = 8 * 1024 * 1024, /* names in an index, of each class */
     BOUND_NAMES = 512 * 1024 * 1024, /* bytes of them */
     BOUND_ENUMERATORS = 1024 * 1024, /* of one enumeration: a list of registers has thousands */
+    BOUND_MARKS = 65536,             /* a virtual machine has hundreds */
+    BOUND_MARK_BYTES = 16 * 1024 * 1024, /* of their notes */
     BOUND_DIES = 200000,             /* looked at for one question: members, locals */
 
     /* ---- of nginx's configuration ---- */

@@ -83,7 +83,8 @@ static void *places(struct meta *m)
             v[m->c->probes[k].place + i] = (struct obj_place){.vaddr = p->vaddr,
                                                               .module = p->module,
                                                               .name = str(m, p->name),
-                                                              .func = str(m, p->func_name)};
+                                                              .func = str(m, p->func_name),
+                                                              .semaphore = p->semaphore};
         }
     return v;
 }

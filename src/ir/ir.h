@@ -237,7 +237,7 @@ struct ir_func {
 struct ir_place {
     const char *name, *func_name;
     uint32_t module;
-    uint64_t vaddr;
+    uint64_t vaddr, semaphore;
 };
 
 struct ir_probe {

@@ -258,7 +258,7 @@ static bool check_places(const struct reader *r, const struct obj_probe *p)
 
 static bool check_probe(const struct reader *r, const struct obj_probe *p)
 {
-    if (p->kind >= PROBE_KINDS || !check_string(r, p->name))
+    if (p->kind >= PROBE_KINDS || !check_string(r, p->name) || !check_string(r, p->event))
         return damaged(r, "bad probe");
     if (p->loc >= count(r, OBJ_LOCS) && p->loc != 0)
         return damaged(r, "a probe without its place");
@@ -269,8 +269,7 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     if (!attach_in_user_space(p->kind)) {
         if (p->code_len)
             return damaged(r, "a kernel probe with code for user space");
-        if (attach_has(p->kind, ATTACH_EVENT) &&
-            (!check_string(r, p->event) || !*object_str(r->o, p->event)))
+        if (attach_has(p->kind, ATTACH_EVENT) && !*object_str(r->o, p->event))
             return damaged(r, "a probe without its event");
         return !(attach_has(p->kind, ATTACH_PLACES) || attach_has(p->kind, ATTACH_CALLS)) ||
                check_places(r, p);

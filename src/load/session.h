@@ -22,6 +22,7 @@ struct uprobe_set {
     const struct module *module;
     int prog;
     uint64_t *offsets, *cookies; /* in the file; indexes in OBJ_PLACES */
+    uint64_t *semaphores;        /* in the file; 0: none. NULL: none has any */
     uint32_t n;
 };
 

@@ -30,10 +30,11 @@
 #define UPROBE_PMU "/sys/bus/event_source/devices/uprobe/"
 
 enum {
-    ERR_NOTSUPP = 524,  /* include/linux/errno.h; no errno of user space's */
-    NAMES_SHOWN = 5,    /* of places that are left out */
-    REFUSED_MAX = 1000, /* a list of which more are refused is not worth the trying */
-    PERF_LINK = 41,     /* BPF_PERF_EVENT; the header in use may be older */
+    PMU_SEMAPHORE_SHIFT = 32, /* "config:32-63" of its format, Linux 4.20 */
+    ERR_NOTSUPP = 524,        /* include/linux/errno.h; no errno of user space's */
+    NAMES_SHOWN = 5,          /* of places that are left out */
+    REFUSED_MAX = 1000,       /* a list of which more are refused is not worth the trying */
+    PERF_LINK = 41,           /* BPF_PERF_EVENT; the header in use may be older */
 };
 
 /* ---- progress ---- */
@@ -122,6 +123,15 @@ static const char *fault_text(int err)
                : strerror(err);
 }
 
+/* Takes the Ith place over to where KEPT is. */
+static void move_place(struct uprobe_set *set, uint32_t kept, uint32_t i)
+{
+    set->offsets[kept] = set->offsets[i];
+    set->cookies[kept] = set->cookies[i];
+    if (set->semaphores)
+        set->semaphores[kept] = set->semaphores[i];
+}
+
 static void keep(struct session *s, int fd, pid_t pid)
 {
     s->uprobes = arena_grow(s->cx->arena, s->uprobes, s->n_uprobes, sizeof(*s->uprobes));
@@ -142,6 +152,7 @@ static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t 
         .attach_type = KERNEL_UPROBE_MULTI,
         .path = (uintptr_t)set->module->probe_path,
         .offsets = (uintptr_t)(set->offsets + from),
+        .ref_counters = set->semaphores ? (uintptr_t)(set->semaphores + from) : 0,
         .cookies = cookies_used(s, set) ? (uintptr_t)(set->cookies + from) : 0,
         .count = n,
         .multi_flags = attach_has(set->probe->kind, ATTACH_ON_RETURN) ? KERNEL_MULTI_RETURN : 0,
@@ -173,6 +184,8 @@ static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t
 {
     attr->uprobe_path = (uintptr_t)set->module->probe_path;
     attr->probe_offset = set->offsets[i];
+    attr->config = (attr->config & UINT32_MAX) |
+                   (set->semaphores ? set->semaphores[i] << PMU_SEMAPHORE_SHIFT : 0);
     /* The event filters by address space: one on the first thread serves all of the process. */
     int fd =
         (int)syscall(SYS_perf_event_open, attr, pid, pid > 0 ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
@@ -261,8 +274,7 @@ static bool drop(struct session *s, struct uprobe_set *set, const struct refused
                 names = arena_printf(s->cx->arena, "%s%s%s", names, *names ? ", " : "",
                                      place_name(s, set, i));
         } else {
-            set->offsets[kept] = set->offsets[i];
-            set->cookies[kept++] = set->cookies[i];
+            move_place(set, kept++, i);
         }
     set->n = kept;
     diag_warning(s->cx->diag, (struct span){0},
@@ -286,6 +298,26 @@ static bool arm_in(struct session *s, struct uprobe_set *set, pid_t pid)
 }
 
 /* ---- a probe's sets ---- */
+
+/*
+ * The semaphore of the Ith place: the kernel adds one to it in each process that gets the
+ * breakpoint, and takes it away again.
+ */
+static bool set_semaphore(struct session *s, struct uprobe_set *set, int fd, uint32_t i, uint32_t n,
+                          const struct obj_place *at)
+{
+    if (!at->semaphore)
+        return true;
+    if (!set->semaphores)
+        set->semaphores = ARENA_ARRAY(s->cx->arena, uint64_t, n);
+    if (elf_vaddr_to_offset(fd, at->semaphore, &set->semaphores[i]) &&
+        set->semaphores[i] <= UINT32_MAX)
+        return true;
+    return diag_error(s->cx->diag, (struct span){0}, "attach",
+                      "cannot arm probe %s: its semaphore at %#llx lies in no segment of %s",
+                      object_str(s->o, at->name), (unsigned long long)at->semaphore,
+                      set->module->path);
+}
 
 /*
  * Is there a breakpoint of the kernel at OFF? In a file the kernel refuses it, but looks only when
@@ -336,6 +368,10 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
             diag_error(s->cx->diag, (struct span){0}, "attach",
                        "cannot arm probe %s: address %#llx lies in no segment of %s",
                        object_str(s->o, at[i].name), (unsigned long long)at[i].vaddr, m->path);
+            return 0;
+        }
+        if (!set_semaphore(s, set, fd, i, n, &at[i])) {
+            close(fd);
             return 0;
         }
         set->cookies[i] = p->place + first + i;

@@ -156,14 +156,14 @@ static void lower_function(struct lower *lo, struct function *fn)
 
 static void lower_places(struct lower *lo, const struct probe_inst *inst, struct ir_probe *p)
 {
-    const struct probe_place one = {inst->name, inst->func_name, inst->vaddr};
+    const struct probe_place one = {inst->name, inst->func_name, inst->vaddr, inst->semaphore};
     const struct probe_place *from = inst->n_places ? inst->places : &one;
 
     p->n_places = inst->n_places ? inst->n_places : 1;
     p->places = ARENA_ARRAY(lo->cx->arena, struct ir_place, p->n_places);
     for (uint32_t i = 0; i < p->n_places; i++)
-        p->places[i] =
-            (struct ir_place){from[i].name, from[i].func_name, inst->module_id, from[i].vaddr};
+        p->places[i] = (struct ir_place){from[i].name, from[i].func_name, inst->module_id,
+                                         from[i].vaddr, from[i].semaphore};
 }
 
 static void lower_probe(struct lower *lo, struct probe_inst *inst)

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "probe/probe.h"
 #include "syntax/syntax.h"
@@ -35,6 +36,26 @@ const char *probe_names(struct arena *a, const struct probe_point *point)
     for (const struct point_part *p = point->parts; p; p = p->next)
         s = arena_printf(a, "%s%s%s", s, *s ? "." : "", p->name);
     return s;
+}
+
+struct probe_point *probe_point_with(struct arena *a, const struct probe_point *point,
+                                     const char *const *values)
+{
+    struct probe_point *copy = ARENA_NEW(a, struct probe_point);
+    struct point_part **tail = &copy->parts;
+
+    *copy = *point;
+    copy->next = NULL;
+    for (const struct point_part *from = point->parts; from; from = from->next, values++) {
+        *tail = ARENA_NEW(a, struct point_part);
+        **tail = *from;
+        if (*values && (from->arg || from == point->parts))
+            (*tail)->arg = expr_string(a, from->at, *values, (uint32_t)strlen(*values));
+        (*tail)->next = NULL;
+        tail = &(*tail)->next;
+    }
+    *tail = NULL;
+    return copy;
 }
 
 struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,

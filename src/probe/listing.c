@@ -109,7 +109,8 @@ static void add_variable(const char *name, const struct ctype *type, void *arg)
 {
     struct listing *l = arg;
 
-    l->text = arena_printf(l->a, "%s $%s:%s", l->text, name, type_text(l->a, type, 0));
+    l->text =
+        arena_printf(l->a, "%s $%s:%s", l->text, name, type ? type_text(l->a, type, 0) : "long");
 }
 
 const char *probe_listed(struct arena *a, const struct probe_inst *inst, bool variables)

@@ -1,12 +1,14 @@
 /*
- * module: from a module as a script names it (a path, the name of a mapped file, nothing) to
- * the target's module, and the list of modules that a program refers to.
+ * module: from a module as a script names it (a path, the name of a mapped file, nothing), or as a
+ * library of a program, to the target's modules, and the list of modules that a program refers to.
  */
 #include "probe/probe.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "target/dt_needed.h"
 
 /* A program without a path is looked for where a shell would, below the target's root. */
 static struct module *in_path(struct probe_env *env, const char *name)
@@ -65,6 +67,82 @@ struct module *probe_find_module(struct probe_env *env, const char *name, struct
         diag_hint(d, "the target has mapped '%s'", near_best(&near));
     return NULL;
 }
+
+/* ---- process("P").library("L") ---- */
+
+struct libraries {
+    struct probe_env *env;
+    const char *pattern;
+    struct probe_modules *found;
+    struct near near;
+};
+
+/* As SystemTap (query_one_library in its tapsets.cxx): the name, which may be a wildcard, ends the
+ * library's path. */
+static void try_library(const char *path, void *arg)
+{
+    struct libraries *l = arg;
+    struct probe_modules *found = l->found;
+    struct module *m;
+
+    near_try(&l->near, base_name(path));
+    if (fnmatch(l->pattern, path, 0) || !(m = target_module(l->env->cx, l->env->target, path)) ||
+        m == found->exe)
+        return;
+    for (uint32_t i = 0; i < found->n; i++)
+        if (found->v[i] == m)
+            return;
+    found->v = arena_grow(l->env->cx->arena, found->v, found->n, sizeof(struct module *));
+    found->v[found->n++] = m;
+}
+
+/* Those that the dynamic linker loads for the program, and, in the target, those that it has
+ * opened since. */
+static bool find_libraries(struct probe_env *env, const struct point_part *part,
+                           struct probe_modules *out)
+{
+    struct arena *a = env->cx->arena;
+    struct target *t = env->target;
+    struct libraries l = {env, arena_printf(a, "*%s", part->arg->text), out, {0}};
+
+    near_init(&l.near, base_name(part->arg->text));
+    dt_needed_libraries(a, t->root, out->exe->path, try_library, &l);
+    if (out->exe->is_exe)
+        for (const struct module *m = t->modules; m; m = m->next)
+            if (m->start != m->end)
+                try_library(m->path, &l);
+    if (out->n)
+        return true;
+    diag_error(env->cx->diag, part->arg->at, "no-module", "no library of %s %s '%s'",
+               out->exe->path, has_wildcard(part->arg->text) ? "matches" : "is named",
+               part->arg->text);
+    if (near_best(&l.near))
+        diag_hint(env->cx->diag, "did you mean '%s'?", near_best(&l.near));
+    return false;
+}
+
+bool probe_find_modules(struct probe_env *env, const struct probe_point *point,
+                        struct probe_modules *out)
+{
+    const struct point_part *process = point->parts, *library = process->next;
+
+    *out = (struct probe_modules){
+        .exe = probe_find_module(env, process->arg ? process->arg->text : NULL,
+                                 process->arg ? process->arg->at : process->at),
+        .rest = library,
+    };
+    if (!out->exe)
+        return false;
+    if (library && !strcmp(library->name, "library")) {
+        out->rest = library->next;
+        return find_libraries(env, library, out);
+    }
+    out->v = &out->exe;
+    out->n = 1;
+    return true;
+}
+
+/* ---- the program's list ---- */
 
 uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg)
 {

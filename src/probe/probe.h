@@ -37,6 +37,16 @@ struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
  */
 enum { PROBE_MAX_PLACES = 20000, PROBE_MAX_HANDLERS = 4000 };
 
+/* May what the handler says mean something else in another place of the module? */
+bool probe_depends_on_place(const struct probe *probe);
+
+/*
+ * A copy of POINT with VALUES for the arguments of its parts, one a part: NULL keeps the part's
+ * own. The first part gets one that it has not.
+ */
+struct probe_point *probe_point_with(struct arena *a, const struct probe_point *point,
+                                     const char *const *values);
+
 /* A point as pp() shows it. */
 const char *probe_point_text(struct arena *a, const struct probe_point *point);
 
@@ -49,6 +59,8 @@ uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg);
 /* Where a target variable is: a DWARF location, and what it is relative to; or an argument. */
 struct probe_var {
     struct dbg_location location; /* its type included */
+    uint8_t size;                 /* bytes of what has no C type, and whether they have a sign */
+    bool is_signed;
     bool is_argument;             /* of the kernel's event: which, from 0; the location is empty */
     uint32_t argument;
     struct dbg *dbg; /* the module that addresses are in */
@@ -76,6 +88,13 @@ struct probe_type {
 /* Is a parameter or a local of that name in scope where INST's handler runs? */
 bool probe_has_local(const struct probe_inst *inst, const char *name);
 
+/*
+ * What $$name, $$provider, $$vars and $$parms (E) stand for in the handler of INST: an expression
+ * as a script would write it. NULL: they mean nothing there.
+ */
+struct expr *probe_text_var(struct probe_env *env, const struct probe_inst *inst,
+                            const struct expr *e);
+
 /* Of the probe at the entry that saves values for a .return handler of TYPE. */
 const struct probe_type *probe_entry_type(const struct probe_type *type);
 
@@ -86,6 +105,17 @@ const struct probe_type *probe_entry_type(const struct probe_type *type);
  * target's executable. NULL after reporting at AT: no such file.
  */
 struct module *probe_find_module(struct probe_env *env, const char *name, struct span at);
+
+/* What a point of a process means by its first parts, process("P") and library("L"). */
+struct probe_modules {
+    struct module *exe; /* of process("P") */
+    struct module **v;  /* it, or the libraries that match; in the arena */
+    uint32_t n;
+    const struct point_part *rest; /* the part behind */
+};
+/* False after reporting; else one module at least. */
+bool probe_find_modules(struct probe_env *env, const struct probe_point *point,
+                        struct probe_modules *out);
 
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
@@ -98,6 +128,30 @@ struct probe_point *probe_expand(struct arena *a, const struct probe_point *poin
 bool probe_is_family(const char *name);
 /* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);
+
+/* ---- process_event.c ---- */
+
+/* What process.begin and its like lead to. */
+struct probe_process_event {
+    const char *names[2]; /* process_event.NAME of the library; the second may be NULL */
+    bool begins;          /* the row's resolve makes an instance for those that are there */
+    const char *path;     /* of the program that is meant: INO on DEV (0: any); NULL: any */
+    uint64_t dev, ino;    /* as the kernel has them */
+    int64_t pid;          /* of the process that is meant; 0: any */
+};
+bool probe_is_process_event(const struct probe_type *type);
+/* False after reporting. */
+bool probe_find_process_event(struct probe_env *env, const struct probe_point *point,
+                              struct probe_process_event *out);
+/*
+ * Has POINT a library whose hits by other programs than its own come in? Then that one is in *OUT.
+ * Without the kernel's types it cannot be told apart, which is warned of: false.
+ */
+bool probe_shares_library(struct probe_env *env, const struct probe_point *point,
+                          struct probe_process_event *out);
+/* POINT with PATH for the program. */
+struct probe_point *probe_process_point(struct arena *a, const struct probe_point *point,
+                                        const char *path);
 
 /* ---- listing.c ---- */
 

@@ -14,6 +14,8 @@
 #include "arch/arch.h"
 #include "base/bytes.h"
 
+enum { PARTS_MAX = 8 }; /* of a point: process, library, function, its variants */
+
 /* The parts of "name@file:line" or "name@file+offset". */
 struct spec {
     const char *name;
@@ -66,48 +68,36 @@ static bool no_function(struct probe_env *env, struct dbg *m, const struct point
     return false;
 }
 
-static struct point_part *new_part(struct arena *a, const struct point_part *like, const char *text)
-{
-    struct point_part *p = ARENA_NEW(a, struct point_part);
+/* Where functions are looked for. */
+struct where {
+    const struct probe_modules *modules; /* that the point names */
+    struct module *module;               /* one of them */
+    struct dbg *dbg;
+};
 
-    *p = *like;
-    p->next = NULL;
-    if (text)
-        p->arg = expr_string(a, like->at, text, (uint32_t)strlen(text));
-    return p;
-}
-
-/* The point as pp() shows it: the module's path and the function's place in full. */
+/* The point as pp() shows it: the modules' paths and the function's place in full. */
 static struct probe_point *resolved_point(struct arena *a, const struct probe_point *point,
-                                          const char *path, const struct dbg_func *f)
+                                          const struct where *w, const struct dbg_func *f)
 {
-    struct probe_point *copy = ARENA_NEW(a, struct probe_point);
-    const struct point_part *from = point->parts;
-    const char *name = f->name;
-    struct point_part **tail;
+    const char *values[PARTS_MAX] = {w->modules->exe->path}, **v = values + 1;
 
-    *copy = *point;
-    copy->next = NULL;
-    if (f->file && f->line)
-        name = arena_printf(a, "%s@%s:%u", f->name, f->file, f->line);
-    copy->parts = new_part(a, from, path);
-    tail = &copy->parts->next;
-    for (from = from->next; from; from = from->next, tail = &(*tail)->next)
-        *tail = new_part(a, from, from->arg ? name : NULL);
-    return copy;
+    if (w->modules->rest != point->parts->next)
+        *v++ = w->module->path;
+    *v = f->file && f->line ? arena_printf(a, "%s@%s:%u", f->name, f->file, f->line) : f->name;
+    return probe_point_with(a, point, values);
 }
 
 static void add_function(struct probe_env *env, struct probe_point *point,
-                         const struct probe_type *type, const struct module *module, struct dbg *m,
+                         const struct probe_type *type, const struct where *w,
                          const struct dbg_func *f)
 {
     struct arena *a = env->cx->arena;
-    struct probe_inst *inst = probe_add(env, resolved_point(a, point, module->path, f), type);
+    struct probe_inst *inst = probe_add(env, resolved_point(a, point, w, f), type);
     struct dbg_func *copy = ARENA_NEW(a, struct dbg_func);
 
     *copy = *f;
     inst->data = copy;
-    inst->module_id = probe_module(env, module->path, m);
+    inst->module_id = probe_module(env, w->module->path, w->dbg);
     inst->vaddr = f->entry;
     inst->func_name = f->name;
 }
@@ -134,8 +124,7 @@ static void find_place(struct expr *e, void *arg)
     }
 }
 
-/* May what the handler says mean something else in another function of the module? */
-static bool depends_on_place(const struct probe *probe)
+bool probe_depends_on_place(const struct probe *probe)
 {
     bool depends = false;
 
@@ -144,21 +133,20 @@ static bool depends_on_place(const struct probe *probe)
 }
 
 static void add_places(struct probe_env *env, struct probe_point *point,
-                       const struct probe_type *type, const struct module *module, struct dbg *m,
+                       const struct probe_type *type, const struct where *w,
                        const struct dbg_func *const *found, uint32_t n)
 {
     struct arena *a = env->cx->arena;
-    struct dbg_func as_written = {.name = point->parts->next->arg->text};
-    struct probe_inst *inst =
-        probe_add(env, resolved_point(a, point, module->path, &as_written), type);
+    struct dbg_func as_written = {.name = w->modules->rest->arg->text};
+    struct probe_inst *inst = probe_add(env, resolved_point(a, point, w, &as_written), type);
 
-    inst->module_id = probe_module(env, module->path, m);
+    inst->module_id = probe_module(env, w->module->path, w->dbg);
     inst->places = ARENA_ARRAY(a, struct probe_place, n);
     inst->n_places = n;
     for (uint32_t i = 0; i < n; i++)
-        inst->places[i] = (struct probe_place){
-            probe_point_text(a, resolved_point(a, point, module->path, found[i])), found[i]->name,
-            found[i]->entry};
+        inst->places[i] =
+            (struct probe_place){probe_point_text(a, resolved_point(a, point, w, found[i])),
+                                 found[i]->name, found[i]->entry, 0};
 }
 
 /* A hostile file must not decide how much is made of it. */
@@ -174,29 +162,52 @@ static bool too_many(struct probe_env *env, const struct point_part *function, c
     return true;
 }
 
-static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+/* As SystemTap (dwflpp::func_is_exported): has the function a symbol that is not static? */
+static bool is_exported(const struct elf_symbols *s, const struct dbg_func *f)
 {
-    const struct point_part *process = point->parts, *function = process->next;
+    uint32_t low = 0, high = s->n;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (s->v[mid].vaddr < f->entry)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < s->n && s->v[low].vaddr == f->entry; low++)
+        if (s->v[low].is_global && s->v[low].is_func)
+            return true;
+    return false;
+}
+
+static bool resolve_in(struct probe_env *env, struct probe_point *point,
+                       const struct probe_type *type, struct where *w)
+{
+    const struct point_part *function = w->modules->rest;
     struct diag *d = env->cx->diag;
     struct dbg_func *found;
     const char *why = NULL;
     uint64_t last = 0;
-    uint32_t n_places = 0, inlined = 0;
-    struct module *module = probe_find_module(env, process->arg ? process->arg->text : NULL,
-                                              process->arg ? process->arg->at : process->at);
-
-    if (!module)
-        return false;
-    struct dbg *m = dbg_open_any(env->debuginfo, module->path, &why);
+    uint32_t n_places = 0, inlined = 0, hidden = 0;
+    const struct module *module = w->module;
+    struct dbg *m = w->dbg = dbg_open_any(env->debuginfo, module->path, &why);
 
     if (!m) {
-        diag_error(d, process->at, "no-debuginfo", "no functions are known of %s", module->path);
+        diag_error(d, point->parts->at, "no-debuginfo", "no functions are known of %s",
+                   module->path);
         if (why)
             diag_hint(d, "%s", why);
         return false;
     }
     struct spec spec = parse_spec(env->cx->arena, function->arg->text);
     uint32_t n = dbg_functions(m, spec.name, spec.file, &found);
+
+    bool exported = function->next && !strcmp(function->next->name, "exported");
+    struct elf_symbols symbols = {NULL, 0};
+
+    if (exported)
+        symbols = elf_symbols_read(env->cx->arena, module->fd);
 
     const struct dbg_func **places = ARENA_ARRAY(env->cx->arena, const struct dbg_func *, n + 1);
 
@@ -207,12 +218,16 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
             inlined++;
             continue;
         }
+        if (exported && !is_exported(&symbols, &found[i])) {
+            hidden++;
+            continue;
+        }
         if (found[i].entry == last) /* another name of the same code */
             continue;
         last = found[i].entry;
         places[n_places++] = &found[i];
     }
-    bool one_handler = n_places > 1 && !env->apart && !depends_on_place(env->probe);
+    bool one_handler = n_places > 1 && !env->apart && !probe_depends_on_place(env->probe);
 
     env->prog->n_places += n_places;
     if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||
@@ -221,9 +236,9 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
                   " when the handler looks at their variables")))
         return false;
     if (one_handler)
-        add_places(env, point, type, module, m, places, n_places);
+        add_places(env, point, type, w, places, n_places);
     for (uint32_t i = 0; !one_handler && i < n_places; i++)
-        add_function(env, point, type, module, m, places[i]);
+        add_function(env, point, type, w, places[i]);
     if (n_places)
         return true;
     if (inlined) {
@@ -233,7 +248,20 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
         return false;
     }
+    if (hidden)
+        return diag_error(d, function->arg->at, "no-function", "'%s' is in %s, but not exported",
+                          function->arg->text, module->path);
     return no_function(env, m, function, &spec, why);
+}
+
+static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+{
+    struct probe_modules modules;
+    bool ok = probe_find_modules(env, point, &modules);
+
+    for (uint32_t i = 0; ok && i < modules.n; i++)
+        ok = resolve_in(env, point, type, &(struct where){&modules, modules.v[i], NULL});
+    return ok;
 }
 
 /* ---- $name ---- */
@@ -407,24 +435,27 @@ static void return_variables(const struct probe_inst *inst, probe_variable_fn *f
     variables(inst, fn, arg);
 }
 
-#define ENTRY(suffix, summary)                                                                     \
-    {"process(string).function(string)" suffix,                                                    \
-     summary,                                                                                      \
-     PROBE_UPROBE,                                                                                 \
-     resolve,                                                                                      \
-     target_var,                                                                                   \
-     variables},                                                                                   \
+#define ROW(process, suffix, summary)                                                              \
     {                                                                                              \
-        "process.function(string)" suffix, NULL, PROBE_UPROBE, resolve, target_var, variables      \
+        process ".function(string)" suffix, summary, PROBE_UPROBE, resolve, target_var, variables  \
+    }
+#define ENTRY(suffix, summary)                                                                     \
+    ROW("process(string)", suffix, summary), ROW("process", suffix, NULL),                         \
+        ROW("process(string).library(string)", suffix, NULL),                                      \
+        ROW("process.library(string)", suffix, NULL)
+#define RETURN(process, summary)                                                                   \
+    {                                                                                              \
+        process ".function(string).return", summary, PROBE_URETPROBE, resolve, return_var,         \
+            return_variables                                                                       \
     }
 
 const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts"),
     ENTRY(".call", "likewise, inlined copies left out"),
-    ENTRY(".exported", "likewise"),
-    {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, resolve,
-     return_var, return_variables},
-    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve, return_var,
-     return_variables},
+    ENTRY(".exported", "likewise, without static functions"),
+    RETURN("process(string)", "where it returns"),
+    RETURN("process", NULL),
+    RETURN("process(string).library(string)", NULL),
+    RETURN("process.library(string)", NULL),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

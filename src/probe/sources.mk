@@ -4,9 +4,12 @@ ngstap_SOURCES += \
 	src/probe/ifunc.c \
 	src/probe/instance.c \
 	src/probe/listing.c \
+	src/probe/mark.c \
 	src/probe/module.c \
+	src/probe/plt.c \
 	src/probe/probe.h \
 	src/probe/process.c \
+	src/probe/process_event.c \
 	src/probe/syscall.c \
 	src/probe/syscall_params.c \
 	src/probe/table.c \

@@ -79,7 +79,7 @@ static const char *named(struct arena *a, const struct probe_point *point, const
 static void add_place(struct calls *c, const char *name, const char *func, uint32_t call)
 {
     c->v = arena_grow(c->a, c->v, c->n, sizeof(*c->v));
-    c->v[c->n++] = (struct probe_place){name, func, call};
+    c->v[c->n++] = (struct probe_place){name, func, call, 0};
 }
 
 /*

@@ -12,6 +12,7 @@
 
 static const struct probe_type *const tables[] = {
     probe_types_begin, probe_types_timer,   probe_types_process,
+    probe_types_mark,  probe_types_plt,     probe_types_process_event,
     probe_types_trace, probe_types_syscall, probe_types_alias,
 };
 
@@ -27,17 +28,9 @@ static const char *const later[] = {
     "nfs",
     "nfsd",
     "perf",
-    "process.begin",
-    "process.end",
     "process.insn",
-    "process.library",
-    "process.mark",
-    "process.plt",
-    "process.provider",
     "process.statement",
-    "process.thread",
     "procfs",
-    "provider",
     "python",
     "sunrpc",
     "timer.jiffies",

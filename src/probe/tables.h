@@ -10,6 +10,9 @@
 extern const struct probe_type probe_types_begin[];
 extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
+extern const struct probe_type probe_types_mark[];
+extern const struct probe_type probe_types_plt[];
+extern const struct probe_type probe_types_process_event[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];

@@ -224,6 +224,8 @@ static uint32_t random_bits(void)
 /* The process that context functions tell of: the target's first one, or ngstap itself. */
 static pid_t who(const struct run *r)
 {
+    if (r->as_process)
+        return r->as_process;
     pid_t pid = r->t ? target_first(r->t) : 0;
 
     return pid > 0 ? pid : getpid();
@@ -243,6 +245,8 @@ static const struct process_ids *process_facts(struct run *r)
 
 static uint64_t fact_of_process(struct run *r, uint64_t fact)
 {
+    if (fact == NGS_CTX_TID && r->as)
+        return (uint64_t)r->as;
     if (fact == NGS_CTX_PID || fact == NGS_CTX_TID)
         return (uint64_t)who(r);
     const struct process_ids *ids = process_facts(r);

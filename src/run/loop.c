@@ -7,6 +7,7 @@
  * handler that calls exit() keeps anything from being attached, and other begin handlers from
  * running; ^C waits for those. End handlers run then, as in SystemTap.
  */
+#include "run/running.h"
 #include "run/state.h"
 #include "run/timers.h"
 
@@ -227,13 +228,24 @@ static void target_gone(struct loop *l)
     run_stop(&l->r);
 }
 
+static void handle_running(const struct obj_probe *p, void *arg)
+{
+    handle(arg, p);
+}
+
 static bool start(struct loop *l)
 {
+    struct running running = running_list(&l->r);
+
     if (l->r.opts->timing && l->r.s)
         l->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-    if ((l->r.s && !load_attach(l->r.s)) || !watch_target(l) || !start_timers(l))
+    if ((l->r.s && !load_attach(l->r.s)) || !watch_target(l) || !start_timers(l)) {
+        free(running.pids);
         return false;
+    }
     l->armed = report_age();
+    running_each(&l->r, &running, handle_running, l);
+    free(running.pids);
     if (l->r.opts->child > 0) {
         l->child_started = true;
         kill(l->r.opts->child, SIGCONT);

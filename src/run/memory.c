@@ -14,6 +14,8 @@ bool run_read_memory(void *run, uint64_t addr, void *buf, size_t n, bool user)
     struct iovec to = {buf, n}, from = {(void *)(uintptr_t)addr, n};
     pid_t pid = r->t ? target_first(r->t) : 0;
 
+    if (r->as_process && r->as_process != pid) /* addresses are the target's */
+        return false;
     return user && pid > 0 && process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)n;
 }
 

@@ -19,6 +19,7 @@ run_sources = \
 	src/run/report.c \
 	src/run/rest.c \
 	src/run/run.h \
+	src/run/running.c src/run/running.h \
 	src/run/shared.c \
 	src/run/signals.c \
 	src/run/state.c src/run/state.h \

@@ -43,6 +43,8 @@ struct run {
     uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
+    pid_t as; /* the thread that the handler at hand stands for, with its process; 0: as ever */
+    pid_t as_process;
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;

@@ -238,6 +238,12 @@ static bool invalid_access(struct sema *s, const struct object *o, const struct 
 {
     const char *what = c->kind == COMP_MEMBER ? arena_printf(s->arena, "->%s", c->name) : "[...]";
 
+    if (!o->type && o->is_value) {
+        diag_error(s->diag, c->at, "type", "'%s' cannot be applied to a number without a C type",
+                   what);
+        diag_hint(s->diag, "say it: @cast(value, \"TYPE\", \"MODULE\")->member");
+        return false;
+    }
     return diag_error(s->diag, c->at, "type", "'%s' cannot be applied to %s", what,
                       type_text(s, o->type));
 }
@@ -553,6 +559,12 @@ static bool target_object(struct sema *s, const struct expr *e, struct object *o
         depend(s, o->type);
     } else if (!sema_location(s, e->op_at, &var, &o->is_value, &o->tree)) {
         return false;
+    }
+    if (var.size) { /* a number without a C type */
+        o->tree = o->is_value
+                      ? sema_tree_extend(s->arena, o->tree, var.size, var.is_signed)
+                      : sema_tree_load(s->arena, e->op_at, o->tree, var.size, var.is_signed);
+        o->is_value = true;
     }
     if (!o->is_value || !o->type)
         return true;

@@ -541,6 +541,21 @@ static bool limit_constant(const struct sema *s, struct expr *e)
     return true;
 }
 
+/* $$name and its like become what they stand for. */
+static bool text_variable(struct sema *s, struct expr *e, enum use use)
+{
+    struct probe_env env = sema_env(s);
+    struct expr *text = NULL;
+
+    if (use == USE_VALUE && s->inst && !s->fn && !strncmp(e->text, "$$", 2))
+        text = probe_text_var(&env, s->inst, e);
+    if (!text)
+        return false;
+    *e = *text;
+    sema_walk_expr(s, e, use);
+    return true;
+}
+
 void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
@@ -592,6 +607,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (text_variable(s, e, use))
+            break;
         if (use == USE_VALUE && sema_is_saved(s, e)) {
             if (sema_save(s, e, e))
                 sema_walk_expr(s, e, use);

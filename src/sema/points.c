@@ -303,6 +303,98 @@ static const char *near_alias(struct sema *s, const struct probe_point *point)
 static void try_one(struct sema *s, struct probe *probe, struct probe_point *point,
                     const struct chain *chain);
 
+/* ---- process.begin and its like ---- */
+
+static struct expr *call_of(struct sema *s, struct span at, const char *name, uint32_t n,
+                            const uint64_t *args)
+{
+    struct expr *e = expr_new(s->arena, EX_CALL, at);
+
+    e->op_at = at;
+    e->text = name;
+    e->args = ARENA_ARRAY(s->arena, struct expr *, n + 1);
+    for (e->n_args = 0; e->n_args < n; e->n_args++)
+        e->args[e->n_args] = sema_tree_number(s->arena, at, (int64_t)args[e->n_args]);
+    return e;
+}
+
+/* PROBE for the process that is meant: if (not that) next. */
+static struct probe *of_process(struct sema *s, struct probe *probe, struct span at,
+                                const struct probe_process_event *event)
+{
+    struct probe *tested = ARENA_NEW(s->arena, struct probe);
+    struct expr *wrong;
+    struct stmt *test = stmt_new(s->arena, ST_IF, at);
+
+    if (event->pid) {
+        wrong = expr_binary(s->arena, OP_NE, call_of(s, at, "pid", 0, NULL),
+                            sema_tree_number(s->arena, at, event->pid));
+    } else if (event->path) {
+        const uint64_t file[] = {event->dev, event->ino};
+
+        wrong = expr_new(s->arena, EX_UNARY, at);
+        wrong->op = OP_NOT;
+        wrong->a = call_of(s, at, "__process_runs", 2, file);
+    } else {
+        return probe;
+    }
+    test->cond = wrong;
+    test->body = stmt_new(s->arena, ST_NEXT, at);
+    *tested = *probe;
+    tested->body = append(test, stmt_clone(s->arena, probe->body));
+    return tested;
+}
+
+static struct probe_point *event_point(struct sema *s, const struct probe_point *point,
+                                       const char *name)
+{
+    struct probe_point *copy = ARENA_NEW(s->arena, struct probe_point);
+
+    *copy = (struct probe_point){.at = point->at};
+    copy->parts = ARENA_NEW(s->arena, struct point_part);
+    *copy->parts = (struct point_part){.at = point->at, .name = "process_event"};
+    copy->parts->next = ARENA_NEW(s->arena, struct point_part);
+    *copy->parts->next = (struct point_part){.at = point->at, .name = name};
+    return copy;
+}
+
+static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
+                        const struct chain *chain);
+
+/* The library's points, each of which is called by POINT's name. */
+static void resolve_process_event(struct sema *s, struct probe *probe, struct probe_point *point,
+                                  const struct probe_type *type, const struct chain *chain)
+{
+    struct probe_env env = sema_env(s);
+    struct probe_inst **before = s->tail;
+    struct probe_process_event event;
+
+    env.probe = probe;
+    if (!probe_find_process_event(&env, point, &event))
+        return;
+    struct probe *tested = of_process(s, probe, point->at, &event);
+
+    for (int i = 0; i < 2 && event.names[i]; i++)
+        resolve_one(s, tested, event_point(s, point, event.names[i]), &(struct chain){chain, NULL});
+    if (event.begins) {
+        env.probe = event.pid ? tested : probe;
+        env.tail = s->tail;
+        type->resolve(&env, point, type);
+        s->tail = env.tail;
+    }
+    const char *name = probe_point_text(
+        s->arena, event.path ? probe_process_point(s->arena, point, event.path) : point);
+
+    for (struct probe_inst *i = *before; i; i = i->next) {
+        i->name = name;
+        i->func_name = NULL;
+        for (uint32_t k = 0; k < i->n_places; k++) {
+            i->places[k].name = name;
+            i->places[k].func_name = "";
+        }
+    }
+}
+
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
                         const struct chain *chain);
 
@@ -340,6 +432,16 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
         probe = with_condition(s, probe, point->condition);
     if (!type || !probe)
         return;
+    if (probe_is_process_event(type) && !s->opts->stap && !s->opts->apart) {
+        resolve_process_event(s, probe, point, type, chain);
+        return;
+    }
+    struct probe_process_event program;
+
+    if (probe_shares_library(&env, point, &program)) {
+        sema_tapset_probes(s, "process_event");
+        probe = of_process(s, probe, point->at, &program);
+    }
     env.probe = probe;
     env.near = near_alias(s, point);
     env.tail = s->tail;

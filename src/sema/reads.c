@@ -1,6 +1,8 @@
 /*
  * reads: kernel memory where handlers run in user space, which cannot read it. Enters: the typed
- * program; leaves nothing. Refused: each read that such a handler reaches, with the calls that lead
+ * program; leaves it, but for handlers of processes that are there at the start (process.begin)
+ * which read any: they are left out with a warning, since others of their probe run in the kernel.
+ * Refused: each read that such a handler reaches, with the calls that lead
  * there. A library's function serves handlers of both kinds: of those, only what they read whatever
  * they find is refused, not what stands behind a condition or in a try.
  */
@@ -150,12 +152,45 @@ static void walk_stmts(struct reach *r, struct stmt *st)
     }
 }
 
+static bool may_be_left_out(const struct probe_inst *i)
+{
+    return i->type->kind == PROBE_RUNNING || i->type->kind == PROBE_RUNNING_THREAD;
+}
+
+/* Does the handler of I read kernel memory? */
+static bool is_reader(struct sema *s, const struct probe_inst *i)
+{
+    struct reach r = {.s = s, .inst = i, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
+
+    diag_try_begin(s->diag);
+    walk_stmts(&r, i->body);
+    return diag_try_end(s->diag) > 0;
+}
+
+static void leave_out(struct sema *s)
+{
+    for (struct probe_inst **at = &s->prog->insts; *at;) {
+        struct probe_inst *i = *at;
+
+        if (!may_be_left_out(i) || !is_reader(s, i)) {
+            at = &i->next;
+            continue;
+        }
+        diag_warning(s->diag, i->point->at,
+                     "what is there at the start is left out: for that the handler of %s runs in "
+                     "user space, and it reads kernel memory",
+                     i->name);
+        *at = i->next;
+    }
+}
+
 void sema_check_kernel_reads(struct sema *s)
 {
     struct reach r = {.s = s, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
 
     if (s->opts->stap || s->cx->skip_badvars) /* there it can be read; it reads as 0 */
         return;
+    leave_out(s);
     for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
         r.inst = i;
         if (attach_in_user_space(i->type->kind) && !attach_has(i->type->kind, ATTACH_NO_CODE))

@@ -254,6 +254,24 @@ static void put_function(struct script *s, const struct function *f)
     put_body(s, f->locals, f->body);
 }
 
+/* What SystemTap finds as we do: marks, whose notes it reads itself. */
+static bool put_named_point(struct script *s, const struct probe_inst *i)
+{
+    const char *symbol, *path = stap_probe_path(s->cx, s->target, &s->prog->modules[i->module_id],
+                                                i->vaddr, i->func_name, &symbol, i->point->at);
+    struct probe_point rest = {.parts = i->point->parts->next};
+
+    if (!path)
+        return false;
+    if (!strcmp(rest.parts->name, "library")) /* the path is its own */
+        rest.parts = rest.parts->next;
+    fputs("process(", s->out);
+    syntax_print_string(s->out, path, (uint32_t)strlen(path));
+    fputs(").", s->out);
+    syntax_print_point(s->out, &rest);
+    return true;
+}
+
 /* By address, since stap skips the prologue of a function given by name when it finds debug
  * information. By symbol when the file gets no stub (stub_elf.c): addresses need one. */
 static bool put_function_point(struct script *s, const struct probe_inst *i)
@@ -337,7 +355,7 @@ static void put_probe(struct script *s, const struct probe_inst *i)
     fprintf(s->out, "\n# %s\nprobe ", i->name);
     s->inst = i;
     if (attach_has(i->type->kind, ATTACH_PLACES))
-        s->failed |= !put_function_point(s, i);
+        s->failed |= !(i->by_name ? put_named_point : put_function_point)(s, i);
     else
         put_plain_point(s, i);
     put_body(s, i->locals, i->body);

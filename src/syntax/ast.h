@@ -298,6 +298,7 @@ struct probe_place {
     const char *name;              /* text as pp() shows it */
     const char *func_name;
     uint64_t vaddr;
+    uint64_t semaphore;            /* counts who looks (sys/sdt.h): address in the file; 0: none */
 };
 
 /*
@@ -317,6 +318,7 @@ struct probe_inst {
     void *data;                    /* the probe type's own */
     uint32_t module_id;            /* user-space probes: index into program->modules */
     uint64_t vaddr;                /* user-space probes: address in the module's file */
+    uint64_t semaphore;            /* likewise, of a mark's; 0: none */
     const char *func_name;         /* probefunc() when the point names one */
     struct probe_place *places;    /* all that share the handler; name and point are as written
                                     * then, func_name is NULL */
@@ -324,6 +326,7 @@ struct probe_inst {
     uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
     const char *event;             /* of the kernel's: its name */
     bool everybody;                /* runs for all processes, whatever the scope */
+    bool by_name;                  /* in a module: SystemTap finds it by the point as it stands */
     bool theirs;                   /* an alias of SystemTap's own: it sets locals unseen */
     int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */

@@ -2,9 +2,11 @@ ngstap_SOURCES += \
 	src/target/container.c \
 	src/target/elf.c src/target/elf.h \
 	src/target/kernel.c \
+	src/target/marks.c src/target/marks.h \
 	src/target/module.c src/target/module.h \
 	src/target/dt_needed.c src/target/dt_needed.h \
 	src/target/overlay.c src/target/overlay.h \
+	src/target/plt.c src/target/plt.h \
 	src/target/proc.c src/target/proc.h \
 	src/target/process.c \
 	src/target/symtab.c \

@@ -99,6 +99,7 @@ static struct elf_symbols list(struct arena *a, Elf *elf, bool functions, bool *
             .size = sym.st_size,
             .name = name,
             .is_func = GELF_ST_TYPE(sym.st_info) == STT_FUNC,
+            .is_global = GELF_ST_BIND(sym.st_info) != STB_LOCAL,
             .is_ifunc = GELF_ST_TYPE(sym.st_info) == STT_GNU_IFUNC,
         };
     }

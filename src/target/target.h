@@ -285,6 +285,7 @@ struct elf_symbol {
     uint64_t vaddr, size; /* by the program headers; bytes, 0: not told */
     const char *name;     /* the file owner's bytes: not clean, below 4096 of them */
     bool is_func;
+    bool is_global; /* other files can use it: no static one */
     bool is_ifunc; /* the dynamic linker chooses a function; VADDR is that of what chooses */
 };
 struct elf_symbols {
