@@ -25,6 +25,8 @@ static const struct intrinsic rows[] = {
     MARK("usymdata", 'U'),
     MARK("symname", 'k'),
     MARK("symdata", 'K'),
+    MARK("umodname", 'm'),
+    MARK("modname", 'M'),
 };
 
 const struct func_family func_symbol = {rows, sizeof(rows) / sizeof(*rows)};
