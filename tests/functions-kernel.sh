@@ -78,8 +78,8 @@ for name in ("INET", "INET6", "NETLINK", "PACKET", "X25", "IPX", "BLUETOOTH", "T
 for name in ("STREAM", "DGRAM", "RAW", "RDM", "SEQPACKET"):
     n = getattr(socket, "SOCK_" + name)
     expect('sock_type_num2str(%d), sock_type_str2num("%s")' % (n, name), name + str(int(n)))
-for name in ("TCP", "UDP", "ICMP", "IGMP", "GRE", "SCTP", "PIM", "EGP", "RDP", "ISO-TP4", "IDPR-CMTP",
-             "IPV6", "SKIP", "L2TP", "ISIS", "FC", "UDPLite", "MPLS-IN-IP"):
+for name in ("TCP", "UDP", "ICMP", "IGMP", "GRE", "SCTP", "PIM", "EGP", "RDP", "ISO-TP4",
+             "IDPR-CMTP", "IPV6", "SKIP", "L2TP", "ISIS", "FC", "UDPLite", "MPLS-IN-IP"):
     n = {"SKIP": 57, "ISIS": 124, "FC": 133, "IDPR-CMTP": 38, "ISO-TP4": 29, "RDP": 27,
          "UDPLite": 136, "MPLS-IN-IP": 137}.get(name)
     try:
@@ -126,9 +126,10 @@ probe $calls.function("look") {
     println("saw pid ", task_ns_pid(t), "\nsaw tid ", task_ns_tid(t), "\nsaw parent ", stp_pid())
     println("saw ids ", task_ns_uid(t), task_ns_gid(t), task_ns_euid(t), task_ns_egid(t))
     print("saw two ", user_string_utf16(\$t->two), "saw four ", user_string_utf32(\$t->four))
-    println("saw quoted ", user_string_quoted_utf16(\$t->two),
-        user_string_quoted_utf32(\$t->four), kernel_or_user_string_quoted_utf16(\$t->two),
-        kernel_or_user_string_quoted_utf32(\$t->four))
+    println("saw quoted ", user_string_quoted_utf16(\$t->two))
+    println("saw alike ", user_string_quoted_utf16(\$t->two) == user_string_quoted_utf32(\$t->four),
+        user_string_quoted_utf16(\$t->two) == kernel_or_user_string_quoted_utf16(\$t->two),
+        user_string_quoted_utf16(\$t->two) == kernel_or_user_string_quoted_utf32(\$t->four))
     try { user_string_utf16(\$t->lone) } catch (e) { println("saw lone ", substr(e, 0, 34)) }
     try { user_string_utf32(\$t->large) } catch (e) { println("saw large ", substr(e, 0, 36)) }
     println("saw bad ", user_string_utf16(\$t->lone, "lone"), user_string_utf32(8, "far"),
@@ -167,7 +168,8 @@ ids 0000
 wrong raise: no such signal, or it cannot be sent
 two hé € 😀
 four hé € 😀
-quoted "h\u00E9 \u20AC \U0001F600\n""h\u00E9 \u20AC \U0001F600\n""h\u00E9 \u20AC \U0001F600\n""h\u00E9 \u20AC \U0001F600\n"
+quoted "h\u00E9 \u20AC \U0001F600\n"
+alike 111
 lone invalid UTF-16 character U+D800 at
 large invalid UTF-32 character U+110000 at
 bad lonefar0x80x8kk0x80x8
@@ -187,7 +189,8 @@ END
         <(saw loads)
     printf '%s begat %s\n' "$(fact parent)" "$(fact pid)" "$(fact pid)" "$(fact child)" | sort \
         >"$scratch/want"
-    check 'the target and its child' cmp -s "$scratch/want" <(grep ' begat ' "$scratch/facts" | sort)
+    grep ' begat ' "$scratch/facts" | sort >"$scratch/out"
+    check 'the target and its child' cmp -s "$scratch/want" "$scratch/out"
 
     echo "probe $once { printk(1, \"no\") } probe begin { raise(10) }" >"$scratch/script.stp"
     trace "$scratch/script.stp" -c "$scratch/calls"
@@ -354,7 +357,7 @@ if [[ $kernel && -r /sys/kernel/btf/vmlinux ]]; then
         exit() }' -c true
     printf 'tracepoint kernel <unknown> kernel <unknown>\n0x8\n 8 : 0x8\n' >"$scratch/want"
     check 'names of addresses in the kernel' same_output
-    if read -r address _ _ module < <(awk '$4 && $2 ~ /[tT]/ { print; exit }' /proc/kallsyms) &&
+    if read -r address _ _ module < <(awk '$4 && $4 != "[bpf]" && $2 ~ /[tT]/ { print; exit }' /proc/kallsyms) &&
         [[ $address =~ [1-9a-f] ]]; then
         trace -e "probe begin { print(modname(0x$address)) exit() }"
         printf '%s' "${module//[\[\]]/}" >"$scratch/want"
