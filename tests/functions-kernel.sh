@@ -234,6 +234,20 @@ else
     check 'ftrace' grep -q 'ngstap: a line of begin' "$scratch/out"
 fi
 
+for n in 0 1 2; do
+    echo "$n"
+done >"$scratch/want"
+trace -o "$scratch/several" -e 'probe begin { println(0); switch_file(); println(1); switch_file()
+    println(2); exit() }'
+cat "$scratch"/several{,.1,.2} >"$scratch/out" 2>/dev/null || :
+check 'switch_file' same_output
+mkdir "$scratch/in the way" "$scratch/in the way/one.1"
+printf '0\n1\n' >"$scratch/want"
+trace -o "$scratch/in the way/one" -e 'probe begin { println(0); switch_file(); println(1); exit() }'
+mv "$scratch/in the way/one" "$scratch/out"
+check 'switch_file to what cannot be written: the old one stays' same_output
+check '... and that is said' says 'switch_file: cannot write the next file: Is a directory'
+
 # ---- a queue ----
 
 cat >"$scratch/queue.stp" <<END

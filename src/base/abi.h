@@ -637,6 +637,7 @@ enum ngs_ucall {
     NGS_U_LOADAVG,       /* (index) whole processes */
     NGS_U_LOADAVG_LINE,  /* () S */
     NGS_U_TARGET_SET,    /* () prints the target's processes */
+    NGS_U_SWITCH_FILE,   /* () the output goes on in the next file */
     NGS_U_COUNT
 };
 

@@ -321,6 +321,16 @@ static uint64_t u_target_set(struct ucall *c)
     return 0;
 }
 
+static uint64_t u_switch_file(struct ucall *c)
+{
+    const struct run_opts *o = c->r->opts;
+
+    output_flush(c->r);
+    if (o->next_file && !o->next_file(o->next_file_arg))
+        run_warn(c->r, "switch_file: cannot write the next file: %s", strerror(errno));
+    return 0;
+}
+
 /* Arguments: 'l' a number, 's' a string. */
 static const struct {
     const char *args;
@@ -348,6 +358,7 @@ static const struct {
     [NGS_U_LOADAVG] = {"l", false, u_loadavg},
     [NGS_U_LOADAVG_LINE] = {"", true, u_loadavg_line},
     [NGS_U_TARGET_SET] = {"", false, u_target_set},
+    [NGS_U_SWITCH_FILE] = {"", false, u_switch_file},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)
