@@ -126,6 +126,7 @@ EXTRA_DIST += tests/rest
 TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/functions.sh
+SHELL_TESTS += tests/functions-kernel.sh
 EXTRA_DIST += tests/functions
 TIMED_TESTS += tests/scope.sh
 TIMED_TESTS += tests/lua-states.sh

@@ -335,7 +335,7 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
 /*
  * An address that becomes a symbol when a string is printed or compared in user space: the bytes
  * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
- * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata.
+ * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname.
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
 
@@ -451,7 +451,9 @@ struct ngs_frame {
     X(BUSY, "string changes too often to be read")     /* or to be appended to */                  \
     X(LOOPS, "") /* in user space: more than ARG foreach loops within one another */               \
     X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */        \
-    X(POSITION, "Position out of bounds")
+    X(POSITION, "Position out of bounds")                                                          \
+    X(SIGNAL, "raise: no such signal, or it cannot be sent")                                       \
+    X(LOADAVG, "Invalid loadavg index") /* in user space */
 
 enum ngs_error {
     NGS_OK,
@@ -629,6 +631,14 @@ enum ngs_ucall {
     NGS_U_TZ_NAME,       /* () S */
     NGS_U_STRINGAT,      /* (str, pos) */
     NGS_U_TOUPPER, NGS_U_TOLOWER, /* (str) S */
+    NGS_U_RAISE,         /* (signal, pid, tid) */
+    NGS_U_FTRACE,        /* (line) */
+    NGS_U_PRINTK,        /* (level, line) */
+    NGS_U_STP_PID,       /* () ngstap's own pid */
+    NGS_U_LOADAVG,       /* (index) whole processes */
+    NGS_U_LOADAVG_LINE,  /* () S */
+    NGS_U_TARGET_SET,    /* () prints the target's processes */
+    NGS_U_SWITCH_FILE,   /* () the output goes on in the next file */
     NGS_U_COUNT
 };
 

@@ -305,8 +305,21 @@ static const enum cg_lib functions[NGS_U_COUNT] = {
     [NGS_U_PLAIN] = CG_LIB_PLAIN,
 };
 
+/* To the thread at hand: whom else the call names is for user space. */
+static void raise_signal(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R1, i->args[0]);
+    cg_do_call(g, BPF_FUNC_send_signal_thread);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_ERR_SIGNAL));
+}
+
 void cg_k_fcall(struct cg_gen *g, const struct ir_ins *i)
 {
+    if (i->imm == NGS_U_RAISE) {
+        raise_signal(g, i);
+        return;
+    }
     enum cg_lib lib = functions[i->imm];
     int first = i->str.kind == IRV_SLOT ? R3 : R2;
 

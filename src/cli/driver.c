@@ -66,6 +66,8 @@ struct driver {
     struct stap_object module;
     int status; /* what we end with when nothing is wrong */
     FILE *out;
+    int out_fd;             /* of the file that -o names, for text; 0: there is none */
+    unsigned out_files;     /* that came after it */
     bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
@@ -383,6 +385,19 @@ static const struct elf_symbols *symbols_of(void *arg, const struct module *m)
     return dbg_module_symbols(d->debuginfo, m);
 }
 
+/* switch_file(): after FILE of -o come FILE.1, FILE.2 and so on, by the same descriptor. */
+static bool next_file(void *arg)
+{
+    struct driver *d = arg;
+    int fd = open(arena_printf(d->cx.arena, "%s.%u", d->o.output, ++d->out_files),
+                  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool ok = fd >= 0 && dup3(fd, d->out_fd, O_CLOEXEC) >= 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
 {
     struct object obj;
@@ -409,7 +424,9 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .printed = on_printed,
                           .printed_arg = d,
                           .symbols = {symbols_of, d},
-                          .events = d->events};
+                          .events = d->events,
+                          .next_file = d->out_fd > 0 ? next_file : NULL,
+                          .next_file_arg = d};
 
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;
 }
@@ -637,6 +654,7 @@ static bool open_text(struct driver *d)
         fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDOUT_FILENO;
         f = fd >= 0 ? interrupt_stream(d->cx.interrupt, fd) : NULL;
         d->terminal = fd >= 0 && isatty(fd);
+        d->out_fd = path && !d->o.format ? fd : 0;
     }
     if (f)
         d->out = f;

@@ -20,6 +20,7 @@ enum intrinsic_flags {
     INTRIN_SPLITS = 8,    /* goes on in another block, so that no temporary outlives the call */
     INTRIN_READS = 16,    /* reads memory: INTRIN_SPLITS, too, where what cannot be read is 0 */
     INTRIN_KERNEL = 32,   /* reads kernel memory: not where the handler runs in user space */
+    INTRIN_GURU = 64,     /* in guru mode only, and in the tapset */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };

@@ -34,7 +34,7 @@ static bool lower_call(struct ir_cursor *c, const struct intrinsic *self, const 
     if (self->result == TYPE_STRING) {
         i->str = made;
         ir_put_str(c, IR_SCAT, *result, made);
-    } else {
+    } else if (self->result != TYPE_VOID) {
         i->dst = ir_temp(c->f);
         *result = IR_TEMP(i->dst);
     }
@@ -68,6 +68,13 @@ static const struct intrinsic rows[] = {
     BOTH("__pid2execname", S, 1, 1, NGS_U_PID2EXECNAME, L),
     USER("__tz_gmtoff", L, 0, 0, NGS_U_TZ_GMTOFF, 0),
     USER("__tz_name", S, 0, 0, NGS_U_TZ_NAME, 0),
+    USER("__stp_pid", L, 0, 0, NGS_U_STP_PID, 0),
+    USER("get_loadavg_index", L, 1, 1, NGS_U_LOADAVG, L),
+    USER("sprint_loadavg", S, 0, 0, NGS_U_LOADAVG_LINE, 0),
+    USER("target_set_report", TYPE_VOID, 0, 0, NGS_U_TARGET_SET, 0),
+    USER("switch_file", TYPE_VOID, 0, 0, NGS_U_SWITCH_FILE, 0),
+    USER("ftrace", TYPE_VOID, 1, 1, NGS_U_FTRACE, S),
+    {"printk", TYPE_VOID, 2, 2, {L, S}, INTRIN_USER_ONLY | INTRIN_GURU, lower_call, NGS_U_PRINTK},
 };
 
 const struct func_family func_string = {rows, sizeof(rows) / sizeof(*rows)};

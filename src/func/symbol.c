@@ -21,10 +21,8 @@ static bool lower_mark(struct ir_cursor *c, const struct intrinsic *self, const 
     }
 
 static const struct intrinsic rows[] = {
-    MARK("usymname", 'u'),
-    MARK("usymdata", 'U'),
-    MARK("symname", 'k'),
-    MARK("symdata", 'K'),
+    MARK("usymname", 'u'), MARK("usymdata", 'U'), MARK("symname", 'k'),
+    MARK("symdata", 'K'),  MARK("umodname", 'm'), MARK("modname", 'M'),
 };
 
 const struct func_family func_symbol = {rows, sizeof(rows) / sizeof(*rows)};

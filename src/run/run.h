@@ -31,6 +31,10 @@ struct run_opts {
     void *printed_arg;
     struct symbol_source symbols; /* for usymname() and its kin */
     struct out_events *events; /* take what would be printed to OUT; NULL: none */
+    /* OUT, which is flushed, writes to the next file from now on; NULL: there is but one. False:
+     * errno says why not, and it writes to the one it had. */
+    bool (*next_file)(void *arg);
+    void *next_file_arg;
 };
 
 /*

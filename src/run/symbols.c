@@ -320,8 +320,12 @@ static void put_clean(struct text *out, const char *name)
 static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out)
 {
     bool data = kind == 'U' || kind == 'K';
-    struct found f = kind == 'u' || kind == 'U' ? find_user(s, addr) : find_kernel(s, addr);
+    struct found f = strchr("uUm", kind) ? find_user(s, addr) : find_kernel(s, addr);
 
+    if (strchr("mM", kind)) {
+        put_clean(out, f.module ? base_name(f.module) : "<unknown>");
+        return;
+    }
     if (f.name) {
         put_clean(out, f.name[0] == '.' ? f.name + 1 : f.name);
     } else if (f.module && !data) {
@@ -397,7 +401,7 @@ void symbols_expand(struct symbols *s, const char *p, size_t len, struct text *o
         if (!mark)
             return;
         p = mark;
-        if (end - p < 2 || !p[1] || !strchr("uUkK", p[1])) {
+        if (end - p < 2 || !p[1] || !strchr("uUkKmM", p[1])) {
             text_char(out, *p++);
         } else if (end - p < NGS_MARK_LEN) {
             return; /* the string was cut within a mark */

@@ -10,10 +10,12 @@
 #include "run/helpers.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -215,6 +217,120 @@ static uint64_t u_tz_name(struct ucall *c)
     return give(c, name, strlen(name));
 }
 
+static uint64_t u_raise(struct ucall *c)
+{
+    if (syscall(SYS_tgkill, (pid_t)c->num[1], (pid_t)c->num[2], (int)c->num[0]))
+        return run_fail(c->r, NGS_ERR_SIGNAL, 0);
+    return 0;
+}
+
+/* Adds a line to a log of the kernel's, in one write, which is one line there. */
+static bool write_log(const char *path, struct text *line)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    bool ok = fd >= 0 && write(fd, text_c(line), line->len) >= 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static uint64_t u_ftrace(struct ucall *c)
+{
+    text_char(&c->text[0], '\n');
+    if (!write_log("/sys/kernel/tracing/trace_marker", &c->text[0]))
+        write_log("/sys/kernel/debug/tracing/trace_marker", &c->text[0]);
+    return 0;
+}
+
+static uint64_t u_printk(struct ucall *c)
+{
+    struct text line = TEXT_NEW;
+
+    text_printf(&line, "<%d>", (int)(c->num[0] & 7));
+    text_bytes(&line, arg(c, 1), c->text[1].len);
+    text_char(&line, '\n');
+    if (!write_log("/dev/kmsg", &line))
+        run_warn(c->r, "printk: cannot write to /dev/kmsg: %s", strerror(errno));
+    text_free(&line);
+    return 0;
+}
+
+static uint64_t u_stp_pid(struct ucall *c)
+{
+    (void)c;
+    return (uint64_t)getpid();
+}
+
+/* Three numbers with two digits each, as the kernel rounds them. */
+static bool load_averages(double load[3], char *line, size_t size)
+{
+    int fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, line, size - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    return sscanf(line, "%lf %lf %lf", &load[0], &load[1], &load[2]) == 3;
+}
+
+static uint64_t u_loadavg(struct ucall *c)
+{
+    double load[3];
+    char line[128];
+
+    if (c->num[0] < 0 || c->num[0] > 2 || !load_averages(load, line, sizeof(line)))
+        return run_fail(c->r, NGS_ERR_LOADAVG, 0);
+    return (uint64_t)load[c->num[0]];
+}
+
+static uint64_t u_loadavg_line(struct ucall *c)
+{
+    double load[3] = {0};
+    char line[128];
+
+    load_averages(load, line, sizeof(line));
+    snprintf(line, sizeof(line), "%.2f %.2f %.2f\n", load[0], load[1], load[2]);
+    return give(c, line, strlen(line));
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    return *(const pid_t *)a < *(const pid_t *)b ? -1 : 1;
+}
+
+/* The processes that are named, and all that descend from them. */
+static uint64_t u_target_set(struct ucall *c)
+{
+    struct run *r = c->r;
+    const struct target *t = r->t;
+    uint32_t n = !t ? 0 : t->n_pids ? t->n_pids : t->pid > 0, all = n;
+    pid_t *below = NULL, *pids = NULL;
+
+    if (n)
+        all += target_below(r->cx, t->proc, t->n_pids ? t->pids : &t->pid, n, &below);
+    pids = calloc((size_t)all + 1, sizeof(*pids));
+    for (uint32_t k = 0; pids && k < all; k++)
+        pids[k] = k >= n ? below[k - n] : t->n_pids ? t->pids[k] : t->pid;
+    if (pids)
+        qsort(pids, all, sizeof(*pids), by_pid);
+    text_str(&r->out.buf, "target set:\n");
+    for (uint32_t k = 0; pids && k < all; k++)
+        text_printf(&r->out.buf, "%d begat %d\n", (int)process_parent(t, pids[k]), (int)pids[k]);
+    free(pids);
+    return 0;
+}
+
+static uint64_t u_switch_file(struct ucall *c)
+{
+    const struct run_opts *o = c->r->opts;
+
+    output_flush(c->r);
+    if (o->next_file && !o->next_file(o->next_file_arg))
+        run_warn(c->r, "switch_file: cannot write the next file: %s", strerror(errno));
+    return 0;
+}
+
 /* Arguments: 'l' a number, 's' a string. */
 static const struct {
     const char *args;
@@ -235,6 +351,14 @@ static const struct {
     [NGS_U_STRINGAT] = {"sl", false, u_stringat},
     [NGS_U_TOUPPER] = {"s", true, u_toupper},
     [NGS_U_TOLOWER] = {"s", true, u_tolower},
+    [NGS_U_RAISE] = {"lll", false, u_raise},
+    [NGS_U_FTRACE] = {"s", false, u_ftrace},
+    [NGS_U_PRINTK] = {"ls", false, u_printk},
+    [NGS_U_STP_PID] = {"", false, u_stp_pid},
+    [NGS_U_LOADAVG] = {"l", false, u_loadavg},
+    [NGS_U_LOADAVG_LINE] = {"", true, u_loadavg_line},
+    [NGS_U_TARGET_SET] = {"", false, u_target_set},
+    [NGS_U_SWITCH_FILE] = {"", false, u_switch_file},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)

@@ -349,6 +349,17 @@ static void embedded_function(struct sema *s, struct expr *e)
     fail(e);
 }
 
+static bool need_guru(struct sema *s, struct expr *e)
+{
+    const struct source *src = source_get(s->cx->sources, span_file(s->cx->sources, e->at));
+
+    if (s->cx->guru || (src && src->tapset))
+        return true;
+    diag_error(s->diag, e->op_at, "guru", "%s() is allowed in guru mode only", e->text);
+    diag_hint(s->diag, "-g turns guru mode on");
+    return fail(e);
+}
+
 /* Only a handler's own body is judged: a function may be called from several kinds of probe. */
 static bool need_registers(struct sema *s, struct expr *e)
 {
@@ -369,6 +380,8 @@ static void call(struct sema *s, struct expr *e)
     if (!e->func) {
         if (e->intrinsic->flags & INTRIN_USER_REGS)
             need_registers(s, e);
+        if (e->intrinsic->flags & INTRIN_GURU)
+            need_guru(s, e);
         return;
     }
     if (e->func->is_embedded) {

@@ -78,6 +78,7 @@ static const struct stap_call calls[] = {
     {"__pid2execname", "pid2execname", THEIRS, 1},
     {"__tz_gmtoff", "tz_gmtoff", THEIRS, 0},
     {"__tz_name", "tz_name", THEIRS, 0},
+    {"__stp_pid", "stp_pid", THEIRS, 0},
     {"__pidns", NULL, NEED_PIDNS, 0},
     {"__span", NULL, NEED_SPAN, 4},
     {"__plain", NULL, NEED_PLAIN, 2},
