@@ -299,14 +299,18 @@ static void walk_function(struct sema *s, struct function *fn)
     struct function *outer_fn = s->fn;
     uint32_t outer_file = s->file;
     unsigned outer_loops = s->loops;
+    struct sema_matched outer_matched = s->matched;
 
     s->fn = fn;
+    s->matched = (struct sema_matched){0};
     s->file = sema_file(s, fn->at);
     s->loops = 0;
     s->depth++;
     sema_choose(s, s->file);
     sema_walk_stmts(s, fn->body);
+    sema_match_end(s);
     s->depth--;
+    s->matched = outer_matched;
     s->fn = outer_fn;
     s->file = outer_file;
     s->loops = outer_loops;
@@ -359,27 +363,48 @@ static bool need_registers(struct sema *s, struct expr *e)
     return fail(e);
 }
 
-static void call(struct sema *s, struct expr *e)
+static void call_function(struct sema *s, struct expr *e)
 {
-    struct variable *p;
+    struct variable *p = e->func->params;
 
-    values(s, e->args, e->n_args);
-    if (!sema_find_call(s, e) || s->in_defined)
-        return;
-    if (!e->func) {
-        if (e->intrinsic->flags & INTRIN_USER_REGS)
-            need_registers(s, e);
-        return;
-    }
     if (e->func->is_embedded) {
         embedded_function(s, e);
         return;
     }
     note_call(s, e->func);
-    p = e->func->params;
     for (uint32_t i = 0; i < e->n_args && p; i++, p = p->next)
         sema_ctype_assign(s, p, sema_ctype(e->args[i]));
     enter_function(s, e->func);
+}
+
+void sema_use_overload(struct sema *s, struct function *fn)
+{
+    note_call(s, fn);
+    enter_function(s, fn);
+}
+
+static void call(struct sema *s, struct expr *e)
+{
+    values(s, e->args, e->n_args);
+    if (e->func) { /* an overload that "next" goes on with */
+        call_function(s, e);
+        return;
+    }
+    if (!sema_find_call(s, e) || s->in_defined)
+        return;
+    if (!e->func) {
+        if (e->intrinsic->flags & INTRIN_USER_REGS)
+            need_registers(s, e);
+        if (e->intrinsic->flags & INTRIN_GURU && !s->cx->guru) {
+            diag_error(s->diag, e->op_at, "guru", "%s() is allowed in guru mode only", e->text);
+            diag_hint(s->diag, "-g turns guru mode on");
+            fail(e);
+        }
+        if (e->intrinsic->flags & INTRIN_MATCHED && !s->opts->stap)
+            sema_matched(s, e);
+        return;
+    }
+    call_function(s, e);
 }
 
 /* ---- target expressions ---- */
@@ -400,6 +425,49 @@ static void defined(struct sema *s, struct expr *e)
     e->resolved = sema_tree_number(s->arena, e->at, !errors && e->a->type != TYPE_ERROR);
 }
 
+/* What a tick interrupts may hold its memory: only a handler that the process came to may write. */
+static bool may_write(struct sema *s, const struct expr *e)
+{
+    if (!s->cx->guru) {
+        diag_error(s->diag, e->at, "guru", "writing to the target is allowed in guru mode only");
+        diag_hint(s->diag, "-g turns guru mode on");
+        return false;
+    }
+    if (s->opts->stap)
+        return diag_error(s->diag, e->at, "not-yet",
+                          "writing to the target is not printed for SystemTap yet");
+    if (s->inst && !s->fn && attach_kind(s->inst->type->kind)->context == CONTEXT_TICK) {
+        diag_error(s->diag, e->at, "unsupported",
+                   "a handler at %s interrupts the program, and cannot write to its memory",
+                   s->inst->name);
+        diag_hint(s->diag, "handlers of functions and of timer.s can");
+        return false;
+    }
+    if (sema_is_saved(s, e))
+        return diag_error(s->diag, e->at, "unsupported",
+                          "%s is what it was when the function was entered, and cannot be written",
+                          e->text);
+    return true;
+}
+
+/* Is E, which is resolved, a place in user memory? */
+static bool is_memory(struct sema *s, const struct expr *e)
+{
+    const struct expr *r = e->resolved;
+
+    if (r->kind == EX_R_LOAD && r->space == SPACE_USER)
+        return true;
+    if (r->kind == EX_R_LOAD) {
+        diag_error(s->diag, e->at, "unsupported", "eBPF writes to no memory of the kernel's");
+        diag_hint(s->diag, "--backend=stap can, where SystemTap is installed");
+        return false;
+    }
+    diag_error(s->diag, e->at, "unsupported",
+               "this is no memory here, but a register or a constant, and cannot be written");
+    diag_hint(s->diag, "what a pointer points to can, and variables that lie in memory");
+    return false;
+}
+
 static void target_expr(struct sema *s, struct expr *e, enum use use)
 {
     value(s, e->a);
@@ -409,18 +477,13 @@ static void target_expr(struct sema *s, struct expr *e, enum use use)
         fail(e);
         return;
     }
-    if (use == USE_WRITE || use == USE_UPDATE) {
-        if (!s->cx->guru) {
-            diag_error(s->diag, e->at, "guru",
-                       "writing to the target is allowed in guru mode only");
-            diag_hint(s->diag, "-g turns guru mode on");
-        } else {
-            diag_error(s->diag, e->at, "not-yet", "writing to the target does not run yet");
-        }
+    if ((use == USE_WRITE || use == USE_UPDATE) && !may_write(s, e)) {
         fail(e);
         return;
     }
-    sema_target_expr(s, e);
+    if (sema_target_expr(s, e) && e->resolved && (use == USE_WRITE || use == USE_UPDATE) &&
+        !is_memory(s, e))
+        fail(e);
 }
 
 /* @uderef(size, address), @kderef: the size is a literal, so they are reads like any other. */
@@ -579,11 +642,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_MATCH:
         value(s, e->a);
-        if (s->opts->stap)
-            break;
-        diag_error(s->diag, e->op_at, "not-yet", "regular expressions do not run yet");
-        fail(e);
-        diag_hint(s->diag, "isinstr() and == do");
+        if (e->a->type == TYPE_ERROR || (!s->opts->stap && !s->in_defined && !sema_match(s, e)))
+            fail(e);
         break;
     case EX_CALL:
         call(s, e);
@@ -665,7 +725,9 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->fn = NULL;
     s->file = sema_file(s, inst->probe->at);
     s->loops = 0;
+    s->matched = (struct sema_matched){0};
     sema_walk_stmts(s, inst->body);
+    sema_match_end(s);
     sema_place_saved(s, inst);
     while (s->n_waiting && !diag_stopped(s->diag))
         walk_function(s, s->waiting[--s->n_waiting]);
