@@ -9,7 +9,7 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
-trace_seconds=20
+trace_seconds=60
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'

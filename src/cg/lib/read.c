@@ -140,6 +140,7 @@ void cg_lib_write(struct cg_lib_fn *f)
     cg_lib_enter(f);
     cg_stx(s, BPF_DW, R10, ADDRESS_HOME, R2);
     cg_jmpi(s, BPF_JGT, R3, 8, f->l_bad);
+    cg_jmpi(s, BPF_JLT, R3, 1, f->l_bad);
     cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R4);
     cg_mov(s, R1, R2);
     cg_mov(s, R2, R6);
