@@ -191,6 +191,9 @@ void sema_note_use(struct sema *s, struct variable *v, enum use use);
 bool sema_slice_keys(struct sema *s, struct expr **keys, uint32_t n);
 /* FN follows another function of its name: its body is reached, too. */
 void sema_use_overload(struct sema *s, struct function *fn);
+/* @probewrite(v) in PART, which an alias adds, becomes what it says of BODY, the handler as it was:
+ * does it assign to v? */
+void sema_probewrite(struct stmt *part, struct stmt *body);
 /* What a tree is worth when that is known now. */
 bool sema_constant(const struct expr *e, int64_t *v);
 

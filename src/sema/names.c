@@ -486,6 +486,45 @@ static void target_expr(struct sema *s, struct expr *e, enum use use)
         fail(e);
 }
 
+struct written {
+    const struct expr *var;
+    bool found;
+};
+
+static void visit_written(struct expr *e, void *arg)
+{
+    struct written *w = arg;
+    const struct expr *to = e->kind == EX_ASSIGN || e->kind == EX_INCDEC ? e->a : NULL;
+
+    if (to && to->kind == EX_INDEX)
+        to = to->a;
+    w->found |= to && to->kind == w->var->kind && !strcmp(to->text, w->var->text);
+}
+
+static void answer_probewrite(struct expr *e, void *body)
+{
+    struct written w = {.var = e->a};
+
+    if (e->kind != EX_PROBEWRITE)
+        return;
+    stmt_visit_exprs(body, visit_written, &w);
+    become_number(e, w.found);
+}
+
+void sema_probewrite(struct stmt *part, struct stmt *body)
+{
+    stmt_visit_exprs(part, answer_probewrite, body);
+}
+
+/* What is left of them: not of an alias. */
+static void probewrite(struct sema *s, struct expr *e)
+{
+    if (!s->inst || s->fn)
+        refuse(s, e, "type", "@probewrite has a meaning only in probes");
+    else
+        answer_probewrite(e, s->inst->probe->body);
+}
+
 /* @uderef(size, address), @kderef: the size is a literal, so they are reads like any other. */
 static void deref(struct sema *s, struct expr *e)
 {
@@ -670,7 +709,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         defined(s, e);
         break;
     case EX_PROBEWRITE:
-        refuse(s, e, "not-yet", "@probewrite does not run yet");
+        probewrite(s, e);
         break;
     case EX_ENTRY:
         entry(s, e);
