@@ -141,7 +141,7 @@ refuses 'what was saved at the entry' "$probe.function(\"work\").return { \$n = 
     '.*cannot be written' -g
 refuses 'in a tick' 'probe timer.profile { @var("shared") = 1 }' '.*interrupts the program' -g
 refuses 'kernel memory' 'probe kernel.trace("sched_switch") { $prev->prio = 1 }' \
-    'eBPF writes to no memory' -g
+    "no memory of the kernel's is written" -g
 trace --dump-bpf -g --no-feature=write_user -c "$scratch/target" \
     -e "$probe.function(\"work\") { \$b->val = 1 }"
 check 'a kernel that cannot' refused 'this kernel lets no eBPF program write'

@@ -433,10 +433,8 @@ static bool may_write(struct sema *s, const struct expr *e)
         diag_hint(s->diag, "-g turns guru mode on");
         return false;
     }
-    if (s->opts->stap)
-        return diag_error(s->diag, e->at, "not-yet",
-                          "writing to the target is not printed for SystemTap yet");
-    if (s->inst && !s->fn && attach_kind(s->inst->type->kind)->context == CONTEXT_TICK) {
+    if (s->inst && !s->fn && !s->opts->stap &&
+        attach_kind(s->inst->type->kind)->context == CONTEXT_TICK) {
         diag_error(s->diag, e->at, "unsupported",
                    "a handler at %s interrupts the program, and cannot write to its memory",
                    s->inst->name);
@@ -457,11 +455,8 @@ static bool is_memory(struct sema *s, const struct expr *e)
 
     if (r->kind == EX_R_LOAD && r->space == SPACE_USER)
         return true;
-    if (r->kind == EX_R_LOAD) {
-        diag_error(s->diag, e->at, "unsupported", "eBPF writes to no memory of the kernel's");
-        diag_hint(s->diag, "--backend=stap can, where SystemTap is installed");
-        return false;
-    }
+    if (r->kind == EX_R_LOAD)
+        return diag_error(s->diag, e->at, "unsupported", "no memory of the kernel's is written");
     diag_error(s->diag, e->at, "unsupported",
                "this is no memory here, but a register or a constant, and cannot be written");
     diag_hint(s->diag, "what a pointer points to can, and variables that lie in memory");
