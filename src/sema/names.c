@@ -728,7 +728,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         if (s->opts->stap || limit_constant(s, e))
             break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
-        diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
+        diag_hint(s->diag, "@enum(\"NAME\") reads enumerators from debug information");
         break;
     case EX_ATENUM:
         enumerator(s, e);
