@@ -57,6 +57,10 @@ in_kernel() {
         skip "$1 (kernel)" 'handlers in the kernel need root and eBPF'
     fi
 }
+in_kernel_array() { # likewise, with an array
+    [[ ! $kernel ]] || prints "$1 (kernel)" \
+        "global ran, a probe timer.profile { if (ran++) next; $2; exit() }" "$3"
+}
 both() {
     prints "$1" "probe begin { $2; exit() }" "$3"
     in_kernel "$@"
@@ -431,5 +435,40 @@ if [[ $kernel ]] && ${CC:-cc} -g -O1 -o "$scratch/memory" "$scratch/memory.c" 2>
 else
     skip 'memory in formats' 'needs root, eBPF and a C compiler'
 fi
+
+# ---- slices, functions of one name, what aliases ask ----
+
+prints 'delete of a slice, and what is in one' 'global a, st probe begin {
+    for (i = 0; i < 3; i++) { a[i, "x"] = i; a[i, "y"] = 9; st[i, i % 2] <<< i }
+    println([1, *] in a, [3, *] in a, [*, "x"] in a, [*, "z"] in a)
+    delete a[1, *]; delete a[*, "y"]; delete st[*, 0]
+    foreach ([i+, s] in a) println(i, s); println(@count(st[1, 1]), [0, *] in st)
+    println(sprintf("%s%d", "q", [2, *] in a && 1) . sprint([*, "y"] in a)); exit() }' \
+    '1010\n0x\n2x\n10\nq10\n'
+in_kernel_array 'delete of a slice, and what is in one' 'for (i = 0; i < 3; i++) a[i, i % 2] = i
+    delete a[*, 0]; println([1, *] in a, [2, *] in a)' '10\n'
+prints 'overloads, by priority and then as they are written' '
+    function f(x) { if (x > 1) next; return "a" } function f(x) { if (x > 2) next; return "b" }
+    function f(x):3 { return "d" } function f(x):2 { if (x > 3) next; return "c" }
+    function f(x, y) { return "two" } function none() { next } function none() { println("void") }
+    probe begin { println(f(1), f(2), f(3), f(4), f(1, 1)); none(); exit() }' 'abcdtwo\nvoid\n'
+trace -e 'function f(x) { if (x) next; return 1 } probe begin { println(f(0)); f(1); println("no") }'
+check 'the last overload cannot go on' eval \
+    '[[ $(cat "$scratch/out") = 1 ]] && said "^ERROR: all functions exhausted"'
+prints '@probewrite' 'probe low = begin { v = 1 }, { println(@probewrite(v), v) }
+    probe low { v = 2 } probe low { println("reads ", v) exit() }' '12\nreads 1\n01\n'
+refuses '@probewrite in a function' 'function f() { return @probewrite(x) } probe begin { f() }' \
+    'a meaning only in probes'
+refuses 'perf events that are not counted' 'probe perf.type(0).config(1) { }' \
+    "only the processors' clock"
+if [[ $kernel ]]; then
+    prints 'perf.type(1).config(0)' 'global n probe perf.type(1).config(0).sample(1000000) { n++ }
+        probe timer.ms(500) { println(n > 100 && n < 700 ? "about 500" : sprint(n)); exit() }' \
+        'about 500\n' -c 'timeout 5 sh -c "while :; do :; done"'
+else
+    skip 'perf.type(1).config(0)' 'handlers in the kernel need root and eBPF'
+fi
+trace -W -e 'probe begin { println(x); exit() }'
+check '-W: a warning is an error' eval '[[ $status = 1 ]] && said "error: never-assigned.*-W"'
 
 finish

@@ -58,7 +58,7 @@ check '... it is found' test "$(command -v stap)" = "$stap"
 
 # ---- options
 
-for option in --all-modules --ldd '-s 160' -t -u -k -q -P -w -v '--vp 00001' --color \
+for option in --all-modules --ldd '-s 160' -t -u -k -q -P -w -W -v '--vp 00001' --color \
     --colour=never --color=auto '--compatible 2.3' \
     --compatible=4.8 '-B CONFIG_X=y' '--modinfo a=b' '-R /usr' \
     --prologue-searching --prologue-searching=never --check-version --disable-cache \
@@ -70,7 +70,7 @@ for option in --all-modules --ldd '-s 160' -t -u -k -q -P -w -v '--vp 00001' --c
     check "$option" printed '^hello$'
     check '... in silence' eval '! said "(error|warning|ERROR|WARNING): "'
 done
-for option in -F '-S 5' -b -i --interactive -W '-a arm64' --monitor --monitor=3 --dyninst \
+for option in -F '-S 5' -b -i --interactive '-a arm64' --monitor --monitor=3 --dyninst \
     --privilege=stapusr --unprivileged --use-server --use-server=a --list-servers \
     '--remote=there' --clean-cache --dump-functions --dump-probe-aliases '--sysenv=A=B' \
     '--target-namespaces=1' '--rlimit-cpu=5'; do

@@ -55,6 +55,9 @@ UNIT_TESTS += tests/unit/sxx_fuzz_test
 # The base
 UNIT_TESTS += tests/unit/file_test
 
+# Regular expressions
+UNIT_TESTS += tests/unit/regex_test
+
 # Machines
 UNIT_TESTS += tests/unit/arch_test
 SHELL_TESTS += tests/arm64.sh
@@ -125,6 +128,8 @@ SHELL_TESTS += tests/rest.sh
 EXTRA_DIST += tests/rest
 TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
+SHELL_TESTS += tests/regex.sh
+SHELL_TESTS += tests/write.sh
 SHELL_TESTS += tests/functions.sh
 SHELL_TESTS += tests/functions-kernel.sh
 EXTRA_DIST += tests/functions

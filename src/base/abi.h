@@ -453,7 +453,10 @@ struct ngs_frame {
     X(UNREADABLE, "array cannot be read") /* for want of memory, or by the kernel's word */        \
     X(POSITION, "Position out of bounds")                                                          \
     X(SIGNAL, "raise: no such signal, or it cannot be sent")                                       \
-    X(LOADAVG, "Invalid loadavg index") /* in user space */
+    X(LOADAVG, "Invalid loadavg index") /* in user space */                                        \
+    X(NO_MATCH, "Attempted to get subexpression from failed match")                                \
+    X(WRITE_FAULT, "write fault [man error::fault]")                                               \
+    X(NO_GROUP, "Attempted to get nonexistent subexpression")
 
 enum ngs_error {
     NGS_OK,
@@ -639,8 +642,21 @@ enum ngs_ucall {
     NGS_U_LOADAVG_LINE,  /* () S */
     NGS_U_TARGET_SET,    /* () prints the target's processes */
     NGS_U_SWITCH_FILE,   /* () the output goes on in the next file */
+    NGS_U_REGEX,         /* (str, table) is there a match? "regular expressions" below */
+    NGS_U_MATCHED,       /* (str, pattern, n) S: its N-th group; pattern "": there was no match */
+    NGS_U_NGROUPS,       /* (str, pattern) how many groups it has, the whole one among them */
+    NGS_U_WRITE,         /* (address, size, value) into user memory */
+    NGS_U_WRITE_STR,     /* (address, str, most) that many bytes of it, and a NUL */
     NGS_U_COUNT
 };
+
+/*
+ * Regular expressions: the table of an automaton, a literal. 256 bytes: the column of each byte;
+ * then rows of 16-bit numbers, little endian, the first at number NGS_REGEX_ROWS: whether the text
+ * may end there, then for each column the number where the next row is, or one of the two others,
+ * which nothing that follows changes. NUMBERS are as 16-bit numbers count from the table's start.
+ */
+enum { NGS_REGEX_NO, NGS_REGEX_YES, NGS_REGEX_ROWS = 128 };
 
 /*
  * The hash that string keys are looked up by, the same in BPF and C: two lanes of NH (Black,

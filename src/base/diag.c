@@ -26,7 +26,7 @@ struct diag {
     struct arena *arena;
     struct sources *sources;
     FILE *out;
-    bool colour, quiet;
+    bool colour, quiet, strict;
     bool silent; /* the message before was not shown: neither are its notes */
     unsigned errors;
     unsigned trying;
@@ -200,7 +200,12 @@ void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    show(d, at, "\033[1;35m", "warning", NULL, fmt, ap);
+    if (d->strict) {
+        show(d, at, "\033[1;31m", "error", "-W", fmt, ap);
+        d->errors++;
+    } else {
+        show(d, at, "\033[1;35m", "warning", NULL, fmt, ap);
+    }
     va_end(ap);
 }
 
@@ -246,6 +251,11 @@ void diag_colour(struct diag *d, bool on)
 void diag_quiet(struct diag *d, bool on)
 {
     d->quiet = on;
+}
+
+void diag_strict(struct diag *d)
+{
+    d->strict = true;
 }
 
 void diag_try_begin(struct diag *d)

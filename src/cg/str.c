@@ -302,7 +302,8 @@ static const enum cg_lib functions[NGS_U_COUNT] = {
     [NGS_U_STRPOS] = CG_LIB_FIND,   [NGS_U_STR_REPLACE] = CG_LIB_REPLACE,
     [NGS_U_STRINGAT] = CG_LIB_BYTE, [NGS_U_TOUPPER] = CG_LIB_UPPER,
     [NGS_U_TOLOWER] = CG_LIB_LOWER, [NGS_U_SPAN] = CG_LIB_SPAN,
-    [NGS_U_PLAIN] = CG_LIB_PLAIN,
+    [NGS_U_PLAIN] = CG_LIB_PLAIN,   [NGS_U_REGEX] = CG_LIB_REGEX,
+    [NGS_U_WRITE] = CG_LIB_WRITE,   [NGS_U_WRITE_STR] = CG_LIB_WRITE_STR,
 };
 
 /* To the thread at hand: whom else the call names is for user space. */
@@ -322,6 +323,7 @@ void cg_k_fcall(struct cg_gen *g, const struct ir_ins *i)
     }
     enum cg_lib lib = functions[i->imm];
     int first = i->str.kind == IRV_SLOT ? R3 : R2;
+    bool writes = i->imm == NGS_U_WRITE || i->imm == NGS_U_WRITE_STR;
 
     if (!lib) { /* what follows must be reachable, if only on paper */
         uint32_t off;
@@ -330,6 +332,12 @@ void cg_k_fcall(struct cg_gen *g, const struct ir_ins *i)
         cg_sti(&g->s, BPF_W, base, (int)off, 0);
         cg_sti(&g->s, BPF_B, base, (int)(off + BYTES), 0);
         return;
+    }
+    if (writes && !g->c->k->has[FEAT_WRITE_USER]) {
+        g->c->failed = true;
+        diag_error(g->c->cx->diag, g->c->u->locs[i->loc].at, "no-feature",
+                   "this kernel lets no eBPF program write to a process's memory");
+        diag_hint(g->c->cx->diag, "it is locked down, perhaps: /sys/kernel/security/lockdown");
     }
     cg_call_begin(g);
     for (uint32_t k = 0; k < i->n_args; k++)
@@ -344,6 +352,8 @@ void cg_k_fcall(struct cg_gen *g, const struct ir_ins *i)
         cg_put_str(g, R2, i->str);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, lib);
+    if (writes)
+        cg_jmpi(&g->s, BPF_JNE, R0, 0, cg_fail(g, i, NGS_OK));
     if (i->imm == NGS_U_STRINGAT)
         cg_jmpi(&g->s, BPF_JEQ, R0, 256, cg_fail(g, i, NGS_ERR_POSITION));
     cg_result(g, i->dst, R0);

@@ -415,6 +415,12 @@ static bool set_no_warnings(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_strict(struct parse *p, const char *v)
+{
+    diag_strict(p->cx->diag);
+    return true;
+}
+
 static bool set_dump_src(struct parse *p, const char *v)
 {
     p->o->dump |= DUMP_SRC;
@@ -512,6 +518,7 @@ const struct option_row option_rows[] = {
     {'t', NULL, NULL, "counts and times at the end", set_timing},
     {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
     {'w', NULL, NULL, "no warnings", set_no_warnings},
+    {'W', NULL, NULL, "warnings about the script are errors", set_strict},
     {0, "color", "[=WHEN]", "of messages: never, always (without WHEN) or auto", set_color},
     {0, NULL, NULL, "Looking inside", NULL},
     {'l', NULL, "POINT", "list the probe points that POINT matches", set_list},
@@ -556,7 +563,6 @@ const struct option_row option_rows[] = {
     {'b', NULL, NULL, "the output is one file, in order, not one a processor", set_refused},
     {'i', "interactive", NULL, "a script is written in an editor, and given as a file or by -e",
      set_refused},
-    {'W', NULL, NULL, "warnings stay warnings", set_refused},
     {'a', NULL, "ARCH", "the machine is that of the target's program", set_refused},
     {0, "monitor", "[=INTERVAL]", "there is no screen of a session's state; -t tells it at the end",
      set_refused},
@@ -617,6 +623,7 @@ bool option_is_making(const struct option_row *r)
         set_suppress_handler_errors,
         set_suppress_time_limits,
         set_no_global_var_display,
+        set_strict,
     };
 
     for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)

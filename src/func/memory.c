@@ -3,7 +3,8 @@
  * leaves: READ and SREAD instructions, which fail with a read fault that try can catch. Strings
  * with a last argument for the failing case give that instead; user_name_n() is user_string_n() for
  * names that become part of a line: control characters are '?' there; user_int() and its kin give
- * 0, as SystemTap's do, and their _error() twins fail. Under --skip-badvars no integer fails.
+ * 0, as SystemTap's do, and their _error() twins fail. Under --skip-badvars no integer fails. And
+ * those that write to the target's.
  */
 #include "func/family.h"
 
@@ -86,6 +87,24 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     return true;
 }
 
+/* (addr, value), (addr, string), (addr, most, string); arg: the size, or 0 and BOUNDED. */
+static bool lower_write(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
+                        const struct ir_val *args, uint32_t n, struct ir_val *result)
+{
+    bool string = self->args[n - 1] == TYPE_STRING;
+    struct ir_ins *i = ir_put(c, IR_FCALL);
+
+    i->imm = string ? NGS_U_WRITE_STR : NGS_U_WRITE;
+    i->n_args = 3;
+    i->args = ARENA_ARRAY(c->u->cx->arena, struct ir_val, 3);
+    i->args[0] = args[0];
+    i->args[1] = string ? args[n - 1] : IR_IMM(self->arg);
+    i->args[2] = !string ? args[1] : n == 3 ? args[1] : IR_IMM(c->u->cx->limits.maxstringlen);
+    i->dst = ir_temp(c->f);
+    *result = IR_IMM(0);
+    return true;
+}
+
 #define READ(name, arg, flags)                                                                     \
     {                                                                                              \
         name, TYPE_LONG, 1, 1, {TYPE_LONG}, flags, lower_read, arg                                 \
@@ -102,6 +121,15 @@ static bool lower_read_string(struct ir_cursor *c, const struct intrinsic *self,
     {                                                                                              \
         name, TYPE_STRING, 3, 2, {TYPE_LONG, TYPE_LONG, TYPE_STRING}, MEM(arg), lower_read_string, \
             (arg) | BOUNDED                                                                        \
+    }
+
+#define WRITE(name, size)                                                                          \
+    {                                                                                              \
+        name, TYPE_VOID, 2, 2, {TYPE_LONG, TYPE_LONG}, INTRIN_GURU, lower_write, size              \
+    }
+#define WRITE_STR(name, n, ...)                                                                    \
+    {                                                                                              \
+        name, TYPE_VOID, n, n, {__VA_ARGS__}, INTRIN_GURU, lower_write, 0                          \
     }
 
 static const struct intrinsic rows[] = {
@@ -129,6 +157,13 @@ static const struct intrinsic rows[] = {
     KERN("kernel_uint16", 2),
     KERN("kernel_uint32", 4),
     KERN("kernel_uint64", 8),
+    WRITE("set_user_char", 1),
+    WRITE("set_user_short", 2),
+    WRITE("set_user_int", 4),
+    WRITE("set_user_long", 8),
+    WRITE("set_user_pointer", 8),
+    WRITE_STR("set_user_string", 2, TYPE_LONG, TYPE_STRING),
+    WRITE_STR("set_user_string_n", 3, TYPE_LONG, TYPE_LONG, TYPE_STRING),
     STRING("user_string", 0),
     STRING_N("user_string_n", 0),
     STRING_N("user_name_n", LINE), /* ours: one line whatever is there */

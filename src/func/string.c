@@ -41,12 +41,26 @@ static bool lower_call(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
+/* Of the last =~ (sema/match.c); without an argument of the whole of it. */
+static bool lower_matched(struct ir_cursor *c, const struct intrinsic *self,
+                          const struct expr *call, const struct ir_val *args, uint32_t n,
+                          struct ir_val *result)
+{
+    const struct ir_val all[] = {IR_SLOT(call->b->var->id), IR_SLOT(call->c->var->id),
+                                 n ? args[0] : IR_IMM(0)};
+    struct intrinsic with_match = *self;
+
+    with_match.n_args = self->arg == NGS_U_MATCHED ? 3 : 2;
+    return lower_call(c, &with_match, call, all, with_match.n_args, result);
+}
+
 #define L TYPE_LONG
 #define S TYPE_STRING
 #define USER(name, result, n, min, ucall, ...)                                                     \
     {                                                                                              \
         name, result, n, min, {__VA_ARGS__}, INTRIN_USER_ONLY, lower_call, ucall                   \
     }
+#define MATCHED (INTRIN_USER_ONLY | INTRIN_MATCHED)
 #define BOTH(name, result, n, min, ucall, ...)                                                     \
     {                                                                                              \
         name, result, n, min, {__VA_ARGS__}, 0, lower_call, ucall                                  \
@@ -63,6 +77,9 @@ static const struct intrinsic rows[] = {
     BOTH("tolower", S, 1, 1, NGS_U_TOLOWER, S),
     BOTH("__span", L, 4, 4, NGS_U_SPAN, S, S, L, L),
     BOTH("__plain", L, 2, 2, NGS_U_PLAIN, S, L),
+    {"matched", S, 1, 1, {L}, MATCHED, lower_matched, NGS_U_MATCHED},
+    {"matched_str", S, 0, 0, {0}, MATCHED, lower_matched, NGS_U_MATCHED},
+    {"ngroups", L, 0, 0, {0}, MATCHED, lower_matched, NGS_U_NGROUPS},
     USER("system", L, 1, 1, NGS_U_SYSTEM, S),
     BOTH("__env_var", S, 1, 1, NGS_U_ENV_VAR, S),
     BOTH("__pid2execname", S, 1, 1, NGS_U_PID2EXECNAME, L),

@@ -3,7 +3,7 @@
  * and memory, which the target has changed by the time that the rest runs. Enters: a handler and
  * its rest, which still name the same slots; leaves: these values computed where the handler ends,
  * kept in slots that the rest reads; what failed then fails where the rest asks for it. Refuses,
- * with the place, a read whose address is not known by then.
+ * with the place, a read whose address is not known by then, and writes.
  *
  * An address is known if it is made of constants, facts, other such reads, and of variables that
  * have one value from the cut up to the read: whatever may have set them last (reach.c) set the
@@ -245,6 +245,15 @@ static bool refuse(const struct rest *r, const struct ir_ins *i)
     return false;
 }
 
+static bool refuse_write(const struct rest *r, const struct ir_ins *i)
+{
+    diag_error(r->u->cx->diag, r->u->locs[i->loc].at, "not-yet",
+               "the handler goes on in user space before it writes here, and the target goes on, "
+               "too");
+    diag_hint(r->u->cx->diag, "write before what only user space can do");
+    return false;
+}
+
 /* ---- the rest ---- */
 
 /* Goes from the end of BLOCK, which jumps to where HELD is wanted, to an error if it failed. */
@@ -301,6 +310,8 @@ bool ir_hold(struct rest *r)
         for (struct ir_ins *i = r->rest->blocks[b]->first; i; i = i->next) {
             struct site s = {.ins = i, .block = b};
 
+            if (i->op == IR_FCALL && (i->imm == NGS_U_WRITE || i->imm == NGS_U_WRITE_STR))
+                return refuse_write(r, i);
             if (!is_held(i))
                 continue;
             if (!find(&h, i, b, &s.held))

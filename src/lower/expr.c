@@ -54,6 +54,14 @@ void lower_refuse(struct lower *lo, const struct expr *e, const char *what)
     diag_hint(lo->cx->diag, "the rest of the script is sound: -p2 shows it");
 }
 
+static bool is_slice(const struct expr *e)
+{
+    for (uint32_t i = 0; i < e->n_args; i++)
+        if (e->args[i]->kind == EX_ANY)
+            return true;
+    return false;
+}
+
 /* ---- operands that outlive a block ---- */
 
 struct split {
@@ -73,6 +81,12 @@ static void visit_split(struct expr *e, void *arg)
         break;
     case EX_TERNARY:
         s->found = true;
+        break;
+    case EX_IN:
+        s->found |= is_slice(e);
+        break;
+    case EX_MATCH:
+        s->found |= e->args[0]->var->read;
         break;
     case EX_PRINT:
         s->found |= (e->print & PRINT_FORMAT) && lower_format_splits(e);
@@ -284,6 +298,54 @@ static struct ir_val lower_choice(struct lower *lo, struct expr *cond, struct ex
     return ir_put_load(&lo->at, slot);
 }
 
+/* ---- reads ---- */
+
+static struct ir_val read_at(struct lower *lo, const struct expr *e, struct ir_val addr)
+{
+    struct ir_ins *i = ir_put(&lo->at, IR_READ);
+
+    i->a = addr;
+    i->size = e->size;
+    i->is_signed = e->is_signed && !e->bit_size;
+    i->space = e->space == SPACE_KERNEL;
+    i->dst = ir_temp(lo->at.f);
+    struct ir_val v = IR_TEMP(i->dst);
+
+    if (!e->bit_size)
+        return v;
+    v = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(64 - e->bit_off - e->bit_size));
+    return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
+}
+
+/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's
+ * loc2c-runtime.h. */
+static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
+{
+    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo),
+             onerr = lo->at.onerr;
+
+    lo->at.onerr = bad;
+    struct ir_val v = read_at(lo, e, addr);
+
+    lo->at.onerr = onerr;
+    ir_put_store(&lo->at, slot, v);
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, bad);
+    ir_put(&lo->at, IR_SERROR);
+    ir_put_store(&lo->at, slot, IR_IMM(0));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+    return ir_put_load(&lo->at, slot);
+}
+
+static struct ir_val lower_load(struct lower *lo, struct expr *e)
+{
+    struct ir_val addr = lower_long(lo, e->a);
+
+    lower_loc(lo, e);
+    return lo->cx->skip_badvars ? read_or_zero(lo, e, addr) : read_at(lo, e, addr);
+}
+
 /* ---- variables ---- */
 
 static struct ir_val load_var(struct lower *lo, const struct variable *v)
@@ -415,6 +477,48 @@ static struct ir_val lower_stat_add(struct lower *lo, struct expr *e)
     return value;
 }
 
+/* What a field of LV's bits makes of the word at ADDR when it is set to V. */
+static struct ir_val with_field(struct lower *lo, const struct expr *lv, struct ir_val addr,
+                                struct ir_val v)
+{
+    struct expr word = *lv;
+    uint64_t mask = ~0ull >> (64 - lv->bit_size) << lv->bit_off;
+
+    word.bit_size = 0;
+    struct ir_val rest =
+        ir_put_int(&lo->at, IR_AND, read_at(lo, &word, addr), IR_IMM((int64_t)~mask));
+    struct ir_val field = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(lv->bit_off));
+
+    return ir_put_int(&lo->at, IR_OR, rest,
+                      ir_put_int(&lo->at, IR_AND, field, IR_IMM((int64_t)mask)));
+}
+
+/* LV, memory of the target, = or OP= BY (NULL: 1). *OLD: the value before, where OP says so. */
+static struct ir_val write_target(struct lower *lo, struct expr *e, const struct expr *lv,
+                                  enum op op, struct expr *by, struct ir_val *old)
+{
+    struct ir_val fresh = lower_spill(lo, by ? lower_long(lo, by) : IR_IMM(1));
+    struct ir_val addr = lower_long(lo, lv->a), word;
+
+    fresh = lower_reload(lo, fresh);
+    lower_loc(lo, e);
+    if (op != OP_NONE) {
+        *old = read_at(lo, lv, addr);
+        fresh = ir_put_int(&lo->at, int_op(op), *old, fresh);
+    }
+    word = lv->bit_size ? with_field(lo, lv, addr, fresh) : fresh;
+    struct ir_ins *i = ir_put(&lo->at, IR_FCALL);
+
+    i->imm = NGS_U_WRITE;
+    i->n_args = 3;
+    i->args = ARENA_ARRAY(lo->cx->arena, struct ir_val, 3);
+    i->args[0] = addr;
+    i->args[1] = IR_IMM(lv->size);
+    i->args[2] = word;
+    i->dst = ir_temp(lo->at.f);
+    return fresh;
+}
+
 static struct ir_val lower_assign(struct lower *lo, struct expr *e)
 {
     struct expr *lv = e->a->resolved ? e->a->resolved : e->a;
@@ -422,10 +526,8 @@ static struct ir_val lower_assign(struct lower *lo, struct expr *e)
 
     if (e->op == OP_STAT_ADD)
         return lower_stat_add(lo, e);
-    if (lv->kind != EX_NAME && lv->kind != EX_INDEX) {
-        lower_refuse(lo, e, "writing to the target's memory");
-        return IR_IMM(0);
-    }
+    if (lv->kind != EX_NAME && lv->kind != EX_INDEX)
+        return write_target(lo, e, lv, e->op, e->b, &old);
     if (e->op != OP_NONE) {
         update(lo, lv, e->op, e->b, IR_NONE, &old, &fresh);
         return fresh;
@@ -492,53 +594,7 @@ static struct ir_val lower_intrinsic(struct lower *lo, struct expr *e)
     return result;
 }
 
-/* ---- reads ---- */
-
-static struct ir_val read_at(struct lower *lo, struct expr *e, struct ir_val addr)
-{
-    struct ir_ins *i = ir_put(&lo->at, IR_READ);
-
-    i->a = addr;
-    i->size = e->size;
-    i->is_signed = e->is_signed && !e->bit_size;
-    i->space = e->space == SPACE_KERNEL;
-    i->dst = ir_temp(lo->at.f);
-    struct ir_val v = IR_TEMP(i->dst);
-
-    if (!e->bit_size)
-        return v;
-    v = ir_put_int(&lo->at, IR_SHL, v, IR_IMM(64 - e->bit_off - e->bit_size));
-    return ir_put_int(&lo->at, e->is_signed ? IR_SHR : IR_USHR, v, IR_IMM(64 - e->bit_size));
-}
-
-/* --skip-badvars: what cannot be read is 0, as STP_SKIP_BADVARS has it in SystemTap's
- * loc2c-runtime.h. */
-static struct ir_val read_or_zero(struct lower *lo, struct expr *e, struct ir_val addr)
-{
-    uint32_t slot = lower_long_slot(lo), bad = lower_block(lo), after = lower_block(lo),
-             onerr = lo->at.onerr;
-
-    lo->at.onerr = bad;
-    struct ir_val v = read_at(lo, e, addr);
-
-    lo->at.onerr = onerr;
-    ir_put_store(&lo->at, slot, v);
-    ir_put_jump(&lo->at, after);
-    ir_at(&lo->at, bad);
-    ir_put(&lo->at, IR_SERROR);
-    ir_put_store(&lo->at, slot, IR_IMM(0));
-    ir_put_jump(&lo->at, after);
-    ir_at(&lo->at, after);
-    return ir_put_load(&lo->at, slot);
-}
-
-static struct ir_val lower_load(struct lower *lo, struct expr *e)
-{
-    struct ir_val addr = lower_long(lo, e->a);
-
-    lower_loc(lo, e);
-    return lo->cx->skip_badvars ? read_or_zero(lo, e, addr) : read_at(lo, e, addr);
-}
+/* ---- the rest ---- */
 
 static struct ir_val lower_stat(struct lower *lo, struct expr *e)
 {
@@ -574,6 +630,48 @@ static struct ir_val lower_binary(struct lower *lo, struct expr *e)
     return ir_put_int(&lo->at, int_op(e->op), a, b);
 }
 
+/* Keeps TEXT and, where it MATCHES, E's pattern, for the functions that ask (sema/match.c). An
+ * empty pattern says that there was no match, so the empty one is kept as another that is it. */
+static struct ir_val keep_match(struct lower *lo, struct expr *e, struct ir_val text,
+                                struct ir_val matches)
+{
+    uint32_t slot = lower_long_slot(lo), yes = lower_block(lo), no = lower_block(lo),
+             after = lower_block(lo);
+    struct ir_val kept = IR_SLOT(e->args[0]->var->id), pattern = IR_SLOT(e->args[1]->var->id);
+
+    ir_put_store(&lo->at, slot, matches);
+    ir_put_str(&lo->at, IR_SSET, kept, text);
+    ir_put_branch(&lo->at, IR_NE, matches, IR_IMM(0), yes, no);
+    ir_at(&lo->at, yes);
+    ir_put_str(&lo->at, IR_SSET, pattern,
+               e->len ? lower_literal(lo, e->text, e->len) : lower_literal(lo, "^", 1));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, no);
+    ir_put_str(&lo->at, IR_SSET, pattern, lower_literal(lo, "", 0));
+    ir_put_jump(&lo->at, after);
+    ir_at(&lo->at, after);
+    return ir_put_load(&lo->at, slot);
+}
+
+static struct ir_val lower_match(struct lower *lo, struct expr *e)
+{
+    struct ir_val text = lower_text(lo, e->a), matches;
+
+    lower_loc(lo, e);
+    struct ir_ins *i = ir_put(&lo->at, IR_FCALL);
+
+    i->imm = NGS_U_REGEX;
+    i->n_args = 2;
+    i->args = ARENA_ARRAY(lo->cx->arena, struct ir_val, 2);
+    i->args[0] = text;
+    i->args[1] = lower_literal(lo, e->fmt, e->fmt_len);
+    i->dst = ir_temp(lo->at.f);
+    matches = IR_TEMP(i->dst);
+    if (e->args[0]->var->read)
+        matches = keep_match(lo, e, text, matches);
+    return e->op == OP_NE ? ir_put_set(&lo->at, IR_EQ, matches, IR_IMM(0)) : matches;
+}
+
 struct ir_val lower_long(struct lower *lo, struct expr *e)
 {
     struct ir_val old, fresh, value;
@@ -599,7 +697,10 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
     case EX_ASSIGN:
         return lower_assign(lo, e);
     case EX_INCDEC:
-        update(lo, e->a, e->op, NULL, IR_IMM(1), &old, &fresh);
+        if (e->a->resolved)
+            fresh = write_target(lo, e, e->a->resolved, e->op, NULL, &old);
+        else
+            update(lo, e->a, e->op, NULL, IR_IMM(1), &old, &fresh);
         return e->post ? old : fresh;
     case EX_TERNARY:
         return lower_choice(lo, e->a, e->b, e->c);
@@ -610,6 +711,8 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
         return IR_TEMP(lower_put_map(lo, IR_MGET, e, keys)->dst);
     }
     case EX_IN: {
+        if (is_slice(e))
+            return lower_any_element(lo, e);
         struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
 
         lower_loc(lo, e);
@@ -639,8 +742,7 @@ struct ir_val lower_long(struct lower *lo, struct expr *e)
         lower_print(lo, e);
         return IR_IMM(0);
     case EX_MATCH:
-        lower_refuse(lo, e, "a regular expression");
-        return IR_IMM(0);
+        return lower_match(lo, e);
     case EX_EMBEDDED:
         lower_refuse(lo, e, "embedded C");
         return IR_IMM(0);

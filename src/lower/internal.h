@@ -118,6 +118,9 @@ int64_t lower_actions(const struct stmt *s);
 /* The actions of a function's or a handler's body or of a loop's pass begin: BUDGET. */
 void lower_budget(struct lower *lo, int64_t actions);
 
+/* Is an element there with the keys of E, an EX_IN with '*' among them? Ends the cursor's block. */
+struct ir_val lower_any_element(struct lower *lo, struct expr *e);
+
 static inline uint32_t lower_block(struct lower *lo)
 {
     return ir_block_new(lo->u, lo->at.f);

@@ -291,6 +291,63 @@ static void lower_foreach(struct lower *lo, struct stmt *s)
     ir_at(&lo->at, done);
 }
 
+/* A local of the function at hand, of the type of KEY of the array V. */
+static struct expr *new_key(struct lower *lo, const struct variable *v, uint32_t key,
+                            struct span at)
+{
+    struct expr *name = expr_new(lo->cx->arena, EX_NAME, at);
+    enum value_type type = v->key_types[key];
+
+    name->var = ARENA_NEW(lo->cx->arena, struct variable);
+    *name->var = (struct variable){.scope = VAR_LOCAL, .type = type, .name = "key"};
+    name->var->id = ir_slot_new(lo->u, lo->at.f, type == TYPE_STRING ? IR_STRING : IR_LONG, NULL);
+    name->type = type;
+    return name;
+}
+
+/* "foreach ([k, l] in a[1, *] limit 1) found = 1". The expression around it has values in the pools
+ * of slots, which a statement would take. */
+struct ir_val lower_any_element(struct lower *lo, struct expr *e)
+{
+    struct lower outer = *lo;
+    struct span at = e->at;
+    struct stmt *loop = stmt_new(lo->cx->arena, ST_FOREACH, at);
+    struct stmt *body = stmt_new(lo->cx->arena, ST_BLOCK, at);
+    struct stmt *end = stmt_new(lo->cx->arena, ST_BREAK, at);
+    struct expr *set = expr_new(lo->cx->arena, EX_ASSIGN, at);
+    struct variable *found = ARENA_NEW(lo->cx->arena, struct variable);
+
+    *found = (struct variable){.scope = VAR_LOCAL, .type = TYPE_LONG, .name = "found"};
+    found->id = ir_slot_new(lo->u, lo->at.f, IR_LONG, NULL);
+    set->a = expr_new(lo->cx->arena, EX_NAME, at);
+    set->a->var = found;
+    set->b = expr_new(lo->cx->arena, EX_NUMBER, at);
+    set->b->number = 1;
+    set->type = set->a->type = set->b->type = TYPE_LONG;
+    body->body = stmt_new(lo->cx->arena, ST_EXPR, at);
+    body->body->cond = set;
+    body->body->next = end;
+    loop->body = body;
+    loop->array = e->a;
+    loop->slice = e->args;
+    loop->n_slice = loop->n_keys = e->n_args;
+    loop->keys = ARENA_ARRAY(lo->cx->arena, struct expr *, e->n_args);
+    for (uint32_t k = 0; k < e->n_args; k++)
+        loop->keys[k] = new_key(lo, e->a->var, k, at);
+
+    lo->str_pool = lo->long_pool = NULL;
+    lo->n_str_pool = lo->n_long_pool = lo->str_used = lo->long_used = 0;
+    ir_put_store(&lo->at, found->id, IR_IMM(0));
+    lower_foreach(lo, loop);
+    lo->str_pool = outer.str_pool;
+    lo->n_str_pool = outer.n_str_pool;
+    lo->str_used = outer.str_used;
+    lo->long_pool = outer.long_pool;
+    lo->n_long_pool = outer.n_long_pool;
+    lo->long_used = outer.long_used;
+    return ir_put_load(&lo->at, found->id);
+}
+
 static void lower_try(struct lower *lo, struct stmt *s)
 {
     uint32_t caught = lower_block(lo), after = lower_block(lo), outer = lo->at.onerr;
@@ -326,11 +383,6 @@ static void lower_delete(struct lower *lo, struct stmt *s)
     struct expr *e = s->cond;
 
     if (e->kind == EX_INDEX) {
-        for (uint32_t k = 0; k < e->n_args; k++)
-            if (e->args[k]->kind == EX_ANY) {
-                refuse_stmt(lo, s, "delete of a slice");
-                return;
-            }
         struct ir_val *keys = lower_keys(lo, e->args, e->n_args);
 
         lower_loc(lo, e);

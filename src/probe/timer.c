@@ -7,6 +7,7 @@
 #include "probe/tables.h"
 
 #include <inttypes.h>
+#include <linux/perf_event.h>
 #include <string.h>
 
 /* 999 Hz, not 1000: a rate that common periodic work does not run in step with. */
@@ -97,6 +98,23 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
     return true;
 }
 
+/* perf.type(1).config(0): perf_event_open(2)'s numbers for the software clocks, which are what
+ * timer.profile is made of; nothing else is counted. */
+static bool resolve_perf(struct probe_env *env, struct probe_point *point,
+                         const struct probe_type *type)
+{
+    const struct point_part *kind = point->parts->next, *config = kind->next;
+
+    if (kind->arg->number == PERF_TYPE_SOFTWARE &&
+        (config->arg->number == PERF_COUNT_SW_CPU_CLOCK ||
+         config->arg->number == PERF_COUNT_SW_TASK_CLOCK))
+        return resolve_profile(env, point, type);
+    diag_error(env->cx->diag, span_join(kind->at, config->at), "not-yet",
+               "only the processors' clock is sampled: perf.type(1).config(0)");
+    diag_hint(env->cx->diag, "perf.sw.cpu_clock is the same; timer.profile needs no number");
+    return false;
+}
+
 #define TIMER(unit)                                                                                \
     {"timer." unit "(number)",                                                                     \
      "every so often, in user space",                                                              \
@@ -110,6 +128,11 @@ static bool resolve_profile(struct probe_env *env, struct probe_point *point,
 #define PROFILE(pattern, summary)                                                                  \
     {                                                                                              \
         pattern, summary, PROBE_PROFILE, resolve_profile, NULL, NULL                               \
+    }
+
+#define PERF(pattern, summary)                                                                     \
+    {                                                                                              \
+        pattern, summary, PROBE_PROFILE, resolve_perf, NULL, NULL                                  \
     }
 
 const struct probe_type probe_types_timer[] = {
@@ -127,5 +150,8 @@ const struct probe_type probe_types_timer[] = {
     PROFILE("perf.sw.cpu_clock", "as timer.profile"),
     PROFILE("perf.sw.cpu_clock.sample(number)", "as timer.profile, every N ns"),
     PROFILE("perf.sw.cpu_clock.hz(number)", "as timer.profile, N times a second"),
+    PERF("perf.type(number).config(number)", "perf.type(1).config(0) is perf.sw.cpu_clock"),
+    PERF("perf.type(number).config(number).sample(number)", "likewise, every N ns"),
+    PERF("perf.type(number).config(number).hz(number)", "likewise, N times a second"),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -19,6 +19,14 @@ bool run_read_memory(void *run, uint64_t addr, void *buf, size_t n, bool user)
     return user && pid > 0 && process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)n;
 }
 
+bool run_write_memory(const struct run *r, uint64_t addr, const void *buf, size_t n)
+{
+    struct iovec from = {(void *)(uintptr_t)buf, n}, to = {(void *)(uintptr_t)addr, n};
+    pid_t pid = r->t ? target_first(r->t) : 0;
+
+    return pid > 0 && process_vm_writev(pid, &from, 1, &to, 1, 0) == (ssize_t)n;
+}
+
 bool run_is_mapped(uint32_t tid, uint64_t addr)
 {
     char path[32], line[512];

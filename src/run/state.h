@@ -100,6 +100,7 @@ void run_expand(void *run, const char *p, size_t len, struct text *out);
 /* ---- memory.c; RUN is a struct run, so that this is a read_fn (text.h) ---- */
 /* N bytes of the target's first process, whole or false; kernel memory (!USER) is out of reach. */
 bool run_read_memory(void *run, uint64_t addr, void *buf, size_t n, bool user);
+bool run_write_memory(const struct run *r, uint64_t addr, const void *buf, size_t n);
 /*
  * Has thread TID mapped ADDR, readable? Handlers in the kernel cannot wait for a page: what is
  * mapped but not touched yet (shared memory that others fill) or swapped out is a fault to them

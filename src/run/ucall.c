@@ -11,7 +11,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <endian.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct ucall {
     uint32_t n;
     int64_t num[8];
     struct text text[MAX_TEXTS]; /* strings, by argument number */
+    struct str table;            /* of a regular expression */
     struct ngs_str *dst;
 };
 
@@ -193,6 +196,88 @@ static uint64_t u_tolower(struct ucall *c)
     return change_case(c, tolower);
 }
 
+/* ---- regular expressions ---- */
+
+/* The number at CELL of TABLE; NGS_REGEX_NO where an object of unknown origin has none. */
+static uint32_t regex_cell(struct str table, size_t cell)
+{
+    uint16_t v;
+
+    if (2 * cell + sizeof(v) > table.len)
+        return NGS_REGEX_NO;
+    memcpy(&v, table.p + 2 * cell, sizeof(v));
+    return le16toh(v);
+}
+
+static uint64_t u_regex(struct ucall *c)
+{
+    uint32_t state = NGS_REGEX_ROWS;
+    struct str table = c->table;
+
+    for (size_t i = 0; i < c->text[0].len && state >= NGS_REGEX_ROWS; i++) {
+        unsigned char byte = (unsigned char)c->text[0].p[i];
+        unsigned column = byte < table.len ? (unsigned char)table.p[byte] : 0;
+
+        state = regex_cell(table, (size_t)state + 1 + column);
+    }
+    return state >= NGS_REGEX_ROWS ? regex_cell(table, state) : state;
+}
+
+/*
+ * Groups, as POSIX has them: the leftmost, longest match. SLOT receives the N-th; false, with an
+ * error for the script: there is none. A pattern that the compiler took is one of the C library's.
+ */
+static bool find_group(struct ucall *c, const char *text, const char *pattern, int64_t n,
+                       regmatch_t *slot, size_t *n_groups)
+{
+    regex_t re;
+    regmatch_t *groups;
+    bool found = false;
+
+    if (!*pattern) {
+        run_fail(c->r, NGS_ERR_NO_MATCH, 0);
+        return false;
+    }
+    if (regcomp(&re, pattern, REG_EXTENDED)) {
+        run_fail(c->r, NGS_ERR_BAD_ARG, 0);
+        return false;
+    }
+    *n_groups = re.re_nsub + 1;
+    groups = calloc(*n_groups, sizeof(*groups));
+    if (n < 0 || (size_t)n >= *n_groups) {
+        run_fail(c->r, NGS_ERR_NO_GROUP, 0);
+    } else if (!groups || regexec(&re, text, *n_groups, groups, 0)) {
+        run_fail(c->r, NGS_ERR_NO_MATCH, 0);
+    } else {
+        *slot = groups[n];
+        found = true;
+    }
+    free(groups);
+    regfree(&re);
+    return found;
+}
+
+static uint64_t u_matched(struct ucall *c)
+{
+    regmatch_t group = {-1, -1};
+    size_t n_groups;
+
+    if (!find_group(c, arg(c, 0), arg(c, 1), c->num[2], &group, &n_groups))
+        return give(c, "", 0);
+    if (group.rm_so < 0)
+        return give(c, "", 0);
+    return give(c, arg(c, 0) + group.rm_so, (size_t)(group.rm_eo - group.rm_so));
+}
+
+static uint64_t u_ngroups(struct ucall *c)
+{
+    regmatch_t group;
+    size_t n_groups = 0;
+
+    find_group(c, arg(c, 0), arg(c, 1), 0, &group, &n_groups);
+    return n_groups;
+}
+
 /* Of the moment when it is asked: once, when the session begins (tapset/time.stp). */
 static const struct tm *local_time(struct tm *tm)
 {
@@ -331,7 +416,34 @@ static uint64_t u_switch_file(struct ucall *c)
     return 0;
 }
 
-/* Arguments: 'l' a number, 's' a string. */
+/* ---- the target's memory ---- */
+
+static uint64_t write_bytes(struct ucall *c, const void *p, size_t n)
+{
+    uint64_t addr = (uint64_t)c->num[0];
+
+    return run_write_memory(c->r, addr, p, n) ? 0 : run_fail(c->r, NGS_ERR_WRITE_FAULT, addr);
+}
+
+static uint64_t u_write(struct ucall *c)
+{
+    uint64_t v = htole64((uint64_t)c->num[2]);
+
+    return write_bytes(c, &v, (uint64_t)c->num[1] <= sizeof(v) ? (size_t)c->num[1] : 0);
+}
+
+static uint64_t u_write_str(struct ucall *c)
+{
+    struct text *t = &c->text[1];
+
+    if (c->num[2] < (int64_t)t->len) {
+        t->len = c->num[2] > 0 ? (size_t)c->num[2] : 0;
+        t->p[t->len] = '\0';
+    }
+    return write_bytes(c, text_c(t), t->len + 1);
+}
+
+/* Arguments: 'l' a number, 's' a string, 't' the table of a regular expression. */
 static const struct {
     const char *args;
     bool to_string;
@@ -359,6 +471,11 @@ static const struct {
     [NGS_U_LOADAVG_LINE] = {"", true, u_loadavg_line},
     [NGS_U_TARGET_SET] = {"", false, u_target_set},
     [NGS_U_SWITCH_FILE] = {"", false, u_switch_file},
+    [NGS_U_REGEX] = {"st", false, u_regex},
+    [NGS_U_MATCHED] = {"ssl", true, u_matched},
+    [NGS_U_WRITE] = {"lll", false, u_write},
+    [NGS_U_WRITE_STR] = {"lsl", false, u_write_str},
+    [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)
@@ -377,6 +494,8 @@ uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_
         struct str s;
 
         c.num[i] = (int64_t)args[i];
+        if (rows[number].args[i] == 't')
+            ok = run_str(r, args[i], &c.table);
         if (rows[number].args[i] == 's') {
             ok = run_str(r, args[i], &s);
             if (ok) /* C strings: also those of an object of unknown origin */

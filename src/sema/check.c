@@ -72,7 +72,8 @@ static void changed_stmt(struct changes *c, const struct stmt *st)
 static void find_changes(struct sema *s, struct stmt *st)
 {
     for (; st; st = st->next) {
-        if (st->kind == ST_FOREACH && st->array->kind == EX_NAME && st->array->var) {
+        if (st->kind == ST_FOREACH && st->array->kind == EX_NAME && st->array->var &&
+            !st->deletes) {
             struct changes c = {s, st->array->var};
 
             stmt_visit_exprs(st->body, changed_expr, &c);

@@ -13,6 +13,7 @@
 
 #include "func/func.h"
 #include "probe/probe.h"
+#include "regex/regex.h"
 #include "sema/sema.h"
 #include "target/target.h"
 
@@ -64,6 +65,19 @@ struct sema_left_out {
     const char *why;
 };
 
+/* A regular expression that the script has. */
+struct sema_pattern {
+    const char *text;
+    uint32_t len;
+    struct regex re;
+};
+
+/* What a body knows of its last match: match.c. */
+struct sema_matched {
+    struct variable *text, *pattern;
+    struct expr *asked; /* the first call that asks for it, or NULL */
+};
+
 struct sema {
     struct compile *cx;
     struct arena *arena;
@@ -110,6 +124,11 @@ struct sema {
     struct function **waiting; /* reached, but not walked yet: the walk was too deep */
     uint32_t n_waiting;
     bool in_defined; /* below @defined: nothing is evaluated */
+    uint32_t n_hidden; /* locals that no name of the script means: stmts.c */
+
+    struct sema_pattern *patterns; /* match.c */
+    uint32_t n_patterns;
+    struct sema_matched matched; /* of the body at hand */
 
     /* types.c */
     bool changed, report;
@@ -170,6 +189,11 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use);
 void sema_note_use(struct sema *s, struct variable *v, enum use use);
 /* Walks the keys of a slice or an element; is one of them "*"? */
 bool sema_slice_keys(struct sema *s, struct expr **keys, uint32_t n);
+/* FN follows another function of its name: its body is reached, too. */
+void sema_use_overload(struct sema *s, struct function *fn);
+/* @probewrite(v) in PART, which an alias adds, becomes what it says of BODY, the handler as it was:
+ * does it assign to v? */
+void sema_probewrite(struct stmt *part, struct stmt *body);
 /* What a tree is worth when that is known now. */
 bool sema_constant(const struct expr *e, int64_t *v);
 
@@ -245,9 +269,20 @@ void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */
 void sema_insert_entries(struct sema *s);
 
+/* ---- match.c: regular expressions ---- */
+
+/* Makes the table of E, an EX_MATCH; false after reporting. */
+bool sema_match(struct sema *s, struct expr *e);
+/* CALL asks for what the last match of the body at hand was. */
+void sema_matched(struct sema *s, struct expr *call);
+/* The body at hand is walked; false after reporting that it asks without a match. */
+bool sema_match_end(struct sema *s);
+
 /* ---- types.c: the second walk ---- */
 
 void sema_types(struct sema *s);
+/* Does "return VALUE" stand in the list? */
+bool sema_returns_value(const struct stmt *st);
 /* Infers E where WANT is expected (TYPE_UNKNOWN: anything); reports what is something else. */
 void sema_expect(struct sema *s, struct expr *e, enum value_type want);
 /* Tries the member accesses left over by the first walk; LAST: reports those that stay unknown.

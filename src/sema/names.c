@@ -299,14 +299,18 @@ static void walk_function(struct sema *s, struct function *fn)
     struct function *outer_fn = s->fn;
     uint32_t outer_file = s->file;
     unsigned outer_loops = s->loops;
+    struct sema_matched outer_matched = s->matched;
 
     s->fn = fn;
+    s->matched = (struct sema_matched){0};
     s->file = sema_file(s, fn->at);
     s->loops = 0;
     s->depth++;
     sema_choose(s, s->file);
     sema_walk_stmts(s, fn->body);
+    sema_match_end(s);
     s->depth--;
+    s->matched = outer_matched;
     s->fn = outer_fn;
     s->file = outer_file;
     s->loops = outer_loops;
@@ -370,11 +374,33 @@ static bool need_registers(struct sema *s, struct expr *e)
     return fail(e);
 }
 
+static void call_function(struct sema *s, struct expr *e)
+{
+    struct variable *p = e->func->params;
+
+    if (e->func->is_embedded) {
+        embedded_function(s, e);
+        return;
+    }
+    note_call(s, e->func);
+    for (uint32_t i = 0; i < e->n_args && p; i++, p = p->next)
+        sema_ctype_assign(s, p, sema_ctype(e->args[i]));
+    enter_function(s, e->func);
+}
+
+void sema_use_overload(struct sema *s, struct function *fn)
+{
+    note_call(s, fn);
+    enter_function(s, fn);
+}
+
 static void call(struct sema *s, struct expr *e)
 {
-    struct variable *p;
-
     values(s, e->args, e->n_args);
+    if (e->func) { /* an overload that "next" goes on with */
+        call_function(s, e);
+        return;
+    }
     if (!sema_find_call(s, e) || s->in_defined)
         return;
     if (!e->func) {
@@ -382,17 +408,11 @@ static void call(struct sema *s, struct expr *e)
             need_registers(s, e);
         if (e->intrinsic->flags & INTRIN_GURU)
             need_guru(s, e);
+        if (e->intrinsic->flags & INTRIN_MATCHED && !s->opts->stap)
+            sema_matched(s, e);
         return;
     }
-    if (e->func->is_embedded) {
-        embedded_function(s, e);
-        return;
-    }
-    note_call(s, e->func);
-    p = e->func->params;
-    for (uint32_t i = 0; i < e->n_args && p; i++, p = p->next)
-        sema_ctype_assign(s, p, sema_ctype(e->args[i]));
-    enter_function(s, e->func);
+    call_function(s, e);
 }
 
 /* ---- target expressions ---- */
@@ -413,6 +433,44 @@ static void defined(struct sema *s, struct expr *e)
     e->resolved = sema_tree_number(s->arena, e->at, !errors && e->a->type != TYPE_ERROR);
 }
 
+/* What a tick interrupts may hold its memory: only a handler that the process came to may write. */
+static bool may_write(struct sema *s, const struct expr *e)
+{
+    if (!s->cx->guru) {
+        diag_error(s->diag, e->at, "guru", "writing to the target is allowed in guru mode only");
+        diag_hint(s->diag, "-g turns guru mode on");
+        return false;
+    }
+    if (s->inst && !s->fn && !s->opts->stap &&
+        attach_kind(s->inst->type->kind)->context == CONTEXT_TICK) {
+        diag_error(s->diag, e->at, "unsupported",
+                   "a handler at %s interrupts the program, and cannot write to its memory",
+                   s->inst->name);
+        diag_hint(s->diag, "handlers of functions and of timer.s can");
+        return false;
+    }
+    if (sema_is_saved(s, e))
+        return diag_error(s->diag, e->at, "unsupported",
+                          "%s is what it was when the function was entered, and cannot be written",
+                          e->text);
+    return true;
+}
+
+/* Is E, which is resolved, a place in user memory? */
+static bool is_memory(struct sema *s, const struct expr *e)
+{
+    const struct expr *r = e->resolved;
+
+    if (r->kind == EX_R_LOAD && r->space == SPACE_USER)
+        return true;
+    if (r->kind == EX_R_LOAD)
+        return diag_error(s->diag, e->at, "unsupported", "no memory of the kernel's is written");
+    diag_error(s->diag, e->at, "unsupported",
+               "this is no memory here, but a register or a constant, and cannot be written");
+    diag_hint(s->diag, "what a pointer points to can, and variables that lie in memory");
+    return false;
+}
+
 static void target_expr(struct sema *s, struct expr *e, enum use use)
 {
     value(s, e->a);
@@ -422,18 +480,52 @@ static void target_expr(struct sema *s, struct expr *e, enum use use)
         fail(e);
         return;
     }
-    if (use == USE_WRITE || use == USE_UPDATE) {
-        if (!s->cx->guru) {
-            diag_error(s->diag, e->at, "guru",
-                       "writing to the target is allowed in guru mode only");
-            diag_hint(s->diag, "-g turns guru mode on");
-        } else {
-            diag_error(s->diag, e->at, "not-yet", "writing to the target does not run yet");
-        }
+    if ((use == USE_WRITE || use == USE_UPDATE) && !may_write(s, e)) {
         fail(e);
         return;
     }
-    sema_target_expr(s, e);
+    if (sema_target_expr(s, e) && e->resolved && (use == USE_WRITE || use == USE_UPDATE) &&
+        !is_memory(s, e))
+        fail(e);
+}
+
+struct written {
+    const struct expr *var;
+    bool found;
+};
+
+static void visit_written(struct expr *e, void *arg)
+{
+    struct written *w = arg;
+    const struct expr *to = e->kind == EX_ASSIGN || e->kind == EX_INCDEC ? e->a : NULL;
+
+    if (to && to->kind == EX_INDEX)
+        to = to->a;
+    w->found |= to && to->kind == w->var->kind && !strcmp(to->text, w->var->text);
+}
+
+static void answer_probewrite(struct expr *e, void *body)
+{
+    struct written w = {.var = e->a};
+
+    if (e->kind != EX_PROBEWRITE)
+        return;
+    stmt_visit_exprs(body, visit_written, &w);
+    become_number(e, w.found);
+}
+
+void sema_probewrite(struct stmt *part, struct stmt *body)
+{
+    stmt_visit_exprs(part, answer_probewrite, body);
+}
+
+/* What is left of them: not of an alias. */
+static void probewrite(struct sema *s, struct expr *e)
+{
+    if (!s->inst || s->fn)
+        refuse(s, e, "type", "@probewrite has a meaning only in probes");
+    else
+        answer_probewrite(e, s->inst->probe->body);
 }
 
 /* @uderef(size, address), @kderef: the size is a literal, so they are reads like any other. */
@@ -607,11 +699,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_MATCH:
         value(s, e->a);
-        if (s->opts->stap)
-            break;
-        diag_error(s->diag, e->op_at, "not-yet", "regular expressions do not run yet");
-        fail(e);
-        diag_hint(s->diag, "isinstr() and == do");
+        if (e->a->type == TYPE_ERROR || (!s->opts->stap && !s->in_defined && !sema_match(s, e)))
+            fail(e);
         break;
     case EX_CALL:
         call(s, e);
@@ -640,7 +729,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         defined(s, e);
         break;
     case EX_PROBEWRITE:
-        refuse(s, e, "not-yet", "@probewrite does not run yet");
+        probewrite(s, e);
         break;
     case EX_ENTRY:
         entry(s, e);
@@ -664,7 +753,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         if (s->opts->stap || limit_constant(s, e))
             break;
         refuse(s, e, "unsupported", "@const takes C text, which needs the kernel's headers");
-        diag_hint(s->diag, "@enum(\"NAME\", \"module\") reads enumerators from debug information");
+        diag_hint(s->diag, "@enum(\"NAME\") reads enumerators from debug information");
         break;
     case EX_ATENUM:
         enumerator(s, e);
@@ -695,7 +784,9 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     s->fn = NULL;
     s->file = sema_file(s, inst->probe->at);
     s->loops = 0;
+    s->matched = (struct sema_matched){0};
     sema_walk_stmts(s, inst->body);
+    sema_match_end(s);
     sema_place_saved(s, inst);
     while (s->n_waiting && !diag_stopped(s->diag))
         walk_function(s, s->waiting[--s->n_waiting]);

@@ -70,15 +70,18 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
 {
     struct probe *both = ARENA_NEW(s->arena, struct probe);
     struct stmt *own = stmt_clone(s->arena, probe->body),
-                *theirs = stmt_clone(s->arena, alias->body);
+                *theirs = stmt_clone(s->arena, alias->body),
+                *behind = stmt_clone(s->arena, alias->epilogue_body);
 
+    sema_probewrite(theirs, own);
+    sema_probewrite(behind, own);
     if (offers(s, alias) && !s->opts->apart)
         theirs = sema_without_unread(s, theirs, own);
     *both = *probe;
     both->next = NULL;
     both->body = alias->epilogue ? append(own, theirs) : append(theirs, own);
-    if (alias->epilogue_body)
-        both->body = append(both->body, stmt_clone(s->arena, alias->epilogue_body));
+    if (behind)
+        both->body = append(both->body, behind);
     return both;
 }
 

@@ -177,11 +177,34 @@ static bool can_see(const struct sema *s, const struct function *fn, const struc
     return !fn->is_private || own == s->file || own == sema_file(s, from->at);
 }
 
+static int64_t rank(const struct function *fn)
+{
+    return fn->priority ? fn->priority : 1;
+}
+
 /*
- * Among the program's own functions. An embedded-C body gives way to a built-in of ours (that
- * is how SystemTap's own tapset says pid(); the script's own is respected).
+ * Puts FN among the overloads that begin with FIRST, by priority, then as they are written; returns
+ * which is the first then.
  */
-static struct function *own_function(struct sema *s, const struct expr *e, bool *twice)
+static struct function *add_overload(struct function *first, struct function *fn)
+{
+    struct function **at = &first;
+
+    while (*at && *at != fn && rank(*at) <= rank(fn))
+        at = &(*at)->following;
+    if (*at != fn) {
+        fn->following = *at;
+        *at = fn;
+    }
+    return first;
+}
+
+/*
+ * Among the program's own functions, the first of several of one name. An embedded-C body gives way
+ * to a built-in of ours (that is how SystemTap's own tapset says pid(); the script's own is
+ * respected). A private function hides others.
+ */
+static struct function *own_function(struct sema *s, const struct expr *e)
 {
     struct function *found = sema_tapset_func(s, e->text, e->n_args, true);
 
@@ -193,18 +216,11 @@ static struct function *own_function(struct sema *s, const struct expr *e, bool 
         if (fn->is_embedded && func_find(e->text, (int)e->n_args) &&
             source_get(s->cx->sources, sema_file(s, fn->at))->tapset)
             continue;
-        if (!found || found->is_private != fn->is_private) {
-            found = found && found->is_private ? found : fn;
+        if (found && found->is_private && !fn->is_private)
             continue;
-        }
-        diag_error(s->diag, e->op_at, "not-yet",
-                   "'%s' is defined more than once with %u parameters; overloaded "
-                   "functions do not run yet",
-                   e->text, e->n_args);
-        diag_note(s->diag, found->name_at, "here");
-        diag_note(s->diag, fn->name_at, "and here");
-        *twice = true;
-        return NULL;
+        if (found && fn->is_private && !found->is_private)
+            found = NULL;
+        found = add_overload(found, fn);
     }
     return found;
 }
@@ -291,17 +307,15 @@ static void no_such_function(struct sema *s, const struct expr *e)
 
 bool sema_find_call(struct sema *s, struct expr *e)
 {
-    bool twice = false;
-
-    e->func = own_function(s, e, &twice);
-    if (!e->func && !twice)
+    e->func = own_function(s, e);
+    if (!e->func)
         e->intrinsic = func_find(e->text, (int)e->n_args);
-    if (!e->func && !e->intrinsic && !twice)
+    if (!e->func && !e->intrinsic)
         e->func = sema_tapset_func(s, e->text, e->n_args, false);
     if (e->func || e->intrinsic)
         return true;
     e->type = TYPE_ERROR;
-    if (!twice && !wrong_number(s, e))
+    if (!wrong_number(s, e))
         no_such_function(s, e);
     return false;
 }

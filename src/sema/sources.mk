@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/sema/format.c \
 	src/sema/internal.h \
 	src/sema/location.c \
+	src/sema/match.c \
 	src/sema/names.c \
 	src/sema/points.c \
 	src/sema/print_globals.c \

@@ -67,16 +67,57 @@ static void foreach(struct sema *s, struct stmt *st)
     s->loops--;
 }
 
+/* A local of the body at hand that no name of the script means. */
+static struct expr *hidden_local(struct sema *s, struct span at, uint32_t number)
+{
+    struct expr *e = expr_new(s->arena, EX_NAME, at);
+
+    e->text = arena_printf(s->arena, "* %u", number);
+    sema_variable(s, e, 0);
+    return e;
+}
+
+/* "delete a[1, *]" becomes "foreach ([k, l] in a[1, *]) delete a[k, l]". */
+static void delete_slice(struct sema *s, struct stmt *st, struct variable *v)
+{
+    struct expr *e = st->cond, *element = expr_new(s->arena, EX_INDEX, e->at);
+    struct stmt *body = stmt_new(s->arena, ST_DELETE, st->at);
+    uint32_t n = e->n_args;
+
+    element->op_at = e->op_at;
+    element->a = e->a;
+    element->args = ARENA_ARRAY(s->arena, struct expr *, n);
+    element->n_args = n;
+    body->cond = element;
+    st->kind = ST_FOREACH;
+    st->deletes = true;
+    st->head = st->at;
+    st->array = e->a;
+    st->slice = e->args;
+    st->n_slice = st->n_keys = n;
+    st->keys = ARENA_ARRAY(s->arena, struct expr *, n);
+    st->body = body;
+    st->cond = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        /* keys of each type have names of their own */
+        st->keys[i] = hidden_local(s, e->at, s->n_hidden);
+        element->args[i] = hidden_local(s, e->at, s->n_hidden++);
+        for (int k = 0; k < 2; k++)
+            sema_note_use(s, st->keys[i]->var, k ? USE_VALUE : USE_WRITE);
+    }
+}
+
 static void deletion(struct sema *s, struct stmt *st)
 {
     struct expr *e = st->cond;
     struct variable *v = NULL;
+    bool slice = false;
 
     if (e->kind == EX_NAME) {
         v = sema_lookup(s, e);
         v = sema_variable(s, e, v && v->scope != VAR_GLOBAL ? 0 : SEMA_ANY_ARITY);
     } else if (e->kind == EX_INDEX && e->a->kind == EX_NAME) {
-        sema_slice_keys(s, e->args, e->n_args);
+        slice = sema_slice_keys(s, e->args, e->n_args);
         v = sema_variable(s, e->a, (int)e->n_args);
         if (!v)
             e->type = TYPE_ERROR;
@@ -86,6 +127,58 @@ static void deletion(struct sema *s, struct stmt *st)
     }
     if (v)
         sema_note_use(s, v, USE_UPDATE);
+    if (v && slice && !s->opts->stap)
+        delete_slice(s, st, v);
+}
+
+static bool any_returns_value(const struct function *fn)
+{
+    for (; fn; fn = fn->following)
+        if (fn->typed || sema_returns_value(fn->body))
+            return true;
+    return false;
+}
+
+static struct expr *new_call(struct sema *s, struct span at, const char *name, uint32_t n)
+{
+    struct expr *e = expr_new(s->arena, EX_CALL, at);
+
+    e->op_at = at;
+    e->text = name;
+    e->args = ARENA_ARRAY(s->arena, struct expr *, n + 1);
+    e->n_args = n;
+    return e;
+}
+
+/* "next" in a function: the overload that follows is called with the same arguments, and this one
+ * returns what that returns. The last one fails, as SystemTap's does. */
+static void next_overload(struct sema *s, struct stmt *st)
+{
+    struct function *next = s->fn->following;
+    struct expr *call = new_call(s, st->at, next ? next->name : "error", next ? next->n_params : 1);
+    struct variable *p = s->fn->params;
+    static const char exhausted[] = "all functions exhausted";
+
+    if (next)
+        sema_use_overload(s, next);
+    if (s->opts->stap)
+        return;
+    call->func = next;
+    if (!next)
+        call->args[0] = expr_string(s->arena, st->at, exhausted, sizeof(exhausted) - 1);
+    for (uint32_t i = 0; next && i < call->n_args; i++, p = p->next) {
+        call->args[i] = expr_new(s->arena, EX_NAME, st->at);
+        call->args[i]->text = p->name;
+    }
+    struct stmt *made =
+        stmt_new(s->arena, next && any_returns_value(next) ? ST_RETURN : ST_EXPR, st->at);
+
+    made->cond = call;
+    if (made->kind == ST_EXPR)
+        made->next = stmt_new(s->arena, ST_RETURN, st->at);
+    st->kind = ST_BLOCK;
+    st->body = made;
+    sema_walk_stmts(s, made);
 }
 
 static void tried(struct sema *s, struct stmt *st)
@@ -123,8 +216,7 @@ static void walk_stmt(struct sema *s, struct stmt *st)
         break;
     case ST_NEXT:
         if (s->fn)
-            diag_error(s->diag, st->at, "not-yet",
-                       "'next' in a function is for overloads, which do not run yet");
+            next_overload(s, st);
         break;
     case ST_RETURN:
         value(s, st->cond);

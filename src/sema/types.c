@@ -456,11 +456,11 @@ static void default_list(struct variable *v)
     }
 }
 
-static bool returns_value(const struct stmt *st)
+bool sema_returns_value(const struct stmt *st)
 {
     for (; st; st = st->next)
-        if ((st->kind == ST_RETURN && st->cond) || returns_value(st->body) ||
-            returns_value(st->other))
+        if ((st->kind == ST_RETURN && st->cond) || sema_returns_value(st->body) ||
+            sema_returns_value(st->other))
             return true;
     return false;
 }
@@ -478,7 +478,7 @@ static void defaults(struct sema *s)
         default_list(fn->params);
         default_list(fn->locals);
         if (fn->type == TYPE_UNKNOWN)
-            fn->type = fn->is_embedded || returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
+            fn->type = fn->is_embedded || sema_returns_value(fn->body) ? TYPE_LONG : TYPE_VOID;
     }
 }
 

@@ -17,6 +17,7 @@ enum stap_need {
     NEED_SPAN,
     NEED_PLAIN,
     NEED_PIDNS,
+    NEED_WRITE, /* user memory, or a field of its bits */
     NEED_SCOPE,  /* is the current process one whose hits count? */
     NEED_TARGET, /* target(), where several processes are named */
 };

@@ -38,6 +38,7 @@ void stap_put_name(FILE *out, enum stap_need need)
               : need == NEED_SPAN    ? "__ngs_span"
               : need == NEED_PLAIN   ? "__ngs_plain"
               : need == NEED_PIDNS   ? "__ngs_pidns"
+              : need == NEED_WRITE   ? "__ngs_write"
               : need == NEED_SCOPE   ? "__ngs_in_scope"
                                      : "__ngs_target",
               out);
@@ -54,6 +55,28 @@ static void put_load(FILE *out, enum stap_need need)
             "%%}\n",
             need - NEED_LOAD < 8 ? 'u' : 'k', load_types[(need - NEED_LOAD) % 8]);
 }
+
+static const char write_code[] =
+    "%{\n"
+    "#define NGS_WRITE(type) do { \\\n"
+    "    type *to = (type *)(uintptr_t)STAP_ARG_addr; \\\n"
+    "    if (STAP_ARG_bits) \\\n"
+    "        word = (uread(to) & ~mask) | (word << STAP_ARG_off & mask); \\\n"
+    "    uwrite(to, (type)word); \\\n"
+    "} while (0)\n"
+    "%}\n"
+    "function __ngs_write:long(addr:long, size:long, off:long, bits:long, value:long) %{\n"
+    "    uint64_t word = STAP_ARG_value;\n"
+    "    uint64_t mask = STAP_ARG_bits ? ~0ULL >> (64 - STAP_ARG_bits) << STAP_ARG_off : 0;\n"
+    "    switch (STAP_ARG_size) {\n"
+    "    case 1: NGS_WRITE(uint8_t); break;\n"
+    "    case 2: NGS_WRITE(uint16_t); break;\n"
+    "    case 4: NGS_WRITE(uint32_t); break;\n"
+    "    default: NGS_WRITE(uint64_t); break;\n"
+    "    }\n"
+    "    STAP_RETVALUE = STAP_ARG_value;\n"
+    "    CATCH_DEREF_FAULT();\n"
+    "%}\n";
 
 /* By DWARF number, the last one being the default. A clock that interrupts the kernel finds what
  * the program had when it entered the kernel. */
@@ -405,6 +428,8 @@ void stap_put_prelude(FILE *out, uint32_t needs, const struct stap_module *modul
         fputs(plain_code, out);
     if (needs & 1u << NEED_PIDNS)
         fputs(pidns_code, out);
+    if (needs & 1u << NEED_WRITE)
+        fputs(write_code, out);
     if (t && t->master && needs & (1u << NEED_SCOPE | 1u << NEED_TARGET))
         fputs("%{\nstatic int __ngs_master;\nmodule_param(__ngs_master, int, 0);\n%}\n", out);
     if (needs & 1u << NEED_SCOPE)

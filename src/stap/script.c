@@ -52,6 +52,36 @@ static void put_load(struct script *s, FILE *out, const struct expr *e)
         fputc(')', out);
 }
 
+/* $p->m = v, op= and ++: what is written is the value, and its address is written twice. */
+static bool put_write(struct script *s, FILE *out, const struct expr *e)
+{
+    const struct expr *to = e->a->resolved;
+    bool assigns = e->kind == EX_ASSIGN;
+
+    if (!to || to->kind != EX_R_LOAD)
+        return false;
+    fputc('(', out);
+    put_need(s, out, NEED_WRITE);
+    fputc('(', out);
+    syntax_print_expr_by(out, to->a, &s->hook);
+    fprintf(out, ", %u, %u, %u, ", to->size, to->bit_off, to->bit_size);
+    if (!assigns || e->op != OP_NONE) {
+        put_load(s, out, to);
+        fprintf(out, " %s (", op_text(e->op));
+    }
+    if (assigns)
+        syntax_print_expr_by(out, e->b, &s->hook);
+    else
+        fputc('1', out);
+    if (!assigns || e->op != OP_NONE)
+        fputc(')', out);
+    fputc(')', out);
+    if (!assigns && e->post)
+        fprintf(out, " %s 1", e->op == OP_ADD ? "-" : "+");
+    fputc(')', out);
+    return true;
+}
+
 static void put_base(struct script *s, FILE *out, const struct expr *e)
 {
     fputc('(', out);
@@ -151,6 +181,9 @@ static bool put_expr(struct print_hook *h, FILE *out, const struct expr *e)
     case EX_CALL:
         put_call(s, out, e);
         return true;
+    case EX_ASSIGN:
+    case EX_INCDEC:
+        return put_write(s, out, e);
     case EX_R_LOAD:
         put_load(s, out, e);
         return true;

@@ -136,7 +136,8 @@ struct expr {
 
     struct expr *a, *b, *c; /* operands: UNARY a; BINARY/ASSIGN a b; TERNARY a b c; INCDEC a;
                              * INDEX a = the array's NAME; IN a = array NAME; STAT/HIST a;
-                             * CAST/AUTOCAST a = pointer; DEFINED a; ENTRY a; MATCH a;
+                             * CAST/AUTOCAST a = pointer; DEFINED a; ENTRY a; MATCH a, b its
+                             * pattern's literal, args by sema: what keeps the match;
                              * KDEREF a = size b = address; CALL has only args */
     struct expr **args;  /* CALL INDEX IN PRINT; HIST numbers as args */
     uint32_t n_args;
@@ -144,7 +145,8 @@ struct expr {
 
     uint32_t print;      /* PRINT: print_flags */
     const char *fmt;     /* PRINT: format (FORMAT) or delimiter (DELIM); fmt_len bytes. STRING: what
-                          * it is as a format, where it holds what the target said; else NULL */
+                          * it is as a format, where it holds what the target said; else NULL.
+                          * MATCH, by sema: the pattern's table */
     uint32_t fmt_len;
     enum stat_op stat;   /* STAT */
     enum hist_kind hist; /* HIST */
@@ -199,6 +201,7 @@ struct stmt {
     int sort_key;        /* 0: by value; 1..n: by that key */
     enum stat_op sort_stat; /* by value of an aggregate: which (default STAT_COUNT) */
     struct expr *limit;  /* or NULL */
+    bool deletes;        /* sema made it of "delete a[1, *]" */
 };
 
 /* ---- declarations ---- */
@@ -252,6 +255,7 @@ struct function {
     struct span type_at;     /* what decided the type of the result */
     bool reached;            /* from a probe */
     bool recursive;          /* may call itself, directly or not */
+    struct function *following; /* the overload that "next" goes on with */
     uint32_t id;             /* lower */
 };
 

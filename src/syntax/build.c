@@ -330,6 +330,7 @@ struct expr *build_match(struct parser *p, struct span at, const struct token *t
     e->a = a;
     e->text = text_of(p, pattern);
     e->len = pattern->len;
+    e->b = expr_string(p->cx->arena, pattern->at, e->text, e->len);
     return done(p, e);
 }
 

@@ -83,6 +83,23 @@ static bool try_raw_tracepoint(void)
     return fd >= 0;
 }
 
+/* The helper is there under lockdown, too, but no program may use it. */
+static bool try_write_user(void)
+{
+    const struct bpf_insn code[] = {
+        OP(OP_STORE_IMM, 10, 0, -8, 0),
+        OP(OP_MOV_IMM, 1, 0, 0, 0),
+        OP(BPF_ALU64 | BPF_MOV | BPF_X, 2, 10, 0, 0),
+        OP(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -8),
+        OP(OP_MOV_IMM, 3, 0, 0, 8),
+        OP(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_write_user),
+        OP(OP_MOV_IMM, 0, 0, 0, 0),
+        OP(OP_EXIT, 0, 0, 0, 0),
+    };
+
+    return LOADS(code);
+}
+
 static bool try_sdiv(void)
 {
     const struct bpf_insn code[] = {
@@ -258,6 +275,7 @@ static const struct {
     [FEAT_UPROBE] = {"uprobe", "Linux 4.17", false, try_uprobe, 0},
     [FEAT_RAW_TRACEPOINT] = {"raw_tracepoint", "Linux 4.17", true, try_raw_tracepoint, 0},
     [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10", true, try_uprobe_multi, 0},
+    [FEAT_WRITE_USER] = {"write_user", "Linux 4.8", true, try_write_user, 0},
 };
 
 const char *feature_name(enum feature f)

@@ -330,6 +330,7 @@ enum feature {
     FEAT_UPROBE,         /* perf's uprobe PMU */
     FEAT_RAW_TRACEPOINT, /* 4.17 */
     FEAT_UPROBE_MULTI,   /* 6.6, usable since 6.10: many breakpoints in one link */
+    FEAT_WRITE_USER,     /* 4.8: bpf_probe_write_user; none under lockdown */
     FEAT_COUNT
 };
 

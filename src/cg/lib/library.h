@@ -47,6 +47,8 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     /* (addr, size) 0: private_[0] is the value; 1: the frame's error is set */                    \
     X(MISS, read_miss, 3, 0)                                                                       \
     X(KREAD, read_kernel, 3, 0)    /* likewise */                                                  \
+    X(WRITE, write, 4, 0)          /* (addr, size, value) 0, or 1 and the frame's error */         \
+    X(WRITE_STR, write_str, 4, CG_IN_R3) /* (addr, string, most) likewise */                       \
     X(REPLACE, replace, 5, CG_IN_R3 | CG_IN_R4 | CG_IN_R5) /* (dst, src, from, to) sets dst */     \
     X(LOWER, lower, 3, CG_IN_R3)           /* (dst, src) sets dst */                               \
     X(UPPER, upper, 3, CG_IN_R3)           /* likewise */                                          \
@@ -64,6 +66,9 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(PLAIN, plain, 3, CG_IN_R2)           /* (string, start) how many need no escape */           \
     X(PLAIN_SOME, plain_some, 3, CG_IN_R2) /* likewise, of LIB_SOME bytes */                       \
     X(NUMBER, number, 3, CG_IN_R2)         /* (string, base) */                                    \
+    X(REGEX, regex, 3, CG_IN_R2)           /* (string, table) 1 or 0 */                            \
+    /* (string, table, start, state) the state that the next LIB_SOME bytes lead to */             \
+    X(REGEX_SOME, regex_some, 5, CG_IN_R2)                                                         \
     X(BYTE, byte, 3, CG_IN_R2)             /* (string, where) as a char; 256: past the end */      \
     X(APPEND, append, 3, CG_IN_R3) /* (dst, src) string handles */                                 \
     X(COPY, copy, 3, CG_IN_R3)     /* (dst, src) */                                                \

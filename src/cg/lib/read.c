@@ -1,8 +1,13 @@
 /*
  * read: the library's reads of memory: of user memory what the frame's cache misses, of kernel
- * memory all. Enters: an address and a size of 1, 2, 4, 8; leaves: subprograms.
+ * memory all; and writes to user memory. Enters: an address and a size of 1, 2, 4, 8, or a string;
+ * leaves: subprograms.
  */
 #include "cg/lib/lib.h"
+
+#include <stddef.h>
+
+#define CONTROL(field) ((uint32_t)offsetof(struct ngs_control, field))
 
 /* Stores the value of R3 (1, 2, 4 or 8) bytes at [R1 + OFF] as private_[0]; size in R8. */
 static void store_value(struct cg_lib_fn *f, uint32_t off)
@@ -96,4 +101,84 @@ void cg_lib_read_kernel(struct cg_lib_fn *f)
     cg_mov(&f->s, R7, R2);
     cg_mov(&f->s, R8, R3);
     direct_read(f, BPF_FUNC_probe_read_kernel);
+}
+
+/* ---- writes ---- */
+
+enum { ADDRESS_HOME = -8 };
+
+/* Writes r3 bytes at r2 to the address r1; to FAULT where it cannot. */
+static void write_bytes(struct cg_lib_fn *f, uint32_t fault)
+{
+    cg_call(&f->s, BPF_FUNC_probe_write_user);
+    cg_jmpi(&f->s, BPF_JNE, R0, 0, fault);
+}
+
+/* What was read before may be another thing now: the cache is empty. r6 is the frame. */
+static void leave_written(struct cg_lib_fn *f, uint32_t fault)
+{
+    struct cg_asm *s = &f->s;
+    const struct ir_unit *u = f->c->u;
+
+    for (uint32_t k = 0; k < IR_CACHE_LINES && u->frame_slots > u->frame_cache; k++)
+        cg_sti_far(s, BPF_DW, R6, u->frame_cache + 8 * k, -1, R1);
+    cg_lib_leave(f, 0);
+    cg_bind(s, fault);
+    cg_ldx(s, BPF_DW, R3, R10, ADDRESS_HOME);
+    cg_sti(s, BPF_DW, R6, LIB_FRAME(error), NGS_ERR_WRITE_FAULT);
+    cg_stx(s, BPF_DW, R6, LIB_FRAME(error_arg), R3);
+    cg_lib_count(f, CONTROL(faults), R1, R2);
+    cg_lib_leave(f, 1);
+}
+
+/* (addr, size, value): the value's low bytes. */
+void cg_lib_write(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fault = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_stx(s, BPF_DW, R10, ADDRESS_HOME, R2);
+    cg_jmpi(s, BPF_JGT, R3, 8, f->l_bad);
+    cg_jmpi(s, BPF_JLT, R3, 1, f->l_bad);
+    cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R4);
+    cg_mov(s, R1, R2);
+    cg_mov(s, R2, R6);
+    cg_alui(s, BPF_ADD, R2, LIB_FRAME(private_[0]));
+    write_bytes(f, fault);
+    leave_written(f, fault);
+}
+
+/* (addr, string, most): the bytes, then a NUL. r7 is the string, r8 the number of bytes. */
+void cg_lib_write_str(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t fault = cg_label(s), fits = cg_label(s), none = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_stx(s, BPF_DW, R10, ADDRESS_HOME, R2);
+    cg_mov(s, R9, R4);
+    cg_lib_resolve(f, R7, R3, R6, R4, false);
+    cg_ldx(s, BPF_W, R8, R7, 0);
+    cg_jmp(s, BPF_JSLE, R8, R9, fits);
+    cg_mov(s, R8, R9);
+    cg_bind(s, fits);
+    cg_jmpi(s, BPF_JSLE, R8, 0, none);
+    cg_jmpi(s, BPF_JGT, R8, (int32_t)f->c->max, f->l_bad);
+    cg_ldx(s, BPF_DW, R1, R10, ADDRESS_HOME);
+    cg_mov(s, R2, R7);
+    cg_alui(s, BPF_ADD, R2, LIB_BYTES);
+    cg_mov(s, R3, R8);
+    write_bytes(f, fault);
+    cg_ldx(s, BPF_DW, R1, R10, ADDRESS_HOME);
+    cg_alu(s, BPF_ADD, R1, R8);
+    cg_stx(s, BPF_DW, R10, ADDRESS_HOME, R1);
+    cg_bind(s, none);
+    cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
+    cg_ldx(s, BPF_DW, R1, R10, ADDRESS_HOME);
+    cg_mov(s, R2, R6);
+    cg_alui(s, BPF_ADD, R2, LIB_FRAME(private_[0]));
+    cg_movi(s, R3, 1);
+    write_bytes(f, fault);
+    leave_written(f, fault);
 }

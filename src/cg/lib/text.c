@@ -508,6 +508,100 @@ void cg_lib_plain(struct cg_lib_fn *f)
     leave_span(f);
 }
 
+/* ---- regular expressions (abi.h) ---- */
+
+/* DST = the address in the literals AT bytes from their start; to BAD where they end. */
+static void literal_at(struct cg_lib_fn *f, int dst, int at, uint32_t bad)
+{
+    cg_jmpi(&f->s, BPF_JGT, at, (int32_t)f->c->rodata_lits, bad);
+    cg_value(&f->s, dst, CG_RODATA, 0);
+    cg_alu(&f->s, BPF_ADD, dst, at);
+}
+
+/* (string, table, start, state): r8 is the state. */
+void cg_lib_regex_some(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, end = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_alui(s, BPF_AND, R3, (1 << CG_HANDLE_SHIFT) - 1);
+    cg_alui(s, BPF_ADD, R3, LIB_BYTES);
+    cg_stx(s, BPF_DW, R10, SECOND_HOME, R3);
+    cg_stx(s, BPF_DW, R10, PLACE_HOME, R4);
+    cg_mov(s, R8, R5);
+    cg_jmpi(s, BPF_JGT, R8, 0xffff, f->l_bad);
+    cg_lib_resolve(f, R7, R2, R6, R4, false);
+    cg_lib_counter(f);
+    head = cg_here(s);
+    next_byte(f, end);
+    cg_ldx(s, BPF_DW, R1, R10, SECOND_HOME);
+    cg_alu(s, BPF_ADD, R3, R1);
+    literal_at(f, R4, R3, end);
+    cg_ldx(s, BPF_B, R3, R4, 0);
+    cg_alu(s, BPF_ADD, R8, R3);
+    cg_alui(s, BPF_LSH, R8, 1);
+    cg_alu(s, BPF_ADD, R8, R1);
+    literal_at(f, R4, R8, f->l_bad);
+    cg_ldx(s, BPF_H, R8, R4, 2); /* behind what the row begins with */
+    cg_jmpi(s, BPF_JLT, R8, NGS_REGEX_ROWS, end);
+    cg_alui(s, BPF_ADD, R9, 1);
+    if (f->may_goto)
+        cg_may_goto(s, end);
+    cg_ja(s, head);
+    cg_bind(s, end);
+    cg_mov(s, R0, R8);
+    cg_exit(s);
+}
+
+/* (string, table): r7 is the state, r8 how far it is, r9 the same for the verifier. */
+void cg_lib_regex(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t head, end = cg_label(s), known = cg_label(s);
+
+    cg_lib_enter(f);
+    f->c->lib_regions[CG_LIB_REGEX_SOME] |= f->c->lib_regions[f->lib];
+    cg_stx(s, BPF_DW, R10, FRAME_HOME, R6);
+    cg_stx(s, BPF_DW, R10, FIRST_HOME, R2);
+    cg_stx(s, BPF_DW, R10, SECOND_HOME, R3);
+    cg_lib_resolve(f, R7, R2, R6, R4, false);
+    cg_ldx(s, BPF_W, R7, R7, 0);
+    cg_stx(s, BPF_DW, R10, PLACE_HOME, R7);
+    cg_movi(s, R7, NGS_REGEX_ROWS);
+    cg_movi(s, R8, 0);
+    cg_lib_counter(f);
+    head = cg_here(s);
+    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, end);
+    cg_ldx(s, BPF_DW, R1, R10, FRAME_HOME);
+    cg_ldx(s, BPF_DW, R2, R10, FIRST_HOME);
+    cg_ldx(s, BPF_DW, R3, R10, SECOND_HOME);
+    cg_mov(s, R4, R8);
+    cg_mov(s, R5, R7);
+    cg_lib_call(f, CG_LIB_REGEX_SOME);
+    cg_mov(s, R7, R0);
+    cg_jmpi(s, BPF_JLT, R7, NGS_REGEX_ROWS, end);
+    cg_alui(s, BPF_ADD, R8, LIB_SOME);
+    cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
+    cg_jmp(s, BPF_JGE, R8, R1, end);
+    cg_alui(s, BPF_ADD, R9, LIB_SOME);
+    if (f->may_goto)
+        cg_may_goto(s, end);
+    cg_ja(s, head);
+    cg_bind(s, end);
+    cg_mov(s, R0, R7);
+    cg_jmpi(s, BPF_JLT, R7, NGS_REGEX_ROWS, known);
+    cg_jmpi(s, BPF_JGT, R7, 0xffff, f->l_bad);
+    cg_ldx(s, BPF_DW, R1, R10, SECOND_HOME);
+    cg_alui(s, BPF_AND, R1, (1 << CG_HANDLE_SHIFT) - 1);
+    cg_alui(s, BPF_LSH, R7, 1);
+    cg_alu(s, BPF_ADD, R1, R7);
+    literal_at(f, R4, R1, f->l_bad);
+    cg_ldx(s, BPF_H, R0, R4, LIB_BYTES);
+    cg_bind(s, known);
+    cg_exit(s);
+}
+
 /* ---- numbers ---- */
 
 enum { DIGITS_WALKED = 72 }; /* likewise: more than any number has */

@@ -1,0 +1,5 @@
+ngstap_SOURCES += \
+	src/regex/dfa.c \
+	src/regex/internal.h \
+	src/regex/parse.c \
+	src/regex/regex.h
