@@ -19,10 +19,9 @@ enum intrinsic_flags {
     INTRIN_USER_REGS = 4, /* needs the registers of a user-space context */
     INTRIN_SPLITS = 8,    /* goes on in another block, so that no temporary outlives the call */
     INTRIN_READS = 16,    /* reads memory: INTRIN_SPLITS, too, where what cannot be read is 0 */
-    INTRIN_GURU = 128,    /* changes the target's memory: with -g only */
+    INTRIN_GURU = 128,    /* in guru mode only, and in the tapset */
     INTRIN_MATCHED = 64,  /* of the body's last =~: b and c of the call name its text and pattern */
     INTRIN_KERNEL = 32,   /* reads kernel memory: not where the handler runs in user space */
-    INTRIN_GURU = 64,     /* in guru mode only, and in the tapset */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };
