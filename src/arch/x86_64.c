@@ -4,6 +4,7 @@
  * user_regs_struct shares.
  */
 #include <elf.h>
+#include <string.h>
 
 #include "arch/machines.h"
 
@@ -29,6 +30,23 @@ static const uint8_t args[] = {RDI, RSI, RDX, RCX, R8, R9};
 /* arch/x86/entry/entry_64.S and entry_64_compat.S */
 static const uint8_t syscall_args[] = {RDI, RSI, RDX, R10, R8, R9};
 static const uint8_t compat_args[] = {RBX, RCX, RDX, RSI, RDI, RBP};
+
+/* JMP rel32 and rel8 of the SDM: from the instruction's end. */
+static uint8_t jump_size(const unsigned char *code, size_t n, uint64_t at, uint64_t target)
+{
+    int32_t far;
+    int8_t near;
+
+    if (n >= 5 && code[0] == 0xe9) {
+        memcpy(&far, code + 1, sizeof(far));
+        return at + 5 + (uint64_t)(int64_t)far == target ? 5 : 0;
+    }
+    if (n >= 2 && code[0] == 0xeb) {
+        memcpy(&near, code + 1, sizeof(near));
+        return at + 2 + (uint64_t)(int64_t)near == target ? 2 : 0;
+    }
+    return 0;
+}
 
 const struct arch arch_x86_64 = {
     .name = "x86_64",
@@ -69,4 +87,5 @@ const struct arch arch_x86_64 = {
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,
+    .jump_size = jump_size,
 };

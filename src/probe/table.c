@@ -11,8 +11,8 @@
 #include "base/bytes.h"
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin, probe_types_timer,   probe_types_process,
-    probe_types_trace, probe_types_syscall, probe_types_alias,
+    probe_types_begin,     probe_types_timer, probe_types_process, probe_types_callee,
+    probe_types_statement, probe_types_trace, probe_types_syscall, probe_types_alias,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
@@ -34,16 +34,13 @@ static const char *const later[] = {
     "process.mark",
     "process.plt",
     "process.provider",
-    "process.statement",
     "process.thread",
     "procfs",
     "provider",
     "python",
     "sunrpc",
     "timer.jiffies",
-    "process.function.callee",
-    "process.function.callees",
-    "process.function.inline",
+    "process.function.callee.return",
     "process.function.label",
 };
 

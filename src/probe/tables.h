@@ -10,6 +10,8 @@
 extern const struct probe_type probe_types_begin[];
 extern const struct probe_type probe_types_timer[];
 extern const struct probe_type probe_types_process[];
+extern const struct probe_type probe_types_callee[];
+extern const struct probe_type probe_types_statement[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];
