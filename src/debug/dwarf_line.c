@@ -155,12 +155,33 @@ static void add(struct rows *s, uint64_t addr, uint32_t line, const char *file)
     };
 }
 
+/* The bytes of the unit's table, of which each makes a row at most. */
+static uint64_t table_size(struct dwarf *d, Dwarf_Die *unit)
+{
+    uint64_t at, wide;
+    uint32_t length;
+
+    if (!d->line_table && !(d->line_table = section_data(&d->image, ".debug_line")))
+        return 0;
+    const Elf_Data *data = d->line_table;
+
+    if (!die_udata(unit, DW_AT_stmt_list, &at) || at > data->d_size ||
+        data->d_size - at < sizeof(length) + sizeof(wide))
+        return 0;
+    memcpy(&length, (const char *)data->d_buf + at, sizeof(length));
+    if (length != UINT32_MAX)
+        return length;
+    memcpy(&wide, (const char *)data->d_buf + at + sizeof(length), sizeof(wide));
+    return wide;
+}
+
 /* libdw makes all of a unit's rows when one is asked for. */
 static bool rows_of(struct dbg *m, Dwarf_Die *unit, Dwarf_Lines **lines, size_t *n)
 {
     struct dwarf *d = dwarf_of(m);
 
     if (!(dwarf_hasattr(unit, DW_AT_low_pc) || dwarf_hasattr(unit, DW_AT_ranges)) ||
+        !bounds_count(table_size(d, unit), BOUND_LINES, "bytes of a unit's line table") ||
         dwarf_getsrclines(unit, lines, n))
         return false;
     d->lines += *n < BOUND_LINES ? (uint32_t)*n : BOUND_LINES;

@@ -21,6 +21,7 @@ struct dwarf {
     struct index *index; /* NULL: not asked for so far, or cut off by a bound */
     struct inlines *inlines; /* NULL: not asked for so far (dwarf_inline.c's own) */
     uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
+    Elf_Data *line_table;    /* .debug_line, once it was asked for */
 };
 
 static inline struct dwarf *dwarf_of(const struct dbg *m)
