@@ -38,7 +38,8 @@ static bool code_of(struct dbg *m, Dwarf_Die *die, const char *name, uint64_t *e
     return any;
 }
 
-const char *unit_name(Dwarf_Die *die)
+/* The name of the unit that DIE is in. */
+static const char *unit_name(Dwarf_Die *die)
 {
     Dwarf_Die unit;
     const char *name = dwarf_diecu(die, &unit, NULL, NULL) ? die_name(&unit) : NULL;

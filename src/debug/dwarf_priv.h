@@ -136,8 +136,6 @@ bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char 
                      struct dbg_func *out);
 /* The DIE that declares DIE, a function or an inlined one (DW_AT_abstract_origin); else itself. */
 void func_origin(Dwarf_Die *die, Dwarf_Die *out);
-/* The name of the unit that DIE is in; never NULL. */
-const char *unit_name(Dwarf_Die *die);
 /* Does DIE have code at PC? */
 bool has_pc(Dwarf_Die *die, uint64_t pc);
 

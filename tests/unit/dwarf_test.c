@@ -191,7 +191,7 @@ static bool report(struct checking *c, const char *name)
 
     if (!ok)
         printf("# %u wrong, the first: %s\n", c->bad, c->first);
-    *c = (struct checking){.a = c->a, .m = c->m};
+    *c = (struct checking){.a = c->a, .m = c->m, .doubtful = c->doubtful};
     return ok;
 }
 
