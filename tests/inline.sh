@@ -142,6 +142,11 @@ check '... beside calls takes those' last_line_is '100' -c "$target 100" -e "
 check '.inline of one that is not' fails_with "'leaf' is inlined nowhere" \
     -e "probe process(\"$target\").function(\"leaf\").inline { next }"
 
+check '$$vars of inlined copies' last_line_is "value=0x63 $small" -c "$target 100" -e "
+    global all, n, last
+    probe process(\"$target\").function(\"small\") { last = \$\$vars; n++ }
+    probe end { println(last, \" \", n) }"
+
 # ---- callees
 
 counts 'copies in one caller' '200 14850' 'P.function("twice").callee("small")' '$value'

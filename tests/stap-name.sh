@@ -173,7 +173,6 @@ gives '... which a function without a value has not' "$(at walk 12).return${walk
     -L "$(of walk).return"
 gives '-l' "$(at add 5)" -l "$(of add)"
 gives '-l of a wildcard in the name' "$(at add 5).call
-$(at add 5).exported
 $(at add 5).return" -l "$(of add).*"
 gives '... in the kind' "$(at add 5)" -l "proc*(\"$scratch/t\").func*(\"add\")"
 gives '-l by -c' "$(at add 5)" -c "$scratch/t" -l 'process.function("add")'

@@ -278,8 +278,8 @@ struct dbg_location {
 /*
  * Finds where the parameter or local NAME of F is at PC. For function probes PC is the entry,
  * and parameters are found there also when the location list starts a few bytes later, after the
- * prologue at -O0. False: *WHY says why; OUT->type and OUT->located are set all the same, the type to
- * NULL when no such name is in scope.
+ * prologue at -O0. False: *WHY says why; OUT->type and OUT->located are set all the same, the type
+ * to NULL when no such name is in scope.
  */
 bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                const char **why);

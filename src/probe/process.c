@@ -387,6 +387,33 @@ static void return_variables(const struct probe_inst *inst, probe_variable_fn *f
             process_variables                                                                      \
     }
 
+/* ---- $$vars ---- */
+
+struct each {
+    void (*fn)(const char *name, bool is_param, void *arg);
+    void *arg;
+};
+
+static void one_parameter(const char *name, const struct ctype *type, void *arg)
+{
+    const struct each *each = arg;
+
+    each->fn(name, true, each->arg);
+}
+
+void probe_locals(const struct probe_inst *inst,
+                  void (*fn)(const char *name, bool is_param, void *arg), void *arg)
+{
+    const struct process_place *p = inst->data;
+    bool ours =
+        inst->type->target_var == process_target_var || inst->type->target_var == return_var;
+
+    if (ours && p)
+        dbg_locals(&p->f, p->pc, fn, arg);
+    else if (!ours && inst->type->variables) /* an event's: all are handed over */
+        inst->type->variables(inst, one_parameter, &(struct each){fn, arg});
+}
+
 const struct probe_type probe_types_process[] = {
     ENTRY("", "where a function of a program or library starts, also where it is inlined",
           resolve_all),
