@@ -154,6 +154,10 @@ counts '... in another one' '100 4950' 'P.function("once").callee("small")' '$va
 counts 'calls of one caller' '100 4950' 'P.function("twice").callee("leaf")' '$n'
 counts '... its tail calls' '100 5450' 'P.function("jumps").callee("leaf")' '$n'
 counts '... .call' '100 0' 'P.function("twice").callee("leaf").call'
+counts '... where they return' '100 4950' 'P.function("twice").callee("leaf").return' '$n'
+counts '... and from tail calls' '100 0' 'P.function("jumps").callee("leaf").return'
+check '... where a copy has no return' fails_with "makes no call of 'small' that can be probed" \
+    -e "probe process(\"$target\").function(\"twice\").callee(\"small\").return { next }"
 counts 'all of one caller' '400 0' 'P.function("twice").callees'
 counts '... by a wildcard' '200 0' 'P.function("twice").callee("[li]*")'
 counts 'several callers' '200 0' 'P.function("[tj]*").callee("leaf")'
@@ -229,6 +233,35 @@ wait "$first" "$second" || :
 end_trace
 check 'in one of two processes' test "$(tail -1 "$scratch/out")" = "$((small + 100)) 0"
 exec 5>&- 6>&-
+
+# ---- nginx: each request is made and freed once, with three lists; the pool goes by a tail call
+
+nginx() {
+    local requests=30
+    start_target nginx gc64 idle 60 2
+    # shellcheck disable=SC2154 # start_target sets them
+    start_trace --master "$master" -e "
+        global n, sizes
+        probe process(\"$exe\").function(\"ngx_http_free_request\").callee(\"ngx_destroy_pool\") {
+            n++
+        }
+        probe process(\"$exe\").function(\"ngx_http_*_request\").callee(\"ngx_list_init\"),
+            process(\"$exe\").function(\"ngx_http_*_request_*\").callee(\"ngx_list_init\") {
+            sizes[\$size]++
+        }
+        probe timer.ms(100) { println(\"armed\") }
+        probe end { printf(\"%d %d\n\", n, sizes[48]) }"
+    for ((i = 0; i < requests; i++)); do
+        curl -s -o /dev/null "http://127.0.0.1:$port/"
+    done
+    end_trace
+    [[ $(tail -1 "$scratch/out") = "$requests $((3 * requests))" ]]
+}
+if [[ -n ${NGSTAP_TARGETS-} ]] && command -v curl >/dev/null; then
+    check 'nginx: pools and lists of requests' nginx
+else
+    skip 'nginx: pools and lists of requests' 'NGSTAP_TARGETS is not set, or there is no curl'
+fi
 
 # ---- listings
 

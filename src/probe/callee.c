@@ -24,12 +24,11 @@ struct search {
     uint32_t unlisted;     /* callers whose calls are not listed */
     const char *elsewhere; /* a callee that is in another module */
     const char *untold;    /* ... that is jumped to, from where is not known */
+    bool inlined;          /* what is called is inlined, and REAL_ONLY */
 };
 
 static bool is_meant(const struct search *s, const struct dbg_func *f)
 {
-    if (s->real_only && f->inlined)
-        return false;
     for (uint32_t i = 0; i < s->n_only; i++)
         if (s->only[i].entry == f->entry && !strcmp(s->only[i].name, f->name))
             return true;
@@ -81,6 +80,8 @@ static void add_call(struct search *s, const struct dbg_func *caller, const stru
         s->elsewhere = call->callee.name;
     } else if (!is_meant(s, &call->callee)) {
         return;
+    } else if (call->callee.inlined && s->real_only) {
+        s->inlined = true;
     } else if (call->callee.inlined) {
         process_place_add(s->env, &s->all, &p);
     } else if (!call->at) {
@@ -130,7 +131,10 @@ static bool no_callee(struct search *s, const struct point_part *part,
         return process_no_function(s->env, s->m, part, s->spec);
     diag_error(d, at, "no-callee", "'%s' makes no call of '%s' that can be probed", caller->name,
                s->spec->name);
-    if (s->unlisted)
+    if (s->inlined)
+        diag_hint(d, "it is inlined there: .callee(\"%s\") takes the places where it begins",
+                  s->spec->name);
+    else if (s->unlisted)
         diag_hint(d, "its debug information does not list its calls: name the callee in full");
     else if (s->untold)
         diag_hint(d, "it jumps to %s from a place that is not known", s->untold);
@@ -234,6 +238,10 @@ const struct probe_type probe_types_callee[] = {
     CALLEE(".callee(string)", "where another function starts, when that one calls it",
            resolve_callee),
     CALLEE(".callee(string).call", "likewise, inlined copies left out", resolve_call),
+    {"process(string).function(string).callee(string).return", "where it returns from such a call",
+     PROBE_URETPROBE, resolve_call, process_return_var, process_return_variables},
+    {"process.function(string).callee(string).return", NULL, PROBE_URETPROBE, resolve_call,
+     process_return_var, process_return_variables},
     CALLEE(".callees", "... all that it calls in its module", resolve_callee),
     CALLEE(".callees(number)", "... N levels of them, of which there is one", resolve_callees),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},

@@ -297,8 +297,8 @@ bool process_target_var(struct probe_env *env, struct probe_inst *inst, const st
     return (!local.found && unit_var(env, f, name, out)) || no_local(env, f, p->pc, e, why);
 }
 
-static bool return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                       struct probe_var *out)
+bool process_return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                        struct probe_var *out)
 {
     const struct process_place *p = inst->data;
     const struct dbg_func *f = &p->f;
@@ -365,7 +365,7 @@ void process_variables(const struct probe_inst *inst, probe_variable_fn *fn, voi
         dbg_locals(&p->f, p->pc, list_local, &s);
 }
 
-static void return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+void process_return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
 {
     const struct process_place *p = inst->data;
     const struct ctype *result = p ? dbg_func_result(&p->f) : NULL;
@@ -405,8 +405,8 @@ void probe_locals(const struct probe_inst *inst,
                   void (*fn)(const char *name, bool is_param, void *arg), void *arg)
 {
     const struct process_place *p = inst->data;
-    bool ours =
-        inst->type->target_var == process_target_var || inst->type->target_var == return_var;
+    bool ours = inst->type->target_var == process_target_var ||
+                inst->type->target_var == process_return_var;
 
     if (ours && p)
         dbg_locals(&p->f, p->pc, fn, arg);
@@ -422,8 +422,8 @@ const struct probe_type probe_types_process[] = {
           resolve_exported),
     ENTRY(".inline", "where inlined copies of a function start", resolve_inline),
     {"process(string).function(string).return", "where it returns", PROBE_URETPROBE, resolve_call,
-     return_var, return_variables},
-    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve_call, return_var,
-     return_variables},
+     process_return_var, process_return_variables},
+    {"process.function(string).return", NULL, PROBE_URETPROBE, resolve_call, process_return_var,
+     process_return_variables},
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

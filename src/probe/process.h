@@ -85,6 +85,10 @@ bool process_no_function(struct probe_env *env, const struct process_module *m,
 bool process_target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
                         struct probe_var *out);
 void process_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg);
+/* Likewise where it returns. */
+bool process_return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                        struct probe_var *out);
+void process_return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg);
 
 /* Functions of M that SPEC names: those with code of their own, those inlined, or both. */
 enum process_which { PROCESS_REAL = 1, PROCESS_INLINED = 2, PROCESS_EXPORTED = 4 };

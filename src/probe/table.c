@@ -40,7 +40,6 @@ static const char *const later[] = {
     "python",
     "sunrpc",
     "timer.jiffies",
-    "process.function.callee.return",
     "process.function.label",
 };
 
