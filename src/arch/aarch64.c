@@ -86,6 +86,19 @@ static bool plt_slot(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t 
     return true;
 }
 
+/* B of the architecture's manual (C6.2.26): 26 bits, in words from the instruction itself. */
+static uint8_t jump_size(const unsigned char *code, size_t n, uint64_t at, uint64_t target)
+{
+    uint32_t word;
+
+    if (n < sizeof(word))
+        return 0;
+    memcpy(&word, code, sizeof(word));
+    int64_t words = (int32_t)(word << 6) >> 6;
+
+    return word >> 26 == 5 && at + (uint64_t)(words * 4) == target ? 4 : 0;
+}
+
 const struct arch arch_aarch64 = {
     .name = "arm64",
     .title = "aarch64",
@@ -115,11 +128,13 @@ const struct arch arch_aarch64 = {
     .first_float_arg = 64, /* v0 */
     .saved = 0x3ff80000,   /* x19 to x29 */
     .result = 0,
-    .popped = 0,                             /* the return address is in the link register */
+    .popped = 0,
+    .link = LR,
     .uprobe = {4, {0xa0, 0x00, 0x20, 0xd4}}, /* brk #5: UPROBES_BRK_IMM of asm/brk-imm.h */
     .trap = {4, {0x00, 0x00, 0x20, 0xd4}},   /* brk #0, where the program counter stays */
     .trap_skips = 0,
     .plt_slot = plt_slot,
     .plt_step = 4,
     .operand = arch_aarch64_operand,
+    .jump_size = jump_size,
 };

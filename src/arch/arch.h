@@ -49,13 +49,15 @@ struct arch_operand {
     uint32_t symbol_len;
 };
 
+enum { ARCH_JUMP_MAX = 5 }; /* bytes of a jump */
+
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
 enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
 
 struct arch {
-    const char *name;    /* as conditions of a script have it: SystemTap's word */
-    const char *title;   /* as messages have it */
-    uint16_t machine;    /* e_machine of its ELF files: 64 bits, little endian */
+    const char *name;  /* as conditions of a script have it: SystemTap's word */
+    const char *title; /* as messages have it */
+    uint16_t machine;  /* e_machine of its ELF files: 64 bits, little endian */
 
     /* By DWARF number; those that a program counts with, not those of its floating point. */
     const struct arch_register *regs;
@@ -100,6 +102,8 @@ struct arch {
     uint8_t result;
     /* How much higher the stack pointer is after a return than it was at the function's entry. */
     uint8_t popped;
+    /* Where POPPED is 0: the register that has the return address at a function's entry. */
+    uint8_t link;
 
     /* How stacks are walked (unwind/): the caller's address lies right below the CFA. */
     struct {
@@ -113,7 +117,7 @@ struct arch {
     struct arch_trap {
         uint8_t size;
         uint8_t bytes[4];
-    } uprobe; /* what the kernel's breakpoints are */
+    } uprobe;              /* what the kernel's breakpoints are */
     struct arch_trap trap; /* a debugger's */
     uint8_t trap_skips;    /* bytes that the program counter is behind TRAP when it stops */
 
@@ -126,6 +130,10 @@ struct arch {
 
     /* Reads an operand, LEN bytes at TEXT, which are untrusted. False: it is none that is known. */
     bool (*operand)(const char *text, size_t len, struct arch_operand *out);
+
+    /* The size of the jump to TARGET that CODE, N bytes at AT, begins with; 0: it does not begin
+     * with one, or with one that has a condition. */
+    uint8_t (*jump_size)(const unsigned char *code, size_t n, uint64_t at, uint64_t target);
 };
 
 /* The machine of that e_machine; NULL: none that is known here. */

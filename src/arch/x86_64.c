@@ -50,6 +50,23 @@ static bool plt_slot(const unsigned char *p, size_t n, uint64_t vaddr, uint64_t 
     return true;
 }
 
+/* JMP rel32 and rel8 of the SDM: from the instruction's end. */
+static uint8_t jump_size(const unsigned char *code, size_t n, uint64_t at, uint64_t target)
+{
+    int32_t far;
+    int8_t near;
+
+    if (n >= 5 && code[0] == 0xe9) {
+        memcpy(&far, code + 1, sizeof(far));
+        return at + 5 + (uint64_t)(int64_t)far == target ? 5 : 0;
+    }
+    if (n >= 2 && code[0] == 0xeb) {
+        memcpy(&near, code + 1, sizeof(near));
+        return at + 2 + (uint64_t)(int64_t)near == target ? 2 : 0;
+    }
+    return 0;
+}
+
 const struct arch arch_x86_64 = {
     .name = "x86_64",
     .title = "x86_64",
@@ -92,4 +109,5 @@ const struct arch arch_x86_64 = {
     .plt_slot = plt_slot,
     .plt_step = 8,
     .operand = arch_x86_64_operand,
+    .jump_size = jump_size,
 };

@@ -30,6 +30,9 @@ enum {
     BOUND_MARKS = 65536,             /* a virtual machine has hundreds */
     BOUND_MARK_BYTES = 16 * 1024 * 1024, /* of their notes */
     BOUND_DIES = 200000,             /* looked at for one question: members, locals */
+    BOUND_INLINED = 4 * 1024 * 1024, /* places that functions are inlined at */
+    BOUND_INLINE_DEPTH = 1000,       /* of them and of blocks in one another; C++ has a hundred */
+    BOUND_LINES = 16 * 1024 * 1024,  /* rows of line tables; 40 bytes each with libdw */
 
     /* ---- of nginx's configuration ---- */
     BOUND_CONFS = 2000,                  /* files; "include *.conf" finds a hundred */

@@ -174,11 +174,15 @@ bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_va
 
 struct dbg_func {
     const char *name;
-    const char *file; /* the compile unit's or declaration's file; NULL: not known */
+    const char *file; /* that declares it: the compile unit's or a header; NULL: not known */
     uint32_t line;    /* 0: not known */
+    const char *unit; /* the compile unit's name; NULL: not known */
     uint64_t entry;   /* of its first instruction; 0: only inlined */
     uint64_t end;     /* of the first byte behind it; not above ENTRY: not known */
+    bool external;    /* other units can call it, as far as is known */
+    bool inlined;     /* the code of one call, within another function */
     void *record;     /* private: the source's own; NULL: an ELF symbol alone */
+    void *code;       /* private: when inlined, of the function whose code it is in */
     struct dbg *dbg;
 };
 
@@ -189,6 +193,53 @@ struct dbg_func {
  * for none. A place that only a debug file of the target's claims is left out with a warning.
  */
 uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out);
+
+/* Likewise the places that such functions are inlined at, each a function with INLINED set, sorted
+ * by entry; no two of one name with the same entry. */
+uint32_t dbg_inlined(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out);
+
+struct dbg_call {
+    struct dbg_func callee; /* its code, or the place where it is inlined; ENTRY 0: not in M */
+    /* Of a call the return address; of a tail call the jump's own, 0 when it is not known; where
+     * the callee is inlined 0. */
+    uint64_t at;
+    bool tail;
+};
+
+/*
+ * Finds the calls that F itself makes, those within what is inlined into it left out, of functions
+ * whose name matches PATTERN. Returns their number, *OUT is in the arena. *COMPLETE: the compiler
+ * has listed the calls of F, so that what is not among them is not called by its name.
+ */
+uint32_t dbg_calls(const struct dbg_func *f, const char *pattern, struct dbg_call **out,
+                   bool *complete);
+
+/* ---- statements ---- */
+
+struct dbg_statement {
+    struct dbg_func func; /* that it is in: the innermost one that is inlined there */
+    uint64_t vaddr;
+    const char *file;
+    uint32_t line;
+};
+
+struct dbg_lines {
+    const char *function; /* a pattern */
+    const char *file;     /* of the line, as CU above; NULL: any */
+    uint32_t low, high;   /* lines, both included */
+    bool relative;        /* ... counted from the line that declares the function */
+};
+
+/*
+ * Finds where the statements of those lines begin: for each function, each place where it is
+ * inlined, and each line the lowest address. Returns their number; *OUT is in the arena, sorted by
+ * address.
+ */
+uint32_t dbg_statements(struct dbg *m, const struct dbg_lines *want, struct dbg_statement **out);
+
+/* Finds the last statement that begins at VADDR or below it in the same unit. False: no function
+ * of M has code there. OUT->line 0: no line is known. */
+bool dbg_statement_at(struct dbg *m, uint64_t vaddr, struct dbg_statement *out);
 
 struct dbg_param {
     const char *name; /* NULL: not known */
@@ -219,6 +270,7 @@ struct dbg_location {
     const struct ctype *type;
     const struct dbg_op *ops;
     uint32_t n_ops;
+    bool located;   /* the debug information has it there, if perhaps not so that it can be read */
     bool has_const; /* DW_AT_const_value: there are no OPS, the value itself is known: */
     int64_t constant;
 };
@@ -226,8 +278,8 @@ struct dbg_location {
 /*
  * Finds where the parameter or local NAME of F is at PC. For function probes PC is the entry,
  * and parameters are found there also when the location list starts a few bytes later, after the
- * prologue at -O0. False: *WHY says why; OUT->type is its type all the same, NULL when no such name
- * is in scope.
+ * prologue at -O0. False: *WHY says why; OUT->type and OUT->located are set all the same, the type
+ * to NULL when no such name is in scope.
  */
 bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                const char **why);

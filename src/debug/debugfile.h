@@ -24,6 +24,8 @@ struct debugimage {
 bool debugimage_make(struct arena *a, const struct elf_file *f, struct debugimage *out,
                      const char **why);
 void debugimage_free(struct debugimage *i);
+/* The section of that name; NULL: it has none, or an empty one. */
+Elf_Data *section_data(const struct debugimage *i, const char *name);
 
 /* ---- finding a file ---- */
 

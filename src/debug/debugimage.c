@@ -297,3 +297,21 @@ void debugimage_free(struct debugimage *i)
     }
     *i = (struct debugimage){0};
 }
+
+Elf_Data *section_data(const struct debugimage *i, const char *name)
+{
+    Elf_Scn *scn = NULL;
+    size_t names;
+
+    if (elf_getshdrstrndx(i->elf, &names))
+        return NULL;
+    while ((scn = elf_nextscn(i->elf, scn))) {
+        GElf_Shdr sh;
+        const char *is = gelf_getshdr(scn, &sh) ? elf_strptr(i->elf, names, sh.sh_name) : NULL;
+        Elf_Data *data = is && !strcmp(is, name) ? elf_rawdata(scn, NULL) : NULL;
+
+        if (data && data->d_buf)
+            return data;
+    }
+    return NULL;
+}

@@ -38,33 +38,112 @@ static bool code_of(struct dbg *m, Dwarf_Die *die, const char *name, uint64_t *e
     return any;
 }
 
-static const char *file_of(struct dbg *m, Dwarf_Die *die, const struct index *x,
-                           const struct index_entry *e)
+/* The name of the unit that DIE is in. */
+static const char *unit_name(Dwarf_Die *die)
 {
+    Dwarf_Die unit;
+    const char *name = dwarf_diecu(die, &unit, NULL, NULL) ? die_name(&unit) : NULL;
+
+    return name ? name : "";
+}
+
+bool has_pc(Dwarf_Die *die, uint64_t pc)
+{
+    return dwarf_haspc(die, pc) == 1;
+}
+
+void func_origin(Dwarf_Die *die, Dwarf_Die *out)
+{
+    Dwarf_Attribute attr;
+
+    if (!dwarf_attr(die, DW_AT_abstract_origin, &attr) || !dwarf_formref_die(&attr, out) ||
+        dwarf_tag(out) != DW_TAG_subprogram)
+        *out = *die;
+}
+
+/* The file that declares DIE. In DWARF 5 the first one is the unit's own, so that its line table
+ * need not be read. */
+static const char *declaring_file(Dwarf_Die *die, const char *unit)
+{
+    Dwarf_Attribute attr;
+    Dwarf_Word number;
+    Dwarf_Die origin;
+    Dwarf_Half version = 0;
+
+    func_origin(die, &origin);
+    if (!dwarf_attr_integrate(&origin, DW_AT_decl_file, &attr) || dwarf_formudata(&attr, &number) ||
+        !dwarf_cu_die(attr.cu, &origin, &version, NULL, NULL, NULL, NULL, NULL))
+        return unit;
+    if (version >= 5 && number <= 1)
+        return unit_name(&origin);
     const char *file = dwarf_decl_file(die);
 
-    return file ? file : x->names + e->cu;
+    return !file || file_matches(file, unit) ? unit : file;
+}
+
+static void fill_function(struct dbg *m, Dwarf_Die *die, struct dbg_func *f)
+{
+    Dwarf_Attribute attr;
+    int line = 0;
+
+    f->dbg = m;
+    f->file = declaring_file(die, f->unit);
+    if (!dwarf_decl_line(die, &line) && line > 0)
+        f->line = (uint32_t)line;
+    if (dwarf_attr_integrate(die, DW_AT_external, &attr))
+        dwarf_formflag(&attr, &f->external);
+    Dwarf_Die *kept = ARENA_NEW(m->di->a, Dwarf_Die);
+
+    *kept = *die;
+    f->record = kept;
+}
+
+bool func_of_die(struct dbg *m, Dwarf_Die *die, const char *name, const char *unit,
+                 struct dbg_func *out)
+{
+    *out = (struct dbg_func){.name = name, .unit = unit};
+    if (!code_of(m, die, name, &out->entry, &out->end))
+        return false;
+    fill_function(m, die, out);
+    return true;
+}
+
+bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char *name,
+                     struct dbg_func *out)
+{
+    Dwarf_Addr entry, base, low, high;
+
+    *out = (struct dbg_func){.name = name, .unit = unit_name(die), .inlined = true};
+    if (dwarf_entrypc(die, &entry)) {
+        if (dwarf_ranges(die, 0, &base, &low, &high) <= 0)
+            return false;
+        entry = low;
+    }
+    if (!entry || !has_pc(code, entry))
+        return false;
+    out->entry = entry;
+    fill_function(m, die, out);
+    out->code = ARENA_NEW(m->di->a, Dwarf_Die);
+    *(Dwarf_Die *)out->code = *code;
+    return true;
 }
 
 static void add_entry(struct dbg *m, const struct index *x, const struct index_entry *e,
                       const char *file, struct dbg_funcs *f)
 {
     Dwarf_Die die;
-    int line = 0;
-    struct dbg_func fn = {.name = index_name(x, e), .dbg = m};
+    const char *name = index_name(x, e), *unit = x->names + e->cu;
+    struct dbg_func fn;
 
     if (!index_die(m, e, &die))
         return;
-    fn.file = x->names + e->cu;
-    /* The line table of the unit is read for this: only where it is asked for. */
-    if (file) {
-        if (!file_matches(fn.file, file)) {
-            fn.file = file_of(m, &die, x, e);
-            if (!file_matches(fn.file, file))
-                return;
-        }
+    if (e->flags & ENTRY_INLINE) {
+        fn = (struct dbg_func){.name = name, .unit = unit};
+        fill_function(m, &die, &fn);
+    } else if (!func_of_die(m, &die, name, unit, &fn)) {
+        return;
     }
-    if (!(e->flags & ENTRY_INLINE) && !code_of(m, &die, fn.name, &fn.entry, &fn.end))
+    if (file && !file_matches(unit, file) && !file_matches(fn.file, file))
         return;
     if (fn.entry) {
         const struct elf_symbol *s = elf_symbol_at(dbg_symbols(m), fn.entry);
@@ -72,12 +151,6 @@ static void add_entry(struct dbg *m, const struct index *x, const struct index_e
         if (s && s->vaddr == fn.entry && symbol_is_piece(s->name))
             return;
     }
-    if (!dwarf_decl_line(&die, &line) && line > 0)
-        fn.line = (uint32_t)line;
-    Dwarf_Die *kept = ARENA_NEW(m->di->a, Dwarf_Die);
-
-    *kept = die;
-    fn.record = kept;
     dbg_func_add(m, f, &fn);
 }
 

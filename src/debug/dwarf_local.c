@@ -75,17 +75,6 @@ static void walk_scope(Dwarf_Die *scope, struct scope_walk *w, int depth)
     } while (dwarf_siblingof(&child, &child) == 0);
 }
 
-/* The DIE that declares a function whose code this one is (DW_AT_abstract_origin), or the function
- * itself. */
-static void origin_of(Dwarf_Die *function, Dwarf_Die *out)
-{
-    Dwarf_Attribute attr;
-
-    if (!dwarf_attr(function, DW_AT_abstract_origin, &attr) || !dwarf_formref_die(&attr, out) ||
-        dwarf_tag(out) != DW_TAG_subprogram)
-        *out = *function;
-}
-
 void dw_locals(const struct dbg_func *f, uint64_t pc,
                void (*fn)(const char *name, bool is_param, void *arg), void *arg)
 {
@@ -123,7 +112,9 @@ static bool emit_frame_base(struct locating *l)
 
     if (l->in_frame_base)
         return fail(l, "its function's frame base is defined by itself");
-    if (!dwarf_attr_integrate(l->f->record, DW_AT_frame_base, &attr) ||
+    Dwarf_Die *code = l->f->inlined ? l->f->code : l->f->record;
+
+    if (!dwarf_attr_integrate(code, DW_AT_frame_base, &attr) ||
         dwarf_getlocation_addr(&attr, l->pc, &ops, &n, 1) != 1)
         return fail(l, "its function's frame base is unknown there");
     if (n == 1 && ops[0].atom != DW_OP_call_frame_cfa) { /* at the entry still the caller's */
@@ -143,6 +134,12 @@ static bool emit_frame_base(struct locating *l)
     return ok;
 }
 
+/* Inlined code has no entry of its own: what a caller would pass is nowhere. */
+static bool at_entry(const struct locating *l)
+{
+    return l->pc == l->f->entry && !l->f->inlined;
+}
+
 /* At the function's first instruction what the caller had in a register is still in it. */
 static bool emit_entry_value(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *op)
 {
@@ -150,7 +147,7 @@ static bool emit_entry_value(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op
     Dwarf_Op *ops;
     size_t n;
 
-    if (l->pc != l->f->entry)
+    if (!at_entry(l))
         return fail(
             l,
             "only its value at the function's entry is known (DW_OP_entry_value); probe the entry");
@@ -303,7 +300,7 @@ static bool from_abi(struct locating *l)
 
     if (!has_standard_arguments(l))
         return false;
-    origin_of(&function, &origin); /* it has every parameter, in order */
+    func_origin(&function, &origin); /* it has every parameter, in order */
     struct dbg_params params = params_of(l, &origin);
     uint32_t n =
         abi_argument(l->f->dbg->arch, ctype_of(l->f->dbg, &origin), &params, l->name, ops, &l->why);
@@ -338,7 +335,7 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
     function = *(const Dwarf_Die *)f->record;
     walk_scope(&function, &w, 0);
     if (!w.any) { /* a concrete instance need not list what it has not */
-        origin_of(&function, &origin);
+        func_origin(&function, &origin);
         if (origin.addr != function.addr)
             walk_scope(&origin, &w, 0);
     }
@@ -351,16 +348,17 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
     out->type = ctype_of(f->dbg, &w.found);
     if (dwarf_attr_integrate(&w.found, DW_AT_const_value, &attr) &&
         constant_of(&attr, ctype_signed(out->type), &out->constant)) {
-        out->has_const = true;
+        out->has_const = out->located = true;
         return true;
     }
     if (dwarf_attr_integrate(&w.found, DW_AT_location, &attr) &&
         dwarf_getlocation_addr(&attr, pc, &ops, &n, 1) == 1 && n) {
+        out->located = true;
         if (n == 1 && ops[0].atom == DW_OP_implicit_value && implicit_value(&attr, ops, out))
             return true;
         known = translate(&l, &attr, ops, n);
     }
-    if (is_param && pc == f->entry && (!known || l.after_prologue))
+    if (is_param && at_entry(&l) && (!known || l.after_prologue))
         known = from_abi(&l);
     if (!known) {
         *why =
@@ -370,5 +368,6 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
     }
     out->ops = l.ops;
     out->n_ops = l.n;
+    out->located = true;
     return true;
 }

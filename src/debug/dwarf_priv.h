@@ -1,7 +1,8 @@
 /*
  * dwarf_priv: what the files that use libdw share; nothing else of this folder sees libdw. Their
  * order, from below; each uses those before it: cfi, dwarf_die, dwarf_cache, dwarf_index,
- * dwarf_type, dwarf_member, dwarf_decl, dwarf_var, dwarf_func, dwarf_local, dwarf.
+ * dwarf_type, dwarf_member, dwarf_decl, dwarf_var, dwarf_func, dwarf_inline, dwarf_call,
+ * dwarf_line, dwarf_local, dwarf.
  */
 #ifndef DEBUG_DWARF_PRIV_H
 #define DEBUG_DWARF_PRIV_H
@@ -18,6 +19,9 @@ struct dwarf {
     struct debugimage image, alt_image; /* what DW and ALT_DW read */
     Dwarf *dw, *alt_dw;
     struct index *index; /* NULL: not asked for so far, or cut off by a bound */
+    struct inlines *inlines; /* NULL: not asked for so far (dwarf_inline.c's own) */
+    uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
+    Elf_Data *line_table;    /* .debug_line, once it was asked for */
 };
 
 static inline struct dwarf *dwarf_of(const struct dbg *m)
@@ -122,6 +126,22 @@ const struct ctype *ctype_of_die(struct dbg *m, Dwarf_Die *die, uint64_t dim);
 /* The type that DIE's DW_AT_type names; of void when it has none. */
 const struct ctype *ctype_of(struct dbg *m, Dwarf_Die *die);
 
+/* ---- functions (dwarf_func.c, dwarf_inline.c) ---- */
+
+/* What DIE, a function with code, tells; false: it has none. UNIT: the name of its unit. */
+bool func_of_die(struct dbg *m, Dwarf_Die *die, const char *name, const char *unit,
+                 struct dbg_func *out);
+/* DIE, an inlined instance in the code of CODE. False: it has no address. */
+bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char *name,
+                     struct dbg_func *out);
+/* The DIE that declares DIE, a function or an inlined one (DW_AT_abstract_origin); else itself. */
+void func_origin(Dwarf_Die *die, Dwarf_Die *out);
+/* Does DIE have code at PC? */
+bool has_pc(Dwarf_Die *die, uint64_t pc);
+
+/* Calls FN for each unit of M that has DIEs of its own, until it returns false. */
+void each_unit(struct dbg *m, bool (*fn)(Dwarf_Die *unit, void *arg), void *arg);
+
 /* ---- the functions of dbg_source_dwarf that are not in dwarf.c ---- */
 
 enum ctype_kind dw_kind(struct ctype *t);
@@ -140,6 +160,11 @@ void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
 void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
 bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
 void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+void dw_inlined(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+uint32_t dw_calls(const struct dbg_func *f, const char *pattern, struct dbg_call **out,
+                  bool *complete);
+uint32_t dw_statements(struct dbg *m, const struct dbg_lines *want, struct dbg_statement **out);
+bool dw_statement_at(struct dbg *m, uint64_t vaddr, struct dbg_statement *out);
 const struct ctype *dw_func_result(const struct dbg_func *f);
 bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
               const char **why);

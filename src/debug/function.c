@@ -41,19 +41,22 @@ bool file_matches(const char *file, const char *wanted)
            (n == w || file[n - w - 1] == '/' || wanted[0] == '/');
 }
 
+bool place_is_sure(struct dbg *m, const char *name, uint64_t vaddr)
+{
+    if (!m->doubtful || entry_is_own(m, vaddr))
+        return true;
+    if (!m->misplaced++)
+        diag_warning(m->di->cx->diag, (struct span){0},
+                     "the debug file of %s puts %s at 0x%llx, where no function of it starts: left "
+                     "out, like others of that kind",
+                     m->path, name, (unsigned long long)vaddr);
+    return false;
+}
+
 void dbg_func_add(struct dbg *m, struct dbg_funcs *f, const struct dbg_func *add)
 {
-    if (f->n >= FUNCTIONS_MAX)
+    if (f->n >= FUNCTIONS_MAX || (add->entry && !place_is_sure(m, add->name, add->entry)))
         return;
-    if (add->entry && m->doubtful && !entry_is_own(m, add->entry)) {
-        if (!m->misplaced++)
-            diag_warning(
-                m->di->cx->diag, (struct span){0},
-                "the debug file of %s puts %s at 0x%llx, where no function of it starts: left "
-                "out, like others of that kind",
-                m->path, add->name, (unsigned long long)add->entry);
-        return;
-    }
     f->v = arena_grow(m->di->a, f->v, f->n, sizeof(*f->v));
     f->v[f->n++] = *add;
 }
@@ -93,10 +96,12 @@ uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, str
 
         if (!sym->is_func || symbol_is_piece(sym->name) || fnmatch(pattern, sym->name, 0))
             continue;
-        dbg_func_add(
-            m, &f,
-            &(struct dbg_func){
-                .name = sym->name, .entry = sym->vaddr, .end = sym->vaddr + sym->size, .dbg = m});
+        dbg_func_add(m, &f,
+                     &(struct dbg_func){.name = sym->name,
+                                        .entry = sym->vaddr,
+                                        .end = sym->vaddr + sym->size,
+                                        .external = true, /* not known */
+                                        .dbg = m});
     }
     if (f.n) {
         qsort(f.v, f.n, sizeof(*f.v), by_entry);
@@ -104,4 +109,42 @@ uint32_t dbg_functions(struct dbg *m, const char *pattern, const char *file, str
     }
     *out = f.v;
     return f.n;
+}
+
+uint32_t dbg_inlined(struct dbg *m, const char *pattern, const char *file, struct dbg_func **out)
+{
+    struct dbg_funcs f = {0};
+    uint32_t kept = 0;
+
+    if (m->source && m->source->inlined)
+        m->source->inlined(m, pattern, file, &f);
+    if (f.n)
+        qsort(f.v, f.n, sizeof(*f.v), by_entry);
+    for (uint32_t i = 0; i < f.n; i++)
+        if (!kept || f.v[kept - 1].entry != f.v[i].entry ||
+            strcmp(f.v[kept - 1].name, f.v[i].name) != 0)
+            f.v[kept++] = f.v[i];
+    *out = f.v;
+    return kept;
+}
+
+uint32_t dbg_calls(const struct dbg_func *f, const char *pattern, struct dbg_call **out,
+                   bool *complete)
+{
+    const struct dbg_source *source = f->record ? f->dbg->source : NULL;
+
+    *out = NULL;
+    *complete = false;
+    return source && source->calls ? source->calls(f, pattern, out, complete) : 0;
+}
+
+uint32_t dbg_statements(struct dbg *m, const struct dbg_lines *want, struct dbg_statement **out)
+{
+    *out = NULL;
+    return m->source && m->source->statements ? m->source->statements(m, want, out) : 0;
+}
+
+bool dbg_statement_at(struct dbg *m, uint64_t vaddr, struct dbg_statement *out)
+{
+    return m->source && m->source->statement_at && m->source->statement_at(m, vaddr, out);
 }

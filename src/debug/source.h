@@ -76,6 +76,13 @@ struct dbg_source {
     bool (*variable)(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
     /* By dbg_func_add, in any order, each with its record. */
     void (*functions)(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+    /* NULL: it knows none, as with the next three */
+    void (*inlined)(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
+    uint32_t (*calls)(const struct dbg_func *f, const char *pattern, struct dbg_call **out,
+                      bool *complete);
+    uint32_t (*statements)(struct dbg *m, const struct dbg_lines *want,
+                           struct dbg_statement **out);
+    bool (*statement_at)(struct dbg *m, uint64_t vaddr, struct dbg_statement *out);
     /* of a function that it added */
     bool (*local)(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                   const char **why);
@@ -155,6 +162,9 @@ struct debuginfo {
 bool elf_file_open(struct elf_file *f, int fd);
 void elf_file_close(struct elf_file *f);
 
+/* Reads N bytes of the module's own file from VADDR on; how many there are. */
+size_t code_read(struct dbg *m, uint64_t vaddr, unsigned char *out, size_t n);
+
 /* Does a function of the module's own file start at VADDR? */
 bool entry_is_own(struct dbg *m, uint64_t vaddr);
 
@@ -201,7 +211,10 @@ struct dbg_funcs {
     uint32_t n;
 };
 
-/* Adds a copy of F, but when M's source is doubtful and no function of M's own starts there. */
+/* May a breakpoint lie at VADDR, which M's source puts NAME at? Not when the source is doubtful and
+ * no function of M's own starts there; that is told once. */
+bool place_is_sure(struct dbg *m, const char *name, uint64_t vaddr);
+/* Adds a copy of F, if its place is sure. */
 void dbg_func_add(struct dbg *m, struct dbg_funcs *out, const struct dbg_func *f);
 /* Is the symbol "NAME.part.0", "NAME.cold" or the like, no function of its own? */
 bool symbol_is_piece(const char *symbol);

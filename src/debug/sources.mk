@@ -13,10 +13,13 @@ ngstap_SOURCES += \
 	src/debug/debugimage.c \
 	src/debug/dwarf.c src/debug/dwarf_priv.h \
 	src/debug/dwarf_cache.c \
+	src/debug/dwarf_call.c \
 	src/debug/dwarf_decl.c \
 	src/debug/dwarf_die.c \
 	src/debug/dwarf_func.c \
 	src/debug/dwarf_index.c src/debug/index_format.h \
+	src/debug/dwarf_inline.c \
+	src/debug/dwarf_line.c \
 	src/debug/dwarf_local.c \
 	src/debug/dwarf_member.c \
 	src/debug/dwarf_type.c \

@@ -87,6 +87,9 @@ struct probe_type {
 
 /* Is a parameter or a local of that name in scope where INST's handler runs? */
 bool probe_has_local(const struct probe_inst *inst, const char *name);
+/* Calls FN for each parameter and local in scope there, also those that cannot be read. */
+void probe_locals(const struct probe_inst *inst,
+                  void (*fn)(const char *name, bool is_param, void *arg), void *arg);
 
 /*
  * What $$name, $$provider, $$vars and $$parms (E) stand for in the handler of INST: an expression

@@ -2,10 +2,11 @@
  * process: functions of user-space programs. Enters: process("path").function("name@file:line") and
  * its variants, wildcards included; leaves: one instance for all functions that a point matches,
  * or, where the handler reads variables, one per function, since variables are elsewhere in each.
- * $name is a parameter or local as it stands at the function's first instruction, also in .return,
- * where $return is what the function gives back. Refused: functions that the compiler only inlined.
+ * A function that is inlined has a place for each of its copies. $name is a parameter or local as
+ * it stands at the place, also in .return, where $return is what the function gives back. Refused:
+ * returns of functions that the compiler only inlined.
  */
-#include "probe/tables.h"
+#include "probe/process.h"
 
 #include <dwarf.h>
 #include <stdlib.h>
@@ -14,254 +15,179 @@
 #include "arch/arch.h"
 #include "base/bytes.h"
 
-enum { PARTS_MAX = 8 }; /* of a point: process, library, function, its variants */
+/* ---- functions ---- */
 
-/* The parts of "name@file:line" or "name@file+offset". */
-struct spec {
-    const char *name;
-    const char *file; /* NULL: any */
-    uint32_t line;    /* 0: any */
+static bool is_at(const struct dbg_func *f, const struct spec *spec)
+{
+    for (uint32_t i = 0; i < spec->n; i++)
+        if (f->line >= spec->ranges[i].low && f->line <= spec->ranges[i].high)
+            return true;
+    return spec->kind != SPEC_LINES;
+}
+
+struct functions {
+    struct arena *a;
+    struct dbg_func *v;
+    uint32_t n;
 };
 
-static struct spec parse_spec(struct arena *a, const char *text)
+/* Those of V that are at SPEC's lines; one of each place, but of several names of it all that are
+ * inlined there. */
+static void keep(struct functions *all, const struct dbg_func *v, uint32_t n,
+                 const struct spec *spec, unsigned which)
 {
-    struct spec s = {.name = text};
-    const char *at = strchr(text, '@');
-
-    if (!at)
-        return s;
-    s.name = arena_strndup(a, text, (size_t)(at - text));
-    const char *colon = strrchr(at, ':');
-
-    s.file = colon ? arena_strndup(a, at + 1, (size_t)(colon - at - 1)) : arena_strdup(a, at + 1);
-    s.line = colon ? (uint32_t)strtoul(colon + 1, NULL, 10) : 0;
-    return s;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!v[i].entry || !is_at(&v[i], spec) || (which & PROCESS_EXPORTED && !v[i].external))
+            continue;
+        all->v = arena_grow(all->a, all->v, all->n, sizeof(*all->v));
+        all->v[all->n++] = v[i];
+    }
 }
 
-static void try_near(const char *name, void *arg)
+/* The functions that have a statement in SPEC's lines, when none is declared there. */
+static void around(struct functions *all, const struct process_module *m, const struct spec *spec,
+                   unsigned which)
 {
-    near_try(arg, name);
+    for (uint32_t r = 0; r < spec->n; r++) {
+        struct dbg_statement *v;
+        uint32_t n = dbg_statements(m->dbg,
+                                    &(struct dbg_lines){.function = spec->name,
+                                                        .file = spec->file,
+                                                        .low = spec->ranges[r].low,
+                                                        .high = spec->ranges[r].high},
+                                    &v);
+
+        for (uint32_t i = 0; i < n; i++) {
+            const struct dbg_func *f = &v[i].func;
+            bool known = !(which & (f->inlined ? PROCESS_INLINED : PROCESS_REAL)) ||
+                         (which & PROCESS_EXPORTED && !f->external);
+
+            for (uint32_t k = 0; k < all->n && !known; k++)
+                known = all->v[k].entry == f->entry && !strcmp(all->v[k].name, f->name);
+            if (known)
+                continue;
+            all->v = arena_grow(all->a, all->v, all->n, sizeof(*all->v));
+            all->v[all->n++] = *f;
+        }
+    }
 }
 
-static bool no_function(struct probe_env *env, struct dbg *m, const struct point_part *part,
-                        const struct spec *spec, const char *why)
+uint32_t process_functions(struct probe_env *env, const struct process_module *m,
+                           const struct spec *spec, unsigned which, struct dbg_func **out)
+{
+    struct functions all = {.a = env->cx->arena};
+    struct dbg_func *v;
+    uint32_t n;
+
+    if (which & PROCESS_REAL) {
+        n = dbg_functions(m->dbg, spec->name, spec->file, &v);
+        keep(&all, v, n, spec, which);
+    }
+    if (which & PROCESS_INLINED) {
+        n = dbg_inlined(m->dbg, spec->name, spec->file, &v);
+        keep(&all, v, n, spec, which);
+    }
+    if (!all.n && spec->kind == SPEC_LINES && spec->file)
+        around(&all, m, spec, which);
+    *out = all.v;
+    return all.n;
+}
+
+/* There is such a function, but none of the kind asked for. */
+static bool other_kind(struct probe_env *env, const struct process_module *m,
+                       const struct point_part *part, const struct spec *spec, unsigned which)
 {
     struct diag *d = env->cx->diag;
-    struct dbg_func *other;
-    struct near near;
+    struct dbg_func *v;
 
-    if (probe_ifunc(env, m, part, spec->name))
-        return false;
-    diag_error(d, part->arg->at, "no-function", "no function %s '%s' in %s",
-               has_wildcard(spec->name) ? "matches" : "is named", part->arg->text, dbg_path(m));
-    if ((spec->file || spec->line) && dbg_functions(m, spec->name, NULL, &other)) {
-        diag_hint(d, "%s is defined in %s:%u", other->name, other->file ? other->file : "?",
-                  other->line);
-        return false;
+    if (which & PROCESS_EXPORTED && process_functions(env, m, spec, PROCESS_REAL, &v)) {
+        diag_error(d, part->arg->at, "no-function", "'%s' is seen by its own file alone (static)",
+                   part->arg->text);
+        diag_hint(d, ".call takes functions of both kinds");
+        return true;
     }
-    near_init(&near, spec->name);
-    dbg_names(m, DBG_FUNCTIONS, try_near, &near);
-    if (near_best(&near))
-        diag_hint(d, "did you mean '%s'?", near_best(&near));
-    else if (why)
-        diag_hint(d, "%s", why);
-    return false;
-}
-
-/* Where functions are looked for. */
-struct where {
-    const struct probe_modules *modules; /* that the point names */
-    struct module *module;               /* one of them */
-    struct dbg *dbg;
-};
-
-/* The point as pp() shows it: the modules' paths and the function's place in full. */
-static struct probe_point *resolved_point(struct arena *a, const struct probe_point *point,
-                                          const struct where *w, const struct dbg_func *f)
-{
-    const char *values[PARTS_MAX] = {w->modules->exe->path}, **v = values + 1;
-
-    if (w->modules->rest != point->parts->next)
-        *v++ = w->module->path;
-    *v = f->file && f->line ? arena_printf(a, "%s@%s:%u", f->name, f->file, f->line) : f->name;
-    return probe_point_with(a, point, values);
-}
-
-static void add_function(struct probe_env *env, struct probe_point *point,
-                         const struct probe_type *type, const struct where *w,
-                         const struct dbg_func *f)
-{
-    struct arena *a = env->cx->arena;
-    struct probe_inst *inst = probe_add(env, resolved_point(a, point, w, f), type);
-    struct dbg_func *copy = ARENA_NEW(a, struct dbg_func);
-
-    *copy = *f;
-    inst->data = copy;
-    inst->module_id = probe_module(env, w->module->path, w->dbg);
-    inst->vaddr = f->entry;
-    inst->func_name = f->name;
-}
-
-/* ---- one handler for all functions that match ---- */
-
-static void find_place(struct expr *e, void *arg)
-{
-    bool *depends = arg;
-
-    switch (e->kind) {
-    case EX_TARGET:
-    case EX_DEFINED:
-    case EX_ENTRY:
-    case EX_AUTOCAST:
-    case EX_EMBEDDED:
-        *depends = true;
-        break;
-    case EX_ATVAR: /* a local of the function, where it has one of that name */
-        *depends |= !e->module && !strchr(e->text, '@');
-        break;
-    default:
-        break;
+    if (which & PROCESS_INLINED && process_functions(env, m, spec, PROCESS_REAL, &v)) {
+        diag_error(d, part->arg->at, "no-function", "'%s' is inlined nowhere", part->arg->text);
+        diag_hint(d, ".call, or nothing, takes it where it is called");
+        return true;
     }
-}
-
-bool probe_depends_on_place(const struct probe *probe)
-{
-    bool depends = false;
-
-    stmt_visit_exprs(probe->body, find_place, &depends);
-    return depends;
-}
-
-static void add_places(struct probe_env *env, struct probe_point *point,
-                       const struct probe_type *type, const struct where *w,
-                       const struct dbg_func *const *found, uint32_t n)
-{
-    struct arena *a = env->cx->arena;
-    struct dbg_func as_written = {.name = w->modules->rest->arg->text};
-    struct probe_inst *inst = probe_add(env, resolved_point(a, point, w, &as_written), type);
-
-    inst->module_id = probe_module(env, w->module->path, w->dbg);
-    inst->places = ARENA_ARRAY(a, struct probe_place, n);
-    inst->n_places = n;
-    for (uint32_t i = 0; i < n; i++)
-        inst->places[i] =
-            (struct probe_place){probe_point_text(a, resolved_point(a, point, w, found[i])),
-                                 found[i]->name, found[i]->entry, 0};
-}
-
-/* A hostile file must not decide how much is made of it. */
-static bool too_many(struct probe_env *env, const struct point_part *function, const char *path,
-                     uint32_t n, uint32_t max, const char *why)
-{
-    if (n <= max)
-        return false;
-    diag_error(env->cx->diag, function->arg->at, "limit",
-               "'%s' matches %u functions of %s; at most %u can be probed%s", function->arg->text,
-               n, path, max, why);
-    diag_hint(env->cx->diag, "name fewer: \"name*\", \"name*@file.c\", \"name*@file.c:LINE\"");
-    return true;
-}
-
-/* As SystemTap (dwflpp::func_is_exported): has the function a symbol that is not static? */
-static bool is_exported(const struct elf_symbols *s, const struct dbg_func *f)
-{
-    uint32_t low = 0, high = s->n;
-
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-
-        if (s->v[mid].vaddr < f->entry)
-            low = mid + 1;
-        else
-            high = mid;
+    if (which & PROCESS_REAL && process_functions(env, m, spec, PROCESS_INLINED, &v)) {
+        diag_error(d, part->arg->at, "no-function",
+                   "'%s' exists only inlined into its callers, where it has %s", part->arg->text,
+                   strcmp(part->next->name, "return") ? "no call" : "no return");
+        diag_hint(d,
+                  ".inline takes the places where it begins; .callee(\"%s\") those in one caller",
+                  spec->name);
+        return true;
     }
-    for (; low < s->n && s->v[low].vaddr == f->entry; low++)
-        if (s->v[low].is_global && s->v[low].is_func)
-            return true;
+    if (dbg_functions(m->dbg, spec->name, spec->file, &v) && !v[0].entry && is_at(&v[0], spec)) {
+        diag_error(d, part->arg->at, "no-function", "the compiler left no code of '%s'",
+                   part->arg->text);
+        diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
+        return true;
+    }
     return false;
 }
 
 static bool resolve_in(struct probe_env *env, struct probe_point *point,
-                       const struct probe_type *type, struct where *w)
+                       const struct probe_type *type, unsigned which,
+                       const struct process_module *m)
 {
-    const struct point_part *function = w->modules->rest;
-    struct diag *d = env->cx->diag;
+    struct process_places all = {0};
     struct dbg_func *found;
-    const char *why = NULL;
-    uint64_t last = 0;
-    uint32_t n_places = 0, inlined = 0, hidden = 0;
-    const struct module *module = w->module;
-    struct dbg *m = w->dbg = dbg_open_any(env->debuginfo, module->path, &why);
+    struct spec spec;
 
-    if (!m) {
-        diag_error(d, point->parts->at, "no-debuginfo", "no functions are known of %s",
-                   module->path);
-        if (why)
-            diag_hint(d, "%s", why);
+    if (!spec_parse(env->cx, m->functions, &spec))
         return false;
-    }
-    struct spec spec = parse_spec(env->cx->arena, function->arg->text);
-    uint32_t n = dbg_functions(m, spec.name, spec.file, &found);
+    uint32_t n = process_functions(env, m, &spec, which, &found);
 
-    bool exported = function->next && !strcmp(function->next->name, "exported");
-    struct elf_symbols symbols = {NULL, 0};
-
-    if (exported)
-        symbols = elf_symbols_read(env->cx->arena, module->fd);
-
-    const struct dbg_func **places = ARENA_ARRAY(env->cx->arena, const struct dbg_func *, n + 1);
-
-    for (uint32_t i = 0; i < n; i++) {
-        if (spec.line && found[i].line != spec.line)
-            continue;
-        if (!found[i].entry) {
-            inlined++;
-            continue;
-        }
-        if (exported && !is_exported(&symbols, &found[i])) {
-            hidden++;
-            continue;
-        }
-        if (found[i].entry == last) /* another name of the same code */
-            continue;
-        last = found[i].entry;
-        places[n_places++] = &found[i];
-    }
-    bool one_handler = n_places > 1 && !env->apart && !probe_depends_on_place(env->probe);
-
-    env->prog->n_places += n_places;
-    if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||
-        (!one_handler && !env->apart &&
-         too_many(env, function, module->path, n_places, PROBE_MAX_HANDLERS,
-                  " when the handler looks at their variables")))
-        return false;
-    if (one_handler)
-        add_places(env, point, type, w, places, n_places);
-    for (uint32_t i = 0; !one_handler && i < n_places; i++)
-        add_function(env, point, type, w, places[i]);
-    if (n_places)
-        return true;
-    if (inlined) {
-        diag_error(d, function->arg->at, "not-yet",
-                   "'%s' exists only inlined into its callers, which cannot be probed yet",
-                   function->arg->text);
-        diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
-        return false;
-    }
-    if (hidden)
-        return diag_error(d, function->arg->at, "no-function", "'%s' is in %s, but not exported",
-                          function->arg->text, module->path);
-    return no_function(env, m, function, &spec, why);
+    for (uint32_t i = 0; i < n; i++)
+        process_place_add(env, &all,
+                          &(struct process_place){.f = found[i],
+                                                  .vaddr = found[i].entry,
+                                                  .pc = found[i].entry,
+                                                  .spec = process_spec(env->cx->arena, &found[i])});
+    if (all.n)
+        return process_add(env, point, type, m, &all);
+    return !other_kind(env, m, m->functions, &spec, which) &&
+           process_no_function(env, m, m->functions, &spec);
 }
 
-static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
+static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
+                    unsigned which)
 {
     struct probe_modules modules;
+    struct process_module m;
     bool ok = probe_find_modules(env, point, &modules);
 
     for (uint32_t i = 0; ok && i < modules.n; i++)
-        ok = resolve_in(env, point, type, &(struct where){&modules, modules.v[i], NULL});
+        ok =
+            process_open_in(env, point, &modules, i, &m) && resolve_in(env, point, type, which, &m);
     return ok;
+}
+
+static bool resolve_all(struct probe_env *env, struct probe_point *point,
+                        const struct probe_type *type)
+{
+    return resolve(env, point, type, PROCESS_REAL | PROCESS_INLINED);
+}
+
+static bool resolve_call(struct probe_env *env, struct probe_point *point,
+                         const struct probe_type *type)
+{
+    return resolve(env, point, type, PROCESS_REAL);
+}
+
+static bool resolve_exported(struct probe_env *env, struct probe_point *point,
+                             const struct probe_type *type)
+{
+    return resolve(env, point, type, PROCESS_REAL | PROCESS_EXPORTED);
+}
+
+static bool resolve_inline(struct probe_env *env, struct probe_point *point,
+                           const struct probe_type *type)
+{
+    return resolve(env, point, type, PROCESS_INLINED);
 }
 
 /* ---- $name ---- */
@@ -298,16 +224,13 @@ static void find_name(const char *name, bool is_param, void *arg)
     w->found |= !strcmp(name, w->name);
 }
 
-static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                       struct probe_var *out);
-
 bool probe_has_local(const struct probe_inst *inst, const char *name)
 {
     struct wanted w = {.name = name};
-    const struct dbg_func *f = inst->data;
+    const struct process_place *p = inst->data;
 
-    if (inst->type->target_var == target_var && f->record)
-        dbg_locals(f, inst->vaddr, find_name, &w);
+    if (inst->type->target_var == process_target_var && p)
+        dbg_locals(&p->f, p->pc, find_name, &w);
     return w.found;
 }
 
@@ -327,21 +250,49 @@ static bool unit_var(struct probe_env *env, const struct dbg_func *f, const char
 {
     struct dbg_var var;
 
-    if (!dbg_variable(f->dbg, name, f->file, &var) || !var.type)
+    if (!f->unit || !dbg_variable(f->dbg, name, f->unit, &var) || !var.type)
         return false;
     out->location = location(env->cx->arena, var.type, DW_OP_addr, var.vaddr);
     return true;
 }
 
-static bool target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                       struct probe_var *out)
+/* Where the call returns to, counted from where the module lies. */
+static void return_address(struct probe_env *env, const struct process_place *p,
+                           struct probe_var *out)
 {
-    const struct dbg_func *f = inst->data;
+    const struct arch *arch = env->cx->arch;
+    struct dbg_op *ops = ARENA_ARRAY(env->cx->arena, struct dbg_op, 5);
+    uint32_t n = 0;
+
+    if (arch->popped) { /* it lies where the stack ends */
+        ops[n++] = (struct dbg_op){.atom = (uint8_t)(DW_OP_breg0 + arch->sp)};
+        ops[n++] = (struct dbg_op){.atom = DW_OP_deref};
+    } else {
+        ops[n++] = (struct dbg_op){.atom = (uint8_t)(DW_OP_breg0 + arch->link)};
+    }
+    ops[n++] = (struct dbg_op){.atom = DW_OP_addr};
+    ops[n++] = (struct dbg_op){.atom = DW_OP_minus};
+    ops[n++] = (struct dbg_op){.atom = DW_OP_stack_value};
+    *out = (struct probe_var){
+        .location = {.type = ctype_pointer_to(env->debuginfo, NULL), .ops = ops, .n_ops = n},
+        .dbg = p->f.dbg,
+        .pc = p->pc};
+}
+
+bool process_target_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                        struct probe_var *out)
+{
+    const struct process_place *p = inst->data;
+    const struct dbg_func *f = &p->f;
     struct diag *d = env->cx->diag;
     const char *name = e->text + 1, *why = NULL;
     struct wanted local = {.name = name};
 
-    *out = (struct probe_var){.dbg = f->dbg, .pc = inst->vaddr};
+    *out = (struct probe_var){.dbg = f->dbg, .pc = p->pc};
+    if (!strcmp(e->text, PROCESS_RETURN_ADDRESS)) {
+        return_address(env, p, out);
+        return true;
+    }
     if (!strcmp(name, "return"))
         return diag_error(d, e->op_at, "no-var", "$return is known only in .return probes");
     if (!f->record) {
@@ -352,21 +303,22 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
             diag_hint(d, "%s", why);
         return false;
     }
-    if (dbg_local(f, inst->vaddr, name, &out->location, &why))
+    if (dbg_local(f, p->pc, name, &out->location, &why))
         return true;
-    dbg_locals(f, inst->vaddr, find_name, &local);
-    return (!local.found && unit_var(env, f, name, out)) || no_local(env, f, inst->vaddr, e, why);
+    dbg_locals(f, p->pc, find_name, &local);
+    return (!local.found && unit_var(env, f, name, out)) || no_local(env, f, p->pc, e, why);
 }
 
-static bool return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
-                       struct probe_var *out)
+bool process_return_var(struct probe_env *env, struct probe_inst *inst, const struct expr *e,
+                        struct probe_var *out)
 {
-    const struct dbg_func *f = inst->data;
+    const struct process_place *p = inst->data;
+    const struct dbg_func *f = &p->f;
     struct arena *a = env->cx->arena;
     struct diag *d = env->cx->diag;
 
     if (strcmp(e->text, "$return")) /* sema reads it at the entry; here it is only asked for */
-        return target_var(env, inst, e, out);
+        return process_target_var(env, inst, e, out);
     if (!f->record) {
         diag_error(d, e->op_at, "no-debuginfo", "$return: there is no debug information for %s",
                    f->name);
@@ -391,68 +343,99 @@ static bool return_var(struct probe_env *env, struct probe_inst *inst, const str
     }
     uint8_t result = (uint8_t)(DW_OP_reg0 + env->cx->arch->result);
 
-    *out = (struct probe_var){
-        .location = location(a, type, result, 0), .dbg = f->dbg, .pc = inst->vaddr};
+    *out = (struct probe_var){.location = location(a, type, result, 0), .dbg = f->dbg, .pc = p->pc};
     return true;
 }
 
 /* ---- -L ---- */
 
 struct scope {
-    const struct probe_inst *inst;
+    const struct process_place *place;
     probe_variable_fn *fn;
     void *arg;
 };
 
-/* What is optimized out is in scope all the same, as in SystemTap. */
+/* As SystemTap does, what has a place there, also one that cannot be read. */
 static void list_local(const char *name, bool is_param, void *arg)
 {
     const struct scope *s = arg;
+    const struct process_place *p = s->place;
     struct dbg_location at;
     const char *why;
 
-    dbg_local(s->inst->data, s->inst->vaddr, name, &at, &why);
-    if (at.type)
+    dbg_local(&p->f, p->pc, name, &at, &why);
+    if (at.type && at.located)
         s->fn(name, at.type, s->arg);
 }
 
-static void variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+void process_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
 {
-    const struct dbg_func *f = inst->data;
-    struct scope s = {inst, fn, arg};
+    const struct process_place *p = inst->data;
+    struct scope s = {p, fn, arg};
 
-    if (f->record)
-        dbg_locals(f, inst->vaddr, list_local, &s);
+    if (p)
+        dbg_locals(&p->f, p->pc, list_local, &s);
 }
 
-static void return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
+void process_return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg)
 {
-    const struct dbg_func *f = inst->data;
-    const struct ctype *result = f->record ? dbg_func_result(f) : NULL;
+    const struct process_place *p = inst->data;
+    const struct ctype *result = p ? dbg_func_result(&p->f) : NULL;
 
     if (result)
         fn("return", result, arg);
-    variables(inst, fn, arg);
+    process_variables(inst, fn, arg);
 }
 
-#define ROW(process, suffix, summary)                                                              \
+#define ROW(process, suffix, summary, resolve)                                                     \
     {                                                                                              \
-        process ".function(string)" suffix, summary, PROBE_UPROBE, resolve, target_var, variables  \
+        process ".function(string)" suffix, summary, PROBE_UPROBE, resolve, process_target_var,    \
+            process_variables                                                                      \
     }
-#define ENTRY(suffix, summary)                                                                     \
-    ROW("process(string)", suffix, summary), ROW("process", suffix, NULL),                         \
-        ROW("process(string).library(string)", suffix, NULL),                                      \
-        ROW("process.library(string)", suffix, NULL)
+#define ENTRY(suffix, summary, resolve)                                                            \
+    ROW("process(string)", suffix, summary, resolve), ROW("process", suffix, NULL, resolve),       \
+        ROW("process(string).library(string)", suffix, NULL, resolve),                             \
+        ROW("process.library(string)", suffix, NULL, resolve)
 #define RETURN(process, summary)                                                                   \
     {                                                                                              \
-        process ".function(string).return", summary, PROBE_URETPROBE, resolve, return_var,         \
-            return_variables                                                                       \
+        process ".function(string).return", summary, PROBE_URETPROBE, resolve_call,                \
+            process_return_var, process_return_variables                                           \
     }
 
+/* ---- $$vars ---- */
+
+struct each {
+    void (*fn)(const char *name, bool is_param, void *arg);
+    void *arg;
+};
+
+static void one_parameter(const char *name, const struct ctype *type, void *arg)
+{
+    const struct each *each = arg;
+
+    each->fn(name, true, each->arg);
+}
+
+void probe_locals(const struct probe_inst *inst,
+                  void (*fn)(const char *name, bool is_param, void *arg), void *arg)
+{
+    const struct process_place *p = inst->data;
+    bool ours = inst->type->target_var == process_target_var ||
+                inst->type->target_var == process_return_var;
+
+    if (ours && p)
+        dbg_locals(&p->f, p->pc, fn, arg);
+    else if (!ours && inst->type->variables) /* an event's: all are handed over */
+        inst->type->variables(inst, one_parameter, &(struct each){fn, arg});
+}
+
 const struct probe_type probe_types_process[] = {
-    ENTRY("", "where a function of a program or library starts"),
-    ENTRY(".call", "likewise, inlined copies left out"),
-    ENTRY(".exported", "likewise, without static functions"),
+    ENTRY("", "where a function of a program or library starts, also where it is inlined",
+          resolve_all),
+    ENTRY(".call", "likewise, inlined copies left out", resolve_call),
+    ENTRY(".exported", "likewise, functions left out that only their own file can call",
+          resolve_exported),
+    ENTRY(".inline", "where inlined copies of a function start", resolve_inline),
     RETURN("process(string)", "where it returns"),
     RETURN("process", NULL),
     RETURN("process(string).library(string)", NULL),

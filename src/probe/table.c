@@ -11,33 +11,17 @@
 #include "base/bytes.h"
 
 static const struct probe_type *const tables[] = {
-    probe_types_begin, probe_types_timer,   probe_types_process,
-    probe_types_mark,  probe_types_plt,     probe_types_process_event,
-    probe_types_trace, probe_types_syscall, probe_types_alias,
+    probe_types_begin,     probe_types_timer,   probe_types_process, probe_types_callee,
+    probe_types_statement, probe_types_mark,    probe_types_plt,     probe_types_process_event,
+    probe_types_trace,     probe_types_syscall, probe_types_alias,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
 static const char *const later[] = {
-    "debuginfod",
-    "input",
-    "java",
-    "kernel",
-    "kprobe",
-    "module",
-    "netfilter",
-    "nfs",
-    "nfsd",
-    "perf",
-    "process.insn",
-    "process.statement",
-    "procfs",
-    "python",
-    "sunrpc",
-    "timer.jiffies",
-    "process.function.callee",
-    "process.function.callees",
-    "process.function.inline",
-    "process.function.label",
+    "debuginfod", "input",  "java",          "kernel",
+    "kprobe",     "module", "netfilter",     "nfs",
+    "nfsd",       "perf",   "process.insn",  "procfs",
+    "python",     "sunrpc", "timer.jiffies", "process.function.label",
 };
 
 /* Takes one part off a pattern ("function(string)."); NULL at its end. */

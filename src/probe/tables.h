@@ -13,6 +13,8 @@ extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_mark[];
 extern const struct probe_type probe_types_plt[];
 extern const struct probe_type probe_types_process_event[];
+extern const struct probe_type probe_types_callee[];
+extern const struct probe_type probe_types_statement[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];

@@ -216,6 +216,12 @@ bool sema_find_call(struct sema *s, struct expr *e);
 
 /* Resolves E; its operands have been walked. False after reporting. */
 bool sema_target_expr(struct sema *s, struct expr *e);
+
+/* ---- pretty.c ---- */
+
+/* Is E $$vars or the like, or $x$? Then it is a sprintf now, not walked yet. False: E is as it was,
+ * and what it lacks is for sema_target_expr to say. */
+bool sema_pretty(struct sema *s, struct expr *e);
 /* The C type of a value, as far as it is known: variables, target expressions, sums with them. */
 const struct ctype *sema_ctype(const struct expr *e);
 /* VAR is assigned a value of C type T (NULL: not known). */

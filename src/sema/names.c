@@ -711,6 +711,10 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
     case EX_TARGET:
         if (text_variable(s, e, use))
             break;
+        if (use == USE_VALUE && sema_pretty(s, e)) {
+            sema_walk_expr(s, e, use);
+            break;
+        }
         if (use == USE_VALUE && sema_is_saved(s, e)) {
             if (sema_save(s, e, e))
                 sema_walk_expr(s, e, use);
@@ -722,6 +726,12 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         break;
     case EX_ATVAR:
     case EX_CAST:
+        if (use == USE_VALUE && sema_pretty(s, e)) {
+            sema_walk_expr(s, e, use);
+            break;
+        }
+        target_expr(s, e, use);
+        break;
     case EX_AUTOCAST:
         target_expr(s, e, use);
         break;

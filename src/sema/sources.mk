@@ -8,6 +8,7 @@ ngstap_SOURCES += \
 	src/sema/match.c \
 	src/sema/names.c \
 	src/sema/points.c \
+	src/sema/pretty.c \
 	src/sema/print_globals.c \
 	src/sema/reads.c \
 	src/sema/scope.c \

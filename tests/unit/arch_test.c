@@ -181,6 +181,15 @@ static void test_x86_64(const struct arch *a)
     tap_ok(arch_is_trap(&a->uprobe, traps, 2) && !arch_is_trap(&a->uprobe, traps + 1, 1) &&
                !arch_is_trap(&a->uprobe, traps, 0),
            "x86_64: a breakpoint is known by its byte");
+
+    /* as GNU as makes them: jmp . + 0x105, jmp . - 0x10, jne . + 2 */
+    static const unsigned char far[] = {0xe9, 0x00, 0x01, 0, 0}, near[] = {0xeb, 0xee},
+                               jne[] = {0x75, 0x00};
+
+    tap_ok(a->jump_size(far, 5, 0x1000, 0x1105) == 5 && !a->jump_size(far, 4, 0x1000, 0x1105) &&
+               !a->jump_size(far, 5, 0x1000, 0x1100) && a->jump_size(near, 2, 0x1000, 0xff0) == 2 &&
+               !a->jump_size(jne, 2, 0x1000, 0x1002),
+           "x86_64: jumps, and where they lead to");
 }
 
 /* struct user_pt_regs of arch/arm64/include/uapi/asm/ptrace.h */
@@ -212,6 +221,14 @@ static void test_aarch64(const struct arch *a)
                !arch_is_trap(&a->uprobe, (const unsigned char *)&brk0, 4) &&
                arch_is_trap(&a->trap, (const unsigned char *)&brk0, 4),
            "aarch64: breakpoints of the kernel and of debuggers are known by their instruction");
+
+    /* b . + 8, b . - 4, bl . + 8 */
+    static const unsigned char ahead[] = {2, 0, 0, 0x14}, back[] = {0xff, 0xff, 0xff, 0x17},
+                               call[] = {2, 0, 0, 0x94};
+
+    tap_ok(a->jump_size(ahead, 4, 0x1000, 0x1008) == 4 && !a->jump_size(ahead, 3, 0x1000, 0x1008) &&
+               a->jump_size(back, 4, 0x1000, 0xffc) == 4 && !a->jump_size(call, 4, 0x1000, 0x1008),
+           "aarch64: jumps, and where they lead to");
 }
 
 #ifdef __x86_64__

@@ -167,6 +167,7 @@ static void tear_down(struct fixture *f)
 struct checking {
     struct arena *a;
     struct dbg *m;
+    bool doubtful; /* a debug file of the target's: places within functions are not believed */
     unsigned bad;
     char first[256];
 };
@@ -190,7 +191,7 @@ static bool report(struct checking *c, const char *name)
 
     if (!ok)
         printf("# %u wrong, the first: %s\n", c->bad, c->first);
-    *c = (struct checking){.a = c->a, .m = c->m};
+    *c = (struct checking){.a = c->a, .m = c->m, .doubtful = c->doubtful};
     return ok;
 }
 
@@ -457,6 +458,53 @@ static void collect(const char *name, bool is_param, void *arg)
     strcat(arg, is_param ? "," : ";");
 }
 
+/* inlined() is in visit() alone, which calls it in the line of its return and same_name behind. */
+static void check_inlined(struct checking *c)
+{
+    struct dbg_func *f, *visit;
+    struct dbg_call *calls;
+    struct dbg_statement *v, at;
+    struct dbg_lines want = {.function = "*", .file = "prog.c", .low = 14, .high = 14};
+    bool complete;
+
+    if (dbg_functions(c->m, "visit", NULL, &visit) != 1)
+        return;
+    uint32_t n = dbg_inlined(c->m, "inl*", "prog.c", &f);
+
+    if (c->doubtful) {
+        must(c,
+             !n && !dbg_calls(visit, "inlined", &calls, &complete) &&
+                 !dbg_statements(c->m, &want, &v),
+             "places within functions");
+        return;
+    }
+    must(c,
+         n == 1 && f->inlined && f->entry > visit->entry && f->entry < visit->end &&
+             !strcmp(f->name, "inlined") && f->line == 14 && strstr(f->file, "prog.c"),
+         "inlined's place: %u", n);
+    must(c, !dbg_inlined(c->m, "inlined", "other.c", &f), "inlined in other.c");
+    must(c, !dbg_inlined(c->m, "visit", NULL, &f), "visit is inlined nowhere");
+    n = dbg_calls(visit, "inlined", &calls, &complete);
+    must(c, n == 1 && calls->callee.inlined && !calls->at && !calls->tail, "visit's copy: %u", n);
+    n = dbg_calls(visit, "same_*", &calls, &complete);
+    must(c,
+         complete ? n == 1 && calls->at > visit->entry && calls->at <= visit->end &&
+                        calls->callee.entry && strstr(calls->callee.file, "prog.c")
+                  : !n,
+         "visit's calls: %u", n);
+    n = dbg_statements(c->m, &want, &v);
+    must(c,
+         n >= 1 && !strcmp(v->func.name, "inlined") && v->line == 14 && v->vaddr > visit->entry &&
+             v->vaddr < visit->end,
+         "statements of inlined: %u", n);
+    want = (struct dbg_lines){.function = "visit", .high = 3, .relative = true};
+    n = dbg_statements(c->m, &want, &v);
+    must(c, n == 1 && v->func.entry == visit->entry && v->line == 17, "statements of visit: %u", n);
+    must(c, dbg_statement_at(c->m, visit->entry, &at) && at.vaddr == visit->entry && at.line == 17,
+         "the statement at visit's entry");
+    must(c, !dbg_statement_at(c->m, 1, &at), "no statement at 1");
+}
+
 static void check_functions(struct checking *c)
 {
     struct dbg_func *f;
@@ -503,6 +551,7 @@ static void check_functions(struct checking *c)
     n = dbg_functions(c->m, "inlined", NULL, &f);
     must(c, n == 1 && f->entry == 0, "inlined: %u, at %llx", n,
          n ? (unsigned long long)f->entry : 0);
+    check_inlined(c);
     n = dbg_functions(c->m, "_start", NULL, &f);
     must(c, n == 1 && !f->record && f->entry, "a function with only a symbol: %u", n);
     n = dbg_functions(c->m, "no_such_function", NULL, &f);
@@ -512,7 +561,8 @@ static void check_functions(struct checking *c)
 static void check_all(struct fixture *f, const char *file, const char *name)
 {
     const char *why = NULL;
-    struct checking c = {.a = f->cx.arena};
+    struct checking c = {.a = f->cx.arena,
+                         .doubtful = !strncmp(name, "separate", strlen("separate"))};
     char text[256];
 
     c.m = dbg_open(f->di, file, &why);
@@ -1006,6 +1056,22 @@ static void ask_everything(const char *file)
             dbg_cfa(m, fn[i].entry, &reg, &off);
             dbg_cfa(m, fn[i].entry + 5, &reg, &off);
         }
+        struct dbg_statement *s, at;
+        struct dbg_call *calls;
+        bool complete;
+
+        for (uint32_t i = 0; i < n && i < 200; i++) {
+            dbg_calls(&fn[i], "*", &calls, &complete);
+            dbg_statement_at(m, fn[i].entry, &at);
+        }
+        n = dbg_inlined(m, "*", NULL, &fn);
+        for (uint32_t i = 0; i < n && i < 200; i++) {
+            struct asking q = {&fn[i], fn[i].entry};
+
+            dbg_locals(q.f, q.pc, ask_local, &q);
+            dbg_calls(&fn[i], "*", &calls, &complete);
+        }
+        dbg_statements(m, &(struct dbg_lines){.function = "*", .high = 1000}, &s);
         dbg_functions(m, "same*", "other.c", &fn);
         dbg_enumerator(m, "GREEN", &value);
         for (int k = DBG_TYPES; k <= DBG_FUNCTIONS; k++)
@@ -1132,6 +1198,60 @@ static void test_loops(void)
            "types that contain themselves are there");
     tear_down(&f);
     tap_ok(survives(path("loops.so"), 20) == 0, "and end");
+}
+
+/* A function in a function in ..., and a line table of a row a byte. */
+static const char nest_s[] =
+    ".text\n.globl nested\n.type nested, @function\nnested: .fill 63, 1, 0x90\nret\n"
+    ".section .debug_abbrev,\"\",@progbits\n"
+    ".byte 1, 0x11, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0x10, 0x17, 0, 0\n"
+    ".byte 2, 0x2e, 0, 0x03, 0x08, 0x20, 0x0b, 0, 0\n"
+    ".byte 3, 0x2e, 1, 0x03, 0x08, 0x11, 0x01, 0x12, 0x07, 0x3a, 0x0b, 0x3b, 0x0b, 0, 0\n"
+    ".byte 4, 0x1d, 1, 0x31, 0x13, 0x11, 0x01, 0x12, 0x07, 0, 0\n.byte 0\n"
+    ".section .debug_info,\"\",@progbits\n"
+    "cu: .long 2f - 1f\n1: .short 4\n.long 0\n.byte 8\n"
+    ".byte 1\n.asciz \"nest.c\"\n.quad nested, 64\n.long 0\n"
+    "deep: .byte 2\n.asciz \"deep\"\n.byte 1\n"
+    ".byte 3\n.asciz \"nested\"\n.quad nested, 64\n.byte 1, 1\n"
+    ".rept NEST\n.byte 4\n.long deep - cu\n.quad nested, 64\n.endr\n"
+    ".fill NEST + 2, 1, 0\n2:\n"
+    ".section .debug_line,\"\",@progbits\n"
+    ".long 4f - 3f\n3: .short 4\n.long 6f - 5f\n5: .byte 1, 1, 1, -3, 12, 13\n"
+    ".byte 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1\n.byte 0\n.asciz \"nest.c\"\n.byte 0, 0, 0, 0\n"
+    "6: .byte 0, 9, 2\n.quad nested\n.fill ROWS, 1, 0x10\n.byte 0, 1, 1\n4:\n";
+
+static void test_nest(void)
+{
+    static const char *const says[] = {"more than 1000 blocks in one another",
+                                       "more than 16777216 bytes of a unit's line table"};
+
+    write_file("nest.s", nest_s, sizeof(nest_s) - 1);
+    if (!run("$CC -nostdlib -shared -Wa,--defsym,NEST=900,--defsym,ROWS=40 nest.s -o some.so") ||
+        !run("$CC -nostdlib -shared -Wa,--defsym,NEST=90000,--defsym,ROWS=40 nest.s -o deep.so") ||
+        !run(
+            "$CC -nostdlib -shared -Wa,--defsym,NEST=9,--defsym,ROWS=17000000 nest.s -o long.so")) {
+        tap_skip("functions in one another", "not x86-64");
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        static const char *const files[] = {"some.so", "deep.so", "long.so"};
+        struct fixture f;
+        struct dbg_func *fn;
+        struct dbg_statement *s;
+        const char *why;
+
+        set_up(&f, NULL);
+        struct dbg *m = dbg_open(f.di, path("%s", files[i]), &why);
+        uint32_t n = m ? dbg_inlined(m, "deep", NULL, &fn) : 0;
+        uint32_t rows =
+            m ? dbg_statements(m, &(struct dbg_lines){.function = "*", .high = 9}, &s) : 0;
+
+        fflush(f.err);
+        if (!tap_ok(i ? m && strstr(f.messages, says[i - 1]) : n == 1 && rows > 0,
+                    i ? "%s is bounded" : "%s is read", files[i]))
+            printf("# %u inlined, %u statements, %s\n", n, rows, f.messages);
+        tear_down(&f);
+    }
 }
 
 /* A compressed section that says it expands to terabytes. */
@@ -1262,6 +1382,7 @@ int main(int argc, char **argv)
     test_split();
     test_cache();
     test_loops();
+    test_nest();
     test_bomb();
     test_kernel();
     setenv("XDG_CACHE_HOME", "/nonexistent", 1);
