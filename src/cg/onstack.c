@@ -162,8 +162,8 @@ static bool move(struct area *a, struct bpf_insn *v, uint32_t left)
         return at != 0;
     }
     if (v->code == (BPF_ALU64 | BPF_MOV | BPF_X) && v->src_reg == R9) { /* cg_addr */
-        if (left < 2 || v[1].code != (BPF_ALU64 | (BPF_ADD | BPF_K)) || v[1].dst_reg != v->dst_reg ||
-            v[1].imm < 0)
+        if (left < 2 || v[1].code != (BPF_ALU64 | (BPF_ADD | BPF_K)) ||
+            v[1].dst_reg != v->dst_reg || v[1].imm < 0)
             return false;
         at = place(a, (uint32_t)v[1].imm);
         v->src_reg = R10;
