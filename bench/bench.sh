@@ -7,9 +7,8 @@
 # Prints, with the promise beside each: the time from exec to the first probe armed with an empty
 # and with a filled cache, the cost of a sample of a 30-frame interpreted stack, verified
 # instructions, load time, resident memory, what a uprobe's hit costs, size of the stripped binary.
-# With STAPXX=DIR (a clone of
-# openresty/stapxx) also the cost with upstream's tapset. Needs root. Takes about 20 s; leaves
-# nothing.
+# With STAPXX=DIR (a clone of openresty/stapxx) also the cost with upstream's tapset. Needs root.
+# Takes about a minute; leaves nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")
@@ -147,7 +146,8 @@ if "${CC:-cc}" -g -O1 -o "$scratch/hit" "$scratch/hit.c" 2>/dev/null; then
     hit empty "$probe { }" 1
     hit count "global n $probe { n++ } probe end { println(n) }" '@ = count()'
     hit histogram "global h $probe { h <<< \$n } probe end { print(@hist_log(h)) }" '@ = hist(arg0)'
-    hit 'count by pid' "global c $probe { c[pid()]++ } probe end { println(c[0]) }" '@[pid] = count()'
+    hit 'count by pid' "global c $probe { c[pid()]++ } probe end { println(c[0]) }" \
+        '@[pid] = count()'
     hit 'count by execname' "global c $probe { c[execname()]++ } probe end { println(c[\"\"]) }" \
         '@[comm] = count()'
 fi

@@ -132,6 +132,7 @@ EXTRA_DIST += tests/lua-states tests/workers
 SHELL_TESTS += tests/signals.sh
 TIMED_TESTS += tests/many.sh
 SHELL_TESTS += tests/values.sh
+SHELL_TESTS += tests/onstack.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh

@@ -1,7 +1,7 @@
 /*
- * kernel_types: where members of the running kernel's structures are. Enters: names; leaves:
- * offsets, numbers of types, out of the kernel's BTF. Refuses: kernels without it, or without one of
- * them.
+ * kernel_types: where members of the running kernel's structures are, and its types' numbers.
+ * Enters: names; leaves: offsets and numbers, out of the kernel's BTF. Refuses: kernels without it,
+ * or without one of them.
  */
 #include "load/kernel_types.h"
 

@@ -320,8 +320,10 @@ static void make_line(struct cg_lib_fn *f)
     cg_bind(s, end);
 }
 
-/* Eight bytes at [r10 + OFF]; r0 += how many stand before the first NUL, behind which there are only
- * such. r4: 0x7f.. As clean_word: without a branch. Clobbers r1-r3, r5. */
+/*
+ * Eight bytes at [r10 + OFF]; r0 += how many stand before the first NUL, behind which there are
+ * only such. r4: 0x7f.. As clean_word: without a branch. Clobbers r1-r3, r5.
+ */
 static void comm_word(struct cg_asm *s, int off)
 {
     cg_ldx(s, BPF_DW, R3, R10, off);
