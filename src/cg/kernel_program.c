@@ -5,9 +5,9 @@
  *
  * Prologue: nothing once the session is stopped; nothing for processes outside of the scope; claim
  * one of this CPU's frames, unless the handler's is on the stack (onstack.h). A perf_event can
- * interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so the claim is an atomic
- * exchange, and a hit that finds all of them taken is counted as skipped. The frame is given back
- * on the one way out.
+ * interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so the claim is an
+ * atomic exchange, and a hit that finds all of them taken is counted as skipped. The frame is given
+ * back on the one way out.
  */
 #include "cg/program.h"
 

@@ -14,7 +14,7 @@ struct kernel_member {
     bool found; /* false at first */
 };
 
-/* A type or function (KIND: BTF_KIND_STRUCT, BTF_KIND_FUNC ...) whose number in BTF is asked for. */
+/* A type or function (KIND: BTF_KIND_STRUCT, BTF_KIND_FUNC) whose number in BTF is asked for. */
 struct kernel_id {
     uint32_t kind;
     const char *name;

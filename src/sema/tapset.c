@@ -3,8 +3,9 @@
  * of probe/ may hold the aliases that are meant; its functions found by name, and the files that
  * something uses made part of the program. A file is parsed when it may declare a name that is
  * looked for (declared.c), or at once when it has probes, whose aliases are looked through. *.stpm
- * files are read apart, before the script, since their macros serve everything. A file with syntax errors is left
- * out, and named when a name is missing; a directory that cannot be read holds nothing.
+ * files are read apart, before the script, since their macros serve everything. A file with syntax
+ * errors is left out, and named when a name is missing; a directory that cannot be read holds
+ * nothing.
  */
 #include "sema/internal.h"
 
