@@ -52,6 +52,14 @@ check 'an array by pid needs none' takes 0 'c[pid()]++'
 check 'a loop has one' takes 4 "$in_frame n++"
 check 'a string has one' takes 4 'c[execname()]++'
 
+# A tick's registers may be the task's, which are copied as a whole.
+sh -c 'ulimit -t 30; while :; do :; done' >"$scratch/busy" 2>&1 &
+pids+=("$!")
+check 'registers of a tick' last_line_is '0 1' -x "$!" -e 'global n, ticks
+    probe timer.profile { x = uaddr(); y = u_register("rip"); if (x != y) n++; ticks++ }
+    probe timer.s(1) { exit() }
+    probe end { println(n, " ", ticks > 0) }'
+
 both 'numbers' '100 450' 'n++; sum += $n' 'println(n, " ", sum)'
 both 'locals and branches' '50 225 -100' \
     'x = $n; if (x % 2 == 0) { y = x * 3; n++ } else y = -2

@@ -114,26 +114,34 @@ struct area {
     int end; /* of what is taken so far */
 };
 
-/* The area of the frame that OFF is in. */
-static void area_of(const struct ir_unit *u, uint32_t off, uint32_t *from, uint32_t *size)
+/* The area of the frame that OFF is in; false: it is but a word. */
+static bool area_of(const struct ir_unit *u, uint32_t off, uint32_t *from, uint32_t *size)
 {
-    *from = off & ~7u;
-    *size = 8;
     if (off >= u->frame_key && off < u->frame_texts) {
         *from = u->frame_key;
         *size = u->frame_texts - u->frame_key;
-    } else if (off >= u->frame_val && off < u->frame_stack) {
+        return true;
+    }
+    if (off >= u->frame_val && off < u->frame_stack) {
         *from = u->frame_val;
         *size = u->frame_stack - u->frame_val;
+        return true;
     }
+    *from = off & ~7u;
+    *size = 8;
+    return false;
 }
 
-/* OFF's place on the stack; 0: there is no room. */
-static int place(struct area *a, uint32_t off)
+/*
+ * OFF's place on the stack; 0: there is no room. ADDRESS: more than a word may be meant, and only
+ * of a key and a value it is known how much.
+ */
+static int place(struct area *a, uint32_t off, bool address)
 {
     uint32_t from, size;
 
-    area_of(a->u, off, &from, &size);
+    if (!area_of(a->u, off, &from, &size) && address)
+        return 0;
     for (uint32_t k = 0; k < a->n; k++)
         if (a->from[k] == from)
             return a->to[k] + (int)(off - from);
@@ -153,7 +161,7 @@ static bool move(struct area *a, struct bpf_insn *v, uint32_t left)
     int at;
 
     if ((load && v->src_reg == R9) || (store && v->dst_reg == R9 && v->src_reg != R9)) {
-        at = v->off >= 0 ? place(a, (uint32_t)v->off) : 0;
+        at = v->off >= 0 ? place(a, (uint32_t)v->off, false) : 0;
         v->off = (int16_t)at;
         if (load)
             v->src_reg = R10;
@@ -165,7 +173,7 @@ static bool move(struct area *a, struct bpf_insn *v, uint32_t left)
         if (left < 2 || v[1].code != (BPF_ALU64 | (BPF_ADD | BPF_K)) ||
             v[1].dst_reg != v->dst_reg || v[1].imm < 0)
             return false;
-        at = place(a, (uint32_t)v[1].imm);
+        at = place(a, (uint32_t)v[1].imm, true);
         v->src_reg = R10;
         v[1].imm = at;
         return at != 0;
