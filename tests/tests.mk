@@ -143,6 +143,7 @@ SHELL_TESTS += tests/marks.sh
 SHELL_TESTS += tests/plt.sh
 SHELL_TESTS += tests/process-events.sh
 SHELL_TESTS += tests/inline.sh
+SHELL_TESTS += tests/onstack.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh

@@ -293,6 +293,11 @@ struct ngs_control {
      * arch, compat_status); 0: not known
      */
     uint64_t call_status;
+    /*
+     * the scope is the process of this tgid, at layout 0, and no other: hits need no look-up in
+     * NGS_MAP_SCOPE; 0: ask the map. Set before anything can join, and only ever cleared after.
+     */
+    uint64_t only;
 };
 
 /* ---- strings, aggregates ---- */

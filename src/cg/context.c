@@ -57,8 +57,18 @@ static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
 /* r0 = tgid << 32 | tid */
 static void pid_tgid(struct cg_gen *g)
 {
+    uint32_t plain = cg_label(&g->s), done = cg_label(&g->s);
+
+    cg_clobber_all(g);
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, pidns_ino));
+    cg_ldx(&g->s, BPF_DW, R1, R1, 0);
+    cg_jmpi(&g->s, BPF_JEQ, R1, 0, plain);
     cg_puti(g, R1, 0); /* the library's frame argument, which this one does not use */
     cg_do_lib(g, CG_LIB_PID);
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, plain); /* the common one: a call less */
+    cg_do_call(g, BPF_FUNC_get_current_pid_tgid);
+    cg_bind(&g->s, done);
 }
 
 static void helper(struct cg_gen *g, const struct ir_ins *i, int number)

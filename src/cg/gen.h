@@ -29,6 +29,8 @@ struct cg_gen {
     struct cg *c;
     struct cg_asm s;
     bool user;
+    bool on_stack;  /* the frame is on BPF's stack: onstack.h */
+    bool unlimited; /* it cannot run out of MAXACTION */
     enum cg_loops loops;
     const struct ir_probe *probe;
     uint32_t probe_index;

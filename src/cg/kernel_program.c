@@ -4,9 +4,10 @@
  * kernel can do none.
  *
  * Prologue: nothing once the session is stopped; nothing for processes outside of the scope; claim
- * one of this CPU's frames. A perf_event can interrupt a uprobe program on its CPU, and an
- * uprobe's may be preempted, so the claim is an atomic exchange, and a hit that finds all of them
- * taken is counted as skipped. The frame is given back on the one way out.
+ * one of this CPU's frames, unless the handler's is on the stack (onstack.h). A perf_event can
+ * interrupt a uprobe program on its CPU, and an uprobe's may be preempted, so the claim is an
+ * atomic exchange, and a hit that finds all of them taken is counted as skipped. The frame is given
+ * back on the one way out.
  */
 #include "cg/program.h"
 
@@ -16,6 +17,7 @@
 #include "base/diag.h"
 #include "cg/body.h"
 #include "cg/graph.h"
+#include "cg/onstack.h"
 #include "cg/syscall.h"
 
 #define FRAME(field)   ((int)offsetof(struct ngs_frame, field))
@@ -38,37 +40,6 @@ static void count(struct cg_gen *g, uint32_t field)
     cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
 }
 
-/* r9 = a frame of this CPU that nobody uses, else to NONE. */
-static void claim(struct cg_gen *g, uint32_t none)
-{
-    uint32_t got = cg_label(&g->s);
-
-    cg_call(&g->s, BPF_FUNC_get_smp_processor_id);
-    cg_alui(&g->s, BPF_LSH, R0, 2);
-    _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
-    cg_stx(&g->s, BPF_W, R10, CG_STACK0, R0);
-    for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
-        if (k) {
-            cg_ldx(&g->s, BPF_W, R1, R10, CG_STACK0);
-            cg_alui(&g->s, BPF_ADD, R1, 1);
-            cg_stx(&g->s, BPF_W, R10, CG_STACK0, R1);
-        }
-        cg_map(&g->s, R1, NGS_MAP_FRAMES);
-        cg_mov(&g->s, R2, R10);
-        cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
-        cg_call(&g->s, BPF_FUNC_map_lookup_elem);
-        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-        cg_mov(&g->s, R9, R0);
-        cg_movi(&g->s, R1, 1);
-        cg_atomic(&g->s, BPF_XCHG, R9, FRAME(busy), R1);
-        cg_jmpi(&g->s, BPF_JEQ, R1, 0, got);
-    }
-    cg_ja(&g->s, none);
-    cg_bind(&g->s, got);
-    /* whichever frame it is, the verifier sees the same */
-    cg_sti(&g->s, BPF_DW, R10, CG_STACK0, 0);
-}
-
 /* Slots hold what the last handler left: the handler sets its own. */
 static void clear_frame(struct cg_gen *g)
 {
@@ -86,11 +57,13 @@ static void clear_frame(struct cg_gen *g)
 
 /*
  * r7 = the process's struct ngs_member, or 0 where nobody asks; hits of others are counted and go
- * to QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch.
+ * to QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch,
+ * and where the scope is one process, two and a comparison.
  */
 static void scope(struct cg_gen *g, uint32_t quit)
 {
     uint32_t in = cg_label(&g->s), member = cg_label(&g->s), foreign = cg_label(&g->s);
+    uint32_t ask = cg_label(&g->s);
     /* the variables of a module that it reads are those of the scope's processes */
     bool everybody = g->probe->everybody && !g->graph->modules;
 
@@ -98,6 +71,17 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_value(&g->s, R1, CG_CONTROL, CONTROL(scope));
     cg_ldx(&g->s, BPF_DW, R8, R1, 0);
     cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+    cg_value(&g->s, R1, CG_CONTROL, CONTROL(only));
+    cg_ldx(&g->s, BPF_DW, R7, R1, 0);
+    cg_jmpi(&g->s, BPF_JEQ, R7, 0, ask);
+    if (!everybody) {
+        cg_call(&g->s, BPF_FUNC_get_current_pid_tgid);
+        cg_alui(&g->s, BPF_RSH, R0, 32);
+        cg_jmp(&g->s, BPF_JNE, R0, R7, foreign);
+    }
+    cg_movi(&g->s, R7, 0);
+    cg_ja(&g->s, in);
+    cg_bind(&g->s, ask);
     cg_movi(&g->s, R1, 0);
     cg_call_lib(g->c, &g->s, CG_LIB_PID);
     cg_alui(&g->s, BPF_RSH, R0, 32);
@@ -139,10 +123,27 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
     scope(g, quit);
     count(g, CONTROL(hits));
-    claim(g, skipped);
+    if (g->on_stack) {
+        if (!g->unlimited) {
+            cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
+            cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
+        }
+        return;
+    }
+    cg_claim(&g->s, skipped);
     clear_frame(g);
     cg_stx(&g->s, BPF_DW, R9, FRAME(member), R7);
     cg_syscall_begin(g);
+}
+
+static void report_of(struct cg_gen *g)
+{
+    cg_movi(&g->s, R1, 0);
+    cg_ldx(&g->s, BPF_DW, R2, R9, FRAME(error));
+    cg_ldx(&g->s, BPF_DW, R3, R9, FRAME(error_arg));
+    cg_ldx(&g->s, BPF_DW, R4, R9, FRAME(error_loc));
+    cg_movi(&g->s, R5, g->probe_index);
+    cg_call_lib(g->c, &g->s, CG_LIB_REPORT_OF);
 }
 
 /* The ends that a handler's code jumps to, except its plain end. */
@@ -156,6 +157,10 @@ static void ends(struct cg_gen *g)
     }
     if (g->need_report || g->need_exceeded) {
         cg_bind(&g->s, g->l_report);
+        if (g->on_stack) {
+            report_of(g);
+            return;
+        }
         cg_mov(&g->s, R1, R9);
         cg_movi(&g->s, R2, g->probe_index);
         cg_call_lib(g->c, &g->s, CG_LIB_REPORT);
@@ -164,10 +169,13 @@ static void ends(struct cg_gen *g)
 
 static void epilogue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
-    cg_sti(&g->s, BPF_DW, R9, FRAME(busy), 0);
+    if (!g->on_stack)
+        cg_sti(&g->s, BPF_DW, R9, FRAME(busy), 0);
     cg_bind(&g->s, quit);
     cg_movi(&g->s, R0, 0);
     cg_exit(&g->s);
+    if (g->on_stack)
+        return;
     cg_bind(&g->s, skipped);
     count(g, CONTROL(skipped));
     cg_ja(&g->s, quit);
@@ -241,36 +249,61 @@ static bool refuse_loops(struct cg *c, const struct cg_gen *g)
     return false;
 }
 
+/* The code of a handler whose loops need no callback. */
+static void write_program(struct cg_gen *g)
+{
+    uint32_t quit = cg_label(&g->s), skipped = cg_label(&g->s);
+
+    prologue(g, quit, skipped);
+    cg_write_body(g);
+    ends(g);
+    cg_bind(&g->s, g->l_done);
+    epilogue(g, quit, skipped);
+}
+
+/* The same around a callback, whose ends are in it. */
+static void write_caller(struct cg_gen *g, const char *loop)
+{
+    uint32_t quit = cg_label(&g->s), skipped = cg_label(&g->s);
+
+    prologue(g, quit, skipped);
+    call_callback(g, loop);
+    cg_bind(&g->s, g->l_done);
+    epilogue(g, quit, skipped);
+}
+
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
-    struct cg_gen g = {.c = c,
-                       .probe = &c->u->probes[probe],
-                       .probe_index = probe,
-                       .func = c->u->probes[probe].func,
-                       .loops = kernel_loops(c)};
+    const struct cg_gen start = {.c = c,
+                                 .probe = &c->u->probes[probe],
+                                 .probe_index = probe,
+                                 .func = c->u->probes[probe].func,
+                                 .loops = kernel_loops(c)};
+    struct cg_gen g = start;
     const char *name = arena_printf(c->cx->arena, "p%u", probe);
     const char *loop = arena_printf(c->cx->arena, "p%u_loop", probe);
 
     begin(&g);
     cg_graph_make(&g);
+    cg_choose_stack(&g);
+    if (g.on_stack) {
+        write_program(&g);
+        if (!cg_move_to_stack(&g)) {
+            g = start;
+            begin(&g);
+            cg_graph_make(&g);
+        }
+    }
     if (g.graph->in_callback) {
         if (!c->k->has[FEAT_BPF_LOOP] && !c->k->has[FEAT_FOR_EACH_MAP])
             return refuse_loops(c, &g);
         if (!callback(&g, loop))
             return false;
         begin(&g);
+        write_caller(&g, loop);
+    } else if (!g.on_stack) {
+        write_program(&g);
     }
-    uint32_t quit = cg_label(&g.s), skipped = cg_label(&g.s);
-
-    prologue(&g, quit, skipped);
-    if (g.graph->in_callback) {
-        call_callback(&g, loop);
-    } else {
-        cg_write_body(&g);
-        ends(&g);
-    }
-    cg_bind(&g.s, g.l_done);
-    epilogue(&g, quit, skipped);
     if (!cg_asm_end(&g.s))
         return false;
     struct cg_func *f = cg_new_func(c, name, CG_SIG_PROG, 1);

@@ -335,7 +335,7 @@ static void find_bucket(struct cg_gen *g, const struct ir_ins *i, const struct h
         cg_puti(g, R4, h->args[2]);
         cg_puti(g, R5, h->buckets);
     }
-    cg_put_frame(g, R1, 0);
+    cg_puti(g, R1, 0); /* they use no frame */
     cg_do_lib(g, h->kind == NGS_HIST_LOG ? CG_LIB_BUCKET : CG_LIB_LINEAR);
     cg_stx(&g->s, BPF_DW, R9, cg_word(g->c->u, CG_WORD_BUCKET), R0);
 }

@@ -27,6 +27,7 @@ ngstap_SOURCES += \
 	src/cg/map.c \
 	src/cg/meta.c src/cg/meta.h \
 	src/cg/object.h \
+	src/cg/onstack.c src/cg/onstack.h \
 	src/cg/ops.c src/cg/ops.h \
 	src/cg/program.h \
 	src/cg/read.c \

@@ -85,6 +85,8 @@ void cg_emit_gclear(struct cg_gen *g, const struct ir_ins *i)
 
 void cg_emit_budget(struct cg_gen *g, const struct ir_ins *i)
 {
+    if (g->unlimited)
+        return;
     int t = cg_tmp(g);
 
     cg_ldx(&g->s, BPF_DW, t, R9, FRAME(budget));

@@ -119,12 +119,25 @@ struct module_dirs search_modules(struct compile *cx, const struct options *o)
     return search(cx, o, true);
 }
 
+/* Is it one directory by two names, which would be read twice? */
+static bool is_listed(const struct strings *s, const char *dir)
+{
+    struct stat this, other;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!stat(dir, &this) && !stat(s->v[i], &other) && file_same(&this, &other))
+            return true;
+    return false;
+}
+
 struct strings search_tapsets(struct compile *cx, const struct options *o)
 {
     struct module_dirs d = search(cx, o, false);
     struct strings s = {NULL, 0};
 
     for (uint32_t i = 0; i < d.n; i++) {
+        if (is_listed(&s, d.v[i]))
+            continue;
         if (!d.distrusted[i]) {
             s.v = arena_grow(cx->arena, s.v, s.n, sizeof(*s.v));
             s.v[s.n++] = d.v[i];

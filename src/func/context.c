@@ -16,16 +16,28 @@ static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
-/* Appends a fact that is a string: SCONTEXT sets its destination, so it gets one of its own. */
+/* Has SLOT just been emptied? */
+static bool is_empty(const struct ir_cursor *c, struct ir_val slot)
+{
+    const struct ir_ins *i = c->f->blocks[c->block]->last;
+
+    return i && i->op == IR_SSET && i->str.id == slot.id && i->s.kind == IRV_LIT &&
+           !c->u->lits[i->s.id].len;
+}
+
+/* Appends a fact that is a string: SCONTEXT sets its destination, so it gets one of its own, unless
+ * there is nothing yet to append to. */
 static bool lower_string(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
                          const struct ir_val *args, uint32_t n, struct ir_val *result)
 {
-    struct ir_val fact = IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
+    bool empty = is_empty(c, *result);
+    struct ir_val fact = empty ? *result : IR_SLOT(ir_slot_new(c->u, c->f, IR_STRING, NULL));
     struct ir_ins *i = ir_put(c, IR_SCONTEXT);
 
     i->str = fact;
     i->imm = self->arg;
-    ir_put_str(c, IR_SCAT, *result, fact);
+    if (!empty)
+        ir_put_str(c, IR_SCAT, *result, fact);
     return true;
 }
 

@@ -142,6 +142,12 @@ static void control(struct code *c, size_t off, int op, int32_t value)
 }
 #define CONTROL(field) offsetof(struct ngs_control, field)
 
+/* Emits: the scope is asked by its map from now on. */
+static void clear_only(struct code *c)
+{
+    control(c, CONTROL(only), BPF_AND, 0);
+}
+
 /*
  * Emits: the stack's word AT = SIZE bytes of kernel memory at register BASE + OFF; BASE is r6 to
  * r9.
@@ -239,6 +245,7 @@ static void on_fork(struct code *c)
     storei(c, BPF_W, BPF_REG_10, AT_VALUE, NGS_BELOW);
     put(c, BPF_JMP32 | BPF_JNE | BPF_K, 7, 0, 1, NGS_WATCHED);
     storei(c, BPF_W, BPF_REG_10, AT_VALUE, NGS_NAMED); /* a master's worker */
+    clear_only(c); /* before the child can hit anything */
     map(c, 1, c->maps->scope);
     stack_address(c, 2, AT_KEY);
     stack_address(c, 3, AT_VALUE);
@@ -254,6 +261,7 @@ static void unplace(struct code *c)
 {
     current_member(c);
     storei(c, BPF_W, 0, offsetof(struct ngs_member, layout), NGS_UNPLACED);
+    clear_only(c);
     control(c, CONTROL(scope), BPF_OR, NGS_SCOPE_LAYOUTS);
 }
 
@@ -287,6 +295,7 @@ static void on_exit_of(struct code *c)
     kernel_read(c, AT_CHILD_PID, 4, 7, c->at->live);
     load(c, BPF_W, 1, BPF_REG_10, AT_CHILD_PID);
     out_if(c, BPF_JNE, 1, 0);
+    clear_only(c);
     map(c, 1, c->maps->scope);
     stack_address(c, 2, AT_KEY);
     call(c, BPF_FUNC_map_delete_elem);

@@ -1,6 +1,7 @@
 /*
- * kernel_types: where members of the running kernel's structures are. Enters: names; leaves:
- * offsets, out of the kernel's BTF. Refuses: kernels without it, or without one of the members.
+ * kernel_types: where members of the running kernel's structures are, and its types' numbers.
+ * Enters: names; leaves: offsets and numbers, out of the kernel's BTF. Refuses: kernels without it,
+ * or without one of them.
  */
 #include "load/kernel_types.h"
 
@@ -107,10 +108,27 @@ static unsigned take(struct kernel_member *v, unsigned n, const struct btf_type 
     return got;
 }
 
-static bool types_find(const struct types *f, struct kernel_member *v, unsigned n)
+/* What is looked for: members, or types by kind and name. */
+struct wanted {
+    struct kernel_member *members;
+    struct kernel_id *ids;
+    unsigned left;
+    unsigned n_members, n_ids;
+};
+
+static void take_id(struct wanted *w, const struct btf_type *t, uint32_t id, const char *name)
+{
+    for (unsigned i = 0; i < w->n_ids; i++)
+        if (!*w->ids[i].value && btf_kind(t) == w->ids[i].kind && !strcmp(w->ids[i].name, name)) {
+            *w->ids[i].value = id;
+            w->left--;
+        }
+}
+
+static bool types_find(const struct types *f, struct wanted *w)
 {
     const struct btf_header *h = (const void *)f->file;
-    unsigned left = n;
+    uint32_t id = 0;
 
     if (f->size < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > f->size)
         return false;
@@ -120,24 +138,40 @@ static bool types_find(const struct types *f, struct kernel_member *v, unsigned 
     if ((uint64_t)h->type_off + h->type_len > room || (uint64_t)h->str_off + h->str_len > room ||
         !h->str_len || strings[h->str_len - 1])
         return false;
-    for (uint64_t at = 0; left && at + sizeof(struct btf_type) <= h->type_len;) {
+    for (uint64_t at = 0; w->left && at + sizeof(struct btf_type) <= h->type_len;) {
         const struct btf_type *t = (const void *)(start + h->type_off + at);
         uint64_t size = type_size(t);
 
         if (!size || size > h->type_len - at)
             return false;
+        id++;
+        if (t->name_off < h->str_len)
+            take_id(w, t, id, strings + t->name_off);
         if (btf_kind(t) == BTF_KIND_STRUCT && t->name_off < h->str_len)
-            left -= take(v, n, t, strings + t->name_off, strings, h->str_len);
+            w->left -=
+                take(w->members, w->n_members, t, strings + t->name_off, strings, h->str_len);
         at += size;
     }
-    return left == 0;
+    return w->left == 0;
+}
+
+static bool find(struct wanted *w)
+{
+    struct types t;
+    bool ok = types_open(&t) && types_find(&t, w);
+
+    types_close(&t);
+    return ok;
 }
 
 bool kernel_members(struct kernel_member *v, unsigned n)
 {
-    struct types t;
-    bool ok = types_open(&t) && types_find(&t, v, n);
+    return find(&(struct wanted){.members = v, .n_members = n, .left = n});
+}
 
-    types_close(&t);
-    return ok;
+bool kernel_ids(struct kernel_id *v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        *v[i].value = 0;
+    return find(&(struct wanted){.ids = v, .n_ids = n, .left = n});
 }

@@ -78,6 +78,7 @@ static bool add(struct session *s, pid_t pid, enum ngs_member_kind kind)
     struct ngs_member m = {.kind = kind};
     uint32_t key = (uint32_t)pid;
 
+    __atomic_store_n(&s->control->only, 0, __ATOMIC_SEQ_CST);
     if (bpf_map_update_elem(s->scope.map, &key, &m, BPF_NOEXIST)) {
         if (errno != EEXIST)
             __atomic_fetch_add(&s->control->unfollowed, 1, __ATOMIC_RELAXED);
@@ -99,6 +100,8 @@ static bool add_named(struct session *s)
     for (uint32_t i = 0; i < t->n_pids; i++)
         if (target_same(t, i))
             any |= add(s, t->pids[i], NGS_NAMED);
+    if (any && t->kind != TARGET_MASTER && t->n_pids == 1 && !s->control->pidns_ino)
+        s->control->only = (uint64_t)t->pids[0]; /* nobody follows yet */
     return any || diag_error(s->cx->diag, (struct span){0}, "target", "process %d has ended",
                              (int)target_first(t));
 }
@@ -235,6 +238,7 @@ bool scope_drop_replaced(struct session *s)
 
         if (target_same(s->t, i))
             continue;
+        __atomic_store_n(&s->control->only, 0, __ATOMIC_SEQ_CST);
         bpf_map_delete_elem(s->scope.map, &key);
         all = false;
     }

@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,44 @@ static void kernel_read(struct code *c, int at, int size, int32_t off)
     put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_10, at, 0);
 }
 
+/*
+ * The registers of the call that returns, as what they are: then a load may read them, and no
+ * helper need (which takes half of what a call that nobody asked for costs). False: the kernel has
+ * no bpf_rdonly_cast (Linux 6.2).
+ */
+static bool cast_registers(struct code *c)
+{
+    uint32_t cast, regs;
+    struct kernel_id wanted[] = {
+        {BTF_KIND_STRUCT, "pt_regs", &regs},
+        {BTF_KIND_FUNC, "bpf_rdonly_cast", &cast},
+    };
+
+    if (!kernel_ids(wanted, 2))
+        return false;
+    put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_6, 0, 0);
+    put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, (int32_t)regs);
+    put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, (int32_t)cast);
+    return true;
+}
+
+/* r7 = the number of the call; false: the kernel cannot do it by CAST. */
+static bool call_number(const struct arch *a, const struct call_layer *l, struct code *c, bool cast)
+{
+    if (!attach_has(l->kind, ATTACH_ON_RETURN)) {
+        put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_7, BPF_REG_6, 8, 0);
+    } else if (cast) {
+        if (!cast_registers(c))
+            return false;
+        put(c, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_7, BPF_REG_0, a->syscall.number, 0);
+    } else {
+        put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 0, 0);
+        kernel_read(c, AT_NUMBER, 4, a->syscall.number);
+        put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_7, BPF_REG_1, 0, 0);
+    }
+    return true;
+}
+
 /* Tests the convention: the machine's own takes the returned jump, that for 32 bits goes on. */
 static int jump_if_native(const struct session *s, const struct arch *a, struct code *c)
 {
@@ -69,17 +108,12 @@ static int jump_if_native(const struct session *s, const struct arch *a, struct 
     return put(c, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_1, 0, 0, a->syscall.compat.value);
 }
 
-static void hub_code(const struct session *s, const struct arch *a, const struct call_layer *l,
-                     struct code *c)
+static bool hub_code(const struct session *s, const struct arch *a, const struct call_layer *l,
+                     struct code *c, bool cast)
 {
     put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0);
-    if (attach_has(l->kind, ATTACH_ON_RETURN)) {
-        put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 0, 0);
-        kernel_read(c, AT_NUMBER, 4, a->syscall.number);
-        put(c, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_7, BPF_REG_1, 0, 0);
-    } else {
-        put(c, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_7, BPF_REG_6, 8, 0);
-    }
+    if (!call_number(a, l, c, cast))
+        return false;
     int none = put(c, BPF_JMP | BPF_JGE | BPF_K, BPF_REG_7, 0, 0, NGS_CALLS);
 
     put(c, BPF_LD | BPF_IMM | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_VALUE, 0, l->wanted);
@@ -100,6 +134,17 @@ static void hub_code(const struct session *s, const struct arch *a, const struct
     land(c, unwanted);
     put(c, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
     put(c, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    return true;
+}
+
+static int load_hub(const struct session *s, const struct arch *a, const struct call_layer *l,
+                    bool cast)
+{
+    struct code c = {.n = 0};
+
+    return hub_code(s, a, l, &c, cast) ? bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_calls",
+                                                       "GPL", c.v, (size_t)c.n, NULL)
+                                       : -1;
 }
 
 static const char *event_of(uint32_t kind)
@@ -123,15 +168,14 @@ static bool attach(struct session *s, uint32_t kind, int prog)
 static bool layer_open(struct session *s, struct call_layer *l)
 {
     const struct arch *a = arch_of_machine((uint16_t)s->o->h->machine);
-    struct code c = {.n = 0};
 
     l->table = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "ngs_calls", 4, 4, NGS_CALL_ANY, NULL);
     l->wanted = bpf_map_create(BPF_MAP_TYPE_ARRAY, "ngs_wanted", 4, NGS_CALLS, 1, NULL);
     if (l->table < 0 || l->wanted < 0 || !a)
         return false;
-    hub_code(s, a, l, &c);
-    l->hub =
-        bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_calls", "GPL", c.v, (size_t)c.n, NULL);
+    l->hub = load_hub(s, a, l, attach_has(l->kind, ATTACH_ON_RETURN));
+    if (l->hub < 0)
+        l->hub = load_hub(s, a, l, false);
     return l->hub >= 0 && attach(s, l->kind, l->hub);
 }
 

@@ -23,10 +23,24 @@ struct sema_file {
     struct source *src;
     struct program prog; /* empty until it is parsed */
     uint32_t order;      /* among the files */
+    bool unjudged;       /* what it declares is known only when it is parsed */
     bool parsed;
     bool broken; /* did not parse */
     bool chosen; /* something in it is used: its globals and probes belong to the program */
     bool offers; /* of probe/: what its aliases set is left out where nothing reads it */
+};
+
+/* A file that may declare a name (declared.c). */
+struct sema_declarer {
+    struct sema_file *file;
+    struct sema_declarer *next; /* in the order of files */
+};
+
+/* A name that stands outside of bodies in some files. */
+struct sema_word {
+    const char *word;
+    struct sema_declarer *first, *last;
+    UT_hash_handle hh;
 };
 
 /* A function of the library by name; several of one name are linked. */
@@ -90,6 +104,7 @@ struct sema {
     struct sema_file *files;
     const char **probed; /* names that sema_tapset_probes() has seen */
     uint32_t n_probed;
+    struct sema_word *words;     /* uthash */
     struct sema_name *lib_funcs; /* uthash */
     uint32_t *chosen;            /* ids of library sources in prog itself that are used */
     uint32_t n_chosen;
@@ -134,6 +149,13 @@ struct sema {
     bool changed, report;
     bool failed; /* there were errors: no warnings about what they have left undone */
 };
+
+/* ---- declared.c ---- */
+
+typedef void sema_declared_fn(void *arg, const char *word, size_t len);
+/* FN is told the words of TEXT that may be names it declares, and the keywords among them. False:
+ * its braces do not match, and it may declare others. */
+bool sema_declared(const char *text, size_t len, sema_declared_fn *fn, void *arg);
 
 /* ---- tapset.c: the library ---- */
 

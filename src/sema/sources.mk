@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/sema/check.c \
+	src/sema/declared.c \
 	src/sema/dwexpr.c \
 	src/sema/entry.c \
 	src/sema/format.c \

@@ -1,10 +1,11 @@
 /*
  * tapset: the library of scripts. Enters: directories; leaves: every *.stp in them read, and what
  * of probe/ may hold the aliases that are meant; its functions found by name, and the files that
- * something uses made part of the program. A file is parsed when a name that is looked for stands
- * in it, or at once when it has probes, whose aliases are looked through. *.stpm files are read
- * apart, before the script, since their macros serve everything. A file with syntax errors is left
- * out, and named when a name is missing; a directory that cannot be read holds nothing.
+ * something uses made part of the program. A file is parsed when it may declare a name that is
+ * looked for (declared.c), or at once when it has probes, whose aliases are looked through. *.stpm
+ * files are read apart, before the script, since their macros serve everything. A file with syntax
+ * errors is left out, and named when a name is missing; a directory that cannot be read holds
+ * nothing.
  */
 #include "sema/internal.h"
 
@@ -167,10 +168,16 @@ static bool mentions(const struct source *src, const char *name)
     return false;
 }
 
-static void parse_mentions(struct sema *s, const char *name)
+/* Parses the files that may declare NAME. */
+static void parse_declarers(struct sema *s, const char *name)
 {
+    struct sema_word *w;
+
+    HASH_FIND_STR(s->words, name, w);
+    for (struct sema_declarer *d = w ? w->first : NULL; d; d = d->next)
+        parse_file(s, d->file);
     for (struct sema_file *f = s->files; f; f = f->next)
-        if (!f->parsed && mentions(f->src, name))
+        if (f->unjudged && !f->parsed && mentions(f->src, name))
             parse_file(s, f);
 }
 
@@ -178,6 +185,36 @@ void sema_tapset_parse_all(struct sema *s)
 {
     for (struct sema_file *f = s->files; f; f = f->next)
         parse_file(s, f);
+}
+
+struct word_reader {
+    struct sema *s;
+    struct sema_file *file;
+    bool probes; /* "probe" was among the words */
+};
+
+static void add_word(void *arg, const char *word, size_t len)
+{
+    struct word_reader *r = arg;
+    struct sema_word *w;
+    struct sema_declarer *d;
+
+    r->probes |= len == strlen("probe") && !memcmp(word, "probe", len);
+    HASH_FIND(hh, r->s->words, word, len, w);
+    if (!w) {
+        w = ARENA_NEW(r->s->arena, struct sema_word);
+        w->word = arena_strndup(r->s->arena, word, len);
+        HASH_ADD_KEYPTR(hh, r->s->words, w->word, len, w);
+    }
+    if (w->last && w->last->file == r->file)
+        return;
+    d = ARENA_NEW(r->s->arena, struct sema_declarer);
+    d->file = r->file;
+    if (w->last)
+        w->last->next = d;
+    else
+        w->first = d;
+    w->last = d;
 }
 
 static void add_script(struct sema *s, const char *path, bool offers)
@@ -191,7 +228,11 @@ static void add_script(struct sema *s, const char *path, bool offers)
     for (; *tail; tail = &(*tail)->next)
         f->order++;
     *tail = f;
-    if (mentions(f->src, "probe"))
+
+    struct word_reader r = {.s = s, .file = f};
+
+    f->unjudged = !sema_declared(f->src->text, f->src->len, add_word, &r);
+    if (f->unjudged ? mentions(f->src, "probe") : r.probes)
         parse_file(s, f);
 }
 
@@ -249,6 +290,7 @@ void sema_tapset_read(struct sema *s)
 
 void sema_tapset_free(struct sema *s)
 {
+    HASH_CLEAR(hh, s->words);
     HASH_CLEAR(hh, s->lib_funcs); /* the entries themselves are the arena's */
 }
 
@@ -307,7 +349,7 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
 {
     struct sema_name *entry;
 
-    parse_mentions(s, name);
+    parse_declarers(s, name);
     HASH_FIND_STR(s->lib_funcs, name, entry);
     for (; entry; entry = entry->other) {
         struct function **tail = &s->prog->funcs, *fn = entry->func;
@@ -331,7 +373,7 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
 
 struct variable *sema_tapset_global(struct sema *s, const char *name)
 {
-    parse_mentions(s, name);
+    parse_declarers(s, name);
     for (struct sema_file *f = s->files; f; f = f->next) {
         if (f->chosen)
             continue;

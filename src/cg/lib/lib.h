@@ -44,7 +44,8 @@ void cg_lib_copy_bytes(struct cg_lib_fn *f, uint32_t done);
  * counted. */
 void cg_lib_append_bytes(struct cg_lib_fn *f, uint32_t done);
 
-/* A thread's name at [r10 + OFF]: control characters become '?'. Clobbers r3. */
+/* A thread's name, 16 bytes at [r10 + OFF] with NULs behind it: control characters become '?'; r0 =
+ * its length. Clobbers r1-r5. */
 void cg_lib_clean_comm(struct cg_lib_fn *f, int off);
 
 /* The makers: each writes the function of its row (library.h). */

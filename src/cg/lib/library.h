@@ -27,6 +27,8 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
  * used.)
  */
 #define CG_LIBS(X)                                                                                 \
+    /* (error, its argument, its place, probe) as a record, of a handler without a frame */        \
+    X(REPORT_OF, report_of, 5, 0)                                                                  \
     /* () fills the frame's words (enum cg_unwind) from its registers: how many frames */          \
     X(UNWIND, unwind, 1, 0)                                                                        \
     X(UNWIND_STEP, unwind_step, 1, 0)      /* () 1, or 0: there is no caller */                    \
@@ -100,6 +102,8 @@ enum cg_lib {
         CG_LIB_COUNT
 };
 
+/* Emits: r9 = a frame of this CPU that nobody uses, else to NONE. Clobbers r0-r5, [r10 - 8]. */
+void cg_claim(struct cg_asm *s, uint32_t none);
 /* Calls LIB, whose arguments are in r1...: the object will have it. */
 void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib);
 /* LIB is to read the string that HANDLE names; to be told before LIB is made. */

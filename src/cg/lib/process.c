@@ -62,7 +62,8 @@ void cg_lib_target(struct cg_lib_fn *f)
 void cg_lib_execname(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t some = cg_label(s);
+    uint32_t fits = cg_label(s);
+    int most = f->c->max < 15 ? (int)f->c->max : 15;
 
     cg_lib_enter(f);
     cg_lib_resolve(f, R7, R2, R6, R4, true);
@@ -73,17 +74,20 @@ void cg_lib_execname(struct cg_lib_fn *f)
     cg_movi(s, R2, 16);
     cg_call(s, BPF_FUNC_get_current_comm);
     cg_lib_clean_comm(f, -16);
-    cg_mov(s, R1, R7);
-    cg_alui(s, BPF_ADD, R1, LIB_BYTES);
-    cg_movi(s, R2, (int64_t)(f->c->max < 16 ? f->c->max + 1 : 16));
-    cg_mov(s, R3, R10);
-    cg_alui(s, BPF_ADD, R3, -16);
-    cg_call(s, BPF_FUNC_probe_read_kernel_str);
-    cg_jmpi(s, BPF_JSGT, R0, 0, some);
-    cg_movi(s, R0, 1);
-    cg_bind(s, some);
-    cg_alui(s, BPF_SUB, R0, 1);
+    cg_jmpi(s, BPF_JLE, R0, most, fits);
+    cg_movi(s, R0, most);
+    cg_bind(s, fits);
     cg_stx(s, BPF_W, R7, 0, R0);
+    for (int k = 0; k + 8 <= most + 1; k += 8) {
+        cg_ldx(s, BPF_DW, R1, R10, k - 16);
+        cg_stx(s, BPF_DW, R7, LIB_BYTES + k, R1);
+    }
+    for (int k = (most + 1) & ~7; k <= most; k++) {
+        cg_ldx(s, BPF_B, R1, R10, k - 16);
+        cg_stx(s, BPF_B, R7, LIB_BYTES + k, R1);
+    }
+    if (most < 15)
+        cg_sti(s, BPF_B, R7, LIB_BYTES + most, 0);
     cg_lib_leave(f, 0);
 }
 

@@ -151,6 +151,64 @@ void cg_lib_report(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
+/* ---- frames ---- */
+
+enum { AT_INDEX = -8, AT_PROBE = -16 }; /* words of BPF's stack */
+
+void cg_claim(struct cg_asm *s, uint32_t none)
+{
+    uint32_t got = cg_label(s);
+
+    cg_call(s, BPF_FUNC_get_smp_processor_id);
+    cg_alui(s, BPF_LSH, R0, 2);
+    _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
+    cg_stx(s, BPF_W, R10, AT_INDEX, R0);
+    for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
+        if (k) {
+            cg_ldx(s, BPF_W, R1, R10, AT_INDEX);
+            cg_alui(s, BPF_ADD, R1, 1);
+            cg_stx(s, BPF_W, R10, AT_INDEX, R1);
+        }
+        cg_map(s, R1, NGS_MAP_FRAMES);
+        cg_mov(s, R2, R10);
+        cg_alui(s, BPF_ADD, R2, AT_INDEX);
+        cg_call(s, BPF_FUNC_map_lookup_elem);
+        cg_jmpi(s, BPF_JEQ, R0, 0, none);
+        cg_mov(s, R9, R0);
+        cg_movi(s, R1, 1);
+        cg_atomic(s, BPF_XCHG, R9, LIB_FRAME(busy), R1);
+        cg_jmpi(s, BPF_JEQ, R1, 0, got);
+    }
+    cg_ja(s, none);
+    cg_bind(s, got);
+    /* whichever frame it is, the verifier sees the same */
+    cg_sti(s, BPF_DW, R10, AT_INDEX, 0);
+}
+
+/* A handler that had no frame so far takes one now. */
+void cg_lib_report_of(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t none = cg_label(s);
+
+    cg_mov(s, R6, R2);
+    cg_mov(s, R7, R3);
+    cg_mov(s, R8, R4);
+    cg_stx(s, BPF_DW, R10, AT_PROBE, R5);
+    cg_claim(s, none);
+    cg_stx(s, BPF_DW, R9, LIB_FRAME(error), R6);
+    cg_stx(s, BPF_DW, R9, LIB_FRAME(error_arg), R7);
+    cg_stx(s, BPF_DW, R9, LIB_FRAME(error_loc), R8);
+    cg_mov(s, R1, R9);
+    cg_ldx(s, BPF_DW, R2, R10, AT_PROBE);
+    cg_lib_call(f, CG_LIB_REPORT);
+    cg_sti(s, BPF_DW, R9, LIB_FRAME(busy), 0);
+    cg_lib_leave(f, 0);
+    cg_bind(s, none);
+    cg_lib_count(f, CONTROL(skipped), R1, R2);
+    cg_lib_leave(f, 0);
+}
+
 /* ---- histograms ---- */
 
 void cg_lib_bucket(struct cg_lib_fn *f)
