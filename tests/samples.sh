@@ -184,15 +184,20 @@ print_table() { # DIR
 }
 
 document() {
+    local kernel
+    kernel=$(uname -r | sed -E 's/^([0-9]+\.[0-9]+).*/Linux \1/')
     cat <<END
 # Which scripts run
 
-Written by \`tests/samples.sh --document\` with clones of these collections, on $title;
-$(uname -r | sed -E 's/^([0-9]+\.[0-9]+).*/Linux \1/'), $("$ngstap" --version | head -n 1). Each script was
-run for $seconds seconds, those of stap++ for all workers, programs for one; \`tests/samples.sh\` says in
-its head what the columns mean. What a script has no hits of did not happen in this load: it says nothing of whether
-its answer would be right. Arguments that a script must have were made up. A script is refused with
-its first message; more may be missing.
+Made by \`tests/samples.sh --document\`, which says in its head what the columns mean, with clones of
+these collections, and this target:
+
+    $title
+    $kernel, $("$ngstap" --version | head -n 1)
+
+Each script was run for $seconds seconds, those of stap++ for all workers, programs for one. What has
+no hits did not happen in this load, which says nothing of its answers. Arguments that a script must
+have were made up. A script is refused with its first message; more may be missing.
 END
     while (($#)); do
         printf '\n## %s\n\n' "${1%%=*}"

@@ -13,6 +13,7 @@
 
 #include "arch/arch.h"
 #include "base/bytes.h"
+#include "probe/moved.h"
 
 /* The parts of "name@file:line" or "name@file+offset". */
 struct spec {
@@ -174,6 +175,70 @@ static bool too_many(struct probe_env *env, const struct point_part *function, c
     return true;
 }
 
+static bool resolve(struct probe_env *env, struct probe_point *point,
+                    const struct probe_type *type);
+
+/* The library NAME that the target has mapped: "libpcre2-8" of libpcre2-8.so.0. */
+static const char *mapped_library(const struct probe_env *env, const char *name)
+{
+    for (const struct module *m = env->target->modules; m; m = m->next) {
+        const char *file = base_name(m->path);
+        size_t n = strlen(name);
+
+        if (!strncmp(file, name, n) && strchr(".-", file[n]))
+            return m->path;
+    }
+    return NULL;
+}
+
+/* POINT on what FACT says that its function is called now; false: that is not there either. */
+static bool probe_renamed(struct probe_env *env, const struct probe_point *point,
+                          const struct probe_type *type, const struct moved_fact *fact)
+{
+    struct arena *a = env->cx->arena;
+    struct probe_env once = *env; /* today's names are not looked up again */
+    struct probe_point *copy = ARENA_NEW(a, struct probe_point);
+    const struct point_part *process = point->parts, *function = process->next;
+    const char *library = fact->library ? mapped_library(env, fact->library) : NULL;
+
+    if (fact->library && !library)
+        return false;
+    *copy = *point;
+    copy->parts = new_part(a, process, library);
+    copy->parts->next = new_part(a, function, fact->now);
+    copy->parts->next->next = function->next;
+    once.moved = NULL;
+    diag_try_begin(env->cx->diag);
+    bool ok = resolve(&once, copy, type);
+
+    diag_try_end(env->cx->diag);
+    env->tail = once.tail;
+    return ok;
+}
+
+/* A function that is not there but in the table of what has moved; true: dealt with, and told. */
+static bool has_moved(struct probe_env *env, const struct probe_point *point,
+                      const struct probe_type *type, const char *name)
+{
+    struct diag *d = env->cx->diag;
+    const struct point_part *function = point->parts->next;
+    const struct moved_fact *fact =
+        moved_find(env->moved, MOVED_FUNCTION, MOVED_OF_USER, name, NULL);
+
+    if (!fact)
+        return false;
+    if (!fact->now) {
+        diag_warning(d, function->arg->at, "nothing is probed here: %s() is gone since %s", name,
+                     fact->since);
+        return true;
+    }
+    if (!probe_renamed(env, point, type, fact))
+        return false;
+    diag_warning(d, function->arg->at, "probing %s(), as %s() is called since %s", fact->now, name,
+                 fact->since);
+    return true;
+}
+
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     const struct point_part *process = point->parts, *function = process->next;
@@ -233,7 +298,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         diag_hint(d, "probe one of its callers, or build the target with -fno-inline");
         return false;
     }
-    return no_function(env, m, function, &spec, why);
+    return has_moved(env, point, type, spec.name) || no_function(env, m, function, &spec, why);
 }
 
 /* ---- $name ---- */

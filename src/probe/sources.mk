@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/probe/instance.c \
 	src/probe/listing.c \
 	src/probe/module.c \
+	src/probe/moved.c src/probe/moved.h \
 	src/probe/probe.h \
 	src/probe/process.c \
 	src/probe/syscall.c \

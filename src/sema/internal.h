@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "func/func.h"
+#include "probe/moved.h"
 #include "probe/probe.h"
 #include "sema/sema.h"
 #include "target/target.h"
@@ -72,6 +73,7 @@ struct sema {
     struct program *prog;
     struct target *target;
     struct debuginfo *di;
+    const struct moved *moved;
 
     struct sema_file *files;
     const char **probed; /* names that sema_tapset_probes() has seen */
@@ -190,6 +192,9 @@ bool sema_find_call(struct sema *s, struct expr *e);
 
 /* ---- dwexpr.c: target expressions ---- */
 
+/* What a name that DBG lacks is called today, or NULL; @defined() does not ask. */
+const char *sema_new_name(const struct sema *s, struct dbg *dbg, enum moved_what what,
+                          const char *name);
 /* Resolves E; its operands have been walked. False after reporting. */
 bool sema_target_expr(struct sema *s, struct expr *e);
 /* The C type of a value, as far as it is known: variables, target expressions, sums with them. */
