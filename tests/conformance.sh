@@ -8,9 +8,10 @@
 # semok, semko and buildok is run as its first line says, a script by `stap OPTIONS FILE` and a
 # shell script by its shell, where ngstap is the stap of $PATH and makes eBPF; of
 # testsuite/systemtap.examples each script is compiled as its .meta file says (test_check). In
-# folders that end in "ko" what fails is as expected, elsewhere what succeeds; what is killed or
-# takes more than 20 s never is. Prints a line of counts a folder, and then why what was to be taken
-# was refused: first messages by count, without names. Files that do not call stap are left out.
+# folders that end in "ko" what fails is as expected, elsewhere what succeeds; what is killed, or
+# takes more than CONFORMANCE_SECONDS (20), never is. Prints a line of counts a folder, and then why
+# what was to be taken was refused: first messages by count, without names. Files that do not call
+# stap are left out.
 #
 # It runs shell scripts of the clone. By hand; tests/conformance-test.sh tries it.
 
@@ -24,7 +25,8 @@ usage() { sed -n '2,/^$/s/^# \?//p' "$self"; }
 
 # ---- one file
 
-# options FILE: those of its first line, or what its folder is for
+# options FILE: those of its first line, or what its folder is for; without -W, which is about
+# warnings
 options() {
     local line default=-p4
     case $(basename "$(dirname "$1")") in
@@ -32,7 +34,8 @@ options() {
     sem*) default=-p2 ;;
     esac
     IFS= read -r line <"$1" || :
-    line=$(sed -nE 's/^#! *[^ ]*\bstap +(.*)/\1/p' <<<"$line" | sed -E 's/-([a-zA-Z]*)p5/-\1p4/')
+    line=$(sed -nE 's/^#! *[^ ]*\bstap +(.*)/\1/p' <<<"$line" |
+        sed -E 's/-([a-zA-Z]*)p5/-\1p4/; s/(^| )-W /\1/; s/(^| )-W/\1-/')
     echo "${line:-$default}"
 }
 
@@ -60,8 +63,8 @@ run_one() {
 judge() {
     local folder=$1 file=$2 dir status=0 as=no why
     dir=$(mktemp -d "$scratch/one.XXXX")
-    (cd "$dir" && timeout -k 5 20 bash "$self" --run "$file") >"$dir.out" 2>&1 </dev/null ||
-        status=$?
+    (cd "$dir" && timeout -k 5 "${CONFORMANCE_SECONDS:-20}" bash "$self" --run "$file") \
+        >"$dir.out" 2>&1 </dev/null || status=$?
     case $folder/$status in
     */1[23]?) why="ended by status $status" ;; # a signal, or timeout's
     *ko/0) why='was not refused' ;;
@@ -70,9 +73,10 @@ judge() {
     *)
         why=$(grep -m 1 -aE 'error:|ERROR' "$dir.out" || head -n 1 "$dir.out")
         why=$(sed -E 's/^[^ ]*:[0-9]+:[0-9]+: //; s/^(error|ERROR): //' <<<"$why" | tr '\t' ' ')
+        why=${why:-no message}
         ;;
     esac
-    printf '%s\t%s\t%s\t%s\n' "$folder" "${file##*/testsuite/}" "$as" "${why:-no message}"
+    printf '%s\t%s\t%s\t%s\n' "$folder" "${file##*/testsuite/}" "$as" "$why"
     rm -rf "$dir" "$dir.out"
 }
 
@@ -105,8 +109,9 @@ summary() {
 # Messages without what differs from one script to the next.
 reasons() {
     awk -F '\t' '$1 !~ /ko$/ && $3 == "no" { print $4 }' "$1" |
-        sed -E "s/'[^']*'/'...'/g; s/\b[A-Za-z_0-9]+\(\)/...()/g; s/\\$[a-zA-Z_]+/\$.../g
-            s/ \[[a-z-]+\]\$//; s/[0-9]+/N/g" | sort | uniq -c | sort -rn | head -n "${REASONS:-20}"
+        sed -E -e "s/'[^']*'/'...'/g" -e 's/\b[A-Za-z_0-9]+\(\)/...()/g' \
+            -e 's/[$][a-zA-Z_]+/$.../g; s/ \[[a-z-]+\]$//; s/[0-9]+/N/g' |
+        sort | uniq -c | sort -k 1,1rn -k 2 | head -n "${REASONS:-20}"
 }
 
 main() {

@@ -81,8 +81,9 @@ if ((UID == 0)); then
     check 'members: divided, the rest, within another, a multiple; the pointer itself' program \
         "probe $f(\"answer\") { printf(\"%d %d %d %d %x\n\", \$s->sec, \$s->msec, \$s->count, \$s->bytes, \$s->w->ref) exit() }" \
         '^12 345 77 616 1000$'
+    sum="@cast(\$s, \"status_t\")->time + @var(\"number_old\")"
     check 'a type and a variable by their old names' program \
-        "probe $f(\"answer\") { println(@cast(\$s, \"status_t\")->time + @var(\"number_old\")) exit() }" '^12354$'
+        "probe $f(\"answer\") { println($sum) exit() }" '^12354$'
 else
     skip 'scripts on the program' 'they need root'
 fi

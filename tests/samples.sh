@@ -189,15 +189,15 @@ document() {
     cat <<END
 # Which scripts run
 
-Made by \`tests/samples.sh --document\`, which says in its head what the columns mean, with clones of
-these collections, and this target:
+Made by \`tests/samples.sh --document\`, which says in its head what the columns mean, with clones
+of these collections, and this target:
 
     $title
     $kernel, $("$ngstap" --version | head -n 1)
 
-Each script was run for $seconds seconds, those of stap++ for all workers, programs for one. What has
-no hits did not happen in this load, which says nothing of its answers. Arguments that a script must
-have were made up. A script is refused with its first message; more may be missing.
+Each script was run for $seconds seconds, those of stap++ for all workers, programs for one. What
+has no hits did not happen in this load, which says nothing of its answers. Arguments that a script
+must have were made up. A script is refused with its first message; more may be missing.
 END
     while (($#)); do
         printf '\n## %s\n\n' "${1%%=*}"

@@ -489,6 +489,7 @@ static bool run_script(struct driver *d)
     struct strings tapsets = search_tapsets(&d->cx, &d->o);
     struct sema_opts so = {.tapset_dirs = tapsets.v,
                            .n_tapset_dirs = tapsets.n,
+                           .systemtap_dir = search_systemtap(o),
                            .env = &env,
                            .stap = for_stap(d),
                            .globals = o->globals,

@@ -137,6 +137,15 @@ struct strings search_tapsets(struct compile *cx, const struct options *o)
     return s;
 }
 
+const char *search_systemtap(const struct options *o)
+{
+    const char *dir = getenv("SYSTEMTAP_TAPSET"); /* as stap has it */
+
+    if (!dir || !*dir)
+        dir = "/usr/share/systemtap/tapset";
+    return !o->no_system_tapset && is_directory(dir) ? dir : NULL;
+}
+
 struct strings search_patches(struct compile *cx)
 {
     struct strings s = {ARENA_ARRAY(cx->arena, const char *, 1), 1};

@@ -92,6 +92,10 @@ struct module *probe_find_module(struct probe_env *env, const char *name, struct
 
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+/* Does a row take POINT? Says nothing. */
+bool probe_known(struct arena *a, const struct probe_point *point);
+/* What a point that SystemTap alone knows is taken for; RETURNS: one that ends in .return. */
+const struct probe_type *probe_theirs(bool returns);
 /*
  * POINT, whose names have wildcards, for each row that they match, with the row's names; linked by
  * next. NULL: there is none.

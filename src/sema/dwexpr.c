@@ -685,6 +685,8 @@ static bool target(struct sema *s, struct expr *e, const char *unused)
 {
     struct object o;
 
+    if (s->inst && s->inst->theirs && !s->fn) /* SystemTap resolves it */
+        return true;
     if (!strncmp(e->text, "$$", 2))
         return diag_error(s->diag, e->op_at, "not-yet", "%s does not run yet", e->text);
     if (s->fn)
@@ -776,6 +778,18 @@ void sema_report_skipped(struct sema *s)
                  s->n_skipped == 1 ? "" : "; this is the first");
 }
 
+/* $$vars, $name$: text, where SystemTap resolves them. */
+static bool is_text(const struct expr *e)
+{
+    const struct component *last = e->comps;
+
+    while (last && last->next)
+        last = last->next;
+    return e->kind == EX_TARGET && !e->resolved &&
+           (!strncmp(e->text, "$$", 2) ||
+            (last && (last->kind == COMP_PRETTY || last->kind == COMP_PRETTY2)));
+}
+
 static bool resolve_or_skip(struct sema *s, struct expr *e)
 {
     bool ok;
@@ -790,7 +804,7 @@ static bool resolve_or_skip(struct sema *s, struct expr *e)
     } else {
         ok = resolve(s, e);
     }
-    e->type = ok ? TYPE_LONG : TYPE_ERROR;
+    e->type = !ok ? TYPE_ERROR : is_text(e) ? TYPE_STRING : TYPE_LONG;
     if (!ok)
         e->resolved = NULL;
     return ok;

@@ -106,5 +106,6 @@ bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *pro
         s->tail = &(*s->tail)->next;
     run(s);
     sema_tapset_free(s);
+    sema_systemtap_free(s);
     return diag_errors(cx->diag) == errors;
 }

@@ -21,6 +21,7 @@ struct sema_global { /* -G NAME=VALUE */
 struct sema_opts {
     const char *const *tapset_dirs;
     uint32_t n_tapset_dirs;
+    const char *systemtap_dir; /* SystemTap's own tapset, for names that they lack; or NULL */
     const struct pp_env *env;
     struct macros *macros;
     bool stap; /* the back end is SystemTap: what only it can run is let through */
