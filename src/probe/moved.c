@@ -76,8 +76,9 @@ static bool is_name(const char *s, size_t n, bool dots)
     for (size_t i = 0; i < n; i++) {
         bool dot = dots && s[i] == '.';
 
-        if (dot ? first : !isalpha((unsigned char)s[i]) && s[i] != '_' &&
-                              (first || !isdigit((unsigned char)s[i])))
+        if (dot ? first
+                : !isalpha((unsigned char)s[i]) && s[i] != '_' &&
+                      (first || !isdigit((unsigned char)s[i])))
             return false;
         first = dot;
     }
@@ -110,8 +111,8 @@ static bool read_of(const struct line *l, struct moved_fact *f)
 
 static bool read_since(const struct line *l, struct moved_fact *f)
 {
-    char *since = arena_strndup(l->cx->arena, l->src->text + l->words[SINCE].off,
-                                l->words[SINCE].len);
+    char *since =
+        arena_strndup(l->cx->arena, l->src->text + l->words[SINCE].off, l->words[SINCE].len);
     char *dash = strchr(since, '-');
 
     if (!dash || dash == since || !dash[1])
@@ -162,8 +163,7 @@ static bool read_now(const struct line *l, struct moved_fact *f)
 static bool read_fact(const struct line *l, struct moved_fact *f)
 {
     if (l->n < COLUMNS)
-        return refuse(l, l->words[l->n - 1],
-                      "a line has five columns: what, name, of, since, now");
+        return refuse(l, l->words[l->n - 1], "a line has five columns: what, name, of, since, now");
     f->name = text(l, l->words[NAME]);
     return read_what(l, f) &&
            (is_name(f->name, strlen(f->name), false) ||

@@ -17,7 +17,7 @@ enum moved_what {
 };
 
 /* What functions, variables, types and enumerators are of. */
-#define MOVED_OF_USER "user"
+#define MOVED_OF_USER   "user"
 #define MOVED_OF_KERNEL "kernel"
 
 struct moved_fact {

@@ -27,7 +27,7 @@ struct probe_env {
     const char *near;         /* the library's alias of the nearest name; NULL: none is near */
     bool stap;                /* for SystemTap, which has its own tapset */
     bool apart;               /* each place is an instance of its own, to be listed */
-    const struct moved *moved; /* what is called otherwise today; NULL: do not ask */
+    const struct moved *moved; /* names that have changed; NULL: do not ask */
 };
 
 /* Appends an instance with the fields every type shares filled in (name printed, body cloned). */

@@ -78,7 +78,7 @@ struct sema {
 
     struct sema_file *files;
     struct sema_theirs *theirs; /* systemtap.c */
-    const char **probed; /* names that sema_tapset_probes() has seen */
+    const char **probed;        /* names that sema_tapset_probes() has seen */
     uint32_t n_probed;
     struct sema_name *lib_funcs; /* uthash */
     uint32_t *chosen;            /* ids of library sources in prog itself that are used */
@@ -158,8 +158,6 @@ void sema_tapset_add(struct sema *s, const char *path);
 bool sema_systemtap_has(struct sema *s, const char *word, const char *name);
 /* Makes E a call of one of its functions, which SystemTap finds by name. False: it has none. */
 bool sema_systemtap_call(struct sema *s, struct expr *e);
-/* Has its macros read when one is missing. */
-void sema_systemtap_macros(struct compile *cx, const struct sema_opts *o);
 void sema_systemtap_free(struct sema *s);
 
 /* ---- points.c: probe points ---- */

@@ -35,6 +35,8 @@ struct sema_opts {
 /* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use
  * them. */
 void sema_read_macros(struct compile *cx, const struct sema_opts *o);
+/* Has those of SystemTap's own tapset read when one is missing. */
+void sema_systemtap_macros(struct compile *cx, const struct sema_opts *o);
 
 bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *prog, struct target *t,
               struct debuginfo *di);

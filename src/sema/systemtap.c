@@ -142,8 +142,8 @@ bool sema_systemtap_call(struct sema *s, struct expr *e)
     uint8_t n = 0;
 
     HASH_FIND_STR(s->lib_funcs, e->text, entry);
-    while (entry && (!entry->file->theirs || entry->func->is_private ||
-                     entry->func->n_params != e->n_args))
+    while (entry &&
+           (!entry->file->theirs || entry->func->is_private || entry->func->n_params != e->n_args))
         entry = entry->other;
     if (!entry)
         return false;

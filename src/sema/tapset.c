@@ -113,7 +113,6 @@ void sema_read_macros(struct compile *cx, const struct sema_opts *o)
             each_file(cx->arena, arena_printf(cx->arena, "%s%s", o->tapset_dirs[i], folders[k]),
                       is_macros, read_macros, &r);
         }
-    sema_systemtap_macros(cx, o);
 }
 
 /* The first directory's comes first, whenever it is parsed. */
