@@ -21,8 +21,9 @@ row() {
     IFS='~' read -r _ becomes hits lines errors message <<<"${line// | /\~}"
 }
 
-check 'a line of counts' printed '^6 scripts: 4 become eBPF \(3 of them run without an error\), 1 are for SystemTap alone, 1 are refused\.$'
-check 'a row a script, and none for other files' test "$(grep -cE '^\| [a-z/]+(\.s..|) \|' "$scratch/out")" = 7
+check 'what they become, in all' printed '^7 scripts: 4 become eBPF \(3 of them run without an error\),$'
+check '... and what else' printed '^1 are for SystemTap alone, 1 are refused, 1 call no stap\.$'
+check 'a row a script, and none for other files' test "$(grep -cE '^\| [a-z/]+(\.s..|) \|' "$scratch/out")" = 8
 counted() {
     row ticks.sxx && [[ $becomes = eBPF && $errors = 0 ]] && ((hits > 10 && hits == lines))
 }
@@ -39,6 +40,9 @@ words() { row more/words.stp && [[ $becomes = eBPF && $lines = 1 && $errors = 0 
 check 'words that a script must have are made up' words
 program() { row tool && [[ $becomes = eBPF && $lines = 2 && $errors = 0 ]]; }
 check 'a program that calls stap: what it gives stap is run' program
+
+silent() { row mute && [[ $becomes = 'no stap' && $message = 'not today'* ]]; }
+check 'one that comes to no stap: what it says' silent
 
 status=0
 tests/samples.sh >"$scratch/out" 2>"$scratch/err" || status=$?

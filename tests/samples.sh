@@ -12,7 +12,7 @@
 # started here. Arguments that a script must be given are made up (argument).
 #
 # becomes: eBPF; stap, where only SystemTap's back end takes it (it is printed for it, not built);
-# refused. hits, lines and errors are those of a run of SAMPLES_SECONDS (3) as eBPF: handlers run,
+# refused; no stap, where a program called none. hits, lines and errors are those of a run of SAMPLES_SECONDS (3) as eBPF: handlers run,
 # lines printed, errors told. The last column is the first error, or why there is no code.
 #
 # By hand, with clones; it needs root and NGSTAP_TARGETS. tests/samples-test.sh tries it.
@@ -98,6 +98,9 @@ call_program() {
     mapfile -d '' -t call <"$scratch/call"
 }
 
+# Is FILE a program that calls stap?
+is_program() { head -n 1 "$1" | grep -aq perl && grep -aq '[|`"]stap ' "$1"; }
+
 # A stap that keeps what it is called with.
 make_recorder() {
     mkdir "$scratch/bin"
@@ -161,7 +164,13 @@ table() {
         case $name in
         *.sxx | *.stp) call_script "$1/$name" ;;
         *.*) continue ;;
-        *) { head -n 1 "$1/$name" | grep -aq perl && call_program "$1/$name"; } || continue ;;
+        *)
+            is_program "$1/$name" || continue
+            if ! call_program "$1/$name"; then
+                echo "| $name | no stap |  |  |  | $(first . "$scratch/out") |" >>"$scratch/rows"
+                continue
+            fi
+            ;;
         esac
         row "$name" >>"$scratch/rows" </dev/null
     done < <(files "$1")
@@ -169,8 +178,9 @@ table() {
         $2 == "eBPF" && $5 == 0 { well++ }
         END {
             printf "%d scripts: %d become eBPF ", all, n["eBPF"]
-            printf "(%d of them run without an error), ", well
-            printf "%d are for SystemTap alone, %d are refused.\n", n["stap"], n["refused"]
+            printf "(%d of them run without an error),\n", well
+            printf "%d are for SystemTap alone, %d are refused", n["stap"], n["refused"]
+            printf n["no stap"] ? ", %d call no stap.\n" : ".\n", n["no stap"]
         }' \
         "$scratch/rows" >"$scratch/counts"
 }
@@ -184,7 +194,9 @@ print_table() { # DIR
 }
 
 document() {
-    local kernel
+    local kernel tapset="without SystemTap's tapset"
+    [[ ! -d ${SYSTEMTAP_TAPSET:-/usr/share/systemtap/tapset} ]] ||
+        tapset="with SystemTap's tapset installed"
     kernel=$(uname -r | sed -E 's/^([0-9]+\.[0-9]+).*/Linux \1/')
     cat <<END
 # Which scripts run
@@ -193,7 +205,7 @@ Made by \`tests/samples.sh --document\`, which says in its head what the columns
 of these collections, and this target:
 
     $title
-    $kernel, $("$ngstap" --version | head -n 1)
+    $kernel, $("$ngstap" --version | head -n 1), $tapset
 
 Each script was run for $seconds seconds, those of stap++ for all workers, programs for one. What
 has no hits did not happen in this load, which says nothing of its answers. Arguments that a script
