@@ -12,8 +12,9 @@
 # started here. Arguments that a script must be given are made up (argument).
 #
 # becomes: eBPF; stap, where only SystemTap's back end takes it (it is printed for it, not built);
-# refused; no stap, where a program called none. hits, lines and errors are those of a run of SAMPLES_SECONDS (3) as eBPF: handlers run,
-# lines printed, errors told. The last column is the first error, or why there is no code.
+# refused; no stap, where a program called none. hits, lines and errors are those of a run of
+# SAMPLES_SECONDS (3) as eBPF: handlers run, lines printed, errors told. The last column is the
+# first error, or why there is no code.
 #
 # By hand, with clones; it needs root and NGSTAP_TARGETS. tests/samples-test.sh tries it.
 
@@ -90,7 +91,8 @@ call_program() {
     local file=$1 example
     example=$(awk -v name="${file##*/}" '/^Example/ { on = 1 }
         on && $1 == name { $1 = ""; print; exit }' "$file" |
-        sed -E "s/-m 12345/-m $master/; s/12345/$pid/; s/-t [0-9]+/-t 2/")
+        sed -E "s/-m 12345/-m $master/; s/12345/$pid/; s/-t [0-9]+/-t 2/; s/--lua51/--luajit20/")
+    [[ ${file##*/} != sample-bt ]] || example+=' -u' # it wants -k or -u, and its examples have none
     rm -f "$scratch/call"
     # shellcheck disable=SC2086 # its words
     PATH=$scratch/bin:$PATH timeout 20 perl "$file" $example </dev/null >"$scratch/out" 2>&1 || :
@@ -125,7 +127,7 @@ END
 first() {
     { grep -m 1 -E -e "$1" "$2" || :; } |
         sed -E "s|^[^ ]*:[0-9]+:[0-9]+: ||; s/^(error|ERROR|warning): //; s/ \[[a-z-]+\]\$//
-            s|$(dirname "$exe")/||g; s|$scratch/||g; s/\|/\\\\|/g; s/[[:cntrl:]]/?/g" | cut -c 1-160
+            s|/[^ ',:()]*/||g; s/\|/\\\\|/g; s/[[:cntrl:]]/?/g" | cut -c 1-160
 }
 
 # row NAME: of the script that $call runs

@@ -92,17 +92,19 @@ check '... by their name' printed '^probe theirs\.tick\.return'
 unset SYSTEMTAP_TAPSET
 if [[ -d /usr/share/systemtap/tapset ]] && command -v stap >/dev/null; then
     check 'installed: a macro of its own' says 3 'println(@choose_defined($nothing, 3))'
-    # shellcheck disable=SC2012 # the newest by name
-    headers=$(ls -d "/lib/modules/$(uname -r)/build" /usr/src/linux-headers-*/.config 2>/dev/null | tail -1)
+    headers=''
+    for file in "/lib/modules/$(uname -r)/build/.config" /usr/src/linux-headers-*/.config; do
+        [[ ! -e $file ]] || headers=${file%/.config}
+    done
     # SystemTap takes what is printed for it: it resolves the names itself.
     taken() {
         run_once --dump-stap "$@" && cp "$scratch/out" "$scratch/printed.stp" &&
-            HOME=$scratch timeout 60 stap -g -w -p2 -r "${headers%/.config}" \
+            HOME=$scratch timeout 120 stap -g -w -p2 -r "$headers" \
                 "$scratch/printed.stp" >"$scratch/out" 2>"$scratch/err"
     }
     if [[ -n $headers ]]; then
         check 'installed: functions that ngstap has not, by SystemTap -p2' taken \
-            -e 'probe begin { println(tcp_ts_get_info_state(0), ftrace("x")) exit() }'
+            -e 'probe begin { println(tcp_get_info_rto(0)) ftrace("x") exit() }'
     else
         skip 'what SystemTap says of its names' 'no headers of a kernel are installed'
     fi
