@@ -345,8 +345,10 @@ static bool resolve_theirs(struct sema *s, struct probe *probe, struct probe_poi
                            const struct chain *chain)
 {
     const char *name = point->parts->name;
+    bool family = probe_is_family(name); /* a row that has aliases only */
 
-    if (has_wildcard(name) || point->parts->arg || probe_known(s->arena, point) ||
+    if (has_wildcard(name) || point->parts->arg ||
+        (probe_known(s->arena, point) && (s->opts->stap || !family)) ||
         !sema_systemtap_has(s, "probe", name))
         return false;
     if (s->opts->stap) {
