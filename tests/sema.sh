@@ -40,6 +40,7 @@ for flags in "-g -O2" "-g -O0"; do
         exit 99
     fi
     cp -r "$src/sema/lib" "$work/"
+    mkdir -p "$work/moved" && cp "$src/../tapset/moved.txt" "$work/moved/"
     for script in "$src"/sema-ok/*.stp "$src"/sema-ko/*.stp; do
         name=$(basename "$script" .stp)
         case $name in kernel-*)

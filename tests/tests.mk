@@ -46,6 +46,9 @@ SHELL_TESTS += tests/parse.sh
 EXTRA_DIST += tests/parse-ok tests/parse-ko
 SHELL_TESTS += tests/sema.sh
 EXTRA_DIST += tests/sema tests/sema-ok tests/sema-ko
+SHELL_TESTS += tests/conformance-test.sh
+EXTRA_DIST += tests/conformance.sh tests/conformance
+SHELL_TESTS += tests/system-tapset.sh
 SHELL_TESTS += tests/sxx.sh
 EXTRA_DIST += tests/sxx
 SHELL_TESTS += tests/stapxx.sh
@@ -72,6 +75,7 @@ tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h
 SHELL_TESTS += tests/hostile-files.sh
 SHELL_TESTS += tests/modules.sh
 SHELL_TESTS += tests/types.sh
+SHELL_TESTS += tests/moved.sh
 EXTRA_DIST += tests/types
 
 # Code
@@ -126,6 +130,8 @@ SHELL_TESTS += tests/entry.sh
 SHELL_TESTS += tests/interval.sh
 SHELL_TESTS += tests/rest.sh
 EXTRA_DIST += tests/rest
+SHELL_TESTS += tests/samples-test.sh
+EXTRA_DIST += tests/samples.sh tests/samples
 TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/regex.sh

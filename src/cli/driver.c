@@ -247,6 +247,7 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
     struct program *prog = ARENA_NEW(d->cx.arena, struct program);
 
     sema_read_macros(&d->cx, so);
+    sema_systemtap_macros(&d->cx, so);
     bool ok = syntax_parse(&d->cx, so->env, r->main, so->macros, prog);
 
     for (uint32_t i = 0; i < r->n_libs; i++)
@@ -506,6 +507,7 @@ static bool run_script(struct driver *d)
     struct strings tapsets = search_tapsets(&d->cx, &d->o);
     struct sema_opts so = {.tapset_dirs = tapsets.v,
                            .n_tapset_dirs = tapsets.n,
+                           .systemtap_dir = search_systemtap(&d->cx, o),
                            .env = &env,
                            .stap = for_stap(d),
                            .globals = o->globals,

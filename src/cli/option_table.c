@@ -245,6 +245,12 @@ static bool set_no_global_var_display(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_no_system_tapset(struct parse *p, const char *v)
+{
+    p->o->no_system_tapset = true;
+    return true;
+}
+
 static bool set_compatible(struct parse *p, const char *v)
 {
     if (!*v || v[strspn(v, "0123456789.")] || !isdigit((unsigned char)*v))
@@ -515,6 +521,7 @@ const struct option_row option_rows[] = {
     {0, "suppress-time-limits", NULL, "no MAXACTION; with -g", set_suppress_time_limits},
     {0, "no-global-var-display", NULL, "do not print globals that nothing reads",
      set_no_global_var_display},
+    {0, "no-system-tapset", NULL, "do not look into SystemTap's own tapset", set_no_system_tapset},
     {'t', NULL, NULL, "counts and times at the end", set_timing},
     {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
     {'w', NULL, NULL, "no warnings", set_no_warnings},

@@ -150,6 +150,22 @@ struct strings search_tapsets(struct compile *cx, const struct options *o)
     return s;
 }
 
+const char *search_systemtap(struct compile *cx, const struct options *o)
+{
+    const char *dir = getenv("SYSTEMTAP_TAPSET"); /* as stap has it */
+
+    if (!dir || !*dir)
+        dir = "/usr/share/systemtap/tapset";
+    if (o->no_system_tapset || !is_directory(dir))
+        return NULL;
+    const char *why = distrust(cx, o, dir);
+
+    if (why)
+        diag_warning(cx->diag, (struct span){0}, "SystemTap's tapset is not looked into, %s: %s",
+                     dir, why);
+    return why ? NULL : dir;
+}
+
 struct strings search_patches(struct compile *cx)
 {
     struct strings s = {ARENA_ARRAY(cx->arena, const char *, 1), 1};

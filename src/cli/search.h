@@ -19,6 +19,9 @@ struct module_dirs search_modules(struct compile *cx, const struct options *o);
 /* For functions and aliases in *.stp and *.stpm: the same without ".". */
 struct strings search_tapsets(struct compile *cx, const struct options *o);
 
+/* SystemTap's own tapset; NULL: it is not there, or not to be used. */
+const char *search_systemtap(struct compile *cx, const struct options *o);
+
 /* Folders with patches for SystemTap's runtime (patches/runtime), to be tried in this order. */
 struct strings search_patches(struct compile *cx);
 

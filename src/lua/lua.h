@@ -80,17 +80,6 @@ struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t);
 /* "string.gsub", or NULL */
 const char *lua_builtin_name(const struct lua_builtins *b, uint32_t id);
 
-/* ---- renamed.c: members of LuaJIT's structs that another build has under another name ---- */
-
-/*
- * What a member NAME of TYPE ("GCRef", "struct GCRef"), which this build lacks, is called here:
- * names of members with dots between, static. NULL: nothing is known of it.
- */
-const char *lua_renamed_member(const char *type, const char *name);
-
-/* Is a pointer to TYPE itself what NAME is elsewhere: p->ptr32 of a char *p? */
-bool lua_renamed_pointer(const char *type, const char *name);
-
 /* ---- functions.c: the functions of a source ---- */
 
 struct lua_function {

@@ -6,5 +6,4 @@ ngstap_SOURCES += \
 	src/lua/names.c \
 	src/lua/nginx.c src/lua/nginx.h \
 	src/lua/place.c \
-	src/lua/puc.c \
-	src/lua/renamed.c
+	src/lua/puc.c

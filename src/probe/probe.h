@@ -14,6 +14,8 @@
 #include "syntax/ast.h"
 #include "debug/debug.h"
 
+struct moved;
+
 /* What resolving a probe point may use, and where the results go. */
 struct probe_env {
     struct compile *cx;
@@ -25,6 +27,7 @@ struct probe_env {
     const char *near;         /* the library's alias of the nearest name; NULL: none is near */
     bool stap;                /* for SystemTap, which has its own tapset */
     bool apart;               /* each place is an instance of its own, to be listed */
+    const struct moved *moved; /* names that have changed; NULL: do not ask */
 };
 
 /* Appends an instance with the fields every type shares filled in (name printed, body cloned). */
@@ -122,6 +125,10 @@ bool probe_find_modules(struct probe_env *env, const struct probe_point *point,
 
 /* The row that takes POINT, or NULL after reporting (with near names). */
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point);
+/* Does a row take POINT? Says nothing. */
+bool probe_known(struct arena *a, const struct probe_point *point);
+/* What a point that SystemTap alone knows is taken for; RETURNS: one that ends in .return. */
+const struct probe_type *probe_theirs(bool returns);
 /*
  * POINT, whose names have wildcards, for each row that they match, with the row's names; linked by
  * next. NULL: there is none.

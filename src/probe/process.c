@@ -6,6 +6,7 @@
  * it stands at the place, also in .return, where $return is what the function gives back. Refused:
  * returns of functions that the compiler only inlined.
  */
+#include "probe/moved.h"
 #include "probe/process.h"
 
 #include <dwarf.h>
@@ -129,6 +130,68 @@ static bool other_kind(struct probe_env *env, const struct process_module *m,
     return false;
 }
 
+static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type,
+                    unsigned which);
+
+/* The library NAME that the target has mapped: "libpcre2-8" of libpcre2-8.so.0. */
+static const char *mapped_library(const struct probe_env *env, const char *name)
+{
+    for (const struct module *m = env->target->modules; m; m = m->next) {
+        const char *file = base_name(m->path);
+        size_t n = strlen(name);
+
+        if (!strncmp(file, name, n) && strchr(".-", file[n]))
+            return m->path;
+    }
+    return NULL;
+}
+
+/* POINT on what FACT says that its function is called now; false: that is not there either. */
+static bool probe_renamed(struct probe_env *env, const struct probe_point *point,
+                          const struct probe_type *type, unsigned which,
+                          const struct process_module *m, const struct moved_fact *fact)
+{
+    struct probe_env once = *env; /* today's names are not looked up again */
+    const char *values[8] = {fact->library ? mapped_library(env, fact->library) : NULL};
+    size_t function = 0;
+
+    if (fact->library && (!values[0] || m->functions != point->parts->next))
+        return false;
+    for (const struct point_part *p = point->parts; p != m->functions; p = p->next)
+        function++;
+    values[function] = fact->now;
+    once.moved = NULL;
+    diag_try_begin(env->cx->diag);
+    bool ok = resolve(&once, probe_point_with(env->cx->arena, point, values), type, which);
+
+    diag_try_end(env->cx->diag);
+    env->tail = once.tail;
+    return ok;
+}
+
+/* A function that is not there but in the table of what has moved; true: dealt with, and told. */
+static bool has_moved(struct probe_env *env, const struct probe_point *point,
+                      const struct probe_type *type, unsigned which,
+                      const struct process_module *m, const char *name)
+{
+    struct diag *d = env->cx->diag;
+    const struct expr *at = m->functions->arg;
+    const struct moved_fact *fact =
+        moved_find(env->moved, MOVED_FUNCTION, MOVED_OF_USER, name, NULL);
+
+    if (!fact)
+        return false;
+    if (!fact->now) {
+        diag_warning(d, at->at, "nothing is probed here: %s() is gone since %s", name, fact->since);
+        return true;
+    }
+    if (!probe_renamed(env, point, type, which, m, fact))
+        return false;
+    diag_warning(d, at->at, "probing %s(), as %s() is called since %s", fact->now, name,
+                 fact->since);
+    return true;
+}
+
 static bool resolve_in(struct probe_env *env, struct probe_point *point,
                        const struct probe_type *type, unsigned which,
                        const struct process_module *m)
@@ -150,7 +213,8 @@ static bool resolve_in(struct probe_env *env, struct probe_point *point,
     if (all.n)
         return process_add(env, point, type, m, &all);
     return !other_kind(env, m, m->functions, &spec, which) &&
-           process_no_function(env, m, m->functions, &spec);
+           (has_moved(env, point, type, which, m, spec.name) ||
+            process_no_function(env, m, m->functions, &spec));
 }
 
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type,

@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/probe/listing.c \
 	src/probe/mark.c \
 	src/probe/module.c \
+	src/probe/moved.c src/probe/moved.h \
 	src/probe/place.c \
 	src/probe/plt.c \
 	src/probe/probe.h \

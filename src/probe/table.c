@@ -136,6 +136,25 @@ bool probe_is_family(const char *name)
     return false;
 }
 
+bool probe_known(struct arena *a, const struct probe_point *point)
+{
+    for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
+        for (const struct probe_type *t = tables[i]; t->pattern; t++)
+            if (takes(a, t, point))
+                return true;
+    return false;
+}
+
+const struct probe_type *probe_theirs(bool returns)
+{
+    static const struct probe_type types[] = {
+        {"NAME", NULL, PROBE_SYSCALL, probe_no_alias, NULL, NULL},
+        {"NAME.return", NULL, PROBE_SYSRETURN, probe_no_alias, NULL, NULL},
+    };
+
+    return &types[returns];
+}
+
 const struct probe_type *probe_entry_type(const struct probe_type *type)
 {
     return type->kind == PROBE_SYSRETURN ? &probe_types_syscall[0] : &probe_types_process[0];

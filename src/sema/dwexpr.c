@@ -35,6 +35,7 @@ struct probe_env sema_env(struct sema *s)
         .tail = s->tail,
         .stap = s->opts->stap,
         .apart = s->opts->apart,
+        .moved = s->moved,
     };
 }
 
@@ -179,9 +180,14 @@ static bool no_member(struct sema *s, const struct object *o, const struct compo
                   type_text(s, o->type));
         return false;
     }
+    const struct moved_fact *fact =
+        moved_find(s->moved, MOVED_MEMBER, type_text(s, o->type), c->name, NULL);
+
     diag_error(s->diag, c->at, "no-member", "%s has no member '%s'", type_text(s, o->type),
                c->name);
-    if (near_best(&names.near))
+    if (fact && !fact->now)
+        diag_hint(s->diag, "it is gone since %s", fact->since);
+    else if (near_best(&names.near))
         diag_hint(s->diag, "did you mean '%s'?", near_best(&names.near));
     return false;
 }
@@ -198,24 +204,53 @@ static void step_into(struct sema *s, struct object *o, const struct cmember *m)
     };
 }
 
-/* A member that other builds of LuaJIT have by that name. */
-static bool moved_member(struct sema *s, struct object *o, const char *name)
+/* What is read at the end of a member's way, by the arithmetic of FACT. */
+static bool reckon(struct sema *s, struct object *o, const struct moved_fact *fact, struct span at)
 {
-    const char *path = s->in_defined ? NULL : lua_renamed_member(type_text(s, o->type), name);
-    struct object at = *o;
+    uint64_t size = o->type ? ctype_size(o->type) : 0;
+    enum op op = fact->op == '*' ? OP_MUL : fact->op == '/' ? OP_DIV : OP_MOD;
 
-    for (const char *dot; path; path = *dot ? dot + 1 : NULL) {
+    if (!fact->op)
+        return true;
+    if (o->bit_size || (size != 1 && size != 2 && size != 4 && size != 8))
+        return false;
+    o->tree = sema_tree_binary(s->arena, op, load(s, o, at, (uint8_t)size, ctype_signed(o->type)),
+                               sema_tree_number(s->arena, at, fact->factor));
+    o->is_value = true;
+    return true;
+}
+
+/* A member that is elsewhere today, or in other builds: O becomes what FACT says. */
+static bool follow(struct sema *s, struct object *o, const struct moved_fact *fact, struct span at)
+{
+    struct object to = *o;
+    const char *dot;
+
+    for (const char *path = fact->now; path && *path; path = *dot ? dot + 1 : dot) {
         struct cmember m;
 
         dot = path + strcspn(path, ".");
-        if (!ctype_member(at.type, arena_strndup(s->arena, path, (size_t)(dot - path)), &m))
+        if (!ctype_member(to.type, arena_strndup(s->arena, path, (size_t)(dot - path)), &m))
             return false;
-        step_into(s, &at, &m);
-        if (!*dot) {
-            *o = at;
-            return true;
-        }
+        step_into(s, &to, &m);
     }
+    if (!fact->now || !reckon(s, &to, fact, at))
+        return false;
+    *o = to;
+    return true;
+}
+
+/* HERE: facts that say that what has the member is itself the value. @defined() does not ask: it
+ * tells builds apart. */
+static bool moved_member(struct sema *s, struct object *o, const struct ctype *type,
+                         const struct component *c, bool here)
+{
+    const char *of = type && !s->in_defined ? type_text(s, type) : NULL;
+    const struct moved_fact *fact = NULL;
+
+    while (of && (fact = moved_find(s->moved, MOVED_MEMBER, of, c->name, fact)))
+        if (here == (fact->now && !*fact->now) && follow(s, o, fact, c->at))
+            return true;
     return false;
 }
 
@@ -229,9 +264,14 @@ static bool member(struct sema *s, struct object *o, const struct component *c)
                           type_text(s, o->type));
     if (ctype_member(o->type, c->name, &m))
         step_into(s, o, &m);
-    else if (!moved_member(s, o, c->name))
+    else if (!moved_member(s, o, o->type, c, false))
         return no_member(s, o, c);
     return true;
+}
+
+static bool is_structure(const struct ctype *t)
+{
+    return ctype_kind(t) == CT_STRUCT || ctype_kind(t) == CT_UNION;
 }
 
 static bool invalid_access(struct sema *s, const struct object *o, const struct component *c)
@@ -259,8 +299,7 @@ static bool apply(struct sema *s, struct object *o, const struct component *c)
 
             if (!to)
                 return invalid_access(s, o, c);
-            if (c->kind == COMP_MEMBER && !s->in_defined &&
-                lua_renamed_pointer(type_text(s, to), c->name))
+            if (c->kind == COMP_MEMBER && !is_structure(to) && moved_member(s, o, to, c, true))
                 return true;
             struct expr *p = pointer_value(s, o, c->at);
 
@@ -462,6 +501,23 @@ static bool told_before(struct sema *s, const char *message)
     return false;
 }
 
+/* What is known of a name that DBG lacks; @defined() does not ask. */
+static const struct moved_fact *named(const struct sema *s, struct dbg *dbg, enum moved_what what,
+                                      const char *name)
+{
+    const char *of = dbg_is_kernel(dbg) ? MOVED_OF_KERNEL : MOVED_OF_USER;
+
+    return s->in_defined ? NULL : moved_find(s->moved, what, of, name, NULL);
+}
+
+const char *sema_new_name(const struct sema *s, struct dbg *dbg, enum moved_what what,
+                          const char *name)
+{
+    const struct moved_fact *fact = named(s, dbg, what, name);
+
+    return fact ? fact->now : NULL;
+}
+
 static bool no_name(struct sema *s, const struct expr *e, const char *path, struct dbg *dbg,
                     enum dbg_class class, const char *name)
 {
@@ -476,9 +532,13 @@ static bool no_name(struct sema *s, const struct expr *e, const char *path, stru
     if (diag_trying(s->diag)) /* nobody reads a hint, and all names are a lot to look through */
         return diag_error(s->diag, e->op_at, tag, "%s", message);
     diag_error(s->diag, e->op_at, tag, "%s", message);
+    const struct moved_fact *fact = named(s, dbg, type ? MOVED_TYPE : MOVED_VARIABLE, name);
+
     near_init(&near, name);
     dbg_names(dbg, class, try_name, &near);
-    if (near_best(&near))
+    if (fact && !fact->now)
+        diag_hint(s->diag, "it is gone since %s", fact->since);
+    else if (near_best(&near))
         diag_hint(s->diag, "did you mean '%s'?", near_best(&near));
     return false;
 }
@@ -503,6 +563,10 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     if (!dbg)
         return false;
     o.type = dbg_type(dbg, e->text);
+    const char *now = o.type ? NULL : sema_new_name(s, dbg, MOVED_TYPE, e->text);
+
+    if (now)
+        o.type = dbg_type(dbg, now);
     if (!o.type)
         return no_name(s, e, path, dbg, DBG_TYPES, e->text);
     depend(s, o.type);
@@ -534,6 +598,15 @@ static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const 
     *dbg = other;
     *path = m->path;
     return true;
+}
+
+/* ... or by the name that it has today. */
+static bool renamed(struct sema *s, const char *name, struct dbg **dbg, const char **path,
+                    struct dbg_var *var)
+{
+    const char *now = sema_new_name(s, *dbg, MOVED_VARIABLE, name);
+
+    return now && (dbg_variable(*dbg, now, NULL, var) || elsewhere(s, now, dbg, path, var));
 }
 
 static bool is_scalar(enum ctype_kind k)
@@ -605,7 +678,8 @@ static bool global(struct sema *s, struct expr *e, const char *module)
     if (dbg_is_kernel(dbg))
         return diag_error(s->diag, e->op_at, "not-yet", "the kernel's variables are not read yet");
     if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var) &&
-        !elsewhere(s, at ? NULL : name, &dbg, &path, &var)) {
+        !elsewhere(s, at ? NULL : name, &dbg, &path, &var) &&
+        !renamed(s, name, &dbg, &path, &var)) {
         if (!at || !dbg_variable(dbg, name, NULL, &var))
             return no_name(s, e, path, dbg, DBG_VARIABLES, name);
         diag_error(s->diag, e->op_at, "no-var", "'%s' is not defined in %s", name, at + 1);
@@ -623,6 +697,8 @@ static bool target(struct sema *s, struct expr *e, const char *unused)
 {
     struct object o;
 
+    if (s->inst && s->inst->theirs && !s->fn) /* SystemTap resolves it */
+        return true;
     if (!strncmp(e->text, "$$", 2))
         return diag_error(s->diag, e->op_at, "not-yet", "%s does not run yet", e->text);
     if (s->fn)
@@ -714,6 +790,18 @@ void sema_report_skipped(struct sema *s)
                  s->n_skipped == 1 ? "" : "; this is the first");
 }
 
+/* $$vars, $name$: text, where SystemTap resolves them. */
+static bool is_text(const struct expr *e)
+{
+    const struct component *last = e->comps;
+
+    while (last && last->next)
+        last = last->next;
+    return e->kind == EX_TARGET && !e->resolved &&
+           (!strncmp(e->text, "$$", 2) ||
+            (last && (last->kind == COMP_PRETTY || last->kind == COMP_PRETTY2)));
+}
+
 static bool resolve_or_skip(struct sema *s, struct expr *e)
 {
     bool ok;
@@ -728,7 +816,7 @@ static bool resolve_or_skip(struct sema *s, struct expr *e)
     } else {
         ok = resolve(s, e);
     }
-    e->type = ok ? TYPE_LONG : TYPE_ERROR;
+    e->type = !ok ? TYPE_ERROR : is_text(e) ? TYPE_STRING : TYPE_LONG;
     if (!ok)
         e->resolved = NULL;
     return ok;

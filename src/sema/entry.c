@@ -113,7 +113,8 @@ static bool at_call(const struct probe_inst *inst)
 
 bool sema_is_saved(const struct sema *s, const struct expr *e)
 {
-    if (!s->inst || s->fn || s->in_defined || !attach_has(s->inst->type->kind, ATTACH_ON_RETURN))
+    if (!s->inst || s->fn || s->in_defined || s->inst->theirs ||
+        !attach_has(s->inst->type->kind, ATTACH_ON_RETURN))
         return false;
     if (at_call(s->inst)) /* what else it has is there at the return */
         return !strncmp(e->text, "$arg", 4);

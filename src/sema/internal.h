@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "func/func.h"
+#include "probe/moved.h"
 #include "probe/probe.h"
 #include "regex/regex.h"
 #include "sema/sema.h"
@@ -28,6 +29,7 @@ struct sema_file {
     bool broken; /* did not parse */
     bool chosen; /* something in it is used: its globals and probes belong to the program */
     bool offers; /* of probe/: what its aliases set is left out where nothing reads it */
+    bool theirs; /* of SystemTap's own tapset */
 };
 
 /* A file that may declare a name (declared.c). */
@@ -100,9 +102,11 @@ struct sema {
     struct program *prog;
     struct target *target;
     struct debuginfo *di;
+    const struct moved *moved;
 
     struct sema_file *files;
-    const char **probed; /* names that sema_tapset_probes() has seen */
+    struct sema_theirs *theirs; /* systemtap.c */
+    const char **probed;        /* names that sema_tapset_probes() has seen */
     uint32_t n_probed;
     struct sema_word *words;     /* uthash */
     struct sema_name *lib_funcs; /* uthash */
@@ -185,14 +189,28 @@ static inline uint32_t sema_file(const struct sema *s, struct span at)
     return span_file(s->cx->sources, at);
 }
 
+/* Adds a file of SystemTap's own tapset, parsed, unless it is there. */
+void sema_tapset_add(struct sema *s, const char *path);
+
+/* ---- systemtap.c: SystemTap's own tapset ---- */
+
+/* Makes the files there that may define NAME, a WORD (function, global, probe: an alias that begins
+ * with it), files of the library. True: there are some. */
+bool sema_systemtap_has(struct sema *s, const char *word, const char *name);
+/* Makes E a call of one of its functions, which SystemTap finds by name. False: it has none. */
+bool sema_systemtap_call(struct sema *s, struct expr *e);
+void sema_systemtap_free(struct sema *s);
+
 /* ---- points.c: probe points ---- */
 
 void sema_points(struct sema *s, struct probe *probe);
 
 /* ---- unread.c ---- */
 
-/* LIST, changed, without what sets locals that neither it nor BEHIND names. */
-struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind);
+/* LIST, changed, without what sets locals that neither it nor BEHIND names. RENAME: what is left of
+ * them gets names that nobody knows; not where an alias leads to another that sets them. */
+struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind,
+                                 bool rename);
 
 /* ---- names.c, stmts.c: the first walk ---- */
 
@@ -236,6 +254,9 @@ bool sema_find_call(struct sema *s, struct expr *e);
 
 /* ---- dwexpr.c: target expressions ---- */
 
+/* What a name that DBG lacks is called today, or NULL; @defined() does not ask. */
+const char *sema_new_name(const struct sema *s, struct dbg *dbg, enum moved_what what,
+                          const char *name);
 /* Resolves E; its operands have been walked. False after reporting. */
 bool sema_target_expr(struct sema *s, struct expr *e);
 

@@ -582,11 +582,14 @@ static void enumerator(struct sema *s, struct expr *e)
     struct probe_env env = sema_env(s);
     const char *path;
     struct dbg *dbg = sema_open_module(s, e, e->module, &path);
+    const char *now;
     int64_t v;
 
     if (!dbg) {
         fail(e);
-    } else if (dbg_enumerator(dbg, e->text, &v)) {
+    } else if (dbg_enumerator(dbg, e->text, &v) ||
+               ((now = sema_new_name(s, dbg, MOVED_ENUMERATOR, e->text)) &&
+                dbg_enumerator(dbg, now, &v))) {
         probe_module(&env, path, dbg);
         e->resolved = sema_tree_number(s->arena, e->at, v);
     } else {

@@ -54,15 +54,16 @@ static struct stmt *append(struct stmt *list, struct stmt *more)
     return list;
 }
 
-/* May what ALIAS sets be left out where nothing reads it? */
-static bool offers(const struct sema *s, const struct probe *alias)
+/* The library's file that ALIAS stands in, if what it sets may be left out where nothing reads it;
+ * else NULL. */
+static const struct sema_file *offers(const struct sema *s, const struct probe *alias)
 {
     const struct source *src = source_get(s->cx->sources, sema_file(s, alias->at));
     const struct sema_file *f = s->files;
 
     while (f && f->src != src)
         f = f->next;
-    return f && f->offers && !alias->epilogue && !alias->epilogue_body;
+    return f && f->offers && !alias->epilogue && !alias->epilogue_body ? f : NULL;
 }
 
 /* The alias's body around the probe's. */
@@ -73,10 +74,12 @@ static struct probe *with_alias(struct sema *s, struct probe *probe, const struc
                 *theirs = stmt_clone(s->arena, alias->body),
                 *behind = stmt_clone(s->arena, alias->epilogue_body);
 
+    const struct sema_file *f = offers(s, alias);
+
     sema_probewrite(theirs, own);
     sema_probewrite(behind, own);
-    if (offers(s, alias) && !s->opts->apart)
-        theirs = sema_without_unread(s, theirs, own);
+    if (f && !s->opts->apart)
+        theirs = sema_without_unread(s, theirs, own, !f->theirs);
     *both = *probe;
     both->next = NULL;
     both->body = alias->epilogue ? append(own, theirs) : append(theirs, own);
@@ -200,7 +203,8 @@ static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_poin
     sema_tapset_probes(s, point->parts->name);
 
     for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
-        found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
+        if (!f->theirs || !s->opts->stap)
+            found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
     return found;
 }
 
@@ -415,6 +419,41 @@ static bool resolve_wild(struct sema *s, struct probe *probe, const struct probe
     return all;
 }
 
+/* SystemTap's own tapset, where it is the back end: a point that only it knows. */
+static void leave(struct sema *s, struct probe *probe, struct probe_point *point)
+{
+    const struct point_part *last = point->parts;
+    struct probe_env env = sema_env(s);
+
+    while (last->next)
+        last = last->next;
+    env.probe = point->condition ? with_condition(s, probe, point->condition) : probe;
+    if (!env.probe)
+        return;
+    env.tail = s->tail;
+    probe_add(&env, point, probe_theirs(!strcmp(last->name, "return")))->theirs = true;
+    s->tail = env.tail;
+}
+
+/* An alias of SystemTap's own tapset that neither ours nor a probe type of ours has? */
+static bool resolve_theirs(struct sema *s, struct probe *probe, struct probe_point *point,
+                           const struct chain *chain)
+{
+    const char *name = point->parts->name;
+    bool family = probe_is_family(name); /* a row that has aliases only */
+
+    if (has_wildcard(name) || point->parts->arg ||
+        (probe_known(s->arena, point) && (s->opts->stap || !family)) ||
+        !sema_systemtap_has(s, "probe", name))
+        return false;
+    if (s->opts->stap) {
+        leave(s, probe, point);
+        return true;
+    }
+    return resolve_alias(s, probe, point, chain, true) ||
+           resolve_alias(s, probe, point, chain, false);
+}
+
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
                         const struct chain *chain)
 {
@@ -427,7 +466,7 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
         resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false);
     if (is_wild(point))
         found |= resolve_wild(s, probe, point, chain);
-    if (found)
+    if (found || resolve_theirs(s, probe, point, chain))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 

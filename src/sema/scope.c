@@ -23,6 +23,15 @@ static bool is_library(struct sema *s, uint32_t file)
     return src && src->tapset;
 }
 
+/* ... of SystemTap's own? */
+static bool is_theirs(const struct sema *s, uint32_t file)
+{
+    for (const struct sema_file *f = s->files; f; f = f->next)
+        if (f->src->id == file)
+            return f->theirs;
+    return false;
+}
+
 /*
  * A file's own private name hides the others'. FILE: where the name is written, which is another's
  * than the body's own in an alias. What a function of the library calls N is not the script's N
@@ -41,8 +50,12 @@ static struct variable *find_global(struct sema *s, const char *name, uint32_t f
         if (!found || (v->is_private && !found->is_private))
             found = v;
     }
-    if (!found)
-        return sema_tapset_global(s, name);
+    if (!found) {
+        found = sema_tapset_global(s, name);
+        if (!found && is_theirs(s, s->file) && sema_systemtap_has(s, "global", name))
+            found = sema_tapset_global(s, name);
+        return found;
+    }
     sema_choose(s, sema_file(s, found->at));
     return found;
 }
@@ -305,6 +318,17 @@ static void no_such_function(struct sema *s, const struct expr *e)
     sema_tapset_note_broken(s);
 }
 
+/* A function of SystemTap's own tapset? */
+static bool find_theirs(struct sema *s, struct expr *e)
+{
+    if (!sema_systemtap_has(s, "function", e->text))
+        return false;
+    if (s->opts->stap)
+        return sema_systemtap_call(s, e);
+    e->func = sema_tapset_func(s, e->text, e->n_args, false);
+    return e->func != NULL;
+}
+
 bool sema_find_call(struct sema *s, struct expr *e)
 {
     e->func = own_function(s, e);
@@ -312,7 +336,7 @@ bool sema_find_call(struct sema *s, struct expr *e)
         e->intrinsic = func_find(e->text, (int)e->n_args);
     if (!e->func && !e->intrinsic)
         e->func = sema_tapset_func(s, e->text, e->n_args, false);
-    if (e->func || e->intrinsic)
+    if (e->func || e->intrinsic || find_theirs(s, e))
         return true;
     e->type = TYPE_ERROR;
     if (!wrong_number(s, e))

@@ -100,10 +100,12 @@ bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *pro
     s->prog = prog;
     s->target = t;
     s->di = di;
+    s->moved = moved_read(cx, o->tapset_dirs, o->n_tapset_dirs);
     s->tail = &prog->insts;
     while (*s->tail)
         s->tail = &(*s->tail)->next;
     run(s);
     sema_tapset_free(s);
+    sema_systemtap_free(s);
     return diag_errors(cx->diag) == errors;
 }

@@ -21,6 +21,7 @@ struct sema_global { /* -G NAME=VALUE */
 struct sema_opts {
     const char *const *tapset_dirs;
     uint32_t n_tapset_dirs;
+    const char *systemtap_dir; /* SystemTap's own tapset, for names that they lack; or NULL */
     const struct pp_env *env;
     struct macros *macros;
     bool stap; /* the back end is SystemTap: what only it can run is let through */
@@ -34,6 +35,8 @@ struct sema_opts {
 /* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use
  * them. */
 void sema_read_macros(struct compile *cx, const struct sema_opts *o);
+/* Has those of SystemTap's own tapset read when one is missing. */
+void sema_systemtap_macros(struct compile *cx, const struct sema_opts *o);
 
 bool sema_run(struct compile *cx, const struct sema_opts *o, struct program *prog, struct target *t,
               struct debuginfo *di);

@@ -16,6 +16,7 @@ ngstap_SOURCES += \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/set_globals.c \
 	src/sema/stmts.c \
+	src/sema/systemtap.c \
 	src/sema/tapset.c \
 	src/sema/tree.c \
 	src/sema/types.c \

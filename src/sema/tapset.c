@@ -217,14 +217,23 @@ static void add_word(void *arg, const char *word, size_t len)
     w->last = d;
 }
 
-static void add_script(struct sema *s, const char *path, bool offers)
+static struct sema_file *find_file(const struct sema *s, const char *path)
+{
+    struct sema_file *f = s->files;
+
+    while (f && strcmp(f->src->name, path) != 0)
+        f = f->next;
+    return f;
+}
+
+static struct sema_file *add_script(struct sema *s, const char *path, bool offers)
 {
     struct sema_file *f = ARENA_NEW(s->arena, struct sema_file), **tail = &s->files;
 
     f->offers = offers;
     f->src = read_file(s->cx, path);
     if (!f->src)
-        return;
+        return NULL;
     for (; *tail; tail = &(*tail)->next)
         f->order++;
     *tail = f;
@@ -234,6 +243,19 @@ static void add_script(struct sema *s, const char *path, bool offers)
     f->unjudged = !sema_declared(f->src->text, f->src->len, add_word, &r);
     if (f->unjudged ? mentions(f->src, "probe") : r.probes)
         parse_file(s, f);
+    return f;
+}
+
+void sema_tapset_add(struct sema *s, const char *path)
+{
+    struct sema_file *f = find_file(s, path);
+
+    if (!f)
+        f = add_script(s, path, true); /* SystemTap itself leaves out what nothing reads */
+    if (!f)
+        return;
+    f->theirs = true;
+    parse_file(s, f);
 }
 
 static void read_script(void *arg, const char *path)
@@ -252,14 +274,11 @@ static void read_probes(void *arg, const char *path)
     const struct probe_reader *r = arg;
     struct sema *s = r->s;
     const char *name = base_name(path);
-    struct sema_file *f = s->files;
 
     if (fnmatch(r->name, arena_strndup(s->arena, name, strlen(name) - strlen(".stp")), 0) ||
         is_hidden(s->arena, s->opts, r->dir, "/probe", path))
         return;
-    while (f && strcmp(f->src->name, path) != 0)
-        f = f->next;
-    if (!f)
+    if (!find_file(s, path))
         add_script(s, path, true);
 }
 
@@ -345,6 +364,12 @@ void sema_choose(struct sema *s, uint32_t id)
     s->chosen[s->n_chosen++] = id;
 }
 
+/* SystemTap's own tapset is left to it where it is the back end. */
+static bool is_left(const struct sema *s, const struct sema_file *f)
+{
+    return f->theirs && s->opts->stap;
+}
+
 struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own)
 {
     struct sema_name *entry;
@@ -354,7 +379,7 @@ struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_a
     for (; entry; entry = entry->other) {
         struct function **tail = &s->prog->funcs, *fn = entry->func;
 
-        if (fn->n_params != n_args || (own && !fn->is_private) ||
+        if (fn->n_params != n_args || (own && !fn->is_private) || is_left(s, entry->file) ||
             (fn->is_private && sema_file(s, fn->at) != s->file))
             continue;
         choose_file(s, entry->file);
@@ -375,7 +400,7 @@ struct variable *sema_tapset_global(struct sema *s, const char *name)
 {
     parse_declarers(s, name);
     for (struct sema_file *f = s->files; f; f = f->next) {
-        if (f->chosen)
+        if (f->chosen || is_left(s, f))
             continue;
         for (struct variable *v = f->prog.globals; v; v = v->next) {
             if (v->is_private || strcmp(v->name, name))

@@ -117,11 +117,14 @@ static void rename_unknown(struct stmt *list, struct names *behind)
     stmt_visit_exprs(list, rename_one, &r);
 }
 
-struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind)
+struct stmt *sema_without_unread(struct sema *s, struct stmt *list, struct stmt *behind,
+                                 bool rename)
 {
     struct names known = {.s = s}, read = {.s = s};
 
     stmt_visit_exprs(behind, note, &known);
+    if (!rename)
+        return left(&known, list);
     rename_unknown(list, &known);
     stmt_visit_exprs(behind, note, &read);
     list = left(&read, list);

@@ -38,6 +38,8 @@ struct macro {
 struct macros {
     struct arena *arena;
     struct macro *by_name;
+    void (*missing)(void *arg); /* NULL: nobody, or called */
+    void *missing_arg;
 };
 
 /* What @param means inside a macro's body: the tokens given, read where the call was written. */
@@ -90,6 +92,12 @@ struct macros *macros_new(struct arena *a)
 
     m->arena = a;
     return m;
+}
+
+void macros_when_missing(struct macros *m, void (*fn)(void *arg), void *arg)
+{
+    m->missing = fn;
+    m->missing_arg = arg;
 }
 
 struct pp *pp_open(struct compile *cx, const struct pp_env *env, const struct source *src,
@@ -233,6 +241,20 @@ static struct macro *find(const struct macros *m, const char *name, uint32_t len
     if (m)
         HASH_FIND(hh, m->by_name, name, len, found);
     return found;
+}
+
+/* A library macro by T. A word of the language, which a macro may be called too, is never missing.
+ */
+static struct macro *find_library(struct macros *m, const struct token *t)
+{
+    struct macro *found = find(m, t->text + 1, t->len - 1);
+    void (*missing)(void *) = !found && m && t->kind == AT_OTHER ? m->missing : NULL;
+
+    if (!missing)
+        return found;
+    m->missing = NULL;
+    missing(m->missing_arg);
+    return find(m, t->text + 1, t->len - 1);
 }
 
 /* Skips to the "%)" that closes NESTING "%(". */
@@ -461,7 +483,7 @@ static int invoke(struct pp *pp, struct token *t)
     if (!library)
         m = find(&pp->file, t->text + 1, t->len - 1);
     if (!m)
-        m = find(pp->library, t->text + 1, t->len - 1);
+        m = find_library(pp->library, t);
     if (!m)
         return 0;
     struct env *inner = ARENA_NEW(pp->cx->arena, struct env);

@@ -41,6 +41,8 @@ struct pp_env {
  */
 struct macros; /* @define'd macros that outlive a file: those of *.stpm library files */
 struct macros *macros_new(struct arena *a);
+/* FN is called once, when a macro that M lacks is used: it may parse more files into M. */
+void macros_when_missing(struct macros *m, void (*fn)(void *arg), void *arg);
 
 bool syntax_parse(struct compile *cx, const struct pp_env *env, struct source *src,
                   struct macros *library, struct program *prog);
