@@ -5,6 +5,7 @@
 #include "load/session.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+
+enum { PERF_LINK = 41 /* BPF_PERF_EVENT; the header in use may be older */ };
 
 static int perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu)
 {
@@ -32,6 +35,30 @@ bool attach_failed(const struct session *s, const struct obj_probe *p, const cha
                attach_name(s, p), what, strerror(err));
     load_advise(s->cx, err);
     return false;
+}
+
+/* The link keeps the event open. A descriptor, or -1 and errno. */
+static int link_event(int event, int prog, uint64_t cookie)
+{
+    const struct {
+        uint32_t prog, target, attach_type, flags;
+        uint64_t cookie;
+    } link = {(uint32_t)prog, (uint32_t)event, PERF_LINK, 0, cookie};
+
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+}
+
+int attach_program(int event, int prog, const uint64_t *cookie)
+{
+    int held = cookie                                          ? link_event(event, prog, *cookie)
+               : ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) ? -1
+                                                               : event;
+    int err = errno;
+
+    if (held != event)
+        close(event);
+    errno = err;
+    return held;
 }
 
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog)

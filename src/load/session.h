@@ -103,7 +103,7 @@ struct session {
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
-    int *tracepoints; /* tracepoint.c, syscall.c */
+    int *tracepoints; /* tracepoint.c, syscall.c, kprobe.c */
     uint32_t n_tracepoints;
     struct call_layer *layers; /* syscall.c */
     uint32_t n_layers;
@@ -111,7 +111,7 @@ struct session {
     uint32_t n_uprobes;
     struct uprobe_set *sets;
     uint32_t n_sets;
-    bool multi, cookies; /* what the kernel has of it */
+    bool multi, kprobe_multi, cookies; /* what the kernel has of it */
     struct scope scope;
     struct spaces spaces;
     struct nesting nesting;
@@ -126,6 +126,11 @@ struct session {
 /* Fills SESSION->modules and the control's biases (modules.c); false after reporting. */
 bool load_modules(struct session *s);
 
+/* ---- attach.c ---- */
+
+/* The program of that probe; NULL: the object has none in its kind's section. */
+struct bpf_program *attach_program_of(const struct session *s, uint32_t probe);
+
 /* ---- event.c ---- */
 struct perf_event_attr;
 
@@ -134,6 +139,11 @@ struct perf_event_attr;
  * SESSION->events. False and errno.
  */
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
+/*
+ * Runs program PROG on EVENT, which it takes over; COOKIE: what the program is told of it, NULL:
+ * nothing. A descriptor that holds both, or -1 and errno.
+ */
+int attach_program(int event, int prog, const uint64_t *cookie);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
 /* Closes FD on a thread: closing a breakpoint takes the kernel a tenth of a second and more. */

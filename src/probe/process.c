@@ -114,35 +114,6 @@ static void add_function(struct probe_env *env, struct probe_point *point,
 
 /* ---- one handler for all functions that match ---- */
 
-static void find_place(struct expr *e, void *arg)
-{
-    bool *depends = arg;
-
-    switch (e->kind) {
-    case EX_TARGET:
-    case EX_DEFINED:
-    case EX_ENTRY:
-    case EX_AUTOCAST:
-    case EX_EMBEDDED:
-        *depends = true;
-        break;
-    case EX_ATVAR: /* a local of the function, where it has one of that name */
-        *depends |= !e->module && !strchr(e->text, '@');
-        break;
-    default:
-        break;
-    }
-}
-
-/* May what the handler says mean something else in another function of the module? */
-static bool depends_on_place(const struct probe *probe)
-{
-    bool depends = false;
-
-    stmt_visit_exprs(probe->body, find_place, &depends);
-    return depends;
-}
-
 static void add_places(struct probe_env *env, struct probe_point *point,
                        const struct probe_type *type, const struct module *module, struct dbg *m,
                        const struct dbg_func *const *found, uint32_t n)
@@ -212,7 +183,7 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         last = found[i].entry;
         places[n_places++] = &found[i];
     }
-    bool one_handler = n_places > 1 && !env->apart && !depends_on_place(env->probe);
+    bool one_handler = n_places > 1 && !env->apart && !probe_depends_on_place(env->probe);
 
     env->prog->n_places += n_places;
     if (too_many(env, function, module->path, env->prog->n_places, PROBE_MAX_PLACES, "") ||

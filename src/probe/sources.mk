@@ -3,6 +3,7 @@ ngstap_SOURCES += \
 	src/probe/begin.c \
 	src/probe/ifunc.c \
 	src/probe/instance.c \
+	src/probe/kernel.c \
 	src/probe/listing.c \
 	src/probe/module.c \
 	src/probe/probe.h \

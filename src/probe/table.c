@@ -12,7 +12,7 @@
 
 static const struct probe_type *const tables[] = {
     probe_types_begin, probe_types_timer,   probe_types_process,
-    probe_types_trace, probe_types_syscall, probe_types_alias,
+    probe_types_trace, probe_types_syscall, probe_types_alias, probe_types_kernel,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
@@ -161,7 +161,9 @@ bool probe_is_family(const char *name)
 
 const struct probe_type *probe_entry_type(const struct probe_type *type)
 {
-    return type->kind == PROBE_SYSRETURN ? &probe_types_syscall[0] : &probe_types_process[0];
+    return type->kind == PROBE_SYSRETURN   ? &probe_types_syscall[0]
+           : type->kind == PROBE_KRETPROBE ? &probe_types_kernel[0]
+                                           : &probe_types_process[0];
 }
 
 /* POINT with the names of T's pattern. */

@@ -13,6 +13,7 @@ extern const struct probe_type probe_types_process[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];
+extern const struct probe_type probe_types_kernel[];
 
 /* alias.c: the resolve of points that are aliases of the library, for one that it has not. */
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,
@@ -23,6 +24,9 @@ const char *probe_call_params(const char *call);
 
 /* syscall.c: reports that the library has no alias POINT of a system call; false. */
 bool probe_no_call(struct probe_env *env, const struct probe_point *point);
+
+/* instance.c: may what the handler says mean something else in another function that it is at? */
+bool probe_depends_on_place(const struct probe *probe);
 
 /*
  * ifunc.c: is NAME, which no function of M has, chosen by the dynamic linker (STT_GNU_IFUNC)? Then

@@ -115,6 +115,8 @@ bool sema_is_saved(const struct sema *s, const struct expr *e)
 {
     if (!s->inst || s->fn || s->in_defined || !attach_has(s->inst->type->kind, ATTACH_ON_RETURN))
         return false;
+    if (sema_is_theirs(s))
+        return false;
     if (at_call(s->inst)) /* what else it has is there at the return */
         return !strncmp(e->text, "$arg", 4);
     return strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;

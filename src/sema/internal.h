@@ -188,7 +188,24 @@ bool sema_is_of_library(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
+/* ---- kernel_var.c ---- */
+
+struct sema_kernel_var {
+    const char *path; /* of the module that VADDR is in, as probe_module() takes it */
+    uint64_t vaddr;
+    const struct ctype *type; /* NULL: not known */
+};
+
+/* Finds the variable NAME of the kernel, or of its module, DBG. False after reporting. */
+bool sema_kernel_variable(struct sema *s, const struct expr *e, struct dbg *dbg, const char *name,
+                          struct sema_kernel_var *out);
+bool sema_no_kernel_type(struct sema *s, const struct expr *e, const char *name);
+
 /* ---- dwexpr.c: target expressions ---- */
+
+/* Is this in a handler at a function of the kernel's, for SystemTap? That has the kernel's debug
+ * information, and reads what such a handler names as it is written. */
+bool sema_is_theirs(const struct sema *s);
 
 /* Resolves E; its operands have been walked. False after reporting. */
 bool sema_target_expr(struct sema *s, struct expr *e);

@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
+	src/sema/kernel_var.c \
 	src/sema/location.c \
 	src/sema/names.c \
 	src/sema/points.c \

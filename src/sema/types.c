@@ -266,7 +266,7 @@ static enum value_type target_expr(struct sema *s, struct expr *e)
     for (struct component *c = e->comps; c; c = c->next)
         if (c->index)
             sema_expect(s, c->index, TYPE_LONG);
-    return TYPE_LONG;
+    return e->type == TYPE_STRING ? TYPE_STRING : TYPE_LONG; /* of SystemTap's own printing */
 }
 
 static enum value_type infer_kind(struct sema *s, struct expr *e, enum value_type want)

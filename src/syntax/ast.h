@@ -324,6 +324,7 @@ struct probe_inst {
     uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
     const char *event;             /* of the kernel's: its name */
     bool everybody;                /* runs for all processes, whatever the scope */
+    bool can_trace;                /* a function of the kernel's that its BTF tells, by name */
     bool theirs;                   /* an alias of SystemTap's own: it sets locals unseen */
     int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */
