@@ -21,6 +21,23 @@ check 'a function, its result and its parameters' listed
 many() { run_once -l 'kernel.function("vfs_[mr][km]dir")' && [[ $(wc -l <"$scratch/out") = 2 ]]; }
 check 'a wildcard: each function' many
 
+check '... of too many' fails_with "functions of the kernel; at most 20000 can be probed" -p2 \
+    -e 'probe kernel.function("*") { println(pp()) }'
+check '... whose parameters are asked for' fails_with 'at most 500 can be probed when the handler looks at' -p2 \
+    -e 'probe kernel.function("s[a-e]*") { println($pos) }'
+variable() {
+    # many kernels list functions alone
+    if grep -qw nr_cpu_ids /proc/kallsyms; then
+        run_once -p2 -e 'probe kernel.function("vfs_read") { println(@var("nr_cpu_ids", "kernel")) }' &&
+            fails_with "does not tell the type of 'linux_proc_banner'" -p2 \
+                -e 'probe kernel.function("vfs_read") { println(@var("linux_proc_banner", "kernel")) }'
+    else
+        fails_with 'CONFIG_KALLSYMS_ALL' -p2 \
+            -e 'probe kernel.function("vfs_read") { println(@var("jiffies", "kernel")) }'
+    fi
+}
+check 'a variable, or why it is not known' variable
+
 nobody() {
     fails_with 'lets nobody probe its functions' -p4 -m x --backend=bpf --no-feature=kprobe \
         --no-feature=fentry -e 'probe begin {} probe kernel.function("vfs_read") { exit() }' &&

@@ -1,7 +1,7 @@
 /*
  * btf: the running kernel's types as a source (source.h), from its BTF (/sys/kernel/btf/vmlinux;
  * Documentation/bpf/btf.rst). Enters: names; leaves: types. The kernel is always the one that
- * ngstap runs on: a sysroot has no say. Its modules have BTF of their own. Refused: a kernel without
+ * ngstap runs on: a sysroot has no say. Its modules have BTF of their own. Refused: kernels without
  * BTF. BTF knows neither functions' addresses nor their files, and few variables: its row has no
  * functions for places.
  */

@@ -10,8 +10,7 @@
 
 static bool needs_registers(const struct ir_ins *i)
 {
-    return i->op == IR_CONTEXT &&
-           (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM);
+    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM);
 }
 
 /* Does F, or what it calls, need them? */

@@ -50,9 +50,9 @@ static int link_event(int event, int prog, uint64_t cookie)
 
 int attach_program(int event, int prog, const uint64_t *cookie)
 {
-    int held = cookie                                          ? link_event(event, prog, *cookie)
+    int held = cookie                                       ? link_event(event, prog, *cookie)
                : ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) ? -1
-                                                               : event;
+                                                            : event;
     int err = errno;
 
     if (held != event)

@@ -5,12 +5,8 @@
 #include "load/kinds.h"
 
 static const struct attach_ops *const all[] = {
-    &attach_clock,
-    &attach_uprobe,
-    &attach_tracepoint,
-    &attach_syscall,
-    &attach_kprobe,
-    &attach_fentry,
+    &attach_clock,   &attach_uprobe, &attach_tracepoint,
+    &attach_syscall, &attach_kprobe, &attach_fentry,
 };
 
 enum { N = sizeof(all) / sizeof(*all) };

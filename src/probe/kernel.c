@@ -21,10 +21,10 @@ enum { HANDLERS_MAX = 500 }; /* each is a program and a probe */
 
 /* What a point asks for. */
 struct wanted {
-    const char *name;                 /* or a wildcard */
-    const char *file;                 /* as it is written; NULL: none */
-    const char *module;               /* NULL: the kernel itself */
-    const char *path;                 /* of that: "kernel", "kernel:NAME" */
+    const char *name;   /* or a wildcard */
+    const char *file;   /* as it is written; NULL: none */
+    const char *module; /* NULL: the kernel itself */
+    const char *path;   /* of that: "kernel", "kernel:NAME" */
     const struct point_part *function, *where;
 };
 
@@ -87,6 +87,11 @@ static bool read_point(struct probe_env *env, const struct probe_point *point, s
 
 static const struct ksyms *symbols(struct probe_env *env, struct span at)
 {
+    if (env->cx->arch != arch_native()) {
+        diag_error(env->cx->diag, at, "kernel", "the kernel here is no %s one",
+                   env->cx->arch->title);
+        return NULL;
+    }
     const struct ksyms *k = kernel_symbols(env->cx, env->target);
 
     if (k->n)
@@ -247,7 +252,8 @@ static bool can_trace(const struct probe_env *env, const struct ksyms *k, const 
     return n == 1;
 }
 
-static struct kernel_function *about(struct probe_env *env, const struct wanted *w, const char *name)
+static struct kernel_function *about(struct probe_env *env, const struct wanted *w,
+                                     const char *name)
 {
     struct kernel_function *f = ARENA_NEW(env->cx->arena, struct kernel_function);
     struct dbg *m = dbg_open(env->debuginfo, w->path, &f->why);
@@ -255,9 +261,8 @@ static struct kernel_function *about(struct probe_env *env, const struct wanted 
     f->name = name;
     f->known = m && dbg_prototype(m, name, &f->proto);
     if (m && !f->known)
-        f->why = strchr(name, '.')
-                     ? "the compiler has changed its parameters"
-                     : "the kernel's BTF does not tell this function's parameters";
+        f->why = strchr(name, '.') ? "the compiler has changed its parameters"
+                                   : "the kernel's BTF does not tell this function's parameters";
     return f;
 }
 
@@ -287,9 +292,8 @@ static void add_all(struct probe_env *env, struct probe_point *point, const stru
     inst->places = ARENA_ARRAY(a, struct probe_place, n);
     inst->n_places = n;
     for (uint32_t i = 0; i < n; i++)
-        inst->places[i] =
-            (struct probe_place){probe_point_text(a, named(a, point, found[i]->name)),
-                                 found[i]->name, found[i]->addr - base};
+        inst->places[i] = (struct probe_place){probe_point_text(a, named(a, point, found[i]->name)),
+                                               found[i]->name, found[i]->addr - base};
 }
 
 static bool too_many(struct probe_env *env, const struct wanted *w, uint32_t n, uint32_t max,
@@ -361,11 +365,11 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         return no_function(env, k, &w);
     bool one_handler = n > 1 && !env->apart && !probe_depends_on_place(env->probe);
 
-    env->prog->n_places += n;
-    if (too_many(env, &w, env->prog->n_places, PROBE_MAX_PLACES, "") ||
+    if (too_many(env, &w, env->prog->n_places + n, PROBE_MAX_PLACES, "") ||
         (!one_handler && !env->apart &&
          too_many(env, &w, n, HANDLERS_MAX, " when the handler looks at their variables")))
         return false;
+    env->prog->n_places += n;
     if (one_handler)
         add_all(env, point, type, k, &w, found, n);
     for (uint32_t i = 0; !one_handler && i < n; i++)
@@ -394,8 +398,7 @@ static bool resolve_address(struct probe_env *env, struct probe_point *point,
         diag_hint(env->cx->diag, "/proc/kallsyms lists their addresses, which change at each boot");
         return false;
     }
-    const char *path =
-        s->module ? arena_printf(env->cx->arena, "kernel:%s", s->module) : "kernel";
+    const char *path = s->module ? arena_printf(env->cx->arena, "kernel:%s", s->module) : "kernel";
     struct probe_inst *inst = probe_add(env, point, type);
 
     inst->module_id = probe_module(env, path, NULL);
@@ -451,11 +454,10 @@ static bool target_var(struct probe_env *env, struct probe_inst *inst, const str
     for (uint32_t i = 0; i < p->n; at += registers_of(p->v[i++].type)) {
         if (!p->v[i].name || strcmp(p->v[i].name, e->text + 1) != 0)
             continue;
-        if (!registers_of(p->v[i].type) ||
-            at + registers_of(p->v[i].type) > env->cx->arch->n_args)
-            return diag_error(d, e->op_at, "not-yet",
-                              "%s lies on the stack, where the kernel's parameters are not read yet",
-                              e->text);
+        if (!registers_of(p->v[i].type) || at + registers_of(p->v[i].type) > env->cx->arch->n_args)
+            return diag_error(
+                d, e->op_at, "not-yet",
+                "%s lies on the stack, where the kernel's parameters are not read yet", e->text);
         *out =
             (struct probe_var){.location.type = p->v[i].type, .is_argument = true, .argument = at};
         return true;

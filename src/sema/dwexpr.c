@@ -587,8 +587,7 @@ static bool kernel_global(struct sema *s, struct expr *e, struct dbg *dbg, const
     if (!var.type && (e->comps || !e->address_of))
         return sema_no_kernel_type(s, e, name);
     o.type = var.type;
-    o.tree =
-        sema_tree_modaddr(s->arena, e->op_at, probe_module(&env, var.path, NULL), var.vaddr);
+    o.tree = sema_tree_modaddr(s->arena, e->op_at, probe_module(&env, var.path, NULL), var.vaddr);
     return finish(s, e, &o, e->comps);
 }
 
@@ -733,8 +732,7 @@ static enum value_type their_type(const struct expr *e)
 
     while (c && c->next)
         c = c->next;
-    return !strncmp(e->text, "$$", 2) ||
-                   (c && (c->kind == COMP_PRETTY || c->kind == COMP_PRETTY2))
+    return !strncmp(e->text, "$$", 2) || (c && (c->kind == COMP_PRETTY || c->kind == COMP_PRETTY2))
                ? TYPE_STRING
                : TYPE_LONG;
 }

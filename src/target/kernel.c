@@ -228,12 +228,9 @@ int kernel_link_kprobes(const struct kernel_kprobe_link *link)
 static bool try_fentry(void)
 {
     const struct bpf_insn code[] = {
-        OP(OP_MOV_IMM, 2, 0, 0, 0),
-        OP(OP_MOV_REG, 3, 10, 0, 0),
-        OP(OP_ADD_IMM, 3, 0, 0, -8),
-        OP(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_func_arg),
-        OP(OP_MOV_IMM, 0, 0, 0, 0),
-        OP(OP_EXIT, 0, 0, 0, 0),
+        OP(OP_MOV_IMM, 2, 0, 0, 0),  OP(OP_MOV_REG, 3, 10, 0, 0),
+        OP(OP_ADD_IMM, 3, 0, 0, -8), OP(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_func_arg),
+        OP(OP_MOV_IMM, 0, 0, 0, 0),  OP(OP_EXIT, 0, 0, 0, 0),
     };
     struct btf *btf = btf__load_vmlinux_btf();
     int id = btf ? btf__find_by_name_kind(btf, "bpf_fentry_test1", BTF_KIND_FUNC) : -1;

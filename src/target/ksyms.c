@@ -101,8 +101,7 @@ const struct ksyms *kernel_symbols(struct compile *cx, struct target *t)
 uint64_t ksyms_base(const struct ksyms *k, const char *module)
 {
     for (uint32_t i = 0; i < k->n; i++)
-        if (module ? k->v[i].module && ksym_is_function(&k->v[i]) &&
-                         !strcmp(k->v[i].module, module)
+        if (module ? k->v[i].module && ksym_is_function(&k->v[i]) && !strcmp(k->v[i].module, module)
                    : !k->v[i].module && !strcmp(k->v[i].name, "_stext"))
             return k->v[i].addr;
     return 0;

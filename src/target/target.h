@@ -372,7 +372,7 @@ int kernel_link_kprobes(const struct kernel_kprobe_link *link);
 void kernel_build_id(struct build_id *id);
 
 /*
- * The kernel as a module: PATH "kernel", or "kernel:NAME" for a module of its own. kernel_module_of:
+ * The kernel as a module: PATH "kernel", or "kernel:NAME" for one of its own. kernel_module_of:
  * that NAME, or NULL for the kernel itself and for paths of files.
  */
 bool kernel_is_path(const char *path);
