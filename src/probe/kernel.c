@@ -17,7 +17,10 @@
 #include "base/bytes.h"
 #include "target/ksyms.h"
 
-enum { HANDLERS_MAX = 500 }; /* each is a program and a probe */
+enum {
+    HANDLERS_MAX = 500, /* each is a program and a probe */
+    FEW = 100,          /* functions: a list of all that can be traced takes longer to read */
+};
 
 /* What a point asks for. */
 struct wanted {
@@ -81,7 +84,8 @@ static bool read_point(struct probe_env *env, const struct probe_point *point, s
         return true;
     w->module = module_name(env, module);
     w->where = module;
-    w->path = arena_printf(env->cx->arena, "kernel:%s", w->module);
+    if (w->module)
+        w->path = arena_printf(env->cx->arena, "kernel:%s", w->module);
     return w->module;
 }
 
@@ -138,23 +142,31 @@ static bool matches(const struct wanted *w, const struct ksym *s, bool copies)
     return copies ? is_copy_of(s->name, w->name) : !strcmp(s->name, w->name);
 }
 
+/* Leaves out what has no place for tracers; of few the kernel tells when it is asked for them. */
+static uint32_t drop_untraced(struct probe_env *env, const struct ksym **v, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (n <= FEW || kernel_can_trace(env->cx, env->target, v[i]->name) != KSYM_NO)
+            v[kept++] = v[i];
+    return kept;
+}
+
 /* The functions that W means, each address once, in *OUT. */
 static uint32_t find(struct probe_env *env, const struct ksyms *k, const struct wanted *w,
                      bool copies, const struct ksym ***out)
 {
-    struct arena *a = env->cx->arena;
-    bool wild = has_wildcard(w->name);
     uint32_t n = 0;
 
     *out = NULL;
     for (uint32_t i = 0; i < k->n; i++) {
-        if (!matches(w, &k->v[i], copies) || (n && (*out)[n - 1]->addr == k->v[i].addr) ||
-            (wild && kernel_can_trace(env->cx, env->target, k->v[i].name) == KSYM_NO))
+        if (!matches(w, &k->v[i], copies) || (n && (*out)[n - 1]->addr == k->v[i].addr))
             continue;
-        *out = arena_grow(a, *out, n, sizeof(**out));
+        *out = arena_grow(env->cx->arena, *out, n, sizeof(**out));
         (*out)[n++] = &k->v[i];
     }
-    return n;
+    return has_wildcard(w->name) ? drop_untraced(env, *out, n) : n;
 }
 
 static bool is_loaded(const struct ksyms *k, const char *module)

@@ -188,6 +188,11 @@ bool sema_is_of_library(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
+/* ---- parameters.c ---- */
+
+/* Puts what it stands for into the place of $$parms or $$return, to be walked; false: E is left. */
+bool sema_parameters(struct sema *s, struct expr *e);
+
 /* ---- kernel_var.c ---- */
 
 struct sema_kernel_var {
@@ -255,6 +260,8 @@ bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
 
 /* Does the variable E mean its value at the entry here? */
 bool sema_is_saved(const struct sema *s, const struct expr *e);
+/* Parses TEXT, a part of our own as the script could have it, as a source of that NAME. */
+bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out);
 /* Makes E the value that WHAT has at the entry; false after reporting. */
 bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
 /* Puts what takes the values over at the start of a handler that has been walked. */

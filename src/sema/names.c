@@ -603,6 +603,10 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (use == USE_VALUE && sema_parameters(s, e)) {
+            sema_walk_expr(s, e, use);
+            break;
+        }
         if (use == USE_VALUE && sema_is_saved(s, e)) {
             if (sema_save(s, e, e))
                 sema_walk_expr(s, e, use);

@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/sema/kernel_var.c \
 	src/sema/location.c \
 	src/sema/names.c \
+	src/sema/parameters.c \
 	src/sema/points.c \
 	src/sema/print_globals.c \
 	src/sema/reads.c \
