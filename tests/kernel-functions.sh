@@ -48,7 +48,8 @@ check 'a kernel that lets nobody probe it' nobody
 for_stap() {
     run_once --backend=stap --dump-stap -e '
         probe kernel.function("vfs_read@fs/read_write.c").return {
-            println($count, $$parms, $file->f_path->dentry$, @entry($pos), @var("jiffies", "kernel"))
+            println($count, $$parms, $file->f_path->dentry$, @entry($pos),
+                @var("jiffies", "kernel"))
         }' && printed '^probe kernel\.function\("vfs_read@fs/read_write\.c"\)\.return' &&
         printed '\$count, \$\$parms, \$file->f_path->dentry\$, @entry\(\$pos\), @var\("jiffies", "kernel"\)'
 }

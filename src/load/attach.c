@@ -8,20 +8,6 @@
  */
 #include "load/kinds.h"
 
-#include <stdio.h>
-#include <string.h>
-
-struct bpf_program *attach_program_of(const struct session *s, uint32_t probe)
-{
-    const char *section = attach_kind(s->o->probes[probe].kind)->section;
-    char name[16];
-
-    snprintf(name, sizeof(name), "p%u", probe);
-    struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
-
-    return prog && !strcmp(bpf_program__section_name(prog), section) ? prog : NULL;
-}
-
 static bool arm(struct session *s, uint32_t i)
 {
     const struct obj_probe *p = &s->o->probes[i];

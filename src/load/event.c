@@ -9,6 +9,7 @@
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -22,6 +23,17 @@ enum { PERF_LINK = 41 /* BPF_PERF_EVENT; the header in use may be older */ };
 static int perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu)
 {
     return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+struct bpf_program *attach_program_of(const struct session *s, uint32_t probe)
+{
+    const char *section = attach_kind(s->o->probes[probe].kind)->section;
+    char name[16];
+
+    snprintf(name, sizeof(name), "p%u", probe);
+    struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
+
+    return prog && !strcmp(bpf_program__section_name(prog), section) ? prog : NULL;
 }
 
 const char *attach_name(const struct session *s, const struct obj_probe *p)

@@ -126,13 +126,11 @@ struct session {
 /* Fills SESSION->modules and the control's biases (modules.c); false after reporting. */
 bool load_modules(struct session *s);
 
-/* ---- attach.c ---- */
+/* ---- event.c ---- */
+struct perf_event_attr;
 
 /* The program of that probe; NULL: the object has none in its kind's section. */
 struct bpf_program *attach_program_of(const struct session *s, uint32_t probe);
-
-/* ---- event.c ---- */
-struct perf_event_attr;
 
 /*
  * Opens one perf event of a clock, runs program PROG (a descriptor) on it, and keeps it in

@@ -41,13 +41,6 @@ static struct stmt *last_of(struct stmt *st)
 
 /* ---- our own text ---- */
 
-bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out)
-{
-    struct source *src = source_add(s->cx->sources, name, text, (uint32_t)strlen(text));
-
-    return syntax_parse(s->cx, s->opts->env, src, s->opts->macros, out);
-}
-
 static void adopt_globals(struct sema *s, const struct program *from)
 {
     struct variable **tail = &s->prog->globals;

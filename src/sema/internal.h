@@ -256,12 +256,13 @@ bool sema_tree_constant(const struct expr *e, int64_t *v);
  * strings). */
 bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
 
+/* Parses TEXT, a part of our own as a script could have it, as a source of that NAME. */
+bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out);
+
 /* ---- entry.c: values saved at a function's entry ---- */
 
 /* Does the variable E mean its value at the entry here? */
 bool sema_is_saved(const struct sema *s, const struct expr *e);
-/* Parses TEXT, a part of our own as the script could have it, as a source of that NAME. */
-bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out);
 /* Makes E the value that WHAT has at the entry; false after reporting. */
 bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
 /* Puts what takes the values over at the start of a handler that has been walked. */
