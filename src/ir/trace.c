@@ -8,9 +8,11 @@
 
 #include "base/arena.h"
 
+/* A walk of the kernel's stack begins with them. */
 static bool needs_registers(const struct ir_ins *i)
 {
-    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM);
+    return i->op == IR_CONTEXT &&
+           (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM || i->imm == NGS_CTX_KSTACK);
 }
 
 /* Does F, or what it calls, need them? */
