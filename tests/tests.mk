@@ -151,6 +151,7 @@ SHELL_TESTS += tests/process-events.sh
 SHELL_TESTS += tests/inline.sh
 SHELL_TESTS += tests/onstack.sh
 SHELL_TESTS += tests/trace.sh
+SHELL_TESTS += tests/kernel-functions.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/ustack.sh
 EXTRA_DIST += tests/ustack
@@ -210,7 +211,7 @@ check-slow: ngstap
 # What "make check-vm" runs: tests that boot other kernels in qemu, minutes each; the longest first,
 # for -j2.
 VM_TESTS = tests/vm/kernels.sh tests/vm/stap.sh tests/vm/backends.sh tests/vm/judge.sh \
-	tests/vm/stap-probes.sh tests/vm/harness.sh
+	tests/vm/stap-probes.sh tests/vm/kernel-functions.sh tests/vm/harness.sh
 EXTRA_DIST += tests/vm
 .PHONY: check-vm
 check-vm: ngstap

@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 8
+#define NGS_OBJ_VERSION 9
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -112,11 +112,10 @@ enum { NGS_CALLS = 512, NGS_CALL_ANY = 2 * NGS_CALLS };
 #define NGS_CALL(number, compat) ((compat) * NGS_CALLS + (number))
 
 struct obj_module {
-    uint32_t path;      /* as the target saw it; OBJ_KERNEL: the kernel */
+    uint32_t path;      /* as the target saw it; "kernel": that, "kernel:NAME": its module */
     uint32_t build_id;  /* hex string or 0 */
     uint32_t flags;     /* OBJ_MODULE_* */
 };
-#define OBJ_KERNEL "kernel"
 #define OBJ_NO_MODULE UINT32_MAX
 enum {
     /* a probe or a variable in it needs its place in memory; else only types are its */
@@ -620,6 +619,9 @@ enum ngs_ctx {
  * return the result. PARAM: the first of its arguments.
  */
 enum ngs_call_fact { NGS_CALL_NUMBER = 2, NGS_CALL_COMPAT, NGS_CALL_PARAM };
+
+/* What NGS_CTX_ARG tells of a function of the kernel's: its arguments by register, from 0, and: */
+enum { NGS_FUNC_RESULT = 64 };
 
 /*
  * Functions of the run time: rows in run/ucall.c for user space. Those that are lowered from func/

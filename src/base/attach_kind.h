@@ -17,6 +17,8 @@ enum attach_context {
     CONTEXT_FUNCTION, /* struct pt_regs of a program */
     CONTEXT_EVENT,    /* the event's arguments, 64 bits each; a program's registers by its task */
     CONTEXT_SYSCALL,  /* likewise, with enum ngs_call_fact for further arguments */
+    CONTEXT_KERNEL,   /* struct pt_regs of the kernel; a program's registers by its task */
+    CONTEXT_TRACED,   /* a function's arguments and result, by helpers; likewise */
 };
 
 enum attach_flag {
@@ -27,6 +29,7 @@ enum attach_flag {
     ATTACH_EVENT = 16,     /* at an event of the kernel's: obj_probe.event */
     ATTACH_EVERYBODY = 32, /* hits of all processes come in, whatever the scope */
     ATTACH_CALLS = 64,     /* at system calls: obj_probe.place, whose vaddr is NGS_CALL(...) */
+    ATTACH_KERNEL = 128,   /* those modules are the kernel and its own */
 };
 
 /*
@@ -47,7 +50,13 @@ enum attach_flag {
     X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
       ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                                          \
     X(RUNNING, NULL, CONTEXT_SESSION, 0) /* for each process at the start; EVENT: its program */   \
-    X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0) /* likewise, for each further thread */
+    X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0) /* likewise, for each further thread */           \
+    X(KPROBE, "kprobe", CONTEXT_KERNEL, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY)          \
+    X(KRETPROBE, "kretprobe", CONTEXT_KERNEL,                                                      \
+      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                         \
+    X(FENTRY, "fentry", CONTEXT_TRACED, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY)          \
+    X(FEXIT, "fexit", CONTEXT_TRACED,                                                              \
+      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
 
 enum probe_kind {
 #define ATTACH_ENUM(id, section, context, flags) PROBE_##id,

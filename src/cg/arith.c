@@ -25,7 +25,9 @@ void cg_emit_modaddr(struct cg_gen *g, const struct ir_ins *i)
                    "the script uses more than %d modules", NGS_MAX_MODULES);
     }
     cg_value(&g->s, d, CG_CONTROL, (uint32_t)(offsetof(struct ngs_control, bias) + 8 * i->module));
-    if (!g->user) { /* the prologue has compared the layout; the verifier cannot know */
+    if (!g->user &&
+        !cg_is_kernel(g->c,
+                      i)) { /* the prologue has compared the layout; the verifier cannot know */
         int t = cg_tmp(g);
 
         cg_ldx(&g->s, BPF_W, t, R9, FRAME(member.layout));

@@ -5,7 +5,9 @@
  *
  * r6 is the context: struct bpf_perf_event_data (whose regs come first), struct pt_regs or struct
  * bpf_raw_tracepoint_args; all may be read directly, 8 bytes at a time (kernel/trace/bpf_trace.c:
- * pe_prog_is_valid_access, kprobe_prog_is_valid_access, raw_tp_prog_is_valid_access).
+ * pe_prog_is_valid_access, kprobe_prog_is_valid_access, raw_tp_prog_is_valid_access). What fentry
+ * and fexit give is asked for by helpers: read directly it would be pointers, which the verifier
+ * lets nobody calculate with.
  */
 #include "cg/emit.h"
 
@@ -45,6 +47,17 @@ static bool is_call(const struct cg_gen *g)
 static bool is_event(const struct cg_gen *g)
 {
     return attach_kind(g->probe->rec.kind)->context == CONTEXT_EVENT || is_call(g);
+}
+
+/* The context is the kernel's registers. */
+static bool is_kernel(const struct cg_gen *g)
+{
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_KERNEL;
+}
+
+static bool is_traced(const struct cg_gen *g)
+{
+    return attach_kind(g->probe->rec.kind)->context == CONTEXT_TRACED;
 }
 
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
@@ -231,6 +244,55 @@ static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
+/* ---- functions of the kernel ---- */
+
+/* A helper's number with the place of its result, which is no pointer then, whatever the function
+ * is given. */
+static void traced_value(struct cg_gen *g, const struct ir_ins *i, int64_t which)
+{
+    bool result = which == NGS_FUNC_RESULT;
+    int to = cg_word(g->c->u, CG_WORD_REGS);
+
+    cg_call_begin(g);
+    cg_clobber_all(g);
+    cg_mov(&g->s, R1, R6);
+    cg_movi(&g->s, R2, which);
+    cg_addr(&g->s, result ? R2 : R3, R9, (uint32_t)to);
+    cg_do_call(g, result ? BPF_FUNC_get_func_ret : BPF_FUNC_get_func_arg);
+    cg_ldx(&g->s, BPF_DW, R0, R9, to);
+    cg_result(g, i->dst, R0);
+}
+
+/* WHICH: an argument by register, or NGS_FUNC_RESULT. */
+static void function_value(struct cg_gen *g, const struct ir_ins *i, int64_t which)
+{
+    const struct arch *a = g->c->cx->arch;
+
+    if (is_traced(g))
+        traced_value(g, i, which);
+    else
+        cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6,
+               a->regs[which == NGS_FUNC_RESULT ? a->result : a->args[which]].offset);
+}
+
+/* A kprobe's ip is somewhere behind a breakpoint, or in a trampoline: the kernel knows better, but
+ * for an instruction within a function. */
+static void function_address(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t known = cg_label(&g->s);
+
+    cg_call_begin(g);
+    cg_clobber_all(g);
+    cg_mov(&g->s, R1, R6);
+    cg_do_call(g, BPF_FUNC_get_func_ip);
+    if (is_kernel(g)) {
+        cg_jmpi(&g->s, BPF_JNE, R0, 0, known);
+        cg_ldx(&g->s, BPF_DW, R0, R6, ip_offset(g));
+        cg_bind(&g->s, known);
+    }
+    cg_result(g, i->dst, R0);
+}
+
 /* FACT: enum ngs_call_fact. */
 static void call_fact(struct cg_gen *g, const struct ir_ins *i, int64_t fact)
 {
@@ -323,18 +385,24 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_ADDR:
         if (is_event(g))
             refuse(g, i, "the address");
+        else if ((is_kernel(g) && g->c->k->has[FEAT_BPF_COOKIE]) || is_traced(g))
+            function_address(g, i);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, ip_offset(g));
         break;
     case NGS_CTX_REG:
         if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= arch->n_regs)
             refuse(g, i, "a register that is not named by a literal");
+        else if (is_kernel(g))
+            cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[i->a.imm].offset);
         else
             emit_user_reg(g, i, arch->regs[i->a.imm].offset);
         break;
     case NGS_CTX_ARG:
         if (is_call(g) && i->a.imm >= NGS_CALL_NUMBER)
             call_fact(g, i, i->a.imm);
+        else if (is_kernel(g) || is_traced(g))
+            function_value(g, i, i->a.imm);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
         break;
@@ -343,6 +411,8 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
             refuse(g, i, "an argument that no system call has");
         else if (is_call(g))
             call_fact(g, i, NGS_CALL_PARAM + i->a.imm);
+        else if (is_kernel(g))
+            function_value(g, i, i->a.imm);
         else
             emit_user_reg(g, i, arch->regs[arch->args[i->a.imm]].offset);
         break;
@@ -351,6 +421,10 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8);
         else if (is_event(g))
             refuse(g, i, "a returned value");
+        else if (is_traced(g) && !attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
+            refuse(g, i, "a returned value"); /* the function has only begun */
+        else if (is_traced(g))
+            function_value(g, i, NGS_FUNC_RESULT);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[arch->result].offset);
         break;

@@ -16,6 +16,7 @@
 
 #include "cg/asm.h"
 #include "cg/unit.h"
+#include "target/target.h"
 
 /* How a back edge is encoded (graph.h). */
 enum cg_loops {
@@ -48,5 +49,11 @@ struct cg_gen {
 
 /* Words of BPF's stack: results of helpers in user space; in the kernel for the prologue alone. */
 enum { CG_STACK0 = -8, CG_STACK1 = -16 };
+
+/* Is it an address of the kernel's? Those are the same for every process. */
+static inline bool cg_is_kernel(const struct cg *c, const struct ir_ins *i)
+{
+    return i->module < c->u->n_modules && kernel_is_path(c->u->modules[i->module].path);
+}
 
 #endif

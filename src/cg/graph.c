@@ -140,7 +140,7 @@ static void reach(struct cg_gen *g, uint32_t entry)
 
             for (const struct ir_ins *i = cg_node_block(g, node)->first; i; i = i->next) {
                 g->graph->reads |= i->op == IR_READ && !i->space;
-                g->graph->modules |= i->op == IR_MODADDR;
+                g->graph->modules |= i->op == IR_MODADDR && !cg_is_kernel(g->c, i);
                 g->graph->calls |= cg_asks_call(g, i);
             }
             if (last->op == IR_CALL) {

@@ -272,8 +272,31 @@ static void write_caller(struct cg_gen *g, const char *loop)
     epilogue(g, quit, skipped);
 }
 
+/* Is there a way to get at functions of the kernel, for those that fentry does not serve? */
+static bool refuse_kprobe(const struct cg *c, uint32_t probe)
+{
+    bool fentry = c->k->has[FEAT_FENTRY];
+
+    diag_error(c->cx->diag, c->u->locs[c->u->probes[probe].rec.loc].at, "kernel",
+               fentry ? "this probe needs a kprobe, and this kernel (%s) has none (CONFIG_KPROBES, "
+                        "CONFIG_KPROBE_EVENTS)"
+                      : "this kernel (%s) lets nobody probe its functions: it has neither kprobes "
+                        "(CONFIG_KPROBES, CONFIG_KPROBE_EVENTS) nor fentry (Linux 5.17, "
+                        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)",
+               c->k->release ? c->k->release : "?");
+    diag_hint(c->cx->diag,
+              fentry ? "one function by its name, without registers, pp() of several or int_arg(), "
+                       "goes by fentry"
+                     : "kernel.trace(\"EVENT\"), syscall.NAME and timer.profile need neither");
+    return false;
+}
+
 bool cg_kernel_program(struct cg *c, uint32_t probe)
 {
+    if (attach_kind(c->u->probes[probe].rec.kind)->context == CONTEXT_KERNEL &&
+        !c->k->has[FEAT_KPROBE])
+        return refuse_kprobe(c, probe);
+
     const struct cg_gen start = {.c = c,
                                  .probe = &c->u->probes[probe],
                                  .probe_index = probe,

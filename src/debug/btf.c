@@ -1,8 +1,9 @@
 /*
  * btf: the running kernel's types as a source (source.h), from its BTF (/sys/kernel/btf/vmlinux;
  * Documentation/bpf/btf.rst). Enters: names; leaves: types. The kernel is always the one that
- * ngstap runs on: a sysroot has no say. Refused: a kernel without BTF. BTF knows no variables but
- * per-cpu ones and no functions' addresses: its row has no functions for them.
+ * ngstap runs on: a sysroot has no say. Its modules have BTF of their own. Refused: kernels without
+ * BTF. BTF knows neither functions' addresses nor their files, and few variables: its row has no
+ * functions for places.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +12,28 @@
 
 #include "debug/btf_priv.h"
 
-#define BTF_FILE "/sys/kernel/btf/vmlinux"
+#define BTF_DIR  "/sys/kernel/btf/"
+#define BTF_FILE BTF_DIR "vmlinux"
+
+/* A module's BTF, which goes on from the kernel's: m->data. */
+static bool open_of_module(struct dbg *m, const char *name, const char **why)
+{
+    const char *file = arena_printf(m->di->a, BTF_DIR "%s", name);
+    struct btf *btf = access(file, R_OK) ? NULL : btf__parse_split(file, btf_of(m->data));
+
+    if (!btf)
+        *why = arena_printf(m->di->a, "the kernel's module %s does not tell its types: %s: %s",
+                            name, file, strerror(errno));
+    m->data = btf;
+    return btf;
+}
 
 static bool btf_open(struct dbg *m, const char **why)
 {
+    const char *module = kernel_module_of(m->path);
+
+    if (module)
+        return open_of_module(m, module, why);
     struct btf *btf = access(BTF_FILE, R_OK) ? NULL : btf__parse(BTF_FILE, NULL);
 
     if (!btf) /* libbpf before 1.0 gives errors as pointers, which ngstap does not build with */
@@ -82,6 +101,8 @@ const struct dbg_source dbg_source_btf = {
     .enumerator = btf_enumerator,
     .names = btf_names,
     .tracepoint = btf_tracepoint,
+    .prototype = btf_prototype,
+    .kernel_variable = btf_kernel_variable,
     .kind = btf_ctype_kind,
     .size = btf_ctype_size,
     .is_signed = btf_ctype_signed,

@@ -1,6 +1,6 @@
 /*
- * btf_priv: what the files of BTF as a source share. btf.c uses all of them, btf_decl.c and
- * btf_trace.c use btf_type.c.
+ * btf_priv: what the files of BTF as a source share. btf.c uses all of them, btf_decl.c,
+ * btf_trace.c and btf_func.c use btf_type.c.
  */
 #ifndef DEBUG_BTF_PRIV_H
 #define DEBUG_BTF_PRIV_H
@@ -53,5 +53,10 @@ void btf_ctype_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
 
 bool btf_tracepoint(struct dbg *m, const char *name, struct dbg_params *out);
 void btf_tracepoint_names(struct dbg *m, dbg_name_fn *fn, void *arg);
+
+/* ---- btf_func.c ---- */
+
+bool btf_prototype(struct dbg *m, const char *name, struct dbg_prototype *out);
+bool btf_kernel_variable(struct dbg *m, const char *name, const struct ctype **type, bool *per_cpu);
 
 #endif

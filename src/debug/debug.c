@@ -89,18 +89,30 @@ static bool find_source(struct dbg *m, bool kernel)
     return false;
 }
 
-static struct dbg *open_kernel(struct debuginfo *di, const char **why)
+/* PATH: "kernel", or "kernel:NAME". */
+static struct dbg *open_kernel(struct debuginfo *di, const char *path, const char **why)
 {
+    const char *module = kernel_module_of(path);
+
     for (struct dbg *m = di->modules; m; m = m->next)
-        if (dbg_is_kernel(m))
+        if (!strcmp(m->path, path))
             return m;
     if (di->cx->arch && di->cx->arch != arch_native()) {
         *why = arena_printf(di->a, "the kernel here is no %s one", di->cx->arch->title);
         return NULL;
     }
-    struct dbg *m = new_module(di, "kernel");
+    /* A module's types go on from the kernel's. */
+    struct dbg *kernel = module ? open_kernel(di, "kernel", why) : NULL;
 
-    kernel_build_id(&m->id);
+    if (module && !kernel)
+        return NULL;
+    struct dbg *m = new_module(di, arena_strdup(di->a, path));
+
+    m->data = kernel; /* for its source, which sets its own */
+    if (module)
+        kernel_module_build_id(module, &m->id);
+    else
+        kernel_build_id(&m->id);
     if (find_source(m, true))
         return add_module(di, m);
     *why = m->why;
@@ -177,8 +189,8 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why)
 {
     *why = NULL;
-    if (!strcmp(path, "kernel"))
-        return open_kernel(di, why);
+    if (kernel_is_path(path))
+        return open_kernel(di, path, why);
     for (struct failed_open *f = di->failed; f; f = f->next) {
         if (!strcmp(f->path, path)) {
             *why = f->why;
@@ -243,6 +255,17 @@ void dbg_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 bool dbg_tracepoint(struct dbg *m, const char *name, struct dbg_params *out)
 {
     return m->source && m->source->tracepoint && m->source->tracepoint(m, name, out);
+}
+
+bool dbg_prototype(struct dbg *m, const char *name, struct dbg_prototype *out)
+{
+    return m->source && m->source->prototype && m->source->prototype(m, name, out);
+}
+
+bool dbg_kernel_variable(struct dbg *m, const char *name, const struct ctype **type, bool *per_cpu)
+{
+    return m->source && m->source->kernel_variable &&
+           m->source->kernel_variable(m, name, type, per_cpu);
 }
 
 bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)

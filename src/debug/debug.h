@@ -41,9 +41,10 @@ void debuginfo_free(struct debuginfo *di);
  * Opens the debug information of the module at PATH (as the target sees it), or of its separate
  * debug file. That one is found by build-id and debuglink under the sysroot's and the host's
  * /usr/lib/debug, or beside the module; its build-id is verified. SHF_COMPRESSED sections and
- * .zdebug are read. PATH "kernel" is the kernel that runs here: its types, enumerators and
- * tracepoints. The same path gives the same handle each time. NULL: there is none; *WHY then says
- * what was looked for and where, and how to get it.
+ * .zdebug are read. PATH "kernel" is the kernel that runs here: its types, enumerators,
+ * tracepoints and functions; "kernel:NAME" is its module NAME, as it is loaded. The same path gives
+ * the same handle each time. NULL: there is none; *WHY then says what was looked for and where, and
+ * how to get it.
  */
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
 
@@ -252,6 +253,20 @@ struct dbg_params {
 
 /* Finds what the tracepoint NAME of the kernel, M, hands over. False: M has none of that name. */
 bool dbg_tracepoint(struct dbg *m, const char *name, struct dbg_params *out);
+
+/* A function as C declares it: what the kernel's BTF tells of it, but neither its file nor its
+ * place. */
+struct dbg_prototype {
+    struct dbg_params params;
+    const struct ctype *result; /* NULL: void */
+};
+
+/* Finds the function NAME of the kernel or of its module, M. False: M has none of that name. */
+bool dbg_prototype(struct dbg *m, const char *name, struct dbg_prototype *out);
+
+/* Finds the type of the kernel's variable NAME. *PER_CPU: it is one of those that each processor
+ * has for itself. False: M does not tell it. */
+bool dbg_kernel_variable(struct dbg *m, const char *name, const struct ctype **type, bool *per_cpu);
 
 /* Calls FN for each known name of class C: near names for a hint, what a wildcard matches. A name
  * may come more than once. */

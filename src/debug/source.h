@@ -10,7 +10,7 @@
  *     module, entry       a module's file, its symbols, where its functions start
  *     type, function      what is the same for all sources
  *     abi_place, abi_x86_64, abi_aapcs64, abi_args      calling conventions
- *     btf_type, btf_decl, btf_trace, btf                one source
+ *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
  *     debugimage, debugfile, cfi, dwarf_*, dwarf        the other (its order: dwarf_priv.h)
  *     debug               opens modules: the table of sources
  *
@@ -89,6 +89,9 @@ struct dbg_source {
     void (*locals)(const struct dbg_func *f, uint64_t pc, dbg_local_fn *fn, void *arg);
     const struct ctype *(*func_result)(const struct dbg_func *f);
     bool (*tracepoint)(struct dbg *m, const char *name, struct dbg_params *out);
+    bool (*prototype)(struct dbg *m, const char *name, struct dbg_prototype *out);
+    bool (*kernel_variable)(struct dbg *m, const char *name, const struct ctype **type,
+                            bool *per_cpu);
     /* Those of another file than the module's own; n 0: none. */
     struct elf_symbols (*symbols)(struct dbg *m);
     /* By other tables than the module's .eh_frame. */

@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/debug/abi_x86_64.c \
 	src/debug/btf.c src/debug/btf_priv.h \
 	src/debug/btf_decl.c \
+	src/debug/btf_func.c \
 	src/debug/btf_trace.c \
 	src/debug/btf_type.c \
 	src/debug/cfi.c \

@@ -247,6 +247,7 @@ struct ir_probe {
     const char *event;       /* of the kernel's; NULL: none */
     struct ir_place *places; /* functions or system calls, one at least */
     uint32_t n_places;
+    bool can_trace;          /* a function of the kernel's that its BTF tells, by name */
     bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     bool everybody;          /* runs for all processes, whatever the scope */
     uint32_t func;           /* handler */
@@ -388,6 +389,10 @@ void ir_bind_context(struct ir_unit *u);
 void ir_share_strings(struct ir_unit *u);
 /* A probe for each place, where a handler asks for it and the kernel cannot tell. */
 void ir_split_places(struct ir_unit *u);
+/* Is there a probe at a function of the kernel's? */
+bool ir_probes_kernel(const struct ir_unit *u);
+/* Functions of the kernel by fentry and fexit, where their handlers can do with that. */
+void ir_trace_functions(struct ir_unit *u);
 /* Offsets: frame, globals, literals, map records. */
 void ir_layout(struct ir_unit *u);
 

@@ -12,4 +12,5 @@ ngstap_SOURCES += \
 	src/ir/rest.c src/ir/rest.h \
 	src/ir/share.c \
 	src/ir/simplify.c \
+	src/ir/trace.c \
 	src/ir/verify.c

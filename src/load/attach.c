@@ -8,20 +8,6 @@
  */
 #include "load/kinds.h"
 
-#include <stdio.h>
-#include <string.h>
-
-static int program_of(const struct session *s, uint32_t probe)
-{
-    const char *section = attach_kind(s->o->probes[probe].kind)->section;
-    char name[16];
-
-    snprintf(name, sizeof(name), "p%u", probe);
-    const struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
-
-    return prog && !strcmp(bpf_program__section_name(prog), section) ? bpf_program__fd(prog) : -1;
-}
-
 static bool arm(struct session *s, uint32_t i)
 {
     const struct obj_probe *p = &s->o->probes[i];
@@ -30,11 +16,11 @@ static bool arm(struct session *s, uint32_t i)
 
     if (!ops)
         return true;
-    int prog = program_of(s, i);
+    const struct bpf_program *prog = attach_program_of(s, i);
 
-    if (prog < 0)
+    if (!prog)
         return object_damaged(s->cx, "a probe has no program");
-    return ops->open(s, p, prog);
+    return ops->open(s, p, bpf_program__fd(prog));
 }
 
 bool load_attach(struct session *s)

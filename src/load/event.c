@@ -5,9 +5,11 @@
 #include "load/session.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -16,9 +18,22 @@
 #include "base/arena.h"
 #include "base/diag.h"
 
+enum { PERF_LINK = 41 /* BPF_PERF_EVENT; the header in use may be older */ };
+
 static int perf_event_open(struct perf_event_attr *attr, pid_t pid, int cpu)
 {
     return (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+struct bpf_program *attach_program_of(const struct session *s, uint32_t probe)
+{
+    const char *section = attach_kind(s->o->probes[probe].kind)->section;
+    char name[16];
+
+    snprintf(name, sizeof(name), "p%u", probe);
+    struct bpf_program *prog = bpf_object__find_program_by_name(s->obj, name);
+
+    return prog && !strcmp(bpf_program__section_name(prog), section) ? prog : NULL;
 }
 
 const char *attach_name(const struct session *s, const struct obj_probe *p)
@@ -32,6 +47,30 @@ bool attach_failed(const struct session *s, const struct obj_probe *p, const cha
                attach_name(s, p), what, strerror(err));
     load_advise(s->cx, err);
     return false;
+}
+
+/* The link keeps the event open. A descriptor, or -1 and errno. */
+static int link_event(int event, int prog, uint64_t cookie)
+{
+    const struct {
+        uint32_t prog, target, attach_type, flags;
+        uint64_t cookie;
+    } link = {(uint32_t)prog, (uint32_t)event, PERF_LINK, 0, cookie};
+
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+}
+
+int attach_program(int event, int prog, const uint64_t *cookie)
+{
+    int held = cookie                                       ? link_event(event, prog, *cookie)
+               : ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) ? -1
+                                                            : event;
+    int err = errno;
+
+    if (held != event)
+        close(event);
+    errno = err;
+    return held;
 }
 
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog)

@@ -4,13 +4,9 @@
  */
 #include "load/kinds.h"
 
-#include <string.h>
-
 static const struct attach_ops *const all[] = {
-    &attach_clock,
-    &attach_uprobe,
-    &attach_tracepoint,
-    &attach_syscall,
+    &attach_clock,   &attach_uprobe, &attach_tracepoint,
+    &attach_syscall, &attach_kprobe, &attach_fentry,
 };
 
 enum { N = sizeof(all) / sizeof(*all) };
@@ -35,24 +31,14 @@ void kinds_warn(const struct session *s)
     }
 }
 
-static const struct attach_ops *ops_of_section(const char *section)
-{
-    for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
-        if (attach_kind(kind)->section && !strcmp(attach_kind(kind)->section, section))
-            return kinds_ops(kind);
-    return NULL;
-}
-
 void kinds_prepare(const struct session *s)
 {
-    struct bpf_program *p;
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
+        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
+        struct bpf_program *prog = ops && ops->prepare ? attach_program_of(s, i) : NULL;
 
-    bpf_object__for_each_program(p, s->obj)
-    {
-        const struct attach_ops *ops = ops_of_section(bpf_program__section_name(p));
-
-        if (ops && ops->prepare)
-            ops->prepare(s, p);
+        if (prog)
+            ops->prepare(s, &s->o->probes[i], prog);
     }
 }
 

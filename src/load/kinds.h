@@ -13,8 +13,8 @@ struct attach_ops {
     enum feature feature; /* without which the kernel has no such events */
     /* Tells what users should know of the probe; true: enough is said. */
     bool (*warn)(const struct session *s, const struct obj_probe *p);
-    /* Before loading: PROG is one of the kind's. */
-    void (*prepare)(const struct session *s, struct bpf_program *prog);
+    /* Before loading: PROG is P's. */
+    void (*prepare)(const struct session *s, const struct obj_probe *p, struct bpf_program *prog);
     /* Arms P, whose program is PROG (a descriptor); false after reporting. */
     bool (*open)(struct session *s, const struct obj_probe *p, int prog);
     /*
@@ -31,7 +31,7 @@ struct attach_ops {
 #define ATTACH_OPS_OF(kind) (1u << (kind))
 
 extern const struct attach_ops attach_clock, attach_uprobe, attach_tracepoint,
-    attach_syscall;
+    attach_syscall, attach_kprobe, attach_fentry;
 
 /* NULL: its handlers run in user space. */
 const struct attach_ops *kinds_ops(uint32_t kind);

@@ -306,6 +306,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     s->hash_key = arena_calloc(cx->arena, 1, key);
     load_random(s->hash_key, key);
     s->multi = k && k->has[FEAT_UPROBE_MULTI];
+    s->kprobe_multi = k && k->has[FEAT_KPROBE_MULTI];
     s->cookies = k && k->has[FEAT_BPF_COOKIE];
     raise_files();
     if (object_has_kernel_probes(o))

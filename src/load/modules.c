@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/diag.h"
+#include "target/ksyms.h"
 
 static bool same_build(const struct build_id *a, const struct build_id *b)
 {
@@ -48,22 +49,47 @@ static bool mismatch(const struct session *s, const struct module *m, const stru
     return false;
 }
 
-/* The kernel's types. */
-static bool check_kernel_build(const struct session *s, const struct obj_module *om)
+/* The kernel's types, or those of its module NAME. */
+static bool check_kernel_build(const struct session *s, const struct obj_module *om,
+                               const char *name)
 {
     struct build_id want = {.len = 0}, have;
 
-    kernel_build_id(&have);
+    if (name)
+        kernel_module_build_id(name, &have);
+    else
+        kernel_build_id(&have);
     if (om->build_id)
         build_id_parse(object_str(s->o, om->build_id), &want);
-    if (same_build(&have, &want))
+    if (same_build(&have, &want) || (name && !have.len && !want.len))
         return true;
     diag_error(s->cx->diag, (struct span){0}, "build-id",
-               "this kernel is not the build this object was compiled for: build-id %s, the object "
-               "needs %s",
-               build_id_text(s->cx->arena, &have), build_id_text(s->cx->arena, &want));
+               "this kernel%s%s is not the build this object was compiled for: build-id %s, the "
+               "object needs %s",
+               name ? "'s module " : "", name ? name : "", build_id_text(s->cx->arena, &have),
+               build_id_text(s->cx->arena, &want));
     diag_hint(s->cx->diag, "compile the script again on this machine");
     return false;
+}
+
+/* Where the kernel, or its module, lies since it was booted, or loaded. */
+static bool find_kernel(struct session *s, uint32_t i)
+{
+    const struct obj_module *om = &s->o->modules[i];
+    const char *name = kernel_module_of(object_str(s->o, om->path));
+
+    if (!check_kernel_build(s, om, name))
+        return false;
+    if (!(om->flags & OBJ_MODULE_ADDRESSED))
+        return true;
+    const struct ksyms *k = kernel_symbols(s->cx, s->t);
+
+    s->control->bias[0][i] = ksyms_base(k, name);
+    return s->control->bias[0][i] ||
+           diag_error(s->cx->diag, (struct span){0}, "kernel", "%s",
+                      k->why ? k->why
+                             : arena_printf(s->cx->arena, "the kernel has no module '%s' loaded",
+                                            name ? name : "?"));
 }
 
 static bool is_probed(const struct session *s, uint32_t module)
@@ -130,8 +156,8 @@ static bool find_module(struct session *s, uint32_t i)
     struct build_id want = {.len = 0};
     struct module *m = by_path(s->t, path);
 
-    if (!strcmp(path, OBJ_KERNEL))
-        return check_kernel_build(s, om);
+    if (kernel_is_path(path))
+        return find_kernel(s, i);
 
     if (om->build_id)
         build_id_parse(object_str(s->o, om->build_id), &want);

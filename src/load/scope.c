@@ -255,7 +255,8 @@ bool scope_open(struct session *s)
         return object_damaged(s->cx, "kernel probes without a scope");
     c->map = bpf_map__fd(map);
     for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
-        c->uprobes |= attach_has(s->o->probes[i].kind, ATTACH_PLACES);
+        c->uprobes |= attach_has(s->o->probes[i].kind, ATTACH_PLACES) &&
+                      !attach_has(s->o->probes[i].kind, ATTACH_KERNEL);
         c->everybody |= attach_has(s->o->probes[i].kind, ATTACH_EVERYBODY);
     }
     return add_named(s);

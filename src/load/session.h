@@ -104,7 +104,7 @@ struct session {
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
     uint32_t n_events;
-    int *tracepoints; /* tracepoint.c, syscall.c */
+    int *tracepoints; /* tracepoint.c, syscall.c, kprobe.c */
     uint32_t n_tracepoints;
     struct call_layer *layers; /* syscall.c */
     uint32_t n_layers;
@@ -112,7 +112,7 @@ struct session {
     uint32_t n_uprobes;
     struct uprobe_set *sets;
     uint32_t n_sets;
-    bool multi, cookies; /* what the kernel has of it */
+    bool multi, kprobe_multi, cookies; /* what the kernel has of it */
     struct scope scope;
     struct spaces spaces;
     struct nesting nesting;
@@ -130,11 +130,19 @@ bool load_modules(struct session *s);
 /* ---- event.c ---- */
 struct perf_event_attr;
 
+/* The program of that probe; NULL: the object has none in its kind's section. */
+struct bpf_program *attach_program_of(const struct session *s, uint32_t probe);
+
 /*
  * Opens one perf event of a clock, runs program PROG (a descriptor) on it, and keeps it in
  * SESSION->events. False and errno.
  */
 bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, int cpu, int prog);
+/*
+ * Runs program PROG on EVENT, which it takes over; COOKIE: what the program is told of it, NULL:
+ * nothing. A descriptor that holds both, or -1 and errno.
+ */
+int attach_program(int event, int prog, const uint64_t *cookie);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
 /* Closes FD on a thread: closing a breakpoint takes the kernel a tenth of a second and more. */

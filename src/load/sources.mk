@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/load/follow.c src/load/follow.h \
 	src/load/kernel_types.c src/load/kernel_types.h \
 	src/load/kinds.c src/load/kinds.h \
+	src/load/kprobe.c \
 	src/load/layout.c \
 	src/load/load.c src/load/load.h \
 	src/load/modules.c \

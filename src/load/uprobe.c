@@ -165,19 +165,6 @@ static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t 
     return fd >= 0;
 }
 
-/*
- * Makes a BPF link for a perf event; the link keeps the event open. A descriptor, or -1 and errno.
- */
-static int link_event(int event, int prog, uint64_t cookie)
-{
-    const struct {
-        uint32_t prog, target, attach_type, flags;
-        uint64_t cookie;
-    } link = {(uint32_t)prog, (uint32_t)event, PERF_LINK, 0, cookie};
-
-    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
-}
-
 /* False and errno. */
 static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t i,
                        struct perf_event_attr *attr, pid_t pid)
@@ -192,16 +179,10 @@ static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t
 
     if (fd < 0)
         return false;
-    int held = cookies_used(s, set) ? link_event(fd, set->prog, set->cookies[i])
-               : ioctl(fd, PERF_EVENT_IOC_SET_BPF, set->prog) ? -1
-                                                              : fd;
-    int err = errno;
+    int held = attach_program(fd, set->prog, cookies_used(s, set) ? &set->cookies[i] : NULL);
 
-    if (held != fd)
-        close(fd);
     if (held >= 0)
         keep(s, held, pid);
-    errno = err;
     return held >= 0;
 }
 
@@ -505,7 +486,7 @@ static void close_all(struct session *s)
 }
 
 /* A program is made for one way to attach it. */
-static void prepare(const struct session *s, struct bpf_program *prog)
+static void prepare(const struct session *s, const struct obj_probe *p, struct bpf_program *prog)
 {
     if (s->multi)
         bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)KERNEL_UPROBE_MULTI);

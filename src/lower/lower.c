@@ -191,6 +191,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
                            .written = inst->written,
                            .event = inst->event,
                            .everybody = inst->everybody,
+                           .can_trace = inst->can_trace,
                            .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.sequence = inst->sequence;

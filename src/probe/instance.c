@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "probe/probe.h"
+#include "probe/tables.h"
 #include "syntax/syntax.h"
 
 const char *probe_point_text(struct arena *a, const struct probe_point *point)
@@ -72,4 +72,32 @@ struct probe_inst *probe_add(struct probe_env *env, struct probe_point *point,
     *env->tail = inst;
     env->tail = &inst->next;
     return inst;
+}
+
+static void find_place(struct expr *e, void *arg)
+{
+    bool *depends = arg;
+
+    switch (e->kind) {
+    case EX_TARGET:
+    case EX_DEFINED:
+    case EX_ENTRY:
+    case EX_AUTOCAST:
+    case EX_EMBEDDED:
+        *depends = true;
+        break;
+    case EX_ATVAR: /* a local of the function, where it has one of that name */
+        *depends |= !strchr(e->text, '@');
+        break;
+    default:
+        break;
+    }
+}
+
+bool probe_depends_on_place(const struct probe *probe)
+{
+    bool depends = false;
+
+    stmt_visit_exprs(probe->body, find_place, &depends);
+    return depends;
 }

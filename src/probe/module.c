@@ -157,7 +157,16 @@ uint32_t probe_module(struct probe_env *env, const char *path, struct dbg *dbg)
             prog->modules[i].dbg = dbg;
         return i;
     }
+    struct build_id kernel;
     bool mapped = false;
+
+    if (kernel_is_path(path) && !id) {
+        if (kernel_module_of(path))
+            kernel_module_build_id(kernel_module_of(path), &kernel);
+        else
+            kernel_build_id(&kernel);
+        id = &kernel;
+    }
 
     for (struct module *m = env->target->modules; m; m = m->next) {
         if (strcmp(m->path, path))

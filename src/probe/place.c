@@ -134,34 +134,6 @@ static struct probe_point *resolved_point(struct arena *a, const struct probe_po
 
 /* ---- one handler for all places ---- */
 
-static void find_place(struct expr *e, void *arg)
-{
-    bool *depends = arg;
-
-    switch (e->kind) {
-    case EX_TARGET:
-    case EX_DEFINED:
-    case EX_ENTRY:
-    case EX_AUTOCAST:
-    case EX_EMBEDDED:
-        *depends = true;
-        break;
-    case EX_ATVAR: /* a local of the function, where it has one of that name */
-        *depends |= !strchr(e->text, '@');
-        break;
-    default:
-        break;
-    }
-}
-
-bool probe_depends_on_place(const struct probe *probe)
-{
-    bool depends = false;
-
-    stmt_visit_exprs(probe->body, find_place, &depends);
-    return depends;
-}
-
 static void add_together(struct probe_env *env, struct probe_point *point,
                          const struct probe_type *type, const struct process_module *m,
                          const struct process_places *all)

@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/probe/callee.c \
 	src/probe/ifunc.c \
 	src/probe/instance.c \
+	src/probe/kernel.c \
 	src/probe/listing.c \
 	src/probe/mark.c \
 	src/probe/module.c \

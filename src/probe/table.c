@@ -13,7 +13,7 @@
 static const struct probe_type *const tables[] = {
     probe_types_begin,     probe_types_timer,   probe_types_process, probe_types_callee,
     probe_types_statement, probe_types_mark,    probe_types_plt,     probe_types_process_event,
-    probe_types_trace,     probe_types_syscall, probe_types_alias,
+    probe_types_trace,     probe_types_syscall, probe_types_alias,   probe_types_kernel,
 };
 
 /* Families known to SystemTap; matched by their leading parts. */
@@ -157,7 +157,9 @@ const struct probe_type *probe_theirs(bool returns)
 
 const struct probe_type *probe_entry_type(const struct probe_type *type)
 {
-    return type->kind == PROBE_SYSRETURN ? &probe_types_syscall[0] : &probe_types_process[0];
+    return type->kind == PROBE_SYSRETURN   ? &probe_types_syscall[0]
+           : type->kind == PROBE_KRETPROBE ? &probe_types_kernel[0]
+                                           : &probe_types_process[0];
 }
 
 /* POINT with the names of T's pattern. */

@@ -18,6 +18,7 @@ extern const struct probe_type probe_types_statement[];
 extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];
+extern const struct probe_type probe_types_kernel[];
 
 /* alias.c: the resolve of points that are aliases of the library, for one that it has not. */
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,

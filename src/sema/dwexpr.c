@@ -5,8 +5,8 @@
  * on
  * @cast(p, "T") counts Ts from p, an array's value is its address, a struct as a whole has none.
  * What has a type of the kernel's lies in kernel memory.
- * Refused: unknown modules, types, variables and members (the near names are given), the kernel's
- * variables, pretty printing ($x$, $$vars).
+ * Refused: unknown modules, types, variables and members (the near names are given), pretty
+ * printing ($x$, $$vars).
  */
 #include "lua/lua.h"
 #include "sema/internal.h"
@@ -459,9 +459,13 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
 
     /* "kernel<linux/sched.h>": SystemTap compiles the header where debug information lacks; BTF has
      * it all. */
-    if (name && !strncmp(name, "kernel", 6) && (!name[6] || name[6] == '<')) {
-        *path = "kernel";
+    if (!name && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_PLACES))
+        name = s->prog->modules[s->inst->module_id].path;
+    if (name && ((!strncmp(name, "kernel", 6) && name[6] == '<') || kernel_is_path(name))) {
+        *path = kernel_is_path(name) ? name : "kernel";
         dbg = dbg_open(s->di, *path, &why);
+        if (!dbg && kernel_module_of(*path)) /* what is known then is the kernel's */
+            dbg = dbg_open(s->di, *path = "kernel", &why);
         if (!dbg)
             no_debuginfo(s, e, *path, why);
         return dbg;
@@ -471,8 +475,6 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
                    "types are taken from debug information, not from header files");
         return NULL;
     }
-    if (!name && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_PLACES))
-        name = s->prog->modules[s->inst->module_id].path;
     m = probe_find_module(&env, name, e->op_at);
     if (!m)
         return NULL;
@@ -657,6 +659,23 @@ static bool names_local(struct sema *s, const struct expr *e, const char *module
            (!module || !strcmp(module, s->prog->modules[s->inst->module_id].path));
 }
 
+static bool kernel_global(struct sema *s, struct expr *e, struct dbg *dbg, const char *name)
+{
+    struct probe_env env = sema_env(s);
+    struct sema_kernel_var var;
+    struct object o = {.space = SPACE_KERNEL};
+
+    if (s->opts->stap) /* SystemTap reads it as it is written */
+        return true;
+    if (!sema_kernel_variable(s, e, dbg, name, &var))
+        return false;
+    if (!var.type && (e->comps || !e->address_of))
+        return sema_no_kernel_type(s, e, name);
+    o.type = var.type;
+    o.tree = sema_tree_modaddr(s->arena, e->op_at, probe_module(&env, var.path, NULL), var.vaddr);
+    return finish(s, e, &o, e->comps);
+}
+
 static bool global(struct sema *s, struct expr *e, const char *module)
 {
     const char *at = strchr(e->text, '@');
@@ -676,7 +695,7 @@ static bool global(struct sema *s, struct expr *e, const char *module)
     if (!dbg)
         return false;
     if (dbg_is_kernel(dbg))
-        return diag_error(s->diag, e->op_at, "not-yet", "the kernel's variables are not read yet");
+        return kernel_global(s, e, dbg, name);
     if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var) &&
         !elsewhere(s, at ? NULL : name, &dbg, &path, &var) &&
         !renamed(s, name, &dbg, &path, &var)) {
@@ -802,10 +821,19 @@ static bool is_text(const struct expr *e)
             (last && (last->kind == COMP_PRETTY || last->kind == COMP_PRETTY2)));
 }
 
+bool sema_is_theirs(const struct sema *s)
+{
+    return s->opts->stap && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_KERNEL);
+}
+
 static bool resolve_or_skip(struct sema *s, struct expr *e)
 {
     bool ok;
 
+    if (e->kind == EX_TARGET && sema_is_theirs(s)) {
+        e->type = is_text(e) ? TYPE_STRING : TYPE_LONG;
+        return true;
+    }
     if (s->cx->skip_badvars && e->kind == EX_TARGET && !s->in_defined) {
         diag_try_begin(s->diag);
         ok = resolve(s, e);

@@ -22,6 +22,8 @@
 
 enum { ENTRIES_MAX = 8192 }; /* activations that a program can be in at a time */
 
+#define TEXT_NAME "<values at entry>"
+
 /* A statement list without the block that holds it. */
 static struct stmt *unwrapped(struct stmt *st)
 {
@@ -38,14 +40,6 @@ static struct stmt *last_of(struct stmt *st)
 }
 
 /* ---- our own text ---- */
-
-static bool parse(struct sema *s, const char *text, struct program *out)
-{
-    struct source *src =
-        source_add(s->cx->sources, "<values at entry>", text, (uint32_t)strlen(text));
-
-    return syntax_parse(s->cx, s->opts->env, src, s->opts->macros, out);
-}
 
 static void adopt_globals(struct sema *s, const struct program *from)
 {
@@ -65,11 +59,11 @@ static bool add_count(struct sema *s)
     if (s->counts_lost)
         return true;
     s->counts_lost = true;
-    if (!parse(s,
-               "global __entry_lost\n"
-               "probe end { if (__entry_lost) warn(sprintf(\"%d returns did not find what was "
-               "saved at the function's entry: it read as 0\", __entry_lost)) }\n",
-               &ours))
+    if (!sema_parse(s, TEXT_NAME,
+                    "global __entry_lost\n"
+                    "probe end { if (__entry_lost) warn(sprintf(\"%d returns did not find what was "
+                    "saved at the function's entry: it read as 0\", __entry_lost)) }\n",
+                    &ours))
         return false;
     adopt_globals(s, &ours);
     while (*tail)
@@ -116,6 +110,8 @@ bool sema_is_saved(const struct sema *s, const struct expr *e)
     if (!s->inst || s->fn || s->in_defined || s->inst->theirs ||
         !attach_has(s->inst->type->kind, ATTACH_ON_RETURN))
         return false;
+    if (sema_is_theirs(s))
+        return false;
     if (at_call(s->inst)) /* what else it has is there at the return */
         return !strncmp(e->text, "$arg", 4);
     return strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;
@@ -158,7 +154,7 @@ static const char *add_saved(struct sema *s, const struct expr *what)
                        : "__entry_lost++\n",
         n, key);
 
-    if ((!at_call(ret) && !add_count(s)) || !parse(s, text, &ours))
+    if ((!at_call(ret) && !add_count(s)) || !sema_parse(s, TEXT_NAME, text, &ours))
         return NULL;
     adopt_globals(s, &ours);
     s->saved = arena_grow(s->arena, s->saved, s->n_saved, sizeof(*s->saved));

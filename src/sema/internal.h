@@ -252,11 +252,29 @@ bool sema_is_of_library(struct sema *s, const struct expr *name);
 /* Finds whom E calls and sets func or intrinsic. False after reporting. */
 bool sema_find_call(struct sema *s, struct expr *e);
 
+/* ---- kernel_var.c ---- */
+
+struct sema_kernel_var {
+    const char *path; /* of the module that VADDR is in, as probe_module() takes it */
+    uint64_t vaddr;
+    const struct ctype *type; /* NULL: not known */
+};
+
+/* Finds the variable NAME of the kernel, or of its module, DBG. False after reporting. */
+bool sema_kernel_variable(struct sema *s, const struct expr *e, struct dbg *dbg, const char *name,
+                          struct sema_kernel_var *out);
+bool sema_no_kernel_type(struct sema *s, const struct expr *e, const char *name);
+
 /* ---- dwexpr.c: target expressions ---- */
 
 /* What a name that DBG lacks is called today, or NULL; @defined() does not ask. */
 const char *sema_new_name(const struct sema *s, struct dbg *dbg, enum moved_what what,
                           const char *name);
+
+/* Is this in a handler at a function of the kernel's, for SystemTap? That has the kernel's debug
+ * information, and reads what such a handler names as it is written. */
+bool sema_is_theirs(const struct sema *s);
+
 /* Resolves E; its operands have been walked. False after reporting. */
 bool sema_target_expr(struct sema *s, struct expr *e);
 
@@ -306,6 +324,9 @@ bool sema_tree_constant(const struct expr *e, int64_t *v);
 /* The value of L OP R as the script computes it; false: not to be folded (division by zero,
  * strings). */
 bool sema_tree_compute(enum op op, int64_t l, int64_t r, int64_t *v);
+
+/* Parses TEXT, a part of our own as a script could have it, as a source of that NAME. */
+bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out);
 
 /* ---- entry.c: values saved at a function's entry ---- */
 

@@ -544,8 +544,19 @@ static void deref(struct sema *s, struct expr *e)
     e->resolved->space = e->kind == EX_KDEREF ? SPACE_KERNEL : SPACE_USER;
 }
 
-static void user_register(struct sema *s, struct expr *e)
+/* @uregister and @kregister: each where a handler has the registers at hand. */
+static void a_register(struct sema *s, struct expr *e)
 {
+    bool at_kernel = s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_KERNEL);
+
+    if (e->kind == EX_KREG && !at_kernel) {
+        refuse(s, e, "no-regs", "only probes at functions of the kernel have its registers");
+        return;
+    }
+    if (e->kind == EX_UREG && at_kernel) {
+        refuse(s, e, "not-yet", "a program's registers are not read at kernel functions yet");
+        return;
+    }
     if (!need_registers(s, e))
         return;
     const struct arch *a = s->cx->arch;
@@ -565,7 +576,7 @@ static void entry(struct sema *s, struct expr *e)
         refuse(s, e, "type", "@entry has a meaning only in .return probes");
         return;
     }
-    if (s->in_defined || s->inst->theirs) { /* as what it holds is */
+    if (s->in_defined || s->inst->theirs || sema_is_theirs(s)) { /* as what it holds is */
         sema_walk_expr(s, e->a, USE_VALUE);
         if (e->a->type == TYPE_ERROR)
             fail(e);
@@ -776,10 +787,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         deref(s, e);
         break;
     case EX_KREG:
-        refuse(s, e, "not-yet", "the kernel's registers are not read yet");
-        break;
     case EX_UREG:
-        user_register(s, e);
+        a_register(s, e);
         break;
     case EX_R_LOAD:
     case EX_R_MODADDR:

@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/sema/entry.c \
 	src/sema/format.c \
 	src/sema/internal.h \
+	src/sema/kernel_var.c \
 	src/sema/location.c \
 	src/sema/match.c \
 	src/sema/names.c \

@@ -1,9 +1,11 @@
 /*
  * tree: makes the plain nodes that target expressions resolve to. Enters: addresses, offsets,
  * types' sizes; leaves: nodes of type long, with arithmetic on constants done at once, so that
- * the sizeof and offset idioms end as one number.
+ * the sizeof and offset idioms end as one number. And whole parts of the tree, out of script text.
  */
 #include "sema/internal.h"
+
+#include <string.h>
 
 static struct expr *node(struct arena *a, enum expr_kind kind, struct span at)
 {
@@ -189,4 +191,11 @@ struct expr *sema_tree_extend(struct arena *a, struct expr *e, uint64_t size, bo
     return sema_tree_binary(a, OP_SHR,
                             sema_tree_binary(a, OP_SHL, e, sema_tree_number(a, e->at, shift)),
                             sema_tree_number(a, e->at, shift));
+}
+
+bool sema_parse(struct sema *s, const char *name, const char *text, struct program *out)
+{
+    struct source *src = source_add(s->cx->sources, name, text, (uint32_t)strlen(text));
+
+    return syntax_parse(s->cx, s->opts->env, src, s->opts->macros, out);
 }

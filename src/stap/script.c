@@ -133,7 +133,7 @@ static bool is_guarded(const struct script *s)
 
     if (attach_in_user_space(kind) || s->inst->everybody)
         return false;
-    return attach_has(kind, ATTACH_PLACES)
+    return attach_has(kind, ATTACH_PLACES) && !attach_has(kind, ATTACH_KERNEL)
                ? is_several(s)
                : s->target && (s->target->n_pids > 0 || s->target->kind == TARGET_CMD);
 }
@@ -387,7 +387,7 @@ static void put_probe(struct script *s, const struct probe_inst *i)
 
     fprintf(s->out, "\n# %s\nprobe ", i->name);
     s->inst = i;
-    if (attach_has(i->type->kind, ATTACH_PLACES))
+    if (attach_has(i->type->kind, ATTACH_PLACES) && !attach_has(i->type->kind, ATTACH_KERNEL))
         s->failed |= !(i->by_name ? put_named_point : put_function_point)(s, i);
     else
         put_plain_point(s, i);

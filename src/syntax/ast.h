@@ -331,6 +331,7 @@ struct probe_inst {
     const char *event;             /* of the kernel's: its name */
     bool everybody;                /* runs for all processes, whatever the scope */
     bool by_name;                  /* in a module: SystemTap finds it by the point as it stands */
+    bool can_trace;                /* a function of the kernel's that its BTF tells, by name */
     bool theirs;                   /* an alias of SystemTap's own: it sets locals unseen */
     int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */

@@ -6,12 +6,14 @@
  * include/uapi/linux/bpf.h, perf_event_open(2), capabilities(7).
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -32,6 +34,8 @@ static const struct span nowhere;
     }
 enum {
     OP_MOV_IMM = BPF_ALU64 | BPF_MOV | BPF_K,
+    OP_MOV_REG = BPF_ALU64 | BPF_MOV | BPF_X,
+    OP_ADD_IMM = BPF_ALU64 | BPF_ADD | BPF_K,
     OP_DIV_REG = BPF_ALU64 | BPF_DIV | BPF_X, /* off 1: signed */
     OP_STORE_IMM = BPF_ST | BPF_MEM | BPF_DW,
     OP_ATOMIC = BPF_STX | BPF_DW | 0xc0, /* BPF_ATOMIC; BPF_XADD before 5.12 */
@@ -203,6 +207,62 @@ int kernel_link_multi(const struct kernel_multi_link *link)
     return (int)syscall(SYS_bpf, BPF_LINK_CREATE, link, sizeof(*link));
 }
 
+static bool try_kprobe(void)
+{
+    return access("/sys/bus/event_source/devices/kprobe/type", R_OK) == 0;
+}
+
+/*
+ * Nothing is attached: the addresses lie where nothing can be read, which is EFAULT where the
+ * kernel knows such links (kernel/trace/bpf_trace.c, bpf_kprobe_multi_link_attach).
+ */
+static bool try_kprobe_multi(void)
+{
+    struct bpf_insn code[] = {OP(OP_MOV_IMM, 0, 0, 0, 0), OP(OP_EXIT, 0, 0, 0, 0)};
+    LIBBPF_OPTS(bpf_prog_load_opts, opts,
+                .expected_attach_type = (enum bpf_attach_type)KERNEL_KPROBE_MULTI);
+    int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", code, 2, &opts);
+
+    if (prog < 0)
+        return false;
+    const struct kernel_kprobe_link link = {
+        .prog = (uint32_t)prog, .attach_type = KERNEL_KPROBE_MULTI, .count = 1, .addrs = 8};
+    int fd = kernel_link_kprobes(&link);
+    bool there = fd < 0 && errno == EFAULT;
+
+    if (fd >= 0)
+        close(fd);
+    close(prog);
+    return there;
+}
+
+int kernel_link_kprobes(const struct kernel_kprobe_link *link)
+{
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, link, sizeof(*link));
+}
+
+/* Loads a program for a function that exists to be traced, and asks for its argument. */
+static bool try_fentry(void)
+{
+    const struct bpf_insn code[] = {
+        OP(OP_MOV_IMM, 2, 0, 0, 0),  OP(OP_MOV_REG, 3, 10, 0, 0),
+        OP(OP_ADD_IMM, 3, 0, 0, -8), OP(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_func_arg),
+        OP(OP_MOV_IMM, 0, 0, 0, 0),  OP(OP_EXIT, 0, 0, 0, 0),
+    };
+    struct btf *btf = btf__load_vmlinux_btf();
+    int id = btf ? btf__find_by_name_kind(btf, "bpf_fentry_test1", BTF_KIND_FUNC) : -1;
+    LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY,
+                .attach_btf_id = (uint32_t)id);
+    int prog = id > 0 ? bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", code,
+                                      sizeof(code) / sizeof(*code), &opts)
+                      : -1;
+
+    btf__free(btf);
+    if (prog >= 0)
+        close(prog);
+    return prog >= 0;
+}
+
 /* ---- capabilities ---- */
 
 static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
@@ -260,6 +320,7 @@ static const struct {
     bool is_bpf;
     bool (*works)(void);
     int helper; /* enum bpf_func_id */
+    bool late;  /* tried when it is wanted, as that takes long */
 } features[FEAT_COUNT] = {
     [FEAT_BPF] = {"bpf", "Linux 5.5", false, try_bpf, 0},
     [FEAT_RINGBUF] = {"ringbuf", "Linux 5.8", true, try_ringbuf, 0},
@@ -276,6 +337,9 @@ static const struct {
     [FEAT_RAW_TRACEPOINT] = {"raw_tracepoint", "Linux 4.17", true, try_raw_tracepoint, 0},
     [FEAT_UPROBE_MULTI] = {"uprobe_multi", "Linux 6.10", true, try_uprobe_multi, 0},
     [FEAT_WRITE_USER] = {"write_user", "Linux 4.8", true, try_write_user, 0},
+    [FEAT_KPROBE] = {"kprobe", "Linux 4.17", false, try_kprobe, 0},
+    [FEAT_KPROBE_MULTI] = {"kprobe_multi", "Linux 5.18", true, try_kprobe_multi, 0},
+    [FEAT_FENTRY] = {"fentry", "Linux 5.17", true, try_fentry, 0, true},
 };
 
 const char *feature_name(enum feature f)
@@ -339,26 +403,59 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     k->missing_caps = kernel_missing_caps(cx->arena);
     /* FEAT_BPF is the first. What is turned off is not tried. */
     for (int f = 0; f < FEAT_COUNT; f++) {
-        if (k->has[f])
+        if (k->has[f] && !features[f].late)
             k->has[f] = (!features[f].is_bpf || k->has[FEAT_BPF]) &&
                         (features[f].works ? features[f].works() : has_helper(features[f].helper));
     }
     return k;
 }
 
+bool kernel_can_fentry(struct kernel *k)
+{
+    if (k->has[FEAT_FENTRY] && !k->tried_fentry)
+        k->has[FEAT_FENTRY] = k->has[FEAT_BPF] && try_fentry();
+    k->tried_fentry = true;
+    return k->has[FEAT_FENTRY];
+}
+
 /* ---- which kernel ---- */
 
-void kernel_build_id(struct build_id *id)
+static bool notes_build_id(const char *path, struct build_id *id)
 {
     char notes[64 * 1024];
-    int fd = open("/sys/kernel/notes", O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, notes, sizeof(notes)) : -1;
-    struct utsname u;
 
     *id = (struct build_id){.len = 0};
     if (fd >= 0)
         close(fd);
-    if (n > 0 && elf_notes_build_id(notes, (size_t)n, id))
+    return n > 0 && elf_notes_build_id(notes, (size_t)n, id);
+}
+
+const char *kernel_module_of(const char *path)
+{
+    /* What follows becomes a name below /sys. */
+    return !strncmp(path, "kernel:", 7) && !strchr(path + 7, '/') ? path + 7 : NULL;
+}
+
+bool kernel_is_path(const char *path)
+{
+    return !strcmp(path, "kernel") || kernel_module_of(path);
+}
+
+void kernel_module_build_id(const char *name, struct build_id *id)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "/sys/module/%s/notes/.note.gnu.build-id", name);
+    notes_build_id(path, id);
+}
+
+void kernel_build_id(struct build_id *id)
+{
+    struct utsname u;
+
+    if (notes_build_id("/sys/kernel/notes", id))
         return;
     if (uname(&u))
         return;

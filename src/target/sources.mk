@@ -2,6 +2,7 @@ ngstap_SOURCES += \
 	src/target/container.c \
 	src/target/elf.c src/target/elf.h \
 	src/target/kernel.c \
+	src/target/ksyms.c src/target/ksyms.h \
 	src/target/marks.c src/target/marks.h \
 	src/target/module.c src/target/module.h \
 	src/target/dt_needed.c src/target/dt_needed.h \

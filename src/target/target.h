@@ -146,6 +146,8 @@ struct target {
     const char *chroot;    /* where our namespace shows the processes' root; "": nowhere, or it is
                              * ours */
     bool exe_deleted;
+    const struct ksyms *ksyms; /* ksyms.h; NULL: nobody has asked */
+    struct ksym_names *traced; /* likewise */
 };
 
 /*
@@ -331,6 +333,9 @@ enum feature {
     FEAT_RAW_TRACEPOINT, /* 4.17 */
     FEAT_UPROBE_MULTI,   /* 6.6, usable since 6.10: many breakpoints in one link */
     FEAT_WRITE_USER,     /* 4.8: bpf_probe_write_user; none under lockdown */
+    FEAT_KPROBE,         /* perf's kprobe PMU */
+    FEAT_KPROBE_MULTI,   /* 5.18: many functions of the kernel's in one link */
+    FEAT_FENTRY,         /* 5.5, with bpf_get_func_arg 5.17; see kernel_can_fentry */
     FEAT_COUNT
 };
 
@@ -351,11 +356,31 @@ enum { KERNEL_UPROBE_MULTI = 48 /* BPF_TRACE_UPROBE_MULTI */, KERNEL_MULTI_RETUR
 /* A descriptor, the caller's, which takes the breakpoints out when it is closed; -1 and errno. */
 int kernel_link_multi(const struct kernel_multi_link *link);
 
+/* The same for functions of the kernel (5.18). */
+struct kernel_kprobe_link {
+    uint32_t prog, target, attach_type, flags; /* target, flags: 0 */
+    uint32_t multi_flags, count;
+    uint64_t names, addrs, cookies; /* addresses of arrays of COUNT; NAMES 0, COOKIES may be 0 */
+};
+
+enum { KERNEL_KPROBE_MULTI = 42 /* BPF_TRACE_KPROBE_MULTI */ };
+
+int kernel_link_kprobes(const struct kernel_kprobe_link *link);
+
 /*
  * The build of the kernel that runs here, as objects record it: its build-id, else a hash of its
  * release and version; len 0: neither can be read.
  */
 void kernel_build_id(struct build_id *id);
+
+/*
+ * The kernel as a module: PATH "kernel", or "kernel:NAME" for one of its own. kernel_module_of:
+ * that NAME, or NULL for the kernel itself and for paths of files.
+ */
+bool kernel_is_path(const char *path);
+const char *kernel_module_of(const char *path);
+/* The build of the module NAME that is loaded; len 0: there is none, or it does not say. */
+void kernel_module_build_id(const char *name, struct build_id *id);
 
 /* "CAP_BPF, CAP_PERFMON": what a run would lack of capabilities(7), in A. NULL: nothing, or it is
  * not known. */
@@ -368,7 +393,14 @@ struct kernel {
     bool has[FEAT_COUNT];
     const char *release;      /* uname -r */
     const char *missing_caps; /* kernel_missing_caps() */
+    bool tried_fentry;        /* private */
 };
+
+/*
+ * Are there fentry and fexit? Tried when it is asked, for the kernel's BTF is read for it: 40 ms.
+ * K->has[FEAT_FENTRY] says only whether it may be used.
+ */
+bool kernel_can_fentry(struct kernel *k);
 
 /*
  * Finds out by trying (loading small programs, a few milliseconds), never by version, what this

@@ -264,6 +264,7 @@ static void test_context(enum probe_kind kind, uint32_t as, const char *disabled
 
     cgt_open(&t, disabled);
     t.as = as;
+    t.k->has[FEAT_KPROBE] = true; /* nothing is attached */
     t.u->probes[0].rec.kind = kind;
     uint32_t out = cgt_global(&t, "out", OBJ_LONG), text = cgt_global(&t, "text", OBJ_STRING);
 
@@ -422,6 +423,8 @@ int main(void)
     test_context(PROBE_PROFILE, BPF_PROG_TYPE_PERF_EVENT, "task_pt_regs,snprintf",
                  "without helpers of Linux 5.15");
     test_context(PROBE_UPROBE, BPF_PROG_TYPE_KPROBE, NULL, "every fact in a uprobe");
+    test_context(PROBE_KRETPROBE, BPF_PROG_TYPE_KPROBE, NULL,
+                 "every fact where a function of the kernel returns");
     test_context(PROBE_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT, NULL,
                  "every fact in a tracepoint");
     test_context(PROBE_TRACEPOINT, BPF_PROG_TYPE_RAW_TRACEPOINT, "task_pt_regs",
