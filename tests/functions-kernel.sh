@@ -348,7 +348,8 @@ probe kernel.trace("net_dev_start_xmit") {
 }
 END
 if [[ $kernel && -r /sys/kernel/btf/vmlinux ]]; then
-    trace "$scratch/connect.stp" -c "python3 $scratch/connect.py"
+    # In one piece at its end: PYTHONUNBUFFERED would write it word by word, between ours.
+    trace "$scratch/connect.stp" -c "env -u PYTHONUNBUFFERED python3 $scratch/connect.py"
     cp "$scratch/out" "$scratch/facts"
     check 'the client of a connection, IPv4 and IPv6' same client
     check 'a packet that opens it' same packet

@@ -173,11 +173,11 @@ refuses 'no locals in a condition' 'probe begin if (no_such) {}' 'no global vari
 
 # ---- optional probe points ----
 
-trace -e 'probe kernel.function("schedule")? { n++ } probe begin { exit() }'
+trace -e 'probe process("/bin/sh").insn? { n++ } probe begin { exit() }'
 check 'an optional point that cannot be probed is warned of' said \
-    'optional probe point is left out: kernel.function'
-trace -e 'probe k = kernel.function("schedule")? { n++ } probe k? { n++ } probe begin { exit() }'
-check 'through an alias, too' said 'optional probe point is left out: kernel.function'
+    'optional probe point is left out: process.insn'
+trace -e 'probe k = process("/bin/sh").insn? { n++ } probe k? { n++ } probe begin { exit() }'
+check 'through an alias, too' said 'optional probe point is left out: process.insn'
 trace -e 'probe process("/bin/sh").function("no_such_function_at_all")? { n++ } probe begin {
     exit() }'
 check 'one that is not there is not' test ! -s "$scratch/err"

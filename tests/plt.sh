@@ -104,7 +104,7 @@ check 'functions that are exported, and those that are not' last_line_is '10 10 
         foreach (f+ in m) if (f == "main" || f == "visible") names .= f . " "
         println(n, " ", m["visible"], " ", names)
     }'
-check '... by name' fails_with "'hidden' is in $program, but not exported" \
+check '... by name' fails_with "'hidden' is seen by its own file alone" \
     -c "$program 10" -e 'probe process.function("hidden").exported { println(1) }'
 
 if command -v aarch64-linux-gnu-gcc aarch64-linux-gnu-objdump >/dev/null; then

@@ -63,9 +63,8 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     if (u->frame_unwind) {
         add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
                                      BPF_F_MMAPABLE});
-        add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4,
-                                     sizeof(struct ngs_space), NGS_MAX_MEMBERS,
-                                     BPF_F_NO_PREALLOC});
+        add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_space),
+                                     NGS_MAX_MEMBERS, BPF_F_NO_PREALLOC});
     }
     if (c->ticks)
         add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,

@@ -301,10 +301,10 @@ static void call_fact(struct cg_gen *g, const struct ir_ins *i, int64_t fact)
 
 /* Frames that are the probe's own. With an event's arguments as context the kernel walks from where
  * the helper is called (bpf_get_stack_raw_tp): from the program, by way of what called its loop,
- * and bpf_trace_run. Else it walks from the context's registers. */
+ * and bpf_trace_run, or a trampoline. Else it walks from the context's registers. */
 static int32_t frames_of_probe(const struct cg_gen *g)
 {
-    if (!is_event(g))
+    if (!is_event(g) && !is_traced(g))
         return 0;
     if (!g->graph->in_callback)
         return 2;

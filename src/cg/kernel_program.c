@@ -275,19 +275,16 @@ static void write_caller(struct cg_gen *g, const char *loop)
 /* Is there a way to get at functions of the kernel, for those that fentry does not serve? */
 static bool refuse_kprobe(const struct cg *c, uint32_t probe)
 {
-    bool fentry = c->k->has[FEAT_FENTRY];
+    struct span at = c->u->locs[c->u->probes[probe].rec.loc].at;
 
-    diag_error(c->cx->diag, c->u->locs[c->u->probes[probe].rec.loc].at, "kernel",
-               fentry ? "this probe needs a kprobe, and this kernel (%s) has none (CONFIG_KPROBES, "
-                        "CONFIG_KPROBE_EVENTS)"
-                      : "this kernel (%s) lets nobody probe its functions: it has neither kprobes "
-                        "(CONFIG_KPROBES, CONFIG_KPROBE_EVENTS) nor fentry (Linux 5.17, "
-                        "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)",
+    if (!c->k->has[FEAT_FENTRY])
+        return kernel_no_functions(c->cx, c->k, at);
+    diag_error(c->cx->diag, at, "kernel",
+               "this probe needs a kprobe, and this kernel (%s) has none (CONFIG_KPROBES, "
+               "CONFIG_KPROBE_EVENTS)",
                c->k->release ? c->k->release : "?");
-    diag_hint(c->cx->diag,
-              fentry ? "one function by its name, without registers, pp() of several or int_arg(), "
-                       "goes by fentry"
-                     : "kernel.trace(\"EVENT\"), syscall.NAME and timer.profile need neither");
+    diag_hint(c->cx->diag, "one function by its name, without registers, pp() of several or "
+                           "int_arg(), goes by fentry");
     return false;
 }
 

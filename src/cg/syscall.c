@@ -26,8 +26,7 @@ bool cg_asks_call(const struct cg_gen *g, const struct ir_ins *i)
         return g->probe->asks_place && (i->imm == NGS_CTX_PP || i->imm == NGS_CTX_KFUNC);
     return i->op == IR_CONTEXT &&
            (i->imm == NGS_CTX_PARAM || i->imm == NGS_CTX_REG || i->imm == NGS_CTX_UADDR ||
-            i->imm == NGS_CTX_UNWIND ||
-            (i->imm == NGS_CTX_ARG && i->a.imm >= NGS_CALL_NUMBER));
+            i->imm == NGS_CTX_UNWIND || (i->imm == NGS_CTX_ARG && i->a.imm >= NGS_CALL_NUMBER));
 }
 
 /* Frame bytes at AT = SIZE bytes at r3. */

@@ -510,6 +510,7 @@ static bool run_script(struct driver *d)
                            .systemtap_dir = search_systemtap(&d->cx, o),
                            .env = &env,
                            .stap = for_stap(d),
+                           .kernel = d->choice.kernel,
                            .globals = o->globals,
                            .n_globals = o->n_globals,
                            .apart = o->list != NULL,

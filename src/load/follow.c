@@ -245,7 +245,7 @@ static void on_fork(struct code *c)
     storei(c, BPF_W, BPF_REG_10, AT_VALUE, NGS_BELOW);
     put(c, BPF_JMP32 | BPF_JNE | BPF_K, 7, 0, 1, NGS_WATCHED);
     storei(c, BPF_W, BPF_REG_10, AT_VALUE, NGS_NAMED); /* a master's worker */
-    clear_only(c); /* before the child can hit anything */
+    clear_only(c);                                     /* before the child can hit anything */
     map(c, 1, c->maps->scope);
     stack_address(c, 2, AT_KEY);
     stack_address(c, 3, AT_VALUE);

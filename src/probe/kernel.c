@@ -354,6 +354,15 @@ static bool as_written(struct probe_env *env, struct probe_point *point,
     return true;
 }
 
+/* Said here, not when the program is made, so that a point marked "?" or "!" is passed over. */
+static bool may_be_probed(struct probe_env *env, const struct probe_point *point)
+{
+    struct kernel *k = env->kernel;
+
+    return !k || k->has[FEAT_KPROBE] || kernel_can_fentry(k) ||
+           kernel_no_functions(env->cx, k, point->at);
+}
+
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     const struct ksym **found;
@@ -363,6 +372,8 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
         return false;
     if (env->stap)
         return as_written(env, point, type, w.path);
+    if (!may_be_probed(env, point))
+        return false;
     const struct ksyms *k = symbols(env, point->at);
 
     if (!k || !without_file(env, &w))
@@ -399,6 +410,8 @@ static bool resolve_address(struct probe_env *env, struct probe_point *point,
 
     if (env->stap)
         return as_written(env, point, type, "kernel");
+    if (!may_be_probed(env, point))
+        return false;
     const struct ksyms *k = symbols(env, point->at);
     const struct ksym *s = k ? ksyms_at(k, addr) : NULL;
 

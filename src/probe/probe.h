@@ -24,6 +24,7 @@ struct probe_env {
     struct program *prog;
     struct probe *probe;      /* being resolved */
     struct probe_inst **tail; /* append here; use probe_add */
+    struct kernel *kernel;    /* that the script is to run on at once; NULL: not known */
     const char *near;         /* the library's alias of the nearest name; NULL: none is near */
     bool stap;                /* for SystemTap, which has its own tapset */
     bool apart;               /* each place is an instance of its own, to be listed */

@@ -171,8 +171,8 @@ static bool probe_renamed(struct probe_env *env, const struct probe_point *point
 
 /* A function that is not there but in the table of what has moved; true: dealt with, and told. */
 static bool has_moved(struct probe_env *env, const struct probe_point *point,
-                      const struct probe_type *type, unsigned which,
-                      const struct process_module *m, const char *name)
+                      const struct probe_type *type, unsigned which, const struct process_module *m,
+                      const char *name)
 {
     struct diag *d = env->cx->diag;
     const struct expr *at = m->functions->arg;

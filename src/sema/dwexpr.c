@@ -35,6 +35,7 @@ struct probe_env sema_env(struct sema *s)
         .tail = s->tail,
         .stap = s->opts->stap,
         .apart = s->opts->apart,
+        .kernel = s->opts->kernel,
         .moved = s->moved,
     };
 }

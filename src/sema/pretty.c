@@ -348,7 +348,7 @@ bool sema_pretty(struct sema *s, struct expr *e)
     bool group = e->kind == EX_TARGET && !strncmp(e->text, "$$", 2);
 
     t.full = end && end->kind == COMP_PRETTY2;
-    if (e->address_of || (!group && !is_pretty(end)))
+    if (e->address_of || sema_is_theirs(s) || (!group && !is_pretty(end)))
         return false;
     if (group && (s->fn || !s->inst || !s->inst->type->target_var))
         return false;

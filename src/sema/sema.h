@@ -24,6 +24,7 @@ struct sema_opts {
     const char *systemtap_dir; /* SystemTap's own tapset, for names that they lack; or NULL */
     const struct pp_env *env;
     struct macros *macros;
+    struct kernel *kernel; /* that the script is to run on at once; NULL: not known */
     bool stap; /* the back end is SystemTap: what only it can run is let through */
     const struct sema_global *globals; /* set to that before the session begins */
     uint32_t n_globals;

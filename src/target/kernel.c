@@ -35,7 +35,7 @@ static const struct span nowhere;
 enum {
     OP_MOV_IMM = BPF_ALU64 | BPF_MOV | BPF_K,
     OP_MOV_REG = BPF_ALU64 | BPF_MOV | BPF_X,
-    OP_ADD_IMM = BPF_ALU64 | BPF_ADD | BPF_K,
+    OP_ADD_IMM = BPF_ALU64 | BPF_ADD, /* BPF_ADD and BPF_K are 0 */
     OP_DIV_REG = BPF_ALU64 | BPF_DIV | BPF_X, /* off 1: signed */
     OP_STORE_IMM = BPF_ST | BPF_MEM | BPF_DW,
     OP_ATOMIC = BPF_STX | BPF_DW | 0xc0, /* BPF_ATOMIC; BPF_XADD before 5.12 */
@@ -408,6 +408,17 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
                         (features[f].works ? features[f].works() : has_helper(features[f].helper));
     }
     return k;
+}
+
+bool kernel_no_functions(struct compile *cx, const struct kernel *k, struct span at)
+{
+    diag_error(cx->diag, at, "kernel",
+               "this kernel (%s) lets nobody probe its functions: it has neither kprobes "
+               "(CONFIG_KPROBES, CONFIG_KPROBE_EVENTS) nor fentry (Linux 5.17, "
+               "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)",
+               k->release ? k->release : "?");
+    diag_hint(cx->diag, "kernel.trace(\"EVENT\"), syscall.NAME and timer.profile need neither");
+    return false;
 }
 
 bool kernel_can_fentry(struct kernel *k)

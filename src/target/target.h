@@ -402,6 +402,9 @@ struct kernel {
  */
 bool kernel_can_fentry(struct kernel *k);
 
+/* Reports at AT that functions of the kernel K cannot be probed at all; false. */
+bool kernel_no_functions(struct compile *cx, const struct kernel *k, struct span at);
+
 /*
  * Finds out by trying (loading small programs, a few milliseconds), never by version, what this
  * kernel can do for us. The N_DISABLED features DISABLED count as absent and are not tried
