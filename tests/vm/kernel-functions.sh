@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
-vm_options=(-i)
-in_vm bookworm 200 tests/vm/in-kernel-functions.sh
-in_vm sid 200 tests/vm/in-kernel-functions.sh
+vm_options=(-o)
+in_vm bookworm 300 tests/vm/in-kernel-functions.sh
+in_vm sid 300 tests/vm/in-kernel-functions.sh
 finish
