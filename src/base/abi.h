@@ -346,7 +346,7 @@ enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
 /*
  * Stacks of programs. A row says how the caller of the code from PC on is found (its
  * address lies right below the CFA): RULE is the kind of CFA, where the frame pointer was saved
- * below it in words (0: it was not), and the CFA's offset.
+ * below it in words (0: it was not), and the CFA's offset, in words, too, but for PLT.
  */
 struct ngs_row {
     uint32_t pc; /* by the file's own addresses */

@@ -171,8 +171,10 @@ static uint32_t rule_of(const struct rules *r, const struct cie *cie)
         kind = r->cfa_reg == cie->arch->sp              ? NGS_CFA_SP
                : r->cfa_reg == cie->arch->frame_pointer ? NGS_CFA_FP
                                                         : NGS_CFA_UNKNOWN;
+    int64_t unit = kind == NGS_CFA_PLT ? 1 : 8, off = r->cfa_off / unit;
+
     if (kind == NGS_CFA_SIGNAL || r->ip != SAVED_AT || r->ip_off != -8 ||
-        r->fp == SAVED_OTHERWISE || r->cfa_off != (int16_t)r->cfa_off)
+        r->fp == SAVED_OTHERWISE || r->cfa_off % unit || off != (int16_t)off)
         return 0;
     if ((kind == NGS_CFA_AT_FP) != (r->fp == SAVED_AT_FP))
         return 0;
@@ -180,7 +182,7 @@ static uint32_t rule_of(const struct rules *r, const struct cie *cie)
         fp = -r->fp_off / 8;
     if (fp < 0 || fp > UINT8_MAX || (r->fp == SAVED_AT && (!fp || r->fp_off % 8)))
         return 0;
-    return kind ? NGS_RULE(kind, fp, r->cfa_off) : 0;
+    return kind ? NGS_RULE(kind, fp, off) : 0;
 }
 
 /* ---- call frame instructions ---- */

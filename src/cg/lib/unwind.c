@@ -197,10 +197,11 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_alui(s, BPF_ARSH, R2, 48);
     cg_mov(s, R1, R7);
     cg_alui(s, BPF_AND, R1, 0xff);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_PLT, plt);
+    cg_alui(s, BPF_LSH, R2, 3);
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_SP, sp);
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_FP, fp);
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_FP, at_fp);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_PLT, plt);
     cg_jmpi(s, BPF_JNE, R1, NGS_CFA_SIGNAL, f->l_bad);
 
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
