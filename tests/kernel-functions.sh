@@ -48,7 +48,10 @@ check 'a kernel that lets nobody probe it' nobody
 # A point that need not be there is passed over, and what follows it is taken.
 passed_over() {
     last_line_is 'kernel.trace("sched_switch")' --no-feature=kprobe --no-feature=fentry -e '
-        probe kernel.function("vfs_read") !, kernel.trace("sched_switch") { println(pp()); exit() }' &&
+        probe kernel.function("vfs_read") !, kernel.trace("sched_switch") {
+            println(pp())
+            exit()
+        }' &&
         trace --no-feature=kprobe --no-feature=fentry -e '
         probe kernel.function("vfs_read")? { n++ } probe begin { exit() }' &&
         said 'optional probe point is left out: this kernel'
