@@ -153,8 +153,8 @@ bool diag_error(struct diag *d, struct span at, const char *tag, const char *fmt
     if (d->trying) {
         struct try *t = &d->tries[d->trying - 1];
 
-        if (!t->lacks && (!strcmp(tag, "not-yet") || !strcmp(tag, "unsupported") ||
-                          !strcmp(tag, "kernel"))) {
+        if (!t->lacks &&
+            (!strcmp(tag, "not-yet") || !strcmp(tag, "unsupported") || !strcmp(tag, "kernel"))) {
             va_list ap;
 
             va_start(ap, fmt);

@@ -35,7 +35,7 @@ static const struct span nowhere;
 enum {
     OP_MOV_IMM = BPF_ALU64 | BPF_MOV | BPF_K,
     OP_MOV_REG = BPF_ALU64 | BPF_MOV | BPF_X,
-    OP_ADD_IMM = BPF_ALU64 | BPF_ADD, /* BPF_ADD and BPF_K are 0 */
+    OP_ADD_IMM = BPF_ALU64 | BPF_ADD,         /* BPF_ADD and BPF_K are 0 */
     OP_DIV_REG = BPF_ALU64 | BPF_DIV | BPF_X, /* off 1: signed */
     OP_STORE_IMM = BPF_ST | BPF_MEM | BPF_DW,
     OP_ATOMIC = BPF_STX | BPF_DW | 0xc0, /* BPF_ATOMIC; BPF_XADD before 5.12 */
