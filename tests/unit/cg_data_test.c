@@ -252,10 +252,10 @@ static void test_stats(uint32_t hist, const char *name)
  * sessions. */
 static void test_context(enum probe_kind kind, uint32_t as, const char *disabled, const char *name)
 {
-    static const uint8_t longs[] = {
-        NGS_CTX_PID,    NGS_CTX_TID,     NGS_CTX_UID,     NGS_CTX_GID,       NGS_CTX_CPU,
-        NGS_CTX_TARGET, NGS_CTX_TIME_NS, NGS_CTX_MONO_NS, NGS_CTX_USER_MODE, NGS_CTX_UADDR,
-        NGS_CTX_TASK};
+    static const uint8_t longs[] = {NGS_CTX_PID,     NGS_CTX_TID,     NGS_CTX_UID,
+                                    NGS_CTX_GID,     NGS_CTX_CPU,     NGS_CTX_TARGET,
+                                    NGS_CTX_TIME_NS, NGS_CTX_MONO_NS, NGS_CTX_USER_MODE,
+                                    NGS_CTX_UADDR,   NGS_CTX_TASK};
     static const uint8_t of_code[] = {NGS_CTX_ADDR, NGS_CTX_RETVAL}; /* that was interrupted */
     static const uint8_t of_event[] = {NGS_CTX_ARG};
     bool event = attach_kind(kind)->context == CONTEXT_EVENT;
