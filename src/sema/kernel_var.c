@@ -46,9 +46,18 @@ static const struct ctype *declared_type(struct dbg *dbg, const char *name)
     return NULL;
 }
 
-static bool is_variable(const struct ksym *s)
+static uint64_t address_of(const struct ksyms *k, const char *name)
 {
-    return strchr("aAbBdDgGrRsSvV", s->type);
+    for (uint32_t i = 0; i < k->n; i++)
+        if (!k->v[i].module && !strcmp(k->v[i].name, name))
+            return k->v[i].addr;
+    return 0;
+}
+
+/* ETEXT: where the kernel's code ends. Linux 7.2 lists its own variables as 'T' and 't'. */
+static bool is_variable(const struct ksym *s, uint64_t etext)
+{
+    return strchr("aAbBdDgGrRsSvV", s->type) || (!s->module && etext && s->addr >= etext);
 }
 
 static bool in_module(const struct ksym *s, const char *module)
@@ -60,22 +69,16 @@ static const struct ksym *find(const struct ksyms *k, const char *module, const 
                                uint32_t *n)
 {
     const struct ksym *found = NULL;
+    uint64_t etext = address_of(k, "_etext");
 
     *n = 0;
     for (uint32_t i = 0; i < k->n; i++)
-        if (is_variable(&k->v[i]) && in_module(&k->v[i], module) && !strcmp(k->v[i].name, name)) {
+        if (!strcmp(k->v[i].name, name) && in_module(&k->v[i], module) &&
+            is_variable(&k->v[i], etext)) {
             found = &k->v[i];
             ++*n;
         }
     return found;
-}
-
-static uint64_t address_of(const struct ksyms *k, const char *name)
-{
-    for (uint32_t i = 0; i < k->n; i++)
-        if (!k->v[i].module && !strcmp(k->v[i].name, name))
-            return k->v[i].addr;
-    return 0;
 }
 
 static bool is_per_cpu(const struct ksyms *k, const struct ksym *s)
@@ -87,15 +90,13 @@ static bool is_per_cpu(const struct ksyms *k, const struct ksym *s)
 static bool no_variable(struct sema *s, const struct expr *e, const struct ksyms *k,
                         const char *module, const char *name)
 {
-    uint32_t n = 0;
+    uint64_t etext = address_of(k, "_etext");
     struct near near;
 
     near_init(&near, name);
     for (uint32_t i = 0; i < k->n; i++)
-        if (is_variable(&k->v[i]) && in_module(&k->v[i], module)) {
+        if (in_module(&k->v[i], module) && is_variable(&k->v[i], etext))
             near_try(&near, k->v[i].name);
-            n++;
-        }
     diag_error(s->diag, e->op_at, "no-var", "%s%s has no variable '%s'",
                module ? "the module " : "the kernel", module ? module : "", name);
     if (!address_of(k, "init_task") && !module)

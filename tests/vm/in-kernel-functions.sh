@@ -97,7 +97,7 @@ registers() {
         }
         probe kernel.statement('"$address"').absolute { at++; there += addr() >= '"$address"' }
         probe end { printf("%d %d %d %d %d\n", args, results, at, there, told) }'
-    [[ $(tail -n 1 "$scratch/out") = '200 200 50 50 200' ]]
+    [[ $(tail -n 1 "$scratch/out") =~ ^'200 200 '(50 50|49 49)' 200'$ ]] # as above
 }
 check 'registers, arguments by number, an address' registers
 
