@@ -63,13 +63,13 @@ probe end {
     foreach (name+ in names) println(name)
 }
 END
-# Many functions in one link: the kernel leaves a hit out where a program of BPF was interrupted on
-# that processor by another task (kprobe_multi_link_prog_run in kernel/trace/bpf_trace.c), uncounted
-# before 6.7: one of a hundred may be missing.
+# The kernel leaves a hit out where another probe's program was interrupted on that processor
+# (kprobe_running; kprobe_multi_link_prog_run in kernel/trace/bpf_trace.c): 2 of a hundred may be
+# missing, and none may be too many.
 agree() {
-    awk 'NR == 1 { split($0, want) } NR == 2 { lost = want[5] - $5 + want[6] - $6
-        for (i = 1; i <= 7; i++) if (i != 5 && i != 6 && $i != want[i]) exit 1
-        exit !(lost == 0 || lost == 1) }' "$scratch/out"
+    awk 'NR == 1 { split($0, want) } NR == 2 { for (i = 1; i <= 7; i++) {
+            lost = want[i] - $i
+            if (lost < 0 || lost > 1 && lost > want[i] / 50) exit 1 } }' "$scratch/out"
 }
 counted() { # OPTION...
     trace "$@" -c "$command" "$scratch/count.stp"
