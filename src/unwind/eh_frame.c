@@ -12,12 +12,15 @@
 
 #include "arch/arch.h"
 
-enum { REMEMBERED_MAX = 8, OPERATIONS_MAX = 65536 };
+/* Instructions of all entries together, a CIE's as often as it is read: FDEs may name two in turns.
+ * libcrypto has 300,000. */
+enum { REMEMBERED_MAX = 8, OPERATIONS_MAX = 16 * 1024 * 1024 };
 
 struct cursor {
     const uint8_t *p, *end;
     const uint8_t *section;
     uint64_t vaddr; /* of the section */
+    uint32_t *left; /* of OPERATIONS_MAX */
     bool bad;       /* it has reached the end */
 };
 
@@ -102,6 +105,12 @@ static int64_t sleb(struct cursor *c)
     return (int64_t)v;
 }
 
+/* N times ALIGN, which a hostile entry lets overflow. */
+static int64_t times(uint64_t n, int64_t align)
+{
+    return (int64_t)(n * (uint64_t)align);
+}
+
 /* An address in one of the DW_EH_PE_ forms that linkers write. */
 static uint64_t encoded(struct cursor *c, uint8_t encoding)
 {
@@ -178,10 +187,11 @@ static uint32_t rule_of(const struct rules *r, const struct cie *cie)
         return 0;
     if ((kind == NGS_CFA_AT_FP) != (r->fp == SAVED_AT_FP))
         return 0;
-    if (r->fp == SAVED_AT)
-        fp = -r->fp_off / 8;
-    if (fp < 0 || fp > UINT8_MAX || (r->fp == SAVED_AT && (!fp || r->fp_off % 8)))
-        return 0;
+    if (r->fp == SAVED_AT) {
+        fp = r->fp_off / -8;
+        if (fp <= 0 || fp > UINT8_MAX || r->fp_off % 8)
+            return 0;
+    }
     return kind ? NGS_RULE(kind, fp, off) : 0;
 }
 
@@ -279,7 +289,8 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
     case DW_CFA_def_cfa_sf:
         r->cfa = NGS_CFA_SP;
         r->cfa_reg = uleb(c);
-        r->cfa_off = op == DW_CFA_def_cfa ? (int64_t)uleb(c) : sleb(c) * cie->data_align;
+        r->cfa_off =
+            op == DW_CFA_def_cfa ? (int64_t)uleb(c) : times((uint64_t)sleb(c), cie->data_align);
         return true;
     case DW_CFA_def_cfa_register:
         r->cfa_reg = uleb(c);
@@ -288,18 +299,18 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
         r->cfa_off = (int64_t)uleb(c);
         return true;
     case DW_CFA_def_cfa_offset_sf:
-        r->cfa_off = sleb(c) * cie->data_align;
+        r->cfa_off = times((uint64_t)sleb(c), cie->data_align);
         return true;
     case DW_CFA_def_cfa_expression:
         cfa_expression(c, cie->arch, r);
         return true;
     case DW_CFA_offset_extended:
         reg = uleb(c);
-        save(r, cie, reg, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+        save(r, cie, reg, SAVED_AT, times(uleb(c), cie->data_align));
         return true;
     case DW_CFA_offset_extended_sf:
         reg = uleb(c);
-        save(r, cie, reg, SAVED_AT, sleb(c) * cie->data_align);
+        save(r, cie, reg, SAVED_AT, times((uint64_t)sleb(c), cie->data_align));
         return true;
     case DW_CFA_restore_extended:
         restore(r, cie, uleb(c));
@@ -337,16 +348,19 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
                 uint64_t pc, uint64_t end)
 {
     struct rules stack[REMEMBERED_MAX];
-    unsigned depth = 0, done = 0;
+    unsigned depth = 0;
 
-    while (c->p < c->end && !c->bad && ++done < OPERATIONS_MAX) {
+    while (c->p < c->end && !c->bad) {
+        if (!*c->left)
+            return false;
+        --*c->left;
         uint8_t op = (uint8_t)get(c, 1);
         uint64_t advance = 0;
 
         if ((op & 0xc0) == DW_CFA_advance_loc) {
             advance = op & 0x3f;
         } else if ((op & 0xc0) == DW_CFA_offset) {
-            save(r, cie, op & 0x3f, SAVED_AT, (int64_t)uleb(c) * cie->data_align);
+            save(r, cie, op & 0x3f, SAVED_AT, times(uleb(c), cie->data_align));
         } else if ((op & 0xc0) == DW_CFA_restore) {
             restore(r, cie, op & 0x3f);
         } else if (op == DW_CFA_advance_loc1 || op == DW_CFA_advance_loc2 ||
@@ -537,13 +551,14 @@ static bool add_blocks(struct unwind_rows *r)
 bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
                      uint64_t base, struct unwind_rows *out)
 {
-    struct cursor all = {.p = data, .end = data + size, .section = data, .vaddr = vaddr}, c;
+    uint32_t left = OPERATIONS_MAX;
+    struct cursor all = {data, data + size, data, vaddr, &left, false}, c;
     struct maker m = {.out = out, .base = base};
     struct cie cie = {.known = false};
     uint64_t id, at = UINT64_MAX; /* where that CIE is */
 
     *out = (struct unwind_rows){0};
-    for (size_t off = 0, next; off < size && entry(&all, off, &c, &id, &next) && !m.full;
+    for (size_t off = 0, next; off < size && entry(&all, off, &c, &id, &next) && !m.full && left;
          off = next) {
         if (id == UINT64_MAX)
             continue;
@@ -554,6 +569,7 @@ bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, 
         if (cie.known)
             read_fde(&c, &cie, &m);
     }
+    m.full |= !left;
     if (out->n && !m.full) {
         qsort(out->v, out->n, sizeof(*out->v), by_pc);
         join(out);

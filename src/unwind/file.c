@@ -11,7 +11,7 @@
 #include "target/elf.h"
 
 /* More is no section of frames: Chromium has 10 MB. */
-enum { SECTION_MAX = 256 * 1024 * 1024 };
+enum { SECTION_MAX = 64 * 1024 * 1024 };
 
 static Elf_Scn *find(Elf *elf, GElf_Shdr *sh)
 {

@@ -173,6 +173,31 @@ static bool rows_of(const uint8_t *code, size_t n, uint32_t size, struct unwind_
     return unwind_eh_frame(arch_native(), section, 41 + n, 0, 0, rows);
 }
 
+/* Two CIEs of 60,000 instructions, and FDEs that name them in turns, so that each is read anew. */
+static void two_in_turns(void)
+{
+    enum { CIE = 60000, FDES = 40000, SIZE = 2 * (CIE + 24) + FDES * 20 };
+    uint8_t *section = calloc(1, SIZE), *p = section;
+    struct unwind_rows r;
+
+    for (int k = 0; k < 2; k++, p += CIE + 24) {
+        const uint8_t head[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b};
+        uint32_t len = CIE + 20;
+
+        memcpy(p, head, sizeof(head));
+        memcpy(p, &len, sizeof(len));
+    }
+    for (uint32_t k = 0; k < FDES; k++, p += 20) {
+        uint32_t back = (uint32_t)(p + 4 - section) - k % 2 * (CIE + 24);
+        uint32_t entry[5] = {16, back, k * 16, 16, 0};
+
+        memcpy(p, entry, sizeof(entry));
+    }
+    tap_ok(!unwind_eh_frame(arch_native(), section, SIZE, 0, 0, &r) && !r.v,
+           "two large entries, read in turns without end: refused");
+    free(section);
+}
+
 static void instructions(void)
 {
     static const uint8_t pushed[] = {
@@ -183,6 +208,8 @@ static void instructions(void)
         DW_CFA_remember_state, DW_CFA_remember_state, DW_CFA_remember_state,
         DW_CFA_remember_state, DW_CFA_remember_state, DW_CFA_remember_state};
     static const uint8_t far[] = {DW_CFA_def_cfa_offset, 0x80, 0x80, 0x20};
+    static const uint8_t least[] = {
+        DW_CFA_offset | 6, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1};
     static const uint8_t none[] = {DW_CFA_restore_state};
     static const uint8_t block[] = {DW_CFA_def_cfa_expression, 0xff, 0xff, 0x7f};
     struct unwind_rows r;
@@ -196,6 +223,9 @@ static void instructions(void)
     free(r.v);
     rows_of(deep, sizeof(deep), 16, &r);
     tap_ok(!r.n, "states remembered without end: no rows");
+    free(r.v);
+    rows_of(least, sizeof(least), 16, &r);
+    tap_ok(!r.n || !r.v[0].rule, "an offset that overflows: no rule");
     free(r.v);
     rows_of(none, sizeof(none), 16, &r);
     tap_ok(!r.n, "a state that was not remembered: no rows");
@@ -215,6 +245,7 @@ int main(void)
     uint32_t left = FILES_MAX;
 
     instructions();
+    two_in_turns();
     changed_sections();
     dl_iterate_phdr(each_module, &left);
     return tap_done();
