@@ -70,9 +70,11 @@ struct scope {
     uint64_t execs; /* that were told */
 };
 
-/* A file whose code somebody runs, and its rows (struct ngs_range); n_blocks 0: it has none. */
+/* A part of a file whose code somebody runs, and the file's rows (struct ngs_range); n_blocks 0: it
+ * has none. */
 struct spaces_file {
-    uint64_t dev, ino;
+    uint64_t dev, ino, offset; /* as mappings have them */
+    uint64_t vaddr;            /* of what is at OFFSET, by the file's own addresses */
     uint32_t rows, blocks, n_blocks, first_block;
 };
 struct spaces {

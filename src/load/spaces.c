@@ -18,6 +18,9 @@
 #include "base/diag.h"
 #include "unwind/unwind.h"
 
+/* Parts of files; a hostile process maps more, each of which would be opened. */
+enum { FILES_MAX = 4096 };
+
 static bool is_wanted(const struct session *s)
 {
     return s->obj && bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS);
@@ -99,20 +102,40 @@ static void store(struct spaces *sp, int fd, struct spaces_file *f)
     free(rows.v);
 }
 
-/* NULL: there is no memory for it. */
-static const struct spaces_file *file_of(struct spaces *sp, int fd, const struct map *map)
+static const struct spaces_file *known_file(const struct spaces *sp, const struct map *map)
 {
     for (uint32_t i = 0; i < sp->n_files; i++)
-        if (sp->files[i].dev == map->dev && sp->files[i].ino == map->ino)
+        if (sp->files[i].ino == map->ino && sp->files[i].dev == map->dev &&
+            sp->files[i].offset == map->offset)
             return &sp->files[i];
-    struct spaces_file *v = realloc(sp->files, (sp->n_files + 1) * sizeof(*v));
+    return NULL;
+}
 
+/* Opens each part of a file once. NULL: there is no room for more. */
+static const struct spaces_file *file_of(struct session *s, pid_t pid, const struct map *map)
+{
+    const struct spaces_file *known = known_file(&s->spaces, map);
+    struct spaces *sp = &s->spaces;
+    struct spaces_file *v;
+    uint64_t bias;
+
+    if (known || sp->n_files == FILES_MAX)
+        return known;
+    v = realloc(sp->files, (sp->n_files + 1) * sizeof(*v));
     if (!v)
         return NULL;
     sp->files = v;
     v += sp->n_files++;
-    *v = (struct spaces_file){.dev = map->dev, .ino = map->ino};
-    store(sp, fd, v);
+    *v = (struct spaces_file){.dev = map->dev, .ino = map->ino, .offset = map->offset};
+    int fd = open_mapped(s, pid, map);
+
+    if (fd < 0)
+        return v;
+    if (unwind_bias(fd, map, &bias)) {
+        v->vaddr = map->start - bias;
+        store(sp, fd, v);
+    }
+    close(fd);
     return v;
 }
 
@@ -120,17 +143,13 @@ static const struct spaces_file *file_of(struct spaces *sp, int fd, const struct
 
 static void add_range(struct session *s, pid_t pid, const struct map *map, struct ngs_space *space)
 {
-    int fd = space->n < NGS_RANGES && map->exec && map->ino ? open_mapped(s, pid, map) : -1;
-    const struct spaces_file *f;
-    uint64_t bias;
+    const struct spaces_file *f =
+        map->exec && map->ino && space->n < NGS_RANGES ? file_of(s, pid, map) : NULL;
 
-    if (fd < 0)
-        return;
-    f = file_of(&s->spaces, fd, map);
-    if (f && f->n_blocks && unwind_bias(fd, map, &bias))
-        space->ranges[space->n++] = (struct ngs_range){
-            map->start, map->end, bias, f->rows, f->blocks, f->n_blocks, f->first_block};
-    close(fd);
+    if (f && f->n_blocks)
+        space->ranges[space->n++] =
+            (struct ngs_range){map->start, map->end,    map->start - f->vaddr, f->rows,
+                               f->blocks,  f->n_blocks, f->first_block};
 }
 
 void spaces_add(struct session *s, pid_t pid)

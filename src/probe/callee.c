@@ -222,27 +222,16 @@ static bool resolve_callees(struct probe_env *env, struct probe_point *point,
     return resolve(env, point, type, false);
 }
 
-#define CALLEE(suffix, summary, resolve)                                                           \
-    {"process(string).function(string)" suffix,                                                    \
-     summary,                                                                                      \
-     PROBE_UPROBE,                                                                                 \
-     resolve,                                                                                      \
-     process_target_var,                                                                           \
-     process_variables},                                                                           \
-    {                                                                                              \
-        "process.function(string)" suffix, NULL, PROBE_UPROBE, resolve, process_target_var,        \
-            process_variables                                                                      \
-    }
-
 const struct probe_type probe_types_callee[] = {
-    CALLEE(".callee(string)", "where another function starts, when that one calls it",
-           resolve_callee),
-    CALLEE(".callee(string).call", "likewise, inlined copies left out", resolve_call),
-    {"process(string).function(string).callee(string).return", "where it returns from such a call",
-     PROBE_URETPROBE, resolve_call, process_return_var, process_return_variables},
-    {"process.function(string).callee(string).return", NULL, PROBE_URETPROBE, resolve_call,
-     process_return_var, process_return_variables},
-    CALLEE(".callees", "... all that it calls in its module", resolve_callee),
-    CALLEE(".callees(number)", "... N levels of them, of which there is one", resolve_callees),
+    PROCESS_ROWS(".function(string).callee(string)",
+                 "where another function starts, when that one calls it", resolve_callee),
+    PROCESS_ROWS(".function(string).callee(string).call", "likewise, inlined copies left out",
+                 resolve_call),
+    PROCESS_RETURN_ROWS(".function(string).callee(string).return",
+                        "where it returns from such a call", resolve_call),
+    PROCESS_ROWS(".function(string).callees", "... all that it calls in its module",
+                 resolve_callee),
+    PROCESS_ROWS(".function(string).callees(number)", "... N levels of them, of which there is one",
+                 resolve_callees),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

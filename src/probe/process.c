@@ -451,20 +451,12 @@ void process_return_variables(const struct probe_inst *inst, probe_variable_fn *
     process_variables(inst, fn, arg);
 }
 
-#define ROW(process, suffix, summary, resolve)                                                     \
-    {                                                                                              \
-        process ".function(string)" suffix, summary, PROBE_UPROBE, resolve, process_target_var,    \
-            process_variables                                                                      \
-    }
+#define LIBRARY_ROWS(row, rest, resolve)                                                           \
+    row("process(string).library(string)", rest, NULL, resolve),                                   \
+        row("process.library(string)", rest, NULL, resolve)
 #define ENTRY(suffix, summary, resolve)                                                            \
-    ROW("process(string)", suffix, summary, resolve), ROW("process", suffix, NULL, resolve),       \
-        ROW("process(string).library(string)", suffix, NULL, resolve),                             \
-        ROW("process.library(string)", suffix, NULL, resolve)
-#define RETURN(process, summary)                                                                   \
-    {                                                                                              \
-        process ".function(string).return", summary, PROBE_URETPROBE, resolve_call,                \
-            process_return_var, process_return_variables                                           \
-    }
+    PROCESS_ROWS(".function(string)" suffix, summary, resolve),                                    \
+        LIBRARY_ROWS(PROCESS_ROW, ".function(string)" suffix, resolve)
 
 /* ---- $$vars ---- */
 
@@ -500,9 +492,7 @@ const struct probe_type probe_types_process[] = {
     ENTRY(".exported", "likewise, functions left out that only their own file can call",
           resolve_exported),
     ENTRY(".inline", "where inlined copies of a function start", resolve_inline),
-    RETURN("process(string)", "where it returns"),
-    RETURN("process", NULL),
-    RETURN("process(string).library(string)", NULL),
-    RETURN("process.library(string)", NULL),
+    PROCESS_RETURN_ROWS(".function(string).return", "where it returns", resolve_call),
+    LIBRARY_ROWS(PROCESS_RETURN_ROW, ".function(string).return", resolve_call),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -96,6 +96,24 @@ bool process_return_var(struct probe_env *env, struct probe_inst *inst, const st
                         struct probe_var *out);
 void process_return_variables(const struct probe_inst *inst, probe_variable_fn *fn, void *arg);
 
+/* Rows of struct probe_type: PROCESS is the point's first part, REST what follows. */
+#define PROCESS_ROW(process, rest, summary, resolve)                                               \
+    {                                                                                              \
+        process rest, summary, PROBE_UPROBE, resolve, process_target_var, process_variables        \
+    }
+#define PROCESS_RETURN_ROW(process, rest, summary, resolve)                                        \
+    {                                                                                              \
+        process rest, summary, PROBE_URETPROBE, resolve, process_return_var,                       \
+            process_return_variables                                                               \
+    }
+/* For process("P"), and for process alone, which is the target's. */
+#define PROCESS_ROWS(rest, summary, resolve)                                                       \
+    PROCESS_ROW("process(string)", rest, summary, resolve),                                        \
+        PROCESS_ROW("process", rest, NULL, resolve)
+#define PROCESS_RETURN_ROWS(rest, summary, resolve)                                                \
+    PROCESS_RETURN_ROW("process(string)", rest, summary, resolve),                                 \
+        PROCESS_RETURN_ROW("process", rest, NULL, resolve)
+
 /* Functions of M that SPEC names: those with code of their own, those inlined, or both. */
 enum process_which { PROCESS_REAL = 1, PROCESS_INLINED = 2, PROCESS_EXPORTED = 4 };
 uint32_t process_functions(struct probe_env *env, const struct process_module *m,

@@ -225,23 +225,14 @@ static bool resolve_absolute(struct probe_env *env, struct probe_point *point,
     return add_address(env, point, type, &m, address - m.module->bias);
 }
 
-#define STATEMENT(rest, summary, resolve)                                                          \
-    {"process(string).statement" rest,                                                             \
-     summary,                                                                                      \
-     PROBE_UPROBE,                                                                                 \
-     resolve,                                                                                      \
-     process_target_var,                                                                           \
-     process_variables},                                                                           \
-    {                                                                                              \
-        "process.statement" rest, NULL, PROBE_UPROBE, resolve, process_target_var,                 \
-            process_variables                                                                      \
-    }
-
 const struct probe_type probe_types_statement[] = {
-    STATEMENT("(string)", "where a statement begins: \"f@file.c:LINE\", \"+N\", \":5-9\", \":*\"",
-              resolve_line),
-    STATEMENT("(string).nearest", "likewise, or at the nearest line that has one", resolve_nearest),
-    STATEMENT("(number)", "at an address of the file", resolve_address),
-    STATEMENT("(number).absolute", "at an address of the process (-g)", resolve_absolute),
+    PROCESS_ROWS(".statement(string)",
+                 "where a statement begins: \"f@file.c:LINE\", \"+N\", \":5-9\", \":*\"",
+                 resolve_line),
+    PROCESS_ROWS(".statement(string).nearest", "likewise, or at the nearest line that has one",
+                 resolve_nearest),
+    PROCESS_ROWS(".statement(number)", "at an address of the file", resolve_address),
+    PROCESS_ROWS(".statement(number).absolute", "at an address of the process (-g)",
+                 resolve_absolute),
     {NULL, NULL, PROBE_NEVER, NULL, NULL, NULL},
 };

@@ -75,7 +75,7 @@ static int64_t get_signed(struct cursor *c, size_t n)
     return (int64_t)(get(c, n) << shift) >> shift;
 }
 
-static uint64_t uleb(struct cursor *c)
+static uint64_t leb(struct cursor *c, bool is_signed)
 {
     uint64_t v = 0, byte;
     unsigned shift = 0;
@@ -86,23 +86,19 @@ static uint64_t uleb(struct cursor *c)
             v |= (byte & 0x7f) << shift;
         shift += 7;
     } while (byte & 0x80 && !c->bad);
+    if (is_signed && byte & 0x40 && shift < 64)
+        v |= ~(uint64_t)0 << shift;
     return v;
+}
+
+static uint64_t uleb(struct cursor *c)
+{
+    return leb(c, false);
 }
 
 static int64_t sleb(struct cursor *c)
 {
-    uint64_t v = 0, byte;
-    unsigned shift = 0;
-
-    do {
-        byte = get(c, 1);
-        if (shift < 64)
-            v |= (byte & 0x7f) << shift;
-        shift += 7;
-    } while (byte & 0x80 && !c->bad);
-    if (byte & 0x40 && shift < 64)
-        v |= ~(uint64_t)0 << shift;
-    return (int64_t)v;
+    return (int64_t)leb(c, true);
 }
 
 /* N times ALIGN, which a hostile entry lets overflow. */

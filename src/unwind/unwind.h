@@ -32,9 +32,8 @@ enum { UNWIND_ROWS_MAX = 1 << 19, UNWIND_BLOCKS_MAX = 1 << 18 };
  * Reads the SIZE bytes of an ARCH's .eh_frame section that is loaded at VADDR, into rows whose
  * addresses are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do
  * not hold together are left out, as are those of forms that are not known: no row is then there,
- * and a walk stops. False: out of memory, more rows or blocks than above, or more instructions than any program has;
- * *OUT is empty then.
- * The caller frees OUT->v.
+ * and a walk stops. False: out of memory, more rows or blocks than above, or more instructions than
+ * any program has; *OUT is empty then. The caller frees OUT->v.
  */
 bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
                      uint64_t base, struct unwind_rows *out);
