@@ -1,7 +1,7 @@
 /*
  * unwind: the library's walk of a program's stack: by the rows of its files (struct ngs_row), from
- * the registers in the frame's words (enum cg_unwind). Leaves: subprograms without loops, so that
- * every kernel takes them.
+ * the registers in the frame's words (enum cg_unwind). Leaves: subprograms without loops, so
+ * that no kernel is asked for a way to loop.
  */
 #include "cg/lib/lib.h"
 
