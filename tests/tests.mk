@@ -23,7 +23,8 @@ UNIT_TESTS =
 UNIT_TOOLS =
 TESTS += $(TIMED_TESTS) $(SHELL_TESTS) $(UNIT_TESTS)
 check_PROGRAMS += $(UNIT_TESTS) $(UNIT_TOOLS)
-EXTRA_DIST += $(TIMED_TESTS) $(SHELL_TESTS) tests/tap.sh tests/unit/tap.h tests/targets
+EXTRA_DIST += $(TIMED_TESTS) $(SHELL_TESTS) tests/tap.sh tests/failed.sh tests/unit/tap.h \
+	tests/targets
 UNIT_OBJECTS = $(filter-out src/cli/%,$(ngstap_OBJECTS))
 LDADD = $(UNIT_OBJECTS)
 

@@ -29,11 +29,12 @@ strip "$share/target"
 objcopy --add-gnu-debuglink="$share/.debug/target.debug" "$share/target"
 check 'the target has no symbols' test -z "$(nm "$share/target" 2>/dev/null)"
 
-# make_module NAME ARGUMENT...: NAME.ko in the shared folder.
+# make_module NAME ARGUMENT...: NAME.ko in the shared folder. A handler waits a second for the
+# script's variables, as the VM's other processor may stand still while it holds them.
 make_module() {
     status=0
     (cd "$share" && XDG_CACHE_HOME=$scratch/tmp-cache timeout 600 "$ngstap" -v --backend=stap -p4 \
-        -m "$1" -r "$headers" \
+        -m "$1" -r "$headers" -D MAXTRYLOCK=100000 \
         -I "$top/tapset" "${@:2}") >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     [[ $status = 0 && -s $share/$1.ko ]]
 }
