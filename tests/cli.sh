@@ -183,6 +183,15 @@ else
     timeout 60 "$ngstap" -T 0.2 -c 'sleep 77.25' "$tmp/good.bpf.o" >"$tmp/out" 2>&1 &&
         ! ps -eo args | grep -qx 'sleep 77.25'
     ok $? "and the command when it ends"
+    cat >"$tmp/tidy" <<'END'
+#!/bin/sh
+trap 'sleep 0.2; echo >"$0.ended"; exit' TERM
+while :; do sleep 0.05; done
+END
+    chmod +x "$tmp/tidy"
+    timeout 60 "$ngstap" -T 0.2 -c "$tmp/tidy" "$tmp/good.bpf.o" >"$tmp/out" 2>&1
+    [ -e "$tmp/tidy.ended" ]
+    ok $? "... which has time to end what it started itself"
 
     sleep 60 &
     target=$!

@@ -23,6 +23,8 @@
 #include "base/diag.h"
 #include "base/file.h"
 
+enum { END_MS = 1000, STEP_MS = 5 }; /* for a command to end after SIGTERM */
+
 /* Something exec would run that is no script: only that has symbols. */
 static bool is_program(const char *path, void *arg)
 {
@@ -176,5 +178,7 @@ void command_end(pid_t pid)
         kill(pid, SIGTERM);
         kill(pid, SIGCONT); /* one that never got to run is still stopped: it dies now */
     }
-    waitpid(pid, NULL, WNOHANG);
+    /* When ngstap ends the command is killed, and would leave behind what it started itself. */
+    for (int i = 0; i < END_MS / STEP_MS && !waitpid(pid, NULL, WNOHANG); i++)
+        usleep(STEP_MS * 1000);
 }

@@ -21,7 +21,7 @@ const char *command_path(struct compile *cx, const char *command);
 pid_t command_start(struct compile *cx, const char *command);
 
 /* At the end: waits for a command that has ended; one that still runs is sent SIGTERM, as by
- * staprun. */
+ * staprun, and has a second to end. */
 void command_end(pid_t pid);
 
 #endif
