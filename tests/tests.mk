@@ -75,6 +75,7 @@ UNIT_TESTS += tests/unit/dwarf_test
 tests_unit_dwarf_test_SOURCES = tests/unit/dwarf_test.c tests/unit/dwarf_types.h
 SHELL_TESTS += tests/hostile-files.sh
 SHELL_TESTS += tests/modules.sh
+SHELL_TESTS += tests/debuginfod.sh
 SHELL_TESTS += tests/types.sh
 SHELL_TESTS += tests/moved.sh
 EXTRA_DIST += tests/types

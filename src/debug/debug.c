@@ -223,8 +223,11 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m)
 {
     const char *why;
+
+    di->local = true; /* a script that runs does not wait for servers */
     struct dbg *dbg = dbg_open_any(di, m->path, &why);
 
+    di->local = false;
     return dbg ? dbg_symbols(dbg) : NULL;
 }
 

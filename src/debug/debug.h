@@ -40,11 +40,11 @@ void debuginfo_free(struct debuginfo *di);
 /*
  * Opens the debug information of the module at PATH (as the target sees it), or of its separate
  * debug file. That one is found by build-id and debuglink under the sysroot's and the host's
- * /usr/lib/debug, or beside the module; its build-id is verified. SHF_COMPRESSED sections and
- * .zdebug are read. PATH "kernel" is the kernel that runs here: its types, enumerators,
- * tracepoints and functions; "kernel:NAME" is its module NAME, as it is loaded. The same path gives
- * the same handle each time. NULL: there is none; *WHY then says what was looked for and where, and
- * how to get it.
+ * /usr/lib/debug, beside the module, or by the servers that DEBUGINFOD_URLS names; its build-id is
+ * verified. SHF_COMPRESSED sections and .zdebug are read. PATH "kernel" is the kernel that runs
+ * here: its types, enumerators, tracepoints and functions; "kernel:NAME" is its module NAME, as it
+ * is loaded. The same path gives the same handle each time. NULL: there is none; *WHY then says
+ * what was looked for and where, and how to get it.
  */
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
 
@@ -314,7 +314,7 @@ const struct ctype *dbg_func_result(const struct dbg_func *f);
 /* The symbols of M's .symtab or of its debug file's, else of .dynsym. Never NULL; n 0: none. */
 const struct elf_symbols *dbg_symbols(struct dbg *m);
 
-/* The same by module. NULL: it cannot be opened. */
+/* The same by module; servers are not asked. NULL: it cannot be opened. */
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m);
 
 #endif

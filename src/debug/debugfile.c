@@ -36,17 +36,29 @@ bool elf_file_has_debug(const struct elf_file *f)
 
 /* ---- finding ---- */
 
-static void say_looked(struct search *s, const struct sysroot *r, const char *path)
+void search_looked(struct search *s, const char *dir, const char *path)
 {
     s->looked = arena_printf(s->a, "%s%s%s%s", s->looked ? s->looked : "", s->looked ? ", " : "",
-                             sysroot_dir(r), path);
+                             dir, path);
 }
 
-static void say_refused(struct search *s, const struct sysroot *r, const char *path,
-                        const char *why)
+void search_refused(struct search *s, const char *dir, const char *path, const char *why)
 {
     s->refused = arena_printf(s->a, "%s%s%s%s: %s", s->refused ? s->refused : "",
-                              s->refused ? "; " : "", sysroot_dir(r), path, why);
+                              s->refused ? "; " : "", dir, path, why);
+}
+
+const char *debugfile_misfit(struct arena *a, const struct elf_file *f, const struct build_id *id)
+{
+    struct build_id theirs;
+
+    if (!elf_file_has_debug(f))
+        return "it has no debug information";
+    if (elf_build_id_of(f->elf, f->fd, &theirs) && build_id_equal(id, &theirs))
+        return NULL;
+    return theirs.len
+               ? arena_printf(a, "it is of another build (build-id %s)", build_id_text(a, &theirs))
+               : "it has no build-id to tell whether it fits";
 }
 
 /* The checksum of .gnu_debuglink (GDB manual): CRC-32 as zlib's, over the whole file. */
@@ -85,36 +97,34 @@ static bool try_file(struct search *s, const struct sysroot *r, const char *path
                      const struct build_id *id, const uint32_t *crc, struct elf_file *out)
 {
     int fd = sysroot_open(r, path);
-    struct build_id theirs;
     uint32_t sum;
 
-    say_looked(s, r, path);
+    search_looked(s, sysroot_dir(r), path);
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR)
-            say_refused(s, r, path,
-                        errno == EINVAL || errno == EISDIR ? "not a regular file"
-                                                           : strerror(errno));
+            search_refused(s, sysroot_dir(r), path,
+                           errno == EINVAL || errno == EISDIR ? "not a regular file"
+                                                              : strerror(errno));
         return false;
     }
     if (!elf_file_open(out, fd)) {
-        say_refused(s, r, path, "not a sound ELF file");
+        search_refused(s, sysroot_dir(r), path, "not a sound ELF file");
         return false;
     }
-    if (!elf_file_has_debug(out)) {
-        say_refused(s, r, path, "it has no debug information");
-    } else if (id->len) {
-        if (elf_build_id_of(out->elf, out->fd, &theirs) && build_id_equal(id, &theirs))
+    if (id->len || !elf_file_has_debug(out)) {
+        const char *why = debugfile_misfit(s->a, out, id);
+
+        if (!why)
             return true;
-        say_refused(s, r, path,
-                    theirs.len ? arena_printf(s->a, "it is of another build (build-id %s)",
-                                              build_id_text(s->a, &theirs))
-                               : "it has no build-id to tell whether it fits");
+        search_refused(s, sysroot_dir(r), path, why);
     } else if (crc && crc_of(out->fd, &sum)) {
         if (sum == *crc)
             return true;
-        say_refused(s, r, path, "its checksum is not the one that .gnu_debuglink names");
+        search_refused(s, sysroot_dir(r), path,
+                       "its checksum is not the one that .gnu_debuglink names");
     } else {
-        say_refused(s, r, path, "the module has no build-id to tell whether it fits");
+        search_refused(s, sysroot_dir(r), path,
+                       "the module has no build-id to tell whether it fits");
     }
     elf_file_close(out);
     return false;
@@ -128,9 +138,10 @@ static const char *id_path(struct arena *a, const struct build_id *id)
 }
 
 bool debugfile_find(struct search *s, const struct sysroot *root, const struct sysroot *host,
-                    const char *path, const struct build_id *id, const struct elf_file *main,
-                    struct elf_file *out, const char **name, const struct sysroot **from)
+                    const struct build_id *id, const struct elf_file *main, struct elf_file *out,
+                    const char **name, const struct sysroot **from)
 {
+    const char *path = s->module;
     const struct sysroot *roots[] = {root, sysroot_is_host(root) ? NULL : host};
     GElf_Word crc = 0;
     const char *link = dwelf_elf_gnu_debuglink(main->elf, &crc);

@@ -4,6 +4,8 @@
 #ifndef DEBUG_DEBUGFILE_H
 #define DEBUG_DEBUGFILE_H
 
+#include <stdio.h>
+
 #include "debug/source.h"
 
 /* Has it a .debug_info (or .zdebug_info) with contents? */
@@ -29,24 +31,41 @@ Elf_Data *section_data(const struct debugimage *i, const char *name);
 
 /* ---- finding a file ---- */
 
-/* The text of a failed search, a line each. */
 struct search {
     struct arena *a;
+    const char *module; /* whose debug information it is, as the target sees it */
+    FILE *progress;     /* may servers be asked? Then this is told how far they are; NULL: no */
+    /* The text of a failed search. */
     const char *looked;  /* "; "-separated places */
     const char *refused; /* files found but not usable, and why; NULL: none */
 };
 
+/* Adds PATH below DIR to the text: a place that was looked at; a file that is not used, and why. */
+void search_looked(struct search *s, const char *dir, const char *path);
+void search_refused(struct search *s, const char *dir, const char *path, const char *why);
+
+/* Why F is not the debug file of the build ID (in A, or static). NULL: it is. */
+const char *debugfile_misfit(struct arena *a, const struct elf_file *f, const struct build_id *id);
+
 /*
- * The separate debug file of the module PATH with that id, whose file is MAIN: by build-id, by
+ * The separate debug file of S->module with that id, whose file is MAIN: by build-id, by
  * .gnu_debuglink, beside it; under ROOT and then HOST. *FROM: the root it was found under. False: S
  * says what was tried.
  */
 bool debugfile_find(struct search *s, const struct sysroot *root, const struct sysroot *host,
-                    const char *path, const struct build_id *id, const struct elf_file *main,
-                    struct elf_file *out, const char **name, const struct sysroot **from);
+                    const struct build_id *id, const struct elf_file *main, struct elf_file *out,
+                    const char **name, const struct sysroot **from);
 
 /* The supplementary file (dwz) that NAME's .gnu_debugaltlink asks for. */
 bool debugfile_find_alt(struct search *s, const struct sysroot *from, const char *name,
                         const char *alt_name, const struct build_id *id, struct elf_file *out);
+
+/*
+ * The debug file with that id from the servers that DEBUGINFOD_URLS names (debuginfod.c), as far as
+ * S allows it. May take as long as those servers let it. *NAME: where it lies in the cache, on this
+ * machine. False: S says what was tried, or nothing when no server is named.
+ */
+bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_file *out,
+                      const char **name);
 
 #endif

@@ -59,7 +59,8 @@ static bool open_alt(struct dwarf *d, struct search *s, const struct sysroot *fr
     /* libdw would look for it by itself, by names out of the file and on the host: it must not come
      * to that. */
     s->looked = s->refused = NULL;
-    if (!debugfile_find_alt(s, from, name, alt_name, &want, &d->alt)) {
+    if (!debugfile_find_alt(s, from, name, alt_name, &want, &d->alt) &&
+        !debuginfod_fetch(s, &want, &d->alt, &name)) {
         *why = arena_printf(s->a,
                             "it needs the supplementary debug file with build-id %s (made by dwz), "
                             "looked for at %s%s%s",
@@ -109,7 +110,8 @@ bad:
 static const char *say_none(struct search *s, const struct dbg *m, const char *own)
 {
     const char *how =
-        "install its -dbg or -dbgsym package, or build it with -g and do not strip it";
+        "install its -dbg or -dbgsym package, set DEBUGINFOD_URLS to the servers of its "
+        "distribution, or build it with -g and do not strip it";
 
     return arena_printf(s->a, "no debug information for %s (%s%s): %s%s%s%s%s; %s", m->path,
                         m->id.len ? "build-id " : "it has no build-id",
@@ -120,11 +122,25 @@ static const char *say_none(struct search *s, const struct dbg *m, const char *o
                         s->refused ? "; not usable: " : "", s->refused ? s->refused : "", how);
 }
 
+/* *NAME, below *FROM: where it lies. */
+static bool find_separate(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+                          const struct sysroot **from)
+{
+    struct debuginfo *di = m->di;
+
+    if (debugfile_find(s, di->t->root, di->host, &m->id, &m->file, out, name, from))
+        return true;
+    *from = di->host ? di->host : di->t->root; /* what servers sent lies on this machine */
+    return debuginfod_fetch(s, &m->id, out, name);
+}
+
 static bool dw_open(struct dbg *m, const char **none)
 {
     struct debuginfo *di = m->di;
     struct dwarf *d = ARENA_NEW(di->a, struct dwarf);
-    struct search s = {.a = di->a};
+    const struct search none_yet = {
+        .a = di->a, .module = m->path, .progress = di->local ? NULL : di->cx->err};
+    struct search s = none_yet;
     const struct sysroot *from;
     const char *name, *why = NULL, *own = NULL;
 
@@ -133,11 +149,10 @@ static bool dw_open(struct dbg *m, const char **none)
         if (start(d, &m->file, &s, di->t->root, m->path, &why))
             return true;
         own = why;
-        s = (struct search){.a = di->a};
+        s = none_yet;
     }
-    if (debugfile_find(&s, di->t->root, di->host, m->path, &m->id, &m->file, &d->debug, &name,
-                       &from)) {
-        struct search alt = {.a = di->a};
+    if (find_separate(&s, m, &d->debug, &name, &from)) {
+        struct search alt = none_yet;
 
         if (start(d, &d->debug, &alt, from, name, &why)) {
             m->doubtful = !sysroot_is_host(from);

@@ -11,7 +11,7 @@
  *     type, function      what is the same for all sources
  *     abi_place, abi_x86_64, abi_aapcs64, abi_args      calling conventions
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
- *     debugimage, debugfile, cfi, dwarf_*, dwarf        the other (its order: dwarf_priv.h)
+ *     debugimage, debugfile, debuginfod, cfi, dwarf_*, dwarf      the other (see dwarf_priv.h)
  *     debug               opens modules: the table of sources
  *
  * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for
@@ -153,6 +153,7 @@ struct debuginfo {
     struct arena *a;
     struct target *t;
     struct sysroot *host; /* where this machine's debug files are; NULL: the target's root is it */
+    bool local; /* no server is asked for what is opened now */
     struct dbg *modules, **last;
     struct failed_open *failed; /* debug.c's own */
     struct ctype *types;        /* by key */

@@ -12,6 +12,7 @@ ngstap_SOURCES += \
 	src/debug/debug.c src/debug/debug.h \
 	src/debug/debugfile.c src/debug/debugfile.h \
 	src/debug/debugimage.c \
+	src/debug/debuginfod.c \
 	src/debug/dwarf.c src/debug/dwarf_priv.h \
 	src/debug/dwarf_cache.c \
 	src/debug/dwarf_call.c \

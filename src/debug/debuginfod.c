@@ -1,0 +1,154 @@
+/*
+ * debuginfod: debug files from servers that keep them by build-id (debuginfod(8) of elfutils).
+ * Enters: a build-id; leaves: the file, which elfutils' client library has fetched or has in its
+ * cache, open, its build-id checked. Servers, cache and time limits are the host's configuration,
+ * never the target's: DEBUGINFOD_URLS, DEBUGINFOD_CACHE_PATH, DEBUGINFOD_TIMEOUT (90 s in which
+ * less than 100 KB come) and others of debuginfod_find_debuginfo(3). Refused, and said: a file of
+ * another build.
+ *
+ * The library is loaded when it is needed: it brings an HTTP client, which takes longer to load
+ * than most scripts to compile.
+ */
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "debug/debugfile.h"
+
+#define CLIENT_LIBRARY "libdebuginfod.so.1"
+
+/* What is used of <elfutils/debuginfod.h>, since elfutils 0.180. */
+struct debuginfod_client;
+typedef int progress_fn(struct debuginfod_client *c, long have, long all);
+static struct client {
+    struct debuginfod_client *(*begin)(void);
+    int (*find_debuginfo)(struct debuginfod_client *c, const unsigned char *id, int len,
+                          char **path);
+    void (*set_progressfn)(struct debuginfod_client *c, progress_fn *fn);
+    void (*set_user_data)(struct debuginfod_client *c, void *data);
+    void *(*get_user_data)(struct debuginfod_client *c);
+    void (*end)(struct debuginfod_client *c);
+} client; /* of the process, as the library is; once it is loaded */
+
+static const struct {
+    const char *name;
+    size_t at; /* in struct client */
+} functions[] = {
+    {"debuginfod_begin", offsetof(struct client, begin)},
+    {"debuginfod_find_debuginfo", offsetof(struct client, find_debuginfo)},
+    {"debuginfod_set_progressfn", offsetof(struct client, set_progressfn)},
+    {"debuginfod_set_user_data", offsetof(struct client, set_user_data)},
+    {"debuginfod_get_user_data", offsetof(struct client, get_user_data)},
+    {"debuginfod_end", offsetof(struct client, end)},
+};
+
+/* The library stays loaded: its HTTP client leaves exit handlers behind. */
+static bool load_client(void)
+{
+    void *library = dlopen(CLIENT_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+    for (size_t i = 0; library && i < sizeof(functions) / sizeof(*functions); i++) {
+        void *symbol = dlsym(library, functions[i].name);
+
+        if (!symbol)
+            return false;
+        /* memcpy is POSIX's way from an object pointer to a function's. */
+        memcpy((char *)&client + functions[i].at, &symbol, sizeof(symbol));
+    }
+    return library != NULL;
+}
+
+/* ---- progress ---- */
+
+struct progress { /* of one file */
+    FILE *to;
+    bool is_terminal;
+    const char *module;
+    uint64_t begun_ns, said_ns; /* said 0: nothing was said yet */
+};
+
+/* A line after a second, and on a terminal each second how far it is. Never ends the transfer. */
+static void say_progress(struct progress *p, long have, long all)
+{
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+    if (now - (p->said_ns ? p->said_ns : p->begun_ns) < SECOND_NS ||
+        (p->said_ns && !p->is_terminal))
+        return;
+    fprintf(p->to, "%sFetching the debug information of ", p->said_ns ? "\r" : "");
+    clean_print(p->to, p->module, strlen(p->module));
+    if (all > 0)
+        fprintf(p->to, ": %ld of %ld KiB", have / 1024, all / 1024);
+    if (!p->is_terminal)
+        fputc('\n', p->to);
+    fflush(p->to);
+    p->said_ns = now;
+}
+
+static int progressed(struct debuginfod_client *session, long have, long all)
+{
+    say_progress(client.get_user_data(session), have, all);
+    return 0;
+}
+
+/* ---- fetching ---- */
+
+/* Takes over FD, the file at PATH of the library's cache. */
+static bool take(struct search *s, int fd, const char *path, const struct build_id *id,
+                 struct elf_file *out)
+{
+    const char *why;
+
+    if (!elf_file_open(out, fd)) {
+        search_refused(s, "", path, "not a sound ELF file");
+        return false;
+    }
+    why = debugfile_misfit(s->a, out, id);
+    if (!why)
+        return true;
+    search_refused(s, "", path, why);
+    elf_file_close(out);
+    return false;
+}
+
+bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_file *out,
+                      const char **name)
+{
+    const char *urls = getenv("DEBUGINFOD_URLS");
+    struct debuginfod_client *session;
+    struct progress p = {.to = s->progress, .module = s->module};
+    char *path = NULL;
+    int fd;
+
+    if (!s->progress || !urls || !urls[strspn(urls, " ")] || !id->len)
+        return false;
+    search_looked(s, "", arena_printf(s->a, "debuginfod at %s", urls));
+    if (!load_client()) {
+        search_refused(s, "", "debuginfod", CLIENT_LIBRARY " is not installed");
+        return false;
+    }
+    session = client.begin();
+    if (!session) {
+        search_refused(s, "", "debuginfod", "its client cannot be started");
+        return false;
+    }
+    p.is_terminal = isatty(fileno(p.to));
+    p.begun_ns = clock_ns(CLOCK_MONOTONIC);
+    client.set_user_data(session, &p);
+    client.set_progressfn(session, progressed);
+    fd = client.find_debuginfo(session, id->bytes, (int)id->len, &path);
+    client.end(session);
+    if (p.said_ns && p.is_terminal)
+        fputc('\n', p.to);
+    if (fd < 0)
+        search_refused(s, "", "debuginfod", strerror(-fd));
+    else
+        *name = arena_strdup(s->a, path);
+    free(path);
+    return fd >= 0 && take(s, fd, *name, id, out);
+}
