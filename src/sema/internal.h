@@ -265,7 +265,45 @@ bool sema_kernel_variable(struct sema *s, const struct expr *e, struct dbg *dbg,
                           struct sema_kernel_var *out);
 bool sema_no_kernel_type(struct sema *s, const struct expr *e, const char *name);
 
+/* ---- env.c ---- */
+
+/* Lasts as long as the handler in hand. */
+struct probe_env sema_env(struct sema *s);
+/* Records that the object uses T's layout from this build, so that load refuses a process with
+ * another build-id. T NULL: nothing happens. */
+void sema_depend(struct sema *s, const struct ctype *t);
+
+/* ---- component.c: from an object to a value ---- */
+
+/* An object on the way through the components. */
+struct sema_object {
+    struct expr *tree;
+    bool is_value; /* TREE is the value itself: there is no address */
+    const struct ctype *type;
+    uint32_t bit_off, bit_size;
+    enum space space; /* that its address is of */
+};
+
+/* Makes E, the target expression of O and the components from C on (NULL: none), the value that is
+ * there, or its address. False after reporting. */
+bool sema_components(struct sema *s, struct expr *e, struct sema_object *o,
+                     const struct component *c);
+/* Makes O the element of TYPE that the index C says, counted from BASE. False after reporting. */
+bool sema_element(struct sema *s, struct sema_object *o, struct expr *base,
+                  const struct ctype *type, const struct component *c);
+/* The C type of a value, as far as it is known: variables, target expressions, sums with them. */
+const struct ctype *sema_ctype(const struct expr *e);
+/* VAR is assigned a value of C type T (NULL: not known). */
+bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t);
+
 /* ---- dwexpr.c: target expressions ---- */
+
+/* --skip-badvars: says once what it has made 0. */
+void sema_report_skipped(struct sema *s);
+/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's
+ * own module, or the executable. NULL after reporting. */
+struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
+                             const char **path);
 
 /* What a name that DBG lacks is called today, or NULL; @defined() does not ask. */
 const char *sema_new_name(const struct sema *s, struct dbg *dbg, enum moved_what what,
@@ -283,17 +321,6 @@ bool sema_target_expr(struct sema *s, struct expr *e);
 /* Is E $$vars or the like, or $x$? Then it is a sprintf now, not walked yet. False: E is as it was,
  * and what it lacks is for sema_target_expr to say. */
 bool sema_pretty(struct sema *s, struct expr *e);
-/* The C type of a value, as far as it is known: variables, target expressions, sums with them. */
-const struct ctype *sema_ctype(const struct expr *e);
-/* VAR is assigned a value of C type T (NULL: not known). */
-bool sema_ctype_assign(struct sema *s, struct variable *var, const struct ctype *t);
-/* --skip-badvars: says once what it has made 0. */
-void sema_report_skipped(struct sema *s);
-struct probe_env sema_env(struct sema *s);
-/* The debug information of the module that E names by NAME, with its path; NAME NULL: the probe's
- * own module, or the executable. NULL after reporting. */
-struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
-                             const char **path);
 
 /* ---- location.c: where variables live ---- */
 

@@ -1,8 +1,10 @@
 ngstap_SOURCES += \
 	src/sema/check.c \
+	src/sema/component.c \
 	src/sema/declared.c \
 	src/sema/dwexpr.c \
 	src/sema/entry.c \
+	src/sema/env.c \
 	src/sema/format.c \
 	src/sema/internal.h \
 	src/sema/kernel_var.c \
