@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/target/kernel.c \
 	src/target/ksyms.c src/target/ksyms.h \
 	src/target/marks.c src/target/marks.h \
+	src/target/minidebug.c \
 	src/target/module.c src/target/module.h \
 	src/target/dt_needed.c src/target/dt_needed.h \
 	src/target/overlay.c src/target/overlay.h \

@@ -63,6 +63,19 @@ static Elf_Scn *symbol_table(Elf *elf, GElf_Shdr *table, GElf_Shdr *strings, boo
     return scn;
 }
 
+/* How far a symbol that says no size may reach. */
+static uint32_t room_of(Elf *elf, const GElf_Sym *sym)
+{
+    Elf_Scn *scn = sym->st_shndx < SHN_LORESERVE ? elf_getscn(elf, sym->st_shndx) : NULL;
+    GElf_Shdr sh;
+
+    if (!scn || !gelf_getshdr(scn, &sh) || sym->st_value - sh.sh_addr >= sh.sh_size)
+        return 0;
+    uint64_t room = sh.sh_size - (sym->st_value - sh.sh_addr);
+
+    return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
 /* The symbols in the order of the file. */
 static struct elf_symbols list(struct arena *a, Elf *elf, bool functions, bool *full)
 {
@@ -95,6 +108,7 @@ static struct elf_symbols list(struct arena *a, Elf *elf, bool functions, bool *
         if (!*name || strnlen(name, SYMBOL_NAME_MAX) == SYMBOL_NAME_MAX)
             continue;
         out.v[out.n++] = (struct elf_symbol){
+            .room = sym.st_size ? 0 : room_of(elf, &sym),
             .vaddr = sym.st_value,
             .size = sym.st_size,
             .name = name,
@@ -157,6 +171,7 @@ const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vad
     }
     /* Of several at one address the first is best (functions, then the largest). Symbols can lie
      * inside others (labels in assembly): look back a little for one that reaches up to VADDR. */
+    const struct elf_symbol *label = NULL;
     uint32_t next = low;
 
     for (uint32_t back = 0; next > 0 && back < 64; back++) {
@@ -166,9 +181,11 @@ const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vad
             i--;
         const struct elf_symbol *sym = &s->v[i];
 
-        if (sym->size ? vaddr - sym->vaddr < sym->size : back == 0)
+        if (vaddr - sym->vaddr < sym->size)
             return sym;
+        if (!back && !sym->size && (vaddr == sym->vaddr || vaddr - sym->vaddr < sym->room))
+            label = sym;
         next = i;
     }
-    return NULL;
+    return label;
 }

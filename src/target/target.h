@@ -288,14 +288,16 @@ struct elf_symbol {
     const char *name;     /* the file owner's bytes: not clean, below 4096 of them */
     bool is_func;
     bool is_global; /* other files can use it: no static one */
-    bool is_ifunc; /* the dynamic linker chooses a function; VADDR is that of what chooses */
+    bool is_ifunc;  /* the dynamic linker chooses a function; VADDR is that of what chooses */
+    uint32_t room;  /* of size 0: bytes to the end of its section, 4 GiB - 1 at most */
 };
 struct elf_symbols {
     struct elf_symbol *v; /* sorted by vaddr */
     uint32_t n;
 };
 
-/* The symbol of S that holds VADDR (one of size 0: up to the next); it is S's. NULL: none. */
+/* The symbol of S that holds VADDR; it is S's. NULL: none. One of size 0 (assembly) holds up to the
+ * next one or its section's end, but what lies in one with a size is that one's. */
 const struct elf_symbol *elf_symbol_at(const struct elf_symbols *s, uint64_t vaddr);
 
 /* The symbols of the file at FD, but for undefined, absolute and thread-local ones; n = 0 when it
@@ -304,6 +306,10 @@ struct elf_symbols elf_symbols_read(struct arena *a, int fd);
 
 /* Likewise, without the functions, in the order of the file: not for elf_symbol_at(). */
 struct elf_symbols elf_variables_read(struct arena *a, int fd);
+
+/* minidebug.c: the symbols that a stripped file has beside its .dynsym (.gnu_debugdata); n = 0 when
+ * it has none, or they are not sound. */
+struct elf_symbols elf_mini_symbols(struct arena *a, int fd);
 
 /*
  * Who knows more symbols of a module than its file has (a separate debug file's): load/ and run/
