@@ -155,6 +155,7 @@ SHELL_TESTS += tests/onstack.sh
 SHELL_TESTS += tests/trace.sh
 SHELL_TESTS += tests/kernel-functions.sh
 SHELL_TESTS += tests/backtrace.sh
+SHELL_TESTS += tests/symbol-names.sh
 SHELL_TESTS += tests/ustack.sh
 EXTRA_DIST += tests/ustack
 SHELL_TESTS += tests/aliases.sh tests/sxx-modules.sh

@@ -223,9 +223,11 @@ struct obj_value {
 #define NGS_MAP_RING    "ngs_ring"    /* RINGBUF */
 /* HASH: tgid (u32) -> struct ngs_member, of the processes whose hits count */
 #define NGS_MAP_SCOPE   "ngs_scope"
-/* Only where stacks of programs are asked for: ARRAY, mmapable: struct ngs_row of all files */
+/* Only where stacks or names of programs are asked for. ARRAY, mmapable: struct ngs_row of all
+ * files */
 #define NGS_MAP_ROWS    "ngs_rows"
 #define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
+#define NGS_MAP_STACKS  "ngs_stacks"  /* HASH: a stack's number (u64) -> struct ngs_stack */
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
@@ -339,9 +341,26 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
 /*
  * An address that becomes a symbol when a string is printed or compared in user space: the bytes
  * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
- * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname.
+ * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname. Or the digits
+ * are a stack's number in NGS_MAP_STACKS: 'a' its addresses, 'B' a line of usymdata for each, 'P'
+ * likewise with the address.
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
+
+/*
+ * An address of a program's code as a number that is the same in every process: which file, counted
+ * from 1, and the file's own address, below 2^NGS_PLACE_SHIFT; no machine has such an address.
+ * NGS_PLACE_CALL: a call returns there, so that it is the code before it that is meant. What is in
+ * no known mapping stays an address.
+ */
+enum { NGS_PLACE_SHIFT = 47, NGS_PLACE_FILES = (1 << 14) - 1 };
+#define NGS_PLACE_CALL ((uint64_t)1 << 61)
+#define NGS_PLACE(file, vaddr)                                                                     \
+    ((uint64_t)1 << 63 | (uint64_t)(file) << NGS_PLACE_SHIFT | (uint64_t)(vaddr))
+static inline uint32_t ngs_place_file(uint64_t number) /* 0: it is an address */
+{
+    return number >> 62 == 2 ? (uint32_t)(number >> NGS_PLACE_SHIFT) & NGS_PLACE_FILES : 0;
+}
 
 /*
  * Stacks of programs. A row says how the caller of the code from PC on is found (its
@@ -378,11 +397,16 @@ struct ngs_range {
     uint32_t rows;               /* index of the file's first one in NGS_MAP_ROWS */
     uint32_t blocks, n_blocks;   /* likewise, of struct ngs_block in place of rows */
     uint32_t first_block;        /* address of the first one >> NGS_BLOCK_SHIFT */
+    uint64_t place;              /* to be added for the NGS_PLACE */
 };
 enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */
     uint64_t n;
     struct ngs_range ranges[NGS_RANGES]; /* by address */
+};
+struct ngs_stack { /* of NGS_MAP_STACKS; what lies behind its N frames means nothing */
+    uint64_t n;
+    uint64_t frames[NGS_STACK_MAX]; /* NGS_PLACE or an address, innermost first */
 };
 
 enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
@@ -610,6 +634,8 @@ enum ngs_ctx {
     NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
     NGS_CTX_UNWIND,    /* walks the program's stack: how many frames it has */
     NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
+    NGS_CTX_UPLACE,    /* arg: its frame ARG as NGS_PLACE, likewise */
+    NGS_CTX_USTACK,    /* arg: number of the stack of its first ARG frames, likewise; 0: no frame */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };
@@ -654,6 +680,7 @@ enum ngs_ucall {
     NGS_U_NGROUPS,       /* (str, pattern) how many groups it has, the whole one among them */
     NGS_U_WRITE,         /* (address, size, value) into user memory */
     NGS_U_WRITE_STR,     /* (address, str, most) that many bytes of it, and a NUL */
+    NGS_U_STACK,         /* (str) number of the stack that STR is ('a' of NGS_MARK); 0: none */
     NGS_U_COUNT
 };
 

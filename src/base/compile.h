@@ -38,6 +38,7 @@ struct compile {
     struct limits limits;
     int verbose;         /* -v, repeated */
     bool guru;           /* -g */
+    bool stack_texts;    /* the script looks into texts of stacks: they are no numbers */
     bool skip_badvars;   /* --skip-badvars: $variables that do not resolve read as 0 */
 };
 

@@ -36,6 +36,14 @@ static void add_map(struct cg_unit *out, struct cg_map m)
     out->maps[out->n_maps++] = m;
 }
 
+/* Stacks in all; at least as many as the few arrays of a script are likely to have. */
+static uint32_t stacks_max(const struct cg *c)
+{
+    uint32_t n = c->cx->limits.maxmapentries;
+
+    return n < 4096 ? 8192 : n < 1 << 19 ? 2 * n : 1 << 20;
+}
+
 static void make_maps(struct cg *c, struct cg_unit *out)
 {
     const struct ir_unit *u = c->u;
@@ -60,12 +68,15 @@ static void make_maps(struct cg *c, struct cg_unit *out)
                                      m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH,
                                      m->key_size, m->value_size, m->max_entries, 0});
     }
-    if (u->frame_unwind) {
+    if (u->walks)
         add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
                                      BPF_F_MMAPABLE});
+    if (c->lib_used[CG_LIB_UNWIND_STACK])
+        add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8, sizeof(struct ngs_stack),
+                                     stacks_max(c), 0});
+    if (u->frame_unwind && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_space),
                                      NGS_MAX_MEMBERS, BPF_F_NO_PREALLOC});
-    }
     if (c->ticks)
         add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,
                                      (uint32_t)(ticks < CG_TICKS_MAX ? ticks : CG_TICKS_MAX), 0});

@@ -107,22 +107,39 @@ static void if_mode(struct cg_gen *g, bool user, int reg, int base, int off, uin
     cg_jmpi(&g->s, g->c->cx->arch->user_mode.zero == user ? BPF_JEQ : BPF_JNE, reg, 0, to);
 }
 
+/* Some of the program's registers: places in pt_regs, and the frame's words that they go to. */
+struct user_regs {
+    uint32_t n;
+    uint32_t off[3];
+    int word[3];
+};
+
+/* Takes them from OFF of BASE; the last one stays in r0. */
+static void take_regs(struct cg_gen *g, const struct user_regs *r, int base, int off)
+{
+    for (uint32_t k = 0; k < r->n; k++) {
+        cg_ldx(&g->s, BPF_DW, R0, base, off + (int)r->off[k]);
+        if (r->word[k])
+            cg_stx(&g->s, BPF_DW, R9, r->word[k], R0);
+    }
+}
+
 /*
- * r0 = the user-space register at OFF of pt_regs. When a tick interrupted the kernel, the task's
- * own registers are on its kernel stack (bpf_task_pt_regs); kernel threads have none, nor has a
- * kernel without that helper: then control goes to NONE.
+ * The user-space registers R. When a tick interrupted the kernel, the task's own are on its kernel
+ * stack (bpf_task_pt_regs); kernel threads have none, nor has a kernel without that helper: then
+ * control goes to NONE.
  */
-static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
+static void user_regs(struct cg_gen *g, const struct user_regs *r, uint32_t none)
 {
     uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
     int regs = cg_word(g->c->u, CG_WORD_REGS);
 
     if (is_function(g)) {
-        cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+        take_regs(g, r, R6, 0);
         return;
     }
     if (is_call(g)) {
-        cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
+        take_regs(g, r, R9, regs);
         return;
     }
     if (is_tick(g))
@@ -138,7 +155,7 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
         cg_do_call(g, BPF_FUNC_probe_read_kernel);
         cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
         if_mode(g, false, R0, R9, regs, none);
-        cg_ldx(&g->s, BPF_DW, R0, R9, regs + (int)off);
+        take_regs(g, r, R9, regs);
         cg_ja(&g->s, done);
     } else if (is_tick(g)) {
         cg_ja(&g->s, none);
@@ -148,9 +165,15 @@ static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
     }
     if (is_tick(g)) {
         cg_bind(&g->s, user);
-        cg_ldx(&g->s, BPF_DW, R0, R6, (int)off);
+        take_regs(g, r, R6, 0);
     }
     cg_bind(&g->s, done);
+}
+
+/* r0 = the one at OFF of pt_regs; else as above. */
+static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
+{
+    user_regs(g, &(struct user_regs){.n = 1, .off = {off}}, none);
 }
 
 static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
@@ -202,17 +225,18 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
 /* The registers that a walk begins with, then the walk; 0 where no program's are known. */
 static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
 {
-    static const int words[] = {CG_UNWIND_IP, CG_UNWIND_SP, CG_UNWIND_FP};
     const struct arch *a = g->c->cx->arch;
-    const int regs[] = {a->ip, a->sp, a->frame_pointer};
+    const struct ir_unit *u = g->c->u;
+    const struct user_regs start = {
+        3,
+        {a->regs[a->ip].offset, a->regs[a->sp].offset, a->regs[a->frame_pointer].offset},
+        {cg_unwind_word(u, CG_UNWIND_IP), cg_unwind_word(u, CG_UNWIND_SP),
+         cg_unwind_word(u, CG_UNWIND_FP)}};
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
     cg_call_begin(g);
     cg_clobber_all(g);
-    for (int k = 0; k < 3; k++) {
-        user_reg(g, a->regs[regs[k]].offset, none);
-        cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, words[k]), R0);
-    }
+    user_regs(g, &start, none);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_UNWIND);
     if (cg_label_used(&g->s, none)) { /* else the verifier finds code that nothing reaches */
@@ -224,7 +248,8 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
+/* One of the walk's words from FIRST on, a frame each. */
+static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
@@ -236,11 +261,22 @@ static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
     cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
     cg_alui(&g->s, BPF_LSH, R1, 3);
     cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, CG_UNWIND_FRAMES));
+    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, first));
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
     cg_movi(&g->s, R0, 0);
     cg_bind(&g->s, done);
+    cg_result(g, i->dst, R0);
+}
+
+static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R2, i->a);
+    cg_clobber_all(g);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_UNWIND_STACK);
+    cg_jmpi(&g->s, BPF_JEQ, R0, 1, cg_fail(g, i, NGS_ERR_MAP_FULL));
     cg_result(g, i->dst, R0);
 }
 
@@ -438,7 +474,13 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         emit_unwind(g, i);
         break;
     case NGS_CTX_UFRAME:
-        emit_unwound(g, i);
+        emit_unwound(g, i, CG_UNWIND_FRAMES);
+        break;
+    case NGS_CTX_UPLACE:
+        emit_unwound(g, i, CG_UNWIND_PLACES);
+        break;
+    case NGS_CTX_USTACK:
+        emit_stack_number(g, i);
         break;
     case NGS_CTX_KSTACK:
         emit_kernel_stack(g, i);

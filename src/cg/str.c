@@ -166,7 +166,15 @@ void cg_k_sfmts(struct cg_gen *g, const struct ir_ins *i)
 void cg_k_smark(struct cg_gen *g, const struct ir_ins *i)
 {
     cg_call_begin(g);
-    cg_put(g, R4, i->a);
+    if (strchr("uUm", (int)i->imm)) { /* what another process has at that address is another's */
+        cg_put(g, R2, i->a);
+        cg_clobber_all(g);
+        cg_put_frame(g, R1, 0);
+        cg_do_lib(g, CG_LIB_UNWIND_PLACE);
+        cg_mov(&g->s, R4, R0);
+    } else {
+        cg_put(g, R4, i->a);
+    }
     cg_put_str(g, R2, i->str);
     cg_puti(g, R3, i->imm);
     cg_put_frame(g, R1, 0);
@@ -298,12 +306,13 @@ void cg_k_gscat(struct cg_gen *g, const struct ir_ins *i)
 /* FCALL: the destination, when there is one, stands before the arguments. Where there is no row (0:
  * REPORT) only handlers in user space come to the call, since the tapset asks first. */
 static const enum cg_lib functions[NGS_U_COUNT] = {
-    [NGS_U_STRTOL] = CG_LIB_NUMBER, [NGS_U_SUBSTR] = CG_LIB_SUBSTR,
-    [NGS_U_STRPOS] = CG_LIB_FIND,   [NGS_U_STR_REPLACE] = CG_LIB_REPLACE,
-    [NGS_U_STRINGAT] = CG_LIB_BYTE, [NGS_U_TOUPPER] = CG_LIB_UPPER,
-    [NGS_U_TOLOWER] = CG_LIB_LOWER, [NGS_U_SPAN] = CG_LIB_SPAN,
-    [NGS_U_PLAIN] = CG_LIB_PLAIN,   [NGS_U_REGEX] = CG_LIB_REGEX,
-    [NGS_U_WRITE] = CG_LIB_WRITE,   [NGS_U_WRITE_STR] = CG_LIB_WRITE_STR,
+    [NGS_U_STRTOL] = CG_LIB_NUMBER,      [NGS_U_SUBSTR] = CG_LIB_SUBSTR,
+    [NGS_U_STRPOS] = CG_LIB_FIND,        [NGS_U_STR_REPLACE] = CG_LIB_REPLACE,
+    [NGS_U_STRINGAT] = CG_LIB_BYTE,      [NGS_U_TOUPPER] = CG_LIB_UPPER,
+    [NGS_U_TOLOWER] = CG_LIB_LOWER,      [NGS_U_SPAN] = CG_LIB_SPAN,
+    [NGS_U_PLAIN] = CG_LIB_PLAIN,        [NGS_U_REGEX] = CG_LIB_REGEX,
+    [NGS_U_WRITE] = CG_LIB_WRITE,        [NGS_U_WRITE_STR] = CG_LIB_WRITE_STR,
+    [NGS_U_STACK] = CG_LIB_STACK_NUMBER,
 };
 
 /* To the thread at hand: whom else the call names is for user space. */

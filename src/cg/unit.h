@@ -86,17 +86,24 @@ enum {
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
+/* That many words below the CFA are read at once. */
+enum { CG_UNWIND_SAVED_MAX = 8 };
 /* Words at frame_unwind: where the walk of a program's stack is. */
 enum cg_unwind {
     CG_UNWIND_IP,
     CG_UNWIND_SP,
     CG_UNWIND_FP,
-    CG_UNWIND_CALL,      /* 1: IP is where a call returns to, in the code behind it */
-    CG_UNWIND_N,         /* frames known */
-    CG_UNWIND_RANGE,  /* struct ngs_range that an address was in last; END 0: none */
-    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8 /* their addresses */
+    CG_UNWIND_CALL,    /* 1: IP is where a call returns to, in the code behind it */
+    CG_UNWIND_N,       /* frames known */
+    CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
+    CG_UNWIND_SAVED,   /* words that a function has saved, the return address last */
+    /* struct ngs_range that an address was in last; END 0: none */
+    CG_UNWIND_RANGE = CG_UNWIND_SAVED + CG_UNWIND_SAVED_MAX,
+    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
+    CG_UNWIND_STACK = CG_UNWIND_FRAMES + NGS_STACK_MAX, /* struct ngs_stack: the same as places */
+    CG_UNWIND_PLACES
 };
-_Static_assert(CG_UNWIND_FRAMES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
+_Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
 static inline int cg_unwind_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_unwind + 8 * word;

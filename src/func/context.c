@@ -16,6 +16,15 @@ static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
+/* sema/stacks.c: are stacks texts in this script? */
+static bool lower_stack_texts(struct ir_cursor *c, const struct intrinsic *self,
+                              const struct expr *call, const struct ir_val *args, uint32_t n,
+                              struct ir_val *result)
+{
+    *result = IR_IMM(c->u->cx->stack_texts);
+    return true;
+}
+
 /* Has SLOT just been emptied? */
 static bool is_empty(const struct ir_cursor *c, struct ir_val slot)
 {
@@ -164,6 +173,9 @@ static const struct intrinsic rows[] = {
     FACT("__pidns", NGS_CTX_PIDNS),
     {"__unwind", TYPE_LONG, 0, 0, {0}, 0, lower_long, NGS_CTX_UNWIND}, /* for __uframe() */
     {"__uframe", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UFRAME},
+    {"__uplace", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UPLACE},
+    {"__ustack", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_USTACK},
+    {"__stack_texts", TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_stack_texts, 0},
     {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_KSTACK},
     {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),

@@ -21,8 +21,16 @@ static bool lower_mark(struct ir_cursor *c, const struct intrinsic *self, const 
     }
 
 static const struct intrinsic rows[] = {
-    MARK("usymname", 'u'), MARK("usymdata", 'U'), MARK("symname", 'k'),
-    MARK("symdata", 'K'),  MARK("umodname", 'm'), MARK("modname", 'M'),
+    MARK("usymname", 'u'),
+    MARK("usymdata", 'U'),
+    MARK("symname", 'k'),
+    MARK("symdata", 'K'),
+    MARK("umodname", 'm'),
+    MARK("modname", 'M'),
+    /* of a stack's number (__ustack) */
+    MARK("__stack_addresses", 'a'),
+    MARK("__stack_names", 'B'),
+    MARK("__stack_lines", 'P'),
 };
 
 const struct func_family func_symbol = {rows, sizeof(rows) / sizeof(*rows)};

@@ -318,7 +318,9 @@ struct ir_unit {
     uint32_t frame_texts;     /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
     uint32_t frame_val;       /* map value being built: largest value_size */
     uint32_t frame_spill;     /* code generator's: IR_SPILL_WORDS words and a struct pt_regs */
-    uint32_t frame_unwind;    /* enum cg_unwind words; 0: nothing walks a program's stack */
+    /* enum cg_unwind words; 0: nothing walks a program's stack or names its addresses */
+    uint32_t frame_unwind;
+    bool walks;               /* something does the former */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
@@ -329,7 +331,7 @@ struct ir_unit {
 };
 
 enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 52 };
-enum { IR_UNWIND_WORDS = 10 + NGS_STACK_MAX };
+enum { IR_UNWIND_WORDS = 21 + 2 * NGS_STACK_MAX };
 
 /* ---- builder (build.c) ---- */
 

@@ -162,7 +162,7 @@ void ir_layout(struct ir_unit *u)
 {
     uint32_t max_key = 0, max_val = 0;
     uint64_t max_rec = 0;
-    bool reads = false, walks = false;
+    bool reads = false, walks = false, places = false;
 
     ir_share_strings(u);
 
@@ -181,6 +181,7 @@ void ir_layout(struct ir_unit *u)
 
                 reads |= i->op == IR_READ && !i->space;
                 walks |= i->op == IR_CONTEXT && i->imm == NGS_CTX_UNWIND;
+                places |= i->op == IR_SMARK && strchr("uUm", (int)i->imm);
                 if (i->op == IR_GSCAT && max_val < u->str_size)
                     max_val = u->str_size; /* the longer text is put together there */
                 max_rec = rec > max_rec ? rec : max_rec;
@@ -197,8 +198,9 @@ void ir_layout(struct ir_unit *u)
     u->frame_cache = off;
     if (reads)
         off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
-    u->frame_unwind = walks ? off : 0;
-    off += walks ? IR_UNWIND_WORDS * 8 : 0;
+    u->frame_unwind = walks || places ? off : 0;
+    off += u->frame_unwind ? IR_UNWIND_WORDS * 8 : 0;
+    u->walks = walks;
     u->frame_slots = off;
     off = place_longs(u, off);
     for (uint32_t n = 0; n < u->n_funcs; n++)

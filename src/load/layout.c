@@ -223,7 +223,8 @@ static bool try_one(struct session *s, struct unplaced *u, uint64_t now)
     bool placed = place(s, u->pid);
 
     spaces_add(s, u->pid);
-    if (placed && !s->spaces.rows) /* else libraries are waited for that only stacks go through */
+    if (placed &&
+        !s->spaces.is_open) /* else libraries are waited for that only stacks go through */
         return true;
     if (++u->tries == TRIES) {
         if (!placed)

@@ -146,6 +146,9 @@ static bool check_maps(struct session *s)
     return true;
 }
 
+/* Processes whose mappings are known, where room for all of them must be taken beforehand. */
+enum { FEW_SPACES = 512 };
+
 static bool set_sizes(struct session *s)
 {
     struct bpf_map *frames = bpf_object__find_map_by_name(s->obj, NGS_MAP_FRAMES);
@@ -161,6 +164,14 @@ static bool set_sizes(struct session *s)
 
     if (rows)
         bpf_map__set_max_entries(rows, NGS_ROWS_MAX);
+    struct bpf_map *spaces = bpf_object__find_map_by_name(s->obj, NGS_MAP_SPACES);
+
+    /* Before Linux 6.1 programs of ticks take maps that are allocated whole, and no others; which
+     * it is nobody says but by what came later. */
+    if (spaces && !s->sparse) {
+        bpf_map__set_map_flags(spaces, 0);
+        bpf_map__set_max_entries(spaces, FEW_SPACES);
+    }
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;
@@ -308,6 +319,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     s->multi = k && k->has[FEAT_UPROBE_MULTI];
     s->kprobe_multi = k && k->has[FEAT_KPROBE_MULTI];
     s->cookies = k && k->has[FEAT_BPF_COOKIE];
+    s->sparse = k && k->has[FEAT_SDIV];
     raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);

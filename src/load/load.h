@@ -82,6 +82,14 @@ int session_map_fd(
     uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
 int session_ring_fd(struct session *s);
 /*
+ * The file that places call FILE (ngs_place_file), at the addresses where it was first found, but
+ * where those were another's. Its symbols may be asked for by its path if it has a probe_path. NULL:
+ * there is none.
+ */
+const struct module *session_file(const struct session *s, uint32_t file);
+/* The stack of that number; false: there is none. */
+bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *out);
+/*
  * The processes that are looked at fork, end and run exec: readable when there is something to do
  * (-1: never), and what does it; to be called several times a second in any case. True: a process
  * runs another program now, so that what is known of addresses is old.

@@ -76,14 +76,18 @@ struct spaces_file {
     uint64_t dev, ino, offset; /* as mappings have them */
     uint64_t vaddr;            /* of what is at OFFSET, by the file's own addresses */
     uint32_t rows, blocks, n_blocks, first_block;
+    uint32_t number;             /* of the whole file, as places have it; 0: none */
+    const struct module *module; /* the file as names are looked up in it; NULL: it is none */
 };
 struct spaces {
+    bool is_open;
     int map;              /* NGS_MAP_SPACES */
     struct ngs_row *rows; /* NGS_MAP_ROWS, mmap'ed; NULL: nothing walks a stack */
     size_t size;
     uint32_t n_rows; /* and blocks */
     struct spaces_file *files;
     uint32_t n_files;
+    uint32_t n_numbers;
 };
 
 /* Processes whose returns the kernel has left out. */
@@ -115,6 +119,7 @@ struct session {
     struct uprobe_set *sets;
     uint32_t n_sets;
     bool multi, kprobe_multi, cookies; /* what the kernel has of it */
+    bool sparse; /* likewise: maps that take memory as they fill, in programs of ticks, too */
     struct scope scope;
     struct spaces spaces;
     struct nesting nesting;

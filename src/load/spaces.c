@@ -1,8 +1,9 @@
 /*
- * spaces: what the kernel's side walks stacks of programs by. Enters: processes of the scope;
- * leaves: in NGS_MAP_ROWS the rows of each file that they run code of, once, and in NGS_MAP_SPACES
- * where each process maps which. Left out, so that a walk stops there: files without rows, code
- * that no file has, what is mapped later, more than the maps hold.
+ * spaces: what the kernel's side knows addresses of programs by and walks their stacks. Enters:
+ * processes of the scope; leaves: in NGS_MAP_ROWS the rows of each file that they run code of, once,
+ * in NGS_MAP_SPACES where each process maps which, and the files by the numbers that places have
+ * (NGS_PLACE), which outlive the processes. Left out, so that a walk stops there: files without
+ * rows, code that no file has, what is mapped later, more than the maps hold.
  */
 #include "load/session.h"
 
@@ -12,18 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
 #include "unwind/unwind.h"
 
-/* Parts of files; a hostile process maps more, each of which would be opened. */
-enum { FILES_MAX = 4096 };
+/* Parts of files; a hostile process maps more, each of which would be opened. So many of the files
+ * that the target did not have when it was found stay open, to be asked for names. */
+enum { FILES_MAX = 4096, OPEN_MAX = 256 };
+_Static_assert((int)FILES_MAX < (int)NGS_PLACE_FILES, "a file has a number");
 
 static bool is_wanted(const struct session *s)
 {
-    return s->obj && bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS);
+    return s->obj && bpf_object__find_map_by_name(s->obj, NGS_MAP_SPACES);
 }
 
 static int map_fd(const struct session *s, const char *name)
@@ -39,24 +43,39 @@ bool spaces_open(struct session *s)
 
     if (!is_wanted(s))
         return true;
-    if (!load_scoped(s)) {
+    int rows = map_fd(s, NGS_MAP_ROWS);
+
+    if (!load_scoped(s) && rows >= 0) {
         diag_warning(s->cx->diag, (struct span){0},
                      "stacks are walked in processes that are named: each has one frame here");
         diag_hint(s->cx->diag, "name one: -x PID");
-        return true;
     }
+    if (!load_scoped(s))
+        return true;
     sp->map = map_fd(s, NGS_MAP_SPACES);
     sp->size = sizeof(struct ngs_row) * NGS_ROWS_MAX;
-    void *rows = sp->map < 0 ? MAP_FAILED
-                             : mmap(NULL, sp->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                    map_fd(s, NGS_MAP_ROWS), 0);
+    if (rows >= 0) {
+        void *at = mmap(NULL, sp->size, PROT_READ | PROT_WRITE, MAP_SHARED, rows, 0);
 
-    if (rows == MAP_FAILED)
-        return object_damaged(s->cx, "a walk of stacks without its maps");
-    sp->rows = rows;
+        if (at == MAP_FAILED)
+            return object_damaged(s->cx, "a walk of stacks without its maps");
+        sp->rows = at;
+    }
+    sp->is_open = true;
     for (uint32_t i = 0; i < s->scope.n; i++)
         spaces_add(s, s->scope.members[i]);
     return true;
+}
+
+/* Is this the first part of its file? */
+static bool is_first(const struct spaces *sp, uint32_t i)
+{
+    const struct spaces_file *f = &sp->files[i];
+
+    for (uint32_t k = 0; f->module && k < i; k++)
+        if (sp->files[k].number == f->number)
+            return false;
+    return f->module;
 }
 
 void spaces_close(struct session *s)
@@ -66,9 +85,13 @@ void spaces_close(struct session *s)
     if (sp->rows)
         munmap(sp->rows, sp->size);
     sp->rows = NULL;
+    for (uint32_t i = 0; i < sp->n_files; i++)
+        if (is_first(sp, i) && !sp->files[i].module->probe_path && sp->files[i].module->fd >= 0)
+            close(sp->files[i].module->fd);
     free(sp->files);
     sp->files = NULL;
     sp->n_files = 0;
+    sp->is_open = false;
 }
 
 /* ---- files ---- */
@@ -111,10 +134,77 @@ static const struct spaces_file *known_file(const struct spaces *sp, const struc
     return NULL;
 }
 
-/* Opens each part of a file once. NULL: there is no room for more. */
-static const struct spaces_file *file_of(struct session *s, pid_t pid, const struct map *map)
+/* Whole mappings of M's file in this process, from the first one's start to the last one's end. */
+static void extent(const struct map *all, const struct map *m, uint64_t *start, uint64_t *end)
 {
-    const struct spaces_file *known = known_file(&s->spaces, map);
+    *start = m->start;
+    *end = m->end;
+    for (const struct map *o = all; o; o = o->next)
+        if (o->ino == m->ino && o->dev == m->dev) {
+            *start = o->start < *start ? o->start : *start;
+            *end = o->end > *end ? o->end : *end;
+        }
+}
+
+/* Moves M where it overlaps no other file: what is found in two processes may. */
+static void set_apart(const struct spaces *sp, struct module *m)
+{
+    uint64_t top = 0, size = m->end - m->start, start = m->start;
+    bool free = true;
+
+    for (uint32_t i = 0; i < sp->n_files; i++) {
+        const struct module *o = sp->files[i].module;
+
+        if (!o || o == m)
+            continue;
+        top = o->end > top ? o->end : top;
+        free &= m->end <= o->start || o->end <= m->start;
+    }
+    if (free)
+        return;
+    m->start = top;
+    m->end = top + size;
+    m->bias += top - start;
+}
+
+/* Is what the target has by that name the file open at FD? */
+static const struct module *known_module(struct session *s, const char *path, int fd)
+{
+    const struct module *m = target_module(s->cx, s->t, path);
+    struct stat a, b;
+
+    return m && m->fd >= 0 && !fstat(m->fd, &a) && !fstat(fd, &b) && a.st_ino == b.st_ino &&
+                   a.st_dev == b.st_dev
+               ? m
+               : NULL;
+}
+
+/* The file open at FD as names are looked up in it; takes FD over if it has to stay open. */
+static bool name_file(struct session *s, const struct map *all, const struct map *map,
+                      struct spaces_file *f, int fd)
+{
+    const struct module *known = known_module(s, map->path, fd);
+    struct module *m = ARENA_NEW(s->cx->arena, struct module);
+    bool keep = !known && s->spaces.n_numbers < OPEN_MAX;
+
+    *m = (struct module){.path = known ? known->path : arena_strdup(s->cx->arena, map->path),
+                         .probe_path = known ? known->probe_path : NULL,
+                         .bias = map->start - f->vaddr,
+                         .fd = known  ? known->fd
+                               : keep ? fd
+                                      : -1};
+    extent(all, map, &m->start, &m->end);
+    set_apart(&s->spaces, m);
+    f->module = m;
+    f->number = ++s->spaces.n_numbers;
+    return keep;
+}
+
+/* Opens each part of a file once. NULL: there is no room for more. */
+static const struct spaces_file *file_of(struct session *s, pid_t pid, const struct map *all,
+                                         const struct map *map)
+{
+    const struct spaces_file *known = known_file(&s->spaces, map), *whole = NULL;
     struct spaces *sp = &s->spaces;
     struct spaces_file *v;
     uint64_t bias;
@@ -125,45 +215,83 @@ static const struct spaces_file *file_of(struct session *s, pid_t pid, const str
     if (!v)
         return NULL;
     sp->files = v;
+    for (uint32_t i = 0; i < sp->n_files; i++)
+        if (v[i].ino == map->ino && v[i].dev == map->dev && v[i].number)
+            whole = &v[i];
     v += sp->n_files++;
     *v = (struct spaces_file){.dev = map->dev, .ino = map->ino, .offset = map->offset};
     int fd = open_mapped(s, pid, map);
+    bool kept = false;
 
     if (fd < 0)
         return v;
     if (unwind_bias(fd, map, &bias)) {
         v->vaddr = map->start - bias;
-        store(sp, fd, v);
+        if (sp->rows)
+            store(sp, fd, v);
+        if ((v->vaddr + (map->end - map->start)) >> NGS_PLACE_SHIFT) {
+            v->n_blocks = 0; /* by a hostile file: no such address is a place */
+        } else if (whole) {
+            v->number = whole->number;
+            v->module = whole->module;
+        } else {
+            kept = name_file(s, all, map, v, fd);
+        }
     }
-    close(fd);
+    if (!kept)
+        close(fd);
     return v;
+}
+
+const struct module *session_file(const struct session *s, uint32_t file)
+{
+    for (uint32_t i = 0; i < s->spaces.n_files; i++)
+        if (s->spaces.files[i].number == file)
+            return s->spaces.files[i].module;
+    return NULL;
+}
+
+bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *out)
+{
+    int map = s->obj ? map_fd(s, NGS_MAP_STACKS) : -1;
+
+    return map >= 0 && !bpf_map_lookup_elem(map, &number, out) && out->n <= NGS_STACK_MAX;
 }
 
 /* ---- processes ---- */
 
-static void add_range(struct session *s, pid_t pid, const struct map *map, struct ngs_space *space)
+static void add_range(struct session *s, pid_t pid, const struct map *all, const struct map *map,
+                      struct ngs_space *space)
 {
     const struct spaces_file *f =
-        map->exec && map->ino && space->n < NGS_RANGES ? file_of(s, pid, map) : NULL;
+        map->exec && map->ino && space->n < NGS_RANGES ? file_of(s, pid, all, map) : NULL;
 
-    if (f && f->n_blocks)
+    if (f && f->number)
         space->ranges[space->n++] =
-            (struct ngs_range){map->start, map->end,    map->start - f->vaddr, f->rows,
-                               f->blocks,  f->n_blocks, f->first_block};
+            (struct ngs_range){map->start,
+                               map->end,
+                               map->start - f->vaddr,
+                               f->rows,
+                               f->blocks,
+                               f->n_blocks,
+                               f->first_block,
+                               NGS_PLACE(f->number, 0) - (map->start - f->vaddr)};
 }
 
 void spaces_add(struct session *s, pid_t pid)
 {
     struct compile cx = *s->cx; /* with memory that is given back: this is done again and again */
-    struct ngs_space *space = s->spaces.rows ? calloc(1, sizeof(*space)) : NULL;
+    struct ngs_space *space = s->spaces.is_open ? calloc(1, sizeof(*space)) : NULL;
     uint32_t key = (uint32_t)pid;
 
     if (!space)
         return;
     cx.arena = arena_new();
     diag_try_begin(cx.diag);
-    for (const struct map *m = target_maps(&cx, s->t, pid); m; m = m->next)
-        add_range(s, pid, m, space);
+    const struct map *all = target_maps(&cx, s->t, pid);
+
+    for (const struct map *m = all; m; m = m->next)
+        add_range(s, pid, all, m, space);
     diag_try_end(cx.diag);
     arena_free(cx.arena);
     bpf_map_update_elem(s->spaces.map, &key, space, BPF_ANY);
@@ -174,6 +302,6 @@ void spaces_drop(struct session *s, pid_t pid)
 {
     uint32_t key = (uint32_t)pid;
 
-    if (s->spaces.rows)
+    if (s->spaces.is_open)
         bpf_map_delete_elem(s->spaces.map, &key);
 }

@@ -15,7 +15,7 @@ void run_expand(void *run, const char *p, size_t len, struct text *out)
         return;
     }
     if (!r->syms)
-        r->syms = symbols_new(r->cx, r->t, &r->opts->symbols);
+        r->syms = symbols_new(r->cx, r->t, r->s, &r->opts->symbols);
     if (r->syms)
         symbols_expand(r->syms, p, len, out);
 }

@@ -1,14 +1,15 @@
 /*
- * symbols: addresses -> names. Enters: an address of the target or of the kernel; leaves: what
- * SystemTap's usymname, usymdata, symname and symdata print: the symbol's name, for the "data"
- * forms with "+0xoffset/0xsize [module]". Where no symbol holds it usymname is "FILE+0xADDRESS", by
- * the file that is mapped there and the address it has in it, as addr2line takes it; else it is the
- * address itself (0x...).
+ * symbols: addresses -> names. Enters: an address of the target or of the kernel, a place in a file
+ * (NGS_PLACE), a stack's number; leaves: what SystemTap's usymname, usymdata, symname and symdata
+ * print: the symbol's name, without its version, f@plt for an entry of the linkage table, for the
+ * "data" forms with "+0xoffset/0xsize [module]". Where no symbol holds it the name is
+ * "FILE+0xADDRESS", by the file that is mapped there and the address it has in it, as addr2line
+ * takes it; else it is the address itself (0x...).
  *
- * A module's symbols are read when the first address in it is asked for. What is mapped is looked
- * up in the target as it was found, then in /proc/PID/maps once more when an address is in none of
- * it (libraries loaded since). Names come from files that the target's owner controls: a name is
- * one line of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
+ * A module's symbols are read when the first address in it is asked for. A place says its file. Of
+ * an address what is mapped is looked up in the target as it was found, then in /proc/PID/maps once
+ * more when it is in none of it (libraries loaded since). Names come from files that the target's
+ * owner controls: a name is one line of clean text (base/clean.h), of at most NAME_SHOWN_MAX bytes.
  */
 #include "run/symbols.h"
 
@@ -26,6 +27,8 @@
 #include "base/bytes.h"
 #include "base/clean.h"
 #include "base/file.h"
+#include "load/load.h"
+#include "target/plt.h"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -33,6 +36,9 @@ struct loaded {
     struct loaded *next;
     const struct module *module;
     struct elf_symbols symbols;
+    bool more_read; /* what follows is asked when those have no name */
+    struct elf_symbols mini;
+    struct plt plt;
 };
 
 struct ksym {
@@ -55,6 +61,7 @@ struct answer {
 struct symbols {
     struct compile *cx;
     struct target *t;
+    const struct session *session; /* NULL: no places */
     struct arena *arena;
     struct symbol_source source;
     struct loaded *loaded;
@@ -67,13 +74,13 @@ struct symbols {
     struct answer *cache;
 };
 
-struct symbols *symbols_new(struct compile *cx, struct target *t,
+struct symbols *symbols_new(struct compile *cx, struct target *t, const struct session *session,
                             const struct symbol_source *source)
 {
     struct symbols *s = calloc(1, sizeof(*s));
 
     if (s)
-        *s = (struct symbols){.cx = cx, .t = t, .arena = arena_new()};
+        *s = (struct symbols){.cx = cx, .t = t, .session = session, .arena = arena_new()};
     if (s && source)
         s->source = *source;
     return s;
@@ -111,34 +118,58 @@ void symbols_free(struct symbols *s)
 
 /* ---- the target ---- */
 
-static const struct elf_symbols *module_symbols(struct symbols *s, const struct module *m)
+/* A descriptor of M's file, its own or one that the caller closes; -1: it is not there. */
+static int file_of(const struct symbols *s, const struct module *m, bool *ours)
 {
-    const struct elf_symbols *known;
-    struct loaded *l;
+    *ours = m->fd < 0;
+    return !*ours ? m->fd : s->t && s->t->root ? sysroot_open(s->t->root, m->path) : -1;
+}
 
-    for (l = s->loaded; l; l = l->next)
-        if (l->module == m)
-            return &l->symbols;
-    l = ARENA_NEW(s->arena, struct loaded);
-    l->module = m;
-    l->next = s->loaded;
-    s->loaded = l;
-    known = s->source.of ? s->source.of(s->source.arg, m) : NULL;
+static void read_symbols(struct symbols *s, struct loaded *l)
+{
+    const struct module *m = l->module;
+    bool by_path = s->source.of && (m->fd < 0 || m->probe_path), ours;
+    const struct elf_symbols *known = by_path ? s->source.of(s->source.arg, m) : NULL;
+
     if (known && known->n) {
         l->symbols = *known;
-        return &l->symbols;
+        return;
     }
-    if (m->fd >= 0) {
-        l->symbols = elf_symbols_read(s->arena, m->fd);
-    } else if (s->t->root) { /* loaded since */
-        int fd = sysroot_open(s->t->root, m->path);
+    int fd = file_of(s, m, &ours);
 
-        if (fd >= 0) {
-            l->symbols = elf_symbols_read(s->arena, fd);
-            close(fd);
-        }
-    }
-    return &l->symbols;
+    if (fd >= 0)
+        l->symbols = elf_symbols_read(s->arena, fd);
+    if (fd >= 0 && ours)
+        close(fd);
+}
+
+static void read_more(struct symbols *s, struct loaded *l)
+{
+    bool ours = false;
+    int fd = l->more_read ? -1 : file_of(s, l->module, &ours);
+
+    l->more_read = true;
+    if (fd < 0)
+        return;
+    l->mini = elf_mini_symbols(s->arena, fd);
+    l->plt = plt_read(s->arena, fd);
+    if (ours)
+        close(fd);
+}
+
+static struct loaded *load(struct symbols *s, const struct module *m)
+{
+    struct loaded *l = s->loaded;
+
+    while (l && l->module != m)
+        l = l->next;
+    if (l)
+        return l;
+    l = ARENA_NEW(s->arena, struct loaded);
+    *l = (struct loaded){.next = s->loaded, .module = m};
+    s->loaded = l;
+    read_symbols(s, l);
+    return l;
 }
 
 static const struct module *module_at(const struct module *list, uint64_t addr)
@@ -254,29 +285,100 @@ struct found {
     const char *name, *module;
     uint64_t offset, size; /* in the symbol; without a name: in the module */
     uint64_t vaddr;        /* without a name: the address that the module's file gives it */
+    uint64_t plt_size;
+    bool is_plt; /* NAME's entry in the linkage table */
 };
+
+/* How far a symbol reaches: where it says no size, as elf_symbol_at has it. */
+static uint64_t size_of(const struct elf_symbols *all, const struct elf_symbol *sym)
+{
+    const struct elf_symbol *next = sym, *end = all->v + all->n;
+
+    if (sym->size)
+        return sym->size;
+    while (next < end && next->vaddr == sym->vaddr)
+        next++;
+    return next < end && next->vaddr - sym->vaddr < sym->room ? next->vaddr - sym->vaddr
+                                                              : sym->room;
+}
+
+/* The entry of the linkage table that holds VADDR: of at most 16 bytes, as all are. */
+static const struct plt_entry *plt_at(const struct plt *plt, uint64_t vaddr, uint64_t *size)
+{
+    const struct plt_entry *found = NULL;
+
+    *size = 16;
+    for (uint32_t i = 0; i < plt->n; i++) {
+        const struct plt_entry *e = &plt->v[i];
+
+        if (e->vaddr <= vaddr && vaddr - e->vaddr < 16 && (!found || found->vaddr < e->vaddr))
+            found = e;
+    }
+    for (uint32_t i = 0; found && i < plt->n; i++)
+        if (plt->v[i].vaddr > found->vaddr && plt->v[i].vaddr - found->vaddr < *size)
+            *size = plt->v[i].vaddr - found->vaddr;
+    return found;
+}
+
+/* The code at VADDR of M; BEFORE: at the instruction that ends there. */
+static struct found find_in(struct symbols *s, const struct module *m, uint64_t vaddr, bool before)
+{
+    struct found f = {.module = m->path,
+                      .offset = vaddr + m->bias - m->start,
+                      .size = m->end - m->start,
+                      .vaddr = vaddr};
+    struct loaded *l = load(s, m);
+    const struct elf_symbols *in = &l->symbols;
+    const struct elf_symbol *sym = elf_symbol_at(in, vaddr - before), *mini;
+
+    if (!sym || !sym->size) { /* those beside it may know better */
+        read_more(s, l);
+        mini = elf_symbol_at(&l->mini, vaddr - before);
+        if (mini && (mini->size || !sym)) {
+            sym = mini;
+            in = &l->mini;
+        }
+    }
+    if (sym) {
+        f.name = sym->name;
+        f.offset = vaddr - sym->vaddr;
+        f.size = size_of(in, sym);
+        return f;
+    }
+    const struct plt_entry *e = plt_at(&l->plt, vaddr - before, &f.plt_size);
+
+    if (e) {
+        f.name = e->name;
+        f.offset = vaddr - e->vaddr;
+        f.size = f.plt_size;
+        f.is_plt = true;
+    }
+    return f;
+}
 
 static struct found find_user(struct symbols *s, uint64_t addr)
 {
-    const struct module *m = s->t ? module_at(s->t->modules, addr) : NULL;
-    const struct elf_symbol *sym;
+    uint32_t file = ngs_place_file(addr);
+    const struct module *m = file && s->session ? session_file(s->session, file) : NULL;
 
+    if (m)
+        return find_in(s, m, addr & (((uint64_t)1 << NGS_PLACE_SHIFT) - 1), addr & NGS_PLACE_CALL);
+    if (s->t)
+        m = module_at(s->t->modules, addr);
     if (!m && s->t)
         m = module_at(s->later, addr);
     if (!m && s->t)
         m = module_later(s, addr);
-    if (!m)
-        return (struct found){0};
-    sym = elf_symbol_at(module_symbols(s, m), addr - m->bias);
-    if (!sym)
-        return (struct found){.module = m->path,
-                              .offset = addr - m->start,
-                              .size = m->end - m->start,
-                              .vaddr = addr - m->bias};
-    return (struct found){.name = sym->name,
-                          .module = m->path,
-                          .offset = addr - m->bias - sym->vaddr,
-                          .size = sym->size};
+    return m ? find_in(s, m, addr - m->bias, false) : (struct found){0};
+}
+
+/* As an address, where the file was first found. */
+static uint64_t address_of(const struct symbols *s, uint64_t number)
+{
+    uint32_t file = ngs_place_file(number);
+    const struct module *m = file && s->session ? session_file(s->session, file) : NULL;
+
+    return m ? (number & (((uint64_t)1 << NGS_PLACE_SHIFT) - 1)) + m->bias : number;
 }
 
 static struct found find_kernel(struct symbols *s, uint64_t addr)
@@ -308,13 +410,27 @@ static struct found find_kernel(struct symbols *s, uint64_t addr)
                           .size = s->kernel[lo].addr - k->addr};
 }
 
-static void put_clean(struct text *out, const char *name)
+static void put_bytes(struct text *out, const char *name, size_t len)
 {
     char clean[4 * NAME_SHOWN_MAX + 1];
-    size_t len = strlen(name);
 
     text_bytes(out, clean,
                clean_text(name, len < NAME_SHOWN_MAX ? len : NAME_SHOWN_MAX, clean, sizeof(clean)));
+}
+
+static void put_clean(struct text *out, const char *name)
+{
+    put_bytes(out, name, strlen(name));
+}
+
+/* Without the version that libraries have behind some: name@@VERSION. */
+static void put_name(struct text *out, const struct found *f)
+{
+    const char *name = f->name[0] == '.' ? f->name + 1 : f->name;
+
+    put_bytes(out, name, *name ? 1 + strcspn(name + 1, "@") : 0);
+    if (f->is_plt)
+        text_str(out, "@plt");
 }
 
 static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out)
@@ -327,8 +443,8 @@ static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out
         return;
     }
     if (f.name) {
-        put_clean(out, f.name[0] == '.' ? f.name + 1 : f.name);
-    } else if (f.module && !data) {
+        put_name(out, &f);
+    } else if (f.module) {
         put_clean(out, base_name(f.module));
         text_printf(out, "+0x%" PRIx64, f.vaddr);
     } else {
@@ -372,6 +488,25 @@ static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out
     text_free(&t);
 }
 
+/* KIND: 'a', 'B' or 'P' (abi.h). */
+static void put_stack(struct symbols *s, char kind, uint64_t number, struct text *out)
+{
+    struct ngs_stack stack;
+
+    if (!s->session || !session_stack(s->session, number, &stack))
+        return;
+    for (uint64_t i = 0; i < stack.n; i++) {
+        if (kind == 'a') {
+            text_printf(out, "%s0x%" PRIx64, i ? " " : "", address_of(s, stack.frames[i]));
+            continue;
+        }
+        if (kind == 'P')
+            text_printf(out, " 0x%" PRIx64 " : ", address_of(s, stack.frames[i]));
+        cached(s, 'U', stack.frames[i], out);
+        text_char(out, '\n');
+    }
+}
+
 /* Reads the 16 digits of a mark; false: it is none, but bytes that the script made. */
 static bool mark_addr(const char *p, uint64_t *addr)
 {
@@ -401,12 +536,15 @@ void symbols_expand(struct symbols *s, const char *p, size_t len, struct text *o
         if (!mark)
             return;
         p = mark;
-        if (end - p < 2 || !p[1] || !strchr("uUkKmM", p[1])) {
+        if (end - p < 2 || !p[1] || !strchr("uUkKmMaBP", p[1])) {
             text_char(out, *p++);
         } else if (end - p < NGS_MARK_LEN) {
             return; /* the string was cut within a mark */
         } else if (mark_addr(p + 2, &addr)) {
-            cached(s, p[1], addr, out);
+            if (strchr("aBP", p[1]))
+                put_stack(s, p[1], addr, out);
+            else
+                cached(s, p[1], addr, out);
             p += NGS_MARK_LEN;
         } else {
             text_char(out, *p++);

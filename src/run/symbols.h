@@ -10,12 +10,14 @@
 #include "target/target.h"
 
 struct symbols;
+struct session;
 
 /*
- * T: whose addresses are named, or NULL: the kernel's alone. SOURCE (copied) is asked for a
- * module's symbols before its file is; NULL: the file alone. NULL: out of memory.
+ * T: whose addresses are named, or NULL: the kernel's alone. SESSION knows files and stacks by
+ * number; NULL: there are none. SOURCE (copied) is asked for a module's symbols before its file is;
+ * NULL: the file alone. NULL: out of memory.
  */
-struct symbols *symbols_new(struct compile *cx, struct target *t,
+struct symbols *symbols_new(struct compile *cx, struct target *t, const struct session *session,
                             const struct symbol_source *source);
 /* The target runs another program: what is mapped is read again. */
 void symbols_again(struct symbols *s);

@@ -28,7 +28,7 @@ struct ucall {
     uint32_t n;
     int64_t num[8];
     struct text text[MAX_TEXTS]; /* strings, by argument number */
-    struct str table;            /* of a regular expression */
+    struct str raw;              /* a string as it is */
     struct ngs_str *dst;
 };
 
@@ -212,7 +212,7 @@ static uint32_t regex_cell(struct str table, size_t cell)
 static uint64_t u_regex(struct ucall *c)
 {
     uint32_t state = NGS_REGEX_ROWS;
-    struct str table = c->table;
+    struct str table = c->raw;
 
     for (size_t i = 0; i < c->text[0].len && state >= NGS_REGEX_ROWS; i++) {
         unsigned char byte = (unsigned char)c->text[0].p[i];
@@ -443,7 +443,22 @@ static uint64_t u_write_str(struct ucall *c)
     return write_bytes(c, text_c(t), t->len + 1);
 }
 
-/* Arguments: 'l' a number, 's' a string, 't' the table of a regular expression. */
+static uint64_t u_stack(struct ucall *c)
+{
+    uint64_t number = 0;
+
+    if (c->raw.len != NGS_MARK_LEN || c->raw.p[0] != NGS_MARK || c->raw.p[1] != 'a')
+        return 0;
+    for (int i = 2; i < NGS_MARK_LEN; i++) {
+        int digit = c->raw.p[i] - '0';
+
+        number = number << 4 | (uint64_t)(digit > 9 ? digit - ('a' - '9' - 1) : digit);
+    }
+    return number;
+}
+
+/* Arguments: 'l' a number, 's' a string, 't' one as it is: the table of a regular expression, a
+ * stack. */
 static const struct {
     const char *args;
     bool to_string;
@@ -476,6 +491,7 @@ static const struct {
     [NGS_U_WRITE] = {"lll", false, u_write},
     [NGS_U_WRITE_STR] = {"lsl", false, u_write_str},
     [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
+    [NGS_U_STACK] = {"t", false, u_stack},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)
@@ -495,7 +511,7 @@ uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_
 
         c.num[i] = (int64_t)args[i];
         if (rows[number].args[i] == 't')
-            ok = run_str(r, args[i], &c.table);
+            ok = run_str(r, args[i], &c.raw);
         if (rows[number].args[i] == 's') {
             ok = run_str(r, args[i], &s);
             if (ok) /* C strings: also those of an object of unknown origin */

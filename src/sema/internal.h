@@ -407,4 +407,9 @@ void sema_check(struct sema *s);
 
 void sema_check_kernel_reads(struct sema *s);
 
+/* ---- stacks.c ---- */
+
+/* Sets CX->stack_texts: does the script look into the text of a stack? */
+void sema_stacks(struct sema *s);
+
 #endif

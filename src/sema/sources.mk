@@ -18,6 +18,7 @@ ngstap_SOURCES += \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/set_globals.c \
+	src/sema/stacks.c \
 	src/sema/stmts.c \
 	src/sema/systemtap.c \
 	src/sema/tapset.c \

@@ -233,6 +233,8 @@ struct variable {
     uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
     enum hist_kind hist;
     int64_t hist_args[3];/* LINEAR: start, stop, interval */
+    bool holds_stack;    /* a text of a stack may be its value, or its elements'; */
+    bool keyed_by_stack; /* ... one of its keys */
     uint32_t id;         /* lower: index */
 };
 
@@ -255,6 +257,7 @@ struct function {
     struct span type_at;     /* what decided the type of the result */
     bool reached;            /* from a probe */
     bool recursive;          /* may call itself, directly or not */
+    bool gives_stack;        /* its result may be a text of a stack */
     struct function *following; /* the overload that "next" goes on with */
     uint32_t id;             /* lower */
 };

@@ -74,7 +74,7 @@ int main(void)
     t = target_open(&cx, &opts);
     if (!tap_ok(t != NULL, "this process as the target"))
         return tap_done();
-    s = symbols_new(&cx, t, NULL);
+    s = symbols_new(&cx, t, NULL, NULL);
     shows(s, 'u', self, "[run_symbols_test_function]", "usymname of a function of ours");
     shows(s, 'u', self + 1, "[run_symbols_test_function]", "and inside it");
     shows(s, 'U', self + 1, "[run_symbols_test_function+0x1/0x", "usymdata has the offset");
@@ -106,13 +106,13 @@ int main(void)
     struct elf_symbols all = {.v = &known, .n = 1};
     struct symbol_source source = {one_symbol, &all};
 
-    s = symbols_new(&cx, t, &source);
+    s = symbols_new(&cx, t, NULL, &source);
     shows(s, 'u', self, "[from_a_source]",
           "who knows more of a module than its file is asked first");
     shows(s, 'u', (uint64_t)(uintptr_t)getpid, "[", "and of other modules the file");
     symbols_free(s);
 
-    s = symbols_new(&cx, NULL, NULL);
+    s = symbols_new(&cx, NULL, NULL, NULL);
     shows(s, 'u', self, "[0x", "without a target: the address");
     symbols_free(s);
     target_close(t);

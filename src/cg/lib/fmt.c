@@ -492,6 +492,38 @@ void cg_lib_mark(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
+/* (string): the digits of a mark of kind 'a', and nothing else. */
+void cg_lib_stack_number(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_lib_enter(f);
+    if (f->c->max < NGS_MARK_LEN) {
+        cg_lib_leave(f, 0);
+        return;
+    }
+    cg_lib_resolve(f, R7, R2, R6, R4, false);
+    cg_ldx(s, BPF_W, R1, R7, 0);
+    cg_jmpi(s, BPF_JNE, R1, NGS_MARK_LEN, f->l_bad);
+    cg_ldx(s, BPF_B, R1, R7, LIB_BYTES);
+    cg_jmpi(s, BPF_JNE, R1, NGS_MARK, f->l_bad);
+    cg_ldx(s, BPF_B, R1, R7, LIB_BYTES + 1);
+    cg_jmpi(s, BPF_JNE, R1, 'a', f->l_bad);
+    cg_movi(s, R0, 0);
+    for (int i = 2; i < NGS_MARK_LEN; i++) {
+        uint32_t decimal = cg_label(s);
+
+        cg_ldx(s, BPF_B, R1, R7, LIB_BYTES + i);
+        cg_alui(s, BPF_SUB, R1, '0');
+        cg_jmpi(s, BPF_JLE, R1, 9, decimal);
+        cg_alui(s, BPF_SUB, R1, 'a' - '9' - 1);
+        cg_bind(s, decimal);
+        cg_alui(s, BPF_LSH, R0, 4);
+        cg_alu(s, BPF_OR, R0, R1);
+    }
+    cg_exit(s);
+}
+
 /* ---- errors ---- */
 
 /* (dst): what a catch block gets, without the place. */

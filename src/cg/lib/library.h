@@ -31,6 +31,9 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(REPORT_OF, report_of, 5, 0)                                                                  \
     /* () fills the frame's words (enum cg_unwind) from its registers: how many frames */          \
     X(UNWIND, unwind, 1, 0)                                                                        \
+    /* (frames) the number of the stack that the first of them are; 0: none; 1: no room */          \
+    X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
+    X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
     X(UNWIND_STEP, unwind_step, 1, 0)      /* () 1, or 0: there is no caller */                    \
     X(UNWIND_RULE, unwind_rule, 2, 0)      /* (ip) of the code there; 0: none */                   \
     X(UNWIND_RANGE, unwind_range, 2, 0)    /* (ip) 1: the frame's range is its; 0: none is */      \
@@ -86,6 +89,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(SHARED_SET, shared_set, 4, CG_IN_R3)                                                         \
     X(DIGITS, digits, 3, 0)              /* (dst, n) appends the last N bytes of private_[2..7] */ \
     X(MARK, mark, 4, 0)                  /* (dst, kind, addr) */                                   \
+    X(STACK_NUMBER, stack_number, 2, CG_IN_R2) /* (string) of the stack that it is; 0: none */     \
     X(EQ, eq, 3, CG_IN_R2 | CG_IN_R3)    /* (a, b) 1 or 0 */                                       \
     X(CMP, cmp, 3, CG_IN_R2 | CG_IN_R3)  /* (a, b) -1, 0, 1 */                                     \
     X(HASH, hash, 3, CG_IN_R3)           /* (offset of 16 bytes in the frame, string) */           \

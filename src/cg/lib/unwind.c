@@ -5,6 +5,7 @@
  */
 #include "cg/lib/lib.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "arch/arch.h"
@@ -22,6 +23,15 @@ static int range(const struct cg_lib_fn *f, int field)
     return word(f, CG_UNWIND_RANGE) + field;
 }
 
+/* The walk, or what asks for a place, is of the process at hand. */
+static void set_process(struct cg_lib_fn *f)
+{
+    cg_movi(&f->s, R1, 0);
+    cg_lib_call(f, CG_LIB_PID);
+    cg_alui(&f->s, BPF_RSH, R0, 32);
+    cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_PROCESS), R0);
+}
+
 /*
  * The range that an address is in becomes the frame's. Its position, as that of a row below, goes
  * through memory: the verifier forgets it, and sees the same at each step of the search.
@@ -32,13 +42,8 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
-    cg_movi(s, R1, 0);
-    cg_lib_call(f, CG_LIB_PID);
-    cg_alui(s, BPF_RSH, R0, 32);
-    cg_stx(s, BPF_W, R10, -8, R0);
     cg_map(s, R1, NGS_MAP_SPACES);
-    cg_mov(s, R2, R10);
-    cg_alui(s, BPF_ADD, R2, -8);
+    cg_addr(s, R2, R6, (uint32_t)word(f, CG_UNWIND_PROCESS));
     cg_call(s, BPF_FUNC_map_lookup_elem);
     cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
     cg_mov(s, R8, R0);
@@ -87,6 +92,25 @@ static void element(struct cg_lib_fn *f, uint32_t none)
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
+/* The frame at hand is the place of r7, an address in the frame's range; what calls return to is the
+ * code before it. */
+static void store_place(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
+    cg_alui(s, BPF_LSH, R1, 3);
+    cg_alu(s, BPF_ADD, R1, R6);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
+    cg_alu(s, BPF_ADD, R2, R7);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
+    cg_alu(s, BPF_ADD, R2, R3);
+    cg_alui(s, BPF_LSH, R3, 61); /* NGS_PLACE_CALL */
+    cg_alu(s, BPF_OR, R2, R3);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_PLACES - 1), R2);
+}
+
 /* r7 is the address, then the file's own; r8 the first row of its block, r9 how many it has. Mostly
  * they lie in one line of the processor's cache. */
 void cg_lib_unwind_rule(struct cg_lib_fn *f)
@@ -106,6 +130,7 @@ void cg_lib_unwind_rule(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
     cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
     cg_bind(s, have);
+    store_place(f);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_SUB, R7, R1);
     cg_mov(s, R3, R7);
@@ -181,7 +206,8 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
     uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), plt = cg_label(s),
-             have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s);
+             have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s),
+             some = cg_label(s), apart = cg_label(s);
 
     cg_lib_enter(f);
     find_rule(f);
@@ -240,14 +266,33 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_bind(s, have); /* a stack grows down: a caller's frame lies above */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SP));
     cg_jmp(s, BPF_JLE, R8, R1, f->l_bad);
-    read_word(f, CG_UNWIND_IP, R8, -8, f->l_bad);
-    cg_mov(s, R1, R7);
-    cg_alui(s, BPF_RSH, R1, 8);
-    cg_alui(s, BPF_AND, R1, 0xff);
-    cg_jmpi(s, BPF_JEQ, R1, 0, same);
-    cg_alui(s, BPF_LSH, R1, 3);
+    cg_mov(s, R9, R7);
+    cg_alui(s, BPF_RSH, R9, 8);
+    cg_alui(s, BPF_AND, R9, 0xff);
+    cg_jmpi(s, BPF_JGT, R9, CG_UNWIND_SAVED_MAX, apart);
+    cg_jmpi(s, BPF_JGT, R9, 0, some);
+    cg_movi(s, R9, 1);
+    cg_bind(s, some);
+    cg_alui(s, BPF_LSH, R9, 3);
+    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_SAVED));
+    cg_mov(s, R2, R9);
+    cg_mov(s, R3, R8);
+    cg_alu(s, BPF_SUB, R3, R9);
+    cg_call(s, BPF_FUNC_probe_read_user);
+    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+    cg_mov(s, R1, R6);
+    cg_alu(s, BPF_ADD, R1, R9);
+    cg_ldx(s, BPF_DW, R1, R1, word(f, CG_UNWIND_SAVED - 1));
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_IP), R1);
+    cg_jmpi(s, BPF_JEQ, R9, 8, same); /* the return address alone */
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SAVED));
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FP), R1);
+    cg_ja(s, same);
+    cg_bind(s, apart); /* behind variables, or aligned */
     cg_mov(s, R7, R8);
-    cg_alu(s, BPF_SUB, R7, R1);
+    cg_alui(s, BPF_LSH, R9, 3);
+    cg_alu(s, BPF_SUB, R7, R9);
+    read_word(f, CG_UNWIND_IP, R8, -8, f->l_bad);
     read_word(f, CG_UNWIND_FP, R7, 0, f->l_bad);
     cg_bind(s, same);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R8);
@@ -263,11 +308,13 @@ void cg_lib_unwind(struct cg_lib_fn *f)
     uint32_t done = cg_label(s);
 
     cg_lib_enter(f);
+    set_process(f);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
     cg_sti(s, BPF_DW, R6, range(f, RANGE(end)), 0);
     for (int k = 0; k < NGS_STACK_MAX; k++) {
         cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
         cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FRAMES + k), R1);
+        cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_PLACES + k), R1); /* until a file is found */
         cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), k + 1);
         cg_mov(s, R1, R6);
         cg_lib_call(f, CG_LIB_UNWIND_STEP);
@@ -275,5 +322,80 @@ void cg_lib_unwind(struct cg_lib_fn *f)
     }
     cg_bind(s, done);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
+    cg_exit(s);
+}
+
+/* ---- addresses as numbers that all processes have in common ---- */
+
+void cg_lib_unwind_place(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t as_is = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R7, R2);
+    cg_alui(s, BPF_RSH, R2, 62);
+    cg_jmpi(s, BPF_JEQ, R2, 2, as_is); /* it is one */
+    set_process(f);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_lib_call(f, CG_LIB_UNWIND_RANGE);
+    cg_jmpi(s, BPF_JEQ, R0, 0, as_is);
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(place)));
+    cg_alu(s, BPF_ADD, R7, R1);
+    cg_bind(s, as_is);
+    cg_mov(s, R0, R7);
+    cg_exit(s);
+}
+
+/* Two stacks have the same number with a probability of 2^-64: each place is folded in by a
+ * multiplication (the constant is the golden ratio's) and a shift, from the session's key on. r7 is
+ * the number, r8 how many frames. */
+void cg_lib_unwind_stack(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s), have = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R8, R2);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmp(s, BPF_JLE, R8, R1, some);
+    cg_mov(s, R8, R1);
+    cg_bind(s, some);
+    cg_jmpi(s, BPF_JEQ, R8, 0, f->l_bad);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_STACK), R8);
+    cg_value(s, R1, CG_RODATA, f->c->hash_key);
+    cg_ldx(s, BPF_DW, R7, R1, 0);
+    cg_movi(s, R2, (int64_t)0x9e3779b97f4a7c15);
+    for (int k = 0; k < NGS_STACK_MAX; k++) {
+        cg_jmpi(s, BPF_JLE, R8, k, done);
+        cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_PLACES + k));
+        cg_alu(s, BPF_XOR, R7, R1);
+        cg_alu(s, BPF_MUL, R7, R2);
+        cg_mov(s, R1, R7);
+        cg_alui(s, BPF_RSH, R1, 32);
+        cg_alu(s, BPF_XOR, R7, R1);
+    }
+    cg_bind(s, done);
+    cg_jmpi(s, BPF_JGT, R7, 1, own);
+    cg_alui(s, BPF_ADD, R7, 2); /* 0 and 1 are answers of another kind */
+    cg_bind(s, own);
+    cg_stx(s, BPF_DW, R10, -8, R7);
+    cg_map(s, R1, NGS_MAP_STACKS);
+    cg_mov(s, R2, R10);
+    cg_alui(s, BPF_ADD, R2, -8);
+    cg_call(s, BPF_FUNC_map_lookup_elem);
+    cg_jmpi(s, BPF_JNE, R0, 0, have);
+    cg_map(s, R1, NGS_MAP_STACKS);
+    cg_mov(s, R2, R10);
+    cg_alui(s, BPF_ADD, R2, -8);
+    cg_addr(s, R3, R6, (uint32_t)word(f, CG_UNWIND_STACK));
+    cg_movi(s, R4, BPF_NOEXIST);
+    cg_call(s, BPF_FUNC_map_update_elem);
+    cg_jmpi(s, BPF_JEQ, R0, 0, have);
+    cg_jmpi(s, BPF_JEQ, R0, -EEXIST, have); /* another processor's */
+    cg_lib_leave(f, 1);
+    cg_bind(s, have);
+    cg_mov(s, R0, R7);
     cg_exit(s);
 }
