@@ -86,8 +86,8 @@ enum {
     CG_SPILL_SLOTS = 40
 };
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
-/* That many words below the CFA are read at once. */
-enum { CG_UNWIND_SAVED_MAX = 8 };
+/* Bytes of the program's stack that are read at once; bytes below a CFA that are asked for. */
+enum { CG_UNWIND_WINDOW = 1024, CG_UNWIND_SAVED = 64 };
 /* Words at frame_unwind: where the walk of a program's stack is. */
 enum cg_unwind {
     CG_UNWIND_IP,
@@ -96,9 +96,11 @@ enum cg_unwind {
     CG_UNWIND_CALL,    /* 1: IP is where a call returns to, in the code behind it */
     CG_UNWIND_N,       /* frames known */
     CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
-    CG_UNWIND_SAVED,   /* words that a function has saved, the return address last */
+    CG_UNWIND_AT,      /* address of what was read of the stack, */
+    CG_UNWIND_LEN,     /* how many bytes, */
+    CG_UNWIND_BYTES,   /* and they themselves */
     /* struct ngs_range that an address was in last; END 0: none */
-    CG_UNWIND_RANGE = CG_UNWIND_SAVED + CG_UNWIND_SAVED_MAX,
+    CG_UNWIND_RANGE = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8,
     CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
     CG_UNWIND_STACK = CG_UNWIND_FRAMES + NGS_STACK_MAX, /* struct ngs_stack: the same as places */
     CG_UNWIND_PLACES

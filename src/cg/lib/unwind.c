@@ -185,6 +185,49 @@ static void read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_
     cg_jmpi(s, BPF_JNE, R0, 0, bad);
 }
 
+/*
+ * r1 = what, from the frame's bytes on, holds the r9 bytes below r8, 8 to CG_UNWIND_SAVED. A call
+ * of the helper costs more than what it copies, so it takes what follows of the page with them, for
+ * the frames above.
+ */
+static void read_saved(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t miss = cg_label(s), hit = cg_label(s), few = cg_label(s), many = cg_label(s);
+
+    cg_mov(s, R2, R8);
+    cg_alu(s, BPF_SUB, R2, R9);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_AT));
+    cg_mov(s, R3, R2);
+    cg_alu(s, BPF_SUB, R3, R1);
+    cg_jmpi(s, BPF_JGT, R3, CG_UNWIND_WINDOW - CG_UNWIND_SAVED, miss);
+    cg_mov(s, R4, R3);
+    cg_alu(s, BPF_ADD, R4, R9);
+    cg_ldx(s, BPF_DW, R5, R6, word(f, CG_UNWIND_LEN));
+    cg_jmp(s, BPF_JLE, R4, R5, hit);
+    cg_bind(s, miss);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_AT), R2);
+    cg_mov(s, R3, R2);
+    cg_alui(s, BPF_AND, R2, 4095);
+    cg_movi(s, R5, 4096);
+    cg_alu(s, BPF_SUB, R5, R2);
+    cg_jmpi(s, BPF_JLE, R5, CG_UNWIND_WINDOW, few);
+    cg_movi(s, R5, CG_UNWIND_WINDOW);
+    cg_bind(s, few);
+    cg_jmpi(s, BPF_JGE, R5, CG_UNWIND_SAVED, many);
+    cg_mov(s, R5, R9);
+    cg_bind(s, many);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), R5);
+    cg_mov(s, R2, R5);
+    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_BYTES));
+    cg_call(s, BPF_FUNC_probe_read_user);
+    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+    cg_movi(s, R3, 0);
+    cg_bind(s, hit);
+    cg_mov(s, R1, R6);
+    cg_alu(s, BPF_ADD, R1, R3);
+}
+
 /* r0 = the rule for the code at the address at hand, 0: none. */
 static void find_rule(struct cg_lib_fn *f)
 {
@@ -269,24 +312,18 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_mov(s, R9, R7);
     cg_alui(s, BPF_RSH, R9, 8);
     cg_alui(s, BPF_AND, R9, 0xff);
-    cg_jmpi(s, BPF_JGT, R9, CG_UNWIND_SAVED_MAX, apart);
+    cg_jmpi(s, BPF_JGT, R9, CG_UNWIND_SAVED / 8, apart);
     cg_jmpi(s, BPF_JGT, R9, 0, some);
     cg_movi(s, R9, 1);
     cg_bind(s, some);
     cg_alui(s, BPF_LSH, R9, 3);
-    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_SAVED));
-    cg_mov(s, R2, R9);
-    cg_mov(s, R3, R8);
-    cg_alu(s, BPF_SUB, R3, R9);
-    cg_call(s, BPF_FUNC_probe_read_user);
-    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
-    cg_mov(s, R1, R6);
+    read_saved(f);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_BYTES));
     cg_alu(s, BPF_ADD, R1, R9);
-    cg_ldx(s, BPF_DW, R1, R1, word(f, CG_UNWIND_SAVED - 1));
+    cg_ldx(s, BPF_DW, R1, R1, word(f, CG_UNWIND_BYTES) - 8);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_IP), R1);
     cg_jmpi(s, BPF_JEQ, R9, 8, same); /* the return address alone */
-    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SAVED));
-    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FP), R1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FP), R2);
     cg_ja(s, same);
     cg_bind(s, apart); /* behind variables, or aligned */
     cg_mov(s, R7, R8);
@@ -311,6 +348,7 @@ void cg_lib_unwind(struct cg_lib_fn *f)
     set_process(f);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
     cg_sti(s, BPF_DW, R6, range(f, RANGE(end)), 0);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
     for (int k = 0; k < NGS_STACK_MAX; k++) {
         cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
         cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FRAMES + k), R1);
