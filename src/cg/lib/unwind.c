@@ -10,6 +10,8 @@
 
 #include "arch/arch.h"
 
+enum { FEW_ROWS = 16 }; /* that most blocks have: searched in fewer steps */
+
 #define SPACE(field) ((int)offsetof(struct ngs_space, field))
 #define RANGE(field) ((int)offsetof(struct ngs_range, field))
 
@@ -111,12 +113,13 @@ static void store_place(struct cg_lib_fn *f)
     cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_PLACES - 1), R2);
 }
 
-/* r7 is the address, then the file's own; r8 the first row of its block, r9 how many it has. Mostly
- * they lie in one line of the processor's cache. */
+/* r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
+ * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
+ * cache. */
 void cg_lib_unwind_rule(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t other = cg_label(s), have = cg_label(s);
+    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
@@ -144,26 +147,26 @@ void cg_lib_unwind_rule(struct cg_lib_fn *f)
     element(f, f->l_bad);
     cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_block, first));
     cg_ldx(s, BPF_W, R9, R0, offsetof(struct ngs_block, n));
+    cg_mov(s, R0, R9);
     cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(rows)));
     cg_alu(s, BPF_ADD, R8, R1);
-    cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
+    cg_alu(s, BPF_ADD, R9, R8);
+    cg_jmpi(s, BPF_JLE, R0, FEW_ROWS, few);
     for (int step = 1 << NGS_BLOCK_SHIFT; step; step /= 2) {
         uint32_t lower = cg_label(s);
 
-        cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[0]));
+        if (step == FEW_ROWS / 2)
+            cg_bind(s, few);
+        cg_mov(s, R3, R8);
         cg_alui(s, BPF_ADD, R3, step);
         cg_jmp(s, BPF_JGE, R3, R9, lower);
-        cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[1]), R3);
-        cg_alu(s, BPF_ADD, R3, R8);
         element(f, lower);
         cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
         cg_jmp(s, BPF_JGT, R1, R7, lower);
-        cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[1]));
-        cg_stx(s, BPF_DW, R6, LIB_FRAME(private_[0]), R3);
+        cg_alui(s, BPF_ADD, R8, step);
         cg_bind(s, lower);
     }
-    cg_ldx(s, BPF_DW, R3, R6, LIB_FRAME(private_[0]));
-    cg_alu(s, BPF_ADD, R3, R8);
+    cg_mov(s, R3, R8);
     element(f, f->l_bad);
     cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
     cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
