@@ -83,8 +83,8 @@ int session_map_fd(
 int session_ring_fd(struct session *s);
 /*
  * The file that places call FILE (ngs_place_file), at the addresses where it was first found, but
- * where those were another's. Its symbols may be asked for by its path if it has a probe_path. NULL:
- * there is none.
+ * where those were another's. Its symbols may be asked for by its path if it has a probe_path.
+ * NULL: there is none.
  */
 const struct module *session_file(const struct session *s, uint32_t file);
 /* The stack of that number; false: there is none. */

@@ -1,9 +1,9 @@
 /*
  * spaces: what the kernel's side knows addresses of programs by and walks their stacks. Enters:
- * processes of the scope; leaves: in NGS_MAP_ROWS the rows of each file that they run code of, once,
- * in NGS_MAP_SPACES where each process maps which, and the files by the numbers that places have
- * (NGS_PLACE), which outlive the processes. Left out, so that a walk stops there: files without
- * rows, code that no file has, what is mapped later, more than the maps hold.
+ * processes of the scope; leaves: in NGS_MAP_ROWS the rows of each file that they run code of,
+ * once, in NGS_MAP_SPACES where each process maps which, and the files by the numbers that places
+ * have (NGS_PLACE), which outlive the processes. Left out, so that a walk stops there: files
+ * without rows, code that no file has, what is mapped later, more than the maps hold.
  */
 #include "load/session.h"
 

@@ -31,7 +31,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(REPORT_OF, report_of, 5, 0)                                                                  \
     /* () fills the frame's words (enum cg_unwind) from its registers: how many frames */          \
     X(UNWIND, unwind, 1, 0)                                                                        \
-    /* (frames) the number of the stack that the first of them are; 0: none; 1: no room */          \
+    /* (frames) the number of the stack that the first of them are; 0: none; 1: no room */         \
     X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
     X(UNWIND_STEP, unwind_step, 1, 0)      /* () 1, or 0: there is no caller */                    \

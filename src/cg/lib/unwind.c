@@ -94,8 +94,8 @@ static void element(struct cg_lib_fn *f, uint32_t none)
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
-/* The frame at hand is the place of r7, an address in the frame's range; what calls return to is the
- * code before it. */
+/* The frame at hand is the place of r7, an address in the range of the frame's words; what a call
+ * returns to is the code before it. */
 static void store_place(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
