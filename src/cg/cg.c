@@ -41,7 +41,7 @@ static uint32_t stacks_max(const struct cg *c)
 {
     uint32_t n = c->cx->limits.maxmapentries;
 
-    return n < 4096 ? 8192 : n < 1 << 19 ? 2 * n : 1 << 20;
+    return n < 4096 ? 8192 : n < 32768 ? 2 * n : 65536; /* 1 KiB each */
 }
 
 static void make_maps(struct cg *c, struct cg_unit *out)

@@ -167,16 +167,19 @@ static void set_apart(const struct spaces *sp, struct module *m)
     m->bias += top - start;
 }
 
-/* Is what the target has by that name the file open at FD? */
+/* What the target has by that name, if it is the file open at FD, or one of the same build. */
 static const struct module *known_module(struct session *s, const char *path, int fd)
 {
     const struct module *m = target_module(s->cx, s->t, path);
+    struct build_id id = {.len = 0};
     struct stat a, b;
 
-    return m && m->fd >= 0 && !fstat(m->fd, &a) && !fstat(fd, &b) && a.st_ino == b.st_ino &&
-                   a.st_dev == b.st_dev
-               ? m
-               : NULL;
+    if (!m || m->fd < 0 || fstat(m->fd, &a) || fstat(fd, &b))
+        return NULL;
+    if (a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+        return m;
+    elf_build_id(fd, &id);
+    return id.len && id.len == m->id.len && !memcmp(id.bytes, m->id.bytes, id.len) ? m : NULL;
 }
 
 /* The file open at FD as names are looked up in it; takes FD over if it has to stay open. */
@@ -229,7 +232,8 @@ static const struct spaces_file *file_of(struct session *s, pid_t pid, const str
         v->vaddr = map->start - bias;
         if (sp->rows)
             store(sp, fd, v);
-        if ((v->vaddr + (map->end - map->start)) >> NGS_PLACE_SHIFT) {
+        if (v->vaddr >> NGS_PLACE_SHIFT ||
+            (v->vaddr + (map->end - map->start)) >> NGS_PLACE_SHIFT) {
             v->n_blocks = 0; /* by a hostile file: no such address is a place */
         } else if (whole) {
             v->number = whole->number;

@@ -395,7 +395,8 @@ void cg_lib_unwind_place(struct cg_lib_fn *f)
 void cg_lib_unwind_stack(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s), have = cg_label(s);
+    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s), have = cg_label(s),
+             full = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R8, R2);
@@ -433,8 +434,9 @@ void cg_lib_unwind_stack(struct cg_lib_fn *f)
     cg_addr(s, R3, R6, (uint32_t)word(f, CG_UNWIND_STACK));
     cg_movi(s, R4, BPF_NOEXIST);
     cg_call(s, BPF_FUNC_map_update_elem);
-    cg_jmpi(s, BPF_JEQ, R0, 0, have);
-    cg_jmpi(s, BPF_JEQ, R0, -EEXIST, have); /* another processor's */
+    cg_jmpi(s, BPF_JEQ, R0, -E2BIG, full);
+    cg_jmpi(s, BPF_JNE, R0, -ENOMEM, have); /* another processor stores it, or the next hit will */
+    cg_bind(s, full);
     cg_lib_leave(f, 1);
     cg_bind(s, have);
     cg_mov(s, R0, R7);
