@@ -175,6 +175,24 @@ deep() {
 }
 check '127 frames' deep
 
+# By way of a function, an element and a variable.
+kept() {
+    run -c ./moving -e "global s, last
+        function keep(which, stack) { last[which] = stack }
+        $at_hit {
+            keep(1, ubacktrace())
+            mine = last[1]
+            s[mine, 1] <<< 1
+            print(sprint_ustack(mine))
+            println(\"--\")
+        }
+        probe end { foreach ([k, n] in s) print(sprint_usyms(k)) }" || return
+    sed '/^--$/,$d' "$scratch/out" >"$scratch/walked"
+    grep -q '^stop+0x' "$scratch/walked" && sed '1,/^--$/d' "$scratch/out" |
+        diff "$scratch/walked" -
+}
+check 'a stack that is kept elsewhere' kept
+
 # A script that looks into the text has a text.
 looked() {
     run -c ./moving -e "$at_hit {
@@ -184,6 +202,13 @@ looked() {
         }" && printed '^1$'
 }
 check 'a script that looks into the text' looked
+looked_elsewhere() {
+    run -c ./moving -e "global last
+        function first(text) { return tokenize(text, \" \") }
+        $at_hit { last[1] = ubacktrace(); println(first(last[1]) == sprintf(\"0x%x\", ustack(0))) }" &&
+        printed '^1$'
+}
+check '... by way of a function' looked_elsewhere
 
 # A call that does not return may be the last of its function.
 noreturn() {

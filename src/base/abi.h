@@ -397,7 +397,7 @@ struct ngs_range {
     uint32_t rows;               /* index of the file's first one in NGS_MAP_ROWS */
     uint32_t blocks, n_blocks;   /* likewise, of struct ngs_block in place of rows */
     uint32_t first_block;        /* address of the first one >> NGS_BLOCK_SHIFT */
-    uint64_t place;              /* to be added for the NGS_PLACE */
+    uint64_t place;              /* to be added for the NGS_PLACE; 0: no file's */
 };
 enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */

@@ -99,18 +99,21 @@ static void element(struct cg_lib_fn *f, uint32_t none)
 static void store_place(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
+    uint32_t none = cg_label(s);
 
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
+    cg_jmpi(s, BPF_JEQ, R2, 0, none); /* no file's */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
     cg_alui(s, BPF_LSH, R1, 3);
     cg_alu(s, BPF_ADD, R1, R6);
-    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     cg_alu(s, BPF_ADD, R2, R7);
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
     cg_alu(s, BPF_ADD, R2, R3);
     cg_alui(s, BPF_LSH, R3, 61); /* NGS_PLACE_CALL */
     cg_alu(s, BPF_OR, R2, R3);
     cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_PLACES - 1), R2);
+    cg_bind(s, none);
 }
 
 /* r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
