@@ -205,8 +205,10 @@ check 'a script that looks into the text' looked
 looked_elsewhere() {
     run -c ./moving -e "global last
         function first(text) { return tokenize(text, \" \") }
-        $at_hit { last[1] = ubacktrace(); println(first(last[1]) == sprintf(\"0x%x\", ustack(0))) }" &&
-        printed '^1$'
+        $at_hit {
+            last[1] = ubacktrace()
+            println(first(last[1]) == sprintf(\"0x%x\", ustack(0)))
+        }" && printed '^1$'
 }
 check '... by way of a function' looked_elsewhere
 
