@@ -608,8 +608,12 @@ enum ngs_ctx {
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
     NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
-    NGS_CTX_UNWIND,    /* walks the program's stack: how many frames it has */
+    /* arg: walks the program's stack, at most ARG frames (0: all): how many it has */
+    NGS_CTX_UNWIND,
+    /* arg: goes on where the last frame's caller pushed: its CFA is ARG; how many frames then */
+    NGS_CTX_UNWIND_ON,
     NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
+    NGS_CTX_USP,       /* likewise, the stack pointer there */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };

@@ -199,16 +199,35 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
     cg_bind(&g->s, done);
 }
 
+/* How many frames the script wants; 0, the shortest to say, is all. */
+static void unwind_most(struct cg_gen *g, struct ir_val most)
+{
+    int word = cg_unwind_word(g->c->u, CG_UNWIND_MOST);
+    bool all = most.kind == IRV_NONE || (most.kind == IRV_IMM && !most.imm);
+
+    if (all) {
+        cg_sti(&g->s, BPF_DW, R9, word, NGS_STACK_MAX);
+    } else {
+        cg_put(g, R1, most);
+        cg_stx(&g->s, BPF_DW, R9, word, R1);
+    }
+}
+
 /* The registers that a walk begins with, then the walk; 0 where no program's are known. */
 static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
 {
     static const int words[] = {CG_UNWIND_IP, CG_UNWIND_SP, CG_UNWIND_FP};
     const struct arch *a = g->c->cx->arch;
     const int regs[] = {a->ip, a->sp, a->frame_pointer};
+    const int end = offsetof(struct ngs_range, end);
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
     cg_call_begin(g);
+    unwind_most(g, i->a);
     cg_clobber_all(g);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, CG_UNWIND_N), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, CG_UNWIND_CALL), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, CG_UNWIND_RANGE) + end, 0);
     for (int k = 0; k < 3; k++) {
         user_reg(g, a->regs[regs[k]].offset, none);
         cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, words[k]), R0);
@@ -224,7 +243,18 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
+static void emit_unwind_on(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R2, i->a);
+    cg_clobber_all(g);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_UNWIND_ON);
+    cg_result(g, i->dst, R0);
+}
+
+/* Of the frame whose number it is told, the word in those at FIRST. */
+static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
@@ -236,7 +266,7 @@ static void emit_unwound(struct cg_gen *g, const struct ir_ins *i)
     cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
     cg_alui(&g->s, BPF_LSH, R1, 3);
     cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, CG_UNWIND_FRAMES));
+    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, first));
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
     cg_movi(&g->s, R0, 0);
@@ -437,8 +467,14 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_UNWIND:
         emit_unwind(g, i);
         break;
+    case NGS_CTX_UNWIND_ON:
+        emit_unwind_on(g, i);
+        break;
     case NGS_CTX_UFRAME:
-        emit_unwound(g, i);
+        emit_unwound(g, i, CG_UNWIND_FRAMES);
+        break;
+    case NGS_CTX_USP:
+        emit_unwound(g, i, CG_UNWIND_SPS);
         break;
     case NGS_CTX_KSTACK:
         emit_kernel_stack(g, i);

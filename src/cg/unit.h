@@ -93,10 +93,12 @@ enum cg_unwind {
     CG_UNWIND_FP,
     CG_UNWIND_CALL,      /* 1: IP is where a call returns to, in the code behind it */
     CG_UNWIND_N,         /* frames known */
+    CG_UNWIND_MOST,      /* ... that are wanted */
     CG_UNWIND_RANGE,  /* struct ngs_range that an address was in last; END 0: none */
-    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8 /* their addresses */
+    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
+    CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX                   /* ... stack pointers */
 };
-_Static_assert(CG_UNWIND_FRAMES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
+_Static_assert(CG_UNWIND_SPS + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
 static inline int cg_unwind_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_unwind + 8 * word;

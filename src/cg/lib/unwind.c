@@ -172,6 +172,26 @@ static void find_rule(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_UNWIND_RULE);
 }
 
+/* The frame at hand is one more. Goes to BAD when no further one is wanted. */
+static void add_frame(struct cg_lib_fn *f, uint32_t bad)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JGE, R1, NGS_STACK_MAX, bad);
+    cg_mov(s, R2, R1);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_IP));
+    cg_stx(s, BPF_DW, R2, word(f, CG_UNWIND_FRAMES), R3);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_SP));
+    cg_stx(s, BPF_DW, R2, word(f, CG_UNWIND_SPS), R3);
+    cg_alui(s, BPF_ADD, R1, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
+    cg_jmp(s, BPF_JGE, R1, R2, bad);
+}
+
 /*
  * r7 is the rule, r8 the CFA. Where the innermost address has no row, that of the instruction
  * before it serves: a program that has called the kernel stands behind its last instruction.
@@ -184,6 +204,7 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
              have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s);
 
     cg_lib_enter(f);
+    add_frame(f, f->l_bad);
     find_rule(f);
     cg_jmpi(s, BPF_JNE, R0, 0, found);
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
@@ -263,17 +284,33 @@ void cg_lib_unwind(struct cg_lib_fn *f)
     uint32_t done = cg_label(s);
 
     cg_lib_enter(f);
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
-    cg_sti(s, BPF_DW, R6, range(f, RANGE(end)), 0);
     for (int k = 0; k < NGS_STACK_MAX; k++) {
-        cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
-        cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FRAMES + k), R1);
-        cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), k + 1);
         cg_mov(s, R1, R6);
         cg_lib_call(f, CG_LIB_UNWIND_STEP);
         cg_jmpi(s, BPF_JEQ, R0, 0, done);
     }
     cg_bind(s, done);
+    cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
+    cg_exit(s);
+}
+
+/* Beyond code without rows whose frame the script knows: as it begins with "push frame pointer". */
+void cg_lib_unwind_on(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t none = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R7, R2);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_MOST), NGS_STACK_MAX);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
+    read_word(f, CG_UNWIND_IP, R7, -8, none);
+    read_word(f, CG_UNWIND_FP, R7, -16, none);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND);
+    cg_exit(s);
+    cg_bind(s, none);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
     cg_exit(s);
 }
