@@ -101,14 +101,15 @@ check 'chains that lie' lies
 # resumed, and the outermost frame is where the program begins.
 in_nginx() { # MODE
     local ticks same whole name='' pid=''
-    echo '@use luajit
-        probe timer.profile {
-            L = luajit_here()
-            if (L) {
-                alone = luajit_print_backtrace(1)
-                if (alone != "") { print("lua\n" . alone . "all\n" . lua_backtrace()) }
-            }
-        }' >"$scratch/nginx.sxx"
+    cat >"$scratch/nginx.sxx" <<'END'
+@use luajit
+probe timer.profile {
+    if (luajit_here()) {
+        alone = luajit_print_backtrace(1)
+        if (alone != "") { print("lua\n" . alone . "all\n" . lua_backtrace()) }
+    }
+}
+END
     start_target nginx gc64 "$1" 20
     trace -T 3 -D MAXSTRINGLEN=4096 -x "$pid" "$scratch/nginx.sxx"
     tests/targets/target.sh stop "$name"

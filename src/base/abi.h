@@ -297,6 +297,11 @@ struct ngs_control {
      * NGS_MAP_SCOPE; 0: ask the map. Set before anything can join, and only ever cleared after.
      */
     uint64_t only;
+    /*
+     * tgid of a process whose stack led to code that its struct ngs_space has not; whoever looks
+     * there clears it first
+     */
+    uint64_t unmapped;
 };
 
 /* ---- strings, aggregates ---- */
@@ -371,7 +376,7 @@ enum { NGS_BLOCK_SHIFT = 8, NGS_BLOCK_ROWS = (1 << NGS_BLOCK_SHIFT) + 1 };
 struct ngs_block {
     uint32_t first, n; /* from the file's first row on; n is 1 to NGS_BLOCK_ROWS */
 };
-/* Code of a process: a mapping, and the rows of its file. */
+/* Code of a process: a mapping, and the rows of its file; n_blocks 0: it has none. */
 struct ngs_range {
     uint64_t start, end;
     uint64_t bias;               /* to be taken off for the file's own address */

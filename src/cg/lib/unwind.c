@@ -29,6 +29,7 @@ static int range(const struct cg_lib_fn *f, int field)
 void cg_lib_unwind_range(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
+    uint32_t unmapped = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
@@ -68,10 +69,16 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
         cg_stx(s, BPF_DW, R6, range(f, (int)off), R1);
     }
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
-    cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
+    cg_jmp(s, BPF_JGT, R1, R7, unmapped);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
-    cg_jmp(s, BPF_JGE, R7, R1, f->l_bad);
+    cg_jmp(s, BPF_JGE, R7, R1, unmapped);
     cg_lib_leave(f, 1);
+
+    cg_bind(s, unmapped);
+    cg_value(s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, unmapped));
+    cg_ldx(s, BPF_W, R2, R10, -8);
+    cg_stx(s, BPF_DW, R1, 0, R2);
+    cg_lib_leave(f, 0);
 }
 
 /* r0 = the row, or block, whose index is r3; where there is none control goes to NONE. */
