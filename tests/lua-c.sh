@@ -67,6 +67,18 @@ for variant in gc64 gc32; do
 done
 check 'gc64: ticks in C' at_ticks gc64 spin
 
+# Where it sleeps: the kernel's frames come first, and lead to C.
+asleep() {
+    start_cross gc64 wait && stacks_at 'kernel.trace("sched_switch")' 2 1 &&
+        ((right > 300 && cases >= 18 && wrong * 200 <= right && early * 20 <= right))
+    awk '/^stack/ { n++; last = ""; next }
+        /_\[k\]$/ { if (last != "" && last !~ /_\[k\]$/) bad = 1; if (last == "") kernel++ }
+        { last = $0 }
+        END { print "#", kernel, "of", n, "in the kernel"; exit bad || kernel < 0.99 * n }' \
+        "$scratch/out"
+}
+check 'gc64: on its way to sleep' asleep
+
 # As a key; only some kinds of frames.
 kinds() { # FRAMES WANTED UNWANTED: regular expressions
     cat >"$scratch/kinds.sxx" <<END

@@ -2,6 +2,7 @@
  * cross: a module for Lua by which Lua and C call each other in every way; x_leaf is where the
  * stack is looked at. Built without LuaJIT's headers.
  */
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -49,6 +50,12 @@ static int x_spin(lua_State *L)
 {
     for (volatile long i = 0; i < 3000000; i++) {
     }
+    return 0;
+}
+
+static int x_wait(lua_State *L)
+{
+    AFTER(poll(NULL, 0, 1));
     return 0;
 }
 
@@ -175,6 +182,7 @@ int luaopen_cross(lua_State *L)
     lua_createtable(L, 0, 0);
     add(L, "hit", x_hit);
     add(L, "spin", x_spin);
+    add(L, "wait", x_wait);
     add(L, "lie", x_lie);
     add(L, "call", x_call);
     add(L, "pcall", x_pcall);

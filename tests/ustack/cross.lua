@@ -1,7 +1,7 @@
 -- cross: Lua and C that call each other, and know in which order: "cross.lua MODULE LEAF SECONDS".
 -- LEAF is what the innermost function does: hit (C that is probed), ffi (the same by FFI, compiled
--- when it is hot), spin (C that takes its time), loop (Lua that does), lie (C that is probed, and
--- the state's chain of C frames is wrong). Prints "expect CASE FRAME...", innermost first, and
+-- when it is hot), spin (C that takes its time), wait (C that sleeps), loop (Lua that takes its
+-- time), lie (C that is probed, and the state's chain of C frames is wrong). Prints "expect CASE FRAME...", innermost first, and
 -- "function NAME LINE" for each Lua function.
 local module, leaf, seconds = arg[1], arg[2], tonumber(arg[3] or 0)
 package.cpath = module .. "/?.so"
@@ -14,6 +14,7 @@ local sink = 0
 local leaves = {
     hit = function() cross.hit() end,
     spin = function() cross.spin() end,
+    wait = function() cross.wait() end,
     lie = function() for i = 0, 4 do cross.lie(i) end end,
     ffi = function() for _ = 1, 100 do C.x_leaf() end end,
     loop = function() local n = 0 for i = 1, 3000000 do n = n + i % 7 end sink = sink + n end,
@@ -76,7 +77,8 @@ for i, case in ipairs(cases) do
 end
 say_function("leaf", work)
 local tops = {
-    hit = "x_leaf x_hit leaf ", lie = "x_leaf x_lie leaf ", spin = "x_spin leaf ",
+    hit = "x_leaf x_hit leaf ", lie = "x_leaf x_lie leaf ",
+    wait = "x_wait leaf ", spin = "x_spin leaf ",
     ffi = "x_leaf leaf ", loop = "leaf ",
 }
 local other_top = leaf == "spin" and "x_spin x_other_vm" or "x_leaf x_hit x_other_vm"
