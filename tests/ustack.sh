@@ -118,6 +118,86 @@ in_child() {
 }
 check 'a program that is run later' in_child
 
+# ---- code that is mapped later, or that no file has ----
+
+cat >"$scratch/plugin.c" <<'END'
+__attribute__((noinline)) long NAME(long (*spin)(void)) { return spin() + 1; }
+END
+cat >"$scratch/host.c" <<'END'
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static volatile long sink;
+static long spin(void)
+{
+    for (long i = 0; i < 1000000; i++)
+        sink += i;
+    return sink;
+}
+static void run(const char *path, const char *name, double seconds)
+{
+    void *plugin = dlopen(path, RTLD_NOW);
+    long (*through)(long (*)(void)) = (long (*)(long (*)(void)))dlsym(plugin, name);
+    clock_t end = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
+
+    while (clock() < end)
+        sink += through(spin);
+    dlclose(plugin);
+}
+__attribute__((noinline)) static long ask(void)
+{
+    struct timespec t;
+
+    for (int i = 0; i < 1000000; i++)
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_nsec;
+}
+int main(int argc, char **argv)
+{
+    sleep(1);
+    if (argc == 1)
+        return (int)(ask() + ask() + ask()) == 1;
+    run(argv[1], "first", 0.5);
+    run(argv[2], "second", 1.5);
+}
+END
+"${CC:-cc}" -O1 -fomit-frame-pointer -o "$scratch/host" "$scratch/host.c"
+for plugin in first second; do
+    "${CC:-cc}" -O1 -fno-optimize-sibling-calls -fPIC -shared -DNAME=$plugin \
+        -o "$scratch/$plugin.so" "$scratch/plugin.c"
+done
+
+# Whole stacks have main; the library is noticed within a second, its name known, and so is the one
+# that comes in its place.
+in_plugins() {
+    trace -c "$scratch/host $scratch/first.so $scratch/second.so" -e '
+        probe timer.profile { print("tick\n" . sprint_ubacktrace()) }'
+    awk 'function judge() { if (name != "") { all[name]++; if (whole) good[name]++ } }
+        /^tick/ { judge(); name = ""; whole = 0 }
+        /^(first|second)\+.*\.so\]$/ { name = substr($1, 1, index($1, "+") - 1) }
+        /^main\+/ { whole = 1 }
+        END {
+            judge()
+            for (name in all)
+                print "# " name ": " good[name] + 0 " of " all[name] " ticks"
+            exit !(good["first"] > 20 && good["second"] > 200 &&
+                good["second"] > 0.9 * all["second"])
+        }' "$scratch/out"
+}
+check 'libraries that are loaded later, one in the place of another' in_plugins
+
+in_vdso() {
+    trace -c "$scratch/host" -e '
+        probe timer.profile { if (user_mode()) print("tick\n" . sprint_ubacktrace()) }'
+    awk 'function judge() { if (vdso) { all++; if (whole) good++ } }
+        /^tick/ { judge(); getline; vdso = /vdso/ || /^0x/; whole = 0 }
+        /^main\+/ { whole = 1 }
+        END { judge(); print "#", good + 0, "of", all + 0, "ticks in the vdso"
+            exit !(all > 20 && good > 0.99 * all) }' "$scratch/out"
+}
+check 'the vdso' in_vdso
+
 # ---- what cannot be walked ----
 
 cat >"$scratch/bare.c" <<'END'

@@ -299,6 +299,11 @@ struct ngs_control {
      * NGS_MAP_SCOPE; 0: ask the map. Set before anything can join, and only ever cleared after.
      */
     uint64_t only;
+    /*
+     * tgid of a process whose stack led to code that its struct ngs_space has not; whoever looks
+     * there clears it first
+     */
+    uint64_t unmapped;
 };
 
 /* ---- strings, aggregates ---- */
@@ -390,7 +395,7 @@ enum { NGS_BLOCK_SHIFT = 8, NGS_BLOCK_ROWS = (1 << NGS_BLOCK_SHIFT) + 1 };
 struct ngs_block {
     uint32_t first, n; /* from the file's first row on; n is 1 to NGS_BLOCK_ROWS */
 };
-/* Code of a process: a mapping, and the rows of its file. */
+/* Code of a process: a mapping, and the rows of its file; n_blocks 0: it has none. */
 struct ngs_range {
     uint64_t start, end;
     uint64_t bias;               /* to be taken off for the file's own address */
@@ -632,10 +637,14 @@ enum ngs_ctx {
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
     NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
-    NGS_CTX_UNWIND,    /* walks the program's stack: how many frames it has */
+    /* arg: walks the program's stack, at most ARG frames (0: all): how many it has */
+    NGS_CTX_UNWIND,
+    /* arg: goes on where the last frame's caller pushed: its CFA is ARG; how many frames then */
+    NGS_CTX_UNWIND_ON,
     NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
     NGS_CTX_UPLACE,    /* arg: its frame ARG as NGS_PLACE, likewise */
     NGS_CTX_USTACK,    /* arg: number of the stack of its first ARG frames, likewise; 0: no frame */
+    NGS_CTX_USP,       /* likewise, the stack pointer there */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     NGS_CTX_COUNT
 };

@@ -222,6 +222,20 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
     cg_bind(&g->s, done);
 }
 
+/* How many frames the script wants; 0, the shortest to say, is all. */
+static void unwind_most(struct cg_gen *g, struct ir_val most)
+{
+    int word = cg_unwind_word(g->c->u, CG_UNWIND_MOST);
+    bool all = most.kind == IRV_NONE || (most.kind == IRV_IMM && !most.imm);
+
+    if (all) {
+        cg_sti(&g->s, BPF_DW, R9, word, NGS_STACK_MAX);
+    } else {
+        cg_put(g, R1, most);
+        cg_stx(&g->s, BPF_DW, R9, word, R1);
+    }
+}
+
 /* The registers that a walk begins with, then the walk; 0 where no program's are known. */
 static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
 {
@@ -232,10 +246,16 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
         {a->regs[a->ip].offset, a->regs[a->sp].offset, a->regs[a->frame_pointer].offset},
         {cg_unwind_word(u, CG_UNWIND_IP), cg_unwind_word(u, CG_UNWIND_SP),
          cg_unwind_word(u, CG_UNWIND_FP)}};
+    const int end = offsetof(struct ngs_range, end);
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
     cg_call_begin(g);
+    unwind_most(g, i->a);
     cg_clobber_all(g);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_N), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CALL), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_LEN), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_RANGE) + end, 0);
     user_regs(g, &start, none);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_UNWIND);
@@ -248,7 +268,17 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-/* One of the walk's words from FIRST on, a frame each. */
+static void emit_unwind_on(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R2, i->a);
+    cg_clobber_all(g);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_UNWIND_ON);
+    cg_result(g, i->dst, R0);
+}
+
+/* Of the frame whose number it is told, the word in those at FIRST. */
 static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
@@ -473,6 +503,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_UNWIND:
         emit_unwind(g, i);
         break;
+    case NGS_CTX_UNWIND_ON:
+        emit_unwind_on(g, i);
+        break;
     case NGS_CTX_UFRAME:
         emit_unwound(g, i, CG_UNWIND_FRAMES);
         break;
@@ -481,6 +514,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         break;
     case NGS_CTX_USTACK:
         emit_stack_number(g, i);
+        break;
+    case NGS_CTX_USP:
+        emit_unwound(g, i, CG_UNWIND_SPS);
         break;
     case NGS_CTX_KSTACK:
         emit_kernel_stack(g, i);

@@ -95,6 +95,7 @@ enum cg_unwind {
     CG_UNWIND_FP,
     CG_UNWIND_CALL,    /* 1: IP is where a call returns to, in the code behind it */
     CG_UNWIND_N,       /* frames known */
+    CG_UNWIND_MOST,    /* ... that are wanted */
     CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
     CG_UNWIND_AT,      /* address of what was read of the stack, */
     CG_UNWIND_LEN,     /* how many bytes, */
@@ -102,7 +103,8 @@ enum cg_unwind {
     /* struct ngs_range that an address was in last; END 0: none */
     CG_UNWIND_RANGE = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8,
     CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
-    CG_UNWIND_STACK = CG_UNWIND_FRAMES + NGS_STACK_MAX, /* struct ngs_stack: the same as places */
+    CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX,                  /* ... stack pointers */
+    CG_UNWIND_STACK = CG_UNWIND_SPS + NGS_STACK_MAX, /* struct ngs_stack: the same as places */
     CG_UNWIND_PLACES
 };
 _Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");

@@ -171,11 +171,14 @@ static const struct intrinsic rows[] = {
     FACT("task_current", NGS_CTX_TASK),
     FACT("is_return", NGS_CTX_RETURN),
     FACT("__pidns", NGS_CTX_PIDNS),
-    {"__unwind", TYPE_LONG, 0, 0, {0}, 0, lower_long, NGS_CTX_UNWIND}, /* for __uframe() */
+    /* For __uframe() and __usp(). */
+    {"__unwind", TYPE_LONG, 1, 0, {TYPE_LONG}, 0, lower_long, NGS_CTX_UNWIND},
+    {"__unwind_on", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_UNWIND_ON},
     {"__uframe", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UFRAME},
     {"__uplace", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UPLACE},
     {"__ustack", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_USTACK},
     {"__stack_texts", TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_stack_texts, 0},
+    {"__usp", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_USP},
     {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_KSTACK},
     {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),

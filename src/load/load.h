@@ -92,7 +92,8 @@ bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *o
 /*
  * The processes that are looked at fork, end and run exec: readable when there is something to do
  * (-1: never), and what does it; to be called several times a second in any case. True: a process
- * runs another program now, so that what is known of addresses is old.
+ * runs another program now, or code that it has mapped since, so that what is known of addresses is
+ * old.
  */
 int session_scope_fd(const struct session *s);
 bool session_follow(struct session *s);

@@ -88,6 +88,8 @@ struct spaces {
     struct spaces_file *files;
     uint32_t n_files;
     uint32_t n_numbers;
+    uint64_t due, turn_due, wait; /* ms of CLOCK_MONOTONIC: spaces_watch's next looks */
+    uint32_t turn;                /* whose it is: of the scope's members */
 };
 
 /* Processes whose returns the kernel has left out. */
@@ -205,8 +207,10 @@ void track_stop(struct session *s);
 /* For the processes of the scope; false after reporting. */
 bool spaces_open(struct session *s);
 void spaces_close(struct session *s);
-/* PID runs what it has mapped now. */
-void spaces_add(struct session *s, pid_t pid);
+/* PID runs what it has mapped now; false: that was known. */
+bool spaces_add(struct session *s, pid_t pid);
+/* Looks for what is mapped since, now and then; true: there is something. */
+bool spaces_watch(struct session *s);
 void spaces_drop(struct session *s, pid_t pid);
 
 /* ---- layout.c: where modules lie in processes that have run exec ---- */

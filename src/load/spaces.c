@@ -2,8 +2,10 @@
  * spaces: what the kernel's side knows addresses of programs by and walks their stacks. Enters:
  * processes of the scope; leaves: in NGS_MAP_ROWS the rows of each file that they run code of,
  * once, in NGS_MAP_SPACES where each process maps which, and the files by the numbers that places
- * have (NGS_PLACE), which outlive the processes. Left out, so that a walk stops there: files
- * without rows, code that no file has, what is mapped later, more than the maps hold.
+ * have (NGS_PLACE), which outlive the processes. A process that a walk led out of what is known is
+ * looked at again, and one after another, as code may come in the place of other code. A walk stops
+ * at files without rows, at code that no file has, but for the vdso, and at what the maps have no
+ * room for.
  */
 #include "load/session.h"
 
@@ -17,13 +19,17 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "unwind/unwind.h"
 
 /* Parts of files; a hostile process maps more, each of which would be opened. So many of the files
- * that the target did not have when it was found stay open, to be asked for names. */
-enum { FILES_MAX = 4096, OPEN_MAX = 256 };
+ * that the target did not have when it was found stay open, to be asked for names. Code that no
+ * file has is only there so that it is known. */
+enum { FILES_MAX = 4096, OPEN_MAX = 256, NAMELESS_MAX = 32, VDSO_MAX = 64 * 1024 };
 _Static_assert((int)FILES_MAX < (int)NGS_PLACE_FILES, "a file has a number");
+/* A look at a process takes some tenths of a millisecond, where it maps a hundred files. */
+enum { LOOK_MS = 50, TURN_MS = 1000 };
 
 static bool is_wanted(const struct session *s)
 {
@@ -96,10 +102,38 @@ void spaces_close(struct session *s)
 
 /* ---- files ---- */
 
+/* A copy of the ELF file that the kernel maps into each process. */
+static int open_vdso(const struct session *s, pid_t pid, const struct map *map)
+{
+    size_t size = map->end - map->start;
+    char path[4096], *bytes = size <= VDSO_MAX ? malloc(size) : NULL;
+
+    snprintf(path, sizeof(path), "%s/%d/mem", s->t->proc, (int)pid);
+    int from = bytes ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = from >= 0 ? memfd_create("vdso", MFD_CLOEXEC) : -1;
+
+    if (fd >= 0 && (pread(from, bytes, size, (off_t)map->start) != (ssize_t)size ||
+                    write(fd, bytes, size) != (ssize_t)size)) {
+        close(fd);
+        fd = -1;
+    }
+    if (from >= 0)
+        close(from);
+    free(bytes);
+    return fd;
+}
+
+static bool is_vdso(const struct map *map)
+{
+    return !map->ino && map->path && !strcmp(map->path, "[vdso]");
+}
+
 static int open_mapped(const struct session *s, pid_t pid, const struct map *map)
 {
     char path[4096];
 
+    if (is_vdso(map))
+        return open_vdso(s, pid, map);
     snprintf(path, sizeof(path), "%s/%d/map_files/%llx-%llx", s->t->proc, (int)pid,
              (unsigned long long)map->start, (unsigned long long)map->end);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -140,7 +174,7 @@ static void extent(const struct map *all, const struct map *m, uint64_t *start, 
     *start = m->start;
     *end = m->end;
     for (const struct map *o = all; o; o = o->next)
-        if (o->ino == m->ino && o->dev == m->dev) {
+        if (m->ino && o->ino == m->ino && o->dev == m->dev) {
             *start = o->start < *start ? o->start : *start;
             *end = o->end > *end ? o->end : *end;
         }
@@ -265,41 +299,48 @@ bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *o
 /* ---- processes ---- */
 
 static void add_range(struct session *s, pid_t pid, const struct map *all, const struct map *map,
-                      struct ngs_space *space)
+                      struct ngs_space *space, unsigned *nameless)
 {
-    const struct spaces_file *f =
-        map->exec && map->ino && space->n < NGS_RANGES ? file_of(s, pid, all, map) : NULL;
+    static const struct spaces_file none;
+    bool is_file = map->ino || is_vdso(map);
 
-    if (f && f->number)
-        space->ranges[space->n++] =
-            (struct ngs_range){map->start,
-                               map->end,
-                               map->start - f->vaddr,
-                               f->rows,
-                               f->blocks,
-                               f->n_blocks,
-                               f->first_block,
-                               NGS_PLACE(f->number, 0) - (map->start - f->vaddr)};
+    if (!map->exec || space->n == NGS_RANGES || (!is_file && (*nameless)++ >= NAMELESS_MAX))
+        return;
+    const struct spaces_file *f = is_file ? file_of(s, pid, all, map) : &none;
+
+    if (!f)
+        return;
+    uint64_t bias = map->start - f->vaddr;
+
+    space->ranges[space->n++] = (struct ngs_range){
+        map->start, map->end,    bias,           f->rows,
+        f->blocks,  f->n_blocks, f->first_block, f->number ? NGS_PLACE(f->number, 0) - bias : 0};
 }
 
-void spaces_add(struct session *s, pid_t pid)
+bool spaces_add(struct session *s, pid_t pid)
 {
     struct compile cx = *s->cx; /* with memory that is given back: this is done again and again */
-    struct ngs_space *space = s->spaces.is_open ? calloc(1, sizeof(*space)) : NULL;
+    struct ngs_space *spaces = s->spaces.is_open ? calloc(2, sizeof(*spaces)) : NULL;
     uint32_t key = (uint32_t)pid;
+    unsigned nameless = 0;
 
-    if (!space)
-        return;
+    if (!spaces)
+        return false;
     cx.arena = arena_new();
     diag_try_begin(cx.diag);
     const struct map *all = target_maps(&cx, s->t, pid);
 
     for (const struct map *m = all; m; m = m->next)
-        add_range(s, pid, all, m, space);
+        add_range(s, pid, all, m, spaces, &nameless);
     diag_try_end(cx.diag);
     arena_free(cx.arena);
-    bpf_map_update_elem(s->spaces.map, &key, space, BPF_ANY);
-    free(space);
+    bpf_map_lookup_elem(s->spaces.map, &key, &spaces[1]);
+    bool news = memcmp(&spaces[0], &spaces[1], sizeof(*spaces)) != 0;
+
+    if (news)
+        bpf_map_update_elem(s->spaces.map, &key, spaces, BPF_ANY);
+    free(spaces);
+    return news;
 }
 
 void spaces_drop(struct session *s, pid_t pid)
@@ -308,4 +349,26 @@ void spaces_drop(struct session *s, pid_t pid)
 
     if (s->spaces.is_open)
         bpf_map_delete_elem(s->spaces.map, &key);
+}
+
+/* Where looks find nothing, as a program has code without a table, they become rare. */
+bool spaces_watch(struct session *s)
+{
+    struct spaces *sp = &s->spaces;
+    uint64_t now = clock_ms(CLOCK_MONOTONIC), pid = 0;
+    bool news = false;
+
+    if (!sp->is_open || now < sp->due)
+        return false;
+    pid = __atomic_exchange_n(&s->control->unmapped, 0, __ATOMIC_SEQ_CST);
+    if (pid) {
+        news = spaces_add(s, (pid_t)pid);
+        sp->wait = news ? LOOK_MS : sp->wait < TURN_MS ? 2 * sp->wait + LOOK_MS : TURN_MS;
+        sp->due = now + sp->wait;
+    } else if (now >= sp->turn_due && s->scope.n) {
+        sp->turn = (sp->turn + 1) % s->scope.n;
+        news = spaces_add(s, s->scope.members[sp->turn]);
+        sp->turn_due = now + TURN_MS;
+    }
+    return news;
 }

@@ -180,10 +180,10 @@ bool session_follow(struct session *s)
     uint64_t execs = c->execs;
 
     if (!c->follows)
-        return false;
+        return spaces_watch(s);
     nesting_look(s);
     ring_buffer__consume(c->ring);
     layout_try(s);
     kinds_watch(s);
-    return c->execs != execs;
+    return spaces_watch(s) || c->execs != execs;
 }

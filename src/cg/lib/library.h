@@ -29,12 +29,15 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
 #define CG_LIBS(X)                                                                                 \
     /* (error, its argument, its place, probe) as a record, of a handler without a frame */        \
     X(REPORT_OF, report_of, 5, 0)                                                                  \
-    /* () fills the frame's words (enum cg_unwind) from its registers: how many frames */          \
+    /* (cfa) goes on at the caller of a frame that ends there: how many frames */                  \
+    X(UNWIND_ON, unwind_on, 2, 0)                                                                  \
+    /* () adds frames (enum cg_unwind), that of the registers at hand first: how many there are */ \
     X(UNWIND, unwind, 1, 0)                                                                        \
     /* (frames) the number of the stack that the first of them are; 0: none; 1: no room */         \
     X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
-    X(UNWIND_STEP, unwind_step, 1, 0)      /* () 1, or 0: there is no caller */                    \
+    /* () adds one, then its caller's registers are at hand: 1, or 0: no more */                   \
+    X(UNWIND_STEP, unwind_step, 1, 0)                                                              \
     X(UNWIND_RULE, unwind_rule, 2, 0)      /* (ip) of the code there; 0: none */                   \
     X(UNWIND_RANGE, unwind_range, 2, 0)    /* (ip) 1: the frame's range is its; 0: none is */      \
     X(REPORT, report, 2, 0)                /* (probe) the frame's error, as a record */            \

@@ -41,6 +41,7 @@ static void set_process(struct cg_lib_fn *f)
 void cg_lib_unwind_range(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
+    uint32_t unmapped = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
@@ -75,10 +76,16 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
         cg_stx(s, BPF_DW, R6, range(f, (int)off), R1);
     }
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
-    cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
+    cg_jmp(s, BPF_JGT, R1, R7, unmapped);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
-    cg_jmp(s, BPF_JGE, R7, R1, f->l_bad);
+    cg_jmp(s, BPF_JGE, R7, R1, unmapped);
     cg_lib_leave(f, 1);
+
+    cg_bind(s, unmapped);
+    cg_value(s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, unmapped));
+    cg_ldx(s, BPF_W, R2, R10, -8);
+    cg_stx(s, BPF_DW, R1, 0, R2);
+    cg_lib_leave(f, 0);
 }
 
 /* r0 = the row, or block, whose index is r3; where there is none control goes to NONE. */
@@ -246,6 +253,25 @@ static void find_rule(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_UNWIND_RULE);
 }
 
+/* The frame at hand is one more; goes to BAD when there is no room for it. */
+static void add_frame(struct cg_lib_fn *f, uint32_t bad)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JGE, R1, NGS_STACK_MAX, bad);
+    cg_mov(s, R2, R1);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_IP));
+    cg_stx(s, BPF_DW, R2, word(f, CG_UNWIND_FRAMES), R3);
+    cg_stx(s, BPF_DW, R2, word(f, CG_UNWIND_PLACES), R3); /* until a file is found */
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_SP));
+    cg_stx(s, BPF_DW, R2, word(f, CG_UNWIND_SPS), R3);
+    cg_alui(s, BPF_ADD, R1, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
+}
+
 /*
  * r7 is the rule, r8 the CFA. Where the innermost address has no row, that of the instruction
  * before it serves: a program that has called the kernel stands behind its last instruction.
@@ -259,13 +285,17 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
              some = cg_label(s), apart = cg_label(s);
 
     cg_lib_enter(f);
+    add_frame(f, f->l_bad);
     find_rule(f);
     cg_jmpi(s, BPF_JNE, R0, 0, found);
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
     cg_jmpi(s, BPF_JNE, R3, 0, f->l_bad);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
     find_rule(f);
-    cg_bind(s, found);
+    cg_bind(s, found); /* so the frame has its place */
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
+    cg_jmp(s, BPF_JGE, R1, R2, f->l_bad);
     cg_mov(s, R7, R0);
     cg_mov(s, R2, R7);
     cg_alui(s, BPF_LSH, R2, 32);
@@ -352,19 +382,33 @@ void cg_lib_unwind(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     set_process(f);
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
-    cg_sti(s, BPF_DW, R6, range(f, RANGE(end)), 0);
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
     for (int k = 0; k < NGS_STACK_MAX; k++) {
-        cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
-        cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FRAMES + k), R1);
-        cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_PLACES + k), R1); /* until a file is found */
-        cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), k + 1);
         cg_mov(s, R1, R6);
         cg_lib_call(f, CG_LIB_UNWIND_STEP);
         cg_jmpi(s, BPF_JEQ, R0, 0, done);
     }
     cg_bind(s, done);
+    cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
+    cg_exit(s);
+}
+
+/* Beyond code without rows whose frame the script knows: as it begins with "push frame pointer". */
+void cg_lib_unwind_on(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t none = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R7, R2);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_MOST), NGS_STACK_MAX);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
+    read_word(f, CG_UNWIND_IP, R7, -8, none);
+    read_word(f, CG_UNWIND_FP, R7, -16, none);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND);
+    cg_exit(s);
+    cg_bind(s, none);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
     cg_exit(s);
 }
