@@ -83,7 +83,7 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
 
     cg_bind(s, unmapped);
     cg_value(s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, unmapped));
-    cg_ldx(s, BPF_W, R2, R10, -8);
+    cg_ldx(s, BPF_W, R2, R6, word(f, CG_UNWIND_PROCESS));
     cg_stx(s, BPF_DW, R1, 0, R2);
     cg_lib_leave(f, 0);
 }
