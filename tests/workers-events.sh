@@ -123,6 +123,27 @@ check 'two workers, of different masters' judged "$whats" "$all" "${first[3]} ${
 check 'everybody who runs the program' judged "$whats" "${all//process.thread/P.thread}" \
     "${first[*]} ${second[*]}"
 
+# ---- a handler that is to end the session: nobody adds what it is about to print ----
+
+once() { # ARGUMENT...
+    trace "$@" -D MAXACTION=1000000 -e "global sums
+        probe process(\"$family\").function(\"leaf\"), perf.sw.cpu_clock.sample(50000) {
+            for (i = 0; i < 20000; i++) sums[i % 7]++
+            foreach (k in sums) sum += sums[k]
+            println(sum)
+            exit()
+        }" && [[ $(cat "$scratch/out") = 20000 ]]
+}
+all_once() {
+    local k
+    for k in 1 2 3; do
+        (sleep 1; kill -USR1 "${first[@]}"; sleep 0.3; kill -USR1 "${first[@]}") &
+        once "$@" || return
+        wait $!
+    done
+}
+check 'a handler that adds up, prints and exits' all_once --master "$master1"
+
 # ---- time that a worker does not run, and how often it leaves the processor by itself ----
 
 rests='global resting, left
