@@ -207,6 +207,64 @@ check '... within a statement' fails_with 'no statement is known to begin at' \
 check '... nobody has code at' fails_with 'has code at 0x7' -e "probe process(\"$target\").statement(7) { next }"
 check 'an absolute address' fails_with 'in guru mode only' -e "probe process(\"$target\").statement($address).absolute { next }"
 
+# ---- functions that are inlined in themselves: GCC cuts split() behind the early return, and puts
+# the rest, which is called once, back; fib() calls itself, on the line that declares it
+
+cat >"$scratch/itself.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+volatile long split_count, tail_count, sink;
+__attribute__((noinline)) void leaf(long n) { sink += n; }
+__attribute__((noinline)) void tail(long n) { tail_count++; sink -= n; }
+static void split(long n, long m)
+{
+    split_count++;
+    if (sink & 1)
+        leaf(n * 3);
+    leaf(m);
+    leaf(m + n);
+    if (n % 3 == 0) {
+        sink = m;
+        return;
+    }
+    for (long i = 0; i < m; i++)
+        sink += i ^ n;
+    tail(sink);
+    leaf(n);
+    leaf(m * 7);
+}
+__attribute__((noinline)) void one(long n) { split(n, 3); sink++; }
+__attribute__((noinline)) void two(long n) { split(n + 1, n); sink++; }
+__attribute__((noinline)) void three(long n) { split(n + 2, n); sink++; }
+static inline long fib(long n) { return n < 2 ? sink : fib(n - 1) ^ fib(n - 2); }
+int main(int argc, char **argv)
+{
+    for (long i = 0; i < atol(argv[1]); i++) {
+        one(i);
+        two(i);
+        three(i);
+        sink += fib(i % 10);
+    }
+    printf("%ld %ld\n", split_count, tail_count);
+    return argc == 0;
+}
+END
+gcc -g -O2 -o "$scratch/itself" "$scratch/itself.c"
+read -r split tail < <("$scratch/itself" 100)
+itself() { # NAME WANT POINT
+    check "$1" last_line_is "$2" -c "$scratch/itself 100" -e "
+        global n
+        probe process(\"$scratch/itself\").$3 { n++ }
+        probe end { println(n) }"
+}
+itself 'a function that is cut, and put together again' "$split" 'function("split")'
+itself '... where it returns' "$split" 'function("split").return'
+itself '... what its rest calls' "$tail" 'function("split").callee("tail")'
+check '... has no copies' fails_with "'split' is inlined nowhere" \
+    -e "probe process(\"$scratch/itself\").function(\"split\").inline { next }"
+check 'one that calls itself has copies in itself' run_once -p2 \
+    -e "probe process(\"$scratch/itself\").function(\"fib\").inline { next }"
+
 # ---- two processes
 
 start() { # its pid in $pid; a line to the file descriptor $1 lets it go on

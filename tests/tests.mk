@@ -164,6 +164,7 @@ EXTRA_DIST += tests/aliases
 SHELL_TESTS += tests/syscalls.sh
 EXTRA_DIST += tests/syscalls
 SHELL_TESTS += tests/master.sh
+SHELL_TESTS += tests/workers-events.sh
 
 # The stap back end
 UNIT_TOOLS += tests/unit/stap_module

@@ -14,34 +14,12 @@ set -euo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=workers/masters.sh
+. tests/workers/masters.sh
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 command -v wrk >/dev/null || skip_all 'no wrk'
-
-# start NAME MODE: two masters of four workers; their workers are in ${first[@]} and ${second[@]},
-# the masters in $master1 and $master2, the access logs in ${logs[@]}, the ports in ${ports[@]}.
-start() {
-    local master workers name port dir
-    logs=() ports=()
-    start_target nginx gc64 "$1" 200 4
-    logs+=("$dir/logs/access.log") ports+=("$port")
-    read -ra first <<<"$workers"
-    master1=$master
-    start_target nginx gc64 "$1" 200 4
-    logs+=("$dir/logs/access.log") ports+=("$port")
-    read -ra second <<<"$workers"
-    master2=$master
-    export dir
-}
-
-stop() {
-    local one
-    for one in "${names[@]}"; do
-        tests/targets/target.sh stop "$one"
-    done
-    names=()
-}
 
 # serve: all eight workers answer, /app/news and, less often, /app/index; what is logged of it goes
 # to $scratch/log.
@@ -74,12 +52,6 @@ logged() {
 # told WORD...: the number that stands behind these words in a line of the output.
 told() { sed -nE "s,^$* (-?[0-9]+).*,\1,p" "$scratch/out"; }
 
-is() { # VALUE WANTED
-    [[ $1 = "$2" ]] && return
-    echo "# $1, not $2"
-    return 1
-}
-
 # judge WHAT PID...: the shapes' answers are those of these workers.
 judge() {
     local what=$1 n rest count min max line
@@ -107,7 +79,7 @@ judge() {
 same() { grep '^served ' "$scratch/out" | LC_ALL=C sort | diff - "$scratch/want" >"$scratch/diff" ||
     { head -5 "$scratch/diff"; return 1; }; }
 
-start idle
+start_nginx idle
 start_trace tests/workers/shapes.sxx -x "${first[1]}"
 serve
 end_trace
@@ -116,11 +88,11 @@ start_trace tests/workers/shapes.sxx --master "$master2"
 serve
 end_trace
 judge "a master's workers" "${second[@]}"
-stop
+stop_nginx
 
 # ---- the samples, while all serve ----
 
-start app
+start_nginx app
 # wrk keeps its connections, and a worker may have got none of them.
 sleep 2
 busiest=$(awk '{ n[$1]++; if (n[$1] > most) { most = n[$1]; pid = $1 } } END { print pid }' \
@@ -141,5 +113,5 @@ for who in "-x $busiest" "--master $master1"; do
     check "... and of its own prefix only" eval \
         '[[ $(grep -o "/tmp[^ ]*//lua" "$scratch/out" | sort -u | wc -l) = 1 ]]'
 done
-stop
+stop_nginx
 finish

@@ -255,8 +255,8 @@ enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
 enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
 
 /*
- * ENDED: by exit() or by errors. PAUSED: until a rest has run that is to call exit(), so that no
- * hit comes between as if it had not been called.
+ * ENDED: by exit() or by errors. PAUSED: from where a handler that goes on in user space is sure to
+ * call exit(), until its rest has run, so that no hit comes between as if it had not been called.
  */
 enum ngs_stop { NGS_ENDED = 1, NGS_PAUSED = 2 };
 
@@ -457,6 +457,7 @@ struct ngs_frame {
     uint64_t error_loc;  /* OBJ_LOCS index */
     uint64_t depth;      /* of script calls */
     uint64_t sp;         /* top of the stack of recursive activations, bytes from its start */
+    uint64_t paused;     /* this hit has set NGS_PAUSED, as it is to call exit() */
     struct ngs_member member; /* whose hit this is; zeroes: it was not looked up */
     uint64_t private_[8];/* code generator's own */
     /* then: struct ngs_str error_text (for error("...")), code generator's areas, slots, the record

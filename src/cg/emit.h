@@ -37,7 +37,7 @@ cg_emit_fn cg_k_sread, cg_k_sset, cg_k_scat, cg_k_sfmt, cg_k_sfmts, cg_k_smark, 
 cg_emit_fn cg_k_mget, cg_k_mgets, cg_k_mhas, cg_k_mset, cg_k_msets, cg_k_madd, cg_k_mdel,
     cg_k_mstat, cg_k_mstatget, cg_k_gstat, cg_k_gstatget;
 /* record.c: output, the session's end, errors, what goes on in user space, in the kernel */
-cg_emit_fn cg_k_print, cg_k_warn, cg_k_exit, cg_k_raise, cg_k_handover;
+cg_emit_fn cg_k_print, cg_k_warn, cg_k_exit, cg_k_pause, cg_k_raise, cg_k_handover;
 /* stack.c: activations of recursive functions */
 cg_emit_fn cg_push_pop;
 
@@ -47,6 +47,8 @@ cg_emit_fn cg_u_read, cg_u_sread, cg_u_context, cg_u_scontext, cg_u_sset, cg_u_s
     cg_u_mget, cg_u_mgets, cg_u_mhas, cg_u_mset, cg_u_msets, cg_u_madd, cg_u_mdel, cg_u_mstat,
     cg_u_mstatget, cg_u_mtake, cg_u_mclear, cg_u_gstat, cg_u_gstatget, cg_u_febegin, cg_u_fenext,
     cg_u_feend, cg_u_hist, cg_u_print, cg_u_warn, cg_u_exit, cg_u_ucall, cg_u_fcall, cg_u_raise;
+/* Where an error ends a handler in the kernel: the session goes on, if this hit has paused it. */
+void cg_k_resume(struct cg_gen *g);
 /* The error that nothing caught, as a record: belongs to no instruction. */
 void cg_u_report(struct cg_gen *g);
 

@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cg/body.h"
+#include "cg/emit.h"
 #include "cg/graph.h"
 #include "cg/onstack.h"
 #include "cg/syscall.h"
@@ -48,6 +49,8 @@ static void clear_frame(struct cg_gen *g)
     cg_sti(&g->s, BPF_DW, R9, FRAME(error), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(depth), 0);
     cg_sti(&g->s, BPF_DW, R9, FRAME(sp), 0);
+    if (u->funcs[g->func]->pauses)
+        cg_sti(&g->s, BPF_DW, R9, FRAME(paused), 0);
     cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
     if (g->graph->reads)
@@ -164,6 +167,7 @@ static void ends(struct cg_gen *g)
         cg_mov(&g->s, R1, R9);
         cg_movi(&g->s, R2, g->probe_index);
         cg_call_lib(g->c, &g->s, CG_LIB_REPORT);
+        cg_k_resume(g);
     }
 }
 

@@ -82,5 +82,6 @@ const struct cg_op cg_ops[IR_OP_COUNT] = {
     [IR_PUSH] = SAME(cg_push_pop),
     [IR_POP] = SAME(cg_push_pop),
     [IR_RAISE] = BOTH(raise),
+    [IR_PAUSE] = {cg_k_pause, NULL},
     [IR_HANDOVER] = {cg_k_handover, NULL},
 };

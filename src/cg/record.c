@@ -133,6 +133,34 @@ static void change_stop(struct cg_gen *g, int op, int32_t mask)
     cg_atomic(&g->s, op, R1, 0, R2);
 }
 
+void cg_k_pause(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t mine = cg_label(&g->s);
+
+    (void)i;
+    cg_call_begin(g);
+    cg_clobber_all(g);
+    cg_ldx(&g->s, BPF_DW, R1, R9, offsetof(struct ngs_frame, paused));
+    cg_jmpi(&g->s, BPF_JNE, R1, 0, mine);
+    change_stop(g, BPF_OR | BPF_FETCH, NGS_PAUSED);
+    cg_jmpi(&g->s, BPF_JNE, R2, 0, g->l_done);
+    cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, paused), 1);
+    cg_bind(&g->s, mine);
+    cg_overwritten(g, CG_CALLER_SAVED);
+}
+
+void cg_k_resume(struct cg_gen *g)
+{
+    uint32_t not_mine = cg_label(&g->s);
+
+    if (!g->c->u->funcs[g->func]->pauses)
+        return;
+    cg_ldx(&g->s, BPF_DW, R1, R9, offsetof(struct ngs_frame, paused));
+    cg_jmpi(&g->s, BPF_JEQ, R1, 0, not_mine);
+    change_stop(g, BPF_AND, ~NGS_PAUSED);
+    cg_bind(&g->s, not_mine);
+}
+
 void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
 {
     bool pause = g->c->u->funcs[i->imm]->exits;

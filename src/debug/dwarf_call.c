@@ -136,7 +136,10 @@ static void walk_scope(struct calls *c, Dwarf_Die *scope, uint64_t depth)
             return;
         switch (dwarf_tag(&die)) {
         case DW_TAG_inlined_subroutine:
-            add_inlined(c, &die);
+            if (func_is_rest(&die, c->f->record))
+                walk_scope(c, &die, depth + 1);
+            else
+                add_inlined(c, &die);
             break;
         case DW_TAG_call_site:
         case DW_TAG_GNU_call_site:

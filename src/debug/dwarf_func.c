@@ -108,6 +108,28 @@ bool func_of_die(struct dbg *m, Dwarf_Die *die, const char *name, const char *un
     return true;
 }
 
+static Dwarf_Word number_of(Dwarf_Die *die, unsigned name)
+{
+    Dwarf_Attribute attr;
+    Dwarf_Word n = 0;
+
+    if (dwarf_attr(die, name, &attr))
+        dwarf_formudata(&attr, &n);
+    return n;
+}
+
+bool func_is_rest(Dwarf_Die *die, Dwarf_Die *scope)
+{
+    Dwarf_Die of, in;
+
+    func_origin(die, &of);
+    func_origin(scope, &in);
+    Dwarf_Word line = number_of(die, DW_AT_call_line);
+
+    return of.addr == in.addr && line && line == number_of(&of, DW_AT_decl_line) &&
+           number_of(die, DW_AT_call_column) == number_of(&of, DW_AT_decl_column);
+}
+
 bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char *name,
                      struct dbg_func *out)
 {

@@ -3,7 +3,8 @@
  * leaves: for each DW_TAG_inlined_subroutine of such a function its address and the function whose
  * code it is in. All of a module are found by one walk when they are first asked for, since the
  * code may be in other units than the function (LTO). Left out: those without an address, or with
- * one outside of the function that they are in; units of .dwo files.
+ * one outside of the function that they are in; the rest of a function in itself; units of .dwo
+ * files.
  */
 #include <dwarf.h>
 #include <fnmatch.h>
@@ -65,7 +66,8 @@ static void add_inlined(struct walk *w, Dwarf_Die *die)
     };
 }
 
-static void walk_scope(struct walk *w, Dwarf_Die *scope, uint64_t depth)
+/* SCOPE, a block or a function, is in FUNCTION, or is it. */
+static void walk_scope(struct walk *w, Dwarf_Die *scope, Dwarf_Die *function, uint64_t depth)
 {
     Dwarf_Die die;
 
@@ -75,13 +77,14 @@ static void walk_scope(struct walk *w, Dwarf_Die *scope, uint64_t depth)
     do {
         switch (dwarf_tag(&die)) {
         case DW_TAG_inlined_subroutine:
-            add_inlined(w, &die);
-            walk_scope(w, &die, depth + 1);
+            if (!func_is_rest(&die, function))
+                add_inlined(w, &die);
+            walk_scope(w, &die, &die, depth + 1);
             break;
         case DW_TAG_lexical_block:
         case DW_TAG_try_block:
         case DW_TAG_catch_block:
-            walk_scope(w, &die, depth + 1);
+            walk_scope(w, &die, function, depth + 1);
             break;
         default:
             break;
@@ -101,7 +104,7 @@ static bool walk_unit(Dwarf_Die *unit, void *arg)
             !(dwarf_hasattr(&die, DW_AT_low_pc) || dwarf_hasattr(&die, DW_AT_ranges)))
             continue;
         w->code = dwarf_dieoffset(&die);
-        walk_scope(w, &die, 0);
+        walk_scope(w, &die, &die, 0);
     } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
     return true;
 }

@@ -134,6 +134,10 @@ bool func_of_die(struct dbg *m, Dwarf_Die *die, const char *name, const char *un
 /* DIE, an inlined instance in the code of CODE. False: it has no address. */
 bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char *name,
                      struct dbg_func *out);
+/* Is DIE, inlined in the function SCOPE, the rest of that function itself? GCC cuts a function
+ * where it may return early (-fpartial-inlining), and may put both parts together again; the call
+ * of the rest is said to be where the function is declared. One that calls itself is none. */
+bool func_is_rest(Dwarf_Die *die, Dwarf_Die *scope);
 /* The DIE that declares DIE, a function or an inlined one (DW_AT_abstract_origin); else itself. */
 void func_origin(Dwarf_Die *die, Dwarf_Die *out);
 /* Does DIE have code at PC? */

@@ -105,6 +105,7 @@
     X(PRINT, "print", IRF_CALLS)            /* format fmt, args */                                \
     X(WARN, "warn", IRF_CALLS)              /* s */                                               \
     X(EXIT, "exit", IRF_CALLS)                                                                    \
+    X(PAUSE, "pause", IRF_CALLS)            /* exit() is sure: others end where they come here */ \
     /* enum ngs_ucall imm, args; dst or str receives the result; FCALL is one that the library of \
      * kernel programs has, too */                                                                \
     X(FCALL, "fcall", IRF_FAILS | IRF_CALLS)                                                      \
@@ -220,6 +221,7 @@ struct ir_func {
      * params are what HANDOVER sets, longs first */
     const struct ir_func *rest_of;
     bool exits;              /* a rest that calls exit() unless an error ends it */
+    bool pauses;             /* a handler that has PAUSE */
     bool recursive;
     struct ir_block **blocks;/* blocks[0] is the entry */
     uint32_t n_blocks;

@@ -304,6 +304,86 @@ static bool always_exits(const struct ir_unit *u, const struct ir_func *f)
     return any;
 }
 
+/* Those blocks of F, a handler that is cut, from which a way leads to its end without exit(). An
+ * error that is caught is such a way, if the catch block is. */
+static bool *ways_out(const struct ir_unit *u, const struct ir_func *f)
+{
+    bool *out = ARENA_ARRAY(u->cx->arena, bool, f->n_blocks), more = true;
+
+    while (more) {
+        more = false;
+        for (uint32_t b = f->n_blocks; b-- > 0;) {
+            bool leads = false;
+
+            for (const struct ir_ins *i = f->blocks[b]->first; i && !leads && !out[b];
+                 i = i->next) {
+                const struct ir_func *callee =
+                    i->op == IR_CALL || i->op == IR_HANDOVER ? u->funcs[i->imm] : NULL;
+
+                leads = (i->onerr != IR_NO_BLOCK && out[i->onerr]) ||
+                        (i->op == IR_DONE && !i->imm) || (i->op == IR_HANDOVER && !callee->exits);
+                if (i->op == IR_EXIT ||
+                    (i->op == IR_CALL && !callee->recursive && always_exits(u, callee)))
+                    break;
+                for (int k = 0; k < 2; k++)
+                    leads |= i->to[k] != IR_NO_BLOCK && out[i->to[k]];
+            }
+            more |= leads;
+            out[b] |= leads;
+        }
+    }
+    return out;
+}
+
+/* Is there an exit() on a way from BLOCK, other than one to an error's end? */
+static bool meets_exit(const struct ir_unit *u, const struct ir_func *f, uint32_t block)
+{
+    struct walk w = start(u, f, block);
+
+    for (uint32_t n = 0; n < w.n; n++)
+        for (const struct ir_ins *i = f->blocks[w.work[n]]->first; i; i = i->next) {
+            if (i->op == IR_EXIT || (i->op == IR_HANDOVER && u->funcs[i->imm]->exits) ||
+                (i->op == IR_CALL && !u->funcs[i->imm]->recursive &&
+                 always_exits(u, u->funcs[i->imm])))
+                return true;
+            add_next(&w, i);
+        }
+    return false;
+}
+
+static void put_pause(struct ir_unit *u, struct ir_func *f, uint32_t block)
+{
+    struct ir_block *b = f->blocks[block];
+    struct ir_ins *first = b->first, *last = b->last;
+
+    b->first = b->last = NULL;
+    ir_emit(u, f, block, IR_PAUSE)->loc = first->loc;
+    b->first->next = first;
+    b->last = last;
+    f->pauses = true;
+}
+
+/* PAUSE where F comes to a block from which it is sure to call exit(), in user space: what others
+ * do from there on would be done as if it had not been called. */
+static void put_pauses(struct ir_unit *u, struct ir_func *f)
+{
+    const bool *out = ways_out(u, f);
+    bool *enters = ARENA_ARRAY(u->cx->arena, bool, f->n_blocks);
+
+    enters[0] = true;
+    for (uint32_t b = 0; b < f->n_blocks; b++)
+        for (const struct ir_ins *i = f->blocks[b]->first; i && out[b]; i = i->next) {
+            const uint32_t to[] = {i->to[0], i->to[1], i->onerr};
+
+            for (int k = 0; k < 3; k++)
+                if (to[k] != IR_NO_BLOCK)
+                    enters[to[k]] = true;
+        }
+    for (uint32_t b = 0; b < f->n_blocks; b++)
+        if (enters[b] && !out[b] && meets_exit(u, f, b))
+            put_pause(u, f, b);
+}
+
 static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
 {
     struct rest r = {.u = c->u,
@@ -345,6 +425,7 @@ static bool cut_handler(struct ir_unit *u, const struct ir_probe *p)
         if (!finish(&c, &c.v[k], attach_kind(p->rec.kind)->context == CONTEXT_FUNCTION))
             return false;
     drop_takes(&c);
+    put_pauses(u, c.f);
     return true;
 }
 
