@@ -164,7 +164,7 @@ static const struct intrinsic rows[] = {
     FACT("__pidns", NGS_CTX_PIDNS),
     {"__unwind", TYPE_LONG, 0, 0, {0}, 0, lower_long, NGS_CTX_UNWIND}, /* for __uframe() */
     {"__uframe", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UFRAME},
-    {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_KSTACK},
+    {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_STACK, lower_long, NGS_CTX_KSTACK},
     {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),
     TEXT("pp", NGS_CTX_PP),
