@@ -177,7 +177,7 @@ static void scan_expr(struct expr *e, void *arg)
 bool sema_is_kept(struct sema *s, const struct expr *e)
 {
     struct probe_inst *inst = s->inst;
-    struct scan scan = {.s = s};
+    struct scan scan = {.s = s, .more = inst->entry};
 
     if (!inst->can_trace || e->comps || e->address_of || !s->opts->kernel)
         return false;
