@@ -98,14 +98,22 @@ void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
     send_record(g, &r, NGS_REC_WARN, 0);
 }
 
+/* control.gate = gate OP MASK; r1 and r2 are free. */
+static void change_stop(struct cg_gen *g, int op, int32_t mask)
+{
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, gate));
+    cg_movi(&g->s, R2, mask);
+    cg_atomic(&g->s, op, R1, 0, R2);
+}
+
 void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
 {
     struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
 
     cg_call_begin(g);
     cg_clobber(g, R1);
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_sti(&g->s, BPF_DW, R1, 0, NGS_ENDED);
+    cg_clobber(g, R2);
+    change_stop(g, BPF_OR, NGS_ENDED);
     send_record(g, &r, NGS_REC_EXIT, 0);
 }
 
@@ -123,14 +131,6 @@ static void put_record_word(struct cg_gen *g, struct record *r, uint32_t off)
     cg_ldx_far(&g->s, BPF_DW, R3, R9, off);
     cg_stx_far(&g->s, BPF_DW, R2, r->pos, R3, R1);
     r->pos += 8;
-}
-
-/* control.stopped = stopped OP MASK; r1 and r2 are free. */
-static void change_stop(struct cg_gen *g, int op, int32_t mask)
-{
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_movi(&g->s, R2, mask);
-    cg_atomic(&g->s, op, R1, 0, R2);
 }
 
 void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)

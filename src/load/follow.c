@@ -262,7 +262,7 @@ static void unplace(struct code *c)
     current_member(c);
     storei(c, BPF_W, 0, offsetof(struct ngs_member, layout), NGS_UNPLACED);
     clear_only(c);
-    control(c, CONTROL(scope), BPF_OR, NGS_SCOPE_LAYOUTS);
+    control(c, CONTROL(gate), BPF_OR, NGS_SCOPE_LAYOUTS);
 }
 
 /*

@@ -182,11 +182,10 @@ check 'connections of TCP' tcp
 
 segments() {
     start_trace -e '
-        global began, named
+        global began
         probe tcp.receive {
             if (daddr != "127.0.0.1" || family != 2 || protocol != 6) next
-            began[dport] += syn && !ack
-            named += iphdr != 0 && sport != 0
+            began[dport] += syn && !ack && iphdr != 0 && sport != 0
         }
         probe timer.ms(100) { println("armed") }
         probe end { foreach (port in began) println(port, " ", began[port]) }'
