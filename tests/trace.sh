@@ -111,7 +111,35 @@ check 'a wildcard: a handler for each, and their names' last_line_is '21 1 22' -
     probe kernel.trace("sched_process_[ef]*") { n[probefunc()]++ }
     probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"],
         n["sched_process_exit"]) }'
+check '... by $$name' last_line_is '21 1' -c "$scratch/both" -e '
+    global n
+    probe kernel.trace("sched_process_[ef]*") { n[$$name]++ }
+    probe end { printf("%d %d\n", n["sched_process_fork"], n["sched_process_exec"]) }'
 check '... that matches too many' fails_with "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
+
+# A handler that takes long is interrupted, and what interrupts it frees memory, too. What the
+# kernel has counted (recursion_misses) by the end handler it tells in /proc.
+left_out() {
+    local told
+    timeout 60 "$ngstap" --suppress-time-limits -g -T 20 -c 'timeout 3 sh -c "while :; do /bin/true; done"' -e '
+        global n, spent
+        probe kernel.trace("kfree") {
+            for (i = 0; i < 3000; i++) spent = i
+            n++
+        }
+        probe end {
+            println(n > 100)
+            system(sprintf("sed -n s/^recursion_misses:.//p /proc/%d/fdinfo/*", stp_pid()))
+        }' >"$scratch/out" 2>"$scratch/err" || :
+    told=$(awk 'NR > 1 { n += $1 } END { print n + 0 }' "$scratch/out")
+    echo "# $told by the end handler"
+    [[ $(head -n 1 "$scratch/out") = 1 ]] && ((told > 0)) &&
+        awk -v told="$told" '
+            /Number of errors: 0, skipped probes: / { skipped = $NF }
+            /skipped probes, of any process, were left out by the kernel/ { left = $2 }
+            END { exit !(left >= told && left == skipped) }' "$scratch/err"
+}
+check 'hits that the kernel leaves out are skipped probes' left_out
 
 check 'the place of code that was interrupted, which there is none' fails_with 'the address cannot be told' \
     -e 'probe kernel.trace("sched_switch") { println(addr()) }'

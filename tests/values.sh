@@ -196,6 +196,22 @@ tick "$look" -c "$scratch/absent"
 check 'a fault elsewhere' bash -c '! grep mapped "$0" && grep "read fault" "$0" >/dev/null' \
     "$scratch/err"
 
+# ---- a variable of a program that both --exec and -c name: it lies where the process has it
+
+cat >"$scratch/placed.c" <<'END'
+long counter = 41;
+__attribute__((noinline)) void step(void) { __asm__ volatile("" : "+m"(counter)); }
+int main(void) { step(); return 0; }
+END
+${CC:-cc} -g -O1 -fPIE -pie -o "$scratch/placed" "$scratch/placed.c"
+read_counter='probe process("'$scratch'/placed").function("step") {
+    println(@var("counter", "'$scratch'/placed")) }'
+for options in '' "--exec $scratch/placed"; do
+    # shellcheck disable=SC2016,SC2086 # none, or two words
+    check "a variable of the program of -c $options" bash -c '[[ $("$@") = 41 ]]' bash "$ngstap" \
+        $options -c "$scratch/placed" -e "$read_counter"
+done
+
 # ---- ^C while begin handlers run
 
 busy='for (i = 0; i < 2000000; i++) ;'

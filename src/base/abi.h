@@ -248,26 +248,37 @@ struct ngs_member {
 enum { NGS_LAYOUTS = 16, NGS_UNPLACED = 0x7fffffff };
 
 /*
- * ngs_control's scope. TEST: hits of others can come in; SEVERAL: target() is the process at hand,
+ * ngs_control's gate. TEST: hits of others can come in; SEVERAL: target() is the process at hand,
  * where that is one of several that are named; LAYOUTS: not all have layout 0. 0: no handler need
  * look its process up.
  */
-enum ngs_scope_flag { NGS_SCOPE_TEST = 1, NGS_SCOPE_SEVERAL = 2, NGS_SCOPE_LAYOUTS = 4 };
+enum ngs_scope_flag {
+    NGS_SCOPE_TEST = 1,
+    NGS_SCOPE_SEVERAL = 2,
+    NGS_SCOPE_LAYOUTS = 4,
+    NGS_SCOPE_ALL = 7
+};
 
 /*
  * ENDED: by exit() or by errors. PAUSED: from where a handler that goes on in user space is sure to
  * call exit(), until its rest has run, so that no hit comes between as if it had not been called.
  */
-enum ngs_stop { NGS_ENDED = 1, NGS_PAUSED = 2 };
+enum ngs_stop { NGS_ENDED = 8, NGS_PAUSED = 16, NGS_STOPPED = 24 };
+
+/* Handlers that are entered are counted. */
+enum { NGS_COUNTED = 32 };
 
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
-    uint64_t stopped;       /* enum ngs_stop; nonzero: every kernel handler returns at once */
-    uint64_t scope;         /* enum ngs_scope_flag */
+    /*
+     * enum ngs_scope_flag, enum ngs_stop, NGS_COUNTED: what a handler in the kernel has to look at
+     * before it runs; 0: nothing. Changed atomically.
+     */
+    uint64_t gate;
     /* target(): host tgid; of several the first; 0: everybody is looked at */
     uint64_t target;
-    uint64_t hits;          /* handlers entered; here and below, by processes of the scope */
-    uint64_t foreign;       /* hits of others, that came in and were dropped */
+    /* handlers entered, if NGS_COUNTED; here and below, by processes of the scope */
+    uint64_t hits;
     /* hits dropped: the handler needs addresses that an executable run since has not */
     uint64_t unplaced;
     uint64_t births;        /* threads and processes that began in the scope */

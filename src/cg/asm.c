@@ -257,6 +257,11 @@ static bool is_wide(const struct bpf_insn *i)
     return i->code == (BPF_LD | BPF_IMM | BPF_DW);
 }
 
+static bool falls_through(const struct bpf_insn *i)
+{
+    return i->code != (BPF_JMP | BPF_JA) && i->code != (BPF_JMP | BPF_EXIT);
+}
+
 /* A pool of islands in front of instruction AT: island K jumps to labels[K]. */
 struct pool {
     uint32_t at;
@@ -338,7 +343,8 @@ static void insert_pools(struct cg_asm *s, struct pool *pools, uint32_t n_pools,
             struct pool *p = &pools[k++];
 
             if (p->n) {
-                cg_raw(s, BPF_JMP | BPF_JA, 0, 0, (int)p->n, 0);
+                if (falls_through(&old[i - 1])) /* else nothing would reach this jump */
+                    cg_raw(s, BPF_JMP | BPF_JA, 0, 0, (int)p->n, 0);
                 for (uint32_t j = 0; j < p->n; j++) {
                     cg_bind(s, p->self[j]);
                     cg_ja(s, p->labels[j]);

@@ -59,28 +59,23 @@ static void clear_frame(struct cg_gen *g)
 }
 
 /*
- * r7 = the process's struct ngs_member, or 0 where nobody asks; hits of others are counted and go
- * to QUIT. Where the loader sees that no hits of others can come in, this is one read and a branch,
- * and where the scope is one process, two and a comparison.
+ * r7 = the process's struct ngs_member, or 0 where nobody asks; r8 is the gate, and says that
+ * somebody does. Hits of others go to QUIT. Where the scope is one process, this is
+ * a read and a comparison.
  */
 static void scope(struct cg_gen *g, uint32_t quit)
 {
-    uint32_t in = cg_label(&g->s), member = cg_label(&g->s), foreign = cg_label(&g->s);
-    uint32_t ask = cg_label(&g->s);
+    uint32_t in = cg_label(&g->s), member = cg_label(&g->s), ask = cg_label(&g->s);
     /* the variables of a module that it reads are those of the scope's processes */
     bool everybody = g->probe->everybody && !g->graph->modules;
 
-    cg_movi(&g->s, R7, 0);
-    cg_value(&g->s, R1, CG_CONTROL, CONTROL(scope));
-    cg_ldx(&g->s, BPF_DW, R8, R1, 0);
-    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
     cg_value(&g->s, R1, CG_CONTROL, CONTROL(only));
     cg_ldx(&g->s, BPF_DW, R7, R1, 0);
     cg_jmpi(&g->s, BPF_JEQ, R7, 0, ask);
     if (!everybody) {
         cg_call(&g->s, BPF_FUNC_get_current_pid_tgid);
         cg_alui(&g->s, BPF_RSH, R0, 32);
-        cg_jmp(&g->s, BPF_JNE, R0, R7, foreign);
+        cg_jmp(&g->s, BPF_JNE, R0, R7, quit);
     }
     cg_movi(&g->s, R7, 0);
     cg_ja(&g->s, in);
@@ -94,19 +89,13 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
     cg_call(&g->s, BPF_FUNC_map_lookup_elem);
     cg_jmpi(&g->s, BPF_JNE, R0, 0, member);
-    if (everybody) {
-        cg_ja(&g->s, in);
-    } else {
-        cg_alui(&g->s, BPF_AND, R8, NGS_SCOPE_TEST);
-        cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
-        cg_bind(&g->s, foreign);
-        count(g, CONTROL(foreign));
-        cg_ja(&g->s, quit);
-    }
+    if (!everybody)
+        cg_jmpi(&g->s, BPF_JSET, R8, NGS_SCOPE_TEST, quit);
+    cg_ja(&g->s, in);
     cg_bind(&g->s, member);
     cg_ldx(&g->s, BPF_DW, R7, R0, 0);
     if (!everybody)
-        cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, foreign);
+        cg_jmpi32(&g->s, BPF_JEQ, R7, NGS_WATCHED, quit);
     if (g->graph->modules) {
         cg_mov(&g->s, R1, R7);
         cg_alui(&g->s, BPF_RSH, R1, 32);
@@ -117,15 +106,35 @@ static void scope(struct cg_gen *g, uint32_t quit)
     cg_bind(&g->s, in);
 }
 
+/*
+ * Is there anything to look at? One read and a branch where the session runs and no hits of others
+ * can come in.
+ */
+static void gate(struct cg_gen *g, uint32_t quit)
+{
+    uint32_t tested = cg_label(&g->s), in = cg_label(&g->s);
+
+    cg_movi(&g->s, R7, 0);
+    cg_value(&g->s, R1, CG_CONTROL, CONTROL(gate));
+    cg_ldx(&g->s, BPF_DW, R8, R1, 0);
+    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+    cg_jmpi(&g->s, BPF_JSET, R8, NGS_STOPPED, quit);
+    cg_mov(&g->s, R1, R8);
+    cg_alui(&g->s, BPF_AND, R1, NGS_SCOPE_ALL);
+    cg_jmpi(&g->s, BPF_JEQ, R1, 0, tested);
+    scope(g, quit);
+    cg_bind(&g->s, tested);
+    cg_alui(&g->s, BPF_AND, R8, NGS_COUNTED);
+    cg_jmpi(&g->s, BPF_JEQ, R8, 0, in);
+    count(g, CONTROL(hits));
+    cg_bind(&g->s, in);
+}
+
 static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
     cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
     cg_mov(&g->s, R6, R1);
-    cg_value(&g->s, R1, CG_CONTROL, CONTROL(stopped));
-    cg_ldx(&g->s, BPF_DW, R1, R1, 0);
-    cg_jmpi(&g->s, BPF_JNE, R1, 0, quit);
-    scope(g, quit);
-    count(g, CONTROL(hits));
+    gate(g, quit);
     if (g->on_stack) {
         if (!g->unlimited) {
             cg_movi(&g->s, R1, g->c->cx->limits.maxaction);

@@ -98,14 +98,22 @@ void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
     send_record(g, &r, NGS_REC_WARN, 0);
 }
 
+/* control.gate = gate OP MASK; r1 and r2 are free. */
+static void change_stop(struct cg_gen *g, int op, int32_t mask)
+{
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, gate));
+    cg_movi(&g->s, R2, mask);
+    cg_atomic(&g->s, op, R1, 0, R2);
+}
+
 void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
 {
     struct record r = {.pos = sizeof(struct ngs_rec), .known = true};
 
     cg_call_begin(g);
     cg_clobber(g, R1);
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_sti(&g->s, BPF_DW, R1, 0, NGS_ENDED);
+    cg_clobber(g, R2);
+    change_stop(g, BPF_OR, NGS_ENDED);
     send_record(g, &r, NGS_REC_EXIT, 0);
 }
 
@@ -125,14 +133,6 @@ static void put_record_word(struct cg_gen *g, struct record *r, uint32_t off)
     r->pos += 8;
 }
 
-/* control.stopped = stopped OP MASK; r1 and r2 are free. */
-static void change_stop(struct cg_gen *g, int op, int32_t mask)
-{
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stopped));
-    cg_movi(&g->s, R2, mask);
-    cg_atomic(&g->s, op, R1, 0, R2);
-}
-
 void cg_k_pause(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t mine = cg_label(&g->s);
@@ -143,7 +143,7 @@ void cg_k_pause(struct cg_gen *g, const struct ir_ins *i)
     cg_ldx(&g->s, BPF_DW, R1, R9, offsetof(struct ngs_frame, paused));
     cg_jmpi(&g->s, BPF_JNE, R1, 0, mine);
     change_stop(g, BPF_OR | BPF_FETCH, NGS_PAUSED);
-    cg_jmpi(&g->s, BPF_JNE, R2, 0, g->l_done);
+    cg_jmpi(&g->s, BPF_JSET, R2, NGS_STOPPED, g->l_done);
     cg_sti(&g->s, BPF_DW, R9, offsetof(struct ngs_frame, paused), 1);
     cg_bind(&g->s, mine);
     cg_overwritten(g, CG_CALLER_SAVED);

@@ -561,8 +561,8 @@ static bool run_script(struct driver *d)
 
     if (k && !k->has[FEAT_BPF_COOKIE])
         ir_split_places(u);
-    if (k && ir_probes_kernel(u) && kernel_can_fentry(k))
-        ir_trace_functions(u);
+    if (k && ir_probes_kernel(u) && kernel_can_fentry(k) && !ir_trace_functions(u))
+        return false;
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");

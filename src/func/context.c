@@ -179,7 +179,7 @@ static const struct intrinsic rows[] = {
     {"__ustack", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_USTACK},
     {"__stack_texts", TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_stack_texts, 0},
     {"__usp", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_USP},
-    {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_KSTACK},
+    {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_STACK, lower_long, NGS_CTX_KSTACK},
     {"randint", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_random, 0},
     TEXT("execname", NGS_CTX_EXECNAME),
     TEXT("pp", NGS_CTX_PP),

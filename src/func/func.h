@@ -22,6 +22,7 @@ enum intrinsic_flags {
     INTRIN_GURU = 128,    /* in guru mode only, and in the tapset */
     INTRIN_MATCHED = 64,  /* of the body's last =~: b and c of the call name its text and pattern */
     INTRIN_KERNEL = 32,   /* reads kernel memory: not where the handler runs in user space */
+    INTRIN_STACK = 256,   /* walks the kernel's stack, from its registers if there are any */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };

@@ -395,8 +395,9 @@ void ir_share_strings(struct ir_unit *u);
 void ir_split_places(struct ir_unit *u);
 /* Is there a probe at a function of the kernel's? */
 bool ir_probes_kernel(const struct ir_unit *u);
-/* Functions of the kernel by fentry and fexit, where their handlers can do with that. */
-void ir_trace_functions(struct ir_unit *u);
+/* Functions of the kernel by fentry and fexit, where their handlers can do with that. False after
+ * reporting. */
+bool ir_trace_functions(struct ir_unit *u);
 /* Offsets: frame, globals, literals, map records. */
 void ir_layout(struct ir_unit *u);
 

@@ -162,7 +162,7 @@ static void move_to_cpus(struct session *s)
     uint32_t threads = s->n_events;
 
     s->clocks_on_cpus = true;
-    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&s->control->gate, NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < threads; i++) /* first, so that no tick counts twice */
         ioctl(s->events[i], PERF_EVENT_IOC_DISABLE, 0);
     for (uint32_t i = 0; i < s->n_clocks; i++)

@@ -262,7 +262,7 @@ static void unplace(struct code *c)
     current_member(c);
     storei(c, BPF_W, 0, offsetof(struct ngs_member, layout), NGS_UNPLACED);
     clear_only(c);
-    control(c, CONTROL(scope), BPF_OR, NGS_SCOPE_LAYOUTS);
+    control(c, CONTROL(gate), BPF_OR, NGS_SCOPE_LAYOUTS);
 }
 
 /*
@@ -316,21 +316,24 @@ static const struct {
     {"sched_process_exit", on_exit_of, false},
 };
 
-static bool start_one(struct follow *f, int i, const struct places *at)
+static int load_one(const struct follow *f, int i, const struct places *at)
 {
     struct code c = {.maps = &f->maps, .at = at};
 
     programs[i].make(&c);
-    int fd =
-        bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_follow", "GPL", c.v, (size_t)c.n, NULL);
+    return bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ngs_follow", "GPL", c.v, (size_t)c.n, NULL);
+}
+
+static bool start_one(struct follow *f, int i, const struct places *at)
+{
+    int fd = load_one(f, i, at);
 
     if (fd < 0)
         return false;
     f->links[i] = bpf_raw_tracepoint_open(programs[i].tracepoint, fd);
+    close(fd); /* the link holds it */
     if (programs[i].make == on_exit_of)
-        f->exit_program = fd;
-    else
-        close(fd); /* the link holds it */
+        f->last_exit = load_one(f, i, at);
     return f->links[i] >= 0 || programs[i].optional;
 }
 
@@ -362,7 +365,7 @@ void follow_exit_last(struct follow *f)
     for (int i = 0; i < FOLLOW_PROGRAMS; i++) {
         if (programs[i].make != on_exit_of || f->links[i] < 0)
             continue;
-        int link = bpf_raw_tracepoint_open(programs[i].tracepoint, f->exit_program);
+        int link = bpf_raw_tracepoint_open(programs[i].tracepoint, f->last_exit);
 
         if (link < 0)
             continue;
@@ -373,7 +376,7 @@ void follow_exit_last(struct follow *f)
 
 void follow_init(struct follow *f)
 {
-    *f = (struct follow){.maps.ring = -1, .exit_program = -1};
+    *f = (struct follow){.maps.ring = -1, .last_exit = -1};
     for (int i = 0; i < FOLLOW_PROGRAMS; i++)
         f->links[i] = -1;
 }
@@ -383,8 +386,8 @@ void follow_stop(struct follow *f)
     for (int i = 0; i < FOLLOW_PROGRAMS; i++)
         if (f->links[i] >= 0)
             close(f->links[i]);
-    if (f->exit_program >= 0)
-        close(f->exit_program);
+    if (f->last_exit >= 0)
+        close(f->last_exit);
     if (f->maps.ring >= 0)
         close(f->maps.ring);
     follow_init(f);

@@ -28,7 +28,7 @@ struct follow_maps {
 struct follow {
     struct follow_maps maps;
     int links[FOLLOW_PROGRAMS];
-    int exit_program;
+    int last_exit; /* a program: a tracepoint takes one only once (before Linux 6.10) */
 };
 
 void follow_init(struct follow *f); /* as not started */

@@ -172,7 +172,7 @@ static bool open_event(struct session *s, const struct kprobes *k, uint32_t i,
 
     if (fd < 0)
         return false;
-    int held = attach_program(fd, k->prog, asks_cookie(s, k->probe) ? &k->cookies[i] : NULL);
+    int held = attach_program(fd, k->prog, s->cookies ? &k->cookies[i] : NULL);
 
     if (held >= 0)
         keep(s, held);

@@ -133,7 +133,7 @@ static bool place(struct session *s, pid_t pid)
         return false;
     m.layout = layout_of(s, bias);
     if (m.layout)
-        __atomic_fetch_or(&s->control->scope, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&s->control->gate, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
     return m.layout < NGS_LAYOUTS && !bpf_map_update_elem(s->scope.map, &key, &m, BPF_EXIST);
 }
 
@@ -154,7 +154,7 @@ void layout_start(struct session *s)
             continue;
         m.layout = NGS_UNPLACED;
         bpf_map_update_elem(c->map, &key, &m, BPF_EXIST);
-        __atomic_fetch_or(&s->control->scope, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&s->control->gate, NGS_SCOPE_LAYOUTS, __ATOMIC_SEQ_CST);
     }
 }
 

@@ -271,11 +271,21 @@ static void *map_value(struct session *s, const char *name, size_t size)
     return NULL;
 }
 
+/* For -v, and to see what a tick lost means. */
+static bool counts_hits(const struct session *s)
+{
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
+        if (attach_kind(s->o->probes[i].kind)->context == CONTEXT_TICK)
+            return true;
+    return s->cx->verbose;
+}
+
 static void init_control(struct session *s)
 {
     struct ngs_control *c = s->control;
     struct stat st;
 
+    c->gate = counts_hits(s) ? NGS_COUNTED : 0;
     c->target = (uint64_t)target_first(s->t);
     if ((s->o->h->flags & OBJ_F_TARGET) && !c->target)
         diag_warning(s->cx->diag, (struct span){0},

@@ -99,6 +99,8 @@ int session_scope_fd(const struct session *s);
 bool session_follow(struct session *s);
 /* What hits were missed because of that, a line each. */
 void session_losses(struct session *s, void (*say)(void *arg, const char *text), void *arg);
+/* Hits that the kernel left out, of whatever process. */
+uint64_t session_missed(const struct session *s);
 /* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */
 void session_stats(const struct session *s, uint64_t *verified, uint64_t *load_ns);
 /* Sum over programs of bpf_stats, when enabled (kernel.bpf_stats_enabled or BPF_ENABLE_STATS). */

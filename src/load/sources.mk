@@ -10,6 +10,7 @@ ngstap_SOURCES += \
 	src/load/kprobe.c \
 	src/load/layout.c \
 	src/load/load.c src/load/load.h \
+	src/load/missed.c \
 	src/load/modules.c \
 	src/load/nesting.c \
 	src/load/object.c src/load/object.h \

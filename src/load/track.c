@@ -93,7 +93,7 @@ bool track_start(struct session *s)
     c->everywhere = c->uprobes && c->follows && !scope_is_shared(s);
     c->several = s->t->kind == TARGET_MASTER || s->t->n_pids > 1;
     /* Until all is armed nobody is let in unseen. */
-    __atomic_fetch_or(&s->control->scope, NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0),
+    __atomic_fetch_or(&s->control->gate, NGS_SCOPE_TEST | (c->several ? NGS_SCOPE_SEVERAL : 0),
                       __ATOMIC_SEQ_CST);
     return true;
 }
@@ -114,7 +114,7 @@ void track_armed(struct session *s)
         follow_exit_last(&s->scope.follow);
 
     if (scope_drop_replaced(s) && !c->everywhere && !c->everybody && !s->clocks_on_cpus && !watched)
-        __atomic_fetch_and(&s->control->scope, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&s->control->gate, ~(uint64_t)NGS_SCOPE_TEST, __ATOMIC_SEQ_CST);
 }
 
 void track_stop(struct session *s)

@@ -371,6 +371,8 @@ struct expr *probe_text_var(struct probe_env *env, const struct probe_inst *inst
     const struct mark *m = inst->data;
     const char *text = NULL;
 
+    if (inst->event && !env->stap && !strcmp(e->text, "$$name")) /* a tracepoint's */
+        return expr_string(env->cx->arena, e->at, inst->event, (uint32_t)strlen(inst->event));
     if (inst->type->target_var != target_var || e->comps || e->address_of)
         return NULL;
     if (!strcmp(e->text, "$$vars") || !strcmp(e->text, "$$parms"))

@@ -308,7 +308,7 @@ static void check_control(struct loop *l)
         run_err_line(r, "ERROR: ", text, sizeof(text) - 1);
         r->failed = true;
     }
-    if (r->failed || __atomic_load_n(&r->ctl->stopped, __ATOMIC_RELAXED) & NGS_ENDED)
+    if (r->failed || __atomic_load_n(&r->ctl->gate, __ATOMIC_RELAXED) & NGS_ENDED)
         run_stop(r);
 }
 

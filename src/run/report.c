@@ -43,14 +43,19 @@ void report_losses(struct run *r)
 {
     const struct ngs_control *c = r->ctl;
     uint64_t errors = errors_of(r);
+    uint64_t missed = r->s ? session_missed(r->s) : 0;
     char cut[96];
 
     snprintf(cut, sizeof(cut), "strings cut at MAXSTRINGLEN (%u bytes)", r->o->h->maxstringlen);
-    if (errors || c->skipped)
-        run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors, c->skipped);
+    if (errors || c->skipped || missed)
+        run_warn(r, "Number of errors: %" PRIu64 ", skipped probes: %" PRIu64, errors,
+                 c->skipped + missed);
     warn_count(r, c->unfinished,
                "skipped probes had begun: the ring was full when their handlers were to go on in "
                "user space");
+    warn_count(r, missed,
+               "skipped probes, of any process, were left out by the kernel: a handler ran on that "
+               "processor already, or too many returns were pending");
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
     if (r->s)
@@ -67,7 +72,7 @@ void report_timing(struct run *r, double armed)
 
     output_flush(r);
     fprintf(err, "hits: %" PRIu64 ", skipped: %" PRIu64 ", errors: %" PRIu64 ", faults: %" PRIu64,
-            c->hits, c->skipped, errors_of(r), c->faults);
+            c->hits, c->skipped + (r->s ? session_missed(r->s) : 0), errors_of(r), c->faults);
     fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
             c->truncated, c->lost, c->map_full);
     if (r->s) {

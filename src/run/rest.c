@@ -54,7 +54,7 @@ bool run_rest(struct run *r, const void *data, size_t size)
     run_code(r, &r->o->probes[head.probe], rest->code_off, rest->code_len, rest->loc);
     r->rests_over = r->quit;
     if (rest->flags & REST_F_EXITS && !r->quit) /* by an error */
-        __atomic_fetch_and(&r->ctl->stopped, ~(uint64_t)NGS_PAUSED, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&r->ctl->gate, ~(uint64_t)NGS_PAUSED, __ATOMIC_SEQ_CST);
     r->quit |= quit;
     return true;
 }

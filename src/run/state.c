@@ -5,7 +5,7 @@
 
 void run_stop(struct run *r)
 {
-    __atomic_store_n(&r->ctl->stopped, NGS_ENDED, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&r->ctl->gate, NGS_ENDED, __ATOMIC_SEQ_CST);
     r->exiting = true;
 }
 

@@ -13,12 +13,16 @@
  * return does not find is counted, and said at the end. A thread is in one system call at a time;
  * returns without an entry are those of calls that began before the session, and a child's of its
  * parent's fork: as with SystemTap, whose probe is set at the entry, the handler does not run.
+ *
+ * Parameters of the kernel's functions are told by fexit itself. So nothing is saved for a handler
+ * that asks for them alone, where the kernel that it is to run on at once has fexit.
  */
 #include "sema/internal.h"
 
 #include <string.h>
 
 #include "arch/arch.h"
+#include "func/func.h"
 
 enum { ENTRIES_MAX = 8192 }; /* activations that a program can be in at a time */
 
@@ -115,6 +119,74 @@ bool sema_is_saved(const struct sema *s, const struct expr *e)
     if (at_call(s->inst)) /* what else it has is there at the return */
         return !strncmp(e->text, "$arg", 4);
     return strcmp(e->text, "$return") != 0 && strncmp(e->text, "$$", 2) != 0;
+}
+
+/* ---- what fexit tells itself ---- */
+
+/* Does a handler ask for more than fexit has: registers, or what only the entry can read? */
+struct scan {
+    struct sema *s;
+    const struct function *within; /* NULL: the handler itself */
+    const struct function **seen;
+    uint32_t n_seen;
+    bool more;
+};
+
+static void scan_expr(struct expr *e, void *arg);
+
+static void scan_function(struct scan *scan, struct function *fn)
+{
+    const struct function *outer = scan->within;
+
+    for (uint32_t i = 0; i < scan->n_seen; i++)
+        if (scan->seen[i] == fn)
+            return;
+    scan->seen = arena_grow(scan->s->arena, scan->seen, scan->n_seen, sizeof(*scan->seen));
+    scan->seen[scan->n_seen++] = fn;
+    scan->within = fn;
+    stmt_visit_exprs(fn->body, scan_expr, scan);
+    if (fn->following)
+        scan_function(scan, fn->following);
+    scan->within = outer;
+}
+
+static void scan_call(struct scan *scan, const struct expr *e)
+{
+    struct expr call = *e; /* E itself is not looked at yet */
+
+    diag_try_begin(scan->s->diag);
+    if (!call.func && sema_find_call(scan->s, &call) && !call.func)
+        scan->more |= call.intrinsic && call.intrinsic->flags & (INTRIN_USER_REGS | INTRIN_STACK);
+    diag_try_end(scan->s->diag);
+    if (call.func)
+        scan_function(scan, call.func);
+}
+
+static void scan_expr(struct expr *e, void *arg)
+{
+    struct scan *scan = arg;
+
+    if (e->kind == EX_CALL)
+        scan_call(scan, e);
+    else if (e->kind == EX_TARGET && !scan->within)
+        scan->more |= (e->comps || e->address_of) && sema_is_saved(scan->s, e);
+    else
+        scan->more |= e->kind == EX_ENTRY || e->kind == EX_KREG || e->kind == EX_UREG;
+}
+
+bool sema_is_kept(struct sema *s, const struct expr *e)
+{
+    struct probe_inst *inst = s->inst;
+    struct scan scan = {.s = s, .more = inst->entry};
+
+    if (!inst->can_trace || e->comps || e->address_of || !s->opts->kernel)
+        return false;
+    if (!inst->scanned) {
+        inst->scanned = true;
+        stmt_visit_exprs(inst->body, scan_expr, &scan);
+        inst->keeps = !scan.more && kernel_can_fentry(s->opts->kernel);
+    }
+    return inst->keeps;
 }
 
 /* The same variable, as it stands, once more: by its name. */

@@ -359,6 +359,8 @@ bool sema_parse(struct sema *s, const char *name, const char *text, struct progr
 
 /* Does the variable E mean its value at the entry here? */
 bool sema_is_saved(const struct sema *s, const struct expr *e);
+/* Is such a value told at the return, too? The handler is one of fexit then (ir/trace.c). */
+bool sema_is_kept(struct sema *s, const struct expr *e);
 /* Makes E the value that WHAT has at the entry; false after reporting. */
 bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
 /* Puts what takes the values over at the start of a handler that has been walked. */

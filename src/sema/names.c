@@ -729,7 +729,7 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
             sema_walk_expr(s, e, use);
             break;
         }
-        if (use == USE_VALUE && sema_is_saved(s, e)) {
+        if (use == USE_VALUE && sema_is_saved(s, e) && !sema_is_kept(s, e)) {
             if (sema_save(s, e, e))
                 sema_walk_expr(s, e, use);
             else

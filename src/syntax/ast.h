@@ -335,6 +335,7 @@ struct probe_inst {
     bool everybody;                /* runs for all processes, whatever the scope */
     bool by_name;                  /* in a module: SystemTap finds it by the point as it stands */
     bool can_trace;                /* a function of the kernel's that its BTF tells, by name */
+    bool scanned, keeps;           /* sema/entry.c: parameters are told at the return */
     bool theirs;                   /* an alias of SystemTap's own: it sets locals unseen */
     int64_t sequence;              /* begin, end, error: lower ones run first */
     struct probe_inst *entry;      /* .return: synthetic entry probe that saves values, or NULL */

@@ -298,6 +298,25 @@ static void add_needed(const char *path, void *arg)
     target_module(args[0], args[1], path);
 }
 
+/* The file that the user named, where the process maps it by that name: it lies there. */
+static void place_named(struct target *t)
+{
+    struct module *named = t->modules;
+
+    for (struct module **at = &named->next; *at; at = &(*at)->next) {
+        struct module *mapped = *at;
+
+        if (strcmp(mapped->path, named->path) != 0)
+            continue;
+        *at = mapped->next;
+        mapped->next = named->next;
+        mapped->is_exe = true;
+        close(named->fd);
+        *named = *mapped;
+        return;
+    }
+}
+
 bool modules_find(struct compile *cx, struct target *t, const struct target_opts *o)
 {
     pid_t sample = o->sample_pid ? o->sample_pid : target_first(t);
@@ -312,6 +331,8 @@ bool modules_find(struct compile *cx, struct target *t, const struct target_opts
     }
     if (sample && !from_maps(cx, t, sample))
         return false;
+    if (o->exec)
+        place_named(t);
     for (uint32_t i = 0; i < o->n_modules; i++)
         if (!target_module(cx, t, o->modules[i]))
             return diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);

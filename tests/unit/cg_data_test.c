@@ -153,7 +153,7 @@ static void test_arrays(void)
         *cgt_long(&t, k) = n;
         cgt_run(&t);
     }
-    tap_ok(t.control->map_full > 0 && t.control->errors > 0 && t.control->stopped,
+    tap_ok(t.control->map_full > 0 && t.control->errors > 0 && t.control->gate & NGS_STOPPED,
            "a full array is an error");
     cgt_close(&t);
 }
@@ -396,7 +396,7 @@ static void test_records(void)
         tap_ok(r->kind == NGS_REC_ERROR && v[0] == NGS_ERR_SCRIPT && str->len == 8 &&
                    !memcmp(str->bytes, "my error", 8),
                "an error's record");
-        tap_ok(t.control->errors == 1 && t.control->stopped == 1,
+        tap_ok(t.control->errors == 1 && t.control->gate == NGS_ENDED,
                "an error past MAXERRORS stops the session");
         t.control->hits = 0;
         cgt_run(&t);

@@ -149,9 +149,9 @@ static const struct meta *metadata(struct compile *cx)
 static struct cg_func program(struct compile *cx)
 {
     static const struct bpf_insn code[] = {
-        LD64(1, offsetof(struct ngs_control, stopped)), /* 0 */
+        LD64(1, offsetof(struct ngs_control, gate)), /* 0 */
         LDX(1, 1, 0),
-        JEQI(1, 0, 2),
+        JEQI(1, NGS_COUNTED, 2), /* as for all clocks; and not stopped */
         MOVI(0, 0),
         EXIT,
         LD64(1, offsetof(struct ngs_control, hits)), /* 6 */

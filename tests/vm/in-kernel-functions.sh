@@ -82,6 +82,39 @@ check '... without fentry' counted --no-feature=fentry
 check '... nor many kprobes in one link, nor cookies' counted --no-feature=fentry \
     --no-feature=kprobe_multi --no-feature=bpf_cookie
 
+# returned KIND BODY: .return handlers with BODY count bytes read, by programs of KIND alone, as the
+# kernel numbers them: 2 is a kprobe's, 26 one of fentry and fexit.
+returned() {
+    trace "${@:3}" -c "$command" -e '
+        global got, reads
+        probe kernel.function("vfs_read").return { '"$2"' }
+        probe end {
+            printf("%d %d\n", reads, got)
+            system(sprintf("sed -n s/^prog_type:.//p /proc/%d/fdinfo/* | grep -vx 17 | sort -u",
+                stp_pid()))
+        }'
+    awk -v kind="$1" 'NR == 1 { reads = $1; got = $3 } { kinds = kinds " " $1 }
+        NR == 2 { ok = $1 <= reads && $1 * 50 >= reads * 49 && $2 <= got && $2 * 50 >= got * 49
+            kinds = "" }
+        END { exit !(ok && kinds == " " kind) }' "$scratch/out"
+}
+counts='if ($count >= 5000) { reads++; got += $return }'
+check 'parameters at the return, told by fexit' returned 26 "$counts"
+check '... saved at the entry, without it' returned 2 "$counts" --no-feature=fentry
+check '... or where a function asks for the stack' returned 2 "$counts"' else println(backtrace())'
+check '... or for what only the entry knows' returned 2 \
+    "$counts"' if (@entry($count) < 0) reads = 0'
+check '... or for members' returned 2 'if ($count >= 5000 && $file->f_op) { reads++; got += $return }'
+
+exits() {
+    trace -c "$command" -e '
+        global n, mine
+        probe kernel.trace("sched_process_exit") { n++; mine += pid() == target() }
+        probe end { printf("%d %d\n", n, mine) }'
+    [[ $(tail -n 1 "$scratch/out") = '1 1' ]]
+}
+check 'the end of the process of -c' exits
+
 registers() {
     trace -c "$command" -e '
         global args, results, at, there, told

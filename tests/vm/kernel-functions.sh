@@ -1,9 +1,10 @@
 #!/bin/bash
 #
-# Functions and variables of the kernel, which few machines that tests run on let be probed: on
-# Debian's 6.1 and its newest kernel (in-kernel-functions.sh).
+# Functions and variables of the kernel, which few machines that tests run on let be probed, and
+# the aliases that lead to them: on Debian's 6.1 and its newest kernel (in-kernel-functions.sh,
+# in-kernel-aliases.sh).
 #
-# Needs qemu and kernels (run.sh) and a C compiler. About 2 minutes. Prints TAP.
+# Needs qemu and kernels (run.sh), a C compiler and mkfs.ext4. About 4 minutes. Prints TAP.
 
 set -euo pipefail
 
@@ -12,5 +13,7 @@ set -euo pipefail
 
 vm_options=(-o)
 in_vm bookworm 300 tests/vm/in-kernel-functions.sh
+in_vm bookworm 300 tests/vm/in-kernel-aliases.sh
 in_vm sid 300 tests/vm/in-kernel-functions.sh
+in_vm sid 300 tests/vm/in-kernel-aliases.sh
 finish

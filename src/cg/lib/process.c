@@ -43,7 +43,7 @@ void cg_lib_target(struct cg_lib_fn *f)
     uint32_t first = cg_label(s);
 
     cg_lib_enter(f);
-    cg_value(s, R7, CG_CONTROL, CONTROL(scope));
+    cg_value(s, R7, CG_CONTROL, CONTROL(gate));
     cg_ldx(s, BPF_DW, R1, R7, 0);
     cg_alui(s, BPF_AND, R1, NGS_SCOPE_SEVERAL);
     cg_jmpi(s, BPF_JEQ, R1, 0, first);

@@ -145,8 +145,9 @@ void cg_lib_report(struct cg_lib_fn *f)
     cg_atomic(s, BPF_ADD | BPF_FETCH, R1, 0, R2);
     cg_movi(s, R3, f->c->cx->limits.maxerrors);
     cg_jmp(s, BPF_JLT, R2, R3, go_on);
-    cg_value(s, R1, CG_CONTROL, CONTROL(stopped));
-    cg_sti(s, BPF_DW, R1, 0, 1);
+    cg_value(s, R1, CG_CONTROL, CONTROL(gate));
+    cg_movi(s, R2, NGS_ENDED);
+    cg_atomic(s, BPF_OR, R1, 0, R2);
     cg_bind(s, go_on);
     cg_lib_leave(f, 0);
 }
