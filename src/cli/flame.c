@@ -1,9 +1,9 @@
 /*
  * flame: "ngstap flame": one command from a process, a master or a container to a picture of where
  * it burns CPU, where it is off the CPU, or what leads to a probe point. Enters: a target, a time,
- * what is counted and which frames; leaves: a file. It runs a sample (lj-lua-stacks for the CPU time
- * of Lua code, else stacks) with options of its own, shows on a terminal how it goes, and says of an
- * empty profile why it is.
+ * what is counted and which frames; leaves: a file. It runs a sample (lj-lua-stacks for the CPU
+ * time of Lua code, else stacks) with options of its own, shows on a terminal how it goes, and says
+ * of an empty profile why it is.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -65,6 +65,7 @@ struct flame {
     struct out_info info;
     /* told by the script */
     uint64_t ticks, in_lua, compiled, elsewhere; /* by lj-lua-stacks */
+    bool counted_all;                            /* stacks has told these */
     uint64_t hits, bare, bare_hits; /* by stacks: BARE in the unit, BARE_HITS as hits */
     /* told by the session */
     uint64_t lost, skipped;
@@ -101,6 +102,7 @@ static void on_comment(void *arg, const char *line, size_t len)
     if (sscanf(text, "# %" SCNu64 " hits, %" SCNu64 " without a stack: %" SCNu64, &f->hits,
                &f->bare_hits, &f->bare) == 3) {
         f->info.not_shown = f->bare;
+        f->counted_all = true;
         return;
     }
     if (sscanf(text,
@@ -468,12 +470,13 @@ static void explain_nothing(const struct flame *f)
 {
     struct diag *d = f->cx->diag;
 
-    if (!f->begun || f->in_lua) /* it never began, or the fault is another */
-        return;
     if (!is_lua_profile(f)) {
-        explain_no_stack(f);
+        if (f->counted_all)
+            explain_no_stack(f);
         return;
     }
+    if (!f->begun || f->in_lua) /* it never began, or the fault is another */
+        return;
     if (!f->ticks)
         diag_hint(d,
                   "in %.0f s it never ran when a sample was due: it is idle (send it requests), or "
@@ -511,10 +514,10 @@ static void print_result(const struct flame *f)
                     f->elsewhere, share(f->elsewhere, f->ticks));
         return;
     }
-    fprintf(err, "%s: ", f->output);
+    fprintf(err, "%s: %" PRIu64 " %s", f->output, f->hits, hits_name(f));
     if (f->weight || f->counted == COUNT_OFF_CPU)
-        fprintf(err, "%s of ", f->info.unit);
-    fprintf(err, "%" PRIu64 " %s, %" PRIu64 " lost\n", f->hits, hits_name(f), f->lost + f->skipped);
+        fprintf(err, ", counted in %s", f->info.unit);
+    fprintf(err, ", %" PRIu64 " lost\n", f->lost + f->skipped);
     if (f->bare_hits)
         fprintf(err, "%" PRIu64 " of them (%.0f %%) were %s; they are in no stack\n", f->bare_hits,
                 share(f->bare_hits, f->hits), f->frames->without);

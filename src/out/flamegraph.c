@@ -280,8 +280,11 @@ static void put_kinds(const struct picture *p)
             continue;
         put_key(p, first);
         first = false;
-        fprintf(p->f, "hsl(%u,%u%%,%u%%)\">\342\226\240</tspan> %s %.1f %%\n", hues[k].h, hues[k].s,
-                hues[k].l, out_kind_name(k), share(t->self[0][k], t->total[0]));
+        fprintf(p->f, "hsl(%u,%u%%,%u%%)\">\342\226\240</tspan> %s", hues[k].h, hues[k].s,
+                hues[k].l, out_kind_name(k));
+        if (t->self[0][k]) /* else it is only below others */
+            fprintf(p->f, " %.1f %%", share(t->self[0][k], t->total[0]));
+        fputc('\n', p->f);
     }
 }
 

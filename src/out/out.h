@@ -16,7 +16,8 @@
 
 /* ---- a profile ---- */
 
-/* Of an off-CPU profile the innermost frame says how the thread left: it waited, or was preempted. */
+/* Of an off-CPU profile the innermost frame says how the thread left: it waited, or was
+ * preempted. */
 enum out_kind {
     OUT_LUA,
     OUT_COMPILED,
@@ -32,7 +33,7 @@ enum out_kind {
  * "T:". */
 #define NAMED_BUILTIN "builtin:"
 
-/* In folded lines a kernel's function ends with this, as perf's stackcollapse writes it. */
+/* The name of a kernel's function ends with this, as perf's stackcollapse writes it. */
 #define KERNEL_MARK "_[k]"
 
 const char *out_kind_name(enum out_kind kind); /* "Lua", "Lua, compiled", ... */

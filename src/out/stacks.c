@@ -293,7 +293,7 @@ static uint32_t new_frame(struct out_reader *r, const char *text, size_t len)
         native_frame(r, &native, &f);
         return named_frame(r, &f);
     }
-    if (r->form == FORM_FOLDED && len > strlen(KERNEL_MARK) &&
+    if (len > strlen(KERNEL_MARK) &&
         !memcmp(text + len - strlen(KERNEL_MARK), KERNEL_MARK, strlen(KERNEL_MARK))) {
         f.kind = OUT_KERNEL;
         len -= strlen(KERNEL_MARK);

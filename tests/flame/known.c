@@ -1,7 +1,7 @@
 /*
- * A program whose stacks have known shares: known MODE N. It writes "FUNCTION MICROSECONDS" for what
- * each function was off the CPU (by the monotonic clock and the thread's CPU clock, or the scheduler's
- * account of waiting), or "utime stime", to standard output.
+ * A program whose stacks have known shares: known MODE N. It writes "FUNCTION MICROSECONDS" for
+ * what each function was off the CPU (by the monotonic clock and the thread's CPU clock, or the
+ * scheduler's account of waiting), or "utime stime", to standard output.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
