@@ -70,7 +70,7 @@ check '... is the unit' eval \
 flame -c "$known takes 50" --at "$take" --weight '$kind == 2 ? -1 : 5' --frames c -o signs.folded
 check 'weights below zero are left out, which is said' eval \
     '[[ $(has "$scratch/signs.folded" main) = 500 ]] && said "50 weights were below zero"'
-flame -c "$known takes 50" --at "$take" -D MAXMAPENTRIES=1 --frames c -o one.folded
+flame -c "$known takes 50" --at "$take" -D MAXMAPENTRIES=2 --frames c -o one.folded
 check 'where there is no room for a stack the others go on, which is said' eval '
     [[ $status = 0 && $(has "$scratch/one.folded" main) = 100 ]] &&
     said "50 hits are left out.*MAXMAPENTRIES="'
