@@ -71,6 +71,7 @@ struct driver {
     bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
+    bool no_places; /* of C functions: not asked any more */
     bool output_closed, output_failed;
     struct out_events *events; /* --format json */
     struct lua_names *names;   /* of functions, for the picture */
@@ -644,20 +645,25 @@ static void tell_module(void *arg, struct out_module *out)
     out->build_id = m->id.len ? build_id_text(d->cx.arena, &m->id) : NULL;
 }
 
-/* By what debug information says of its first instruction. */
+/* By what debug information says of its first instruction; a file that takes too much is the last
+ * that is asked. */
 static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
 {
     struct driver *d = arg;
     const struct module *m = module_named(d, module->path);
-    struct dbg_statement at;
+    struct dbg_statement at = {.line = 0};
     const char *why;
-    struct dbg *dbg = m && d->debuginfo ? dbg_open(d->debuginfo, m->path, &why) : NULL;
-
-    if (!dbg || f->address < m->bias || !dbg_statement_at(dbg, f->address - m->bias, &at) ||
-        !at.line)
-        return;
     size_t n;
 
+    if (!m || !d->debuginfo || d->no_places || f->address < m->bias)
+        return;
+    bounds_begin(&d->cx);
+    struct dbg *dbg = dbg_open(d->debuginfo, m->path, &why);
+    bool found = dbg && dbg_statement_at(dbg, f->address - m->bias, &at) && at.line;
+
+    d->no_places = !bounds_end();
+    if (!found)
+        return;
     f->file = out_clean(d->cx.arena, at.file, strlen(at.file), &n);
     f->line = at.line;
 }
