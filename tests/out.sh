@@ -31,7 +31,7 @@ golden() { # NAME FORMAT
     diff "$file" "$scratch/$1.$2" >"$scratch/out"
 }
 
-for name in lua c folded hostile; do
+for name in lua c folded hostile off; do
     for format in folded flamegraph speedscope; do
         check "$name as $format" golden "$name" "$format"
     done
@@ -129,7 +129,7 @@ check '... in a picture, with the place' grep -qF \
     "$scratch/apart.svg"
 convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.speedscope.json"
 check '... for speedscope, with the file' grep -qF \
-    '{"name":"b/x/handler.lua:M.access","file":"/srv/b/x/handler.lua","line":2}' \
+    '{"name":"b/x/handler.lua:M.access","file":"/srv/b/x/handler.lua","line":2,' \
     "$scratch/apart.speedscope.json"
 convert "$scratch/apart.txt" --sysroot "$scratch/root" -o "$scratch/apart.pb.gz"
 check '... for pprof' eval \

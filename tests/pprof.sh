@@ -81,8 +81,9 @@ expected() { # FOLDED
         leaf = $0; sub(/.*;/, "", leaf)
         if (leaf ~ /^T:/) code = "Lua, compiled"
         else if (leaf ~ /^builtin#/) code = "built-in function"
+        else if (leaf ~ /_\[k\]$/) code = "kernel"
         else code = leaf ~ /^([@=]|\[string )/ ? "Lua, interpreted" : "C"
-        gsub(/(^|;)T:/, ";"); sub(/^;/, "")
+        gsub(/(^|;)T:/, ";"); sub(/^;/, ""); gsub(/_\[k\](;|$)/, ";"); sub(/;$/, "")
         print $0, count, code }
         END { printf "total samples count %d\n", total }' "$1"
 }

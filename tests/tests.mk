@@ -183,6 +183,8 @@ UNIT_TESTS += tests/unit/unwind_test
 SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
 TIMED_TESTS += tests/flame.sh
+TIMED_TESTS += tests/flame-events.sh
+EXTRA_DIST += tests/flame
 SHELL_TESTS += tests/out.sh
 EXTRA_DIST += tests/out
 UNIT_TESTS += tests/unit/out_fuzz_test
@@ -203,6 +205,7 @@ tests/workers.log: $(call after,tests/scope.log)
 tests/many.log: $(call after,tests/workers.log)
 tests/known-answer.log: $(call after,tests/many.log)
 tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
+tests/flame-events.log: $(call after,tests/flame.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 

@@ -71,6 +71,7 @@ struct driver {
     bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
+    bool no_places; /* of C functions: not asked any more */
     bool output_closed, output_failed;
     struct out_events *events; /* --format json */
     struct lua_names *names;   /* of functions, for the picture */
@@ -197,6 +198,9 @@ static bool for_stap(const struct driver *d)
 static bool expand(struct driver *d, struct source *src, struct sxx_result *r)
 {
     struct module_dirs dirs = search_modules(&d->cx, &d->o);
+
+    for (uint32_t i = 0; d->hooks->option && i < d->o.n_sxx_args; i++)
+        d->o.sxx_args[i].option = d->hooks->option(d->o.sxx_args[i].name);
     struct sxx_opts so = {.args = d->o.sxx_args,
                           .n_args = d->o.n_sxx_args,
                           .include = dirs.v,
@@ -482,6 +486,8 @@ static void explain_assumed(struct driver *d, const char *library)
                   "process %d maps no %s: unless it is linked into %s, this is not the process "
                   "to look at",
                   (int)target_first(d->target), library, d->target->exec_path);
+    if (d->hooks->without)
+        diag_hint(d->cx.diag, "%s", d->hooks->without);
 }
 
 /* ---- the pipeline ---- */
@@ -617,6 +623,51 @@ static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_
     return d->names && lua_names_frame(d->names, frame, len, to, size);
 }
 
+/* Of the target's files; the kernel's code has none. */
+static const struct module *module_named(const struct driver *d, const char *path)
+{
+    const struct module *m = d->target ? d->target->modules : NULL;
+
+    while (m && strcmp(m->path, path))
+        m = m->next;
+    return m;
+}
+
+static void tell_module(void *arg, struct out_module *out)
+{
+    struct driver *d = arg;
+    const struct module *m = module_named(d, out->path);
+
+    if (!m)
+        return;
+    out->start = m->start;
+    out->end = m->end;
+    out->build_id = m->id.len ? build_id_text(d->cx.arena, &m->id) : NULL;
+}
+
+/* By what debug information says of its first instruction; a file that takes too much is the last
+ * that is asked. */
+static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
+{
+    struct driver *d = arg;
+    const struct module *m = module_named(d, module->path);
+    struct dbg_statement at = {.line = 0};
+    const char *why;
+    size_t n;
+
+    if (!m || !d->debuginfo || d->no_places || f->address < m->bias)
+        return;
+    bounds_begin(&d->cx);
+    struct dbg *dbg = dbg_open(d->debuginfo, m->path, &why);
+    bool found = dbg && dbg_statement_at(dbg, f->address - m->bias, &at) && at.line;
+
+    d->no_places = !bounds_end();
+    if (!found)
+        return;
+    f->file = out_clean(d->cx.arena, at.file, strlen(at.file), &n);
+    f->line = at.line;
+}
+
 static void pass_comment(void *arg, const char *line, size_t len)
 {
     struct driver *d = arg;
@@ -630,6 +681,8 @@ static bool open_picture(struct driver *d, const struct out_format *format)
     struct out_reader_opts ro = {.input = "output of the script",
                                  .lines = d->hooks->comment != NULL, /* our own sample */
                                  .rename = name_frame,
+                                 .module = tell_module,
+                                 .place = place_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
                                  .arg = d};
     FILE *out;
@@ -727,9 +780,9 @@ static bool close_all(struct driver *d, bool ok)
     if (d->child)
         command_end(d->child);
     stap_release(&d->module);
+    ok = close_output(d, ok) && ok; /* a picture asks for debug information */
     if (d->debuginfo)
         debuginfo_free(d->debuginfo);
-    ok = close_output(d, ok) && ok;
     lua_names_free(d->names);
     if (d->target)
         target_close(d->target);

@@ -12,6 +12,10 @@ struct driver_hooks {
     const struct out_info *info; /* of the picture */
     /* A comment among the stacks (out/out.h), without its newline. */
     void (*comment)(void *arg, const char *line, size_t len);
+    /* The option that gave the script's argument NAME, for messages about its text; else NULL. */
+    const char *(*option)(const char *name);
+    /* A hint where the library that the script reads is not there; or NULL. */
+    const char *without;
     /* Several times a second, while it runs. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *arg;

@@ -1,8 +1,9 @@
 /*
  * flame: "ngstap flame": one command from a process, a master or a container to a picture of where
- * its Lua code burns CPU. Enters: a target, a time; leaves: a file. It runs the sample
- * lj-lua-stacks with options of its own, shows on a terminal how it goes, and says of an empty
- * profile why it is.
+ * it burns CPU, where it is off the CPU, or what leads to a probe point. Enters: a target, a time,
+ * what is counted and which frames; leaves: a file. It runs a sample (lj-lua-stacks for the CPU
+ * time of Lua code, else stacks) with options of its own, shows on a terminal how it goes, and says
+ * of an empty profile why it is.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "cli/driver.h"
@@ -29,6 +31,24 @@ enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
  * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
 
+/* Which frames the stacks have: the sample "stacks" takes them from tapset/flame/NAME.sxx. */
+struct frames {
+    const char *name, *what; /* WHAT: in the title */
+    const char *without;     /* what has no such stack was ... */
+    const char *other;       /* frames that may be there where these are not, or NULL */
+    bool names_long;         /* a frame is a path and a line, not an address */
+};
+
+static const struct frames frames_rows[] = {
+    {"lua", "Lua", "not in Lua", "c", true},
+    {"c", "C and kernel", "in no code that is known", NULL, false},
+};
+
+enum { N_FRAMES = sizeof(frames_rows) / sizeof(*frames_rows) };
+
+/* What is counted. */
+enum counted { COUNT_SAMPLES, COUNT_HITS, COUNT_OFF_CPU };
+
 struct flame {
     struct compile *cx;
     const char **argv; /* for the driver */
@@ -36,12 +56,17 @@ struct flame {
     const char *output, *format, *title, *target;
     double seconds; /* 0: as long as the command of -c runs */
     long hz;
-    bool terminal, shown, string_limit, command;
+    bool terminal, shown, string_limit, command, by_hz;
+    const struct frames *frames;
+    const char *at, *weight; /* --at, --weight: script text, or NULL */
+    enum counted counted;
     long depth;            /* frames of a stack */
     uint64_t begun, drawn; /* by CLOCK_MONOTONIC, ns; 0: not yet */
     struct out_info info;
     /* told by the script */
-    uint64_t ticks, in_lua, compiled, elsewhere;
+    uint64_t ticks, in_lua, compiled, elsewhere; /* by lj-lua-stacks */
+    bool counted_all;                            /* stacks has told these */
+    uint64_t hits, bare, bare_hits; /* by stacks: BARE in the unit, BARE_HITS as hits */
     /* told by the session */
     uint64_t lost, skipped;
 };
@@ -53,7 +78,20 @@ static double share(uint64_t n, uint64_t of)
     return of ? 100 * (double)n / (double)of : 0;
 }
 
-/* The line that the sample's progress=1 prints each second. */
+/* The CPU time of Lua code? */
+static bool is_lua_profile(const struct flame *f)
+{
+    return f->counted == COUNT_SAMPLES && f->frames == &frames_rows[0];
+}
+
+static const char *hits_name(const struct flame *f)
+{
+    static const char *const names[] = {"samples", "hits", "times off the CPU"};
+
+    return names[f->counted];
+}
+
+/* The line that the samples' progress=1 prints each second, and stacks at its end. */
 static void on_comment(void *arg, const char *line, size_t len)
 {
     struct flame *f = arg;
@@ -61,6 +99,12 @@ static void on_comment(void *arg, const char *line, size_t len)
     uint64_t ticks, in_lua, compiled, elsewhere;
 
     snprintf(text, sizeof(text), "%.*s", (int)(len < 255 ? len : 255), line);
+    if (sscanf(text, "# %" SCNu64 " hits, %" SCNu64 " without a stack: %" SCNu64, &f->hits,
+               &f->bare_hits, &f->bare) == 3) {
+        f->info.not_shown = f->bare;
+        f->counted_all = true;
+        return;
+    }
     if (sscanf(text,
                "# %*u s: %" SCNu64 " ticks, %" SCNu64 " in Lua, %" SCNu64 " compiled, %" SCNu64
                " on other threads",
@@ -90,6 +134,13 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     f->drawn = now;
     double left = f->seconds > 0 ? f->seconds - f->info.seconds : f->info.seconds;
 
+    if (!is_lua_profile(f)) {
+        fprintf(f->cx->err, "\r\033[K%3.0f s%s  %" PRIu64 " %s  lost %" PRIu64, left > 0 ? left : 0,
+                f->seconds > 0 ? " left" : "", f->hits, hits_name(f), f->lost + f->skipped);
+        fflush(f->cx->err);
+        f->shown = true;
+        return;
+    }
     fprintf(f->cx->err,
             "\r\033[K%3.0f s%s  %" PRIu64 " samples  Lua %.0f %%  compiled %.0f %%  lost %" PRIu64,
             left > 0 ? left : 0, f->seconds > 0 ? " left" : "", f->ticks,
@@ -178,10 +229,48 @@ static bool set_depth(void *command, const char *option, const char *value)
     return number(f, option, value, INT_MAX, &f->depth);
 }
 
+static bool set_at(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    f->at = value;
+    f->counted = f->counted == COUNT_OFF_CPU ? f->counted : COUNT_HITS;
+    return true;
+}
+
+static bool set_weight(void *command, const char *option, const char *value)
+{
+    ((struct flame *)command)->weight = value;
+    return true;
+}
+
+static bool set_off_cpu(void *command, const char *option, const char *value)
+{
+    ((struct flame *)command)->counted = COUNT_OFF_CPU;
+    return true;
+}
+
+static bool set_frames(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+    const char *all = "";
+
+    for (int i = 0; i < N_FRAMES; i++) {
+        if (!strcmp(frames_rows[i].name, value)) {
+            f->frames = &frames_rows[i];
+            return true;
+        }
+        all = arena_printf(f->cx->arena, "%s%s%s", all, i ? " or " : "", frames_rows[i].name);
+    }
+    return diag_error(f->cx->diag, nowhere, "options", "%s takes %s, not \"%s\"", option, all,
+                      value);
+}
+
 static bool set_hz(void *command, const char *option, const char *value)
 {
     struct flame *f = command;
 
+    f->by_hz = true;
     return number(f, option, value, HZ_MAX, &f->hz);
 }
 
@@ -200,6 +289,10 @@ static const struct command_option taken[] = {
     {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
     {"-t", "TIME", "how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...", set_time},
     {"-F", "HZ", "how often a second (99)", set_hz},
+    {"--at", "PROBE", "count the hits of a probe point, not samples", set_at},
+    {"--weight", "EXPR", "with --at: count what EXPR is at a hit, not 1", set_weight},
+    {"--off-cpu", NULL, "count the microseconds off the CPU", set_off_cpu},
+    {"--frames", "KIND", "which: lua (the default), or c: of C and the kernel", set_frames},
     {"-o", "FILE", "where to (flame.svg)", set_output},
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
     {"--title", "TEXT", "the title of the picture", set_title},
@@ -213,9 +306,23 @@ static const struct command_option taken[] = {
 static const struct command_options options = {
     "ngstap flame",
     "Usage: ngstap flame [OPTION]...\n"
-    "Profiles the Lua code of a process, of a master's workers, of a container or of a command, "
-    "and\ndraws a flame graph of it.\n\n",
+    "Profiles a process, a master's workers, a container or a command, and draws a flame graph:\n"
+    "where their Lua code takes CPU time, or what --at, --off-cpu and --frames say.\n\n",
     taken, sizeof(taken) / sizeof(*taken)};
+
+/* False after reporting: options that say nothing together. */
+static bool check_together(struct flame *f)
+{
+    const char *what = NULL;
+
+    if (f->counted == COUNT_OFF_CPU && f->at)
+        what = "--off-cpu counts time, --at hits: which?";
+    else if (f->weight && !f->at)
+        what = "--weight is of the hits of --at PROBE";
+    else if (f->by_hz && f->counted != COUNT_SAMPLES)
+        what = "-F is of samples: --at and --off-cpu take none";
+    return !what || diag_error(f->cx->diag, nowhere, "options", "%s", what);
+}
 
 static bool parse(struct flame *f, int argc, char **argv, bool *help)
 {
@@ -241,10 +348,44 @@ static bool parse(struct flame *f, int argc, char **argv, bool *help)
         diag_hint(f->cx->diag, "-x PID, --master PID, --container NAME or -c COMMAND");
         return false;
     }
-    return true;
+    return check_together(f);
 }
 
 /* ---- the whole ---- */
+
+/* "bytes" of "$bytes": a variable's name is a unit; else the expression as it is. */
+static const char *unit_of(const struct flame *f)
+{
+    const char *w = f->weight;
+    size_t n;
+
+    if (f->counted == COUNT_SAMPLES)
+        return NULL;
+    if (!w)
+        return f->counted == COUNT_OFF_CPU ? "microseconds" : "hits";
+    if (*w == '$' && w[1]) {
+        const char *p = w + 1;
+
+        while (is_word(*p))
+            p++;
+        w += *p ? 0 : 1;
+    }
+    return out_clean(f->cx->arena, w, strlen(w), &n);
+}
+
+static const char *title_of(const struct flame *f)
+{
+    struct arena *a = f->cx->arena;
+
+    if (f->title)
+        return f->title;
+    if (f->counted == COUNT_OFF_CPU)
+        return arena_printf(a, "Time off the CPU, %s stacks, of%s", f->frames->what, f->target);
+    if (f->counted == COUNT_HITS)
+        return arena_printf(a, "%s%s%s, %s stacks, of%s", f->weight ? f->weight : "",
+                            f->weight ? " at " : "", f->at, f->frames->what, f->target);
+    return arena_printf(a, "%s CPU profile of%s", f->frames->what, f->target);
+}
 
 static void set_info(struct flame *f, int argc, char **argv)
 {
@@ -254,11 +395,13 @@ static void set_info(struct flame *f, int argc, char **argv)
     for (int i = 0; i < argc; i++)
         command = arena_printf(a, "%s %s", command, argv[i]);
     f->info = (struct out_info){
-        .title = f->title ? f->title : arena_printf(a, "Lua CPU profile of%s", f->target),
+        .title = title_of(f),
         .command = command,
         .time = (int64_t)time(NULL),
-        .period_ns = 1000000000 / f->hz,
+        .period_ns = f->counted == COUNT_SAMPLES ? 1000000000 / f->hz : 0,
         .seconds = f->seconds,
+        .unit = unit_of(f),
+        .without = f->frames->without,
     };
 }
 
@@ -271,12 +414,22 @@ static void make_argv(struct flame *f)
         give(f, "-T");
         give(f, arena_printf(a, "%.9f", f->seconds));
     }
-    give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
-    give_arg(f, "min", "0");
+    if (f->counted == COUNT_SAMPLES)
+        give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
+    if (is_lua_profile(f))
+        give_arg(f, "min", "0");
+    else
+        give_arg(f, "frames", f->frames->name);
+    if (f->counted == COUNT_OFF_CPU)
+        give_arg(f, "off_cpu", "1");
+    if (f->at)
+        give_arg(f, "at", f->at);
+    if (f->weight)
+        give_arg(f, "weight", f->weight);
     give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
     give_arg(f, "depth_option", "--depth N");
     /* room for so many frames of a usual length; what is longer is cut, and said */
-    if (!f->string_limit) {
+    if (!f->string_limit && f->frames->names_long) {
         long room = f->depth < ROOM_MAX / FRAME_LEN ? f->depth * FRAME_LEN : ROOM_MAX;
 
         give(f, "-D");
@@ -288,15 +441,40 @@ static void make_argv(struct flame *f)
     give(f, f->format);
     give(f, "-o");
     give(f, f->output);
-    give(f, search_sample(f->cx, "lj-lua-stacks.sxx"));
+    give(f, search_sample(f->cx, is_lua_profile(f) ? "lj-lua-stacks.sxx" : "stacks.sxx"));
     give(f, NULL);
     f->argc--;
+}
+
+static void explain_no_stack(const struct flame *f)
+{
+    struct diag *d = f->cx->diag;
+
+    if (f->bare_hits && f->frames->other)
+        diag_hint(d, "all %" PRIu64 " were %s: --frames %s", f->bare_hits, f->frames->without,
+                  f->frames->other);
+    else if (f->hits)
+        return; /* no weight above 0, which the script says */
+    else if (f->counted == COUNT_OFF_CPU)
+        diag_hint(d,
+                  "in %.0f s it did not leave the CPU, or it was away all the time: what began "
+                  "before the profile is not seen",
+                  f->info.seconds);
+    else if (f->at)
+        diag_hint(d, "in %.0f s it did not hit %s", f->info.seconds, f->at);
+    else
+        diag_hint(d, "in %.0f s it never ran when a sample was due: it is idle", f->info.seconds);
 }
 
 static void explain_nothing(const struct flame *f)
 {
     struct diag *d = f->cx->diag;
 
+    if (!is_lua_profile(f)) {
+        if (f->counted_all)
+            explain_no_stack(f);
+        return;
+    }
     if (!f->begun || f->in_lua) /* it never began, or the fault is another */
         return;
     if (!f->ticks)
@@ -313,11 +491,44 @@ static void explain_nothing(const struct flame *f)
                   f->ticks);
 }
 
+/* The argument of the sample that an option's text is. */
+static const char *option_of(const char *name)
+{
+    return !strcmp(name, "at") ? "--at" : !strcmp(name, "weight") ? "--weight" : NULL;
+}
+
+static void print_result(const struct flame *f)
+{
+    FILE *err = f->cx->err;
+
+    if (is_lua_profile(f)) {
+        fprintf(err,
+                "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
+                f->output, f->ticks, share(f->in_lua, f->ticks), share(f->compiled, f->ticks),
+                f->lost + f->skipped);
+        if (f->elsewhere)
+            fprintf(err,
+                    "%" PRIu64
+                    " of the samples (%.0f %%) were on threads that run no Lua; they are "
+                    "in no stack\n",
+                    f->elsewhere, share(f->elsewhere, f->ticks));
+        return;
+    }
+    fprintf(err, "%s: %" PRIu64 " %s", f->output, f->hits, hits_name(f));
+    if (f->weight || f->counted == COUNT_OFF_CPU)
+        fprintf(err, ", counted in %s", f->info.unit);
+    fprintf(err, ", %" PRIu64 " lost\n", f->lost + f->skipped);
+    if (f->bare_hits)
+        fprintf(err, "%" PRIu64 " of them (%.0f %%) were %s; they are in no stack\n", f->bare_hits,
+                share(f->bare_hits, f->hits), f->frames->without);
+}
+
 int subcommand_flame(struct compile *cx, int argc, char **argv)
 {
     struct flame f = {.cx = cx,
                       .hz = USUAL_HZ,
                       .depth = USUAL_DEPTH,
+                      .frames = &frames_rows[0],
                       .output = "flame.svg",
                       .terminal = isatty(STDERR_FILENO)};
 
@@ -341,7 +552,12 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     set_info(&f, argc, argv);
     make_argv(&f);
     struct driver_hooks hooks = {
-        .info = &f.info, .comment = on_comment, .watch = on_watch, .arg = &f};
+        .info = &f.info,
+        .comment = on_comment,
+        .option = option_of,
+        .without = f.frames->other ? "--frames c takes the stacks of programs without Lua" : NULL,
+        .watch = on_watch,
+        .arg = &f};
     int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
 
     if (f.shown)
@@ -349,14 +565,6 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     if (status)
         explain_nothing(&f);
     else
-        fprintf(cx->err,
-                "%s: %" PRIu64 " samples, %.0f %% in Lua, %.0f %% compiled, %" PRIu64 " lost\n",
-                f.output, f.ticks, share(f.in_lua, f.ticks), share(f.compiled, f.ticks),
-                f.lost + f.skipped);
-    if (!status && f.elsewhere)
-        fprintf(cx->err,
-                "%" PRIu64 " of the samples (%.0f %%) were on threads that run no Lua; they are in "
-                "no stack\n",
-                f.elsewhere, share(f.elsewhere, f.ticks));
+        print_result(&f);
     return status;
 }

@@ -141,6 +141,8 @@ static bool write_all(struct picture *p, bool ok)
                                    "said about it went to standard error");
         return false;
     }
+    if (p->info.unit)
+        profile->unit = p->info.unit;
     out_tell_apart(p->cx->arena, &profile, 1);
     return out_file_begin(p->cx, &p->file) && p->format->write(p->cx, profile, &p->info, p->file.f);
 }

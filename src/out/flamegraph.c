@@ -30,6 +30,7 @@ struct picture {
     FILE *f;
     const struct out_info *info;
     struct out_tree tree;
+    const char *unit;
     bool differs; /* two profiles */
 };
 
@@ -38,10 +39,10 @@ struct picture {
 static const struct hue {
     unsigned h, s, l;
 } hues[OUT_KINDS] = {
-    [OUT_LUA] = {34, 88, 64},
-    [OUT_COMPILED] = {146, 48, 58},
-    [OUT_BUILTIN] = {276, 46, 74},
-    [OUT_C] = {208, 62, 70},
+    [OUT_LUA] = {34, 88, 64},         [OUT_COMPILED] = {146, 48, 58},
+    [OUT_BUILTIN] = {276, 46, 74},    [OUT_C] = {208, 62, 70},
+    [OUT_KERNEL] = {354, 62, 74},     [OUT_VOLUNTARY] = {190, 12, 76},
+    [OUT_INVOLUNTARY] = {60, 62, 62},
 };
 
 /* The same function has the same shade everywhere: told apart from its neighbours, not random. */
@@ -108,8 +109,10 @@ static void put_about(const struct picture *p, const struct out_node *n)
     }
     if (n->frame)
         fprintf(p->f, " (%s)", out_kind_name(n->frame->kind));
-    fprintf(p->f, ": %" PRIu64 " samples, %.2f %%; itself %" PRIu64 ", %.2f %%", n->count[0],
-            share(n->count[0], t->total[0]), n->self[0], share(n->self[0], t->total[0]));
+    fprintf(p->f, ": %" PRIu64 " ", n->count[0]);
+    out_xml(p->f, p->unit, strlen(p->unit));
+    fprintf(p->f, ", %.2f %%; itself %" PRIu64 ", %.2f %%", share(n->count[0], t->total[0]),
+            n->self[0], share(n->self[0], t->total[0]));
 }
 
 /* The first character of S, with what stands on it; its columns in *WIDTH. */
@@ -239,15 +242,16 @@ static void put_head(const struct picture *p)
     fprintf(f, "<text id=\"title\" class=\"title\" x=\"%d\" y=\"24\">", SIDE);
     put_clean(p, i->title ? i->title : p->differs ? "What changed" : "CPU profile");
     fprintf(f, "</text>\n<text id=\"about\" class=\"faint\" x=\"%d\" y=\"43\">", SIDE);
+    fprintf(f, "%" PRIu64 " ", t->total[0]);
+    out_xml(f, p->unit, strlen(p->unit));
     if (p->differs)
-        fprintf(f, "%" PRIu64 " samples before, %" PRIu64 " after", t->total[0], t->total[1]);
-    else
-        fprintf(f, "%" PRIu64 " samples", t->total[0]);
+        fprintf(f, " before, %" PRIu64 " after", t->total[1]);
     if (i->seconds > 0)
         fprintf(f, " in %.3g s", i->seconds);
     if (i->not_shown)
-        fprintf(f, " \302\267 %" PRIu64 " more (%.1f %% of all) were not in Lua", i->not_shown,
-                share(i->not_shown, i->not_shown + t->total[0]));
+        fprintf(f, " \302\267 %" PRIu64 " more (%.1f %% of all) were %s", i->not_shown,
+                share(i->not_shown, i->not_shown + t->total[0]),
+                i->without ? i->without : "not in Lua");
     if (*time)
         fprintf(f, " \302\267 %s", time);
     if (i->command) {
@@ -276,8 +280,11 @@ static void put_kinds(const struct picture *p)
             continue;
         put_key(p, first);
         first = false;
-        fprintf(p->f, "hsl(%u,%u%%,%u%%)\">\342\226\240</tspan> %s %.1f %%\n", hues[k].h, hues[k].s,
-                hues[k].l, out_kind_name(k), share(t->self[0][k], t->total[0]));
+        fprintf(p->f, "hsl(%u,%u%%,%u%%)\">\342\226\240</tspan> %s", hues[k].h, hues[k].s,
+                hues[k].l, out_kind_name(k));
+        if (t->self[0][k]) /* else it is only below others */
+            fprintf(p->f, " %.1f %%", share(t->self[0][k], t->total[0]));
+        fputc('\n', p->f);
     }
 }
 
@@ -358,7 +365,8 @@ static bool write_picture(struct picture *p)
 bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                           FILE *f)
 {
-    struct picture picture = {cx, f, i, out_tree_make(cx->arena, p, NULL, SMALLEST), false};
+    struct picture picture = {cx,          f,    i, out_tree_make(cx->arena, p, NULL, SMALLEST),
+                              out_unit(p), false};
 
     return write_picture(&picture);
 }
@@ -369,7 +377,8 @@ bool out_write_diff(struct compile *cx, struct out_profile *a, struct out_profil
     struct out_profile *const both[2] = {a, b};
 
     out_tell_apart(cx->arena, both, 2);
-    struct picture picture = {cx, f, i, out_tree_make(cx->arena, a, b, SMALLEST), true};
+    struct picture picture = {cx,          f,   i, out_tree_make(cx->arena, a, b, SMALLEST),
+                              out_unit(a), true};
 
     return write_picture(&picture);
 }

@@ -203,7 +203,7 @@
         svg.classList.toggle("searching", word !== "");
         matched.textContent = word === "" ? "" : count +
             (count === 1 ? " frame matches" : " frames match") + ", in " +
-            (100 * total / nodes[0].w).toFixed(1) + " % of the samples";
+            (100 * total / nodes[0].w).toFixed(1) + " % of all";
         fit();
     }
 

@@ -1,6 +1,7 @@
 /*
  * folded: a stack a line, outermost frame first, as stackcollapse-stap.pl writes them and
- * flamegraph.pl reads them. A ; within a frame would split it, and becomes a colon.
+ * flamegraph.pl reads them. A ; within a frame would split it, and becomes a colon. The kernel's
+ * functions end as perf's do; a unit is a comment before the first line.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -25,6 +26,8 @@ static void put_name(FILE *f, const char *s, size_t len)
 bool out_write_folded(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                       FILE *f)
 {
+    if (p->unit)
+        fprintf(f, UNIT_COMMENT "%s\n", p->unit);
     for (uint32_t s = 0; s < p->n_stacks; s++) {
         const struct out_stack *stack = &p->stacks[s];
 
@@ -38,6 +41,8 @@ bool out_write_folded(struct compile *cx, const struct out_profile *p, const str
             else if (frame->kind == OUT_BUILTIN && strncmp(frame->name, "builtin#", 8) != 0)
                 fputs(NAMED_BUILTIN, f);
             put_name(f, frame->name, frame->len);
+            if (frame->kind == OUT_KERNEL)
+                fputs(KERNEL_MARK, f);
         }
         fprintf(f, " %" PRIu64 "\n", stack->count);
     }

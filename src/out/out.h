@@ -16,21 +16,48 @@
 
 /* ---- a profile ---- */
 
-enum out_kind { OUT_LUA, OUT_COMPILED, OUT_BUILTIN, OUT_C, OUT_KINDS };
+/* Of an off-CPU profile the innermost frame says how the thread left: it waited, or was
+ * preempted. */
+enum out_kind {
+    OUT_LUA,
+    OUT_COMPILED,
+    OUT_BUILTIN,
+    OUT_C,
+    OUT_KERNEL,
+    OUT_VOLUNTARY,
+    OUT_INVOLUNTARY,
+    OUT_KINDS
+};
 
 /* In text a built-in function whose name is known begins with this, as a compiled one does with
  * "T:". */
 #define NAMED_BUILTIN "builtin:"
 
+/* The name of a kernel's function ends with this, as perf's stackcollapse writes it. */
+#define KERNEL_MARK "_[k]"
+
 const char *out_kind_name(enum out_kind kind); /* "Lua", "Lua, compiled", ... */
+
+/* A file of code, as a C frame names it. */
+struct out_module {
+    const char *path;     /* clean; "[kernel]", "[ext4]" */
+    const char *build_id; /* in hex digits, or NULL */
+    uint64_t start, end;  /* where it is mapped; 0: not known */
+};
 
 struct out_frame {
     const char *name; /* clean UTF-8: what is not printable stands as \xNN */
     uint32_t len;
     enum out_kind kind;
-    const char *file; /* of "@FILE:LINE", or NULL */
+    const char *file; /* of "@FILE:LINE", or where debug information has the function; or NULL */
     uint32_t line;
+    uint32_t module;  /* of C and the kernel: index into the profile's, + 1; 0: not known */
+    uint64_t address; /* of C and the kernel: where the function begins; 0: not known */
 };
+
+/* What is not counted in samples has a unit: "hits", "microseconds". Text and folded lines say it
+ * in a comment before the first stack, and UNIT after it. */
+#define UNIT_COMMENT "# unit: "
 
 struct out_stack {
     uint64_t count;
@@ -43,8 +70,14 @@ struct out_profile {
     uint32_t n_frames;
     struct out_stack *stacks; /* each once, in order of first appearance */
     uint32_t n_stacks;
+    struct out_module *modules;
+    uint32_t n_modules;
     uint64_t total;
+    const char *unit; /* of the counts, clean; NULL: samples */
 };
+
+/* "samples", or the unit. */
+const char *out_unit(const struct out_profile *p);
 
 /* Gives frames of several files, or places in one, names that tell them apart (apart.c). */
 void out_tell_apart(struct arena *a, struct out_profile *const *profiles, uint32_t n_profiles);
@@ -61,6 +94,10 @@ struct out_reader_opts {
     /* Called for a frame as it was printed, to replace it (names of functions): writes at most SIZE
      * bytes, NUL included, to TO and returns true, or leaves the frame alone. NULL: none. */
     bool (*rename)(void *arg, const char *frame, size_t len, char *to, size_t size);
+    /* What is known of a module, all but its path, and of the function of C that begins at
+     * F->address in it: its file and line. NULL: nothing. */
+    void (*module)(void *arg, struct out_module *m);
+    void (*place)(void *arg, const struct out_module *m, struct out_frame *f);
     /* A line that begins with "# " where a stack could begin, without its newline. NULL:
      * ignored. */
     void (*comment)(void *arg, const char *line, size_t len);
@@ -70,7 +107,8 @@ struct out_reader_opts {
 /*
  * Takes stacks as the samples print them (innermost frame first, a frame a line, then a line of
  * blanks and the count, or the count after a tab on the last frame), C backtraces as SystemTap
- * prints them ("0x.. : name+0x.. [module]" becomes the name), and folded lines
+ * prints them ("0x.. : name+0x../0x.. [module]" becomes the name; the kernel's addresses are those
+ * of the upper half), and folded lines
  * ("outermost;...;innermost COUNT"), which are told by the first line. Owned by CX's arena.
  */
 struct out_reader *out_reader_new(struct compile *cx, const struct out_reader_opts *o);
@@ -89,7 +127,9 @@ struct out_info {
     int64_t time;        /* when, in seconds since 1970; 0: not said */
     int64_t period_ns;   /* between two samples, 0: not known */
     double seconds;      /* how long it was sampled, 0: not known */
-    uint64_t not_shown;  /* samples of the target that were in no Lua code, and have no stack */
+    uint64_t not_shown;  /* samples of the target, or what else is counted, that have no stack */
+    const char *unit;    /* of the counts, by who took them; NULL: by the text */
+    const char *without; /* what those not shown were: "not in Lua" */
 };
 
 struct out_format {

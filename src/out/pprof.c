@@ -1,6 +1,7 @@
 /*
  * pprof: profile.proto (google/pprof, proto/profile.proto), gzipped. One sample a distinct stack,
- * with its count and, when the period is known, its CPU time; a location and a function a frame.
+ * with its count and, when the period is known, its CPU time; a location and a function a frame, a
+ * mapping a file of C code.
  * The wire format is protobuf's: (field << 3 | type), varints, length-delimited messages.
  */
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 enum profile_field {
     PROFILE_SAMPLE_TYPE = 1,
     PROFILE_SAMPLE = 2,
+    PROFILE_MAPPING = 3,
     PROFILE_LOCATION = 4,
     PROFILE_FUNCTION = 5,
     PROFILE_STRING = 6,
@@ -28,7 +30,15 @@ enum profile_field {
 enum { VALUE_TYPE = 1, VALUE_UNIT = 2 };
 enum { SAMPLE_LOCATION = 1, SAMPLE_VALUE = 2, SAMPLE_LABEL = 3 };
 enum { LABEL_KEY = 1, LABEL_STR = 2 };
-enum { LOCATION_ID = 1, LOCATION_LINE = 4 };
+enum {
+    MAPPING_ID = 1,
+    MAPPING_START = 2,
+    MAPPING_LIMIT = 3,
+    MAPPING_FILE = 5,
+    MAPPING_BUILD_ID = 6,
+    MAPPING_HAS_FUNCTIONS = 7
+};
+enum { LOCATION_ID = 1, LOCATION_MAPPING = 2, LOCATION_ADDRESS = 3, LOCATION_LINE = 4 };
 enum { LINE_FUNCTION = 1, LINE_LINE = 2 };
 enum {
     FUNCTION_ID = 1,
@@ -98,8 +108,8 @@ static void put_message(struct bytes *b, unsigned field, struct bytes *from)
     from->n = 0;
 }
 
-/* Strings are not looked up again: besides the fixed ones there are those of the frames alone,
- * each of which the profile holds once. */
+/* Strings are not looked up again: besides the fixed ones there are those of the frames and modules
+ * alone, each of which the profile holds once. */
 static uint32_t string(struct writer *w, const char *s)
 {
     w->strings = arena_grow(w->arena, w->strings, w->n_strings, sizeof(*w->strings));
@@ -130,8 +140,26 @@ static void put_frames(struct writer *w, const struct out_profile *p)
         put_number(&w->inner, LINE_FUNCTION, i + 1);
         put_number(&w->inner, LINE_LINE, f->line);
         put_number(&w->part, LOCATION_ID, i + 1);
+        put_number(&w->part, LOCATION_MAPPING, f->module);
+        put_number(&w->part, LOCATION_ADDRESS, f->address);
         put_message(&w->part, LOCATION_LINE, &w->inner);
         put_message(&w->out, PROFILE_LOCATION, &w->part);
+    }
+}
+
+/* They have functions: nobody needs to look for symbols. */
+static void put_mappings(struct writer *w, const struct out_profile *p)
+{
+    for (uint32_t i = 0; i < p->n_modules; i++) {
+        const struct out_module *m = &p->modules[i];
+
+        put_number(&w->part, MAPPING_ID, i + 1);
+        put_number(&w->part, MAPPING_START, m->start);
+        put_number(&w->part, MAPPING_LIMIT, m->end);
+        put_number(&w->part, MAPPING_FILE, string(w, m->path));
+        put_number(&w->part, MAPPING_BUILD_ID, m->build_id ? string(w, m->build_id) : 0);
+        put_number(&w->part, MAPPING_HAS_FUNCTIONS, 1);
+        put_message(&w->out, PROFILE_MAPPING, &w->part);
     }
 }
 
@@ -155,6 +183,17 @@ static void put_samples(struct writer *w, const struct out_profile *p, int64_t p
     }
 }
 
+/* Units that pprof scales. */
+static bool is_unit(const char *unit)
+{
+    return !strcmp(unit, "microseconds") || !strcmp(unit, "bytes");
+}
+
+static const char *quantity(const char *unit)
+{
+    return strcmp(unit, "microseconds") ? unit : "time";
+}
+
 static void encode(struct writer *w, const struct out_profile *p, const struct out_info *i)
 {
     string(w, ""); /* number 0 must be empty */
@@ -163,10 +202,15 @@ static void encode(struct writer *w, const struct out_profile *p, const struct o
 
     for (unsigned k = 0; k < OUT_KINDS; k++)
         kinds[k] = string(w, out_kind_name(k));
-    put_value_type(w, PROFILE_SAMPLE_TYPE, samples, count);
+    if (p->unit)
+        put_value_type(w, PROFILE_SAMPLE_TYPE, string(w, quantity(p->unit)),
+                       string(w, is_unit(p->unit) ? p->unit : "count"));
+    else
+        put_value_type(w, PROFILE_SAMPLE_TYPE, samples, count);
     if (i->period_ns > 0)
         put_value_type(w, PROFILE_SAMPLE_TYPE, cpu, ns);
     put_samples(w, p, i->period_ns, key, kinds);
+    put_mappings(w, p);
     put_frames(w, p);
     if (i->title)
         put_number(&w->out, PROFILE_COMMENT, string(w, i->title));

@@ -3,21 +3,47 @@
  * (file-format-schema.json): frames shared, one sample a distinct stack, its count as the weight.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "out/out.h"
 
-static void put_frame(FILE *f, const struct out_frame *frame)
+static void put_text(FILE *f, const char *key, const char *s, size_t len)
 {
-    fputs("{\"name\":\"", f);
-    out_json(f, frame->name, frame->len);
+    fprintf(f, "\"%s\":\"", key);
+    out_json(f, s, len);
     fputc('"', f);
-    if (frame->file) {
-        fputs(",\"file\":\"", f);
-        for (const char *c = frame->file; *c; c++)
-            out_json(f, c, 1);
-        fprintf(f, "\",\"line\":%u", frame->line);
+}
+
+/* KIND is ours: the page passes over what it does not know. It colours frames by their files: where
+ * none is known a module tells C, the kernel and Lua apart. */
+static void put_frame(FILE *f, const struct out_profile *p, const struct out_frame *frame)
+{
+    const char *file = frame->file, *kind = out_kind_name(frame->kind);
+
+    if (!file && frame->module)
+        file = p->modules[frame->module - 1].path;
+    fputc('{', f);
+    put_text(f, "name", frame->name, frame->len);
+    if (file) {
+        fputc(',', f);
+        put_text(f, "file", file, strlen(file));
     }
+    if (frame->file)
+        fprintf(f, ",\"line\":%u", frame->line);
+    fputc(',', f);
+    put_text(f, "kind", kind, strlen(kind));
     fputc('}', f);
+}
+
+/* The units of the schema. */
+static const char *unit_of(const struct out_profile *p, const struct out_info *i)
+{
+    static const char *const known[] = {"microseconds", "bytes"};
+
+    for (size_t k = 0; p->unit && k < sizeof(known) / sizeof(*known); k++)
+        if (!strcmp(p->unit, known[k]))
+            return known[k];
+    return i->period_ns > 0 ? "nanoseconds" : "none";
 }
 
 bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const struct out_info *i,
@@ -33,10 +59,11 @@ bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const
     fputs("\",\n\"shared\":{\"frames\":[", f);
     for (uint32_t n = 0; n < p->n_frames; n++) {
         fputs(n ? ",\n" : "\n", f);
-        put_frame(f, &p->frames[n]);
+        put_frame(f, p, &p->frames[n]);
     }
-    fprintf(f, "]},\n\"profiles\":[{\"type\":\"sampled\",\"name\":\"CPU\",\"unit\":\"%s\",",
-            i->period_ns > 0 ? "nanoseconds" : "none");
+    fputs("]},\n\"profiles\":[{\"type\":\"sampled\",", f);
+    put_text(f, "name", p->unit ? p->unit : "CPU", strlen(p->unit ? p->unit : "CPU"));
+    fprintf(f, ",\"unit\":\"%s\",", unit_of(p, i));
     fprintf(f, "\"startValue\":0,\"endValue\":%" PRIu64 ",\n\"samples\":[", p->total * unit);
     for (uint32_t s = 0; s < p->n_stacks; s++) {
         fputs(s ? ",\n[" : "\n[", f);

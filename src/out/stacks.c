@@ -19,11 +19,12 @@
 #define HASH_BKT_CAPACITY_THRESH 6U
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 
 static const struct span nowhere;
 
-enum { NAME_MAX_LEN = 4096 };
+enum { NAME_MAX_LEN = 4096, MODULES_MAX = 4096, UNIT_MAX = 200 };
 
 /* A frame by the text that stood for it, and by what it was named. */
 struct known {
@@ -83,6 +84,11 @@ static bool starts(const char *s, size_t len, const char *with)
     return len >= n && !memcmp(s, with, n);
 }
 
+static bool is_text(const char *s, size_t len, const char *word)
+{
+    return len == strlen(word) && !memcmp(s, word, len);
+}
+
 /* Told by how the samples print a frame (tapset/luajit.sxx), or by how it was named:
  * MODULE:FUNCTION. */
 static enum out_kind kind_of(const char *s, size_t len)
@@ -95,6 +101,10 @@ static enum out_kind kind_of(const char *s, size_t len)
         return OUT_BUILTIN;
     if (starts(s, len, "C:") || starts(s, len, "0x"))
         return OUT_C;
+    if (is_text(s, len, "off-cpu:voluntary"))
+        return OUT_VOLUNTARY;
+    if (is_text(s, len, "off-cpu:involuntary"))
+        return OUT_INVOLUNTARY;
     if (s[0] == '@' || s[0] == '=' || starts(s, len, "[string "))
         return OUT_LUA;
     const char *paren = memchr(s, '(', len);
@@ -107,28 +117,120 @@ static enum out_kind kind_of(const char *s, size_t len)
     return OUT_LUA;
 }
 
-/* " 0xffff : name+0x10/0x20 [module]" is NAME (SystemTap's print_stack); as stackcollapse-stap.pl
- * has it. */
-static void strip_address(const char **s, size_t *len)
+/* ---- frames of C ---- */
+
+/* The digits of a number in hex at *S, before END; false: there are none, or it is too long. */
+static bool hex(const char **s, const char *end, uint64_t *v)
 {
-    const char *p = *s, *end = p + *len, *name;
+    const char *from = *s;
 
-    if (!starts(p, *len, "0x") || !(name = memmem(p, *len, " : ", 3)))
-        return;
-    for (p += 2; p < name; p++)
-        if (!isxdigit((unsigned char)*p))
-            return;
-    name += 3;
-    const char *stop = memmem(name, (size_t)(end - name), "+0x", 3);
+    *v = 0;
+    for (; *s < end && isxdigit((unsigned char)**s); (*s)++) {
+        unsigned char c = (unsigned char)tolower((unsigned char)**s);
 
-    if (!stop)
-        stop = memmem(name, (size_t)(end - name), " [", 2);
-    if (!stop)
-        stop = end;
-    if (stop == name || starts(name, (size_t)(stop - name), "0x"))
+        *v = *v << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return *s > from && *s - from <= 16;
+}
+
+static uint32_t module_of(struct out_reader *r, const char *s, size_t len, bool kernel)
+{
+    struct out_profile *p = r->p;
+    size_t n;
+    const char *path = out_clean(r->arena, s, len, &n);
+
+    if (kernel)
+        path = arena_printf(r->arena, "[%s]", path);
+    for (uint32_t i = 0; i < p->n_modules; i++)
+        if (!strcmp(p->modules[i].path, path))
+            return i + 1;
+    if (p->n_modules == MODULES_MAX)
+        return 0;
+    p->modules = arena_grow(r->arena, p->modules, p->n_modules, sizeof(*p->modules));
+    p->modules[p->n_modules] = (struct out_module){.path = path};
+    if (r->o.module)
+        r->o.module(r->o.arg, &p->modules[p->n_modules]);
+    return ++p->n_modules;
+}
+
+/* A frame of C as the text has it: "0xADDRESS : NAME+0xOFFSET/0xSIZE [MODULE]", or, where no name
+ * is known, "0xADDRESS : 0xADDRESS [MODULE+0xOFFSET/0xSIZE]". */
+struct native {
+    uint64_t address, offset;
+    const char *name, *module; /* NULL: none */
+    size_t name_len, module_len;
+};
+
+/* " [...]" at the end of what begins at S. */
+static void find_module(struct native *n, const char *s, const char *end)
+{
+    const char *open = end > s && end[-1] == ']' ? memmem(s, (size_t)(end - s), " [", 2) : NULL;
+
+    if (!open)
         return;
-    *s = name;
-    *len = (size_t)(stop - name);
+    n->module = open + 2;
+    n->module_len = (size_t)(end - 1 - n->module);
+}
+
+static bool is_native(const char *s, size_t len, struct native *n)
+{
+    const char *end = s + len, *stop;
+
+    *n = (struct native){0};
+    if (!starts(s, len, "0x"))
+        return false;
+    s += 2;
+    if (!hex(&s, end, &n->address) || !starts(s, (size_t)(end - s), " : ") || s + 3 == end)
+        return false;
+    n->name = s += 3;
+    stop = memmem(s, (size_t)(end - s), "+0x", 3);
+    if (starts(s, (size_t)(end - s), "0x")) { /* no name: the number is the module's */
+        find_module(n, s, end);
+        stop = n->module ? memmem(n->module, n->module_len, "+0x", 3) : NULL;
+        if (!stop) {
+            n->module = NULL;
+            n->name_len = (size_t)(end - s);
+            return true;
+        }
+        n->module_len = (size_t)(stop - n->module);
+        stop += 3;
+        n->name = NULL;
+        return hex(&stop, end, &n->offset);
+    }
+    if (stop) {
+        const char *digits = stop + 3;
+
+        if (hex(&digits, end, &n->offset))
+            find_module(n, digits, end);
+    } else {
+        stop = memmem(s, (size_t)(end - s), " [", 2);
+        if (stop)
+            find_module(n, stop, end);
+    }
+    n->name_len = (size_t)((stop ? stop : end) - n->name);
+    return n->name_len > 0;
+}
+
+/* The address says whose it is: names are the target's. */
+static void native_frame(struct out_reader *r, const struct native *n, struct out_frame *f)
+{
+    size_t len;
+
+    *f = (struct out_frame){.kind = n->address >> 63 ? OUT_KERNEL : OUT_C};
+    if (n->module)
+        f->module = module_of(r, n->module, n->module_len, f->kind == OUT_KERNEL);
+    if (n->name) {
+        f->name = out_clean(r->arena, n->name, n->name_len, &len);
+        f->address = n->address - n->offset;
+    } else {
+        const char *path = out_clean(r->arena, n->module, n->module_len, &len);
+
+        f->name = arena_printf(r->arena, "%s+0x%" PRIx64, base_name(path), n->offset);
+        f->address = n->address;
+    }
+    f->len = (uint32_t)strlen(f->name);
+    if (f->module && r->o.place)
+        r->o.place(r->o.arg, &r->p->modules[f->module - 1], f);
 }
 
 /* "@FILE:LINE", for formats that have a place for it. */
@@ -153,10 +255,12 @@ static void find_place(struct arena *a, struct out_frame *f, const char *s, size
     f->line = (uint32_t)line;
 }
 
-/* A frame is its name and its place: two files may have functions of one name. */
+/* A frame is its name, its place and its module: two files may have functions of one name. */
 static uint32_t named_frame(struct out_reader *r, struct out_frame *f)
 {
-    size_t file = f->file ? strlen(f->file) : 0, len = 1 + f->len + 1 + file + sizeof(f->line);
+    size_t file = f->file ? strlen(f->file) : 0;
+    uint32_t numbers[] = {f->line, f->module};
+    size_t len = 1 + f->len + 1 + file + sizeof(numbers);
     char *key = arena_alloc(r->arena, len);
     struct known *k;
 
@@ -165,7 +269,7 @@ static uint32_t named_frame(struct out_reader *r, struct out_frame *f)
     key[1 + f->len] = '\0'; /* a clean name has none */
     if (file)
         memcpy(key + 1 + f->len + 1, f->file, file);
-    memcpy(key + len - sizeof(f->line), &f->line, sizeof(f->line));
+    memcpy(key + len - sizeof(numbers), numbers, sizeof(numbers));
     HASH_FIND(hh, r->by_name, key, len, k);
     if (!k) {
         k = ARENA_NEW(r->arena, struct known);
@@ -182,8 +286,18 @@ static uint32_t new_frame(struct out_reader *r, const char *text, size_t len)
 {
     struct out_frame f = {.kind = kind_of(text, len)};
     char named[NAME_MAX_LEN], *clean;
+    struct native native;
     size_t n;
 
+    if (is_native(text, len, &native)) {
+        native_frame(r, &native, &f);
+        return named_frame(r, &f);
+    }
+    if (len > strlen(KERNEL_MARK) &&
+        !memcmp(text + len - strlen(KERNEL_MARK), KERNEL_MARK, strlen(KERNEL_MARK))) {
+        f.kind = OUT_KERNEL;
+        len -= strlen(KERNEL_MARK);
+    }
     if (f.kind == OUT_COMPILED) {
         text += 2;
         len -= 2;
@@ -210,7 +324,6 @@ static bool add_frame(struct out_reader *r, const char *text, size_t len)
 {
     struct known *k;
 
-    strip_address(&text, &len);
     if (r->depth == OUT_DEPTH_MAX)
         return fail(r, r->line_number, "a stack of more than 10000 frames");
     HASH_FIND(hh, r->by_text, text, len, k);
@@ -334,6 +447,15 @@ static bool stack_line(struct out_reader *r, const char *s, size_t len)
     return add_frame(r, s, len);
 }
 
+static void take_unit(struct out_reader *r, const char *s, size_t len)
+{
+    size_t n;
+
+    r->p->unit = is_text(s, len, "samples") || !len
+                     ? NULL
+                     : out_clean(r->arena, s, len < UNIT_MAX ? len : UNIT_MAX, &n);
+}
+
 static bool take_line(struct out_reader *r, const char *s, size_t len)
 {
     uint64_t count;
@@ -343,7 +465,9 @@ static bool take_line(struct out_reader *r, const char *s, size_t len)
     if (len && s[len - 1] == '\r')
         len--;
     if (!r->depth && starts(s, len, "# ")) {
-        if (r->o.comment)
+        if (starts(s, len, UNIT_COMMENT))
+            take_unit(r, s + strlen(UNIT_COMMENT), len - strlen(UNIT_COMMENT));
+        else if (r->o.comment)
             r->o.comment(r->o.arg, s, len);
         return true;
     }

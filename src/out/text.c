@@ -61,7 +61,15 @@ const char *out_kind_name(enum out_kind kind)
         [OUT_COMPILED] = "Lua, compiled",
         [OUT_BUILTIN] = "built-in function",
         [OUT_C] = "C",
+        [OUT_KERNEL] = "kernel",
+        [OUT_VOLUNTARY] = "off the CPU, voluntary",
+        [OUT_INVOLUNTARY] = "off the CPU, involuntary",
     };
 
     return names[kind];
+}
+
+const char *out_unit(const struct out_profile *p)
+{
+    return p->unit ? p->unit : "samples";
 }

@@ -105,6 +105,12 @@ void line_put_value(struct line *l, const char *text, const char *told, uint32_t
     put(l, text, told, n, (struct origin){.at = at, .why = why, .told = by});
 }
 
+void line_put_argument(struct line *l, const char *text, uint32_t n, uint32_t source)
+{
+    put(l, text, NULL, n,
+        (struct origin){.at = {.file = source}, .verbatim = true, .told = TOLD_BY_ARGUMENT});
+}
+
 void line_put_spelt(struct line *l, const char *text, uint32_t n, const struct origin *o)
 {
     put(l, text, NULL, n, *o);

@@ -26,6 +26,8 @@ void line_put(struct line *l, const char *text, uint32_t n, struct span at, cons
 /* The same of a value of BY's that may hold what the target said: TOLD has N bytes, or is NULL. */
 void line_put_value(struct line *l, const char *text, const char *told, uint32_t n, struct span at,
                     const char *why, enum told by);
+/* N bytes of an argument, the whole of source SOURCE. */
+void line_put_argument(struct line *l, const char *text, uint32_t n, uint32_t source);
 /* How O's piece spells it: N bytes, what the target said as script text by now. */
 void line_put_spelt(struct line *l, const char *text, uint32_t n, const struct origin *o);
 /* N bytes of a source, written at AT. */

@@ -208,6 +208,7 @@ void spell_line(struct spell *s, const struct line *line)
         if (o.told == TOLD_BY_ARGUMENT) {
             o.told = TOLD_BY_USER;
             if (s->compared && s->state == SPELL_STRING) {
+                o.verbatim = false; /* escapes are put in */
                 put_compared(s, o, line->s + o.off, o.len);
                 continue;
             }

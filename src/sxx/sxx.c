@@ -291,7 +291,9 @@ static void replace_std(struct expander *x, const struct line *l, const struct m
     const struct sxx_var *v = vars_get(&x->vars, at, name, text_of(x, l, m, 1), text_of(x, l, m, 2),
                                        m->group[2][1] - m->group[2][0]);
 
-    if (v && v->value)
+    if (v && v->value && v->source)
+        line_put_argument(out, v->value, v->len, v->source);
+    else if (v && v->value)
         line_put_value(out, v->value, v->told, v->len, at, why,
                        strncmp(name, "arg_", 4) ? TOLD_BY_USER : TOLD_BY_ARGUMENT);
 }

@@ -13,6 +13,8 @@
 struct sxx_arg {
     const char *name, *value;      /* --arg NAME=VALUE; NAME first: order_by_text */
     const char *default_value;     /* as mentioned by :default(); NULL: none */
+    const char *option;            /* of the command line that gave it: messages point into its
+                                    * value, by this name; NULL: at where it is mentioned */
     bool given, used;
 };
 

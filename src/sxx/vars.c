@@ -43,6 +43,7 @@ struct sxx_var *var_set(struct arena *a, struct sxx_var **table, const char *nam
     var->len = value ? len : 0;
     var->library = false;
     var->told = NULL;
+    var->source = 0;
     return var;
 }
 
@@ -159,6 +160,15 @@ static void set_target(struct vars *v)
         set(v, "target", target);
 }
 
+static void set_given(struct vars *v, const struct sxx_arg *arg)
+{
+    struct sxx_var *var =
+        set(v, arena_printf(v->cx->arena, "arg_%s", arg->name), arg->value ? arg->value : "");
+
+    if (arg->option)
+        var->source = source_add(v->cx->sources, arg->option, var->value, var->len)->id;
+}
+
 void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, const struct target *t)
 {
     *v = (struct vars){.cx = cx, .o = o, .t = t};
@@ -167,8 +177,7 @@ void vars_init(struct vars *v, struct compile *cx, const struct sxx_opts *o, con
         list_dsos(v);
     }
     for (uint32_t i = 0; i < o->n_args && !o->list_args; i++)
-        set(v, arena_printf(cx->arena, "arg_%s", o->args[i].name),
-            o->args[i].value ? o->args[i].value : "");
+        set_given(v, &o->args[i]);
 }
 
 /* ---- arguments seen ---- */

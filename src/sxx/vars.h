@@ -14,6 +14,7 @@ struct sxx_var {
     uint32_t len;             /* of the value, which may hold NULs */
     bool library;             /* found by name: a later :default() replaces it */
     uint32_t arg;             /* in the table of arguments seen: index in vars.args */
+    uint32_t source;          /* of an argument's value: id of the text that messages show; 0 */
     UT_hash_handle hh;
 };
 

@@ -98,6 +98,18 @@ static void hint(struct parser *p, const struct token *t, const char *const *nam
     }
 }
 
+/* The text of an option ends where AT should go on: the fault is as likely there. */
+static void note_option(const struct parser *p, struct span at)
+{
+    const struct sources *s = p->cx->sources;
+    struct span before = p->feed.before;
+    const char *why;
+
+    if (before.file == at.file &&
+        span_written(s, before, &why).file != span_written(s, at, &why).file)
+        diag_note(p->cx->diag, before, "after what ends here");
+}
+
 void build_unexpected(struct parser *p, const struct span *at, const char *const *names, uint32_t n)
 {
     const struct feed *f = &p->feed;
@@ -117,6 +129,7 @@ void build_unexpected(struct parser *p, const struct span *at, const char *const
                                             : " or ",
                                 quoted(a, names[i]));
     diag_error(p->cx->diag, at ? *at : t->at, TAG, "%s", text);
+    note_option(p, at ? *at : t->at);
     if ((t->kind == END || t->kind == PROBE || t->kind == GLOBAL || t->kind == PRIVATE ||
          t->kind == FUNCTION) &&
         f->n_open) {

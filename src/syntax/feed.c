@@ -240,5 +240,6 @@ void feed_next(struct feed *f, struct token *t)
     else if (f->mode != PLAIN)
         head(f, t);
     nest(f, t);
+    f->before = f->last.at;
     f->last = *t;
 }

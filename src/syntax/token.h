@@ -75,6 +75,7 @@ struct feed {
     struct token ahead; /* read but not handed out yet */
     bool has_ahead;
     struct token last; /* the last one handed out */
+    struct span before; /* of the one before it */
     bool recovering;   /* drop everything up to the next declaration */
     uint32_t n_tokens;
     int mode;            /* enum feed_mode: within a probe's head */
