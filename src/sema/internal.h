@@ -403,8 +403,8 @@ const char *sema_print_globals(struct sema *s);
 
 void sema_check(struct sema *s);
 
-/* ---- reads.c: kernel memory where handlers run in user space ---- */
+/* ---- reads.c: kernel memory in handlers of processes that are there at the start ---- */
 
-void sema_check_kernel_reads(struct sema *s);
+void sema_leave_out_readers(struct sema *s);
 
 #endif
