@@ -2,7 +2,7 @@
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
 # Kernel types: what @cast(.., "kernel") reads of a live task is what helpers and /proc say of it;
-# begin and end handlers refuse to read kernel memory; an object is for one build of the kernel.
+# begin, end and timer handlers read kernel memory, too; an object is for one build of the kernel.
 #
 # Needs root, eBPF, a kernel with BTF. About 5 s. Prints TAP.
 
@@ -99,6 +99,17 @@ check '... in a timer' printed '^6 1$'
 check '... and in end, where the fault ends it' said 'read fault .* at 0x[0-9a-f]* at'
 trace -x "$pid" -e 'probe begin { println("task ", task_current()); exit() }'
 check 'the task of a target is not known' printed '^task 0$'
+
+# @cast without a module: SystemTap means the kernel, where no probe of a program is.
+cast='function of(t) { return @cast(t, "task_struct")->tgid }
+    probe kernel.trace("sched_switch") {
+        t = task_current()
+        println("own ", of(t) == pid(), @cast(t, "task_struct")->pid == tid())
+        exit() }'
+trace -e "$cast"
+check '@cast without a module means the kernel' printed '^own 11$'
+trace -x "$pid" -e "$cast"
+check '... when the target has no such type, too' printed '^own 11$'
 
 # An object is for this kernel: another build-id in it is another kernel.
 (cd "$scratch" && "$ngstap" -p4 -m task task.stp -x "$pid" >/dev/null)

@@ -24,7 +24,7 @@ struct question {
 };
 
 #define INSN(code, dst, src, off, imm) ((struct bpf_insn){code, dst, src, off, imm})
-#define ROOM(dst, map)                 INSN(BPF_LD | BPF_IMM | BPF_DW, dst, BPF_PSEUDO_MAP_VALUE, 0, map)
+#define ROOM(map)                      INSN(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_VALUE, 0, map)
 
 static int load(int map)
 {
@@ -34,12 +34,12 @@ static int load(int map)
         INSN(BPF_LDX | BPF_MEM | BPF_DW, 2, 1, offsetof(struct question, size), 0),
         INSN(BPF_JMP | BPF_JEQ | BPF_K, 2, 0, 5, 0),
         INSN(BPF_JMP | BPF_JGT | BPF_K, 2, 0, 9, PEEK_MAX),
-        ROOM(1, map),
+        ROOM(map),
         INSN(0, 0, 0, 0, 0),
         INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_kernel),
         INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
         INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_current_task),
-        ROOM(1, map),
+        ROOM(map),
         INSN(0, 0, 0, 0, 0),
         INSN(BPF_STX | BPF_MEM | BPF_DW, 1, 0, 0, 0),
         INSN(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0),

@@ -162,6 +162,29 @@ const struct probe_type *probe_entry_type(const struct probe_type *type)
                                            : &probe_types_process[0];
 }
 
+struct expr *probe_text_var(struct probe_env *env, const struct probe_inst *inst,
+                            const struct expr *e)
+{
+    struct arena *a = env->cx->arena;
+    struct expr *text = NULL;
+
+    if (e->comps || e->address_of)
+        return NULL;
+    text = probe_mark_text(env, inst, e);
+    if (text || strcmp(e->text, "$$name") != 0)
+        return text;
+    if (inst->type->kind == PROBE_TRACEPOINT)
+        return expr_string(a, e->at, inst->event, (uint32_t)strlen(inst->event));
+    if (!probe_is_plt(inst->type))
+        return NULL;
+    if (!inst->n_places)
+        return expr_string(a, e->at, inst->func_name, (uint32_t)strlen(inst->func_name));
+    text = expr_new(a, EX_CALL, e->at); /* one body for many names */
+    text->op_at = e->op_at;
+    text->text = "probefunc";
+    return text;
+}
+
 /* POINT with the names of T's pattern. */
 static struct probe_point *with_names(struct arena *a, const struct probe_point *point,
                                       const struct probe_type *t)
