@@ -24,7 +24,8 @@ struct question {
 };
 
 #define INSN(code, dst, src, off, imm) ((struct bpf_insn){code, dst, src, off, imm})
-#define ROOM(map)                      INSN(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_VALUE, 0, map)
+
+#define ROOM(map) INSN(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_VALUE, 0, map)
 
 static int load(int map)
 {
