@@ -435,6 +435,21 @@ static bool resolve_wild(struct sema *s, struct probe *probe, const struct probe
     return all;
 }
 
+/* The files that a path's wildcards match: likewise, when there are several. */
+static bool resolve_paths(struct sema *s, struct probe *probe, const struct probe_point *point,
+                          const struct chain *chain)
+{
+    struct probe_env env = sema_env(s);
+    struct probe_point *all = probe_paths(&env, point);
+    struct probe_inst **before = s->tail;
+
+    for (struct probe_point *p = all && all->next ? all : NULL; p; p = p->next)
+        try_one(s, probe, p, chain);
+    if (all && s->tail == before)
+        resolve_one(s, probe, all, chain); /* to say why */
+    return all;
+}
+
 /* SystemTap's own tapset, where it is the back end: a point that only it knows. */
 static void leave(struct sema *s, struct probe *probe, struct probe_point *point)
 {
@@ -483,7 +498,7 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
         found = resolve_in_systemtap(s, probe, point, chain);
     if (is_wild(point))
         found |= resolve_wild(s, probe, point, chain);
-    if (found || resolve_theirs(s, probe, point, chain))
+    if (found || resolve_theirs(s, probe, point, chain) || resolve_paths(s, probe, point, chain))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 
