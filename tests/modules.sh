@@ -153,7 +153,7 @@ if ((UID == 0)); then
 else
     skip '... are probed' 'needs root'
 fi
-check 'none is an error' fails_with "no such file: '$scratch/three/\*'" \
+check 'none is an error' fails_with "no such file: '$scratch/three/*'" \
     -p2 -e 'probe process("'"$scratch"'/three/*").function("main") { }'
 check '... that ? passes over' run_once \
     -p2 -e 'probe begin { } probe process("'"$scratch"'/three/*").function("main")? { }'
