@@ -239,6 +239,22 @@ refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a
     '501 buckets; 254 can'
 takes 'as many as there can be' \
     'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
+tick=$(python3 -c 'import time; print(int(time.clock_getres(6) * 1e6))') # CLOCK_MONOTONIC_COARSE
+ticks() {
+    trace -e 'global last
+        probe timer.jiffies(30) {
+            if (last) {
+                println(gettimeofday_us() - last)
+                exit()
+            }
+            last = gettimeofday_us()
+        }'
+    local took
+    took=$(<"$scratch/out")
+    ((took > 15 * tick && took < 45 * tick))
+}
+check "a timer by the kernel's ticks" ticks
+refuses 'a timer of no ticks' 'probe timer.jiffies(0) { }' "a timer's period must be above 0"
 takes 'clocks of processors' \
     'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1),
         cpu_clock_s(cpu())) }'

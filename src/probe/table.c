@@ -43,7 +43,6 @@ static const struct {
     {"process.insn", NULL},
     {"python", NULL},
     {"sunrpc", NULL},
-    {"timer.jiffies", NULL},
     {"process.function.label", NULL},
 };
 
