@@ -368,9 +368,10 @@ END
 else
     skip 'a process' "needs root, eBPF and the kernel's BTF"
 fi
-echo 'println(task_utime(), task_current(), proc_mem_size(), cmdline_str(), pid2task(1),
-    target_set_pid(1), env_var("PATH") != "")' >"$scratch/statements"
-echo 000001 >"$scratch/want"
-prints 'begin knows of no task, and its own environment' begin "$scratch/statements"
+echo 'println(task_utime() > 0, task_pid(task_current()) == pid(), proc_mem_size() > 0,
+    cmdline_str(), pid2task(pid()) == task_current(), target_set_pid(1), env_var("PATH") != "")' \
+    >"$scratch/statements"
+echo 111101 >"$scratch/want"
+prints 'begin knows of its own task and environment' begin "$scratch/statements"
 
 finish

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
 #
 # Kernel types: what @cast(.., "kernel") reads of a live task is what helpers and /proc say of it;
-# begin and end handlers refuse to read kernel memory; an object is for one build of the kernel.
+# begin, end and timer handlers read kernel memory, too; an object is for one build of the kernel.
 #
 # Needs root, eBPF, a kernel with BTF. About 5 s. Prints TAP.
 
@@ -78,23 +78,38 @@ check '... and of a task' printed '^task 1 1 spinner 4711 4712 4711 4712$'
 check '... and of its parent' printed "^parent $$ $(<"/proc/$$/comm")\$"
 check '... in begin those of the target' printed "^own $$ 4711 4712\$"
 
-mkdir "$scratch/library"
-cat >"$scratch/library/reads.stp" <<'END'
-function pid_at(p) { return p ? @cast(p, "task_struct", "kernel")->pid : 0 }
-function text_at(p) { if (p) return kernel_string(p); return "" }
-END
-trace -I "$scratch/library" \
-    -e 'probe begin { try { println(pid_at(8)) } catch (e) { println("1 ", e) }
-    try { println(text_at(8)) } catch (e) { println("2 ", e) }
-    println(kernel_string(8, "other")); exit() }'
-check 'kernel memory is not read in begin: an error, where a library asks before it reads' \
-    printed '^1 kernel memory cannot be read'
-check '... for strings too' printed '^2 kernel memory cannot be read'
-check '... which the value for the failing case covers' printed '^other$'
-trace -e 'probe begin { try { println(@cast(8, "task_struct", "kernel")->pid) } catch (e) {
-    println("1 ", e) } exit() }'
-check '... else when the script is read' said \
-    'error: kernel memory cannot be read in a handler of begin'
+# Handlers in user space read it by a program that is attached nowhere.
+trace -e 'probe begin { t = task_current()
+    println("1 ", @cast(t, "task_struct", "kernel")->tgid == pid(), " ", task_execname(t))
+    printf("2 %.4m %.2M\n", &@cast(t, "task_struct", "kernel")->comm,
+        &@cast(t, "task_struct", "kernel")->comm)
+    try { println(kernel_int(8)) } catch (e) { println("3 ", e) }
+    println("4 ", kernel_string(8, "other"))
+    println("5 ", kernel_string_n(&@cast(t, "task_struct", "kernel")->comm, 3)) }
+    probe timer.ms(1) {
+        println("6 ", @cast(task_current(), "task_struct", "kernel")->real_parent->tgid == ppid())
+        exit() }
+    probe end { println("7 ", @cast(16, "task_struct", "kernel")->pid) }'
+check "kernel memory in begin: ngstap's own task" printed '^1 1 ngstap$'
+check '... as bytes' printed '^2 ngst 6e67$'
+check '... what is not there is a fault' printed '^3 read fault .* at 0x8$'
+check '... which the value for the failing case covers' printed '^4 other$'
+check '... in pieces' printed '^5 ngs$'
+check '... in a timer' printed '^6 1$'
+check '... and in end, where the fault ends it' said 'read fault .* at 0x[0-9a-f]* at'
+trace -x "$pid" -e 'probe begin { println("task ", task_current()); exit() }'
+check 'the task of a target is not known' printed '^task 0$'
+
+# @cast without a module: SystemTap means the kernel, where no probe of a program is.
+cast='function of(t) { return @cast(t, "task_struct")->tgid }
+    probe kernel.trace("sched_switch") {
+        t = task_current()
+        println("own ", of(t) == pid(), @cast(t, "task_struct")->pid == tid())
+        exit() }'
+trace -e "$cast"
+check '@cast without a module means the kernel' printed '^own 11$'
+trace -x "$pid" -e "$cast"
+check '... when the target has no such type, too' printed '^own 11$'
 
 # An object is for this kernel: another build-id in it is another kernel.
 (cd "$scratch" && "$ngstap" -p4 -m task task.stp -x "$pid" >/dev/null)

@@ -229,64 +229,32 @@ done
 # ---- what cannot run, told where it stands ----
 
 if [[ -r /sys/kernel/btf/vmlinux ]]; then
-    refuses 'kernel memory in begin' \
-        'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid) }' \
-        'kernel memory cannot be read in a handler of begin'
-    refuses 'kernel memory in a function of timer.s' \
-        'function f(p) { return kernel_string(p) } probe timer.s(1) { f(8) }' \
-        'kernel memory cannot be read in a handler of timer.s\(1\)'
-    refuses 'by the library, in begin' 'probe begin { println(task_pid(task_current())) }' \
-        'kernel memory cannot be read in a handler of begin'
-    check '... and where the library does' said \
-        'tapset/task.stp:[0-9]+:[0-9]+: note: task_pid\(\) reads it'
-    refuses 'by the library, in end' 'function f(t) { return task_execname(t) }
-        function g(t) { return 1 ? f(t) : "" } probe end { println(g(8)) }' \
-        'kernel memory cannot be read in a handler of end'
-    refuses 'by the library, in a timer' \
-        'function f(t) { if (t) return task_execname(t); return "" }
-        function g(t) { return f(t) } probe timer.ms(10) { println(g(8)) }' \
-        'kernel memory cannot be read in a handler of timer.ms\(10\)'
-    check '... with the chain of calls' awk '/task.stp:.*task_execname.. reads it/ && !n { n = 1 }
-        /-e:2:32: note: f.. is called here/ && n == 1 { n = 2 }
-        /-e:2:68: note: g.. is called here/ && n == 2 { n = 3 } END { exit n != 3 }' "$scratch/err"
-    mkdir "$scratch/readers"
-    cat >"$scratch/readers/readers.stp" <<'END'
-function outer:long(p:long) { return inner(p) }
-function inner:long(p:long) { x = 1; return kernel_long(p) + x }
-function asked:long(p:long) { return p ? outer(p) : 0 }
-function tried:long(p:long) { try { return inner(p) } catch { return 0 } }
-function early:long(p:long) { if (p < 8) return 0; return inner(p) }
-function both:long(p:long) { return (p && inner(p)) || (!p || inner(p)) }
-function tests:long(p:long) { if (inner(p)) return 1; return 0 }
-END
-    refuses 'by one of its functions that another calls' 'probe begin { println(outer(8)) }' \
-        'kernel memory' \
-        -I "$scratch/readers"
-    check '... all of which are named' awk \
-        '/readers.stp:2:45: note: inner.. reads it/ && !n { n = 1 }
-        /readers.stp:1:38: note: inner.. is called here/ && n == 1 { n = 2 } END { exit n != 2 }' \
-            "$scratch/err"
-    refuses 'by one that reads to decide' 'probe begin { println(tests(8)) }' 'kernel memory' -I \
-        "$scratch/readers"
-    takes 'a function of the library that asks first' \
-        'probe begin { println(ppid(), euid(), egid(), asked(0), tried(8), early(0), both(0)) }' \
-        -I "$scratch/readers"
+    takes 'kernel memory in begin, and a function of the library that reads it' \
+        'probe begin { println(@cast(task_current(), "task_struct", "kernel")->pid,
+            task_pid(task_current())) printf("%.4M%5s\n", task_current(), "") }'
     takes 'in the kernel' \
         'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
-    for f in 'printf("%.4M\n", 8)' 'println(sprintf("%d%*m", 1, 2, 8))'; do
-        refuses "by $f in begin" "probe begin { $f }" \
-            'kernel memory cannot be read in a handler of begin'
-    done
-    takes '@defined reads nothing' \
-        'probe begin { println(@defined(@cast(0, "task_struct", "kernel")->pid)) }'
-    takes 'user memory is another thing' 'probe begin { printf("%#.4M%5s\n", 8, "") }'
-    takes 'the address of it is no read' \
-        'probe begin { println(&@cast(8, "task_struct", "kernel")->pid) }'
 fi
 refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' \
     '501 buckets; 254 can'
 takes 'as many as there can be' \
     'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 4)) }'
+tick=$(python3 -c 'import time; print(int(time.clock_getres(6) * 1e6))') # CLOCK_MONOTONIC_COARSE
+ticks() {
+    trace -e 'global last
+        probe timer.jiffies(30) {
+            if (last) {
+                println(gettimeofday_us() - last)
+                exit()
+            }
+            last = gettimeofday_us()
+        }'
+    local took
+    took=$(<"$scratch/out")
+    ((took > 15 * tick && took < 45 * tick))
+}
+check "a timer by the kernel's ticks" ticks
+refuses 'a timer of no ticks' 'probe timer.jiffies(0) { }' "a timer's period must be above 0"
 takes 'clocks of processors' \
     'probe begin { println(cpu_clock_ns(cpu()), cpu_clock_us(0), cpu_clock_ms(1),
         cpu_clock_s(cpu())) }'

@@ -133,4 +133,36 @@ if ((UID == 0)) && command -v setpriv >/dev/null; then
 else
     skip 'a library that cannot be read' 'needs root and setpriv'
 fi
+
+# Wildcards in a program's path: each program or library that matches, once.
+mkdir -p "$scratch/one" "$scratch/two" "$scratch/root/out" "$scratch/root/in"
+echo 'int main(void) { return 0; }' | ${CC:-cc} -g -x c -o "$scratch/one/prog" -
+cp "$scratch/one/prog" "$scratch/two/prog-2"
+ln -s prog-2 "$scratch/two/prog-again"
+echo text >"$scratch/two/prog.txt"
+printf '%s\n' "$scratch"/{one/prog,two/prog-2,two/prog-again} >"$scratch/run"
+points() { "$ngstap" -l "$1" | sed "s|$scratch/||g" | sort | tr '\n' ' '; }
+points "process(\"$scratch/*o*/pro*\").function(\"main\")" | sed 's/@[^"]*//g' >"$scratch/points"
+check 'the files that a path matches' test "$(<"$scratch/points")" = \
+    'process("one/prog").function("main") process("two/prog-2").function("main") '
+if ((UID == 0)); then
+    check '... are probed' last_line_is '3 1 2' -c "sh $scratch/run" -e '
+        global n
+        probe process("'"$scratch"'/*o*/pro*").function("main") { n[pp() =~ "one/prog"]++ }
+        probe end { println(n[0] + n[1], " ", n[1], " ", n[0]) }'
+else
+    skip '... are probed' 'needs root'
+fi
+check 'none is an error' fails_with "no such file: '$scratch/three/*'" \
+    -p2 -e 'probe process("'"$scratch"'/three/*").function("main") { }'
+check '... that ? passes over' run_once \
+    -p2 -e 'probe begin { } probe process("'"$scratch"'/three/*").function("main")? { }'
+check 'what none of them has is an error' fails_with "no function is named 'mane'" \
+    -p2 -e 'probe process("'"$scratch"'/*o*/pro*").function("mane") { }'
+ln -s "$scratch/one" "$scratch/root/out/link"
+cp "$scratch/one/prog" "$scratch/root/in/prog"
+check 'links do not lead out of a sysroot' fails_with 'no such file' --sysroot "$scratch/root" \
+    -p2 -e 'probe process("/out/*/prog").function("main") { }'
+check '... and what is in it is found' run_once --sysroot "$scratch/root" \
+    -p2 -e 'probe process("/i?/prog").function("main") { }'
 finish

@@ -49,6 +49,10 @@ member      bytes        state  today-2.7   in.count * 8
 member      count        state  today-2.7   in.count
 member      ref          char   today-2.8   .
 member      dropped      state  today-2.9   gone
+function    vfs_gaze     kernel Kern-3.1    vfs_never_was
+function    vfs_gaze     kernel Kern-3.2    vfs_read
+function    vfs_lost     kernel Kern-3.3    gone
+tracepoint  sched_flip   kernel Kern-3.4    sched_switch
 END
 
 exe=$scratch/today
@@ -72,6 +76,26 @@ check 'a variable that is gone likewise' refused "probe begin { println(@var(\"l
 check '... that says since when' said 'gone since today 2\.4'
 enumerator() { old -e 'probe begin { println(@enum("PHASE_OLD")) exit() }' && printed '^41$'; }
 check 'an enumerator by its old name' enumerator
+
+if [[ -r /sys/kernel/btf/vmlinux && -r /proc/kallsyms ]]; then
+    check 'a function of the kernel, by the name that it has here' \
+        compiles 'probe kernel.function("vfs_gaze") { println($count, probefunc()) }'
+    check '... and told' said \
+        'warning: probing vfs_read\(\) of the kernel, as vfs_gaze\(\) is called since Kern 3\.2'
+    check '... where another may be meant nothing is asked' compiles \
+        'probe kernel.function("vfs_gaze")?, kernel.function("vfs_read") { }'
+    check '... so that none is probed twice' test ! -s "$scratch/err"
+    check 'a function of the kernel that is gone is left out' \
+        compiles 'probe begin {} probe kernel.function("vfs_lost") { println($x) }'
+    check '... and told' said \
+        'warning: nothing is probed here: vfs_lost\(\) of the kernel is gone since Kern 3\.3'
+    check 'a tracepoint by its old name' \
+        compiles 'probe kernel.trace("sched_flip") { println($prev->pid, $$name) }'
+    check '... and told' said \
+        'warning: probing the tracepoint sched_switch, as sched_flip is called since Kern 3\.4'
+else
+    skip 'names of the kernel' "they need its BTF and symbols"
+fi
 
 if ((UID == 0)); then
     program() { run_once -I "$scratch/facts" -c "$exe" -e "$1" && printed "$2"; }

@@ -76,6 +76,11 @@ check "a library's own calls" last_line_is 'first 20' -c "$program 5" -e '
     global n
     probe process.library("libplt.so").plt("first") { n[probefunc()]++ }
     probe end { foreach (f in n) println(f, " ", n[f]) }'
+check '$$name is the function, of one entry and of many' last_line_is 'first 20 20' -c "$program 5" -e '
+    global n, m
+    probe process.library("libplt.so").plt("first") { n[$$name]++ }
+    probe process.library("libplt.so").plt.return { m[$$name]++ }
+    probe end { foreach (f in n) println(f, " ", n[f], " ", m["first"]) }'
 cp "$program" "$scratch/copy"
 others() {
     start_trace -e '

@@ -30,6 +30,12 @@ function theirs_far:long() { return __far }
 probe theirs.tick = timer.ms(10) { name = "tick" number = 42 unread = theirs_embedded(2) }
 probe theirs.tock = theirs.tick { longer = name . "-tock" }
 END
+cat >"$theirs/alias.stp" <<'END'
+private function secret:long() { return 43 }
+probe theirs.secret = timer.ms(10) { number = secret() }
+probe syscall.read.return = timer.ms(10) { name = "theirs" }
+probe syscall.theirs = timer.ms(10) { }
+END
 echo 'function theirs_machine:string() { return "machine" }' >"$theirs/$(uname -m)/machine.stp"
 echo '@define theirs_word %( "word" %)
 @define theirs_twice(x) %( (@x + @x) %)' >"$theirs/macros.stpm"
@@ -46,6 +52,10 @@ check 'the folder of the machine' says machine 'println(theirs_machine())'
 check 'what ours has is ours' says 1 'println(pid() > 1)'
 check 'an alias of an alias; what nothing reads is left out' last_line_is 'tick-tock 42' \
     -e 'probe theirs.tock { println(longer, " ", number) exit() }'
+check 'an alias that calls a private function of its file' last_line_is 43 \
+    -e 'probe theirs.secret { println(number) exit() }'
+check 'a point of an alias of ours is ours, when theirs has it by its whole name' last_line_is read \
+    -e 'probe syscall.theirs { next } probe syscall.read.return { println(name) exit() }'
 check 'embedded C is an error where a handler reaches it' \
     fails_with 'theirs_embedded() is written in embedded C, which eBPF cannot run' \
     -e 'probe begin { println(theirs_calls()) exit() }'

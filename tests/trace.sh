@@ -111,10 +111,10 @@ check 'a wildcard: a handler for each, and their names' last_line_is '21 1 22' -
     probe kernel.trace("sched_process_[ef]*") { n[probefunc()]++ }
     probe end { printf("%d %d %d\n", n["sched_process_fork"], n["sched_process_exec"],
         n["sched_process_exit"]) }'
-check '... by $$name' last_line_is '21 1' -c "$scratch/both" -e '
+check '$$name is the tracepoint' last_line_is '21 22' -c "$scratch/both" -e '
     global n
     probe kernel.trace("sched_process_[ef]*") { n[$$name]++ }
-    probe end { printf("%d %d\n", n["sched_process_fork"], n["sched_process_exec"]) }'
+    probe end { println(n["sched_process_fork"], " ", n["sched_process_exit"]) }'
 check '... that matches too many' fails_with "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
 
 # A handler that takes long is interrupted, and what interrupts it frees memory, too. What the

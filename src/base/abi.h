@@ -491,7 +491,7 @@ struct ngs_frame {
     X(EMPTY_STATS, "empty aggregate")                                                              \
     X(NO_USER_REGS, "cannot access CPU registers in this context")                                 \
     X(BAD_ARG, "argument out of range")                                                            \
-    X(KERNEL_READ, "kernel memory cannot be read in a handler that runs in user space")            \
+    X(KERNEL_READ, "kernel memory cannot be read: this kernel lets no program do it")              \
     X(MAP_REFUSED, "array element not stored (error ") /* ARG: the kernel's errno */               \
     X(BUSY, "string changes too often to be read")     /* or to be appended to */                  \
     X(LOOPS, "") /* in user space: more than ARG foreach loops within one another */               \

@@ -14,6 +14,7 @@ ngstap_SOURCES += \
 	src/load/modules.c \
 	src/load/nesting.c \
 	src/load/object.c src/load/object.h \
+	src/load/peek.c src/load/peek.h \
 	src/load/scope.c \
 	src/load/session.h \
 	src/load/spaces.c \

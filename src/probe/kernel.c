@@ -15,6 +15,7 @@
 
 #include "arch/arch.h"
 #include "base/bytes.h"
+#include "probe/moved.h"
 #include "target/ksyms.h"
 
 enum {
@@ -343,6 +344,41 @@ static bool without_file(struct probe_env *env, const struct wanted *w)
     return false;
 }
 
+/*
+ * W by the name that the kernel has for it today: how many functions, in *OUT. *GONE: it has none
+ * any more, which has been told. Where a point is one of several that may be there, the others are
+ * what it is called elsewhere.
+ */
+static uint32_t find_renamed(struct probe_env *env, const struct ksyms *k, struct wanted *w,
+                             const struct ksym ***out, bool *gone)
+{
+    struct diag *d = env->cx->diag;
+    const struct expr *at = w->function->arg;
+    const struct moved_fact *f = NULL;
+
+    *gone = false;
+    while ((f = moved_find(env->moved, MOVED_FUNCTION, MOVED_OF_KERNEL, w->name, f))) {
+        struct wanted now = *w;
+
+        if (!f->now) {
+            diag_warning(d, at->at, "nothing is probed here: %s() of the kernel is gone since %s",
+                         w->name, f->since);
+            *gone = true;
+            return 0;
+        }
+        now.name = f->now;
+        uint32_t n = find(env, k, &now, false, out);
+
+        if (!n)
+            continue;
+        diag_warning(d, at->at, "probing %s() of the kernel, as %s() is called since %s", f->now,
+                     w->name, f->since);
+        *w = now;
+        return n;
+    }
+    return 0;
+}
+
 /* SystemTap looks for functions by itself. */
 static bool as_written(struct probe_env *env, struct probe_point *point,
                        const struct probe_type *type, const char *path)
@@ -384,8 +420,12 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
 
     if (!n && !has_wildcard(w.name))
         n = find(env, k, &w, true, &found);
+    bool gone = false;
+
+    if (!n && !w.module && !point->optional && !point->sufficient)
+        n = find_renamed(env, k, &w, &found, &gone);
     if (!n)
-        return no_function(env, k, &w);
+        return gone || no_function(env, k, &w);
     bool one_handler = n > 1 && !env->apart && !probe_depends_on_place(env->probe);
 
     if (too_many(env, &w, env->prog->n_places + n, PROBE_MAX_PLACES, "") ||

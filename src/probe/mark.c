@@ -365,15 +365,13 @@ static struct expr *all_arguments(struct probe_env *env, const struct mark *m, c
     return all;
 }
 
-struct expr *probe_text_var(struct probe_env *env, const struct probe_inst *inst,
-                            const struct expr *e)
+struct expr *probe_mark_text(struct probe_env *env, const struct probe_inst *inst,
+                             const struct expr *e)
 {
     const struct mark *m = inst->data;
     const char *text = NULL;
 
-    if (inst->event && !env->stap && !strcmp(e->text, "$$name")) /* a tracepoint's */
-        return expr_string(env->cx->arena, e->at, inst->event, (uint32_t)strlen(inst->event));
-    if (inst->type->target_var != target_var || e->comps || e->address_of)
+    if (inst->type->target_var != target_var)
         return NULL;
     if (!strcmp(e->text, "$$vars") || !strcmp(e->text, "$$parms"))
         return all_arguments(env, m, e);

@@ -87,7 +87,8 @@ static bool is_name(const char *s, size_t n, bool dots)
 
 static bool read_what(const struct line *l, struct moved_fact *f)
 {
-    static const char *const words[] = {"function", "variable", "type", "enumerator", "member"};
+    static const char *const words[] = {"function",   "variable", "type",
+                                        "enumerator", "member",   "tracepoint"};
     const char *word = text(l, l->words[WHAT]);
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
@@ -96,7 +97,8 @@ static bool read_what(const struct line *l, struct moved_fact *f)
             return true;
         }
     return refuse(l, l->words[WHAT],
-                  "a line begins with function, variable, type, enumerator or member");
+                  "a line begins with function, variable, type, enumerator, member or "
+                  "tracepoint");
 }
 
 static bool read_of(const struct line *l, struct moved_fact *f)

@@ -14,9 +14,10 @@ enum moved_what {
     MOVED_TYPE,
     MOVED_ENUMERATOR,
     MOVED_MEMBER,
+    MOVED_TRACEPOINT,
 };
 
-/* What functions, variables, types and enumerators are of. */
+/* What functions, variables, types, enumerators and tracepoints are of. */
 #define MOVED_OF_USER   "user"
 #define MOVED_OF_KERNEL "kernel"
 

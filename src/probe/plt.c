@@ -133,6 +133,11 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     return ok;
 }
 
+bool probe_is_plt(const struct probe_type *type)
+{
+    return type->resolve == resolve;
+}
+
 #define ROW(process, suffix, summary, kind)                                                        \
     {                                                                                              \
         process suffix, summary, kind, resolve, NULL, NULL                                         \

@@ -164,6 +164,14 @@ bool probe_shares_library(struct probe_env *env, const struct probe_point *point
 struct probe_point *probe_process_point(struct arena *a, const struct probe_point *point,
                                         const char *path);
 
+/* ---- paths.c ---- */
+
+/*
+ * POINT for each file that the wildcard in its program's path matches; NULL: it has none, or none
+ * does.
+ */
+struct probe_point *probe_paths(struct probe_env *env, const struct probe_point *point);
+
 /* ---- listing.c ---- */
 
 /* What is known of INST, in a line without its end: the point, or the alias that it was written by;

@@ -9,6 +9,7 @@ ngstap_SOURCES += \
 	src/probe/mark.c \
 	src/probe/module.c \
 	src/probe/moved.c src/probe/moved.h \
+	src/probe/paths.c \
 	src/probe/place.c \
 	src/probe/plt.c \
 	src/probe/probe.h \

@@ -16,12 +16,34 @@ static const struct probe_type *const tables[] = {
     probe_types_trace,     probe_types_syscall, probe_types_alias,   probe_types_kernel,
 };
 
-/* Families known to SystemTap; matched by their leading parts. */
-static const char *const later[] = {
-    "debuginfod", "input",  "java",          "kernel",
-    "kprobe",     "module", "netfilter",     "nfs",
-    "nfsd",       "perf",   "process.insn",  "procfs",
-    "python",     "sunrpc", "timer.jiffies", "process.function.label",
+/* Families known to SystemTap, matched by their leading parts, and what to do instead, if more is
+ * known than the list of what runs; the first that matches. */
+static const struct {
+    const char *names, *hint;
+} later[] = {
+    {"procfs",
+     "a file below /proc takes a kernel module, which SystemTap itself makes; a timer can "
+     "print the same"},
+    {"netfilter", "packets are seen at kernel.trace(\"net_dev_start_xmit\") and "
+                  "kernel.trace(\"netif_receive_skb\"), which cannot drop them"},
+    {"kernel.statement",
+     "the kernel's BTF tells no lines of its sources: kernel.function(\"NAME\") "
+     "is where one begins, kernel.statement(ADDRESS).absolute any instruction"},
+    {"module.statement", "the kernel's BTF tells no lines of its sources: "
+                         "module(\"NAME\").function(\"NAME\") is where one begins"},
+    {"debuginfod", NULL},
+    {"input", NULL},
+    {"java", NULL},
+    {"kernel", NULL},
+    {"kprobe", NULL},
+    {"module", NULL},
+    {"nfs", NULL},
+    {"nfsd", NULL},
+    {"perf", NULL},
+    {"process.insn", NULL},
+    {"python", NULL},
+    {"sunrpc", NULL},
+    {"process.function.label", NULL},
 };
 
 /* Takes one part off a pattern ("function(string)."); NULL at its end. */
@@ -82,13 +104,15 @@ static const char *names_of_pattern(struct arena *a, const char *pattern)
     return s;
 }
 
-static bool is_later(const char *names)
+static bool is_later(const char *names, const char **hint)
 {
     for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++) {
-        size_t len = strlen(later[i]);
+        size_t len = strlen(later[i].names);
 
-        if (!strncmp(names, later[i], len) && (!names[len] || names[len] == '.'))
-            return true;
+        if (strncmp(names, later[i].names, len) || (names[len] && names[len] != '.'))
+            continue;
+        *hint = later[i].hint ? later[i].hint : "docs/reference.md lists those it runs";
+        return true;
     }
     return false;
 }
@@ -96,7 +120,7 @@ static bool is_later(const char *names)
 const struct probe_type *probe_match(struct compile *cx, const struct probe_point *point)
 {
     const char *names = probe_names(cx->arena, point);
-    const char *usage = NULL;
+    const char *usage = NULL, *hint;
     struct near near;
 
     near_init(&near, names);
@@ -112,10 +136,10 @@ const struct probe_type *probe_match(struct compile *cx, const struct probe_poin
         }
     if (usage) {
         diag_error(cx->diag, point->at, "probe", "this probe point is written %s", usage);
-    } else if (is_later(names)) {
+    } else if (is_later(names, &hint)) {
         diag_error(cx->diag, point->at, "not-yet",
                    "%s is a probe point of SystemTap's that this version does not run yet", names);
-        diag_hint(cx->diag, "docs/reference.md lists those it runs");
+        diag_hint(cx->diag, "%s", hint);
     } else {
         diag_error(cx->diag, point->at, "no-probe", "no probe point is named '%s'", names);
         if (near_best(&near))
@@ -160,6 +184,29 @@ const struct probe_type *probe_entry_type(const struct probe_type *type)
     return type->kind == PROBE_SYSRETURN   ? &probe_types_syscall[0]
            : type->kind == PROBE_KRETPROBE ? &probe_types_kernel[0]
                                            : &probe_types_process[0];
+}
+
+struct expr *probe_text_var(struct probe_env *env, const struct probe_inst *inst,
+                            const struct expr *e)
+{
+    struct arena *a = env->cx->arena;
+    struct expr *text = NULL;
+
+    if (e->comps || e->address_of)
+        return NULL;
+    text = probe_mark_text(env, inst, e);
+    if (text || strcmp(e->text, "$$name") != 0)
+        return text;
+    if (inst->type->kind == PROBE_TRACEPOINT)
+        return expr_string(a, e->at, inst->event, (uint32_t)strlen(inst->event));
+    if (!probe_is_plt(inst->type))
+        return NULL;
+    if (!inst->n_places)
+        return expr_string(a, e->at, inst->func_name, (uint32_t)strlen(inst->func_name));
+    text = expr_new(a, EX_CALL, e->at); /* one body for many names */
+    text->op_at = e->op_at;
+    text->text = "probefunc";
+    return text;
 }
 
 /* POINT with the names of T's pattern. */

@@ -20,6 +20,13 @@ extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];
 extern const struct probe_type probe_types_kernel[];
 
+/* mark.c: as probe_text_var(), of marks. */
+struct expr *probe_mark_text(struct probe_env *env, const struct probe_inst *inst,
+                             const struct expr *e);
+
+/* plt.c: is TYPE one of the linkage table's? */
+bool probe_is_plt(const struct probe_type *type);
+
 /* alias.c: the resolve of points that are aliases of the library, for one that it has not. */
 bool probe_no_alias(struct probe_env *env, struct probe_point *point,
                     const struct probe_type *type);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <linux/perf_event.h>
 #include <string.h>
+#include <time.h>
 
 /* 999 Hz, not 1000: a rate that common periodic work does not run in step with. */
 enum { PROFILE_PERIOD_NS = 1001001 };
@@ -20,6 +21,15 @@ static const struct unit {
     {"s", 1000000000}, {"sec", 1000000000}, {"ms", 1000000}, {"msec", 1000000},
     {"us", 1000},      {"usec", 1000},      {"ns", 1},       {"nsec", 1},
 };
+
+/* A tick of this kernel in ns: the resolution of its coarse clocks (TICK_NSEC, vdso/jiffies.h). */
+static int64_t jiffy(void)
+{
+    struct timespec ts;
+
+    return clock_getres(CLOCK_MONOTONIC_COARSE, &ts) || ts.tv_sec || !ts.tv_nsec ? 4000000
+                                                                                 : ts.tv_nsec;
+}
 
 static bool long_enough(struct probe_env *env, const struct point_part *part, int64_t ns)
 {
@@ -41,7 +51,7 @@ static bool period(struct probe_env *env, const struct point_part *part, int64_t
         *ns = 1000000000 / n;
         return long_enough(env, part, *ns);
     }
-    *ns = 1;
+    *ns = strcmp(part->name, "jiffies") ? 1 : jiffy();
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
         if (!strcmp(part->name, units[i].name))
             *ns = units[i].ns;
@@ -145,6 +155,7 @@ const struct probe_type probe_types_timer[] = {
     TIMER("ns"),
     TIMER("nsec"),
     TIMER("hz"),
+    TIMER("jiffies"),
     PROFILE("timer.profile", "999 times a second on every busy CPU"),
     PROFILE("timer.profile.hz(number)", "likewise, N times a second"),
     PROFILE("perf.sw.cpu_clock", "as timer.profile"),

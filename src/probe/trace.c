@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "probe/moved.h"
 
 enum { EVENTS_MAX = 100 }; /* each is a program */
 
@@ -94,6 +95,25 @@ static bool no_event(struct probe_env *env, const struct expr *at, struct dbg *k
     return false;
 }
 
+/* What KERNEL calls the tracepoint NAME today; NULL: nothing, or it is not known. */
+static const char *renamed(struct probe_env *env, const struct probe_point *point,
+                           struct dbg *kernel, const char *name)
+{
+    const struct moved_fact *f = NULL;
+    struct dbg_params params;
+
+    if (point->optional || point->sufficient) /* such a script knows both names */
+        return NULL;
+    while ((f = moved_find(env->moved, MOVED_TRACEPOINT, MOVED_OF_KERNEL, name, f))) {
+        if (!f->now || !dbg_tracepoint(kernel, f->now, &params))
+            continue;
+        diag_warning(env->cx->diag, point->at,
+                     "probing the tracepoint %s, as %s is called since %s", f->now, name, f->since);
+        return f->now;
+    }
+    return NULL;
+}
+
 static bool resolve(struct probe_env *env, struct probe_point *point, const struct probe_type *type)
 {
     const struct expr *arg = point->parts->next->arg;
@@ -103,6 +123,11 @@ static bool resolve(struct probe_env *env, struct probe_point *point, const stru
     struct dbg_params params;
 
     if (!has_wildcard(name)) {
+        const char *now = *name && kernel && !dbg_tracepoint(kernel, name, &params)
+                              ? renamed(env, point, kernel, name)
+                              : NULL;
+
+        name = now ? now : name;
         if (!*name || (kernel && !dbg_tracepoint(kernel, name, &params)))
             return no_event(env, arg, kernel, name);
         add(env, point, type, kernel, name);

@@ -136,6 +136,7 @@ void run_close(struct run *r)
     free(r->hash_key);
     free(r->own);
     run_warnings_free(r);
+    peek_close(r->peek);
     free(r->commands);
 }
 

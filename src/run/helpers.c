@@ -166,9 +166,9 @@ static uint64_t h_read(struct run *r, const uint64_t *a)
         return 0;
     if (a[1] == 0 || a[1] > 8)
         return run_bad(r, "read of an odd size");
-    if (a[2])
+    if (a[2] && !run_peek(r))
         return run_fail(r, NGS_ERR_KERNEL_READ, a[0]);
-    if (!run_read_memory(r, a[0], &v, a[1], true)) {
+    if (!run_read_memory(r, a[0], &v, a[1], !a[2])) {
         run_count(&r->ctl->faults);
         return run_fail(r, NGS_ERR_FAULT, a[0]);
     }
@@ -187,7 +187,7 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
 
     if (!dst)
         return 0;
-    if (a[3])
+    if (a[3] && !run_peek(r))
         return run_fail(r, NGS_ERR_KERNEL_READ, addr);
     if ((int64_t)left < 0)
         left = 0;
@@ -195,7 +195,7 @@ static uint64_t h_read_string(struct run *r, const uint64_t *a)
         size_t n = PAGE - addr % PAGE;
 
         n = n < left ? n : (size_t)left;
-        if (!run_read_memory(r, addr, buf, n, true)) {
+        if (!run_read_memory(r, addr, buf, n, !a[3])) {
             run_count(&r->ctl->faults);
             return run_fail(r, NGS_ERR_FAULT, addr);
         }
@@ -265,6 +265,14 @@ static uint64_t fact_of_process(struct run *r, uint64_t fact)
     }
 }
 
+/* ngstap's own, when handlers stand for nobody else. */
+static uint64_t own_task(struct run *r)
+{
+    struct peek *p = who(r) == getpid() ? run_peek(r) : NULL;
+
+    return p ? peek_task(p) : 0;
+}
+
 static uint64_t h_context(struct run *r, const uint64_t *a)
 {
     switch (a[0]) {
@@ -286,12 +294,14 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
         return clock_ns(CLOCK_MONOTONIC);
     case NGS_CTX_RANDOM:
         return random_bits();
+    case NGS_CTX_TASK:
+        return own_task(r);
     case NGS_CTX_REG:
     case NGS_CTX_PARAM:
     case NGS_CTX_RETVAL:
         return run_fail(r, NGS_ERR_NO_USER_REGS, 0);
     }
-    return 0; /* nothing was interrupted: no address, no task */
+    return 0; /* nothing was interrupted: no address */
 }
 
 static uint64_t h_context_str(struct run *r, const uint64_t *a)

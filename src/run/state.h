@@ -5,6 +5,7 @@
 #define RUN_STATE_H
 
 #include "base/interrupt.h"
+#include "load/peek.h"
 #include "run/interp.h"
 #include "run/maps.h"
 #include "run/run.h"
@@ -31,22 +32,24 @@ struct run {
     struct session *s; /* NULL: no handler runs in the kernel */
     struct ngs_control *ctl;
     uint8_t *globals;
-    void *own; /* control and globals when there is no session */
+    void *own;         /* control and globals when there is no session */
+    struct peek *peek; /* at the kernel's memory; NULL: not asked for yet, or refused */
+    bool peeked;
     struct run_map *maps;
     struct symbols *syms;
     struct output out;
 
     struct vm vm;
     uint8_t *frame;
-    uint64_t *hash_key;   /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
-    struct ngs_str *text; /* room for one string */
-    uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
+    uint64_t *hash_key;            /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
+    struct ngs_str *text;          /* room for one string */
+    uint32_t record_tid;           /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     pid_t as; /* the thread that the handler at hand stands for, with its process; 0: as ever */
     pid_t as_process;
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
-    pid_t *commands; /* system(): not reaped yet */
+    pid_t *commands;        /* system(): not reaped yet */
     uint32_t n_commands;
 
     struct run_warning *warnings; /* said by the script: warn.c */
@@ -98,8 +101,10 @@ void run_warnings_free(struct run *r);
 void run_expand(void *run, const char *p, size_t len, struct text *out);
 
 /* ---- memory.c; RUN is a struct run, so that this is a read_fn (text.h) ---- */
-/* N bytes of the target's first process, whole or false; kernel memory (!USER) is out of reach. */
+/* N bytes of the target's first process, or of the kernel (!USER), whole or false. */
 bool run_read_memory(void *run, uint64_t addr, void *buf, size_t n, bool user);
+/* How the kernel's memory is read; NULL: it lets nobody do it. */
+struct peek *run_peek(struct run *r);
 bool run_write_memory(const struct run *r, uint64_t addr, const void *buf, size_t n);
 /*
  * Has thread TID mapped ADDR, readable? Handlers in the kernel cannot wait for a page: what is

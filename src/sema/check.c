@@ -151,6 +151,6 @@ void sema_check(struct sema *s)
         find_changes(s, s->funcs[i].fn->body);
     if (s->failed)
         return;
-    sema_check_kernel_reads(s);
+    sema_leave_out_readers(s);
     find_unassigned(s);
 }

@@ -38,6 +38,12 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
     s->bare[s->n_bare++] = path;
 }
 
+/* Is there a program that is meant where no module is named? */
+static bool has_program(const struct sema *s)
+{
+    return s->target->exec_path || (s->target->modules && s->target->modules->is_exe);
+}
+
 struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *name,
                              const char **path)
 {
@@ -50,6 +56,8 @@ struct dbg *sema_open_module(struct sema *s, const struct expr *e, const char *n
      * it all. */
     if (!name && s->inst && !s->fn && attach_has(s->inst->type->kind, ATTACH_PLACES))
         name = s->prog->modules[s->inst->module_id].path;
+    else if (!name && !has_program(s)) /* as SystemTap has it */
+        name = "kernel";
     if (name && ((!strncmp(name, "kernel", 6) && name[6] == '<') || kernel_is_path(name))) {
         *path = kernel_is_path(name) ? name : "kernel";
         dbg = dbg_open(s->di, *path, &why);
@@ -173,6 +181,23 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
         c = c->next;
     }
     return sema_components(s, e, &o, c);
+}
+
+/* @cast without a module, in a function or where the probe has none: the program's type, else the
+ * kernel's, which alone SystemTap means. */
+static bool cast_anywhere(struct sema *s, struct expr *e)
+{
+    static const char *const modules[] = {NULL, "kernel"};
+
+    for (size_t i = 0; i < sizeof(modules) / sizeof(*modules); i++) {
+        diag_try_begin(s->diag);
+        bool ok = cast(s, e, modules[i]);
+
+        diag_try_end(s->diag);
+        if (ok)
+            return true;
+    }
+    return cast(s, e, NULL);
 }
 
 /* A variable that the module named lacks, in another one that the program has loaded: nginx and its
@@ -366,6 +391,9 @@ static bool resolve(struct sema *s, struct expr *e)
 {
     switch (e->kind) {
     case EX_CAST:
+        if ((!e->module || !*e->module) && has_program(s) &&
+            (!s->inst || s->fn || !attach_has(s->inst->type->kind, ATTACH_PLACES)))
+            return cast_anywhere(s, e);
         return with_modules(s, e, cast);
     case EX_ATVAR:
         return with_modules(s, e, global);

@@ -172,9 +172,9 @@ void sema_tapset_free(struct sema *s);
 void sema_tapset_probes(struct sema *s, const char *name);
 /* Parses what is not parsed yet: for hints at names. */
 void sema_tapset_parse_all(struct sema *s);
-/* The library's function of that name and number of arguments, its file chosen; NULL: none. OWN: a
- * private one of the file at hand. */
-struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own);
+/* The library's function that CALL names, by its number of arguments, its file chosen; NULL: none.
+ * OWN: a private one of the file at hand, or of that which CALL stands in. */
+struct function *sema_tapset_func(struct sema *s, const struct expr *call, bool own);
 /* The library's global of that name, its file chosen; NULL: none. */
 struct variable *sema_tapset_global(struct sema *s, const char *name);
 /* Makes the globals and probes of the file that holds AT part of the program. */
@@ -405,9 +405,9 @@ const char *sema_print_globals(struct sema *s);
 
 void sema_check(struct sema *s);
 
-/* ---- reads.c: kernel memory where handlers run in user space ---- */
+/* ---- reads.c: kernel memory in handlers of processes that are there at the start ---- */
 
-void sema_check_kernel_reads(struct sema *s);
+void sema_leave_out_readers(struct sema *s);
 
 /* ---- stacks.c ---- */
 

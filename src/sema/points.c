@@ -190,9 +190,27 @@ static bool is_theirs(const struct sema *s, const struct probe_point *point)
     return s->opts->stap && probe_is_family(point->parts->name);
 }
 
-/*
- * The script's aliases, else those of the first library file that has the name; for a wildcard all.
- */
+/* Those of the first library file that has the name; for a wildcard all. THEIRS: SystemTap's. */
+static bool try_library(struct sema *s, struct probe *probe, struct probe_point *point,
+                        const struct chain *chain, bool whole, bool theirs)
+{
+    bool found = false;
+
+    for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
+        if (f->theirs == theirs)
+            found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
+    return found;
+}
+
+/* SystemTap's own aliases, as far as its files have been read. */
+static bool resolve_in_systemtap(struct sema *s, struct probe *probe, struct probe_point *point,
+                                 const struct chain *chain)
+{
+    return try_library(s, probe, point, chain, true, true) ||
+           try_library(s, probe, point, chain, false, true);
+}
+
+/* The script's aliases, else our library's. */
 static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_point *point,
                           const struct chain *chain, bool whole)
 {
@@ -201,10 +219,8 @@ static bool resolve_alias(struct sema *s, struct probe *probe, struct probe_poin
     if (is_theirs(s, point))
         return found;
     sema_tapset_probes(s, point->parts->name);
-
-    for (struct sema_file *f = s->files; f && (!found || is_wild(point)); f = f->next)
-        if (!f->theirs || !s->opts->stap)
-            found |= try_aliases(s, f->prog.aliases, probe, point, chain, whole);
+    if (!found || is_wild(point))
+        found |= try_library(s, probe, point, chain, whole, false);
     return found;
 }
 
@@ -419,6 +435,21 @@ static bool resolve_wild(struct sema *s, struct probe *probe, const struct probe
     return all;
 }
 
+/* The files that a path's wildcards match: likewise, when there are several. */
+static bool resolve_paths(struct sema *s, struct probe *probe, const struct probe_point *point,
+                          const struct chain *chain)
+{
+    struct probe_env env = sema_env(s);
+    struct probe_point *all = probe_paths(&env, point);
+    struct probe_inst **before = s->tail;
+
+    for (struct probe_point *p = all && all->next ? all : NULL; p; p = p->next)
+        try_one(s, probe, p, chain);
+    if (all && s->tail == before)
+        resolve_one(s, probe, all, chain); /* to say why */
+    return all;
+}
+
 /* SystemTap's own tapset, where it is the back end: a point that only it knows. */
 static void leave(struct sema *s, struct probe *probe, struct probe_point *point)
 {
@@ -450,8 +481,7 @@ static bool resolve_theirs(struct sema *s, struct probe *probe, struct probe_poi
         leave(s, probe, point);
         return true;
     }
-    return resolve_alias(s, probe, point, chain, true) ||
-           resolve_alias(s, probe, point, chain, false);
+    return resolve_in_systemtap(s, probe, point, chain);
 }
 
 static void resolve_one(struct sema *s, struct probe *probe, struct probe_point *point,
@@ -464,9 +494,11 @@ static void resolve_one(struct sema *s, struct probe *probe, struct probe_point 
     /* As in SystemTap (match_node::find_and_build): suffixes when nothing has the name itself. */
     found =
         resolve_alias(s, probe, point, chain, true) || resolve_alias(s, probe, point, chain, false);
+    if (!found && !s->opts->stap)
+        found = resolve_in_systemtap(s, probe, point, chain);
     if (is_wild(point))
         found |= resolve_wild(s, probe, point, chain);
-    if (found || resolve_theirs(s, probe, point, chain))
+    if (found || resolve_theirs(s, probe, point, chain) || resolve_paths(s, probe, point, chain))
         return;
     const struct probe_type *type = probe_match(s->cx, point);
 

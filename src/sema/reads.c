@@ -1,27 +1,19 @@
 /*
- * reads: kernel memory where handlers run in user space, which cannot read it. Enters: the typed
- * program; leaves it, but for handlers of processes that are there at the start (process.begin)
- * which read any: they are left out with a warning, since others of their probe run in the kernel.
- * Refused: each read that such a handler reaches, with the calls that lead
- * there. A library's function serves handlers of both kinds: of those, only what they read whatever
- * they find is refused, not what stands behind a condition or in a try.
+ * reads: handlers of processes that are there at the start (process.begin) and read kernel memory.
+ * Enters: the typed program; leaves it without them, with a warning: such a handler runs in user
+ * space, has no task there, and what it reads begins at one, as a rule; others of its probe run in
+ * the kernel. A library's function serves handlers of both kinds: of those, only what they read
+ * whatever they find counts, not what stands behind a condition or in a try.
  */
 #include "sema/internal.h"
 
 #include "base/conversion.h"
 
-/* A call that leads to the place at hand, the innermost first. */
-struct call {
-    const struct call *outer;
-    const struct function *fn;
-    struct span at;
-};
-
 struct reach {
     struct sema *s;
-    const struct probe_inst *inst;
-    const struct call *calls;
-    bool *seen; /* functions, by id: what is in one is told once */
+    const struct function *fn; /* that is walked; NULL: the handler itself */
+    bool *seen;                /* functions, by id */
+    bool reads;
 };
 
 static void walk_stmts(struct reach *r, struct stmt *st);
@@ -35,30 +27,7 @@ static bool in_library(const struct reach *r, const struct function *fn)
 
 static bool asks_first(const struct reach *r)
 {
-    return r->calls && in_library(r, r->calls->fn);
-}
-
-/* Told at the last place that the script's author has written. */
-static void refuse(const struct reach *r, const struct expr *e)
-{
-    struct diag *d = r->s->diag;
-    const struct call *told = NULL;
-    struct span at = e->at;
-
-    for (const struct call *c = r->calls; c && in_library(r, c->fn); c = c->outer) {
-        told = c;
-        at = c->at;
-    }
-    diag_error(d, at, "unsupported",
-               "kernel memory cannot be read in a handler of %s: it runs in user space",
-               r->inst->name);
-    if (told)
-        diag_note(d, e->at, "%s() reads it here", r->calls->fn->name);
-    for (const struct call *c = r->calls; c; c = c->outer)
-        if (c != told)
-            diag_note(d, c->at, "%s() is called here", c->fn->name);
-    diag_hint(d, "handlers of timer.profile and of functions run in the kernel; a global takes "
-                 "what they read");
+    return r->fn && in_library(r, r->fn);
 }
 
 /* %m and %M without '#'. */
@@ -82,16 +51,16 @@ static bool reads(const struct expr *e)
     }
 }
 
-static void walk_call(struct reach *r, const struct expr *e)
+static void walk_call(struct reach *r, struct function *fn)
 {
-    struct call call = {r->calls, e->func, e->at};
+    const struct function *outer = r->fn;
 
-    if (r->seen[e->func->id])
+    if (r->seen[fn->id])
         return;
-    r->seen[e->func->id] = true;
-    r->calls = &call;
-    walk_stmts(r, e->func->body);
-    r->calls = call.outer;
+    r->seen[fn->id] = true;
+    r->fn = fn;
+    walk_stmts(r, fn->body);
+    r->fn = outer;
 }
 
 static void walk_expr(struct reach *r, const struct expr *e)
@@ -101,8 +70,7 @@ static void walk_expr(struct reach *r, const struct expr *e)
     bool chooses =
         e->kind == EX_TERNARY || (e->kind == EX_BINARY && (e->op == OP_LAND || e->op == OP_LOR));
 
-    if (reads(e))
-        refuse(r, e);
+    r->reads |= reads(e);
     walk_expr(r, e->a);
     if (!chooses || !asks_first(r)) {
         walk_expr(r, e->b);
@@ -114,7 +82,7 @@ static void walk_expr(struct reach *r, const struct expr *e)
         walk_expr(r, c->index);
     walk_expr(r, e->resolved);
     if (e->kind == EX_CALL && e->func)
-        walk_call(r, e);
+        walk_call(r, e->func);
 }
 
 /* May the list leave the function or the loop it is in? */
@@ -160,15 +128,16 @@ static bool may_be_left_out(const struct probe_inst *i)
 /* Does the handler of I read kernel memory? */
 static bool is_reader(struct sema *s, const struct probe_inst *i)
 {
-    struct reach r = {.s = s, .inst = i, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
+    struct reach r = {.s = s, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
 
-    diag_try_begin(s->diag);
     walk_stmts(&r, i->body);
-    return diag_try_end(s->diag) > 0;
+    return r.reads;
 }
 
-static void leave_out(struct sema *s)
+void sema_leave_out_readers(struct sema *s)
 {
+    if (s->opts->stap || s->cx->skip_badvars) /* there it can be read; it reads as 0 */
+        return;
     for (struct probe_inst **at = &s->prog->insts; *at;) {
         struct probe_inst *i = *at;
 
@@ -181,19 +150,5 @@ static void leave_out(struct sema *s)
                      "user space, and it reads kernel memory",
                      i->name);
         *at = i->next;
-    }
-}
-
-void sema_check_kernel_reads(struct sema *s)
-{
-    struct reach r = {.s = s, .seen = ARENA_ARRAY(s->arena, bool, s->n_funcs + 1)};
-
-    if (s->opts->stap || s->cx->skip_badvars) /* there it can be read; it reads as 0 */
-        return;
-    leave_out(s);
-    for (struct probe_inst *i = s->prog->insts; i; i = i->next) {
-        r.inst = i;
-        if (attach_in_user_space(i->type->kind) && !attach_has(i->type->kind, ATTACH_NO_CODE))
-            walk_stmts(&r, i->body);
     }
 }

@@ -219,7 +219,7 @@ static struct function *add_overload(struct function *first, struct function *fn
  */
 static struct function *own_function(struct sema *s, const struct expr *e)
 {
-    struct function *found = sema_tapset_func(s, e->text, e->n_args, true);
+    struct function *found = sema_tapset_func(s, e, true);
 
     if (found)
         return found;
@@ -325,7 +325,7 @@ static bool find_theirs(struct sema *s, struct expr *e)
         return false;
     if (s->opts->stap)
         return sema_systemtap_call(s, e);
-    e->func = sema_tapset_func(s, e->text, e->n_args, false);
+    e->func = sema_tapset_func(s, e, false);
     return e->func != NULL;
 }
 
@@ -335,7 +335,7 @@ bool sema_find_call(struct sema *s, struct expr *e)
     if (!e->func)
         e->intrinsic = func_find(e->text, (int)e->n_args);
     if (!e->func && !e->intrinsic)
-        e->func = sema_tapset_func(s, e->text, e->n_args, false);
+        e->func = sema_tapset_func(s, e, false);
     if (e->func || e->intrinsic || find_theirs(s, e))
         return true;
     e->type = TYPE_ERROR;

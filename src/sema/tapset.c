@@ -370,17 +370,20 @@ static bool is_left(const struct sema *s, const struct sema_file *f)
     return f->theirs && s->opts->stap;
 }
 
-struct function *sema_tapset_func(struct sema *s, const char *name, uint32_t n_args, bool own)
+struct function *sema_tapset_func(struct sema *s, const struct expr *call, bool own)
 {
+    uint32_t from = sema_file(s, call->at); /* an alias's body may stand in any probe */
     struct sema_name *entry;
 
-    parse_declarers(s, name);
-    HASH_FIND_STR(s->lib_funcs, name, entry);
+    parse_declarers(s, call->text);
+    HASH_FIND_STR(s->lib_funcs, call->text, entry);
     for (; entry; entry = entry->other) {
         struct function **tail = &s->prog->funcs, *fn = entry->func;
 
-        if (fn->n_params != n_args || (own && !fn->is_private) || is_left(s, entry->file) ||
-            (fn->is_private && sema_file(s, fn->at) != s->file))
+        uint32_t file = sema_file(s, fn->at);
+
+        if (fn->n_params != call->n_args || (own && !fn->is_private) || is_left(s, entry->file) ||
+            (fn->is_private && file != s->file && file != from))
             continue;
         choose_file(s, entry->file);
         while (*tail && *tail != fn)
