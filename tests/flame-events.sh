@@ -221,6 +221,13 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
     flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' -o at.folded
     check 'the Lua that leads to an event' grep -qE ';wait.lua:sleep;.*sched_switch [0-9]+$' \
         "$scratch/at.folded"
+    flame -c "$luajit wait.lua 2 waited" --off-cpu --frames all -o all.folded
+    while read -r name us; do
+        check "all frames: $name" near "$(has "$scratch/all.folded" "wait.lua:$name")" "$us" 3 5000
+    done <"$scratch/waited"
+    check '... C within Lua within C, and the kernel within' grep -qE \
+        'main;.*;lua_pcall;.*;wait.lua:call;builtin:os.execute;.*;do_system;.*_\[k\];off-cpu' \
+        "$scratch/all.folded"
 else
     skip 'Lua off the CPU' 'NGSTAP_TARGETS is not set'
 fi
