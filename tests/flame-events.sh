@@ -130,12 +130,12 @@ grep -v ';burn_beside;' "$scratch/share.folded" >"$scratch/parent.folded"
 off_cpu parent
 check '... it is involuntary' mostly "$scratch/parent.folded" 95 off-cpu:involuntary burn
 
-"$known" hangs 20 & # 0.8 s, then for good
+"$known" hangs 100 & # 4 s, then for good
 hanging=$!
 pids+=("$hanging")
-flame -x "$hanging" -t 3 --off-cpu --frames c -o hangs.folded
+flame -x "$hanging" -t 8 --off-cpu --frames c -o hangs.folded
 check 'a thread that does not come back is counted up to the end' eval \
-    'us=$(has "$scratch/hangs.folded" hang); echo "# hang: $us"; ((us > 1200000 && us < 3300000))'
+    'us=$(has "$scratch/hangs.folded" hang); echo "# hang: $us"; ((us > 1000000 && us < 8300000))'
 check '... which is said' said 'still off the CPU at the end, counted up to it: 1'
 
 # ---- C and the kernel
@@ -221,6 +221,13 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
     flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' -o at.folded
     check 'the Lua that leads to an event' grep -qE ';wait.lua:sleep;.*sched_switch [0-9]+$' \
         "$scratch/at.folded"
+    flame -c "$luajit wait.lua 2 waited" --off-cpu --frames all -o all.folded
+    while read -r name us; do
+        check "all frames: $name" near "$(has "$scratch/all.folded" "wait.lua:$name")" "$us" 3 5000
+    done <"$scratch/waited"
+    check '... C within Lua within C, and the kernel within' grep -qE \
+        'main;.*;lua_pcall;.*;wait.lua:call;builtin:os.execute;.*;do_system;.*_\[k\];off-cpu' \
+        "$scratch/all.folded"
 else
     skip 'Lua off the CPU' 'NGSTAP_TARGETS is not set'
 fi

@@ -42,6 +42,7 @@ struct frames {
 static const struct frames frames_rows[] = {
     {"lua", "Lua", "not in Lua", "c", true},
     {"c", "C and kernel", "in no code that is known", NULL, false},
+    {"all", "Lua, C and kernel", "in no code that is known", "c", true},
 };
 
 enum { N_FRAMES = sizeof(frames_rows) / sizeof(*frames_rows) };
@@ -292,7 +293,7 @@ static const struct command_option taken[] = {
     {"--at", "PROBE", "count the hits of a probe point, not samples", set_at},
     {"--weight", "EXPR", "with --at: count what EXPR is at a hit, not 1", set_weight},
     {"--off-cpu", NULL, "count the microseconds off the CPU", set_off_cpu},
-    {"--frames", "KIND", "which: lua (the default), or c: of C and the kernel", set_frames},
+    {"--frames", "KIND", "which: lua (the default), c: of C and the kernel, or all", set_frames},
     {"-o", "FILE", "where to (flame.svg)", set_output},
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
     {"--title", "TEXT", "the title of the picture", set_title},

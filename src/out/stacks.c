@@ -347,13 +347,14 @@ static bool same_function(const struct out_frame *a, const struct out_frame *b)
            (!a->file || !strcmp(a->file, b->file));
 }
 
-/* The innermost is one with the next. */
-static bool repeats(const struct out_reader *r)
+/* Frame I is one with that inside of it. */
+static bool repeats(const struct out_reader *r, uint32_t i)
 {
-    const struct out_frame *f = r->p->frames;
+    const struct out_frame *outer = &r->p->frames[r->frames[i]];
+    const struct out_frame *inner = i ? &r->p->frames[r->frames[i - 1]] : NULL;
 
-    return r->depth > 1 && f[r->frames[0]].kind == OUT_COMPILED &&
-           f[r->frames[1]].kind == OUT_LUA && same_function(&f[r->frames[0]], &f[r->frames[1]]);
+    return inner && inner->kind == OUT_COMPILED && outer->kind == OUT_LUA &&
+           same_function(inner, outer);
 }
 
 static bool add_stack(struct out_reader *r, uint64_t count)
@@ -368,7 +369,7 @@ static bool add_stack(struct out_reader *r, uint64_t count)
         return fail(r, r->line_number, "the counts add up to more than 2^64");
     outer_first = ARENA_ARRAY(r->arena, uint32_t, r->depth);
     for (uint32_t i = r->depth; i-- > 0;)
-        if (!(i == 1 && repeats(r)))
+        if (!repeats(r, i))
             outer_first[n++] = r->frames[i];
     r->depth = 0;
     HASH_FIND(hh, r->pool, outer_first, n * sizeof(*outer_first), known);
