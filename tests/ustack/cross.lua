@@ -17,7 +17,7 @@ local leaves = {
     wait = function() cross.wait() end,
     lie = function() for i = 0, 4 do cross.lie(i) end end,
     ffi = function() for _ = 1, 100 do C.x_leaf() end end,
-    loop = function() local n = 0 for i = 1, 3000000 do n = n + i % 7 end sink = sink + n end,
+    loop = function() local n = 0 for i = 1, 1000000 do n = n + i % 7 end sink = sink + n end,
 }
 local work = leaves[leaf]
 
