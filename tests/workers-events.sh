@@ -143,6 +143,20 @@ all_once() {
     done
 }
 check 'a handler that adds up, prints and exits' all_once --master "$master1"
+check '... with loops by bpf_loop' all_once --master "$master1" --no-feature=may_goto
+after_errors() {
+    (sleep 1; kill -USR1 "${first[@]}") &
+    trace --master "$master1" -D MAXERRORS=100 -e "global n, seen
+        probe process(\"$family\").function(\"leaf\") {
+            if (n++ < 3) error(\"not yet\")
+            seen[1] = 1
+            foreach (k in seen) println(\"seen \", k)
+            exit()
+        }"
+    wait $!
+    [[ $(cat "$scratch/out") = 'seen 1' ]] && said 'Number of errors: 3'
+}
+check '... after errors, which let the session go on' after_errors
 
 # ---- time that a worker does not run, and how often it leaves the processor by itself ----
 

@@ -189,7 +189,7 @@ static void rests(long n)
     getrusage(RUSAGE_SELF, &before);
     long passed = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID);
     for (long i = 0; i < n; i++)
-        usleep(3000);
+        usleep(10000);
     did[OFF_US] = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID) - passed;
     getrusage(RUSAGE_SELF, &after);
     rest_ends();
@@ -218,7 +218,7 @@ __attribute__((noinline)) static void work(long n)
         calls(i);
         stacks(i);
     }
-    rests(n / 10);
+    rests(20 + n / 10);
     children(n / 20);
     tell();
 }
