@@ -32,7 +32,7 @@ struct run {
     struct session *s; /* NULL: no handler runs in the kernel */
     struct ngs_control *ctl;
     uint8_t *globals;
-    void *own;         /* control and globals when there is no session */
+    void *own; /* control and globals when there is no session */
     struct peek *peek; /* at the kernel's memory; NULL: not asked for yet, or refused */
     bool peeked;
     struct run_map *maps;
@@ -41,15 +41,15 @@ struct run {
 
     struct vm vm;
     uint8_t *frame;
-    uint64_t *hash_key;            /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
-    struct ngs_str *text;          /* room for one string */
-    uint32_t record_tid;           /* whose hit the record at hand tells of; 0: none */
+    uint64_t *hash_key;   /* NGS_HASH_KEY_SIZE(maxstringlen) bytes */
+    struct ngs_str *text; /* room for one string */
+    uint32_t record_tid;  /* whose hit the record at hand tells of; 0: none */
     const struct obj_probe *probe; /* running */
     struct run_iter *iters[RUN_MAX_ITERS];
     pid_t as; /* the thread that the handler at hand stands for, with its process; 0: as ever */
     pid_t as_process;
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
-    pid_t *commands;        /* system(): not reaped yet */
+    pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 
     struct run_warning *warnings; /* said by the script: warn.c */
