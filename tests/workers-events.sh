@@ -173,18 +173,17 @@ rests='global resting, left
             delete left[$next->pid]
         }
     }'
-# near WHAT PERCENT: what is printed is what is told but for so much; the rest is compared.
+# near PERCENT: off_us lies between what is told, but for so much; the rest is compared.
 near() {
-    awk -v what="$1" -v percent="$2" 'NR == FNR { told[$1, $2] = $3; next }
-        $2 == what && (d = $3 - told[$1, $2]) * d * 10000 <= (told[$1, $2] * percent) ^ 2 {
-            $3 = told[$1, $2]
-        }
+    awk -v percent="$1" 'NR == FNR { told[$1, $2] = $3; next }
+        $2 == "off_us" && $3 * 100 >= told[$1, $2] * (100 - percent) &&
+            $3 * 100 <= told[$1, "off_most"] * (100 + percent) { $3 = told[$1, $2] }
         { print }' "$scratch/told" "$scratch/out" >"$scratch/near"
     mv "$scratch/near" "$scratch/out"
 }
 rested() { # PIDS ARGUMENT...
     traced "$rests" "${@:2}" || return
-    near off_us 3
+    near 3
     # shellcheck disable=SC2086 # several pids
     counted 'switches|off_us' $1
 }

@@ -57,14 +57,15 @@ enum what {
     THREADS,
     SWITCHES,
     OFF_US,
-    DEPTH, /* calls of hit() from so many calls of deeper() */
+    OFF_MOST, /* with what it has not run while it began and ended to count */
+    DEPTH,    /* calls of hit() from so many calls of deeper() */
     WHATS = DEPTH + 7
 };
 static const char *const names[] = {
-    "small",       "small_sum", "leaf",       "leaf_of_twice", "leaf_of_jumps",
-    "line",        "passed",    "passed_sum", "guarded",       "library",
-    "library_sum", "getsid",    "getsid_sum", "read_bytes",    "failed",
-    "forks",       "runs",      "threads",    "switches",      "off_us",
+    "small",      "small_sum",  "leaf",     "leaf_of_twice", "leaf_of_jumps", "line",
+    "passed",     "passed_sum", "guarded",  "library",       "library_sum",   "getsid",
+    "getsid_sum", "read_bytes", "failed",   "forks",         "runs",          "threads",
+    "switches",   "off_us",     "off_most",
 };
 static volatile long did[WHATS];
 static volatile long sink;
@@ -185,6 +186,7 @@ __attribute__((noinline)) static void rest_ends(void)
 static void rests(long n)
 {
     struct rusage before, after;
+    long most = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID);
     rest_begins();
     getrusage(RUSAGE_SELF, &before);
     long passed = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID);
@@ -193,6 +195,7 @@ static void rests(long n)
     did[OFF_US] = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID) - passed;
     getrusage(RUSAGE_SELF, &after);
     rest_ends();
+    did[OFF_MOST] = us(CLOCK_MONOTONIC) - us(CLOCK_THREAD_CPUTIME_ID) - most;
     did[SWITCHES] = after.ru_nvcsw - before.ru_nvcsw;
 }
 static void tell(void)
