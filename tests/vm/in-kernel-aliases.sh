@@ -125,6 +125,7 @@ writes() {
 }
 check '... and written' writes
 
+# Some come several at a time, in one folio: `size` is the number of pages.
 pages() {
     of "p 50 $scratch/mounted/pages" '
         global added, done, removed, gone, dirty, told
@@ -135,10 +136,10 @@ pages() {
         probe vfs.__set_page_dirty_buffers { dirty += ino == $1 }
         probe vfs.__set_page_dirty_buffers.return { told += size == 0 || size == 1 }
         probe end {
-            printf("%d %d %d %d %d %d\n", added, done >= added, removed, gone >= removed,
+            printf("%d %d %d %d %d %d\n", added > 0, done >= 100, removed > 0, gone >= removed,
                 dirty >= 50, told >= dirty)
         }' "$(stat -c %i "$scratch/mounted/pages")" || return
-    agree $((2 * said[0])) 1 "${said[0]}" 1 1 1
+    agree 1 1 1 1 1 1
 }
 
 mount_disk() { # a file system on a device, in a file
