@@ -115,6 +115,11 @@ check '$$name is the tracepoint' last_line_is '21 22' -c "$scratch/both" -e '
     global n
     probe kernel.trace("sched_process_[ef]*") { n[$$name]++ }
     probe end { println(n["sched_process_fork"], " ", n["sched_process_exit"]) }'
+counted() {
+    run_once -t -c "$scratch/both" -e 'probe kernel.trace("sched_process_fork") { }' &&
+        grep -q '^hits: 21, ' "$scratch/err"
+}
+check '-t counts hits' counted
 check '... that matches too many' fails_with "tracepoints; at most 100 can be probed" -e 'probe kernel.trace("*") {}'
 
 # A handler that takes long is interrupted, and what interrupts it frees memory, too. What the

@@ -37,6 +37,7 @@ struct compile {
     const struct arch *arch;     /* the machine that the script is for, once its target is known */
     struct limits limits;
     int verbose;         /* -v, repeated */
+    bool timing;         /* -t: counts and times at the end, as with -v */
     bool guru;           /* -g */
     bool stack_texts;    /* the script looks into texts of stacks: they are no numbers */
     bool skip_badvars;   /* --skip-badvars: $variables that do not resolve read as 0 */

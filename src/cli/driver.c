@@ -422,7 +422,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .err_terminal = isatty(STDERR_FILENO),
                           .seconds = d->o.seconds,
                           .child = d->child,
-                          .timing = d->cx.verbose > 0 || d->o.timing,
+                          .timing = d->cx.verbose > 0 || d->cx.timing,
                           .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
                           .watcher = d->hooks->arg,

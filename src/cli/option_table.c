@@ -275,7 +275,7 @@ static bool set_color(struct parse *p, const char *v)
 
 static bool set_timing(struct parse *p, const char *v)
 {
-    p->o->timing = true;
+    p->cx->timing = true;
     return true;
 }
 

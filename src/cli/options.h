@@ -53,7 +53,7 @@ struct options {
     bool list_args; /* --args */
     bool list_variables; /* -L */
     bool list_types;     /* --dump-probe-types */
-    bool suppress_errors, suppress_time_limits, no_display, timing;
+    bool suppress_errors, suppress_time_limits, no_display;
     bool no_system_tapset;
     const char *compatible; /* NULL: as new as we are */
     bool no_warnings;

@@ -271,13 +271,13 @@ static void *map_value(struct session *s, const char *name, size_t size)
     return NULL;
 }
 
-/* For -v, and to see what a tick lost means. */
+/* For -v and -t, and to see what a tick lost means. */
 static bool counts_hits(const struct session *s)
 {
     for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
         if (attach_kind(s->o->probes[i].kind)->context == CONTEXT_TICK)
             return true;
-    return s->cx->verbose;
+    return s->cx->verbose || s->cx->timing;
 }
 
 static void init_control(struct session *s)
