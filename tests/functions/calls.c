@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <uchar.h>
@@ -79,6 +80,7 @@ int main(void)
     pid_t child = fork();
 
     if (!child) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* the script may end this program at any time */
         pause();
         return 0;
     }
