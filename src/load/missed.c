@@ -61,12 +61,13 @@ static uint64_t of_link(int fd)
 uint64_t session_missed(const struct session *s)
 {
     uint64_t n = 0;
-    struct bpf_program *p;
+    struct bpf_program *p = NULL;
 
     if (!s->obj)
         return 0;
-    bpf_object__for_each_program(p, s->obj) if (bpf_program__fd(p) >= 0) n +=
-        of_program(bpf_program__fd(p));
+    while ((p = bpf_object__next_program(s->obj, p)))
+        if (bpf_program__fd(p) >= 0)
+            n += of_program(bpf_program__fd(p));
     for (uint32_t i = 0; i < s->n_layers; i++)
         n += of_program(s->layers[i].hub);
     for (uint32_t i = 0; i < s->n_tracepoints; i++)
