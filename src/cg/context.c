@@ -11,6 +11,7 @@
  */
 #include "cg/emit.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -301,12 +302,29 @@ static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
 
 static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
 {
+    uint32_t none = cg_label(&g->s), have = cg_label(&g->s), full = cg_fail(g, i, NGS_ERR_MAP_FULL);
+    int number = cg_unwind_word(g->c->u, CG_UNWIND_NUMBER);
+
     cg_call_begin(g);
     cg_put(g, R2, i->a);
     cg_clobber_all(g);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_UNWIND_STACK);
-    cg_jmpi(&g->s, BPF_JEQ, R0, 1, cg_fail(g, i, NGS_ERR_MAP_FULL));
+    cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
+    cg_map(&g->s, R1, NGS_MAP_STACKS);
+    cg_put_frame(g, R2, (uint32_t)number);
+    cg_do_call(g, BPF_FUNC_map_lookup_elem);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, have);
+    cg_map(&g->s, R1, NGS_MAP_STACKS);
+    cg_put_frame(g, R2, (uint32_t)number);
+    cg_put_frame(g, R3, (uint32_t)cg_unwind_word(g->c->u, CG_UNWIND_STACK));
+    cg_movi(&g->s, R4, BPF_NOEXIST);
+    cg_do_call(g, BPF_FUNC_map_update_elem);
+    cg_jmpi(&g->s, BPF_JEQ, R0, -E2BIG, full);
+    cg_jmpi(&g->s, BPF_JEQ, R0, -ENOMEM, full); /* else another processor has stored it */
+    cg_bind(&g->s, have);
+    cg_ldx(&g->s, BPF_DW, R0, R9, number);
+    cg_bind(&g->s, none);
     cg_result(g, i->dst, R0);
 }
 

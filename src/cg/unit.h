@@ -104,7 +104,8 @@ enum cg_unwind {
     CG_UNWIND_RANGE = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8,
     CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
     CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX,                  /* ... stack pointers */
-    CG_UNWIND_STACK = CG_UNWIND_SPS + NGS_STACK_MAX, /* struct ngs_stack: the same as places */
+    CG_UNWIND_NUMBER = CG_UNWIND_SPS + NGS_STACK_MAX, /* of the stack that follows: */
+    CG_UNWIND_STACK,                                  /* struct ngs_stack: the same as places */
     CG_UNWIND_PLACES
 };
 _Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");

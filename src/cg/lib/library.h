@@ -33,7 +33,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(UNWIND_ON, unwind_on, 2, 0)                                                                  \
     /* () adds frames (enum cg_unwind), that of the registers at hand first: how many there are */ \
     X(UNWIND, unwind, 1, 0)                                                                        \
-    /* (frames) the number of the stack that the first of them are; 0: none; 1: no room */         \
+    /* (frames) the number of the stack that the first of them are, 0: none; into the words */     \
     X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
     /* () adds one, then its caller's registers are at hand: 1, or 0: no more */                   \

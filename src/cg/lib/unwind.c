@@ -5,7 +5,6 @@
  */
 #include "cg/lib/lib.h"
 
-#include <errno.h>
 #include <stddef.h>
 
 #include "arch/arch.h"
@@ -45,8 +44,11 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_PROCESS));
+    cg_stx(s, BPF_W, R10, -8, R2); /* before Linux 6.2 a key may not lie behind a parameter */
     cg_map(s, R1, NGS_MAP_SPACES);
-    cg_addr(s, R2, R6, (uint32_t)word(f, CG_UNWIND_PROCESS));
+    cg_mov(s, R2, R10);
+    cg_alui(s, BPF_ADD, R2, -8);
     cg_call(s, BPF_FUNC_map_lookup_elem);
     cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
     cg_mov(s, R8, R0);
@@ -438,12 +440,12 @@ void cg_lib_unwind_place(struct cg_lib_fn *f)
 
 /* Two stacks have the same number with a probability of 2^-64: each place is folded in by a
  * multiplication (the constant is the golden ratio's) and a shift, from the session's key on. r7 is
- * the number, r8 how many frames. */
+ * the number, r8 how many frames. The caller stores the stack: before Linux 6.2 an element may not
+ * be made of what lies behind a parameter. */
 void cg_lib_unwind_stack(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s), have = cg_label(s),
-             full = cg_label(s);
+    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R8, R2);
@@ -466,26 +468,10 @@ void cg_lib_unwind_stack(struct cg_lib_fn *f)
         cg_alu(s, BPF_XOR, R7, R1);
     }
     cg_bind(s, done);
-    cg_jmpi(s, BPF_JGT, R7, 1, own);
-    cg_alui(s, BPF_ADD, R7, 2); /* 0 and 1 are answers of another kind */
+    cg_jmpi(s, BPF_JNE, R7, 0, own);
+    cg_movi(s, R7, 1);
     cg_bind(s, own);
-    cg_stx(s, BPF_DW, R10, -8, R7);
-    cg_map(s, R1, NGS_MAP_STACKS);
-    cg_mov(s, R2, R10);
-    cg_alui(s, BPF_ADD, R2, -8);
-    cg_call(s, BPF_FUNC_map_lookup_elem);
-    cg_jmpi(s, BPF_JNE, R0, 0, have);
-    cg_map(s, R1, NGS_MAP_STACKS);
-    cg_mov(s, R2, R10);
-    cg_alui(s, BPF_ADD, R2, -8);
-    cg_addr(s, R3, R6, (uint32_t)word(f, CG_UNWIND_STACK));
-    cg_movi(s, R4, BPF_NOEXIST);
-    cg_call(s, BPF_FUNC_map_update_elem);
-    cg_jmpi(s, BPF_JEQ, R0, -E2BIG, full);
-    cg_jmpi(s, BPF_JNE, R0, -ENOMEM, have); /* another processor stores it, or the next hit will */
-    cg_bind(s, full);
-    cg_lib_leave(f, 1);
-    cg_bind(s, have);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_NUMBER), R7);
     cg_mov(s, R0, R7);
     cg_exit(s);
 }
