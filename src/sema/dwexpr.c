@@ -273,13 +273,15 @@ static bool names_local(struct sema *s, const struct expr *e, const char *module
            (!module || !strcmp(module, s->prog->modules[s->inst->module_id].path));
 }
 
-static bool kernel_global(struct sema *s, struct expr *e, struct dbg *dbg, const char *name)
+/* NAMED: the script says that it is the kernel's. */
+static bool kernel_global(struct sema *s, struct expr *e, struct dbg *dbg, const char *name,
+                          bool named)
 {
     struct probe_env env = sema_env(s);
     struct sema_kernel_var var;
     struct sema_object o = {.space = SPACE_KERNEL};
 
-    if (s->opts->stap) /* SystemTap reads it as it is written */
+    if (s->opts->stap && (named || !s->in_defined)) /* SystemTap reads it as it is written */
         return true;
     if (!sema_kernel_variable(s, e, dbg, name, &var))
         return false;
@@ -309,7 +311,7 @@ static bool global(struct sema *s, struct expr *e, const char *module)
     if (!dbg)
         return false;
     if (dbg_is_kernel(dbg))
-        return kernel_global(s, e, dbg, name);
+        return kernel_global(s, e, dbg, name, module != NULL);
     if (!dbg_variable(dbg, name, at ? at + 1 : NULL, &var) &&
         !elsewhere(s, at ? NULL : name, &dbg, &path, &var) &&
         !renamed(s, name, &dbg, &path, &var)) {
