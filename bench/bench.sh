@@ -140,7 +140,7 @@ hit() { # LABEL SCRIPT ACTION
         "$([[ -z $bpftrace ]] ||
             echo "bpftrace: $(hit_by bpftrace -e "uprobe:$scratch/hit:hit { $3 }" -p)")"
 }
-if "${CC:-cc}" -g -O1 -o "$scratch/hit" "$scratch/hit.c" 2>/dev/null; then
+if ${CC:-cc} -g -O1 -o "$scratch/hit" "$scratch/hit.c" 2>/dev/null; then
     bpftrace=$(command -v bpftrace || true)
     probe="probe process(\"$scratch/hit\").function(\"hit\")"
     hit empty "$probe { }" 1

@@ -13,10 +13,10 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 events=$scratch/events
-"${CC:-cc}" -O1 -o "$events" tests/aliases/events.c
+${CC:-cc} -O1 -o "$events" tests/aliases/events.c
 
 # of MODE N SCRIPT: what the program says of itself, in $said, and the script's words in $words
 of() {

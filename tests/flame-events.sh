@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 [[ $(uname -m) = x86_64 ]] || skip_all 'stacks of C are walked on x86_64 alone'
 
 flame() {
@@ -25,7 +25,7 @@ flame() {
 }
 
 known=$scratch/known
-"${CC:-cc}" -O1 -g -pthread -Wl,--build-id -o "$known" tests/flame/known.c
+${CC:-cc} -O1 -g -pthread -Wl,--build-id -o "$known" tests/flame/known.c
 take="process(\"$known\").function(\"take\")"
 
 # What FRAME has of FILE, in the unit: stacks in which FRAME, a regular expression, is a frame.

@@ -15,10 +15,10 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ $(uname -m) = x86_64 ]] || skip_all 'stacks are walked on x86_64 alone'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
 
-"${CC:-cc}" -O2 -g -fPIC -shared -o "$scratch/cross.so" tests/ustack/cross.c
+${CC:-cc} -O2 -g -fPIC -shared -o "$scratch/cross.so" tests/ustack/cross.c
 
 # start_cross VARIANT LEAF [OPTION]: $cross is its pid, once it has its module.
 start_cross() {

@@ -11,8 +11,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
-echo '#include <sys/sdt.h>' | "${CC:-cc}" -E - >/dev/null 2>&1 ||
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
+echo '#include <sys/sdt.h>' | ${CC:-cc} -E - >/dev/null 2>&1 ||
     skip_all 'there is no sys/sdt.h (package systemtap-sdt-dev)'
 
 cat >"$scratch/lib.c" <<'END2'
@@ -105,8 +105,8 @@ END2
 build() { # NAME FLAG...
     local name=$1
     shift
-    "${CC:-cc}" "$@" -shared -fPIC -o "$scratch/libmarks.so" "$scratch/lib.c" &&
-        "${CC:-cc}" "$@" -o "$scratch/$name" "$scratch/target.c" -L"$scratch" -lmarks \
+    ${CC:-cc} "$@" -shared -fPIC -o "$scratch/libmarks.so" "$scratch/lib.c" &&
+        ${CC:-cc} "$@" -o "$scratch/$name" "$scratch/target.c" -L"$scratch" -lmarks \
             -Wl,-rpath,"$scratch"
 }
 

@@ -11,7 +11,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 cat >"$scratch/lib.c" <<'END2'
 int called, other;
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
     return 0;
 }
 END2
-"${CC:-cc}" -g -O1 -shared -fPIC -o "$scratch/libplt.so" "$scratch/lib.c"
+${CC:-cc} -g -O1 -shared -fPIC -o "$scratch/libplt.so" "$scratch/lib.c"
 
 lists() { # PROGRAM OBJDUMP
     run_once -l "process(\"$1\").plt" &&
@@ -63,14 +63,14 @@ calls() { # PROGRAM ARGUMENT...
 for flags in -O1 '-O1 -fno-pie -no-pie' '-O1 -Wl,-z,now' '-O1 -fcf-protection -Wl,-z,ibtplt' \
     '-O1 -s'; do
     # shellcheck disable=SC2086
-    "${CC:-cc}" $flags -o "$scratch/target" "$scratch/target.c" -L"$scratch" -lplt \
+    ${CC:-cc} $flags -o "$scratch/target" "$scratch/target.c" -L"$scratch" -lplt \
         -Wl,-rpath,"$scratch"
     check "the entries that objdump names ($flags)" lists "$scratch/target" objdump
     check "... and how often they are called" calls "$scratch/target"
 done
 check '... without links of many breakpoints' calls "$scratch/target" --no-feature=uprobe_multi
 
-"${CC:-cc}" -g -O1 -o "$scratch/target" "$scratch/target.c" -L"$scratch" -lplt -Wl,-rpath,"$scratch"
+${CC:-cc} -g -O1 -o "$scratch/target" "$scratch/target.c" -L"$scratch" -lplt -Wl,-rpath,"$scratch"
 program=$scratch/target
 check "a library's own calls" last_line_is 'first 20' -c "$program 5" -e '
     global n
@@ -130,7 +130,7 @@ for_stap() {
         printed '^probe process\("'"$program"'"\)\.plt\("second"\)\.return$'
 }
 check 'SystemTap gets them by their names' for_stap
-"${CC:-cc}" -O1 -fcf-protection -Wl,-z,ibtplt -o "$program" "$scratch/target.c" -L"$scratch" \
+${CC:-cc} -O1 -fcf-protection -Wl,-z,ibtplt -o "$program" "$scratch/target.c" -L"$scratch" \
     -lplt -Wl,-rpath,"$scratch"
 check '... but for tables that it does not see' \
     fails_with 'SystemTap does not see the tables beside .plt' --dump-stap -c "$program 1" \

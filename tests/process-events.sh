@@ -12,7 +12,7 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 # Where it lacks, what is refused must say so.
 "$ngstap" -I tapset -p2 -e 'probe process.end { println(1) }' >"$scratch/out" 2>"$scratch/err" || {
     check 'ends are refused, with what tells of them' said 'that is Linux 6.16'
@@ -78,8 +78,8 @@ int main(int argc, char **argv)
 END2
 echo 'int main(void) { return 0; }' >"$scratch/other.c"
 program=$scratch/target other=$scratch/other
-"${CC:-cc}" -g -O1 -pthread -o "$program" "$scratch/target.c"
-"${CC:-cc}" -g -O1 -o "$other" "$scratch/other.c"
+${CC:-cc} -g -O1 -pthread -o "$program" "$scratch/target.c"
+${CC:-cc} -g -O1 -o "$other" "$scratch/other.c"
 cp "$other" "$scratch/copy"
 chmod +x "$scratch/copy"
 print='probe end { println(b, " ", e, " ", tb, " ", te) }'

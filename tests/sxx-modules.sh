@@ -13,9 +13,9 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
-"${CC:-cc}" -O1 -o "$scratch/events" tests/aliases/events.c
+${CC:-cc} -O1 -o "$scratch/events" tests/aliases/events.c
 is() { # VALUE WANTED
     [[ $1 = "$2" ]] || { echo "# $1, not $2"; return 1; }
 }

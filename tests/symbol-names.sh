@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 [[ $(uname -m) = x86_64 ]] || skip_all 'stacks are walked on x86_64 alone'
 
 # A program with its library: a versioned function, labels without a size, a static function.
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 END
 (
     cd "$scratch"
-    build() { "${CC:-cc}" -O1 -fno-optimize-sibling-calls "$@"; }
+    build() { ${CC:-cc} -O1 -fno-optimize-sibling-calls "$@"; }
     build -shared -fPIC -Wl,--version-script=lib.map -o libwork.so lib.c
     build -no-pie -o fixed main.c ./libwork.so
     build -pie -fPIE -o moving main.c ./libwork.so

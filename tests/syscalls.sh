@@ -12,11 +12,11 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 [[ $(uname -m) = x86_64 ]] || skip_all 'the calls of the test are those of x86_64'
 
 calls=$scratch/calls
-"${CC:-cc}" -O1 -o "$calls" tests/syscalls/calls.c
+${CC:-cc} -O1 -o "$calls" tests/syscalls/calls.c
 
 # ---- what a call is told as ----
 
@@ -93,7 +93,7 @@ of_target() {
         probe process.syscall { other += execname() != "calls" }
         probe end { printf("%d %d %d %d\n", n, returned, sum, other) }'
 }
-getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | ${CC:-cc} -E -P - | tail -1)
 check 'all calls of the target, by number' of_target
 check '... of a program that it does not run' fails_with 'the target does not run /bin/sh' \
     -c "$calls many 3" -e 'probe process("/bin/sh").syscall {}'
@@ -191,8 +191,8 @@ small() {
         probe end { println(told) }'
 }
 # gcc finds what is common to all machines in the folder of this one
-common=/usr/include/$("${CC:-cc}" -print-multiarch)
-if "${CC:-cc}" -m32 -idirafter "$common" -O1 -o "$scratch/small" tests/syscalls/calls.c \
+common=/usr/include/$(${CC:-cc} -print-multiarch)
+if ${CC:-cc} -m32 -idirafter "$common" -O1 -o "$scratch/small" tests/syscalls/calls.c \
     2>/dev/null && "$scratch/small" many 1; then
     check 'a program of 32 bits' small 3
 else

@@ -12,7 +12,7 @@ set -euo pipefail
 
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 cat >"$scratch/target.c" <<'END'
 #include <stdio.h>
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -O1 -o "$scratch/target" "$scratch/target.c"
-getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+${CC:-cc} -O1 -o "$scratch/target" "$scratch/target.c"
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | ${CC:-cc} -E -P - | tail -1)
 
 forks() { # ARGUMENT...
     run_once "$@" -c "$scratch/target 200 0" -e '

@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 [[ $(uname -m) = x86_64 ]] || skip_all 'tables are read for x86_64 alone'
 
 # ---- at random ticks ----
@@ -30,7 +30,7 @@ at_ticks() { # COMPILER OPTION...
 for options in -O0 -O1 -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
     '-O2 -static-pie' '-Os -fcf-protection=full'; do
     # shellcheck disable=SC2086 # several options
-    check "gcc $options" at_ticks "${CC:-cc}" -finstrument-functions $options
+    check "gcc $options" at_ticks ${CC:-cc} -finstrument-functions $options
 done
 for options in -O0 -O2; do
     if command -v clang >/dev/null; then
@@ -62,7 +62,7 @@ __attribute__((noinline)) static int chain(int n)
 }
 int main(int argc, char **argv) { return chain(argc > 1 ? atoi(argv[1]) : 3) == 0; }
 END
-"${CC:-cc}" -O1 -fno-optimize-sibling-calls -o "$scratch/chain" "$scratch/chain.c"
+${CC:-cc} -O1 -fno-optimize-sibling-calls -o "$scratch/chain" "$scratch/chain.c"
 once="probe process(\"$scratch/chain\").function(\"hit\")"
 
 # The addresses but for what the place in memory decides; gdb shows none for the innermost frame.
@@ -162,9 +162,9 @@ int main(int argc, char **argv)
     run(argv[2], "second", 1.5);
 }
 END
-"${CC:-cc}" -O1 -fomit-frame-pointer -o "$scratch/host" "$scratch/host.c"
+${CC:-cc} -O1 -fomit-frame-pointer -o "$scratch/host" "$scratch/host.c"
 for plugin in first second; do
-    "${CC:-cc}" -O1 -fno-optimize-sibling-calls -fPIC -shared -DNAME=$plugin \
+    ${CC:-cc} -O1 -fno-optimize-sibling-calls -fPIC -shared -DNAME=$plugin \
         -o "$scratch/$plugin.so" "$scratch/plugin.c"
 done
 
@@ -206,7 +206,7 @@ __asm__(".text\n.globl bare\nbare: push %rbx\n call hit\n pop %rbx\n ret\n");
 void bare(void);
 int main(void) { bare(); return 0; }
 END
-"${CC:-cc}" -O1 -o "$scratch/bare" "$scratch/bare.c"
+${CC:-cc} -O1 -o "$scratch/bare" "$scratch/bare.c"
 last_line_is '2' -c "$scratch/bare" -e "probe process(\"$scratch/bare\").function(\"hit\") {
     for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
 check 'code without a table ends it' test "$bare" = yes

@@ -18,14 +18,14 @@ set -euo pipefail
 [[ $UID = 0 ]] || skip_all 'needs root'
 [[ -r /sys/kernel/btf/vmlinux ]] || skip_all 'this kernel has no BTF'
 [[ $(uname -m) = x86_64 ]] || skip_all 'stacks are walked on x86_64 alone'
-command -v "${CC:-cc}" >/dev/null || skip_all 'no C compiler'
-echo '#include <sys/sdt.h>' | "${CC:-cc}" -E - >/dev/null 2>&1 ||
+command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
+echo '#include <sys/sdt.h>' | ${CC:-cc} -E - >/dev/null 2>&1 ||
     skip_all 'there is no sys/sdt.h (package systemtap-sdt-dev)'
 
 build_family || { echo 'Bail out! no program'; exit 1; }
 start_family
 statement=$(grep -n 'the statement' tests/workers/family.c | cut -d : -f 1)
-getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | "${CC:-cc}" -E -P - | tail -1)
+getsid=$(printf '#include <sys/syscall.h>\nSYS_getsid\n' | ${CC:-cc} -E -P - | tail -1)
 
 # Handlers count in n[PID, WHAT], which is printed as the workers tell it.
 common='global n, armed

@@ -13,7 +13,7 @@ set -euo pipefail
 trace_seconds=150
 
 program=$scratch/kernel
-"${CC:-cc}" -O1 -s -static -o "$program" tests/aliases/kernel.c
+${CC:-cc} -O1 -s -static -o "$program" tests/aliases/kernel.c
 head -c 5050 /dev/urandom >"$scratch/file"
 
 # Somebody else does the same all the time, and leaves the processor to others.

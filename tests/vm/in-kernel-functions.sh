@@ -41,7 +41,7 @@ int main(int argc, char **argv)
     return 0;
 }
 END
-"${CC:-cc}" -O1 -static -o "$scratch/target" "$scratch/target.c"
+${CC:-cc} -O1 -static -o "$scratch/target" "$scratch/target.c"
 head -c 5100 /dev/urandom >"$scratch/file"
 command="$scratch/target $scratch/file $scratch/directory /var/lib"
 address=0x$(awk '$3 == "vfs_mkdir" { print $1; exit }' /proc/kallsyms)

@@ -34,10 +34,10 @@ stop_nginx() {
 # build_family: the program is $family, what it runs $family-other, its library libfamily.so beside.
 build_family() {
     family=$scratch/family
-    "${CC:-cc}" -g -O2 -DLIBRARY -shared -fPIC -o "$scratch/libfamily.so" tests/workers/family.c &&
-        "${CC:-cc}" -g -O2 -fno-ipa-cp -fno-optimize-sibling-calls -pthread -o "$family" \
+    ${CC:-cc} -g -O2 -DLIBRARY -shared -fPIC -o "$scratch/libfamily.so" tests/workers/family.c &&
+        ${CC:-cc} -g -O2 -fno-ipa-cp -fno-optimize-sibling-calls -pthread -o "$family" \
             tests/workers/family.c -L"$scratch" -lfamily -Wl,-rpath,"$scratch" &&
-        "${CC:-cc}" -g -O1 -DOTHER -o "$family-other" tests/workers/family.c
+        ${CC:-cc} -g -O1 -DOTHER -o "$family-other" tests/workers/family.c
 }
 
 # start_family: as start_nginx; what they tell is in $scratch/told.
