@@ -1,7 +1,8 @@
 /*
- * unwind: the library's walk of a program's stack: by the rows of its files (struct ngs_row), from
- * the registers in the frame's words (enum cg_unwind). Leaves: subprograms without loops, so
- * that no kernel is asked for a way to loop.
+ * unwind: the library's walk of a program's stack. Enters: the registers in the frame's words (enum
+ * cg_unwind), the rows of the program's files (struct ngs_row); leaves: in those words each frame's
+ * address, stack pointer and place, and the stack's number. The subprograms have no loops, so that
+ * no kernel is asked for a way to loop.
  */
 #include "cg/lib/lib.h"
 
