@@ -103,6 +103,7 @@ tests_unit_load_test_SOURCES = tests/unit/load_test.c $(OBJECT_FIXTURE)
 RUN_FIXTURE = tests/unit/run_fixture.c tests/unit/run_fixture.h tests/unit/release.h
 UNIT_TESTS += tests/unit/run_interp_test
 UNIT_TESTS += tests/unit/run_text_test
+UNIT_TESTS += tests/unit/run_gather_test
 UNIT_TESTS += tests/unit/run_helper_test
 tests_unit_run_helper_test_SOURCES = tests/unit/run_helper_test.c $(RUN_FIXTURE)
 UNIT_TESTS += tests/unit/run_session_test

@@ -123,40 +123,21 @@ check 'two workers, of different masters' judged "$whats" "$all" "${first[3]} ${
 check 'everybody who runs the program' judged "$whats" "${all//process.thread/P.thread}" \
     "${first[*]} ${second[*]}"
 
-# ---- a handler that is to end the session: nobody adds what it is about to print ----
+# ---- what one handler prints stays together, though four workers print at once ----
 
-once() { # ARGUMENT...
-    trace "$@" -D MAXACTION=1000000 -e "global sums
-        probe process(\"$family\").function(\"leaf\"), perf.sw.cpu_clock.sample(50000) {
-            for (i = 0; i < 20000; i++) sums[i % 7]++
-            foreach (k in sums) sum += sums[k]
-            println(sum)
-            exit()
-        }" && [[ $(cat "$scratch/out") = 20000 ]]
+together() {
+    traced 'probe P.function("leaf") {
+            printf("%d", pid())
+            for (i = 0; i < 8; i++) printf(" %d", pid())
+            println(" leaf")
+        }' --master "$master1" || return
+    awk '$NF == "leaf" && NF == 10 { for (i = 2; i < NF; i++) if ($i != $1) next; n[$1 " leaf"]++ }
+        END { for (k in n) print k, n[k] }' "$scratch/out" >"$scratch/whole"
+    mv "$scratch/whole" "$scratch/out"
+    # shellcheck disable=SC2086 # several pids
+    counted leaf ${first[*]}
 }
-all_once() {
-    local k
-    for k in 1 2 3; do
-        (sleep 1; kill -USR1 "${first[@]}"; sleep 0.3; kill -USR1 "${first[@]}") &
-        once "$@" || return
-        wait $!
-    done
-}
-check 'a handler that adds up, prints and exits' all_once --master "$master1"
-check '... with loops by bpf_loop' all_once --master "$master1" --no-feature=may_goto
-after_errors() {
-    (sleep 1; kill -USR1 "${first[@]}") &
-    trace --master "$master1" -D MAXERRORS=100 -e "global n, seen
-        probe process(\"$family\").function(\"leaf\") {
-            if (n++ < 3) error(\"not yet\")
-            seen[1] = 1
-            foreach (k in seen) println(\"seen \", k)
-            exit()
-        }"
-    wait $!
-    [[ $(cat "$scratch/out") = 'seen 1' ]] && said 'Number of errors: 3'
-}
-check '... after errors, which let the session go on' after_errors
+check 'the lines that a handler prints in pieces' together
 
 # ---- time that a worker does not run, and how often it leaves the processor by itself ----
 
@@ -223,4 +204,40 @@ for how in key now; do
     check "stacks ($how): one worker" walked "${!how}" "${second[1]}" -x "${second[1]}"
     check "stacks ($how): one master's workers" walked "${!how}" "${first[*]}" --master "$master1"
 done
+
+# ---- a handler that is to end the session: nobody adds what it is about to print ----
+# Here nobody waits until the workers are done: so this comes last.
+
+once() { # ARGUMENT...
+    trace "$@" -D MAXACTION=1000000 -e "global sums
+        probe process(\"$family\").function(\"leaf\"), perf.sw.cpu_clock.sample(50000) {
+            for (i = 0; i < 20000; i++) sums[i % 7]++
+            foreach (k in sums) sum += sums[k]
+            println(sum)
+            exit()
+        }" && [[ $(cat "$scratch/out") = 20000 ]]
+}
+all_once() {
+    local k
+    for k in 1 2 3; do
+        (sleep 1; kill -USR1 "${first[@]}"; sleep 0.3; kill -USR1 "${first[@]}") &
+        once "$@" || return
+        wait $!
+    done
+}
+check 'a handler that adds up, prints and exits' all_once --master "$master1"
+check '... with loops by bpf_loop' all_once --master "$master1" --no-feature=may_goto
+after_errors() {
+    (sleep 1; kill -USR1 "${first[@]}") &
+    trace --master "$master1" -D MAXERRORS=100 -e "global n, seen
+        probe process(\"$family\").function(\"leaf\") {
+            if (n++ < 3) error(\"not yet\")
+            seen[1] = 1
+            foreach (k in seen) println(\"seen \", k)
+            exit()
+        }"
+    wait $!
+    [[ $(cat "$scratch/out") = 'seen 1' ]] && said 'Number of errors: 3'
+}
+check '... after errors, which let the session go on' after_errors
 finish

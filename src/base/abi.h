@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 10
+#define NGS_OBJ_VERSION 11
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -461,6 +461,8 @@ static inline uint32_t ngs_hist_buckets(uint32_t hist, const int64_t args[3])
 
 struct ngs_frame {
     uint64_t busy;       /* claimed by xchg; user space: unused */
+    uint32_t number;     /* its index in NGS_MAP_FRAMES, set when it is claimed */
+    uint32_t waiting;    /* user space keeps records of this handler until it ends */
     uint64_t pc;         /* block to go on with, for loop callbacks */
     int64_t budget;      /* MAXACTION left */
     uint64_t error;      /* enum ngs_error; 0: none */
@@ -515,12 +517,26 @@ enum ngs_error {
  * ---- ring buffer: records from kernel handlers; user handlers hand the same to NGS_H_PRINT ----
  */
 
-enum ngs_rec_kind { NGS_REC_PRINT, NGS_REC_WARN, NGS_REC_ERROR, NGS_REC_EXIT, NGS_REC_REST };
+enum ngs_rec_kind {
+    NGS_REC_PRINT,
+    NGS_REC_WARN,
+    NGS_REC_ERROR,
+    NGS_REC_EXIT,
+    NGS_REC_REST,
+    NGS_REC_END /* of a handler of which records were kept */
+};
+
+/*
+ * What a handler prints stays together, though others print on other CPUs meanwhile: a record with
+ * MORE is kept until one of the same frame comes without it. FIRST: what is kept of this frame is
+ * of another handler, whose end was lost.
+ */
+enum ngs_rec_flag { NGS_REC_MORE = 1, NGS_REC_FIRST = 2 };
 
 /*
  * Followed by the arguments in order: a long as 8 bytes; a string as struct ngs_str with its bytes,
  * padded to 8. WARN: one string. ERROR: error, arg, loc as three longs, then error_text as a
- * string; EXIT: nothing. REST, which only the kernel sends: struct ngs_rest, then the values.
+ * string; EXIT, END: nothing. REST, which only the kernel sends: struct ngs_rest, then the values.
  */
 struct ngs_rec {
     uint16_t kind;
@@ -528,6 +544,8 @@ struct ngs_rec {
     uint32_t size;     /* bytes, header included */
     uint32_t probe;    /* index in OBJ_PROBES */
     uint32_t tid;
+    uint32_t frame;    /* index in NGS_MAP_FRAMES; here and below: of the kernel's records alone */
+    uint32_t flags;    /* enum ngs_rec_flag */
 };
 /* MAXSTRINGLEN is at most the former: so the largest print fits, and half the ring buffer. */
 enum { NGS_STRING_MAX = 32768, NGS_REC_MAX = 2 << 20 };

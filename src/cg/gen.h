@@ -30,6 +30,7 @@ struct cg_gen {
     struct cg *c;
     struct cg_asm s;
     bool user;
+    bool keeps;     /* user space keeps records until its end */
     bool on_stack;  /* the frame is on BPF's stack: onstack.h */
     bool unlimited; /* it cannot run out of MAXACTION */
     enum cg_loops loops;

@@ -117,6 +117,12 @@ static void add_site(struct cg_gen *g, uint32_t node, const struct ir_ins *call)
     };
 }
 
+/* What is to stay together: in user space a handler that goes on prints, too. */
+static bool sends(const struct ir_ins *i)
+{
+    return i->op == IR_PRINT || i->op == IR_WARN || i->op == IR_HANDOVER;
+}
+
 static void reach_node(struct cg_gen *g, struct list *work, uint32_t node)
 {
     if (g->graph->nodes[node].reached)
@@ -142,6 +148,7 @@ static void reach(struct cg_gen *g, uint32_t entry)
                 g->graph->reads |= i->op == IR_READ && !i->space;
                 g->graph->modules |= i->op == IR_MODADDR && !cg_is_kernel(g->c, i);
                 g->graph->calls |= cg_asks_call(g, i);
+                g->graph->sends |= sends(i);
             }
             if (last->op == IR_CALL) {
                 add_site(g, node, last);
@@ -210,6 +217,44 @@ static void order_nodes(struct cg_gen *g, uint32_t entry)
     }
 }
 
+/* Does I, or what follows it in its block? */
+static bool prints(const struct ir_ins *i)
+{
+    while (i && !sends(i))
+        i = i->next;
+    return i;
+}
+
+static void find_prints(struct cg_gen *g)
+{
+    struct cg_graph *graph = g->graph;
+    struct list next = {0};
+
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t k = graph->n_order; k-- > 0;) {
+            uint32_t node = graph->order[k];
+            struct cg_node *n = &graph->nodes[node];
+
+            if (n->prints_after)
+                continue;
+            successors(g, node, &next);
+            for (uint32_t to = 0; to < next.n; to++)
+                n->prints_after |= graph->nodes[next.v[to]].prints;
+            bool now = n->prints_after ||
+                       (node < graph->n_block_nodes && prints(cg_node_block(g, node)->first));
+
+            changed |= now != n->prints;
+            n->prints = now;
+        }
+    }
+}
+
+bool cg_prints_after(const struct cg_gen *g, const struct ir_ins *i)
+{
+    return prints(i->next) || g->graph->nodes[g->graph->node].prints_after;
+}
+
 /*
  * The handler and what it calls get nodes, other functions none: what a handler costs must not
  * depend on how many there are. So the two tables of all functions are the unit's.
@@ -257,6 +302,8 @@ void cg_graph_make(struct cg_gen *g)
     entry = cg_block_node(g, g->func, 0);
     reach(g, entry);
     order_nodes(g, entry);
+    if (g->graph->sends)
+        find_prints(g);
     if (g->loops == CG_LOOP_MAY_GOTO)
         for (uint32_t k = 0; k < g->graph->n_backs; k++)
             g->graph->nodes[g->graph->backs[k][1]].head = true;

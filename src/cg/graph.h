@@ -16,6 +16,7 @@ struct cg_node {
     uint32_t pc; /* id for the dispatch of a loop callback; 0: none (the entry is 1) */
     bool reached;
     bool head;            /* an edge goes back to it: starts with a may_goto */
+    bool prints, prints_after; /* it, or what may follow it; what may follow it alone */
     bool wanted, written; /* something jumps there; its code stands: set by who writes code */
 };
 
@@ -41,6 +42,7 @@ struct cg_graph {
     bool reads;          /* the handler may read user memory: the cache must be cleared */
     bool modules;        /* it asks where modules lie in memory */
     bool calls;          /* it asks about the system call */
+    bool sends;          /* it prints, or goes on in user space */
 };
 
 /* Makes g->graph of g->func: nodes, call sites, order, back edges by g->loops. */
@@ -51,6 +53,8 @@ uint32_t cg_return_node(const struct cg_gen *g, uint32_t func, bool error);
 /* Of a way out: the function, and whether with an error. */
 uint32_t cg_return_func(const struct cg_gen *g, uint32_t node, bool *error);
 struct ir_block *cg_node_block(const struct cg_gen *g, uint32_t node);
+/* May the handler print, or go on in user space, after instruction I of the node being written? */
+bool cg_prints_after(const struct cg_gen *g, const struct ir_ins *i);
 /* Does this edge go back, by other means than a jump? */
 bool cg_goes_back(const struct cg_gen *g, uint32_t from, uint32_t to);
 

@@ -180,8 +180,23 @@ static void ends(struct cg_gen *g)
     }
 }
 
+/* Lets go of what user space keeps of this handler, if none of its prints was the last. */
+static void end_records(struct cg_gen *g)
+{
+    uint32_t none = cg_label(&g->s);
+
+    cg_ldx(&g->s, BPF_W, R1, R9, FRAME(waiting));
+    cg_jmpi(&g->s, BPF_JEQ, R1, 0, none);
+    cg_mov(&g->s, R1, R9);
+    cg_movi(&g->s, R2, g->probe_index);
+    cg_call_lib(g->c, &g->s, CG_LIB_SEND_END);
+    cg_bind(&g->s, none);
+}
+
 static void epilogue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
+    if (g->keeps)
+        end_records(g);
     if (!g->on_stack)
         cg_sti(&g->s, BPF_DW, R9, FRAME(busy), 0);
     cg_bind(&g->s, quit);

@@ -4,6 +4,7 @@
  * library.
  */
 #include "cg/emit.h"
+#include "cg/graph.h"
 
 #include <stddef.h>
 
@@ -58,8 +59,9 @@ static void put_record_str(struct cg_gen *g, struct record *r, struct ir_val s)
     r->known = false;
 }
 
+/* MORE: the handler may print more. */
 static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_kind kind,
-                        uint32_t index)
+                        uint32_t index, bool more)
 {
     if (r->known) {
         cg_puti(g, R2, r->pos);
@@ -69,6 +71,9 @@ static void send_record(struct cg_gen *g, const struct record *r, enum ngs_rec_k
     }
     cg_puti(g, R3, (int32_t)(kind | index << 16));
     cg_puti(g, R4, g->probe_index);
+    if (kind != NGS_REC_REST)
+        cg_puti(g, R5, more ? NGS_REC_MORE : 0);
+    g->keeps |= more;
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, kind == NGS_REC_REST ? CG_LIB_SEND_REST : CG_LIB_SEND);
 }
@@ -86,7 +91,7 @@ void cg_k_print(struct cg_gen *g, const struct ir_ins *i)
         else
             put_record_str(g, &r, i->args[k]);
     }
-    send_record(g, &r, NGS_REC_PRINT, i->fmt);
+    send_record(g, &r, NGS_REC_PRINT, i->fmt, cg_prints_after(g, i));
 }
 
 void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
@@ -95,7 +100,7 @@ void cg_k_warn(struct cg_gen *g, const struct ir_ins *i)
 
     cg_call_begin(g);
     put_record_str(g, &r, i->s);
-    send_record(g, &r, NGS_REC_WARN, 0);
+    send_record(g, &r, NGS_REC_WARN, 0, cg_prints_after(g, i));
 }
 
 /* control.gate = gate OP MASK; r1 and r2 are free. */
@@ -114,7 +119,7 @@ void cg_k_exit(struct cg_gen *g, const struct ir_ins *i)
     cg_clobber(g, R1);
     cg_clobber(g, R2);
     change_stop(g, BPF_OR, NGS_ENDED);
-    send_record(g, &r, NGS_REC_EXIT, 0);
+    send_record(g, &r, NGS_REC_EXIT, 0, false);
 }
 
 static uint32_t rest_index(const struct cg *c, int64_t func)
@@ -184,7 +189,7 @@ void cg_k_handover(struct cg_gen *g, const struct ir_ins *i)
     cg_overwritten(g, CG_CALLER_SAVED);
     for (; k < i->n_args; k++)
         put_record_str(g, &r, i->args[k]);
-    send_record(g, &r, NGS_REC_REST, rest_index(g->c, i->imm));
+    send_record(g, &r, NGS_REC_REST, rest_index(g->c, i->imm), false);
     if (pause) {
         cg_jmpi(&g->s, BPF_JEQ, R0, 0, sent);
         change_stop(g, BPF_AND, ~NGS_PAUSED);

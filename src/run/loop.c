@@ -7,6 +7,7 @@
  * handler that calls exit() keeps anything from being attached, and other begin handlers from
  * running; ^C waits for those. End handlers run then, as in SystemTap.
  */
+#include "run/gather.h"
 #include "run/running.h"
 #include "run/state.h"
 #include "run/timers.h"
@@ -48,7 +49,8 @@ struct loop {
     int epoll;
     struct ring_buffer *ring;
     uint32_t ring_size;
-    uint64_t records;
+    struct gather gather;
+    uint64_t records, rests;
     uint64_t left;  /* of a drain: bytes to read */
     uint64_t until; /* and when its last rest begins, in ns */
     struct timers timers;
@@ -81,18 +83,27 @@ static uint64_t clock_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int on_record(void *ctx, void *data, size_t size)
+/* A record, or a rest, whose turn it is. */
+static void take(void *ctx, const void *data, size_t size)
 {
     struct loop *l = ctx;
-    uint64_t taken = ((size + 7) & ~(size_t)7) + BPF_RINGBUF_HDR_SZ;
     bool rest = run_rest(&l->r, data, size);
 
     if (!rest)
         run_record(&l->r, data, size);
     if (rest || ++l->records % SIGNALS_EVERY == 0)
         run_signals(&l->r);
+    l->rests += rest;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+    struct loop *l = ctx;
+    uint64_t taken = ((size + 7) & ~(size_t)7) + BPF_RINGBUF_HDR_SZ, rests = l->rests;
+
+    gather_record(&l->gather, data, size);
     l->left -= taken < l->left ? taken : l->left;
-    return l->r.aborted || !l->left || (rest && clock_ns() > l->until) ? -1 : 0;
+    return l->r.aborted || !l->left || (l->rests != rests && clock_ns() > l->until) ? -1 : 0;
 }
 
 /*
@@ -163,14 +174,15 @@ static bool open_ring(struct loop *l)
     int fd = l->r.s ? session_ring_fd(l->r.s) : -1;
     struct bpf_map_info info = {0};
     uint32_t size = sizeof(info);
+    int cpus = libbpf_num_possible_cpus();
 
     if (fd < 0)
         return true;
-    if (bpf_obj_get_info_by_fd(fd, &info, &size))
+    if (cpus <= 0 || bpf_obj_get_info_by_fd(fd, &info, &size))
         return fail(l, "ring buffer");
     l->ring_size = info.max_entries;
     l->ring = ring_buffer__new(fd, on_record, l, NULL);
-    if (!l->ring)
+    if (!l->ring || !gather_open(&l->gather, (uint32_t)cpus * NGS_FRAMES_PER_CPU, take, l))
         return fail(l, "ring buffer");
     return watch(l, ring_buffer__epoll_fd(l->ring), SOURCE_RING);
 }
@@ -377,6 +389,7 @@ static void finish(struct loop *l)
     run_stop(&l->r);
     wait_for_handlers(l);
     drain(l, UINT64_MAX);
+    gather_flush(&l->gather);
     check_control(l);
     l->r.ending = true;
     run_kind(l, PROBE_END);
@@ -419,6 +432,7 @@ static void close_loop(struct loop *l)
 {
     run_close(&l->r);
     ring_buffer__free(l->ring);
+    gather_close(&l->gather);
     timers_close(&l->timers);
     for (uint32_t i = 0; i < l->n_pidfds; i++)
         if (l->pidfds[i] >= 0)

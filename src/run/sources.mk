@@ -5,6 +5,7 @@ run_sources = \
 	src/run/expand.c \
 	src/run/foreach.c \
 	src/run/format.c \
+	src/run/gather.c src/run/gather.h \
 	src/run/handler.c \
 	src/run/helpers.c src/run/helpers.h \
 	src/run/hist.c \

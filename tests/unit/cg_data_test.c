@@ -384,12 +384,15 @@ static void test_records(void)
         const int64_t *v = (const int64_t *)(r + 1);
         const struct ngs_str *str = (const struct ngs_str *)(v + 1);
 
-        ok = r->kind == NGS_REC_PRINT && r->format == 3 && r->size == 16 + 8 + 24 + 8 + 16 &&
-             r->tid == (uint32_t)gettid() && v[0] == -5 && str->len == 11 &&
-             !memcmp(str->bytes, "hello world", 11) && v[4] == 1ll << 40;
+        ok = r->kind == NGS_REC_PRINT && r->format == 3 &&
+             r->size == sizeof(*r) + 8 + 24 + 8 + 16 && r->tid == (uint32_t)gettid() &&
+             v[0] == -5 && str->len == 11 && !memcmp(str->bytes, "hello world", 11) &&
+             v[4] == 1ll << 40;
         tap_ok(ok, "a print's record");
+        tap_ok(r->flags == (NGS_REC_MORE | NGS_REC_FIRST), "... is kept for what comes");
         r = (const struct ngs_rec *)((const uint8_t *)r + r->size);
-        tap_ok(r->kind == NGS_REC_WARN && r->size == 32, "a warning's record");
+        tap_ok(r->kind == NGS_REC_WARN && r->size == sizeof(*r) + 16, "a warning's record");
+        tap_ok(r->flags == 0, "... is the last");
         r = (const struct ngs_rec *)((const uint8_t *)r + r->size);
         v = (const int64_t *)(r + 1);
         str = (const struct ngs_str *)(v + 3);

@@ -195,6 +195,7 @@ static void rec_head(struct fx *f, enum ngs_rec_kind kind, uint32_t format, uint
     store(f, BPF_W, FX_REC + 4, (int32_t)(sizeof(struct ngs_rec) + body));
     store(f, BPF_W, FX_REC + 8, 0);
     store(f, BPF_W, FX_REC + 12, 0);
+    store(f, BPF_DW, FX_REC + 16, 0);
 }
 
 /* The string as immediates at OFF; returns its size. */
@@ -219,7 +220,7 @@ void fx_print(struct fx *f, const char *text)
 {
     uint32_t format = fx_format(f, "", 0, "s");
 
-    rec_head(f, NGS_REC_PRINT, format, rec_str(f, FX_REC + 16, text));
+    rec_head(f, NGS_REC_PRINT, format, rec_str(f, FX_BODY, text));
     hand_over(f);
 }
 
@@ -227,22 +228,22 @@ void fx_print_long(struct fx *f, uint32_t format, uint8_t reg, int16_t off)
 {
     fx_insn(f, BPF_LDX | BPF_MEM | BPF_DW, 0, reg, off, 0);
     rec_head(f, NGS_REC_PRINT, format, 8);
-    fx_insn(f, BPF_STX | BPF_MEM | BPF_DW, 9, 0, FX_REC + 16, 0);
+    fx_insn(f, BPF_STX | BPF_MEM | BPF_DW, 9, 0, FX_BODY, 0);
     hand_over(f);
 }
 
 void fx_error(struct fx *f, enum ngs_error e, int64_t arg, uint32_t loc, const char *text)
 {
-    rec_head(f, NGS_REC_ERROR, 0, 24 + rec_str(f, FX_REC + 40, text));
-    store(f, BPF_DW, FX_REC + 16, (int32_t)e);
-    store(f, BPF_DW, FX_REC + 24, (int32_t)arg);
-    store(f, BPF_DW, FX_REC + 32, (int32_t)loc);
+    rec_head(f, NGS_REC_ERROR, 0, 24 + rec_str(f, FX_BODY + 24, text));
+    store(f, BPF_DW, FX_BODY, (int32_t)e);
+    store(f, BPF_DW, FX_BODY + 8, (int32_t)arg);
+    store(f, BPF_DW, FX_BODY + 16, (int32_t)loc);
     hand_over(f);
 }
 
 void fx_warn(struct fx *f, const char *text)
 {
-    rec_head(f, NGS_REC_WARN, 0, rec_str(f, FX_REC + 16, text));
+    rec_head(f, NGS_REC_WARN, 0, rec_str(f, FX_BODY, text));
     hand_over(f);
 }
 

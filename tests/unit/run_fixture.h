@@ -21,6 +21,7 @@ enum {
     FX_STR = 1024,  /* FX_STR_SIZE each */
     FX_STR_SIZE = 136,
     FX_REC = 8192,
+    FX_BODY = FX_REC + 24, /* behind the struct ngs_rec */
     FX_FRAME = 8192 + 4096,
     FX_MAX = 64,
 };

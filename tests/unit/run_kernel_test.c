@@ -69,7 +69,7 @@ static void table(struct meta *m, enum obj_table t, const void *data, size_t siz
 static const struct bpf_insn user[] = {
     /* begin */
     STW(9, FRAME_REC, NGS_REC_PRINT | FMT_BEGIN << 16),
-    STW(9, FRAME_REC + 4, 16),
+    STW(9, FRAME_REC + 4, sizeof(struct ngs_rec)),
     MOV(1, 9),
     ADDI(1, FRAME_REC),
     CALL(NGS_H_BASE + NGS_H_PRINT),
@@ -80,10 +80,10 @@ static const struct bpf_insn user[] = {
     MOV(2, 10),
     ADDI(2, -8),
     MOV(3, 9),
-    ADDI(3, FRAME_REC + 16),
+    ADDI(3, FRAME_REC + sizeof(struct ngs_rec)),
     CALL(NGS_H_BASE + NGS_H_MAP_GET),
     STW(9, FRAME_REC, NGS_REC_PRINT | FMT_END << 16),
-    STW(9, FRAME_REC + 4, 24),
+    STW(9, FRAME_REC + 4, sizeof(struct ngs_rec) + 8),
     MOV(1, 9),
     ADDI(1, FRAME_REC),
     CALL(NGS_H_BASE + NGS_H_PRINT),
@@ -103,7 +103,7 @@ static const struct meta *metadata(struct compile *cx)
         .frame_size = FRAME_SIZE,
         .frame_out = FRAME_REC,
         .globals_size = 8,
-        .rodata_size = 16,
+        .rodata_size = sizeof(struct ngs_rec),
     };
 
     str(m, "");
@@ -159,7 +159,7 @@ static struct cg_func program(struct compile *cx)
         XADD(1, 0, 2),
         LD64(1, 0), /* 10: ring */
         LD64(2, 0), /* 12: the record, a literal */
-        MOVI(3, 16),
+        MOVI(3, sizeof(struct ngs_rec)),
         MOVI(4, 0),
         CALL(BPF_FUNC_ringbuf_output),
         STI(10, -8, 0),
@@ -213,7 +213,8 @@ static struct cg_func program(struct compile *cx)
 
 static bool build(struct compile *cx, struct object *o)
 {
-    static const struct ngs_rec tick = {.kind = NGS_REC_PRINT, .format = FMT_TICK, .size = 16};
+    static const struct ngs_rec tick = {.kind = NGS_REC_PRINT, .format = FMT_TICK,
+                                        .size = sizeof(struct ngs_rec)};
     struct cg_unit *u = ARENA_NEW(cx->arena, struct cg_unit);
     const struct meta *m = metadata(cx);
     void *elf;

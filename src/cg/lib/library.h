@@ -46,7 +46,9 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(DEC, dec, 3, 0)                      /* (dst, value) appends %d */                           \
     X(FORMAT, format, 4, 0)                /* (dst, value, spec) */                                \
     X(FORMAT_STR, format_str, 4, CG_IN_R3) /* (dst, src, spec) */                                  \
-    X(SEND, send, 4, 0)                    /* (size, kind | format << 16, probe) */                \
+    /* (size, kind | format << 16, probe, 0 or NGS_REC_MORE) */                                    \
+    X(SEND, send, 5, 0)                                                                            \
+    X(SEND_END, send_end, 2, 0)            /* (probe) where records are kept */                    \
     X(SEND_REST, send_rest, 4, 0)          /* (size, kind | rest << 16, probe) 0, or 1: lost */    \
     /* (global's offset, src) 0, or 1 and the frame's error */                                     \
     X(SHARED_APPEND, shared_append, 3, CG_IN_R3)                                                   \

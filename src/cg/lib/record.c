@@ -50,26 +50,42 @@ void cg_lib_out_str(struct cg_lib_fn *f)
     cg_exit(s);
 }
 
+/* The record: r2 bytes, kind and format in r3, probe in r4, flags in r5; r6 = where it is. */
+static void put_header(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_ldx(s, BPF_W, R0, R6, LIB_FRAME(number));
+    cg_alui(s, BPF_ADD, R6, (int32_t)f->c->u->frame_out);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, kind), R3);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, size), R2);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, probe), R4);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, frame), R0);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, flags), R5);
+    cg_movi(s, R1, 0);
+    cg_lib_call(f, CG_LIB_PID);
+    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, tid), R0);
+}
+
+/* Sends the r3 bytes of the record at r6; r0: 0, or it is lost. */
+static void output(struct cg_asm *s)
+{
+    cg_map(s, R1, NGS_MAP_RING);
+    cg_mov(s, R2, R6);
+    cg_movi(s, R4, 0);
+    cg_call(s, BPF_FUNC_ringbuf_output);
+}
+
 static void send(struct cg_lib_fn *f, uint32_t counter, uint32_t other)
 {
     struct cg_asm *s = &f->s;
     uint32_t lost = cg_label(s), sent = cg_label(s);
 
-    cg_lib_enter(f);
-    cg_alui(s, BPF_ADD, R6, (int32_t)f->c->u->frame_out);
     cg_mov(s, R7, R2);
     cg_jmpi(s, BPF_JGT, R7, (int32_t)f->c->u->frame_out_size, lost);
-    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, kind), R3);
-    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, size), R7);
-    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, probe), R4);
-    cg_movi(s, R1, 0);
-    cg_lib_call(f, CG_LIB_PID);
-    cg_stx(s, BPF_W, R6, offsetof(struct ngs_rec, tid), R0);
-    cg_map(s, R1, NGS_MAP_RING);
-    cg_mov(s, R2, R6);
+    put_header(f);
     cg_mov(s, R3, R7);
-    cg_movi(s, R4, 0);
-    cg_call(s, BPF_FUNC_ringbuf_output);
+    output(s);
     cg_jmpi(s, BPF_JEQ, R0, 0, sent);
     cg_bind(s, lost);
     cg_lib_count(f, counter, R1, R2);
@@ -83,12 +99,43 @@ static void send(struct cg_lib_fn *f, uint32_t counter, uint32_t other)
 
 void cg_lib_send(struct cg_lib_fn *f)
 {
+    struct cg_asm *s = &f->s;
+    uint32_t flags = cg_label(s);
+
+    _Static_assert(NGS_REC_MORE == 1, "WAITING is a flag");
+    cg_lib_enter(f);
+    cg_ldx(s, BPF_W, R1, R6, LIB_FRAME(waiting));
+    cg_stx(s, BPF_W, R6, LIB_FRAME(waiting), R5);
+    cg_jmpi(s, BPF_JEQ, R5, 0, flags);
+    cg_jmpi(s, BPF_JNE, R1, 0, flags);
+    cg_alui(s, BPF_OR, R5, NGS_REC_FIRST);
+    cg_bind(s, flags);
     send(f, CONTROL(lost), 0);
+}
+
+/* No print is lost with it: what is kept is shown before the frame's next handler's, or at last. */
+void cg_lib_send_end(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_lib_enter(f);
+    cg_sti(s, BPF_W, R6, LIB_FRAME(waiting), 0);
+    cg_mov(s, R4, R2);
+    cg_movi(s, R2, sizeof(struct ngs_rec));
+    cg_movi(s, R3, NGS_REC_END);
+    cg_movi(s, R5, 0);
+    put_header(f);
+    cg_movi(s, R3, sizeof(struct ngs_rec));
+    output(s);
+    cg_lib_leave(f, 0);
 }
 
 /* A handler that cannot go on in user space is one that was skipped. */
 void cg_lib_send_rest(struct cg_lib_fn *f)
 {
+    cg_lib_enter(f);
+    cg_sti(&f->s, BPF_W, R6, LIB_FRAME(waiting), 0);
+    cg_movi(&f->s, R5, 0);
     send(f, CONTROL(skipped), CONTROL(unfinished));
 }
 
@@ -139,6 +186,7 @@ void cg_lib_report(struct cg_lib_fn *f)
     cg_mov(s, R2, R9);
     cg_movi(s, R3, NGS_REC_ERROR);
     cg_mov(s, R4, R7);
+    cg_movi(s, R5, 0);
     cg_lib_call(f, CG_LIB_SEND);
     cg_value(s, R1, CG_CONTROL, CONTROL(errors));
     cg_movi(s, R2, 1);
@@ -182,7 +230,10 @@ void cg_claim(struct cg_asm *s, uint32_t none)
     }
     cg_ja(s, none);
     cg_bind(s, got);
+    cg_ldx(s, BPF_W, R1, R10, AT_INDEX);
+    cg_stx(s, BPF_W, R9, LIB_FRAME(number), R1);
     /* whichever frame it is, the verifier sees the same */
+    cg_movi(s, R1, 0);
     cg_sti(s, BPF_DW, R10, AT_INDEX, 0);
 }
 
