@@ -101,6 +101,7 @@ shorten() { # COMMAND
     line=${line//-t 10/-t 1} line=${line//-t 3/-t 1} line=${line//time=5/time=1} \
         line=${line//time=3/time=1}
     line=${line//\/srv\/openresty\/nginx\/sbin\/nginx/$exe}
+    line=${line//-o before.txt/-o saved.txt} # others read that one meanwhile
     ends_itself "$line" || line="ngstap -T 1.3 ${line#ngstap }"
     echo "$line"
 }
