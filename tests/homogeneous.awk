@@ -7,7 +7,10 @@
 # and of B; for "differ" also the stacks that contribute most. Exits with 0 if they agree, 1 if they
 # differ, 2 if there is too little to judge: under 500 samples in either.
 #
-# The test: Pearson's chi-square of homogeneity on the table of two profiles by stacks. Stacks whose
+# They differ if they do so by more than noise, and some stack's share by more than 3 points, which
+# is what a share may differ from the target's own account (shares.sh).
+#
+# Noise: Pearson's chi-square of homogeneity on the table of two profiles by stacks. Stacks whose
 # expected count is under 5 in either profile are pooled as one (and left out, should that one be
 # under 5 still). The null hypothesis, that both profiles are draws from one distribution, is
 # rejected when p < alpha. Who makes many tests divides: alpha is the level of the whole (0.01) over
@@ -88,13 +91,16 @@ FNR == 1 { file++; stack = "" }
 }
 { stack = stack $0 "\n" }
 
-function add_cell(a, b, name,    all, expected_a, expected_b, part) {
+function add_cell(a, b, name,    all, expected_a, expected_b, part, apart) {
     all = total[1] + total[2]
     expected_a = (a + b) * total[1] / all
     expected_b = (a + b) * total[2] / all
     part = (a - expected_a) ^ 2 / expected_a + (b - expected_b) ^ 2 / expected_b
     chi += part
     cells++
+    apart = a / total[1] - b / total[2]
+    if (apart < 0) apart = -apart
+    if (apart > widest) widest = apart
     if (part > 4) note = note sprintf("%d of A, %d of B: %s\n", a, b, name)
 }
 
@@ -125,9 +131,9 @@ END {
         exit 0
     }
     p = upper_tail(chi, cells - 1)
-    printf "%s: p %.4g, chi-square %.1f, freedom %d, %d and %d samples\n",
-           p < alpha ? "differ" : "agree", p, chi,
-        cells - 1, total[1], total[2]
+    differ = p < alpha && widest > 0.03
+    printf "%s: p %.4g, chi-square %.1f, freedom %d, at most %.1f points, %d and %d samples\n",
+           differ ? "differ" : "agree", p, chi, cells - 1, 100 * widest, total[1], total[2]
     if (p < alpha) printf "%s", note
-    exit p < alpha
+    exit differ
 }

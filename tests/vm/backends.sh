@@ -3,9 +3,8 @@
 #
 # Each back end is the other's judge: the same script as eBPF and as a SystemTap module, made here
 # by stap, in one VM (in-backends.sh). What uprobes see must be what the target says, in both.
-# Profiles of the same load must agree within sampling noise, by the test that ../homogeneous.awk
-# describes, at a level of 0.01 for all of them together; and each of them with the target's own
-# account. On 6.1; on 5.10, where eBPF does not suffice, modules alone.
+# Profiles of the same load must agree within sampling noise, at a level of 0.01 for all of them
+# together, or within 3 points (../homogeneous.awk); and each of them with the target's own account. On 6.1; on 5.10, where eBPF does not suffice, modules alone.
 #
 # Needs stap, gcc, qemu and kernels (run.sh, kernel.sh), NGSTAP_TARGETS (tests/targets/build.sh
 # prints it). About 6 minutes. Prints TAP.
@@ -38,6 +37,7 @@ verdict() { # A-HOT A-COLD B-HOT B-COLD
 differs() { ! verdict "$@" && printed '^differ'; }
 check 'profiles that are the same agree' verdict 2000 2000 2000 2000
 check 'noise agrees' verdict 2000 2000 2060 1940
+check '2 points more than noise agree' verdict 8000 8000 7680 8320
 check '5 points in 4,000 samples differ' differs 2000 2000 2200 1800
 check 'other stacks differ' differs 4000 0 0 4000
 check 'few samples are no agreement' test "$(verdict 100 100 100 100 || echo $?)" = 2

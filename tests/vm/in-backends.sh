@@ -94,7 +94,7 @@ compare() {
     without_names "$scratch/module" "$scratch/b"
     said=$(awk -v alpha="$alpha" -f tests/homogeneous.awk "$scratch/a" "$scratch/b" 2>&1) || :
     check "$1: both back ends $(head -n 1 <<<"$said")" grep -q '^agree:' <<<"$said"
-    [[ $said == agree:* ]] || tail -n +2 <<<"$said" | cut -c 1-300 | sed 's/^/# /'
+    tail -n +2 <<<"$said" | cut -c 1-300 | sed 's/^/# /'
 }
 
 judge_both() { # KIND MODE
