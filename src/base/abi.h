@@ -357,11 +357,14 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
 /*
  * An address that becomes a symbol when a string is printed or compared in user space: the bytes
  * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
- * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname. Or the digits
- * are a stack's number in NGS_MAP_STACKS: 'a' its addresses, 'B' a line of usymdata for each, 'P'
- * likewise with the address.
+ * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname; 'f' usymfile,
+ * 'l' usymline, 'L' usymfileline; 'b' name+0xoff, 's' name+0xoff [file], 'S' of the kernel, 'F'
+ * usymdata with the line; 'p', 'q' usymdata and symdata behind the address. Or the digits are a
+ * stack's number in NGS_MAP_STACKS: 'a' its addresses, 'B' a line of 's' for each, 'P' of 'p'.
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
+#define NGS_MARK_USER  "uUmflLbsFp" /* the address is a program's */
+#define NGS_MARK_STACK "aBP"
 
 /*
  * An address of a program's code as a number that is the same in every process: which file, counted

@@ -168,7 +168,7 @@ void cg_k_smark(struct cg_gen *g, const struct ir_ins *i)
     uint32_t known = cg_label(&g->s);
 
     cg_call_begin(g);
-    if (strchr("uUm", (int)i->imm)) {
+    if (strchr(NGS_MARK_USER, (int)i->imm)) {
         /* What another process has at that address is another's; a look-up costs as much as five
          * marks. */
         cg_put(g, R2, i->a);

@@ -380,14 +380,33 @@ static void on_printed(void *arg, bool ok)
     d->output_failed |= !close_output(d, ok);
 }
 
+static struct debuginfo *debuginfo_of(struct driver *d)
+{
+    if (!d->debuginfo) /* an object was run: no script was analysed */
+        d->debuginfo = debuginfo_new(&d->cx, d->target);
+    return d->debuginfo;
+}
+
 /* A struct symbol_source's OF: with the separate debug files that only debug/ finds. */
 static const struct elf_symbols *symbols_of(void *arg, const struct module *m)
 {
     struct driver *d = arg;
 
-    if (!d->debuginfo) /* an object was run: no script was analysed */
-        d->debuginfo = debuginfo_new(&d->cx, d->target);
-    return dbg_module_symbols(d->debuginfo, m);
+    return dbg_module_symbols(debuginfo_of(d), m);
+}
+
+/* Its LINE; a file that takes too much is the last that is asked. */
+static bool line_of(void *arg, const struct module *m, uint64_t vaddr, struct symbol_line *out)
+{
+    struct driver *d = arg;
+
+    if (d->no_places)
+        return false;
+    bounds_begin(&d->cx);
+    bool found = dbg_module_line(debuginfo_of(d), m, vaddr, out);
+
+    d->no_places = !bounds_end();
+    return found && !d->no_places;
 }
 
 /* switch_file(): after FILE of -o come FILE.1, FILE.2 and so on, by the same descriptor. */
@@ -428,7 +447,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
-                          .symbols = {symbols_of, d},
+                          .symbols = {symbols_of, line_of, d},
                           .events = d->events,
                           .next_file = d->out_fd > 0 ? next_file : NULL,
                           .next_file_arg = d};

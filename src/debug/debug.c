@@ -231,6 +231,18 @@ const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct 
     return dbg ? dbg_symbols(dbg) : NULL;
 }
 
+bool dbg_module_line(struct debuginfo *di, const struct module *m, uint64_t vaddr,
+                     struct symbol_line *out)
+{
+    const char *why;
+
+    di->local = true;
+    struct dbg *dbg = dbg_open(di, m->path, &why);
+
+    di->local = false;
+    return dbg && dbg->source->line_at && dbg->source->line_at(dbg, vaddr, out);
+}
+
 /* ---- names, variables, locals ---- */
 
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)

@@ -317,4 +317,8 @@ const struct elf_symbols *dbg_symbols(struct dbg *m);
 /* The same by module; servers are not asked. NULL: it cannot be opened. */
 const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct module *m);
 
+/* Likewise the line that the code at VADDR of M comes from. False: none is known. */
+bool dbg_module_line(struct debuginfo *di, const struct module *m, uint64_t vaddr,
+                     struct symbol_line *out);
+
 #endif

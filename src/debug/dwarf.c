@@ -252,6 +252,7 @@ const struct dbg_source dbg_source_dwarf = {
     .calls = dw_calls,
     .statements = dw_statements,
     .statement_at = dw_statement_at,
+    .line_at = dw_line_at,
     .local = dw_local,
     .locals = dw_locals,
     .func_result = dw_func_result,

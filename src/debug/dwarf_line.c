@@ -273,45 +273,121 @@ uint32_t dw_statements(struct dbg *m, const struct dbg_lines *want, struct dbg_s
 
 /* ---- an address ---- */
 
-struct at {
-    struct dbg *m;
-    uint64_t vaddr;
-    struct dbg_statement *out;
-    bool found;
+struct stretch {
+    uint64_t low, high;
+    Dwarf_Off unit;
+    bool read; /* the unit's rows are counted */
 };
 
-static bool at_in_unit(Dwarf_Die *unit, void *arg)
+/* The code of all units, by address. */
+struct stretches {
+    struct dbg *m;
+    struct stretch *v;
+    uint32_t n;
+};
+
+static bool add_unit(Dwarf_Die *unit, void *arg)
 {
-    struct at *a = arg;
-    struct scope scope = {.code.addr = NULL};
+    struct stretches *s = arg;
+    Dwarf_Addr base, low, high;
+    ptrdiff_t at = 0;
+
+    while (bounds_ok() && (at = dwarf_ranges(unit, at, &base, &low, &high)) > 0) {
+        if (!bounds_count(s->n, BOUND_STRETCHES, "stretches of code"))
+            return false;
+        if (low >= high)
+            continue;
+        s->v = arena_grow(s->m->di->a, s->v, s->n, sizeof(*s->v));
+        s->v[s->n++] = (struct stretch){.low = low, .high = high, .unit = dwarf_dieoffset(unit)};
+    }
+    return true;
+}
+
+static int by_low(const void *a, const void *b)
+{
+    const struct stretch *x = a, *y = b;
+
+    return x->low < y->low ? -1 : x->low > y->low;
+}
+
+/* The unit that has code at VADDR, in *UNIT; NULL: none. */
+static struct stretch *stretch_at(struct dbg *m, uint64_t vaddr, Dwarf_Die *unit)
+{
+    struct dwarf *d = dwarf_of(m);
+
+    if (!d->code) {
+        d->code = ARENA_NEW(m->di->a, struct stretches);
+        *d->code = (struct stretches){.m = m};
+        each_unit(m, add_unit, d->code);
+        if (d->code->n)
+            qsort(d->code->v, d->code->n, sizeof(*d->code->v), by_low);
+    }
+    uint32_t low = 0, high = d->code->n;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (d->code->v[mid].low <= vaddr)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    struct stretch *s = low ? &d->code->v[low - 1] : NULL;
+
+    return s && vaddr < s->high && dwarf_offdie(d->dw, s->unit, unit) ? s : NULL;
+}
+
+/* The last row at VADDR or below it. The unit's rows are libdw's from the first time on. */
+static Dwarf_Line *row_at(struct dbg *m, struct stretch *s, Dwarf_Die *unit, uint64_t vaddr)
+{
+    struct stretches *all = dwarf_of(m)->code;
     Dwarf_Lines *lines;
-    Dwarf_Addr addr;
     size_t n;
-    int line;
 
-    if (!has_pc(unit, a->vaddr) || !find_scope(unit, a->vaddr, &scope) ||
-        !func_of_scope(a->m, unit, &scope, &a->out->func))
-        return true;
-    a->found = true;
-    if (!rows_of(a->m, unit, &lines, &n))
-        return false;
-    Dwarf_Line *row = dwarf_getsrc_die(unit, a->vaddr);
-    const char *file = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
-
-    if (!file || dwarf_lineno(row, &line) || line <= 0 || dwarf_lineaddr(row, &addr))
-        return false;
-    a->out->file = file_matches(file, a->out->func.file) ? a->out->func.file : file;
-    a->out->line = (uint32_t)line;
-    a->out->vaddr = addr;
-    return false;
+    if (!s->read && !rows_of(m, unit, &lines, &n))
+        return NULL;
+    for (uint32_t i = 0; !s->read && i < all->n; i++)
+        all->v[i].read |= all->v[i].unit == s->unit && &all->v[i] != s;
+    s->read = true;
+    return dwarf_getsrc_die(unit, vaddr);
 }
 
 bool dw_statement_at(struct dbg *m, uint64_t vaddr, struct dbg_statement *out)
 {
-    struct at a = {.m = m, .vaddr = vaddr, .out = out};
+    struct scope scope = {.code.addr = NULL};
+    Dwarf_Addr addr;
+    Dwarf_Die unit;
+    int line;
 
     *out = (struct dbg_statement){.vaddr = vaddr};
     bounds_file(m->path);
-    each_unit(m, at_in_unit, &a);
-    return a.found;
+    struct stretch *s = stretch_at(m, vaddr, &unit);
+
+    if (!s || !find_scope(&unit, vaddr, &scope) || !func_of_scope(m, &unit, &scope, &out->func))
+        return false;
+    Dwarf_Line *row = row_at(m, s, &unit, vaddr);
+    const char *file = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
+
+    if (!file || dwarf_lineno(row, &line) || line <= 0 || dwarf_lineaddr(row, &addr))
+        return true;
+    out->file = file_matches(file, out->func.file) ? out->func.file : file;
+    out->line = (uint32_t)line;
+    out->vaddr = addr;
+    return true;
+}
+
+bool dw_line_at(struct dbg *m, uint64_t vaddr, struct symbol_line *out)
+{
+    Dwarf_Die unit;
+    int line;
+
+    bounds_file(m->path);
+    struct stretch *s = stretch_at(m, vaddr, &unit);
+    Dwarf_Line *row = s ? row_at(m, s, &unit, vaddr) : NULL;
+    const char *file = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
+
+    *out = (struct symbol_line){file, 0};
+    if (file && !dwarf_lineno(row, &line) && line > 0)
+        out->line = (uint32_t)line;
+    return file;
 }

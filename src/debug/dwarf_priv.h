@@ -22,6 +22,7 @@ struct dwarf {
     struct inlines *inlines; /* NULL: not asked for so far (dwarf_inline.c's own) */
     uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
     Elf_Data *line_table;    /* .debug_line, once it was asked for */
+    struct stretches *code;  /* NULL: not asked for so far (dwarf_line.c's own) */
 };
 
 static inline struct dwarf *dwarf_of(const struct dbg *m)
@@ -169,6 +170,7 @@ uint32_t dw_calls(const struct dbg_func *f, const char *pattern, struct dbg_call
                   bool *complete);
 uint32_t dw_statements(struct dbg *m, const struct dbg_lines *want, struct dbg_statement **out);
 bool dw_statement_at(struct dbg *m, uint64_t vaddr, struct dbg_statement *out);
+bool dw_line_at(struct dbg *m, uint64_t vaddr, struct symbol_line *out);
 const struct ctype *dw_func_result(const struct dbg_func *f);
 bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
               const char **why);

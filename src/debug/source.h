@@ -83,6 +83,7 @@ struct dbg_source {
     uint32_t (*statements)(struct dbg *m, const struct dbg_lines *want,
                            struct dbg_statement **out);
     bool (*statement_at)(struct dbg *m, uint64_t vaddr, struct dbg_statement *out);
+    bool (*line_at)(struct dbg *m, uint64_t vaddr, struct symbol_line *out);
     /* of a function that it added */
     bool (*local)(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,
                   const char **why);

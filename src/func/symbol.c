@@ -27,9 +27,19 @@ static const struct intrinsic rows[] = {
     MARK("symdata", 'K'),
     MARK("umodname", 'm'),
     MARK("modname", 'M'),
+    MARK("usymfile", 'f'),
+    MARK("usymline", 'l'),
+    MARK("usymfileline", 'L'),
+    /* the forms of lines of stacks */
+    MARK("__usym_brief", 'b'),
+    MARK("__usym_simple", 's'),
+    MARK("__sym_simple", 'S'),
+    MARK("__usym_fileline", 'F'),
+    MARK("__usym_frame", 'p'),
+    MARK("__sym_frame", 'q'),
     /* of a stack's number (__ustack) */
     MARK("__stack_addresses", 'a'),
-    MARK("__stack_names", 'B'),
+    MARK("__stack_simple", 'B'),
     MARK("__stack_lines", 'P'),
 };
 

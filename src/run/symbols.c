@@ -4,7 +4,7 @@
  * print: the symbol's name, without its version, f@plt for an entry of the linkage table, for the
  * "data" forms with "+0xoffset/0xsize [module]". Where no symbol holds it the name is
  * "FILE+0xADDRESS", by the file that is mapped there and the address it has in it, as addr2line
- * takes it; else it is the address itself (0x...).
+ * takes it; else it is the address itself (0x...), and so is a file or line that is not known.
  *
  * A module's symbols are read when the first address in it is asked for. A place says its file. Of
  * an address what is mapped is looked up in the target as it was found, then in /proc/PID/maps once
@@ -29,6 +29,8 @@
 #include "base/file.h"
 #include "load/load.h"
 #include "target/plt.h"
+
+#define KINDS NGS_MARK_USER NGS_MARK_STACK "kKMSq"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
 
@@ -286,7 +288,9 @@ struct found {
     uint64_t offset, size; /* in the symbol; without a name: in the module */
     uint64_t vaddr;        /* without a name: the address that the module's file gives it */
     uint64_t plt_size;
-    bool is_plt; /* NAME's entry in the linkage table */
+    bool is_plt;             /* NAME's entry in the linkage table */
+    const struct module *in; /* of a program's code: where line tables have it, at CODE */
+    uint64_t code;
 };
 
 /* How far a symbol reaches: where it says no size, as elf_symbol_at has it. */
@@ -326,7 +330,9 @@ static struct found find_in(struct symbols *s, const struct module *m, uint64_t 
     struct found f = {.module = m->path,
                       .offset = vaddr + m->bias - m->start,
                       .size = m->end - m->start,
-                      .vaddr = vaddr};
+                      .vaddr = vaddr,
+                      .in = m,
+                      .code = vaddr - before};
     struct loaded *l = load(s, m);
     const struct elf_symbols *in = &l->symbols;
     const struct elf_symbol *sym = elf_symbol_at(in, vaddr - before), *mini;
@@ -433,33 +439,117 @@ static void put_name(struct text *out, const struct found *f)
         text_str(out, "@plt");
 }
 
-static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out)
-{
-    bool data = kind == 'U' || kind == 'K';
-    struct found f = strchr("uUm", kind) ? find_user(s, addr) : find_kernel(s, addr);
+enum {
+    WITH_ADDRESS = 1,
+    WITH_OFFSET = 2,
+    WITH_SIZE = 4,
+    WITH_LINE = 8,
+    WITH_MODULE = 16,
+    WITH_PATH = 32 /* of the module */
+};
 
-    if (strchr("mM", kind)) {
-        put_clean(out, f.module ? base_name(f.module) : "<unknown>");
-        return;
+/* What a mark's kind has of an address besides the name, as SystemTap's functions have it. */
+static unsigned parts_of(char kind)
+{
+    enum { DATA = WITH_OFFSET | WITH_SIZE | WITH_MODULE | WITH_PATH };
+
+    switch (kind) {
+    case 'U':
+    case 'K':
+        return DATA;
+    case 'p':
+    case 'q':
+        return DATA | WITH_ADDRESS;
+    case 'F':
+        return DATA | WITH_LINE;
+    case 'b':
+        return WITH_OFFSET;
+    case 's':
+    case 'S':
+        return WITH_OFFSET | WITH_MODULE;
+    default:
+        return 0;
     }
-    if (f.name) {
-        put_name(out, &f);
-    } else if (f.module) {
-        put_clean(out, base_name(f.module));
-        text_printf(out, "+0x%" PRIx64, f.vaddr);
+}
+
+static struct symbol_line line_of(const struct symbols *s, const struct found *f)
+{
+    struct symbol_line at = {NULL, 0};
+
+    if (!f->in || !s->source.line || !s->source.line(s->source.arg, f->in, f->code, &at))
+        return (struct symbol_line){NULL, 0};
+    return at;
+}
+
+/* KIND: 'f', 'l' or 'L'. */
+static void put_place(struct text *out, char kind, const struct symbol_line *at, uint64_t addr)
+{
+    bool file = kind != 'l' && at->file, line = kind != 'f' && at->line;
+
+    if (file)
+        put_clean(out, at->file);
+    else if (line && kind == 'L')
+        text_str(out, "??");
+    if (line)
+        text_printf(out, "%s%" PRIu32, kind == 'L' ? ":" : "", at->line);
+    if (!file && !line)
+        text_printf(out, "0x%" PRIx64, addr);
+}
+
+static void put_module(struct text *out, const struct found *f, unsigned with)
+{
+    text_str(out, " [");
+    put_clean(out, with & WITH_PATH ? f->module : base_name(f->module));
+    if (!f->name) {
+        text_printf(out, "+0x%" PRIx64, f->offset);
+        if (with & WITH_SIZE)
+            text_printf(out, "/0x%" PRIx64, f->size);
+    }
+    text_char(out, ']');
+}
+
+static void put_found(const struct symbols *s, const struct found *f, uint64_t addr, unsigned with,
+                      struct text *out)
+{
+    if (with & WITH_ADDRESS)
+        text_printf(out, "0x%" PRIx64 " : ", address_of(s, addr));
+    if (f->name) {
+        put_name(out, f);
+    } else if (f->module) {
+        put_clean(out, base_name(f->module));
+        text_printf(out, "+0x%" PRIx64, f->vaddr);
     } else {
         text_printf(out, "0x%" PRIx64, addr);
     }
-    if (!data || !f.module)
-        return;
-    if (!f.name)
-        text_str(out, " [");
-    else
-        text_printf(out, "+0x%" PRIx64 "/0x%" PRIx64 " [", f.offset, f.size);
-    put_clean(out, f.module);
-    if (!f.name)
-        text_printf(out, "+0x%" PRIx64 "/0x%" PRIx64, f.offset, f.size);
-    text_char(out, ']');
+    if (f->name && with & WITH_OFFSET)
+        text_printf(out, "+0x%" PRIx64, f->offset);
+    if (f->name && with & WITH_SIZE)
+        text_printf(out, "/0x%" PRIx64, f->size);
+    if (with & WITH_LINE) {
+        struct symbol_line at = line_of(s, f);
+
+        if (at.file) {
+            text_str(out, " at ");
+            put_place(out, 'L', &at, 0);
+        }
+    }
+    if (f->module && with & WITH_MODULE)
+        put_module(out, f, with);
+}
+
+static void answer(struct symbols *s, char kind, uint64_t addr, struct text *out)
+{
+    struct found f = strchr(NGS_MARK_USER, kind) ? find_user(s, addr) : find_kernel(s, addr);
+
+    if (strchr("mM", kind)) {
+        put_clean(out, f.module ? base_name(f.module) : "<unknown>");
+    } else if (strchr("flL", kind)) {
+        struct symbol_line at = line_of(s, &f);
+
+        put_place(out, kind, &at, address_of(s, addr));
+    } else {
+        put_found(s, &f, addr, parts_of(kind), out);
+    }
 }
 
 static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out)
@@ -501,8 +591,8 @@ static void put_stack(struct symbols *s, char kind, uint64_t number, struct text
             continue;
         }
         if (kind == 'P')
-            text_printf(out, " 0x%" PRIx64 " : ", address_of(s, stack.frames[i]));
-        cached(s, 'U', stack.frames[i], out);
+            text_char(out, ' ');
+        cached(s, kind == 'P' ? 'p' : 's', stack.frames[i], out);
         text_char(out, '\n');
     }
 }
@@ -536,12 +626,12 @@ void symbols_expand(struct symbols *s, const char *p, size_t len, struct text *o
         if (!mark)
             return;
         p = mark;
-        if (end - p < 2 || !p[1] || !strchr("uUkKmMaBP", p[1])) {
+        if (end - p < 2 || !p[1] || !strchr(KINDS, p[1])) {
             text_char(out, *p++);
         } else if (end - p < NGS_MARK_LEN) {
             return; /* the string was cut within a mark */
         } else if (mark_addr(p + 2, &addr)) {
-            if (strchr("aBP", p[1]))
+            if (strchr(NGS_MARK_STACK, p[1]))
                 put_stack(s, p[1], addr, out);
             else
                 cached(s, p[1], addr, out);

@@ -316,8 +316,14 @@ struct elf_symbols elf_mini_symbols(struct arena *a, int fd);
  * ask by this alone, and include nothing of debug/. OF returns the symbols, which live as long as
  * ARG does, or NULL: none are known. OF NULL: nobody is asked.
  */
+struct symbol_line {
+    const char *file; /* NULL: not known */
+    uint32_t line;    /* 0: not known */
+};
 struct symbol_source {
     const struct elf_symbols *(*of)(void *arg, const struct module *m);
+    /* The line that the code at VADDR of M comes from; NULL: none is known of any. */
+    bool (*line)(void *arg, const struct module *m, uint64_t vaddr, struct symbol_line *out);
     void *arg;
 };
 
