@@ -3,8 +3,9 @@
 #
 # Names of addresses, and stacks as keys: versions, entries of linkage tables, MiniDebugInfo,
 # stripped files, assembly, each as nm or objdump has it; of other processes than the first, after
-# they have ended; equal stacks are one key wherever the program lies. Needs root, eBPF, x86_64, a C
-# compiler and binutils. Prints TAP.
+# they have ended; equal stacks are one key wherever the program lies. Lines of sources as addr2line
+# has them, names of C++ and Rust as c++filt has them. Needs root, eBPF, x86_64, a C compiler and
+# binutils. Prints TAP.
 
 set -euo pipefail
 
@@ -188,7 +189,7 @@ kept() {
         }
         probe end { foreach ([k, n] in s) print(sprint_usyms(k)) }" || return
     sed '/^--$/,$d' "$scratch/out" >"$scratch/walked"
-    grep -q '^stop+0x' "$scratch/walked" && sed '1,/^--$/d' "$scratch/out" |
+    grep -q ' : stop+0x' "$scratch/walked" && sed '1,/^--$/d' "$scratch/out" |
         diff "$scratch/walked" -
 }
 check 'a stack that is kept elsewhere' kept
@@ -218,4 +219,193 @@ noreturn() {
         printed ' : stop\+0x' && printed ' : main\+0x' && ! printed ' : chain\+0x'
 }
 check 'a call at the end of a function' noreturn
+
+# ---- lines of sources ----
+
+cat >"$scratch/lined.c" <<'END'
+#include <unistd.h>
+#include "lined.h"
+__attribute__((noinline)) static void touch(volatile char *p)
+{
+    p[0] = twice(2);
+}
+__attribute__((noinline)) static int outer(int n)
+{
+    char p[4];
+    touch(p);
+    return p[0] + n;
+}
+int main(int argc, char **argv)
+{
+    usleep(500000);
+    return outer(argc) > 9;
+}
+END
+cat >"$scratch/lined.h" <<'END'
+static volatile int two = 2;
+static inline int twice(int n)
+{
+    two++;
+    return n * two;
+}
+END
+lined=$scratch/lined
+(cd "$scratch" && ${CC:-cc} -g -O1 -fno-optimize-sibling-calls -o lined lined.c)
+at_touch="probe process(\"$lined\").function(\"touch\")"
+touch=0x$(nm "$lined" | awk '$3 == "touch" { print $1 }')
+truth() { # ADDRESS...
+    addr2line -e "$scratch/whole" "$@" | sed 's/ (discriminator .*//'
+}
+cp "$lined" "$scratch/whole"
+
+# Each byte of three functions.
+every_line() {
+    run -c "$lined" -e "$at_touch {
+            for (a = 0; a < 60; a++)
+                println(usymfileline(uaddr() + a))
+            exit()
+        }" && truth $(seq -f '%.0f' $((touch)) $((touch + 59)) | xargs printf '0x%x ') |
+        diff - "$scratch/out" && [[ $(sort -u "$scratch/out" | wc -l) -ge 8 ]] &&
+        grep -q '/lined.h:' "$scratch/out"
+}
+check 'lines of sources' every_line
+apart() {
+    run -c "$lined" -e "$at_touch {
+            println(usymfile(uaddr()), \":\", usymline(uaddr()))
+            println(usymline(5), usymfile(6), usymfileline(7), symfileline(8))
+        }" && { truth "$touch" && echo 0x50x60x70x8; } | diff - "$scratch/out"
+}
+check 'a file and a line alone, and of what is no code' apart
+
+# The line of a frame is the call's, not that of the address behind it.
+of_frames() {
+    run -c "$lined" -e "$at_touch {
+            print_ubacktrace_fileline()
+            println(\"--\")
+            print_ubacktrace()
+            println(\"--\")
+            print_ubacktrace_brief()
+            println(\"--\")
+            print(sprint_ubacktrace())
+        }" || return
+    csplit -s -f "$scratch/part" "$scratch/out" '/^--$/' '{*}'
+    sed -i '/^--$/d' "$scratch"/part0?
+    local offset place where
+    for where in outer main; do
+        read -r offset place < <(sed -nE \
+            "s/^ 0x[0-9a-f]+ : $where\+(0x[0-9a-f]+)\/0x[0-9a-f]+ at (.*) \[.*\/lined\]$/\1 \2/p" \
+            "$scratch/part00")
+        [[ -n $offset &&
+            $place = "$(truth "$(printf '0x%x' $((0x$(nm "$scratch/whole" |
+                awk -v name=$where '$3 == name { print $1 }') + offset - 1)))")" ]] || return
+    done
+    diff <(sed -E 's/ at [^[]*:[0-9]+( \[)/\1/' "$scratch/part00") "$scratch/part01" &&
+        diff <(sed -E 's/^ 0x[0-9a-f]+ : ([^ /]*).*/\1/' "$scratch/part01") "$scratch/part02" &&
+        diff <(sed -E 's/^ 0x[0-9a-f]+ : ([^ /]*)[^ ]* \[.*\/(.*)\]/\1 [\2]/' "$scratch/part01") \
+            "$scratch/part03"
+}
+check 'stacks with lines, and brief ones' of_frames
+
+without_lines() {
+    run -c "$lined" -e "probe process(\"$lined\").function(\"touch\") {
+            printf(\"%s 0x%x\n\", usymfileline(uaddr()), uaddr())
+            print_ubacktrace_fileline()
+        }" && [[ $(head -1 "$scratch/out") =~ ^(0x[0-9a-f]+)\ (.*)$ ]] &&
+        [[ ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]] && printed ' : __libc_start_main' && printed ' : outer\+0x' &&
+        ! printed ' (touch|outer|main)[^ ]* at '
+}
+strip -g "$lined"
+check 'without debug information lines are addresses' without_lines
+# A table that says it has two gigabytes; one that is noise.
+broken_table() { # FILE: the new .debug_line
+    objcopy --update-section .debug_line="$1" "$scratch/whole" "$lined" 2>/dev/null &&
+        without_lines
+}
+objcopy -O binary --only-section=.debug_line --set-section-flags .debug_line=alloc \
+    "$scratch/whole" "$scratch/line.bin"
+{ printf '\xff\xff\xff\x7f' && tail -c +5 "$scratch/line.bin"; } >"$scratch/long.bin"
+head -c 4000 /dev/urandom >"$scratch/noise.bin"
+check '... with a table of any length' broken_table "$scratch/long.bin"
+check '... with one that makes no sense' broken_table "$scratch/noise.bin"
+
+# ---- names as in the source ----
+
+run --demangle -e 'probe begin { exit() }' || :
+if said 'built without libiberty'; then
+    skip 'names as in the source' 'built without libiberty'
+elif ! command -v c++filt >/dev/null; then
+    skip 'names as in the source' 'no c++filt'
+else
+    # C++, Rust's two manglings, a part of a function, none.
+    symbols=(_ZN5space5Thing4moveEii _ZN5outer4mostIiLi7EEEvT_ _ZNK1aplERKS_ _ZN1a1bEv.cold
+        _ZN4core3fmt9Formatter3pad17h0123456789abcdefE _RNvCs1234_7mycrate3foo
+        _RINvNtC3std3mem8align_ofjE _Z _ZN _RNv plain _Znope)
+    for one in "${symbols[@]}"; do
+        echo ".type $one,@function; $one: nop; .size $one,1"
+    done >"$scratch/names.s"
+    echo 'void touch(void) { } int main(void) { touch(); return 0; }' >"$scratch/names.c"
+    (cd "$scratch" && ${CC:-cc} -o names names.c names.s 2>err)
+    where() { nm "$scratch/names" | awk -v name="$1" '$3 == name { print "0x" $1 }'; }
+    # Each as usymname() has it, and the last one's data.
+    source_names() { # OPTION...
+        local script='' one
+        for one in "${symbols[@]}"; do
+            script+="println(usymname(uaddr() - $(where touch) + $(where "$one")));"
+        done
+        run "$@" -c ./names -e "probe process(\"$scratch/names\").function(\"touch\") {
+                $script
+                println(usymdata(uaddr() - $(where touch) + $(where "${symbols[0]}")))
+            }"
+    }
+    demangled() {
+        source_names --demangle && {
+            for one in "${symbols[@]}"; do c++filt -p -i "$one"; done
+            echo "$(c++filt -p -i "${symbols[0]}")+0x0/0x1 [$scratch/names]"
+        } | diff - "$scratch/out"
+    }
+    check 'names of C++ and Rust' demangled
+    as_symbols() {
+        source_names &&
+            { printf '%s\n' "${symbols[@]}" && echo "${symbols[0]}+0x0/0x1 [$scratch/names]"; } |
+            diff - "$scratch/out"
+    }
+    check '... only when it is asked for' as_symbols
+
+    # Two that stand for a name of 2^30 bytes and more, one nested deep.
+    digits=(0 1 2 3 4 5 6 7 8 9 {a..z} {A..Z})
+    numbered() { # N: in base 62, as Rust has it
+        local n=$(($1 - 1)) text=''
+        ((n >= 0)) || return 0
+        while :; do
+            text=${digits[n % 62]}$text
+            n=$((n / 62))
+            ((n)) || break
+        done
+        echo "$text"
+    }
+    doubled=_Z1fI1pIiiES_IS0_S0_E
+    for i in 1 2 3 4 5 6 7 8 9 {A..Z}; do doubled+=S_IS${i}_S${i}_E; done
+    doubled+=Evv
+    rust=_RINvC1a1b at=8 next=TjjE
+    for _ in {1..40}; do
+        rust+=$next
+        next=TB$(numbered "$at")_B$(numbered "$at")_E
+        at=$((${#rust} - 2))
+    done
+    rust+=E
+    deep=_Z1fI$(head -c 1900 /dev/zero | tr '\0' P)iEvv
+    symbols=("$doubled" "$rust" "$deep")
+    for n in 0 1 2; do
+        echo ".type h$n,@function; h$n: nop; .size h$n,1"
+    done >"$scratch/names.s"
+    (cd "$scratch" && ${CC:-cc} -o names names.c names.s 2>err &&
+        for n in 0 1 2; do echo "h$n ${symbols[n]}"; done >renamed &&
+        objcopy --redefine-syms=renamed names)
+    hostile_names() {
+        source_names --demangle &&
+            [[ $(sed -n 1p "$scratch/out") = "$doubled" && $(sed -n 2p "$scratch/out") = "$rust" ]] &&
+            sed -n 3p "$scratch/out" | grep -qE '^(f<int\*|_Z1fIP)'
+    }
+    check '... that stand for too much' hostile_names
+fi
 finish

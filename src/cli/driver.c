@@ -395,7 +395,19 @@ static const struct elf_symbols *symbols_of(void *arg, const struct module *m)
     return dbg_module_symbols(debuginfo_of(d), m);
 }
 
-/* Its LINE; a file that takes too much is the last that is asked. */
+/* Ends a question about lines of sources: a file that takes too much is the last that is asked;
+ * names are looked up as before. */
+static bool end_places(struct driver *d)
+{
+    if (bounds_end())
+        return true;
+    d->no_places = true;
+    bounds_begin(&d->cx); /* nothing is reached any more */
+    bounds_end();
+    return false;
+}
+
+/* Its LINE. */
 static bool line_of(void *arg, const struct module *m, uint64_t vaddr, struct symbol_line *out)
 {
     struct driver *d = arg;
@@ -405,8 +417,7 @@ static bool line_of(void *arg, const struct module *m, uint64_t vaddr, struct sy
     bounds_begin(&d->cx);
     bool found = dbg_module_line(debuginfo_of(d), m, vaddr, out);
 
-    d->no_places = !bounds_end();
-    return found && !d->no_places;
+    return end_places(d) && found;
 }
 
 /* switch_file(): after FILE of -o come FILE.1, FILE.2 and so on, by the same descriptor. */
@@ -448,6 +459,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .printed = on_printed,
                           .printed_arg = d,
                           .symbols = {symbols_of, line_of, d},
+                          .demangle = d->o.demangle,
                           .events = d->events,
                           .next_file = d->out_fd > 0 ? next_file : NULL,
                           .next_file_arg = d};
@@ -469,6 +481,11 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     char *script = NULL;
     size_t len = 0;
     struct stap_points points = {NULL, 0};
+
+    if (d->o.demangle)
+        diag_warning(d->cx.diag, (struct span){0},
+                     "--demangle: a module prints names as symbols have them; c++filt(1) reads "
+                     "what is printed");
     FILE *f = open_memstream(&script, &len);
     bool ok = f && stap_print(&d->cx, prog, d->target, f, &points);
 
@@ -664,8 +681,7 @@ static void tell_module(void *arg, struct out_module *out)
     out->build_id = m->id.len ? build_id_text(d->cx.arena, &m->id) : NULL;
 }
 
-/* By what debug information says of its first instruction; a file that takes too much is the last
- * that is asked. */
+/* By what debug information says of its first instruction. */
 static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
 {
     struct driver *d = arg;
@@ -680,8 +696,7 @@ static void place_frame(void *arg, const struct out_module *module, struct out_f
     struct dbg *dbg = dbg_open(d->debuginfo, m->path, &why);
     bool found = dbg && dbg_statement_at(dbg, f->address - m->bias, &at) && at.line;
 
-    d->no_places = !bounds_end();
-    if (!found)
+    if (!end_places(d) || !found)
         return;
     f->file = out_clean(d->cx.arena, at.file, strlen(at.file), &n);
     f->line = at.line;

@@ -298,6 +298,7 @@ static const struct command_option taken[] = {
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
     {"--title", "TEXT", "the title of the picture", set_title},
     {"--detailed", NULL, "the current line of each function, not where it begins", set_detailed},
+    {"--demangle", NULL, "names of C++ and Rust functions as their sources have them", pass_on},
     {"--depth", "N", "frames of a stack (100)", set_depth},
     {"-D", "NAME=VALUE", "a limit, e.g. MAXMAPENTRIES=20000", pass_on},
     {"-I", "DIR", "search DIR for library modules first", pass_on},
@@ -421,6 +422,8 @@ static void make_argv(struct flame *f)
         give_arg(f, "min", "0");
     else
         give_arg(f, "frames", f->frames->name);
+    if (!strcmp(f->frames->name, "all"))
+        give_arg(f, "places", "1");
     if (f->counted == COUNT_OFF_CPU)
         give_arg(f, "off_cpu", "1");
     if (f->at)

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cli/limits.h"
+#include "target/demangle.h"
 
 static bool usage(const struct parse *p, const char *what, const char *value)
 {
@@ -415,6 +416,17 @@ static bool set_format(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_demangle(struct parse *p, const char *v)
+{
+    p->o->demangle = true;
+    if (demangle_is_there())
+        return true;
+    usage(p, "this ngstap was built without libiberty", NULL);
+    diag_hint(p->cx->diag, "apt-get install libiberty-dev, then configure and make it again; or "
+                           "c++filt(1) reads what is printed");
+    return false;
+}
+
 static bool set_no_warnings(struct parse *p, const char *v)
 {
     p->o->no_warnings = true;
@@ -524,6 +536,8 @@ const struct option_row option_rows[] = {
     {0, "no-system-tapset", NULL, "do not look into SystemTap's own tapset", set_no_system_tapset},
     {'t', NULL, NULL, "counts and times at the end", set_timing},
     {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
+    {0, "demangle", NULL, "names of C++ and Rust functions as their sources have them",
+     set_demangle},
     {'w', NULL, NULL, "no warnings", set_no_warnings},
     {'W', NULL, NULL, "warnings about the script are errors", set_strict},
     {0, "color", "[=WHEN]", "of messages: never, always (without WHEN) or auto", set_color},

@@ -57,6 +57,7 @@ struct options {
     bool no_system_tapset;
     const char *compatible; /* NULL: as new as we are */
     bool no_warnings;
+    bool demangle;
     const char *object_name; /* -m */
     const char *output;      /* -o */
     const char *format;      /* --format; NULL: as the script prints it */

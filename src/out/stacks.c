@@ -154,7 +154,7 @@ static uint32_t module_of(struct out_reader *r, const char *s, size_t len, bool 
 }
 
 /* A frame of C as the text has it: "0xADDRESS : NAME+0xOFFSET/0xSIZE [MODULE]", or, where no name
- * is known, "0xADDRESS : 0xADDRESS [MODULE+0xOFFSET/0xSIZE]". */
+ * is known, "0xADDRESS : 0xADDRESS [MODULE+0xOFFSET/0xSIZE]", ours with "FILE+0xADDRESS". */
 struct native {
     uint64_t address, offset;
     const char *name, *module; /* NULL: none */
@@ -170,6 +170,28 @@ static void find_module(struct native *n, const char *s, const char *end)
         return;
     n->module = open + 2;
     n->module_len = (size_t)(end - 1 - n->module);
+}
+
+/* "+0xOFFSET/0xSIZE" behind the module: there is no symbol. */
+static bool cut_offset(struct native *n)
+{
+    const char *at = NULL, *end = n->module + n->module_len;
+    uint64_t number;
+
+    for (const char *p = n->module; p && p < end; p++)
+        if (starts(p, (size_t)(end - p), "+0x"))
+            at = p;
+    if (!at)
+        return false;
+    const char *p = at + 3;
+
+    if (!hex(&p, end, &number) || !starts(p, (size_t)(end - p), "/0x"))
+        return false;
+    p += 3;
+    if (!hex(&p, end, &number) || p != end)
+        return false;
+    n->module_len = (size_t)(at - n->module);
+    return true;
 }
 
 static bool is_native(const char *s, size_t len, struct native *n)
@@ -202,6 +224,10 @@ static bool is_native(const char *s, size_t len, struct native *n)
 
         if (hex(&digits, end, &n->offset))
             find_module(n, digits, end);
+        if (cut_offset(n)) {
+            n->offset = 0;
+            stop = digits;
+        }
     } else {
         stop = memmem(s, (size_t)(end - s), " [", 2);
         if (stop)

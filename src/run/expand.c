@@ -14,8 +14,11 @@ void run_expand(void *run, const char *p, size_t len, struct text *out)
         text_bytes(out, p, len);
         return;
     }
-    if (!r->syms)
+    if (!r->syms) {
         r->syms = symbols_new(r->cx, r->t, r->s, &r->opts->symbols);
+        if (r->syms && r->opts->demangle)
+            symbols_demangle(r->syms);
+    }
     if (r->syms)
         symbols_expand(r->syms, p, len, out);
 }

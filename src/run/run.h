@@ -30,6 +30,7 @@ struct run_opts {
     void (*printed)(void *arg, bool ok);
     void *printed_arg;
     struct symbol_source symbols; /* for usymname() and its kin */
+    bool demangle;             /* ... which show names of C++ and Rust as their sources have them */
     struct out_events *events; /* take what would be printed to OUT; NULL: none */
     /* OUT, which is flushed, writes to the next file from now on; NULL: there is but one. False:
      * errno says why not, and it writes to the one it had. */

@@ -26,13 +26,18 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "load/load.h"
+#include "target/demangle.h"
 #include "target/plt.h"
 
 #define KINDS NGS_MARK_USER NGS_MARK_STACK "kKMSq"
 
 enum { NAME_SHOWN_MAX = 2048, CACHE_MAX = 65536, KALLSYMS_MAX = 64 << 20 };
+
+/* Names that take longer, all together, stay as they are: nothing bounds what one takes. */
+enum { DEMANGLE_NS = 1000000000 };
 
 struct loaded {
     struct loaded *next;
@@ -70,6 +75,8 @@ struct symbols {
     struct map *maps;     /* of the target, read again */
     struct module *later; /* found there */
     bool maps_read, kernel_read;
+    bool demangles;
+    uint64_t demangled_ns; /* what that has taken */
     struct ksym *kernel;
     uint32_t n_kernel;
     char *ktext;
@@ -86,6 +93,11 @@ struct symbols *symbols_new(struct compile *cx, struct target *t, const struct s
     if (s && source)
         s->source = *source;
     return s;
+}
+
+void symbols_demangle(struct symbols *s)
+{
+    s->demangles = true;
 }
 
 static void forget(struct symbols *s)
@@ -429,12 +441,27 @@ static void put_clean(struct text *out, const char *name)
     put_bytes(out, name, strlen(name));
 }
 
+/* 0: it stays as it is. */
+static size_t as_in_source(struct symbols *s, const char *name, size_t len, char *to, size_t size)
+{
+    if (!s->demangles || s->demangled_ns > DEMANGLE_NS)
+        return 0;
+    uint64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    size_t n = demangle(name, len, to, size);
+
+    s->demangled_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
+    return n;
+}
+
 /* Without the version that libraries have behind some: name@@VERSION. */
-static void put_name(struct text *out, const struct found *f)
+static void put_name(struct symbols *s, struct text *out, const struct found *f)
 {
     const char *name = f->name[0] == '.' ? f->name + 1 : f->name;
+    size_t len = *name ? 1 + strcspn(name + 1, "@") : 0, n;
+    char source[NAME_SHOWN_MAX];
 
-    put_bytes(out, name, *name ? 1 + strcspn(name + 1, "@") : 0);
+    n = as_in_source(s, name, len, source, sizeof(source));
+    put_bytes(out, n ? source : name, n ? n : len);
     if (f->is_plt)
         text_str(out, "@plt");
 }
@@ -508,13 +535,13 @@ static void put_module(struct text *out, const struct found *f, unsigned with)
     text_char(out, ']');
 }
 
-static void put_found(const struct symbols *s, const struct found *f, uint64_t addr, unsigned with,
+static void put_found(struct symbols *s, const struct found *f, uint64_t addr, unsigned with,
                       struct text *out)
 {
     if (with & WITH_ADDRESS)
         text_printf(out, "0x%" PRIx64 " : ", address_of(s, addr));
     if (f->name) {
-        put_name(out, f);
+        put_name(s, out, f);
     } else if (f->module) {
         put_clean(out, base_name(f->module));
         text_printf(out, "+0x%" PRIx64, f->vaddr);

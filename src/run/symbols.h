@@ -19,6 +19,8 @@ struct session;
  */
 struct symbols *symbols_new(struct compile *cx, struct target *t, const struct session *session,
                             const struct symbol_source *source);
+/* Names of C++ and Rust are shown as their sources have them from now on. */
+void symbols_demangle(struct symbols *s);
 /* The target runs another program: what is mapped is read again. */
 void symbols_again(struct symbols *s);
 void symbols_free(struct symbols *s);
