@@ -171,7 +171,7 @@ if command -v python3 >/dev/null; then
     line=$(addr2line -e "$known" "$(nm "$known" | awk '$3 == "large" { print $1 }')" |
         sed 's/.*://; s/ .*//')
     check 'pprof: unit, mapping, build-id, function, line' python3 tests/flame/pprof.py \
-        "$scratch/bytes.pb.gz" "$known" "$id" large "$line" 50000
+        "$scratch/bytes.pb.gz" "$known" "$id" large known.c "$line" bytes 50000
     check 'speedscope: unit, kind and line' python3 -c '
 import json, sys
 p = json.load(open(sys.argv[1]))
@@ -225,6 +225,17 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
     while read -r name us; do
         check "all frames: $name" near "$(has "$scratch/all.folded" "wait.lua:$name")" "$us" 3 5000
     done <"$scratch/waited"
+    if command -v python3 >/dev/null; then
+        flame -c "$luajit wait.lua 2 waited" --off-cpu --frames all -o all.pb.gz
+        line=$(addr2line -e "$luajit" "$(nm "$luajit" | awk '$3 == "lua_pcall" { print $1 }')" |
+            sed 's/.*://; s/ .*//')
+        check 'pprof: files and places of C frames among others' python3 tests/flame/pprof.py \
+            "$scratch/all.pb.gz" "$(readlink -f "$luajit")" \
+            "$(readelf -n "$luajit" | sed -n 's/.*Build ID: //p')" lua_pcall lj_api.c "$line" \
+            microseconds
+    else
+        skip 'pprof: files and places of C frames among others' 'no python3'
+    fi
     check '... C within Lua within C, and the kernel within' grep -qE \
         'main;.*;lua_pcall;.*;wait.lua:call;builtin:os.execute;.*;do_system;.*_\[k\];off-cpu' \
         "$scratch/all.folded"

@@ -328,6 +328,25 @@ head -c 4000 /dev/urandom >"$scratch/noise.bin"
 check '... with a table of any length' broken_table "$scratch/long.bin"
 check '... with one that makes no sense' broken_table "$scratch/noise.bin"
 
+# SystemTap has these functions itself.
+passed_on() {
+    run --exec "$scratch/whole" --dump-stap -e 'probe process.function("touch") {
+            println(usymfileline(uaddr()), symfile(addr()), sprint_ustack(ubacktrace()))
+            print_ubacktrace_fileline()
+            print_ubacktrace_brief()
+            print_backtrace_fileline()
+        }' && ! printed '^function' && printed ' usymfileline\(uaddr\(\)\), symfile\(addr\(\)\)' ||
+        return
+    for name in ubacktrace_fileline ubacktrace_brief backtrace_fileline; do
+        printed "^ *print_$name\(\);" || return
+    done
+}
+if [[ -d /usr/share/systemtap/tapset ]]; then
+    check "the other back end takes SystemTap's own" passed_on
+else
+    skip "the other back end takes SystemTap's own" 'no systemtap'
+fi
+
 # ---- names as in the source ----
 
 run --demangle -e 'probe begin { exit() }' || :

@@ -32,7 +32,8 @@ enum {
     BOUND_DIES = 200000,             /* looked at for one question: members, locals */
     BOUND_INLINED = 4 * 1024 * 1024, /* places that functions are inlined at */
     BOUND_INLINE_DEPTH = 1000,       /* of them and of blocks in one another; C++ has a hundred */
-    BOUND_STRETCHES = 4 * 1024 * 1024, /* of code, of all units: a function each at most */
+    /* of code, of all units: each of a function at least */
+    BOUND_STRETCHES = 4 * 1024 * 1024,
     BOUND_LINES = 16 * 1024 * 1024,  /* rows of line tables; 40 bytes each with libdw */
 
     /* ---- of nginx's configuration ---- */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Asks a pprof file, read by proto/profile.proto: FILE MODULE BUILD-ID FUNCTION LINE BYTES."""
+"""Asks a pprof file, read by proto/profile.proto:
+FILE MODULE BUILD-ID FUNCTION SOURCE LINE UNIT [TOTAL]."""
 import gzip
 import sys
 
@@ -33,12 +34,12 @@ def packed(data):
     return out
 
 
-path, module, build_id, function, line, total = sys.argv[1:]
+path, module, build_id, function, source, line, counted, *total = sys.argv[1:]
 profile = fields(gzip.open(path).read())
 text = [s.decode() for s in profile[6]]
 one = lambda message, field: message.get(field, [0])[0]
 unit = fields(profile[1][0])
-assert text[one(unit, 2)] == "bytes", unit
+assert text[one(unit, 2)] == counted, unit
 mappings = {one(m, 1): m for m in map(fields, profile[3])}
 functions = {one(f, 1): f for f in map(fields, profile[5])}
 locations = {one(x, 1): x for x in map(fields, profile[4])}
@@ -54,6 +55,6 @@ for sample in map(fields, profile[2]):
         assert text[one(mapping, 6)] == build_id, text[one(mapping, 6)]
         assert one(mapping, 2) <= one(place, 3) < one(mapping, 3), place
         assert one(said, 2) == int(line), said
-        assert text[one(functions[one(said, 1)], 4)].endswith("known.c")
+        assert text[one(functions[one(said, 1)], 4)].endswith(source)
         found += packed(sample[2][0])[0]
-assert found == int(total), found
+assert found == int(total[0]) if total else found, found

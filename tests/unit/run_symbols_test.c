@@ -104,7 +104,7 @@ int main(void)
     struct elf_symbol known = {
         .vaddr = self - t->modules->bias, .size = 1, .name = "from_a_source"};
     struct elf_symbols all = {.v = &known, .n = 1};
-    struct symbol_source source = {one_symbol, &all};
+    struct symbol_source source = {.of = one_symbol, .arg = &all};
 
     s = symbols_new(&cx, t, NULL, &source);
     shows(s, 'u', self, "[from_a_source]",
