@@ -135,6 +135,7 @@ SHELL_TESTS += tests/rest.sh
 EXTRA_DIST += tests/rest
 SHELL_TESTS += tests/samples-test.sh
 EXTRA_DIST += tests/samples.sh tests/samples
+SHELL_TESTS += tests/judging.sh
 TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/regex.sh
