@@ -157,6 +157,7 @@ SHELL_TESTS += tests/kernel-functions.sh
 SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/symbol-names.sh
 SHELL_TESTS += tests/ustack.sh
+SHELL_TESTS += tests/gdb-stacks.sh
 SHELL_TESTS += tests/lua-c.sh
 EXTRA_DIST += tests/ustack
 SHELL_TESTS += tests/aliases.sh tests/sxx-modules.sh

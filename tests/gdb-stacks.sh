@@ -1,0 +1,45 @@
+#!/bin/bash
+#
+# Stacks of nginx are what gdb says, frame for frame: a worker that answers by TLS, compressed, by
+# Lua, with the distribution's libssl, libcrypto, libpcre and libz, is stopped by gdb hundreds of
+# times. ngstap sees the same moments: the worker leaves the CPU as one that is traced, with the
+# registers that gdb reads. Where ngstap's stack ends before gdb's, the file's own tables must say
+# why (tests/ustack/stops_compare.py). Needs root, eBPF, gdb with Python, python3, binutils, wrk and
+# NGSTAP_TARGETS (tests/targets/build.sh prints it). About 60 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
+[[ $UID = 0 ]] || skip_all 'needs root'
+[[ $(uname -m) = x86_64 ]] || skip_all 'stacks are walked on x86_64 alone'
+[[ -n ${NGSTAP_TARGETS:-} ]] || skip_all 'NGSTAP_TARGETS is not set'
+for program in gdb python3 readelf wrk openssl; do
+    command -v $program >/dev/null || skip_all "no $program"
+done
+gdb -batch -nx -ex 'python print(1)' >/dev/null 2>&1 || skip_all 'this gdb has no Python'
+
+# stopped VARIANT MODE STOPS: of all stops that both saw none may be wrong, and half may end early
+# at most, as what runs in compiled Lua.
+stopped() {
+    local name='' pid='' exe='' stops same ended wrong frames
+    start_target nginx "$1" "$2" 120
+    start_trace -x "$pid" tests/ustack/stops.stp
+    timeout 100 gdb -batch -nx -ex 'set auto-load off' \
+        -ex "python PID, STOPS, OUT = $pid, $3, '$scratch/gdb'" -x tests/ustack/stops.py \
+        >"$scratch/said" 2>&1 </dev/null || tail -n 5 "$scratch/said" | sed 's/^/# /'
+    end_trace
+    tests/targets/target.sh stop "$name"
+    names=()
+    python3 tests/ustack/stops_compare.py "$scratch/gdb" "$scratch/out" "$exe" \
+        "$(realpath "${exe%/nginx/*}/luajit/lib/libluajit-5.1.so.2")" >"$scratch/compared"
+    sed '$d' "$scratch/compared"
+    read -r stops same ended wrong frames < <(tail -n 1 "$scratch/compared")
+    echo "# $stops stops, $same whole, $ended ended early, $wrong wrong; $frames frames the same"
+    [[ $status = 0 ]] && ((stops >= $3 && wrong == 0 && same * 2 >= stops))
+}
+check 'nginx by TLS' stopped gc64 tls 200
+check 'nginx by TLS, stripped' stopped stripped tls 100
+check 'nginx, C beneath interpreted Lua' stopped gc64 interp 50
+finish
