@@ -185,6 +185,7 @@ SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
 TIMED_TESTS += tests/flame.sh
 TIMED_TESTS += tests/flame-events.sh
+SHELL_TESTS += tests/off-cpu.sh
 EXTRA_DIST += tests/flame
 SHELL_TESTS += tests/out.sh
 EXTRA_DIST += tests/out
