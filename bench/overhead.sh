@@ -8,8 +8,8 @@
 # PAIRS (10) of runs of SECONDS (5) each for each rate, which of the two comes first changing from
 # pair to pair; OPTIONs go to ngstap flame. Prints for each rate the median of the pairs' losses
 # with the promise beside it, the least and the largest, and the median of the requests a second.
-# The page is that of mode app (tests/targets/target.sh). Needs root, wrk and a machine that is quiet.
-# Takes about 4 minutes; leaves nothing.
+# The page is that of mode app (tests/targets/target.sh). Needs root, wrk and a machine that is
+# quiet. Takes about 4 minutes; leaves nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")

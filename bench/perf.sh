@@ -1,21 +1,21 @@
 #!/bin/bash
 #
-# Compares ngstap's stacks of C with those of "perf record --call-graph dwarf": nginx under a load by
-# TLS is profiled by the one and by the other, in turns.
+# Compares ngstap's stacks of C with those of "perf record --call-graph dwarf": nginx under a load
+# by TLS is profiled by the one and by the other, in turns.
 #
 #   make bench-perf       or:  bench/perf.sh [NGSTAP [WINDOWS [SECONDS [HZ]]]]
 #
-# WINDOWS (5) of SECONDS (4) each at HZ (999) for each of them. Prints the inclusive shares of the 20
-# widest functions that have a name, the largest difference with the promise beside it, and what
-# each took: its own processor time, and bytes. Frames beyond code without tables (compiled Lua, some
-# of OpenSSL's assembly), for which libunwind guesses, are in perf's stacks alone. Needs root, wrk,
-# openssl and perf (package linux-perf). Takes about 3 minutes, most of which perf script needs;
-# leaves nothing.
+# WINDOWS (5) of SECONDS (10) each at HZ (999) for each of them. Prints the inclusive shares of the
+# 20 widest functions that have a name, the largest difference with the promise beside it, and what
+# each took: its own processor time, from its start to its end, and bytes of its files. Frames
+# beyond code without tables (compiled Lua, some of OpenSSL's assembly), for which libunwind
+# guesses, are in perf's stacks alone. Needs root, wrk, openssl and perf (package linux-perf). Takes
+# about 3 minutes; leaves nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")
 windows=${2:-5}
-seconds=${3:-4}
+seconds=${3:-10}
 hz=${4:-999}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${NGSTAP_TARGETS:=$(tests/targets/build.sh)}"
@@ -64,12 +64,12 @@ for ((i = 0; i < windows; i++)); do
 done >"$scratch/perf.stacks"
 sed '/^#/d; s/_\[k\]//g' "$scratch"/ngstap.*.folded | plain >"$scratch/ngstap.stacks"
 
-# shares FILE: "FUNCTION PERCENT" of those whose name is known
+# shares FILE: "FUNCTION PERCENT" of those that have a name; else a frame is its file.
 shares() {
     awk '{ count = $NF; all += count; sub(/ [0-9]+$/, ""); split("", seen)
             n = split($0, f, ";")
             for (i = 1; i <= n; i++)
-                if (!(f[i] in seen) && f[i] !~ /^\[unknown\]$|\+0x|^0x/) {
+                if (!(f[i] in seen) && f[i] !~ /^\[unknown\]$|^0x|\.so(\.|$)/) {
                     seen[f[i]]
                     sum[f[i]] += count
                 }
@@ -83,11 +83,13 @@ samples() { awk '$1 == "#" { print $2 }' "$scratch/$1.shares"; }
 echo "inclusive shares, %: perf's ($(samples perf) samples), ngstap's ($(samples ngstap))"
 LC_ALL=C join -a 1 -a 2 -e 0 -o 0,1.2,2.2 "$scratch/perf.shares" "$scratch/ngstap.shares" |
     awk '$1 != "#" { print ($2 > $3 ? $2 : $3), $0 }' | sort -rn | head -n 20 |
-    awk '{ by = $4 - $3; printf "  %-40s %6.2f %6.2f %+6.2f\n", $2, $3, $4, by
+    awk -v a="$(samples perf)" -v b="$(samples ngstap)" '{
+            by = $4 - $3; printf "  %-40s %6.2f %6.2f %+6.2f\n", $2, $3, $4, by
             by = by < 0 ? -by : by; most = by > most ? by : most }
-        END { printf "largest difference: %.2f   promise: <= 2\n", most }'
+        END { printf "largest difference: %.2f   promise: <= 2; by chance (2 sd): up to %.2f\n",
+            most, 100 * sqrt(1 / a + 1 / b) }'
 took() { awk '{ t += $1 + $2 } END { printf "%.2f", t }' "$scratch/$1.time"; }
 bytes() { cat "$@" | wc -c; }
-echo "perf record: $(took perf) s, $(bytes "$scratch"/perf.[0-9]*) bytes;" \
+echo "perf record, $windows times: $(took perf) s, $(bytes "$scratch"/perf.[0-9]*) bytes;" \
     "perf script: $(took script) s"
-echo "ngstap: $(took ngstap) s, $(bytes "$scratch"/ngstap.*.folded) bytes"
+echo "ngstap flame, $windows times: $(took ngstap) s, $(bytes "$scratch"/ngstap.*.folded) bytes"

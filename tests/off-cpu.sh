@@ -4,7 +4,7 @@
 # The time off the CPU of nginx: the worker's Lua code sleeps and waits for a socket in known
 # functions (tests/targets/load/lua/mode/waits.lua), which book how long by their own clock. A
 # flame graph of that time, of Lua frames and of all, gives each function what it booked, within
-# 3 %. Needs root, eBPF and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 20 s. Prints
+# 3 %. Needs root, eBPF and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 30 s. Prints
 # TAP.
 
 set -euo pipefail
@@ -28,8 +28,8 @@ get() { # PATH: from the worker
 profiled() {
     local tracer
     : >"$scratch/err"
-    (cd "$scratch" && exec "$ngstap" flame -x "$pid" -t 60 --off-cpu --frames "$1" -o waits.folded) \
-        >"$scratch/out" 2>"$scratch/err" </dev/null &
+    (cd "$scratch" && exec "$ngstap" flame -x "$pid" -t 60 --off-cpu --frames "$1" \
+        -o waits.folded) >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
     for _ in {1..400}; do
@@ -56,6 +56,7 @@ near() {
     ((truth > 100000 && got * 100 >= truth * 97 && got * 100 <= truth * 103))
 }
 
+pid='' port=''
 start_target nginx gc64 idle 300
 for frames in lua all; do
     check "$frames: a profile" profiled $frames

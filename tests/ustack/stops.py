@@ -58,13 +58,22 @@ def frames():
 
 
 gdb.execute("attach %d" % PID, to_string=True)
+# It waits for a moment in which the process runs, a little.
+KILL = '''sleep %.4f
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    read -r stat </proc/%d/stat
+    case $stat in *") R "*) break ;; esac
+    sleep 0.001
+done
+kill -INT %d'''
+
 stops = busy = 0
 limit = time.monotonic() + 15
 with open(OUT, "w") as out:
     while stops < STOPS or (busy < STOPS and time.monotonic() < limit):
         start = time.monotonic_ns()
         killer = subprocess.Popen(
-            ["sh", "-c", "sleep %.4f; kill -INT %d" % (random.uniform(0, 0.01), PID)])
+            ["sh", "-c", KILL % (random.uniform(0, 0.005), PID, PID)])
         gdb.execute("continue", to_string=True)
         killer.wait()
         out.write("stop %d %d\n" % (start, time.monotonic_ns()))

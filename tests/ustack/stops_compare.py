@@ -112,13 +112,14 @@ def main():
     own = read_ngstap(sys.argv[2])
     times = [time for time, _ in own]
     counts, reasons, files = (collections.Counter() for _ in range(3))
-    frames = shown = 0
+    frames = shown = idle = 0
     for start, end, gdb in stops:
         at = bisect.bisect(times, end) - 1
         if at < 0 or times[at] < start:
             continue
         how, why = judge(gdb, own[at][1], sys.argv[3:])
         counts[how] += 1
+        idle += bool(gdb) and gdb[0][1] == "epoll_wait"
         frames += min(len(gdb), len(own[at][1]))
         files.update({file.rsplit("/", 1)[1] for _, _, file, _ in gdb if "/" in file})
         if how == "ended":
@@ -132,6 +133,7 @@ def main():
                 print("# %3d gdb: %s | %s" % (i, left, right))
     for why, n in reasons.most_common():
         print("# ended in %s: %d" % (why, n))
+    print("# waiting for events: %d" % idle)
     print("# stops with frames in: " + ", ".join("%s %d" % x for x in files.most_common()))
     print(sum(counts.values()), counts["same"], counts["ended"], counts["wrong"], frames)
 
