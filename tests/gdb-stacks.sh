@@ -51,7 +51,7 @@ in_lua() {
     ${CC:-cc} -O2 -g -fPIC -shared -o "$scratch/cross.so" tests/ustack/cross.c
     "$exe" -joff tests/ustack/cross.lua "$scratch" loop 60 >/dev/null &
     pids+=("$!")
-    stopped "$!" "$exe" 50
+    stopped "$!" "$exe" 100
 }
 check 'C and interpreted Lua' in_lua
 finish

@@ -60,7 +60,7 @@ def frames():
 gdb.execute("attach %d" % PID, to_string=True)
 # It waits for a moment in which the process runs, a little.
 KILL = '''sleep %.4f
-for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+for i in $(seq 40); do
     read -r stat </proc/%d/stat
     case $stat in *") R "*) break ;; esac
     sleep 0.001
