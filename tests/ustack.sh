@@ -198,6 +198,37 @@ in_vdso() {
 }
 check 'the vdso' in_vdso
 
+# As OpenSSL's assembly aligns its stack: the caller's stack pointer lies in the frame.
+cat >"$scratch/aligned.c" <<'END'
+__attribute__((noinline)) void hit(void) { __asm__ volatile(""); }
+__asm__(".text\n.type aligned, @function\naligned: .cfi_startproc\n"
+        " mov %rsp, %rax\n .cfi_def_cfa_register %rax\n"
+        " push %rbx\n .cfi_offset %rbx, -16\n push %rbp\n .cfi_offset %rbp, -24\n"
+        " sub $64, %rsp\n and $-64, %rsp\n mov %rax, 40(%rsp)\n"
+        " .cfi_escape 0x0f, 5, 0x77, 40, 0x06, 0x23, 0x08\n" // CFA: *(rsp + 40) + 8
+        " xor %ebp, %ebp\n call hit\n mov 40(%rsp), %rsi\n .cfi_def_cfa %rsi, 8\n"
+        " mov -16(%rsi), %rbp\n mov -8(%rsi), %rbx\n"
+        " mov %rsi, %rsp\n .cfi_def_cfa_register %rsp\n ret\n .cfi_endproc\n"
+        " .size aligned, . - aligned\n");
+void aligned(void);
+__attribute__((noinline)) static int framed(int n)
+{
+    volatile char room[n];
+    room[0] = 1;
+    aligned();
+    return room[0];
+}
+int main(int argc, char **argv) { return framed(argc) == 0; }
+END
+${CC:-cc} -O1 -fno-omit-frame-pointer -o "$scratch/aligned" "$scratch/aligned.c"
+in_aligned() {
+    trace -c "$scratch/aligned" -e "probe process(\"$scratch/aligned\").function(\"hit\") {
+        print_ubacktrace(); exit() }"
+    [[ $(sed -nE 's/.* : ([a-z_]+)\+.*/\1/p' "$scratch/out" | head -n 4 | tr '\n' ' ') = \
+        'hit aligned framed main ' ]]
+}
+check "a stack that assembly aligns" in_aligned
+
 # ---- what cannot be walked ----
 
 cat >"$scratch/bare.c" <<'END'

@@ -397,6 +397,7 @@ enum ngs_cfa {
     NGS_CFA_SP,       /* stack pointer + offset */
     NGS_CFA_FP,       /* frame pointer + offset */
     NGS_CFA_AT_FP,    /* what lies there, and the frame pointer was saved where it points */
+    NGS_CFA_AT_SP,    /* what lies at stack pointer + offset, + 8 (OpenSSL's assembly) */
     NGS_CFA_PLT,      /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
     NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
     NGS_CFA_OUTERMOST /* nobody called it */

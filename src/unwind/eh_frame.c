@@ -221,7 +221,16 @@ static void cfa_expression(struct cursor *c, const struct arch *arch, struct rul
     uint64_t op = get(&e, 1);
     int64_t off = sleb(&e);
 
-    if (get(&e, 1) != DW_OP_deref || e.bad || e.p != e.end)
+    if (get(&e, 1) != DW_OP_deref || e.bad)
+        return;
+    if (op == sp && e.p != e.end) { /* where assembly keeps its caller's stack pointer */
+        if (get(&e, 1) == DW_OP_plus_uconst && uleb(&e) == 8 && !e.bad && e.p == e.end) {
+            r->cfa = NGS_CFA_AT_SP;
+            r->cfa_off = off;
+        }
+        return;
+    }
+    if (e.p != e.end)
         return;
     if (op == fp) {
         r->cfa = NGS_CFA_AT_FP;

@@ -112,6 +112,7 @@ launch() {
 path_of() {
     case $1 in
     app | proxy) echo "/$1/news" ;;
+    tls) echo /proxy/news ;;
     idle) ;;
     *)
         [[ -f $HERE/load/lua/mode/$1.lua ]] || fail "nginx has no mode $1"
@@ -140,6 +141,19 @@ choose_port() {
     printf 'listen 127.0.0.%d:%d;\n' 1 "$port" 2 "$port" 3 "$port" >"$1"
 }
 
+# listen_tls FOLDER PORT: at 127.0.0.4, with a key of its own.
+listen_tls() {
+    command -v openssl >/dev/null || need_packages openssl
+    [[ -s $1/key.pem ]] || openssl req -x509 -newkey rsa:3072 -nodes -subj /CN=localhost \
+        -keyout "$1/key.pem" -out "$1/cert.pem" 2>/dev/null
+    cat >>"$1/listen.conf" <<END
+listen 127.0.0.4:$2 ssl;
+ssl_certificate cert.pem;
+ssl_certificate_key key.pem;
+gzip on;
+END
+}
+
 answers() { http_get "$1" /truth; }
 
 # burnt MODE PORT WORKERS: it has answered. Which of several workers answers /truth is chance: their
@@ -155,11 +169,13 @@ burnt() {
 # send_load PORT MODE SECONDS [WORKERS]: sends requests, and returns when the first
 # have been answered.
 send_load() {
-    local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child
+    local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child load
     path=$(path_of "$mode")
     [[ -n $path ]] || return 0
-    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" \
-        "http://127.0.0.1:$port$path" ||
+    load=("http://127.0.0.1:$port$path")
+    [[ $mode != tls ]] || load=(-H 'Accept-Encoding: gzip' -H 'Connection: close'
+        "https://127.0.0.4:$port$path")
+    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" "${load[@]}" ||
         fail "wrk does not start: $(cat "$dir/wrk")"
     [[ $path != /burn/* ]] || wait_until 10 burnt "$mode" "$port" "$workers" ||
         fail "mode $mode does not run: $(tail -n 5 "$dir"/log "$dir"/logs/error.log 2>/dev/null)"

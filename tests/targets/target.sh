@@ -9,8 +9,9 @@
 #
 # VARIANT is gc64, gc32 or stripped (see build.sh). MODE is jit, interp, gsub,
 # coroutine, deep or recurse (see load/lua/mode/); for nginx also app, proxy
-# (load/lua/app/) and idle, which sends no request. SECONDS, 60 if not given, is
-# when the target ends by itself. WORKERS, 1 if not given, is how many workers
+# (load/lua/app/), tls, which is proxy's by TLS, compressed, a connection a
+# request, and idle, which sends no request. SECONDS, 60 if not given, is when
+# the target ends by itself. WORKERS, 1 if not given, is how many workers
 # nginx has; several write "PID STATUS URI" of each answer to DIR/logs/access.log.
 #
 # start prints lines NAME=VALUE, fit for the shell's eval: name, pid (the process
@@ -50,6 +51,7 @@ start_nginx() {
     # Another program may take the port between the choice and nginx's start.
     for _ in 1 2 3 4 5; do
         choose_port "$dir/conf/listen.conf"
+        [[ $mode != tls ]] || listen_tls "$dir/conf" "$port"
         if launch "$dir/log" "$seconds" "$exe" -p "$dir/" -c conf/nginx.conf -g 'daemon off;' &&
             wait_until 10 answers "$port"; then
             break

@@ -283,9 +283,9 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
 {
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
-    uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), plt = cg_label(s),
-             have = cg_label(s), same = cg_label(s), sixteen = cg_label(s), found = cg_label(s),
-             some = cg_label(s), apart = cg_label(s);
+    uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), at_sp = cg_label(s),
+             plt = cg_label(s), have = cg_label(s), same = cg_label(s), sixteen = cg_label(s),
+             found = cg_label(s), some = cg_label(s), apart = cg_label(s);
 
     cg_lib_enter(f);
     add_frame(f, f->l_bad);
@@ -310,6 +310,7 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_SP, sp);
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_FP, fp);
     cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_FP, at_fp);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_SP, at_sp);
     cg_jmpi(s, BPF_JNE, R1, NGS_CFA_SIGNAL, f->l_bad);
 
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
@@ -334,6 +335,13 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     read_word(f, CG_UNWIND_IP, R9, 0, f->l_bad);
     read_word(f, CG_UNWIND_FP, R8, 0, f->l_bad);
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
+    cg_ja(s, have);
+    cg_bind(s, at_sp);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_alu(s, BPF_ADD, R8, R2);
+    read_word(f, CG_UNWIND_IP, R8, 0, f->l_bad);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
+    cg_alui(s, BPF_ADD, R8, 8);
     cg_ja(s, have);
     cg_bind(s, plt);
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
