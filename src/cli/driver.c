@@ -35,6 +35,7 @@
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/places.h"
 #include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
@@ -60,7 +61,6 @@ struct driver {
     struct compile cx;
     struct options o;
     struct target *target;
-    struct debuginfo *debuginfo;
     struct utsname uts;
     struct backend_choice choice;
     struct stap_object module;
@@ -71,10 +71,9 @@ struct driver {
     bool terminal;          /* OUT is one */
     struct picture picture; /* --format: what OUT feeds */
     bool draws;
-    bool no_places; /* of C functions: not asked any more */
+    struct places places;
     bool output_closed, output_failed;
     struct out_events *events; /* --format json */
-    struct lua_names *names;   /* of functions, for the picture */
     pid_t child;               /* -c; 0: none, or run has taken it */
     uint64_t since;            /* start of the pass in hand */
 };
@@ -160,11 +159,11 @@ static bool open_target(struct driver *d, bool running)
         t->exec = command_path(&d->cx, d->o.command);
     }
     bounds_begin(&d->cx); /* not of the command's own start */
-    d->target = target_open(&d->cx, t);
+    d->target = d->places.target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
     if (d->target && d->draws) /* now: at the end the process may be gone */
-        d->names = lua_names_new(&d->cx, d->target);
+        d->places.names = lua_names_new(&d->cx, d->target);
     return d->target && choose_arch(d) && bounds_ok();
 }
 
@@ -267,8 +266,8 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
 
 static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
 {
-    d->debuginfo = debuginfo_new(&d->cx, d->target);
-    bool ok = sema_run(&d->cx, so, prog, d->target, d->debuginfo);
+    d->places.debuginfo = debuginfo_new(&d->cx, d->target);
+    bool ok = sema_run(&d->cx, so, prog, d->target, d->places.debuginfo);
 
     return bounds_end() && ok;
 }
@@ -380,46 +379,6 @@ static void on_printed(void *arg, bool ok)
     d->output_failed |= !close_output(d, ok);
 }
 
-static struct debuginfo *debuginfo_of(struct driver *d)
-{
-    if (!d->debuginfo) /* an object was run: no script was analysed */
-        d->debuginfo = debuginfo_new(&d->cx, d->target);
-    return d->debuginfo;
-}
-
-/* A struct symbol_source's OF: with the separate debug files that only debug/ finds. */
-static const struct elf_symbols *symbols_of(void *arg, const struct module *m)
-{
-    struct driver *d = arg;
-
-    return dbg_module_symbols(debuginfo_of(d), m);
-}
-
-/* Ends a question about lines of sources: a file that takes too much is the last that is asked;
- * names are looked up as before. */
-static bool end_places(struct driver *d)
-{
-    if (bounds_end())
-        return true;
-    d->no_places = true;
-    bounds_begin(&d->cx); /* nothing is reached any more */
-    bounds_end();
-    return false;
-}
-
-/* Its LINE. */
-static bool line_of(void *arg, const struct module *m, uint64_t vaddr, struct symbol_line *out)
-{
-    struct driver *d = arg;
-
-    if (d->no_places)
-        return false;
-    bounds_begin(&d->cx);
-    bool found = dbg_module_line(debuginfo_of(d), m, vaddr, out);
-
-    return end_places(d) && found;
-}
-
 /* switch_file(): after FILE of -o come FILE.1, FILE.2 and so on, by the same descriptor. */
 static bool next_file(void *arg)
 {
@@ -458,7 +417,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
-                          .symbols = {symbols_of, line_of, d},
+                          .symbols = places_symbols(&d->places),
                           .demangle = d->o.demangle,
                           .events = d->events,
                           .next_file = d->out_fd > 0 ? next_file : NULL,
@@ -652,56 +611,6 @@ static bool run_module(struct driver *d)
 /* ---- beginning and end ---- */
 
 /* The picture has names where the script prints places in a source. */
-static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
-{
-    struct driver *d = arg;
-
-    return d->names && lua_names_frame(d->names, frame, len, to, size);
-}
-
-/* Of the target's files; the kernel's code has none. */
-static const struct module *module_named(const struct driver *d, const char *path)
-{
-    const struct module *m = d->target ? d->target->modules : NULL;
-
-    while (m && strcmp(m->path, path))
-        m = m->next;
-    return m;
-}
-
-static void tell_module(void *arg, struct out_module *out)
-{
-    struct driver *d = arg;
-    const struct module *m = module_named(d, out->path);
-
-    if (!m)
-        return;
-    out->start = m->start;
-    out->end = m->end;
-    out->build_id = m->id.len ? build_id_text(d->cx.arena, &m->id) : NULL;
-}
-
-/* By what debug information says of its first instruction. */
-static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
-{
-    struct driver *d = arg;
-    const struct module *m = module_named(d, module->path);
-    struct dbg_statement at = {.line = 0};
-    const char *why;
-    size_t n;
-
-    if (!m || !d->debuginfo || d->no_places || f->address < m->bias)
-        return;
-    bounds_begin(&d->cx);
-    struct dbg *dbg = dbg_open(d->debuginfo, m->path, &why);
-    bool found = dbg && dbg_statement_at(dbg, f->address - m->bias, &at) && at.line;
-
-    if (!end_places(d) || !found)
-        return;
-    f->file = out_clean(d->cx.arena, at.file, strlen(at.file), &n);
-    f->line = at.line;
-}
-
 static void pass_comment(void *arg, const char *line, size_t len)
 {
     struct driver *d = arg;
@@ -714,13 +623,11 @@ static bool open_picture(struct driver *d, const struct out_format *format)
 {
     struct out_reader_opts ro = {.input = "output of the script",
                                  .lines = d->hooks->comment != NULL, /* our own sample */
-                                 .rename = name_frame,
-                                 .module = tell_module,
-                                 .place = place_frame,
                                  .comment = d->hooks->comment ? pass_comment : NULL,
-                                 .arg = d};
+                                 .comment_arg = d};
     FILE *out;
 
+    places_serve(&d->places, &ro);
     if (!picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
@@ -815,9 +722,9 @@ static bool close_all(struct driver *d, bool ok)
         command_end(d->child);
     stap_release(&d->module);
     ok = close_output(d, ok) && ok; /* a picture asks for debug information */
-    if (d->debuginfo)
-        debuginfo_free(d->debuginfo);
-    lua_names_free(d->names);
+    if (d->places.debuginfo)
+        debuginfo_free(d->places.debuginfo);
+    lua_names_free(d->places.names);
     if (d->target)
         target_close(d->target);
     return ok;
@@ -828,6 +735,7 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
     static const struct driver_hooks none;
     struct driver d = {.hooks = h ? h : &none, .cx = *cx, .module = {.lock = -1}, .out = stdout};
 
+    d.places.cx = &d.cx;
     uname(&d.uts);
     d.since = clock_ns(CLOCK_MONOTONIC);
     bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);

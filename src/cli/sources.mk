@@ -12,6 +12,7 @@ ngstap_SOURCES += \
 	src/cli/option_table.c src/cli/option_table.h \
 	src/cli/options.c src/cli/options.h \
 	src/cli/picture.c src/cli/picture.h \
+	src/cli/places.c src/cli/places.h \
 	src/cli/script.c src/cli/script.h \
 	src/cli/search.c src/cli/search.h \
 	src/cli/subcommand.c src/cli/subcommand.h \

@@ -101,7 +101,7 @@ struct out_reader_opts {
     /* A line that begins with "# " where a stack could begin, without its newline. NULL:
      * ignored. */
     void (*comment)(void *arg, const char *line, size_t len);
-    void *arg;
+    void *arg, *comment_arg;
 };
 
 /*

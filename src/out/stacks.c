@@ -495,7 +495,7 @@ static bool take_line(struct out_reader *r, const char *s, size_t len)
         if (starts(s, len, UNIT_COMMENT))
             take_unit(r, s + strlen(UNIT_COMMENT), len - strlen(UNIT_COMMENT));
         else if (r->o.comment)
-            r->o.comment(r->o.arg, s, len);
+            r->o.comment(r->o.comment_arg, s, len);
         return true;
     }
     while (len && isspace((unsigned char)*s)) {

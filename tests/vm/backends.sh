@@ -4,7 +4,8 @@
 # Each back end is the other's judge: the same script as eBPF and as a SystemTap module, made here
 # by stap, in one VM (in-backends.sh). What uprobes see must be what the target says, in both.
 # Profiles of the same load must agree within sampling noise, at a level of 0.01 for all of them
-# together, or within 3 points (../homogeneous.awk); and each of them with the target's own account. On 6.1; on 5.10, where eBPF does not suffice, modules alone.
+# together, or within 3 points (../homogeneous.awk); and each of them with the target's own account.
+# On 6.1; on 5.10, where eBPF does not suffice, modules alone.
 #
 # Needs stap, gcc, qemu and kernels (run.sh, kernel.sh), NGSTAP_TARGETS (tests/targets/build.sh
 # prints it). About 6 minutes. Prints TAP.
