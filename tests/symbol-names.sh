@@ -335,7 +335,7 @@ passed_on() {
             print_ubacktrace_fileline()
             print_ubacktrace_brief()
             print_backtrace_fileline()
-        }' && ! printed '^function' && printed ' usymfileline\(uaddr\(\)\), symfile\(addr\(\)\)' ||
+        }' && ! printed '^function' && printed '\(usymfileline\(uaddr\(\)\), symfile\(addr\(\)\)' ||
         return
     for name in ubacktrace_fileline ubacktrace_brief backtrace_fileline; do
         printed "^ *print_$name\(\);" || return
