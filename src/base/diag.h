@@ -26,6 +26,8 @@ enum { DIAG_MAX_ERRORS = 20 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
 void diag_stream(struct diag *d, FILE *out); /* the same place by another stream */
+/* Messages of what may be tried again another way: as D shows them, to OUT, counted apart. */
+struct diag *diag_apart(const struct diag *d, FILE *out);
 
 /*
  * An error at a place (SPAN.file == 0: no place, only the message). TAG is the short class
