@@ -218,7 +218,8 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
                 "$(has "$scratch/lua.folded" "wait.lua:$name")" "$us" 3 5000
         done <"$scratch/waited"
     done
-    flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' --frames lua -o at.folded
+    flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' --frames lua \
+        -o at.folded
     check 'the Lua that leads to an event' grep -qE ';wait.lua:sleep;.*sched_switch [0-9]+$' \
         "$scratch/at.folded"
     flame -c "$luajit wait.lua 2 waited" --off-cpu --frames all -o all.folded

@@ -50,8 +50,8 @@ probe timer.s(20) { exit() }
 END
     trace -D MAXSTRINGLEN=4096 -x "$cross" "$scratch/stacks.sxx"
     kill "$cross"
-    read -r right early wrong cases < <(awk -v ticks="${3:-0}" -v c="${4:-0}" -f tests/ustack/cross.awk \
-        "$scratch/said" "$scratch/out" 2>"$scratch/wrong")
+    read -r right early wrong cases < <(awk -v ticks="${3:-0}" -v c="${4:-0}" \
+        -f tests/ustack/cross.awk "$scratch/said" "$scratch/out" 2>"$scratch/wrong")
     cat "$scratch/wrong"
     echo "# $right stacks as the program says, $early before the innermost call, $wrong not," \
         "in $cases cases"

@@ -114,9 +114,9 @@ struct arch {
         uint16_t signal_ip, signal_sp, signal_fp;
         /* LuaJIT's frame on the C stack, with references of 64 and of 32 bits. */
         struct arch_lua {
-            uint8_t frame_size; /* 0: not known */
-            uint8_t state_at;   /* its lua_State */
-            bool narrow;        /* ... in 32 bits */
+            uint8_t frame_size;   /* 0: not known */
+            uint8_t state_at;     /* its lua_State */
+            bool narrow;          /* ... in 32 bits */
             uint8_t cframe, type; /* of struct lua_State: cframe, gct */
         } lua[ARCH_LUA_LAYOUTS];
     } unwind;

@@ -52,8 +52,8 @@ void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(print
 unsigned diag_errors(const struct diag *d);
 bool diag_stopped(const struct diag *d);
 void diag_colour(struct diag *d, bool on); /* on a terminal and elsewhere */
-void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
-void diag_strict(struct diag *d);         /* -W: warnings are errors */
+void diag_quiet(struct diag *d, bool on);  /* -w: no warnings */
+void diag_strict(struct diag *d);          /* -W: warnings are errors */
 
 /*
  * Collects instead of printing while trying something that may fail (@defined, optional

@@ -38,6 +38,11 @@ static void set_process(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_PID);
     cg_alui(&f->s, BPF_RSH, R0, 32);
     cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_PROCESS), R0);
+    cg_value(&f->s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, spaces));
+    cg_ldx(&f->s, BPF_DW, R1, R1, 0);
+    cg_alui(&f->s, BPF_LSH, R1, 32);
+    cg_alu(&f->s, BPF_OR, R1, R0);
+    cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_TAG), R1);
 }
 
 /*
@@ -110,14 +115,13 @@ static void element(struct cg_lib_fn *f, uint32_t none)
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
-/* The frame at hand is the place of r7, an address in the range of the frame's words; what a call
- * returns to is the code before it. */
+/* The frame at hand is the place of r7, an address to which r2 is to be added (struct ngs_range);
+ * what a call returns to is the code before it. */
 static void store_place(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
     uint32_t none = cg_label(s);
 
-    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     cg_jmpi(s, BPF_JEQ, R2, 0, none); /* no file's */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
@@ -132,8 +136,22 @@ static void store_place(struct cg_lib_fn *f)
     cg_bind(s, none);
 }
 
+/* r1 = where in the frame the address in r7 is kept, if it is (CG_UNWIND_KEPT). */
+static void kept_at(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_movi(s, R1, (int64_t)0x9e3779b97f4a7c15);
+    cg_alu(s, BPF_MUL, R1, R7);
+    cg_alui(s, BPF_RSH, R1, 64 - CG_UNWIND_KEPT_BITS);
+    cg_alui(s, BPF_MUL, R1, 8 * CG_UNWIND_KEPT_WORDS);
+    cg_alu(s, BPF_ADD, R1, R6);
+}
+
 /*
- * r7 = the rule for the code at the address at hand; goes to NONE where there is no row. On the way
+ * r7 = the rule for the code at the address at hand; goes to NONE where there is no row. Rules that
+ * were found stay with the frame's words: at a tick most of what else is read is in no cache of the
+ * processor's. They hold while nothing changes in any process's mappings (walks). On the way
  * r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
  * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
  * cache.
@@ -141,11 +159,24 @@ static void store_place(struct cg_lib_fn *f)
 static void find_rule(struct cg_lib_fn *f, uint32_t none)
 {
     struct cg_asm *s = &f->s;
-    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s);
+    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s), miss = cg_label(s),
+             found = cg_label(s);
 
     cg_ldx(s, BPF_DW, R7, R6, word(f, CG_UNWIND_IP));
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
     cg_alu(s, BPF_SUB, R7, R3);
+    kept_at(f);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT));
+    cg_jmp(s, BPF_JNE, R2, R7, miss);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT + 1));
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_TAG));
+    cg_jmp(s, BPF_JNE, R2, R3, miss);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT + 2));
+    cg_ldx(s, BPF_DW, R8, R1, word(f, CG_UNWIND_KEPT + 3));
+    store_place(f);
+    cg_mov(s, R7, R8);
+    cg_ja(s, found);
+    cg_bind(s, miss);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
     cg_jmp(s, BPF_JGT, R1, R7, other);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
@@ -156,6 +187,7 @@ static void find_rule(struct cg_lib_fn *f, uint32_t none)
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
     cg_bind(s, have);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     store_place(f);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_SUB, R7, R1);
@@ -193,8 +225,19 @@ static void find_rule(struct cg_lib_fn *f, uint32_t none)
     element(f, none);
     cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
     cg_jmp(s, BPF_JGT, R1, R7, none);
-    cg_ldx(s, BPF_W, R7, R0, offsetof(struct ngs_row, rule));
-    cg_jmpi(s, BPF_JEQ, R7, NGS_CFA_UNKNOWN, none);
+    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_row, rule));
+    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_UNKNOWN, none);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(bias)));
+    cg_alu(s, BPF_ADD, R7, R2);
+    kept_at(f);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT), R7);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_TAG));
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 1), R2);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 2), R2);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 3), R8);
+    cg_mov(s, R7, R8);
+    cg_bind(s, found);
 }
 
 /* The frame's word WHICH = what lies at ADDR + OFF of the program; goes to BAD. ADDR is a register
@@ -443,10 +486,10 @@ static void go_on(struct cg_lib_fn *f, uint32_t none)
 }
 
 /*
- * Compiled Lua has no rows, and in helpers of LuaJIT's interpreter that have pushed a return address
- * the rows are wrong, so that the next address is in no code. Both run below the frame of the
- * interpreter: it is looked for upwards from the stack pointer, by the state that it names and that
- * names it (lj_frame.h, CFRAME_OFS_L; lj_obj.h, struct lua_State).
+ * Compiled Lua has no rows, and in helpers of LuaJIT's interpreter that have pushed a return
+ * address the rows are wrong, so that the next address is in no code. Both run below the frame of
+ * the interpreter: it is looked for upwards from the stack pointer, by the state that it names and
+ * that names it (lj_frame.h, CFRAME_OFS_L; lj_obj.h, struct lua_State).
  */
 void cg_lib_unwind_bridge(struct cg_lib_fn *f)
 {
@@ -540,7 +583,7 @@ void cg_lib_unwind_state(struct cg_lib_fn *f)
 
         if (!lua->frame_size)
             continue;
-        cg_jmpi(s, BPF_JNE, R9, (int)i, not);
+        cg_jmpi(s, BPF_JNE, R9, (int)i, not );
         cg_addr(s, R1, R6, (uint32_t)LIB_FRAME(private_[0]));
         cg_movi(s, R2, 8);
         cg_mov(s, R3, R8);
@@ -559,7 +602,7 @@ void cg_lib_unwind_state(struct cg_lib_fn *f)
         cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
         cg_movi(s, R2, lua->frame_size);
         cg_ja(s, same);
-        cg_bind(s, not);
+        cg_bind(s, not );
     }
     cg_ja(s, f->l_bad);
     cg_bind(s, same);
