@@ -105,7 +105,7 @@ check 'samples and hits' refused '-F is of samples' --at "$take" -F 99
 check 'frames of no kind' refused '--frames takes lua or c' --frames d
 check 'a point that is not hit' refused 'it did not hit' --frames c \
     --at "process(\"$known\").function(\"hang\")"
-check 'no Lua there: what to do' refused '--frames c takes the stacks' --at "$take"
+check 'no Lua there: what to do' refused '--frames c takes the stacks' --frames lua --at "$take"
 
 # ---- off the CPU
 
