@@ -105,7 +105,7 @@ check 'samples and hits' refused '-F is of samples' --at "$take" -F 99
 check 'frames of no kind' refused '--frames takes lua or c' --frames d
 check 'a point that is not hit' refused 'it did not hit' --frames c \
     --at "process(\"$known\").function(\"hang\")"
-check 'no Lua there: what to do' refused '--frames c takes the stacks' --at "$take"
+check 'no Lua there: what to do' refused '--frames c takes the stacks' --frames lua --at "$take"
 
 # ---- off the CPU
 
@@ -212,13 +212,14 @@ if [[ -n ${NGSTAP_TARGETS:-} ]]; then
     luajit=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
     cp tests/flame/wait.lua "$scratch"
     for jit in on off; do
-        flame -c "$luajit -j$jit wait.lua 3 waited" --off-cpu -o lua.folded
+        flame -c "$luajit -j$jit wait.lua 3 waited" --off-cpu --frames lua -o lua.folded
         while read -r name us; do
             check "Lua off the CPU, jit $jit: $name" near \
                 "$(has "$scratch/lua.folded" "wait.lua:$name")" "$us" 3 5000
         done <"$scratch/waited"
     done
-    flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' -o at.folded
+    flame -c "$luajit wait.lua 2 waited" --at 'kernel.trace("sched_switch")' --frames lua \
+        -o at.folded
     check 'the Lua that leads to an event' grep -qE ';wait.lua:sleep;.*sched_switch [0-9]+$' \
         "$scratch/at.folded"
     flame -c "$luajit wait.lua 2 waited" --off-cpu --frames all -o all.folded

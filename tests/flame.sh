@@ -2,7 +2,7 @@
 #
 # "ngstap flame": from a process, a master's workers or a container to a picture whose widest Lua
 # leaf is the function that is known to be hot; its progress on a terminal; what it says when there
-# is nothing to see.
+# is nothing to see. Whole stacks are the default, C and the kernel where there is no Lua to read.
 #
 # Needs root, eBPF, NGSTAP_TARGETS (tests/targets/build.sh prints it). About 40 s. Prints TAP.
 
@@ -18,6 +18,8 @@ flame() {
     status=0
     timeout 60 "$ngstap" flame "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 }
+
+lua() { flame --frames lua "$@"; }
 
 start() { # in place of the one before
     [[ ${#names[@]} = 0 ]] || tests/targets/target.sh stop "${names[-1]}"
@@ -52,7 +54,7 @@ spent() {
 flame_beside_truth() { # FILE ARGUMENT...
     local hot all hot_after all_after
     read -r hot all < <(spent)
-    flame "${@:2}" -o "$1"
+    lua "${@:2}" -o "$1"
     read -r hot_after all_after < <(spent)
     truth=$((100 * (hot_after - hot) / (all_after - all)))
 }
@@ -90,19 +92,19 @@ ${CC:-cc} -g -o "$scratch/deep" "$scratch/deep.c" "$lib/libluajit-5.1.so.2" -Wl,
 deep_pid=$!
 pids+=("$deep_pid")
 sleep 0.3
-flame -x "$deep_pid" -t 1 -F 199 -o "$scratch/deep.folded"
+lua -x "$deep_pid" -t 1 -F 199 -o "$scratch/deep.folded"
 most=$(awk -F';' '{ if (NF > n) n = NF } END { print n + 0 }' "$scratch/deep.folded")
 check "a deep stack is whole ($most frames)" test "$most" -ge 94
 check '... nothing is said of cuts' test -z "$(grep -E 'cut|MAXSTRINGLEN' "$scratch/err")"
 check 'the result is said without a terminal, too' said \
     'deep.folded: [0-9]+ samples, [0-9]+ % in Lua'
-flame -x "$deep_pid" -t 1 -F 199 -D MAXSTRINGLEN=4096 -o "$scratch/cut.folded"
+lua -x "$deep_pid" -t 1 -F 199 -D MAXSTRINGLEN=4096 -o "$scratch/cut.folded"
 check 'where there is no room whole frames are left out' test -z \
     "$(sed 's/ [0-9]*$//' "$scratch/cut.folded" | tr ';' '\n' |
     grep -vE '^(\(no room for more\)|@/usr/local/.*/with-a-long-name-of-a-file-in-it.lua:[0-9]+|C:.*|builtin:.*)$')"
 check '... and the place is marked' grep -q '^(no room for more);@' "$scratch/cut.folded"
 check '... which is said' said 'cut where a string ends \(-D MAXSTRINGLEN='
-flame -x "$deep_pid" -t 1 -F 199 --depth 5 -o "$scratch/five.folded"
+lua -x "$deep_pid" -t 1 -F 199 --depth 5 -o "$scratch/five.folded"
 check 'a hint names an option that flame has' said 'cut at 5 frames \(--depth N shows more\)'
 kill "$deep_pid"
 
@@ -118,7 +120,7 @@ check '... that says what was done' grep -q "ngstap flame -x $pid -t 1" "$scratc
 check '... and has no temporary file beside it' eval \
     '[[ $(echo "$scratch"/x.svg*) = "$scratch/x.svg" ]]'
 if command -v script >/dev/null; then
-    script -qec "'$ngstap' flame -x $pid -t 2 -o '$scratch/tty.svg'" "$scratch/tty" </dev/null \
+    script -qec "'$ngstap' flame --frames lua -x $pid -t 2 -o '$scratch/tty.svg'" "$scratch/tty" </dev/null \
         >/dev/null
     check 'on a terminal it tells how it goes' grep -qE \
         '[0-9]+ s left  [0-9]+ samples  Lua [0-9]+ %' "$scratch/tty"
@@ -131,8 +133,57 @@ flame -x "$pid" -t 1 -o "$scratch/no/such/folder.svg"
 check 'a file that cannot be written is an error before the profile' eval \
     '[[ $status = 1 ]] && said "cannot write"'
 
+# ---- whole stacks ----
+
+# Of the samples: those that begin where the program does, those with Lua frames, also in hot() and
+# cold(), as the target says; the kinds stand in this order: C, Lua, C, kernel.
+whole_stacks() {
+    local all rooted in_lua
+    read -r all rooted in_lua < <(awk '{
+        count = $NF; sub(/ [0-9]+$/, ""); all += count
+        if (/^(_start|__libc_start_main[^;]*);.*;main;/) rooted += count
+        if (/;(T:)?[^;]*jit(.lua)?:(13|hot|cold|[0-9]+)(;|$)/) in_lua += count
+        if (/_\[k\];.*[^\]](;|$)/) wrong += count
+    } END { print all + 0, rooted - wrong, in_lua + 0 }' "$1")
+    echo "# $all samples, $rooted from main on, $in_lua with Lua"
+    ((all > 10 && rooted * 100 >= all * 95 && in_lua * 2 > all))
+}
+flame -x "$pid" -t 2 -F 199 -o "$scratch/whole.folded"
+check 'whole stacks without an option' whole_stacks "$scratch/whole.folded"
+check '... which need no line of explanation' test -z "$(grep alone "$scratch/err")"
+flame -x "$pid" -t 1 -F 199 -o "$scratch/whole.svg"
+check '... the title says which frames' grep -q 'Lua, C and kernel CPU profile' \
+    "$scratch/whole.svg"
+
+cat >"$scratch/spin.c" <<'EOF'
+static volatile long n;
+__attribute__((noinline)) static void spin(void) { for (int i = 0; i < 1000000; i++) n++; }
+int main(void) { for (;;) spin(); }
+EOF
+${CC:-cc} -O1 -fno-optimize-sibling-calls -o "$scratch/spin" "$scratch/spin.c"
+flame -c "$scratch/spin" -t 1 -F 199 -o "$scratch/spin.folded"
+check 'no Lua: C frames' eval '[[ $status = 0 ]] && grep -q ";main;spin " "$scratch/spin.folded"'
+check '... and a line says why' said '^frames of C and the kernel alone: it has no LuaJIT'
+check '... nothing else' test "$(wc -l <"$scratch/err")" = 2
+flame --frames all -c "$scratch/spin" -t 1 -o "$scratch/spin.folded"
+check '... who asks for Lua frames is told what was looked for' eval \
+    '[[ $status = 1 ]] && said "maps no libluajit" && said "^hint: --frames c"'
+flame -c "$scratch/spin" -t 1 --at 'process.function("spun")' -o "$scratch/spin.folded"
+check '... what is wrong besides is said once' eval '[[ $status = 1 ]] &&
+    [[ $(grep -c "^--at:1" "$scratch/err") = 1 ]] && ! said alone'
+bare=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
+cp -L "$bare" "$scratch/bare"
+strip "$scratch/bare"
+cp -L "$lib/libluajit-5.1.so.2" "$scratch/libluajit-5.1.so.2"
+strip "$scratch/libluajit-5.1.so.2"
+LD_LIBRARY_PATH=$scratch flame -t 1 -F 199 -o "$scratch/bare.folded" \
+    -c "$scratch/bare -e 'while os.clock() < 20 do end'"
+check 'LuaJIT without debug information: C frames' eval \
+    '[[ $status = 0 && -s "$scratch/bare.folded" ]] && ! grep -q "@" "$scratch/bare.folded"'
+check '... and a line says why' said "alone: LuaJIT's debug information"
+
 start nginx gc64 interp
-flame -x "$pid" -t 2 -F 199 -o "$scratch/interp.folded"
+lua -x "$pid" -t 2 -F 199 -o "$scratch/interp.folded"
 check 'interpreted code' hot_leads "$scratch/interp.folded" 'interp(.lua)?:(15|hot)$'
 status=0
 "$ngstap" diff "$scratch/jit.folded" "$scratch/interp.folded" -o "$scratch/diff.svg" || status=$?
@@ -141,10 +192,10 @@ check 'a difference of two profiles' eval \
 
 # The time of gsub() itself, which hot() and cold() call.
 start nginx gc64 gsub
-flame -x "$pid" -t 2 -F 199 -o "$scratch/gsub.folded"
+lua -x "$pid" -t 2 -F 199 -o "$scratch/gsub.folded"
 share=$(leaf_share "$scratch/gsub.folded" '^builtin:string[.]gsub$')
 check "a built-in function has its name ($share %)" test "$share" -ge 50
-flame -x "$pid" -t 1 -o "$scratch/gsub.svg"
+lua -x "$pid" -t 1 -o "$scratch/gsub.svg"
 check '... in a picture the plain one' grep -q '<title>string.gsub (built-in function): ' \
     "$scratch/gsub.svg"
 
@@ -166,10 +217,10 @@ check 'no number' eval '[[ $status = 1 ]] && said "whole number"'
 
 cp -r tests/targets/load/lua "$scratch/"
 command="$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit $scratch/lua/truth.lua interp 3 $scratch/truth"
-flame -c "$command" -F 199 -o "$scratch/command.folded"
+lua -c "$command" -F 199 -o "$scratch/command.folded"
 check 'a command, until it ends' hot_leads "$scratch/command.folded" 'interp(.lua)?:(15|hot)$'
 before=$(date +%s%N)
-flame -c "${command/interp 3/interp 30}" -t 1.5 -F 199 -o "$scratch/short.folded"
+lua -c "${command/interp 3/interp 30}" -t 1.5 -F 199 -o "$scratch/short.folded"
 check '... or for a time with a fraction' hot_leads "$scratch/short.folded" \
     'interp(.lua)?:(15|hot)$'
 check '... and not until it would have ended' test $((($(date +%s%N) - before) / 1000000000)) -lt 25
@@ -179,7 +230,7 @@ if [[ $all ]]; then
     eval "$all"
     export DOCKER_HOST
     names+=("$name")
-    PATH=$PATH:$(dirname "$(tests/targets/container.sh which docker)") flame --container "$name" \
+    PATH=$PATH:$(dirname "$(tests/targets/container.sh which docker)") lua --container "$name" \
         -t 2 -F 199 \
         -o "$scratch/container.folded"
     check 'a container, by its name alone' hot_leads "$scratch/container.folded" \

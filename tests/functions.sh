@@ -187,6 +187,32 @@ trace -e 'probe my.alias = begin { } probe begin(-5) { print(pn(), "|") }
     probe my.* { println(pn(), "|", is_return(), "|", remote_id(), "|", remote_uri()); exit() }'
 check 'pn and is_return' same_output
 
+# The way of one byte beside that of two, of which the other does not occur; longer than the parts
+# that such loops are cut into.
+cat >"$scratch/spans.stp" <<'END'
+global n, bad
+probe kernel.trace("sched_switch") {
+    for (len = 0; len < 600; len += 1 + 40 * (len > 40)) {
+        text .= "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        text = substr(text, 0, len)
+        for (at = 0; at < 12; at++) {
+            n++
+            all = text . "|cc|dd"
+            bad += __span(all, "|", at, 1) != __span(all, "|~", at, 1) ||
+                __span(text, "|", at, 1) != __span(text, "|~", at, 1) ||
+                (at <= strlen(text) && __span(all, "|", at, 1) != strlen(text) - at)
+        }
+    }
+    exit()
+}
+probe end { println(n > 500 ? "many" : "few", " ", bad) }
+END
+echo 'many 0' >"$scratch/want"
+for feature in snprintf may_goto; do
+    trace --no-feature=$feature -D MAXSTRINGLEN=2048 -D MAXACTION=100000 "$scratch/spans.stp"
+    check "how far a byte is, without $feature" same_output
+done
+
 echo 'a1' >"$scratch/want"
 trace -e 'global n probe begin { n["x"]++; println(tokenize("a b", " "), n["x"]) exit() }
     probe end { delete n }'

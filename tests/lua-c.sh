@@ -33,21 +33,25 @@ start_cross() {
     done
     return 1
 }
-# So many stacks, or what comes within 20 s; ticks: 1, they may come between two calls.
-stacks_at() { # POINT STACKS [TICKS]
+# So many stacks, or what comes within 20 s; ticks: 1, they may come between two calls; c: 1, those
+# of ubacktrace() are looked at.
+stacks_at() { # POINT STACKS [TICKS [C]]
+    local also=''
+    [[ -z ${4:-} ]] || also='print("c\n" . sprint_ubacktrace())'
     cat >"$scratch/stacks.sxx" <<END
 @use luajit
 global n
 probe $1 {
     print("stack\n" . lua_backtrace())
+    $also
     if (++n == $2) { exit() }
 }
 probe timer.s(20) { exit() }
 END
     trace -D MAXSTRINGLEN=4096 -x "$cross" "$scratch/stacks.sxx"
     kill "$cross"
-    read -r right early wrong cases < <(awk -v ticks="${3:-0}" -f tests/ustack/cross.awk \
-        "$scratch/said" "$scratch/out" 2>"$scratch/wrong")
+    read -r right early wrong cases < <(awk -v ticks="${3:-0}" -v c="${4:-0}" \
+        -f tests/ustack/cross.awk "$scratch/said" "$scratch/out" 2>"$scratch/wrong")
     cat "$scratch/wrong"
     echo "# $right stacks as the program says, $early before the innermost call, $wrong not," \
         "in $cases cases"
@@ -63,7 +67,18 @@ at_ticks() { # VARIANT LEAF [OPTION]
     start_cross "$@" && stacks_at timer.profile 1000 1 &&
         ((right > 300 && cases >= 18 && wrong * 200 <= right && early * 20 <= right))
 }
+# C alone, by ubacktrace(), which asks no state: the program's C functions, and on to its start.
+c_at_leaf() {
+    start_cross "$@" && stacks_at "$leaf" 3000 0 1 && ((right > 100 && wrong == 0 && cases == 20))
+}
+c_at_ticks() {
+    start_cross "$@" && stacks_at timer.profile 600 1 1 &&
+        ((right > 200 && cases >= 18 && wrong * 200 <= right && early * 20 <= right))
+}
 for variant in gc64 gc32; do
+    check "$variant: ubacktrace() beyond compiled Lua" c_at_leaf "$variant" ffi
+    check "$variant: ubacktrace(), ticks in compiled code" c_at_ticks "$variant" loop
+    check "$variant: ubacktrace(), ticks in the interpreter" c_at_ticks "$variant" loop -joff
     check "$variant: C that Lua calls" at_leaf "$variant" hit
     check "$variant: C that compiled Lua calls" at_leaf "$variant" ffi
     check "$variant: C that interpreted Lua calls by FFI" at_leaf "$variant" ffi -joff

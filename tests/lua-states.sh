@@ -102,7 +102,7 @@ trace samples/lj-vm-states.sxx --arg time=2 -x "$pid"
 check 'lj-vm-states does not count the sleeping VM' \
     printed '^(No Lua-running samples|Observed [0-9]{1,2} Lua-running samples and ignored [0-9]{3})'
 check '... and says where the ticks were' said '[0-9]{3} ticks'
-"$ngstap" flame -I tapset -x "$pid" -t 2 -F 500 -o "$scratch/out.svg" >"$scratch/out" \
+"$ngstap" flame --frames lua -I tapset -x "$pid" -t 2 -F 500 -o "$scratch/out.svg" >"$scratch/out" \
     2>"$scratch/err" || :
 check 'flame says so, too' said 'on threads that run no Lua|none was in Lua'
 ended

@@ -241,6 +241,9 @@ ${CC:-cc} -O1 -o "$scratch/bare" "$scratch/bare.c"
 last_line_is '2' -c "$scratch/bare" -e "probe process(\"$scratch/bare\").function(\"hit\") {
     for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
 check 'code without a table ends it' test "$bare" = yes
+objcopy -R .eh_frame "$scratch/chain" "$scratch/tableless"
+trace -c "$scratch/tableless 3" -e 'probe syscall.exit_group { print_ubacktrace() }'
+check 'a program without any: a line says so' said 'no unwind table in .*/tableless: stacks of C'
 last_line_is '0 ""' -e 'probe begin { printf("%d \"%s\"\n", ustack(0), ubacktrace()); exit() }' &&
     nothing=yes || nothing=no
 check 'where no program was hit there is none' test "$nothing" = yes

@@ -49,6 +49,7 @@ struct arch_operand {
     uint32_t symbol_len;
 };
 
+enum { ARCH_LUA_LAYOUTS = 2 };
 enum { ARCH_JUMP_MAX = 5 }; /* bytes of a jump */
 
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
@@ -111,6 +112,13 @@ struct arch {
         uint8_t return_address; /* its number in .eh_frame */
         /* Of a signal's registers, from the stack pointer that its handler returns to. */
         uint16_t signal_ip, signal_sp, signal_fp;
+        /* LuaJIT's frame on the C stack, with references of 64 and of 32 bits. */
+        struct arch_lua {
+            uint8_t frame_size;   /* 0: not known */
+            uint8_t state_at;     /* its lua_State */
+            bool narrow;          /* ... in 32 bits */
+            uint8_t cframe, type; /* of struct lua_State: cframe, gct */
+        } lua[ARCH_LUA_LAYOUTS];
     } unwind;
 
     /* Instructions, as they lie in memory. */

@@ -315,6 +315,7 @@ struct ngs_control {
      * there clears it first
      */
     uint64_t unmapped;
+    uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
 };
 
 /* ---- strings, aggregates ---- */

@@ -49,6 +49,19 @@ void diag_stream(struct diag *d, FILE *out)
     d->out = out;
 }
 
+struct diag *diag_apart(const struct diag *d, FILE *out)
+{
+    struct diag *apart = ARENA_NEW(d->arena, struct diag);
+
+    *apart = (struct diag){.arena = d->arena,
+                           .sources = d->sources,
+                           .out = out,
+                           .colour = d->colour,
+                           .quiet = d->quiet,
+                           .strict = d->strict};
+    return apart;
+}
+
 static const char *paint(const struct diag *d, const char *code)
 {
     return d->colour ? code : "";

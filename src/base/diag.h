@@ -26,6 +26,8 @@ enum { DIAG_MAX_ERRORS = 20 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
 void diag_stream(struct diag *d, FILE *out); /* the same place by another stream */
+/* Messages of what may be tried again another way: as D shows them, to OUT, counted apart. */
+struct diag *diag_apart(const struct diag *d, FILE *out);
 
 /*
  * An error at a place (SPAN.file == 0: no place, only the message). TAG is the short class
@@ -50,8 +52,8 @@ void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(print
 unsigned diag_errors(const struct diag *d);
 bool diag_stopped(const struct diag *d);
 void diag_colour(struct diag *d, bool on); /* on a terminal and elsewhere */
-void diag_quiet(struct diag *d, bool on); /* -w: no warnings */
-void diag_strict(struct diag *d);         /* -W: warnings are errors */
+void diag_quiet(struct diag *d, bool on);  /* -w: no warnings */
+void diag_strict(struct diag *d);          /* -W: warnings are errors */
 
 /*
  * Collects instead of printing while trying something that may fail (@defined, optional

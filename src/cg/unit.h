@@ -88,6 +88,7 @@ enum {
 _Static_assert(CG_WORD_REGS + CG_SPILL_SLOTS <= IR_SPILL_WORDS, "ir.h");
 /* Bytes of the program's stack that are read at once; bytes below a CFA that are asked for. */
 enum { CG_UNWIND_WINDOW = 1024, CG_UNWIND_SAVED = 64 };
+enum { CG_UNWIND_KEPT_BITS = 7, CG_UNWIND_KEPT_WORDS = 4 };
 /* Words at frame_unwind: where the walk of a program's stack is. */
 enum cg_unwind {
     CG_UNWIND_IP,
@@ -97,13 +98,17 @@ enum cg_unwind {
     CG_UNWIND_N,       /* frames known */
     CG_UNWIND_MOST,    /* ... that are wanted */
     CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
+    CG_UNWIND_TAG,     /* ... and since when its mappings are as they are */
     CG_UNWIND_AT,      /* address of what was read of the stack, */
     CG_UNWIND_LEN,     /* how many bytes, */
     CG_UNWIND_BYTES,   /* and they themselves */
     /* struct ngs_range that an address was in last; END 0: none */
     CG_UNWIND_RANGE = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8,
-    CG_UNWIND_FRAMES = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8, /* their addresses */
-    CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX,                  /* ... stack pointers */
+    /* Rules found before: the address, TAG, what makes it a place, the rule. */
+    CG_UNWIND_KEPT = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8,
+    CG_UNWIND_FRAMES =
+        CG_UNWIND_KEPT + (CG_UNWIND_KEPT_WORDS << CG_UNWIND_KEPT_BITS), /* their addresses */
+    CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX,                   /* ... stack pointers */
     CG_UNWIND_NUMBER = CG_UNWIND_SPS + NGS_STACK_MAX, /* of the stack that follows: */
     CG_UNWIND_STACK,                                  /* struct ngs_stack: the same as places */
     CG_UNWIND_PLACES

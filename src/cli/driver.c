@@ -531,11 +531,12 @@ static bool run_script(struct driver *d)
 
     if (o->list) /* errors were told: of what else there is they say nothing */
         return listing_points(&d->cx, prog, expanded.main, o->list_variables, d->out);
-    if (!sound) {
-        if (expanded.assumed && target_first(d->target))
-            explain_assumed(d, expanded.assumed);
+    if (!sound && expanded.assumed && target_first(d->target))
+        explain_assumed(d, expanded.assumed);
+    if (d->hooks->analysed)
+        d->hooks->analysed(d->hooks->arg, sound, expanded.assumed);
+    if (!sound)
         return false;
-    }
     pass_done(d, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(d->out, prog, PRINT_RESOLVED);

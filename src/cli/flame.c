@@ -45,7 +45,7 @@ static const struct frames frames_rows[] = {
     {"all", "Lua, C and kernel", "in no code that is known", "c", true},
 };
 
-enum { N_FRAMES = sizeof(frames_rows) / sizeof(*frames_rows) };
+enum { FRAMES_LUA, FRAMES_C, FRAMES_ALL, N_FRAMES = sizeof(frames_rows) / sizeof(*frames_rows) };
 
 /* What is counted. */
 enum counted { COUNT_SAMPLES, COUNT_HITS, COUNT_OFF_CPU };
@@ -59,6 +59,14 @@ struct flame {
     long hz;
     bool terminal, shown, string_limit, command, by_hz;
     const struct frames *frames;
+    bool chosen; /* by --frames */
+    struct {     /* all frames are tried first, unless others were chosen */
+        struct diag *diag;
+        FILE *f; /* what DIAG said: kept until it is known whether the target has them */
+        char *text;
+        size_t len;
+        const char *without; /* why they are not drawn; NULL: they are, or it is not known */
+    } trial;
     const char *at, *weight; /* --at, --weight: script text, or NULL */
     enum counted counted;
     long depth;            /* frames of a stack */
@@ -82,7 +90,7 @@ static double share(uint64_t n, uint64_t of)
 /* The CPU time of Lua code? */
 static bool is_lua_profile(const struct flame *f)
 {
-    return f->counted == COUNT_SAMPLES && f->frames == &frames_rows[0];
+    return f->counted == COUNT_SAMPLES && f->frames == &frames_rows[FRAMES_LUA];
 }
 
 static const char *hits_name(const struct flame *f)
@@ -256,6 +264,7 @@ static bool set_frames(void *command, const char *option, const char *value)
     struct flame *f = command;
     const char *all = "";
 
+    f->chosen = true;
     for (int i = 0; i < N_FRAMES; i++) {
         if (!strcmp(frames_rows[i].name, value)) {
             f->frames = &frames_rows[i];
@@ -293,7 +302,7 @@ static const struct command_option taken[] = {
     {"--at", "PROBE", "count the hits of a probe point, not samples", set_at},
     {"--weight", "EXPR", "with --at: count what EXPR is at a hit, not 1", set_weight},
     {"--off-cpu", NULL, "count the microseconds off the CPU", set_off_cpu},
-    {"--frames", "KIND", "which: lua (the default), c: of C and the kernel, or all", set_frames},
+    {"--frames", "KIND", "which: all (the default), lua, or c: of C and the kernel", set_frames},
     {"-o", "FILE", "where to (flame.svg)", set_output},
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
     {"--title", "TEXT", "the title of the picture", set_title},
@@ -309,7 +318,7 @@ static const struct command_options options = {
     "ngstap flame",
     "Usage: ngstap flame [OPTION]...\n"
     "Profiles a process, a master's workers, a container or a command, and draws a flame graph:\n"
-    "where their Lua code takes CPU time, or what --at, --off-cpu and --frames say.\n\n",
+    "where they take CPU time, in Lua, C and the kernel, or what --at and --off-cpu count.\n\n",
     taken, sizeof(taken) / sizeof(*taken)};
 
 /* False after reporting: options that say nothing together. */
@@ -527,12 +536,83 @@ static void print_result(const struct flame *f)
                 share(f->bare_hits, f->hits), f->frames->without);
 }
 
+/* ---- all frames, or what there is of them ---- */
+
+/* What was said goes out, and what is said from here on goes out at once. */
+static void trial_end(struct flame *f, bool shown)
+{
+    if (!f->trial.f)
+        return;
+    fclose(f->trial.f);
+    if (shown)
+        fwrite(f->trial.text, 1, f->trial.len, f->cx->err);
+    diag_stream(f->trial.diag, f->cx->err);
+    free(f->trial.text);
+    f->trial.f = NULL;
+}
+
+static void on_analysed(void *arg, bool ok, const char *library)
+{
+    struct flame *f = arg;
+
+    if (f->trial.f) {
+        trial_end(f, ok);
+        if (!ok)
+            f->trial.without = library ? "it has no LuaJIT"
+                                       : "LuaJIT's debug information was not found, or is not of "
+                                         "the versions that are known";
+    } else if (ok && f->trial.without) {
+        fprintf(f->cx->err, "frames of C and the kernel alone: %s (--frames all says more)\n",
+                f->trial.without);
+    }
+}
+
+/* Runs the sample with the frames that F has. */
+static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv)
+{
+    struct driver_hooks hooks = {
+        .info = &f->info,
+        .comment = on_comment,
+        .option = option_of,
+        .without = f->frames->other ? "--frames c takes the stacks of programs without Lua" : NULL,
+        .analysed = on_analysed,
+        .watch = on_watch,
+        .arg = f};
+    int own = f->argc;
+
+    set_info(f, argc, argv);
+    make_argv(f);
+    int status = driver_run(cx, f->argc, (char **)f->argv, &hooks);
+
+    f->argc = own;
+    return status;
+}
+
+/* A target may have no Lua, or none that can be read: its C frames are drawn then, and a line says
+ * why. */
+static int run_trial(struct flame *f, int argc, char **argv)
+{
+    struct compile cx = *f->cx;
+
+    f->trial.f = open_memstream(&f->trial.text, &f->trial.len);
+    if (!f->trial.f)
+        return run_sample(f, f->cx, argc, argv);
+    f->trial.diag = cx.diag = diag_apart(f->cx->diag, f->trial.f);
+    int status = run_sample(f, &cx, argc, argv);
+
+    trial_end(f, true); /* before the analysis */
+    if (!f->trial.without)
+        return status;
+    f->frames = &frames_rows[FRAMES_C];
+    return run_sample(f, f->cx, argc, argv);
+}
+
 int subcommand_flame(struct compile *cx, int argc, char **argv)
 {
     struct flame f = {.cx = cx,
                       .hz = USUAL_HZ,
                       .depth = USUAL_DEPTH,
-                      .frames = &frames_rows[0],
+                      .frames = &frames_rows[FRAMES_ALL],
                       .output = "flame.svg",
                       .terminal = isatty(STDERR_FILENO)};
 
@@ -553,16 +633,7 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
         return 1;
     }
     f.format = format->name;
-    set_info(&f, argc, argv);
-    make_argv(&f);
-    struct driver_hooks hooks = {
-        .info = &f.info,
-        .comment = on_comment,
-        .option = option_of,
-        .without = f.frames->other ? "--frames c takes the stacks of programs without Lua" : NULL,
-        .watch = on_watch,
-        .arg = &f};
-    int status = driver_run(cx, f.argc, (char **)f.argv, &hooks);
+    int status = f.chosen ? run_sample(&f, cx, argc, argv) : run_trial(&f, argc, argv);
 
     if (f.shown)
         fputs("\r\033[K", cx->err);

@@ -333,7 +333,7 @@ struct ir_unit {
 };
 
 enum { IR_CACHE_LINES = 32, IR_CACHE_LINE = 512, IR_SPILL_WORDS = 52 };
-enum { IR_UNWIND_WORDS = 145 + 3 * NGS_STACK_MAX };
+enum { IR_UNWIND_WORDS = 658 + 3 * NGS_STACK_MAX };
 
 /* ---- builder (build.c) ---- */
 

@@ -43,6 +43,23 @@ static int map_fd(const struct session *s, const char *name)
     return m ? bpf_map__fd(m) : -1;
 }
 
+/* Without rows of the program itself no stack leads far; libraries without them are rare. */
+static void warn_of_rows(const struct session *s)
+{
+    const char *exe = s->t->exec_path;
+
+    for (uint32_t i = 0; exe && s->spaces.rows && i < s->spaces.n_files; i++) {
+        const struct spaces_file *f = &s->spaces.files[i];
+
+        if (f->module && !f->n_blocks && !strcmp(f->module->path, exe)) {
+            diag_warning(s->cx->diag, (struct span){0},
+                         "no unwind table in %s: stacks of C end where they come to its code", exe);
+            diag_hint(s->cx->diag, "strip leaves .eh_frame; -fasynchronous-unwind-tables makes it");
+            return;
+        }
+    }
+}
+
 bool spaces_open(struct session *s)
 {
     struct spaces *sp = &s->spaces;
@@ -70,6 +87,7 @@ bool spaces_open(struct session *s)
     sp->is_open = true;
     for (uint32_t i = 0; i < s->scope.n; i++)
         spaces_add(s, s->scope.members[i]);
+    warn_of_rows(s);
     return true;
 }
 
@@ -317,6 +335,13 @@ static void add_range(struct session *s, pid_t pid, const struct map *all, const
         f->blocks,  f->n_blocks, f->first_block, f->number ? NGS_PLACE(f->number, 0) - bias : 0};
 }
 
+/* Walks that begin now take nothing that was found before: it is told after the change, and they
+ * ask before they look. */
+static void tell_change(struct session *s)
+{
+    __atomic_fetch_add(&s->control->spaces, 1, __ATOMIC_SEQ_CST);
+}
+
 bool spaces_add(struct session *s, pid_t pid)
 {
     struct compile cx = *s->cx; /* with memory that is given back: this is done again and again */
@@ -337,8 +362,8 @@ bool spaces_add(struct session *s, pid_t pid)
     bpf_map_lookup_elem(s->spaces.map, &key, &spaces[1]);
     bool news = memcmp(&spaces[0], &spaces[1], sizeof(*spaces)) != 0;
 
-    if (news)
-        bpf_map_update_elem(s->spaces.map, &key, spaces, BPF_ANY);
+    if (news && !bpf_map_update_elem(s->spaces.map, &key, spaces, BPF_ANY))
+        tell_change(s);
     free(spaces);
     return news;
 }
@@ -347,8 +372,8 @@ void spaces_drop(struct session *s, pid_t pid)
 {
     uint32_t key = (uint32_t)pid;
 
-    if (s->spaces.is_open)
-        bpf_map_delete_elem(s->spaces.map, &key);
+    if (s->spaces.is_open && !bpf_map_delete_elem(s->spaces.map, &key))
+        tell_change(s);
 }
 
 /* Where looks find nothing, as a program has code without a table, they become rare. */

@@ -36,9 +36,11 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     /* (frames) the number of the stack that the first of them are, 0: none; into the words */     \
     X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
-    /* () adds one, then its caller's registers are at hand: 1, or 0: no more */                   \
-    X(UNWIND_STEP, unwind_step, 1, 0)                                                              \
-    X(UNWIND_RULE, unwind_rule, 2, 0)      /* (ip) of the code there; 0: none */                   \
+    /* () 1: the caller of Lua's code, which has no rows, is at hand; 0: it is none */             \
+    X(UNWIND_BRIDGE, unwind_bridge, 1, 0)                                                          \
+    X(UNWIND_STATE, unwind_state, 4, 0)    /* (cframe, state, layout) likewise */                  \
+    /* () adds some: 1: their caller's registers are at hand; 0: it is all; 2: no row there */     \
+    X(UNWIND_STEPS, unwind_steps, 1, 0)                                                            \
     X(UNWIND_RANGE, unwind_range, 2, 0)    /* (ip) 1: the frame's range is its; 0: none is */      \
     X(REPORT, report, 2, 0)                /* (probe) the frame's error, as a record */            \
     X(ERROR_TEXT, error_text, 2, 0)        /* (dst) message of the frame's error; clears it */     \

@@ -445,6 +445,64 @@ static void step_and_leave(struct cg_lib_fn *f, uint32_t head, uint32_t end)
     cg_exit(s);
 }
 
+/*
+ * Up to one byte, which a set of one byte ends: eight bytes at a time, as in_set asks them. r9 is
+ * how far from the start, r8 how many bytes are left there. Goes on behind it for other sets.
+ */
+static void span_words(struct cg_lib_fn *f, uint32_t end)
+{
+    const int64_t each = 0x0101010101010101;
+    struct cg_asm *s = &f->s;
+    uint32_t head, other = cg_label(s), whole = cg_label(s), inside = cg_label(s),
+                   more = cg_label(s);
+
+    cg_jmpi(s, BPF_JNE, R8, 1, other);
+    cg_ldx(s, BPF_DW, R3, R10, SECOND_HOME);
+    cg_lib_resolve(f, R1, R3, R6, R4, false);
+    cg_ldx(s, BPF_W, R2, R1, 0);
+    cg_jmpi(s, BPF_JNE, R2, 1, other);
+    cg_ldx(s, BPF_B, R3, R1, LIB_BYTES);
+    cg_movi(s, R4, each);
+    cg_movi(s, R5, 0x8080808080808080);
+    cg_alu(s, BPF_MUL, R3, R4);
+    head = cg_here(s);
+    cg_jmpi(s, BPF_JGE, R9, LIB_SOME, end);
+    cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
+    cg_alu(s, BPF_ADD, R1, R9);
+    cg_jmpi(s, BPF_JGT, R1, (int32_t)f->c->max, end);
+    cg_ldx(s, BPF_W, R8, R7, 0);
+    cg_alu(s, BPF_SUB, R8, R1);
+    cg_jmpi(s, BPF_JSLE, R8, 0, end);
+    cg_alu(s, BPF_ADD, R1, R7);
+    cg_ldx(s, BPF_DW, R2, R1, LIB_BYTES);
+    cg_alu(s, BPF_XOR, R2, R3);
+    cg_mov(s, R0, R2);
+    cg_alu(s, BPF_SUB, R0, R4);
+    cg_alui(s, BPF_XOR, R2, -1);
+    cg_alu(s, BPF_AND, R0, R2);
+    cg_alu(s, BPF_AND, R0, R5);
+    cg_jmpi(s, BPF_JGE, R8, 8, whole);
+    cg_lib_mask_word(s, R0, R8, R2);
+    cg_bind(s, whole);
+    cg_jmpi(s, BPF_JNE, R0, 0, inside);
+    cg_jmpi(s, BPF_JGE, R8, 8, more);
+    cg_alu(s, BPF_ADD, R9, R8);
+    cg_ja(s, end);
+    cg_bind(s, more);
+    cg_alui(s, BPF_ADD, R9, 8);
+    if (f->may_goto)
+        cg_may_goto(s, end);
+    cg_ja(s, head);
+    cg_bind(s, inside);
+    for (int k = 0; k < 7; k++) {
+        cg_jmpi(s, BPF_JSET, R0, 0x80, end);
+        cg_alui(s, BPF_RSH, R0, 8);
+        cg_alui(s, BPF_ADD, R9, 1);
+    }
+    cg_ja(s, end);
+    cg_bind(s, other);
+}
+
 /* (string, set, start, others): r8 is the answer of in_set that ends it. */
 void cg_lib_span_some(struct cg_lib_fn *f)
 {
@@ -459,6 +517,7 @@ void cg_lib_span_some(struct cg_lib_fn *f)
     cg_lib_resolve(f, R7, R2, R6, R4, false);
     cg_mov(s, R8, R5);
     cg_lib_counter(f);
+    span_words(f, end);
     head = cg_here(s);
     next_byte(f, end);
     cg_mov(s, R1, R6);

@@ -11,6 +11,12 @@
 #include "arch/arch.h"
 
 enum { FEW_ROWS = 16 }; /* that most blocks have: searched in fewer steps */
+/* Some calls are for fewer frames, where a walk goes on beyond code without rows. */
+enum { FRAMES_A_CALL = 2, CALLS = NGS_STACK_MAX / FRAMES_A_CALL + 16 };
+enum { STEPS_END, STEPS_GO_ON, STEPS_NO_ROW };
+/* Words between the stack pointer of compiled Lua, or a helper, and the interpreter's frame: what a
+ * trace spills, an exit saves. GCT of a lua_State (lj_obj.h). */
+enum { BRIDGE_WORDS = 96, LUA_THREAD = 6 };
 
 #define SPACE(field) ((int)offsetof(struct ngs_space, field))
 #define RANGE(field) ((int)offsetof(struct ngs_range, field))
@@ -32,6 +38,11 @@ static void set_process(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_PID);
     cg_alui(&f->s, BPF_RSH, R0, 32);
     cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_PROCESS), R0);
+    cg_value(&f->s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, spaces));
+    cg_ldx(&f->s, BPF_DW, R1, R1, 0);
+    cg_alui(&f->s, BPF_LSH, R1, 32);
+    cg_alu(&f->s, BPF_OR, R1, R0);
+    cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_TAG), R1);
 }
 
 /*
@@ -104,14 +115,13 @@ static void element(struct cg_lib_fn *f, uint32_t none)
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
-/* The frame at hand is the place of r7, an address in the range of the frame's words; what a call
- * returns to is the code before it. */
+/* The frame at hand is the place of r7, an address to which r2 is to be added (struct ngs_range);
+ * what a call returns to is the code before it. */
 static void store_place(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
     uint32_t none = cg_label(s);
 
-    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     cg_jmpi(s, BPF_JEQ, R2, 0, none); /* no file's */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
@@ -126,16 +136,47 @@ static void store_place(struct cg_lib_fn *f)
     cg_bind(s, none);
 }
 
-/* r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
- * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
- * cache. */
-void cg_lib_unwind_rule(struct cg_lib_fn *f)
+/* r1 = where in the frame the address in r7 is kept, if it is (CG_UNWIND_KEPT). */
+static void kept_at(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s);
 
-    cg_lib_enter(f);
-    cg_mov(s, R7, R2);
+    cg_movi(s, R1, (int64_t)0x9e3779b97f4a7c15);
+    cg_alu(s, BPF_MUL, R1, R7);
+    cg_alui(s, BPF_RSH, R1, 64 - CG_UNWIND_KEPT_BITS);
+    cg_alui(s, BPF_MUL, R1, 8 * CG_UNWIND_KEPT_WORDS);
+    cg_alu(s, BPF_ADD, R1, R6);
+}
+
+/*
+ * r7 = the rule for the code at the address at hand; goes to NONE where there is no row. Rules that
+ * were found stay with the frame's words: at a tick most of what else is read is in no cache of the
+ * processor's. They hold while nothing changes in any process's mappings (walks). On the way
+ * r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
+ * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
+ * cache.
+ */
+static void find_rule(struct cg_lib_fn *f, uint32_t none)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s), miss = cg_label(s),
+             found = cg_label(s);
+
+    cg_ldx(s, BPF_DW, R7, R6, word(f, CG_UNWIND_IP));
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
+    cg_alu(s, BPF_SUB, R7, R3);
+    kept_at(f);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT));
+    cg_jmp(s, BPF_JNE, R2, R7, miss);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT + 1));
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_TAG));
+    cg_jmp(s, BPF_JNE, R2, R3, miss);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_KEPT + 2));
+    cg_ldx(s, BPF_DW, R8, R1, word(f, CG_UNWIND_KEPT + 3));
+    store_place(f);
+    cg_mov(s, R7, R8);
+    cg_ja(s, found);
+    cg_bind(s, miss);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(start)));
     cg_jmp(s, BPF_JGT, R1, R7, other);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(end)));
@@ -144,8 +185,9 @@ void cg_lib_unwind_rule(struct cg_lib_fn *f)
     cg_mov(s, R1, R6);
     cg_mov(s, R2, R7);
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
-    cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
+    cg_jmpi(s, BPF_JEQ, R0, 0, none);
     cg_bind(s, have);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     store_place(f);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_SUB, R7, R1);
@@ -154,10 +196,10 @@ void cg_lib_unwind_rule(struct cg_lib_fn *f)
     cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(first_block)));
     cg_alu(s, BPF_SUB, R3, R1);
     cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(n_blocks)));
-    cg_jmp(s, BPF_JGE, R3, R1, f->l_bad);
+    cg_jmp(s, BPF_JGE, R3, R1, none);
     cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(blocks)));
     cg_alu(s, BPF_ADD, R3, R1);
-    element(f, f->l_bad);
+    element(f, none);
     cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_block, first));
     cg_ldx(s, BPF_W, R9, R0, offsetof(struct ngs_block, n));
     cg_mov(s, R0, R9);
@@ -180,11 +222,22 @@ void cg_lib_unwind_rule(struct cg_lib_fn *f)
         cg_bind(s, lower);
     }
     cg_mov(s, R3, R8);
-    element(f, f->l_bad);
+    element(f, none);
     cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
-    cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
-    cg_ldx(s, BPF_W, R0, R0, offsetof(struct ngs_row, rule));
-    cg_exit(s);
+    cg_jmp(s, BPF_JGT, R1, R7, none);
+    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_row, rule));
+    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_UNKNOWN, none);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(bias)));
+    cg_alu(s, BPF_ADD, R7, R2);
+    kept_at(f);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT), R7);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_TAG));
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 1), R2);
+    cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 2), R2);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_KEPT + 3), R8);
+    cg_mov(s, R7, R8);
+    cg_bind(s, found);
 }
 
 /* The frame's word WHICH = what lies at ADDR + OFF of the program; goes to BAD. ADDR is a register
@@ -244,18 +297,6 @@ static void read_saved(struct cg_lib_fn *f)
     cg_alu(s, BPF_ADD, R1, R3);
 }
 
-/* r0 = the rule for the code at the address at hand, 0: none. */
-static void find_rule(struct cg_lib_fn *f)
-{
-    struct cg_asm *s = &f->s;
-
-    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
-    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
-    cg_alu(s, BPF_SUB, R2, R3);
-    cg_mov(s, R1, R6);
-    cg_lib_call(f, CG_LIB_UNWIND_RULE);
-}
-
 /* The frame at hand is one more; goes to BAD when there is no room for it. */
 static void add_frame(struct cg_lib_fn *f, uint32_t bad)
 {
@@ -275,31 +316,21 @@ static void add_frame(struct cg_lib_fn *f, uint32_t bad)
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
 }
 
-/*
- * r7 is the rule, r8 the CFA. Where the innermost address has no row, that of the instruction
- * before it serves: a program that has called the kernel stands behind its last instruction.
- */
-void cg_lib_unwind_step(struct cg_lib_fn *f)
+/* One frame more: r7 is the rule, r8 the CFA. Goes to NONE where there is no row, to LOST where the
+ * caller has no address, to NEXT when its registers are at hand. */
+static void step(struct cg_lib_fn *f, uint32_t none, uint32_t lost, uint32_t next)
 {
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
     uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), at_sp = cg_label(s),
              plt = cg_label(s), have = cg_label(s), same = cg_label(s), sixteen = cg_label(s),
-             found = cg_label(s), some = cg_label(s), apart = cg_label(s);
+             some = cg_label(s), apart = cg_label(s);
 
-    cg_lib_enter(f);
     add_frame(f, f->l_bad);
-    find_rule(f);
-    cg_jmpi(s, BPF_JNE, R0, 0, found);
-    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
-    cg_jmpi(s, BPF_JNE, R3, 0, f->l_bad);
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
-    find_rule(f);
-    cg_bind(s, found); /* so the frame has its place */
+    find_rule(f, none); /* so the frame has its place */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
     cg_jmp(s, BPF_JGE, R1, R2, f->l_bad);
-    cg_mov(s, R7, R0);
     cg_mov(s, R2, R7);
     cg_alui(s, BPF_LSH, R2, 32);
     cg_alui(s, BPF_ARSH, R2, 48);
@@ -318,7 +349,7 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     read_word(f, CG_UNWIND_FP, R8, a->unwind.signal_fp, f->l_bad);
     read_word(f, CG_UNWIND_SP, R8, a->unwind.signal_sp, f->l_bad);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
-    cg_lib_leave(f, 1);
+    cg_ja(s, next);
 
     cg_bind(s, sp);
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
@@ -382,8 +413,39 @@ void cg_lib_unwind_step(struct cg_lib_fn *f)
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R8);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
-    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
-    cg_lib_leave(f, 1);
+    cg_jmpi(s, BPF_JEQ, R1, 0, lost);
+    cg_ja(s, next);
+}
+
+/*
+ * A call costs more than most of a frame, so one takes several. Where the innermost address has no
+ * row, that of the instruction before it serves: a program that has called the kernel stands behind
+ * its last instruction.
+ */
+void cg_lib_unwind_steps(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t none = cg_label(s), lost = cg_label(s);
+
+    cg_lib_enter(f);
+    for (int k = 0; k < FRAMES_A_CALL; k++) {
+        uint32_t next = cg_label(s);
+
+        step(f, none, lost, next);
+        cg_bind(s, next);
+    }
+    cg_lib_leave(f, STEPS_GO_ON);
+
+    cg_bind(s, none);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
+    cg_jmpi(s, BPF_JNE, R1, 0, lost);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JNE, R1, 1, lost);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), 0);
+    cg_lib_leave(f, STEPS_GO_ON);
+    cg_bind(s, lost);
+    cg_lib_leave(f, STEPS_NO_ROW);
 }
 
 void cg_lib_unwind(struct cg_lib_fn *f)
@@ -393,17 +455,172 @@ void cg_lib_unwind(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     set_process(f);
-    for (int k = 0; k < NGS_STACK_MAX; k++) {
+    for (int k = 0; k < CALLS; k++) {
+        uint32_t next = cg_label(s);
+
         cg_mov(s, R1, R6);
-        cg_lib_call(f, CG_LIB_UNWIND_STEP);
+        cg_lib_call(f, CG_LIB_UNWIND_STEPS);
+        cg_jmpi(s, BPF_JEQ, R0, STEPS_GO_ON, next);
+        cg_jmpi(s, BPF_JNE, R0, STEPS_NO_ROW, done);
+        cg_mov(s, R1, R6);
+        cg_lib_call(f, CG_LIB_UNWIND_BRIDGE);
         cg_jmpi(s, BPF_JEQ, R0, 0, done);
+        cg_bind(s, next);
     }
     cg_bind(s, done);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
     cg_exit(s);
 }
 
-/* Beyond code without rows whose frame the script knows: as it begins with "push frame pointer". */
+/* ---- beyond code without rows ---- */
+
+/* The caller of a frame whose CFA is r7, and that begins with "push frame pointer", is at hand. */
+static void go_on(struct cg_lib_fn *f, uint32_t none)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
+    read_word(f, CG_UNWIND_IP, R7, -8, none);
+    read_word(f, CG_UNWIND_FP, R7, -16, none);
+}
+
+/*
+ * Compiled Lua has no rows, and in helpers of LuaJIT's interpreter that have pushed a return
+ * address the rows are wrong, so that the next address is in no code. Both run below the frame of
+ * the interpreter: it is looked for upwards from the stack pointer, by the state that it names and
+ * that names it (lj_frame.h, CFRAME_OFS_L; lj_obj.h, struct lua_State).
+ */
+void cg_lib_unwind_bridge(struct cg_lib_fn *f)
+{
+    const struct arch *a = f->c->cx->arch;
+    struct cg_asm *s = &f->s;
+    uint32_t begin = cg_label(s), other = cg_label(s), nowhere = cg_label(s), found = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
+    cg_jmp(s, BPF_JGE, R1, R2, f->l_bad);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
+    cg_jmpi(s, BPF_JEQ, R2, 0, nowhere);
+    cg_ldx(s, BPF_DW, R3, R6, range(f, RANGE(start)));
+    cg_jmp(s, BPF_JLT, R2, R3, other);
+    cg_ldx(s, BPF_DW, R3, R6, range(f, RANGE(end)));
+    cg_jmp(s, BPF_JGT, R2, R3, other);
+    cg_ldx(s, BPF_W, R3, R6, range(f, RANGE(n_blocks)));
+    cg_jmpi(s, BPF_JEQ, R3, 0, begin);
+    cg_bind(s, other); /* in no code: the frame before may have led astray */
+    cg_jmpi(s, BPF_JLT, R1, 2, begin);
+    cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
+    cg_alui(s, BPF_LSH, R1, 3);
+    cg_alu(s, BPF_ADD, R1, R6);
+    cg_ldx(s, BPF_DW, R8, R1, word(f, CG_UNWIND_SPS - 2));
+    cg_ja(s, begin);
+    cg_bind(s, nowhere); /* likewise, and it is no frame yet */
+    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
+    cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
+    cg_alui(s, BPF_LSH, R1, 3);
+    cg_alu(s, BPF_ADD, R1, R6);
+    cg_ldx(s, BPF_DW, R8, R1, word(f, CG_UNWIND_SPS - 1));
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R8);
+    cg_bind(s, begin);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_AT), R8);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
+    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_BYTES));
+    cg_movi(s, R2, CG_UNWIND_WINDOW);
+    cg_mov(s, R3, R8);
+    cg_call(s, BPF_FUNC_probe_read_user);
+    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+    for (int k = 0; k < BRIDGE_WORDS; k++)
+        for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
+            const struct arch_lua *lua = &a->unwind.lua[i];
+            int at = word(f, CG_UNWIND_BYTES) + 8 * k + lua->state_at;
+            uint32_t no = cg_label(s), likely = cg_label(s);
+
+            if (!lua->frame_size)
+                continue;
+            cg_ldx(s, lua->narrow ? BPF_W : BPF_DW, R3, R6, at);
+            cg_jmpi(s, BPF_JLT, R3, 65536, no);
+            cg_jmpi(s, BPF_JSET, R3, 7, no);
+            if (lua->narrow) { /* beside it an address in 32 bits, or 0 */
+                cg_ldx(s, BPF_W, R1, R6, at + 4);
+                cg_jmpi(s, BPF_JEQ, R1, 0, likely);
+                cg_jmpi(s, BPF_JLT, R1, 65536, no);
+                cg_bind(s, likely);
+            } else {
+                cg_mov(s, R1, R3);
+                cg_alui(s, BPF_RSH, R1, 47);
+                cg_jmpi(s, BPF_JNE, R1, 0, no);
+            }
+            cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_AT));
+            cg_alui(s, BPF_ADD, R2, 8 * k);
+            cg_movi(s, R4, (int)i);
+            cg_mov(s, R1, R6);
+            cg_lib_call(f, CG_LIB_UNWIND_STATE);
+            cg_jmpi(s, BPF_JNE, R0, 0, found);
+            cg_bind(s, no);
+        }
+    cg_lib_leave(f, 0);
+    cg_bind(s, found);
+    cg_lib_leave(f, 1);
+}
+
+/* r7 is the interpreter's frame, r8 the state, r9 which layout. */
+void cg_lib_unwind_state(struct cg_lib_fn *f)
+{
+    const struct arch *a = f->c->cx->arch;
+    struct cg_asm *s = &f->s;
+    uint32_t same = cg_label(s), keep = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R7, R2);
+    cg_mov(s, R8, R3);
+    cg_mov(s, R9, R4);
+    for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
+        const struct arch_lua *lua = &a->unwind.lua[i];
+        uint32_t not = cg_label(s);
+
+        if (!lua->frame_size)
+            continue;
+        cg_jmpi(s, BPF_JNE, R9, (int)i, not );
+        cg_addr(s, R1, R6, (uint32_t)LIB_FRAME(private_[0]));
+        cg_movi(s, R2, 8);
+        cg_mov(s, R3, R8);
+        cg_alui(s, BPF_ADD, R3, lua->cframe);
+        cg_call(s, BPF_FUNC_probe_read_user);
+        cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+        cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
+        cg_alui(s, BPF_AND, R1, ~3); /* flags */
+        cg_jmp(s, BPF_JNE, R1, R7, f->l_bad);
+        cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
+        cg_addr(s, R1, R6, (uint32_t)LIB_FRAME(private_[0]));
+        cg_movi(s, R2, 1);
+        cg_mov(s, R3, R8);
+        cg_alui(s, BPF_ADD, R3, lua->type);
+        cg_call(s, BPF_FUNC_probe_read_user);
+        cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+        cg_movi(s, R2, lua->frame_size);
+        cg_ja(s, same);
+        cg_bind(s, not );
+    }
+    cg_ja(s, f->l_bad);
+    cg_bind(s, same);
+    cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
+    cg_jmpi(s, BPF_JNE, R1, LUA_THREAD, f->l_bad);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SP));
+    cg_jmp(s, BPF_JLE, R1, R7, keep);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N)); /* a frame that there is not */
+    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
+    cg_alui(s, BPF_SUB, R1, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
+    cg_bind(s, keep);
+    cg_alu(s, BPF_ADD, R7, R2);
+    go_on(f, f->l_bad);
+    cg_lib_leave(f, 1);
+}
+
+/* The same where the script knows the frame. */
 void cg_lib_unwind_on(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
@@ -412,10 +629,7 @@ void cg_lib_unwind_on(struct cg_lib_fn *f)
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_MOST), NGS_STACK_MAX);
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
-    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
-    read_word(f, CG_UNWIND_IP, R7, -8, none);
-    read_word(f, CG_UNWIND_FP, R7, -16, none);
+    go_on(f, none);
     cg_mov(s, R1, R6);
     cg_lib_call(f, CG_LIB_UNWIND);
     cg_exit(s);
