@@ -25,7 +25,7 @@ gdb -batch -nx -ex 'python print(1)' >/dev/null 2>&1 || skip_all 'this gdb has n
 # early at most, as what runs in compiled Lua.
 stopped() {
     local stops same ended wrong frames
-    start_trace -x "$1" tests/ustack/stops.stp
+    start_trace -T 100 -x "$1" tests/ustack/stops.stp
     timeout 100 gdb -batch -nx -ex 'set auto-load off' \
         -ex "python PID, STOPS, OUT = $1, $3, '$scratch/gdb'" -x tests/ustack/stops.py \
         >"$scratch/said" 2>&1 </dev/null || tail -n 5 "$scratch/said" | sed 's/^/# /'

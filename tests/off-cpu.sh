@@ -32,9 +32,8 @@ profiled() {
         -o waits.folded) >"$scratch/out" 2>"$scratch/err" </dev/null &
     tracer=$!
     pids+=("$tracer")
-    for _ in {1..400}; do
-        ! grep -q 'Start tracing' "$scratch/err" || break
-        kill -0 "$tracer" 2>/dev/null || break
+    for _ in {1..400}; do # epoll_wait: it waits for what handlers send, so all is armed
+        [[ $(cut -d ' ' -f 1 "/proc/$tracer/syscall" 2>/dev/null) != 232 ]] || break
         sleep 0.05
     done
     get /truth >"$scratch/before"

@@ -169,13 +169,16 @@ burnt() {
 # send_load PORT MODE SECONDS [WORKERS]: sends requests, and returns when the first
 # have been answered.
 send_load() {
-    local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child load
+    local port=$1 mode=$2 seconds=$3 workers=${4:-1} path child load connections=2
     path=$(path_of "$mode")
     [[ -n $path ]] || return 0
     load=("http://127.0.0.1:$port$path")
-    [[ $mode != tls ]] || load=(-H 'Accept-Encoding: gzip' -H 'Connection: close'
-        "https://127.0.0.4:$port$path")
-    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((2 * workers))" -d "${seconds}s" "${load[@]}" ||
+    [[ $mode != tls ]] || {
+        connections=16 # for the client has its share of the work
+        load=(-H 'Accept-Encoding: gzip' -H 'Connection: close' "https://127.0.0.4:$port$path")
+    }
+    launch "$dir/wrk" "$seconds" wrk -t 1 -c "$((connections * workers))" -d "${seconds}s" \
+        "${load[@]}" ||
         fail "wrk does not start: $(cat "$dir/wrk")"
     [[ $path != /burn/* ]] || wait_until 10 burnt "$mode" "$port" "$workers" ||
         fail "mode $mode does not run: $(tail -n 5 "$dir"/log "$dir"/logs/error.log 2>/dev/null)"
