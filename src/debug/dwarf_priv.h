@@ -23,6 +23,7 @@ struct dwarf {
     uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
     Elf_Data *line_table;    /* .debug_line, once it was asked for */
     struct stretches *code;  /* NULL: not asked for so far (dwarf_line.c's own) */
+    bool packed;             /* out of a pack: without locals, lines, inlined code */
 };
 
 static inline struct dwarf *dwarf_of(const struct dbg *m)
