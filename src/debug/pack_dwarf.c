@@ -1,14 +1,15 @@
 /*
- * pack_dwarf: a pack's tree as DWARF 5. Enters: the tree, its types merged; leaves: .debug_info,
- * .debug_abbrev, .debug_str, .debug_loclists. The types are a unit of their own, which comes first
- * and is called "types"; each source file's functions and variables are one.
+ * pack_dwarf: a pack's tree as DWARF 5. Enters: the tree, its types merged; leaves: .debug_info
+ * and what it leads to. The types are a unit of their own, which comes first and is called "types";
+ * each source file's functions and variables are one. The line tables have no lines, but the names
+ * of files; they are DWARF 4's, which can do without folders.
  */
 #include <dwarf.h>
 #include <string.h>
 
 #include "debug/pack.h"
 
-enum { HEADER = 12, LISTS_HEADER = 12, CODE_MAX = 256 };
+enum { CODE_MAX = 256 };
 
 struct abbrev {
     uint8_t key[CODE_MAX];
@@ -22,9 +23,9 @@ struct text {
     UT_hash_handle hh;
 };
 
-struct fixup { /* a reference to a type that is written later */
+struct fixup { /* a reference, for when all is written */
     size_t at;
-    const struct pack_type *to;
+    const struct pack_die *to;
 };
 
 struct writer {
@@ -88,7 +89,8 @@ static uint32_t text_at(struct writer *w, const char *text)
 
 static void write_attr(struct writer *w, const struct pack_attr *a)
 {
-    struct pack_bytes *info = &w->out->info, *lists = &w->out->loclists;
+    struct pack_bytes *info = &w->out->info;
+    struct pack_bytes *lists = a->name == DW_AT_ranges ? &w->out->rnglists : &w->out->loclists;
 
     switch (a->form) {
     case DW_FORM_strp:
@@ -96,7 +98,8 @@ static void write_attr(struct writer *w, const struct pack_attr *a)
         break;
     case DW_FORM_ref_addr:
         w->fixups = arena_grow(w->a, w->fixups, w->n_fixups, sizeof(*w->fixups));
-        w->fixups[w->n_fixups++] = (struct fixup){info->n, a->type->same};
+        w->fixups[w->n_fixups++] = (struct fixup){
+            info->n, a->name == DW_AT_abstract_origin ? a->die : &a->type->same->die};
         put32(info, 0);
         break;
     case DW_FORM_exprloc:
@@ -122,50 +125,89 @@ static void write_attr(struct writer *w, const struct pack_attr *a)
 }
 
 /* As deep as the tree: a unit, its functions or types, what is in them. */
-static void write_die(struct writer *w, const struct pack_die *die)
+static void write_die(struct writer *w, struct pack_die *die)
 {
+    die->offset = (uint32_t)w->out->info.n;
     pack_uleb(&w->out->info, abbrev_of(w, die));
     for (uint32_t i = 0; i < die->n; i++)
         write_attr(w, &die->attrs[i]);
-    for (const struct pack_die *c = die->child; c; c = c->next)
+    for (struct pack_die *c = die->child; c; c = c->next)
         write_die(w, c);
     if (die->child)
         pack_byte(&w->out->info, 0);
 }
 
+/* The length at AT is of all that follows it. */
+static void set_length(struct pack_bytes *b, size_t at)
+{
+    uint32_t length = (uint32_t)(b->n - at - sizeof(length));
+
+    memcpy(b->v + at, &length, sizeof(length));
+}
+
+/* A table of files, without lines (DWARF 4, 6.2.4). */
+static void write_files(struct pack_bytes *line, const struct pack_unit *u)
+{
+    static const uint8_t head[] = {1, 1, 1, (uint8_t)-5, 14, 13, /* as GCC has them */
+                                   0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1};
+    size_t at = line->n, header;
+
+    put32(line, 0);
+    put16(line, 4);
+    header = line->n;
+    put32(line, 0);
+    pack_put(line, head, sizeof(head));
+    pack_byte(line, 0); /* no folders */
+    for (uint32_t i = 0; i <= u->n_files; i++) {
+        const char *name = i ? u->files[i - 1] : u->name;
+
+        pack_put(line, name, strlen(name) + 1);
+        pack_put(line, (uint8_t[3]){0}, 3);
+    }
+    pack_byte(line, 0);
+    set_length(line, header);
+    set_length(line, at);
+}
+
 /* Its head, and its own DIE, which has others. Leaves where it begins. */
-static size_t begin_unit(struct writer *w, const char *name)
+static size_t begin_unit(struct writer *w, const struct pack_unit *u)
 {
     struct pack_bytes *info = &w->out->info;
     struct pack_die any = {0};
     struct pack_attr attrs[] = {
         {.name = DW_AT_producer, .form = DW_FORM_strp, .text = "ngstap pack"},
         {.name = DW_AT_language, .form = DW_FORM_udata, .number = DW_LANG_C11},
-        {.name = DW_AT_name, .form = DW_FORM_strp, .text = name},
+        {.name = DW_AT_name, .form = DW_FORM_strp, .text = u->name},
+        {.name = DW_AT_stmt_list, .form = DW_FORM_sec_offset},
     };
-    struct pack_die unit = {.tag = DW_TAG_compile_unit, .n = 3, .attrs = attrs, .child = &any};
+    struct pack_die unit = {.tag = DW_TAG_compile_unit,
+                            .n = u->n_files ? 4 : 3,
+                            .attrs = attrs,
+                            .child = &any};
     size_t at = info->n;
 
-    put32(info, 0); /* its length */
+    put32(info, 0);
     put16(info, 5);
     pack_byte(info, DW_UT_compile);
     pack_byte(info, 8);
     put32(info, 0); /* all have one table of abbreviations */
     pack_uleb(info, abbrev_of(w, &unit));
-    for (uint32_t i = 0; i < unit.n; i++)
+    for (uint32_t i = 0; i < 3; i++)
         write_attr(w, &attrs[i]);
+    if (u->n_files) {
+        put32(info, (uint32_t)w->out->line.n);
+        write_files(&w->out->line, u);
+    }
     return at;
 }
 
 static void end_unit(struct writer *w, size_t at)
 {
     pack_byte(&w->out->info, 0);
-    uint32_t length = (uint32_t)(w->out->info.n - at - sizeof(length));
-
-    memcpy(w->out->info.v + at, &length, sizeof(length));
+    set_length(&w->out->info, at);
 }
 
-/* DWARF 5, 7.29. */
+/* DWARF 5, 7.28 and 7.29. */
 static void begin_lists(struct pack_bytes *lists)
 {
     put32(lists, 0);
@@ -180,21 +222,19 @@ void pack_dwarf(struct pack *p, struct pack_sections *out)
     const struct pack_bytes none = {.a = p->a};
     struct writer w = {.a = p->a, .out = out};
 
-    *out = (struct pack_sections){none, none, none, none};
+    *out = (struct pack_sections){none, none, none, none, none, none};
     begin_lists(&out->loclists);
-    size_t at = begin_unit(&w, "types");
+    begin_lists(&out->rnglists);
+    size_t at = begin_unit(&w, &(struct pack_unit){.name = "types"});
 
     if (p->enumerators->child)
         write_die(&w, p->enumerators);
-    for (struct pack_type *t = p->types; t && bounds_ok(); t = t->next) {
-        if (t->same != t)
-            continue;
-        t->offset = (uint32_t)out->info.n;
-        write_die(&w, &t->die);
-    }
+    for (struct pack_type *t = p->types; t && bounds_ok(); t = t->next)
+        if (t->same == t)
+            write_die(&w, &t->die);
     end_unit(&w, at);
     for (struct pack_unit *u = p->units; u && bounds_ok(); u = u->next) {
-        at = begin_unit(&w, u->name);
+        at = begin_unit(&w, u);
         for (struct pack_die *die = u->first; die; die = die->next)
             write_die(&w, die);
         end_unit(&w, at);
@@ -202,9 +242,8 @@ void pack_dwarf(struct pack *p, struct pack_sections *out)
     pack_byte(&out->abbrev, 0);
     for (uint32_t i = 0; i < w.n_fixups; i++)
         memcpy(out->info.v + w.fixups[i].at, &w.fixups[i].to->offset, sizeof(uint32_t));
-    uint32_t length = (uint32_t)(out->loclists.n - sizeof(length));
-
-    memcpy(out->loclists.v, &length, sizeof(length));
+    set_length(&out->loclists, 0);
+    set_length(&out->rnglists, 0);
     HASH_CLEAR(hh, w.abbrevs);
     HASH_CLEAR(hh, w.texts);
 }

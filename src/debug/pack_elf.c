@@ -194,7 +194,9 @@ bool pack_elf(struct dbg *m, const struct pack_sections *s, int fd)
               add_debug(&f, ".debug_info", &s->info) &&
               add_debug(&f, ".debug_abbrev", &s->abbrev) &&
               add_debug(&f, ".debug_str", &s->str) &&
-              add_debug(&f, ".debug_loclists", &s->loclists) && add_names(&f) &&
+              add_debug(&f, ".debug_loclists", &s->loclists) &&
+              add_debug(&f, ".debug_rnglists", &s->rnglists) &&
+              add_debug(&f, ".debug_line", &s->line) && add_names(&f) &&
               elf_update(f.out, ELF_C_WRITE) >= 0;
 
     elf_end(f.out);

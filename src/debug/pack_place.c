@@ -1,5 +1,5 @@
 /*
- * pack_place: where a variable is, for a pack. Enters: a location attribute; leaves: its
+ * pack_place: where a variable is, for a pack. Enters: a location's attribute; leaves: its
  * operations as bytes that lead nowhere else (no index into .debug_addr, no DIE), with lists in
  * DWARF 5's form (2.6.2, 7.7.3). Left out: operations that a script's reader refuses all the same;
  * such a place is an empty one, "optimized out".
@@ -247,5 +247,29 @@ bool pack_place(struct arena *a, Dwarf_Die *die, unsigned name, struct pack_attr
     out->form = DW_FORM_sec_offset;
     out->bytes = list.v;
     out->size = (uint32_t)list.n;
+    return true;
+}
+
+/* DWARF 5, 7.25. */
+bool pack_ranges(struct arena *a, Dwarf_Die *die, struct pack_attr *out)
+{
+    struct pack_bytes list = {.a = a};
+    Dwarf_Addr base, low, high;
+    ptrdiff_t at = 0;
+
+    if (!dwarf_hasattr(die, DW_AT_ranges))
+        return false;
+    for (int i = 0; i < CHAIN_MAX && (at = dwarf_ranges(die, at, &base, &low, &high)) > 0; i++) {
+        pack_byte(&list, DW_RLE_start_length);
+        pack_put(&list, &low, sizeof(low));
+        pack_uleb(&list, high - low);
+    }
+    if (!list.n)
+        return false;
+    pack_byte(&list, DW_RLE_end_of_list);
+    *out = (struct pack_attr){.name = DW_AT_ranges,
+                              .form = DW_FORM_sec_offset,
+                              .bytes = list.v,
+                              .size = (uint32_t)list.n};
     return true;
 }

@@ -2,8 +2,7 @@
  * pack_tree: what is kept of a module for a pack. Enters: the names in its index, and the DIEs they
  * stand for; leaves: types with members and enumerators, variables, functions with their
  * parameters, each with no more than a script's questions are answered from. A type that is only
- * declared here and defined there is the defined one. Left out: lines, blocks and locals, calls,
- * inlined code.
+ * declared here and defined there is the defined one. Left out: lines, blocks and locals, calls.
  */
 #include <dwarf.h>
 #include <stdlib.h>
@@ -295,29 +294,130 @@ static void add_parameters(struct pack *p, Dwarf_Die *function, struct pack_die 
              dwarf_siblingof(&child, &child) == 0);
 }
 
-/* False: it has no code, and is not inlined either. */
-static bool add_function(struct maker *k, Dwarf_Die *die, const struct index_entry *e,
-                         const char *unit)
+/* The number of the file that declares it, where that is not the unit's own. */
+static void add_file(struct maker *k, Dwarf_Die *die, struct pack_unit *u)
 {
-    bool has_code = !(e->flags & ENTRY_INLINE);
-    struct dbg_func f;
-    uint64_t inlined;
+    const char *file = func_file(die, u->name);
+    uint32_t i = 0;
 
-    if (has_code && !func_of_die(k->p->m, die, die_name(die), unit, &f))
-        return false;
+    if (!strcmp(file, u->name))
+        return;
+    while (i < u->n_files && strcmp(u->files[i], file) != 0)
+        i++;
+    if (i == u->n_files) {
+        u->files = arena_grow(k->p->a, u->files, u->n_files, sizeof(*u->files));
+        u->files[u->n_files++] = file;
+    }
+    add_number(k, DW_AT_decl_file, DW_FORM_udata, i + 2);
+}
+
+static void add_code(struct maker *k, Dwarf_Die *die)
+{
+    Dwarf_Addr low, high;
+    struct pack_attr ranges;
+
+    if (!dwarf_lowpc(die, &low)) {
+        add_number(k, DW_AT_low_pc, DW_FORM_addr, low);
+        if (!dwarf_highpc(die, &high) && high > low)
+            add_number(k, DW_AT_high_pc, DW_FORM_udata, high - low);
+    } else if (pack_ranges(k->p->a, die, &ranges)) {
+        add(k, ranges);
+    }
+}
+
+static void add_function(struct maker *k, Dwarf_Die *die, const struct index_entry *e,
+                         struct pack_unit *u)
+{
     add_text(k, DW_AT_name, die_name(die));
     add_flag(k, DW_AT_external, flag_integrated(die, DW_AT_external));
+    add_file(k, die, u);
     copy_number(k, die, DW_AT_decl_line);
-    if (die_udata(die, DW_AT_inline, &inlined))
-        add_number(k, DW_AT_inline, DW_FORM_udata, inlined);
-    if (!has_code)
-        return true;
     copy_type(k, die);
-    add_number(k, DW_AT_low_pc, DW_FORM_addr, f.entry);
-    add_number(k, DW_AT_high_pc, DW_FORM_udata, f.end - f.entry);
+    if (e->flags & ENTRY_INLINE) {
+        copy_number(k, die, DW_AT_inline);
+        return;
+    }
+    add_code(k, die);
     add_place(k, die, DW_AT_frame_base);
-    return true;
 }
+
+/* ---- inlined functions ---- */
+
+struct pack_origin { /* a function's declaration, which its inlined code leads to */
+    const void *record;
+    const struct pack_die *die;
+    UT_hash_handle hh;
+};
+
+static void keep_origin(struct pack *p, Dwarf_Die *die, const struct pack_die *made)
+{
+    struct pack_origin *o = ARENA_NEW(p->a, struct pack_origin);
+
+    o->record = die->addr;
+    o->die = made;
+    HASH_ADD(hh, p->origins, record, sizeof(o->record), o);
+}
+
+/* DIE, inlined in CODE. */
+static void add_inlined(struct pack *p, Dwarf_Die *die, Dwarf_Die *code, struct pack_die ***last)
+{
+    struct maker k = {.p = p};
+    struct pack_origin *o;
+    struct dbg_func f;
+    Dwarf_Die origin;
+
+    func_origin(die, &origin);
+    HASH_FIND(hh, p->origins, &origin.addr, sizeof(origin.addr), o);
+    if (!o || !func_of_inlined(p->m, die, code, die_name(die), &f))
+        return;
+    add(&k, (struct pack_attr){
+                .name = DW_AT_abstract_origin, .form = DW_FORM_ref_addr, .die = o->die});
+    add_number(&k, DW_AT_low_pc, DW_FORM_addr, f.entry);
+    struct pack_die *made = append(&k, DW_TAG_inlined_subroutine, last);
+
+    add_parameters(p, die, &made->child);
+}
+
+/* As dwarf_inline.c walks: SCOPE, a block or a function, is in FUNCTION, or is it. What is in one
+ * another is side by side in the pack. */
+static void walk_inlined(struct pack *p, Dwarf_Die *scope, Dwarf_Die *function, Dwarf_Die *code,
+                         uint64_t depth, struct pack_die ***last)
+{
+    Dwarf_Die die;
+
+    if (!bounds_count(depth, BOUND_INLINE_DEPTH, "blocks in one another") ||
+        dwarf_child(scope, &die))
+        return;
+    do {
+        switch (dwarf_tag(&die)) {
+        case DW_TAG_inlined_subroutine:
+            if (!func_is_rest(&die, function))
+                add_inlined(p, &die, code, last);
+            walk_inlined(p, &die, &die, code, depth + 1, last);
+            break;
+        case DW_TAG_lexical_block:
+        case DW_TAG_try_block:
+        case DW_TAG_catch_block:
+            walk_inlined(p, &die, function, code, depth + 1, last);
+            break;
+        default:
+            break;
+        }
+    } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
+}
+
+static void add_all_inlined(struct pack *p, const struct index_entry *e, struct pack_die *made)
+{
+    struct pack_die **last = &made->child;
+    Dwarf_Die die;
+
+    while (*last)
+        last = &(*last)->next;
+    if (index_die(p->m, e, &die))
+        walk_inlined(p, &die, &die, &die, 0, &last);
+}
+
+/* ---- all of it ---- */
 
 static int by_order(const void *a, const void *b)
 {
@@ -327,7 +427,9 @@ static int by_order(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-static void add_entry(struct pack *p, const struct index *x, const struct index_entry *e)
+/* NULL: there is no such DIE. */
+static struct pack_die *add_entry(struct pack *p, const struct index *x,
+                                  const struct index_entry *e)
 {
     const char *name = x->names + e->cu;
     struct maker k = {.p = p};
@@ -335,11 +437,7 @@ static void add_entry(struct pack *p, const struct index *x, const struct index_
     Dwarf_Die die;
 
     if (!index_die(p->m, e, &die))
-        return;
-    if (e->tag == DW_TAG_variable)
-        add_variable(&k, &die);
-    else if (!add_function(&k, &die, e, name))
-        return;
+        return NULL;
     if (!u || u->name != name) {
         u = ARENA_NEW(p->a, struct pack_unit);
         u->name = name;
@@ -347,10 +445,17 @@ static void add_entry(struct pack *p, const struct index *x, const struct index_
         *(p->unit ? &p->unit->next : &p->units) = u;
         p->unit = u;
     }
+    if (e->tag == DW_TAG_variable)
+        add_variable(&k, &die);
+    else
+        add_function(&k, &die, e, u);
     struct pack_die *made = append(&k, e->tag, &u->last);
 
-    if (e->tag == DW_TAG_subprogram && !(e->flags & ENTRY_INLINE))
+    if (e->flags & ENTRY_INLINE)
+        keep_origin(p, &die, made);
+    else if (e->tag == DW_TAG_subprogram)
         add_parameters(p, &die, &made->child);
+    return made;
 }
 
 static void add_enumerators(struct pack *p, const struct index *x)
@@ -397,10 +502,16 @@ void pack_tree(struct pack *p)
             type_of_die(p, &die);
     }
     add_enumerators(p, x);
+    struct pack_die **made = ARENA_ARRAY(p->a, struct pack_die *, n + 1);
+
     for (uint32_t i = 0; i < n && bounds_ok(); i++)
         if (v[i]->tag == DW_TAG_variable || v[i]->tag == DW_TAG_subprogram)
-            add_entry(p, x, v[i]);
+            made[i] = add_entry(p, x, v[i]);
+    for (uint32_t i = 0; i < n && bounds_ok(); i++)
+        if (made[i] && v[i]->tag == DW_TAG_subprogram && !(v[i]->flags & ENTRY_INLINE))
+            add_all_inlined(p, v[i], made[i]);
     for (struct pack_type *t = p->types; t && bounds_ok(); t = t->next)
         fill_type(p, t); /* which adds those that it leads to */
     HASH_CLEAR(hh, p->by_record);
+    HASH_CLEAR(hh, p->origins);
 }
