@@ -71,13 +71,18 @@ static void finish(struct maker *k, unsigned tag, struct pack_die *out)
         memcpy(out->attrs, k->v, k->n * sizeof(*k->v));
 }
 
+static void append_to(struct pack_die *die, struct pack_die ***last)
+{
+    **last = die;
+    *last = &die->next;
+}
+
 static struct pack_die *append(struct maker *k, unsigned tag, struct pack_die ***last)
 {
     struct pack_die *die = ARENA_NEW(k->p->a, struct pack_die);
 
     finish(k, tag, die);
-    **last = die;
-    *last = &die->next;
+    append_to(die, last);
     return die;
 }
 
@@ -212,6 +217,48 @@ static void fill_type(struct pack *p, struct pack_type *t)
     add_parts(p, die, &t->die.child);
 }
 
+/* ---- declarations that code leads to ---- */
+
+struct pack_origin {
+    const void *record;
+    struct pack_die die;
+    UT_hash_handle hh;
+};
+
+/* NULL: it is none that is kept. */
+static struct pack_die *origin_of(struct pack *p, Dwarf_Die *die)
+{
+    struct pack_origin *o;
+
+    HASH_FIND(hh, p->origins, &die->addr, sizeof(die->addr), o);
+    return o ? &o->die : NULL;
+}
+
+static void keep_origin(struct pack *p, const struct index_entry *e)
+{
+    struct pack_origin *o;
+    Dwarf_Die die;
+
+    if (!index_die(p->m, e, &die) || origin_of(p, &die))
+        return;
+    o = ARENA_NEW(p->a, struct pack_origin);
+    o->record = die.addr;
+    HASH_ADD(hh, p->origins, record, sizeof(o->record), o);
+}
+
+static bool add_origin(struct maker *k, Dwarf_Die *die)
+{
+    Dwarf_Die origin;
+    struct pack_die *to;
+
+    func_origin(die, &origin);
+    to = origin.addr != die->addr ? origin_of(k->p, &origin) : NULL;
+    if (to)
+        add(k, (struct pack_attr){
+                   .name = DW_AT_abstract_origin, .form = DW_FORM_ref_addr, .die = to});
+    return to != NULL;
+}
+
 /* ---- variables and functions ---- */
 
 static void add_place(struct maker *k, Dwarf_Die *die, unsigned name)
@@ -239,22 +286,6 @@ static void add_variable(struct maker *k, Dwarf_Die *die)
     add_place(k, die, DW_AT_location);
 }
 
-/* The parameter of FUNCTION that ORIGIN declares; that one itself where it has none. */
-static Dwarf_Die instance_of(Dwarf_Die *function, Dwarf_Die *origin)
-{
-    Dwarf_Die child, of;
-    Dwarf_Attribute attr;
-
-    if (!dwarf_child(function, &child))
-        do {
-            if (dwarf_tag(&child) == DW_TAG_formal_parameter &&
-                dwarf_attr(&child, DW_AT_abstract_origin, &attr) && dwarf_formref_die(&attr, &of) &&
-                of.addr == origin->addr)
-                return child;
-        } while (!dwarf_siblingof(&child, &child));
-    return *origin;
-}
-
 static void add_parameter(struct maker *k, Dwarf_Die *die)
 {
     Dwarf_Attribute attr;
@@ -269,25 +300,20 @@ static void add_parameter(struct maker *k, Dwarf_Die *die)
         add_place(k, die, DW_AT_location);
 }
 
-/* In the order of the declaration, as dw_local has them by the calling convention. */
+/* Those that FUNCTION itself lists: what its declaration has besides is asked there. */
 static void add_parameters(struct pack *p, Dwarf_Die *function, struct pack_die **last)
 {
-    Dwarf_Die origin, child;
+    Dwarf_Die child;
     uint64_t visits = 0;
 
-    func_origin(function, &origin);
-    if (dwarf_child(&origin, &child))
+    if (dwarf_child(function, &child))
         return;
     do {
         int tag = dwarf_tag(&child);
         struct maker k = {.p = p};
-        Dwarf_Die instance = child;
 
-        if (tag == DW_TAG_formal_parameter) {
-            if (origin.addr != function->addr)
-                instance = instance_of(function, &child);
-            add_parameter(&k, &instance);
-        }
+        if (tag == DW_TAG_formal_parameter)
+            add_parameter(&k, &child);
         if (tag == DW_TAG_formal_parameter || tag == DW_TAG_unspecified_parameters)
             append(&k, (unsigned)tag, &last);
     } while (bounds_count(++visits, BOUND_DIES, "parameters") &&
@@ -328,50 +354,30 @@ static void add_code(struct maker *k, Dwarf_Die *die)
 static void add_function(struct maker *k, Dwarf_Die *die, const struct index_entry *e,
                          struct pack_unit *u)
 {
+    if (!(e->flags & ENTRY_INLINE)) {
+        add_code(k, die);
+        add_place(k, die, DW_AT_frame_base);
+        if (add_origin(k, die)) /* which says the rest */
+            return;
+    }
     add_text(k, DW_AT_name, die_name(die));
     add_flag(k, DW_AT_external, flag_integrated(die, DW_AT_external));
     add_file(k, die, u);
     copy_number(k, die, DW_AT_decl_line);
     copy_type(k, die);
-    if (e->flags & ENTRY_INLINE) {
-        copy_number(k, die, DW_AT_inline);
-        return;
-    }
-    add_code(k, die);
-    add_place(k, die, DW_AT_frame_base);
+    copy_number(k, die, DW_AT_inline);
 }
 
 /* ---- inlined functions ---- */
-
-struct pack_origin { /* a function's declaration, which its inlined code leads to */
-    const void *record;
-    const struct pack_die *die;
-    UT_hash_handle hh;
-};
-
-static void keep_origin(struct pack *p, Dwarf_Die *die, const struct pack_die *made)
-{
-    struct pack_origin *o = ARENA_NEW(p->a, struct pack_origin);
-
-    o->record = die->addr;
-    o->die = made;
-    HASH_ADD(hh, p->origins, record, sizeof(o->record), o);
-}
 
 /* DIE, inlined in CODE. */
 static void add_inlined(struct pack *p, Dwarf_Die *die, Dwarf_Die *code, struct pack_die ***last)
 {
     struct maker k = {.p = p};
-    struct pack_origin *o;
     struct dbg_func f;
-    Dwarf_Die origin;
 
-    func_origin(die, &origin);
-    HASH_FIND(hh, p->origins, &origin.addr, sizeof(origin.addr), o);
-    if (!o || !func_of_inlined(p->m, die, code, die_name(die), &f))
+    if (!func_of_inlined(p->m, die, code, die_name(die), &f) || !add_origin(&k, die))
         return;
-    add(&k, (struct pack_attr){
-                .name = DW_AT_abstract_origin, .form = DW_FORM_ref_addr, .die = o->die});
     add_number(&k, DW_AT_low_pc, DW_FORM_addr, f.entry);
     struct pack_die *made = append(&k, DW_TAG_inlined_subroutine, last);
 
@@ -449,11 +455,13 @@ static struct pack_die *add_entry(struct pack *p, const struct index *x,
         add_variable(&k, &die);
     else
         add_function(&k, &die, e, u);
-    struct pack_die *made = append(&k, e->tag, &u->last);
+    struct pack_die *made = e->flags & ENTRY_INLINE ? origin_of(p, &die) : NULL;
 
-    if (e->flags & ENTRY_INLINE)
-        keep_origin(p, &die, made);
-    else if (e->tag == DW_TAG_subprogram)
+    if (!made)
+        made = ARENA_NEW(p->a, struct pack_die);
+    finish(&k, e->tag, made);
+    append_to(made, &u->last);
+    if (e->tag == DW_TAG_subprogram)
         add_parameters(p, &die, &made->child);
     return made;
 }
@@ -504,6 +512,9 @@ void pack_tree(struct pack *p)
     add_enumerators(p, x);
     struct pack_die **made = ARENA_ARRAY(p->a, struct pack_die *, n + 1);
 
+    for (uint32_t i = 0; i < n && bounds_ok(); i++)
+        if (v[i]->flags & ENTRY_INLINE)
+            keep_origin(p, v[i]);
     for (uint32_t i = 0; i < n && bounds_ok(); i++)
         if (v[i]->tag == DW_TAG_variable || v[i]->tag == DW_TAG_subprogram)
             made[i] = add_entry(p, x, v[i]);
