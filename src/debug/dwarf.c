@@ -163,18 +163,17 @@ static const struct step {
     find_fn *find;
 } steps[] = {
     {DEBUG_DWARF, "the file", find_file},
-    {DEBUG_DEBUGINFOD, "debuginfod,", find_on_servers},
+    {DEBUG_DEBUGINFOD, "debuginfod:", find_on_servers},
     {DEBUG_PACK, "the pack", find_in_packs},
 };
 
 /* With -v: which debug information is used, or what came of a step. */
-static void say(const struct dbg *m, const char *what, const char *where, const char *name)
+static void say(const struct dbg *m, const char *what, const char *which)
 {
     struct compile *cx = m->di->cx;
 
     if (cx->verbose)
-        fprintf(cx->err, "debug information of %s: %s%s%s%s\n", m->path, what, where,
-                name ? " " : "", name ? name : "");
+        fprintf(cx->err, "debug information of %s: %s%s\n", m->path, what, which);
 }
 
 static bool take_step(struct dbg *m, const struct step *step, struct search *s)
@@ -188,7 +187,7 @@ static bool take_step(struct dbg *m, const struct step *step, struct search *s)
         if (start(d, &d->debug, &alt, from, name, &why)) {
             m->doubtful = !sysroot_is_host(from);
             d->packed = step->which == DEBUG_PACK;
-            say(m, "from ", step->where, name);
+            say(m, arena_printf(s->a, "from %s ", step->where), name);
             return true;
         }
         elf_file_close(&d->debug);
@@ -196,7 +195,7 @@ static bool take_step(struct dbg *m, const struct step *step, struct search *s)
     }
     if (here.looked) {
         search_looked(s, "", here.looked);
-        say(m, "none from ", step->where, here.refused ? here.refused : here.looked);
+        say(m, here.refused ? "not usable: " : "none at ", here.refused ? here.refused : here.looked);
     }
     if (here.refused)
         s->refused = s->refused ? arena_printf(s->a, "%s; %s", s->refused, here.refused)
@@ -215,10 +214,10 @@ static bool dw_open(struct dbg *m, const char **none)
     m->data = ARENA_NEW(di->a, struct dwarf);
     if (!(without & DEBUG_DWARF) && elf_file_has_debug(&m->file)) {
         if (start(dwarf_of(m), &m->file, &own, di->t->root, m->path, &why)) {
-            say(m, "its own", "", NULL);
+            say(m, "its own", "");
             return true;
         }
-        say(m, "its own cannot be used: ", why, NULL);
+        say(m, "its own cannot be used: ", why);
     }
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
         if (!(without & steps[i].which) && take_step(m, &steps[i], &s))

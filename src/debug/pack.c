@@ -18,6 +18,9 @@
 #include "base/compile.h"
 #include "debug/debugfile.h"
 
+#define OF_USER   "/.local/share/ngstap/packs"
+#define OF_SYSTEM "/usr/share/ngstap/packs"
+
 enum {
     MEMBERS_MAX = 65536,
     NAMES_MAX = 8 << 20,    /* of the table of long names */
@@ -200,9 +203,9 @@ static bool try_pack(struct search *s, const char *path, bool named, const struc
     return found;
 }
 
-/* The packs in DIR, in order of name. */
-static bool try_folder(struct search *s, const char *dir, const struct build_id *id,
-                       struct elf_file *out, const char **name)
+/* The packs in DIR, in order of name; CALLED: as messages have it. */
+static bool try_folder(struct search *s, const char *dir, const char *called,
+                       const struct build_id *id, struct elf_file *out, const char **name)
 {
     glob_t g = {0};
     bool found = false;
@@ -213,7 +216,7 @@ static bool try_folder(struct search *s, const char *dir, const struct build_id 
             found = try_pack(s, *name, false, id, out);
         }
     if (!g.gl_pathc)
-        search_looked(s, dir, "/*.pack");
+        search_looked(s, called, "/*.pack");
     globfree(&g);
     return found;
 }
@@ -230,10 +233,14 @@ bool pack_find(struct search *s, const struct debug_choice *choice, const struct
         if (try_pack(s, *name, true, id, out))
             return true;
     }
-    if (data && *data == '/')
+    if (data && *data == '/') {
         data = arena_printf(s->a, "%s/ngstap/packs", data);
-    else
-        data = home && *home == '/' ? arena_printf(s->a, "%s/.local/share/ngstap/packs", home) : NULL;
-    return (data && try_folder(s, data, id, out, name)) ||
-           try_folder(s, "/usr/share/ngstap/packs", id, out, name);
+        if (try_folder(s, data, data, id, out, name))
+            return true;
+    } else if (home && *home == '/') {
+        data = arena_printf(s->a, "%s" OF_USER, home);
+        if (try_folder(s, data, "~" OF_USER, id, out, name))
+            return true;
+    }
+    return try_folder(s, OF_SYSTEM, OF_SYSTEM, id, out, name);
 }
