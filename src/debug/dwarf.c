@@ -1,8 +1,9 @@
 /*
  * dwarf: DWARF as a source (source.h). Enters: a module; leaves: libdw's handle on the module's own
- * sections or on a separate debug file (debugfile.c, debuginfod.c, pack.c), and the names in its index. Refused, with a
- * reason that says what was looked for and how to get it: modules without debug information, files
- * that libdw does not take, split DWARF (.dwo files), a missing supplementary (dwz) file.
+ * sections or on a separate debug file (debugfile.c, debuginfod.c, pack.c), and the names in its
+ * index. Refused, with a reason that says what was looked for and how to get it: modules without
+ * debug information, files that libdw does not take, split DWARF (.dwo files), a missing
+ * supplementary (dwz) file.
  */
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
@@ -172,7 +173,7 @@ static void say(const struct dbg *m, const char *what, const char *which)
 {
     struct compile *cx = m->di->cx;
 
-    if (cx->verbose)
+    if (cx->verbose && cx->err)
         fprintf(cx->err, "debug information of %s: %s%s\n", m->path, what, which);
 }
 
@@ -195,11 +196,12 @@ static bool take_step(struct dbg *m, const struct step *step, struct search *s)
     }
     if (here.looked) {
         search_looked(s, "", here.looked);
-        say(m, here.refused ? "not usable: " : "none at ", here.refused ? here.refused : here.looked);
+        say(m, here.refused ? "not usable: " : "none at ",
+            here.refused ? here.refused : here.looked);
     }
     if (here.refused)
-        s->refused = s->refused ? arena_printf(s->a, "%s; %s", s->refused, here.refused)
-                                : here.refused;
+        s->refused =
+            s->refused ? arena_printf(s->a, "%s; %s", s->refused, here.refused) : here.refused;
     return false;
 }
 

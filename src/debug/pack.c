@@ -1,9 +1,10 @@
 /*
  * pack: debug files out of packs. A pack is an ar archive (ar(5)) of debug files, each called
- * BUILDID.debug; dbg_pack makes them (pack_elf.c), and others may have. Enters: a build-id, the packs
- * of -d and of two folders of this machine; leaves: the file of that build, copied into memory, open,
- * its build-id checked. Refused, and said: packs that hold other builds only, archives cut short,
- * members that are too large, packs in a folder that others than root and us may write to.
+ * BUILDID.debug; dbg_pack makes them (pack_elf.c), and others may have. Enters: a build-id, the
+ * packs of -d and of two folders of this machine; leaves: the file of that build, copied into
+ * memory, open, its build-id checked. Refused, and said: packs that hold other builds only,
+ * archives cut short, members that are too large, packs of the folders that others than root and
+ * this user may write to.
  */
 #include <ar.h>
 #include <errno.h>

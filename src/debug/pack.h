@@ -43,7 +43,8 @@ struct pack_die {
 
 struct pack_type {
     struct pack_die die;
-    struct pack_type *next; /* in the order in which they are found: of those alike the first stays */
+    struct pack_type
+        *next; /* in the order in which they are found: of those alike the first stays */
     const struct pack_type *same; /* the one that is written; itself, often */
     Dwarf_Die from;
     const void *record; /* where FROM lies */
@@ -64,7 +65,7 @@ struct pack {
     struct arena *a;
     struct pack_type *by_record, *types, **last_type;
     uint32_t n_types;
-    struct pack_die *enumerators; /* all of the module's: of one name the one that it knows */
+    struct pack_die *enumerators;   /* all of the module's: of one name the one that it knows */
     struct pack_unit *units, *unit; /* the first, the last */
     struct pack_origin *origins;    /* pack_tree.c's own */
 };
@@ -85,7 +86,5 @@ bool pack_ranges(struct arena *a, Dwarf_Die *die, struct pack_attr *out);
 void pack_tree(struct pack *p);
 void pack_same(struct pack *p);
 void pack_dwarf(struct pack *p, struct pack_sections *out);
-/* Writes M's symbols and S as a debug file to FD, a file's. */
-bool pack_elf(struct dbg *m, const struct pack_sections *s, int fd);
 
 #endif

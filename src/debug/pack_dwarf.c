@@ -149,7 +149,7 @@ static void set_length(struct pack_bytes *b, size_t at)
 static void write_files(struct pack_bytes *line, const struct pack_unit *u)
 {
     static const uint8_t head[] = {1, 1, 1, (uint8_t)-5, 14, 13, /* as GCC has them */
-                                   0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1};
+                                   0, 1, 1, 1,           1,  0,  0, 0, 1, 0, 0, 1};
     size_t at = line->n, header;
 
     put32(line, 0);
@@ -180,10 +180,8 @@ static size_t begin_unit(struct writer *w, const struct pack_unit *u)
         {.name = DW_AT_name, .form = DW_FORM_strp, .text = u->name},
         {.name = DW_AT_stmt_list, .form = DW_FORM_sec_offset},
     };
-    struct pack_die unit = {.tag = DW_TAG_compile_unit,
-                            .n = u->n_files ? 4 : 3,
-                            .attrs = attrs,
-                            .child = &any};
+    struct pack_die unit = {
+        .tag = DW_TAG_compile_unit, .n = u->n_files ? 4 : 3, .attrs = attrs, .child = &any};
     size_t at = info->n;
 
     put32(info, 0);

@@ -46,8 +46,8 @@ static Elf_Scn *new_section(struct file *f, const char *name, GElf_Shdr *sh, voi
 /* The section in IN is one of the process, so that symbols belong to it. */
 static bool copy_section(struct file *f, Elf_Scn *scn, const char *name, GElf_Shdr sh)
 {
-    Elf_Data *notes = sh.sh_type == SHT_NOTE && sh.sh_size <= NOTES_MAX ? elf_rawdata(scn, NULL)
-                                                                        : NULL;
+    Elf_Data *notes =
+        sh.sh_type == SHT_NOTE && sh.sh_size <= NOTES_MAX ? elf_rawdata(scn, NULL) : NULL;
     uint64_t size = sh.sh_size;
     size_t number = elf_ndxscn(scn);
 
@@ -111,7 +111,8 @@ static bool copy_symbols(struct file *f, Elf *from)
     uint32_t local = 1;
     GElf_Sym sym = {0};
 
-    if (!data || !sh.sh_entsize || !bounds_count(sh.sh_size / sh.sh_entsize, BOUND_SYMBOLS, "symbols"))
+    if (!data || !sh.sh_entsize ||
+        !bounds_count(sh.sh_size / sh.sh_entsize, BOUND_SYMBOLS, "symbols"))
         return !scn;
     pack_put(&v, &sym, sizeof(Elf64_Sym));
     pack_byte(&names, 0);
@@ -182,22 +183,20 @@ static bool begin(struct file *f)
     return gelf_update_ehdr(f->out, &eh);
 }
 
-bool pack_elf(struct dbg *m, const struct pack_sections *s, int fd)
+static bool write_elf(struct dbg *m, const struct pack_sections *s, int fd)
 {
     Elf *debug = dwarf_of(m)->debug.elf;
     struct file f = {.a = m->di->a, .in = m->file.elf, .out = elf_begin(fd, ELF_C_WRITE, NULL)};
     GElf_Shdr sh;
 
     f.names.a = f.a;
-    bool ok = begin(&f) && copy_sections(&f) &&
-              copy_symbols(&f, debug && !symbol_table(f.in, &sh) ? debug : f.in) &&
-              add_debug(&f, ".debug_info", &s->info) &&
-              add_debug(&f, ".debug_abbrev", &s->abbrev) &&
-              add_debug(&f, ".debug_str", &s->str) &&
-              add_debug(&f, ".debug_loclists", &s->loclists) &&
-              add_debug(&f, ".debug_rnglists", &s->rnglists) &&
-              add_debug(&f, ".debug_line", &s->line) && add_names(&f) &&
-              elf_update(f.out, ELF_C_WRITE) >= 0;
+    bool ok =
+        begin(&f) && copy_sections(&f) &&
+        copy_symbols(&f, debug && !symbol_table(f.in, &sh) ? debug : f.in) &&
+        add_debug(&f, ".debug_info", &s->info) && add_debug(&f, ".debug_abbrev", &s->abbrev) &&
+        add_debug(&f, ".debug_str", &s->str) && add_debug(&f, ".debug_loclists", &s->loclists) &&
+        add_debug(&f, ".debug_rnglists", &s->rnglists) && add_debug(&f, ".debug_line", &s->line) &&
+        add_names(&f) && elf_update(f.out, ELF_C_WRITE) >= 0;
 
     elf_end(f.out);
     return ok;
@@ -220,7 +219,7 @@ bool dbg_pack(struct dbg *m, int fd, const char **why)
         pack_tree(&p);
         pack_same(&p);
         pack_dwarf(&p, &sections);
-        ok = bounds_ok() && pack_elf(m, &sections, fd);
+        ok = bounds_ok() && write_elf(m, &sections, fd);
     }
     arena_free(p.a);
     return ok;

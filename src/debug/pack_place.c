@@ -233,8 +233,7 @@ bool pack_place(struct arena *a, Dwarf_Die *die, unsigned name, struct pack_attr
         out->size = (uint32_t)list.n;
         return true;
     }
-    while (bounds_ok() &&
-           (at = dwarf_getlocations(&attr, at, &base, &start, &end, &ops, &n)) > 0) {
+    while (bounds_ok() && (at = dwarf_getlocations(&attr, at, &base, &start, &end, &ops, &n)) > 0) {
         struct pack_bytes place = {.a = a};
 
         if (!operations(&place, &attr, ops, n, 0))

@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "debug/pack.h"
 
-struct class { /* of types with one hash */
+struct class
+{ /* of types with one hash */
     uint64_t hash;
     const struct pack_type *first;
     UT_hash_handle hh;

@@ -57,9 +57,8 @@ static void copy_type(struct maker *k, Dwarf_Die *die)
     Dwarf_Die type;
 
     if (die_type(die, &type))
-        add(k, (struct pack_attr){.name = DW_AT_type,
-                                  .form = DW_FORM_ref_addr,
-                                  .type = type_of_die(k->p, &type)});
+        add(k, (struct pack_attr){
+                   .name = DW_AT_type, .form = DW_FORM_ref_addr, .type = type_of_die(k->p, &type)});
 }
 
 static void finish(struct maker *k, unsigned tag, struct pack_die *out)
@@ -254,8 +253,8 @@ static bool add_origin(struct maker *k, Dwarf_Die *die)
     func_origin(die, &origin);
     to = origin.addr != die->addr ? origin_of(k->p, &origin) : NULL;
     if (to)
-        add(k, (struct pack_attr){
-                   .name = DW_AT_abstract_origin, .form = DW_FORM_ref_addr, .die = to});
+        add(k,
+            (struct pack_attr){.name = DW_AT_abstract_origin, .form = DW_FORM_ref_addr, .die = to});
     return to != NULL;
 }
 
@@ -493,9 +492,9 @@ void pack_tree(struct pack *p)
     p->last_type = &p->types;
     if (!x)
         return;
-    const struct index_entry **v = ARENA_ARRAY(
-        p->a, const struct index_entry *,
-        (size_t)x->n[INDEX_TYPES] + x->n[INDEX_VARIABLES] + x->n[INDEX_FUNCTIONS] + 1);
+    const struct index_entry **v =
+        ARENA_ARRAY(p->a, const struct index_entry *,
+                    (size_t)x->n[INDEX_TYPES] + x->n[INDEX_VARIABLES] + x->n[INDEX_FUNCTIONS] + 1);
 
     for (size_t c = 0; c < sizeof(classes) / sizeof(*classes); c++)
         for (uint32_t i = 0; i < x->n[classes[c]]; i++)
