@@ -125,7 +125,7 @@ cp "$scratch/one.full" "$scratch/one"
 cp "$scratch/kept" "$scratch/one"
 check 'ngstap types reads packs' eval 'grep -q value "$scratch/out" &&
     diff "$scratch/types" "$scratch/out" >"$scratch/difference"'
-script='probe process("'$scratch'/one").function("visit") { println(@cast(0, "quux")->value) }'
+script='probe begin { println(@cast(0, "quux")->value) }'
 ask
 check 'a type that nobody knows: an error that names it' said "asked for the type 'quux'"
 ask -d "$scratch/one.pack"
