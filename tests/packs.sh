@@ -177,7 +177,7 @@ open(sys.argv[2], "wb").write(data)
 END
 damaged() {
     local seed
-    for seed in {1..60}; do
+    for seed in {1..30}; do
         python3 "$scratch/damage.py" "$scratch/one.pack" "$scratch/bad.pack" "$seed"
         refused_or_read "$scratch/bad.pack" || { echo "seed $seed" >>"$scratch/err"; return 1; }
     done
