@@ -121,6 +121,7 @@ SHELL_TESTS += tests/completion.sh
 # Scripts on real targets
 TIMED_TESTS += tests/known-answer.sh
 TIMED_TESTS += tests/profile.sh
+TIMED_TESTS += tests/packs.sh
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
@@ -210,6 +211,7 @@ tests/many.log: $(call after,tests/workers.log)
 tests/known-answer.log: $(call after,tests/many.log)
 tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
 tests/flame-events.log: $(call after,tests/flame.log)
+tests/packs.log: $(call after,tests/flame-events.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 

@@ -25,6 +25,15 @@ struct limits {
     uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */
 };
 
+/* Where debug information may come from (--no-debuginfo takes them out), in this order. */
+enum { DEBUG_DWARF = 1, DEBUG_DEBUGINFOD = 2, DEBUG_PACK = 4 };
+
+struct debug_choice {
+    unsigned without; /* DEBUG_* */
+    const char **packs; /* of -d */
+    uint32_t n_packs;
+};
+
 struct arch;
 struct interrupt;
 
@@ -36,6 +45,7 @@ struct compile {
     struct interrupt *interrupt; /* not held, but while a script runs or a file is written */
     const struct arch *arch;     /* the machine that the script is for, once its target is known */
     struct limits limits;
+    struct debug_choice debug;
     int verbose;         /* -v, repeated */
     bool timing;         /* -t: counts and times at the end, as with -v */
     bool guru;           /* -g */

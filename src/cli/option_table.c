@@ -10,9 +10,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/abi.h"
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/limits.h"
 #include "target/demangle.h"
@@ -102,8 +104,29 @@ static bool set_exec(struct parse *p, const char *v)
 
 static bool set_module(struct parse *p, const char *v)
 {
-    strings_add(p->cx, &p->o->modules, v);
+    struct debug_choice *d = &p->cx->debug;
+
+    if (!ends_with(v, ".pack")) {
+        strings_add(p->cx, &p->o->modules, v);
+        return true;
+    }
+    if (access(v, R_OK))
+        return usage(p, arena_printf(p->cx->arena, "%s", strerror(errno)), v);
+    d->packs = arena_grow(p->cx->arena, d->packs, d->n_packs, sizeof(*d->packs));
+    d->packs[d->n_packs++] = v;
     return true;
+}
+
+static bool set_no_debuginfo(struct parse *p, const char *v)
+{
+    static const char *const names[] = {"dwarf", "debuginfod", "pack"}; /* DEBUG_*, in order */
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (!strcmp(v, names[i])) {
+            p->cx->debug.without |= 1U << i;
+            return true;
+        }
+    return usage(p, "it is dwarf, debuginfod or pack", v);
 }
 
 static bool set_sysroot(struct parse *p, const char *v)
@@ -495,7 +518,8 @@ const struct option_row option_rows[] = {
      set_master},
     {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
-    {'d', NULL, "PATH", "a further module to know (repeatable)", set_module},
+    {'d', NULL, "PATH", "a further module, or pack of debug information, NAME.pack (repeatable)",
+     set_module},
     {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
     {0, "container", "NAME",
      "the root, and without -x the processes that run Lua, of this container", set_container},
@@ -528,6 +552,8 @@ const struct option_row option_rows[] = {
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
+    {0, "no-debuginfo", "NAME", "without dwarf, debuginfod or pack (repeatable)",
+     set_no_debuginfo},
     {0, "suppress-handler-errors", NULL, "errors end their handler alone, and are counted",
      set_suppress_handler_errors},
     {0, "suppress-time-limits", NULL, "no MAXACTION; with -g", set_suppress_time_limits},

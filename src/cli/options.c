@@ -297,6 +297,8 @@ bool options_command(struct compile *cx, int argc, char **argv, const struct com
         if (own && own->set ? !own->set(command, p.name, optarg) : !r->set(&p, optarg))
             return false;
     }
+    out->target.modules = out->modules.v;
+    out->target.n_modules = out->modules.n;
     if (out->help) {
         fputs(c->usage, stdout);
         for (int i = 0; i < n; i++)

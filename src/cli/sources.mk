@@ -11,6 +11,7 @@ ngstap_SOURCES += \
 	src/cli/main.c \
 	src/cli/option_table.c src/cli/option_table.h \
 	src/cli/options.c src/cli/options.h \
+	src/cli/pack.c \
 	src/cli/picture.c src/cli/picture.h \
 	src/cli/places.c src/cli/places.h \
 	src/cli/script.c src/cli/script.h \

@@ -58,6 +58,13 @@ const char *dbg_path(const struct dbg *m);                /* as the target sees 
 const struct build_id *dbg_build_id(const struct dbg *m); /* len 0: it has none */
 bool dbg_is_kernel(const struct dbg *m);
 
+/*
+ * Writes to FD what scripts can ask of M's build, as a debug file for a pack: an ELF file with M's
+ * build-id, symbols, types, variables, functions and their parameters' places. FD is a new file's,
+ * and stays open. False: *WHY says why there is none.
+ */
+bool dbg_pack(struct dbg *m, int fd, const char **why);
+
 /* ---- types ---- */
 
 enum ctype_kind {

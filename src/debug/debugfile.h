@@ -68,4 +68,13 @@ bool debugfile_find_alt(struct search *s, const struct sysroot *from, const char
 bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_file *out,
                       const char **name);
 
+/*
+ * The debug file with that id from the packs of this machine (pack.c): those of CHOICE, then those
+ * in ~/.local/share/ngstap/packs and /usr/share/ngstap/packs. *NAME: the pack. False: S says what
+ * was tried.
+ */
+struct debug_choice;
+bool pack_find(struct search *s, const struct debug_choice *choice, const struct build_id *id,
+               struct elf_file *out, const char **name);
+
 #endif

@@ -1,8 +1,9 @@
 /*
  * dwarf: DWARF as a source (source.h). Enters: a module; leaves: libdw's handle on the module's own
- * sections or on its separate debug file (debugfile.c), and the names in its index. Refused, with a
- * reason that says what was looked for and how to get it: modules without debug information, files
- * that libdw does not take, split DWARF (.dwo files), a missing supplementary (dwz) file.
+ * sections or on a separate debug file (debugfile.c, debuginfod.c, pack.c), and the names in its
+ * index. Refused, with a reason that says what was looked for and how to get it: modules without
+ * debug information, files that libdw does not take, split DWARF (.dwo files), a missing
+ * supplementary (dwz) file.
  */
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
@@ -109,9 +110,12 @@ bad:
 
 static const char *say_none(struct search *s, const struct dbg *m, const char *own)
 {
-    const char *how =
+    const char *how = arena_printf(
+        s->a,
         "install its -dbg or -dbgsym package, set DEBUGINFOD_URLS to the servers of its "
-        "distribution, or build it with -g and do not strip it";
+        "distribution, build it with -g and do not strip it, or make a pack where its debug "
+        "information is: ngstap pack %s -o NAME.pack, to be given by -d NAME.pack",
+        m->path);
 
     return arena_printf(s->a, "no debug information for %s (%s%s): %s%s%s%s%s; %s", m->path,
                         m->id.len ? "build-id " : "it has no build-id",
@@ -122,48 +126,106 @@ static const char *say_none(struct search *s, const struct dbg *m, const char *o
                         s->refused ? "; not usable: " : "", s->refused ? s->refused : "", how);
 }
 
-/* *NAME, below *FROM: where it lies. */
-static bool find_separate(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+/* ---- the steps, in the order of preference ---- */
+
+/* *NAME, below *FROM: where OUT lies. */
+typedef bool find_fn(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+                     const struct sysroot **from);
+
+static const struct sysroot *host_of(const struct dbg *m)
+{
+    return m->di->host ? m->di->host : m->di->t->root;
+}
+
+static bool find_file(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+                      const struct sysroot **from)
+{
+    return debugfile_find(s, m->di->t->root, m->di->host, &m->id, &m->file, out, name, from);
+}
+
+/* What servers sent lies on this machine. */
+static bool find_on_servers(struct search *s, struct dbg *m, struct elf_file *out,
+                            const char **name, const struct sysroot **from)
+{
+    *from = host_of(m);
+    return debuginfod_fetch(s, &m->id, out, name);
+}
+
+static bool find_in_packs(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
                           const struct sysroot **from)
 {
-    struct debuginfo *di = m->di;
+    *from = host_of(m);
+    return pack_find(s, &m->di->cx->debug, &m->id, out, name);
+}
 
-    if (debugfile_find(s, di->t->root, di->host, &m->id, &m->file, out, name, from))
-        return true;
-    *from = di->host ? di->host : di->t->root; /* what servers sent lies on this machine */
-    return debuginfod_fetch(s, &m->id, out, name);
+static const struct step {
+    unsigned which; /* DEBUG_* */
+    const char *where;
+    find_fn *find;
+} steps[] = {
+    {DEBUG_DWARF, "the file", find_file},
+    {DEBUG_DEBUGINFOD, "debuginfod:", find_on_servers},
+    {DEBUG_PACK, "the pack", find_in_packs},
+};
+
+/* With -v: which debug information is used, or what came of a step. */
+static void say(const struct dbg *m, const char *what, const char *which)
+{
+    struct compile *cx = m->di->cx;
+
+    if (cx->verbose && cx->err)
+        fprintf(cx->err, "debug information of %s: %s%s\n", m->path, what, which);
+}
+
+static bool take_step(struct dbg *m, const struct step *step, struct search *s)
+{
+    struct dwarf *d = dwarf_of(m);
+    const struct sysroot *from;
+    const char *name, *why;
+    struct search here = {.a = s->a, .module = s->module, .progress = s->progress}, alt = here;
+
+    if (step->find(&here, m, &d->debug, &name, &from)) {
+        if (start(d, &d->debug, &alt, from, name, &why)) {
+            m->doubtful = !sysroot_is_host(from);
+            d->packed = step->which == DEBUG_PACK;
+            say(m, arena_printf(s->a, "from %s ", step->where), name);
+            return true;
+        }
+        elf_file_close(&d->debug);
+        search_refused(&here, sysroot_dir(from), name, why);
+    }
+    if (here.looked) {
+        search_looked(s, "", here.looked);
+        say(m, here.refused ? "not usable: " : "none at ",
+            here.refused ? here.refused : here.looked);
+    }
+    if (here.refused)
+        s->refused =
+            s->refused ? arena_printf(s->a, "%s; %s", s->refused, here.refused) : here.refused;
+    return false;
 }
 
 static bool dw_open(struct dbg *m, const char **none)
 {
     struct debuginfo *di = m->di;
-    struct dwarf *d = ARENA_NEW(di->a, struct dwarf);
-    const struct search none_yet = {
-        .a = di->a, .module = m->path, .progress = di->local ? NULL : di->cx->err};
-    struct search s = none_yet;
-    const struct sysroot *from;
-    const char *name, *why = NULL, *own = NULL;
+    const unsigned without = di->cx->debug.without;
+    struct search s = {.a = di->a, .module = m->path, .progress = di->local ? NULL : di->cx->err};
+    struct search own = s;
+    const char *why = NULL;
 
-    m->data = d;
-    if (elf_file_has_debug(&m->file)) {
-        if (start(d, &m->file, &s, di->t->root, m->path, &why))
-            return true;
-        own = why;
-        s = none_yet;
-    }
-    if (find_separate(&s, m, &d->debug, &name, &from)) {
-        struct search alt = none_yet;
-
-        if (start(d, &d->debug, &alt, from, name, &why)) {
-            m->doubtful = !sysroot_is_host(from);
+    m->data = ARENA_NEW(di->a, struct dwarf);
+    if (!(without & DEBUG_DWARF) && elf_file_has_debug(&m->file)) {
+        if (start(dwarf_of(m), &m->file, &own, di->t->root, m->path, &why)) {
+            say(m, "its own", "");
             return true;
         }
-        elf_file_close(&d->debug);
-        s.refused = arena_printf(di->a, "%s%s%s%s: %s", s.refused ? s.refused : "",
-                                 s.refused ? "; " : "", sysroot_dir(from), name, why);
+        say(m, "its own cannot be used: ", why);
     }
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
+        if (!(without & steps[i].which) && take_step(m, &steps[i], &s))
+            return true;
     m->data = NULL;
-    *none = say_none(&s, m, own);
+    *none = say_none(&s, m, why);
     return false;
 }
 

@@ -61,9 +61,8 @@ void func_origin(Dwarf_Die *die, Dwarf_Die *out)
         *out = *die;
 }
 
-/* The file that declares DIE. In DWARF 5 the first one is the unit's own, so that its line table
- * need not be read. */
-static const char *declaring_file(Dwarf_Die *die, const char *unit)
+/* In DWARF 5 the first file is the unit's own, so that its line table need not be read. */
+const char *func_file(Dwarf_Die *die, const char *unit)
 {
     Dwarf_Attribute attr;
     Dwarf_Word number;
@@ -87,7 +86,7 @@ static void fill_function(struct dbg *m, Dwarf_Die *die, struct dbg_func *f)
     int line = 0;
 
     f->dbg = m;
-    f->file = declaring_file(die, f->unit);
+    f->file = func_file(die, f->unit);
     if (!dwarf_decl_line(die, &line) && line > 0)
         f->line = (uint32_t)line;
     if (dwarf_attr_integrate(die, DW_AT_external, &attr))

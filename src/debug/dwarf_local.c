@@ -340,7 +340,9 @@ bool dw_local(const struct dbg_func *f, uint64_t pc, const char *name, struct db
             walk_scope(&origin, &w, 0);
     }
     if (!w.any) {
-        *why = say(&l, "no parameter or variable of that name is in scope there");
+        *why = say(&l, dwarf_of(f->dbg)->packed
+                           ? "no parameter has that name, and a pack has no local variables"
+                           : "no parameter or variable of that name is in scope there");
         return false;
     }
     bool is_param = dwarf_tag(&w.found) == DW_TAG_formal_parameter, known = false;

@@ -23,6 +23,7 @@ struct dwarf {
     uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
     Elf_Data *line_table;    /* .debug_line, once it was asked for */
     struct stretches *code;  /* NULL: not asked for so far (dwarf_line.c's own) */
+    bool packed;             /* out of a pack: without locals and lines */
 };
 
 static inline struct dwarf *dwarf_of(const struct dbg *m)
@@ -141,6 +142,8 @@ bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char 
 bool func_is_rest(Dwarf_Die *die, Dwarf_Die *scope);
 /* The DIE that declares DIE, a function or an inlined one (DW_AT_abstract_origin); else itself. */
 void func_origin(Dwarf_Die *die, Dwarf_Die *out);
+/* The file that declares DIE, a function of UNIT; UNIT where that is its own file. */
+const char *func_file(Dwarf_Die *die, const char *unit);
 /* Does DIE have code at PC? */
 bool has_pc(Dwarf_Die *die, uint64_t pc);
 

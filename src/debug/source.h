@@ -11,7 +11,8 @@
  *     type, function      what is the same for all sources
  *     abi_place, abi_x86_64, abi_aapcs64, abi_args      calling conventions
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
- *     debugimage, debugfile, debuginfod, cfi, dwarf_*, dwarf      the other (see dwarf_priv.h)
+ *     debugimage, debugfile, debuginfod, pack, cfi, dwarf_*, dwarf      the other (dwarf_priv.h)
+     pack_*              makes packs (see pack.h)
  *     debug               opens modules: the table of sources
  *
  * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for

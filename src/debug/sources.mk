@@ -29,5 +29,11 @@ ngstap_SOURCES += \
 	src/debug/entry.c \
 	src/debug/function.c \
 	src/debug/module.c \
+	src/debug/pack.c src/debug/pack.h \
+	src/debug/pack_dwarf.c \
+	src/debug/pack_elf.c \
+	src/debug/pack_place.c \
+	src/debug/pack_same.c \
+	src/debug/pack_tree.c \
 	src/debug/source.h \
 	src/debug/type.c

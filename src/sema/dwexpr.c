@@ -34,6 +34,12 @@ static void no_debuginfo(struct sema *s, const struct expr *e, const char *path,
                why ? why : arena_printf(s->arena, "no debug information for %s", path));
     if (diag_errors(s->diag) == errors)
         return; /* only tried: nothing was shown */
+    if (e->kind == EX_CAST || e->kind == EX_ATVAR || e->kind == EX_ATENUM)
+        diag_hint(s->diag, "it is asked for the %s '%s'",
+                  e->kind == EX_CAST    ? "type"
+                  : e->kind == EX_ATVAR ? "variable"
+                                        : "enumerator",
+                  e->text);
     s->bare = arena_grow(s->arena, s->bare, s->n_bare, sizeof(*s->bare));
     s->bare[s->n_bare++] = path;
 }

@@ -25,7 +25,7 @@ done
 
 n=$((n + 1))
 bad=$(grep -rnE --include='*.[chly]' '#include .(elfutils/libdw|debug/dwarf_priv\.h)' "$src" |
-    grep -vE '^[^:]*/debug/((dwarf_?[a-z]*|debugfile|cfi)\.c|(dwarf_priv|index_format)\.h):' || :)
+    grep -vE '^[^:]*/debug/((dwarf_?[a-z]*|debugfile|cfi|pack_[a-z]+)\.c|(dwarf_priv|index_format|pack)\.h):' || :)
 if [ -z "$bad" ]; then
     echo "ok $n - libdw is included by the files of src/debug/ that read DWARF only"
 else

@@ -1,0 +1,221 @@
+/*
+ * pack: "ngstap pack": what scripts can ask of builds, in a file for machines where their debug
+ * information is not. Enters: files, or a target; leaves: an ar archive (ar(5)) of debug files, one
+ * a build, each called BUILDID.debug, which debug/pack.c reads, and ar(1) for any debugger. Of a
+ * target's modules those without debug information are left out with a word; a file that is named
+ * must have some.
+ */
+#include <ar.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/bounds.h"
+#include "base/diag.h"
+#include "base/file.h"
+#include "cli/options.h"
+#include "cli/subcommand.h"
+#include "debug/debug.h"
+#include "out/out.h"
+
+static const struct span nowhere;
+
+enum { MEMBER_MAX = 256 << 20 }; /* as debug/pack.c takes them */
+
+struct build { /* a member */
+    const char *name;
+    char *bytes; /* malloc'ed */
+    size_t size;
+};
+
+struct packing {
+    struct compile *cx;
+    struct options o;
+    struct target *t;
+    struct debuginfo *di;
+    struct build *v;
+    uint32_t n;
+};
+
+static const struct command_option taken[] = {
+    {"-x", NULL, "the files of this process", NULL},
+    {"--master", NULL, "... of a worker of this process", NULL},
+    {"--container", NULL, "... of the processes that run Lua in this container", NULL},
+    {"--exec", NULL, "an executable, and the libraries that it is linked with", NULL},
+    {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
+    {"--no-debuginfo", NULL, "without dwarf, debuginfod or pack (repeatable)", NULL},
+    {"-o", NULL, "write to FILE, which is whole or not there", NULL},
+    {"-v", NULL, "say where debug information is looked for", NULL},
+};
+
+static const struct command_options options = {
+    "ngstap pack",
+    "Usage: ngstap pack [OPTION]... [FILE]... -o NAME.pack\n"
+    "Keeps what scripts can ask of each FILE, or of a target's files: types, variables,\n"
+    "functions with their parameters, symbols. -d NAME.pack gives it to a script on a machine\n"
+    "that has the same builds stripped; packs in ~/.local/share/ngstap/packs and\n"
+    "/usr/share/ngstap/packs are found without.\n\n",
+    taken, sizeof(taken) / sizeof(*taken)};
+
+static bool fail(struct packing *p, const char *message, const char *hint)
+{
+    diag_error(p->cx->diag, nowhere, "options", "%s", message);
+    diag_hint(p->cx->diag, "%s", hint);
+    return false;
+}
+
+static bool parse(struct packing *p, int argc, char **argv)
+{
+    const struct target_opts *t = &p->o.target;
+
+    if (!options_command(p->cx, argc, argv, &options, p, &p->o))
+        return false;
+    if (p->o.help)
+        return true;
+    p->o.target.proc = "/proc";
+    if (!p->o.output)
+        return fail(p, "where does the pack go?", "-o NAME.pack");
+    if (optind == argc && !t->pid && !t->master && !t->container && !t->exec)
+        return fail(p, "a pack of what?", "name files, or -x PID, --exec PATH ...");
+    return true;
+}
+
+/* ---- builds ---- */
+
+static bool is_packed(const struct packing *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->n; i++)
+        if (!strcmp(p->v[i].name, name))
+            return true;
+    return false;
+}
+
+/* Adds M's build. False: *WHY says why not. */
+static bool add(struct packing *p, struct dbg *m, const char **why)
+{
+    const char *name =
+        arena_printf(p->cx->arena, "%s.debug", build_id_text(p->cx->arena, dbg_build_id(m)));
+    struct build b = {.name = name};
+
+    if (is_packed(p, name))
+        return true;
+    int fd = memfd_create("pack", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        *why = strerror(errno);
+        return false;
+    }
+    if (dbg_pack(m, fd, why) && lseek(fd, 0, SEEK_SET) == 0) {
+        b.bytes = file_read_fd(fd, MEMBER_MAX, &b.size);
+        if (!b.bytes)
+            *why = strerror(errno);
+    }
+    close(fd);
+    if (!b.bytes)
+        return false;
+    p->v = arena_grow(p->cx->arena, p->v, p->n, sizeof(*p->v));
+    p->v[p->n++] = b;
+    fprintf(p->cx->err, "%s: build-id %.*s, %zu KiB\n", dbg_path(m), (int)strcspn(name, "."), name,
+            (b.size + 1023) / 1024);
+    return true;
+}
+
+/* NAMED: by the user, who wants just that one. */
+static bool add_file(struct packing *p, const char *path, bool named)
+{
+    const char *why;
+    struct dbg *m = dbg_open(p->di, path, &why);
+
+    if (m && add(p, m, &why))
+        return true;
+    if (m)
+        why = arena_printf(p->cx->arena, "%s: %s", path, why);
+    if (named)
+        return diag_error(p->cx->diag, nowhere, "pack", "%s", why);
+    fprintf(p->cx->err, "%s: left out, without debug information%s\n", path,
+            p->cx->verbose ? "" : " (-v says where it was looked for)");
+    return true;
+}
+
+static bool add_all(struct packing *p, char **files)
+{
+    bool ok = true;
+
+    for (; *files; files++) {
+        char real[PATH_MAX];
+
+        if (!realpath(*files, real))
+            ok = diag_error(p->cx->diag, nowhere, "pack", "%s: %s", *files, strerror(errno));
+        else
+            ok = add_file(p, arena_strdup(p->cx->arena, real), true) && ok;
+    }
+    for (struct module *m = p->t->modules; m; m = m->next)
+        ok = add_file(p, m->path, false) && ok;
+    if (ok && !p->n)
+        return fail(p, "there is no debug information of any of these files",
+                    "-v says where it was looked for");
+    return ok;
+}
+
+/* ---- the archive ---- */
+
+static void write_head(FILE *f, const char *name, size_t size)
+{
+    /* Owner, date and mode mean nothing here, so that the same builds give the same pack. */
+    fprintf(f, "%-16s%-12s%-6s%-6s%-8s%-10zu" ARFMAG, name, "0", "0", "0", "100644", size);
+}
+
+static void write_archive(struct packing *p, FILE *f)
+{
+    size_t names = 0, at = 0;
+
+    for (uint32_t i = 0; i < p->n; i++)
+        names += strlen(p->v[i].name) + 2;
+    fputs(ARMAG, f);
+    write_head(f, "//", names);
+    for (uint32_t i = 0; i < p->n; i++)
+        fprintf(f, "%s/\n", p->v[i].name);
+    if (names & 1)
+        fputc('\n', f);
+    for (uint32_t i = 0; i < p->n; i++) {
+        write_head(f, arena_printf(p->cx->arena, "/%zu", at), p->v[i].size);
+        at += strlen(p->v[i].name) + 2;
+        fwrite(p->v[i].bytes, 1, p->v[i].size, f);
+        if (p->v[i].size & 1)
+            fputc('\n', f);
+    }
+}
+
+int subcommand_pack(struct compile *cx, int argc, char **argv)
+{
+    struct packing p = {.cx = cx};
+    struct out_file file;
+
+    if (!parse(&p, argc, argv))
+        return 1;
+    if (p.o.help)
+        return 0;
+    bounds_begin(cx);
+    p.t = target_open(cx, &p.o.target);
+    if (!p.t)
+        return 1;
+    p.di = debuginfo_new(cx, p.t);
+    bool ok = out_file_open(cx, p.o.output, &file) && add_all(&p, argv + optind);
+
+    ok = bounds_end() && ok && out_file_begin(cx, &file);
+    if (ok) {
+        write_archive(&p, file.f);
+        ok = out_file_close(cx, &file, true);
+    }
+    for (uint32_t i = 0; i < p.n; i++)
+        free(p.v[i].bytes);
+    debuginfo_free(p.di);
+    target_close(p.t);
+    return ok ? 0 : 1;
+}
