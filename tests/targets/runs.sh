@@ -112,6 +112,8 @@ launch() {
 path_of() {
     case $1 in
     app | proxy) echo "/$1/news" ;;
+    zip) echo /zip ;;
+    write) echo /write/set/news/700 ;;
     tls) echo /proxy/news ;;
     idle) ;;
     *)

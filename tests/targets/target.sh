@@ -10,7 +10,8 @@
 # VARIANT is gc64, gc32 or stripped (see build.sh). MODE is jit, interp, gsub,
 # coroutine, deep or recurse (see load/lua/mode/); for nginx also app, proxy
 # (load/lua/app/), tls, which is proxy's by TLS, compressed, a connection a
-# request, and idle, which sends no request. SECONDS, 60 if not given, is when
+# request, zip (deflate() many times), write (to a shared dictionary) and idle,
+# which sends no request. SECONDS, 60 if not given, is when
 # the target ends by itself. WORKERS, 1 if not given, is how many workers
 # nginx has; several write "PID STATUS URI" of each answer to DIR/logs/access.log.
 #
