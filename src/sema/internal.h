@@ -368,6 +368,16 @@ void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */
 void sema_insert_entries(struct sema *s);
 
+/* ---- file_value.c: $value of a procfs probe ---- */
+
+/* Is E a variable of a handler for a file of the session's? */
+bool sema_is_file_value(const struct sema *s, const struct expr *e);
+/* E is that: what it becomes has to be walked, if it is no variable any more. False after
+ * reporting. */
+bool sema_file_value(struct sema *s, struct expr *e, bool set);
+/* Likewise of E, an assignment to it. */
+bool sema_set_file_value(struct sema *s, struct expr *e);
+
 /* ---- match.c: regular expressions ---- */
 
 /* Makes the table of E, an EX_MATCH; false after reporting. */

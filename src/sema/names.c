@@ -151,10 +151,27 @@ static void membership(struct sema *s, struct expr *e)
         fail(e);
 }
 
+static void assign_file_value(struct sema *s, struct expr *e)
+{
+    if (!sema_set_file_value(s, e)) {
+        fail(e);
+    } else if (e->kind == EX_CALL) {
+        sema_walk_expr(s, e, USE_VALUE);
+    } else {
+        value(s, e->b);
+        if (e->b->type == TYPE_ERROR)
+            fail(e);
+    }
+}
+
 static void assignment(struct sema *s, struct expr *e, enum use use)
 {
     enum use how = e->op == OP_NONE ? USE_WRITE : USE_UPDATE;
 
+    if (sema_is_file_value(s, e->a)) {
+        assign_file_value(s, e);
+        return;
+    }
     value(s, e->b);
     sema_walk_expr(s, e->a, how);
     if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_NAME && e->a->var)
@@ -675,6 +692,17 @@ static bool text_variable(struct sema *s, struct expr *e, enum use use)
     return true;
 }
 
+/* Assignments to it come another way. */
+static void file_value(struct sema *s, struct expr *e, enum use use)
+{
+    if (!sema_file_value(s, e, use != USE_VALUE))
+        fail(e);
+    else if (e->kind == EX_CALL)
+        sema_walk_expr(s, e, use);
+    else if (use != USE_VALUE)
+        refuse(s, e, "type", "$value is a string: it takes = and .=");
+}
+
 void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
@@ -723,6 +751,10 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (sema_is_file_value(s, e)) {
+            file_value(s, e, use);
+            break;
+        }
         if (text_variable(s, e, use))
             break;
         if (use == USE_VALUE && sema_pretty(s, e)) {

@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/sema/dwexpr.c \
 	src/sema/entry.c \
 	src/sema/env.c \
+	src/sema/file_value.c \
 	src/sema/format.c \
 	src/sema/internal.h \
 	src/sema/kernel_var.c \
