@@ -509,7 +509,8 @@ struct ngs_frame {
     X(NO_MATCH, "Attempted to get subexpression from failed match")                                \
     X(WRITE_FAULT, "write fault [man error::fault]")                                               \
     X(NO_GROUP, "Attempted to get nonexistent subexpression")                                      \
-    X(VALUE_FULL, "buffer size exceeded, consider .maxsize(") /* ARG: of $value, with a NUL */
+    X(VALUE_FULL, "buffer size exceeded, consider .maxsize(") /* ARG: of $value, with a NUL */ \
+    X(NO_BUCKET, "histogram index out of range")
 
 enum ngs_error {
     NGS_OK,
@@ -614,6 +615,8 @@ struct ngs_rest {
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
     X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
+    X(MAP_BUCKET, "map_bucket", "(map, key, bucket, &out64) fails: empty, or there is none")      \
+    X(BUCKET, "bucket", "(global, bucket, &out64) fails: empty, or there is none")                \
     X(ERROR_TEXT, "error_text",                                                                   \
       "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; "          \
       "clears the error")                                                                         \

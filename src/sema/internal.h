@@ -368,6 +368,9 @@ void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */
 void sema_insert_entries(struct sema *s);
 
+/* ---- names.c: E, a histogram that a foreach goes through, is walked; false after reporting ---- */
+bool sema_histogram(struct sema *s, struct expr *e);
+
 /* ---- file_value.c: $value of a procfs probe ---- */
 
 /* Is E a variable of a handler for a file of the session's? */

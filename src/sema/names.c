@@ -105,6 +105,33 @@ static void scalar(struct sema *s, struct expr *e, enum use use)
         sema_note_use(s, v, use);
 }
 
+static void aggregate(struct sema *s, struct expr *e);
+
+/* @hist_log(x)[i], or i in @hist_log(x), which is the same: E becomes a read of X's aggregate, the
+ * index and the histogram beside it. */
+static void bucket(struct sema *s, struct expr *e)
+{
+    struct expr *hist = e->a;
+
+    aggregate(s, hist);
+    if (hist->type == TYPE_ERROR) {
+        fail(e);
+        return;
+    }
+    if (e->n_args != 1) {
+        refuse(s, e, "type", "a histogram's buckets have one number each");
+        return;
+    }
+    e->kind = EX_STAT;
+    e->stat = STAT_COUNT;
+    e->number = 0;
+    e->a = hist->a;
+    e->b = e->args[0];
+    e->c = hist;
+    e->args = NULL;
+    e->n_args = 0;
+}
+
 static void array_element(struct sema *s, struct expr *e, enum use use)
 {
     struct variable *v;
@@ -116,7 +143,10 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
         else
             value(s, e->args[i]);
     if (e->a->kind == EX_HIST) {
-        refuse(s, e, "not-yet", "single buckets of a histogram are not read yet");
+        if (use == USE_VALUE)
+            bucket(s, e);
+        else
+            refuse(s, e, "type", "what a bucket has counted cannot be set");
         return;
     }
     v = sema_variable(s, e->a, (int)e->n_args);
@@ -144,6 +174,10 @@ static void membership(struct sema *s, struct expr *e)
     struct variable *v;
 
     sema_slice_keys(s, e->args, e->n_args);
+    if (e->a->kind == EX_HIST) {
+        bucket(s, e);
+        return;
+    }
     v = sema_variable(s, e->a, (int)e->n_args);
     if (v)
         sema_note_use(s, v, USE_VALUE);
@@ -278,6 +312,12 @@ static void aggregate(struct sema *s, struct expr *e)
         base->var->stat_ops |= 1u << e->stat;
     else
         histogram(s, e, base->var);
+}
+
+bool sema_histogram(struct sema *s, struct expr *e)
+{
+    aggregate(s, e);
+    return e->type != TYPE_ERROR;
 }
 
 /* ---- calls ---- */
