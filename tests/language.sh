@@ -235,6 +235,18 @@ if [[ -r /sys/kernel/btf/vmlinux ]]; then
     takes 'in the kernel' \
         'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
 fi
+# An address is a key where one process is looked at, and none where several are.
+${CC:-cc} -g -o "$scratch/target" tests/sema/target.c
+keyed="global a probe process(\"$scratch/target\").function(\"work\") { a[\$n]++ }"
+trace -p2 -c "$scratch/target" -e "$keyed"
+check 'keyed by an address in one process' test "$status$(grep -c 'warning' "$scratch/err")" = 00
+trace -p2 --exec "$scratch/target" -e "$keyed"
+check '... in all that run a program' grep -q "^-e:1:.*warning: 'a' is keyed by an address" \
+    "$scratch/err"
+
+trace -p2 --exec "$scratch/target" -e "${keyed/a\[/a[pid(), }"
+check '... but not with the process, too' test "$status$(grep -c 'warning' "$scratch/err")" = 00
+
 # Which bucket is which: the manual's example, and base/abi.h's rule for @hist_log.
 prints 'the buckets of a linear histogram' 'global x probe begin {
     x <<< -100; x <<< 1; x <<< 1; x <<< 3; x <<< 100

@@ -118,6 +118,8 @@ struct sema {
     uint32_t n_funcs;
     struct sema_cast *casts;
     uint32_t n_casts;
+    const struct variable **pointer_keyed; /* warned of */
+    uint32_t n_pointer_keyed;
 
     const char **bare; /* modules without debug information, which has been said */
     uint32_t n_bare;
@@ -368,7 +370,13 @@ void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */
 void sema_insert_entries(struct sema *s);
 
-/* ---- names.c: E, a histogram that a foreach goes through, is walked; false after reporting ---- */
+/* ---- pointer_keys.c: E, an element of V, is written ---- */
+
+void sema_warn_pointer_key(struct sema *s, const struct expr *e, const struct variable *v);
+
+/* ---- names.c ---- */
+
+/* Walks E, a histogram that a foreach goes through; false after reporting. */
 bool sema_histogram(struct sema *s, struct expr *e);
 
 /* ---- file_value.c: $value of a procfs probe ---- */

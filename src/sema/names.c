@@ -154,6 +154,8 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
         sema_note_use(s, v, use);
     else
         fail(e);
+    if (v && (use == USE_WRITE || use == USE_UPDATE))
+        sema_warn_pointer_key(s, e, v);
 }
 
 /* a[*, k] where it may stand: KEYS without the wildcards are walked. */

@@ -12,6 +12,7 @@ ngstap_SOURCES += \
 	src/sema/location.c \
 	src/sema/match.c \
 	src/sema/names.c \
+	src/sema/pointer_keys.c \
 	src/sema/points.c \
 	src/sema/pretty.c \
 	src/sema/print_globals.c \
