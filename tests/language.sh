@@ -235,6 +235,44 @@ if [[ -r /sys/kernel/btf/vmlinux ]]; then
     takes 'in the kernel' \
         'probe timer.profile { println(task_pid(task_current())) printf("%.4M\n", task_current()) }'
 fi
+# An address is a key where one process is looked at, and none where several are.
+${CC:-cc} -g -o "$scratch/target" tests/sema/target.c
+keyed="global a probe process(\"$scratch/target\").function(\"work\") { a[\$n]++ }"
+trace -p2 -c "$scratch/target" -e "$keyed"
+check 'keyed by an address in one process' test "$status$(grep -c 'warning' "$scratch/err")" = 00
+trace -p2 --exec "$scratch/target" -e "$keyed"
+check '... in all that run a program' grep -q "^-e:1:.*warning: 'a' is keyed by an address" \
+    "$scratch/err"
+
+trace -p2 --exec "$scratch/target" -e "${keyed/a\[/a[pid(), }"
+check '... but not with the process, too' test "$status$(grep -c 'warning' "$scratch/err")" = 00
+
+# Which bucket is which: the manual's example, and base/abi.h's rule for @hist_log.
+prints 'the buckets of a linear histogram' 'global x probe begin {
+    x <<< -100; x <<< 1; x <<< 1; x <<< 3; x <<< 100
+    foreach (b in @hist_linear(x, 1, 3, 1)) printf("%d:%d ", b, @hist_linear(x, 1, 3, 1)[b])
+    println(@hist_linear(x, 1, 3, 1)[1] + 1, " ", 2 in @hist_linear(x, 1, 3, 1))
+    exit() }' '0:1 1:2 2:0 3:1 4:1 3 0\n'
+prints 'the buckets of a logarithmic one, of an element' 'global a probe begin {
+    a["k"] <<< 5; a["k"] <<< 6; a["k"] <<< -1
+    foreach (v = b in @hist_log(a["k"])) { if (!v) continue; print(b, "=", v, " "); seen++ }
+    foreach (b in @hist_log(a["k"]) limit 3) print(b)
+    foreach (b in @hist_log(a["k"])) if (b == 5) break
+    println(" ", b, seen)
+    exit() }' '63=1 67=2 012 52\n'
+prints 'buckets that there are not' 'global a probe begin {
+    a["k"] <<< 5
+    try { println(@hist_log(a["k"])[128]) } catch (m) { println(m) }
+    try { println(@hist_log(a["k"])[-1]) } catch (m) { println(m) }
+    try { println(@hist_log(a["x"])[1]) } catch (m) { println(m) }
+    exit() }' 'histogram index out of range\nhistogram index out of range\nempty aggregate\n'
+if [[ $kernel ]]; then
+    prints 'buckets (kernel)' 'global s, ran probe timer.profile { if (ran++) next; s <<< 3
+        println(@hist_log(s)[66], @hist_log(s)[65]); exit() }' '10\n'
+fi
+refuses 'setting a bucket' 'global a probe begin { a <<< 1; @hist_log(a)[1] = 2 }' 'cannot be set'
+refuses 'sorted buckets' 'global a probe begin { a <<< 1; foreach (b+ in @hist_log(a)) println(b) }' \
+    'in their order'
 refuses 'too many buckets' 'global a probe begin { a <<< 1; print(@hist_linear(a, 0, 1000, 2)) }' \
     '501 buckets; 254 can'
 takes 'as many as there can be' \

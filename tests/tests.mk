@@ -140,6 +140,7 @@ SHELL_TESTS += tests/judging.sh
 TIMED_TESTS += tests/workers.sh
 SHELL_TESTS += tests/language.sh
 SHELL_TESTS += tests/regex.sh
+SHELL_TESTS += tests/procfs.sh
 SHELL_TESTS += tests/write.sh
 SHELL_TESTS += tests/functions.sh
 SHELL_TESTS += tests/functions-kernel.sh

@@ -78,14 +78,14 @@ struct obj_probe {
     uint32_t code_off;  /* user-space probes: first instruction in .ngstap.user (in instructions) */
     uint32_t code_len;  /* instructions; 0: a kernel program, function "pN" of section KIND */
     int64_t sequence;   /* BEGIN END ERROR: lower ones run first */
-    uint64_t period;    /* ATTACH_PERIOD: in ns */
+    uint64_t period;    /* ATTACH_PERIOD: in ns; FILE_READ: $value's most bytes and a NUL, 0: any */
     uint64_t jitter;    /* TIMER: .randomize: each period is PERIOD +- this many ns (< PERIOD) */
     uint32_t place;     /* ATTACH_PLACES, ATTACH_CALLS: the first of its places in OBJ_PLACES */
     uint32_t n_places;
-    uint32_t event;     /* ATTACH_EVENT, string: its name */
+    uint32_t event;     /* string: ATTACH_EVENT, its name; ATTACH_FILE, the file's */
     uint32_t flags;     /* PROBE_F_* */
     uint32_t loc;       /* OBJ_LOCS index of the probe */
-    uint32_t reserved;
+    uint32_t umask;     /* ATTACH_FILE: permissions that the file has not */
 };
 
 /*
@@ -134,6 +134,7 @@ enum {
     OBJ_MAX_VALUE = 16 << 20,  /* of a map's value */
     OBJ_MAX_ENTRIES = 1 << 26, /* elements of an array */
     OBJ_MIN_PERIOD = 1000,     /* of TIMER and PROFILE, in ns */
+    OBJ_MAX_FILE = 1 << 20,    /* of FILE_READ: what a pipe can hold (pipe(7)) */
 };
 enum { OBJ_MAX_KEYS = 8 };
 
@@ -483,9 +484,9 @@ struct ngs_frame {
 };
 
 /*
- * What ends a handler, and how it is worded; X(FAULT), X(SIZE_FULL) and X(MAP_REFUSED) end with
- * ARG, the first as hexadecimal digits, the others as "NUMBER)". "": the run time words it
- * (run/error.c).
+ * What ends a handler, and how it is worded; X(FAULT), X(SIZE_FULL), X(MAP_REFUSED) and
+ * X(VALUE_FULL) end with ARG, the first as hexadecimal digits, the others as "NUMBER)". "": the run
+ * time words it (run/error.c).
  */
 #define NGS_ERRORS(X)                                                                              \
     X(FAULT, "read fault [man error::fault] at 0x") /* ARG: the address */                         \
@@ -508,7 +509,9 @@ struct ngs_frame {
     X(LOADAVG, "Invalid loadavg index") /* in user space */                                        \
     X(NO_MATCH, "Attempted to get subexpression from failed match")                                \
     X(WRITE_FAULT, "write fault [man error::fault]")                                               \
-    X(NO_GROUP, "Attempted to get nonexistent subexpression")
+    X(NO_GROUP, "Attempted to get nonexistent subexpression")                                      \
+    X(VALUE_FULL, "buffer size exceeded, consider .maxsize(") /* ARG: of $value, with a NUL */ \
+    X(NO_BUCKET, "histogram index out of range")
 
 enum ngs_error {
     NGS_OK,
@@ -613,6 +616,8 @@ struct ngs_rest {
     X(FE_END, "fe_end", "(iter)")                                                                 \
     X(HIST_MAP, "hist_map", "(map, key, to_string_dst or 0) prints element's histogram")          \
     X(HIST, "hist", "(global, to_string_dst or 0)")                                               \
+    X(MAP_BUCKET, "map_bucket", "(map, key, bucket, &out64) fails: empty, or there is none")      \
+    X(BUCKET, "bucket", "(global, bucket, &out64) fails: empty, or there is none")                \
     X(ERROR_TEXT, "error_text",                                                                   \
       "(dst or 0) sets dst to the message of the frame's error, as try/catch shows it; "          \
       "clears the error")                                                                         \
@@ -725,6 +730,8 @@ enum ngs_ucall {
     NGS_U_WRITE,         /* (address, size, value) into user memory */
     NGS_U_WRITE_STR,     /* (address, str, most) that many bytes of it, and a NUL */
     NGS_U_STACK,         /* (str) number of the stack that STR is ('a' of NGS_MARK); 0: none */
+    NGS_U_VALUE,         /* () S: what was written to the file of an ATTACH_FILE handler */
+    NGS_U_VALUE_SET, NGS_U_VALUE_ADD, /* (str) what is read from it */
     NGS_U_COUNT
 };
 

@@ -30,6 +30,7 @@ enum attach_flag {
     ATTACH_EVERYBODY = 32, /* hits of all processes come in, whatever the scope */
     ATTACH_CALLS = 64,     /* at system calls: obj_probe.place, whose vaddr is NGS_CALL(...) */
     ATTACH_KERNEL = 128,   /* those modules are the kernel and its own */
+    ATTACH_FILE = 256,     /* a file of the session's is read or written: obj_probe.event */
 };
 
 /*
@@ -56,7 +57,9 @@ enum attach_flag {
       ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                         \
     X(FENTRY, "fentry", CONTEXT_TRACED, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY)          \
     X(FEXIT, "fexit", CONTEXT_TRACED,                                                              \
-      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)
+      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                         \
+    X(FILE_READ, NULL, CONTEXT_SESSION, ATTACH_FILE)                                               \
+    X(FILE_WRITE, NULL, CONTEXT_SESSION, ATTACH_FILE)
 
 enum probe_kind {
 #define ATTACH_ENUM(id, section, context, flags) PROBE_##id,

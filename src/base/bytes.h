@@ -42,6 +42,12 @@ static inline const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Can a file of a folder of ours have it, among which those with a dot are our own? */
+static inline bool is_file_name(const char *s)
+{
+    return *s && *s != '.' && !strchr(s, '/') && strlen(s) <= 255;
+}
+
 /* For qsort(3): what begins with a pointer to text, by that. */
 static inline int order_by_text(const void *a, const void *b)
 {

@@ -45,8 +45,9 @@ cg_emit_fn cg_push_pop;
 cg_emit_fn cg_u_read, cg_u_sread, cg_u_context, cg_u_scontext, cg_u_sset, cg_u_scat, cg_u_sfmt,
     cg_u_sfmts, cg_u_smark, cg_u_serror, cg_u_seq, cg_u_scmp, cg_u_gsget, cg_u_gsset, cg_u_gscat,
     cg_u_mget, cg_u_mgets, cg_u_mhas, cg_u_mset, cg_u_msets, cg_u_madd, cg_u_mdel, cg_u_mstat,
-    cg_u_mstatget, cg_u_mtake, cg_u_mclear, cg_u_gstat, cg_u_gstatget, cg_u_febegin, cg_u_fenext,
-    cg_u_feend, cg_u_hist, cg_u_print, cg_u_warn, cg_u_exit, cg_u_ucall, cg_u_fcall, cg_u_raise;
+    cg_u_mstatget, cg_u_mtake, cg_u_mclear, cg_u_gstat, cg_u_gstatget, cg_u_gbucket, cg_u_mbucket,
+    cg_u_febegin, cg_u_fenext, cg_u_feend, cg_u_hist, cg_u_print, cg_u_warn, cg_u_exit, cg_u_ucall,
+    cg_u_fcall, cg_u_raise;
 /* Where an error ends a handler in the kernel: the session goes on, if this hit has paused it. */
 void cg_k_resume(struct cg_gen *g);
 /* The error that nothing caught, as a record: belongs to no instruction. */

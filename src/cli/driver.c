@@ -417,6 +417,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
+                          .name = d->o.object_name,
                           .symbols = places_symbols(&d->places),
                           .demangle = d->o.demangle,
                           .events = d->events,

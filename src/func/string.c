@@ -91,6 +91,9 @@ static const struct intrinsic rows[] = {
     USER("sprint_loadavg", S, 0, 0, NGS_U_LOADAVG_LINE, 0),
     USER("target_set_report", TYPE_VOID, 0, 0, NGS_U_TARGET_SET, 0),
     USER("switch_file", TYPE_VOID, 0, 0, NGS_U_SWITCH_FILE, 0),
+    USER("__file_value", S, 0, 0, NGS_U_VALUE, 0),
+    USER("__file_value_set", TYPE_VOID, 1, 1, NGS_U_VALUE_SET, S),
+    USER("__file_value_add", TYPE_VOID, 1, 1, NGS_U_VALUE_ADD, S),
     USER("ftrace", TYPE_VOID, 1, 1, NGS_U_FTRACE, S),
     {"printk", TYPE_VOID, 2, 2, {L, S}, INTRIN_USER_ONLY | INTRIN_GURU, lower_call, NGS_U_PRINTK},
 };

@@ -101,6 +101,9 @@
     X(FEEND, "feend", IRF_USER | IRF_USER_CALLS) /* a: iterator */                                \
     /* prints the histogram of global (map < 0) or map[keys]; into str when given */              \
     X(HIST, "hist", IRF_USER | IRF_FAILS | IRF_USER_CALLS)                                        \
+    /* dst = count of bucket a of the histogram of global, or map[keys] */                        \
+    X(GBUCKET, "gbucket", IRF_DST | IRF_FAILS | IRF_USER | IRF_USER_CALLS)                        \
+    X(MBUCKET, "mbucket", IRF_DST | IRF_FAILS | IRF_USER | IRF_MAP | IRF_USER_CALLS)              \
     /* output and control of the session */                                                       \
     X(PRINT, "print", IRF_CALLS)            /* format fmt, args */                                \
     X(WARN, "warn", IRF_CALLS)              /* s */                                               \

@@ -77,6 +77,7 @@ static void print_detail(FILE *out, const struct ir_unit *u, const struct ir_ins
     case IR_GADD:
     case IR_GSTAT:
     case IR_GSTATGET:
+    case IR_GBUCKET:
     case IR_GCLEAR:
     case IR_GSGET:
     case IR_GSSET:

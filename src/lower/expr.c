@@ -601,16 +601,27 @@ static struct ir_val lower_stat(struct lower *lo, struct expr *e)
     struct expr *of = e->a;
     struct ir_ins *i;
 
+    uint32_t kept = 0;
+
+    if (e->b) { /* a bucket; the keys may end the block */
+        kept = lower_long_slot(lo);
+        ir_put_store(&lo->at, kept, lower_long(lo, e->b));
+    }
     if (of->kind == EX_INDEX) {
         struct ir_val *keys = lower_keys(lo, of->args, of->n_args);
+        struct ir_val at = e->b ? ir_put_load(&lo->at, kept) : IR_NONE;
 
         lower_loc(lo, e);
-        i = lower_put_map(lo, IR_MSTATGET, of, keys);
+        i = lower_put_map(lo, e->b ? IR_MBUCKET : IR_MSTATGET, of, keys);
+        i->a = at;
     } else {
+        struct ir_val at = e->b ? ir_put_load(&lo->at, kept) : IR_NONE;
+
         lower_loc(lo, e);
-        i = ir_put(&lo->at, IR_GSTATGET);
+        i = ir_put(&lo->at, e->b ? IR_GBUCKET : IR_GSTATGET);
         i->global = of->var->id;
         i->dst = ir_temp(lo->at.f);
+        i->a = at;
     }
     i->imm = e->stat;
     return IR_TEMP(i->dst);

@@ -195,7 +195,8 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
                            .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.sequence = inst->sequence;
-    p->rec.period = inst->period;
+    p->rec.period = attach_has(inst->type->kind, ATTACH_FILE) ? inst->maxsize : inst->period;
+    p->rec.umask = inst->umask;
     p->rec.jitter = inst->jitter;
     if (attach_has(inst->type->kind, ATTACH_PLACES) || attach_has(inst->type->kind, ATTACH_CALLS))
         lower_places(lo, inst, p);

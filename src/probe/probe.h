@@ -135,7 +135,8 @@ const struct probe_type *probe_theirs(bool returns);
  * next. NULL: there is none.
  */
 struct probe_point *probe_expand(struct arena *a, const struct probe_point *point);
-/* Are the points whose first word is NAME aliases of the library, as SystemTap's has them? */
+/* Are the points whose first word is NAME aliases of the library, as SystemTap's has them? Not
+ * those of files, which the library's own functions fill. */
 bool probe_is_family(const char *name);
 /* Every row in order; docs/reference.md is made from them. */
 void probe_each(void (*fn)(const struct probe_type *t, void *arg), void *arg);

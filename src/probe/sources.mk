@@ -15,6 +15,7 @@ ngstap_SOURCES += \
 	src/probe/probe.h \
 	src/probe/process.c src/probe/process.h \
 	src/probe/process_event.c \
+	src/probe/procfs.c \
 	src/probe/spec.c \
 	src/probe/statement.c \
 	src/probe/syscall.c \

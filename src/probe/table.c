@@ -14,6 +14,7 @@ static const struct probe_type *const tables[] = {
     probe_types_begin,     probe_types_timer,   probe_types_process, probe_types_callee,
     probe_types_statement, probe_types_mark,    probe_types_plt,     probe_types_process_event,
     probe_types_trace,     probe_types_syscall, probe_types_alias,   probe_types_kernel,
+    probe_types_procfs,
 };
 
 /* Families known to SystemTap, matched by their leading parts, and what to do instead, if more is
@@ -21,9 +22,6 @@ static const struct probe_type *const tables[] = {
 static const struct {
     const char *names, *hint;
 } later[] = {
-    {"procfs",
-     "a file below /proc takes a kernel module, which SystemTap itself makes; a timer can "
-     "print the same"},
     {"netfilter", "packets are seen at kernel.trace(\"net_dev_start_xmit\") and "
                   "kernel.trace(\"netif_receive_skb\"), which cannot drop them"},
     {"kernel.statement",
@@ -154,8 +152,8 @@ bool probe_is_family(const char *name)
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
         for (const struct probe_type *t = tables[i]; t->pattern; t++)
-            if (t->resolve == probe_no_alias && !strncmp(t->pattern, name, len) &&
-                (!t->pattern[len] || t->pattern[len] == '.'))
+            if (t->resolve == probe_no_alias && !attach_has(t->kind, ATTACH_FILE) &&
+                !strncmp(t->pattern, name, len) && (!t->pattern[len] || t->pattern[len] == '.'))
                 return true;
     return false;
 }

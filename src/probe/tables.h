@@ -19,6 +19,7 @@ extern const struct probe_type probe_types_trace[];
 extern const struct probe_type probe_types_syscall[];
 extern const struct probe_type probe_types_alias[];
 extern const struct probe_type probe_types_kernel[];
+extern const struct probe_type probe_types_procfs[];
 
 /* mark.c: as probe_text_var(), of marks. */
 struct expr *probe_mark_text(struct probe_env *env, const struct probe_inst *inst,

@@ -306,6 +306,40 @@ static uint64_t h_stat(struct run *r, const uint64_t *a)
     return s ? answer(r, s, a[1], a[2]) : 0;
 }
 
+static uint64_t bucket(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args,
+                       uint64_t which, uint64_t out)
+{
+    void *dst = vm_at(&r->vm, out, 8, true);
+
+    if (!dst)
+        return 0;
+    if (!s || s->count == 0)
+        return run_fail(r, NGS_ERR_EMPTY_STATS, 0);
+    if (which >= ngs_hist_buckets(hist, args))
+        return run_fail(r, NGS_ERR_NO_BUCKET, 0);
+    memcpy(dst, &s->buckets[which], sizeof(s->buckets[which]));
+    return 0;
+}
+
+static uint64_t h_map_bucket(struct run *r, const uint64_t *a)
+{
+    const void *key;
+    struct run_map *m = get_key(r, a, OBJ_STATS, &key);
+    struct ngs_stats *s = m ? element(m, key) : NULL;
+    uint64_t result = m ? bucket(r, s, m->m->hist, m->m->hist_args, a[2], a[3]) : 0;
+
+    free(s);
+    return result;
+}
+
+static uint64_t h_bucket(struct run *r, const uint64_t *a)
+{
+    const struct obj_global *g;
+    struct ngs_stats *s = get_stats(r, a[0], &g);
+
+    return s ? bucket(r, s, g->hist, g->hist_args, a[1], a[2]) : 0;
+}
+
 /* Writes a histogram as an event, after what was printed before it. */
 static void show_rows(struct run *r, const struct ngs_stats *s, uint32_t hist, const int64_t *args)
 {
@@ -453,4 +487,6 @@ const run_helper_fn run_array_helpers[NGS_HELPER_COUNT] = {
     [NGS_H_FE_END] = h_fe_end,
     [NGS_H_HIST_MAP] = h_hist_map,
     [NGS_H_HIST] = h_hist,
+    [NGS_H_MAP_BUCKET] = h_map_bucket,
+    [NGS_H_BUCKET] = h_bucket,
 };

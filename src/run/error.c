@@ -38,7 +38,8 @@ void run_error_message(struct run *r, uint64_t error, uint64_t arg, struct str t
     text_str(out, texts[error < NGS_ERR_KINDS ? error : NGS_OK]);
     if (error == NGS_ERR_FAULT)
         text_printf(out, "%" PRIx64, arg);
-    else if (error == NGS_ERR_SIZE_FULL || error == NGS_ERR_MAP_REFUSED)
+    else if (error == NGS_ERR_SIZE_FULL || error == NGS_ERR_MAP_REFUSED ||
+             error == NGS_ERR_VALUE_FULL)
         text_printf(out, "%" PRIu64 ")", arg);
     else if (error == NGS_ERR_LOOPS)
         text_printf(out, "more than %" PRIu64 " foreach loops within one another", arg);

@@ -7,6 +7,7 @@
  * handler that calls exit() keeps anything from being attached, and other begin handlers from
  * running; ^C waits for those. End handlers run then, as in SystemTap.
  */
+#include "run/files.h"
 #include "run/gather.h"
 #include "run/running.h"
 #include "run/state.h"
@@ -41,6 +42,7 @@ enum event_source {
     SOURCE_DEADLINE,
     SOURCE_PID,
     SOURCE_SCOPE,
+    SOURCE_FILES,
     SOURCE_TIMER
 };
 
@@ -54,6 +56,7 @@ struct loop {
     uint64_t left;  /* of a drain: bytes to read */
     uint64_t until; /* and when its last rest begins, in ns */
     struct timers timers;
+    struct files *files; /* of procfs probes; NULL: none */
     int *pidfds; /* of the processes looked at; -1: gone */
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
@@ -240,7 +243,7 @@ static void target_gone(struct loop *l)
     run_stop(&l->r);
 }
 
-static void handle_running(const struct obj_probe *p, void *arg)
+static void handle_for(const struct obj_probe *p, void *arg)
 {
     handle(arg, p);
 }
@@ -256,7 +259,7 @@ static bool start(struct loop *l)
         return false;
     }
     l->armed = report_age();
-    running_each(&l->r, &running, handle_running, l);
+    running_each(&l->r, &running, handle_for, l);
     free(running.pids);
     if (l->r.opts->child > 0) {
         l->child_started = true;
@@ -340,7 +343,7 @@ static void serve(struct loop *l)
     while (!l->r.exiting) {
         struct epoll_event events[MAX_EVENTS];
         int n = epoll_wait(l->epoll, events, MAX_EVENTS, l->r.s || l->r.opts->watch ? WAKE_MS : -1);
-        bool timers = false, deadline = false, pids = false;
+        bool timers = false, deadline = false, pids = false, files = false;
 
         if (n < 0 && errno != EINTR)
             break;
@@ -348,6 +351,7 @@ static void serve(struct loop *l)
             timers |= events[i].data.u64 >= SOURCE_TIMER;
             deadline |= events[i].data.u64 == SOURCE_DEADLINE;
             pids |= events[i].data.u64 == SOURCE_PID;
+            files |= events[i].data.u64 == SOURCE_FILES;
         }
         run_signals(&l->r);
         if (l->r.s && session_follow(l->r.s))
@@ -358,6 +362,8 @@ static void serve(struct loop *l)
             l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
         if (timers)
             run_timers(l);
+        if (files)
+            files_serve(l->files, handle_for, l);
         if (l->r.child_changed)
             check_child(l);
         if (pids)
@@ -430,6 +436,7 @@ static void wait_commands(struct run *r)
 
 static void close_loop(struct loop *l)
 {
+    files_close(l->files);
     run_close(&l->r);
     ring_buffer__free(l->ring);
     gather_close(&l->gather);
@@ -462,7 +469,8 @@ static bool prepare(struct loop *l)
         if (!r->s)
             return false;
     }
-    return run_open(r) && open_ring(l);
+    return run_open(r) && open_ring(l) && files_open(r, &l->files) &&
+           (!l->files || watch(l, files_fd(l->files), SOURCE_FILES));
 }
 
 int run_session(struct compile *cx, const struct object *o, struct target *t,
@@ -488,6 +496,8 @@ int run_session(struct compile *cx, const struct object *o, struct target *t,
                 l.r.failed = true;
         }
         finish(&l);
+        files_close(l.files); /* nobody waits for them any more */
+        l.files = NULL;
         if (!l.r.aborted)
             report_losses(&l.r);
         if (opts->timing)

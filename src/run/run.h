@@ -29,6 +29,7 @@ struct run_opts {
      */
     void (*printed)(void *arg, bool ok);
     void *printed_arg;
+    const char *name; /* -m: of the folder that has the script's files; NULL: any */
     struct symbol_source symbols; /* for usymname() and its kin */
     bool demangle;             /* ... which show names of C++ and Rust as their sources have them */
     struct out_events *events; /* take what would be printed to OUT; NULL: none */

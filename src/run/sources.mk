@@ -3,6 +3,7 @@ run_sources = \
 	src/run/commands.c \
 	src/run/error.c \
 	src/run/expand.c \
+	src/run/files.c src/run/files.h \
 	src/run/foreach.c \
 	src/run/format.c \
 	src/run/gather.c src/run/gather.h \

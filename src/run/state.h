@@ -23,6 +23,12 @@ struct output {
     bool broken; /* nobody reads: drop it */
 };
 
+/* What a file's handler reads or makes: $value. */
+struct file_value {
+    struct text text;
+    size_t max; /* bytes that it may have; TEXT has no more */
+};
+
 struct run {
     struct compile *cx;
     const struct object *o;
@@ -49,6 +55,7 @@ struct run {
     pid_t as; /* the thread that the handler at hand stands for, with its process; 0: as ever */
     pid_t as_process;
     struct process_ids ids; /* of the process that handlers in user space stand for, as last seen */
+    struct file_value *value; /* of the file that the handler at hand serves; NULL: of none */
     pid_t *commands; /* system(): not reaped yet */
     uint32_t n_commands;
 

@@ -457,6 +457,35 @@ static uint64_t u_stack(struct ucall *c)
     return number;
 }
 
+/* ---- $value of a file (files.c) ---- */
+
+static uint64_t u_value(struct ucall *c)
+{
+    struct file_value *v = c->r->value;
+
+    return give(c, v ? text_c(&v->text) : "", v ? v->text.len : 0);
+}
+
+/* What does not fit is cut, and an error that a script can catch. */
+static uint64_t u_value_add(struct ucall *c)
+{
+    struct file_value *v = c->r->value;
+    size_t n = c->text[0].len, room;
+
+    if (!v)
+        return 0;
+    room = v->max - v->text.len;
+    text_bytes(&v->text, arg(c, 0), n < room ? n : room);
+    return n <= room ? 0 : run_fail(c->r, NGS_ERR_VALUE_FULL, v->text.len + (n - room) + 1);
+}
+
+static uint64_t u_value_set(struct ucall *c)
+{
+    if (c->r->value)
+        c->r->value->text.len = 0;
+    return u_value_add(c);
+}
+
 /* Arguments: 'l' a number, 's' a string, 't' one as it is: the table of a regular expression, a
  * stack. */
 static const struct {
@@ -492,6 +521,9 @@ static const struct {
     [NGS_U_WRITE_STR] = {"lsl", false, u_write_str},
     [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
     [NGS_U_STACK] = {"t", false, u_stack},
+    [NGS_U_VALUE] = {"", true, u_value},
+    [NGS_U_VALUE_SET] = {"s", false, u_value_set},
+    [NGS_U_VALUE_ADD] = {"s", false, u_value_add},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)

@@ -118,6 +118,8 @@ struct sema {
     uint32_t n_funcs;
     struct sema_cast *casts;
     uint32_t n_casts;
+    const struct variable **pointer_keyed; /* warned of */
+    uint32_t n_pointer_keyed;
 
     const char **bare; /* modules without debug information, which has been said */
     uint32_t n_bare;
@@ -367,6 +369,25 @@ bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
 void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */
 void sema_insert_entries(struct sema *s);
+
+/* ---- pointer_keys.c: E, an element of V, is written ---- */
+
+void sema_warn_pointer_key(struct sema *s, const struct expr *e, const struct variable *v);
+
+/* ---- names.c ---- */
+
+/* Walks E, a histogram that a foreach goes through; false after reporting. */
+bool sema_histogram(struct sema *s, struct expr *e);
+
+/* ---- file_value.c: $value of a procfs probe ---- */
+
+/* Is E a variable of a handler for a file of the session's? */
+bool sema_is_file_value(const struct sema *s, const struct expr *e);
+/* E is that: what it becomes has to be walked, if it is no variable any more. False after
+ * reporting. */
+bool sema_file_value(struct sema *s, struct expr *e, bool set);
+/* Likewise of E, an assignment to it. */
+bool sema_set_file_value(struct sema *s, struct expr *e);
 
 /* ---- match.c: regular expressions ---- */
 

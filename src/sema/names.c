@@ -105,6 +105,33 @@ static void scalar(struct sema *s, struct expr *e, enum use use)
         sema_note_use(s, v, use);
 }
 
+static void aggregate(struct sema *s, struct expr *e);
+
+/* @hist_log(x)[i], or i in @hist_log(x), which is the same: E becomes a read of X's aggregate, the
+ * index and the histogram beside it. */
+static void bucket(struct sema *s, struct expr *e)
+{
+    struct expr *hist = e->a;
+
+    aggregate(s, hist);
+    if (hist->type == TYPE_ERROR) {
+        fail(e);
+        return;
+    }
+    if (e->n_args != 1) {
+        refuse(s, e, "type", "a histogram's buckets have one number each");
+        return;
+    }
+    e->kind = EX_STAT;
+    e->stat = STAT_COUNT;
+    e->number = 0;
+    e->a = hist->a;
+    e->b = e->args[0];
+    e->c = hist;
+    e->args = NULL;
+    e->n_args = 0;
+}
+
 static void array_element(struct sema *s, struct expr *e, enum use use)
 {
     struct variable *v;
@@ -116,7 +143,10 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
         else
             value(s, e->args[i]);
     if (e->a->kind == EX_HIST) {
-        refuse(s, e, "not-yet", "single buckets of a histogram are not read yet");
+        if (use == USE_VALUE)
+            bucket(s, e);
+        else
+            refuse(s, e, "type", "what a bucket has counted cannot be set");
         return;
     }
     v = sema_variable(s, e->a, (int)e->n_args);
@@ -124,6 +154,8 @@ static void array_element(struct sema *s, struct expr *e, enum use use)
         sema_note_use(s, v, use);
     else
         fail(e);
+    if (v && (use == USE_WRITE || use == USE_UPDATE))
+        sema_warn_pointer_key(s, e, v);
 }
 
 /* a[*, k] where it may stand: KEYS without the wildcards are walked. */
@@ -144,6 +176,10 @@ static void membership(struct sema *s, struct expr *e)
     struct variable *v;
 
     sema_slice_keys(s, e->args, e->n_args);
+    if (e->a->kind == EX_HIST) {
+        bucket(s, e);
+        return;
+    }
     v = sema_variable(s, e->a, (int)e->n_args);
     if (v)
         sema_note_use(s, v, USE_VALUE);
@@ -151,10 +187,27 @@ static void membership(struct sema *s, struct expr *e)
         fail(e);
 }
 
+static void assign_file_value(struct sema *s, struct expr *e)
+{
+    if (!sema_set_file_value(s, e)) {
+        fail(e);
+    } else if (e->kind == EX_CALL) {
+        sema_walk_expr(s, e, USE_VALUE);
+    } else {
+        value(s, e->b);
+        if (e->b->type == TYPE_ERROR)
+            fail(e);
+    }
+}
+
 static void assignment(struct sema *s, struct expr *e, enum use use)
 {
     enum use how = e->op == OP_NONE ? USE_WRITE : USE_UPDATE;
 
+    if (sema_is_file_value(s, e->a)) {
+        assign_file_value(s, e);
+        return;
+    }
     value(s, e->b);
     sema_walk_expr(s, e->a, how);
     if (how == USE_UPDATE && use == USE_VALUE && e->a->kind == EX_NAME && e->a->var)
@@ -261,6 +314,12 @@ static void aggregate(struct sema *s, struct expr *e)
         base->var->stat_ops |= 1u << e->stat;
     else
         histogram(s, e, base->var);
+}
+
+bool sema_histogram(struct sema *s, struct expr *e)
+{
+    aggregate(s, e);
+    return e->type != TYPE_ERROR;
 }
 
 /* ---- calls ---- */
@@ -675,6 +734,17 @@ static bool text_variable(struct sema *s, struct expr *e, enum use use)
     return true;
 }
 
+/* Assignments to it come another way. */
+static void file_value(struct sema *s, struct expr *e, enum use use)
+{
+    if (!sema_file_value(s, e, use != USE_VALUE))
+        fail(e);
+    else if (e->kind == EX_CALL)
+        sema_walk_expr(s, e, use);
+    else if (use != USE_VALUE)
+        refuse(s, e, "type", "$value is a string: it takes = and .=");
+}
+
 void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
 {
     switch (e->kind) {
@@ -723,6 +793,10 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
         print(s, e);
         break;
     case EX_TARGET:
+        if (sema_is_file_value(s, e)) {
+            file_value(s, e, use);
+            break;
+        }
         if (text_variable(s, e, use))
             break;
         if (use == USE_VALUE && sema_pretty(s, e)) {

@@ -5,12 +5,14 @@ ngstap_SOURCES += \
 	src/sema/dwexpr.c \
 	src/sema/entry.c \
 	src/sema/env.c \
+	src/sema/file_value.c \
 	src/sema/format.c \
 	src/sema/internal.h \
 	src/sema/kernel_var.c \
 	src/sema/location.c \
 	src/sema/match.c \
 	src/sema/names.c \
+	src/sema/pointer_keys.c \
 	src/sema/points.c \
 	src/sema/pretty.c \
 	src/sema/print_globals.c \

@@ -41,6 +41,82 @@ static void loop(struct sema *s, struct stmt *st)
         sema_walk_expr(s, st->step, USE_NONE);
 }
 
+static struct expr *number(struct sema *s, struct span at, int64_t n)
+{
+    struct expr *e = expr_new(s->arena, EX_NUMBER, at);
+
+    e->number = n;
+    return e;
+}
+
+static struct expr *assigned(struct sema *s, struct expr *to, enum op op, struct expr *value)
+{
+    struct expr *e = expr_new(s->arena, EX_ASSIGN, to->at);
+
+    e->op_at = to->at;
+    e->op = op;
+    e->a = expr_clone(s->arena, to);
+    e->b = value;
+    return e;
+}
+
+/* foreach (v = b in @hist_log(x)): as SystemTap has it, a loop that counts in b. */
+static void count_buckets(struct sema *s, struct stmt *st, uint32_t n)
+{
+    struct expr *key = st->keys[0], *hist = st->array;
+    struct span at = hist->at;
+
+    st->kind = ST_FOR;
+    st->init = assigned(s, key, OP_NONE, number(s, at, 0));
+    st->cond = expr_binary(s->arena, OP_LT, expr_clone(s->arena, key), number(s, at, n));
+    if (st->limit)
+        st->cond = expr_binary(s->arena, OP_LAND, st->cond,
+                               expr_binary(s->arena, OP_LT, expr_clone(s->arena, key), st->limit));
+    st->step = assigned(s, key, OP_ADD, number(s, at, 1));
+    if (st->value) {
+        struct stmt *set = stmt_new(s->arena, ST_EXPR, st->at);
+        struct expr *count = expr_new(s->arena, EX_INDEX, at);
+        struct stmt *both = stmt_new(s->arena, ST_BLOCK, st->at);
+
+        count->op_at = hist->op_at;
+        count->a = expr_clone(s->arena, hist);
+        count->args = ARENA_ARRAY(s->arena, struct expr *, 1);
+        count->args[0] = expr_clone(s->arena, key);
+        count->n_args = 1;
+        set->cond = assigned(s, st->value, OP_NONE, count);
+        set->next = st->body;
+        both->body = set;
+        st->body = both;
+    }
+    loop(s, st);
+}
+
+static void buckets(struct sema *s, struct stmt *st)
+{
+    struct variable *v;
+
+    if (!sema_histogram(s, st->array))
+        return;
+    v = st->array->a->kind == EX_INDEX ? st->array->a->a->var : st->array->a->var;
+    if (st->n_keys != 1 || st->n_slice || st->sort_dir || st->sort_key ||
+        (st->limit && st->limit->kind != EX_NUMBER && st->limit->kind != EX_NAME)) {
+        diag_error(s->diag, st->array->op_at, "type",
+                   "foreach goes through a histogram's buckets in their order, by one key");
+        st->array->type = TYPE_ERROR;
+    } else if (s->opts->stap) {
+        sema_walk_expr(s, st->keys[0], USE_WRITE);
+        if (st->value)
+            sema_walk_expr(s, st->value, USE_WRITE);
+        s->loops++;
+        sema_walk_stmts(s, st->body);
+        s->loops--;
+    } else {
+        count_buckets(
+            s, st,
+            ngs_hist_buckets(v->hist == HIST_LOG ? NGS_HIST_LOG : NGS_HIST_LINEAR, v->hist_args));
+    }
+}
+
 static void foreach(struct sema *s, struct stmt *st)
 {
     struct variable *v;
@@ -48,9 +124,7 @@ static void foreach(struct sema *s, struct stmt *st)
     value(s, st->limit);
     sema_slice_keys(s, st->slice, st->n_slice);
     if (st->array->kind != EX_NAME) {
-        diag_error(s->diag, st->array->op_at, "not-yet",
-                   "foreach over the buckets of a histogram does not run yet");
-        st->array->type = TYPE_ERROR;
+        buckets(s, st);
         return;
     }
     v = sema_variable(s, st->array, (int)st->n_keys);

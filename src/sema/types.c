@@ -303,6 +303,8 @@ static enum value_type infer_kind(struct sema *s, struct expr *e, enum value_typ
     case EX_STAT:
     case EX_HIST:
         sema_expect(s, e->a, TYPE_STATS);
+        if (e->kind == EX_STAT && e->b)
+            sema_expect(s, e->b, TYPE_LONG);
         return e->kind == EX_STAT ? TYPE_LONG : TYPE_STATS;
     case EX_TARGET:
     case EX_ATVAR:
@@ -364,6 +366,18 @@ static void foreach(struct sema *s, struct function *fn, struct stmt *st)
     statements(s, fn, st->body);
 }
 
+/* For SystemTap alone: else it is a loop that counts. */
+static void buckets(struct sema *s, struct function *fn, struct stmt *st)
+{
+    if (st->limit)
+        sema_expect(s, st->limit, TYPE_LONG);
+    infer(s, st->array, TYPE_STATS);
+    sema_expect(s, st->keys[0], TYPE_LONG);
+    if (st->value)
+        sema_expect(s, st->value, TYPE_LONG);
+    statements(s, fn, st->body);
+}
+
 static void returned(struct sema *s, struct function *fn, struct stmt *st)
 {
     enum value_type t;
@@ -398,6 +412,8 @@ static void statement(struct sema *s, struct function *fn, struct stmt *st)
     case ST_FOREACH:
         if (st->array->kind == EX_NAME)
             foreach(s, fn, st);
+        else if (st->array->kind == EX_HIST)
+            buckets(s, fn, st);
         break;
     case ST_RETURN:
         returned(s, fn, st);

@@ -331,7 +331,8 @@ struct probe_inst {
                                     * then, func_name is NULL */
     uint32_t n_places;             /* 0: one, which the fields above tell */
     uint64_t period, jitter;       /* timers: in ns, and by how much it varies */
-    const char *event;             /* of the kernel's: its name */
+    uint32_t umask, maxsize;       /* procfs: of the file */
+    const char *event;             /* of the kernel's: its name; procfs: the file's */
     bool everybody;                /* runs for all processes, whatever the scope */
     bool by_name;                  /* in a module: SystemTap finds it by the point as it stands */
     bool can_trace;                /* a function of the kernel's that its BTF tells, by name */

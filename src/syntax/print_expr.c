@@ -342,6 +342,13 @@ static void bare(const struct printer *p, const struct expr *e)
         fputc(')', out);
         break;
     case EX_STAT:
+        if (e->b) { /* a bucket */
+            put_hist(p, e->c);
+            fputc('[', out);
+            syntax_put(p, e->b, L_ASSIGN);
+            fputc(']', out);
+            break;
+        }
         fprintf(out, "%s(", syntax_stat_text(e->stat));
         syntax_put(p, e->a, L_ASSIGN);
         if (e->number)
