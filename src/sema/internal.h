@@ -231,13 +231,22 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use);
 void sema_note_use(struct sema *s, struct variable *v, enum use use);
 /* Walks the keys of a slice or an element; is one of them "*"? */
 bool sema_slice_keys(struct sema *s, struct expr **keys, uint32_t n);
-/* FN follows another function of its name: its body is reached, too. */
-void sema_use_overload(struct sema *s, struct function *fn);
 /* @probewrite(v) in PART, which an alias adds, becomes what it says of BODY, the handler as it was:
  * does it assign to v? */
 void sema_probewrite(struct stmt *part, struct stmt *body);
 /* What a tree is worth when that is known now. */
 bool sema_constant(const struct expr *e, int64_t *v);
+
+/* ---- calls.c ---- */
+
+/* E, whose arguments are walked. */
+void sema_call(struct sema *s, struct expr *e);
+/* FN follows another function of its name: its body is reached, too. */
+void sema_use_overload(struct sema *s, struct function *fn);
+/* Walks the functions that were called too deep within others. */
+void sema_enter_waiting(struct sema *s);
+/* Has the handler at hand registers of a program? False after reporting. */
+bool sema_need_registers(struct sema *s, struct expr *e);
 
 /* ---- scope.c: variables and functions by name ---- */
 

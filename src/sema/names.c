@@ -1,9 +1,9 @@
 /*
  * names: the first walk over every expression that a probe reaches, in the order of execution
- * (stmts.c walks the statements around them). Enters: parsed bodies; leaves: names bound to
- * variables, calls to functions (walked in their turn), target expressions resolved, and the
- * branches that a constant condition rules out removed. Refused: what no back end of this version
- * can run, misplaced operators, and whatever scope.c and dwexpr.c refuse.
+ * (stmts.c walks the statements around them, calls.c the functions that are called). Enters: parsed
+ * bodies; leaves: names bound to variables, target expressions resolved, and the branches that a
+ * constant condition rules out removed. Refused: what no back end of this version can run,
+ * misplaced operators, and whatever scope.c and dwexpr.c refuse.
  */
 #include "arch/arch.h"
 #include "sema/internal.h"
@@ -322,158 +322,6 @@ bool sema_histogram(struct sema *s, struct expr *e)
     return e->type != TYPE_ERROR;
 }
 
-/* ---- calls ---- */
-
-static struct sema_func *func_record(struct sema *s, struct function *fn)
-{
-    if (fn->id < s->n_funcs && s->funcs[fn->id].fn == fn)
-        return &s->funcs[fn->id];
-    s->funcs = arena_grow(s->arena, s->funcs, s->n_funcs, sizeof(*s->funcs));
-    s->funcs[s->n_funcs] = (struct sema_func){.fn = fn};
-    fn->id = s->n_funcs;
-    return &s->funcs[s->n_funcs++];
-}
-
-static void note_call(struct sema *s, struct function *callee)
-{
-    struct sema_func *from;
-
-    func_record(s, callee);
-    if (!s->fn)
-        return;
-    from = func_record(s, s->fn);
-    for (uint32_t i = 0; i < from->n_calls; i++)
-        if (from->calls[i] == callee)
-            return;
-    from->calls = arena_grow(s->arena, from->calls, from->n_calls, sizeof(*from->calls));
-    from->calls[from->n_calls++] = callee;
-}
-
-enum {
-    DEPTH_MAX = 64
-}; /* functions entered one in the other: a chain can be as long as a script */
-
-static void walk_function(struct sema *s, struct function *fn)
-{
-    struct function *outer_fn = s->fn;
-    uint32_t outer_file = s->file;
-    unsigned outer_loops = s->loops;
-    struct sema_matched outer_matched = s->matched;
-
-    s->fn = fn;
-    s->matched = (struct sema_matched){0};
-    s->file = sema_file(s, fn->at);
-    s->loops = 0;
-    s->depth++;
-    sema_choose(s, s->file);
-    sema_walk_stmts(s, fn->body);
-    sema_match_end(s);
-    s->depth--;
-    s->matched = outer_matched;
-    s->fn = outer_fn;
-    s->file = outer_file;
-    s->loops = outer_loops;
-}
-
-/* At the first call that reaches FN. */
-static void enter_function(struct sema *s, struct function *fn)
-{
-    if (fn->reached)
-        return;
-    fn->reached = true;
-    if (fn->typed)
-        fn->type_at = fn->name_at;
-    for (struct variable *p = fn->params; p; p = p->next) {
-        p->arity_known = true;
-        p->arity_at = p->at;
-        p->written = true; /* by the calls */
-        if (p->typed)
-            p->type_at = p->at;
-    }
-    if (s->depth < DEPTH_MAX) {
-        walk_function(s, fn);
-        return;
-    }
-    s->waiting = arena_grow(s->arena, s->waiting, s->n_waiting, sizeof(*s->waiting));
-    s->waiting[s->n_waiting++] = fn;
-}
-
-static void embedded_function(struct sema *s, struct expr *e)
-{
-    if (s->opts->stap) {
-        note_call(s, e->func);
-        enter_function(s, e->func);
-        return;
-    }
-    diag_error(s->diag, e->op_at, "unsupported",
-               "%s() is written in embedded C, which eBPF cannot run", e->text);
-    diag_note(s->diag, e->func->name_at, "defined here");
-    diag_hint(s->diag, "--backend=stap will run it, where SystemTap is installed");
-    fail(e);
-}
-
-static bool need_guru(struct sema *s, struct expr *e)
-{
-    const struct source *src = source_get(s->cx->sources, span_file(s->cx->sources, e->at));
-
-    if (s->cx->guru || (src && src->tapset))
-        return true;
-    diag_error(s->diag, e->op_at, "guru", "%s() is allowed in guru mode only", e->text);
-    diag_hint(s->diag, "-g turns guru mode on");
-    return fail(e);
-}
-
-/* Only a handler's own body is judged: a function may be called from several kinds of probe. */
-static bool need_registers(struct sema *s, struct expr *e)
-{
-    if (!s->inst || s->fn || !attach_in_user_space(s->inst->type->kind))
-        return true;
-    diag_error(s->diag, e->op_at, "no-regs", "a probe at %s has no registers of a program",
-               s->inst->name);
-    return fail(e);
-}
-
-static void call_function(struct sema *s, struct expr *e)
-{
-    struct variable *p = e->func->params;
-
-    if (e->func->is_embedded) {
-        embedded_function(s, e);
-        return;
-    }
-    note_call(s, e->func);
-    for (uint32_t i = 0; i < e->n_args && p; i++, p = p->next)
-        sema_ctype_assign(s, p, sema_ctype(e->args[i]));
-    enter_function(s, e->func);
-}
-
-void sema_use_overload(struct sema *s, struct function *fn)
-{
-    note_call(s, fn);
-    enter_function(s, fn);
-}
-
-static void call(struct sema *s, struct expr *e)
-{
-    values(s, e->args, e->n_args);
-    if (e->func) { /* an overload that "next" goes on with */
-        call_function(s, e);
-        return;
-    }
-    if (!sema_find_call(s, e) || s->in_defined)
-        return;
-    if (!e->func) {
-        if (e->intrinsic->flags & INTRIN_USER_REGS)
-            need_registers(s, e);
-        if (e->intrinsic->flags & INTRIN_GURU)
-            need_guru(s, e);
-        if (e->intrinsic->flags & INTRIN_MATCHED && !s->opts->stap)
-            sema_matched(s, e);
-        return;
-    }
-    call_function(s, e);
-}
-
 /* ---- target expressions ---- */
 
 /* @defined(e): 1 when e resolves; nothing that e names is evaluated. */
@@ -616,7 +464,7 @@ static void a_register(struct sema *s, struct expr *e)
         refuse(s, e, "not-yet", "a program's registers are not read at kernel functions yet");
         return;
     }
-    if (!need_registers(s, e))
+    if (!sema_need_registers(s, e))
         return;
     const struct arch *a = s->cx->arch;
 
@@ -787,7 +635,8 @@ void sema_walk_expr(struct sema *s, struct expr *e, enum use use)
             fail(e);
         break;
     case EX_CALL:
-        call(s, e);
+        values(s, e->args, e->n_args);
+        sema_call(s, e);
         break;
     case EX_PRINT:
         print(s, e);
@@ -884,7 +733,6 @@ void sema_walk_inst(struct sema *s, struct probe_inst *inst)
     sema_walk_stmts(s, inst->body);
     sema_match_end(s);
     sema_place_saved(s, inst);
-    while (s->n_waiting && !diag_stopped(s->diag))
-        walk_function(s, s->waiting[--s->n_waiting]);
+    sema_enter_waiting(s);
     s->inst = NULL;
 }

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/sema/calls.c \
 	src/sema/check.c \
 	src/sema/component.c \
 	src/sema/declared.c \
