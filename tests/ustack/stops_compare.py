@@ -1,8 +1,10 @@
 # Compares what gdb said of a program's stops (stops.py) with what ngstap printed (stops.stp), frame
 # for frame: stops_compare.py GDB NGSTAP NAMED... Names are compared in the files NAMED, which have
 # debug information. Where ngstap's stack ends before gdb's, readelf says why it may: code of no
-# file, or without a table, for which gdb guesses; a rule that no row of ngstap's says.
-# Prints "STOPS SAME ENDED WRONG FRAMES" last; STOPS are those that both saw.
+# file, or without a table, for which gdb guesses; a rule that no row of ngstap's says. Behind code
+# of no file, which is what LuaJIT has compiled, and its helpers ngstap goes on where gdb cannot: to
+# the outermost function then.
+# Prints "STOPS SAME BEYOND ENDED WRONG FRAMES" last; STOPS are those that both saw.
 import bisect
 import collections
 import re
@@ -92,13 +94,21 @@ def plain(name):
     return re.sub(r"\.(isra|part|constprop|cold|lto_priv).*", "", name)
 
 
+def goes_on(gdb, own, n, leaf):
+    """Does ngstap's stack go on, to its end, where gdb only guesses: behind N frames of gdb's?"""
+    guessed = leaf or n > 0 and why_ended(gdb, n) == "code of no file"
+    return guessed and own[-1][1] == "_start"
+
+
 def judge(gdb, own, named):
-    """("same" | "ended" | "wrong", why)"""
+    """("same" | "beyond" | "ended" | "wrong", why)"""
     while gdb[-1][0] == 0:  # gdb shows that nobody called
         gdb = gdb[:-1]
     # For LuaJIT's table these have the interpreter's frame; gdb sees their `ret`.
     leaf = gdb[0][1].startswith("lj_vm_") and ("ended", gdb[0][1] + ", which has a wrong table")
     for i, ((pc, name, file, _), mine) in enumerate(zip(gdb, own)):
+        if pc != mine[0] and goes_on(gdb, own, i, i == 1 and leaf):
+            return "beyond", ""
         if pc != mine[0] and i == 1 and leaf:
             return leaf
         if pc != mine[0]:
@@ -109,6 +119,8 @@ def judge(gdb, own, named):
         return "same", ""
     if len(own) in (1, 2) and leaf:
         return leaf
+    if own and len(own) > len(gdb) and goes_on(gdb, own, len(gdb), leaf):
+        return "beyond", ""
     if not own or len(own) > len(gdb):
         return "wrong", "%d frames" % len(own)
     why = why_ended(gdb, len(own))
@@ -143,7 +155,8 @@ def main():
         print("# ended in %s: %d" % (why, n))
     print("# waiting for events: %d" % idle)
     print("# stops with frames in: " + ", ".join("%s %d" % x for x in files.most_common()))
-    print(sum(counts.values()), counts["same"], counts["ended"], counts["wrong"], frames)
+    print(sum(counts.values()), counts["same"], counts["beyond"], counts["ended"], counts["wrong"],
+          frames)
 
 
 main()
