@@ -278,8 +278,7 @@ static bool check_probe(const struct reader *r, const struct obj_probe *p)
     if (p->code_len == 0 && !attach_has(p->kind, ATTACH_NO_CODE))
         return damaged(r, "a probe without code");
     if (attach_has(p->kind, ATTACH_FILE) &&
-        (!is_file_name(object_str(r->o, p->event)) || p->umask > 0777 ||
-         p->period > OBJ_MAX_FILE))
+        (!is_file_name(object_str(r->o, p->event)) || p->umask > 0777 || p->period > OBJ_MAX_FILE))
         return damaged(r, "a probe of a file that cannot be");
     return (p->code_off <= r->o->user_code_len &&
             p->code_len <= r->o->user_code_len - p->code_off) ||

@@ -57,7 +57,7 @@ struct loop {
     uint64_t until; /* and when its last rest begins, in ns */
     struct timers timers;
     struct files *files; /* of procfs probes; NULL: none */
-    int *pidfds; /* of the processes looked at; -1: gone */
+    int *pidfds;         /* of the processes looked at; -1: gone */
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
     bool child_started, child_reaped;
