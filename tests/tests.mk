@@ -178,7 +178,7 @@ SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
 SHELL_TESTS += tests/judge.sh
 SHELL_TESTS += tests/judge-kernel.sh
-EXTRA_DIST += tests/judge docs/judging.md
+EXTRA_DIST += tests/judge
 
 # Pictures and names
 UNIT_TOOLS += tests/unit/lua_functions
