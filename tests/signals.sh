@@ -62,9 +62,13 @@ random() { # N: a number below it, in $random
     random=$((RANDOM % $1))
 }
 
-# The session is in $tracer; INT is not ignored in it, as it would be in a background job.
+# No signal is ignored, as INT would be in a background job, and HUP where these tests were begun by
+# nohup.
+heeding=(env --default-signal=INT,TERM,HUP)
+
+# The session is in $tracer.
 begin() {
-    env --default-signal=INT "$ngstap" -I tapset -x "$target" "$@" >"$scratch/out" \
+    "${heeding[@]}" "$ngstap" -I tapset -x "$target" "$@" >"$scratch/out" \
         2>"$scratch/err" </dev/null &
     tracer=$!
 }
@@ -82,7 +86,7 @@ moment() {
     file) begin -o "$scratch/out" "$scratch/session.stp" ;;
     picture) begin --format folded -o "$file" "$scratch/picture.stp" ;;
     timeout)
-        env --default-signal=INT timeout -s "${signals%% *}" "$delay" "$ngstap" -I tapset -x \
+        "${heeding[@]}" timeout -s "${signals%% *}" "$delay" "$ngstap" -I tapset -x \
             "$target" \
             "$scratch/session.stp" >"$scratch/out" 2>"$scratch/err" </dev/null &
         tracer=$!
@@ -181,9 +185,9 @@ blocked() {
     mkfifo "$scratch/pipe"
     exec 5<>"$scratch/pipe"
     case $redirect in
-    out) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >&5 \
+    out) "${heeding[@]}" "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >&5 \
         2>"$scratch/err" </dev/null & ;;
-    err) env --default-signal=INT "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >"$scratch/out" \
+    err) "${heeding[@]}" "$ngstap" -I tapset "$@" "$scratch/blocked.stp" >"$scratch/out" \
         2>&5 </dev/null & ;;
     esac
     tracer=$!
