@@ -7,10 +7,10 @@
 #
 # WINDOWS (5) of SECONDS (10) each at HZ (999) for each of them. Prints the inclusive shares of the
 # 20 widest functions that have a name, the largest difference with the promise beside it, and what
-# each took: its own processor time, from its start to its end, and bytes of its files. Frames
-# beyond code without tables (compiled Lua, some of OpenSSL's assembly), for which libunwind
-# guesses, are in perf's stacks alone. Needs root, wrk, openssl and perf (package linux-perf). Takes
-# about 3 minutes; leaves nothing.
+# each took: its own processor time, from its start to its end, and bytes of its files. Stacks
+# of both are compared up to code of no file: behind compiled Lua libunwind guesses, where ngstap
+# goes on. Needs root, wrk, openssl and perf (package linux-perf). Takes about 3 minutes; leaves
+# nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")
@@ -57,18 +57,22 @@ tests/targets/target.sh stop "$name"
 name=''
 
 for ((i = 0; i < windows; i++)); do
-    timed script perf script -i "$scratch/perf.$i" --no-inline -F ip,sym
+    timed script perf script -i "$scratch/perf.$i" --no-inline -F ip,sym,dso
     awk 'NF == 0 { if (stack != "") print stack " 1"; stack = ""; next }
-        { name = $2 == "" ? "[unknown]" : $2; stack = stack (stack == "" ? "" : ";") name }
+        { name = $NF ~ /^\((\[unknown\]|\/\/anon|\/tmp\/perf-.*)\)$/ ? "0x" : $2
+            stack = stack (stack == "" ? "" : ";") name }
         END { if (stack != "") print stack " 1" }' "$scratch/said" | plain
 done >"$scratch/perf.stacks"
-sed '/^#/d; s/_\[k\]//g' "$scratch"/ngstap.*.folded | plain >"$scratch/ngstap.stacks"
+sed '/^#/d; s/_\[k\]//g' "$scratch"/ngstap.*.folded | awk '{ count = $NF; sub(/ [0-9]+$/, "")
+        n = split($0, f, ";")
+        for (i = n; i > 0; i--) printf "%s%s", f[i], (i > 1 ? ";" : " " count "\n") }' |
+    plain >"$scratch/ngstap.stacks"
 
 # shares FILE: "FUNCTION PERCENT" of those that have a name; else a frame is its file.
 shares() {
     awk '{ count = $NF; all += count; sub(/ [0-9]+$/, ""); split("", seen)
             n = split($0, f, ";")
-            for (i = 1; i <= n; i++)
+            for (i = 1; i <= n && f[i] !~ /^0x/; i++)
                 if (!(f[i] in seen) && f[i] !~ /^\[unknown\]$|^0x|\.so(\.|$)/) {
                     seen[f[i]]
                     sum[f[i]] += count
