@@ -49,8 +49,9 @@ struct walk {
     uint64_t code;
 };
 
-static void add_inlined(struct walk *w, Dwarf_Die *die)
+static void add_inlined(void *arg, Dwarf_Die *die)
 {
+    struct walk *w = arg;
     struct inlines *x = w->x;
     Dwarf_Die origin;
 
@@ -67,7 +68,8 @@ static void add_inlined(struct walk *w, Dwarf_Die *die)
 }
 
 /* SCOPE, a block or a function, is in FUNCTION, or is it. */
-static void walk_scope(struct walk *w, Dwarf_Die *scope, Dwarf_Die *function, uint64_t depth)
+static void walk_scope(Dwarf_Die *scope, Dwarf_Die *function, uint64_t depth, func_inlined_fn *fn,
+                       void *arg)
 {
     Dwarf_Die die;
 
@@ -78,18 +80,23 @@ static void walk_scope(struct walk *w, Dwarf_Die *scope, Dwarf_Die *function, ui
         switch (dwarf_tag(&die)) {
         case DW_TAG_inlined_subroutine:
             if (!func_is_rest(&die, function))
-                add_inlined(w, &die);
-            walk_scope(w, &die, &die, depth + 1);
+                fn(arg, &die);
+            walk_scope(&die, &die, depth + 1, fn, arg);
             break;
         case DW_TAG_lexical_block:
         case DW_TAG_try_block:
         case DW_TAG_catch_block:
-            walk_scope(w, &die, function, depth + 1);
+            walk_scope(&die, function, depth + 1, fn, arg);
             break;
         default:
             break;
         }
     } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
+}
+
+void func_each_inlined(Dwarf_Die *function, func_inlined_fn *fn, void *arg)
+{
+    walk_scope(function, function, 0, fn, arg);
 }
 
 static bool walk_unit(Dwarf_Die *unit, void *arg)
@@ -104,7 +111,7 @@ static bool walk_unit(Dwarf_Die *unit, void *arg)
             !(dwarf_hasattr(&die, DW_AT_low_pc) || dwarf_hasattr(&die, DW_AT_ranges)))
             continue;
         w->code = dwarf_dieoffset(&die);
-        walk_scope(w, &die, &die, 0);
+        func_each_inlined(&die, add_inlined, w);
     } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
     return true;
 }

@@ -140,6 +140,10 @@ bool func_of_inlined(struct dbg *m, Dwarf_Die *die, Dwarf_Die *code, const char 
  * where it may return early (-fpartial-inlining), and may put both parts together again; the call
  * of the rest is said to be where the function is declared. One that calls itself is none. */
 bool func_is_rest(Dwarf_Die *die, Dwarf_Die *scope);
+/* Calls FN with each function that is inlined in FUNCTION's code, also within one another, but its
+ * own rest; within bounds (BOUND_INLINE_DEPTH). */
+typedef void func_inlined_fn(void *arg, Dwarf_Die *die);
+void func_each_inlined(Dwarf_Die *function, func_inlined_fn *fn, void *arg);
 /* The DIE that declares DIE, a function or an inlined one (DW_AT_abstract_origin); else itself. */
 void func_origin(Dwarf_Die *die, Dwarf_Die *out);
 /* The file that declares DIE, a function of UNIT; UNIT where that is its own file. */

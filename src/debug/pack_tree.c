@@ -369,57 +369,36 @@ static void add_function(struct maker *k, Dwarf_Die *die, const struct index_ent
 
 /* ---- inlined functions ---- */
 
-/* DIE, inlined in CODE. */
-static void add_inlined(struct pack *p, Dwarf_Die *die, Dwarf_Die *code, struct pack_die ***last)
+/* What is in one another is side by side in the pack. */
+struct inlining {
+    struct pack *p;
+    Dwarf_Die *code;
+    struct pack_die **last; /* where the next one goes */
+};
+
+static void add_inlined(void *arg, Dwarf_Die *die)
 {
-    struct maker k = {.p = p};
+    struct inlining *in = arg;
+    struct maker k = {.p = in->p};
     struct dbg_func f;
 
-    if (!func_of_inlined(p->m, die, code, die_name(die), &f) || !add_origin(&k, die))
+    if (!func_of_inlined(in->p->m, die, in->code, die_name(die), &f) || !add_origin(&k, die))
         return;
     add_number(&k, DW_AT_low_pc, DW_FORM_addr, f.entry);
-    struct pack_die *made = append(&k, DW_TAG_inlined_subroutine, last);
+    struct pack_die *made = append(&k, DW_TAG_inlined_subroutine, &in->last);
 
-    add_parameters(p, die, &made->child);
-}
-
-/* As dwarf_inline.c walks: SCOPE, a block or a function, is in FUNCTION, or is it. What is in one
- * another is side by side in the pack. */
-static void walk_inlined(struct pack *p, Dwarf_Die *scope, Dwarf_Die *function, Dwarf_Die *code,
-                         uint64_t depth, struct pack_die ***last)
-{
-    Dwarf_Die die;
-
-    if (!bounds_count(depth, BOUND_INLINE_DEPTH, "blocks in one another") ||
-        dwarf_child(scope, &die))
-        return;
-    do {
-        switch (dwarf_tag(&die)) {
-        case DW_TAG_inlined_subroutine:
-            if (!func_is_rest(&die, function))
-                add_inlined(p, &die, code, last);
-            walk_inlined(p, &die, &die, code, depth + 1, last);
-            break;
-        case DW_TAG_lexical_block:
-        case DW_TAG_try_block:
-        case DW_TAG_catch_block:
-            walk_inlined(p, &die, function, code, depth + 1, last);
-            break;
-        default:
-            break;
-        }
-    } while (bounds_ok() && dwarf_siblingof(&die, &die) == 0);
+    add_parameters(in->p, die, &made->child);
 }
 
 static void add_all_inlined(struct pack *p, const struct index_entry *e, struct pack_die *made)
 {
-    struct pack_die **last = &made->child;
     Dwarf_Die die;
+    struct inlining in = {p, &die, &made->child};
 
-    while (*last)
-        last = &(*last)->next;
+    while (*in.last)
+        in.last = &(*in.last)->next;
     if (index_die(p->m, e, &die))
-        walk_inlined(p, &die, &die, &die, 0, &last);
+        func_each_inlined(&die, add_inlined, &in);
 }
 
 /* ---- all of it ---- */

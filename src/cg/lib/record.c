@@ -50,7 +50,8 @@ void cg_lib_out_str(struct cg_lib_fn *f)
     cg_exit(s);
 }
 
-/* The record: r2 bytes, kind and format in r3, probe in r4, flags in r5; r6 = where it is. */
+/* The record's header: r2 bytes, kind and format in r3, probe in r4, flags in r5. r6 = the
+ * record. */
 static void put_header(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;

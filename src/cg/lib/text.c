@@ -373,10 +373,30 @@ void cg_lib_upper(struct cg_lib_fn *f)
 
 /* ---- sets ---- */
 
+/* r3 = its byte eight times; r4 and r5 are what find_byte() wants. */
+static void byte_to_find(struct cg_asm *s)
+{
+    const int64_t each = 0x0101010101010101;
+
+    cg_movi(s, R4, each);
+    cg_movi(s, R5, 0x8080808080808080);
+    cg_alu(s, BPF_MUL, R3, R4);
+}
+
+/* r0 = the top bit of each byte in which r2 equals r3; above the first one others may be, too. */
+static void find_byte(struct cg_asm *s)
+{
+    cg_alu(s, BPF_XOR, R2, R3);
+    cg_mov(s, R0, R2);
+    cg_alu(s, BPF_SUB, R0, R4);
+    cg_alui(s, BPF_XOR, R2, -1);
+    cg_alu(s, BPF_AND, R0, R2);
+    cg_alu(s, BPF_AND, R0, R5);
+}
+
 /* (set, byte): eight bytes of the set at a time, less the byte: is one of them 0? */
 void cg_lib_in_set(struct cg_lib_fn *f)
 {
-    const int64_t each = 0x0101010101010101;
     struct cg_asm *s = &f->s;
     uint32_t head, yes = cg_label(s), no = cg_label(s), whole = cg_label(s);
 
@@ -384,22 +404,15 @@ void cg_lib_in_set(struct cg_lib_fn *f)
     cg_lib_resolve(f, R7, R2, R6, R4, false);
     cg_ldx(s, BPF_W, R8, R7, 0);
     cg_lib_counter(f);
-    cg_movi(s, R4, each);
-    cg_movi(s, R5, 0x8080808080808080);
     cg_alui(s, BPF_AND, R3, 0xff);
-    cg_alu(s, BPF_MUL, R3, R4);
+    byte_to_find(s);
     head = cg_here(s);
     cg_jmp(s, BPF_JGE, R9, R8, no);
     cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, no);
     cg_mov(s, R1, R7);
     cg_alu(s, BPF_ADD, R1, R9);
     cg_ldx(s, BPF_DW, R2, R1, LIB_BYTES);
-    cg_alu(s, BPF_XOR, R2, R3);
-    cg_mov(s, R0, R2);
-    cg_alu(s, BPF_SUB, R0, R4);
-    cg_alui(s, BPF_XOR, R2, -1);
-    cg_alu(s, BPF_AND, R0, R2);
-    cg_alu(s, BPF_AND, R0, R5); /* no top bit below the first 0 */
+    find_byte(s);
     cg_mov(s, R1, R8);
     cg_alu(s, BPF_SUB, R1, R9);
     cg_jmpi(s, BPF_JGE, R1, 8, whole);
@@ -451,7 +464,6 @@ static void step_and_leave(struct cg_lib_fn *f, uint32_t head, uint32_t end)
  */
 static void span_words(struct cg_lib_fn *f, uint32_t end)
 {
-    const int64_t each = 0x0101010101010101;
     struct cg_asm *s = &f->s;
     uint32_t head, other = cg_label(s), whole = cg_label(s), inside = cg_label(s),
                    more = cg_label(s);
@@ -462,9 +474,7 @@ static void span_words(struct cg_lib_fn *f, uint32_t end)
     cg_ldx(s, BPF_W, R2, R1, 0);
     cg_jmpi(s, BPF_JNE, R2, 1, other);
     cg_ldx(s, BPF_B, R3, R1, LIB_BYTES);
-    cg_movi(s, R4, each);
-    cg_movi(s, R5, 0x8080808080808080);
-    cg_alu(s, BPF_MUL, R3, R4);
+    byte_to_find(s);
     head = cg_here(s);
     cg_jmpi(s, BPF_JGE, R9, LIB_SOME, end);
     cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
@@ -475,12 +485,7 @@ static void span_words(struct cg_lib_fn *f, uint32_t end)
     cg_jmpi(s, BPF_JSLE, R8, 0, end);
     cg_alu(s, BPF_ADD, R1, R7);
     cg_ldx(s, BPF_DW, R2, R1, LIB_BYTES);
-    cg_alu(s, BPF_XOR, R2, R3);
-    cg_mov(s, R0, R2);
-    cg_alu(s, BPF_SUB, R0, R4);
-    cg_alui(s, BPF_XOR, R2, -1);
-    cg_alu(s, BPF_AND, R0, R2);
-    cg_alu(s, BPF_AND, R0, R5);
+    find_byte(s);
     cg_jmpi(s, BPF_JGE, R8, 8, whole);
     cg_lib_mask_word(s, R0, R8, R2);
     cg_bind(s, whole);
