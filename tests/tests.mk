@@ -54,7 +54,6 @@ SHELL_TESTS += tests/sxx.sh
 EXTRA_DIST += tests/sxx
 SHELL_TESTS += tests/stapxx.sh
 EXTRA_DIST += stapxx
-UNIT_TESTS += tests/unit/sxx_fuzz_test
 
 # The base
 UNIT_TESTS += tests/unit/file_test
@@ -79,6 +78,21 @@ SHELL_TESTS += tests/debuginfod.sh
 SHELL_TESTS += tests/types.sh
 SHELL_TESTS += tests/moved.sh
 EXTRA_DIST += tests/types
+
+# Readers of untrusted bytes: see tests/fuzz/fuzz.h. "make fuzz" builds the same readers for a fuzzer.
+FUZZ_READERS = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/conf.c tests/fuzz/debug.c \
+	tests/fuzz/elf.c tests/fuzz/lua.c tests/fuzz/object.c tests/fuzz/pack.c tests/fuzz/proc.c \
+	tests/fuzz/script.c tests/fuzz/stacks.c tests/fuzz/unwind.c
+UNIT_TOOLS += tests/fuzz/replay
+tests_fuzz_replay_SOURCES = tests/fuzz/replay.c $(FUZZ_READERS)
+EXTRA_PROGRAMS = tests/fuzz/fuzzer
+tests_fuzz_fuzzer_SOURCES = $(FUZZ_READERS)
+tests_fuzz_fuzzer_LDFLAGS = -fsanitize=fuzzer
+SHELL_TESTS += tests/fuzz.sh
+EXTRA_DIST += tests/fuzz
+.PHONY: fuzz
+fuzz:
+	$(srcdir)/tests/fuzz/make.sh '$(abs_builddir)/build-fuzz' '$(MAKE)'
 
 # Code
 UNIT_TESTS += tests/unit/ir_test
@@ -183,7 +197,6 @@ EXTRA_DIST += tests/judge
 # Pictures and names
 UNIT_TOOLS += tests/unit/lua_functions
 UNIT_TESTS += tests/unit/lua_names_test
-UNIT_TESTS += tests/unit/lua_fuzz_test
 UNIT_TESTS += tests/unit/unwind_test
 SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
@@ -193,7 +206,6 @@ SHELL_TESTS += tests/off-cpu.sh
 EXTRA_DIST += tests/flame
 SHELL_TESTS += tests/out.sh
 EXTRA_DIST += tests/out
-UNIT_TESTS += tests/unit/out_fuzz_test
 SHELL_TESTS += tests/browser.sh
 EXTRA_DIST += tests/browser.py
 SHELL_TESTS += tests/speedscope.sh

@@ -1,0 +1,36 @@
+/*
+ * unwind: tables by which stacks are walked. An input is an ELF file, or a section's bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "fuzz.h"
+#include "unwind/unwind.h"
+
+static void check_rows(struct unwind_rows *rows)
+{
+    fuzz_check(rows->n <= UNWIND_ROWS_MAX && rows->n_blocks <= UNWIND_BLOCKS_MAX, "too many rows");
+    free(rows->v);
+}
+
+bool fuzz_unwind(const uint8_t *data, size_t n)
+{
+    struct unwind_rows rows;
+    int fd = fuzz_fd(data, n);
+    bool ok = unwind_file(fd, &rows);
+
+    check_rows(&rows);
+    close(fd);
+    /* Its exact size, so that a sanitizer sees every byte too far. */
+    uint8_t *copy = malloc(n ? n : 1);
+
+    fuzz_check(copy, "out of memory");
+    if (n)
+        memcpy(copy, data, n);
+    ok = unwind_eh_frame(arch_native(), copy, n, 0x1000, 0, &rows) || ok;
+    check_rows(&rows);
+    free(copy);
+    return ok;
+}
