@@ -35,8 +35,7 @@ bool fuzz_conf(const uint8_t *data, size_t n)
     fuzz_file("root/nginx.conf", data, n);
     fuzz_file("root/lua.lua", data, n);
     fuzz_compile_begin(&cx);
-    struct sysroot *root =
-        sysroot_new(&cx, arena_printf(cx.arena, "%s/root", fuzz_folder()));
+    struct sysroot *root = sysroot_new(&cx, arena_printf(cx.arena, "%s/root", fuzz_folder()));
     struct nginx_blocks *b = nginx_blocks_read(&cx, root, "/nginx.conf");
 
     for (uint32_t i = 0; i < b->n; i++)

@@ -16,11 +16,13 @@ chmod -R u+w "$folder" "$folder.new"
 rm -rf "$folder.new"
 cd "$folder"
 [[ -f Makefile ]] || ./configure -q CC="$cc" \
-    CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+    CFLAGS="-g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+            -fno-sanitize-recover=undefined"
 "$make" -s -j"$(nproc)" ngstap tests/fuzz/fuzzer
 ngstap=$folder/ngstap tests/fuzz/seeds.sh "$folder/seeds"
 cat <<TEXT
 Readers: $(sed -n 's/^    {"\([a-z]*\)".*/\1/p' tests/fuzz/fuzz.c | tr '\n' ' ')
 For libFuzzer: tests/fuzz/run.sh $folder READER SECONDS
-For AFL++:     NGSTAP_FUZZ=READER afl-fuzz -i $folder/seeds/READER -o OUT [-x tests/fuzz/READER.dict] $folder/tests/fuzz/fuzzer
+For AFL++:     NGSTAP_FUZZ=READER afl-fuzz -i $folder/seeds/READER -o OUT \\
+                   [-x tests/fuzz/READER.dict] $folder/tests/fuzz/fuzzer
 TEXT

@@ -15,8 +15,8 @@
 /* An ELF file that has a build-id and nothing else: one PT_NOTE segment. */
 static size_t module_bytes(uint8_t *out)
 {
-    static const uint8_t note[] = {4,   0,    0,    0,    4,    0, 0, 0, 3, 0, 0, 0,
-                                   'G', 'N',  'U',  0,    0xde, 0xad, 0xbe, 0xef};
+    static const uint8_t note[] = {4, 0, 0,   0,   4,   0, 0,    0,    3,    0,
+                                   0, 0, 'G', 'N', 'U', 0, 0xde, 0xad, 0xbe, 0xef};
     Elf64_Ehdr e = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
                     .e_type = ET_DYN,
                     .e_machine = EM_X86_64,

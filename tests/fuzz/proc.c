@@ -54,8 +54,7 @@ bool fuzz_mountinfo(const uint8_t *data, size_t n)
     struct target t = {.kind = TARGET_PID,
                        .pid = PID,
                        .proc = arena_printf(cx.arena, "%s/proc", fuzz_folder()),
-                       .root =
-                           sysroot_new(&cx, arena_printf(cx.arena, "%s/root", fuzz_folder()))};
+                       .root = sysroot_new(&cx, arena_printf(cx.arena, "%s/root", fuzz_folder()))};
     struct map m = {.path = "/usr/sbin/nginx", .exec = true};
     int lower = overlay_mapped_file(&cx, &t, PID, &m, fd);
 

@@ -81,7 +81,7 @@ static void read_word(const char *line)
             byte = (uint8_t)(hex(p[2]) << 4 | hex(p[3]));
             p += 3;
         } else if (*p == '\\') {
-            byte = (uint8_t)*++p;
+            byte = (uint8_t) * ++p;
         }
         w.v[w.n++] = byte;
     }
@@ -130,7 +130,8 @@ static void make_text(struct input *to, size_t max)
 /* A file of a seed's form: cut off, or with bits, bytes, numbers and runs changed. */
 static void make_file(struct input *to, size_t max)
 {
-    static const uint64_t numbers[] = {0, 1, 0x7fffffff, 0xffffffff, 0x7fffffffffffffff, UINT64_MAX};
+    static const uint64_t numbers[] = {0,         1, 0x7fffffff, 0xffffffff, 0x7fffffffffffffff,
+                                       UINT64_MAX};
     const struct input *s = &seeds[draw(n_seeds)];
 
     to->n = 0;

@@ -29,9 +29,8 @@ static void check_origins(const struct sources *s, const struct source *src)
         fuzz_check(o->off == at && o->len, "a gap or an overlap");
         fuzz_check(from && o->at.off <= from->len && o->at.len <= from->len - o->at.off,
                    "a place outside of its file");
-        fuzz_check(!o->verbatim ||
-                       (o->at.len == o->len &&
-                        !memcmp(from->text + o->at.off, src->text + o->off, o->len)),
+        fuzz_check(!o->verbatim || (o->at.len == o->len &&
+                                    !memcmp(from->text + o->at.off, src->text + o->off, o->len)),
                    "not verbatim");
         at += o->len;
     }

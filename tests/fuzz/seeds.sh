@@ -12,13 +12,24 @@ cc=${CC:-cc}
 cat >small.c <<'C'
 #include <stdio.h>
 enum colour { RED, GREEN = 5 };
-struct list { struct list *next; const char *name; enum colour c; unsigned bits : 3, more : 5; union { int i; double d; } u[3]; };
+struct list {
+    struct list *next;
+    const char *name;
+    enum colour c;
+    unsigned bits : 3, more : 5;
+    union { int i; double d; } u[3];
+};
 typedef struct list list_t;
 static list_t first = {.name = "x"};
 list_t *head = &first;
 static inline __attribute__((always_inline)) int twice(int n) { return n * 2; }
 __attribute__((noinline)) int visit(list_t *l, int n, const char *s, double d)
-{ int local = n * 2; volatile char room[16 + n]; room[0] = *s; return (int)d + room[0] + local + twice(n) + l->c; }
+{
+    int local = n * 2;
+    volatile char room[16 + n];
+    room[0] = *s;
+    return (int)d + room[0] + local + twice(n) + l->c;
+}
 int main(int argc, char **argv) { printf("%d\n", visit(head, argc, argv[0], 1.0)); return 0; }
 C
 cat >marks.s <<'S'
@@ -41,13 +52,18 @@ for form in "-O1 -gdwarf-5" "-O2 -gdwarf-4 -fno-omit-frame-pointer" "-O0 -gdwarf
 done
 $cc -w -O1 small.c marks.s -o elf/small -Wl,-s,--build-id
 cp "debug/small-O1gdwarf5" elf/
-objcopy -O binary --only-section=.eh_frame --set-section-flags .eh_frame=alloc elf/small unwind/eh_frame
+objcopy -O binary --only-section=.eh_frame --set-section-flags .eh_frame=alloc elf/small \
+    unwind/eh_frame
 cp elf/small unwind/
 "$ngstap" pack debug/small-O1gdwarf5 -o pack/small.pack >/dev/null 2>&1
 # The module that the reader makes has this build-id.
 printf '!<arch>\ndeadbeef.debug/ 0           0     0     100644  %-10d`\n' \
     "$(stat -c %s debug/small-O1gdwarf5)" | cat - debug/small-O1gdwarf5 >pack/right.pack
-printf 'global a\nprobe timer.profile { a[pid()] <<< 1 }\nprobe end { foreach (p in a-) printf("%%d %%d\\n", p, @count(a[p])) }\n' >count.stp
+cat >count.stp <<'S'
+global a
+probe timer.profile { a[pid()] <<< 1 }
+probe end { foreach (p in a-) printf("%d %d\n", p, @count(a[p])) }
+S
 (cd object && "$ngstap" -p4 -m count ../count.stp >/dev/null 2>&1)
 for one in "$top"/tests/sxx/*/input.sxx; do
     name=${one%/input.sxx}
