@@ -12,7 +12,7 @@
 
 #include "debug/pack.h"
 
-enum { NOTES_MAX = 4096 };
+enum { NOTES_MAX = 4096, ALIGN_MAX = 4096 };
 
 struct file {
     struct arena *a;
@@ -54,6 +54,8 @@ static bool copy_section(struct file *f, Elf_Scn *scn, const char *name, GElf_Sh
     if (!notes)
         sh.sh_type = SHT_NOBITS;
     sh.sh_link = sh.sh_info = 0;
+    if (sh.sh_addralign > ALIGN_MAX) /* libelf fills the gap before a section with bytes */
+        sh.sh_addralign = 1;
     sh.sh_flags &= ~(uint64_t)SHF_INFO_LINK;
     if (!new_section(f, name, &sh, notes ? notes->d_buf : NULL, notes ? notes->d_size : size))
         return false;
