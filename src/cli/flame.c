@@ -205,6 +205,8 @@ static bool set_target(void *command, const char *option, const char *value)
         what = "process";
     else if (!strcmp(option, "--master"))
         what = "workers of";
+    else if (!strcmp(option, "--pod"))
+        what = "pod";
     else if (!strcmp(option, "-c"))
         what = "command";
     f->command |= !strcmp(option, "-c");
@@ -295,6 +297,7 @@ static const struct command_option taken[] = {
     {"-x", "PID", "the process to look at", set_target},
     {"--master", "PID", "all workers of this process", set_target},
     {"--container", "NAME", "the processes that run Lua in this container", set_target},
+    {"--pod", "NS/POD[/CONTAINER]", "... in this pod of Kubernetes, on its node", set_target},
     {"--sysroot", "DIR", "look for the target's files below DIR (see docker-root)", pass_on},
     {"-d", "PATH", "a further module, or pack of debug information, NAME.pack", pass_on},
     {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
@@ -351,13 +354,14 @@ static bool parse(struct flame *f, int argc, char **argv, bool *help)
     if (optind != argc) {
         diag_error(f->cx->diag, nowhere, "options", "flame takes no argument such as %s",
                    argv[optind]);
-        diag_hint(f->cx->diag,
-                  "a process is named by -x, a container by --container, a command by -c");
+        diag_hint(f->cx->diag, "a process is named by -x, a container by --container, a pod by "
+                               "--pod, a command by -c");
         return false;
     }
     if (!f->target) {
         diag_error(f->cx->diag, nowhere, "options", "whose profile? Name a target");
-        diag_hint(f->cx->diag, "-x PID, --master PID, --container NAME or -c COMMAND");
+        diag_hint(f->cx->diag,
+                  "-x PID, --master PID, --container NAME, --pod NAMESPACE/POD or -c COMMAND");
         return false;
     }
     return check_together(f);

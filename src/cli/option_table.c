@@ -139,6 +139,11 @@ static bool set_container(struct parse *p, const char *v)
     return once(p, &p->o->target.container, v);
 }
 
+static bool set_pod(struct parse *p, const char *v)
+{
+    return once(p, &p->o->target.pod, v);
+}
+
 static bool set_command(struct parse *p, const char *v)
 {
     return once(p, &p->o->command, v);
@@ -523,6 +528,8 @@ const struct option_row option_rows[] = {
     {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
     {0, "container", "NAME",
      "the root, and without -x the processes that run Lua, of this container", set_container},
+    {0, "pod", "NAMESPACE/POD[/CONTAINER]", "the same of a pod of Kubernetes on this node",
+     set_pod},
     {'c', NULL, "COMMAND", "start it, and trace it until it ends", set_command},
     {0, "procfs", "DIR", NULL, set_procfs},
     {0, "ldd", NULL, NULL, set_nothing},

@@ -202,9 +202,13 @@ static bool check_together(struct compile *cx, struct options *o)
     if (o->list_args && o->n_sxx_args)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "No --arg is allowed when --args is specified.");
-    if (o->command && (o->target.pid || o->target.master || o->target.container))
+    if (o->command && (o->target.pid || o->target.master || o->target.container || o->target.pod))
         return diag_error(cx->diag, (struct span){0}, "options",
-                          "-c starts the target: -x, --master and --container do not go with it");
+                          "-c starts the target: -x, --master, --container and --pod do not go "
+                          "with it");
+    if (o->target.container && o->target.pod)
+        return diag_error(cx->diag, (struct span){0}, "options",
+                          "--container and --pod both name a container: give one");
     if (o->release && o->backend == BACKEND_BPF)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "-r is the kernel that a module is made for: --backend=bpf makes none");

@@ -47,6 +47,7 @@ static const struct command_option taken[] = {
     {"-x", NULL, "the files of this process", NULL},
     {"--master", NULL, "... of a worker of this process", NULL},
     {"--container", NULL, "... of the processes that run Lua in this container", NULL},
+    {"--pod", NULL, "... in this pod of Kubernetes, on its node", NULL},
     {"--exec", NULL, "an executable, and the libraries that it is linked with", NULL},
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
     {"--no-debuginfo", NULL, "without dwarf, debuginfod or pack (repeatable)", NULL},
@@ -81,7 +82,7 @@ static bool parse(struct packing *p, int argc, char **argv)
     p->o.target.proc = "/proc";
     if (!p->o.output)
         return fail(p, "where does the pack go?", "-o NAME.pack");
-    if (optind == argc && !t->pid && !t->master && !t->container && !t->exec)
+    if (optind == argc && !t->pid && !t->master && !t->container && !t->pod && !t->exec)
         return fail(p, "a pack of what?", "name files, or -x PID, --exec PATH ...");
     return true;
 }

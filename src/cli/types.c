@@ -115,6 +115,7 @@ static const struct command_option taken[] = {
     {"-x", NULL, "the process to look at", NULL},
     {"--master", NULL, "a worker of this process", NULL},
     {"--container", NULL, "the processes that run Lua in this container", NULL},
+    {"--pod", NULL, "... in this pod of Kubernetes, on its node", NULL},
     {"--exec", NULL, "an executable", NULL},
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
     {"-d", NULL, "a pack of debug information, NAME.pack (repeatable)", NULL},
@@ -146,9 +147,10 @@ static bool parse(struct types *s, int argc, char **argv)
                     "types are named by -C, a process by -x");
     if (!s->names.n)
         return fail(s, "%s types? Name them", "which", "e.g. -C GCobj,lua_State");
-    if (!t->pid && !t->master && !t->container && !t->exec && !s->modules.n)
+    if (!t->pid && !t->master && !t->container && !t->pod && !t->exec && !s->modules.n)
         return fail(s, "%s types? Name a target", "whose",
-                    "-x PID, --master PID, --container NAME, --exec PATH or --module PATH");
+                    "-x PID, --master PID, --container NAME, --pod NAMESPACE/POD, --exec PATH or "
+                    "--module PATH");
     return true;
 }
 

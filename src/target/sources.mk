@@ -10,6 +10,7 @@ ngstap_SOURCES += \
 	src/target/dt_needed.c src/target/dt_needed.h \
 	src/target/overlay.c src/target/overlay.h \
 	src/target/plt.c src/target/plt.h \
+	src/target/pod.c \
 	src/target/proc.c src/target/proc.h \
 	src/target/process.c \
 	src/target/symtab.c \

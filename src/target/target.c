@@ -1,5 +1,6 @@
 /*
- * target: whom the options mean. Enters: what the user named (-x, --master, --exec, --container);
+ * target: whom the options mean. Enters: what the user named (-x, --master, --exec, --container,
+ * --pod);
  * leaves: a struct target with its processes, executable, root and modules. Refused, with a
  * message: processes that are not there, that have no executable (kernel threads, zombies), or
  * whose links we may not read.
@@ -231,18 +232,19 @@ struct target *target_open(struct compile *cx, const struct target_opts *o)
         find_processes(cx, t, o, pid, master);
         return NULL;
     }
-    if (o->container) {
+    if (o->container || o->pod) {
         const char *merged;
         pid_t init;
 
-        if (!container_find(cx, o->container, &merged, &init))
+        if (!(o->pod ? pod_find(cx, t->proc, o->pod, &merged, &init)
+                     : container_find(cx, o->container, &merged, &init)))
             return NULL;
         /* Its files would be looked for, and its functions be named, below a root that is not its
          * own. */
         if (pid && pid_in_container(t->proc, init) && !pid_in_container(t->proc, pid)) {
             diag_error(cx->diag, nowhere, "container",
                        "process %d runs on the host, not in the container %s", (int)pid,
-                       o->container);
+                       o->pod ? o->pod : o->container);
             diag_hint(cx->diag,
                       "leave out -x, and the container's processes that run Lua are found");
             return NULL;

@@ -124,6 +124,7 @@ struct target_opts {
     const char *exec;           /* --exec, or NULL */
     const char *sysroot;        /* --sysroot, or NULL: found out */
     const char *container;      /* --container NAME|ID, or NULL */
+    const char *pod;            /* --pod NAMESPACE/POD[/CONTAINER], or NULL */
     const char *proc;           /* NULL: "/proc"; a fake one for tests (--procfs, hidden) */
     const char *const *modules; /* -d PATH: further modules */
     uint32_t n_modules;
@@ -233,6 +234,16 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
  * False after reporting: none of them has one that runs, or several have that name.
  */
 bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid);
+
+/* ---- pod.c: Kubernetes ---- */
+
+/*
+ * The container that NAME, "NAMESPACE/POD[/CONTAINER]", means on this node: *PID, its oldest
+ * process, and *ROOT, "PROC/PID/root". False after reporting: there is no such pod here, none of
+ * its containers runs, or several do and NAME does not say which.
+ */
+bool pod_find(struct compile *cx, const char *proc, const char *name, const char **root,
+              pid_t *pid);
 
 /* ---- workers.c: who of a tree of processes does the Lua work ---- */
 

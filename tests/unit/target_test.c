@@ -675,6 +675,80 @@ static void test_containers(void)
     tear_down(&f);
 }
 
+/* ---- pods ---- */
+
+#define UID_OLD       "0f5ab1f6-64c3-4e0f-8c8b-3f6b1f4f9d10"
+#define UID_NOW       "4d2f9a3e-0b7c-4b57-9d39-5a8d8ad8c001"
+#define UID_NOW_SLICE "4d2f9a3e_0b7c_4b57_9d39_5a8d8ad8c001"
+#define UID_OTHER     "77777777-0b7c-4b57-9d39-5a8d8ad8c001"
+/* Ids of containers: 64 digits. */
+#define ID_WEB  "aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11aa11"
+#define ID_SIDE "bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22bb22"
+#define ID_GONE "cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33cc33"
+
+static void pod_process(int pid, unsigned long start, const char *cgroup)
+{
+    char file[64];
+
+    fake_process(pid, 1, "x", 'S', start);
+    snprintf(file, sizeof(file), "proc/%d/cgroup", pid);
+    write_file(file, cgroup);
+}
+
+static void test_pods(void)
+{
+    struct fixture f;
+    const char *root = NULL, *proc;
+    pid_t pid = 0;
+
+    set_up(&f);
+    proc = arena_strdup(f.cx.arena, path("proc"));
+    fake_process(1, 0, "init", 'S', 1);
+    run("rm -f proc/1/root && mkdir -p proc/1/root");
+    tap_ok(!pod_find(&f.cx, proc, "shop/web", &root, &pid) && said(&f, "no kubelet here"),
+           "no kubelet");
+    run("cd proc/1/root && mkdir -p var/log/containers && cd var/log && mkdir -p"
+        " pods/shop_web_" UID_OLD "/nginx pods/shop_web_" UID_NOW "/nginx"
+        " pods/shop_web-2_" UID_OTHER "/nginx && cd containers && touch"
+        " web_shop_nginx-" ID_WEB ".log web_shop_nginx-" ID_GONE ".log"
+        " web_shop_side-car-" ID_SIDE ".log web_shop_nginx-short.log"
+        " web-2_shop_nginx-" ID_SIDE ".log");
+    tap_ok(!pod_find(&f.cx, proc, "shop/web", &root, &pid) &&
+               said(&f, "no container of the pod shop/web runs"),
+           "a pod whose containers have ended");
+    pod_process(302, 20, "0::/kubepods/burstable/pod" UID_NOW "/" ID_WEB "\n");
+    pod_process(301, 30, "0::/kubepods/burstable/pod" UID_NOW "/" ID_WEB "/of/its/own\n");
+    pod_process(303, 1, "0::/kubepods/burstable/pod" UID_NOW "/dd" ID_WEB "\n");
+    /* What another pod's container may make below its own cgroup. */
+    pod_process(304, 1,
+                "0::/kubepods/burstable/pod" UID_OTHER "/" ID_SIDE "/pod" UID_NOW "/" ID_WEB "\n");
+    tap_ok(pod_find(&f.cx, proc, "shop/web", &root, &pid) && pid == 302 &&
+               strstr(root, "/proc/302/root"),
+           "a pod of one container: its oldest process, and nobody's who only says so");
+    pod_process(305, 10,
+                "3:cpu:/x\n2:pids:/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" //
+                UID_NOW_SLICE ".slice/cri-containerd-" ID_SIDE ".scope\n");
+    tap_ok(!pod_find(&f.cx, proc, "shop/web", &root, &pid) &&
+               said(&f, "several containers of the pod shop/web run") && said(&f, "nginx") &&
+               said(&f, "side-car"),
+           "a pod of two: their names are told");
+    tap_ok(pod_find(&f.cx, proc, "shop/web/side-car", &root, &pid) && pid == 305,
+           "one of them, by name, in a slice of systemd's");
+    tap_ok(pod_find(&f.cx, proc, "shop/web/nginx", &root, &pid) && pid == 302, "the other one");
+    tap_ok(!pod_find(&f.cx, proc, "shop/web/redis", &root, &pid) &&
+               said(&f, "no container redis of the pod shop/web runs"),
+           "a container that it has not");
+    tap_ok(!pod_find(&f.cx, proc, "shop/we", &root, &pid) &&
+               said(&f, "no pod shop/we on this node") && said(&f, "-o wide"),
+           "a pod of another node");
+    tap_ok(!pod_find(&f.cx, proc, "web", &root, &pid) && said(&f, "is no pod's name") &&
+               !pod_find(&f.cx, proc, "shop/../x", &root, &pid) &&
+               !pod_find(&f.cx, proc, "shop/web/nginx/x", &root, &pid) &&
+               !pod_find(&f.cx, proc, "Shop/web", &root, &pid),
+           "no names of pods");
+    tear_down(&f);
+}
+
 /* ---- the kernel ---- */
 
 static void test_kernel(void)
@@ -758,6 +832,7 @@ int main(void)
     test_namespace();
     test_exec();
     test_containers();
+    test_pods();
     test_kernel();
     if (!getenv("KEEP") && chdir("/") == 0)
         run("rm -rf '%s'", dir);
