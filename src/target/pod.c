@@ -3,11 +3,12 @@
  * "NAMESPACE/POD/CONTAINER"; leaves: the container's first process and its root, as container.c has
  * them. No runtime's client is asked: what the kubelet calls its folders of logs says which pods
  * and containers there are (/var/log/pods/NAMESPACE_POD_UID,
- * /var/log/containers/POD_NAMESPACE_CONTAINER-ID.log; pkg/kubelet/kuberuntime/legacy.go,
- * helpers.go), and a process's cgroup says whose it is (pkg/kubelet/cm/pod_container_manager_linux.go).
- * The folders are those of the node's first process, so that it works from a pod that shares the
- * node's process namespace. Refused: pods of other nodes, pods whose containers have ended, and,
- * without CONTAINER, pods of which several run.
+ * /var/log/containers/POD_NAMESPACE_CONTAINER-ID.log; legacy.go and helpers.go in
+ * pkg/kubelet/kuberuntime), and a process's cgroup says whose it is
+ * (pkg/kubelet/cm/pod_container_manager_linux.go). The folders are those of the node's first
+ * process, else ours, so that it works from a pod that shares the node's process namespace.
+ * Refused: pods of other nodes, pods whose containers have ended, and, without CONTAINER, pods of
+ * which several run.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -31,6 +32,7 @@ struct container {
 struct pod {
     struct compile *cx;
     const char *proc;
+    const char *logs;                         /* /var/log of the node */
     const char *namespace, *name, *container; /* CONTAINER NULL: any */
     const char *uids[PODS_MAX];               /* also of those before it of that name */
     uint32_t n_uids;
@@ -73,7 +75,7 @@ typedef void entry_fn(struct pod *p, const char *name);
 
 static bool each_entry(struct pod *p, const char *folder, entry_fn *fn)
 {
-    DIR *d = opendir(arena_printf(p->cx->arena, "%s/1/root/var/log/%s", p->proc, folder));
+    DIR *d = opendir(arena_printf(p->cx->arena, "%s/%s", p->logs, folder));
     struct dirent *e;
 
     if (!d)
@@ -254,6 +256,9 @@ bool pod_find(struct compile *cx, const char *proc, const char *name, const char
 
     if (!parse(&p, name))
         return false;
+    p.logs = arena_printf(cx->arena, "%s/1/root/var/log", proc);
+    if (access(arena_printf(cx->arena, "%s/pods", p.logs), F_OK) && !strcmp(proc, "/proc"))
+        p.logs = "/var/log"; /* may not be followed, or another root's */
     if (!each_entry(&p, "pods", take_pod) || !each_entry(&p, "containers", take_container)) {
         diag_error(cx->diag, nowhere, "pod", "there is no kubelet here: no /var/log/pods");
         diag_hint(cx->diag,
