@@ -1,6 +1,6 @@
 """
 A Kubernetes API server as far as kubectl-ngstap needs one: apiserver.py FOLDER NGSTAP POD. Listens
-on 127.0.0.1; writes the port to FOLDER/port, requests to FOLDER/requests, each pod that is created to
+on 127.0.0.1; writes the port to FOLDER/port, requests to FOLDER/requests, each pod that is made to
 FOLDER/pods/NAME.json. There is one pod at first, shop/POD, on node-1. What is to be run in a pod
 runs here, NGSTAP for ngstap, and its output goes back by WebSocket (v5.channel.k8s.io; kubectl has
 it since 1.31). Ends when FOLDER goes away, or after five minutes.
