@@ -200,6 +200,7 @@ EXTRA_DIST += tests/judge
 UNIT_TOOLS += tests/unit/lua_functions
 UNIT_TESTS += tests/unit/lua_names_test
 UNIT_TESTS += tests/unit/unwind_test
+UNIT_TESTS += tests/unit/kept_test
 SHELL_TESTS += tests/lua.sh
 EXTRA_DIST += tests/lua
 TIMED_TESTS += tests/flame.sh

@@ -6,6 +6,7 @@ ngstap_SOURCES += \
 	src/base/bounds_file.c \
 	src/base/bytes.h \
 	src/base/cachedir.c src/base/cachedir.h \
+	src/base/cachefile.c src/base/cachefile.h \
 	src/base/clean.c src/base/clean.h \
 	src/base/clock.h \
 	src/base/compile.h \

@@ -353,7 +353,7 @@ void index_free(struct index *x)
 const struct index *dw_index(struct dbg *m)
 {
     struct dwarf *d = dwarf_of(m);
-    uint8_t key[INDEX_KEY_SIZE];
+    uint8_t key[CACHEFILE_KEY_SIZE];
     size_t size;
 
     if (d->index)

@@ -9,6 +9,7 @@
 
 #include <elfutils/libdw.h>
 
+#include "base/cachefile.h"
 #include "debug/debugfile.h"
 #include "debug/source.h"
 
@@ -76,8 +77,6 @@ struct index_entry { /* also the cache file's format */
     uint32_t order; /* of the walk: entries of one name stay in that order */
 };
 
-enum { INDEX_KEY_SIZE = 32 };
-
 struct index {
     void *block; /* malloc'ed: a cache file's contents, or the like of it just built */
     size_t size;
@@ -106,9 +105,8 @@ void index_free(struct index *x);
  * The block of D's index that was kept, malloc'ed, *SIZE bytes; NULL: none. KEY becomes its name, a
  * hash of the debug sections.
  */
-void *cache_load(const struct dwarf *d, uint8_t key[INDEX_KEY_SIZE], size_t *size);
-/* Keeps BLOCK under KEY, which is written into its head. */
-void cache_save(const uint8_t key[INDEX_KEY_SIZE], void *block, size_t size);
+void *cache_load(const struct dwarf *d, uint8_t key[CACHEFILE_KEY_SIZE], size_t *size);
+void cache_save(const uint8_t key[CACHEFILE_KEY_SIZE], const void *block, size_t size);
 
 /* ---- types (dwarf_type.c) ---- */
 

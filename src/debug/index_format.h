@@ -1,7 +1,6 @@
 /*
- * index_format: the head of an index block and of its cache file; then, at the offsets it gives,
- * the tables of struct index_entry and the names. In this machine's byte order: the cache is not
- * carried elsewhere.
+ * index_format: the head of an index block; then, at the offsets it gives, the tables of struct
+ * index_entry and the names. In this machine's byte order: the cache is not carried elsewhere.
  */
 #ifndef DEBUG_INDEX_FORMAT_H
 #define DEBUG_INDEX_FORMAT_H
@@ -10,7 +9,7 @@
 
 #define INDEX_MAGIC "ngsindex"
 
-enum { INDEX_VERSION = 3 };
+enum { INDEX_VERSION = 4 };
 
 struct index_header {
     char magic[8];
@@ -19,8 +18,6 @@ struct index_header {
     uint64_t off[INDEX_CLASSES];
     uint64_t names_off, names_size;
     uint32_t n[INDEX_CLASSES];
-    uint8_t key[INDEX_KEY_SIZE]; /* what it was made from */
-    uint8_t sum[INDEX_KEY_SIZE]; /* SHA-256 of the whole, this field being 0 */
 };
 
 #endif

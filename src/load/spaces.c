@@ -164,7 +164,7 @@ static void store(struct spaces *sp, int fd, struct spaces_file *f)
 {
     struct unwind_rows rows;
 
-    if (unwind_file(fd, &rows) && rows.n + rows.n_blocks <= NGS_ROWS_MAX - sp->n_rows) {
+    if (unwind_kept_file(fd, &rows) && rows.n + rows.n_blocks <= NGS_ROWS_MAX - sp->n_rows) {
         uint32_t n = rows.n + rows.n_blocks;
 
         memcpy(sp->rows + sp->n_rows, rows.v, n * sizeof(*rows.v));

@@ -61,7 +61,7 @@ struct loop {
     uint32_t n_pidfds, pids_left;
     int stats_fd; /* holds run-time statistics of BPF programs on */
     bool child_started, child_reaped;
-    double armed; /* seconds from the process's start */
+    struct report_age armed;
 };
 
 static bool fail(struct loop *l, const char *what)
@@ -382,7 +382,7 @@ static void serve(struct loop *l)
  */
 static void wait_for_handlers(const struct loop *l)
 {
-    if (l->r.s && l->armed > 0)
+    if (l->r.s && l->armed.seconds > 0)
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 

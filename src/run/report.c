@@ -12,10 +12,12 @@
 #include "base/clock.h"
 #include "target/target.h"
 
-double report_age(void)
+struct report_age report_age(void)
 {
-    return (double)clock_ns(CLOCK_BOOTTIME) / 1e9 -
-           (double)process_start_ticks("/proc", getpid()) / (double)sysconf(_SC_CLK_TCK);
+    return (struct report_age){
+        .seconds = (double)clock_ns(CLOCK_BOOTTIME) / 1e9 -
+                   (double)process_start_ticks("/proc", getpid()) / (double)sysconf(_SC_CLK_TCK),
+        .cpu_seconds = (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9};
 }
 
 static void warn_count(struct run *r, uint64_t n, const char *what)
@@ -63,7 +65,7 @@ void report_losses(struct run *r)
     warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 
-void report_timing(struct run *r, double armed)
+void report_timing(struct run *r, struct report_age armed)
 {
     const struct ngs_control *c = r->ctl;
     struct rusage usage;
@@ -84,8 +86,9 @@ void report_timing(struct run *r, double armed)
             fprintf(err, "%.0f ns per hit (%" PRIu64 " runs of BPF programs)\n",
                     (double)ns / (double)count, count);
     }
-    if (armed > 0)
-        fprintf(err, "armed %.2f s after the start\n", armed);
+    if (armed.seconds > 0)
+        fprintf(err, "armed %.2f s after the start, of which %.3f s on a processor\n",
+                armed.seconds, armed.cpu_seconds);
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         fprintf(err, "largest resident memory: %.1f MiB\n", (double)usage.ru_maxrss / 1024);
     fflush(err);

@@ -147,13 +147,14 @@ void run_code(struct run *r, const struct obj_probe *p, uint32_t off, uint32_t l
 bool run_rest(struct run *r, const void *data, size_t size);
 
 /* ---- report.c ---- */
-/* Seconds since this process was started. */
-double report_age(void);
+/* Since this process was started: how long that is, and how much of it was work (of processors). */
+struct report_age {
+    double seconds, cpu_seconds;
+};
+struct report_age report_age(void);
 /* Warns of what was lost: errors, skipped hits, cut strings, lost prints, full arrays. */
 void report_losses(struct run *r);
-/*
- * -v: counts, times and memory. ARMED: seconds from the process's start, 0: it never came to that.
- */
-void report_timing(struct run *r, double armed);
+/* -v: counts, times and memory. ARMED: when probes were, all 0: it never came to that. */
+void report_timing(struct run *r, struct report_age armed);
 
 #endif

@@ -42,8 +42,16 @@ bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, 
  * own: *BIAS; false: it is no sound ELF file. */
 bool unwind_bias(int fd, const struct map *m, uint64_t *bias);
 
+/* Counts up where the same file gives other rows than before, and neither struct ngs_row nor the
+ * number of its kinds has changed. */
+enum { UNWIND_VERSION = 1 };
+
 /* The rows of the ELF file open at FD, relative to address 0 of the file; false, *OUT empty: it has
  * none, or is no sound ELF file. The caller frees OUT->v. */
 bool unwind_file(int fd, struct unwind_rows *out);
+
+/* The same, out of the cache where the file is large and its rows were made before; else they are
+ * made, and kept. */
+bool unwind_kept_file(int fd, struct unwind_rows *out);
 
 #endif

@@ -1,0 +1,140 @@
+/*
+ * kept: the rows of large files from one run to the next, in the folder unwind/ of the cache
+ * (base/cachefile.h). Enters: an open ELF file, untrusted; leaves: its rows. Their key is a hash of
+ * the sections that rows are made of and of where they lie: a build-id is what the file's owner
+ * says, and containers share the cache. Refused: what was kept and does not hold together.
+ */
+#include "unwind/unwind.h"
+
+#include <nettle/sha2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cachefile.h"
+#include "target/elf.h"
+
+/* Rows of a smaller section are made as fast as they are found; a larger one has no rows. */
+enum { SECTION_LEAST = 8 * 1024, SECTION_MAX = 64 * 1024 * 1024 };
+
+#define FOLDER "unwind"
+
+struct kept_head { /* then the rows and the blocks; in this machine's byte order */
+    uint32_t n, n_blocks, first_block, reserved;
+};
+
+/* ---- the key ---- */
+
+static bool is_source(const char *name)
+{
+    return name && (!strcmp(name, ".eh_frame") || !strcmp(name, ".debug_frame"));
+}
+
+/* False: the file has no such section, or is not worth it. */
+static bool make_key(int fd, uint8_t key[CACHEFILE_KEY_SIZE])
+{
+    Elf *elf = elf_open(fd);
+    Elf_Scn *scn = NULL;
+    struct sha256_ctx ctx;
+    uint64_t all = 0;
+    GElf_Ehdr eh;
+    size_t names;
+    bool ok = elf && gelf_getehdr(elf, &eh) && !elf_getshdrstrndx(elf, &names);
+    const uint64_t version[] = {UNWIND_VERSION, NGS_OBJ_VERSION, NGS_CFA_OUTERMOST,
+                                ok ? eh.e_machine : 0};
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, sizeof(version), (const uint8_t *)version);
+    while (ok && (scn = elf_nextscn(elf, scn))) {
+        GElf_Shdr sh;
+
+        if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS || sh.sh_size > SECTION_MAX ||
+            !is_source(elf_strptr(elf, names, sh.sh_name)))
+            continue;
+        Elf_Data *data = elf_rawdata(scn, NULL);
+        const uint64_t at[] = {sh.sh_addr, sh.sh_flags, sh.sh_size};
+
+        ok = data && data->d_buf;
+        if (!ok)
+            break;
+        all += data->d_size;
+        sha256_update(&ctx, strlen(elf_strptr(elf, names, sh.sh_name)) + 1,
+                      (const uint8_t *)elf_strptr(elf, names, sh.sh_name));
+        sha256_update(&ctx, sizeof(at), (const uint8_t *)at);
+        sha256_update(&ctx, data->d_size, data->d_buf);
+    }
+    sha256_digest(&ctx, CACHEFILE_KEY_SIZE, key);
+    elf_end(elf);
+    return ok && all >= SECTION_LEAST;
+}
+
+/* ---- reading ---- */
+
+/* As unwind_eh_frame leaves them: rows in order, blocks of rows that are there. */
+static bool is_sound(const struct unwind_rows *r)
+{
+    const struct ngs_block *blocks = (const struct ngs_block *)(r->v + r->n);
+
+    for (uint32_t i = 0; i < r->n; i++)
+        if (i && r->v[i - 1].pc >= r->v[i].pc)
+            return false;
+    for (uint32_t i = 0; i < r->n_blocks; i++)
+        if (!blocks[i].n || blocks[i].n > NGS_BLOCK_ROWS || blocks[i].first >= r->n ||
+            blocks[i].n > r->n - blocks[i].first)
+            return false;
+    return r->first_block == r->v[0].pc >> NGS_BLOCK_SHIFT;
+}
+
+static bool load(const uint8_t key[CACHEFILE_KEY_SIZE], struct unwind_rows *out)
+{
+    size_t size;
+    char *data = cachefile_load(FOLDER, key, &size);
+    struct kept_head h;
+
+    if (!data)
+        return false;
+    if (size >= sizeof(h)) {
+        memcpy(&h, data, sizeof(h));
+        size -= sizeof(h);
+        if (h.n && h.n <= UNWIND_ROWS_MAX && h.n_blocks <= UNWIND_BLOCKS_MAX &&
+            size == ((size_t)h.n + h.n_blocks) * sizeof(*out->v)) {
+            memmove(data, data + sizeof(h), size);
+            *out = (struct unwind_rows){(struct ngs_row *)data, h.n, h.n, h.n_blocks,
+                                        h.first_block};
+            if (is_sound(out))
+                return true;
+        }
+    }
+    free(data);
+    *out = (struct unwind_rows){0};
+    return false;
+}
+
+/* ---- writing ---- */
+
+static void save(const uint8_t key[CACHEFILE_KEY_SIZE], const struct unwind_rows *r)
+{
+    const struct kept_head h = {r->n, r->n_blocks, r->first_block, 0};
+    size_t size = ((size_t)r->n + r->n_blocks) * sizeof(*r->v);
+    char *data = malloc(sizeof(h) + size);
+
+    if (!data)
+        return;
+    memcpy(data, &h, sizeof(h));
+    memcpy(data + sizeof(h), r->v, size);
+    cachefile_save(FOLDER, key, data, sizeof(h) + size);
+    free(data);
+}
+
+bool unwind_kept_file(int fd, struct unwind_rows *out)
+{
+    uint8_t key[CACHEFILE_KEY_SIZE];
+    bool keeps = make_key(fd, key);
+
+    if (keeps && load(key, out))
+        return true;
+    if (!unwind_file(fd, out))
+        return false;
+    if (keeps)
+        save(key, out);
+    return true;
+}
