@@ -45,8 +45,8 @@ parts() {
         probe kernel.trace("sched_process_exit") {
             two = sprintf("0x%x 0x%x", stack(0), stack(1))
             same = callers(2) == two && isinstr(backtrace(), two . " ") == 1 &&
-                caller_addr() == stack(1) && caller() == sprintf("%s 0x%x", symname(stack(1)),
-                stack(1)) && stack(1000) == 0 && stack(-1) == 0 && callers(0) == ""
+                caller_addr() == stack(1) && stack(1000) == 0 && stack(-1) == 0 &&
+                callers(0) == "" && caller() == sprintf("%s 0x%x", symname(stack(1)), stack(1))
             exit()
         }
         global same

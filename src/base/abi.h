@@ -357,7 +357,7 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
 }
 
 /*
- * An address that becomes a symbol when a string is printed or compared in user space: the bytes
+ * An address that becomes a symbol when a string is printed, or by NGS_U_NAMED: the bytes
  * \x01 KIND and 16 hexadecimal digits, lower case (18 bytes). KIND: 'u' usymname, 'U' usymdata
  * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname; 'f' usymfile,
  * 'l' usymline, 'L' usymfileline; 'b' name+0xoff, 's' name+0xoff [file], 'S' of the kernel, 'F'
@@ -686,6 +686,8 @@ enum ngs_ctx {
     NGS_CTX_USTACK,    /* arg: number of the stack of its first ARG frames, likewise; 0: no frame */
     NGS_CTX_USP,       /* likewise, the stack pointer there */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
+    /* arg: an address of the program's, as NGS_PLACE where other processes have others there */
+    NGS_CTX_PLACE,
     NGS_CTX_COUNT
 };
 
@@ -732,6 +734,7 @@ enum ngs_ucall {
     NGS_U_STACK,         /* (str) number of the stack that STR is ('a' of NGS_MARK); 0: none */
     NGS_U_VALUE,         /* () S: what was written to the file of an ATTACH_FILE handler */
     NGS_U_VALUE_SET, NGS_U_VALUE_ADD, /* (str) what is read from it */
+    NGS_U_NAMED,         /* (str) S: it with the names of its address marks */
     NGS_U_COUNT
 };
 

@@ -328,6 +328,25 @@ static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
+/* What another process has at that address is another's; where there is one process alone no
+ * look-up, which costs as much as five marks. */
+static void emit_address_place(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t known = cg_label(&g->s);
+
+    cg_call_begin(g);
+    cg_put(g, R2, i->a);
+    cg_clobber_all(g);
+    cg_mov(&g->s, R0, R2);
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, only));
+    cg_ldx(&g->s, BPF_DW, R1, R1, 0);
+    cg_jmpi(&g->s, BPF_JNE, R1, 0, known);
+    cg_put_frame(g, R1, 0);
+    cg_do_lib(g, CG_LIB_UNWIND_PLACE);
+    cg_bind(&g->s, known);
+    cg_result(g, i->dst, R0);
+}
+
 /* ---- functions of the kernel ---- */
 
 /* A helper's number with the place of its result, which is no pointer then, whatever the function
@@ -535,6 +554,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         break;
     case NGS_CTX_USP:
         emit_unwound(g, i, CG_UNWIND_SPS);
+        break;
+    case NGS_CTX_PLACE:
+        emit_address_place(g, i);
         break;
     case NGS_CTX_KSTACK:
         emit_kernel_stack(g, i);

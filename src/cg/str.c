@@ -165,25 +165,8 @@ void cg_k_sfmts(struct cg_gen *g, const struct ir_ins *i)
 
 void cg_k_smark(struct cg_gen *g, const struct ir_ins *i)
 {
-    uint32_t known = cg_label(&g->s);
-
     cg_call_begin(g);
-    if (strchr(NGS_MARK_USER, (int)i->imm)) {
-        /* What another process has at that address is another's; a look-up costs as much as five
-         * marks. */
-        cg_put(g, R2, i->a);
-        cg_clobber_all(g);
-        cg_mov(&g->s, R0, R2);
-        cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, only));
-        cg_ldx(&g->s, BPF_DW, R1, R1, 0);
-        cg_jmpi(&g->s, BPF_JNE, R1, 0, known);
-        cg_put_frame(g, R1, 0);
-        cg_do_lib(g, CG_LIB_UNWIND_PLACE);
-        cg_bind(&g->s, known);
-        cg_mov(&g->s, R4, R0);
-    } else {
-        cg_put(g, R4, i->a);
-    }
+    cg_put(g, R4, i->a);
     cg_put_str(g, R2, i->str);
     cg_puti(g, R3, i->imm);
     cg_put_frame(g, R1, 0);

@@ -16,7 +16,7 @@ static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const 
     return true;
 }
 
-/* sema/stacks.c: are stacks texts in this script? */
+/* sema/addresses.c: are stacks texts in this script? */
 static bool lower_stack_texts(struct ir_cursor *c, const struct intrinsic *self,
                               const struct expr *call, const struct ir_val *args, uint32_t n,
                               struct ir_val *result)

@@ -65,8 +65,8 @@ static const struct intrinsic rows[] = {
     {"exit", TYPE_VOID, 0, 0, {0}, 0, lower_exit, 0},
     {"abort", TYPE_VOID, 0, 0, {0}, 0, lower_abort, 0},
     {"raise", TYPE_VOID, 1, 1, {TYPE_LONG}, INTRIN_GURU, lower_raise, 0},
-    {"error", TYPE_VOID, 1, 1, {TYPE_STRING}, 0, lower_error, 0},
-    {"warn", TYPE_VOID, 1, 1, {TYPE_STRING}, 0, lower_warn, 0},
+    {"error", TYPE_VOID, 1, 1, {TYPE_STRING}, INTRIN_AS_IS, lower_error, 0},
+    {"warn", TYPE_VOID, 1, 1, {TYPE_STRING}, INTRIN_AS_IS, lower_warn, 0},
 };
 
 const struct func_family func_control = {rows, sizeof(rows) / sizeof(*rows)};

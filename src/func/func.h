@@ -23,6 +23,8 @@ enum intrinsic_flags {
     INTRIN_MATCHED = 64,  /* of the body's last =~: b and c of the call name its text and pattern */
     INTRIN_KERNEL = 32,   /* reads kernel memory: not where the handler runs in user space */
     INTRIN_STACK = 256,   /* walks the kernel's stack, from its registers if there are any */
+    INTRIN_NAMES = 512,   /* its result is an address's name, in the kernel a mark (base/abi.h) */
+    INTRIN_AS_IS = 1024,  /* takes texts with marks in them */
 };
 
 enum { INTRIN_MAX_ARGS = 6 };

@@ -73,7 +73,7 @@ static const struct intrinsic rows[] = {
     BOTH("strpos", L, 3, 2, NGS_U_STRPOS, S, S, L),
     BOTH("str_replace", S, 3, 3, NGS_U_STR_REPLACE, S, S, S),
     BOTH("stringat", L, 2, 2, NGS_U_STRINGAT, S, L),
-    BOTH("__stack_number", L, 1, 1, NGS_U_STACK, S),
+    {"__stack_number", L, 1, 1, {S}, INTRIN_AS_IS, lower_call, NGS_U_STACK},
     BOTH("toupper", S, 1, 1, NGS_U_TOUPPER, S),
     BOTH("tolower", S, 1, 1, NGS_U_TOLOWER, S),
     BOTH("__span", L, 4, 4, NGS_U_SPAN, S, S, L, L),

@@ -314,8 +314,11 @@ bool ir_hold(struct rest *r)
                 return refuse_write(r, i);
             if (!is_held(i))
                 continue;
-            if (!find(&h, i, b, &s.held))
+            if (!find(&h, i, b, &s.held)) {
+                if (ir_is_place(i)) /* the address as it is, of the process that user space knows */
+                    continue;
                 return refuse(r, i);
+            }
             h.sites = arena_grow(r->scratch, h.sites, h.n_sites, sizeof(*h.sites));
             h.sites[h.n_sites++] = s;
         }

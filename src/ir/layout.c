@@ -181,7 +181,7 @@ void ir_layout(struct ir_unit *u)
 
                 reads |= i->op == IR_READ && !i->space;
                 walks |= i->op == IR_CONTEXT && i->imm == NGS_CTX_UNWIND;
-                places |= i->op == IR_SMARK && strchr(NGS_MARK_USER, (int)i->imm);
+                places |= i->op == IR_CONTEXT && i->imm == NGS_CTX_PLACE;
                 if (i->op == IR_GSCAT && max_val < u->str_size)
                     max_val = u->str_size; /* the longer text is put together there */
                 max_rec = rec > max_rec ? rec : max_rec;

@@ -17,7 +17,7 @@
 #include "base/diag.h"
 #include "ir/live.h"
 
-enum { USER_OPS = 1, HIT_OPS = 2 }; /* see is_one */
+enum { USER_OPS = 1, HIT_OPS, PLACE_OPS }; /* see is_one */
 
 struct reach {
     const struct ir_unit *u;
@@ -26,11 +26,14 @@ struct reach {
     const struct ir_ins *found;
 };
 
-/* One of USER_OPS, which only user space has? Of HIT_OPS, which only the hit can answer? */
+/* One of USER_OPS, which only user space has? Of HIT_OPS, which only the hit can answer? Of
+ * PLACE_OPS, which it answers best? */
 static bool is_one(const struct ir_ins *i, int ops)
 {
     if (ops == USER_OPS)
         return (ir_op_flags(i->op) & IRF_USER) != 0;
+    if (ir_is_place(i) || ops == PLACE_OPS)
+        return ir_is_place(i) && ops == PLACE_OPS;
     return i->op == IR_READ || i->op == IR_SREAD || i->op == IR_CONTEXT || i->op == IR_SCONTEXT;
 }
 
@@ -394,7 +397,8 @@ static bool finish(const struct cuts *c, const struct cut *cut, bool has_regs)
                      .cut = cut->ins,
                      .has_regs = has_regs};
 
-    bool ok = splice_calls(c->u, r.rest, HIT_OPS, c->f) && ir_hold(&r);
+    bool ok = splice_calls(c->u, r.rest, HIT_OPS, c->f) &&
+              splice_calls(c->u, r.rest, PLACE_OPS, c->f) && ir_hold(&r);
 
     if (ok) {
         take_first(c, cut, r.rest);

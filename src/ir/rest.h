@@ -8,6 +8,12 @@
 #include "base/arena.h"
 #include "ir/ir.h"
 
+/* What an address is called in its process: at the hit, or by the address as it is. */
+static inline bool ir_is_place(const struct ir_ins *i)
+{
+    return i->op == IR_CONTEXT && i->imm == NGS_CTX_PLACE;
+}
+
 /* ---- copy.c ---- */
 
 /* A new function: what F reaches from block START on, over the same slots. */

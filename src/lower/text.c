@@ -233,7 +233,9 @@ static struct ir_val map_text(struct lower *lo, struct expr *e)
     return dst;
 }
 
-struct ir_val lower_text(struct lower *lo, struct expr *e)
+static void append(struct lower *lo, struct ir_val dst, struct expr *e);
+
+static struct ir_val text(struct lower *lo, struct expr *e)
 {
     struct ir_val value;
 
@@ -257,13 +259,44 @@ struct ir_val lower_text(struct lower *lo, struct expr *e)
     default: {
         struct ir_val dst = lower_str_slot(lo);
 
-        lower_append(lo, dst, e);
+        append(lo, dst, e);
         return dst;
     }
     }
 }
 
+/* S with names in place of the marks of addresses, which only user space knows. */
+static struct ir_val named(struct lower *lo, struct expr *e, struct ir_val s)
+{
+    struct ir_val dst = lower_raw_slot(lo);
+
+    lower_loc(lo, e);
+    struct ir_ins *i = ir_put(&lo->at, IR_UCALL);
+
+    i->imm = NGS_U_NAMED;
+    i->n_args = 1;
+    i->args = ARENA_ARRAY(lo->cx->arena, struct ir_val, 1);
+    i->args[0] = s;
+    i->str = dst;
+    return dst;
+}
+
+struct ir_val lower_text(struct lower *lo, struct expr *e)
+{
+    struct ir_val s = text(lo, e);
+
+    return e->by_name ? named(lo, e, s) : s;
+}
+
 void lower_append(struct lower *lo, struct ir_val dst, struct expr *e)
+{
+    if (e->by_name)
+        ir_put_str(&lo->at, IR_SCAT, dst, lower_text(lo, e));
+    else
+        append(lo, dst, e);
+}
+
+static void append(struct lower *lo, struct ir_val dst, struct expr *e)
 {
     lower_loc(lo, e);
     switch (e->kind) {

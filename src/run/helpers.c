@@ -294,6 +294,8 @@ static uint64_t h_context(struct run *r, const uint64_t *a)
         return clock_ns(CLOCK_MONOTONIC);
     case NGS_CTX_RANDOM:
         return random_bits();
+    case NGS_CTX_PLACE: /* of the process that handlers in user space stand for */
+        return a[1];
     case NGS_CTX_TASK:
         return own_task(r);
     case NGS_CTX_REG:

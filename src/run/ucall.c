@@ -486,6 +486,11 @@ static uint64_t u_value_set(struct ucall *c)
     return u_value_add(c);
 }
 
+static uint64_t u_named(struct ucall *c)
+{
+    return give(c, arg(c, 0), c->text[0].len);
+}
+
 /* Arguments: 'l' a number, 's' a string, 't' one as it is: the table of a regular expression, a
  * stack. */
 static const struct {
@@ -524,6 +529,7 @@ static const struct {
     [NGS_U_VALUE] = {"", true, u_value},
     [NGS_U_VALUE_SET] = {"s", false, u_value_set},
     [NGS_U_VALUE_ADD] = {"s", false, u_value_add},
+    [NGS_U_NAMED] = {"s", true, u_named},
 };
 
 uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_t n, uint64_t dst)

@@ -439,9 +439,10 @@ void sema_check(struct sema *s);
 
 void sema_leave_out_readers(struct sema *s);
 
-/* ---- stacks.c ---- */
+/* ---- addresses.c ---- */
 
-/* Sets CX->stack_texts: does the script look into the text of a stack? */
-void sema_stacks(struct sema *s);
+/* Sets CX->stack_texts: does the script look into the text of a stack? And "by_name" where it looks
+ * into one that holds names of addresses. */
+void sema_addresses(struct sema *s);
 
 #endif

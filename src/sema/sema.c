@@ -80,7 +80,7 @@ static void run(struct sema *s)
     sema_types(s);
     s->failed = diag_errors(s->diag) != errors;
     if (!s->failed)
-        sema_stacks(s);
+        sema_addresses(s);
     if (!s->failed)
         sema_report_skipped(s);
     if (!s->failed && !s->opts->no_display)

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/sema/addresses.c \
 	src/sema/calls.c \
 	src/sema/check.c \
 	src/sema/component.c \
@@ -21,7 +22,6 @@ ngstap_SOURCES += \
 	src/sema/scope.c \
 	src/sema/sema.c src/sema/sema.h \
 	src/sema/set_globals.c \
-	src/sema/stacks.c \
 	src/sema/stmts.c \
 	src/sema/systemtap.c \
 	src/sema/tapset.c \

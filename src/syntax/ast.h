@@ -158,6 +158,7 @@ struct expr {
     struct function *func;     /* CALL of a script function */
     const struct intrinsic *intrinsic; /* CALL of a built-in: func/func.h */
     struct expr *resolved;     /* what stands for this target expression */
+    bool by_name;              /* names stand in the text, not the marks of addresses */
 
     /* EX_R_*: */
     uint8_t size;        /* LOAD/STORE: 1 2 4 8 bytes */
@@ -206,6 +207,9 @@ struct stmt {
 
 /* ---- declarations ---- */
 
+/* What a text may hold that the kernel knows as a mark: base/abi.h, NGS_MARK. */
+enum holds { HOLDS_STACK = 1, HOLDS_NAME = 2 };
+
 enum var_scope { VAR_GLOBAL, VAR_LOCAL, VAR_PARAM };
 
 struct variable {
@@ -233,8 +237,9 @@ struct variable {
     uint32_t stat_ops;   /* bit per stat_op used on it: what must be kept */
     enum hist_kind hist;
     int64_t hist_args[3];/* LINEAR: start, stop, interval */
-    bool holds_stack;    /* a text of a stack may be its value, or its elements'; */
-    bool keyed_by_stack; /* ... one of its keys */
+    unsigned holds;      /* what its value, or its elements', may hold: enum holds */
+    unsigned keyed_by;   /* ... its keys */
+    bool by_name;        /* keys are the names that addresses have, not their marks */
     uint32_t id;         /* lower: index */
 };
 
@@ -257,7 +262,7 @@ struct function {
     struct span type_at;     /* what decided the type of the result */
     bool reached;            /* from a probe */
     bool recursive;          /* may call itself, directly or not */
-    bool gives_stack;        /* its result may be a text of a stack */
+    unsigned gives;          /* what its result may hold: enum holds */
     struct function *following; /* the overload that "next" goes on with */
     uint32_t id;             /* lower */
 };
