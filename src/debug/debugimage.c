@@ -6,19 +6,20 @@
  *
  * Why a copy: libdw 0.188 takes a string for sound whose NUL is missing at the end of its section,
  * and reads on. In the copy there is always a NUL within the memory. And libelf knows zstd only
- * since elfutils 0.189. libz (which libelf needs) and libzstd (which dpkg needs) are asked for at
- * run time: they are there without being dependencies.
+ * since elfutils 0.189. libzstd (which dpkg needs) is asked for at run time: it is there without
+ * being a dependency.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/bounds.h"
 #include "debug/debugfile.h"
+#include "debug/library.h"
 
 #ifndef ELFCOMPRESS_ZSTD
 #define ELFCOMPRESS_ZSTD 2 /* gABI, 2022; missing in older elf.h */
@@ -95,37 +96,26 @@ static bool look(int fd, const GElf_Shdr *sh, const char *name, struct packed *o
 
 /* ---- expanding ---- */
 
-typedef int zlib_uncompress(unsigned char *dst, unsigned long *dst_size, const unsigned char *src,
-                            unsigned long src_size);
 typedef size_t zstd_decompress(void *dst, size_t dst_size, const void *src, size_t src_size);
 
 /* SIZE bytes must come out of FROM's N. */
 static bool expand(struct arena *a, const struct packed *packed, char *to, const char *from,
                    uint64_t n, const char **why)
 {
-    const char *library = packed->how == ZSTD ? "libzstd.so.1" : "libz.so.1";
-    void *lib = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    void *symbol = lib ? dlsym(lib, packed->how == ZSTD ? "ZSTD_decompress" : "uncompress") : NULL;
-    zstd_decompress *zstd;
-    zlib_uncompress *zlib;
+    const char *lacks;
+    library_function *zstd;
     unsigned long got = packed->size;
-    bool ok = false;
 
     *why = "a compressed section cannot be expanded";
-    /* memcpy is POSIX's way from an object pointer to a function's. */
-    if (!symbol) {
-        *why = arena_printf(a, "its sections are compressed, and %s is not installed", library);
-    } else if (packed->how == ZSTD) {
-        memcpy(&zstd, &symbol, sizeof(zstd));
-        ok = zstd(to, packed->size, from, n) == packed->size;
-    } else {
-        memcpy(&zlib, &symbol, sizeof(zlib));
-        ok = zlib((unsigned char *)to, &got, (const unsigned char *)from, n) == 0 &&
-             got == packed->size;
+    if (packed->how != ZSTD)
+        return uncompress((unsigned char *)to, &got, (const unsigned char *)from, n) == Z_OK &&
+               got == packed->size;
+    zstd = library_find(a, "libzstd.so.1", "ZSTD_decompress", &lacks);
+    if (!zstd) {
+        *why = arena_printf(a, "its sections are compressed, and %s", lacks);
+        return false;
     }
-    if (lib)
-        dlclose(lib);
-    return ok;
+    return ((zstd_decompress *)zstd)(to, packed->size, from, n) == packed->size;
 }
 
 /* ---- the copy ---- */

@@ -9,7 +9,6 @@
  * The library is loaded when it is needed: it brings an HTTP client, which takes longer to load
  * than most scripts to compile.
  */
-#include <dlfcn.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "debug/debugfile.h"
+#include "debug/library.h"
 
 #define CLIENT_LIBRARY "libdebuginfod.so.1"
 
@@ -47,20 +47,16 @@ static const struct {
     {"debuginfod_end", offsetof(struct client, end)},
 };
 
-/* The library stays loaded: its HTTP client leaves exit handlers behind. */
-static bool load_client(void)
+static bool load_client(struct arena *a, const char **why)
 {
-    void *library = dlopen(CLIENT_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+        library_function *function = library_find(a, CLIENT_LIBRARY, functions[i].name, why);
 
-    for (size_t i = 0; library && i < sizeof(functions) / sizeof(*functions); i++) {
-        void *symbol = dlsym(library, functions[i].name);
-
-        if (!symbol)
+        if (!function)
             return false;
-        /* memcpy is POSIX's way from an object pointer to a function's. */
-        memcpy((char *)&client + functions[i].at, &symbol, sizeof(symbol));
+        memcpy((char *)&client + functions[i].at, &function, sizeof(function));
     }
-    return library != NULL;
+    return true;
 }
 
 /* ---- progress ---- */
@@ -122,14 +118,15 @@ bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_fi
     const char *urls = getenv("DEBUGINFOD_URLS");
     struct debuginfod_client *session;
     struct progress p = {.to = s->progress, .module = s->module};
+    const char *why;
     char *path = NULL;
     int fd;
 
     if (!s->progress || !urls || !urls[strspn(urls, " ")] || !id->len)
         return false;
     search_looked(s, "", arena_printf(s->a, "debuginfod at %s", urls));
-    if (!load_client()) {
-        search_refused(s, "", "debuginfod", CLIENT_LIBRARY " is not installed");
+    if (!load_client(s->a, &why)) {
+        search_refused(s, "", "debuginfod", why);
         return false;
     }
     session = client.begin();

@@ -28,6 +28,7 @@ ngstap_SOURCES += \
 	src/debug/dwarf_var.c \
 	src/debug/entry.c \
 	src/debug/function.c \
+	src/debug/library.c src/debug/library.h \
 	src/debug/module.c \
 	src/debug/pack.c src/debug/pack.h \
 	src/debug/pack_dwarf.c \

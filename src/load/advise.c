@@ -5,9 +5,20 @@
 #include "load/load.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
 
 #include "base/diag.h"
+
+/* The capabilities that every kernel asks for are there. */
+static void advise_allowed(struct compile *cx)
+{
+    if (!kernel_hint_cap(cx, CAP_SYS_ADMIN))
+        diag_hint(cx->diag, "no capability lacks");
+    diag_hint(cx->diag,
+              "a security module, kernel lockdown or a container's seccomp filter may forbid it, "
+              "too");
+}
 
 void load_advise(struct compile *cx, int err)
 {
@@ -17,10 +28,7 @@ void load_advise(struct compile *cx, int err)
     if ((err == EPERM || err == EACCES) && caps)
         diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
     else if (err == EPERM || err == EACCES)
-        diag_hint(
-            cx->diag,
-            "no capability lacks: a security module, kernel lockdown or a container's seccomp "
-            "filter may forbid it");
+        advise_allowed(cx);
     else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
         diag_hint(
             cx->diag,
@@ -33,8 +41,11 @@ void load_advise(struct compile *cx, int err)
 
 bool load_permitted(struct compile *cx, const struct kernel *k)
 {
-    return !k->missing_caps ||
-           diag_error(cx->diag, (struct span){0}, "privileges",
-                      "loading probes needs %s, which lacks here: run ngstap as root, or with it",
-                      k->missing_caps);
+    if (!k->missing_caps)
+        return true;
+    diag_error(cx->diag, (struct span){0}, "privileges",
+               "loading probes needs %s, which lacks here: run ngstap as root, or with it",
+               k->missing_caps);
+    kernel_hint_caps(cx);
+    return false;
 }

@@ -3,7 +3,7 @@
  * perf event opened. Enters: the features to treat as absent; leaves: a table. Versions are never
  * compared: distributions carry features back, and build options and lockdown take them away. What
  * is missing because we lack a capability is named as that. Facts: bpf-helpers(7),
- * include/uapi/linux/bpf.h, perf_event_open(2), capabilities(7).
+ * include/uapi/linux/bpf.h, perf_event_open(2).
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <linux/capability.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
@@ -261,52 +260,6 @@ static bool try_fentry(void)
     if (prog >= 0)
         close(prog);
     return prog >= 0;
-}
-
-/* ---- capabilities ---- */
-
-static bool has_cap(const struct __user_cap_data_struct caps[2], unsigned cap)
-{
-    return caps[cap / 32].effective & 1u << cap % 32;
-}
-
-static bool read_caps(struct __user_cap_data_struct caps[2])
-{
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-
-    return !syscall(SYS_capget, &head, caps);
-}
-
-bool kernel_may_ptrace(void)
-{
-    struct __user_cap_data_struct caps[2] = {{0}, {0}};
-
-    return read_caps(caps) && has_cap(caps, CAP_SYS_PTRACE);
-}
-
-/* What a run needs of capabilities(7) and we have not. CAP_SYS_ADMIN stands for the two that were
- * split off in 5.8. */
-const char *kernel_missing_caps(struct arena *a)
-{
-    struct __user_cap_data_struct caps[2] = {{0}, {0}};
-    const char *list = NULL;
-
-    if (!read_caps(caps))
-        return NULL;
-    bool admin = has_cap(caps, CAP_SYS_ADMIN);
-    const struct {
-        const char *name;
-        bool there;
-    } needed[] = {
-        {"CAP_BPF", admin || has_cap(caps, CAP_BPF)},
-        {"CAP_PERFMON", admin || has_cap(caps, CAP_PERFMON)},
-        {"CAP_SYS_PTRACE", has_cap(caps, CAP_SYS_PTRACE)},
-    };
-
-    for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-        if (!needed[i].there)
-            list = arena_printf(a, "%s%s%s", list ? list : "", list ? ", " : "", needed[i].name);
-    return list;
 }
 
 /* ---- the table ---- */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +136,7 @@ static struct module *append(struct compile *cx, struct target *t, const struct 
 }
 
 /* A file that the process runs and that we could not look into: what is asked of it is not found,
- * so say so now. */
+ * so say so now. EPERM is said of map_files alone, where nobody's mode counts. */
 static void say_unread(struct compile *cx, struct target *t, const struct map *m, int error)
 {
     struct unread *u = ARENA_NEW(cx->arena, struct unread);
@@ -149,6 +150,10 @@ static void say_unread(struct compile *cx, struct target *t, const struct map *m
     else
         diag_warning(cx->diag, nowhere, "cannot read %s, which process %d has mapped: %s", m->path,
                      (int)t->pids[0], strerror(error));
+    if (error == ESTALE || error == EPERM)
+        kernel_hint_cap(cx, CAP_CHECKPOINT_RESTORE);
+    else if (error == EACCES)
+        kernel_hint_cap(cx, CAP_DAC_READ_SEARCH);
 }
 
 /* Adds the file of M, the executable mapping with the lowest address. */

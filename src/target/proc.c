@@ -165,11 +165,10 @@ void proc_hint_ptrace(struct compile *cx)
                "(run ngstap there), or a security module protects it";
     else if (!geteuid())
         hint = "root without CAP_SYS_PTRACE, as in a container, may not look into other "
-               "processes: give it that (docker run --cap-add SYS_PTRACE, or --privileged), or "
+               "processes: give it that (docker run --cap-add SYS_PTRACE), or "
                "run ngstap on the host";
     diag_hint(cx->diag, "%s", hint);
-    if (caps && !geteuid() && strcmp(caps, "CAP_SYS_PTRACE") != 0)
-        diag_hint(cx->diag, "a run takes more that lacks here: %s", caps);
+    kernel_hint_caps(cx);
 }
 
 /* The kernel escapes newlines only ("\012", seq_file_path in show_map_vma). */

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/target/caps.c \
 	src/target/container.c \
 	src/target/demangle.c src/target/demangle.h \
 	src/target/elf.c src/target/elf.h \

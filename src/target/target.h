@@ -409,6 +409,11 @@ void kernel_module_build_id(const char *name, struct build_id *id);
  * not known. */
 const char *kernel_missing_caps(struct arena *a);
 
+/* Hints: what each of these would be for. */
+void kernel_hint_caps(struct compile *cx);
+/* The same for CAP (linux/capability.h) alone. False: we have it. */
+bool kernel_hint_cap(struct compile *cx, int cap);
+
 /* Has this process CAP_SYS_PTRACE? */
 bool kernel_may_ptrace(void);
 
