@@ -26,7 +26,10 @@
 
 static const struct span nowhere;
 
-enum { MEMBER_MAX = 256 << 20 }; /* as debug/pack.c takes them */
+enum {
+    MEMBER_MAX = 256 << 20, /* as debug/pack.c takes them */
+    LIST_MAX = 1 << 20,
+};
 
 struct build { /* a member */
     const char *name;
@@ -36,12 +39,21 @@ struct build { /* a member */
 
 struct packing {
     struct compile *cx;
+    const char *layout; /* --layout: its file; NULL: a pack is made */
     struct options o;
     struct target *t;
     struct debuginfo *di;
     struct build *v;
     uint32_t n;
 };
+
+static bool set_layout(void *command, const char *option, const char *value)
+{
+    struct packing *p = command;
+
+    p->layout = value;
+    return true;
+}
 
 static const struct command_option taken[] = {
     {"-x", NULL, "the files of this process", NULL},
@@ -52,6 +64,10 @@ static const struct command_option taken[] = {
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
     {"--no-debuginfo", NULL, "without dwarf, debuginfod or pack (repeatable)", NULL},
     {"-o", NULL, "write to FILE, which is whole or not there", NULL},
+    {"--layout", "LIST",
+     "write the layouts of the types in the file LIST, as DWARF, for every build that has them "
+     "alike",
+     set_layout},
     {"-v", NULL, "say where debug information is looked for", NULL},
 };
 
@@ -84,6 +100,8 @@ static bool parse(struct packing *p, int argc, char **argv)
         return fail(p, "where does the pack go?", "-o NAME.pack");
     if (optind == argc && !t->pid && !t->master && !t->container && !t->pod && !t->exec)
         return fail(p, "a pack of what?", "name files, or -x PID, --exec PATH ...");
+    if (p->layout && optind + 1 != argc)
+        return fail(p, "layouts of which file?", "--layout=LIST takes one FILE");
     return true;
 }
 
@@ -95,6 +113,17 @@ static bool is_packed(const struct packing *p, const char *name)
         if (!strcmp(p->v[i].name, name))
             return true;
     return false;
+}
+
+/* FD's bytes into *B, FD closed. False: *WHY says why not. */
+static bool take_bytes(int fd, struct build *b, const char **why)
+{
+    if (lseek(fd, 0, SEEK_SET) == 0)
+        b->bytes = file_read_fd(fd, MEMBER_MAX, &b->size);
+    if (!b->bytes)
+        *why = strerror(errno);
+    close(fd);
+    return b->bytes != NULL;
 }
 
 /* Adds M's build. False: *WHY says why not. */
@@ -112,13 +141,11 @@ static bool add(struct packing *p, struct dbg *m, const char **why)
         *why = strerror(errno);
         return false;
     }
-    if (dbg_pack(m, fd, why) && lseek(fd, 0, SEEK_SET) == 0) {
-        b.bytes = file_read_fd(fd, MEMBER_MAX, &b.size);
-        if (!b.bytes)
-            *why = strerror(errno);
+    if (!dbg_pack(m, fd, why)) {
+        close(fd);
+        return false;
     }
-    close(fd);
-    if (!b.bytes)
+    if (!take_bytes(fd, &b, why))
         return false;
     p->v = arena_grow(p->cx->arena, p->v, p->n, sizeof(*p->v));
     p->v[p->n++] = b;
@@ -144,9 +171,43 @@ static bool add_file(struct packing *p, const char *path, bool named)
     return true;
 }
 
+/* Adds the layouts of the types that P->layout lists, as FILE has them. */
+static bool add_layout(struct packing *p, const char *file)
+{
+    char real[PATH_MAX];
+    char *list = file_read(p->layout, LIST_MAX, NULL);
+    struct build b = {.name = file};
+    const char *why = NULL;
+    struct dbg *m = NULL;
+
+    if (!list)
+        return diag_error(p->cx->diag, nowhere, "pack", "%s: %s", p->layout, strerror(errno));
+    if (!realpath(file, real))
+        why = strerror(errno);
+    else
+        m = dbg_open(p->di, arena_strdup(p->cx->arena, real), &why);
+    int fd = m ? memfd_create("layout", MFD_CLOEXEC) : -1;
+
+    if (m && fd < 0)
+        why = strerror(errno);
+    if (fd >= 0 && !dbg_layout(m, list, fd, &why))
+        close(fd);
+    else if (fd >= 0)
+        take_bytes(fd, &b, &why);
+    free(list);
+    if (!b.bytes)
+        return diag_error(p->cx->diag, nowhere, "pack", "%s: %s", file, why);
+    p->v = arena_grow(p->cx->arena, p->v, p->n, sizeof(*p->v));
+    p->v[p->n++] = b;
+    return true;
+}
+
 static bool add_all(struct packing *p, char **files)
 {
     bool ok = true;
+
+    if (p->layout)
+        return add_layout(p, *files);
 
     for (; *files; files++) {
         char real[PATH_MAX];
@@ -211,7 +272,10 @@ int subcommand_pack(struct compile *cx, int argc, char **argv)
 
     ok = bounds_end() && ok && out_file_begin(cx, &file);
     if (ok) {
-        write_archive(&p, file.f);
+        if (p.layout)
+            fwrite(p.v[0].bytes, 1, p.v[0].size, file.f);
+        else
+            write_archive(&p, file.f);
         ok = out_file_close(cx, &file, true);
     }
     for (uint32_t i = 0; i < p.n; i++)

@@ -65,6 +65,12 @@ bool dbg_is_kernel(const struct dbg *m);
  */
 bool dbg_pack(struct dbg *m, int fd, const char **why);
 
+/*
+ * Likewise the layouts of the types that LIST names (pack_layout.c), for all builds that have them
+ * alike: an ELF file with those types, and LIST itself. False, too: M lacks one.
+ */
+bool dbg_layout(struct dbg *m, const char *list, int fd, const char **why);
+
 /* ---- types ---- */
 
 enum ctype_kind {

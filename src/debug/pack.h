@@ -4,6 +4,7 @@
  *
  *     pack_place     places of variables as bytes
  *     pack_tree      what is kept of the module's DIEs, as the tree below
+ *     pack_layout    likewise, of names in a list, for a file of layouts
  *     pack_same      types that several units describe alike are one
  *     pack_dwarf     the tree as sections
  *     pack_elf       sections and symbols as an ELF file
@@ -12,6 +13,8 @@
 #define DEBUG_PACK_H
 
 #include "debug/dwarf_priv.h"
+
+#define LAYOUT_SECTION ".ngstap_layout"
 
 struct pack_bytes { /* in the arena */
     struct arena *a;
@@ -49,6 +52,7 @@ struct pack_type {
     Dwarf_Die from;
     const void *record; /* where FROM lies */
     uint64_t hash, new_hash;
+    uint8_t asked, visited; /* pack_layout.c's own */
     UT_hash_handle hh;
 };
 
@@ -84,6 +88,15 @@ bool pack_place(struct arena *a, Dwarf_Die *die, unsigned name, struct pack_attr
 /* DIE's ranges into *OUT; false: it has none. */
 bool pack_ranges(struct arena *a, Dwarf_Die *die, struct pack_attr *out);
 void pack_tree(struct pack *p);
+/* The type that DIE is, its definition where the module has one; new ones come last. */
+struct pack_type *pack_type_of(struct pack *p, Dwarf_Die *die);
+void pack_fill_type(struct pack *p, struct pack_type *t);
+/* ... with no more than its name. */
+void pack_declare_type(struct pack *p, struct pack_type *t);
+/* Adds VARIABLE, without its place, to UNIT. */
+void pack_declare(struct pack *p, const char *unit, Dwarf_Die *variable);
+/* False: *WHY says what the module lacks. */
+bool pack_layout_tree(struct pack *p, const char *list, const char **why);
 void pack_same(struct pack *p);
 void pack_dwarf(struct pack *p, struct pack_sections *out);
 

@@ -2,7 +2,8 @@
  * pack_elf: a build's part of a pack as an ELF file, which debuggers take for its debug file, too.
  * Enters: a module, sections of DWARF; leaves: a file with the headers of the module's sections as
  * objcopy --only-keep-debug leaves them, its notes (the build-id is one), the symbols that
- * target/symtab.c reads, and the DWARF, compressed by zlib.
+ * target/symtab.c reads, and the DWARF, compressed by zlib. A file of layouts has the list it was
+ * made by and the DWARF.
  */
 #include <dwarf.h>
 #include <stdlib.h>
@@ -168,7 +169,7 @@ static bool add_names(struct file *f)
     return gelf_update_shdr(scn, &sh) && gelf_update_ehdr(f->out, &eh);
 }
 
-static bool begin(struct file *f)
+static bool begin(struct file *f, uint64_t entry)
 {
     GElf_Ehdr from, eh;
 
@@ -180,7 +181,7 @@ static bool begin(struct file *f)
     eh.e_machine = from.e_machine;
     eh.e_flags = from.e_flags;
     eh.e_version = EV_CURRENT;
-    eh.e_entry = from.e_entry;
+    eh.e_entry = entry;
     pack_byte(&f->names, 0);
     return gelf_update_ehdr(f->out, &eh);
 }
@@ -192,8 +193,9 @@ static bool write_elf(struct dbg *m, const struct pack_sections *s, int fd)
     GElf_Shdr sh;
 
     f.names.a = f.a;
+    GElf_Ehdr eh;
     bool ok =
-        begin(&f) && copy_sections(&f) &&
+        gelf_getehdr(f.in, &eh) && begin(&f, eh.e_entry) && copy_sections(&f) &&
         copy_symbols(&f, debug && !symbol_table(f.in, &sh) ? debug : f.in) &&
         add_debug(&f, ".debug_info", &s->info) && add_debug(&f, ".debug_abbrev", &s->abbrev) &&
         add_debug(&f, ".debug_str", &s->str) && add_debug(&f, ".debug_loclists", &s->loclists) &&
@@ -201,6 +203,39 @@ static bool write_elf(struct dbg *m, const struct pack_sections *s, int fd)
         add_names(&f) && elf_update(f.out, ELF_C_WRITE) >= 0;
 
     elf_end(f.out);
+    return ok;
+}
+
+static bool write_layout(struct dbg *m, const struct pack_sections *s, const char *list, int fd)
+{
+    struct file f = {.a = m->di->a, .in = m->file.elf, .out = elf_begin(fd, ELF_C_WRITE, NULL)};
+    GElf_Shdr sh = {.sh_type = SHT_PROGBITS, .sh_addralign = 1};
+
+    f.names.a = f.a;
+    bool ok = begin(&f, 0) && new_section(&f, LAYOUT_SECTION, &sh, (void *)list, strlen(list)) &&
+              add_debug(&f, ".debug_info", &s->info) &&
+              add_debug(&f, ".debug_abbrev", &s->abbrev) && add_debug(&f, ".debug_str", &s->str) &&
+              add_names(&f) && elf_update(f.out, ELF_C_WRITE) >= 0;
+
+    elf_end(f.out);
+    return ok;
+}
+
+bool dbg_layout(struct dbg *m, const char *list, int fd, const char **why)
+{
+    struct pack p = {.m = m, .a = arena_new()};
+    struct pack_sections sections;
+    bool ok;
+
+    *why = "its debug information is no DWARF";
+    ok = m->source == &dbg_source_dwarf && pack_layout_tree(&p, list, why);
+    if (ok) {
+        *why = "its layouts cannot be written";
+        pack_same(&p);
+        pack_dwarf(&p, &sections);
+        ok = bounds_ok() && write_layout(m, &sections, list, fd);
+    }
+    arena_free(p.a);
     return ok;
 }
 

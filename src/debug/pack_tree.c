@@ -18,8 +18,6 @@ struct maker { /* of one DIE */
     uint32_t n;
 };
 
-static struct pack_type *type_of_die(struct pack *p, Dwarf_Die *die);
-
 static void add(struct maker *k, struct pack_attr attr)
 {
     if (k->n < ATTRS_MAX)
@@ -57,8 +55,9 @@ static void copy_type(struct maker *k, Dwarf_Die *die)
     Dwarf_Die type;
 
     if (die_type(die, &type))
-        add(k, (struct pack_attr){
-                   .name = DW_AT_type, .form = DW_FORM_ref_addr, .type = type_of_die(k->p, &type)});
+        add(k, (struct pack_attr){.name = DW_AT_type,
+                                  .form = DW_FORM_ref_addr,
+                                  .type = pack_type_of(k->p, &type)});
 }
 
 static void finish(struct maker *k, unsigned tag, struct pack_die *out)
@@ -111,7 +110,7 @@ static void define(struct dbg *m, Dwarf_Die *die)
             return;
 }
 
-static struct pack_type *type_of_die(struct pack *p, Dwarf_Die *die)
+struct pack_type *pack_type_of(struct pack *p, Dwarf_Die *die)
 {
     struct pack_type *t;
     Dwarf_Die from = *die;
@@ -200,7 +199,7 @@ static void add_parts(struct pack *p, Dwarf_Die *die, struct pack_die **last)
              dwarf_siblingof(&child, &child) == 0);
 }
 
-static void fill_type(struct pack *p, struct pack_type *t)
+void pack_fill_type(struct pack *p, struct pack_type *t)
 {
     struct maker k = {.p = p};
     Dwarf_Die *die = &t->from;
@@ -214,6 +213,15 @@ static void fill_type(struct pack *p, struct pack_type *t)
     copy_type(&k, die);
     finish(&k, (unsigned)dwarf_tag(die), &t->die);
     add_parts(p, die, &t->die.child);
+}
+
+void pack_declare_type(struct pack *p, struct pack_type *t)
+{
+    struct maker k = {.p = p};
+
+    add_text(&k, DW_AT_name, die_name(&t->from));
+    add_flag(&k, DW_AT_declaration, true);
+    finish(&k, (unsigned)dwarf_tag(&t->from), &t->die);
 }
 
 /* ---- declarations that code leads to ---- */
@@ -411,17 +419,11 @@ static int by_order(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* NULL: there is no such DIE. */
-static struct pack_die *add_entry(struct pack *p, const struct index *x,
-                                  const struct index_entry *e)
+/* The unit NAME, as the last one. */
+static struct pack_unit *begin_unit(struct pack *p, const char *name)
 {
-    const char *name = x->names + e->cu;
-    struct maker k = {.p = p};
     struct pack_unit *u = p->unit;
-    Dwarf_Die die;
 
-    if (!index_die(p->m, e, &die))
-        return NULL;
     if (!u || u->name != name) {
         u = ARENA_NEW(p->a, struct pack_unit);
         u->name = name;
@@ -429,6 +431,32 @@ static struct pack_die *add_entry(struct pack *p, const struct index *x,
         *(p->unit ? &p->unit->next : &p->units) = u;
         p->unit = u;
     }
+    return u;
+}
+
+void pack_declare(struct pack *p, const char *unit, Dwarf_Die *variable)
+{
+    struct pack_unit *u = begin_unit(p, unit);
+    struct maker k = {.p = p};
+
+    add_text(&k, DW_AT_name, die_name(variable));
+    copy_type(&k, variable);
+    add_flag(&k, DW_AT_external, true);
+    add_flag(&k, DW_AT_declaration, true);
+    append(&k, DW_TAG_variable, &u->last);
+}
+
+/* NULL: there is no such DIE. */
+static struct pack_die *add_entry(struct pack *p, const struct index *x,
+                                  const struct index_entry *e)
+{
+    struct maker k = {.p = p};
+    struct pack_unit *u;
+    Dwarf_Die die;
+
+    if (!index_die(p->m, e, &die))
+        return NULL;
+    u = begin_unit(p, x->names + e->cu);
     if (e->tag == DW_TAG_variable)
         add_variable(&k, &die);
     else
@@ -485,7 +513,7 @@ void pack_tree(struct pack *p)
 
         if (v[i]->tag != DW_TAG_variable && v[i]->tag != DW_TAG_subprogram &&
             index_die(p->m, v[i], &die))
-            type_of_die(p, &die);
+            pack_type_of(p, &die);
     }
     add_enumerators(p, x);
     struct pack_die **made = ARENA_ARRAY(p->a, struct pack_die *, n + 1);
@@ -500,7 +528,7 @@ void pack_tree(struct pack *p)
         if (made[i] && v[i]->tag == DW_TAG_subprogram && !(v[i]->flags & ENTRY_INLINE))
             add_all_inlined(p, v[i], made[i]);
     for (struct pack_type *t = p->types; t && bounds_ok(); t = t->next)
-        fill_type(p, t); /* which adds those that it leads to */
+        pack_fill_type(p, t); /* which adds those that it leads to */
     HASH_CLEAR(hh, p->by_record);
     HASH_CLEAR(hh, p->origins);
 }

@@ -33,6 +33,7 @@ ngstap_SOURCES += \
 	src/debug/pack.c src/debug/pack.h \
 	src/debug/pack_dwarf.c \
 	src/debug/pack_elf.c \
+	src/debug/pack_layout.c \
 	src/debug/pack_place.c \
 	src/debug/pack_same.c \
 	src/debug/pack_tree.c \
