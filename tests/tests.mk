@@ -85,7 +85,7 @@ FUZZ_READERS = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/conf.c tests/fuzz/
 	tests/fuzz/script.c tests/fuzz/stacks.c tests/fuzz/unwind.c
 UNIT_TOOLS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = tests/fuzz/replay.c $(FUZZ_READERS)
-EXTRA_PROGRAMS = tests/fuzz/fuzzer
+EXTRA_PROGRAMS += tests/fuzz/fuzzer
 tests_fuzz_fuzzer_SOURCES = $(FUZZ_READERS)
 tests_fuzz_fuzzer_LDFLAGS = -fsanitize=fuzzer
 SHELL_TESTS += tests/fuzz.sh
@@ -142,6 +142,8 @@ SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/pod.sh
 EXTRA_DIST += tests/pod
+SHELL_TESTS += tests/push.sh
+EXTRA_DIST += tests/push
 SHELL_TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/calls tests/returns
 SHELL_TESTS += tests/object.sh

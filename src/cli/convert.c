@@ -128,7 +128,7 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
     }
     if (!format || !open_names(cx, &c))
         return 1;
-    if (!picture_open(cx, format, c.o.output, &o, &p)) {
+    if (!picture_open(cx, format, c.o.output, NULL, &o, &p)) {
         close_names(&c);
         return 1;
     }

@@ -630,7 +630,7 @@ static bool open_picture(struct driver *d, const struct out_format *format)
     FILE *out;
 
     places_serve(&d->places, &ro);
-    if (!picture_open(&d->cx, format, d->o.output, &ro, &d->picture))
+    if (!picture_open(&d->cx, format, d->o.output, d->hooks->into, &ro, &d->picture))
         return false;
     d->picture.info.title = d->o.script ? d->o.script : "-e";
     d->picture.info.time = (int64_t)time(NULL);

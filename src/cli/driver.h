@@ -10,6 +10,7 @@
 /* What a subcommand that runs a script wants to know of it. */
 struct driver_hooks {
     const struct out_info *info; /* of the picture */
+    FILE *into;                  /* takes it instead of -o's file, and is closed; NULL */
     /* A comment among the stacks (out/out.h), without its newline. */
     void (*comment)(void *arg, const char *line, size_t len);
     /* The option that gave the script's argument NAME, for messages about its text; else NULL. */

@@ -21,6 +21,7 @@
 #include "cli/driver.h"
 #include "cli/options.h"
 #include "cli/picture.h"
+#include "cli/push.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 
@@ -54,8 +55,9 @@ struct flame {
     struct compile *cx;
     const char **argv; /* for the driver */
     int argc;
-    const char *output, *format, *title, *target;
-    double seconds; /* 0: as long as the command of -c runs */
+    const char *output, *format, *title, *target; /* OUTPUT NULL: not told */
+    struct push push;                             /* its URL NULL: a file is written */
+    double seconds;                               /* 0: as long as the command of -c runs */
     long hz;
     bool terminal, shown, string_limit, command, by_hz;
     const struct frames *frames;
@@ -227,6 +229,19 @@ static bool set_output(void *command, const char *option, const char *value)
     return true;
 }
 
+static bool set_push(void *command, const char *option, const char *value)
+{
+    ((struct flame *)command)->push.url = value;
+    return true;
+}
+
+static bool set_label(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    return push_label(f->cx, &f->push, value);
+}
+
 static bool set_detailed(void *command, const char *option, const char *value)
 {
     give_arg(command, "detailed", "1");
@@ -309,6 +324,8 @@ static const struct command_option taken[] = {
     {"--frames", "KIND", "which: all (the default), lua, or c: of C and the kernel", set_frames},
     {"-o", "FILE", "where to (flame.svg)", set_output},
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
+    {"--push", "URL", "send it to Pyroscope or Alloy at URL, in place of a file", set_push},
+    {"--label", "NAME=VALUE", "with --push: a label (repeatable); service is the name", set_label},
     {"--title", "TEXT", "the title of the picture", set_title},
     {"--detailed", NULL, "the current line of each function, not where it begins", set_detailed},
     {"--demangle", NULL, "names of C++ and Rust functions as their sources have them", pass_on},
@@ -336,6 +353,10 @@ static bool check_together(struct flame *f)
         what = "--weight is of the hits of --at PROBE";
     else if (f->by_hz && f->counted != COUNT_SAMPLES)
         what = "-F is of samples: --at and --off-cpu take none";
+    else if (f->push.url && (f->output || f->format))
+        what = "--push sends a pprof: -o and --format do not go with it";
+    else if (f->push.n_labels && !f->push.url)
+        what = "--label is of what --push sends";
     return !what || diag_error(f->cx->diag, nowhere, "options", "%s", what);
 }
 
@@ -457,8 +478,10 @@ static void make_argv(struct flame *f)
     give_arg(f, "progress", "1");
     give(f, "--format");
     give(f, f->format);
-    give(f, "-o");
-    give(f, f->output);
+    if (!f->push.url) {
+        give(f, "-o");
+        give(f, f->output);
+    }
     give(f, search_sample(f->cx, is_lua_profile(f) ? "lj-lua-stacks.sxx" : "stacks.sxx"));
     give(f, NULL);
     f->argc--;
@@ -572,9 +595,32 @@ static void on_analysed(void *arg, bool ok, const char *library)
     }
 }
 
+/* The service is the label of that name. */
+static bool push_profile(struct flame *f, const void *pprof, size_t n)
+{
+    static const char service[] = "service=";
+    struct push p = {.url = f->push.url, .service = "ngstap"};
+    char host[256] = "";
+    int64_t until = f->info.time + (int64_t)(f->info.seconds + 0.5);
+
+    for (uint32_t i = 0; i < f->push.n_labels; i++) {
+        const char *label = f->push.labels[i];
+
+        if (!strncmp(label, service, sizeof(service) - 1))
+            p.service = label + sizeof(service) - 1;
+        else
+            push_label(f->cx, &p, label);
+    }
+    if (!gethostname(host, sizeof(host) - 1) && *host)
+        push_label(f->cx, &p, arena_printf(f->cx->arena, "host=%s", host));
+    return push_pprof(f->cx, &p, f->info.time, until, pprof, n);
+}
+
 /* Runs the sample with the frames that F has. */
 static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv)
 {
+    char *pprof = NULL;
+    size_t n = 0;
     struct driver_hooks hooks = {
         .info = &f->info,
         .comment = on_comment,
@@ -587,8 +633,13 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
 
     set_info(f, argc, argv);
     make_argv(f);
+    if (f->push.url)
+        hooks.into = open_memstream(&pprof, &n);
     int status = driver_run(cx, f->argc, (char **)f->argv, &hooks);
 
+    if (!status && f->push.url && !push_profile(f, pprof, n))
+        status = 1;
+    free(pprof);
     f->argc = own;
     return status;
 }
@@ -618,7 +669,6 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
                       .hz = USUAL_HZ,
                       .depth = USUAL_DEPTH,
                       .frames = &frames_rows[FRAMES_ALL],
-                      .output = "flame.svg",
                       .terminal = isatty(STDERR_FILENO)};
 
     bool help;
@@ -628,7 +678,10 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
         return 1;
     if (help)
         return 0;
-    const struct out_format *format = picture_format(cx, f.format, f.output);
+    if (!f.output)
+        f.output = f.push.url ? f.push.url : "flame.svg";
+    const struct out_format *format =
+        f.push.url ? out_format("pprof") : picture_format(cx, f.format, f.output);
 
     if (!format || format->live) {
         if (format) {

@@ -78,14 +78,14 @@ const char *picture_names(struct compile *cx)
     return arena_printf(cx->arena, "%s or %s", names, last);
 }
 
-bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
+bool picture_open(struct compile *cx, const struct out_format *format, const char *path, FILE *into,
                   const struct out_reader_opts *o, struct picture *out)
 {
-    *out = (struct picture){.cx = cx, .format = format};
-    if (!path && format->binary && isatty(STDOUT_FILENO))
+    *out = (struct picture){.cx = cx, .format = format, .file.f = into};
+    if (!path && !into && format->binary && isatty(STDOUT_FILENO))
         return diag_error(cx->diag, nowhere, "options",
                           "%s is nothing for a terminal: name a file by -o", format->name);
-    if (!out_file_open(cx, path, &out->file))
+    if (!into && !out_file_open(cx, path, &out->file))
         return false;
     out->reader = out_reader_new(cx, o);
     return true;

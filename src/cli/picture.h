@@ -23,9 +23,9 @@ const struct out_format *picture_format(struct compile *cx, const char *name, co
 /* "folded, flamegraph, ... or speedscope": the formats that are made of stacks. Of CX's arena. */
 const char *picture_names(struct compile *cx);
 
-/* Opens PATH (NULL: standard output) for FORMAT; reads from INPUT (for messages). False after
- * reporting. */
-bool picture_open(struct compile *cx, const struct out_format *format, const char *path,
+/* Opens PATH (NULL: standard output) for FORMAT, or takes INTO, unless that is NULL, which
+ * picture_close closes; reads from INPUT (for messages). False after reporting. */
+bool picture_open(struct compile *cx, const struct out_format *format, const char *path, FILE *into,
                   const struct out_reader_opts *o, struct picture *out);
 
 /* A stream that feeds P as it is written to; with DESCRIPTOR one for other processes, too, that
