@@ -85,7 +85,7 @@ only_of() { # WORKERS: each worker that was seen is one of them, and all are
 }
 
 judge() { # docker|podman|namespaces
-    local how=$1 path=$PATH from first first_port first_pid first_merged first_workers
+    local how=$1 path=$PATH whom from first first_port first_pid first_merged first_workers
     if ! start "$how" gc64 interp; then
         skip "$how" "cannot run here: $(tail -n 1 "$scratch/err")"
         return
@@ -118,6 +118,12 @@ judge() { # docker|podman|namespaces
     start "$how" stripped interp
     check "$how: stripped, compressed debug files in the container" finds -x "$pid"
     check "$how: stripped, by --sysroot" finds --sysroot "$merged" -x "$pid"
+    whom=(-x "$pid")
+    [[ $how = namespaces ]] || whom=(--container "$name")
+    check "$how: a pack of the container's files" \
+        run_once pack "${whom[@]}" -o "$scratch/$how.pack"
+    check "$how: ... with debug information from it alone" finds "${whom[@]}" \
+        --no-debuginfo=dwarf -d "$scratch/$how.pack"
     stop "$name"
 
     # Two of one image: they map the same inode, so a breakpoint is in both.

@@ -79,14 +79,15 @@ check '... and the command that makes one' said \
 ask -d "$scratch/one.pack"
 check 'with -d: the same code as by DWARF' by_dwarf
 ask -v -d "$scratch/one.pack"
-check '-v says each step' said "one: none at /usr/lib/debug/"
-check '... and what is used' said "one: from the pack $scratch/one.pack"
+check '-v says what is used' said "one: from the pack $scratch/one.pack"
 ask --no-debuginfo=pack -d "$scratch/one.pack"
 check 'a pack that is forbidden is not used' test "$status" = 1
 cp "$scratch/one.full" "$scratch/one"
 ask -v --no-debuginfo=dwarf -d "$scratch/one.pack"
 check 'a pack is used where DWARF is forbidden' eval 'by_dwarf && said "from the pack"'
 cp "$scratch/kept" "$scratch/one"
+DEBUGINFOD_URLS=http://127.0.0.1:9 ask -v -d "$scratch/one.pack"
+check 'a pack that -d names is asked before any server' eval 'by_dwarf && ! said 127.0.0.1'
 ask --no-debuginfo=quux
 check 'no other word is taken' said 'it is dwarf, debuginfod or pack'
 ask -d "$scratch/nonesuch.pack"
@@ -94,8 +95,9 @@ check 'a pack that is not there: an error' said '-d: No such file or directory: 
 
 mkdir -p "$packs"
 cp "$scratch/other.pack" "$scratch/one.pack" "$packs"
-ask
+ask -v
 check 'a pack in the folder is found' by_dwarf
+check '... and -v says each step' said "one: none at /usr/lib/debug/"
 chmod o+w "$packs/one.pack"
 ask
 check '... not when everyone can write to it' \
@@ -125,11 +127,31 @@ cp "$scratch/one.full" "$scratch/one"
 cp "$scratch/kept" "$scratch/one"
 check 'ngstap types reads packs' eval 'grep -q value "$scratch/out" &&
     diff "$scratch/types" "$scratch/out" >"$scratch/difference"'
+readable=$script
 script='probe begin { println(@cast(0, "quux")->value) }'
 ask
 check 'a type that nobody knows: an error that names it' said "asked for the type 'quux'"
 ask -d "$scratch/one.pack"
 check 'a type that the pack has not: an error' said "/one has no type 'quux'"
+
+# dwz has moved what two programs share into a third file, which a pack has no need of.
+if command -v dwz >/dev/null; then
+    cp "$scratch/one.full" "$scratch/shortened"
+    cp "$scratch/other.full" "$scratch/beside"
+    dwz -m "$scratch/common.debug" "$scratch/shortened" "$scratch/beside" 2>"$scratch/err" || :
+    check 'dwz makes a common file' grep -q gnu_debugaltlink "$scratch/shortened"
+    "$ngstap" pack "$scratch/shortened" -o "$scratch/shortened.pack" 2>"$scratch/err" || :
+    rm -f "$scratch/common.debug"
+    script=$readable
+    ask -d "$scratch/shortened.pack"
+    check 'a pack of a file that dwz has shortened: the same code' by_dwarf
+    status=0
+    "$ngstap" pack "$scratch/shortened" -o "$scratch/none.pack" 2>"$scratch/err" || status=1
+    check '... and none without the common file, which is told' \
+        eval 'test "$status" = 1 && said "supplementary debug file"'
+else
+    skip 'a pack of a file that dwz has shortened' 'no dwz'
+fi
 
 # What lies below a sysroot is the target's: no pack of it is looked into.
 mkdir -p "$scratch/root/usr/share/ngstap/packs" "$scratch/root$packs"
@@ -291,6 +313,12 @@ start_profiled nginx stripped interp
 sysroot=()
 take_profile --arg time=1
 check 'the stripped nginx without a pack: an error' said 'no debug information'
+flame() { # OPTION...
+    run_once flame -x "$pid" -t 1s -o "$scratch/flame.svg" --frames lua "$@"
+}
+check 'a flame graph by the pack' flame -d "$scratch/both.pack"
+check '... not where packs are forbidden' eval '! flame -d "$scratch/both.pack" \
+    --no-debuginfo=pack && said "no debug information"'
 sysroot=(-d "$scratch/both.pack")
 take_profile --arg time="$profile_seconds"
 stop_target

@@ -48,6 +48,7 @@
 #include "stap/stap.h"
 #include "sxx/sxx.h"
 #include "syntax/syntax.h"
+#include "target/luajit.h"
 #include "debug/debug.h"
 
 #ifndef PACKAGE_VERSION
@@ -471,12 +472,13 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
 /* LIBRARY was not found, and what was looked for in the executable instead is not there. */
 static void explain_assumed(struct driver *d, const char *library)
 {
-    const char *puc = strcmp(library, "libluajit") ? NULL : lua_puc_module(&d->cx, d->target);
+    const struct module *puc =
+        strcmp(library, "libluajit") ? NULL : target_lua(&d->cx, d->target, LUA_PUC);
 
     if (puc)
         diag_hint(d->cx.diag,
                   "the Lua of process %d is PUC-Rio's, in %s: this script reads LuaJIT's only",
-                  (int)target_first(d->target), puc);
+                  (int)target_first(d->target), puc->path);
     else
         diag_hint(d->cx.diag,
                   "process %d maps no %s: unless it is linked into %s, this is not the process "

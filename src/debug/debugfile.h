@@ -69,12 +69,14 @@ bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_fi
                       const char **name);
 
 /*
- * The debug file with that id from the packs of this machine (pack.c): those of CHOICE, then those
- * in ~/.local/share/ngstap/packs and /usr/share/ngstap/packs. *NAME: the pack. False: S says what
- * was tried.
+ * The debug file with that id from packs (pack.c): from those of CHOICE (-d), or from those that
+ * this machine keeps in ~/.local/share/ngstap/packs and /usr/share/ngstap/packs. *NAME: the pack.
+ * False: S says what was tried.
  */
 struct debug_choice;
-bool pack_find(struct search *s, const struct debug_choice *choice, const struct build_id *id,
-               struct elf_file *out, const char **name);
+bool pack_find_named(struct search *s, const struct debug_choice *choice, const struct build_id *id,
+                     struct elf_file *out, const char **name);
+bool pack_find_kept(struct search *s, const struct build_id *id, struct elf_file *out,
+                    const char **name);
 
 #endif

@@ -151,21 +151,30 @@ static bool find_on_servers(struct search *s, struct dbg *m, struct elf_file *ou
     return debuginfod_fetch(s, &m->id, out, name);
 }
 
-static bool find_in_packs(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+static bool find_in_named(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
                           const struct sysroot **from)
 {
     *from = host_of(m);
-    return pack_find(s, &m->di->cx->debug, &m->id, out, name);
+    return pack_find_named(s, &m->di->cx->debug, &m->id, out, name);
 }
 
+static bool find_in_kept(struct search *s, struct dbg *m, struct elf_file *out, const char **name,
+                         const struct sysroot **from)
+{
+    *from = host_of(m);
+    return pack_find_kept(s, &m->id, out, name);
+}
+
+/* What the user names comes first: servers may be slow. */
 static const struct step {
     unsigned which; /* DEBUG_* */
     const char *where;
     find_fn *find;
 } steps[] = {
+    {DEBUG_PACK, "the pack", find_in_named},
     {DEBUG_DWARF, "the file", find_file},
     {DEBUG_DEBUGINFOD, "debuginfod:", find_on_servers},
-    {DEBUG_PACK, "the pack", find_in_packs},
+    {DEBUG_PACK, "the pack", find_in_kept},
 };
 
 /* With -v: which debug information is used, or what came of a step. */

@@ -222,18 +222,24 @@ static bool try_folder(struct search *s, const char *dir, const char *called,
     return found;
 }
 
-bool pack_find(struct search *s, const struct debug_choice *choice, const struct build_id *id,
-               struct elf_file *out, const char **name)
+bool pack_find_named(struct search *s, const struct debug_choice *choice, const struct build_id *id,
+                     struct elf_file *out, const char **name)
+{
+    for (uint32_t i = 0; id->len && i < choice->n_packs; i++) {
+        *name = choice->packs[i];
+        if (try_pack(s, *name, true, id, out))
+            return true;
+    }
+    return false;
+}
+
+bool pack_find_kept(struct search *s, const struct build_id *id, struct elf_file *out,
+                    const char **name)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 
     if (!id->len)
         return false;
-    for (uint32_t i = 0; i < choice->n_packs; i++) {
-        *name = choice->packs[i];
-        if (try_pack(s, *name, true, id, out))
-            return true;
-    }
     if (data && *data == '/') {
         data = arena_printf(s->a, "%s/ngstap/packs", data);
         if (try_folder(s, data, data, id, out, name))

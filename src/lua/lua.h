@@ -66,11 +66,6 @@ struct lua_names_counts {
 };
 struct lua_names_counts lua_names_counts(const struct lua_names *n);
 
-/* ---- puc.c: a Lua that is not LuaJIT ---- */
-
-/* The path (the target's) of the module that holds PUC-Rio's Lua, or NULL. */
-const char *lua_puc_module(struct compile *cx, const struct target *t);
-
 /* ---- builtin.c: LuaJIT's built-in functions, by the target's debug information ---- */
 
 struct lua_builtins;

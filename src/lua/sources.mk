@@ -5,5 +5,4 @@ ngstap_SOURCES += \
 	src/lua/lua.h \
 	src/lua/names.c \
 	src/lua/nginx.c src/lua/nginx.h \
-	src/lua/place.c \
-	src/lua/puc.c
+	src/lua/place.c

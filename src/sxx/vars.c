@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/bounds.h"
 
 /* Hash tables live in the arena; HASH_ARENA is a variable where a table grows. */
 #define uthash_malloc(size)    arena_alloc(hash_arena, size)
 #define uthash_free(ptr, size) ((void)0)
 #include "base/bytes.h"
 #include "sxx/vars.h"
+#include "target/luajit.h"
 
 #define TAG "sxx"
 
@@ -326,27 +326,15 @@ static bool say_unread(struct vars *v, struct span at, const char *lib)
     return false;
 }
 
-/* Does the executable define what only LIB does? Then nothing is assumed. */
-static bool is_linked_in(struct vars *v, const char *lib)
+/* The file that holds LIB under another name: the executable, or a library that has it inside. */
+static const char *find_inside(struct vars *v, const char *lib)
 {
-    static const struct {
-        const char *lib, *function; /* exported, so that stripped files have its name */
-    } known[] = {{"libluajit", "luaJIT_setmode"}};
-    const struct module *exe = v->t ? v->t->modules : NULL;
+    const struct module *m =
+        v->t && !strcmp(lib, "libluajit") ? target_lua(v->cx, v->t, LUA_JIT) : NULL;
 
-    while (exe && !exe->is_exe)
-        exe = exe->next;
-    for (size_t i = 0; exe && i < sizeof(known) / sizeof(*known); i++) {
-        if (strcmp(known[i].lib, lib))
-            continue;
-        bounds_file(exe->path);
-        struct elf_symbols all = elf_symbols_read(v->cx->arena, exe->fd);
-
-        for (uint32_t k = 0; k < all.n; k++)
-            if (all.v[k].is_func && !strcmp(all.v[k].name, known[i].function))
-                return true;
-    }
-    return false;
+    if (m && v->cx->verbose)
+        diag_note(v->cx->diag, (struct span){0}, "%s is linked into %s", lib, m->path);
+    return m ? m->path : NULL;
 }
 
 static const struct sxx_var *library(struct vars *v, struct span at, const char *name)
@@ -357,16 +345,16 @@ static const struct sxx_var *library(struct vars *v, struct span at, const char 
 
     if (!path)
         path = find_library(v, at, lib, 1);
+    if (!path)
+        path = find_inside(v, lib);
     if (!path && !(exec && exec->value)) {
         needs_target(v, at, "No -x <pid> option is specified.");
     } else if (!path) {
         path = exec->value;
-        if (!is_linked_in(v, lib)) {
-            if (!say_unread(v, at, lib))
-                diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.",
-                             lib);
-            v->assumed = lib;
-        }
+        if (!say_unread(v, at, lib))
+            diag_warning(v->cx->diag, at, "%s is not found, assuming it is statically linked.",
+                         lib);
+        v->assumed = lib;
     }
     struct sxx_var *var = set_told(v, name, path); /* looked for once */
 

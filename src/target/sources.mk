@@ -5,6 +5,7 @@ ngstap_SOURCES += \
 	src/target/elf.c src/target/elf.h \
 	src/target/kernel.c \
 	src/target/ksyms.c src/target/ksyms.h \
+	src/target/luajit.c src/target/luajit.h \
 	src/target/marks.c src/target/marks.h \
 	src/target/minidebug.c \
 	src/target/module.c src/target/module.h \

@@ -13,6 +13,7 @@
 
 #include "base/bounds.h"
 #include "base/bytes.h"
+#include "target/luajit.h"
 #include "target/proc.h"
 
 enum { TREE_MAX = 4096 };
@@ -85,23 +86,18 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
     return found;
 }
 
-/* Linked into the executable: its assembly's first label is in lj_vm.S, luaL_newstate in
- * lauxlib.h. */
-static bool contains_luajit(struct arena *a, const char *proc, pid_t pid)
+/* Linked into the executable. PUC-Rio's Lua counts, too: then that can be said. */
+static bool contains_lua(struct arena *a, const char *proc, pid_t pid)
 {
     int fd = open(arena_printf(a, "%s/%d/exe", proc, (int)pid), O_RDONLY | O_CLOEXEC);
-    struct elf_symbols symbols;
 
     if (fd < 0)
         return false;
     bounds_file(arena_printf(a, "the executable of process %d", (int)pid));
-    symbols = elf_symbols_read(a, fd);
+    bool lua = lua_kind_of(a, fd) != LUA_NONE;
+
     close(fd);
-    for (uint32_t i = 0; i < symbols.n; i++)
-        if (!strcmp(symbols.v[i].name, "lj_vm_asm_begin") ||
-            !strcmp(symbols.v[i].name, "luaL_newstate"))
-            return true;
-    return false;
+    return lua;
 }
 
 static bool same_file(struct arena *a, const char *proc, pid_t x, pid_t y)
@@ -122,7 +118,7 @@ bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid,
         return false;
     below(cx->arena, &t, &top, 1);
     for (uint32_t i = 0; i < t.n && !first; i++)
-        if (maps_luajit(cx->arena, proc, t.pids[i]) || contains_luajit(cx->arena, proc, t.pids[i]))
+        if (maps_luajit(cx->arena, proc, t.pids[i]) || contains_lua(cx->arena, proc, t.pids[i]))
             first = t.pids[i];
     if (!first) {
         diag_error(cx->diag, (struct span){0}, "target",

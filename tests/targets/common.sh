@@ -83,7 +83,7 @@ install_packages() {
 # The folder of built targets: NGSTAP_TARGETS, or what build.sh makes and prints.
 targets_dir() {
     if [[ -n ${NGSTAP_TARGETS:-} ]]; then
-        [[ -d $NGSTAP_TARGETS/gc64 ]] || fail \
+        [[ -d $NGSTAP_TARGETS/gc64 || -d $NGSTAP_TARGETS/luajit2 ]] || fail \
             "NGSTAP_TARGETS=$NGSTAP_TARGETS holds no built targets"
         echo "$NGSTAP_TARGETS"
     else

@@ -60,14 +60,17 @@ make_image() {
 
 fill_image() {
     local image=$1 root=$2 file files=(/bin/{sh,umount} /usr/bin/{timeout,touch,sleep})
+    local nginx luajit lualib modules libraries
+    find_parts "$root"
     mkdir -p "$image"/{proc,sys,dev,tmp,etc,run,.old}
-    cp -a "$root/srv" "$image/"
+    [[ ! -d $root/srv ]] || cp -a "$root/srv" "$image/"
     [[ ! -d $root/usr ]] || cp -a "$root/usr" "$image/"
-    lay_prefix "$image/srv/openresty/nginx" "$image/srv/openresty/lualib"
-    rm -r "$image/srv/openresty/lualib"
+    lay_prefix "$image/srv/openresty/nginx" "$image$lualib" 1 "$modules"
+    rm -rf "$image/srv/openresty/lualib"
     # Libraries as the dynamic linker names them, but for the variant's own.
-    for file in "${files[@]}" "$root/srv/openresty/"{nginx/sbin/nginx,luajit/bin/luajit}; do
-        ldd "$file" | grep -o '/[^ ]*' | grep -v "^$root" || :
+    for file in "${files[@]}" "$root$nginx" "$root$luajit" \
+        ${modules:+"$root$modules/ngx_http_lua_module.so"}; do
+        LD_LIBRARY_PATH=$root$libraries ldd "$file" | grep -o '/[^ ]*' | grep -v "^$root" || :
     done | sort -u | xargs cp -L --parents -t "$image" "${files[@]}"
     echo 'nobody:x:65534:65534::/:/bin/sh' >"$image/etc/passwd"
     echo 'nogroup:x:65534:' >"$image/etc/group"
@@ -92,8 +95,8 @@ start_by_engine() {
         choose_port "$dir/listen.conf"
         spread "$dir/listen.conf"
         "$engine" create --name "$name" --network host "ngstap:$tag" \
-            timeout --kill-after=5 "$seconds" /srv/openresty/nginx/sbin/nginx -g 'daemon off;' \
-            >/dev/null 8>&-
+            timeout --kill-after=5 "$seconds" "$nginx" -p /srv/openresty/nginx/ \
+            -c conf/nginx.conf -g 'daemon off;' >/dev/null 8>&-
         "$engine" cp "$dir/listen.conf" "$name:/srv/openresty/nginx/conf/listen.conf" 8>&-
         "$engine" cp "$dir/workers.conf" "$name:/srv/openresty/nginx/conf/workers.conf" 8>&-
         "$engine" start "$name" >"$dir/log" 2>&1 8>&- && wait_until 10 answers "$port" && break
@@ -123,7 +126,7 @@ ENTER='
     mount --rbind /dev dev
     pivot_root . .old
     umount -l /.old
-    exec /srv/openresty/nginx/sbin/nginx -g "daemon off;"
+    exec "$2" -p /srv/openresty/nginx/ -c conf/nginx.conf -g "daemon off;"
 '
 
 start_namespaces() {
@@ -136,7 +139,7 @@ start_namespaces() {
         spread "$dir/merged/srv/openresty/nginx/conf/listen.conf"
         cp "$dir/workers.conf" "$dir/merged/srv/openresty/nginx/conf/"
         if launch "$dir/log" "$seconds" unshare --mount --pid --ipc --uts --fork --kill-child \
-            sh -c "$ENTER" sh "$dir/merged" && wait_until 10 answers "$port"; then
+            sh -c "$ENTER" sh "$dir/merged" "$nginx" && wait_until 10 answers "$port"; then
             break
         fi
         port=''
@@ -154,7 +157,7 @@ start_namespaces() {
 start() {
     local how=$1 variant=$2 mode=$3 seconds=${4:-60} workers=${5:-1} targets image master merged \
         port
-    local all worker
+    local all worker nginx luajit lualib modules libraries
     [[ $how =~ ^(docker|podman|namespaces)$ ]] || fail "no such container: $how"
     [[ $how == namespaces ]] || engine=$how
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "SECONDS must be a number, not $seconds"
@@ -162,7 +165,8 @@ start() {
     ((UID == 0)) || fail 'containers need root'
     path_of "$mode" >/dev/null
     targets=$(targets_dir)
-    [[ -d $targets/$variant ]] || fail "no variant $variant: gc64, gc32 or stripped"
+    [[ -d $targets/$variant ]] || fail "no variant $variant in $targets"
+    find_parts "$targets/$variant"
     need_packages wrk
     make_image "$targets" "$variant"
     dir=$(new_run "$how-$variant-$mode")
@@ -177,8 +181,7 @@ start() {
     send_load "$port" "$mode" "$seconds"
     echo "$port" >"$dir/port"
     trap - EXIT
-    print_run name "${dir##*/}" pid "${all%% *}" workers "$all" exe \
-        /srv/openresty/nginx/sbin/nginx \
+    print_run name "${dir##*/}" pid "${all%% *}" workers "$all" exe "$nginx" \
         merged "$merged" dir "$dir" master "$master" port "$port"
     [[ $how != docker ]] || print_run DOCKER_HOST "$DOCKER_HOST"
 }

@@ -123,12 +123,28 @@ path_of() {
     esac
 }
 
-# lay_prefix FOLDER LUALIB [WORKERS]: what nginx.conf wants below the folder given
-# to nginx by -p. Several workers log who answered what.
+# find_parts ROOT: where they lie below it: $nginx, $luajit, $lualib, and $modules, the folder of
+# those that nginx loads (Debian's) or ''. $libraries: the folder that their loader is told of, or ''.
+# shellcheck disable=SC2034 # those who call it use them
+find_parts() {
+    nginx=/srv/openresty/nginx/sbin/nginx luajit=/srv/openresty/luajit/bin/luajit
+    lualib=/srv/openresty/lualib modules='' libraries=''
+    [[ ! -d $1/usr/bin ]] || {
+        nginx=/usr/sbin/nginx luajit=/usr/bin/luajit lualib=/usr/share/lua/5.1
+        modules=/usr/lib/nginx/modules libraries=/usr/lib/x86_64-linux-gnu
+    }
+}
+
+# lay_prefix FOLDER LUALIB WORKERS [MODULES]: what nginx.conf wants below the folder given to nginx
+# by -p; MODULES: the folder of those to load. Several workers log who answered what.
 lay_prefix() {
-    local prefix=$1 lualib=$2 workers=${3:-1}
-    mkdir -p "$prefix/logs"
-    cp -r "$HERE/load/conf" "$HERE/load/lua" "$lualib" "$prefix/"
+    local prefix=$1 lualib=$2 workers=$3 modules=${4:-}
+    mkdir -p "$prefix/logs" "$prefix/lualib"
+    cp -r "$HERE/load/conf" "$HERE/load/lua" "$prefix/"
+    cp -r "$lualib/." "$prefix/lualib/"
+    printf '%s' "${modules:+load_module $modules/ndk_http_module.so;
+load_module $modules/ngx_http_lua_module.so;
+}" >"$prefix/conf/modules.conf"
     echo "worker_processes $workers;" >"$prefix/conf/workers.conf"
     if ((workers == 1)); then
         echo 'access_log off;'

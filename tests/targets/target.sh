@@ -35,7 +35,9 @@ set -euo pipefail
 usage() { sed -n '2,/^$/s/^# \?//p' "$0"; }
 
 start_luajit() {
-    local root=$1 mode=$2 seconds=$3 child exe=$1/srv/openresty/luajit/bin/luajit
+    local root=$1 mode=$2 seconds=$3 child nginx luajit lualib modules libraries exe
+    find_parts "$root"
+    exe=$root$luajit
     cp -r "$HERE/load/lua" "$dir/"
     [[ -f $dir/lua/mode/$mode.lua ]] || fail "luajit has no mode $mode"
     launch "$dir/log" "$((seconds + 5))" "$exe" "$dir/lua/truth.lua" "$mode" "$seconds" \
@@ -46,9 +48,12 @@ start_luajit() {
 
 start_nginx() {
     local root=$1 mode=$2 seconds=$3 n=$4 child port worker workers
-    local exe=$1/srv/openresty/nginx/sbin/nginx
+    local nginx luajit lualib modules libraries exe
     path_of "$mode" >/dev/null
-    lay_prefix "$dir" "$root/srv/openresty/lualib" "$n"
+    find_parts "$root"
+    exe=$root$nginx
+    [[ -z $libraries ]] || export LD_LIBRARY_PATH=$root$libraries
+    lay_prefix "$dir" "$root$lualib" "$n" "${modules:+$root$modules}"
     # Another program may take the port between the choice and nginx's start.
     for _ in 1 2 3 4 5; do
         choose_port "$dir/conf/listen.conf"
@@ -79,7 +84,7 @@ start() {
     targets=$(targets_dir)
     [[ $workers =~ ^[1-9][0-9]*$ ]] || fail "WORKERS must be a number, not $workers"
     root=$targets/$variant
-    [[ -d $root ]] || fail "no variant $variant: gc64, gc32 or stripped"
+    [[ -d $root ]] || fail "no variant $variant in $targets"
     [[ $program == luajit ]] || command -v wrk >/dev/null || need_packages wrk
     sweep
     dir=$(new_run "$program-$variant-$mode")

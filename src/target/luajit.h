@@ -1,0 +1,17 @@
+/*
+ * luajit: which file holds a target's Lua.
+ */
+#ifndef TARGET_LUAJIT_H
+#define TARGET_LUAJIT_H
+
+#include "target/target.h"
+
+enum lua_kind { LUA_NONE, LUA_JIT, LUA_PUC };
+
+/* The Lua that the ELF file FD holds. FD stays the caller's. */
+enum lua_kind lua_kind_of(struct arena *a, int fd);
+
+/* The first of T's modules that holds such a Lua; NULL: none, as far as can be told. */
+const struct module *target_lua(struct compile *cx, const struct target *t, enum lua_kind kind);
+
+#endif
