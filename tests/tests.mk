@@ -131,6 +131,11 @@ SHELL_TESTS += tests/cli.sh
 SHELL_TESTS += tests/newcomer.sh
 SHELL_TESTS += tests/stap-name.sh
 SHELL_TESTS += tests/completion.sh
+SHELL_TESTS += tests/caps.sh
+
+# What is installed
+SHELL_TESTS += tests/package.sh
+EXTRA_DIST += tests/roots.sh
 
 # Scripts on real targets
 TIMED_TESTS += tests/known-answer.sh
@@ -233,8 +238,9 @@ tests/packs.log: $(call after,tests/flame-events.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 
-# What "make check-slow" runs: other people's programs, built with our patches.
-SLOW_TESTS = tests/slow/stap-sysroot.sh
+# What "make check-slow" runs: other people's programs, built with our patches; other userlands,
+# container engines.
+SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 .PHONY: check-slow
 check-slow: ngstap

@@ -193,7 +193,7 @@ stop/1)
     for engine in docker podman; do stop_engine; done
     ;;
 remove/2) remove_container "$2" ;;
-docker/[!01]* | podman/[!01]*)
+docker/[2-9] | docker/?? | podman/[2-9] | podman/??)
     engine=$1
     use_engine
     exec "$engine" "${@:2}"

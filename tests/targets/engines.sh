@@ -85,6 +85,7 @@ END
     cp "$1/etc/containers/policy.json" "$PODMAN/home/.config/containers/"
     cat >"$PODMAN/bin/podman" <<END
 #!/bin/sh
+unset DOCKER_CONFIG # a folder of docker's, where "podman build" looks for passwords
 export HOME=$PODMAN/home CONTAINERS_CONF=$PODMAN/containers.conf
 export CONTAINERS_STORAGE_CONF=$PODMAN/storage.conf
 exec $1/usr/bin/podman "\$@"
