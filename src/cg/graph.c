@@ -145,7 +145,7 @@ static void reach(struct cg_gen *g, uint32_t entry)
             const struct ir_ins *last = cg_node_block(g, node)->last;
 
             for (const struct ir_ins *i = cg_node_block(g, node)->first; i; i = i->next) {
-                g->graph->reads |= i->op == IR_READ && !i->space;
+                g->graph->reads |= !i->space && (i->op == IR_READ || (i->op == IR_SREAD && i->imm));
                 g->graph->modules |= i->op == IR_MODADDR && !cg_is_kernel(g->c, i);
                 g->graph->calls |= cg_asks_call(g, i);
                 g->graph->sends |= sends(i);

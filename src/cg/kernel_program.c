@@ -53,7 +53,7 @@ static void clear_frame(struct cg_gen *g)
         cg_sti(&g->s, BPF_DW, R9, FRAME(paused), 0);
     cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
-    if (g->graph->reads)
+    if (g->graph->reads && u->reads)
         for (uint32_t k = 0; k < IR_CACHE_LINES; k++)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
 }

@@ -23,7 +23,7 @@ static void emit_read_user(struct cg_gen *g, const struct ir_ins *i)
     uint32_t miss = cg_new_cold(g, cold);
 
     cg_mov(&g->s, d, a);
-    cg_alui(&g->s, BPF_RSH, d, 9);
+    cg_alui(&g->s, BPF_RSH, d, IR_CACHE_SHIFT);
     cg_mov(&g->s, t, d);
     cg_alui(&g->s, BPF_AND, t, IR_CACHE_LINES - 1);
     cg_alui(&g->s, BPF_LSH, t, 3);

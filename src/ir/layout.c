@@ -196,6 +196,7 @@ void ir_layout(struct ir_unit *u)
     u->frame_texts = off;
     off += (OBJ_MAX_KEYS + 1) * 8;
     u->frame_cache = off;
+    u->reads = reads;
     if (reads)
         off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
     u->frame_unwind = walks || places ? off : 0;

@@ -64,7 +64,7 @@ void cg_lib_read_miss(struct cg_lib_fn *f)
     cg_alu(s, BPF_ADD, R1, R8);
     cg_jmpi(s, BPF_JGT, R1, IR_CACHE_LINE, direct);
     cg_mov(s, R9, R7);
-    cg_alui(s, BPF_RSH, R9, 9);
+    cg_alui(s, BPF_RSH, R9, IR_CACHE_SHIFT);
     cg_alui(s, BPF_AND, R9, IR_CACHE_LINES - 1);
     cg_mov(s, R1, R9);
     cg_alui(s, BPF_LSH, R1, 3);
@@ -72,7 +72,7 @@ void cg_lib_read_miss(struct cg_lib_fn *f)
     cg_alui(s, BPF_ADD, R1, (int32_t)tags);
     cg_sti(s, BPF_DW, R1, 0, -1);
     cg_mov(s, R1, R9);
-    cg_alui(s, BPF_LSH, R1, 9);
+    cg_alui(s, BPF_LSH, R1, IR_CACHE_SHIFT);
     cg_alu(s, BPF_ADD, R1, R6);
     cg_alui(s, BPF_ADD, R1, (int32_t)lines);
     cg_movi(s, R2, IR_CACHE_LINE);
@@ -84,7 +84,7 @@ void cg_lib_read_miss(struct cg_lib_fn *f)
     cg_alu(s, BPF_ADD, R9, R6);
     cg_alui(s, BPF_ADD, R9, (int32_t)tags);
     cg_mov(s, R1, R7);
-    cg_alui(s, BPF_RSH, R1, 9);
+    cg_alui(s, BPF_RSH, R1, IR_CACHE_SHIFT);
     cg_stx(s, BPF_DW, R9, 0, R1);
     cg_mov(s, R1, R7);
     cg_alui(s, BPF_AND, R1, IR_CACHE_LINES * IR_CACHE_LINE - 1);
@@ -120,7 +120,7 @@ static void leave_written(struct cg_lib_fn *f, uint32_t fault)
     struct cg_asm *s = &f->s;
     const struct ir_unit *u = f->c->u;
 
-    for (uint32_t k = 0; k < IR_CACHE_LINES && u->frame_slots > u->frame_cache; k++)
+    for (uint32_t k = 0; k < IR_CACHE_LINES && u->reads; k++)
         cg_sti_far(s, BPF_DW, R6, u->frame_cache + 8 * k, -1, R1);
     cg_lib_leave(f, 0);
     cg_bind(s, fault);

@@ -162,7 +162,8 @@ enum {
     LINE_SHORT = 128, /* bytes up to which a name is looked at where it was read */
     LINE_PART = 128   /* bytes that are cleaned at a time */
 };
-enum { BEFORE_HOME = -24, HANDLE_HOME = -32 }; /* of read_str: the string's length before; itself */
+/* Of read_str: the string's length before; itself; how much is asked for. */
+enum { BEFORE_HOME = -24, HANDLE_HOME = -32, MOST_HOME = -40 };
 
 /*
  * The control characters among the first N bytes (a register, 1 to 7; 0: all eight) at r2 + OFF
@@ -251,13 +252,13 @@ void cg_lib_line(struct cg_lib_fn *f)
     cg_lib_leave(f, 0);
 }
 
-/* R0 gets top bits if the eight bytes in r1 hold control characters, or others than ASCII.
- * r5: 0x20... Clobbers r1. */
-static void test_word(struct cg_asm *s)
+/* R0 gets top bits if the eight bytes in WORD hold control characters, or others than ASCII.
+ * r5: 0x20... Clobbers WORD. */
+static void test_word(struct cg_asm *s, int word)
 {
-    cg_alu(s, BPF_OR, R0, R1);
-    cg_alu(s, BPF_SUB, R1, R5);
-    cg_alu(s, BPF_OR, R0, R1);
+    cg_alu(s, BPF_OR, R0, word);
+    cg_alu(s, BPF_SUB, word, R5);
+    cg_alu(s, BPF_OR, R0, word);
 }
 
 /*
@@ -299,13 +300,13 @@ static void make_line(struct cg_lib_fn *f)
     for (int k = 0; k < most - 8; k += 8) {
         cg_jmpi(s, BPF_JLE, R3, k + 8, last);
         cg_ldx(s, BPF_DW, R1, R2, LIB_BYTES + k);
-        test_word(s);
+        test_word(s, R1);
     }
     cg_bind(s, last); /* may overlap the word before */
     cg_alu(s, BPF_ADD, R2, R3);
     cg_ldx(s, BPF_DW, R1, R2, LIB_BYTES - 8);
     cg_bind(s, tested);
-    test_word(s);
+    test_word(s, R1);
     cg_movi(s, R1, 0x8080808080808080);
     cg_alu(s, BPF_AND, R0, R1);
     cg_jmpi(s, BPF_JEQ, R0, 0, end);
@@ -318,6 +319,69 @@ static void make_line(struct cg_lib_fn *f)
     cg_mov(s, R1, R6);
     cg_lib_call(f, CG_LIB_LINE);
     cg_bind(s, end);
+}
+
+/*
+ * A name of r9 bytes at r8 in user memory goes to the end of the string at r7, r3 bytes long, out
+ * of the frame's cache, and the function is left: if it is 8 to LINE_SHORT bytes long, in a line
+ * that is there (who asks has mostly read the name's length beside it), and ASCII without control
+ * characters, thus without a NUL. Else goes to SLOW, with r9 as it was. Clobbers r0-r5.
+ */
+static void name_from_cache(struct cg_lib_fn *f, uint32_t slow)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t tags = f->c->u->frame_cache, lines = tags + IR_CACHE_LINES * 8;
+    int most = f->c->max < LINE_SHORT ? (int)f->c->max & ~7 : LINE_SHORT;
+    uint32_t last = cg_label(s), other = cg_label(s);
+
+    cg_jmpi(s, BPF_JLT, R9, 8, slow);
+    cg_jmpi(s, BPF_JGT, R9, most, slow);
+    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max - most, slow);
+    cg_mov(s, R1, R8);
+    cg_alui(s, BPF_AND, R1, IR_CACHE_LINE - 1);
+    cg_alu(s, BPF_ADD, R1, R9);
+    cg_jmpi(s, BPF_JGT, R1, IR_CACHE_LINE, slow);
+    cg_mov(s, R1, R8);
+    cg_alui(s, BPF_RSH, R1, IR_CACHE_SHIFT);
+    cg_mov(s, R2, R1);
+    cg_alui(s, BPF_AND, R2, IR_CACHE_LINES - 1);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_alui(s, BPF_ADD, R2, (int32_t)tags);
+    cg_ldx(s, BPF_DW, R2, R2, 0);
+    cg_jmp(s, BPF_JNE, R2, R1, slow);
+    cg_mov(s, R2, R8);
+    cg_alui(s, BPF_AND, R2, IR_CACHE_LINES * IR_CACHE_LINE - 1);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_alui(s, BPF_ADD, R2, (int32_t)lines);
+    cg_mov(s, R1, R7);
+    cg_alu(s, BPF_ADD, R1, R3);
+    cg_stx(s, BPF_DW, R10, MOST_HOME, R9);
+    cg_movi(s, R5, BLANK * 0x0101010101010101);
+    cg_movi(s, R0, 0);
+    for (int k = 0; k < most - 8; k += 8) {
+        cg_jmpi(s, BPF_JLE, R9, k + 8, last);
+        cg_ldx(s, BPF_DW, R4, R2, k);
+        cg_stx(s, BPF_DW, R1, LIB_BYTES + k, R4);
+        test_word(s, R4);
+    }
+    cg_bind(s, last); /* may overlap the word before */
+    cg_alu(s, BPF_ADD, R2, R9);
+    cg_alu(s, BPF_ADD, R1, R9);
+    cg_ldx(s, BPF_DW, R4, R2, -8);
+    cg_stx(s, BPF_DW, R1, LIB_BYTES - 8, R4);
+    test_word(s, R4);
+    cg_movi(s, R4, 0x8080808080808080);
+    cg_alu(s, BPF_AND, R0, R4);
+    cg_jmpi(s, BPF_JNE, R0, 0, other);
+    cg_sti(s, BPF_B, R1, LIB_BYTES, 0);
+    cg_alu(s, BPF_ADD, R3, R9);
+    cg_stx(s, BPF_W, R7, 0, R3);
+    cg_lib_leave(f, 0);
+    cg_bind(s, other);
+    cg_ldx(s, BPF_DW, R9, R10, MOST_HOME);
+    cg_ldx(s, BPF_DW, R3, R10, BEFORE_HOME);
+    cg_ja(s, slow);
 }
 
 /*
@@ -373,7 +437,7 @@ static void read_str(struct cg_lib_fn *f, int helper, int byte_helper, bool name
 {
     struct cg_asm *s = &f->s;
     uint32_t fault = cg_label(s), ok = cg_label(s), limited = cg_label(s);
-    uint32_t none = cg_label(s);
+    uint32_t none = cg_label(s), slow = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R8, R3);
@@ -386,6 +450,9 @@ static void read_str(struct cg_lib_fn *f, int helper, int byte_helper, bool name
     if (name)
         cg_stx(s, BPF_DW, R10, BEFORE_HOME, R3);
     cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
+    if (name && f->c->u->reads && f->c->max >= 16)
+        name_from_cache(f, slow);
+    cg_bind(s, slow);
     cg_movi(s, R2, f->c->max);
     cg_alu(s, BPF_SUB, R2, R3);
     cg_jmp(s, BPF_JGE, R9, R2, limited);
