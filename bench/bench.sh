@@ -39,8 +39,8 @@ stop() {
 
 line() { printf '%-52s %12s   %s\n' "$@"; }
 
-# What -v says goes to $scratch/err. A target that is idle for the few milliseconds that count has no
-# stack to draw, which is no matter here.
+# What -v says goes to $scratch/err. A target that is idle for the few milliseconds that count has
+# no stack to draw, which is no matter here.
 run() {
     XDG_CACHE_HOME=$scratch/cache "$ngstap" "$@" -v -x "$target" >"$scratch/out" \
         2>"$scratch/err" || grep -q '^armed' "$scratch/err"

@@ -14,10 +14,10 @@
 
 struct report_age report_age(void)
 {
-    return (struct report_age){
-        .seconds = (double)clock_ns(CLOCK_BOOTTIME) / 1e9 -
-                   (double)process_start_ticks("/proc", getpid()) / (double)sysconf(_SC_CLK_TCK),
-        .cpu_seconds = (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9};
+    return (struct report_age){.seconds = (double)clock_ns(CLOCK_BOOTTIME) / 1e9 -
+                                          (double)process_start_ticks("/proc", getpid()) /
+                                              (double)sysconf(_SC_CLK_TCK),
+                               .cpu_seconds = (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9};
 }
 
 static void warn_count(struct run *r, uint64_t n, const char *what)

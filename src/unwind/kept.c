@@ -98,8 +98,8 @@ static bool load(const uint8_t key[CACHEFILE_KEY_SIZE], struct unwind_rows *out)
         if (h.n && h.n <= UNWIND_ROWS_MAX && h.n_blocks <= UNWIND_BLOCKS_MAX &&
             size == ((size_t)h.n + h.n_blocks) * sizeof(*out->v)) {
             memmove(data, data + sizeof(h), size);
-            *out = (struct unwind_rows){(struct ngs_row *)data, h.n, h.n, h.n_blocks,
-                                        h.first_block};
+            *out =
+                (struct unwind_rows){(struct ngs_row *)data, h.n, h.n, h.n_blocks, h.first_block};
             if (is_sound(out))
                 return true;
         }

@@ -194,18 +194,42 @@ static void hostile(const uint8_t key[CACHEFILE_KEY_SIZE])
 
         memcpy(bad, good, size);
         switch (i) {
-        case 0: n[0] = 0; break;
-        case 1: n[0] = UINT32_MAX; break;
-        case 2: n[0]++, n[1]--; break;
-        case 3: n[1] = UINT32_MAX - n[0]; break;
-        case 4: n[2]++; break;
-        case 5: v[truth.n / 2].pc = 0; break;
-        case 6: v[truth.n - 1].pc = v[truth.n - 2].pc; break;
-        case 7: b[3].first = truth.n; break;
-        case 8: b[truth.n_blocks - 1].n = NGS_BLOCK_ROWS + 1; break;
-        case 9: b[truth.n_blocks - 1].n = 200; break;
-        case 10: b[0].n = 0; break;
-        case 11: len = 12; break;
+        case 0:
+            n[0] = 0;
+            break;
+        case 1:
+            n[0] = UINT32_MAX;
+            break;
+        case 2:
+            n[0]++, n[1]--;
+            break;
+        case 3:
+            n[1] = UINT32_MAX - n[0];
+            break;
+        case 4:
+            n[2]++;
+            break;
+        case 5:
+            v[truth.n / 2].pc = 0;
+            break;
+        case 6:
+            v[truth.n - 1].pc = v[truth.n - 2].pc;
+            break;
+        case 7:
+            b[3].first = truth.n;
+            break;
+        case 8:
+            b[truth.n_blocks - 1].n = NGS_BLOCK_ROWS + 1;
+            break;
+        case 9:
+            b[truth.n_blocks - 1].n = 200;
+            break;
+        case 10:
+            b[0].n = 0;
+            break;
+        case 11:
+            len = 12;
+            break;
         }
         cachefile_save("unwind", key, bad, len);
         wrong += !right();
