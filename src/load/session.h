@@ -81,9 +81,8 @@ struct spaces_file {
 };
 struct spaces {
     bool is_open;
-    int map;              /* NGS_MAP_SPACES */
-    struct ngs_row *rows; /* NGS_MAP_ROWS, mmap'ed; NULL: nothing walks a stack */
-    size_t size;
+    int map;         /* NGS_MAP_SPACES */
+    int rows;        /* NGS_MAP_ROWS; -1: nothing walks a stack */
     uint32_t n_rows; /* and blocks */
     struct spaces_file *files;
     uint32_t n_files;

@@ -48,7 +48,7 @@ static void warn_of_rows(const struct session *s)
 {
     const char *exe = s->t->exec_path;
 
-    for (uint32_t i = 0; exe && s->spaces.rows && i < s->spaces.n_files; i++) {
+    for (uint32_t i = 0; exe && s->spaces.rows >= 0 && i < s->spaces.n_files; i++) {
         const struct spaces_file *f = &s->spaces.files[i];
 
         if (f->module && !f->n_blocks && !strcmp(f->module->path, exe)) {
@@ -66,9 +66,8 @@ bool spaces_open(struct session *s)
 
     if (!is_wanted(s))
         return true;
-    int rows = map_fd(s, NGS_MAP_ROWS);
-
-    if (!load_scoped(s) && rows >= 0) {
+    sp->rows = map_fd(s, NGS_MAP_ROWS);
+    if (!load_scoped(s) && sp->rows >= 0) {
         diag_warning(s->cx->diag, (struct span){0},
                      "stacks are walked in processes that are named: each has one frame here");
         diag_hint(s->cx->diag, "name one: -x PID");
@@ -76,14 +75,6 @@ bool spaces_open(struct session *s)
     if (!load_scoped(s))
         return true;
     sp->map = map_fd(s, NGS_MAP_SPACES);
-    sp->size = sizeof(struct ngs_row) * NGS_ROWS_MAX;
-    if (rows >= 0) {
-        void *at = mmap(NULL, sp->size, PROT_READ | PROT_WRITE, MAP_SHARED, rows, 0);
-
-        if (at == MAP_FAILED)
-            return object_damaged(s->cx, "a walk of stacks without its maps");
-        sp->rows = at;
-    }
     sp->is_open = true;
     for (uint32_t i = 0; i < s->scope.n; i++)
         spaces_add(s, s->scope.members[i]);
@@ -106,9 +97,6 @@ void spaces_close(struct session *s)
 {
     struct spaces *sp = &s->spaces;
 
-    if (sp->rows)
-        munmap(sp->rows, sp->size);
-    sp->rows = NULL;
     for (uint32_t i = 0; i < sp->n_files; i++)
         if (is_first(sp, i) && !sp->files[i].module->probe_path && sp->files[i].module->fd >= 0)
             close(sp->files[i].module->fd);
@@ -159,15 +147,30 @@ static int open_mapped(const struct session *s, pid_t pid, const struct map *map
     return fd >= 0 ? fd : sysroot_open(s->t->root, map->path);
 }
 
+/* Copies N rows to the map, from number AT on. Only their pages are mapped for it, as a mapping has
+ * all its pages at once. */
+static bool copy_rows(int map, uint32_t at, const struct ngs_row *v, uint32_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), from = at * sizeof(*v), in = from % page;
+    size_t size = n * sizeof(*v);
+    char *to = mmap(NULL, in + size, PROT_READ | PROT_WRITE, MAP_SHARED, map, (off_t)(from - in));
+
+    if (to == MAP_FAILED)
+        return false;
+    memcpy(to + in, v, size);
+    munmap(to, in + size);
+    return true;
+}
+
 /* The rows of a file go behind those that are there. */
 static void store(struct spaces *sp, int fd, struct spaces_file *f)
 {
     struct unwind_rows rows;
 
-    if (unwind_kept_file(fd, &rows) && rows.n + rows.n_blocks <= NGS_ROWS_MAX - sp->n_rows) {
-        uint32_t n = rows.n + rows.n_blocks;
+    bool there = unwind_kept_file(fd, &rows);
+    uint32_t n = rows.n + rows.n_blocks;
 
-        memcpy(sp->rows + sp->n_rows, rows.v, n * sizeof(*rows.v));
+    if (there && n <= NGS_ROWS_MAX - sp->n_rows && copy_rows(sp->rows, sp->n_rows, rows.v, n)) {
         f->rows = sp->n_rows;
         f->blocks = sp->n_rows + rows.n;
         f->n_blocks = rows.n_blocks;
@@ -282,7 +285,7 @@ static const struct spaces_file *file_of(struct session *s, pid_t pid, const str
         return v;
     if (unwind_bias(fd, map, &bias)) {
         v->vaddr = map->start - bias;
-        if (sp->rows)
+        if (sp->rows >= 0)
             store(sp, fd, v);
         if (v->vaddr >> NGS_PLACE_SHIFT ||
             (v->vaddr + (map->end - map->start)) >> NGS_PLACE_SHIFT) {
