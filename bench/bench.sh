@@ -78,7 +78,7 @@ start nginx gc64 app
 own_stacks='probe timer.profile { print_ubacktrace() } probe timer.ms(20) { exit() }'
 exec_to_armed 'nginx, Lua stacks' "${own[@]}" --arg time=1
 exec_to_armed 'nginx, ubacktrace()' -e "$own_stacks"
-exec_to_armed 'nginx, whole stacks' flame -t 20ms -o "$scratch/flame.svg"
+exec_to_armed 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
 # As src/unwind/kept.c keeps them: 72 bytes of a head, the numbers of rows and blocks, both.
 for file in "$scratch"/cache/ngstap/unwind/*; do
     od -A n -t u4 -j 72 -N 8 "$file"
