@@ -3,7 +3,8 @@
 #
 # $parameters and @entry in .return handlers: each return sees what its own entry saved, in
 # recursion, in threads, and after a longjmp over the function; a handler for the target alone saves
-# there alone.
+# there alone. In the middle of a function, too, what its compiler kept no copy of is what it was at
+# the entry (DW_OP_entry_value).
 #
 # Needs root, eBPF, a C compiler. About 5 s. Prints TAP.
 
@@ -117,6 +118,78 @@ trace -e "global n, wrong
     probe timer.ms(600) { exit() } probe end { printf(\"many %d wrong %d\\n\", n > 20, wrong) }" \
         -x "$pid"
 check 'a longjmp over the function' printed '^many 1 wrong 0$'
+
+# ---- what is only known at the entry, in the middle of a function
+
+cat >"$scratch/middle.c" <<'END'
+#include <pthread.h>
+#define KEPT __attribute__((noinline, noclone))
+KEPT void touch(long n) { __asm__ volatile("" : : "r"(n) : "memory"); }
+KEPT long work(long n, long m)
+{
+    touch(n);
+    touch(m);
+    if (m > 1)
+        work(n + 1, m - 1);
+    touch(0); /* line 10 */
+    return 7;
+}
+static inline __attribute__((always_inline)) long inner(long k)
+{
+    touch(1);
+    touch(2); /* line 16 */
+    return k;
+}
+KEPT long outer(long n, long m)
+{
+    touch(m);
+    inner(n);
+    touch(3); /* line 23 */
+    return 3;
+}
+static void *run(void *from)
+{
+    for (long i = 0; i < 300; i++)
+        work((long)from, 3);
+    return NULL;
+}
+int main(void)
+{
+    pthread_t t;
+    work(1, 3);
+    outer(8, 9);
+    pthread_create(&t, NULL, run, (void *)10);
+    run((void *)20);
+    return pthread_join(t, NULL);
+}
+END
+middle=$scratch/middle
+${CC:-cc} -g -O2 -pthread -o "$middle" "$middle.c"
+at="probe process(\"$middle\").statement"
+in_middle() { # WANT SCRIPT
+    trace -c "$middle" -e "$2" && diff <(echo "$1") "$scratch/out" && [[ ! -s $scratch/err ]]
+}
+check 'in the middle of a function, in recursion' in_middle $'3 1\n2 2\n1 3' "global n
+    $at(\"work@middle.c:10\") { if (n++ < 3) println(\$n, \" \", \$m) }"
+check '... by threads' in_middle '1803' "global right
+    $at(\"work@middle.c:10\") {
+        right += \$m >= 1 && \$m <= 3 && (\$n + \$m == 4 || \$n + \$m == 13 || \$n + \$m == 23)
+    }
+    probe end { println(right) }"
+check '... of what is inlined into it' in_middle $'inside 8\nbehind 8 9' "
+    $at(\"inner@middle.c:16\") { println(\"inside \", \$k) }
+    $at(\"outer@middle.c:23\") { println(\"behind \", \$n, \" \", \$m) }"
+check '@defined() keeps nothing' in_middle '1' "
+    $at(\"outer@middle.c:23\") { println(@defined(\$n)) }"
+kept_by_stap() {
+    trace --exec "$middle" --dump-stap -e "$at(\"outer@middle.c:23\") { println(\$n) }" &&
+        printed 'tid\(\), u_register\("[a-z]+"\)\] = u_register'
+}
+if readelf --debug-dump=loc "$middle" 2>/dev/null | grep -q entry_value; then
+    check 'a script for SystemTap keeps it, too' kept_by_stap
+else
+    skip 'a script for SystemTap keeps it, too' 'the compiler keeps copies'
+fi
 
 # ---- more returns pending in a thread than the kernel notes (64)
 

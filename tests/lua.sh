@@ -185,6 +185,8 @@ refuses() { # TEXT ARGUMENT...
 }
 check 'a FILE that is not there' refuses 'Cannot open .*none for reading' "$scratch/none"
 check 'a root that is not there' refuses 'cannot use .*none as' --sysroot "$scratch/none"
+check 'a prefix that is not there' refuses 'cannot read --prefix .*/none: ' --sysroot "$root" \
+    --prefix /none
 check 'a configuration that is not there' refuses 'cannot read --conf .*/none.conf' --sysroot \
     "$root" --conf /none.conf
 check 'an unknown option' refuses '--bad is no option' --bad

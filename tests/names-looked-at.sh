@@ -87,8 +87,11 @@ three="$at_both { for (i = 0; i < 3; i++) "
 check 'what is added to by name' says $'first 9\nsecond 6' "global n
     $three n[usymname(uaddr() + i)]++ }
     probe end { foreach (name+ in n) println(name, \" \", n[name]) }"
-check '... is asked by name' says $'9 6 1 0' "global n $three n[usymname(uaddr() + i)] += 1 }
-    probe end { println(n[\"first\"], \" \", n[\"second\"], \" \", \"first\" in n, \" \", \"x\" in n) }"
+check '... is asked by name' says $'9 6 1 0' "global n
+    $three n[usymname(uaddr() + i)] += 1 }
+    probe end {
+        println(n[\"first\"], \" \", n[\"second\"], \" \", \"first\" in n, \" \", \"x\" in n)
+    }"
 check '... and in the kernel' says $'3\n3\n6\n6\n9' "global n
     $three n[usymname(uaddr() + i)]++ ; println(n[usymname(uaddr() + 1)]) }"
 check '... counted' says $'9\n6' "global n $three n[usymname(uaddr() + i)] <<< i }
@@ -129,7 +132,9 @@ processes() {
                 println(umodname(uaddr()), \" \", usymname(uaddr() + 2))
             if (n[usymname(uaddr())] == 9) println(\"nine\")
         }" && {
-        for one in moving other fixed; do printf '%s first\n' $one $one $one; done
+        for one in moving other fixed; do
+            printf '%s first\n' "$one" "$one" "$one"
+        done
         echo nine
     } | diff - "$scratch/out"
 }

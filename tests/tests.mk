@@ -15,7 +15,7 @@ AM_TESTS_ENVIRONMENT = \
 # make's own rule would make tests/sxx, a folder, of tests/sxx.sh.
 %: %.sh
 
-# Tests that measure processor time: one after the other, see below.
+# Tests that measure processor time: one after the other.
 TIMED_TESTS =
 SHELL_TESTS =
 UNIT_TESTS =
@@ -222,21 +222,17 @@ SHELL_TESTS += tests/speedscope.sh
 SHELL_TESTS += tests/pprof.sh
 EXTRA_DIST += tests/pprof.js
 
-# "make -j2 check" runs two tests at a time. after(A, B) in a list of prerequisites: A, if it runs
-# at all; it has ended before. Of the tests that measure processor time no two run at once: what
-# they measure goes by the processes' own clocks, which bear one neighbour a processor. Those that
-# start containers share dockerd and podman.
-after = $(filter $(1),$(TEST_LOGS))
-tests/lua-states.log: $(call after,tests/profile.log)
-tests/scope.log: $(call after,tests/lua-states.log)
-tests/workers.log: $(call after,tests/scope.log)
-tests/many.log: $(call after,tests/workers.log)
-tests/known-answer.log: $(call after,tests/many.log)
-tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
-tests/flame-events.log: $(call after,tests/flame.log)
-tests/packs.log: $(call after,tests/flame-events.log)
-tests/docker-root.log: $(call after,tests/containers.log)
-tests/types.log: $(call after,tests/docker-root.log)
+# "make -j2 check" runs two tests at a time. No two of a list that stands below do: each waits for
+# those before it, as far as they run at all. Tests that measure processor time do it by the
+# processes' own clocks, which bear one neighbour a processor; those that start containers share
+# dockerd and podman.
+TIMED_LOGS = $(TIMED_TESTS:.sh=.log)
+CONTAINER_LOGS = tests/containers.log tests/docker-root.log tests/types.log tests/flame.log
+before = $(if $(filter-out $(1),$(firstword $(2))),$(firstword $(2)) $(call \
+	before,$(1),$(wordlist 2,$(words $(2)),$(2))))
+.SECONDEXPANSION:
+$(TIMED_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(TIMED_LOGS)))
+$(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)))
 
 # What "make check-slow" runs: other people's programs, built with our patches; other userlands,
 # container engines.

@@ -2,7 +2,7 @@
  * fixluabt: "ngstap fix-lua-bt", also under its old name alone: a filter that names the functions
  * of saved stacks. Enters: text, a frame a line; leaves: the same lines, "@path:line" replaced
  * where the source tells the function, "builtin#N" where the process of -x does. Refused: an input
- * or a --conf that cannot be read; a root that is no directory.
+ * or a --conf that cannot be read; a root or a --prefix that is no folder.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -191,11 +191,19 @@ static const char *absolute(struct compile *cx, const char *cwd, const char *pat
 }
 
 /* As the sources are: through the target's root. */
-static bool readable(const struct target *t, const char *path)
+static bool check_place(struct compile *cx, const struct target *t, const char *option,
+                        const char *path)
 {
-    int fd = sysroot_open(t->root, path);
+    bool folder = !strcmp(option, "--prefix");
+    int fd = folder ? sysroot_open_dir(t->root, path) : sysroot_open(t->root, path);
 
-    return fd >= 0 && !close(fd);
+    if (fd >= 0)
+        return !close(fd);
+    diag_error(cx->diag, nowhere, "input", "cannot read %s %s%s: %s", option,
+               sysroot_is_host(t->root) ? "" : sysroot_dir(t->root), path, strerror(errno));
+    if (folder)
+        diag_hint(cx->diag, "nginx -V shows --prefix; names relative to it are looked for there");
+    return false;
 }
 
 static bool run(struct compile *cx, struct filter *f, struct target *t, const char *path)
@@ -216,12 +224,11 @@ static bool run(struct compile *cx, struct filter *f, struct target *t, const ch
         place.conf = absolute(cx, place.cwd, f->conf);
     else if (f->prefix)
         place.conf = arena_printf(cx->arena, "%s/conf/nginx.conf", place.prefix);
-    if (f->conf && !readable(t, place.conf)) {
+    if ((f->prefix && !check_place(cx, t, "--prefix", place.prefix)) ||
+        (f->conf && !check_place(cx, t, "--conf", place.conf))) {
         if (in != stdin)
             fclose(in);
-        return diag_error(cx->diag, nowhere, "input", "cannot read --conf %s%s: %s",
-                          sysroot_is_host(t->root) ? "" : sysroot_dir(t->root), place.conf,
-                          strerror(errno));
+        return false;
     }
     f->names = lua_names_at(cx, &place);
     bool ok = copy(cx, f, in, path);

@@ -293,7 +293,8 @@ struct dbg_op {
 };
 
 /* Where a value is: OPS over registers and the CFA. DW_OP_fbreg is rewritten over the frame base,
- * DW_OP_call_frame_cfa remains. */
+ * DW_OP_call_frame_cfa remains; DW_OP_entry_value has a register and where the function begins.
+ */
 struct dbg_location {
     const struct ctype *type;
     const struct dbg_op *ops;

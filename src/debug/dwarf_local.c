@@ -2,7 +2,7 @@
  * dwarf_local: where a parameter or local variable is at an address. Enters: a function, a pc, a
  * name; leaves: DWARF operations over registers and the CFA. Refused, with a reason: what is
  * optimized out there, thread-local, or needs operations that eBPF has no use for (jumps, calls,
- * pointers to nothing, the caller's registers).
+ * pointers to nothing).
  */
 #include <dwarf.h>
 #include <string.h>
@@ -140,24 +140,39 @@ static bool at_entry(const struct locating *l)
     return l->pc == l->f->entry && !l->f->inlined;
 }
 
-/* At the function's first instruction what the caller had in a register is still in it. */
+/* The first instruction of the code that the address is in: a function's, whatever is inlined into
+ * it. 0: not known. */
+static uint64_t code_entry(const struct locating *l)
+{
+    Dwarf_Addr entry = 0;
+
+    if (!l->f->inlined)
+        return l->f->entry;
+    return dwarf_entrypc(l->f->code, &entry) ? 0 : entry;
+}
+
+/* At the function's first instruction what the caller had in a register is still in it; elsewhere
+ * it has to be kept from there. */
 static bool emit_entry_value(struct locating *l, Dwarf_Attribute *attr, Dwarf_Op *op)
 {
+    uint64_t entry = code_entry(l), reg;
     Dwarf_Attribute inner;
     Dwarf_Op *ops;
     size_t n;
 
-    if (!at_entry(l))
-        return fail(
-            l,
-            "only its value at the function's entry is known (DW_OP_entry_value); probe the entry");
     if (dwarf_getlocation_attr(attr, op, &inner) || dwarf_getlocation(&inner, &ops, &n) || n != 1)
         return fail(l, "its DW_OP_entry_value is not understood");
     if (ops[0].atom >= DW_OP_reg0 && ops[0].atom <= DW_OP_reg31)
-        return emit(l, (uint8_t)(ops[0].atom - DW_OP_reg0 + DW_OP_breg0), 0, 0);
-    if (ops[0].atom == DW_OP_regx)
-        return emit(l, DW_OP_bregx, ops[0].number, 0);
-    return fail(l, "its DW_OP_entry_value is not understood");
+        reg = ops[0].atom - DW_OP_reg0;
+    else if (ops[0].atom == DW_OP_regx)
+        reg = ops[0].number;
+    else
+        return fail(l, "its DW_OP_entry_value is not understood");
+    if (at_entry(l))
+        return emit(l, DW_OP_bregx, reg, 0);
+    if (!entry || !place_is_sure(l->f->dbg, l->f->name, entry)) /* a probe is set there */
+        return fail(l, "its value at the entry is lost: no entry of its function is known");
+    return emit(l, DW_OP_entry_value, reg, entry);
 }
 
 /* Has the prologue set this register? At the entry the caller's is in it. */

@@ -1,7 +1,7 @@
 /*
  * addresses: texts that hold names of addresses or stacks of programs, which the kernel has as
- * marks (base/abi.h, NGS_MARK). Enters: the typed program; leaves: cx->stack_texts, and "by_name" at
- * the expressions whose bytes are looked at, which become names first: for that a handler of the
+ * marks (base/abi.h, NGS_MARK). Enters: the typed program; leaves: cx->stack_texts, and "by_name"
+ * at the expressions whose bytes are looked at, which become names first: for that a handler of the
  * kernel goes on in user space. Where a mark may go is found by what is assigned to what, without
  * regard to order: variables, keys, elements, parameters and results. Prints, concatenations and
  * the functions that print stacks look at no bytes.

@@ -1,18 +1,19 @@
 /*
- * entry: values that a .return handler reads as they were when the function was entered:
- * $parameters and @entry(expression). Enters: such an expression in the first walk; leaves: a local
- * of the handler in its place, which is set at the handler's start from an array that a probe of
- * our own at the function's entry fills. Both are script text, so that the passes after this one
- * see nothing new.
+ * entry: values that a handler reads as they were when the function was entered: in a .return
+ * $parameters and @entry(expression), in the middle of a function registers that nothing else has
+ * (DW_OP_entry_value). Enters: such an expression in the first walk; leaves: a local of the handler
+ * in its place, which is set at the handler's start from an array that a probe of our own at the
+ * function's entry fills. Both are script text, so that the passes after this one see nothing new.
  *
  * The array's key is the thread and the stack pointer at the entry, from which that after return
- * is a fixed distance away (struct arch: popped); no other activation has that place meanwhile.
- * So recursion, threads, longjmp over the function and coroutines with stacks of their own are told
- * apart without counting calls. (A function that ends in a jump to itself would share the place;
- * compilers make a loop of that.) The arrays forget the oldest elements when they are full: what a
- * return does not find is counted, and said at the end. A thread is in one system call at a time;
- * returns without an entry are those of calls that began before the session, and a child's of its
- * parent's fork: as with SystemTap, whose probe is set at the entry, the handler does not run.
+ * is a fixed distance away (struct arch: popped), and in the middle the CFA; no other activation has
+ * that place meanwhile. So recursion, threads, longjmp over the function and coroutines with stacks
+ * of their own are told apart without counting calls. (A function that ends in a jump to itself
+ * would share the place; compilers make a loop of that.) The arrays forget the oldest elements when
+ * they are full: what a handler does not find is counted, and said at the end. A thread is in one
+ * system call at a time; returns without an entry are those of calls that began before the session,
+ * and a child's of its parent's fork: as with SystemTap, whose probe is set at the entry, the
+ * handler does not run.
  *
  * Parameters of the kernel's functions are told by fexit itself. So nothing is saved for a handler
  * that asks for them alone, where the kernel that it is to run on at once has fexit.
@@ -65,8 +66,8 @@ static bool add_count(struct sema *s)
     s->counts_lost = true;
     if (!sema_parse(s, TEXT_NAME,
                     "global __entry_lost\n"
-                    "probe end { if (__entry_lost) warn(sprintf(\"%d returns did not find what was "
-                    "saved at the function's entry: it read as 0\", __entry_lost)) }\n",
+                    "probe end { if (__entry_lost) warn(sprintf(\"%d handlers did not find what "
+                    "was saved at the function's entry: it read as 0\", __entry_lost)) }\n",
                     &ours))
         return false;
     adopt_globals(s, &ours);
@@ -270,6 +271,69 @@ bool sema_save(struct sema *s, struct expr *e, const struct expr *what)
     name->text = local;
     *e = *name;
     return true;
+}
+
+/* The array that keeps register NAME from the entry of the function that INST is in, and the
+ * handler's local that has it; false after reporting. */
+static bool add_register(struct sema *s, struct probe_inst *inst, const char *name,
+                         const struct sema_frame *frame)
+{
+    const struct arch *a = s->cx->arch;
+    struct probe_inst *entry = entry_of(s, inst);
+    unsigned n = s->n_saved;
+    struct program ours = {0};
+    const char *key =
+        arena_printf(s->arena, "tid(), u_register(\"%s\") + %lld", a->regs[frame->cfa_reg].name,
+                     (long long)frame->cfa_offset - a->popped);
+    const char *text =
+        arena_printf(s->arena,
+                     "global __entry_%u%%[%d]\n"
+                     "probe never { __entry_%u[tid(), u_register(\"%s\")] = "
+                     "u_register(\"%s\") }\n"
+                     "probe never { if (!([%s] in __entry_%u)) __entry_lost++\n"
+                     "__saved_%u = __entry_%u[%s] }\n",
+                     n, ENTRIES_MAX, n, a->regs[a->sp].name, name, key, n, n, n, key);
+
+    if (!add_count(s) || !sema_parse(s, TEXT_NAME, text, &ours))
+        return false;
+    entry->vaddr = frame->entry;
+    adopt_globals(s, &ours);
+    s->saved = arena_grow(s->arena, s->saved, s->n_saved, sizeof(*s->saved));
+    s->saved[s->n_saved++] = (struct sema_saved){
+        .inst = inst, .what = name, .local = arena_printf(s->arena, "__saved_%u", n)};
+    struct stmt *save = unwrapped(ours.probes->body);
+    struct stmt *take = unwrapped(ours.probes->next->body);
+
+    s->inst = entry;
+    sema_walk_stmts(s, save);
+    s->inst = inst;
+    sema_walk_stmts(s, take);
+    append(&entry->body, save);
+    append(&s->takes, take);
+    return true;
+}
+
+struct expr *sema_save_register(struct sema *s, const struct expr *r,
+                                const struct sema_frame *frame)
+{
+    struct expr *e = expr_new(s->arena, EX_NAME, r->at);
+    const char *name = s->cx->arch->regs[r->reg].name;
+
+    e->op_at = r->at;
+    if (frame->cfa_reg >= s->cx->arch->n_regs) {
+        diag_error(s->diag, r->at, "no-location", "this function's frame is not found");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < s->n_saved && !e->text; i++)
+        if (s->saved[i].inst == s->inst && s->saved[i].what && !strcmp(s->saved[i].what, name))
+            e->text = s->saved[i].local;
+    if (!e->text && add_register(s, s->inst, name, frame))
+        e->text = s->saved[s->n_saved - 1].local;
+    if (!e->text)
+        return NULL;
+    sema_walk_expr(s, e, USE_VALUE);
+    e->type = TYPE_LONG;
+    return e;
 }
 
 void sema_place_saved(struct sema *s, struct probe_inst *ret)

@@ -68,10 +68,10 @@ struct sema_cast {
     struct probe_inst *inst;
 };
 
-/* A value saved at a function's entry, and the local of the .return handler that has it. */
+/* A value saved at a function's entry, and the local of the handler that has it. */
 struct sema_saved {
     struct probe_inst *inst;
-    const char *what; /* a variable's name as written, or NULL */
+    const char *what; /* a variable's name as written, a register's, or NULL */
     const char *local;
 };
 
@@ -374,6 +374,16 @@ bool sema_is_saved(const struct sema *s, const struct expr *e);
 bool sema_is_kept(struct sema *s, const struct expr *e);
 /* Makes E the value that WHAT has at the entry; false after reporting. */
 bool sema_save(struct sema *s, struct expr *e, const struct expr *what);
+/* Of code in the middle of a function: where that begins, and the CFA there. */
+struct sema_frame {
+    uint64_t entry; /* in its module's file */
+    uint32_t cfa_reg;
+    int64_t cfa_offset;
+};
+/* What the register R had at the entry of the function that the handler at hand is in; NULL after
+ * reporting. */
+struct expr *sema_save_register(struct sema *s, const struct expr *r,
+                                const struct sema_frame *frame);
 /* Puts what takes the values over at the start of a handler that has been walked. */
 void sema_place_saved(struct sema *s, struct probe_inst *ret);
 /* Makes the probes at the entries part of the program. */

@@ -2,8 +2,7 @@
  * location: a DWARF location as a tree. Enters: the decoded operations of a variable's location
  * at an address; leaves: an expression over the probed registers, the addresses of modules and
  * memory reads, with word whether it is the variable's address or its value. Refused, with the
- * reason: values in pieces, values only the caller knows, thread-local storage, and unknown
- * operations.
+ * reason: values in pieces, thread-local storage, and unknown operations.
  */
 #include <dwarf.h>
 #include <stdarg.h>
@@ -154,8 +153,6 @@ static bool refuse(struct machine *m, uint8_t atom)
 {
     static const char pieces[] =
         "this variable lies in several pieces here, which is not supported yet";
-    static const char entry_only[] = "the compiler kept no copy of this variable: its value is "
-                                     "known at the function's entry only";
     static const char thread_local[] = "thread-local variables are not supported yet";
     static const char no_pointer[] =
         "this pointer was optimized away: only what it points to is left";
@@ -165,8 +162,6 @@ static bool refuse(struct machine *m, uint8_t atom)
     } rows[] = {
         {DW_OP_piece, pieces},
         {DW_OP_bit_piece, pieces},
-        {DW_OP_entry_value, entry_only},
-        {DW_OP_GNU_entry_value, entry_only},
         {DW_OP_form_tls_address, thread_local},
         {DW_OP_GNU_push_tls_address, thread_local},
         {DW_OP_implicit_pointer, no_pointer},
@@ -202,6 +197,30 @@ static void frame_address(struct machine *m)
     push(m, sema_tree_add(m->arena, reg(m, cfa_reg), offset));
 }
 
+/* What a register had at the function's entry, which a probe there keeps. */
+static void entry_value(struct machine *m, const struct dbg_op *op)
+{
+    struct sema_frame frame = {.entry = op->n2};
+    const struct expr *r = reg(m, op->n1);
+
+    if (m->failed)
+        return;
+    if (m->s->in_defined) {
+        push(m, number(m, 0)); /* nobody evaluates it */
+        return;
+    }
+    if (!dbg_cfa(m->dbg, m->pc, &frame.cfa_reg, &frame.cfa_offset)) {
+        fail(m, "there is no unwind information to find this function's frame");
+        return;
+    }
+    struct expr *kept = sema_save_register(m->s, r, &frame);
+
+    if (kept)
+        push(m, kept);
+    else
+        m->failed = true;
+}
+
 static bool step(struct machine *m, const struct dbg_op *op)
 {
     uint8_t atom = op->atom;
@@ -235,6 +254,8 @@ static bool step(struct machine *m, const struct dbg_op *op)
         memory(m, op);
     } else if (atom == DW_OP_call_frame_cfa) {
         frame_address(m);
+    } else if (atom == DW_OP_entry_value) {
+        entry_value(m, op);
     } else if (atom == DW_OP_stack_value) {
         m->is_value = true;
     } else if (atom != DW_OP_nop && !shuffle(m, op)) {
