@@ -37,14 +37,14 @@ has_all_of() {
 }
 
 bundle() {
-    local bundle root=$scratch/root at name
+    local bundle bare=$scratch/root at name
     check 'the bundle is made' made bundle
     bundle=$(echo "$builddir/ngstap-$version"-*.tar.gz)
-    mkdir -p "$root"/{bin,proc,sys,dev,tmp,opt}
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    cp "$bundle" "$root/tmp/bundle.tar.gz"
-    check 'busybox unpacks it' inside "$root" /bin/busybox tar xzf /tmp/bundle.tar.gz -C /opt
-    at=$(echo "$root"/opt/ngstap-*)
+    mkdir -p "$bare"/{bin,proc,sys,dev,tmp,opt}
+    cp "$(command -v busybox)" "$bare/bin/busybox"
+    cp "$bundle" "$bare/tmp/bundle.tar.gz"
+    check 'busybox unpacks it' inside "$bare" /bin/busybox tar xzf /tmp/bundle.tar.gz -C /opt
+    at=$(echo "$bare"/opt/ngstap-*)
     check 'it is one folder' test -d "$at"
     check 'its executable needs no library' is_static "$at/ngstap"
     check 'packed it is below 20 MiB' is_below 20 "$bundle"
@@ -61,7 +61,7 @@ bundle() {
         return
     fi
     start_target luajit gc64 interp 120
-    judge_root 'a busybox root' "$root" "/opt/${at##*/}/ngstap" "$version"
+    judge_root 'a busybox root' "$bare" "/opt/${at##*/}/ngstap" "$version"
 }
 
 # ---- the package

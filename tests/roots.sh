@@ -28,7 +28,7 @@ runs_script() { # ROOT NGSTAP
 draws() { # ROOT NGSTAP
     rm -f "$1/tmp/flame.folded"
     inside "$1" "$2" flame -x "$pid" -t 4 -o /tmp/flame.folded &&
-        cp "$1/tmp/flame.folded" "$scratch/out" && printed 'interp(\.lua:15|:hot)'
+        cp "$1/tmp/flame.folded" "$scratch/out" && printed 'interp(\.lua)?:(hot|15)'
 }
 
 # judge_root WHAT ROOT NGSTAP VERSION

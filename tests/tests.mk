@@ -238,6 +238,8 @@ $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)
 # container engines.
 SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
+# Both make the bundle.
+tests/slow/image.log: $(call after,tests/slow/package.log)
 .PHONY: check-slow
 check-slow: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "base/diag.h"
@@ -43,6 +44,15 @@ bool load_permitted(struct compile *cx, const struct kernel *k)
 {
     if (!k->missing_caps)
         return true;
+    if (!kernel_missing_caps(cx->arena)) {
+        diag_error(cx->diag, (struct span){0}, "privileges", "%s is refused here: %s",
+                   k->missing_caps, strerror(EPERM));
+        diag_hint(cx->diag,
+                  "no capability lacks: a container's seccomp filter (docker's and podman's option "
+                  "--security-opt seccomp=unconfined takes it away) or a security module forbids "
+                  "it");
+        return false;
+    }
     diag_error(cx->diag, (struct span){0}, "privileges",
                "loading probes needs %s, which lacks here: run ngstap as root, or with it",
                k->missing_caps);

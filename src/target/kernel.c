@@ -347,6 +347,13 @@ struct kernel *kernel_assume(struct compile *cx, const char *const *disabled, ui
     return disable(cx, k, disabled, n_disabled) ? k : NULL;
 }
 
+/* By a filter of system calls or a security module: an older kernel says something else. */
+static bool is_refused(void)
+{
+    errno = 0;
+    return !try_bpf() && errno == EPERM;
+}
+
 struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uint32_t n_disabled)
 {
     struct kernel *k = kernel_assume(cx, disabled, n_disabled);
@@ -354,6 +361,8 @@ struct kernel *kernel_probe(struct compile *cx, const char *const *disabled, uin
     if (!k)
         return NULL;
     k->missing_caps = kernel_missing_caps(cx->arena);
+    if (!k->missing_caps && k->has[FEAT_BPF] && is_refused())
+        k->missing_caps = "bpf(2)";
     /* FEAT_BPF is the first. What is turned off is not tried. */
     for (int f = 0; f < FEAT_COUNT; f++) {
         if (k->has[f] && !features[f].late)

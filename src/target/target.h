@@ -420,7 +420,7 @@ bool kernel_may_ptrace(void);
 struct kernel {
     bool has[FEAT_COUNT];
     const char *release;      /* uname -r */
-    const char *missing_caps; /* kernel_missing_caps() */
+    const char *missing_caps; /* kernel_missing_caps(), or "bpf(2)": refused all the same */
     bool tried_fentry;        /* private */
 };
 

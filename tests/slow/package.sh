@@ -29,10 +29,10 @@ mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Ori
 
 made() { make -s -C "$builddir" "$1" >"$scratch/out" 2>"$scratch/err"; }
 
-# fresh_root SUITE: a copy of the bare root, in $root
+# fresh_root SUITE: a copy of the bare root, in $where
 fresh_root() {
     local bare=$cache/$1
-    root=$scratch/$1
+    where=$scratch/$1
     if [[ ! -d $bare ]]; then
         mkdir -p "$cache"
         rm -rf --one-file-system "$bare.new"
@@ -40,18 +40,18 @@ fresh_root() {
             return
         mv "$bare.new" "$bare"
     fi
-    cp -a "$bare" "$root"
-    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    cp -a "$bare" "$where"
+    cp /etc/resolv.conf "$where/etc/resolv.conf"
 }
 
 # ---- the package
 
 apt() { # ARGUMENT...
-    inside_seconds=900 inside "$root" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+    inside_seconds=900 inside "$where" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
         --no-install-recommends "$@"
 }
 # What dpkg knows of the package; nothing when it is not there.
-state() { inside "$root" dpkg-query -W -f '${Version} ${db:Status-Status}' ngstap; }
+state() { inside "$where" dpkg-query -W -f '${Version} ${db:Status-Status}' ngstap; }
 is_installed() { # VERSION
     state && test "$(<"$scratch/out")" = "$1 installed"
 }
@@ -62,21 +62,21 @@ make_newer() {
         dpkg-deb --root-owner-group -b "$scratch/newer" "$scratch/newer.deb" >/dev/null
 }
 is_gone() {
-    find "$root"/{etc,usr,opt} "$root"/var/lib/dpkg/info -xdev \
+    find "$where"/{etc,usr,opt} "$where"/var/lib/dpkg/info -xdev \
         \( -name '*ngstap*' -o -name '*stap++*' \) >"$scratch/out"
     test ! -s "$scratch/out" && ! state
 }
 
 package() { # SUITE
     check "$1: apt knows the archive" apt update
-    cp "$builddir/$deb" "$scratch/newer.deb" "$root/tmp"
+    cp "$builddir/$deb" "$scratch/newer.deb" "$where/tmp"
     check "$1: the package installs" apt install "/tmp/$deb"
     check "$1: ... and is there" is_installed "$version"
-    judge_root "$1, installed" "$root" ngstap "$version"
+    judge_root "$1, installed" "$where" ngstap "$version"
     check "$1: it upgrades" apt install /tmp/newer.deb
     check "$1: ... and is the newer one" is_installed "$version+1"
-    check "$1: ... which runs" runs_script "$root" ngstap
-    check "$1: dpkg finds its files whole" inside "$root" dpkg --verify ngstap
+    check "$1: ... which runs" runs_script "$where" ngstap
+    check "$1: dpkg finds its files whole" inside "$where" dpkg --verify ngstap
     check "$1: it is removed" apt purge ngstap
     check "$1: ... and leaves nothing" is_gone
 }
@@ -92,9 +92,9 @@ for suite in bullseye bookworm trixie; do
     fi
     start_target luajit gc64 interp 1800
     [[ $suite = bullseye ]] || package "$suite"
-    tar -xzf "$bundle" -C "$root/opt"
-    judge_root "$suite, bundle" "$root" "/opt/$(basename "$bundle" .tar.gz)/ngstap" "$version"
+    tar -xzf "$bundle" -C "$where/opt"
+    judge_root "$suite, bundle" "$where" "/opt/$(basename "$bundle" .tar.gz)/ngstap" "$version"
     tests/targets/target.sh stop "$name"
-    rm -rf --one-file-system "$root"
+    rm -rf --one-file-system "$where"
 done
 finish
