@@ -238,7 +238,7 @@ static bool dw_open(struct dbg *m, const char **none)
     return false;
 }
 
-bool dw_open_layout(struct dbg *m, struct elf_file *f, const char **why)
+bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why)
 {
     struct search s = {.a = m->di->a, .module = m->path};
     struct dwarf *d = ARENA_NEW(m->di->a, struct dwarf);

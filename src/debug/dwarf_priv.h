@@ -32,9 +32,6 @@ static inline struct dwarf *dwarf_of(const struct dbg *m)
     return m->data;
 }
 
-/* Makes DWARF the source of M, a file of layouts, F, which M takes over. False: *WHY says why not. */
-bool dw_open_layout(struct dbg *m, struct elf_file *f, const char **why);
-
 /* ---- cfi.c ---- */
 
 /* The CFA at PC by that table; false: not known, or no register and offset. CFI NULL: none. */

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "debug/dwarf_priv.h"
 #include "debug/layout.h"
 #include "debug/layout_luajit.h"
 
@@ -36,7 +35,8 @@ static struct dbg *own(const struct dbg *m)
     return m->data;
 }
 
-bool layout_is_file(const char *path)
+/* Is that what -d names a file of layouts by, not a pack? */
+static bool is_layout(const char *path)
 {
     size_t n = strlen(path);
 
@@ -165,7 +165,7 @@ static bool find_candidates(struct dbg *m, const char *version, struct candidate
     glob_t g = {0};
 
     for (uint32_t i = 0; sound && i < choice->n_packs; i++)
-        if (layout_is_file(choice->packs[i]))
+        if (is_layout(choice->packs[i]))
             sound = add_candidate(m, c, choice->packs[i], version, why);
     if (c->n || !sound || !m->di->layouts)
         return sound;
@@ -183,7 +183,7 @@ static struct dbg *open_layout(struct debuginfo *di, const char *path, const cha
     struct elf_file f;
 
     *why = "it cannot be read";
-    if (open_file(path, &f) && dw_open_layout(m, &f, why))
+    if (open_file(path, &f) && dbg_open_layout(m, &f, why))
         return dbg_add(m);
     *why = arena_printf(di->a, "%s: %s", path, *why);
     return NULL;

@@ -167,6 +167,10 @@ struct debuginfo {
     struct ctype *pointers;     /* made up, by key */
 };
 
+/* Makes DWARF the source of M, a file of layouts, F, which M takes over (dwarf.c). False: *WHY says
+ * why not. */
+bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why);
+
 /* ---- a module's file (module.c, entry.c) ---- */
 
 /* Takes over FD. False: it is no ELF file, and FD is closed. */

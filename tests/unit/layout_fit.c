@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "debug/dwarf_priv.h"
 #include "debug/layout_luajit.h"
 
 enum { LAYOUTS_MAX = 256, DAMAGED = 10000, BYTES_MAX = 512, PART = 1 << 16 };
@@ -106,7 +105,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
         struct dbg *m = dbg_new(di, files[i]);
         struct elf_file f;
 
-        if (!elf_file_open(&f, open(files[i], O_RDONLY)) || !dw_open_layout(m, &f, &why) ||
+        if (!elf_file_open(&f, open(files[i], O_RDONLY)) || !dbg_open_layout(m, &f, &why) ||
             !lj_layout_read(dbg_add(m), &v[n++])) {
             fprintf(stderr, "%s: %s\n", files[i], why);
             return 1;
