@@ -141,6 +141,7 @@ EXTRA_DIST += tests/roots.sh
 TIMED_TESTS += tests/known-answer.sh
 TIMED_TESTS += tests/profile.sh
 TIMED_TESTS += tests/packs.sh
+TIMED_TESTS += tests/debian.sh
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
@@ -235,6 +236,7 @@ tests/known-answer.log: $(call after,tests/many.log)
 tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
 tests/flame-events.log: $(call after,tests/flame.log)
 tests/packs.log: $(call after,tests/flame-events.log)
+tests/debian.log: $(call after,tests/packs.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 
