@@ -89,7 +89,7 @@ cp "$scratch/kept" "$scratch/one"
 DEBUGINFOD_URLS=http://127.0.0.1:9 ask -v -d "$scratch/one.pack"
 check 'a pack that -d names is asked before any server' eval 'by_dwarf && ! said 127.0.0.1'
 ask --no-debuginfo=quux
-check 'no other word is taken' said 'it is dwarf, debuginfod or pack'
+check 'no other word is taken' said 'it is dwarf, debuginfod, pack or layout'
 ask -d "$scratch/nonesuch.pack"
 check 'a pack that is not there: an error' said '-d: No such file or directory: .*nonesuch\.pack'
 
@@ -311,7 +311,7 @@ check "a start takes $pack_ms ms by the pack, $dwarf_ms ms by DWARF" \
 [[ $UID = 0 ]] || { finish; exit; }
 start_profiled nginx stripped interp
 sysroot=()
-take_profile --arg time=1
+take_profile --no-debuginfo=layout --arg time=1
 check 'the stripped nginx without a pack: an error' said 'no debug information'
 flame() { # OPTION...
     run_once flame -x "$pid" -t 1s -o "$scratch/flame.svg" --frames lua "$@"

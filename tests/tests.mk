@@ -142,6 +142,8 @@ TIMED_TESTS += tests/known-answer.sh
 TIMED_TESTS += tests/profile.sh
 TIMED_TESTS += tests/packs.sh
 TIMED_TESTS += tests/debian.sh
+TIMED_TESTS += tests/layouts.sh
+UNIT_TOOLS += tests/unit/layout_fit
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
@@ -236,7 +238,8 @@ tests/known-answer.log: $(call after,tests/many.log)
 tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
 tests/flame-events.log: $(call after,tests/flame.log)
 tests/packs.log: $(call after,tests/flame-events.log)
-tests/debian.log: $(call after,tests/packs.log)
+tests/layouts.log: $(call after,tests/packs.log)
+tests/debian.log: $(call after,tests/layouts.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 

@@ -26,11 +26,11 @@ struct limits {
 };
 
 /* Where debug information may come from (--no-debuginfo takes them out), in this order. */
-enum { DEBUG_DWARF = 1, DEBUG_DEBUGINFOD = 2, DEBUG_PACK = 4 };
+enum { DEBUG_DWARF = 1, DEBUG_DEBUGINFOD = 2, DEBUG_PACK = 4, DEBUG_LAYOUT = 8 };
 
 struct debug_choice {
     unsigned without; /* DEBUG_* */
-    const char **packs; /* of -d */
+    const char **packs; /* of -d, and files of layouts */
     uint32_t n_packs;
 };
 

@@ -268,6 +268,7 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
 static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
 {
     d->places.debuginfo = debuginfo_new(&d->cx, d->target);
+    debuginfo_layouts(d->places.debuginfo, search_layouts(&d->cx));
     bool ok = sema_run(&d->cx, so, prog, d->target, d->places.debuginfo);
 
     return bounds_end() && ok;

@@ -106,7 +106,7 @@ static bool set_module(struct parse *p, const char *v)
 {
     struct debug_choice *d = &p->cx->debug;
 
-    if (!ends_with(v, ".pack")) {
+    if (!ends_with(v, ".pack") && !ends_with(v, ".debug")) {
         strings_add(p->cx, &p->o->modules, v);
         return true;
     }
@@ -119,14 +119,22 @@ static bool set_module(struct parse *p, const char *v)
 
 static bool set_no_debuginfo(struct parse *p, const char *v)
 {
-    static const char *const names[] = {"dwarf", "debuginfod", "pack"}; /* DEBUG_*, in order */
+    static const char *const names[] = {"dwarf", "debuginfod", "pack",
+                                        "layout"}; /* DEBUG_*, in order */
 
-    for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (!strcmp(v, names[i])) {
-            p->cx->debug.without |= 1U << i;
+    for (const char *word = v;; word++) {
+        size_t n = strcspn(word, ","), i = 0;
+
+        while (i < sizeof(names) / sizeof(*names) &&
+               (strlen(names[i]) != n || strncmp(word, names[i], n) != 0))
+            i++;
+        if (i == sizeof(names) / sizeof(*names))
+            return usage(p, "it is dwarf, debuginfod, pack or layout", v);
+        p->cx->debug.without |= 1U << i;
+        word += n;
+        if (!*word)
             return true;
-        }
-    return usage(p, "it is dwarf, debuginfod or pack", v);
+    }
 }
 
 static bool set_sysroot(struct parse *p, const char *v)
@@ -523,8 +531,8 @@ const struct option_row option_rows[] = {
      set_master},
     {0, "exec", "PATH", "an executable; no process is singled out", set_exec},
     {0, "sample-pid", "PID", "take the list of libraries from this process", set_sample_pid},
-    {'d', NULL, "PATH", "a further module, or pack of debug information, NAME.pack (repeatable)",
-     set_module},
+    {'d', NULL, "PATH",
+     "a further module, pack of debug information, NAME.pack, or layouts, NAME.debug", set_module},
     {0, "sysroot", "DIR", "look for the target's files below DIR (see docker-root)", set_sysroot},
     {0, "container", "NAME",
      "the root, and without -x the processes that run Lua, of this container", set_container},
@@ -560,7 +568,8 @@ const struct option_row option_rows[] = {
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
-    {0, "no-debuginfo", "NAME", "without dwarf, debuginfod or pack (repeatable)", set_no_debuginfo},
+    {0, "no-debuginfo", "NAME", "without dwarf, debuginfod, pack or layout (NAME,NAME; repeatable)",
+     set_no_debuginfo},
     {0, "suppress-handler-errors", NULL, "errors end their handler alone, and are counted",
      set_suppress_handler_errors},
     {0, "suppress-time-limits", NULL, "no MAXACTION; with -g", set_suppress_time_limits},

@@ -178,3 +178,8 @@ const char *search_sample(struct compile *cx, const char *name)
 {
     return arena_printf(cx->arena, "%s/%s", own_dir(cx, "samples"), name);
 }
+
+const char *search_layouts(struct compile *cx)
+{
+    return own_dir(cx, "layouts");
+}

@@ -25,6 +25,9 @@ const char *search_systemtap(struct compile *cx, const struct options *o);
 /* Folders with patches for SystemTap's runtime (patches/runtime), to be tried in this order. */
 struct strings search_patches(struct compile *cx);
 
+/* The folder of layouts that are known of some programs (debug/layout.c). */
+const char *search_layouts(struct compile *cx);
+
 /* One of our samples, by its file's name. */
 const char *search_sample(struct compile *cx, const char *name);
 

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/diag.h"
 #include "cli/options.h"
+#include "cli/search.h"
 #include "cli/subcommand.h"
 #include "out/out.h"
 #include "debug/debug.h"
@@ -385,6 +386,7 @@ int subcommand_types(struct compile *cx, int argc, char **argv)
     if (!s.t)
         return 1;
     s.di = debuginfo_new(cx, s.t);
+    debuginfo_layouts(s.di, search_layouts(cx));
     bool ok = find_all(&s) && print(&s);
 
     ok = bounds_end() && ok;

@@ -11,7 +11,8 @@
 #include "debug/source.h"
 
 /* In the order in which they are asked. */
-static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_btf};
+static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_layout,
+                                                   &dbg_source_btf};
 
 struct failed_open { /* so that a module without debug information is looked for once */
     struct failed_open *next;
@@ -31,6 +32,11 @@ struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
     if (!sysroot_is_host(t->root))
         di->host = sysroot_new(cx, "/");
     return di;
+}
+
+void debuginfo_layouts(struct debuginfo *di, const char *dir)
+{
+    di->layouts = dir;
 }
 
 static void close_module(struct dbg *m)
@@ -54,23 +60,6 @@ void debuginfo_free(struct debuginfo *di)
     di->host = NULL;
 }
 
-static struct dbg *new_module(struct debuginfo *di, const char *path)
-{
-    struct dbg *m = ARENA_NEW(di->a, struct dbg);
-
-    m->di = di;
-    m->path = path;
-    m->file.fd = -1;
-    return m;
-}
-
-static struct dbg *add_module(struct debuginfo *di, struct dbg *m)
-{
-    *di->last = m;
-    di->last = &m->next;
-    return m;
-}
-
 /* Sets M's source, or says in M->why what each of them looked for. */
 static bool find_source(struct dbg *m, bool kernel)
 {
@@ -85,7 +74,8 @@ static bool find_source(struct dbg *m, bool kernel)
             m->why = NULL;
             return true;
         }
-        m->why = m->why ? arena_printf(m->di->a, "%s; %s", m->why, why) : why;
+        if (why)
+            m->why = m->why ? arena_printf(m->di->a, "%s; %s", m->why, why) : why;
     }
     return false;
 }
@@ -107,7 +97,7 @@ static struct dbg *open_kernel(struct debuginfo *di, const char *path, const cha
 
     if (module && !kernel)
         return NULL;
-    struct dbg *m = new_module(di, arena_strdup(di->a, path));
+    struct dbg *m = dbg_new(di, arena_strdup(di->a, path));
 
     m->data = kernel; /* for its source, which sets its own */
     if (module)
@@ -115,7 +105,7 @@ static struct dbg *open_kernel(struct debuginfo *di, const char *path, const cha
     else
         kernel_build_id(&m->id);
     if (find_source(m, true))
-        return add_module(di, m);
+        return dbg_add(m);
     *why = m->why;
     return NULL;
 }
@@ -171,7 +161,7 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
     for (struct dbg *m = di->modules; m; m = m->next)
         if (!strcmp(m->path, mod->path))
             return m;
-    struct dbg *m = new_module(di, mod->path);
+    struct dbg *m = dbg_new(di, mod->path);
 
     bounds_file(m->path);
     if (!open_main(m, mod)) {
@@ -184,7 +174,7 @@ static struct dbg *open_module(struct debuginfo *di, const char *path, const cha
         return NULL;
     }
     find_source(m, false);
-    return add_module(di, m);
+    return dbg_add(m);
 }
 
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why)

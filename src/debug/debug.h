@@ -33,6 +33,9 @@ struct ctype;
 /* Makes a debuginfo with no module open; never NULL. The caller frees it; CX and T must outlive
  * it. */
 struct debuginfo *debuginfo_new(struct compile *cx, struct target *t);
+/* DIR, whose name must outlive DI, has layouts that are known of some programs, for modules without
+ * debug information (docs/layouts.md). */
+void debuginfo_layouts(struct debuginfo *di, const char *dir);
 /* Closes the files of all modules. No struct dbg or ctype of DI may be used any more. NULL: nothing
  * happens. */
 void debuginfo_free(struct debuginfo *di);

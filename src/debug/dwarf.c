@@ -240,6 +240,23 @@ static bool dw_open(struct dbg *m, const char **none)
     return false;
 }
 
+bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why)
+{
+    struct search s = {.a = m->di->a, .module = m->path};
+    struct dwarf *d = ARENA_NEW(m->di->a, struct dwarf);
+
+    m->data = d;
+    d->packed = true;
+    d->debug = *f;
+    if (start(d, &d->debug, &s, host_of(m), m->path, why)) {
+        m->source = &dbg_source_dwarf;
+        return true;
+    }
+    elf_file_close(f);
+    m->data = NULL;
+    return false;
+}
+
 static void dw_close(struct dbg *m)
 {
     struct dwarf *d = dwarf_of(m);

@@ -27,6 +27,23 @@ void elf_file_close(struct elf_file *f)
     *f = (struct elf_file){.fd = -1};
 }
 
+struct dbg *dbg_new(struct debuginfo *di, const char *path)
+{
+    struct dbg *m = ARENA_NEW(di->a, struct dbg);
+
+    m->di = di;
+    m->path = path;
+    m->file.fd = -1;
+    return m;
+}
+
+struct dbg *dbg_add(struct dbg *m)
+{
+    *m->di->last = m;
+    m->di->last = &m->next;
+    return m;
+}
+
 const char *dbg_path(const struct dbg *m)
 {
     return m->path;

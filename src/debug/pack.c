@@ -177,6 +177,14 @@ static bool look(struct archive *ar, const struct build_id *id, bool named, stru
     return false;
 }
 
+/* -d names files of layouts, too. */
+static bool is_pack(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n >= 5 && !strcmp(path + n - 5, ".pack");
+}
+
 static bool try_pack(struct search *s, const char *path, bool named, const struct build_id *id,
                      struct elf_file *out)
 {
@@ -227,7 +235,7 @@ bool pack_find_named(struct search *s, const struct debug_choice *choice, const 
 {
     for (uint32_t i = 0; id->len && i < choice->n_packs; i++) {
         *name = choice->packs[i];
-        if (try_pack(s, *name, true, id, out))
+        if (is_pack(*name) && try_pack(s, *name, true, id, out))
             return true;
     }
     return false;

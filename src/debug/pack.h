@@ -14,7 +14,7 @@
 
 #include "debug/dwarf_priv.h"
 
-#define LAYOUT_SECTION ".ngstap_layout"
+
 
 struct pack_bytes { /* in the arena */
     struct arena *a;

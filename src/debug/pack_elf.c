@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "debug/layout.h"
 #include "debug/pack.h"
 
 enum { NOTES_MAX = 4096, ALIGN_MAX = 4096 };

@@ -12,7 +12,8 @@
  *     abi_place, abi_x86_64, abi_aapcs64, abi_args      calling conventions
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
  *     debugimage, debugfile, debuginfod, pack, cfi, dwarf_*, dwarf      the other (dwarf_priv.h)
-     pack_*              makes packs (see pack.h)
+ *     pack_*              makes packs (see pack.h)
+ *     layout_luajit, layout             types that are known of some programs
  *     debug               opens modules: the table of sources
  *
  * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for
@@ -57,7 +58,7 @@ struct dbg_source {
     /*
      * Looks for what it knows of M, whose path, build-id, machine and file (not the kernel's) are
      * set. True: it serves M from now on, until close. False: it holds nothing; *WHY (arena) says
-     * what it looked for and how to get it.
+     * what it looked for and how to get it; NULL: it knows nothing of such modules.
      */
     bool (*open)(struct dbg *m, const char **why);
     void (*close)(struct dbg *m);
@@ -126,7 +127,7 @@ struct dbg_source {
     void (*params)(const struct ctype *t, dbg_type_fn *fn, void *arg);
 };
 
-extern const struct dbg_source dbg_source_dwarf, dbg_source_btf;
+extern const struct dbg_source dbg_source_dwarf, dbg_source_btf, dbg_source_layout;
 
 /* ---- modules ---- */
 
@@ -151,12 +152,16 @@ struct dbg {
     struct cfi *cfi;                 /* cfi.c's own */
     bool doubtful; /* the source reads a file of the target's, who may have put anything into it */
     uint32_t misplaced; /* functions left out because of that */
+    /* of a file of layouts: the module that it is about, and others that fit that, too */
+    struct dbg *of, **alike;
+    uint32_t n_alike;
 };
 
 struct debuginfo {
     struct compile *cx;
     struct arena *a;
     struct target *t;
+    const char *layouts;  /* the folder of known layouts; NULL: none */
     struct sysroot *host; /* where this machine's debug files are; NULL: the target's root is it */
     bool local; /* no server is asked for what is opened now */
     struct dbg *modules, **last;
@@ -165,11 +170,20 @@ struct debuginfo {
     struct ctype *pointers;     /* made up, by key */
 };
 
+/* Makes DWARF the source of M, a file of layouts, F, which M takes over (dwarf.c). False: *WHY says
+ * why not. */
+bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why);
+
 /* ---- a module's file (module.c, entry.c) ---- */
 
 /* Takes over FD. False: it is no ELF file, and FD is closed. */
 bool elf_file_open(struct elf_file *f, int fd);
 void elf_file_close(struct elf_file *f);
+
+/* A module of that name, with no file and no source; in the arena. */
+struct dbg *dbg_new(struct debuginfo *di, const char *path);
+/* Adds M to its debuginfo's modules, which closes it. */
+struct dbg *dbg_add(struct dbg *m);
 
 /* Reads N bytes of the module's own file from VADDR on; how many there are. */
 size_t code_read(struct dbg *m, uint64_t vaddr, unsigned char *out, size_t n);

@@ -28,6 +28,8 @@ ngstap_SOURCES += \
 	src/debug/dwarf_var.c \
 	src/debug/entry.c \
 	src/debug/function.c \
+	src/debug/layout.c src/debug/layout.h \
+	src/debug/layout_luajit.c src/debug/layout_luajit.h \
 	src/debug/library.c src/debug/library.h \
 	src/debug/module.c \
 	src/debug/pack.c src/debug/pack.h \

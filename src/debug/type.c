@@ -7,6 +7,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/diag.h"
 #include "debug/source.h"
 
 /* ---- interning ---- */
@@ -91,7 +93,9 @@ struct ctype *ctype_complete(const struct ctype *t)
 
 struct dbg *ctype_module(const struct ctype *t)
 {
-    return ctype_complete(t)->m;
+    struct dbg *m = ctype_complete(t)->m;
+
+    return m && m->of ? m->of : m;
 }
 
 bool ctype_is_kernel(const struct ctype *t)
@@ -99,11 +103,70 @@ bool ctype_is_kernel(const struct ctype *t)
     return t->m && dbg_is_kernel(t->m);
 }
 
+/* ---- files of layouts that fit one module: what they do not agree on is not known ---- */
+
+/* W in the Ith that is as good as its own; NULL: it has no name there. */
+static const struct ctype *in_alike(const struct ctype *w, uint32_t i)
+{
+    return dbg_type(w->m->alike[i], ctype_text(w->di->a, w));
+}
+
+static bool is_like(const struct ctype *a, const struct ctype *b)
+{
+    return ctype_kind(a) == ctype_kind(b) && ctype_size(a) == ctype_size(b);
+}
+
+static void say_unlike(const struct ctype *w, uint32_t i, const char *member)
+{
+    diag_error(w->di->cx->diag, (struct span){0}, "layouts",
+               "%s and %s both fit %s, but do not agree on %s%sof '%s'", w->m->path,
+               w->m->alike[i]->path, w->m->of->path, member ? member : "the size ",
+               member ? " " : "", ctype_text(w->di->a, w));
+}
+
+static void hash_enumerator(const char *name, int64_t value, void *arg)
+{
+    uint64_t *h = arg;
+
+    *h = bytes_hash(bytes_hash(*h, name, strlen(name)), &value, sizeof(value));
+}
+
+/* Of an enumeration: are they the same in all? */
+static void check_enumerators(const struct ctype *t)
+{
+    for (uint32_t i = 0; t->m && i < t->m->n_alike; i++) {
+        const struct ctype *theirs = in_alike(t, i);
+        uint64_t ours = BYTES_HASH, others = BYTES_HASH;
+
+        if (!theirs)
+            continue;
+        ctype_enumerators(theirs, hash_enumerator, &others);
+        source_of(t)->type_enumerators(t, hash_enumerator, &ours);
+        if (ours != others)
+            say_unlike(t, i, "the enumerators");
+    }
+}
+
+static void check_field(const struct cfield *f, void *arg)
+{
+    struct cmember m;
+
+    if (f->name)
+        ctype_member(arg, f->name, &m);
+}
+
 uint64_t ctype_size(const struct ctype *t)
 {
     struct ctype *w = ctype_complete(t);
+    uint64_t size = w->is_void ? 0 : w->made_up ? 8 : source_of(w)->size(w);
 
-    return w->is_void ? 0 : w->made_up ? 8 : source_of(w)->size(w);
+    for (uint32_t i = 0; w->m && i < w->m->n_alike; i++) {
+        const struct ctype *theirs = w->made_up ? NULL : in_alike(w, i);
+
+        if (theirs && ctype_size(theirs) != size)
+            say_unlike(w, i, NULL);
+    }
+    return size;
 }
 
 uint64_t ctype_array_len(const struct ctype *t)
@@ -146,8 +209,18 @@ const char *ctype_text(struct arena *a, const struct ctype *t)
 bool ctype_member(const struct ctype *t, const char *name, struct cmember *out)
 {
     struct ctype *w = ctype_complete(t);
+    bool found = !w->is_void && !w->made_up && source_of(w)->members(w, name, out, NULL, NULL);
 
-    return !w->is_void && !w->made_up && source_of(w)->members(w, name, out, NULL, NULL);
+    for (uint32_t i = 0; w->m && i < w->m->n_alike; i++) {
+        const struct ctype *theirs = in_alike(w, i);
+        struct cmember m;
+
+        if (theirs && (ctype_member(theirs, name, &m) != found ||
+                       (found && (m.offset != out->offset || m.bit_off != out->bit_off ||
+                                  m.bit_size != out->bit_size || !is_like(m.type, out->type)))))
+            say_unlike(w, i, name);
+    }
+    return found;
 }
 
 void ctype_members(const struct ctype *t, dbg_member_fn *fn, void *arg)
@@ -178,8 +251,11 @@ void ctype_fields(const struct ctype *t, dbg_field_fn *fn, void *arg)
     struct cdecl d;
 
     ctype_decl(t, &d);
-    if (d.kind == CD_STRUCT || d.kind == CD_UNION)
-        source_of(d.self)->fields(d.self, fn, arg);
+    if (d.kind != CD_STRUCT && d.kind != CD_UNION)
+        return;
+    if (d.self->m->n_alike)
+        source_of(d.self)->fields(d.self, check_field, (void *)d.self);
+    source_of(d.self)->fields(d.self, fn, arg);
 }
 
 void ctype_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
@@ -187,8 +263,10 @@ void ctype_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg)
     struct cdecl d;
 
     ctype_decl(t, &d);
-    if (d.kind == CD_ENUM)
-        source_of(d.self)->type_enumerators(d.self, fn, arg);
+    if (d.kind != CD_ENUM)
+        return;
+    check_enumerators(d.self);
+    source_of(d.self)->type_enumerators(d.self, fn, arg);
 }
 
 void ctype_params(const struct ctype *t, dbg_type_fn *fn, void *arg)
@@ -203,7 +281,7 @@ void ctype_params(const struct ctype *t, dbg_type_fn *fn, void *arg)
 /* ---- types by name ---- */
 
 /* "unsigned long" and its like as DWARF's producers spell them; NULL: not made of such words. */
-static const char *base_name(const char *name)
+static const char *base_type_name(const char *name)
 {
     int is_unsigned = 0, is_signed = 0, n_long = 0, n_short = 0, n_char = 0, n_int = 0,
         n_double = 0;
@@ -284,7 +362,7 @@ static const struct ctype *lookup(struct dbg *m, const char *name)
         if (skip_word(&name, tags[i]))
             return m->source->type(m, i == 1 ? "struct" : tags[i], name);
     const struct ctype *t = m->source->type(m, "", name);
-    const char *base = t ? NULL : base_name(name);
+    const char *base = t ? NULL : base_type_name(name);
 
     if (base)
         t = m->source->type(m, "", base);

@@ -197,13 +197,15 @@ static bool parse_map(struct arena *a, char *line, const char *chroot, struct ma
 
     if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &start, &end, perms, &offset, &major,
                &minor, &ino, &at) < 7 ||
-        !at || start >= end || strlen(perms) < 3)
+        !at || start >= end || strlen(perms) < 4)
         return false;
     *m = (struct map){
         .start = start,
         .end = end,
         .offset = offset,
         .exec = perms[2] == 'x',
+        .write = perms[1] == 'w',
+        .shared = perms[3] == 's',
         .dev = (uint64_t)major << 32 | minor,
         .ino = ino,
     };

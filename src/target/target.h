@@ -75,7 +75,8 @@ struct map {
     struct map *next;
     uint64_t start, end; /* addresses in the process */
     uint64_t offset;     /* in the file, bytes */
-    bool exec;
+    bool exec, write;
+    bool shared; /* with other processes */
     bool deleted;      /* the file has no name any more: " (deleted)" */
     uint64_t dev, ino; /* as the line has them: major << 32 | minor; 0: no file */
     const char *path;  /* as the target sees it, without " (deleted)" */

@@ -1,0 +1,411 @@
+/*
+ * layout: layouts that are known of some programs, as a source (source.h): for files without debug
+ * information. Enters: a module, the process that runs it; leaves: files of layouts (pack_layout.c)
+ * that fit, each a module of its own beside, which DWARF reads. Variables have their types from
+ * there, their addresses from the module's own symbols. The version that the module says of itself
+ * tells which are tried first; the process tells which fit (layout_luajit.c). Several may fit: then
+ * what they do not agree on is an error where it is asked for. Without a process the file that -d
+ * names is taken. Refused: modules of other programs, files that are not sound.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "debug/layout.h"
+#include "debug/layout_luajit.h"
+
+enum {
+    FILES_MAX = 256,
+    LIST_MAX = 65536,
+    VERSION_MAX = 64,
+    SCAN_CHUNK = 1 << 20,
+    SCAN_MAX = 256 << 20, /* of a module, for its version */
+    ROLLING = 1692579986, /* when LuaJIT's versions began to be times of commits */
+};
+
+#define SEARCHED ((uint64_t)2 << 30) /* bytes of a process, for a state */
+#define MARKER   "LuaJIT 2."
+
+/* The file of layouts that is M's. */
+static struct dbg *own(const struct dbg *m)
+{
+    return m->data;
+}
+
+/* Is that what -d names a file of layouts by, not a pack? */
+static bool is_layout(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 6 && !strcmp(path + n - 6, ".debug");
+}
+
+/* ---- the module's version ---- */
+
+/* "LuaJIT 2.1.0-beta3", as the module has it; NULL: it is no LuaJIT. */
+static const char *find_version(struct dbg *m)
+{
+    char *chunk = malloc(SCAN_CHUNK + VERSION_MAX);
+    const char *found = NULL;
+    uint64_t at = 0;
+
+    while (chunk && !found && at < SCAN_MAX && bounds_ok()) {
+        ssize_t got = pread(m->file.fd, chunk, SCAN_CHUNK + VERSION_MAX, (off_t)at);
+        const char *p = got > 0 ? memmem(chunk, (size_t)got, MARKER, strlen(MARKER)) : NULL;
+
+        if (got <= 0)
+            break;
+        if (p) {
+            size_t n = strlen(MARKER), left = (size_t)(chunk + got - p);
+
+            while (n < left && n < VERSION_MAX && p[n] > ' ' && p[n] < 127)
+                n++;
+            found = arena_strndup(m->di->a, p, n);
+        }
+        at += SCAN_CHUNK;
+    }
+    free(chunk);
+    return found;
+}
+
+/* When its sources were committed: *FROM to *TO. */
+static void version_times(const char *version, uint64_t *from, uint64_t *to)
+{
+    const char *last = strrchr(version, '.');
+    uint64_t time = last ? strtoull(last + 1, NULL, 10) : 0;
+
+    *from = 0;
+    *to = ROLLING;
+    if (strstr(version, "beta"))
+        return;
+    *from = time > ROLLING ? time : ROLLING;
+    *to = time > ROLLING ? time : UINT64_MAX;
+}
+
+/* ---- files of layouts ---- */
+
+struct candidate {
+    const char *path;
+    bool likely; /* by the module's version */
+};
+
+struct candidates {
+    struct candidate v[FILES_MAX];
+    uint32_t n;
+};
+
+/* The list in the file F, in the arena; NULL: it is no file of layouts. */
+static const char *list_of(struct arena *a, const struct elf_file *f)
+{
+    Elf_Scn *scn = NULL;
+    size_t names;
+
+    if (elf_getshdrstrndx(f->elf, &names))
+        return NULL;
+    while ((scn = elf_nextscn(f->elf, scn))) {
+        GElf_Shdr sh;
+        const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(f->elf, names, sh.sh_name) : NULL;
+        Elf_Data *data = name && !strcmp(name, LAYOUT_SECTION) && sh.sh_size <= LIST_MAX &&
+                                 sh.sh_type == SHT_PROGBITS
+                             ? elf_rawdata(scn, NULL)
+                             : NULL;
+
+        if (data && data->d_buf && !memchr(data->d_buf, 0, data->d_size))
+            return arena_strndup(a, data->d_buf, data->d_size);
+    }
+    return NULL;
+}
+
+/* Does it serve sources committed at FROM to TO? Lines "serves URL FROM TO|now". */
+static bool serves(const char *list, uint64_t from, uint64_t to)
+{
+    for (const char *line = list; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        unsigned long long first, end = UINT64_MAX;
+
+        if (sscanf(line, "serves %*s %llu %llu", &first, &end) >= 1 && first <= to && end > from)
+            return true;
+    }
+    return false;
+}
+
+static bool open_file(const char *path, struct elf_file *f)
+{
+    return elf_file_open(f, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+}
+
+/* False: *WHY (arena) says why the file is none. */
+static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
+                          const char *version, const char **why)
+{
+    uint64_t from, to;
+    struct elf_file f;
+
+    *why = arena_printf(m->di->a, "%s is not a file of layouts", path);
+    if (c->n == FILES_MAX || !open_file(path, &f))
+        return false;
+    const char *list = list_of(m->di->a, &f);
+
+    elf_file_close(&f);
+    if (!list)
+        return false;
+    version_times(version, &from, &to);
+    c->v[c->n++] = (struct candidate){arena_strdup(m->di->a, path), serves(list, from, to)};
+    return true;
+}
+
+/* Those that -d names, else ours. */
+static bool find_candidates(struct dbg *m, const char *version, struct candidates *c,
+                            const char **why)
+{
+    const struct debug_choice *choice = &m->di->cx->debug;
+    bool sound = true;
+    glob_t g = {0};
+
+    for (uint32_t i = 0; sound && i < choice->n_packs; i++)
+        if (is_layout(choice->packs[i]))
+            sound = add_candidate(m, c, choice->packs[i], version, why);
+    if (c->n || !sound || !m->di->layouts)
+        return sound;
+    if (!glob(arena_printf(m->di->a, "%s/luajit/*.debug", m->di->layouts), GLOB_NOESCAPE, NULL, &g))
+        for (size_t i = 0; sound && i < g.gl_pathc; i++)
+            sound = add_candidate(m, c, g.gl_pathv[i], version, why);
+    globfree(&g);
+    return sound;
+}
+
+/* The file at PATH as a module of DI's. NULL: *WHY says why not. */
+static struct dbg *open_layout(struct debuginfo *di, const char *path, const char **why)
+{
+    struct dbg *m = dbg_new(di, path);
+    struct elf_file f;
+
+    *why = "it cannot be read";
+    if (open_file(path, &f) && dbg_open_layout(m, &f, why))
+        return dbg_add(m);
+    *why = arena_printf(di->a, "%s: %s", path, *why);
+    return NULL;
+}
+
+/* ---- trying ---- */
+
+/* A debuginfo for what is only tried: types are known by where their file lies in memory. */
+static struct debuginfo *trial_new(struct debuginfo *di)
+{
+    struct debuginfo *trial = ARENA_NEW(di->a, struct debuginfo);
+
+    *trial = (struct debuginfo){.cx = di->cx, .a = di->a, .t = di->t, .local = true};
+    trial->last = &trial->modules;
+    return trial;
+}
+
+static void trial_free(struct debuginfo *trial)
+{
+    for (struct dbg *m = trial->modules; m; m = m->next)
+        m->source->close(m);
+    HASH_CLEAR(hh, trial->types);
+    HASH_CLEAR(hh, trial->pointers);
+}
+
+struct trial {
+    struct dbg *m;
+    struct debuginfo *di;
+    struct lj_process process;
+    struct lj_layout *v;
+    uint32_t n;
+    const char *why; /* of the last that did not fit */
+};
+
+/* Adds the candidates that are LIKELY. */
+static void read_layouts(struct trial *t, const struct candidates *c, bool likely)
+{
+    const char *why;
+
+    t->n = 0;
+    t->v = ARENA_ARRAY(t->m->di->a, struct lj_layout, c->n + 1);
+    for (uint32_t i = 0; i < c->n && bounds_ok(); i++) {
+        struct dbg *m = c->v[i].likely == likely ? open_layout(t->di, c->v[i].path, &why) : NULL;
+
+        if (m && lj_layout_read(m, &t->v[t->n]))
+            t->n++;
+    }
+}
+
+/* Is the code at AT in the file of M? */
+static bool is_code_of(const struct trial *t, const struct dbg *m, uint64_t at)
+{
+    for (const struct map *map = t->process.maps; map; map = map->next)
+        if (at >= map->start && at < map->end)
+            return !strcmp(map->path, m->path);
+    return false;
+}
+
+/* How many of them fit; they come first. */
+static uint32_t try_layouts(struct trial *t)
+{
+    struct lj_found found = {0};
+    uint32_t fit = 0;
+
+    t->process.budget = SEARCHED;
+    if (t->n)
+        fit = lj_layouts_try(&t->process, t->v, t->n, &found);
+    for (uint32_t i = fit; i < t->n; i++)
+        if (t->v[i].why)
+            t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].m->path, t->v[i].why);
+    if (fit && !is_code_of(t, t->m, found.code)) {
+        t->why = "the state that was found is not this file's";
+        fit = 0;
+    }
+    return fit;
+}
+
+/* Those of C that fit M's process: *FILES, and their number. 0: *WHY says why none does. */
+static uint32_t choose(struct dbg *m, const struct candidates *c, const char *version,
+                       const char ***files, const char **why)
+{
+    struct debuginfo *di = m->di;
+    pid_t pid = target_first(di->t);
+    struct trial t = {.m = m, .di = trial_new(di)};
+    uint32_t fit = 0;
+
+    t.process.maps = target_maps(di->cx, di->t, pid);
+    t.process.mem =
+        open(arena_printf(di->a, "%s/%d/mem", di->t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    if (t.process.maps && t.process.mem >= 0) {
+        for (int likely = 1; likely >= 0 && !fit; likely--) {
+            read_layouts(&t, c, likely);
+            fit = try_layouts(&t);
+        }
+    } else {
+        t.why = arena_printf(di->a, "its memory cannot be read: %s", strerror(errno));
+    }
+    *files = ARENA_ARRAY(di->a, const char *, fit + 1);
+    for (uint32_t i = 0; i < fit; i++)
+        (*files)[i] = t.v[i].m->path;
+    if (!fit)
+        *why = arena_printf(di->a,
+                            "%s is %s, and none of %u known layouts of its types fits process %d: "
+                            "%s",
+                            m->path, version, c->n, (int)pid,
+                            t.why ? t.why : "no Lua state was found in its memory");
+    if (t.process.mem >= 0)
+        close(t.process.mem);
+    trial_free(t.di);
+    return fit;
+}
+
+/* The one that -d names; NULL: *WHY says what is wanted. */
+static const char *named(struct dbg *m, const struct candidates *c, const char *version,
+                         const char **why)
+{
+    if (c->n == 1)
+        return c->v[0].path;
+    *why = arena_printf(m->di->a,
+                        "%s is %s: which of its known layouts fits is found by a process that runs "
+                        "it, -x PID, or said by -d %s/luajit/NAME.debug",
+                        m->path, version, m->di->layouts ? m->di->layouts : "layouts");
+    return NULL;
+}
+
+/* Makes FILES, N of them, M's: the first is asked, the others must agree. */
+static bool serve(struct dbg *m, const char *const *files, uint32_t n, const char **why)
+{
+    struct dbg **v = ARENA_ARRAY(m->di->a, struct dbg *, n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = open_layout(m->di, files[i], why);
+        if (!v[i])
+            return false;
+        v[i]->of = m;
+        v[i]->arch = m->arch;
+        v[i]->symbols = (struct elf_symbols *)dbg_symbols(m);
+    }
+    v[0]->alike = v + 1;
+    v[0]->n_alike = n - 1;
+    m->data = v[0];
+    return true;
+}
+
+static bool lay_open(struct dbg *m, const char **why)
+{
+    struct compile *cx = m->di->cx;
+    struct candidates *c = ARENA_NEW(m->di->a, struct candidates);
+    const char *version = cx->debug.without & DEBUG_LAYOUT ? NULL : find_version(m), *file;
+    bool tried = target_first(m->di->t) != 0;
+    const char **files = &file;
+    uint32_t n = 1;
+
+    if (!version || !find_candidates(m, version, c, why))
+        return false;
+    if (tried)
+        n = choose(m, c, version, &files, why);
+    else
+        file = named(m, c, version, why);
+    if (!n || !files[0] || !serve(m, files, n, why))
+        return false;
+    for (uint32_t i = 0; cx->verbose && cx->err && i < n; i++)
+        fprintf(cx->err, "debug information of %s (%s): the layouts of %s%s\n", m->path, version,
+                files[i],
+                !tried ? ""
+                : i    ? ", which fit its memory, too"
+                       : ", which fit its memory");
+    return true;
+}
+
+static void lay_close(struct dbg *m)
+{
+    m->data = NULL; /* the file of layouts is a module itself, and closed as one */
+}
+
+/* ---- names ---- */
+
+static const struct ctype *lay_type(struct dbg *m, const char *tag, const char *name)
+{
+    return dbg_source_dwarf.type(own(m), tag, name);
+}
+
+static bool lay_enumerator(struct dbg *m, const char *name, int64_t *value)
+{
+    bool found = dbg_source_dwarf.enumerator(own(m), name, value);
+
+    for (uint32_t i = 0; i < own(m)->n_alike; i++) {
+        struct dbg *other = own(m)->alike[i];
+        int64_t theirs;
+
+        if (dbg_source_dwarf.enumerator(other, name, &theirs) != found ||
+            (found && theirs != *value))
+            diag_error(m->di->cx->diag, (struct span){0}, "layouts",
+                       "%s and %s both fit %s, but do not agree on the enumerator %s", own(m)->path,
+                       other->path, m->path, name);
+    }
+    return found;
+}
+
+static void lay_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
+{
+    dbg_source_dwarf.enumerators(own(m), prefix, fn, arg);
+}
+
+static bool lay_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
+{
+    return c != DBG_FUNCTIONS && dbg_source_dwarf.names(own(m), c, fn, arg);
+}
+
+static bool lay_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
+{
+    return dbg_source_dwarf.variable(own(m), name, cu, out);
+}
+
+/* Types are the file's, and have DWARF as their source. */
+const struct dbg_source dbg_source_layout = {
+    .name = "layouts",
+    .open = lay_open,
+    .close = lay_close,
+    .type = lay_type,
+    .enumerator = lay_enumerator,
+    .enumerators = lay_enumerators,
+    .names = lay_names,
+    .variable = lay_variable,
+};

@@ -1,0 +1,10 @@
+/*
+ * layout: files of layouts, which "ngstap pack --layout" writes and layout.c reads.
+ */
+#ifndef DEBUG_LAYOUT_H
+#define DEBUG_LAYOUT_H
+
+/* The section that holds the list that the file was made by (pack_layout.c). */
+#define LAYOUT_SECTION ".ngstap_layout"
+
+#endif

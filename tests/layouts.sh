@@ -1,0 +1,150 @@
+#!/bin/bash
+# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+#
+# Layouts that are known of LuaJIT, for files without debug information. By a layout each of its
+# types is what it is by DWARF; a state that is damaged in 10,000 ways is never taken for one of
+# another layout; the shares of a profile are the true ones (shares.sh) of nginx and LuaJIT
+# stripped, of LuaJIT linked statically, stripped, and without section headers. What is refused:
+# other programs, files that are no layouts, cut or damaged, layouts of other versions.
+#
+# Needs python3, strip, objcopy; root, eBPF and NGSTAP_TARGETS. About 90 s. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=shares.sh
+. tests/shares.sh
+
+for tool in python3 strip objcopy; do
+    command -v "$tool" >/dev/null || skip_all "no $tool"
+done
+[[ $UID = 0 && -n ${NGSTAP_TARGETS:-} ]] || skip_all 'needs root and NGSTAP_TARGETS'
+export DEBUGINFOD_URLS='' XDG_CACHE_HOME=$scratch/cache XDG_DATA_HOME=$scratch/data
+without=--no-debuginfo=dwarf,debuginfod,pack
+types=lua_State,global_State,GG_State,jit_State,GCobj,GCstr,GCupval,GCproto,GCfunc,GCfuncL,GCfuncC
+types+=,GCtab,GCudata,GCcdata,GCcdataVar,GCtrace,GCRef,MRef,TValue,Node,IRIns,SnapShot,SnapEntry
+types+=,CTState,CType
+
+# fit_damaged: which layouts fit $pid, into $fitting; and how its state fares when it is damaged.
+fit_damaged() {
+    "$builddir/tests/unit/layout_fit" "$pid" layouts/luajit/*.debug >"$scratch/out" \
+        2>"$scratch/err" || return
+    mapfile -t fitting < <(sed -n 's/^fit //p' "$scratch/out")
+    echo "# ${#fitting[@]} fit; $(tail -n 1 "$scratch/out")"
+    grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
+}
+# as_dwarf: one of those that fit tells all types as DWARF does, member by member.
+as_dwarf() {
+    local one
+    "$ngstap" types -x "$pid" --module "$exe" -C "$types" >"$scratch/by-dwarf" 2>"$scratch/err" ||
+        return
+    for one in "${fitting[@]}"; do
+        "$ngstap" types "$without" -d "$one" -x "$pid" --module "$exe" -C "$types" \
+            >"$scratch/out" 2>"$scratch/err" || return
+        echo "# $one: $(wc -l <"$scratch/out") lines"
+        ! diff "$scratch/by-dwarf" "$scratch/out" >"$scratch/difference" || return 0
+    done
+    return 1
+}
+reads='println(@cast(0, "lua_State", "EXE")->cframe, &@cast(0, "GG_State", "EXE")->J,
+    @defined(@cast(0, "global_State", "EXE")->nonesuch))'
+ask() { trace -p2 "$without" "$@" -e "probe begin { ${reads//EXE/$exe} }"; }
+for variant in gc64 gc32; do
+    start_target luajit "$variant" interp 120
+    check "$variant: a damaged state is never taken for another layout's" fit_damaged
+    check "$variant: all types are what they are by DWARF" as_dwarf
+    ask -v -x "$pid"
+    check "$variant: what a script reads is known" eval 'test "$status" = 0 &&
+        said "LuaJIT 2.*: the layouts of .*-$variant.*\.debug, which fit its memory$"'
+    stop_target
+done
+
+# ---- what is refused
+
+start_target luajit gc64 interp 120
+fit_damaged
+ask --no-debuginfo=layout -x "$pid"
+check 'layouts are forbidden: an error' eval 'test "$status" = 1 && said "no debug information"'
+ask -x "$pid" -d layouts/luajit/20170501-gc32.debug
+check 'a layout that does not fit: an error' test "$status" = 1
+check '... that says what contradicts it' said 'none of 1 known layouts .* fits process'
+check '... and the command that makes a pack' said "ngstap pack $exe -o NAME\.pack"
+ask -x "$pid" -d "${fitting[0]}"
+check 'one that fits' test "$status" = 0
+# A reading that they do not agree on; where one alone fits there is none.
+reads='println(@cast(0, "jit_State", "EXE")->chain[0])' ask -x "$pid"
+check 'what those that fit do not agree on: an error' eval 'test "${#fitting[@]}" = 1 ||
+    { test "$status" = 1 && said "both fit .* but do not agree on chain of .jit_State"; }'
+
+refused_or_read() { # FILE
+    (
+        ulimit -t 20
+        grep -q __asan_init "$ngstap" || ulimit -v 1500000
+        exec "$ngstap" -I tapset -p2 "$without" -x "$pid" -d "$1" \
+            -e "probe begin { ${reads//EXE/$exe} }"
+    ) >"$scratch/out" 2>"$scratch/err" </dev/null && return
+    [[ $? = 1 ]] && said 'error:'
+}
+all_cuts() {
+    local at size
+    size=$(stat -c %s "${fitting[0]}")
+    for at in 0 1 63 64 100 $((size / 2)) $((size - 1)); do
+        head -c "$at" "${fitting[0]}" >"$scratch/cut.debug"
+        refused_or_read "$scratch/cut.debug" && said 'error:' || return
+    done
+}
+check 'layouts cut short, anywhere: refused' all_cuts
+cat >"$scratch/damage.py" <<'END'
+import random, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+random.seed(int(sys.argv[3]))
+for _ in range(random.choice([1, 1, 4, 64])):
+    data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+open(sys.argv[2], "wb").write(data)
+END
+damaged() { # FILE
+    local seed
+    for seed in {1..12}; do
+        python3 "$scratch/damage.py" "$1" "$scratch/bad.debug" "$seed"
+        refused_or_read "$scratch/bad.debug" || return
+    done
+}
+check 'bits that are turned over: an answer or an error' damaged "${fitting[0]}"
+objcopy --decompress-debug-sections "${fitting[0]}" "$scratch/plain.debug"
+check '... also where no checksum stands before them' damaged "$scratch/plain.debug"
+stop_target
+
+ask --exec "$exe" -d layouts/luajit/20170501-gc64.debug
+check 'without a process the layout that is named is taken' test "$status" = 0
+ask --exec "$exe"
+check '... and without one: an error that says how to name one' \
+    eval 'test "$status" = 1 && said "-x PID, or said by -d .*/luajit/NAME\.debug"'
+exe=$(realpath "$BASH") ask --exec "$(realpath "$BASH")"
+check 'a program that has no LuaJIT: nothing is said of layouts' \
+    eval 'test "$status" = 1 && ! said "known layouts"'
+
+# ---- shares
+
+start_profiled nginx stripped interp
+sysroot=()
+take_profile --arg time="$profile_seconds"
+stop_target
+check_shares 'nginx and LuaJIT stripped, by layouts' interp
+
+# LuaJIT's own program is linked statically.
+mkdir "$scratch/targets"
+cp -a "$NGSTAP_TARGETS/gc64" "$scratch/targets/"
+luajit=$scratch/targets/gc64/srv/openresty/luajit/bin/luajit
+strip --strip-all "$luajit"
+NGSTAP_TARGETS=$scratch/targets judge_shares luajit gc64 interp
+cat >"$scratch/sstrip.py" <<'END'
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+struct.pack_into("<Q", data, 40, 0) # e_shoff
+struct.pack_into("<HHH", data, 58, 0, 0, 0)
+open(sys.argv[1], "wb").write(data)
+END
+python3 "$scratch/sstrip.py" "$luajit"
+NGSTAP_TARGETS=$scratch/targets judge_shares luajit gc64 interp
+finish

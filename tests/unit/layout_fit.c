@@ -1,0 +1,155 @@
+/*
+ * layout_fit: known layouts of LuaJIT, tried on a live state and on that state damaged. Enters: a
+ * process, files of layouts; printed: "fit NAME" for those that fit, then how many damaged copies
+ * of the state a layout fitted that the sound one refutes. The process stands still meanwhile.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "debug/layout_luajit.h"
+
+enum { LAYOUTS_MAX = 256, DAMAGED = 10000, BYTES_MAX = 512, PART = 1 << 16 };
+
+struct change {
+    uint64_t at;
+    unsigned char before;
+};
+
+static uint64_t state = 88172645463325252u;
+
+static uint64_t next_random(void) /* xorshift64 (Marsaglia, 2003) */
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+/* What the process can write to, at the same offsets. */
+static int copy_memory(const struct lj_process *p)
+{
+    static char part[PART];
+    int copy = memfd_create("state", MFD_CLOEXEC);
+
+    for (const struct map *m = p->maps; copy >= 0 && m; m = m->next)
+        for (uint64_t at = m->start; m->write && !m->shared && at < m->end; at += PART) {
+            uint64_t left = m->end - at;
+            ssize_t n = pread(p->mem, part, left < PART ? left : PART, (off_t)at);
+
+            if (n <= 0 || pwrite(copy, part, (size_t)n, (off_t)at) != n)
+                break;
+        }
+    return copy;
+}
+
+/* Somewhere in the state, or in what it leads to. */
+static uint64_t somewhere(const struct lj_process *p, const struct lj_layout *x, uint64_t l)
+{
+    uint64_t gg = l - x->at[LJ_GG_L], g = gg + x->at[LJ_GG_G], to = 0;
+    const uint64_t refs[] = {l + x->at[LJ_L_STACK], g + x->strtab, g + x->at[LJ_G_GCROOT],
+                             g + x->at[LJ_G_REGISTRY], g + x->at[LJ_G_CUR_L]};
+
+    if (next_random() % 4)
+        return gg + next_random() % (next_random() % 2 ? x->at[LJ_GG_J] : x->at[LJ_GG_SIZE]);
+    if (pread(p->mem, &to, x->gc64 ? 8 : 4, (off_t)refs[next_random() % 5]) < 4)
+        return g;
+    return (to & 0x7fffffffffff) + next_random() % 256;
+}
+
+static uint32_t damage(const struct lj_process *p, const struct lj_layout *x, uint64_t l,
+                       struct change *v)
+{
+    static const uint32_t amounts[] = {1, 1, 2, 8, 64, BYTES_MAX};
+    uint32_t n = amounts[next_random() % 6], done = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct change *c = &v[done];
+        unsigned char byte = (unsigned char)next_random();
+
+        c->at = somewhere(p, x, l);
+        if (pread(p->mem, &c->before, 1, (off_t)c->at) == 1 &&
+            pwrite(p->mem, &byte, 1, (off_t)c->at) == 1)
+            done++;
+    }
+    return done;
+}
+
+static void mend(const struct lj_process *p, const struct change *v, uint32_t n)
+{
+    while (n--)
+        if (pwrite(p->mem, &v[n].before, 1, (off_t)v[n].at) != 1)
+            abort();
+}
+
+static int run(struct compile *cx, pid_t pid, char **files, int n_files)
+{
+    static struct lj_layout v[LAYOUTS_MAX];
+    static struct change changes[BYTES_MAX];
+    struct target *t = target_open(cx, &(struct target_opts){.pid = pid});
+    struct debuginfo *di = t ? debuginfo_new(cx, t) : NULL;
+    struct lj_found found;
+    struct lj_process p = {.budget = 1 << 30};
+    uint32_t n = 0, fit, wrong = 0, refused = 0;
+    const char *why = "";
+
+    if (!di)
+        return 1;
+    p.maps = target_maps(cx, t, pid);
+    p.mem = open(arena_printf(cx->arena, "/proc/%d/mem", (int)pid), O_RDONLY);
+    for (int i = 0; i < n_files && n < LAYOUTS_MAX; i++) {
+        struct dbg *m = dbg_new(di, files[i]);
+        struct elf_file f;
+
+        if (!elf_file_open(&f, open(files[i], O_RDONLY)) || !dbg_open_layout(m, &f, &why) ||
+            !lj_layout_read(dbg_add(m), &v[n++])) {
+            fprintf(stderr, "%s: %s\n", files[i], why);
+            return 1;
+        }
+    }
+    kill(pid, SIGSTOP);
+    fit = lj_layouts_try(&p, v, n, &found);
+    if (fit) {
+        int mem = p.mem;
+
+        p.mem = copy_memory(&p);
+        close(mem);
+    }
+    kill(pid, SIGCONT);
+    for (uint32_t i = 0; i < fit; i++)
+        printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], found.l) ? " BUT" : "");
+    for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
+        uint32_t done = damage(&p, &v[0], found.l, changes);
+
+        refused += lj_layout_misfit(&p, &v[0], found.l) != NULL;
+        for (uint32_t k = fit; k < n; k++) {
+            if (lj_layout_misfit(&p, &v[k], found.l))
+                continue;
+            printf("wrong %s\n", v[k].m->path);
+            wrong++;
+        }
+        mend(&p, changes, done);
+    }
+    printf("damaged %d, refused %u, wrong %u\n", DAMAGED, refused, wrong);
+    debuginfo_free(di);
+    target_close(t);
+    return !fit || wrong;
+}
+
+int main(int argc, char **argv)
+{
+    struct compile cx = {.arena = arena_new(), .err = stderr};
+
+    if (argc < 3)
+        return 2;
+    cx.sources = sources_new(cx.arena);
+    cx.diag = diag_new(cx.arena, cx.sources, stderr);
+    int status = run(&cx, atoi(argv[1]), argv + 2, argc - 2);
+
+    arena_free(cx.arena);
+    return status;
+}
