@@ -1,8 +1,8 @@
 #!/bin/bash
 #
 # Files of a program that are not as usual: a variable in a library that the program loads by
-# itself, as nginx does with ngx_lua where it is a dynamic module; a library that may not be read;
-# programs of 32 bits.
+# itself, as nginx does with ngx_lua where it is a dynamic module; LuaJIT in files of other names; a
+# library that may not be read; programs of 32 bits.
 #
 # Needs, for the first two: root and eBPF. About 5 s. Prints TAP.
 
@@ -44,6 +44,30 @@ if ((UID == 0)); then
     trace -x "$host" -p2 -e 'probe begin { println(@var("plugin_numbr")) }'
     check 'one that is nowhere is not' eval \
         'test "$status" = 1 && said "has no variable .plugin_numbr"'
+
+    # Of a stripped library nobody knows the types; the executable declares the variable's.
+    echo 'struct state { int unused; long value; } plugin_state = {1, 4711};' >"$scratch/state.c"
+    cat >"$scratch/user.c" <<'END_C'
+#include <unistd.h>
+extern struct state { int unused; long value; } plugin_state;
+int main(void)
+{
+    plugin_state.value++;
+    for (;;)
+        usleep(1000);
+}
+END_C
+    ${CC:-cc} -s -shared -fPIC -o "$scratch/libstate.so" "$scratch/state.c"
+    ${CC:-cc} -g -fPIC -pie -o "$scratch/user" "$scratch/user.c" "$scratch/libstate.so" \
+        -Wl,-rpath,"$scratch"
+    "$scratch/user" &
+    user=$!
+    pids+=("$user")
+    sleep 0.2
+    trace -x "$user" -e 'probe perf.sw.cpu_clock, timer.s(1) {
+        println(@var("plugin_state")->value, @defined(@var("plugin_stat"))) exit() }'
+    check '... also in a stripped one, with the type that the executable declares' \
+        eval 'test "$status" = 0 && printed "^47120$"'
 else
     skip 'a variable of another module' 'needs root'
 fi
@@ -84,32 +108,68 @@ else
     skip 'programs of 32 bits' 'the compiler does not make them (Debian: lib32gcc-12-dev libc6-dev-i386)'
 fi
 
-# ---- LuaJIT in the executable
+# ---- a file that holds LuaJIT
 
-cat >"$scratch/static.c" <<'END'
-#include <unistd.h>
+cat >"$scratch/lua.c" <<'END'
 #ifdef LUAJIT
 int luaJIT_setmode(void *l, int index, int mode) { return l && index + mode; }
 #endif
-int main(void) { return pause(); }
+#ifdef VERSION
+const char *volatile version = VERSION;
+#endif
+END
+cat >"$scratch/static.c" <<'END'
+#include <dlfcn.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    return argc > 1 && !dlopen(argv[1], RTLD_NOW) ? 1 : pause();
+}
 END
 echo 'probe begin { println("$^libluajit_path") }' >"$scratch/static.sxx"
-for kind in '-g' '-rdynamic -s'; do
-    # shellcheck disable=SC2086 # words
-    ${CC:-cc} $kind -DLUAJIT -o "$scratch/static" "$scratch/static.c"
-    "$scratch/static" &
-    pids+=("$!")
-    trace -p2 -x "$!" "$scratch/static.sxx"
-    check "libluajit is linked into the executable ($kind): its path, and not a word" \
-        eval 'printed "println..$scratch/static" && test "$status" = 0 -a ! -s "$scratch/err"'
-    kill "$!"
-done
-${CC:-cc} -g -o "$scratch/none" "$scratch/static.c"
+# holds WHAT PATH FLAG...: a program, or a library that one loads, linked with those FLAGs.
+holds() {
+    local what=$1 path=$2 pid library=()
+    if [[ $path = *.so ]]; then
+        ${CC:-cc} -shared -fPIC "${@:3}" -o "$path" "$scratch/lua.c"
+        ${CC:-cc} -o "$scratch/static" "$scratch/static.c"
+        library=("$path")
+    else
+        ${CC:-cc} "${@:3}" -o "$path" "$scratch/static.c" "$scratch/lua.c"
+    fi
+    "$scratch/static" "${library[@]}" &
+    pid=$!
+    pids+=("$pid")
+    for _ in {1..200}; do
+        ! grep -q "$path" "/proc/$pid/maps" || break
+        sleep 0.05
+    done
+    trace -p2 -x "$pid" "$scratch/static.sxx"
+    kill "$pid"
+    check "libluajit is linked into $what (${*:3}): its path, and not a word" \
+        eval 'printed "println..$path" && test "$status" = 0 -a ! -s "$scratch/err"'
+}
+version='-DVERSION="LuaJIT 2.1.0-beta3"'
+holds 'the executable' "$scratch/static" -g -DLUAJIT
+holds 'the executable' "$scratch/static" -rdynamic -s -DLUAJIT
+holds 'the executable' "$scratch/static" -s "$version"
+holds 'a library of another name' "$scratch/other.so" -s -DLUAJIT
+holds 'a library of another name' "$scratch/other.so" -s "$version"
+${CC:-cc} -s '-DVERSION="it is no LuaJIT 2.1"' -o "$scratch/none" "$scratch/static.c" \
+    "$scratch/lua.c"
 "$scratch/none" &
 pids+=("$!")
 trace -p2 -x "$!" "$scratch/static.sxx"
 check 'it is nowhere: that is only assumed, and said' said \
     'libluajit is not found, assuming it is statically linked'
+kill "$!"
+${CC:-cc} -s '-DVERSION="$Lua: Lua 5.1.5 Copyright (C) 1994-2012 Lua.org, PUC-Rio $"' \
+    -o "$scratch/puc" "$scratch/static.c" "$scratch/lua.c"
+"$scratch/puc" &
+pids+=("$!")
+trace -p2 -x "$!" -e 'probe begin { println(@cast(0, "GG_State", "$^libluajit_path")->g) }'
+check "PUC-Rio's Lua, stripped: said so" \
+    said "Lua of process $! is PUC-Rio's, in $scratch/puc: this script reads LuaJIT's only"
 kill "$!"
 
 # A user's own program may have loaded what that user can no longer read; root can read all.

@@ -75,7 +75,7 @@ check 'stripped: an error' test "$status" = 1
 check '... that names the places where packs are' \
     said "looked for .*, $packs/\*\.pack, /usr/share/"
 check '... and the command that makes one' said \
-    "ngstap pack $scratch/one -o NAME\.pack, to be given by -d NAME\.pack"
+    "of build-id $(id_of "$scratch/one") is: ngstap pack $scratch/one -o one\.pack, to be .*-d one\."
 ask -d "$scratch/one.pack"
 check 'with -d: the same code as by DWARF' by_dwarf
 ask -v -d "$scratch/one.pack"

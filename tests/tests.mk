@@ -141,6 +141,7 @@ EXTRA_DIST += tests/roots.sh
 TIMED_TESTS += tests/known-answer.sh
 TIMED_TESTS += tests/profile.sh
 TIMED_TESTS += tests/packs.sh
+TIMED_TESTS += tests/debian.sh
 TIMED_TESTS += tests/layouts.sh
 UNIT_TOOLS += tests/unit/layout_fit
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
@@ -249,6 +250,7 @@ tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
 tests/flame-events.log: $(call after,tests/flame.log)
 tests/packs.log: $(call after,tests/flame-events.log)
 tests/layouts.log: $(call after,tests/packs.log)
+tests/debian.log: $(call after,tests/layouts.log)
 tests/docker-root.log: $(call after,tests/containers.log)
 tests/types.log: $(call after,tests/docker-root.log)
 

@@ -470,11 +470,12 @@ static bool run_stap(struct driver *d, const struct program *prog, enum pass las
     return ok;
 }
 
-/* LIBRARY was not found, and what was looked for in the executable instead is not there. */
-static void explain_assumed(struct driver *d, const char *library)
+/* LIBRARY was not found, and what was looked for in the executable instead is not there. Returns
+ * what the target has instead, in a few words. */
+static const char *explain_assumed(struct driver *d, const char *library)
 {
-    const struct module *puc =
-        strcmp(library, "libluajit") ? NULL : target_lua(&d->cx, d->target, LUA_PUC);
+    bool luajit = !strcmp(library, "libluajit");
+    const struct module *puc = luajit ? target_lua(&d->cx, d->target, LUA_PUC) : NULL;
 
     if (puc)
         diag_hint(d->cx.diag,
@@ -487,6 +488,7 @@ static void explain_assumed(struct driver *d, const char *library)
                   (int)target_first(d->target), library, d->target->exec_path);
     if (d->hooks->without)
         diag_hint(d->cx.diag, "%s", d->hooks->without);
+    return puc ? "its Lua is PUC-Rio's, not LuaJIT" : "it has no LuaJIT";
 }
 
 /* ---- the pipeline ---- */
@@ -535,10 +537,12 @@ static bool run_script(struct driver *d)
 
     if (o->list) /* errors were told: of what else there is they say nothing */
         return listing_points(&d->cx, prog, expanded.main, o->list_variables, d->out);
+    const char *without = NULL;
+
     if (!sound && expanded.assumed && target_first(d->target))
-        explain_assumed(d, expanded.assumed);
+        without = explain_assumed(d, expanded.assumed);
     if (d->hooks->analysed)
-        d->hooks->analysed(d->hooks->arg, sound, expanded.assumed);
+        d->hooks->analysed(d->hooks->arg, sound, without);
     if (!sound)
         return false;
     pass_done(d, PASS_SEMA, "analysed types and debug information");

@@ -18,8 +18,8 @@ struct driver_hooks {
     /* A hint where the library that the script reads is not there; or NULL. */
     const char *without;
     /* The script's names and types are analysed; OK false: it is refused, and nothing runs.
-     * LIBRARY: one that it reads, which was not found; else NULL. */
-    void (*analysed)(void *arg, bool ok, const char *library);
+     * WITHOUT: that the target lacks a library that it reads, in words; else NULL. */
+    void (*analysed)(void *arg, bool ok, const char *without);
     /* Several times a second, while it runs. */
     void (*watch)(void *arg, const struct ngs_control *counts);
     void *arg;

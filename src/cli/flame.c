@@ -580,14 +580,14 @@ static void trial_end(struct flame *f, bool shown)
     f->trial.f = NULL;
 }
 
-static void on_analysed(void *arg, bool ok, const char *library)
+static void on_analysed(void *arg, bool ok, const char *without)
 {
     struct flame *f = arg;
 
     if (f->trial.f) {
         trial_end(f, ok);
         if (!ok)
-            f->trial.without = library ? "it has no LuaJIT"
+            f->trial.without = without ? without
                                        : "LuaJIT's debug information was not found, or is not of "
                                          "the versions that are known";
     } else if (ok && f->trial.without) {

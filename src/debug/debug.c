@@ -70,6 +70,7 @@ static bool find_source(struct dbg *m, bool kernel)
             continue;
         if (sources[i]->open(m, &why)) {
             m->source = sources[i];
+            m->lacking = m->why;
             m->why = NULL;
             return true;
         }
@@ -201,6 +202,11 @@ struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **wh
     return m;
 }
 
+const char *dbg_lacking(const struct dbg *m)
+{
+    return m->lacking;
+}
+
 struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why)
 {
     struct dbg *m = dbg_open_any(di, path, why);
@@ -283,6 +289,11 @@ bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_va
         return m->source->variable(m, name, cu, out);
     /* "name@file.c" */
     return m->source->variable(m, arena_strndup(m->di->a, name, (size_t)(at - name)), at + 1, out);
+}
+
+const struct ctype *dbg_variable_type(struct dbg *m, const char *name)
+{
+    return m->source && m->source->variable_type ? m->source->variable_type(m, name) : NULL;
 }
 
 bool dbg_local(const struct dbg_func *f, uint64_t pc, const char *name, struct dbg_location *out,

@@ -58,6 +58,8 @@ struct dbg *dbg_open(struct debuginfo *di, const char *path, const char **why);
  */
 struct dbg *dbg_open_any(struct debuginfo *di, const char *path, const char **why);
 const char *dbg_path(const struct dbg *m);                /* as the target sees it; "kernel" */
+/* Why no more is known of M than some types, and how to get the rest. NULL: all is. */
+const char *dbg_lacking(const struct dbg *m);
 const struct build_id *dbg_build_id(const struct dbg *m); /* len 0: it has none */
 bool dbg_is_kernel(const struct dbg *m);
 
@@ -87,6 +89,8 @@ enum ctype_kind {
  * completed from this module, else from the other modules opened so far. NULL: M knows none.
  */
 const struct ctype *dbg_type(struct dbg *m, const char *name);
+/* Likewise in the other modules of programs that were opened so far, such as those that M loads. */
+const struct ctype *dbg_type_beside(struct dbg *m, const char *name);
 
 /* All of these look through typedefs and qualifiers. */
 enum ctype_kind ctype_kind(const struct ctype *t);
@@ -186,6 +190,8 @@ struct dbg_var {
  * variable first. False: M knows none of that name that has a fixed address.
  */
 bool dbg_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+/* Of which type a variable NAME is that M may only declare. NULL: M does not say. */
+const struct ctype *dbg_variable_type(struct dbg *m, const char *name);
 
 /* ---- functions ---- */
 

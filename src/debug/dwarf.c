@@ -9,6 +9,7 @@
 #include <elfutils/libdwelf.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "debug/dwarf_priv.h"
 
 /* Are all units in .dwo files? */
@@ -113,9 +114,10 @@ static const char *say_none(struct search *s, const struct dbg *m, const char *o
     const char *how = arena_printf(
         s->a,
         "install its -dbg or -dbgsym package, set DEBUGINFOD_URLS to the servers of its "
-        "distribution, build it with -g and do not strip it, or make a pack where its debug "
-        "information is: ngstap pack %s -o NAME.pack, to be given by -d NAME.pack",
-        m->path);
+        "distribution, build it with -g and do not strip it, or make a pack where the debug "
+        "information of %s is: ngstap pack %s -o %s.pack, to be given by -d %s.pack",
+        m->id.len ? arena_printf(s->a, "build-id %s", build_id_text(s->a, &m->id)) : "that build",
+        m->path, base_name(m->path), base_name(m->path));
 
     return arena_printf(s->a, "no debug information for %s (%s%s): %s%s%s%s%s; %s", m->path,
                         m->id.len ? "build-id " : "it has no build-id",
@@ -335,6 +337,7 @@ const struct dbg_source dbg_source_dwarf = {
     .enumerators = dw_enumerators,
     .names = dw_names,
     .variable = dw_variable,
+    .variable_type = dw_variable_type,
     .functions = dw_functions,
     .inlined = dw_inlined,
     .calls = dw_calls,

@@ -169,6 +169,7 @@ void dw_fields(const struct ctype *t, dbg_field_fn *fn, void *arg);
 void dw_type_enumerators(const struct ctype *t, dbg_value_fn *fn, void *arg);
 void dw_params(const struct ctype *t, dbg_type_fn *fn, void *arg);
 bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+const struct ctype *dw_variable_type(struct dbg *m, const char *name);
 void dw_functions(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
 void dw_inlined(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
 uint32_t dw_calls(const struct dbg_func *f, const char *pattern, struct dbg_call **out,

@@ -98,3 +98,18 @@ bool dw_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var
     }
     return false;
 }
+
+const struct ctype *dw_variable_type(struct dbg *m, const char *name)
+{
+    const struct index *x = dw_index(m);
+    const struct index_entry *e;
+    uint32_t n = x ? index_find(x, INDEX_VARIABLES, name, &e) : 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        Dwarf_Die die;
+
+        if (e[i].flags & (ENTRY_DECLARATION | ENTRY_EXTERNAL) && index_die(m, &e[i], &die))
+            return ctype_of(m, &die);
+    }
+    return NULL;
+}

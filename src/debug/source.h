@@ -76,6 +76,8 @@ struct dbg_source {
     /* ---- variables and functions; NULL: it knows none ---- */
 
     bool (*variable)(struct dbg *m, const char *name, const char *cu, struct dbg_var *out);
+    /* Of one without a place, too. */
+    const struct ctype *(*variable_type)(struct dbg *m, const char *name);
     /* By dbg_func_add, in any order, each with its record. */
     void (*functions)(struct dbg *m, const char *pattern, const char *file, struct dbg_funcs *out);
     /* NULL: it knows none, as with the next three */
@@ -140,6 +142,7 @@ struct dbg {
     const struct dbg_source *source; /* NULL: none knows the module; its ELF symbols are there */
     void *data;                      /* the source's own */
     const char *why;                 /* why no source knows it */
+    const char *lacking; /* why none of those before SOURCE does; NULL: it is the first */
     const char *path;
     const struct arch *arch; /* whose registers its code has; NULL: the kernel, or not known */
     struct build_id id;

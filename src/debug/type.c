@@ -414,3 +414,13 @@ const struct ctype *dbg_type(struct dbg *m, const char *name)
         t = ctype_pointer_to(m->di, t);
     return t;
 }
+
+const struct ctype *dbg_type_beside(struct dbg *m, const char *name)
+{
+    const struct ctype *t = NULL;
+
+    for (struct dbg *other = m->di->modules; other && !t; other = other->next)
+        if (other != m && !dbg_is_kernel(other))
+            t = dbg_type(other, name);
+    return t;
+}

@@ -145,6 +145,8 @@ static bool no_name(struct sema *s, const struct expr *e, const char *path, stru
         diag_hint(s->diag, "it is gone since %s", fact->since);
     else if (near_best(&near))
         diag_hint(s->diag, "did you mean '%s'?", near_best(&near));
+    if (type && dbg_lacking(dbg))
+        diag_hint(s->diag, "no more than some types are known of it: %s", dbg_lacking(dbg));
     return false;
 }
 
@@ -168,6 +170,8 @@ static bool cast(struct sema *s, struct expr *e, const char *module)
     if (!dbg)
         return false;
     o.type = dbg_type(dbg, e->text);
+    if (!o.type && s->target->exec_path && !strcmp(path, s->target->exec_path))
+        o.type = dbg_type_beside(dbg, e->text); /* a program's modules have types of their own */
     const char *now = o.type ? NULL : sema_new_name(s, dbg, MOVED_TYPE, e->text);
 
     if (now)
@@ -207,16 +211,23 @@ static bool cast_anywhere(struct sema *s, struct expr *e)
 }
 
 /* A variable that the module named lacks, in another one that the program has loaded: nginx and its
- * modules. */
+ * modules. Where nobody knows that one's types, the module named may: of which type it is. */
 static bool elsewhere(struct sema *s, const char *name, struct dbg **dbg, const char **path,
                       struct dbg_var *var)
 {
-    struct module *m = name ? target_module_with(s->cx, s->target, name) : NULL;
+    uint64_t vaddr;
+    struct module *m = name ? target_module_with(s->cx, s->target, name, &vaddr) : NULL;
     const char *why;
-    struct dbg *other = m ? dbg_open(s->di, m->path, &why) : NULL;
+    struct dbg *other = m ? dbg_open_any(s->di, m->path, &why) : NULL;
 
-    if (!other || !dbg_variable(other, name, NULL, var))
+    if (!other)
         return false;
+    if (!dbg_variable(other, name, NULL, var)) {
+        *var = (struct dbg_var){.name = name, .file = m->path, .vaddr = vaddr};
+        var->type = dbg_variable_type(*dbg, name);
+        if (!var->type)
+            return false;
+    }
     *dbg = other;
     *path = m->path;
     return true;

@@ -281,7 +281,8 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
     return add_file(cx, t, path, t->exec_path && !strcmp(path, t->exec_path));
 }
 
-struct module *target_module_with(struct compile *cx, struct target *t, const char *variable)
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable,
+                                  uint64_t *vaddr)
 {
     for (struct module *m = t->modules; m && bounds_ok(); m = m->next) {
         if (!m->symbols) {
@@ -290,8 +291,10 @@ struct module *target_module_with(struct compile *cx, struct target *t, const ch
             *m->symbols = elf_variables_read(cx->arena, m->fd);
         }
         for (uint32_t i = 0; i < m->symbols->n; i++)
-            if (!strcmp(m->symbols->v[i].name, variable))
+            if (!strcmp(m->symbols->v[i].name, variable)) {
+                *vaddr = m->symbols->v[i].vaddr;
                 return m;
+            }
     }
     return NULL;
 }

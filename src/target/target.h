@@ -183,8 +183,9 @@ bool target_same(const struct target *t, uint32_t i);
  */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
 
-/* The first of T's modules whose symbols have VARIABLE; it is T's. NULL: none has. */
-struct module *target_module_with(struct compile *cx, struct target *t, const char *variable);
+/* The first of T's modules whose symbols have VARIABLE, at *VADDR; it is T's. NULL: none has. */
+struct module *target_module_with(struct compile *cx, struct target *t, const char *variable,
+                                  uint64_t *vaddr);
 
 /* ---- proc.c: what /proc says ---- */
 
