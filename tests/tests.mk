@@ -236,24 +236,6 @@ before = $(if $(filter-out $(1),$(firstword $(2))),$(firstword $(2)) $(call \
 .SECONDEXPANSION:
 $(TIMED_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(TIMED_LOGS)))
 $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)))
-# "make -j2 check" runs two tests at a time. after(A, B) in a list of prerequisites: A, if it runs
-# at all; it has ended before. Of the tests that measure processor time no two run at once: what
-# they measure goes by the processes' own clocks, which bear one neighbour a processor. Those that
-# start containers share dockerd and podman.
-after = $(filter $(1),$(TEST_LOGS))
-tests/lua-states.log: $(call after,tests/profile.log)
-tests/scope.log: $(call after,tests/lua-states.log)
-tests/workers.log: $(call after,tests/scope.log)
-tests/many.log: $(call after,tests/workers.log)
-tests/known-answer.log: $(call after,tests/many.log)
-tests/flame.log: $(call after,tests/known-answer.log tests/types.log)
-tests/flame-events.log: $(call after,tests/flame.log)
-tests/packs.log: $(call after,tests/flame-events.log)
-tests/layouts.log: $(call after,tests/packs.log)
-tests/debian.log: $(call after,tests/layouts.log)
-tests/docker-root.log: $(call after,tests/containers.log)
-tests/types.log: $(call after,tests/docker-root.log)
-
 # What "make check-slow" runs: other people's programs, built with our patches; other userlands,
 # container engines.
 SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh
