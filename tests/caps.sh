@@ -50,7 +50,9 @@ for cap in "${least[@]}"; do
 done
 
 # Those that a run can do without, too.
-told() { sed -n '/^} table\[\]/,/^};/p' src/target/caps.c | grep -o 'CAP_[A-Z_]*"' | tr -d '"' | sort; }
+told() {
+    sed -n '/^} table\[\]/,/^};/p' src/target/caps.c | grep -o 'CAP_[A-Z_]*"' | tr -d '"' | sort
+}
 on_page() { grep -o '^| `CAP_[A-Z_]*`' "$page" | tr -d '|` ' | sort; }
 check "$page lists what ngstap knows" test "$(told)" = "$(on_page)"
 finish

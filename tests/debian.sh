@@ -5,7 +5,8 @@
 # not one debug package: the shares of a profile are those that the target counts, a flame graph
 # shows the hot function, and the module's variables are found in the file that nginx loads.
 #
-# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk. About 60 s. Prints TAP.
+# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk. About 60 s. Prints
+# TAP.
 
 set -euo pipefail
 

@@ -318,7 +318,7 @@ flame() { # OPTION...
 }
 check 'a flame graph by the pack' flame -d "$scratch/both.pack"
 check '... not where packs are forbidden' eval '! flame -d "$scratch/both.pack" \
-    --no-debuginfo=pack && said "no debug information"'
+    --no-debuginfo=pack --no-debuginfo=layout && said "no debug information"'
 sysroot=(-d "$scratch/both.pack")
 take_profile --arg time="$profile_seconds"
 stop_target

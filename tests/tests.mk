@@ -236,12 +236,13 @@ before = $(if $(filter-out $(1),$(firstword $(2))),$(firstword $(2)) $(call \
 .SECONDEXPANSION:
 $(TIMED_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(TIMED_LOGS)))
 $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)))
+
 # What "make check-slow" runs: other people's programs, built with our patches; other userlands,
 # container engines.
 SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 # Both make the bundle.
-tests/slow/image.log: $(call after,tests/slow/package.log)
+tests/slow/image.log: $(filter tests/slow/package.log,$(TEST_LOGS))
 .PHONY: check-slow
 check-slow: ngstap
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SLOW_TESTS)'

@@ -22,8 +22,8 @@ bool push_label(struct compile *cx, struct push *p, const char *text);
 
 /*
  * Sends N bytes at PPROF (profile.proto, gzipped), taken from FROM to UNTIL (seconds since 1970),
- * to POST URL/ingest as Pyroscope's HTTP API has it. False after reporting: no curl(1), no answer, or
- * one that says no.
+ * to POST URL/ingest as Pyroscope's HTTP API has it. False after reporting: no curl(1), no answer,
+ * or one that says no.
  */
 bool push_pprof(struct compile *cx, const struct push *p, int64_t from, int64_t until,
                 const void *pprof, size_t n);

@@ -13,7 +13,7 @@
 /* linux/capability.h has these from Linux 5.8 and 5.9 on. */
 #ifndef CAP_PERFMON
 #define CAP_PERFMON 38
-#define CAP_BPF 39
+#define CAP_BPF     39
 #endif
 #ifndef CAP_CHECKPOINT_RESTORE
 #define CAP_CHECKPOINT_RESTORE 40

@@ -57,7 +57,8 @@ judge() { # docker|podman
     check "$how: the image is built" test "$status" = 0
     engine image inspect --format '{{.Size}}' ngstap
     check "$how: it is below 20 MiB" is_small
-    # docker 20.10 knows no capability of Linux 5.8 or newer; SYS_ADMIN has what they were split off.
+    # docker 20.10 knows no capability of Linux 5.8 or newer; SYS_ADMIN has what they were taken
+    # from.
     run BPF --version
     ! said 'unknown capability' || least=(SYS_ADMIN SYS_PTRACE DAC_READ_SEARCH)
     # podman 4.3 knows them, its seccomp filter does not.
