@@ -1,13 +1,14 @@
 /*
- * slices: what a process takes for a request with a profiler's events enabled and disabled, in turns
- * that are so short that what else the machine does is the same for both.
+ * slices: what a process takes for a request with a profiler's events enabled and disabled, in
+ * turns that are so short that what else the machine does is the same for both.
  *
  *   slices PORT PATH PID PAIRS REQUESTS [PROFILER]
  *
- * Asks 127.0.0.1:PORT for PATH, REQUESTS times on one connection (16 are on their way at once), PAIRS
- * times twice. In one of the two the perf events that process PROFILER holds open are disabled
- * (pidfd_getfd(2), PERF_EVENT_IOC_DISABLE); which comes first changes. Prints for each pair the
- * nanoseconds of processor time that PID took for a request without and with (/proc/PID/schedstat).
+ * Asks 127.0.0.1:PORT for PATH, REQUESTS times on one connection (16 are on their way at once),
+ * PAIRS times twice. In one of the two the perf events that process PROFILER holds open are
+ * disabled (pidfd_getfd(2), PERF_EVENT_IOC_DISABLE); which comes first changes. Prints for each
+ * pair the nanoseconds of processor time that PID took for a request without and with
+ * (/proc/PID/schedstat).
  */
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -13,8 +13,9 @@
 #include "base/cachefile.h"
 #include "target/elf.h"
 
-/* Rows of a smaller section are made as fast as they are found; a larger one has no rows. */
-enum { SECTION_LEAST = 8 * 1024, SECTION_MAX = 64 * 1024 * 1024 };
+/* Rows of smaller sections are made as fast as they are found; larger ones have none. Of all such
+ * sections of a file together: a hostile one has thousands. */
+enum { SECTIONS_LEAST = 8 * 1024, SECTIONS_MAX = 64 * 1024 * 1024 };
 
 #define FOLDER "unwind"
 
@@ -47,10 +48,10 @@ static bool make_key(int fd, uint8_t key[CACHEFILE_KEY_SIZE])
     while (ok && (scn = elf_nextscn(elf, scn))) {
         GElf_Shdr sh;
 
-        if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS || sh.sh_size > SECTION_MAX ||
+        if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS ||
             !is_source(elf_strptr(elf, names, sh.sh_name)))
             continue;
-        Elf_Data *data = elf_rawdata(scn, NULL);
+        Elf_Data *data = sh.sh_size <= SECTIONS_MAX - all ? elf_rawdata(scn, NULL) : NULL;
         const uint64_t at[] = {sh.sh_addr, sh.sh_flags, sh.sh_size};
 
         ok = data && data->d_buf;
@@ -64,7 +65,7 @@ static bool make_key(int fd, uint8_t key[CACHEFILE_KEY_SIZE])
     }
     sha256_digest(&ctx, CACHEFILE_KEY_SIZE, key);
     elf_end(elf);
-    return ok && all >= SECTION_LEAST;
+    return ok && all >= SECTIONS_LEAST;
 }
 
 /* ---- reading ---- */

@@ -291,6 +291,41 @@ static void twin(void)
     unlink(path);
 }
 
+/* Each section is called .eh_frame and is the whole file. */
+static void many_sections(void)
+{
+    size_t size;
+    char *copy = read_file(libc, &size), path[64];
+    const char *real = libc;
+    const Elf64_Ehdr *eh = (const Elf64_Ehdr *)copy;
+    Elf64_Shdr *sh = (Elf64_Shdr *)(copy + eh->e_shoff);
+    const char *names = copy + sh[eh->e_shstrndx].sh_offset;
+    Elf64_Word frame = 0;
+    struct unwind_rows a = {0}, b = {0};
+    char name[NAME_MAX + 1];
+
+    for (int i = 1; i < eh->e_shnum; i++)
+        if (!strcmp(names + sh[i].sh_name, ".eh_frame"))
+            frame = sh[i].sh_name;
+    for (int i = 1; i < eh->e_shnum; i++)
+        if (i != eh->e_shstrndx)
+            sh[i] = (Elf64_Shdr){
+                .sh_name = frame, .sh_type = SHT_PROGBITS, .sh_size = size, .sh_addralign = 1};
+    snprintf(path, sizeof(path), "%s/many", cache);
+    write_file(path, copy, size);
+    libc = path;
+    empty_folder();
+    bool made = rows(false, &a), kept = rows(true, &b);
+
+    tap_ok(frame && eh->e_shnum * size > 64 * MIB && made == kept && a.n == b.n && !list(name),
+           "many large sections: not read, nothing is kept");
+    libc = real;
+    free(a.v);
+    free(b.v);
+    free(copy);
+    unlink(path);
+}
+
 static void aged(const char *name, off_t size, time_t age)
 {
     const struct timeval when[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
@@ -362,6 +397,7 @@ int main(void)
     hostile(key);
     foreign(name);
     twin();
+    many_sections();
     trimmed(name);
     setenv("XDG_CACHE_HOME", "/proc/nonexistent", 1);
     tap_ok(right(), "no cache is no error");
