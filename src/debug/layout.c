@@ -151,6 +151,8 @@ static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
     elf_file_close(&f);
     if (!list)
         return false;
+    if (!strstr(list, "type lua_State\n"))
+        return true; /* another program's, named by -d */
     version_times(version, &from, &to);
     c->v[c->n++] = (struct candidate){arena_strdup(m->di->a, path), serves(list, from, to)};
     return true;
@@ -332,12 +334,14 @@ static bool lay_open(struct dbg *m, const char **why)
 {
     struct compile *cx = m->di->cx;
     struct candidates *c = ARENA_NEW(m->di->a, struct candidates);
-    const char *version = cx->debug.without & DEBUG_LAYOUT ? NULL : find_version(m), *file;
+    /* A script that runs asks for symbols alone. */
+    bool wanted = !(cx->debug.without & DEBUG_LAYOUT) && !m->di->local;
+    const char *version = wanted ? find_version(m) : NULL, *file;
     bool tried = target_first(m->di->t) != 0;
     const char **files = &file;
     uint32_t n = 1;
 
-    if (!version || !find_candidates(m, version, c, why))
+    if (!version || !find_candidates(m, version, c, why) || !c->n)
         return false;
     if (tried)
         n = choose(m, c, version, &files, why);
