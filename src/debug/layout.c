@@ -235,31 +235,18 @@ static void read_layouts(struct trial *t, const struct candidates *c, bool likel
     }
 }
 
-/* Is the code at AT in the file of M? */
-static bool is_code_of(const struct trial *t, const struct dbg *m, uint64_t at)
-{
-    for (const struct map *map = t->process.maps; map; map = map->next)
-        if (at >= map->start && at < map->end)
-            return !strcmp(map->path, m->path);
-    return false;
-}
-
 /* How many of them fit; they come first. */
 static uint32_t try_layouts(struct trial *t)
 {
-    struct lj_found found = {0};
+    uint64_t l;
     uint32_t fit = 0;
 
     t->process.budget = SEARCHED;
     if (t->n)
-        fit = lj_layouts_try(&t->process, t->v, t->n, &found);
+        fit = lj_layouts_try(&t->process, t->v, t->n, &l);
     for (uint32_t i = fit; i < t->n; i++)
         if (t->v[i].why)
             t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].m->path, t->v[i].why);
-    if (fit && !is_code_of(t, t->m, found.code)) {
-        t->why = "the state that was found is not this file's";
-        fit = 0;
-    }
     return fit;
 }
 
@@ -269,7 +256,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
 {
     struct debuginfo *di = m->di;
     pid_t pid = target_first(di->t);
-    struct trial t = {.m = m, .di = trial_new(di)};
+    struct trial t = {.m = m, .di = trial_new(di), .process.file = m->path};
     uint32_t fit = 0;
 
     t.process.maps = target_maps(di->cx, di->t, pid);
