@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317 # scripts have dollars of their own; check calls functions
+# shellcheck disable=SC2016,SC2317,SC2154 # dollars of scripts; check and start_target
 #
 # Layouts that are known of LuaJIT, for files without debug information. By a layout each of its
 # types is what it is by DWARF; a state that is damaged in 10,000 ways is never taken for one of
