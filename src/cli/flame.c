@@ -315,7 +315,7 @@ static const struct command_option taken[] = {
     {"--pod", "NS/POD[/CONTAINER]", "... in this pod of Kubernetes, on its node", set_target},
     {"--sysroot", "DIR", "look for the target's files below DIR (see docker-root)", pass_on},
     {"-d", "PATH", "a further module, or pack of debug information, NAME.pack", pass_on},
-    {"--no-debuginfo", "KIND", "without dwarf, debuginfod or pack (repeatable)", pass_on},
+    {"--no-debuginfo", "KIND", "without dwarf, debuginfod, pack or layout", pass_on},
     {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
     {"-t", "TIME", "how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...", set_time},
     {"-F", "HZ", "how often a second (99)", set_hz},

@@ -62,7 +62,7 @@ static const struct command_option taken[] = {
     {"--pod", NULL, "... in this pod of Kubernetes, on its node", NULL},
     {"--exec", NULL, "an executable, and the libraries that it is linked with", NULL},
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
-    {"--no-debuginfo", NULL, "without dwarf, debuginfod or pack (repeatable)", NULL},
+    {"--no-debuginfo", NULL, "without dwarf, debuginfod, pack or layout", NULL},
     {"-o", NULL, "write to FILE, which is whole or not there", NULL},
     {"--layout", "LIST",
      "write the layouts of the types in the file LIST, as DWARF, for every build that has them "

@@ -120,7 +120,7 @@ static const struct command_option taken[] = {
     {"--exec", NULL, "an executable", NULL},
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
     {"-d", NULL, "a pack of debug information, NAME.pack (repeatable)", NULL},
-    {"--no-debuginfo", NULL, "without dwarf, debuginfod or pack (repeatable)", NULL},
+    {"--no-debuginfo", NULL, "without dwarf, debuginfod, pack or layout", NULL},
     {"--module", "PATH", "look for the types here only; kernel: in the running kernel", add_module},
     {"--rename", "OLD=NEW", "call a type NEW, or an enumerator", add_rename},
     {"--deep", NULL, "define what is only pointed to, too", set_deep},

@@ -151,6 +151,8 @@ static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
     elf_file_close(&f);
     if (!list)
         return false;
+    if (!strstr(list, "type lua_State\n"))
+        return true; /* another program's, named by -d */
     version_times(version, &from, &to);
     c->v[c->n++] = (struct candidate){arena_strdup(m->di->a, path), serves(list, from, to)};
     return true;
@@ -233,31 +235,18 @@ static void read_layouts(struct trial *t, const struct candidates *c, bool likel
     }
 }
 
-/* Is the code at AT in the file of M? */
-static bool is_code_of(const struct trial *t, const struct dbg *m, uint64_t at)
-{
-    for (const struct map *map = t->process.maps; map; map = map->next)
-        if (at >= map->start && at < map->end)
-            return !strcmp(map->path, m->path);
-    return false;
-}
-
 /* How many of them fit; they come first. */
 static uint32_t try_layouts(struct trial *t)
 {
-    struct lj_found found = {0};
+    uint64_t l;
     uint32_t fit = 0;
 
     t->process.budget = SEARCHED;
     if (t->n)
-        fit = lj_layouts_try(&t->process, t->v, t->n, &found);
+        fit = lj_layouts_try(&t->process, t->v, t->n, &l);
     for (uint32_t i = fit; i < t->n; i++)
         if (t->v[i].why)
             t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].m->path, t->v[i].why);
-    if (fit && !is_code_of(t, t->m, found.code)) {
-        t->why = "the state that was found is not this file's";
-        fit = 0;
-    }
     return fit;
 }
 
@@ -267,7 +256,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
 {
     struct debuginfo *di = m->di;
     pid_t pid = target_first(di->t);
-    struct trial t = {.m = m, .di = trial_new(di)};
+    struct trial t = {.m = m, .di = trial_new(di), .process.file = m->path};
     uint32_t fit = 0;
 
     t.process.maps = target_maps(di->cx, di->t, pid);
@@ -332,12 +321,14 @@ static bool lay_open(struct dbg *m, const char **why)
 {
     struct compile *cx = m->di->cx;
     struct candidates *c = ARENA_NEW(m->di->a, struct candidates);
-    const char *version = cx->debug.without & DEBUG_LAYOUT ? NULL : find_version(m), *file;
+    /* A script that runs asks for symbols alone. */
+    bool wanted = !(cx->debug.without & DEBUG_LAYOUT) && !m->di->local;
+    const char *version = wanted ? find_version(m) : NULL, *file;
     bool tried = target_first(m->di->t) != 0;
     const char **files = &file;
     uint32_t n = 1;
 
-    if (!version || !find_candidates(m, version, c, why))
+    if (!version || !find_candidates(m, version, c, why) || !c->n)
         return false;
     if (tried)
         n = choose(m, c, version, &files, why);

@@ -144,7 +144,7 @@ static bool is_code(const struct lj_process *p, uint64_t at)
 {
     for (const struct map *m = p->maps; m && m->start <= at; m = m->next)
         if (at < m->end)
-            return m->exec;
+            return m->exec && (!p->file || !strcmp(m->path, p->file));
     return false;
 }
 
@@ -153,13 +153,15 @@ static bool is_code(const struct lj_process *p, uint64_t at)
 static const char *thread_misfit(struct reader *r, uint64_t l, uint64_t g)
 {
     const uint32_t *at = r->x->at;
-    uint64_t stack = ref_in(r, l, LJ_L_STACK), size = in(r, l, LJ_L_STACKSIZE, 4);
-    uint64_t max = ref_in(r, l, LJ_L_MAXSTACK), end = stack + size * 8, object;
-    uint64_t base = in(r, l, LJ_L_BASE, 8), top = in(r, l, LJ_L_TOP, 8);
-    uint64_t extra = (end - max) / 8 - 1; /* LJ_STACK_EXTRA (lj_def.h); of GC64 7, then 8 */
+    uint64_t object;
 
     if (ref_in(r, l, LJ_L_GLREF) != g || ref_in(r, g, LJ_G_MAINTHREF) != l)
         return "the main thread and global_State do not lead to one another";
+    uint64_t stack = ref_in(r, l, LJ_L_STACK), size = in(r, l, LJ_L_STACKSIZE, 4);
+    uint64_t max = ref_in(r, l, LJ_L_MAXSTACK), end = stack + size * 8;
+    uint64_t base = in(r, l, LJ_L_BASE, 8), top = in(r, l, LJ_L_TOP, 8);
+    uint64_t extra = (end - max) / 8 - 1; /* LJ_STACK_EXTRA (lj_def.h); of GC64 7, then 8 */
+
     if (get(r, l + at[LJ_L_GCT], 1) != GCT_THREAD ||
         (get(r, l + at[LJ_L_MARKED], 1) & GC_FIXED) != GC_FIXED ||
         get(r, l + at[LJ_L_FFID], 1) != 1 || get(r, l + at[LJ_L_STATUS], 1) > 6)
@@ -249,7 +251,7 @@ static const char *dispatch_misfit(struct reader *r, uint64_t gg)
         return "GG_State.dispatch is not there";
     for (uint64_t i = 0; i < n; i++)
         if (!is_code(r->p, table[i]))
-            return "GG_State.dispatch leads to what is no code";
+            return "GG_State.dispatch leads to what is not this LuaJIT's code";
     for (uint32_t i = 0; i < r->x->n_bcff; i++)
         if (op[i] != op[0] + i || op[i] > 255) /* BCINS_AD(BC__MAX+i, 0, 0) */
             return "GG_State.bcff is not the list of fast functions";
@@ -341,7 +343,6 @@ static uint32_t try_all(const struct lj_process *p, struct lj_layout *v, uint32_
 
         for (int k = 0; k < TRIES && (!k || why); k++)
             why = lj_layout_misfit(p, &v[i], l);
-
         if (why) {
             v[i].why = why;
         } else {
@@ -381,7 +382,7 @@ static bool is_data(const struct map *m)
     return m->write && !m->exec && !m->shared;
 }
 
-uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n, struct lj_found *out)
+uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n, uint64_t *l)
 {
     struct hunt h = {.p = p, .v = v, .n = n};
     unsigned char *chunk = malloc(CHUNK);
@@ -401,11 +402,6 @@ uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n, s
                                                                     : (uint64_t)got;
         }
     free(chunk);
-    if (h.fit) {
-        struct reader r = {.p = p, .x = v};
-
-        out->l = h.l;
-        out->code = get(&r, h.l - v->at[LJ_GG_L] + v->at[LJ_GG_DISPATCH], 8);
-    }
+    *l = h.l;
     return h.fit;
 }

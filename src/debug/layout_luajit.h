@@ -80,6 +80,7 @@ struct lj_layout {
 struct lj_process {
     int mem;                /* as /proc/PID/mem: offsets are addresses */
     const struct map *maps; /* in order of address */
+    const char *file;       /* that has LuaJIT's code, as MAPS call it; NULL: any */
     uint64_t budget;        /* bytes that may still be searched */
 };
 
@@ -89,16 +90,10 @@ bool lj_layout_read(struct dbg *m, struct lj_layout *out);
 /* What contradicts X in the state at L, a main thread; NULL: it is LuaJIT's here. */
 const char *lj_layout_misfit(const struct lj_process *p, const struct lj_layout *x, uint64_t l);
 
-struct lj_found {
-    uint64_t l;    /* the main thread of the state that was tried */
-    uint64_t code; /* an address within that LuaJIT's code */
-};
-
 /*
  * Searches the process for a state that one of V fits. The number of those that fit it, moved to
- * the front of V, and *OUT; 0: none.
+ * the front of V, and *L, its main thread; 0: none.
  */
-uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n,
-                        struct lj_found *out);
+uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n, uint64_t *l);
 
 #endif

@@ -92,7 +92,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     static struct change changes[BYTES_MAX];
     struct target *t = target_open(cx, &(struct target_opts){.pid = pid});
     struct debuginfo *di = t ? debuginfo_new(cx, t) : NULL;
-    struct lj_found found;
+    uint64_t l;
     struct lj_process p = {.budget = 1 << 30};
     uint32_t n = 0, fit, wrong = 0, refused = 0;
     const char *why = "";
@@ -112,7 +112,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
         }
     }
     kill(pid, SIGSTOP);
-    fit = lj_layouts_try(&p, v, n, &found);
+    fit = lj_layouts_try(&p, v, n, &l);
     if (fit) {
         int mem = p.mem;
 
@@ -121,20 +121,21 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     }
     kill(pid, SIGCONT);
     for (uint32_t i = 0; i < fit; i++)
-        printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], found.l) ? " BUT" : "");
+        printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
     for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
-        uint32_t done = damage(&p, &v[0], found.l, changes);
+        uint32_t done = damage(&p, &v[0], l, changes);
 
-        refused += lj_layout_misfit(&p, &v[0], found.l) != NULL;
+        if (i % 16 == 0)
+            refused += lj_layout_misfit(&p, &v[0], l) != NULL;
         for (uint32_t k = fit; k < n; k++) {
-            if (lj_layout_misfit(&p, &v[k], found.l))
+            if (lj_layout_misfit(&p, &v[k], l))
                 continue;
             printf("wrong %s\n", v[k].m->path);
             wrong++;
         }
         mend(&p, changes, done);
     }
-    printf("damaged %d, refused %u, wrong %u\n", DAMAGED, refused, wrong);
+    printf("damaged %d, of %d refused %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused, wrong);
     debuginfo_free(di);
     target_close(t);
     return !fit || wrong;
