@@ -54,7 +54,7 @@ static void clear_frame(struct cg_gen *g)
     cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
     if (g->graph->reads && u->reads)
-        for (uint32_t k = 0; k < IR_CACHE_LINES; k++)
+        for (uint32_t k = 0; k < u->cache_lines; k++)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
 }
 

@@ -320,6 +320,8 @@ struct ir_unit {
     uint32_t frame_error_text;/* struct ngs_str */
     uint32_t frame_cache;     /* read cache: tags then lines, if something reads */
     bool reads;               /* user memory, that is */
+    uint8_t cache_lines;      /* a power of two */
+    uint8_t cache_shift;      /* a line has 1 << so many bytes: at most a page */
     uint32_t frame_key;       /* key being built: largest key_size */
     uint32_t frame_texts;     /* user programs: pointers for map helpers: OBJ_MAX_KEYS + 1 words */
     uint32_t frame_val;       /* map value being built: largest value_size */
@@ -336,7 +338,6 @@ struct ir_unit {
     uint32_t globals_size, rodata_size;
 };
 
-enum { IR_CACHE_LINES = 32, IR_CACHE_SHIFT = 9, IR_CACHE_LINE = 1 << IR_CACHE_SHIFT };
 enum { IR_SPILL_WORDS = 52 };
 enum { IR_UNWIND_WORDS = 658 + 3 * NGS_STACK_MAX };
 

@@ -158,11 +158,18 @@ static uint64_t record_size(const struct ir_unit *u, const struct ir_ins *i)
     return size;
 }
 
+/*
+ * The cache of what follows pointers in a loop, as stacks of Lua are walked: a helper that reads
+ * costs more than the bytes that it copies, and what a program has made at one time lies together.
+ * 25 functions of as many files took 25 reads of 2 KiB, 67 of 512 bytes.
+ */
+enum { FOLLOW_LINES = 16, FOLLOW_SHIFT = 11 };
+
 void ir_layout(struct ir_unit *u)
 {
     uint32_t max_key = 0, max_val = 0;
     uint64_t max_rec = 0;
-    bool reads = false, walks = false, places = false;
+    bool reads = false, follows = false, walks = false, places = false;
 
     ir_share_strings(u);
 
@@ -174,18 +181,25 @@ void ir_layout(struct ir_unit *u)
         if (u->maps[i].rec.value_size > max_val)
             max_val = u->maps[i].rec.value_size;
     }
-    for (uint32_t n = 0; n < u->n_funcs; n++)
-        for (uint32_t b = 0; b < u->funcs[n]->n_blocks; b++)
+    for (uint32_t n = 0; n < u->n_funcs; n++) {
+        bool in_func = false, loops = u->funcs[n]->recursive;
+
+        for (uint32_t b = 0; b < u->funcs[n]->n_blocks; b++) {
+            loops |= u->funcs[n]->blocks[b]->loop_head;
             for (const struct ir_ins *i = u->funcs[n]->blocks[b]->first; i; i = i->next) {
                 uint64_t rec = record_size(u, i);
 
-                reads |= i->op == IR_READ && !i->space;
+                in_func |= i->op == IR_READ && !i->space;
                 walks |= i->op == IR_CONTEXT && i->imm == NGS_CTX_UNWIND;
                 places |= i->op == IR_CONTEXT && i->imm == NGS_CTX_PLACE;
                 if (i->op == IR_GSCAT && max_val < u->str_size)
                     max_val = u->str_size; /* the longer text is put together there */
                 max_rec = rec > max_rec ? rec : max_rec;
             }
+        }
+        reads |= in_func;
+        follows |= in_func && loops;
+    }
 
     uint32_t off = sizeof(struct ngs_frame);
 
@@ -195,10 +209,6 @@ void ir_layout(struct ir_unit *u)
     off += align8(max_key);
     u->frame_texts = off;
     off += (OBJ_MAX_KEYS + 1) * 8;
-    u->frame_cache = off;
-    u->reads = reads;
-    if (reads)
-        off += IR_CACHE_LINES * 8 + IR_CACHE_LINES * IR_CACHE_LINE;
     u->frame_unwind = walks || places ? off : 0;
     off += u->frame_unwind ? IR_UNWIND_WORDS * 8 : 0;
     u->walks = walks;
@@ -209,6 +219,12 @@ void ir_layout(struct ir_unit *u)
             u->funcs[n]->ret_off = off;
             off += 8;
         }
+    u->frame_cache = off;
+    u->reads = reads;
+    u->cache_lines = follows ? FOLLOW_LINES : 32;
+    u->cache_shift = follows ? FOLLOW_SHIFT : 9;
+    if (reads)
+        off += u->cache_lines * (8u + (1u << u->cache_shift));
     u->frame_error_text = off;
     off += u->str_size;
     off = place_strings(u, off);

@@ -89,7 +89,7 @@ static bool is_text(const char *s, size_t len, const char *word)
     return len == strlen(word) && !memcmp(s, word, len);
 }
 
-/* Told by how the samples print a frame (tapset/luajit.sxx), or by how it was named:
+/* Told by how the samples print a frame (tapset/luajit/), or by how it was named:
  * MODULE:FUNCTION. */
 static enum out_kind kind_of(const char *s, size_t len)
 {

@@ -54,40 +54,42 @@ static void direct_read(struct cg_lib_fn *f, int helper)
 void cg_lib_read_miss(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t tags = f->c->u->frame_cache, lines = tags + IR_CACHE_LINES * 8, direct = cg_label(s);
+    const struct ir_unit *u = f->c->u;
+    uint32_t tags = u->frame_cache, lines = tags + u->cache_lines * 8u, direct = cg_label(s);
+    int32_t line = 1 << u->cache_shift;
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
     cg_mov(s, R8, R3);
     cg_mov(s, R1, R7);
-    cg_alui(s, BPF_AND, R1, IR_CACHE_LINE - 1);
+    cg_alui(s, BPF_AND, R1, line - 1);
     cg_alu(s, BPF_ADD, R1, R8);
-    cg_jmpi(s, BPF_JGT, R1, IR_CACHE_LINE, direct);
+    cg_jmpi(s, BPF_JGT, R1, line, direct);
     cg_mov(s, R9, R7);
-    cg_alui(s, BPF_RSH, R9, IR_CACHE_SHIFT);
-    cg_alui(s, BPF_AND, R9, IR_CACHE_LINES - 1);
+    cg_alui(s, BPF_RSH, R9, u->cache_shift);
+    cg_alui(s, BPF_AND, R9, u->cache_lines - 1);
     cg_mov(s, R1, R9);
     cg_alui(s, BPF_LSH, R1, 3);
     cg_alu(s, BPF_ADD, R1, R6);
     cg_alui(s, BPF_ADD, R1, (int32_t)tags);
     cg_sti(s, BPF_DW, R1, 0, -1);
     cg_mov(s, R1, R9);
-    cg_alui(s, BPF_LSH, R1, IR_CACHE_SHIFT);
+    cg_alui(s, BPF_LSH, R1, u->cache_shift);
     cg_alu(s, BPF_ADD, R1, R6);
     cg_alui(s, BPF_ADD, R1, (int32_t)lines);
-    cg_movi(s, R2, IR_CACHE_LINE);
+    cg_movi(s, R2, line);
     cg_mov(s, R3, R7);
-    cg_alui(s, BPF_AND, R3, -IR_CACHE_LINE);
+    cg_alui(s, BPF_AND, R3, -line);
     cg_call(s, BPF_FUNC_probe_read_user);
     cg_jmpi(s, BPF_JNE, R0, 0, direct);
     cg_alui(s, BPF_LSH, R9, 3);
     cg_alu(s, BPF_ADD, R9, R6);
     cg_alui(s, BPF_ADD, R9, (int32_t)tags);
     cg_mov(s, R1, R7);
-    cg_alui(s, BPF_RSH, R1, IR_CACHE_SHIFT);
+    cg_alui(s, BPF_RSH, R1, u->cache_shift);
     cg_stx(s, BPF_DW, R9, 0, R1);
     cg_mov(s, R1, R7);
-    cg_alui(s, BPF_AND, R1, IR_CACHE_LINES * IR_CACHE_LINE - 1);
+    cg_alui(s, BPF_AND, R1, u->cache_lines * line - 1);
     cg_alu(s, BPF_ADD, R1, R6);
     cg_alui(s, BPF_ADD, R1, (int32_t)lines);
     store_value(f, 0);
@@ -120,7 +122,7 @@ static void leave_written(struct cg_lib_fn *f, uint32_t fault)
     struct cg_asm *s = &f->s;
     const struct ir_unit *u = f->c->u;
 
-    for (uint32_t k = 0; k < IR_CACHE_LINES && u->reads; k++)
+    for (uint32_t k = 0; k < u->cache_lines && u->reads; k++)
         cg_sti_far(s, BPF_DW, R6, u->frame_cache + 8 * k, -1, R1);
     cg_lib_leave(f, 0);
     cg_bind(s, fault);

@@ -330,7 +330,9 @@ static void make_line(struct cg_lib_fn *f)
 static void name_from_cache(struct cg_lib_fn *f, uint32_t slow)
 {
     struct cg_asm *s = &f->s;
-    uint32_t tags = f->c->u->frame_cache, lines = tags + IR_CACHE_LINES * 8;
+    const struct ir_unit *u = f->c->u;
+    uint32_t tags = u->frame_cache, lines = tags + u->cache_lines * 8u;
+    int32_t line = 1 << u->cache_shift;
     int most = f->c->max < LINE_SHORT ? (int)f->c->max & ~7 : LINE_SHORT;
     uint32_t last = cg_label(s), other = cg_label(s);
 
@@ -338,20 +340,20 @@ static void name_from_cache(struct cg_lib_fn *f, uint32_t slow)
     cg_jmpi(s, BPF_JGT, R9, most, slow);
     cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max - most, slow);
     cg_mov(s, R1, R8);
-    cg_alui(s, BPF_AND, R1, IR_CACHE_LINE - 1);
+    cg_alui(s, BPF_AND, R1, line - 1);
     cg_alu(s, BPF_ADD, R1, R9);
-    cg_jmpi(s, BPF_JGT, R1, IR_CACHE_LINE, slow);
+    cg_jmpi(s, BPF_JGT, R1, line, slow);
     cg_mov(s, R1, R8);
-    cg_alui(s, BPF_RSH, R1, IR_CACHE_SHIFT);
+    cg_alui(s, BPF_RSH, R1, u->cache_shift);
     cg_mov(s, R2, R1);
-    cg_alui(s, BPF_AND, R2, IR_CACHE_LINES - 1);
+    cg_alui(s, BPF_AND, R2, u->cache_lines - 1);
     cg_alui(s, BPF_LSH, R2, 3);
     cg_alu(s, BPF_ADD, R2, R6);
     cg_alui(s, BPF_ADD, R2, (int32_t)tags);
     cg_ldx(s, BPF_DW, R2, R2, 0);
     cg_jmp(s, BPF_JNE, R2, R1, slow);
     cg_mov(s, R2, R8);
-    cg_alui(s, BPF_AND, R2, IR_CACHE_LINES * IR_CACHE_LINE - 1);
+    cg_alui(s, BPF_AND, R2, u->cache_lines * line - 1);
     cg_alu(s, BPF_ADD, R2, R6);
     cg_alui(s, BPF_ADD, R2, (int32_t)lines);
     cg_mov(s, R1, R7);

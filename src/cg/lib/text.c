@@ -126,10 +126,13 @@ void cg_lib_match(struct cg_lib_fn *f)
 }
 
 /*
- * Loops over bytes look at LIB_SOME of them in a call: where the verifier walks each turn it keeps
- * at most 8,192 branches in mind (BPF_COMPLEXITY_LIMIT_JMP_SEQ).
+ * LIB_SOME: loops over bytes look at so many of them in a call. Where the verifier walks each turn
+ * it keeps at most 8,192 branches in mind (BPF_COMPLEXITY_LIMIT_JMP_SEQ), and has a limit for all.
  */
-enum { LIB_SOME = 512 };
+static int32_t some_bytes(const struct cg_lib_fn *f)
+{
+    return f->may_goto ? 512 : 128;
+}
 
 /*
  * The function whose part SOME is: called until it says less than LIB_SOME. The start is the
@@ -163,8 +166,8 @@ static void in_parts(struct cg_lib_fn *f, enum cg_lib some, int start)
     cg_lib_call(f, some);
     cg_jmpi(s, BPF_JSLT, R0, 0, none);
     cg_alu(s, BPF_ADD, R7, R0);
-    cg_jmpi(s, BPF_JLT, R0, LIB_SOME, end);
-    cg_alui(s, BPF_ADD, R9, LIB_SOME);
+    cg_jmpi(s, BPF_JLT, R0, some_bytes(f), end);
+    cg_alui(s, BPF_ADD, R9, some_bytes(f));
     if (f->may_goto)
         cg_may_goto(s, end);
     cg_ja(s, head);
@@ -201,7 +204,7 @@ void cg_lib_find_some(struct cg_lib_fn *f)
     cg_lib_counter(f);
     cg_mov(s, R6, R2);
     head = cg_here(s);
-    cg_jmpi(s, BPF_JGE, R9, LIB_SOME, end);
+    cg_jmpi(s, BPF_JGE, R9, some_bytes(f), end);
     cg_ldx(s, BPF_DW, R4, R10, PLACE_HOME);
     cg_alu(s, BPF_ADD, R4, R9);
     cg_jmp(s, BPF_JGT, R4, R6, none);
@@ -394,6 +397,8 @@ static void find_byte(struct cg_asm *s)
     cg_alu(s, BPF_AND, R0, R5);
 }
 
+enum { SET_MAX = 64 }; /* bytes of a set, which is a literal of the tapset's: no more are seen */
+
 /* (set, byte): eight bytes of the set at a time, less the byte: is one of them 0? */
 void cg_lib_in_set(struct cg_lib_fn *f)
 {
@@ -408,7 +413,7 @@ void cg_lib_in_set(struct cg_lib_fn *f)
     byte_to_find(s);
     head = cg_here(s);
     cg_jmp(s, BPF_JGE, R9, R8, no);
-    cg_jmpi(s, BPF_JGT, R9, (int32_t)f->c->max, no);
+    cg_jmpi(s, BPF_JGE, R9, f->c->max < SET_MAX ? (int32_t)f->c->max : SET_MAX, no);
     cg_mov(s, R1, R7);
     cg_alu(s, BPF_ADD, R1, R9);
     cg_ldx(s, BPF_DW, R2, R1, LIB_BYTES);
@@ -434,7 +439,7 @@ static void next_byte(struct cg_lib_fn *f, uint32_t end)
 {
     struct cg_asm *s = &f->s;
 
-    cg_jmpi(s, BPF_JGE, R9, LIB_SOME, end);
+    cg_jmpi(s, BPF_JGE, R9, some_bytes(f), end);
     cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
     cg_alu(s, BPF_ADD, R1, R9);
     cg_ldx(s, BPF_W, R2, R7, 0);
@@ -476,7 +481,7 @@ static void span_words(struct cg_lib_fn *f, uint32_t end)
     cg_ldx(s, BPF_B, R3, R1, LIB_BYTES);
     byte_to_find(s);
     head = cg_here(s);
-    cg_jmpi(s, BPF_JGE, R9, LIB_SOME, end);
+    cg_jmpi(s, BPF_JGE, R9, some_bytes(f), end);
     cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
     cg_alu(s, BPF_ADD, R1, R9);
     cg_jmpi(s, BPF_JGT, R1, (int32_t)f->c->max, end);
@@ -645,10 +650,10 @@ void cg_lib_regex(struct cg_lib_fn *f)
     cg_lib_call(f, CG_LIB_REGEX_SOME);
     cg_mov(s, R7, R0);
     cg_jmpi(s, BPF_JLT, R7, NGS_REGEX_ROWS, end);
-    cg_alui(s, BPF_ADD, R8, LIB_SOME);
+    cg_alui(s, BPF_ADD, R8, some_bytes(f));
     cg_ldx(s, BPF_DW, R1, R10, PLACE_HOME);
     cg_jmp(s, BPF_JGE, R8, R1, end);
-    cg_alui(s, BPF_ADD, R9, LIB_SOME);
+    cg_alui(s, BPF_ADD, R9, some_bytes(f));
     if (f->may_goto)
         cg_may_goto(s, end);
     cg_ja(s, head);
