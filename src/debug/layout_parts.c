@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/compile.h"
-#include "debug/dwarf_priv.h"
 #include "debug/layout_nginx.h"
 
 enum { LUAJIT = NGINX_PARTS, PARTS };
@@ -51,7 +50,7 @@ static struct dbg *open_part(const struct choice *c, struct debuginfo *di, const
     p->of = c->m;
     p->arch = c->m->arch;
     p->symbols = (struct elf_symbols *)dbg_symbols(c->m);
-    return elf_file_open(&f, open(p->path, O_RDONLY | O_CLOEXEC)) && dw_open_layout(p, &f, &why)
+    return elf_file_open(&f, open(p->path, O_RDONLY | O_CLOEXEC)) && dbg_open_layout(p, &f, &why)
                ? dbg_add(p) /* where declarations in other parts find their definitions */
                : NULL;
 }
@@ -316,7 +315,7 @@ static const struct ctype *parts_type(struct dbg *m, const char *tag, const char
 
     for (size_t i = 0; i < PARTS; i++) {
         struct dbg *p = parts_of(m)->v[i];
-        const struct ctype *t = p ? dw_type(p, tag, name) : NULL;
+        const struct ctype *t = p ? p->source->type(p, tag, name) : NULL;
 
         if (t && (!first || (!ctype_size(first) && ctype_size(t))))
             first = t;
