@@ -145,6 +145,7 @@ TIMED_TESTS += tests/debian.sh
 TIMED_TESTS += tests/layouts.sh
 UNIT_TOOLS += tests/unit/layout_fit
 EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
+SHELL_TESTS += tests/nginx-layouts.sh
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh

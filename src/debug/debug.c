@@ -11,8 +11,8 @@
 #include "debug/source.h"
 
 /* In the order in which they are asked. */
-static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_layout,
-                                                   &dbg_source_btf};
+static const struct dbg_source *const sources[] = {&dbg_source_dwarf, &dbg_source_nginx,
+                                                   &dbg_source_layout, &dbg_source_btf};
 
 struct failed_open { /* so that a module without debug information is looked for once */
     struct failed_open *next;

@@ -13,7 +13,7 @@
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
  *     debugimage, debugfile, debuginfod, pack, cfi, dwarf_*, dwarf      the other (dwarf_priv.h)
  *     pack_*              makes packs (see pack.h)
- *     layout_luajit, layout             types that are known of some programs
+ *     layout_luajit, layout, layout_nginx, layout_rows, layout_parts    types that are known of some programs
  *     debug               opens modules: the table of sources
  *
  * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for
@@ -127,7 +127,8 @@ struct dbg_source {
     void (*params)(const struct ctype *t, dbg_type_fn *fn, void *arg);
 };
 
-extern const struct dbg_source dbg_source_dwarf, dbg_source_btf, dbg_source_layout;
+extern const struct dbg_source dbg_source_dwarf, dbg_source_btf, dbg_source_layout,
+    dbg_source_nginx;
 
 /* ---- modules ---- */
 

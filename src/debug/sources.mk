@@ -30,6 +30,9 @@ ngstap_SOURCES += \
 	src/debug/function.c \
 	src/debug/layout.c src/debug/layout.h \
 	src/debug/layout_luajit.c src/debug/layout_luajit.h \
+	src/debug/layout_nginx.c src/debug/layout_nginx.h \
+	src/debug/layout_parts.c \
+	src/debug/layout_rows.c \
 	src/debug/library.c src/debug/library.h \
 	src/debug/module.c \
 	src/debug/pack.c src/debug/pack.h \

@@ -1,0 +1,361 @@
+/*
+ * layout_parts: a source for nginx builds without debug information: the layouts of its types that
+ * we bring (layouts/nginx/, made by scripts/make-layouts-nginx). Enters: a module, the process that
+ * is looked at; leaves: for each part of nginx's types the file of layouts that fits, and LuaJIT's
+ * where that is linked into it (layout.c): types are asked of these in turn, addresses are those of
+ * the module's own symbols. Refused, with a reason: builds of which no layout is known or none fits.
+ *
+ * What nginx says of itself (its version and options) narrows the layouts down, the process proves
+ * them (layout_nginx.c). What no request has passed yet is believed by version and options alone.
+ * Where several fit, what they do not agree on is an error where it is asked for.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/compile.h"
+#include "debug/layout_nginx.h"
+
+enum { LUAJIT = NGINX_PARTS, PARTS };
+
+struct parts {            /* of a module */
+    struct dbg *v[PARTS]; /* NULL: not known */
+};
+
+/* How the layouts of a module are chosen. */
+struct choice {
+    struct dbg *m;
+    struct parts *out;
+    struct layout_rows rows;
+    struct nginx_build build;
+    struct layout_trial trial; /* without the layout that is tried */
+    const char *dir;
+    const char *tried; /* what was, in words */
+};
+
+static struct parts *parts_of(const struct dbg *m)
+{
+    return m->data;
+}
+
+/* ---- files ---- */
+
+/* The layout FILE, opened in DI as a module that has M's symbols. NULL: it cannot be read. */
+static struct dbg *open_part(const struct choice *c, struct debuginfo *di, const char *file)
+{
+    struct dbg *p = dbg_new(di, arena_printf(di->a, "%s/%s.debug", c->dir, file));
+    struct elf_file f;
+    const char *why;
+
+    p->of = c->m;
+    p->arch = c->m->arch;
+    p->symbols = (struct elf_symbols *)dbg_symbols(c->m);
+    return elf_file_open(&f, open(p->path, O_RDONLY | O_CLOEXEC)) && dbg_open_layout(p, &f, &why)
+               ? dbg_add(p) /* where declarations in other parts find their definitions */
+               : NULL;
+}
+
+/* ---- choosing ---- */
+
+struct candidate {
+    const struct layout_row *row;
+    enum layout_fit fit;
+};
+
+static enum layout_fit try_row(struct choice *c, const struct layout_row *row, const char **why)
+{
+    struct debuginfo *di = debuginfo_new(c->m->di->cx, c->m->di->t);
+    struct layout_trial t = c->trial;
+    enum layout_fit fit = LAYOUT_REFUTED;
+
+    *why = "it cannot be read";
+    if ((t.types[t.n_types] = open_part(c, di, row->file))) {
+        t.n_types++;
+        *why = "there is no process to try it on";
+        fit = t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, row->part, why);
+    }
+    debuginfo_free(di);
+    return fit;
+}
+
+/* The better of two that were not refuted: what was proved, then the one of the same flavour. */
+static bool is_better(const struct choice *c, const struct candidate *a, const struct candidate *b)
+{
+    if (a->fit != b->fit)
+        return a->fit > b->fit;
+    return a->row->openresty == c->build.openresty && b->row->openresty != c->build.openresty;
+}
+
+static bool is_listed(const struct candidate *v, uint32_t n, const struct layout_row *row)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(v[i].row->file, row->file))
+            return true;
+    return false;
+}
+
+/*
+ * The rows of PART that were not refuted, the best one first; of builds that are not M's own (not
+ * EXACT) only those that were proved.
+ */
+static uint32_t try_rows(struct choice *c, enum nginx_part part, bool exact, struct candidate **out)
+{
+    struct arena *a = c->m->di->a;
+    struct candidate *v = NULL;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < c->rows.n && bounds_ok(); i++) {
+        struct candidate new = {.row = &c->rows.v[i]};
+        const char *why;
+
+        if (new.row->part != part || layout_row_serves(new.row, &c->build) != exact ||
+            is_listed(v, n, new.row))
+            continue;
+        new.fit = try_row(c, new.row, &why);
+        if (new.fit == LAYOUT_REFUTED)
+            c->tried = arena_printf(a, "%s%s%s (contradicted by %s)", c->tried ? c->tried : "",
+                                    c->tried ? ", " : "", new.row->file, why);
+        if (new.fit == LAYOUT_REFUTED || (!exact && new.fit != LAYOUT_PROVED))
+            continue;
+        v = arena_grow(a, v, n, sizeof(*v));
+        v[n++] = new;
+        if (is_better(c, &v[n - 1], &v[0])) {
+            v[n - 1] = v[0];
+            v[0] = new;
+        }
+    }
+    *out = v;
+    return n;
+}
+
+/* Opens the best of V, with those that are as good beside it. NULL: it cannot be read. */
+static struct dbg *open_best(struct choice *c, const struct candidate *v, uint32_t n)
+{
+    struct debuginfo *di = c->m->di;
+    struct dbg *best = open_part(c, di, v[0].row->file);
+
+    if (!best)
+        return NULL;
+    best->alike = ARENA_ARRAY(di->a, struct dbg *, n);
+    for (uint32_t i = 1; i < n; i++) {
+        struct dbg *other = is_better(c, &v[0], &v[i]) ? NULL : open_part(c, di, v[i].row->file);
+
+        if (other)
+            best->alike[best->n_alike++] = other;
+    }
+    return best;
+}
+
+static void say(const struct choice *c, const char *what)
+{
+    struct compile *cx = c->m->di->cx;
+
+    if (cx->verbose && cx->err)
+        fprintf(cx->err, "debug information of %s: %s\n", c->m->path, what);
+}
+
+static bool choose(struct choice *c, enum nginx_part part, const char **why)
+{
+    struct candidate *v;
+    uint32_t n;
+
+    c->tried = NULL;
+    n = try_rows(c, part, true, &v);
+    if (!n)
+        n = try_rows(c, part, false, &v);
+    if (!n) {
+        *why = arena_printf(c->m->di->a, "no layout of %s's types fits%s%s",
+                            nginx_build_text(c->m->di->a, &c->build), c->tried ? ": tried " : "",
+                            c->tried ? c->tried : "");
+        return false;
+    }
+    c->out->v[part] = open_best(c, v, n);
+    *why = arena_printf(c->m->di->a, "%s/%s.debug cannot be read", c->dir, v[0].row->file);
+    if (!c->out->v[part])
+        return false;
+    say(c, arena_printf(c->m->di->a, "the layouts of %s, %s%s", v[0].row->file,
+                        v[0].fit == LAYOUT_PROVED ? "which fit the process"
+                                                  : "by nginx's version and options",
+                        c->out->v[part]->n_alike ? ", as others do" : ""));
+    return true;
+}
+
+/* ---- a module ---- */
+
+static bool has_variable(struct dbg *m, const char *name)
+{
+    const struct elf_symbols *s = dbg_symbols(m);
+
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!s->v[i].is_func && !strcmp(s->v[i].name, name))
+            return true;
+    return false;
+}
+
+static void add_trial_module(struct choice *c, struct dbg *m)
+{
+    struct module *mod = target_module(m->di->cx, m->di->t, m->path);
+
+    if (!mod || c->trial.n_modules == TRIAL_MODULES)
+        return;
+    c->trial.modules[c->trial.n_modules].m = m;
+    c->trial.modules[c->trial.n_modules++].bias = mod->bias;
+}
+
+/* The program that M, a module of nginx's, is loaded by, or M itself. NULL: none is known. */
+static struct dbg *program_of(struct dbg *m)
+{
+    const char *path = m->di->t->exec_path, *why;
+    struct dbg *program = has_variable(m, "ngx_core_module") ? m : NULL;
+
+    if (!program && path && strcmp(path, m->path) != 0)
+        program = dbg_open_any(m->di, path, &why);
+    return program && has_variable(program, "ngx_core_module") ? program : NULL;
+}
+
+/* What the parts of a module of its own go on from. */
+static void add_program_types(struct choice *c, struct dbg *program)
+{
+    struct layout_trial *t = &c->trial;
+
+    if (program->source != &dbg_source_nginx) {
+        t->types[t->n_types++] = program;
+        return;
+    }
+    for (int i = NGINX_CORE; i <= NGINX_HTTP; i++)
+        if (parts_of(program)->v[i])
+            t->types[t->n_types++] = parts_of(program)->v[i];
+}
+
+static bool choose_all(struct choice *c, struct dbg *program, const char **why)
+{
+    static const struct {
+        enum nginx_part part;
+        const char *variable;
+    } lua[] = {{NGINX_LUA, "ngx_http_lua_module"}, {NGINX_STREAM_LUA, "ngx_stream_lua_module"}};
+    bool own = program == c->m, any = own;
+
+    for (int i = NGINX_CORE; own && i <= NGINX_UPSTREAM; i++) {
+        if (!choose(c, (enum nginx_part)i, why))
+            return false;
+        if (i < NGINX_UPSTREAM)
+            c->trial.types[c->trial.n_types++] = c->out->v[i];
+    }
+    for (size_t i = 0; i < sizeof(lua) / sizeof(*lua); i++) {
+        if (!has_variable(c->m, lua[i].variable))
+            continue;
+        if (choose(c, lua[i].part, why))
+            any = true;
+        else
+            say(c, *why); /* the program's own types are worth having all the same */
+    }
+    return any;
+}
+
+/* LuaJIT's, which may be linked into the program. */
+static void add_luajit(struct choice *c)
+{
+    const char *why = NULL;
+
+    if (dbg_source_layout.open(c->m, &why))
+        c->out->v[LUAJIT] = c->m->data;
+    else if (why)
+        say(c, why);
+}
+
+static void close_parts(struct dbg *m)
+{
+    m->data = NULL; /* the parts are modules of their own, and closed as such */
+}
+
+static bool open_layouts(struct dbg *m, const char **why)
+{
+    struct choice c = {.m = m, .trial = {.mem = -1}};
+    struct target *t = m->di->t;
+    pid_t pid = target_first(t);
+
+    *why = NULL;
+    if (m->di->cx->debug.without & DEBUG_LAYOUT || !m->di->layouts)
+        return false;
+    if (!has_variable(m, "ngx_core_module") && !has_variable(m, "ngx_http_lua_module") &&
+        !has_variable(m, "ngx_stream_lua_module"))
+        return false;
+    struct dbg *program = program_of(m);
+
+    if (!program || !nginx_build_of(program, &c.build)) {
+        *why = "its layout is not known: it does not say which nginx it is";
+        return false;
+    }
+    c.dir = arena_printf(m->di->a, "%s/nginx", m->di->layouts);
+    c.rows = layout_rows_read(m->di->a, arena_printf(m->di->a, "%s/rows", c.dir));
+    c.out = ARENA_NEW(m->di->a, struct parts);
+    add_trial_module(&c, program);
+    if (program != m) {
+        add_trial_module(&c, m);
+        add_program_types(&c, program);
+    }
+    if (pid)
+        c.trial.mem =
+            open(arena_printf(m->di->a, "%s/%d/mem", t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
+    bool ok = choose_all(&c, program, why);
+
+    if (c.trial.mem >= 0)
+        close(c.trial.mem);
+    if (ok)
+        add_luajit(&c);
+    m->data = ok ? c.out : NULL;
+    return ok;
+}
+
+/* ---- questions: the parts are asked in turn ---- */
+
+static const struct ctype *parts_type(struct dbg *m, const char *tag, const char *name)
+{
+    const struct ctype *first = NULL;
+
+    for (size_t i = 0; i < PARTS; i++) {
+        struct dbg *p = parts_of(m)->v[i];
+        const struct ctype *t = p ? p->source->type(p, tag, name) : NULL;
+
+        if (t && (!first || (!ctype_size(first) && ctype_size(t))))
+            first = t;
+    }
+    return first;
+}
+
+static bool parts_enumerator(struct dbg *m, const char *name, int64_t *value)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts_of(m)->v[i] && dbg_enumerator(parts_of(m)->v[i], name, value))
+            return true;
+    return false;
+}
+
+static bool parts_names(struct dbg *m, enum dbg_class class, dbg_name_fn *fn, void *arg)
+{
+    if (class == DBG_FUNCTIONS)
+        return false;
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts_of(m)->v[i])
+            dbg_names(parts_of(m)->v[i], class, fn, arg);
+    return true;
+}
+
+static bool parts_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts_of(m)->v[i] && dbg_variable(parts_of(m)->v[i], name, cu, out))
+            return true;
+    return false;
+}
+
+/* Types are the parts' own, who have another source. */
+const struct dbg_source dbg_source_nginx = {
+    .name = "layouts",
+    .open = open_layouts,
+    .close = close_parts,
+    .type = parts_type,
+    .enumerator = parts_enumerator,
+    .names = parts_names,
+    .variable = parts_variable,
+};
