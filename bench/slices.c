@@ -80,7 +80,7 @@ static long worked(const char *pid)
     return ns;
 }
 
-/* Reads N answers to their ends; each comes in chunks (RFC 9112, 7.1), the last of which is empty. */
+/* Reads N answers to their ends; each is in chunks (RFC 9112, 7.1), the last of which is empty. */
 static void read_answers(int fd, int n)
 {
     static const char end[] = "\r\n0\r\n\r\n";
