@@ -60,6 +60,24 @@ check 'what is put together' each %d 8 9 'strlen("<" . usymname(uaddr()) . ">" .
 check 'what sprintf puts together' each %d 1 0 \
     'sprintf("%s:%d", usymname(uaddr()), 5) == "first:5"'
 
+# What is asked of the stack after the handler has gone on is this hit's.
+callers() {
+    trace -c "$scratch/fixed" -e "global last
+        function caller() { return usymname(ustack(1)) }
+        $at_both {
+            stack = sprint_ubacktrace()
+            if (last == \"never\") exit()
+            last = usymname(uaddr())
+            println(last, \" \", caller(), \" \", stack =~ \"^(first|second).*main\")
+        }" &&
+        printf '%s main 1\n' first second first second first | diff - "$scratch/out"
+}
+if [[ $(uname -m) = x86_64 ]]; then
+    check 'frames of the stack' callers
+else
+    skip 'frames of the stack' 'stacks are walked on x86_64 alone'
+fi
+
 # ---- where it goes ----
 
 goes() { # STATEMENTS EXPRESSION

@@ -391,13 +391,20 @@ static void put_value(const struct rest *r, struct ir_cursor *c, const struct he
     ir_at(c, next);
 }
 
+/* Does V walk the program's stack, by no other value? What is asked of its frames comes behind. */
+static bool is_walk(const struct held *v)
+{
+    return v->ins.op == IR_CONTEXT && v->ins.imm == NGS_CTX_UNWIND && v->ins.a.kind != IRV_TEMP;
+}
+
 void ir_put_held(struct rest *r)
 {
     struct ir_cursor c = {.u = r->u, .f = r->handler, .block = r->block, .loc = r->cut->loc};
 
     ir_drop_last(r->handler, r->block);
-    for (uint32_t k = 0; k < r->n_held; k++)
-        if (r->held[k].kept)
-            put_value(r, &c, &r->held[k]);
+    for (int walks = 1; walks >= 0; walks--)
+        for (uint32_t k = 0; k < r->n_held; k++)
+            if (r->held[k].kept && is_walk(&r->held[k]) == walks)
+                put_value(r, &c, &r->held[k]);
     r->block = c.block;
 }

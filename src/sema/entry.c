@@ -5,10 +5,10 @@
  * in its place, which is set at the handler's start from an array that a probe of our own at the
  * function's entry fills. Both are script text, so that the passes after this one see nothing new.
  *
- * The array's key is the thread and the stack pointer at the entry, from which that after return
- * is a fixed distance away (struct arch: popped), and in the middle the CFA; no other activation
- * has that place meanwhile. So recursion, threads, longjmp over the function and coroutines with
- * stacks of their own are told apart without counting calls. (A function that ends in a jump to itself
+ * The array's key is the thread and the stack pointer at the entry, from which that after return is
+ * a fixed distance away (struct arch: popped), and in the middle the CFA; no other activation has
+ * that place meanwhile. So recursion, threads, longjmp over the function and coroutines with stacks
+ * of their own are told apart without counting calls. (A function that ends in a jump to itself
  * would share the place; compilers make a loop of that.) The arrays forget the oldest elements when
  * they are full: what a handler does not find is counted, and said at the end. A thread is in one
  * system call at a time; returns without an entry are those of calls that began before the session,
