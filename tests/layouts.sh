@@ -69,7 +69,7 @@ check 'layouts are forbidden: an error' eval 'test "$status" = 1 && said "no deb
 ask -x "$pid" -d layouts/luajit/20170501-gc32.debug
 check 'a layout that does not fit: an error' test "$status" = 1
 check '... that says what contradicts it' said 'none of 1 known layouts .* fits process'
-check '... and the command that makes a pack' said "ngstap pack $exe -o NAME\.pack"
+check '... and the command that makes a pack' said "ngstap pack $exe -o luajit\.pack"
 ask -x "$pid" -d "${fitting[0]}"
 check 'one that fits' test "$status" = 0
 # A reading that they do not agree on; where one alone fits there is none.
