@@ -69,7 +69,7 @@ check 'layouts are forbidden: an error' eval 'test "$status" = 1 && said "no deb
 ask -x "$pid" -d layouts/luajit/20170501-gc32.debug
 check 'a layout that does not fit: an error' test "$status" = 1
 check '... that says what contradicts it' said 'none of 1 known layouts .* fits process'
-check '... and the command that makes a pack' said "ngstap pack $exe -o NAME\.pack"
+check '... and the command that makes a pack' said "ngstap pack $exe -o luajit\.pack"
 ask -x "$pid" -d "${fitting[0]}"
 check 'one that fits' test "$status" = 0
 # A reading that they do not agree on; where one alone fits there is none.
@@ -126,18 +126,21 @@ check 'a program that has no LuaJIT: nothing is said of layouts' \
 
 # ---- shares
 
-start_profiled nginx stripped interp
-sysroot=()
-take_profile --arg time="$profile_seconds"
-stop_target
-check_shares 'nginx and LuaJIT stripped, by layouts' interp
+judge() { # NAME KIND VARIANT
+    start_profiled "$2" "$3" interp
+    sysroot=() # debug files of the stripped one are out of reach
+    take_profile --arg time="$profile_seconds"
+    stop_target
+    check_shares "$1, by layouts" interp
+}
+judge 'nginx and LuaJIT stripped' nginx stripped
 
 # LuaJIT's own program is linked statically.
 mkdir "$scratch/targets"
 cp -a "$NGSTAP_TARGETS/gc64" "$scratch/targets/"
 luajit=$scratch/targets/gc64/srv/openresty/luajit/bin/luajit
 strip --strip-all "$luajit"
-NGSTAP_TARGETS=$scratch/targets judge_shares luajit gc64 interp
+NGSTAP_TARGETS=$scratch/targets judge 'LuaJIT linked statically, stripped' luajit gc64
 cat >"$scratch/sstrip.py" <<'END'
 import struct, sys
 data = bytearray(open(sys.argv[1], "rb").read())
@@ -146,5 +149,5 @@ struct.pack_into("<HHH", data, 58, 0, 0, 0)
 open(sys.argv[1], "wb").write(data)
 END
 python3 "$scratch/sstrip.py" "$luajit"
-NGSTAP_TARGETS=$scratch/targets judge_shares luajit gc64 interp
+NGSTAP_TARGETS=$scratch/targets judge '... without section headers' luajit gc64
 finish

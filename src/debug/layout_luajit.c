@@ -28,7 +28,8 @@ enum {
     STACK_MAX = 1 << 20, /* slots: LJ_STACK_MAXEX is 65,536 and a few */
     STRTAB_MIN = 256,    /* LJ_MIN_STRTAB (lj_def.h) */
     TRACES_MAX = 65536,  /* TraceNo1 has 16 bits */
-    CHAINS = 64,         /* of the string table that are looked at, */
+    CHAINS = 64,         /* of the string table, and traces, that are looked at, */
+    HEADS = 4096,        /* ... within so many */
     DISPATCH_MAX = 1024,
     TRIES = 3,
     STATES_MAX = 256, /* what looks like a main thread */
@@ -191,7 +192,7 @@ static const char *strings_misfit(struct reader *r, uint64_t g)
         return "global_State.strempty is not the empty string";
     if (mask & (mask + 1) || mask + 1 < STRTAB_MIN || mask > 0x7ffffff || !tab || tab & 7)
         return "the string table's mask is not 2^n-1";
-    for (uint32_t i = 0; i <= mask && found < CHAINS && !r->failed; i++) {
+    for (uint32_t i = 0; i <= mask && i < HEADS && found < CHAINS && !r->failed; i++) {
         uint64_t s = ref(r, tab + i * (r->x->gc64 ? 8 : 4)) & ~(uint64_t)1;
 
         if (s && get(r, s + at[LJ_STR_GCT], 1) != GCT_STR)
@@ -268,7 +269,7 @@ static const char *traces_misfit(struct reader *r, uint64_t j)
         return "jit_State.sizetrace is none";
     if (low > high || high - low > 1 << 20)
         return "jit_State.irbotlim is above its irtoplim";
-    for (uint64_t i = 1; i < n && found < CHAINS && !r->failed; i++) {
+    for (uint64_t i = 1; i < n && i < HEADS && found < CHAINS && !r->failed; i++) {
         uint64_t t = ref(r, traces + i * (r->x->gc64 ? 8 : 4));
 
         if (!t || t == j) /* jit_State.cur, while it is recorded */
@@ -338,7 +339,7 @@ static uint32_t try_all(const struct lj_process *p, struct lj_layout *v, uint32_
 {
     uint32_t fit = 0;
 
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && bounds_ok(); i++) {
         const char *why = NULL;
 
         for (int k = 0; k < TRIES && (!k || why); k++)
