@@ -383,6 +383,8 @@ static void name_from_cache(struct cg_lib_fn *f, uint32_t slow)
     cg_bind(s, other);
     cg_ldx(s, BPF_DW, R9, R10, MOST_HOME);
     cg_ldx(s, BPF_DW, R3, R10, BEFORE_HOME);
+    /* which Linux 6.1 does not know to be what was compared before */
+    cg_jmpi(s, BPF_JGT, R3, (int32_t)f->c->max, f->l_bad);
     cg_ja(s, slow);
 }
 
