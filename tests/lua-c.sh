@@ -3,10 +3,11 @@
 #
 # Lua, C and the kernel in one stack (lua_backtrace() of tapset/luajit.sxx): a program that calls
 # Lua from C and C from Lua in twenty ways, and knows the order (tests/ustack/cross.lua); where C is
-# probed, and at ticks, interpreted and compiled, with references of 64 and 32 bits. A chain of C
-# frames that lies ends nothing. In nginx the Lua frames are those of the Lua stack alone, and the C
-# frames lead to main. Needs root, eBPF, a C compiler and NGSTAP_TARGETS (tests/targets/build.sh
-# prints it). About 90 s. Prints TAP.
+# probed, and at ticks, interpreted and compiled, with references of 64 and 32 bits, and where the
+# interpreter has no table but for debuggers, or none. A chain of C frames that lies ends nothing.
+# In nginx the Lua frames are those of the Lua stack alone, and the C frames lead to main. Needs
+# root, eBPF, a C compiler and NGSTAP_TARGETS (tests/targets/build.sh prints it). About 140 s.
+# Prints TAP.
 
 set -euo pipefail
 
@@ -20,10 +21,13 @@ command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 
 ${CC:-cc} -O2 -g -fPIC -shared -o "$scratch/cross.so" tests/ustack/cross.c
 
-# start_cross VARIANT LEAF [OPTION]: $cross is its pid, once it has its module.
+# start_cross VARIANT LEAF [OPTION]: $cross is its pid, once it has its module. A VARIANT with a
+# slash is the program itself.
 start_cross() {
+    local luajit=$1
+    [[ $luajit = */* ]] || luajit=$NGSTAP_TARGETS/$1/srv/openresty/luajit/bin/luajit
     # shellcheck disable=SC2086 # there may be no option
-    "$NGSTAP_TARGETS/$1/srv/openresty/luajit/bin/luajit" ${3:-} tests/ustack/cross.lua "$scratch" \
+    "$luajit" ${3:-} tests/ustack/cross.lua "$scratch" \
         "$2" 40 >"$scratch/said" &
     cross=$!
     pids+=("$cross")
@@ -75,7 +79,11 @@ c_at_ticks() {
     start_cross "$@" && stacks_at timer.profile 600 1 1 &&
         ((right > 200 && cases >= 18 && wrong * 200 <= right && early * 20 <= right))
 }
-for variant in gc64 gc32; do
+for variant in gc64 gc32 nounwind; do
+    if [[ ! -d $NGSTAP_TARGETS/$variant ]]; then
+        skip "$variant" "no such target: tests/targets/build.sh makes it"
+        continue
+    fi
     check "$variant: ubacktrace() beyond compiled Lua" c_at_leaf "$variant" ffi
     check "$variant: ubacktrace(), ticks in compiled code" c_at_ticks "$variant" loop
     check "$variant: ubacktrace(), ticks in the interpreter" c_at_ticks "$variant" loop -joff
@@ -86,6 +94,34 @@ for variant in gc64 gc32; do
     check "$variant: ticks in the interpreter" at_ticks "$variant" loop -joff
 done
 check 'gc64: ticks in C' at_ticks gc64 spin
+
+# Without types there is no lua_backtrace(): C functions, each stack up to the program's start.
+no_table() { # [OPTION]
+    start_cross "$scratch/luajit" ffi "$@"
+    cat >"$scratch/whole.stp" <<END
+global n
+probe $leaf {
+    print("stack\n" . sprint_ubacktrace())
+    if (++n == 3000) { exit() }
+}
+probe timer.s(20) { exit() }
+END
+    trace -D MAXSTRINGLEN=8192 -x "$cross" "$scratch/whole.stp"
+    kill "$cross"
+    awk 'function judge() { if (stacks && last ~ /^_start\+/) whole++ }
+        /^stack/ { judge(); stacks++; next }
+        { last = $0 }
+        END { judge(); print "#", whole + 0, "of", stacks + 0, "lead to the start"
+            exit !(stacks > 100 && whole == stacks) }' "$scratch/out"
+}
+if [[ -d $NGSTAP_TARGETS/nounwind ]]; then
+    objcopy --strip-unneeded "$NGSTAP_TARGETS/nounwind/srv/openresty/luajit/bin/luajit" \
+        "$scratch/luajit"
+    check 'nounwind, stripped: compiled' no_table
+    check 'nounwind, stripped: interpreted' no_table -joff
+else
+    skip 'nounwind, stripped' 'no such target: tests/targets/build.sh makes it'
+fi
 
 # Where it sleeps: the kernel's frames come first, and lead to C.
 asleep() {

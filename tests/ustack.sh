@@ -21,12 +21,20 @@ command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 at_ticks() { # COMPILER OPTION...
     local ticks wrong
     "$@" -g -pthread -o "$scratch/corpus" tests/ustack/corpus.c || return
-    trace -D MAXSTRINGLEN=8192 -c "$scratch/corpus 2" tests/ustack/whole.stp "$scratch/corpus"
-    read -r ticks wrong < <(awk -f tests/ustack/compare.awk "$scratch/out" 2>"$scratch/wrong")
+    trace -D MAXSTRINGLEN=8192 -c "$scratch/corpus ${seconds:-2}" tests/ustack/whole.stp \
+        "$scratch/corpus"
+    read -r ticks wrong < <(awk -v bare="${bare:-0}" -f tests/ustack/compare.awk \
+        "$scratch/out" 2>"$scratch/wrong")
     cat "$scratch/wrong"
     echo "# $ticks ticks, $wrong wrong"
-    ((ticks > 100 && wrong * 200 <= ticks))
+    ((ticks > ${least:-100} && wrong * 200 <= ticks))
 }
+# Debian's musl has no tables: what it calls has no caller.
+if command -v musl-gcc >/dev/null; then
+    bare=1 seconds=4 least=50 check 'musl-gcc' at_ticks musl-gcc -O2 -finstrument-functions
+else
+    skip 'musl-gcc' 'no musl-gcc'
+fi
 for options in -O0 -O1 -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
     '-O2 -static-pie' '-Os -fcf-protection=full'; do
     # shellcheck disable=SC2086 # several options
@@ -39,6 +47,66 @@ for options in -O0 -O2; do
         skip "clang $options" 'no clang'
     fi
 done
+
+# Tables that are there for debuggers alone: of the program's code, libc's being as ever.
+debug_only='-O2 -g -fno-asynchronous-unwind-tables -fno-unwind-tables'
+# shellcheck disable=SC2086 # several options
+check 'gcc, .debug_frame alone' at_ticks ${CC:-cc} -finstrument-functions $debug_only
+# shellcheck disable=SC2086 # likewise
+check 'gcc, .debug_frame alone, compressed' at_ticks ${CC:-cc} -finstrument-functions \
+    $debug_only -gz=zlib
+
+# ---- tables in other places ----
+
+cat >"$scratch/plain.c" <<'END'
+static volatile long sink;
+__attribute__((noinline)) static void spin(void)
+{
+    for (long i = 0; i < 1000000; i++)
+        sink += i;
+}
+__attribute__((noinline)) static int chain(int n)
+{
+    if (n)
+        return chain(n - 1) + 1;
+    spin();
+    return 1;
+}
+int main(void)
+{
+    for (int i = 0; i < 300; i++)
+        sink += chain(5);
+}
+END
+# So many frames of the program's own code a tick: spin, six times chain, main, _start.
+frames_of() { # PROGRAM
+    trace -c "$1" -e 'probe timer.profile {
+        if (user_mode()) { print("tick\n" . sprint_ubacktrace()) } }'
+    awk -v name="$(basename "$1")" '
+        function judge() { if (ticks && n == 9) whole++; if (ticks && n > 9) more++ }
+        /^tick/ { judge(); ticks++; n = 0; next }
+        index($1, name "+") == 1 || /^(spin|chain|main|_start)\+/ { n++ }
+        END { judge(); print "#", whole + 0, "of", ticks + 0, "ticks are whole"
+            exit !(ticks > 30 && whole > 0.9 * ticks && !more) }' "$scratch/out"
+}
+# shellcheck disable=SC2086 # several options
+${CC:-cc} $debug_only -Wl,--build-id -fno-optimize-sibling-calls -fno-ipa-cp -o "$scratch/plain" \
+    "$scratch/plain.c"
+objcopy --only-keep-debug --compress-debug-sections=zlib-gabi "$scratch/plain" \
+    "$scratch/apart.debug"
+objcopy --strip-debug "$scratch/plain" "$scratch/apart"
+check '.debug_frame in a separate debug file' frames_of "$scratch/apart"
+${CC:-cc} -O1 -fno-optimize-sibling-calls -o "$scratch/headless" "$scratch/plain.c"
+strip "$scratch/headless"
+python3 - "$scratch/headless" <<'END'
+import sys
+with open(sys.argv[1], 'r+b') as f:
+    f.seek(40)  # e_shoff
+    f.write(bytes(8))
+    f.seek(60)  # e_shnum, e_shstrndx
+    f.write(bytes(4))
+END
+check 'a file without section headers' frames_of "$scratch/headless"
 
 # ---- at a breakpoint ----
 
@@ -104,7 +172,7 @@ check 'a system call' in_kernel
 # A program that a child of the target runs: its libraries are mapped after its exec.
 in_child() {
     local whole all
-    trace -c "sh -c 'sleep 0.2; $scratch/corpus 1; true'" -e '
+    trace -c "sh -c 'sleep 0.2; $scratch/corpus 3; true'" -e '
         probe timer.profile {
             if (execname() == "corpus" && user_mode()) {
                 all++
@@ -229,6 +297,64 @@ in_aligned() {
 }
 check "a stack that assembly aligns" in_aligned
 
+# CFAs by other registers: what is hit is a place where assembly has its caller's in r10 (as gcc
+# where it aligns a stack), below code that has it in rbx (as the dynamic linker, over a call),
+# below code that relies on what it calls for rax (as OpenSSL's AES-GCM).
+cat >"$scratch/registers.c" <<'END'
+__asm__(".text\n.type by_rax, @function\nby_rax: .cfi_startproc\n"
+        " mov %rsp, %rax\n .cfi_def_cfa_register %rax\n"
+        " sub $64, %rsp\n and $-64, %rsp\n call by_rbx\n"
+        " mov %rax, %rsp\n .cfi_def_cfa_register %rsp\n ret\n .cfi_endproc\n"
+        ".size by_rax, . - by_rax\n"
+        ".type by_rbx, @function\nby_rbx: .cfi_startproc\n"
+        " push %rbx\n .cfi_def_cfa_offset 16\n .cfi_offset %rbx, -16\n"
+        " mov %rsp, %rbx\n .cfi_def_cfa_register %rbx\n"
+        " sub $100, %rsp\n and $-64, %rsp\n call inner\n"
+        " mov %rbx, %rsp\n .cfi_def_cfa_register %rsp\n pop %rbx\n .cfi_def_cfa_offset 8\n"
+        " ret\n .cfi_endproc\n.size by_rbx, . - by_rbx\n"
+        ".type inner, @function\ninner: .cfi_startproc\n"
+        " push %rbx\n .cfi_def_cfa_offset 16\n .cfi_offset %rbx, -16\n xor %ebx, %ebx\n"
+        " lea 16(%rsp), %r10\n .cfi_def_cfa %r10, 0\n and $-32, %rsp\n"
+        ".type by_r10, @function\nby_r10: nop\n.size by_r10, . - by_r10\n"
+        " lea -16(%r10), %rsp\n .cfi_def_cfa %rsp, 16\n pop %rbx\n .cfi_def_cfa_offset 8\n"
+        " ret\n .cfi_endproc\n.size inner, . - inner\n");
+void by_rax(void);
+__attribute__((noinline)) static int framed(int n)
+{
+    volatile char room[n];
+    room[0] = 1;
+    by_rax();
+    return room[0];
+}
+int main(int argc, char **argv) { return framed(argc) == 0; }
+END
+${CC:-cc} -O1 -fno-omit-frame-pointer -o "$scratch/registers" "$scratch/registers.c"
+by_registers() {
+    trace -c "$scratch/registers" -e "probe process(\"$scratch/registers\").function(\"by_r10\") {
+        print_ubacktrace(); exit() }"
+    [[ $(sed -nE 's/.* : ([a-z_0-9]+)\+.*/\1/p' "$scratch/out" | head -n 5 | tr '\n' ' ') = \
+        'by_r10 by_rbx by_rax framed main ' ]]
+}
+check 'frames by r10, rbx, rax' by_registers
+
+# Of OpenSSL's assembly, all ticks lead to where the program begins.
+in_openssl() { # CIPHER...
+    trace -c "openssl speed -seconds 1 $*" -e 'probe timer.profile {
+        if (user_mode()) { print("tick\n" . sprint_ubacktrace()) } }'
+    awk 'function judge() { if (ticks && whole) all++ }
+        /^tick/ { judge(); ticks++; whole = 0; next }
+        /^__libc_start_main/ { whole = 1 }
+        END { judge(); print "#", all + 0, "of", ticks + 0, "ticks are whole"
+            exit !(ticks > 50 && all > 0.99 * ticks) }' "$scratch/out"
+}
+for cipher in '-evp chacha20-poly1305' '-evp aes-256-gcm' ecdhp384; do
+    if openssl speed -help >/dev/null 2>&1; then
+        check "openssl speed $cipher" in_openssl "$cipher"
+    else
+        skip "openssl speed $cipher" 'no openssl'
+    fi
+done
+
 # ---- what cannot be walked ----
 
 cat >"$scratch/bare.c" <<'END'
@@ -238,9 +364,10 @@ void bare(void);
 int main(void) { bare(); return 0; }
 END
 ${CC:-cc} -O1 -o "$scratch/bare" "$scratch/bare.c"
-last_line_is '2' -c "$scratch/bare" -e "probe process(\"$scratch/bare\").function(\"hit\") {
+last_line_is '2' -v -c "$scratch/bare" -e "probe process(\"$scratch/bare\").function(\"hit\") {
     for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
 check 'code without a table ends it' test "$bare" = yes
+check 'which is counted (-v)' said '^stacks of programs: [0-9]+ at code without a table$'
 objcopy -R .eh_frame "$scratch/chain" "$scratch/tableless"
 trace -c "$scratch/tableless 3" -e 'probe syscall.exit_group { print_ubacktrace() }'
 check 'a program without any: a line says so' said 'no unwind table in .*/tableless: stacks of C'

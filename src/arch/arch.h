@@ -49,7 +49,7 @@ struct arch_operand {
     uint32_t symbol_len;
 };
 
-enum { ARCH_LUA_LAYOUTS = 2 };
+enum { ARCH_LUA_LAYOUTS = 2, ARCH_HELD_REGS = 15 };
 enum { ARCH_JUMP_MAX = 5 }; /* bytes of a jump */
 
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
@@ -110,15 +110,20 @@ struct arch {
     struct {
         bool known;
         uint8_t return_address; /* its number in .eh_frame */
-        /* Of a signal's registers, from the stack pointer that its handler returns to. */
-        uint16_t signal_ip, signal_sp, signal_fp;
+        uint8_t base;           /* the register that assembly keeps a stack pointer in over calls */
+        /* Where a signal's registers lie, from the stack pointer that its handler returns to on;
+         * the other ones by their words in struct pt_regs, 0: it is none. */
+        uint16_t signal, signal_size;
+        uint16_t signal_ip, signal_sp, signal_fp, signal_regs[ARCH_HELD_REGS];
         /* LuaJIT's frame on the C stack, with references of 64 and of 32 bits. */
         struct arch_lua {
             uint8_t frame_size;   /* 0: not known */
             uint8_t state_at;     /* its lua_State */
             bool narrow;          /* ... in 32 bits */
             uint8_t cframe, type; /* of struct lua_State: cframe, gct */
+            uint8_t before;       /* in the frame: the state's one before */
         } lua[ARCH_LUA_LAYOUTS];
+        uint8_t lua_more; /* by which it is larger where LuaJIT was built with LUAJIT_NO_UNWIND */
     } unwind;
 
     /* Instructions, as they lie in memory. */

@@ -100,10 +100,17 @@ const struct arch arch_x86_64 = {
     /* psABI, table 3.36; struct ucontext_t, whose registers begin at 40 (sys/ucontext.h). */
     .unwind = {.known = true,
                .return_address = 16,
+               .base = RBX,
+               .signal = 40,
+               .signal_size = 17 * 8,
                .signal_ip = 40 + 16 * 8,
                .signal_sp = 40 + 15 * 8,
                .signal_fp = 40 + 10 * 8,
-               .lua = {{80, 16, false, 80, 9}, {80, 24, true, 48, 5}} /* lj_frame.h, lj_obj.h */},
+               /* r15 to r12, -, rbx, r11 to r8, rax, rcx, rdx, rsi, rdi */
+               .signal_regs = {96, 88, 80, 72, 0, 128, 64, 56, 48, 40, 144, 152, 136, 112, 104},
+               /* lj_frame.h, lj_obj.h */
+               .lua = {{80, 16, false, 80, 9, 32}, {80, 24, true, 48, 5, 32}},
+               .lua_more = 16},
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,

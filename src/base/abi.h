@@ -269,6 +269,19 @@ enum ngs_stop { NGS_ENDED = 8, NGS_PAUSED = 16, NGS_STOPPED = 24 };
 /* Handlers that are entered are counted. */
 enum { NGS_COUNTED = 32 };
 
+/* Why a walk ended: what is counted in struct ngs_control. */
+enum ngs_end {
+    NGS_END_OUTERMOST,  /* it is whole */
+    NGS_END_ASKED,      /* it has the frames that were asked for */
+    NGS_END_CUT,        /* NGS_STACK_MAX */
+    NGS_END_UNMAPPED,   /* an address in no mapping that is known */
+    NGS_END_NO_TABLE,   /* code without a row */
+    NGS_END_OTHERWISE,  /* NGS_CFA_OTHERWISE, or by a register that is not known there */
+    NGS_END_UNREADABLE, /* memory that could not be read */
+    NGS_END_ASTRAY,     /* a caller's frame that does not lie above */
+    NGS_END_COUNT
+};
+
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
     /*
@@ -317,6 +330,7 @@ struct ngs_control {
      */
     uint64_t unmapped;
     uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
+    uint64_t ends[NGS_END_COUNT]; /* walks of a program's stack, by why they ended */
 };
 
 /* ---- strings, aggregates ---- */
@@ -384,26 +398,40 @@ static inline uint32_t ngs_place_file(uint64_t number) /* 0: it is an address */
 }
 
 /*
- * Stacks of programs. A row says how the caller of the code from PC on is found (its
- * address lies right below the CFA): RULE is the kind of CFA, where the frame pointer was saved
- * below it in words (0: it was not), and the CFA's offset, in words, too, but for PLT.
+ * Stacks of programs. A row says how the caller of the code from PC on is found (its address lies
+ * right below the CFA). RULE has the kind of CFA (5 bits), where the base register (struct arch)
+ * was saved below the CFA, in words (3 bits; 0: it was not, 1: elsewhere), the same of the frame
+ * pointer (8 bits; 0: it was not), and the CFA's offset, in words, too, but for PLT: 16 bits, or 12
+ * where the kind has a part (4 bits above it), words to be added or a register. Registers are
+ * numbered by their word in struct pt_regs.
  */
 struct ngs_row {
     uint32_t pc; /* by the file's own addresses */
     uint32_t rule;
 };
-#define NGS_RULE(kind, fp, offset)                                                                 \
-    ((uint32_t)(kind) | (uint32_t)(fp) << 8 | (uint32_t)(uint16_t)(offset) << 16)
+#define NGS_RULE(kind, base, fp, offset)                                                           \
+    ((uint32_t)(kind) | (uint32_t)(base) << 5 | (uint32_t)(fp) << 8 |                              \
+     (uint32_t)(uint16_t)(offset) << 16)
+#define NGS_RULE_PART(kind, base, fp, offset, part)                                                \
+    NGS_RULE(kind, base, fp, ((uint32_t)(offset)&0xfff) | (uint32_t)(part) << 12)
 enum ngs_cfa {
-    NGS_CFA_UNKNOWN,  /* the walk stops */
-    NGS_CFA_SP,       /* stack pointer + offset */
-    NGS_CFA_FP,       /* frame pointer + offset */
-    NGS_CFA_AT_FP,    /* what lies there, and the frame pointer was saved where it points */
-    NGS_CFA_AT_SP,    /* what lies at stack pointer + offset, + 8 (OpenSSL's assembly) */
-    NGS_CFA_PLT,      /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
-    NGS_CFA_SIGNAL,   /* the registers are in the signal's frame */
-    NGS_CFA_OUTERMOST /* nobody called it */
+    NGS_CFA_NONE,      /* no code with a table: the walk stops */
+    NGS_CFA_OTHERWISE, /* a way that no row can say: likewise */
+    NGS_CFA_SP,        /* stack pointer + offset */
+    NGS_CFA_FP,        /* frame pointer + offset */
+    NGS_CFA_REALIGNED, /* what lies there, and the frame pointer was saved where it points (gcc) */
+    /* In OpenSSL's assembly: */
+    NGS_CFA_AT_FP,     /* what lies at frame pointer + offset, + part */
+    NGS_CFA_AT_SP,     /* what lies at stack pointer + offset, + part */
+    NGS_CFA_AT_INDEX,  /* what lies at stack pointer + offset + 8 times the part's register, + 8 */
+    NGS_CFA_PLT,       /* stack pointer + 8, or + 16 from byte OFFSET of the 16 of the code on */
+    NGS_CFA_SIGNAL,    /* the registers are in the signal's frame */
+    NGS_CFA_HELD,      /* stack pointer + offset; the caller's address is in the part's register */
+    NGS_CFA_OUTERMOST, /* nobody called it */
+    NGS_CFA_REG = 16   /* + a register: that + offset */
 };
+enum { NGS_CFA_REGS = 16, NGS_BASE_ELSEWHERE = 1, NGS_BASE_MAX = 7 };
+
 /*
  * A file's rows are found by blocks of NGS_BLOCK bytes of its addresses: behind the rows stands for
  * each block, from that of the first row on, which of them hold in it.

@@ -111,8 +111,8 @@ static void if_mode(struct cg_gen *g, bool user, int reg, int base, int off, uin
 /* Some of the program's registers: places in pt_regs, and the frame's words that they go to. */
 struct user_regs {
     uint32_t n;
-    uint32_t off[3];
-    int word[3];
+    uint32_t off[3 + ARCH_HELD_REGS];
+    int word[3 + ARCH_HELD_REGS];
 };
 
 /* Takes them from OFF of BASE; the last one stays in r0. */
@@ -242,7 +242,7 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct arch *a = g->c->cx->arch;
     const struct ir_unit *u = g->c->u;
-    const struct user_regs start = {
+    struct user_regs start = {
         3,
         {a->regs[a->ip].offset, a->regs[a->sp].offset, a->regs[a->frame_pointer].offset},
         {cg_unwind_word(u, CG_UNWIND_IP), cg_unwind_word(u, CG_UNWIND_SP),
@@ -250,9 +250,15 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     const int end = offsetof(struct ngs_range, end);
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
+    for (uint32_t k = 0; a->unwind.known && k < ARCH_HELD_REGS; k++) { /* those that rows name */
+        start.off[start.n] = 8 * k;
+        start.word[start.n++] = cg_unwind_word(u, CG_UNWIND_REGS) + 8 * (int)k;
+    }
     cg_call_begin(g);
     unwind_most(g, i->a);
     cg_clobber_all(g);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_FIRST), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CFRAME), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_N), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CALL), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_LEN), 0);

@@ -102,8 +102,15 @@ enum cg_unwind {
     CG_UNWIND_AT,      /* address of what was read of the stack, */
     CG_UNWIND_LEN,     /* how many bytes, */
     CG_UNWIND_BYTES,   /* and they themselves */
+    CG_UNWIND_END = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8, /* enum ngs_end */
+    /* Where Lua was entered before, by the frame of LuaJIT's that was passed last, | 1; 0: none */
+    CG_UNWIND_CFRAME,
+    /* Number of the frame that was interrupted last, from 0, and the registers that it had, by
+     * their words in struct pt_regs. */
+    CG_UNWIND_FIRST,
+    CG_UNWIND_REGS,
     /* struct ngs_range that an address was in last; END 0: none */
-    CG_UNWIND_RANGE = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8,
+    CG_UNWIND_RANGE = CG_UNWIND_REGS + ARCH_HELD_REGS,
     /* Rules found before: the address, TAG, what makes it a place, the rule. */
     CG_UNWIND_KEPT = CG_UNWIND_RANGE + sizeof(struct ngs_range) / 8,
     CG_UNWIND_FRAMES =

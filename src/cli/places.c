@@ -50,9 +50,14 @@ static bool line_of(void *arg, const struct module *m, uint64_t vaddr, struct sy
     return end_question(p) && found;
 }
 
+static int debug_file_of(void *arg, const struct module *m)
+{
+    return dbg_module_debug_file(debuginfo_of(arg), m);
+}
+
 struct symbol_source places_symbols(struct places *p)
 {
-    return (struct symbol_source){symbols_of, line_of, p};
+    return (struct symbol_source){symbols_of, line_of, p, debug_file_of};
 }
 
 /* ---- frames: struct out_reader_opts ---- */

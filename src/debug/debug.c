@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "debug/debugfile.h"
 #include "debug/source.h"
 
 /* In the order in which they are asked. */
@@ -237,6 +238,26 @@ bool dbg_module_line(struct debuginfo *di, const struct module *m, uint64_t vadd
 
     di->local = false;
     return dbg && dbg->source->line_at && dbg->source->line_at(dbg, vaddr, out);
+}
+
+int dbg_module_debug_file(struct debuginfo *di, const struct module *m)
+{
+    struct arena *a = arena_new();
+    struct search search = {.a = a, .module = m->path};
+    const struct sysroot *from;
+    struct elf_file main, found;
+    const char *name;
+    int fd = -1;
+
+    if (m->id.len && elf_file_open(&main, fcntl(m->fd, F_DUPFD_CLOEXEC, 0))) {
+        if (debugfile_find(&search, di->t->root, di->host, &m->id, &main, &found, &name, &from)) {
+            fd = fcntl(found.fd, F_DUPFD_CLOEXEC, 0);
+            elf_file_close(&found);
+        }
+        elf_file_close(&main);
+    }
+    arena_free(a);
+    return fd;
 }
 
 /* ---- names, variables, locals ---- */

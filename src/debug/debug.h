@@ -344,4 +344,8 @@ const struct elf_symbols *dbg_module_symbols(struct debuginfo *di, const struct 
 bool dbg_module_line(struct debuginfo *di, const struct module *m, uint64_t vaddr,
                      struct symbol_line *out);
 
+/* Opens M's separate debug file, by M's path, build-id and open file; the caller closes it. Servers
+ * and packs are not asked. -1: there is none. */
+int dbg_module_debug_file(struct debuginfo *di, const struct module *m);
+
 #endif

@@ -339,7 +339,7 @@ struct ir_unit {
 };
 
 enum { IR_SPILL_WORDS = 52 };
-enum { IR_UNWIND_WORDS = 658 + 3 * NGS_STACK_MAX };
+enum { IR_UNWIND_WORDS = 676 + 3 * NGS_STACK_MAX };
 
 /* ---- builder (build.c) ---- */
 

@@ -65,6 +65,10 @@ bool load_attach(struct session *s); /* arms perf events and uprobes */
 void load_detach(struct session *s); /* disarms them; maps stay */
 void load_free(struct session *s);
 
+/* Whom to ask for debug files, whose tables stacks are walked by, too: to be said before
+ * load_attach; NULL: nobody. SOURCE stays the caller's, and must live as long as S. */
+void load_symbols(struct session *s, const struct symbol_source *source);
+
 /*
  * Has this process the capabilities that loading takes? Else nothing that K says can be believed.
  * False after reporting.

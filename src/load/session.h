@@ -123,6 +123,7 @@ struct session {
     bool sparse; /* likewise: maps that take memory as they fill, in programs of ticks, too */
     struct scope scope;
     struct spaces spaces;
+    const struct symbol_source *source; /* load_symbols; NULL: none */
     struct nesting nesting;
     struct clock *clocks;
     uint32_t n_clocks;

@@ -60,6 +60,11 @@ static void warn_of_rows(const struct session *s)
     }
 }
 
+void load_symbols(struct session *s, const struct symbol_source *source)
+{
+    s->source = source;
+}
+
 bool spaces_open(struct session *s)
 {
     struct spaces *sp = &s->spaces;
@@ -162,12 +167,23 @@ static bool copy_rows(int map, uint32_t at, const struct ngs_row *v, uint32_t n)
     return true;
 }
 
-/* The rows of a file go behind those that are there. */
-static void store(struct spaces *sp, int fd, struct spaces_file *f)
+static int open_debug_file(const struct session *s, const struct map *map, int fd)
 {
-    struct unwind_rows rows;
+    struct module m = {.path = map->path, .fd = fd};
 
-    bool there = unwind_kept_file(fd, &rows);
+    if (!map->ino || !s->source || !s->source->debug_file)
+        return -1;
+    elf_build_id(fd, &m.id);
+    return s->source->debug_file(s->source->arg, &m);
+}
+
+/* The rows of a file go behind those that are there. */
+static void store(struct session *s, const struct map *map, int fd, struct spaces_file *f)
+{
+    struct spaces *sp = &s->spaces;
+    struct unwind_rows rows;
+    int debug = open_debug_file(s, map, fd);
+    bool there = unwind_kept_file(fd, debug, &rows);
     uint32_t n = rows.n + rows.n_blocks;
 
     if (there && n <= NGS_ROWS_MAX - sp->n_rows && copy_rows(sp->rows, sp->n_rows, rows.v, n)) {
@@ -178,6 +194,8 @@ static void store(struct spaces *sp, int fd, struct spaces_file *f)
         sp->n_rows += n;
     }
     free(rows.v);
+    if (debug >= 0)
+        close(debug);
 }
 
 static const struct spaces_file *known_file(const struct spaces *sp, const struct map *map)
@@ -286,7 +304,7 @@ static const struct spaces_file *file_of(struct session *s, pid_t pid, const str
     if (unwind_bias(fd, map, &bias)) {
         v->vaddr = map->start - bias;
         if (sp->rows >= 0)
-            store(sp, fd, v);
+            store(s, map, fd, v);
         if (v->vaddr >> NGS_PLACE_SHIFT ||
             (v->vaddr + (map->end - map->start)) >> NGS_PLACE_SHIFT) {
             v->n_blocks = 0; /* by a hostile file: no such address is a place */

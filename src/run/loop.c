@@ -468,6 +468,7 @@ static bool prepare(struct loop *l)
         r->s = load_object(r->cx, r->o, r->t, r->k);
         if (!r->s)
             return false;
+        load_symbols(r->s, &r->opts->symbols);
     }
     return run_open(r) && open_ring(l) && files_open(r, &l->files) &&
            (!l->files || watch(l, files_fd(l->files), SOURCE_FILES));

@@ -65,6 +65,31 @@ void report_losses(struct run *r)
     warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 
+/* How far walks of programs' stacks came, and what ended them. */
+static void report_stacks(const struct ngs_control *c, FILE *err)
+{
+    static const char *const why[NGS_END_COUNT] = {
+        [NGS_END_OUTERMOST] = "whole",
+        [NGS_END_ASKED] = "as deep as asked",
+        [NGS_END_CUT] = "cut at the limit",
+        [NGS_END_UNMAPPED] = "ended in no known code",
+        [NGS_END_NO_TABLE] = "at code without a table",
+        [NGS_END_OTHERWISE] = "at a frame that its table leaves open",
+        [NGS_END_UNREADABLE] = "at memory that cannot be read",
+        [NGS_END_ASTRAY] = "at a frame that lies below",
+    };
+    const char *before = "stacks of programs: ";
+
+    for (int k = 0; k < NGS_END_COUNT; k++) {
+        if (!c->ends[k])
+            continue;
+        fprintf(err, "%s%" PRIu64 " %s", before, c->ends[k], why[k]);
+        before = ", ";
+    }
+    if (*before == ',')
+        fputc('\n', err);
+}
+
 void report_timing(struct run *r, struct report_age armed)
 {
     const struct ngs_control *c = r->ctl;
@@ -77,6 +102,7 @@ void report_timing(struct run *r, struct report_age armed)
             c->hits, c->skipped + (r->s ? session_missed(r->s) : 0), errors_of(r), c->faults);
     fprintf(err, ", truncated: %" PRIu64 ", lost: %" PRIu64 ", map full: %" PRIu64 "\n",
             c->truncated, c->lost, c->map_full);
+    report_stacks(c, err);
     if (r->s) {
         session_stats(r->s, &verified, &load_ns);
         session_run_stats(r->s, &ns, &count);

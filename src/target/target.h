@@ -338,6 +338,9 @@ struct symbol_source {
     /* The line that the code at VADDR of M comes from; NULL: none is known of any. */
     bool (*line)(void *arg, const struct module *m, uint64_t vaddr, struct symbol_line *out);
     void *arg;
+    /* Opens M's separate debug file, found by M's build-id on this machine or below the target's
+     * root; the caller closes it. -1: there is none. */
+    int (*debug_file)(void *arg, const struct module *m);
 };
 
 /* ---- kernel.c: what this kernel can do ---- */

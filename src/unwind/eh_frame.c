@@ -1,8 +1,8 @@
 /*
- * eh_frame: .eh_frame -> rows. Enters: the bytes of a section, untrusted; leaves: rows in order,
- * neighbours that say the same made one. Refused, by leaving code without a row: rules that a row
- * cannot say (other registers, other expressions than those of compilers and linkers for PLTs,
- * signals and aligned stacks), entries that reach out of the section.
+ * eh_frame: .eh_frame, .debug_frame -> rows. Enters: the bytes of sections, untrusted; leaves: rows
+ * in order, neighbours that say the same made one. What a row cannot say (other expressions than
+ * those of compilers, of linkers for PLTs and of OpenSSL's assembly) has a row that says so;
+ * refused, by leaving code without a row, are entries that reach out of their section.
  */
 #include "unwind/unwind.h"
 
@@ -20,19 +20,27 @@ struct cursor {
     const uint8_t *p, *end;
     const uint8_t *section;
     uint64_t vaddr; /* of the section */
+    bool debug;     /* it is a .debug_frame */
     uint32_t *left; /* of OPERATIONS_MAX */
     bool bad;       /* it has reached the end */
 };
 
 /* AT: in the frame; AT_FP: where the frame pointer points (gcc, where a stack is aligned). */
-enum saved { SAVED_SAME, SAVED_AT, SAVED_AT_FP, SAVED_UNDEFINED, SAVED_OTHERWISE };
+enum saved { SAVED_SAME, SAVED_AT, SAVED_AT_FP, SAVED_IN, SAVED_UNDEFINED, SAVED_OTHERWISE };
+
+/* How one register of the caller's is found. */
+struct place {
+    enum saved how;
+    int64_t off; /* of SAVED_AT, from the CFA */
+    uint64_t in; /* of SAVED_IN, a register */
+};
 
 struct rules {
-    uint8_t cfa; /* enum ngs_cfa; UNKNOWN: no row can say it */
+    uint8_t cfa; /* enum ngs_cfa; REG: by cfa_reg, whichever that is */
     uint64_t cfa_reg;
     int64_t cfa_off;
-    enum saved fp, ip;
-    int64_t fp_off, ip_off; /* of SAVED_AT, from the CFA */
+    uint64_t part; /* of the kinds that have one: bytes, or a register */
+    struct place fp, base, ip;
 };
 
 struct cie {
@@ -48,7 +56,6 @@ struct cie {
 
 struct maker {
     struct unwind_rows *out;
-    uint64_t base;
     bool full;
 };
 
@@ -147,7 +154,7 @@ static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
 {
     struct unwind_rows *r = m->out;
 
-    if (m->full || pc < m->base || pc - m->base > UINT32_MAX)
+    if (m->full || pc > UINT32_MAX)
         return;
     if (r->n == r->cap) {
         uint32_t cap = r->cap ? 2 * r->cap : 1024;
@@ -160,50 +167,118 @@ static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
         r->v = v;
         r->cap = cap;
     }
-    r->v[r->n++] = (struct ngs_row){(uint32_t)(pc - m->base), rule};
+    r->v[r->n++] = (struct ngs_row){(uint32_t)pc, rule};
+}
+
+/* REG's word in struct pt_regs; NGS_CFA_REGS: rows know it not. */
+static uint32_t word_of(const struct arch *arch, uint64_t reg)
+{
+    uint32_t word = reg < arch->n_regs ? arch->regs[reg].offset / 8u : NGS_CFA_REGS;
+
+    return word < ARCH_HELD_REGS ? word : NGS_CFA_REGS;
+}
+
+/* Words below the CFA, up to MAX; 0: it is in no place, or in none that a row can say. */
+static uint32_t words_below(const struct place *p, int64_t max)
+{
+    int64_t words = p->off / -8;
+
+    return p->how == SAVED_AT && words > 0 && words <= max && p->off % 8 == 0 ? (uint32_t)words : 0;
+}
+
+/* The kind by the register that the CFA is found by. */
+static uint32_t kind_of(const struct rules *r, const struct arch *arch)
+{
+    uint32_t word;
+
+    if (r->cfa != NGS_CFA_REG)
+        return r->cfa;
+    if (r->cfa_reg == arch->sp)
+        return NGS_CFA_SP;
+    if (r->cfa_reg == arch->frame_pointer)
+        return NGS_CFA_FP;
+    word = word_of(arch, r->cfa_reg);
+    return word < NGS_CFA_REGS ? NGS_CFA_REG + word : NGS_CFA_OTHERWISE;
+}
+
+/* A kind's part; false: it has one, and a row cannot say it. */
+static bool part_of(const struct rules *r, const struct arch *arch, uint32_t *kind, uint32_t *part)
+{
+    *part = NGS_CFA_REGS;
+    if (r->ip.how == SAVED_IN) { /* vfork's, in glibc */
+        *part = *kind == NGS_CFA_SP ? word_of(arch, r->ip.in) : NGS_CFA_REGS;
+        *kind = NGS_CFA_HELD;
+        return *part < NGS_CFA_REGS;
+    }
+    if (*kind == NGS_CFA_AT_INDEX)
+        *part = word_of(arch, r->part);
+    else if (*kind == NGS_CFA_AT_FP || *kind == NGS_CFA_AT_SP)
+        *part = r->part % 8 == 0 && r->part / 8 < 16 ? (uint32_t)(r->part / 8) : NGS_CFA_REGS;
+    else
+        return true;
+    return *part < NGS_CFA_REGS;
 }
 
 static uint32_t rule_of(const struct rules *r, const struct cie *cie)
 {
-    uint8_t kind = r->cfa;
-    int64_t fp = 0;
-
-    if (r->ip == SAVED_UNDEFINED)
-        return NGS_RULE(NGS_CFA_OUTERMOST, 0, 0);
-    if (cie->signal)
-        return kind == NGS_CFA_SIGNAL ? NGS_RULE(kind, 0, 0) : 0;
-    if (kind == NGS_CFA_SP)
-        kind = r->cfa_reg == cie->arch->sp              ? NGS_CFA_SP
-               : r->cfa_reg == cie->arch->frame_pointer ? NGS_CFA_FP
-                                                        : NGS_CFA_UNKNOWN;
+    const uint32_t none = NGS_RULE(NGS_CFA_OTHERWISE, 0, 0, 0);
+    uint32_t kind = kind_of(r, cie->arch), part, fp = words_below(&r->fp, UINT8_MAX);
+    uint32_t base = words_below(&r->base, NGS_BASE_MAX);
     int64_t unit = kind == NGS_CFA_PLT ? 1 : 8, off = r->cfa_off / unit;
 
-    if (kind == NGS_CFA_SIGNAL || r->ip != SAVED_AT || r->ip_off != -8 ||
-        r->fp == SAVED_OTHERWISE || r->cfa_off % unit || off != (int16_t)off)
-        return 0;
-    if ((kind == NGS_CFA_AT_FP) != (r->fp == SAVED_AT_FP))
-        return 0;
-    if (r->fp == SAVED_AT) {
-        fp = r->fp_off / -8;
-        if (fp <= 0 || fp > UINT8_MAX || r->fp_off % 8)
-            return 0;
-    }
-    return kind ? NGS_RULE(kind, fp, off) : 0;
+    if (r->ip.how == SAVED_UNDEFINED)
+        return NGS_RULE(NGS_CFA_OUTERMOST, 0, 0, 0);
+    if (cie->signal)
+        return kind == NGS_CFA_SIGNAL ? NGS_RULE(kind, 0, 0, 0) : none;
+    if (kind == NGS_CFA_OTHERWISE || kind == NGS_CFA_NONE || kind == NGS_CFA_SIGNAL ||
+        r->cfa_off % unit || !part_of(r, cie->arch, &kind, &part))
+        return none;
+    if (kind != NGS_CFA_HELD && (r->ip.how != SAVED_AT || r->ip.off != -8))
+        return none;
+    if ((kind == NGS_CFA_REALIGNED) != (r->fp.how == SAVED_AT_FP) ||
+        (kind == NGS_CFA_HELD ? r->fp.how != SAVED_SAME
+                              : r->fp.how == SAVED_OTHERWISE || r->fp.how == SAVED_IN) ||
+        (r->fp.how == SAVED_AT && !fp))
+        return none;
+    if (r->base.how != SAVED_SAME && base <= NGS_BASE_ELSEWHERE)
+        base = NGS_BASE_ELSEWHERE;
+    if (part == NGS_CFA_REGS)
+        return off == (int16_t)off ? NGS_RULE(kind, base, fp, off) : none;
+    return off >= -2048 && off < 2048 ? NGS_RULE_PART(kind, base, fp, off, part) : none;
 }
 
 /* ---- call frame instructions ---- */
 
+/* Is E, whose length is taken off, "what lies at REG + OFF", and what follows? *INDEX: 8 times that
+ * register is added; UINT64_MAX: none is. */
+static bool is_at(struct cursor *e, uint64_t *reg, int64_t *off, uint64_t *index)
+{
+    uint64_t op = get(e, 1);
+
+    *reg = op - DW_OP_breg0;
+    *off = sleb(e);
+    *index = UINT64_MAX;
+    op = op >= DW_OP_breg0 && op <= DW_OP_breg31 ? get(e, 1) : 0;
+    if (op >= DW_OP_breg0 && op <= DW_OP_breg31) {
+        *index = op - DW_OP_breg0;
+        if (sleb(e) || get(e, 1) != DW_OP_lit8 || get(e, 1) != DW_OP_mul || get(e, 1) != DW_OP_plus)
+            return false;
+        op = get(e, 1);
+    }
+    return op == DW_OP_deref && !e->bad;
+}
+
 /* The expressions that a row can say. Enters: its bytes, the length first. */
 static void cfa_expression(struct cursor *c, const struct arch *arch, struct rules *r)
 {
-    const uint8_t sp = DW_OP_breg0 + arch->sp, fp = DW_OP_breg0 + arch->frame_pointer;
+    const uint8_t sp = DW_OP_breg0 + arch->sp;
     const uint8_t plt[] = {sp,        8,           DW_OP_breg0 + arch->unwind.return_address,
                            0,         DW_OP_lit15, DW_OP_and,
                            0,         DW_OP_ge,    DW_OP_lit3,
                            DW_OP_shl, DW_OP_plus};
-    uint64_t len = uleb(c);
+    uint64_t len = uleb(c), reg, index;
 
-    r->cfa = NGS_CFA_UNKNOWN;
+    r->cfa = NGS_CFA_OTHERWISE;
     if (len > (uint64_t)(c->end - c->p)) {
         c->bad = true;
         return;
@@ -218,26 +293,24 @@ static void cfa_expression(struct cursor *c, const struct arch *arch, struct rul
         r->cfa_off = e.p[6] - DW_OP_lit0;
         return;
     }
-    uint64_t op = get(&e, 1);
-    int64_t off = sleb(&e);
+    if (!is_at(&e, &reg, &r->cfa_off, &index) || (reg != arch->sp && reg != arch->frame_pointer))
+        return;
+    bool plain = e.p == e.end;
 
-    if (get(&e, 1) != DW_OP_deref || e.bad)
+    r->part = index;
+    if (plain && index == UINT64_MAX) /* glibc's __restore_rt: out of struct ucontext_t */
+        r->cfa = reg == arch->sp ? NGS_CFA_SIGNAL : NGS_CFA_REALIGNED;
+    if (plain || get(&e, 1) != DW_OP_plus_uconst)
         return;
-    if (op == sp && e.p != e.end) { /* where assembly keeps its caller's stack pointer */
-        if (get(&e, 1) == DW_OP_plus_uconst && uleb(&e) == 8 && !e.bad && e.p == e.end) {
-            r->cfa = NGS_CFA_AT_SP;
-            r->cfa_off = off;
-        }
+    uint64_t more = uleb(&e);
+
+    if (e.bad || e.p != e.end)
         return;
-    }
-    if (e.p != e.end)
-        return;
-    if (op == fp) {
-        r->cfa = NGS_CFA_AT_FP;
-        r->cfa_off = off;
-    } else if (op == sp) { /* glibc's __restore_rt: out of struct ucontext_t */
-        r->cfa = NGS_CFA_SIGNAL;
-        r->cfa_off = off;
+    if (index == UINT64_MAX) { /* where assembly keeps its caller's stack pointer */
+        r->cfa = reg == arch->sp ? NGS_CFA_AT_SP : NGS_CFA_AT_FP;
+        r->part = more;
+    } else if (reg == arch->sp && more == 8) {
+        r->cfa = NGS_CFA_AT_INDEX;
     }
 }
 
@@ -262,24 +335,39 @@ static void skip_block(struct cursor *c)
     c->p += len;
 }
 
+/* Those of R that say where REG of the caller's is; NULL: nobody asks. */
+static struct place *place_of(struct rules *r, const struct arch *arch, uint64_t reg)
+{
+    return reg == arch->frame_pointer           ? &r->fp
+           : reg == arch->unwind.return_address ? &r->ip
+           : reg == arch->unwind.base           ? &r->base
+                                                : NULL;
+}
+
 static void save(struct rules *r, const struct cie *cie, uint64_t reg, enum saved how, int64_t off)
 {
-    if (reg == cie->arch->frame_pointer) {
-        r->fp = how;
-        r->fp_off = off;
-    } else if (reg == cie->arch->unwind.return_address) {
-        r->ip = how;
-        r->ip_off = off;
-    }
+    struct place *p = place_of(r, cie->arch, reg);
+
+    if (p)
+        *p = (struct place){.how = how, .off = off};
+}
+
+static void save_in(struct rules *r, const struct cie *cie, uint64_t reg, uint64_t in)
+{
+    struct place *p = place_of(r, cie->arch, reg);
+
+    if (p)
+        *p = (struct place){.how = SAVED_IN, .in = in};
 }
 
 /* As it was where the function begins. */
 static void restore(struct rules *r, const struct cie *cie, uint64_t reg)
 {
-    if (reg == cie->arch->frame_pointer)
-        save(r, cie, reg, cie->rules.fp, cie->rules.fp_off);
-    else
-        save(r, cie, reg, cie->rules.ip, cie->rules.ip_off);
+    struct rules first = cie->rules;
+    struct place *p = place_of(r, cie->arch, reg);
+
+    if (p)
+        *p = *place_of(&first, cie->arch, reg);
 }
 
 /* What changes rules, not addresses. False: an instruction that is not known. */
@@ -292,7 +380,7 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
         return true;
     case DW_CFA_def_cfa:
     case DW_CFA_def_cfa_sf:
-        r->cfa = NGS_CFA_SP;
+        r->cfa = NGS_CFA_REG;
         r->cfa_reg = uleb(c);
         r->cfa_off =
             op == DW_CFA_def_cfa ? (int64_t)uleb(c) : times((uint64_t)sleb(c), cie->data_align);
@@ -327,6 +415,9 @@ static bool change(struct cursor *c, const struct cie *cie, uint8_t op, struct r
         save(r, cie, uleb(c), SAVED_SAME, 0);
         return true;
     case DW_CFA_register:
+        reg = uleb(c);
+        save_in(r, cie, reg, uleb(c));
+        return true;
     case DW_CFA_val_offset:
     case DW_CFA_val_offset_sf:
         save(r, cie, uleb(c), SAVED_OTHERWISE, 0);
@@ -396,24 +487,34 @@ static bool run(struct cursor *c, const struct cie *cie, struct rules *r, struct
 
 /* ---- entries ---- */
 
-/* The entry at OFF: C at its content, its end known; false: there is none that holds together. */
+/*
+ * The entry at OFF: C at its content, its end known; false: there is none that holds together. *ID:
+ * where its CIE is, UINT64_MAX: it is one. In .eh_frame that is counted back from the field, in 32
+ * bits; in .debug_frame from the section's start, as wide as the lengths are.
+ */
 static bool entry(const struct cursor *all, size_t off, struct cursor *c, uint64_t *id,
                   size_t *next)
 {
+    size_t width = 4;
+
     *c = *all;
     c->p = all->section + off;
     uint64_t len = get(c, 4);
 
-    if (len == UINT32_MAX)
+    if (len == UINT32_MAX) {
         len = get(c, 8);
+        width = all->debug ? 8 : 4;
+    }
     if (c->bad || !len || len > (uint64_t)(c->end - c->p))
         return false;
     *next = (size_t)(c->p - all->section) + len;
     c->end = c->p + len;
-    *id = (uint64_t)(c->p - all->section);
-    uint64_t back = get(c, 4);
+    uint64_t field = (uint64_t)(c->p - all->section), value = get(c, width);
 
-    *id = back ? *id - back : UINT64_MAX; /* UINT64_MAX: it is a CIE */
+    if (all->debug)
+        *id = value == (width == 4 ? UINT32_MAX : UINT64_MAX) ? UINT64_MAX : value;
+    else
+        *id = value ? field - value : UINT64_MAX;
     return !c->bad;
 }
 
@@ -460,9 +561,12 @@ static bool read_cie(const struct arch *arch, const struct cursor *all, uint64_t
     const char *text = (const char *)c.p;
     size_t n = strnlen(text, (size_t)(c.end - c.p));
 
-    if ((version != 1 && version != 3) || n == (size_t)(c.end - c.p))
+    if ((version != 1 && version != 3 && (version != 4 || !all->debug)) ||
+        n == (size_t)(c.end - c.p))
         return false;
     c.p += n + 1;
+    if (version == 4 && (get(&c, 1) != 8 || get(&c, 1))) /* sizes of an address, of a segment's */
+        return false;
     cie->code_align = uleb(&c);
     cie->data_align = sleb(&c);
     cie->return_reg = version == 1 ? get(&c, 1) : uleb(&c);
@@ -473,7 +577,7 @@ static bool read_cie(const struct arch *arch, const struct cursor *all, uint64_t
     if (c.bad || cie->return_reg != arch->unwind.return_address || cie->code_align > 64 ||
         cie->data_align < -64 || cie->data_align > 64)
         return false;
-    struct rules first = {.fp = SAVED_SAME, .ip = SAVED_SAME};
+    struct rules first = {.cfa = NGS_CFA_NONE};
 
     cie->known = run(&c, cie, &first, NULL, 0, 0);
     cie->rules = first;
@@ -487,7 +591,7 @@ static void read_fde(struct cursor *c, const struct cie *cie, struct maker *m)
 
     if (cie->augmented)
         skip_block(c);
-    if (c->bad || !size || start + size < start)
+    if (c->bad || !size || !start || start + size < start) /* at 0: what the linker left out */
         return;
     uint32_t before = m->out->n;
 
@@ -553,18 +657,20 @@ static bool add_blocks(struct unwind_rows *r)
     return true;
 }
 
-bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
-                     uint64_t base, struct unwind_rows *out)
+/* The rows of one section; false: it is taken for hostile. */
+static bool read_section(const struct arch *arch, const struct unwind_section *from,
+                         struct maker *m, uint32_t *left)
 {
-    uint32_t left = OPERATIONS_MAX;
-    struct cursor all = {data, data + size, data, vaddr, &left, false}, c;
-    struct maker m = {.out = out, .base = base};
+    struct cursor all = {from->data,  from->data + from->size,
+                         from->data,  from->vaddr,
+                         from->debug, left,
+                         false},
+                  c;
     struct cie cie = {.known = false};
     uint64_t id, at = UINT64_MAX; /* where that CIE is */
 
-    *out = (struct unwind_rows){0};
-    for (size_t off = 0, next; off < size && entry(&all, off, &c, &id, &next) && !m.full && left;
-         off = next) {
+    for (size_t off = 0, next;
+         off < from->size && entry(&all, off, &c, &id, &next) && !m->full && *left; off = next) {
         if (id == UINT64_MAX)
             continue;
         if (id != at) { /* most FDEs stand behind their CIE */
@@ -572,14 +678,26 @@ bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, 
             read_cie(arch, &all, id, &cie);
         }
         if (cie.known)
-            read_fde(&c, &cie, &m);
+            read_fde(&c, &cie, m);
     }
-    m.full |= !left;
-    if (out->n && !m.full) {
+    return !m->full && *left;
+}
+
+bool unwind_make(const struct arch *arch, const struct unwind_section *v, unsigned n,
+                 struct unwind_rows *out)
+{
+    uint32_t left = OPERATIONS_MAX;
+    struct maker m = {.out = out};
+    bool sound = true;
+
+    *out = (struct unwind_rows){0};
+    for (unsigned i = 0; i < n && sound; i++)
+        sound = read_section(arch, &v[i], &m, &left);
+    if (out->n && sound) {
         qsort(out->v, out->n, sizeof(*out->v), by_pc);
         join(out);
     }
-    if (!m.full && add_blocks(out))
+    if (sound && add_blocks(out))
         return true;
     free(out->v);
     *out = (struct unwind_rows){0};

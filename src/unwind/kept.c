@@ -30,47 +30,58 @@ static bool is_source(const char *name)
     return name && (!strcmp(name, ".eh_frame") || !strcmp(name, ".debug_frame"));
 }
 
-/* False: the file has no such section, or is not worth it. */
-static bool make_key(int fd, uint8_t key[CACHEFILE_KEY_SIZE])
+/* Takes in those sections of a file, whose bytes are added to *ALL. */
+static bool hash_file(struct sha256_ctx *ctx, int fd, uint64_t *all)
 {
     Elf *elf = elf_open(fd);
     Elf_Scn *scn = NULL;
-    struct sha256_ctx ctx;
-    uint64_t all = 0;
     GElf_Ehdr eh;
     size_t names;
     bool ok = elf && gelf_getehdr(elf, &eh) && !elf_getshdrstrndx(elf, &names);
-    const uint64_t version[] = {UNWIND_VERSION, NGS_OBJ_VERSION, NGS_CFA_OUTERMOST,
-                                ok ? eh.e_machine : 0};
+    const uint64_t machine = ok ? eh.e_machine : 0;
 
-    sha256_init(&ctx);
-    sha256_update(&ctx, sizeof(version), (const uint8_t *)version);
+    sha256_update(ctx, sizeof(machine), (const uint8_t *)&machine);
     while (ok && (scn = elf_nextscn(elf, scn))) {
         GElf_Shdr sh;
 
         if (!gelf_getshdr(scn, &sh) || sh.sh_type == SHT_NOBITS ||
             !is_source(elf_strptr(elf, names, sh.sh_name)))
             continue;
-        Elf_Data *data = sh.sh_size <= SECTIONS_MAX - all ? elf_rawdata(scn, NULL) : NULL;
+        Elf_Data *data = sh.sh_size <= SECTIONS_MAX - *all ? elf_rawdata(scn, NULL) : NULL;
         const uint64_t at[] = {sh.sh_addr, sh.sh_flags, sh.sh_size};
 
         ok = data && data->d_buf;
         if (!ok)
             break;
-        all += data->d_size;
-        sha256_update(&ctx, strlen(elf_strptr(elf, names, sh.sh_name)) + 1,
+        *all += data->d_size;
+        sha256_update(ctx, strlen(elf_strptr(elf, names, sh.sh_name)) + 1,
                       (const uint8_t *)elf_strptr(elf, names, sh.sh_name));
-        sha256_update(&ctx, sizeof(at), (const uint8_t *)at);
-        sha256_update(&ctx, data->d_size, data->d_buf);
+        sha256_update(ctx, sizeof(at), (const uint8_t *)at);
+        sha256_update(ctx, data->d_size, data->d_buf);
     }
-    sha256_digest(&ctx, CACHEFILE_KEY_SIZE, key);
     elf_end(elf);
-    return ok && all >= SECTIONS_LEAST;
+    return ok;
+}
+
+/* False: the file has no such section, or is not worth it. */
+static bool make_key(int fd, int debug_fd, uint8_t key[CACHEFILE_KEY_SIZE])
+{
+    const uint64_t version[] = {UNWIND_VERSION, NGS_OBJ_VERSION, NGS_CFA_OUTERMOST};
+    struct sha256_ctx ctx;
+    uint64_t all = 0;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, sizeof(version), (const uint8_t *)version);
+    bool ok = hash_file(&ctx, fd, &all) && all >= SECTIONS_LEAST &&
+              (debug_fd < 0 || hash_file(&ctx, debug_fd, &all));
+
+    sha256_digest(&ctx, CACHEFILE_KEY_SIZE, key);
+    return ok;
 }
 
 /* ---- reading ---- */
 
-/* As unwind_eh_frame leaves them: rows in order, blocks of rows that are there. */
+/* As unwind_make leaves them: rows in order, blocks of rows that are there. */
 static bool is_sound(const struct unwind_rows *r)
 {
     const struct ngs_block *blocks = (const struct ngs_block *)(r->v + r->n);
@@ -126,14 +137,14 @@ static void save(const uint8_t key[CACHEFILE_KEY_SIZE], const struct unwind_rows
     free(data);
 }
 
-bool unwind_kept_file(int fd, struct unwind_rows *out)
+bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out)
 {
     uint8_t key[CACHEFILE_KEY_SIZE];
-    bool keeps = make_key(fd, key);
+    bool keeps = make_key(fd, debug_fd, key);
 
     if (keeps && load(key, out))
         return true;
-    if (!unwind_file(fd, out))
+    if (!unwind_file(fd, debug_fd, out))
         return false;
     if (keeps)
         save(key, out);

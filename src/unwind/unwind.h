@@ -1,8 +1,8 @@
 /*
  * unwind: tables by which the kernel's side walks a program's stack without debug information: for
  * each address of a file's code where the frame is and where the caller's registers were saved
- * (struct ngs_row, base/abi.h), out of .eh_frame. The format: LSB, "Exception Frames"; DWARF 5,
- * 6.4 "Call Frame Information".
+ * (struct ngs_row, base/abi.h), out of .eh_frame and .debug_frame. The formats: LSB, "Exception
+ * Frames"; DWARF 5, 6.4 "Call Frame Information".
  */
 #ifndef UNWIND_UNWIND_H
 #define UNWIND_UNWIND_H
@@ -16,8 +16,11 @@
 struct arch;
 struct map;
 
-/* Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind
- * its N rows are N_BLOCKS of struct ngs_block, of the same size. */
+/*
+ * Rows in the order of their addresses; a row holds up to the next one's. V is malloc'ed; behind
+ * its N rows are N_BLOCKS of struct ngs_block, of the same size: N + N_BLOCKS records of 8 bytes
+ * without a pointer, which say the same wherever the file is mapped, so that they can be kept.
+ */
 struct unwind_rows {
     struct ngs_row *v;
     uint32_t n, cap;
@@ -28,15 +31,22 @@ struct unwind_rows {
  * 12,000 blocks. */
 enum { UNWIND_ROWS_MAX = 1 << 19, UNWIND_BLOCKS_MAX = 1 << 18 };
 
+/* A section's bytes, which stay the caller's; VADDR: where it is loaded (.eh_frame). */
+struct unwind_section {
+    const uint8_t *data;
+    size_t size;
+    uint64_t vaddr;
+    bool debug; /* it is a .debug_frame */
+};
+
 /*
- * Reads the SIZE bytes of an ARCH's .eh_frame section that is loaded at VADDR, into rows whose
- * addresses are relative to BASE (what lies below it or 4 GiB above is left out). Entries that do
- * not hold together are left out, as are those of forms that are not known: no row is then there,
- * and a walk stops. False: out of memory, more rows or blocks than above, or more instructions than
- * any program has; *OUT is empty then. The caller frees OUT->v.
+ * Reads N sections of an ARCH's file into rows by the file's own addresses, below 4 GiB. Entries
+ * that do not hold together are left out: no row is then there, and a walk stops. False: out of
+ * memory, more rows or blocks than above, or more instructions than any program has; *OUT is empty
+ * then. The caller frees OUT->v.
  */
-bool unwind_eh_frame(const struct arch *arch, const uint8_t *data, size_t size, uint64_t vaddr,
-                     uint64_t base, struct unwind_rows *out);
+bool unwind_make(const struct arch *arch, const struct unwind_section *v, unsigned n,
+                 struct unwind_rows *out);
 
 /* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's
  * own: *BIAS; false: it is no sound ELF file. */
@@ -44,14 +54,15 @@ bool unwind_bias(int fd, const struct map *m, uint64_t *bias);
 
 /* Counts up where the same file gives other rows than before, and neither struct ngs_row nor the
  * number of its kinds has changed. */
-enum { UNWIND_VERSION = 1 };
+enum { UNWIND_VERSION = 2 };
 
-/* The rows of the ELF file open at FD, relative to address 0 of the file; false, *OUT empty: it has
- * none, or is no sound ELF file. The caller frees OUT->v. */
-bool unwind_file(int fd, struct unwind_rows *out);
+/* The rows of the ELF file open at FD, by its own addresses, and those of its separate debug file
+ * open at DEBUG_FD (-1: none); false, *OUT empty: it has none, or is no sound ELF file. The caller
+ * frees OUT->v. */
+bool unwind_file(int fd, int debug_fd, struct unwind_rows *out);
 
 /* The same, out of the cache where the file is large and its rows were made before; else they are
  * made, and kept. */
-bool unwind_kept_file(int fd, struct unwind_rows *out);
+bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out);
 
 #endif

@@ -19,7 +19,7 @@ bool fuzz_unwind(const uint8_t *data, size_t n)
 {
     struct unwind_rows rows;
     int fd = fuzz_fd(data, n);
-    bool ok = unwind_file(fd, &rows);
+    bool ok = unwind_file(fd, fd, &rows);
 
     check_rows(&rows);
     close(fd);
@@ -29,8 +29,12 @@ bool fuzz_unwind(const uint8_t *data, size_t n)
     fuzz_check(copy, "out of memory");
     if (n)
         memcpy(copy, data, n);
-    ok = unwind_eh_frame(arch_native(), copy, n, 0x1000, 0, &rows) || ok;
-    check_rows(&rows);
+    for (int debug = 0; debug < 2; debug++) {
+        const struct unwind_section section = {copy, n, 1 << 24, debug};
+
+        ok = unwind_make(arch_native(), &section, 1, &rows) || ok;
+        check_rows(&rows);
+    }
     free(copy);
     return ok;
 }

@@ -11,6 +11,7 @@
 #
 #   gc64/      LuaJIT's default on x86-64, debug info in the binaries
 #   gc32/      the same nginx, LuaJIT built with 32-bit GC references
+#   nounwind/  LuaJIT without tables for its interpreter but those for debuggers
 #   stripped/  gc64 stripped; debug files compressed under usr/lib/debug/.build-id
 #
 # and in each root srv/openresty/{nginx/sbin/nginx, luajit/bin/luajit,
@@ -124,6 +125,7 @@ build_luajit() {
 }
 build_luajit_gc64() { build_luajit "$1" ''; }
 build_luajit_gc32() { build_luajit "$1" -DLUAJIT_DISABLE_GC64; }
+build_luajit_nounwind() { build_luajit "$1" -DLUAJIT_NO_UNWIND; }
 
 # LD_RUN_PATH gives the RUNPATH that makes the tree movable; as an option,
 # its $ORIGIN would not survive nginx's configure and Makefile. PCRE1 because
@@ -227,16 +229,17 @@ strip_root() {
 }
 
 assemble_all() {
-    local new=$1 final=$2 luajit64=$3 luajit32=$4 nginx=$5 lualib=$6
+    local new=$1 final=$2 luajit64=$3 luajit32=$4 nounwind=$5 nginx=$6 lualib=$7
     assemble "$new/gc64" "$final/gc64" "$luajit64" "$nginx" "$lualib"
     assemble "$new/gc32" "$final/gc32" "$luajit32" "$nginx" "$lualib"
+    assemble "$new/nounwind" "$final/nounwind" "$nounwind" "$nginx" "$lualib"
     assemble "$new/stripped" "$final/stripped" "$luajit64" "$nginx" "$lualib"
     strip_root "$new/stripped"
     cp "$SOURCES/versions" "$new/versions"
 }
 
 build_all() {
-    local part luajit64 luajit32 nginx lualib built
+    local part luajit64 luajit32 nounwind nginx lualib built
     if [[ ${1:-} == --update || ! -s $SOURCES/versions ]]; then
         step "Fetching the sources of nginx, ngx_lua and LuaJIT from Debian" \
             "$LOGS/fetch" fetch_sources
@@ -245,18 +248,21 @@ build_all() {
     luajit64=$part
     part luajit_gc32 'Building LuaJIT, GC32 (about a minute)'
     luajit32=$part
+    part luajit_nounwind 'Building LuaJIT, LUAJIT_NO_UNWIND (about a minute)'
+    nounwind=$part
     part nginx 'Building nginx with ngx_lua (about a minute and a half)' "$luajit64"
     nginx=$part
     part lualib 'Building cjson, unpacking lua-resty-core' "$luajit64"
     lualib=$part
 
     built=$(declare -f assemble_all assemble strip_root link_back)
-    built=$(sha256sum <<<"$luajit64 $luajit32 $nginx $lualib $built" | cut -c 1-12)
+    built=$(sha256sum <<<"$luajit64 $luajit32 $nounwind $nginx $lualib $built" | cut -c 1-12)
     built=$TARGETS_CACHE/built-$built
     if [[ ! -d $built ]]; then
         rm -rf "$built.new"
-        step 'Laying out the variants gc64, gc32 and stripped' "$LOGS/assemble" \
-            assemble_all "$built.new" "$built" "$luajit64" "$luajit32" "$nginx" "$lualib"
+        step 'Laying out the variants gc64, gc32, nounwind and stripped' "$LOGS/assemble" \
+            assemble_all "$built.new" "$built" "$luajit64" "$luajit32" "$nounwind" "$nginx" \
+            "$lualib"
         mv "$built.new" "$built"
     fi
     ln -sfn "${built##*/}" "$TARGETS_CACHE/current"

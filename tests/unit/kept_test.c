@@ -98,7 +98,7 @@ static void write_file(const char *path, const void *data, size_t size)
 static bool rows(bool kept, struct unwind_rows *out)
 {
     int fd = open(libc, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && (kept ? unwind_kept_file : unwind_file)(fd, out);
+    bool ok = fd >= 0 && (kept ? unwind_kept_file : unwind_file)(fd, -1, out);
 
     if (fd >= 0)
         close(fd);

@@ -10,6 +10,7 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -17,7 +18,16 @@
 #include "target/elf.h"
 #include "unwind/unwind.h"
 
-enum { ROUNDS = 3000, FILES_MAX = 16, REG_FP = 6, REG_IP = 16 };
+enum {
+    ROUNDS = 3000,
+    HEADLESS_ROUNDS = 200,
+    LOADED = 1 << 24,
+    FILES_MAX = 16,
+    REG_BX = 3,
+    REG_FP = 6,
+    REG_SP = 7,
+    REG_IP = 16
+};
 
 static uint64_t state = 7;
 
@@ -29,35 +39,75 @@ static uint32_t random_below(uint32_t n)
 
 /* ---- what libdw says ---- */
 
-/* *OUT: the rule as a row has it; false: a row cannot say it. */
+/* Where libdw finds a register of the caller's: words below the CFA, 0: it is as it was. */
+static bool words_below(Dwarf_Frame *frame, int reg, int64_t *out)
+{
+    Dwarf_Op mem[3], *ops;
+    size_t n;
+
+    *out = 0;
+    if (dwarf_frame_register(frame, reg, mem, &ops, &n))
+        return false;
+    if (n == 2 && ops[0].atom == DW_OP_call_frame_cfa && ops[1].atom == DW_OP_plus_uconst)
+        *out = -(int64_t)ops[1].number / 8;
+    else if (n)
+        return false;
+    return *out >= 0;
+}
+
+/* The places of registers in struct pt_regs, by DWARF number (asm/ptrace.h); -1: rows have none. */
+static const int in_pt_regs[16] = {10, 12, 11, 5, 13, 14, -1, -1, 9, 8, 7, 6, 3, 2, 1, 0};
+
+/* The CFA's part of a rule, out of libdw's operations. */
+static bool rule_of_cfa(const Dwarf_Op *op, size_t n, int64_t base, int64_t fp, uint32_t *out)
+{
+    if (n == 1 && op[0].atom == DW_OP_bregx && op[0].number < 16) {
+        int word = in_pt_regs[op[0].number];
+        int kind = op[0].number == REG_FP   ? NGS_CFA_FP
+                   : op[0].number == REG_SP ? NGS_CFA_SP
+                                            : NGS_CFA_REG + word;
+
+        *out = NGS_RULE(kind, base, fp, (int64_t)op[0].number2 / 8);
+        return true;
+    }
+    if (n == 3 && (op[0].atom == DW_OP_breg6 || op[0].atom == DW_OP_breg7) &&
+        op[1].atom == DW_OP_deref && op[2].atom == DW_OP_plus_uconst) {
+        *out = NGS_RULE_PART(op[0].atom == DW_OP_breg6 ? NGS_CFA_AT_FP : NGS_CFA_AT_SP, base, fp,
+                             (int64_t)op[0].number / 8, op[2].number / 8);
+        return true;
+    }
+    if (n == 7 && op[0].atom == DW_OP_breg7 && op[1].atom >= DW_OP_breg0 &&
+        op[1].atom <= DW_OP_breg15 && !op[1].number && op[2].atom == DW_OP_lit8 &&
+        op[3].atom == DW_OP_mul && op[4].atom == DW_OP_plus && op[5].atom == DW_OP_deref &&
+        op[6].atom == DW_OP_plus_uconst && op[6].number == 8) {
+        *out = NGS_RULE_PART(NGS_CFA_AT_INDEX, base, fp, (int64_t)op[0].number / 8,
+                             in_pt_regs[op[1].atom - DW_OP_breg0]);
+        return true;
+    }
+    return false;
+}
+
+/* *OUT: the rule as a row has it; false: that is not compared. */
 static bool rule_of(Dwarf_Frame *frame, uint32_t *out)
 {
     Dwarf_Op mem[3], *ops, *cfa;
     size_t n, n_cfa;
     bool signal;
+    int64_t base, fp, ip;
 
     if (dwarf_frame_info(frame, NULL, NULL, &signal) != REG_IP || signal ||
-        dwarf_frame_cfa(frame, &cfa, &n_cfa) || n_cfa != 1 || cfa[0].atom != DW_OP_bregx)
+        dwarf_frame_cfa(frame, &cfa, &n_cfa))
         return false;
     if (dwarf_frame_register(frame, REG_IP, mem, &ops, &n))
         return false;
     if (!n && ops == mem) { /* undefined */
-        *out = NGS_RULE(NGS_CFA_OUTERMOST, 0, 0);
+        *out = NGS_RULE(NGS_CFA_OUTERMOST, 0, 0, 0);
         return true;
     }
-    int64_t saved = 0;
-
-    if (dwarf_frame_register(frame, REG_FP, mem, &ops, &n))
+    if (!words_below(frame, REG_IP, &ip) || ip != 1 || !words_below(frame, REG_FP, &fp) ||
+        !words_below(frame, REG_BX, &base))
         return false;
-    if (n == 2 && ops[0].atom == DW_OP_call_frame_cfa && ops[1].atom == DW_OP_plus_uconst)
-        saved = (int64_t)ops[1].number;
-    else if (n)
-        return false;
-    if (saved > 0 || (cfa[0].number != REG_FP && cfa[0].number != 7))
-        return false;
-    *out = NGS_RULE(cfa[0].number == REG_FP ? NGS_CFA_FP : NGS_CFA_SP, -saved / 8,
-                    (int64_t)cfa[0].number2 / 8);
-    return true;
+    return rule_of_cfa(cfa, n_cfa, base > NGS_BASE_MAX ? NGS_BASE_ELSEWHERE : base, fp, out);
 }
 
 /* Of every 7th row, as there are hundreds of thousands: how many were compared, and differ. */
@@ -69,7 +119,7 @@ static void compare(const char *path, uint32_t *n, uint32_t *wrong)
     struct unwind_rows rows = {0};
 
     *n = *wrong = 0;
-    if (cfi && unwind_file(fd, &rows))
+    if (cfi && unwind_file(fd, -1, &rows))
         for (uint32_t i = 0; i < rows.n; i += 7) {
             Dwarf_Frame *frame;
             uint32_t want;
@@ -135,24 +185,127 @@ static size_t own_section(uint8_t *to, size_t size)
     return n;
 }
 
-static void changed_sections(void)
+/* A .debug_frame of 40 functions, each of which pushes rbp; versions 1, 3 and 4 in turns. */
+static size_t debug_section(uint8_t *to)
+{
+    static const uint8_t code[] = {
+        DW_CFA_advance_loc | 1, DW_CFA_def_cfa_offset,   16, DW_CFA_offset | 6, 2,
+        DW_CFA_advance_loc | 3, DW_CFA_def_cfa_register, 6};
+    uint8_t *p = to;
+    uint32_t cie = 0;
+
+    for (uint32_t k = 0; k < 40; k++) {
+        if (k % 8 == 0) {
+            const uint8_t version = (uint8_t[]){1, 3, 4}[k / 8 % 3];
+            const uint8_t head[] = {1, 0x78, 16, DW_CFA_def_cfa, 7, 8, DW_CFA_offset | 16, 1};
+            uint8_t body[32] = {0xff, 0xff, 0xff, 0xff, version, 0, 8, 0};
+            uint32_t at = version == 4 ? 8 : 6, len = 28;
+
+            memcpy(body + at, head, sizeof(head));
+            cie = (uint32_t)(p - to);
+            memcpy(p, &len, 4);
+            memcpy(p + 4, body, len);
+            p += 4 + len;
+        }
+        uint64_t range[2] = {0x2000 + 64 * (uint64_t)k, 48};
+        uint32_t head[2] = {4 + sizeof(range) + sizeof(code), cie};
+
+        memcpy(p, head, sizeof(head));
+        memcpy(p + 8, range, sizeof(range));
+        memcpy(p + 24, code, sizeof(code));
+        p += 24 + sizeof(code);
+    }
+    return (size_t)(p - to);
+}
+
+/* Bytes as .eh_frame or .debug_frame. */
+static bool make(const uint8_t *data, size_t size, uint64_t vaddr, bool debug,
+                 struct unwind_rows *out)
+{
+    const struct unwind_section v = {data, size, vaddr, debug};
+
+    return unwind_make(arch_native(), &v, 1, out);
+}
+
+static void changed_sections(bool debug)
 {
     static uint8_t whole[16384], changed[16384];
-    size_t size = own_section(whole, sizeof(whole));
-    bool sound = size > 1000;
+    size_t size = debug ? debug_section(whole) : own_section(whole, sizeof(whole));
+    struct unwind_rows rows = {0};
+    bool sound = size > 1000 && make(whole, size, LOADED, debug, &rows) && rows.n > 20;
 
+    free(rows.v);
     for (int round = 0; round < ROUNDS && sound; round++) {
-        struct unwind_rows rows;
         size_t n = 1 + random_below((uint32_t)size);
 
         memcpy(changed, whole, n);
         for (uint32_t k = random_below(30); k; k--)
             changed[random_below((uint32_t)n)] = (uint8_t)random_below(256);
-        if (unwind_eh_frame(arch_native(), changed, n, 0x1000, 0, &rows))
+        if (make(changed, n, LOADED, debug, &rows))
             sound = in_order(&rows);
         free(rows.v);
     }
-    tap_ok(sound, "sections changed at random");
+    tap_ok(sound, "%s changed at random", debug ? ".debug_frame" : ".eh_frame");
+}
+
+/* ---- files without section headers ---- */
+
+/* A copy of this program without them, in memory. */
+static int headless(Elf64_Ehdr *eh)
+{
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int fd = memfd_create("headless", MFD_CLOEXEC);
+    static uint8_t buf[65536];
+    ssize_t n;
+
+    while ((n = read(from, buf, sizeof(buf))) > 0)
+        if (write(fd, buf, (size_t)n) != n)
+            return -1;
+    close(from);
+    if (pread(fd, eh, sizeof(*eh), 0) != sizeof(*eh))
+        return -1;
+    eh->e_shoff = 0;
+    eh->e_shnum = eh->e_shstrndx = 0;
+    return pwrite(fd, eh, sizeof(*eh), 0) == sizeof(*eh) ? fd : -1;
+}
+
+/* Where the file has its .eh_frame_hdr. */
+static uint64_t frame_header(int fd, const Elf64_Ehdr *eh)
+{
+    Elf64_Phdr ph = {0};
+
+    for (unsigned i = 0; i < eh->e_phnum && ph.p_type != PT_GNU_EH_FRAME; i++)
+        if (pread(fd, &ph, sizeof(ph), (off_t)(eh->e_phoff + i * sizeof(ph))) != sizeof(ph))
+            return 0;
+    return ph.p_type == PT_GNU_EH_FRAME ? ph.p_offset : 0;
+}
+
+static void changed_files(void)
+{
+    Elf64_Ehdr eh;
+    struct unwind_rows whole = {0}, rows = {0};
+    int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = headless(&eh);
+    uint64_t header = fd >= 0 ? frame_header(fd, &eh) : 0;
+    uint32_t size = (uint32_t)eh.e_phoff + eh.e_phnum * (uint32_t)sizeof(Elf64_Phdr);
+    bool sound = unwind_file(own, -1, &whole) && unwind_file(fd, -1, &rows);
+
+    tap_ok(sound && rows.n == whole.n && !memcmp(rows.v, whole.v, rows.n * sizeof(*rows.v)),
+           "without section headers: the same rows");
+    free(whole.v);
+    free(rows.v);
+    close(own);
+    for (int round = 0; round < HEADLESS_ROUNDS && sound; round++) {
+        uint64_t at = round % 2 ? random_below(size) : header + random_below(8);
+        uint8_t was, is = (uint8_t)random_below(256);
+
+        sound = pread(fd, &was, 1, (off_t)at) == 1 && pwrite(fd, &is, 1, (off_t)at) == 1;
+        if (unwind_file(fd, fd, &rows))
+            sound &= in_order(&rows);
+        free(rows.v);
+        sound &= pwrite(fd, &was, 1, (off_t)at) == 1;
+    }
+    tap_ok(header && sound, "program headers and .eh_frame_hdr changed at random");
+    close(fd);
 }
 
 /* A CIE, and an FDE whose instructions are those, in a section of their own. */
@@ -170,7 +323,7 @@ static bool rows_of(const uint8_t *code, size_t n, uint32_t size, struct unwind_
 
     memcpy(section + 24, head, sizeof(head));
     memcpy(section + 41, code, n);
-    return unwind_eh_frame(arch_native(), section, 41 + n, 0, 0, rows);
+    return make(section, 41 + n, 0, false, rows);
 }
 
 /* Two CIEs of 60,000 instructions, and FDEs that name them in turns, so that each is read anew. */
@@ -193,7 +346,7 @@ static void two_in_turns(void)
 
         memcpy(p, entry, sizeof(entry));
     }
-    tap_ok(!unwind_eh_frame(arch_native(), section, SIZE, 0, 0, &r) && !r.v,
+    tap_ok(!make(section, SIZE, 0, false, &r) && !r.v,
            "two large entries, read in turns without end: refused");
     free(section);
 }
@@ -211,13 +364,21 @@ static void instructions(void)
     static const uint8_t least[] = {
         DW_CFA_offset | 6, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1};
     static const uint8_t none[] = {DW_CFA_restore_state};
+    static const uint8_t other[] = {
+        DW_CFA_def_cfa_expression, 4, DW_OP_breg7, 8, DW_OP_lit1, DW_OP_plus};
+    static const uint8_t far_part[] = {
+        DW_CFA_def_cfa_expression, 7, DW_OP_breg7, 0x80, 0x80, 1, DW_OP_deref,
+        DW_OP_plus_uconst,         8};
+    static const uint8_t in_r11[] = {DW_CFA_def_cfa, 11, 24, DW_CFA_offset | 3, 7};
+    static const uint8_t vfork[] = {DW_CFA_def_cfa_offset, 0, DW_CFA_register, REG_IP, 5};
+    const uint32_t open = NGS_RULE(NGS_CFA_OTHERWISE, 0, 0, 0);
     static const uint8_t block[] = {DW_CFA_def_cfa_expression, 0xff, 0xff, 0x7f};
     struct unwind_rows r;
 
     rows_of(pushed, sizeof(pushed), 16, &r);
-    tap_ok(r.n == 4 && r.v[0].pc == 0x1000 && r.v[0].rule == NGS_RULE(NGS_CFA_SP, 0, 1) &&
-               r.v[1].pc == 0x1001 && r.v[1].rule == NGS_RULE(NGS_CFA_SP, 2, 2) &&
-               r.v[2].pc == 0x1004 && r.v[2].rule == NGS_RULE(NGS_CFA_FP, 2, 2) &&
+    tap_ok(r.n == 4 && r.v[0].pc == 0x1000 && r.v[0].rule == NGS_RULE(NGS_CFA_SP, 0, 0, 1) &&
+               r.v[1].pc == 0x1001 && r.v[1].rule == NGS_RULE(NGS_CFA_SP, 0, 2, 2) &&
+               r.v[2].pc == 0x1004 && r.v[2].rule == NGS_RULE(NGS_CFA_FP, 0, 2, 2) &&
                r.v[3].pc == 0x1010 && !r.v[3].rule,
            "a function that pushes rbp");
     free(r.v);
@@ -225,7 +386,7 @@ static void instructions(void)
     tap_ok(!r.n, "states remembered without end: no rows");
     free(r.v);
     rows_of(least, sizeof(least), 16, &r);
-    tap_ok(!r.n || !r.v[0].rule, "an offset that overflows: no rule");
+    tap_ok(r.n && r.v[0].rule == open, "an offset that overflows: no rule");
     free(r.v);
     rows_of(none, sizeof(none), 16, &r);
     tap_ok(!r.n, "a state that was not remembered: no rows");
@@ -234,10 +395,23 @@ static void instructions(void)
     tap_ok(!r.n, "an expression that is longer than its entry: no rows");
     free(r.v);
     rows_of(far, sizeof(far), 16, &r);
-    tap_ok(r.n <= 1 && (!r.n || !r.v[0].rule), "a frame of 512 KiB: no rule");
+    tap_ok(r.n && r.v[0].rule == open, "a frame of 512 KiB: no rule");
     free(r.v);
-    tap_ok(unwind_eh_frame(arch_native(), (const uint8_t *)"", 0, 0, 0, &r) && !r.n,
-           "an empty section");
+    rows_of(other, sizeof(other), 16, &r);
+    tap_ok(r.n && r.v[0].rule == open, "another expression: no rule");
+    free(r.v);
+    rows_of(far_part, sizeof(far_part), 16, &r);
+    tap_ok(r.n && r.v[0].rule == open, "what lies 16 KiB above the stack pointer: no rule");
+    free(r.v);
+    rows_of(in_r11, sizeof(in_r11), 16, &r);
+    tap_ok(r.n && r.v[0].rule == NGS_RULE(NGS_CFA_REG + 6, 7, 0, 3),
+           "a CFA by r11, rbx saved below it");
+    free(r.v);
+    rows_of(vfork, sizeof(vfork), 16, &r);
+    tap_ok(r.n && r.v[0].rule == NGS_RULE_PART(NGS_CFA_HELD, 0, 0, 0, 14),
+           "an address that rdi holds");
+    free(r.v);
+    tap_ok(make((const uint8_t *)"", 0, 0, false, &r) && !r.n, "an empty section");
 }
 
 int main(void)
@@ -246,7 +420,10 @@ int main(void)
 
     instructions();
     two_in_turns();
-    changed_sections();
+    changed_sections(false);
+    changed_sections(true);
+    changed_files();
+    dlopen("libcrypto.so.3", RTLD_LAZY); /* if it is there: its assembly has the rare rules */
     dl_iterate_phdr(each_module, &left);
     return tap_done();
 }

@@ -1,9 +1,10 @@
 /*
  * corpus: a program that knows its own stack. Each function is instrumented
- * (-finstrument-functions) to keep its address in its thread's element of SHADOWS, innermost last; what the functions do makes a
- * compiler use the ways to lay out frames: none, a fixed one, one of a size that only the run
- * knows, one on an aligned stack, callbacks out of libc, recursion, signal handlers, on another
- * stack too, threads, calls at the end of a function. "corpus SECONDS".
+ * (-finstrument-functions) to keep its address in its thread's element of SHADOWS, innermost last;
+ * what the functions do makes a compiler use the ways to lay out frames: none, a fixed one, one of
+ * a size that only the run knows, one on an aligned stack, callbacks out of libc, recursion, signal
+ * handlers, on another stack too, threads, a call at the end of a function that does not return.
+ * "corpus SECONDS".
  */
 #define _GNU_SOURCE
 #include <alloca.h>
@@ -88,6 +89,15 @@ __attribute__((noinline)) static long aligned_growing(unsigned long n)
     return fixed(n) + room[n % 256] + more[0];
 }
 
+__attribute__((noinline)) static long variable(unsigned long n)
+{
+    volatile char room[n % 500 + 1];
+
+    room[n % 500] = 4;
+    spin(2000);
+    return fixed(n) + room[n % 500];
+}
+
 __attribute__((noinline)) static long recursive(long n)
 {
     if (n > 0)
@@ -131,12 +141,24 @@ __attribute__((noinline)) static void jumps(long n)
         longjmp(env, 1);
 }
 
+__attribute__((noinline, noreturn)) static void leaves(void)
+{
+    spin(1000);
+    longjmp(env, 1);
+}
+
+__attribute__((noinline)) static void ends(void) /* with the call */
+{
+    spin(500);
+    leaves();
+}
+
 PLAIN __attribute__((noinline)) static long caught(long n)
 {
     long before = mine->depth;
 
     if (!setjmp(env))
-        jumps(n);
+        n & 2 ? ends() : jumps(n);
     mine->depth = before;
     return n;
 }
@@ -144,7 +166,7 @@ PLAIN __attribute__((noinline)) static long caught(long n)
 static long turn(long n)
 {
     return recursive(n % 20) + sorting() + signalled(n) + caught(n) +
-           aligned_growing((unsigned long)n);
+           aligned_growing((unsigned long)n) + variable((unsigned long)n);
 }
 
 static time_t until;

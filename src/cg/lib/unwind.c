@@ -31,6 +31,28 @@ static int range(const struct cg_lib_fn *f, int field)
     return word(f, CG_UNWIND_RANGE) + field;
 }
 
+/* Reads the r2 bytes at ADDR + OFF of the program into the frame's AT; goes to BAD. ADDR is any
+ * other register but r1. */
+static void read_user(struct cg_lib_fn *f, int at, int addr, int off, uint32_t bad)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_addr(s, R1, R6, (uint32_t)at);
+    if (addr != R3)
+        cg_mov(s, R3, addr);
+    if (off)
+        cg_alui(s, BPF_ADD, R3, off);
+    cg_call(s, BPF_FUNC_probe_read_user);
+    cg_jmpi(s, BPF_JNE, R0, 0, bad);
+}
+
+/* The frame's word WHICH = what lies there. */
+static void read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_t bad)
+{
+    cg_movi(&f->s, R2, 8);
+    read_user(f, word(f, which), addr, off, bad);
+}
+
 /* The walk, or what asks for a place, is of the process at hand. */
 static void set_process(struct cg_lib_fn *f)
 {
@@ -148,19 +170,54 @@ static void kept_at(struct cg_lib_fn *f)
     cg_alu(s, BPF_ADD, R1, R6);
 }
 
+/* Where the parts of a step go on. */
+struct ways {
+    uint32_t none; /* where there is no row; END is said */
+    uint32_t lost; /* where the caller has no address */
+    uint32_t next; /* its registers are at hand */
+    uint32_t ends[NGS_END_COUNT];
+};
+
+static void new_ways(struct cg_lib_fn *f, struct ways *w)
+{
+    w->none = cg_label(&f->s);
+    w->lost = cg_label(&f->s);
+    for (int k = 0; k < NGS_END_COUNT; k++)
+        w->ends[k] = cg_label(&f->s);
+}
+
+/* What is behind the ways' ends: those by which code without a row is left go to NONE, too. */
+static void say_ends(struct cg_lib_fn *f, const struct ways *w)
+{
+    struct cg_asm *s = &f->s;
+
+    for (int k = 0; k < NGS_END_COUNT; k++) {
+        if (!cg_label_used(s, w->ends[k]))
+            continue;
+        cg_bind(s, w->ends[k]);
+        cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_END), k);
+        if (k == NGS_END_UNREADABLE)
+            cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
+        if (k == NGS_END_UNMAPPED || k == NGS_END_NO_TABLE || k == NGS_END_OTHERWISE)
+            cg_ja(s, w->none);
+        else
+            cg_lib_leave(f, STEPS_END);
+    }
+}
+
 /*
- * r7 = the rule for the code at the address at hand; goes to NONE where there is no row. Rules that
+ * r7 = the rule for the code at the address at hand; goes to an end where there is none. Rules that
  * were found stay with the frame's words: at a tick most of what else is read is in no cache of the
  * processor's. They hold while nothing changes in any process's mappings (walks). On the way
  * r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
  * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
  * cache.
  */
-static void find_rule(struct cg_lib_fn *f, uint32_t none)
+static void find_rule(struct cg_lib_fn *f, const struct ways *w)
 {
     struct cg_asm *s = &f->s;
     uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s), miss = cg_label(s),
-             found = cg_label(s);
+             found = cg_label(s), none = w->ends[NGS_END_NO_TABLE];
 
     cg_ldx(s, BPF_DW, R7, R6, word(f, CG_UNWIND_IP));
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
@@ -185,7 +242,7 @@ static void find_rule(struct cg_lib_fn *f, uint32_t none)
     cg_mov(s, R1, R6);
     cg_mov(s, R2, R7);
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
-    cg_jmpi(s, BPF_JEQ, R0, 0, none);
+    cg_jmpi(s, BPF_JEQ, R0, 0, w->ends[NGS_END_UNMAPPED]);
     cg_bind(s, have);
     cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(place)));
     store_place(f);
@@ -226,7 +283,8 @@ static void find_rule(struct cg_lib_fn *f, uint32_t none)
     cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
     cg_jmp(s, BPF_JGT, R1, R7, none);
     cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_row, rule));
-    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_UNKNOWN, none);
+    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_NONE, none);
+    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_OTHERWISE, w->ends[NGS_END_OTHERWISE]);
     cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_ADD, R7, R2);
     kept_at(f);
@@ -240,26 +298,12 @@ static void find_rule(struct cg_lib_fn *f, uint32_t none)
     cg_bind(s, found);
 }
 
-/* The frame's word WHICH = what lies at ADDR + OFF of the program; goes to BAD. ADDR is a register
- * that calls leave. */
-static void read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_t bad)
-{
-    struct cg_asm *s = &f->s;
-
-    cg_addr(s, R1, R6, (uint32_t)word(f, which));
-    cg_movi(s, R2, 8);
-    cg_mov(s, R3, addr);
-    cg_alui(s, BPF_ADD, R3, off);
-    cg_call(s, BPF_FUNC_probe_read_user);
-    cg_jmpi(s, BPF_JNE, R0, 0, bad);
-}
-
 /*
  * r1 = what, from the frame's bytes on, holds the r9 bytes below r8, 8 to CG_UNWIND_SAVED. A call
  * of the helper costs more than what it copies, so it takes what follows of the page with them, for
  * the frames above.
  */
-static void read_saved(struct cg_lib_fn *f)
+static void read_saved(struct cg_lib_fn *f, uint32_t bad)
 {
     struct cg_asm *s = &f->s;
     uint32_t miss = cg_label(s), hit = cg_label(s), few = cg_label(s), many = cg_label(s);
@@ -288,9 +332,7 @@ static void read_saved(struct cg_lib_fn *f)
     cg_bind(s, many);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), R5);
     cg_mov(s, R2, R5);
-    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_BYTES));
-    cg_call(s, BPF_FUNC_probe_read_user);
-    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+    read_user(f, word(f, CG_UNWIND_BYTES), R3, 0, bad);
     cg_movi(s, R3, 0);
     cg_bind(s, hit);
     cg_mov(s, R1, R6);
@@ -316,77 +358,176 @@ static void add_frame(struct cg_lib_fn *f, uint32_t bad)
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
 }
 
-/* One frame more: r7 is the rule, r8 the CFA. Goes to NONE where there is no row, to LOST where the
- * caller has no address, to NEXT when its registers are at hand. */
-static void step(struct cg_lib_fn *f, uint32_t none, uint32_t lost, uint32_t next)
+/* r2 = what a rule in r7 has as an offset, in bytes, r9 = its part: of the kinds that have one. */
+static void split_part(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+
+    cg_mov(s, R2, R7);
+    cg_alui(s, BPF_LSH, R2, 36);
+    cg_alui(s, BPF_ARSH, R2, 52);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_mov(s, R9, R7);
+    cg_alui(s, BPF_RSH, R9, 28);
+}
+
+/* r0 = the register whose word in struct pt_regs is in REG; goes to BAD where it is not known. */
+static void held(struct cg_lib_fn *f, int reg, uint32_t bad)
+{
+    cg_mov(&f->s, R2, reg);
+    cg_mov(&f->s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_HELD);
+    cg_jmpi(&f->s, BPF_JEQ, R0, 0, bad);
+}
+
+/* What a signal has interrupted is at hand, with all its registers. */
+static void interrupted(struct cg_lib_fn *f, const struct ways *w)
 {
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
-    uint32_t sp = cg_label(s), fp = cg_label(s), at_fp = cg_label(s), at_sp = cg_label(s),
-             plt = cg_label(s), have = cg_label(s), same = cg_label(s), sixteen = cg_label(s),
-             some = cg_label(s), apart = cg_label(s);
+    int at = word(f, CG_UNWIND_BYTES) - a->unwind.signal;
+    const struct {
+        int from, to;
+    } main[] = {{a->unwind.signal_ip, CG_UNWIND_IP},
+                {a->unwind.signal_fp, CG_UNWIND_FP},
+                {a->unwind.signal_sp, CG_UNWIND_SP}};
 
-    add_frame(f, f->l_bad);
-    find_rule(f, none); /* so the frame has its place */
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_movi(s, R2, a->unwind.signal_size);
+    read_user(f, word(f, CG_UNWIND_BYTES), R8, a->unwind.signal, w->ends[NGS_END_UNREADABLE]);
+    for (unsigned k = 0; k < sizeof(main) / sizeof(*main); k++) {
+        cg_ldx(s, BPF_DW, R1, R6, at + main[k].from);
+        cg_stx(s, BPF_DW, R6, word(f, main[k].to), R1);
+    }
+    for (int k = 0; k < ARCH_HELD_REGS; k++) {
+        if (!a->unwind.signal_regs[k])
+            continue;
+        cg_ldx(s, BPF_DW, R1, R6, at + a->unwind.signal_regs[k]);
+        cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_REGS + k), R1);
+    }
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
-    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
-    cg_jmp(s, BPF_JGE, R1, R2, f->l_bad);
-    cg_mov(s, R2, R7);
-    cg_alui(s, BPF_LSH, R2, 32);
-    cg_alui(s, BPF_ARSH, R2, 48);
-    cg_mov(s, R1, R7);
-    cg_alui(s, BPF_AND, R1, 0xff);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_PLT, plt);
-    cg_alui(s, BPF_LSH, R2, 3);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_SP, sp);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_FP, fp);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_FP, at_fp);
-    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_SP, at_sp);
-    cg_jmpi(s, BPF_JNE, R1, NGS_CFA_SIGNAL, f->l_bad);
-
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
-    read_word(f, CG_UNWIND_IP, R8, a->unwind.signal_ip, f->l_bad);
-    read_word(f, CG_UNWIND_FP, R8, a->unwind.signal_fp, f->l_bad);
-    read_word(f, CG_UNWIND_SP, R8, a->unwind.signal_sp, f->l_bad);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_FIRST), R1);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
-    cg_ja(s, next);
+    cg_ja(s, w->next);
+}
 
-    cg_bind(s, sp);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
-    cg_alu(s, BPF_ADD, R8, R2);
+/*
+ * The ways to a CFA that few functions have, whose kind is in r1, offset in r2, rule in r7: the CFA
+ * becomes r8, for HAVE; or the caller's address is at hand, too, for SAME.
+ */
+static void rare_cfa(struct cg_lib_fn *f, const struct ways *w, uint32_t have, uint32_t same)
+{
+    struct cg_asm *s = &f->s;
+    const uint32_t unreadable = w->ends[NGS_END_UNREADABLE], otherwise = w->ends[NGS_END_OTHERWISE];
+    uint32_t realigned = cg_label(s), at_fp = cg_label(s), at_sp = cg_label(s), at = cg_label(s),
+             index = cg_label(s), plt = cg_label(s), in_register = cg_label(s), reg = cg_label(s);
+
+    cg_jmpi(s, BPF_JGE, R1, NGS_CFA_REG, reg);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_PLT, plt);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_REALIGNED, realigned);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_SP, at_sp);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_FP, at_fp);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_AT_INDEX, index);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_HELD, in_register);
+    cg_jmpi(s, BPF_JNE, R1, NGS_CFA_SIGNAL, w->ends[NGS_END_OUTERMOST]);
+    interrupted(f, w);
+
+    cg_bind(s, reg);
+    cg_mov(s, R8, R2);
+    cg_alui(s, BPF_SUB, R1, NGS_CFA_REG);
+    held(f, R1, otherwise);
+    cg_alu(s, BPF_ADD, R8, R0);
     cg_ja(s, have);
-    cg_bind(s, fp);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
-    cg_alu(s, BPF_ADD, R8, R2);
-    cg_ja(s, have);
-    cg_bind(s, at_fp); /* the CFA by way of the word for the address, which is read next */
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
-    cg_mov(s, R9, R8);
-    cg_alu(s, BPF_ADD, R9, R2);
-    read_word(f, CG_UNWIND_IP, R9, 0, f->l_bad);
-    read_word(f, CG_UNWIND_FP, R8, 0, f->l_bad);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
-    cg_ja(s, have);
-    cg_bind(s, at_sp);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
-    cg_alu(s, BPF_ADD, R8, R2);
-    read_word(f, CG_UNWIND_IP, R8, 0, f->l_bad);
-    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
-    cg_alui(s, BPF_ADD, R8, 8);
-    cg_ja(s, have);
+
     cg_bind(s, plt);
+    cg_alui(s, BPF_ARSH, R2, 3);
     cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
     cg_alui(s, BPF_ADD, R8, 8);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
     cg_alui(s, BPF_AND, R1, 15);
-    cg_jmp(s, BPF_JGE, R1, R2, sixteen);
-    cg_ja(s, have);
-    cg_bind(s, sixteen);
+    cg_jmp(s, BPF_JLT, R1, R2, have);
     cg_alui(s, BPF_ADD, R8, 8);
+    cg_ja(s, have);
+
+    cg_bind(s, realigned); /* the CFA by way of the word for the address, which is read next */
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
+    cg_mov(s, R9, R8);
+    cg_alu(s, BPF_ADD, R9, R2);
+    read_word(f, CG_UNWIND_IP, R9, 0, unreadable);
+    read_word(f, CG_UNWIND_FP, R8, 0, unreadable);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
+    cg_ja(s, have);
+
+    cg_bind(s, at_fp); /* likewise */
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
+    cg_ja(s, at);
+    cg_bind(s, at_sp);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_bind(s, at);
+    split_part(f);
+    cg_alu(s, BPF_ADD, R8, R2);
+    read_word(f, CG_UNWIND_IP, R8, 0, unreadable);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
+    cg_alui(s, BPF_LSH, R9, 3);
+    cg_alu(s, BPF_ADD, R8, R9);
+    cg_ja(s, have);
+
+    cg_bind(s, index);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    split_part(f);
+    cg_alu(s, BPF_ADD, R8, R2);
+    held(f, R9, otherwise);
+    cg_alui(s, BPF_LSH, R0, 3);
+    cg_alu(s, BPF_ADD, R8, R0);
+    read_word(f, CG_UNWIND_IP, R8, 0, unreadable);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_IP));
+    cg_alui(s, BPF_ADD, R8, 8);
+    cg_ja(s, have);
+
+    cg_bind(s, in_register);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    split_part(f);
+    cg_alu(s, BPF_ADD, R8, R2);
+    held(f, R9, otherwise);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_IP), R0);
+    cg_ja(s, same);
+}
+
+/* One frame more: r7 is the rule, r8 the CFA. */
+static void step(struct cg_lib_fn *f, const struct ways *w)
+{
+    struct cg_asm *s = &f->s;
+    const uint32_t unreadable = w->ends[NGS_END_UNREADABLE];
+    uint32_t sp = cg_label(s), fp = cg_label(s), have = cg_label(s), same = cg_label(s),
+             some = cg_label(s), apart = cg_label(s);
+
+    add_frame(f, w->ends[NGS_END_CUT]);
+    find_rule(f, w); /* so the frame has its place */
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
+    cg_jmp(s, BPF_JGE, R1, R2, w->ends[NGS_END_ASKED]);
+    cg_mov(s, R2, R7);
+    cg_alui(s, BPF_LSH, R2, 32);
+    cg_alui(s, BPF_ARSH, R2, 48);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_mov(s, R1, R7);
+    cg_alui(s, BPF_AND, R1, 0x1f);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_SP, sp);
+    cg_jmpi(s, BPF_JEQ, R1, NGS_CFA_FP, fp);
+    rare_cfa(f, w, have, same);
+
+    cg_bind(s, fp);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_FP));
+    cg_alu(s, BPF_ADD, R8, R2);
+    cg_ja(s, have);
+    cg_bind(s, sp);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_alu(s, BPF_ADD, R8, R2);
 
     cg_bind(s, have); /* a stack grows down: a caller's frame lies above */
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SP));
-    cg_jmp(s, BPF_JLE, R8, R1, f->l_bad);
+    cg_jmp(s, BPF_JLE, R8, R1, w->ends[NGS_END_ASTRAY]);
     cg_mov(s, R9, R7);
     cg_alui(s, BPF_RSH, R9, 8);
     cg_alui(s, BPF_AND, R9, 0xff);
@@ -395,7 +536,7 @@ static void step(struct cg_lib_fn *f, uint32_t none, uint32_t lost, uint32_t nex
     cg_movi(s, R9, 1);
     cg_bind(s, some);
     cg_alui(s, BPF_LSH, R9, 3);
-    read_saved(f);
+    read_saved(f, unreadable);
     cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_BYTES));
     cg_alu(s, BPF_ADD, R1, R9);
     cg_ldx(s, BPF_DW, R1, R1, word(f, CG_UNWIND_BYTES) - 8);
@@ -407,14 +548,102 @@ static void step(struct cg_lib_fn *f, uint32_t none, uint32_t lost, uint32_t nex
     cg_mov(s, R7, R8);
     cg_alui(s, BPF_LSH, R9, 3);
     cg_alu(s, BPF_SUB, R7, R9);
-    read_word(f, CG_UNWIND_IP, R8, -8, f->l_bad);
-    read_word(f, CG_UNWIND_FP, R7, 0, f->l_bad);
+    read_word(f, CG_UNWIND_IP, R8, -8, unreadable);
+    read_word(f, CG_UNWIND_FP, R7, 0, unreadable);
     cg_bind(s, same);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R8);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
-    cg_jmpi(s, BPF_JEQ, R1, 0, lost);
-    cg_ja(s, next);
+    cg_jmpi(s, BPF_JEQ, R1, 0, w->lost);
+    cg_ja(s, w->next);
+}
+
+/*
+ * r2 is a register's word in struct pt_regs; r0 = what it was in the frame at hand, 0: that is not
+ * known. Where code was interrupted they are known. Further out, code that relies on a register
+ * which calls may change knows what it calls (OpenSSL's AES-GCM); of those which calls leave
+ * one is followed, over one call (the dynamic linker's way to a function's address).
+ */
+void cg_lib_unwind_held(struct cg_lib_fn *f)
+{
+    enum { OLD_IP = -16, OLD_CALL = -24 }; /* behind element()'s */
+    const struct arch *a = f->c->cx->arch;
+    struct cg_asm *s = &f->s;
+    const int base = a->unwind.known ? a->regs[a->unwind.base].offset / 8 : 0;
+    uint32_t own = cg_label(s), call = cg_label(s), back = cg_label(s), saved = cg_label(s);
+    int callees = 0;
+    struct ways w;
+
+    for (uint32_t k = 0; k < a->n_regs; k++)
+        if (a->saved >> k & 1 && a->regs[k].offset / 8 < ARCH_HELD_REGS)
+            callees |= 1 << a->regs[k].offset / 8;
+    new_ways(f, &w);
+    cg_lib_enter(f);
+    cg_jmpi(s, BPF_JGE, R2, ARCH_HELD_REGS, f->l_bad);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_FIRST));
+    cg_alu(s, BPF_SUB, R1, R3);
+    cg_jmpi(s, BPF_JLE, R1, 1, own);
+    cg_movi(s, R1, 1);
+    cg_alu(s, BPF_LSH, R1, R2);
+    cg_alui(s, BPF_AND, R1, callees);
+    cg_jmpi(s, BPF_JEQ, R1, 0, own);
+
+    cg_jmpi(s, BPF_JNE, R2, base, f->l_bad); /* the rule of the frame before is looked up again */
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_IP));
+    cg_stx(s, BPF_DW, R10, OLD_IP, R1);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
+    cg_stx(s, BPF_DW, R10, OLD_CALL, R1);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JLT, R1, 2, f->l_bad);
+    cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
+    cg_alui(s, BPF_SUB, R1, 2);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    cg_jmp(s, BPF_JNE, R1, R3, call);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 0);
+    cg_bind(s, call);
+    cg_mov(s, R2, R1);
+    cg_alui(s, BPF_ADD, R2, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R2);
+    cg_alui(s, BPF_LSH, R1, 3);
+    cg_alu(s, BPF_ADD, R1, R6);
+    cg_ldx(s, BPF_DW, R1, R1, word(f, CG_UNWIND_FRAMES));
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_IP), R1);
+    find_rule(f, &w);
+    cg_alui(s, BPF_RSH, R7, 5);
+    cg_alui(s, BPF_AND, R7, NGS_BASE_MAX);
+    cg_ja(s, back);
+    say_ends(f, &w);
+    cg_bind(s, w.none);
+    cg_movi(s, R7, NGS_BASE_ELSEWHERE);
+    cg_bind(s, back);
+    cg_ldx(s, BPF_DW, R1, R10, OLD_IP);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_IP), R1);
+    cg_ldx(s, BPF_DW, R1, R10, OLD_CALL);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), R1);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_alui(s, BPF_ADD, R1, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
+    cg_jmpi(s, BPF_JEQ, R7, NGS_BASE_ELSEWHERE, f->l_bad);
+    cg_jmpi(s, BPF_JNE, R7, 0, saved);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_FIRST));
+    cg_alu(s, BPF_SUB, R1, R3);
+    cg_jmpi(s, BPF_JNE, R1, 2, f->l_bad);
+    cg_movi(s, R2, base);
+    cg_bind(s, own);
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_alu(s, BPF_ADD, R2, R6);
+    cg_ldx(s, BPF_DW, R0, R2, word(f, CG_UNWIND_REGS));
+    cg_exit(s);
+
+    cg_bind(s, saved); /* below that frame's CFA, which is the stack pointer here */
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SP));
+    cg_alui(s, BPF_LSH, R7, 3);
+    cg_alu(s, BPF_SUB, R8, R7);
+    cg_movi(s, R2, 8);
+    read_user(f, LIB_FRAME(private_[0]), R8, 0, f->l_bad);
+    cg_ldx(s, BPF_DW, R0, R6, LIB_FRAME(private_[0]));
+    cg_exit(s);
 }
 
 /*
@@ -425,18 +654,20 @@ static void step(struct cg_lib_fn *f, uint32_t none, uint32_t lost, uint32_t nex
 void cg_lib_unwind_steps(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t none = cg_label(s), lost = cg_label(s);
+    uint32_t lost = cg_label(s);
+    struct ways w;
 
+    new_ways(f, &w);
     cg_lib_enter(f);
     for (int k = 0; k < FRAMES_A_CALL; k++) {
-        uint32_t next = cg_label(s);
-
-        step(f, none, lost, next);
-        cg_bind(s, next);
+        w.next = cg_label(s);
+        step(f, &w);
+        cg_bind(s, w.next);
     }
     cg_lib_leave(f, STEPS_GO_ON);
 
-    cg_bind(s, none);
+    say_ends(f, &w);
+    cg_bind(s, w.none);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
     cg_jmpi(s, BPF_JNE, R1, 0, lost);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
@@ -444,8 +675,31 @@ void cg_lib_unwind_steps(struct cg_lib_fn *f)
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), 0);
     cg_lib_leave(f, STEPS_GO_ON);
+    cg_bind(s, w.lost); /* as where threads begin */
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_END), NGS_END_OUTERMOST);
     cg_bind(s, lost);
     cg_lib_leave(f, STEPS_NO_ROW);
+}
+
+/* By why it ended. */
+static void count_end(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t counted = cg_label(s), some = cg_label(s);
+
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_END));
+    cg_jmpi(s, BPF_JNE, R2, NGS_END_ASKED, some);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_MOST));
+    cg_jmpi(s, BPF_JLT, R1, NGS_STACK_MAX, some);
+    cg_movi(s, R2, NGS_END_CUT);
+    cg_bind(s, some);
+    cg_jmpi(s, BPF_JGE, R2, NGS_END_COUNT, counted);
+    cg_value(s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, ends));
+    cg_alui(s, BPF_LSH, R2, 3);
+    cg_alu(s, BPF_ADD, R1, R2);
+    cg_movi(s, R2, 1);
+    cg_atomic(s, BPF_ADD, R1, 0, R2);
+    cg_bind(s, counted);
 }
 
 void cg_lib_unwind(struct cg_lib_fn *f)
@@ -468,6 +722,7 @@ void cg_lib_unwind(struct cg_lib_fn *f)
         cg_bind(s, next);
     }
     cg_bind(s, done);
+    count_end(f);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
     cg_exit(s);
 }
@@ -475,21 +730,39 @@ void cg_lib_unwind(struct cg_lib_fn *f)
 /* ---- beyond code without rows ---- */
 
 /* The caller of a frame whose CFA is r7, and that begins with "push frame pointer", is at hand. */
-static void go_on(struct cg_lib_fn *f, uint32_t none)
+static void leave_frame(struct cg_lib_fn *f, uint32_t none)
 {
-    struct cg_asm *s = &f->s;
-
-    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
-    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
+    cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_SP), R7);
     read_word(f, CG_UNWIND_IP, R7, -8, none);
     read_word(f, CG_UNWIND_FP, R7, -16, none);
+}
+
+/* Likewise, of LuaJIT's: where no code is at the address, it is a frame with more registers. */
+static void go_on(struct cg_lib_fn *f, uint32_t none)
+{
+    const int more = f->c->cx->arch->unwind.lua_more;
+    struct cg_asm *s = &f->s;
+    uint32_t found = cg_label(s);
+
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
+    leave_frame(f, none);
+    if (!more)
+        return;
+    cg_mov(s, R1, R6);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
+    cg_lib_call(f, CG_LIB_UNWIND_RANGE);
+    cg_jmpi(s, BPF_JNE, R0, 0, found);
+    cg_alui(s, BPF_ADD, R7, more);
+    leave_frame(f, none);
+    cg_bind(s, found);
 }
 
 /*
  * Compiled Lua has no rows, and in helpers of LuaJIT's interpreter that have pushed a return
  * address the rows are wrong, so that the next address is in no code. Both run below the frame of
  * the interpreter: it is looked for upwards from the stack pointer, by the state that it names and
- * that names it (lj_frame.h, CFRAME_OFS_L; lj_obj.h, struct lua_State).
+ * that names it, or that has named one which names it (lj_frame.h, CFRAME_OFS_L, CFRAME_OFS_PREV;
+ * lj_obj.h, struct lua_State). So the interpreter needs no rows itself (LUAJIT_NO_UNWIND).
  */
 void cg_lib_unwind_bridge(struct cg_lib_fn *f)
 {
@@ -508,8 +781,13 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     cg_jmp(s, BPF_JLT, R2, R3, other);
     cg_ldx(s, BPF_DW, R3, R6, range(f, RANGE(end)));
     cg_jmp(s, BPF_JGT, R2, R3, other);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_CFRAME)); /* a saved register may look like code */
+    cg_jmpi(s, BPF_JNE, R2, 0, begin);
     cg_ldx(s, BPF_W, R3, R6, range(f, RANGE(n_blocks)));
     cg_jmpi(s, BPF_JEQ, R3, 0, begin);
+    cg_jmpi(s, BPF_JNE, R1, 2, begin);
+    cg_ldx(s, BPF_DW, R8, R6, word(f, CG_UNWIND_SPS));
+    cg_ja(s, begin);
     cg_bind(s, other); /* in no code: the frame before may have led astray */
     cg_jmpi(s, BPF_JLT, R1, 2, begin);
     cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
@@ -527,11 +805,8 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     cg_bind(s, begin);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_AT), R8);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
-    cg_addr(s, R1, R6, (uint32_t)word(f, CG_UNWIND_BYTES));
     cg_movi(s, R2, CG_UNWIND_WINDOW);
-    cg_mov(s, R3, R8);
-    cg_call(s, BPF_FUNC_probe_read_user);
-    cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+    read_user(f, word(f, CG_UNWIND_BYTES), R8, 0, f->l_bad);
     for (int k = 0; k < BRIDGE_WORDS; k++)
         for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
             const struct arch_lua *lua = &a->unwind.lua[i];
@@ -566,6 +841,17 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     cg_lib_leave(f, 1);
 }
 
+/* A frame of LuaJIT's is passed, which says at r7 + OFF where Lua was entered before. */
+static void read_before(struct cg_lib_fn *f, int off, uint32_t bad)
+{
+    struct cg_asm *s = &f->s;
+
+    read_word(f, CG_UNWIND_CFRAME, R7, off, bad);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CFRAME));
+    cg_alui(s, BPF_OR, R1, 1); /* a flag's place */
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_CFRAME), R1);
+}
+
 /* r7 is the interpreter's frame, r8 the state, r9 which layout. */
 void cg_lib_unwind_state(struct cg_lib_fn *f)
 {
@@ -579,35 +865,32 @@ void cg_lib_unwind_state(struct cg_lib_fn *f)
     cg_mov(s, R9, R4);
     for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
         const struct arch_lua *lua = &a->unwind.lua[i];
-        uint32_t not = cg_label(s);
+        uint32_t not = cg_label(s), runs = cg_label(s);
 
         if (!lua->frame_size)
             continue;
         cg_jmpi(s, BPF_JNE, R9, (int)i, not );
-        cg_addr(s, R1, R6, (uint32_t)LIB_FRAME(private_[0]));
         cg_movi(s, R2, 8);
-        cg_mov(s, R3, R8);
-        cg_alui(s, BPF_ADD, R3, lua->cframe);
-        cg_call(s, BPF_FUNC_probe_read_user);
-        cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
+        read_user(f, LIB_FRAME(private_[0]), R8, lua->cframe, f->l_bad);
         cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
         cg_alui(s, BPF_AND, R1, ~3); /* flags */
+        cg_jmp(s, BPF_JEQ, R1, R7, runs);
+        cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CFRAME));
+        cg_alui(s, BPF_AND, R1, ~3);
         cg_jmp(s, BPF_JNE, R1, R7, f->l_bad);
+        cg_bind(s, runs);
         cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
-        cg_addr(s, R1, R6, (uint32_t)LIB_FRAME(private_[0]));
         cg_movi(s, R2, 1);
-        cg_mov(s, R3, R8);
-        cg_alui(s, BPF_ADD, R3, lua->type);
-        cg_call(s, BPF_FUNC_probe_read_user);
-        cg_jmpi(s, BPF_JNE, R0, 0, f->l_bad);
-        cg_movi(s, R2, lua->frame_size);
+        read_user(f, LIB_FRAME(private_[0]), R8, lua->type, f->l_bad);
+        cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
+        cg_jmpi(s, BPF_JNE, R1, LUA_THREAD, f->l_bad);
+        read_before(f, lua->before, f->l_bad);
+        cg_movi(s, R9, lua->frame_size);
         cg_ja(s, same);
         cg_bind(s, not );
     }
     cg_ja(s, f->l_bad);
     cg_bind(s, same);
-    cg_ldx(s, BPF_DW, R1, R6, LIB_FRAME(private_[0]));
-    cg_jmpi(s, BPF_JNE, R1, LUA_THREAD, f->l_bad);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_SP));
     cg_jmp(s, BPF_JLE, R1, R7, keep);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N)); /* a frame that there is not */
@@ -615,7 +898,7 @@ void cg_lib_unwind_state(struct cg_lib_fn *f)
     cg_alui(s, BPF_SUB, R1, 1);
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
     cg_bind(s, keep);
-    cg_alu(s, BPF_ADD, R7, R2);
+    cg_alu(s, BPF_ADD, R7, R9);
     go_on(f, f->l_bad);
     cg_lib_leave(f, 1);
 }
@@ -623,12 +906,14 @@ void cg_lib_unwind_state(struct cg_lib_fn *f)
 /* The same where the script knows the frame. */
 void cg_lib_unwind_on(struct cg_lib_fn *f)
 {
+    const struct arch_lua *lua = &f->c->cx->arch->unwind.lua[0];
     struct cg_asm *s = &f->s;
     uint32_t none = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R7, R2);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_MOST), NGS_STACK_MAX);
+    read_before(f, lua->before - lua->frame_size, none);
     go_on(f, none);
     cg_mov(s, R1, R6);
     cg_lib_call(f, CG_LIB_UNWIND);
