@@ -3,7 +3,8 @@
  * we bring (layouts/nginx/, made by scripts/make-layouts-nginx). Enters: a module, the process that
  * is looked at; leaves: for each part of nginx's types the file of layouts that fits, and LuaJIT's
  * where that is linked into it (layout.c): types are asked of these in turn, addresses are those of
- * the module's own symbols. Refused, with a reason: builds of which no layout is known or none fits.
+ * the module's own symbols. Refused, with a reason: builds of which no layout is known, or none
+ * fits.
  *
  * What nginx says of itself (its version and options) narrows the layouts down, the process proves
  * them (layout_nginx.c). What no request has passed yet is believed by version and options alone.
