@@ -44,8 +44,6 @@ struct layout_rows {
     uint32_t n;
 };
 
-/* "1.22.1" as nginx_version; 0: none. */
-uint32_t layout_version(const char *text);
 /* Of the file PATH; n 0: it cannot be read. */
 struct layout_rows layout_rows_read(struct arena *a, const char *path);
 bool layout_row_serves(const struct layout_row *r, const struct nginx_build *b);

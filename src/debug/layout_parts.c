@@ -3,7 +3,8 @@
  * we bring (layouts/nginx/, made by scripts/make-layouts-nginx). Enters: a module, the process that
  * is looked at; leaves: for each part of nginx's types the file of layouts that fits, and LuaJIT's
  * where that is linked into it (layout.c): types are asked of these in turn, addresses are those of
- * the module's own symbols. Refused, with a reason: builds of which no layout is known or none fits.
+ * the module's own symbols. Refused, with a reason: builds of which no layout is known, or none
+ * fits.
  *
  * What nginx says of itself (its version and options) narrows the layouts down, the process proves
  * them (layout_nginx.c). What no request has passed yet is believed by version and options alone.
@@ -202,15 +203,17 @@ static void add_trial_module(struct choice *c, struct dbg *m)
     c->trial.modules[c->trial.n_modules++].bias = mod->bias;
 }
 
-/* The program that M, a module of nginx's, is loaded by, or M itself. NULL: none is known. */
+/* The program that M, a module of nginx's, is loaded by, or M itself. NULL: none is open. */
 static struct dbg *program_of(struct dbg *m)
 {
-    const char *path = m->di->t->exec_path, *why;
-    struct dbg *program = has_variable(m, "ngx_core_module") ? m : NULL;
+    const char *path = m->di->t->exec_path;
 
-    if (!program && path && strcmp(path, m->path) != 0)
-        program = dbg_open_any(m->di, path, &why);
-    return program && has_variable(program, "ngx_core_module") ? program : NULL;
+    if (has_variable(m, "ngx_core_module"))
+        return m;
+    for (struct dbg *p = path ? m->di->modules : NULL; p; p = p->next)
+        if (!strcmp(p->path, path) && has_variable(p, "ngx_core_module"))
+            return p;
+    return NULL;
 }
 
 /* What the parts of a module of its own go on from. */
@@ -325,27 +328,34 @@ static const struct ctype *parts_type(struct dbg *m, const char *tag, const char
 
 static bool parts_enumerator(struct dbg *m, const char *name, int64_t *value)
 {
-    for (size_t i = 0; i < PARTS; i++)
-        if (parts_of(m)->v[i] && dbg_enumerator(parts_of(m)->v[i], name, value))
+    for (size_t i = 0; i < PARTS; i++) {
+        struct dbg *p = parts_of(m)->v[i];
+
+        if (p && p->source->enumerator(p, name, value))
             return true;
+    }
     return false;
 }
 
 static bool parts_names(struct dbg *m, enum dbg_class class, dbg_name_fn *fn, void *arg)
 {
-    if (class == DBG_FUNCTIONS)
-        return false;
-    for (size_t i = 0; i < PARTS; i++)
-        if (parts_of(m)->v[i])
-            dbg_names(parts_of(m)->v[i], class, fn, arg);
-    return true;
+    for (size_t i = 0; i < PARTS && class != DBG_FUNCTIONS; i++) {
+        struct dbg *p = parts_of(m)->v[i];
+
+        if (p)
+            p->source->names(p, class, fn, arg);
+    }
+    return class != DBG_FUNCTIONS;
 }
 
 static bool parts_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
 {
-    for (size_t i = 0; i < PARTS; i++)
-        if (parts_of(m)->v[i] && dbg_variable(parts_of(m)->v[i], name, cu, out))
+    for (size_t i = 0; i < PARTS; i++) {
+        struct dbg *p = parts_of(m)->v[i];
+
+        if (p && p->source->variable(p, name, cu, out))
             return true;
+    }
     return false;
 }
 

@@ -24,7 +24,8 @@ enum {
 
 static const char *const parts[] = {"core", "http", "upstream", "http_lua", "stream_lua"};
 
-uint32_t layout_version(const char *text)
+/* "1.22.1" as nginx_version; 0: none. */
+static uint32_t layout_version(const char *text)
 {
     unsigned long n[3] = {0};
 

@@ -13,7 +13,8 @@
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
  *     debugimage, debugfile, debuginfod, pack, cfi, dwarf_*, dwarf      the other (dwarf_priv.h)
  *     pack_*              makes packs (see pack.h)
- *     layout_luajit, layout, layout_nginx, layout_rows, layout_parts    types that are known of some programs
+ *     layout_luajit, layout, layout_nginx, layout_rows, layout_parts
+ *                         types that are known of some programs
  *     debug               opens modules: the table of sources
  *
  * Types are the one recursion: type.c asks a type's source by the row, and a source asks type.c for
