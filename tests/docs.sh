@@ -13,7 +13,7 @@ set -euo pipefail
 
 reference() {
     "$builddir/tests/unit/reference" tapset/*.stp tapset/x86_64/*.stp tapset/*.sxx \
-        tapset/kernel/*.sxx tapset/nginx/*.sxx >"$scratch/reference" || return
+        tapset/luajit/*.sxx tapset/kernel/*.sxx tapset/nginx/*.sxx >"$scratch/reference" || return
     [[ ${UPDATE_GOLDEN:-} != 1 ]] || cp "$scratch/reference" docs/reference.md
     diff docs/reference.md "$scratch/reference" >"$scratch/out"
 }
