@@ -44,10 +44,10 @@ number_at() { # FILE VARIABLE OFFSET: 8 bytes of the process
 }
 module=$root/usr/lib/nginx/modules/ngx_http_lua_module.so
 printf '%s %s\n' "$(number_at "$module" ngx_http_lua_module 0)" \
-    "$(number_at "$exe" ngx_http_core_module 0)" >"$scratch/truth"
+    "$(number_at "$exe" ngx_cycle 0)" >"$scratch/truth"
 trace -x "$pid" -e 'probe begin {
     println(@var("ngx_http_lua_module", @1)->ctx_index, " ",
-        @var("ngx_http_core_module", @1)->ctx_index)
+        @var("ngx_cycle", @1))
     exit()
 }' "$exe"
 if said 'no debug information for .*/nginx '; then
