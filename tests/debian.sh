@@ -3,10 +3,11 @@
 #
 # Debian's own nginx with the Lua module, luajit and luajit2, stripped, as apt installs them, and
 # not one debug package: the shares of a profile are those that the target counts, a flame graph
-# shows the hot function, and the module's variables are found in the file that nginx loads.
+# shows the hot function, and the module's variables are found in the file that nginx loads; the
+# same of workers in containers.
 #
-# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk. About 60 s. Prints
-# TAP.
+# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk; podman for containers.
+# About 120 s. Prints TAP.
 
 set -euo pipefail
 
@@ -43,10 +44,10 @@ number_at() { # FILE VARIABLE OFFSET: 8 bytes of the process
 }
 module=$root/usr/lib/nginx/modules/ngx_http_lua_module.so
 printf '%s %s\n' "$(number_at "$module" ngx_http_lua_module 0)" \
-    "$(number_at "$exe" ngx_http_core_module 0)" >"$scratch/truth"
+    "$(number_at "$exe" ngx_cycle 0)" >"$scratch/truth"
 trace -x "$pid" -e 'probe begin {
     println(@var("ngx_http_lua_module", @1)->ctx_index, " ",
-        @var("ngx_http_core_module", @1)->ctx_index)
+        @var("ngx_cycle", @1))
     exit()
 }' "$exe"
 if said 'no debug information for .*/nginx '; then
@@ -63,4 +64,23 @@ judge luajit luajit2 interp
 stop_target
 judge luajit luajit coroutine
 stop_target
+
+# Two masters of four workers each, in containers: what one does is not the other's.
+in_container() { # MODE: sets name
+    local all
+    all=$(tests/targets/container.sh start podman luajit2 "$1" 200 4 2>"$scratch/err") || return
+    eval "$all"
+    names+=("$name")
+}
+if in_container idle && idle=$name && in_container interp; then
+    PATH=$(dirname "$(tests/targets/container.sh which podman)"):$PATH
+    check 'four workers in a container: a flame graph' run_once flame --container "$name" -t 1s \
+        -o "$scratch/flame.svg"
+    check '... of Lua frames' shows_lua interp
+    check '... and none of those of another container' \
+        fails_with 'it never ran when a sample was due' flame --container "$idle" -t 1s \
+        -o "$scratch/idle.svg"
+else
+    skip 'workers in containers' "podman cannot run here: $(tail -n 1 "$scratch/err")"
+fi
 finish
