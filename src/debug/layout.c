@@ -193,8 +193,7 @@ static struct dbg *open_layout(struct debuginfo *di, const char *path, const cha
 
 /* ---- trying ---- */
 
-/* A debuginfo for what is only tried: types are known by where their file lies in memory. */
-static struct debuginfo *trial_new(struct debuginfo *di)
+struct debuginfo *layout_trial_new(struct debuginfo *di)
 {
     struct debuginfo *trial = ARENA_NEW(di->a, struct debuginfo);
 
@@ -203,7 +202,7 @@ static struct debuginfo *trial_new(struct debuginfo *di)
     return trial;
 }
 
-static void trial_free(struct debuginfo *trial)
+void layout_trial_free(struct debuginfo *trial)
 {
     for (struct dbg *m = trial->modules; m; m = m->next)
         m->source->close(m);
@@ -256,7 +255,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
 {
     struct debuginfo *di = m->di;
     pid_t pid = target_first(di->t);
-    struct trial t = {.m = m, .di = trial_new(di), .process.file = m->path};
+    struct trial t = {.m = m, .di = layout_trial_new(di), .process.file = m->path};
     uint32_t fit = 0;
 
     t.process.maps = target_maps(di->cx, di->t, pid);
@@ -281,7 +280,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
                             t.why ? t.why : "no Lua state was found in its memory");
     if (t.process.mem >= 0)
         close(t.process.mem);
-    trial_free(t.di);
+    layout_trial_free(t.di);
     return fit;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/compile.h"
+#include "debug/layout.h"
 #include "debug/layout_nginx.h"
 
 enum { LUAJIT = NGINX_PARTS, PARTS };
@@ -65,7 +66,7 @@ struct candidate {
 
 static enum layout_fit try_row(struct choice *c, const struct layout_row *row, const char **why)
 {
-    struct debuginfo *di = debuginfo_new(c->m->di->cx, c->m->di->t);
+    struct debuginfo *di = layout_trial_new(c->m->di);
     struct layout_trial t = c->trial;
     enum layout_fit fit = LAYOUT_REFUTED;
 
@@ -75,7 +76,7 @@ static enum layout_fit try_row(struct choice *c, const struct layout_row *row, c
         *why = "there is no process to try it on";
         fit = t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, row->part, why);
     }
-    debuginfo_free(di);
+    layout_trial_free(di);
     return fit;
 }
 
