@@ -44,7 +44,8 @@ judge() { # docker|podman
     }
     run() { # CAPABILITIES ARGUMENT...
         engine run --rm --pid host --network none --cap-drop ALL \
-            ${1:+$(printf -- ' --cap-add %s' $1)} "${filter[@]}" -v "$scratch/pictures:/out" ngstap "${@:2}"
+            ${1:+$(printf -- ' --cap-add %s' $1)} "${filter[@]}" \
+            -v "$scratch/pictures:/out" ngstap "${@:2}"
     }
     is_small() { (($(<"$scratch/out") < 20 << 20)); }
     draws() {
