@@ -28,9 +28,10 @@ is_static() { # FILE: no loader, no library
 is_below() { # MIB FILE
     (($(stat -c %s "$2") < $1 << 20))
 }
-# has_all_of ROOT FOLDER: each file of the sources' FOLDER
+# has_all_of ROOT FOLDER: each file of the sources' FOLDER; of layouts what is not for their maker.
 has_all_of() {
-    find "$2" -type f -printf '%P\n' | sort >"$scratch/want"
+    find "$2" -type f ! '(' -path 'layouts/*' ! -name '*.debug' ')' -printf '%P\n' |
+        sort >"$scratch/want"
     (cd "$1/$2" && find . -type f -printf '%P\n') 2>/dev/null | sort |
         comm -23 "$scratch/want" - >"$scratch/out"
     test ! -s "$scratch/out"

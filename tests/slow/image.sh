@@ -43,8 +43,9 @@ judge() { # docker|podman
             </dev/null || status=$?
     }
     run() { # CAPABILITIES ARGUMENT...
-        engine run --rm --pid host --network none --cap-drop ALL $(printf -- ' --cap-add %s' $1) \
-            "${filter[@]}" -v "$scratch/pictures:/out" ngstap "${@:2}"
+        engine run --rm --pid host --network none --cap-drop ALL \
+            ${1:+$(printf -- ' --cap-add %s' $1)} "${filter[@]}" \
+            -v "$scratch/pictures:/out" ngstap "${@:2}"
     }
     is_small() { (($(<"$scratch/out") < 20 << 20)); }
     draws() {
@@ -57,8 +58,7 @@ judge() { # docker|podman
     check "$how: the image is built" test "$status" = 0
     engine image inspect --format '{{.Size}}' ngstap
     check "$how: it is below 20 MiB" is_small
-    # docker 20.10 knows no capability of Linux 5.8 or newer; SYS_ADMIN has what they were taken
-    # from.
+    # docker 20.10 knows no capability of Linux 5.8 or newer; they were split off SYS_ADMIN.
     run BPF --version
     ! said 'unknown capability' || least=(SYS_ADMIN SYS_PTRACE DAC_READ_SEARCH)
     # podman 4.3 knows them, its seccomp filter does not.

@@ -1,6 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2016,SC2317 # other shells expand; check calls functions
 #
+#   tests/slow/package.sh [SUITE]...
+#
 # The bundle in the userlands of Debian 11, 12 and 13; the package installed, upgraded and removed
 # on 12 and 13, its dependencies from Debian's archive as this machine's apt has it.
 #
@@ -85,7 +87,8 @@ check 'the bundle is made' made bundle
 check 'the package is made' made deb
 check 'a newer package is made' make_newer
 bundle=$(echo "$builddir/ngstap-$version"-*.tar.gz)
-for suite in bullseye bookworm trixie; do
+(($#)) || set -- bullseye bookworm trixie
+for suite; do
     if ! fresh_root "$suite"; then
         skip "$suite" "debootstrap fails: $(tail -n 1 "$scratch/out")"
         continue
