@@ -46,7 +46,7 @@ for cap in "${least[@]}"; do
     use=$(use_of "$name")
     with "$(all_but "$cap")" -x "$pid" -e "$script"
     check "without $name it is named, with what $page says it is for" \
-        said "^hint: $name, which lacks here, ${use:-is not on the page}\$"
+        said "^hint: $name, which is missing, ${use:-is not on the page}\$"
 done
 
 # Those that a run can do without, too.

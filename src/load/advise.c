@@ -27,7 +27,7 @@ void load_advise(struct compile *cx, int err)
     const char *caps = kernel_missing_caps(cx->arena);
 
     if ((err == EPERM || err == EACCES) && caps)
-        diag_hint(cx->diag, "%s lacks here: run ngstap as root, or with it", caps);
+        diag_hint(cx->diag, "%s is missing: run ngstap as root, or with it", caps);
     else if (err == EPERM || err == EACCES)
         advise_allowed(cx);
     else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
@@ -54,7 +54,7 @@ bool load_permitted(struct compile *cx, const struct kernel *k)
         return false;
     }
     diag_error(cx->diag, (struct span){0}, "privileges",
-               "loading probes needs %s, which lacks here: run ngstap as root, or with it",
+               "loading probes needs %s, which is missing: run ngstap as root, or with it",
                k->missing_caps);
     kernel_hint_caps(cx);
     return false;

@@ -84,7 +84,7 @@ const char *kernel_missing_caps(struct arena *a)
 
 static void hint(struct compile *cx, uint32_t row)
 {
-    diag_hint(cx->diag, "%s, which lacks here, %s", table[row].name, table[row].use);
+    diag_hint(cx->diag, "%s, which is missing, %s", table[row].name, table[row].use);
 }
 
 void kernel_hint_caps(struct compile *cx)

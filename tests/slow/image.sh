@@ -3,7 +3,7 @@
 #
 # The image of the Containerfile: built by a real dockerd and by podman, small, and with the least
 # capabilities it profiles a worker of nginx in another container; without each of them ngstap says
-# which lacks, and what for.
+# which is missing, and what for.
 #
 # Needs root, eBPF, NGSTAP_TARGETS, tests/targets/container.sh (which fetches the engines). Prints
 # TAP.
@@ -75,7 +75,7 @@ judge() { # docker|podman
         run "$(printf '%s\n' "${least[@]}" | grep -vx "$cap")" flame -x "$pid" -t 1 -o none.svg
         check "$how: without $cap it fails" test "$status" = 1
         [[ $cap != SYS_ADMIN ]] || cap=BPF
-        check "$how: ... and says what that is for" said "^hint: CAP_$cap, which lacks here, "
+        check "$how: ... and says what that is for" said "^hint: CAP_$cap, which is missing, "
     done
 }
 
