@@ -231,8 +231,8 @@ EXTRA_DIST += tests/pprof.js
 # processes' own clocks, which bear one neighbour a processor; those that start containers share
 # dockerd and podman.
 TIMED_LOGS = $(TIMED_TESTS:.sh=.log)
-CONTAINER_LOGS = tests/containers.log tests/docker-root.log tests/types.log tests/flame.log \
-	tests/debian.log
+CONTAINER_LOGS = tests/containers.log tests/docker-root.log tests/types.log tests/debian.log \
+	tests/flame.log
 before = $(if $(filter-out $(1),$(firstword $(2))),$(firstword $(2)) $(call \
 	before,$(1),$(wordlist 2,$(words $(2)),$(2))))
 .SECONDEXPANSION:
