@@ -89,7 +89,10 @@ EXTRA_PROGRAMS += tests/fuzz/fuzzer
 tests_fuzz_fuzzer_SOURCES = $(FUZZ_READERS)
 tests_fuzz_fuzzer_LDFLAGS = -fsanitize=fuzzer
 SHELL_TESTS += tests/fuzz.sh
-EXTRA_DIST += tests/fuzz
+# Not the folder: it holds what is built, too.
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/make.sh tests/fuzz/run.sh tests/fuzz/seeds.sh \
+	tests/fuzz/conf.dict tests/fuzz/lua.dict tests/fuzz/maps.dict tests/fuzz/mountinfo.dict \
+	tests/fuzz/script.dict tests/fuzz/stacks.dict tests/fuzz/words.dict
 .PHONY: fuzz
 fuzz:
 	$(srcdir)/tests/fuzz/make.sh '$(abs_builddir)/build-fuzz' '$(MAKE)'
