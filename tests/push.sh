@@ -30,7 +30,8 @@ done
 url=http://127.0.0.1:$(cat "$scratch/got/port")
 
 push() { # ARGUMENT...
-    timeout 60 "$ngstap" flame -x "$burner" -t 1 "$@" >"$scratch/out" 2>"$scratch/err"
+    (cd "$scratch" && timeout 60 "$ngstap" flame -x "$burner" -t 1 "$@") >"$scratch/out" \
+        2>"$scratch/err"
 }
 fails() { # PATTERN ARGUMENT...
     local pattern=$1
@@ -45,7 +46,7 @@ check "a profile is taken" push --push "$url"
 check "... by a name" named "ngstap{host=$(uname -n)}"
 check "... and is a pprof of that program" \
     eval 'zcat "$scratch/got/profile.pb.gz" | grep -qa "burn.lua:hot"'
-check "no file is written" eval '! ls flame.svg 2>/dev/null'
+check "no file is written" eval '! ls "$scratch"/*.svg 2>/dev/null'
 check "labels, and an address with its path" push --push "$url/ingest" --label service=shop.web \
     --label phase=log
 check "... are the name" named "shop.web{phase=log,host=$(uname -n)}"
