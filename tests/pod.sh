@@ -31,16 +31,7 @@ trap leave EXIT
 mkdir -p "${logs[0]}/nginx" /var/log/containers "$group"
 touch "${logs[1]}"
 
-cat >"$scratch/burn.lua" <<'LUA'
-local function hot(n)
-    local s = 0
-    for i = 1, n do s = s + math.sin(i) end
-    return s
-end
-local ends = os.time() + 120
-while os.time() < ends do hot(100000) end
-LUA
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" "$scratch/burn.lua" & # ends by itself
+"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
 pids+=($!)
 echo $! >"$group/cgroup.procs"
 

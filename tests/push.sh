@@ -8,16 +8,7 @@ source "${BASH_SOURCE[0]%/*}/tap.sh"
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all "NGSTAP_TARGETS says no targets"
 command -v curl >/dev/null || skip_all "no curl"
 
-cat >"$scratch/burn.lua" <<'LUA'
-local function hot(n)
-    local s = 0
-    for i = 1, n do s = s + math.sin(i) end
-    return s
-end
-local ends = os.time() + 120
-while os.time() < ends do hot(100000) end
-LUA
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" "$scratch/burn.lua" & # ends by itself
+"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
 pids+=($!)
 burner=$!
 mkdir "$scratch/got"

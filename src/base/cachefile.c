@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cachedir.h"
+#include "base/file.h"
 
 enum { FILE_BYTES = 1 << 30, NAME_SIZE = 2 * CACHEFILE_KEY_SIZE + 1 };
 /* Of a folder; seconds after which a use is noted again, and after which what is beside was left
@@ -62,20 +63,6 @@ static void make_head(const uint8_t key[CACHEFILE_KEY_SIZE], const void *data, s
 
 /* ---- reading ---- */
 
-static bool read_all(int fd, void *to, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = read(fd, (char *)to + done, size - done);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
-
 void *cachefile_load(const char *folder, const uint8_t key[CACHEFILE_KEY_SIZE], size_t *size)
 {
     struct head is, want;
@@ -98,7 +85,7 @@ void *cachefile_load(const char *folder, const uint8_t key[CACHEFILE_KEY_SIZE], 
         *size = (size_t)st.st_size - sizeof(is);
         data = malloc(*size);
     }
-    ok = data && read_all(fd, &is, sizeof(is)) && read_all(fd, data, *size);
+    ok = data && file_read_at(fd, &is, sizeof(is), 0) && file_read_at(fd, data, *size, sizeof(is));
     if (ok) {
         make_head(key, data, *size, &want);
         ok = !memcmp(&is, &want, sizeof(is));

@@ -74,6 +74,20 @@ char *file_read(const char *path, size_t max, size_t *len)
     return text;
 }
 
+bool file_read_at(int fd, void *to, size_t size, uint64_t at)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(fd, (char *)to + done, size - done, (off_t)(at + done));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        done += (size_t)got;
+    }
+    return true;
+}
+
 bool file_number(const char *path, const char *format, unsigned *value)
 {
     FILE *f = fopen(path, "re");

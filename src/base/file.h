@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 /*
@@ -16,6 +17,9 @@
 char *file_read_fd(int fd, size_t max, size_t *len);
 /* The same of the regular file at PATH; NULL and errno, EINVAL for one that is not regular. */
 char *file_read(const char *path, size_t max, size_t *len);
+
+/* The SIZE bytes of FD from AT on, into TO; false: there are fewer, or they cannot be read. */
+bool file_read_at(int fd, void *to, size_t size, uint64_t at);
 
 /* The number that a small file of /proc or /sys shows, FORMAT as for scanf(3); false and errno,
  * ENODEV for another text. */

@@ -13,6 +13,7 @@ ngstap_SOURCES += \
 	src/cg/gen.h \
 	src/cg/graph.c src/cg/graph.h \
 	src/cg/kernel_program.c \
+	src/cg/lib/bridge.c \
 	src/cg/lib/call.c src/cg/lib/library.h \
 	src/cg/lib/common.c src/cg/lib/lib.h \
 	src/cg/lib/fmt.c \
@@ -23,7 +24,7 @@ ngstap_SOURCES += \
 	src/cg/lib/shared.c \
 	src/cg/lib/str.c \
 	src/cg/lib/text.c \
-	src/cg/lib/unwind.c \
+	src/cg/lib/unwind.c src/cg/lib/unwind.h \
 	src/cg/map.c \
 	src/cg/meta.c src/cg/meta.h \
 	src/cg/object.h \

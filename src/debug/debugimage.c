@@ -9,7 +9,6 @@
  * since elfutils 0.189. libzstd (which dpkg needs) is asked for at run time: it is there without
  * being a dependency.
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <zlib.h>
 
 #include "base/bounds.h"
+#include "base/file.h"
 #include "debug/debugfile.h"
 #include "debug/library.h"
 
@@ -36,20 +36,6 @@ struct packed {
     uint64_t size; /* expanded */
     uint32_t head; /* bytes before the stream */
 };
-
-static bool read_at(int fd, void *to, size_t size, uint64_t at)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = pread(fd, (char *)to + done, size - done, (off_t)(at + done));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
 
 /* What libdw is asked about here. Macros and look-up tables can be large, and are not. */
 static bool is_wanted(const char *name)
@@ -78,14 +64,14 @@ static bool look(int fd, const GElf_Shdr *sh, const char *name, struct packed *o
 
     *out = (struct packed){PLAIN, sh->sh_size, 0};
     if (sh->sh_flags & SHF_COMPRESSED) {
-        if (sh->sh_size < sizeof(ch) || !read_at(fd, &ch, sizeof(ch), sh->sh_offset))
+        if (sh->sh_size < sizeof(ch) || !file_read_at(fd, &ch, sizeof(ch), sh->sh_offset))
             return false;
         *out =
             (struct packed){ch.ch_type == ELFCOMPRESS_ZSTD ? ZSTD : ZLIB, ch.ch_size, sizeof(ch)};
         return ch.ch_type == ELFCOMPRESS_ZLIB || ch.ch_type == ELFCOMPRESS_ZSTD;
     }
-    if (name[1] != 'z' || sh->sh_size < sizeof(p) || !read_at(fd, p, sizeof(p), sh->sh_offset) ||
-        memcmp(p, "ZLIB", 4))
+    if (name[1] != 'z' || sh->sh_size < sizeof(p) ||
+        !file_read_at(fd, p, sizeof(p), sh->sh_offset) || memcmp(p, "ZLIB", 4))
         return true;
     *out = (struct packed){
         ZLIB_GNU, 0, sizeof(p)}; /* "ZLIB", then the size, big-endian (binutils, before the gABI) */
@@ -193,11 +179,11 @@ static bool fill(struct arena *a, int fd, const struct part *p, char *to, const 
 {
     if (p->packed.how == PLAIN) {
         *why = "it cannot be read";
-        return read_at(fd, to, p->sh.sh_size, p->sh.sh_offset);
+        return file_read_at(fd, to, p->sh.sh_size, p->sh.sh_offset);
     }
     uint64_t n = p->sh.sh_size - p->packed.head;
     char *stream = bounds_take(n) ? malloc(n ? n : 1) : NULL;
-    bool ok = stream && read_at(fd, stream, n, p->sh.sh_offset + p->packed.head);
+    bool ok = stream && file_read_at(fd, stream, n, p->sh.sh_offset + p->packed.head);
 
     *why = "there is not enough memory for it";
     ok = ok && expand(a, &p->packed, to, stream, n, why);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/compile.h"
+#include "base/file.h"
 #include "debug/debugfile.h"
 
 #define OF_USER   "/.local/share/ngstap/packs"
@@ -42,20 +43,6 @@ struct member {
     const char *name;
     uint64_t at, size;
 };
-
-static bool read_at(int fd, void *to, uint64_t size, uint64_t at)
-{
-    for (uint64_t done = 0; done < size;) {
-        ssize_t got = pread(fd, (char *)to + done, size - done, (off_t)(at + done));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (uint64_t)got;
-    }
-    return true;
-}
 
 /* A field of digits, which blanks fill up. */
 static bool decimal(const char *field, size_t n, uint64_t *out)
@@ -89,7 +76,7 @@ static bool next_member(struct archive *ar, struct member *m, const char **why)
 
     while (ar->at < ar->size) {
         *why = "it is cut short, or no sound archive";
-        if (!read_at(ar->fd, &h, sizeof(h), ar->at) || memcmp(h.ar_fmag, ARFMAG, 2) != 0 ||
+        if (!file_read_at(ar->fd, &h, sizeof(h), ar->at) || memcmp(h.ar_fmag, ARFMAG, 2) != 0 ||
             !decimal(h.ar_size, sizeof(h.ar_size), &m->size))
             return false;
         m->at = ar->at + sizeof(h);
@@ -105,7 +92,7 @@ static bool next_member(struct archive *ar, struct member *m, const char **why)
         if (ar->names || m->size > NAMES_MAX)
             return false;
         ar->names = arena_alloc(ar->s->a, m->size + 1);
-        if (!read_at(ar->fd, ar->names, m->size, m->at))
+        if (!file_read_at(ar->fd, ar->names, m->size, m->at))
             return false;
         ar->n_names = m->size;
         *why = NULL;
@@ -122,7 +109,7 @@ static bool copy_member(struct archive *ar, const struct member *m, struct elf_f
     for (uint64_t done = 0; fd >= 0 && done < m->size;) {
         uint64_t n = m->size - done < sizeof(buf) ? m->size - done : sizeof(buf);
 
-        if (!read_at(ar->fd, buf, n, m->at + done) || write(fd, buf, n) != (ssize_t)n) {
+        if (!file_read_at(ar->fd, buf, n, m->at + done) || write(fd, buf, n) != (ssize_t)n) {
             close(fd);
             return false;
         }
@@ -156,7 +143,7 @@ static bool look(struct archive *ar, const struct build_id *id, bool named, stru
     char magic[SARMAG];
     uint32_t n = 0;
 
-    if (!read_at(ar->fd, magic, SARMAG, 0) || memcmp(magic, ARMAG, SARMAG) != 0) {
+    if (!file_read_at(ar->fd, magic, SARMAG, 0) || memcmp(magic, ARMAG, SARMAG) != 0) {
         search_refused(ar->s, "", ar->path, "it is no pack (an ar archive of debug files)");
         return false;
     }
