@@ -36,7 +36,7 @@ refused() {
 }
 is_file() { [[ -f $prefix/$1 && -s $prefix/$1 ]]; }
 
-for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1 \
+for file in share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root,kubectl-ngstap}.1 \
     share/doc/ngstap/{README,docs/{cookbook,differences,reference,troubleshooting}}.md \
     share/bash-completion/completions/{ngstap,stap++}; do
     check "$file is installed" is_file "$file"

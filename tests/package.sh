@@ -96,7 +96,7 @@ package() {
     dpkg-deb -c "$deb" >"$scratch/list"
     check 'it has the programs, pages and completions' is_listed usr/bin/ngstap \
         usr/bin/stap++ usr/bin/fix-lua-bt usr/bin/docker-root usr/libexec/ngstap/stap/stap \
-        usr/share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root}.1.gz \
+        usr/share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root,kubectl-ngstap}.1.gz \
         usr/share/bash-completion/completions/{ngstap,stap++} usr/share/doc/ngstap/README.md
     mkdir "$root"
     dpkg-deb -x "$deb" "$root"
