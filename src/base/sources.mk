@@ -14,4 +14,5 @@ ngstap_SOURCES += \
 	src/base/diag.c src/base/diag.h \
 	src/base/file.c src/base/file.h \
 	src/base/interrupt.c src/base/interrupt.h \
-	src/base/source.c src/base/source.h
+	src/base/source.c src/base/source.h \
+	src/base/whole.c src/base/whole.h

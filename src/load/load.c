@@ -128,6 +128,21 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
 
 /* ---- libbpf ---- */
 
+/* The kinds of maps that scripts have: no other reaches programs, sockets or devices. */
+static bool check_map_types(struct session *s)
+{
+    struct bpf_map *m;
+
+    bpf_object__for_each_map(m, s->obj) {
+        enum bpf_map_type type = bpf_map__type(m);
+
+        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_HASH &&
+            type != BPF_MAP_TYPE_LRU_HASH && type != BPF_MAP_TYPE_RINGBUF)
+            return object_damaged(s->cx, "a map of a kind that scripts do not have");
+    }
+    return true;
+}
+
 /*
  * Compares the maps' sizes with the records': the kernel writes keys and values of the map's size
  * into buffers of the record's.
@@ -238,7 +253,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && check_maps(s) && set_sizes(s) && set_hash_key(s);
+    ok = ok && check_map_types(s) && check_maps(s) && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
         kinds_prepare(s);

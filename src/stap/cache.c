@@ -23,6 +23,7 @@
 #include "base/cachedir.h"
 #include "base/diag.h"
 #include "base/bytes.h"
+#include "base/file.h"
 #include "stap/build.h"
 
 enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
@@ -30,23 +31,6 @@ enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
 static const struct span nowhere;
 
 /* ---- trees ---- */
-
-void stap_remove_tree(const char *path)
-{
-    char *const paths[] = {(char *)path, NULL};
-    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-
-    for (FTSENT *e; fts && (e = fts_read(fts));) {
-        if (e->fts_info == FTS_D)
-            continue;
-        if (e->fts_info == FTS_DP)
-            rmdir(e->fts_accpath);
-        else
-            unlink(e->fts_accpath);
-    }
-    if (fts)
-        fts_close(fts);
-}
 
 static long long tree_size(const char *path)
 {
@@ -193,7 +177,7 @@ const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, co
         return dir; /* its name is taken by something else: it serves this once */
     close(*lock);
     *lock = theirs;
-    stap_remove_tree(dir);
+    file_remove_tree(dir);
     return other;
 failed:
     diag_error(cx->diag, nowhere, "stap", "cannot write in %s: %s", c->dir, strerror(errno));
@@ -227,7 +211,7 @@ static void drop(struct compile *cx, const struct stap_cache *c, const char *pat
         return;
     if (mkdtemp(away)) {
         rename(path, away);
-        stap_remove_tree(away);
+        file_remove_tree(away);
     }
     close(fd);
 }
