@@ -6,6 +6,7 @@
  */
 #include "base/cachedir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,35 @@ static bool base_path(char out[PATH_MAX])
     if (!ours && (!home || home[0] != '/'))
         return false;
     return snprintf(out, PATH_MAX, "%s%s", ours ? xdg : home, ours ? "" : "/.cache") < PATH_MAX;
+}
+
+/* A folder in PATH that is not ours alone: into OUT. */
+static bool has_foreign(const char *path, char out[PATH_MAX])
+{
+    DIR *d = opendir(path);
+    bool found = false;
+
+    for (const struct dirent *e; d && !found && (e = readdir(d));)
+        found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+                snprintf(out, PATH_MAX, "%s/%s", path, e->d_name) < PATH_MAX &&
+                !is_ours(out, false);
+    if (d)
+        closedir(d);
+    return found;
+}
+
+bool cachedir_distrusted(char out[PATH_MAX])
+{
+    char base[PATH_MAX], path[PATH_MAX];
+
+    if (!base_path(base) || !realpath(base, out))
+        return false;
+    if (!is_safe(out))
+        return true;
+    if (snprintf(path, sizeof(path), "%s/ngstap", out) >= (int)sizeof(path))
+        return false;
+    strcpy(out, path);
+    return !access(path, F_OK) && (!is_ours(path, false) || has_foreign(path, out));
 }
 
 bool cachedir_find(const char *name, bool make, char out[PATH_MAX])

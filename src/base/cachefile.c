@@ -1,8 +1,8 @@
 /*
  * cachefile: keeps what is made of a target's files from one run to the next. Enters: bytes and
  * their key; leaves: the same bytes. A file is named by its key and holds a sum of itself, which
- * shows damage. It is written beside and renamed, so that a reader sees a whole file or none. A
- * file that is read is touched, and a folder that has grown too large loses those that were not for
+ * shows damage. It gets its name when it is whole (base/whole.h), and what has that name otherwise,
+ * a folder too, makes room. A file that is read is touched, and a folder that has grown too large loses those that were not for
  * longest. Refused: files that are not ours, or with another sum or key. No failure here is an
  * error: the run goes without a cache.
  */
@@ -23,6 +23,7 @@
 
 #include "base/cachedir.h"
 #include "base/file.h"
+#include "base/whole.h"
 
 enum { FILE_BYTES = 1 << 30, NAME_SIZE = 2 * CACHEFILE_KEY_SIZE + 1 };
 /* Of a folder; seconds after which a use is noted again, and after which what is beside was left
@@ -185,23 +186,24 @@ static bool write_all(int fd, const struct head *h, const void *data, size_t siz
 void cachefile_save(const char *folder, const uint8_t key[CACHEFILE_KEY_SIZE], const void *data,
                     size_t size)
 {
-    char name[NAME_SIZE], beside[NAME_SIZE + 32];
+    char name[NAME_SIZE], other[64 + NAME_SIZE];
+    struct whole w;
     struct head h;
+    struct stat st;
     int dir = size && size <= FILE_BYTES - sizeof(h) ? open_folder(folder, true) : -1;
 
     if (dir < 0)
         return;
     make_head(key, data, size, &h);
     file_name(key, name);
-    snprintf(beside, sizeof(beside), "%s.%ld.tmp", name, (long)getpid());
-    int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-    if (fd >= 0) {
-        bool whole = write_all(fd, &h, data, size);
-
-        whole &= !close(fd);
-        if (!whole || renameat(dir, beside, dir, name))
-            unlinkat(dir, beside, 0);
+    if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode)) {
+        snprintf(other, sizeof(other), "/proc/self/fd/%d/%s", dir, name);
+        file_remove_tree(other);
+    }
+    if (whole_begin(&w, dir, name, 0600)) {
+        if (!write_all(w.fd, &h, data, size) || !whole_keep(&w, name))
+            whole_drop(&w);
+        close(w.fd);
     }
     trim(dir);
     close(dir);

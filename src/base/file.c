@@ -1,12 +1,13 @@
 /*
- * file: whole files, and programs of $PATH. Enters: a descriptor or a path, and how many bytes
- * there may be; leaves: the bytes, or errno. Refuses more bytes, and by path all but regular files:
+ * file: whole files, folders, and programs of $PATH. Enters: a descriptor or a path, and how many
+ * bytes there may be; leaves: the bytes, or errno. Refuses more bytes, and by path all but regular files:
  * what a path leads to may be a pipe that nobody writes to.
  */
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,4 +118,21 @@ char *file_search(const char *name, const char *otherwise,
         dir += n + (dir[n] == ':');
     }
     return NULL;
+}
+
+void file_remove_tree(const char *path)
+{
+    char *const paths[] = {(char *)path, NULL};
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_info == FTS_D)
+            continue;
+        if (e->fts_info == FTS_DP)
+            rmdir(e->fts_accpath);
+        else
+            unlink(e->fts_accpath);
+    }
+    if (fts)
+        fts_close(fts);
 }

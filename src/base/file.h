@@ -38,4 +38,8 @@ static inline bool file_same(const struct stat *a, const struct stat *b)
 char *file_search(const char *name, const char *otherwise,
                   bool (*accept)(const char *path, void *arg), void *arg);
 
+/* Removes PATH and, where it is a folder, what is in it, as far as that can be done. Links are not
+ * followed. */
+void file_remove_tree(const char *path);
+
 #endif

@@ -11,7 +11,9 @@ ngstap_SOURCES += \
 	src/base/clock.h \
 	src/base/compile.h \
 	src/base/conversion.c src/base/conversion.h \
+	src/base/descriptors.c src/base/descriptors.h \
 	src/base/diag.c src/base/diag.h \
 	src/base/file.c src/base/file.h \
 	src/base/interrupt.c src/base/interrupt.h \
-	src/base/source.c src/base/source.h
+	src/base/source.c src/base/source.h \
+	src/base/whole.c src/base/whole.h

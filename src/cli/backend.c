@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,9 +21,13 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/diag.h"
+#include "base/file.h"
 #include "cli/limits.h"
 #include "cli/search.h"
+#include "out/out.h"
 #include "stap/stap.h"
+
+enum { MODULE_MAX = 1 << 30 };
 
 static const struct span nowhere;
 
@@ -109,32 +114,26 @@ bool backend_stap_build(const struct backend_stap *b, const char *script, size_t
     return stap_build(b->cx, &sb, b->module);
 }
 
-static bool copy_file(const char *from, const char *to)
-{
-    char text[65536];
-    ssize_t n = -1;
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-
-    while (in >= 0 && out >= 0 && (n = read(in, text, sizeof(text))) > 0)
-        if (write(out, text, (size_t)n) != n) {
-            n = -1;
-            break;
-        }
-    if (in >= 0)
-        close(in);
-    return out >= 0 && !close(out) && n == 0;
-}
-
 bool backend_stap_write(const struct backend_stap *b)
 {
     const char *name = base_name(b->module->path);
+    size_t len;
+    char *text = file_read(b->module->path, MODULE_MAX, &len);
+    struct out_file file;
 
-    if (!copy_file(b->module->path, name))
-        return diag_error(b->cx->diag, nowhere, "module", "cannot write %s: %s", name,
+    if (!text)
+        return diag_error(b->cx->diag, nowhere, "module", "cannot read %s: %s", b->module->path,
                           strerror(errno));
-    fprintf(b->out, "%s\n", name);
-    return true;
+    bool ok = out_file_open(b->cx, name, &file) && out_file_begin(b->cx, &file);
+
+    if (ok) {
+        fwrite(text, 1, len, file.f);
+        ok = out_file_close(b->cx, &file, true);
+    }
+    free(text);
+    if (ok)
+        fprintf(b->out, "%s\n", name);
+    return ok;
 }
 
 int backend_stap_run(const struct backend_stap *b, const char *path)

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/bytes.h"
+#include "base/cachedir.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/file.h"
@@ -394,7 +395,9 @@ static bool next_file(void *arg)
     return ok;
 }
 
-static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k)
+/* OWN: made from a script just now, so what needs guru mode was looked at there, by whoever wrote
+ * it: our tapset may what scripts may not. */
+static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k, bool own)
 {
     struct object obj;
 
@@ -407,6 +410,14 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     }
     if (!runs_here(d, arch_of_machine((uint16_t)obj.h->machine), "the object"))
         return false;
+    obj.guru = own || d->cx.guru;
+    if (obj.asks_guru && !obj.guru) {
+        diag_error(d->cx.diag, (struct span){0}, "guru",
+                   "%s writes to programs, or sends signals: allowed in guru mode only",
+                   d->o.script);
+        diag_hint(d->cx.diag, "-g turns guru mode on");
+        return false;
+    }
     struct run_opts ro = {.out = d->out,
                           .err = d->cx.err,
                           .out_terminal = d->terminal,
@@ -578,7 +589,7 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_OBJECT, "made the object");
     if (o->last_pass == PASS_OBJECT)
         return write_object(d, &obj);
-    return last == PASS_OBJECT || run(d, obj.elf, obj.elf_size, k);
+    return last == PASS_OBJECT || run(d, obj.elf, obj.elf_size, k, true);
 }
 
 /* ---- objects as scripts ---- */
@@ -606,13 +617,21 @@ static bool run_object(struct driver *d)
     void *elf = read_object(d, &size);
     struct kernel *k = elf ? kernel_probe(&d->cx, d->o.no_feature.v, d->o.no_feature.n) : NULL;
 
-    return k && run(d, elf, size, k);
+    return k && run(d, elf, size, k, false);
 }
 
 static bool run_module(struct driver *d)
 {
     struct backend_stap b = stap_side(d);
+    const char *why = search_foreign(&d->cx, d->o.script);
 
+    if (why) {
+        diag_error(d->cx.diag, (struct span){0}, "module",
+                   "%s becomes part of the kernel, and %s", d->o.script, why);
+        diag_hint(d->cx.diag, "where you trust it, make a copy of your own: install -m 600 %s .",
+                  d->o.script);
+        return false;
+    }
     d->status = backend_stap_run(&b, d->o.script);
     return true;
 }
@@ -692,6 +711,16 @@ static bool open_output(struct driver *d)
     return true;
 }
 
+/* -v: what is not kept, and so made again each time. */
+static void tell_cache(struct driver *d)
+{
+    char path[PATH_MAX];
+
+    if (d->cx.verbose && cachedir_distrusted(path))
+        diag_note(d->cx.diag, (struct span){0},
+                  "the cache in %s is not used: another user could write to it", path);
+}
+
 static bool work(struct driver *d)
 {
     if (d->o.help || d->o.version) {
@@ -713,6 +742,7 @@ static bool work(struct driver *d)
     bool running = last_pass(&d->o) == PASS_RUN;
     enum script_kind kind;
 
+    tell_cache(d);
     if (!script_find(&d->cx, &d->o, &kind))
         return false;
     if (kind != SCRIPT_TEXT)

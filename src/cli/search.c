@@ -57,6 +57,25 @@ static const char *own_dir(struct compile *cx, const char *name)
 
 /* ---- whose modules may be run ---- */
 
+/* Who besides root could have written the file or folder of ST; NULL: nobody. */
+static const char *others(struct compile *cx, const struct stat *st, const char *what)
+{
+    if (st->st_uid)
+        return arena_printf(cx->arena, "the %s is user %u's", what, (unsigned)st->st_uid);
+    if (st->st_mode & S_IWOTH)
+        return arena_printf(cx->arena, "everyone can write to the %s", what);
+    if (st->st_mode & S_IWGRP && st->st_gid)
+        return arena_printf(cx->arena, "group %u can write to the %s", (unsigned)st->st_gid, what);
+    return NULL;
+}
+
+const char *search_foreign(struct compile *cx, const char *path)
+{
+    struct stat st;
+
+    return geteuid() || stat(path, &st) ? NULL : others(cx, &st, "file");
+}
+
 /*
  * Why what lies in DIR may not be run by root unasked: others can put it there. Who wrote the
  * script that is run may as well give it modules. NULL: no reason.
@@ -68,13 +87,9 @@ static const char *distrust(struct compile *cx, const struct options *o, const c
 
     if (geteuid() || stat(dir, &st))
         return NULL;
-    if (st.st_uid && !(by_script && st.st_uid == script.st_uid))
-        return arena_printf(cx->arena, "the folder is user %u's", (unsigned)st.st_uid);
-    if (st.st_mode & S_IWOTH)
-        return "everyone can write to the folder";
-    if (st.st_mode & S_IWGRP && st.st_gid)
-        return arena_printf(cx->arena, "group %u can write to the folder", (unsigned)st.st_gid);
-    return NULL;
+    if (by_script && st.st_uid == script.st_uid)
+        st.st_uid = 0;
+    return others(cx, &st, "folder");
 }
 
 /* Is the script one of our samples? */

@@ -31,4 +31,8 @@ const char *search_layouts(struct compile *cx);
 /* One of our samples, by its file's name. */
 const char *search_sample(struct compile *cx, const char *name);
 
+/* Why root may not take the code in the file PATH unasked: somebody else could have written it.
+ * NULL: no reason. */
+const char *search_foreign(struct compile *cx, const char *path);
+
 #endif

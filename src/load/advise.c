@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "base/descriptors.h"
 #include "base/diag.h"
 
 /* The capabilities that every kernel asks for are there. */
@@ -23,21 +23,14 @@ static void advise_allowed(struct compile *cx)
 
 void load_advise(struct compile *cx, int err)
 {
-    struct rlimit files;
     const char *caps = kernel_missing_caps(cx->arena);
 
     if ((err == EPERM || err == EACCES) && caps)
         diag_hint(cx->diag, "%s is missing: run ngstap as root, or with it", caps);
     else if (err == EPERM || err == EACCES)
         advise_allowed(cx);
-    else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &files))
-        diag_hint(
-            cx->diag,
-            "ngstap may open %llu files at a time (RLIMIT_NOFILE, ulimit -Hn), and needs one for "
-            "each program, array and breakpoint",
-            (unsigned long long)files.rlim_max);
-    else if (err == ENFILE)
-        diag_hint(cx->diag, "the whole system has too many files open (sysctl fs.file-max)");
+    else
+        descriptors_advise(cx, err);
 }
 
 bool load_permitted(struct compile *cx, const struct kernel *k)

@@ -115,6 +115,18 @@ static bool check_proto(const struct btf_reader *b, uint32_t id)
     return true;
 }
 
+/* Of libbpf's others, "pinning" would take the maps of other programs by name. */
+static bool is_map_member(const char *name)
+{
+    static const char *const known[] = {"type", "max_entries", "map_flags", "key_size",
+                                        "value_size"};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        if (!strcmp(name, known[i]))
+            return true;
+    return false;
+}
+
 /* Members of a map's definition are pointers to arrays, whose lengths are the values. */
 static bool check_map_def(const struct btf_reader *b, uint32_t id)
 {
@@ -124,7 +136,8 @@ static bool check_map_def(const struct btf_reader *b, uint32_t id)
     if (kind_at(b, id) != BTF_KIND_STRUCT)
         return false;
     for (uint32_t i = 0; i < BTF_INFO_VLEN(t->info); i++)
-        if (kind_at(b, m[i].type) != BTF_KIND_PTR ||
+        if (!is_map_member(b->strings + m[i].name_off) ||
+            kind_at(b, m[i].type) != BTF_KIND_PTR ||
             kind_at(b, b->v[m[i].type]->type) != BTF_KIND_ARRAY)
             return false;
     return true;

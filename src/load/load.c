@@ -15,12 +15,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/diag.h"
 #include "load/verifier.h"
 
@@ -49,49 +49,19 @@ static size_t page_round(size_t size)
     return (size + page - 1) / page * page;
 }
 
-/* ---- privileges and limits ---- */
-
-/*
- * Raises the limit of descriptors: each map, program, event and link is one, and 1,024 are soon
- * used.
- */
-static void raise_files(void)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == files.rlim_max)
-        return;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-}
+/* ---- limits ---- */
 
 enum { FILES_SPARE = 16 /* types, what libbpf opens to try features, events */ };
 
-/* libbpf takes a lack of descriptors for a lack of features: so they are counted before. */
 static bool enough_files(const struct session *s)
 {
     struct bpf_program *p;
     struct bpf_map *m;
-    uint32_t n = FILES_SPARE, got = 0;
-    int err = 0;
+    unsigned n = FILES_SPARE;
 
     bpf_object__for_each_program(p, s->obj) n++;
     bpf_object__for_each_map(m, s->obj) n++;
-    int *fds = ARENA_ARRAY(s->cx->arena, int, n);
-
-    while (got < n && (fds[got] = dup(STDERR_FILENO)) >= 0)
-        got++;
-    err = errno;
-    bool ok = got == n;
-
-    while (got)
-        close(fds[--got]);
-    if (!ok) {
-        diag_error(s->cx->diag, (struct span){0}, "load", "loading the script takes %u files: %s",
-                   n, strerror(err));
-        load_advise(s->cx, err);
-    }
-    return ok;
+    return descriptors_spare(s->cx, n, "loading the script");
 }
 
 /* ---- what the run needs ---- */
@@ -127,6 +97,21 @@ static bool check_kernel(struct compile *cx, const struct object *o, const struc
 }
 
 /* ---- libbpf ---- */
+
+/* The kinds of maps that scripts have: no other reaches programs, sockets or devices. */
+static bool check_map_types(struct session *s)
+{
+    struct bpf_map *m;
+
+    bpf_object__for_each_map(m, s->obj) {
+        enum bpf_map_type type = bpf_map__type(m);
+
+        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_HASH &&
+            type != BPF_MAP_TYPE_LRU_HASH && type != BPF_MAP_TYPE_RINGBUF)
+            return object_damaged(s->cx, "a map of a kind that scripts do not have");
+    }
+    return true;
+}
 
 /*
  * Compares the maps' sizes with the records': the kernel writes keys and values of the map's size
@@ -238,7 +223,7 @@ static bool load_programs(struct session *s)
 
     if (!ok)
         object_damaged(s->cx, "libbpf refuses it");
-    ok = ok && check_maps(s) && set_sizes(s) && set_hash_key(s);
+    ok = ok && check_map_types(s) && check_maps(s) && set_sizes(s) && set_hash_key(s);
     ok = ok && enough_files(s);
     if (ok)
         kinds_prepare(s);
@@ -330,7 +315,6 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     s->kprobe_multi = k && k->has[FEAT_KPROBE_MULTI];
     s->cookies = k && k->has[FEAT_BPF_COOKIE];
     s->sparse = k && k->has[FEAT_SDIV];
-    raise_files();
     if (object_has_kernel_probes(o))
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok)

@@ -32,6 +32,8 @@ struct object {
     const uint64_t *user_code; /* .ngstap.user: instructions */
     uint32_t user_code_len;
     const void *rodata; /* section NGS_MAP_RODATA: h->rodata_size bytes */
+    bool asks_guru;     /* programs in the kernel write to programs or send signals */
+    bool guru;          /* they and handlers in user space may: the caller's to say, else not */
     /*
      * relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum
      * user_map

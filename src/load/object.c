@@ -3,9 +3,9 @@
  * written; leaves: struct object, copied into the arena (so it is aligned), every offset, index and
  * string of which can be used without another check. Refuses: what is not such a file, another
  * version, anything out of bounds. The ELF file is read by hand, since libbpf gives these bytes to
- * libelf, which is to see only what was checked (and would make this five lines shorter). Code is
- * not looked at: the kernel's verifier checks its own, the interpreter each instruction that it
- * runs (run/interp.c).
+ * libelf, which is to see only what was checked (and would make this five lines shorter). Of code
+ * only what it asks of the kernel is looked at (codecheck.c): the kernel's verifier checks its own,
+ * the interpreter each instruction that it runs (run/interp.c).
  */
 #include "load/object.h"
 
@@ -49,10 +49,19 @@ static bool in_file(const struct reader *r, uint64_t off, uint64_t size)
     return off <= r->size && size <= r->size - off;
 }
 
+/* A section of programs. */
+static bool is_code(const char *name)
+{
+    for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
+        if (attach_kind(kind)->section && !strcmp(name, attach_kind(kind)->section))
+            return true;
+    return !strcmp(name, ".text");
+}
+
 static bool known_section(const char *name)
 {
     static const char *const known[] = {
-        ".text",   ".maps",        NGS_MAP_GLOBALS, NGS_MAP_CONTROL, NGS_MAP_RODATA,
+        ".maps",   NGS_MAP_GLOBALS, NGS_MAP_CONTROL, NGS_MAP_RODATA,
         "license", ".ngstap.user", ".ngstap.meta",  ".BTF",          ".BTF.ext",
         ".symtab", ".strtab",      ".shstrtab",
     };
@@ -62,10 +71,7 @@ static bool known_section(const char *name)
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (!strcmp(name, known[i]))
             return true;
-    for (uint32_t kind = 0; kind < PROBE_KINDS; kind++)
-        if (attach_kind(kind)->section && !strcmp(name, attach_kind(kind)->section))
-            return true;
-    return false;
+    return is_code(name);
 }
 
 /* Section I: inside the file, of a known name and kind, seen once. */
@@ -90,7 +96,7 @@ static bool read_section(struct reader *r, uint32_t i, const Elf64_Shdr *strtab)
         return damaged(r, "a section's name lies outside of the names");
     r->names[i] =
         r->elf + strtab->sh_offset + s->sh_name; /* ends: read_sections checked the last byte */
-    if (!known_section(r->names[i]))
+    if (!known_section(r->names[i]) || (s->sh_flags & SHF_EXECINSTR && !is_code(r->names[i])))
         return damaged(r, "a section that objects do not have");
     for (uint32_t k = 1; k < i; k++)
         if (!strcmp(r->names[k], r->names[i]))
@@ -179,6 +185,18 @@ static bool check_links(struct reader *r)
     }
     return btf && symtabs ? object_check_btf(r->cx, btf, btf_size)
                           : damaged(r, "no types or no symbols");
+}
+
+/* ---- programs ---- */
+
+static bool check_code(struct reader *r)
+{
+    for (uint32_t i = 1; i < r->n_sections; i++)
+        if (is_code(r->names[i]) &&
+            !object_check_code(r->cx, copy_section(r, i), r->sections[i].sh_size,
+                               &r->o->asks_guru))
+            return false;
+    return true;
 }
 
 /* ---- metadata ---- */
@@ -493,7 +511,7 @@ bool object_open(struct compile *cx, const void *elf, size_t size, struct object
     struct reader r = {.cx = cx, .elf = elf, .size = size, .o = out};
 
     *out = (struct object){.elf = elf, .elf_size = size};
-    return read_sections(&r) && check_links(&r) && read_metadata(&r);
+    return read_sections(&r) && check_links(&r) && check_code(&r) && read_metadata(&r);
 }
 
 const char *object_str(const struct object *o, uint32_t off)

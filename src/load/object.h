@@ -20,6 +20,9 @@ bool object_check_symbols(struct compile *cx, const void *data, size_t size, con
 bool object_check_relocs(struct compile *cx, const void *data, size_t size, uint64_t target_size,
                          size_t n_syms);
 
+/* What programs may ask of the kernel (codecheck.c); *ASKS_GURU is set where -g is needed. */
+bool object_check_code(struct compile *cx, const void *data, size_t size, bool *asks_guru);
+
 bool object_has_kernel_probes(const struct object *o);
 
 #endif

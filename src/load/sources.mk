@@ -3,6 +3,7 @@ ngstap_SOURCES += \
 	src/load/attach.c \
 	src/load/btfcheck.c \
 	src/load/clock.c \
+	src/load/codecheck.c \
 	src/load/event.c \
 	src/load/follow.c src/load/follow.h \
 	src/load/kernel_types.c src/load/kernel_types.h \

@@ -1,8 +1,7 @@
 /*
- * file: a result is written beside its name and renamed when it is whole, so that nobody finds half
- * of one; the file beside is there only while it is written. Enters: a path; leaves: the file, or
- * nothing. What cannot be renamed over (a pipe, a
- * terminal, /dev/null) is written to as it is.
+ * file: a result gets its name when it is whole (base/whole.h), so that nobody finds half of one.
+ * Enters: a path; leaves: the file, or nothing. What cannot be renamed over (a pipe, a terminal,
+ * /dev/null) is written to as it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +12,22 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/diag.h"
 #include "base/interrupt.h"
 #include "out/out.h"
 
 static const struct span nowhere;
 
-/* Opens the file beside. No ending signal strikes while it is there, else it would stay. */
+static bool fail(struct compile *cx, const struct out_file *out)
+{
+    return diag_error(cx->diag, nowhere, "output", "cannot write %s: %s",
+                      out->path ? out->path : "standard output", strerror(errno));
+}
+
+/* No ending signal strikes while there may be a file beside, else it would stay. */
 static bool make(struct compile *cx, struct out_file *out)
 {
-    char *name = arena_printf(cx->arena, "%s.XXXXXX", out->path);
     sigset_t ending;
 
     sigemptyset(&ending);
@@ -30,29 +35,31 @@ static bool make(struct compile *cx, struct out_file *out)
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGHUP);
     sigprocmask(SIG_BLOCK, &ending, &out->mask);
-    int fd = mkostemp(name, O_CLOEXEC);
-
-    out->f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (!out->f) {
-        diag_error(cx->diag, nowhere, "output", "cannot write %s: %s", out->path, strerror(errno));
-        sigprocmask(SIG_SETMASK, &out->mask, NULL);
-        return false;
-    }
-    mode_t mask = umask(0);
-
-    umask(mask);
-    fchmod(fd, 0666 & ~mask);
-    out->temporary = name;
-    return true;
+    if (whole_begin(&out->whole, out->dir, base_name(out->path), 0666) &&
+        (out->f = fdopen(out->whole.fd, "w")))
+        return true;
+    fail(cx, out);
+    if (out->whole.fd >= 0)
+        close(out->whole.fd);
+    whole_drop(&out->whole);
+    sigprocmask(SIG_SETMASK, &out->mask, NULL);
+    return false;
 }
 
 static void unmake(struct out_file *out)
 {
+    whole_drop(&out->whole);
     fclose(out->f);
-    unlink(out->temporary);
     out->f = NULL;
-    out->temporary = NULL;
     sigprocmask(SIG_SETMASK, &out->mask, NULL);
+}
+
+/* The folder that PATH is in, to which names refer from then on. */
+static int open_folder(struct compile *cx, const char *path)
+{
+    size_t n = (size_t)(base_name(path) - path);
+
+    return open(n ? arena_strndup(cx->arena, path, n) : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* What is not renamed is written as it is; ^C is heard though nobody reads. */
@@ -63,8 +70,7 @@ static bool as_it_is(struct compile *cx, struct out_file *out, const char *path)
     out->f = fd >= 0 ? interrupt_stream(cx->interrupt, fd) : NULL;
     if (out->f)
         setvbuf(out->f, NULL, _IOFBF, BUFSIZ);
-    return out->f || diag_error(cx->diag, nowhere, "output", "cannot write %s: %s",
-                                path ? path : "standard output", strerror(errno));
+    return out->f || fail(cx, out);
 }
 
 bool out_file_open(struct compile *cx, const char *path, struct out_file *out)
@@ -81,7 +87,10 @@ bool out_file_open(struct compile *cx, const char *path, struct out_file *out)
     if (real)
         out->path = arena_strdup(cx->arena, real);
     free(real);
-    out->beside = true;
+    out->dir = open_folder(cx, out->path);
+    out->beside = out->dir >= 0;
+    if (!out->beside)
+        return fail(cx, out);
     if (!make(cx, out))
         return false;
     unmake(out);
@@ -95,20 +104,22 @@ bool out_file_begin(struct compile *cx, struct out_file *out)
 
 bool out_file_close(struct compile *cx, struct out_file *out, bool keep)
 {
-    const char *path = out->path ? out->path : "standard output";
+    bool begun = out->beside && out->f;
     bool ok = out->f && !fflush(out->f) && !ferror(out->f);
 
-    if (out->f)
-        ok = !fclose(out->f) && ok;
-    out->f = NULL;
-    if (ok && keep && out->temporary)
-        ok = !rename(out->temporary, out->path);
+    if (begun && ok && keep)
+        ok = whole_keep(&out->whole, base_name(out->path));
     if (!ok && keep)
-        diag_error(cx->diag, nowhere, "output", "cannot write %s: %s", path, strerror(errno));
-    if (out->temporary) {
-        if (!(ok && keep))
-            unlink(out->temporary);
+        fail(cx, out);
+    if (begun)
+        whole_drop(&out->whole);
+    if (out->f)
+        fclose(out->f);
+    if (begun)
         sigprocmask(SIG_SETMASK, &out->mask, NULL);
-    }
+    if (out->beside)
+        close(out->dir);
+    out->f = NULL;
+    out->beside = false;
     return ok || !keep;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/compile.h"
+#include "base/whole.h"
 
 /* ---- a profile ---- */
 
@@ -188,10 +189,11 @@ void out_events_end(struct out_events *e);
 
 struct out_file {
     FILE *f;
-    const char *path;      /* NULL: standard output */
-    bool beside;           /* it is written beside PATH */
-    const char *temporary; /* there: while it is, ending signals are held */
-    sigset_t mask;         /* before that */
+    const char *path;   /* NULL: standard output */
+    bool beside;        /* it gets its name when it is whole; else PATH is written to as it is */
+    int dir;            /* that PATH is in */
+    struct whole whole; /* while F is open, and ending signals are held */
+    sigset_t mask;      /* before that */
 };
 
 /* Finds out early whether PATH (NULL, "-": standard output) can be written. False after
@@ -201,7 +203,7 @@ bool out_file_open(struct compile *cx, const char *path, struct out_file *out);
 /* OUT->f takes the content from here on: what is called next writes it. False after reporting. */
 bool out_file_begin(struct compile *cx, struct out_file *out);
 
-/* Renames it to PATH when KEEP and nothing failed, else removes it. False after reporting. */
+/* It is PATH when KEEP and nothing failed, else nothing of it is there. False after reporting. */
 bool out_file_close(struct compile *cx, struct out_file *out, bool keep);
 
 /* ---- text (text.c) ---- */

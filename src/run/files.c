@@ -29,10 +29,13 @@
 #include "base/bytes.h"
 #include "base/file.h"
 
-#define ROOT_FOLDER "/run/ngstap"
-#define NEW_NAME    ".new" /* no file's (is_file_name) */
+#define NEW_NAME ".new" /* no file's (is_file_name) */
 
-enum { SERVE_BYTES = 1 << 16 /* taken from a writer before others have their turn */ };
+enum {
+    SERVE_BYTES = 1 << 16, /* taken from a writer before others have their turn */
+    TRIES = 20,            /* for a folder that another session looks into just now */
+    TRY_US = 5000,
+};
 
 struct one {
     const char *name;
@@ -76,18 +79,84 @@ static int open_folder(int at, const char *name)
     return openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* The folder's listing; the descriptor stays. */
+static DIR *list(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (!d && fd >= 0)
+        close(fd);
+    return d;
+}
+
+static void empty(int dir)
+{
+    DIR *d = list(dir);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        unlinkat(dir, e->d_name, 0);
+    if (d)
+        closedir(d);
+}
+
+/* Locks DIR, which is NAME in BASE: false when a session has it, or has just removed it. */
+static bool lock(int base, const char *name, int dir)
+{
+    struct stat named, open;
+
+    return !flock(dir, LOCK_EX | LOCK_NB) && !fstat(dir, &open) &&
+           !fstatat(base, name, &named, AT_SYMLINK_NOFOLLOW) && file_same(&named, &open);
+}
+
+/* Sessions that were killed have left their folders, whose FIFOs keep waiting who opens them. */
+static void remove_left(int base)
+{
+    DIR *d = list(base);
+    const struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        int dir = *e->d_name == '.' ? -1 : open_folder(base, e->d_name);
+
+        if (dir >= 0 && is_ours(dir) && lock(base, e->d_name, dir)) {
+            empty(dir);
+            unlinkat(base, e->d_name, AT_REMOVEDIR);
+        }
+        if (dir >= 0)
+            close(dir);
+    }
+    if (d)
+        closedir(d);
+}
+
+static bool base_path(char path[PATH_MAX])
+{
+    const char *run = geteuid() ? getenv("XDG_RUNTIME_DIR") : "/run";
+
+    return run && *run == '/' && snprintf(path, PATH_MAX, "%s/ngstap", run) < PATH_MAX;
+}
+
+/* Each session that begins does so: who looks after it is not the one that was killed. */
+static void sweep(void)
+{
+    char path[PATH_MAX];
+    int base = base_path(path) ? open_folder(AT_FDCWD, path) : -1;
+
+    if (base < 0)
+        return;
+    if (is_ours(base))
+        remove_left(base);
+    close(base);
+}
+
 static bool open_base(struct files *f)
 {
-    const char *run = geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL;
     struct diag *d = f->r->cx->diag;
 
-    if (geteuid() && (!run || *run != '/'))
+    if (!base_path(f->path))
         return diag_error(d, (struct span){0}, "procfs",
                           "files of procfs probes lie in $XDG_RUNTIME_DIR, which is not set");
-    if (geteuid())
-        snprintf(f->path, sizeof(f->path), "%.4000s/ngstap", run);
-    else
-        strcpy(f->path, ROOT_FOLDER);
     if (!mkdir(f->path, 0755) && chmod(f->path, 0755)) /* whatever the umask */
         return fail(f, f->path);
     f->base = open_folder(AT_FDCWD, f->path);
@@ -99,21 +168,6 @@ static bool open_base(struct files *f)
                       f->path);
 }
 
-/* What a session that was killed has left: nobody holds its lock. */
-static void remove_old(int dir)
-{
-    int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *e;
-
-    while (d && (e = readdir(d)))
-        unlinkat(dir, e->d_name, 0);
-    if (d)
-        closedir(d);
-    else if (fd >= 0)
-        close(fd);
-}
-
 static bool open_dir(struct files *f)
 {
     size_t len = strlen(f->path);
@@ -123,19 +177,30 @@ static bool open_dir(struct files *f)
     else
         snprintf(f->path + len, sizeof(f->path) - len, "/ngstap_%d", (int)getpid());
     f->name = f->path + len + 1;
-    if (mkdirat(f->base, f->name, 0700) && errno != EEXIST)
+    for (int tries = 0; f->dir < 0 && tries < TRIES; tries++) {
+        if (tries) /* a session that begins has it, to see whether it was left */
+            usleep(TRY_US);
+        if (mkdirat(f->base, f->name, 0700) && errno != EEXIST)
+            return fail(f, f->path);
+        f->dir = open_folder(f->base, f->name);
+        if (f->dir < 0 ? errno != ENOENT : !is_ours(f->dir))
+            break;
+        if (f->dir >= 0 && !lock(f->base, f->name, f->dir)) {
+            close(f->dir);
+            f->dir = -1;
+            errno = EBUSY;
+        }
+    }
+    if (f->dir < 0 && errno != EBUSY)
         return fail(f, f->path);
-    f->dir = open_folder(f->base, f->name);
-    if (f->dir < 0)
-        return fail(f, f->path);
-    if (!is_ours(f->dir) || flock(f->dir, LOCK_EX | LOCK_NB)) {
+    if (f->dir < 0 || !is_ours(f->dir)) {
         diag_error(f->r->cx->diag, (struct span){0}, "procfs",
                    "files of procfs probes: another session has %s", f->path);
         diag_hint(f->r->cx->diag, "-m NAME gives another name");
         return false;
     }
     f->made = true;
-    remove_old(f->dir);
+    empty(f->dir);
     /* Others need not list it, and so cannot hold its lock. */
     return !fchmod(f->dir, 0711) || fail(f, f->path);
 }
@@ -234,6 +299,7 @@ bool files_open(struct run *r, struct files **out)
 {
     char line[PATH_MAX + 64];
 
+    sweep();
     if (!is_wanted(r->o))
         return true;
     *out = calloc(1, sizeof(**out));

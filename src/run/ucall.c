@@ -497,6 +497,7 @@ static const struct {
     const char *args;
     bool to_string;
     uint64_t (*call)(struct ucall *c);
+    bool guru; /* -g is for it: it changes programs, or what others read */
 } rows[NGS_U_COUNT] = {
     [NGS_U_STRTOL] = {"sl", false, u_strtol},
     [NGS_U_SUBSTR] = {"sll", true, u_substr},
@@ -512,9 +513,9 @@ static const struct {
     [NGS_U_STRINGAT] = {"sl", false, u_stringat},
     [NGS_U_TOUPPER] = {"s", true, u_toupper},
     [NGS_U_TOLOWER] = {"s", true, u_tolower},
-    [NGS_U_RAISE] = {"lll", false, u_raise},
+    [NGS_U_RAISE] = {"lll", false, u_raise, true},
     [NGS_U_FTRACE] = {"s", false, u_ftrace},
-    [NGS_U_PRINTK] = {"ls", false, u_printk},
+    [NGS_U_PRINTK] = {"ls", false, u_printk, true},
     [NGS_U_STP_PID] = {"", false, u_stp_pid},
     [NGS_U_LOADAVG] = {"l", false, u_loadavg},
     [NGS_U_LOADAVG_LINE] = {"", true, u_loadavg_line},
@@ -522,8 +523,8 @@ static const struct {
     [NGS_U_SWITCH_FILE] = {"", false, u_switch_file},
     [NGS_U_REGEX] = {"st", false, u_regex},
     [NGS_U_MATCHED] = {"ssl", true, u_matched},
-    [NGS_U_WRITE] = {"lll", false, u_write},
-    [NGS_U_WRITE_STR] = {"lsl", false, u_write_str},
+    [NGS_U_WRITE] = {"lll", false, u_write, true},
+    [NGS_U_WRITE_STR] = {"lsl", false, u_write_str, true},
     [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
     [NGS_U_STACK] = {"t", false, u_stack},
     [NGS_U_VALUE] = {"", true, u_value},
@@ -543,6 +544,10 @@ uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_
         ok = c.dst != NULL;
     } else if (!ok) {
         r->vm.fault = "unknown function";
+    }
+    if (ok && rows[number].guru && !r->o->guru) {
+        r->vm.fault = "it writes to programs, or sends signals, and -g is not given";
+        ok = false;
     }
     for (uint32_t i = 0; ok && rows[number].args[i] && i < n; i++) {
         struct str s;

@@ -11,6 +11,7 @@
 #include "base/abi.h"
 #include "base/diag.h"
 #include "base/bytes.h"
+#include "base/file.h"
 #include "stap/build.h"
 
 enum { SECONDS_TO_BUILD = 1800, LOG_MAX = 16 << 20, LOG_LINES = 12, MODULE_NAME_MAX = 54 };
@@ -201,7 +202,7 @@ static void tidy(struct build *s, const char *dir)
 
     for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++)
         unlink(arena_printf(s->cx->arena, "%s/%s", dir, away[i]));
-    stap_remove_tree(arena_printf(s->cx->arena, "%s/debug", dir));
+    file_remove_tree(arena_printf(s->cx->arena, "%s/debug", dir));
 }
 
 static const char *module_in(struct build *s, const char *dir)
@@ -231,13 +232,13 @@ static bool make_module(struct build *s, const char *key, size_t len, struct sta
     if (tree_lock >= 0)
         close(tree_lock);
     if (!ok) {
-        stap_remove_tree(tmp);
+        file_remove_tree(tmp);
         return false;
     }
     tidy(s, tmp);
     dir = stap_cache_commit(s->cx, &s->cache, tmp, "module", key, len, &out->lock);
     if (!dir)
-        stap_remove_tree(tmp);
+        file_remove_tree(tmp);
     out->path = dir ? module_in(s, dir) : NULL;
     return dir != NULL;
 }
@@ -253,7 +254,7 @@ static bool with_tools(struct build *s, struct stap_object *out)
     if (!scratch)
         return false;
     close(lock);
-    stap_remove_tree(scratch);
+    file_remove_tree(scratch);
     if (why)
         return diag_error(cx->diag, nowhere, "stap", "%s", why);
     s->runtime =
@@ -287,7 +288,7 @@ void stap_release(struct stap_object *m)
     if (m->lock >= 0)
         close(m->lock);
     if (m->scratch)
-        stap_remove_tree(m->scratch);
+        file_remove_tree(m->scratch);
     *m = (struct stap_object){.lock = -1};
 }
 
@@ -302,7 +303,7 @@ const char *stap_lacks(struct compile *cx, const char *release)
 
     if (scratch) {
         close(lock);
-        stap_remove_tree(c.kept ? scratch : c.dir);
+        file_remove_tree(c.kept ? scratch : c.dir);
     }
     return why;
 }

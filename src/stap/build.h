@@ -77,7 +77,6 @@ const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, co
 /* Deletes what was left behind, and the oldest entries beyond a bound. */
 void stap_cache_trim(struct compile *cx, const struct stap_cache *c);
 
-void stap_remove_tree(const char *path);
 bool stap_copy_tree(struct compile *cx, const char *from, const char *to);
 
 /* ---- patch.c, runtime.c ---- */

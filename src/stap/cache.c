@@ -1,7 +1,8 @@
 /*
  * cache: directories that outlive a run, in the folder stap/ of the cache (base/cachedir.h):
  *
- *     KIND-HASH/     an entry: "key", which says in full what it was made of, and its files
+ *     KIND-HASH/     an entry: "key", which says in full what it was made of, its files, and "sum",
+ *                    the SHA-256 of all that: what has another is dropped and made again
  *     tmp-XXXXXX/    work in progress, or left behind by one that was killed
  *     systemtap/     stap's own cache
  *
@@ -13,6 +14,8 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -23,30 +26,14 @@
 #include "base/cachedir.h"
 #include "base/diag.h"
 #include "base/bytes.h"
+#include "base/file.h"
 #include "stap/build.h"
 
-enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, MINUTE = 60 };
+enum { CACHE_BYTES = 256 << 20, KEY_MAX = 64 << 20, FILE_MAX = 1 << 30, MINUTE = 60 };
 
 static const struct span nowhere;
 
 /* ---- trees ---- */
-
-void stap_remove_tree(const char *path)
-{
-    char *const paths[] = {(char *)path, NULL};
-    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-
-    for (FTSENT *e; fts && (e = fts_read(fts));) {
-        if (e->fts_info == FTS_D)
-            continue;
-        if (e->fts_info == FTS_DP)
-            rmdir(e->fts_accpath);
-        else
-            unlink(e->fts_accpath);
-    }
-    if (fts)
-        fts_close(fts);
-}
 
 static long long tree_size(const char *path)
 {
@@ -131,6 +118,77 @@ static const char *entry_dir(struct compile *cx, const struct stap_cache *c, con
                         (unsigned long long)b);
 }
 
+/* ---- sums ---- */
+
+enum { SUM_SIZE = 2 * SHA256_DIGEST_SIZE + 1 };
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* One file, link or folder: its name below the entry, what it is, what it holds. */
+static bool add_entry(struct sha256_ctx *ctx, const FTSENT *e, size_t skip)
+{
+    char *text = NULL, link[PATH_MAX];
+    const char *content = "";
+    size_t len = 0;
+    ssize_t n;
+
+    if (e->fts_info == FTS_F) {
+        content = text = file_read(e->fts_accpath, FILE_MAX, &len);
+    } else if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE) {
+        n = readlink(e->fts_accpath, link, sizeof(link));
+        content = n >= 0 ? link : NULL;
+        len = n >= 0 ? (size_t)n : 0;
+    } else if (e->fts_info != FTS_D) {
+        content = NULL;
+    }
+    const uint64_t head[] = {e->fts_info == FTS_SLNONE ? FTS_SL : e->fts_info, len};
+
+    if (content) {
+        sha256_update(ctx, strlen(e->fts_path + skip) + 1, (const uint8_t *)e->fts_path + skip);
+        sha256_update(ctx, sizeof(head), (const uint8_t *)head);
+        sha256_update(ctx, len, (const uint8_t *)content);
+    }
+    free(text);
+    return content != NULL;
+}
+
+/* The sum of all in DIR, but "sum" itself, as text; false: something in it cannot be read. */
+static bool make_sum(const char *dir, char out[SUM_SIZE])
+{
+    char *const paths[] = {(char *)dir, NULL};
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    uint8_t sum[SHA256_DIGEST_SIZE];
+    struct sha256_ctx ctx;
+    bool ok = fts != NULL;
+
+    sha256_init(&ctx);
+    for (FTSENT *e; ok && (e = fts_read(fts));)
+        ok = e->fts_info == FTS_DP || e->fts_level == 0 ||
+             (e->fts_level == 1 && !strcmp(e->fts_name, "sum")) ||
+             add_entry(&ctx, e, strlen(dir));
+    if (fts)
+        fts_close(fts);
+    sha256_digest(&ctx, sizeof(sum), sum);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        sprintf(out + 2 * i, "%02x", sum[i]);
+    return ok;
+}
+
+static bool is_sound(struct compile *cx, const char *dir)
+{
+    char sum[SUM_SIZE];
+    size_t len;
+    const char *kept =
+        stap_read_file(cx, arena_printf(cx->arena, "%s/sum", dir), SUM_SIZE, &len);
+
+    return kept && make_sum(dir, sum) && len == strlen(sum) && !memcmp(kept, sum, len);
+}
+
+/* ---- use ---- */
+
 static int lock_dir(const char *dir, int how)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -140,6 +198,21 @@ static int lock_dir(const char *dir, int how)
         fd = -1;
     }
     return fd;
+}
+
+/* Unless somebody uses it. It loses its name first, so nobody finds half of it. */
+static void drop(struct compile *cx, const struct stap_cache *c, const char *path)
+{
+    int fd = lock_dir(path, LOCK_EX);
+    char *away = arena_printf(cx->arena, "%s/tmp-XXXXXX", c->dir);
+
+    if (fd < 0)
+        return;
+    if (mkdtemp(away)) {
+        rename(path, away);
+        file_remove_tree(away);
+    }
+    close(fd);
 }
 
 const char *stap_cache_find(struct compile *cx, const struct stap_cache *c, const char *kind,
@@ -153,12 +226,13 @@ const char *stap_cache_find(struct compile *cx, const struct stap_cache *c, cons
         return NULL;
     const char *have = stap_read_file(cx, arena_printf(cx->arena, "%s/key", dir), KEY_MAX, &n);
 
-    if (have && n == len && !memcmp(have, key, len)) {
+    if (have && n == len && !memcmp(have, key, len) && is_sound(cx, dir)) {
         futimens(*lock, NULL); /* trimmed last */
         return dir;
     }
     close(*lock);
     *lock = -1;
+    drop(cx, c, dir);
     return NULL;
 }
 
@@ -180,11 +254,16 @@ const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, co
                               const char *kind, const char *key, size_t len, int *lock)
 {
     const char *final = entry_dir(cx, c, kind, key, len), *other;
+    char sum[SUM_SIZE];
     int theirs = -1;
 
-    if (!stap_write_file(arena_printf(cx->arena, "%s/key", dir), key, len))
+    if (!stap_write_file(arena_printf(cx->arena, "%s/key", dir), key, len) ||
+        !make_sum(dir, sum) ||
+        !stap_write_file(arena_printf(cx->arena, "%s/sum", dir), sum, strlen(sum)))
         goto failed;
     if (!rename(dir, final))
+        return final;
+    if (errno == ENOTDIR && !unlink(final) && !rename(dir, final)) /* not ours: a file, a link */
         return final;
     if (errno != EEXIST && errno != ENOTEMPTY)
         goto failed;
@@ -193,7 +272,7 @@ const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, co
         return dir; /* its name is taken by something else: it serves this once */
     close(*lock);
     *lock = theirs;
-    stap_remove_tree(dir);
+    file_remove_tree(dir);
     return other;
 failed:
     diag_error(cx->diag, nowhere, "stap", "cannot write in %s: %s", c->dir, strerror(errno));
@@ -215,21 +294,6 @@ static int by_age(const void *a, const void *b)
     if (x->used.tv_sec != y->used.tv_sec)
         return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
     return x->used.tv_nsec < y->used.tv_nsec ? -1 : x->used.tv_nsec > y->used.tv_nsec;
-}
-
-/* Unless somebody uses it. It loses its name first, so nobody finds half of it. */
-static void drop(struct compile *cx, const struct stap_cache *c, const char *path)
-{
-    int fd = lock_dir(path, LOCK_EX);
-    char *away = arena_printf(cx->arena, "%s/tmp-XXXXXX", c->dir);
-
-    if (fd < 0)
-        return;
-    if (mkdtemp(away)) {
-        rename(path, away);
-        stap_remove_tree(away);
-    }
-    close(fd);
 }
 
 void stap_cache_trim(struct compile *cx, const struct stap_cache *c)

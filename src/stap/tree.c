@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/diag.h"
+#include "base/file.h"
 #include "stap/build.h"
 
 enum { MAP_STUB_MAX = 4096, MAP_MAX = 64 << 20, LINKS_MAX = 1000 };
@@ -88,7 +89,7 @@ const char *stap_build_tree(struct compile *cx, const struct stap_tools *t,
         if (!fill(cx, t, map, arena_printf(cx->arena, "%s/build", tmp))) {
             diag_error(cx->diag, (struct span){0}, "stap",
                        "cannot make links to %s in %s, for return probes", t->build, tmp);
-            stap_remove_tree(tmp);
+            file_remove_tree(tmp);
             return NULL;
         }
         dir = stap_cache_commit(cx, c, tmp, "tree", key, strlen(key), lock);

@@ -16,13 +16,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "target/dt_needed.h"
 #include "target/elf.h"
 #include "target/overlay.h"
 #include "target/proc.h"
 
-enum { MODULES_MAX = 4096 };
+enum { MODULES_MAX = 4096, FILES_SPARE = 32 /* debug files, /proc */ };
 
 static const struct span nowhere;
 
@@ -147,6 +148,9 @@ static void say_unread(struct compile *cx, struct target *t, const struct map *m
         diag_warning(cx->diag, nowhere,
                      "%s is not the file that process %d has mapped by that name", m->path,
                      (int)t->pids[0]);
+    else if (error == EMFILE || error == ENFILE)
+        diag_error(cx->diag, nowhere, "files", "cannot read %s, which process %d has mapped: %s",
+                   m->path, (int)t->pids[0], strerror(error));
     else
         diag_warning(cx->diag, nowhere, "cannot read %s, which process %d has mapped: %s", m->path,
                      (int)t->pids[0], strerror(error));
@@ -325,8 +329,22 @@ static void place_named(struct target *t)
     }
 }
 
+/* With fewer, what is missing of the target would look as if it were not there: files are left out
+ * that cannot be opened, and what nobody can read has no names. */
+static bool enough_files(struct compile *cx, const struct target *t)
+{
+    for (const struct unread *u = t->unread; u; u = u->next)
+        if (u->error == EMFILE || u->error == ENFILE) {
+            descriptors_advise(cx, u->error);
+            return false;
+        }
+    return descriptors_spare(cx, FILES_SPARE, "reading the target");
+}
+
 bool modules_find(struct compile *cx, struct target *t, const struct target_opts *o)
 {
+    if (!enough_files(cx, t))
+        return false;
     pid_t sample = o->sample_pid ? o->sample_pid : target_first(t);
 
     if (o->exec) {
@@ -344,7 +362,7 @@ bool modules_find(struct compile *cx, struct target *t, const struct target_opts
     for (uint32_t i = 0; i < o->n_modules; i++)
         if (!target_module(cx, t, o->modules[i]))
             return diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);
-    return true;
+    return enough_files(cx, t);
 }
 
 void modules_close(struct target *t)

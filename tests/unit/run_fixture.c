@@ -27,6 +27,7 @@ struct fx *fx_new(void)
     f->strings_len = 1;
     f->h.table[OBJ_LOCS].n = 1; /* 0: no place */
     f->o = (struct object){
+        .guru = true,
         .h = &f->h,
         .strings = f->strings,
         .probes = f->probes,
