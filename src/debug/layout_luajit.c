@@ -263,15 +263,20 @@ static const char *traces_misfit(struct reader *r, uint64_t j)
 {
     uint64_t n = in(r, j, LJ_J_SIZETRACE, 4), traces = in(r, j, LJ_J_TRACE, 8);
     uint64_t low = in(r, j, LJ_J_IRBOTLIM, 4), high = in(r, j, LJ_J_IRTOPLIM, 4);
+    uint64_t used = in(r, j, LJ_J_FREETRACE, 4); /* numbers below it are (lj_trace.c) */
     uint32_t found = 0;
 
     if (n > TRACES_MAX || (n && (!traces || traces & 7)) || (!n && traces))
         return "jit_State.sizetrace is none";
+    if (used > n && used != 1)
+        return "jit_State.freetrace is above its sizetrace";
     if (low > high || high - low > 1 << 20)
         return "jit_State.irbotlim is above its irtoplim";
     for (uint64_t i = 1; i < n && i < HEADS && found < CHAINS && !r->failed; i++) {
         uint64_t t = ref(r, traces + i * (r->x->gc64 ? 8 : 4));
 
+        if (!t && i < used)
+            return "jit_State.trace lacks a trace that is in use";
         if (!t || t == j) /* jit_State.cur, while it is recorded */
             continue;
         if (in(r, t, LJ_TRACE_GCT, 1) != GCT_TRACE || in(r, t, LJ_TRACE_NO, 2) != i ||

@@ -1,7 +1,9 @@
 /*
  * layout_fit: known layouts of LuaJIT, tried on a live state and on that state damaged. Enters: a
  * process, files of layouts; printed: "fit NAME" for those that fit, then how many damaged copies
- * of the state a layout fitted that the sound one refutes. The process stands still meanwhile.
+ * of the state a layout fitted that the sound one refutes: "wrong" where it fitted alone, "open" where
+ * the right ones did, too, so that what they do not agree on is an error. The process stands still
+ * meanwhile.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -94,7 +96,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     struct debuginfo *di = t ? debuginfo_new(cx, t) : NULL;
     uint64_t l;
     struct lj_process p = {.budget = 1 << 30};
-    uint32_t n = 0, fit, wrong = 0, refused = 0;
+    uint32_t n = 0, fit, wrong = 0, open_still = 0, refused = 0;
     const char *why = "";
 
     if (!di)
@@ -124,18 +126,21 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
         printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
     for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
         uint32_t done = damage(&p, &v[0], l, changes);
+        const char *misfit = lj_layout_misfit(&p, &v[0], l);
 
         if (i % 16 == 0)
-            refused += lj_layout_misfit(&p, &v[0], l) != NULL;
+            refused += misfit != NULL;
         for (uint32_t k = fit; k < n; k++) {
             if (lj_layout_misfit(&p, &v[k], l))
                 continue;
-            printf("wrong %s\n", v[k].m->path);
-            wrong++;
+            printf("%s %s\n", misfit ? "wrong" : "open", v[k].m->path);
+            wrong += misfit != NULL;
+            open_still += !misfit;
         }
         mend(&p, changes, done);
     }
-    printf("damaged %d, of %d refused %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused, wrong);
+    printf("damaged %d, of %d refused %u, open %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused,
+           open_still, wrong);
     debuginfo_free(di);
     target_close(t);
     return !fit || wrong;
