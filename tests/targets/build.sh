@@ -211,7 +211,6 @@ assemble() {
     local new=$1 final=$2 luajit=$3 nginx=$4 lualib=$5 tree=$1/srv/openresty
     mkdir -p "$tree/luajit" "$tree/nginx"
     cp -r "$luajit/bin" "$luajit/lib" "$luajit/share" "$tree/luajit/"
-    rm "$tree/luajit/lib/libluajit-5.1.a"
     install -D "$nginx/sbin/nginx" "$tree/nginx/sbin/nginx"
     cp -r "$lualib" "$tree/lualib"
     link_back "$new" "$final"
