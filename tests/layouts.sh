@@ -4,7 +4,7 @@
 # Layouts that are known of LuaJIT, for files without debug information. By a layout each of its
 # types is what it is by DWARF; a state that is damaged in 10,000 ways is never taken for one of
 # another layout; the shares of a profile are the true ones (shares.sh) of nginx and LuaJIT
-# stripped, of LuaJIT linked statically, stripped, and without section headers. What is refused:
+# stripped, of both in one stripped program, with and without section headers, in a container, too. What is refused:
 # other programs, files that are no layouts, cut or damaged, layouts of other versions.
 #
 # Needs python3, strip, objcopy; root, eBPF and NGSTAP_TARGETS. About 90 s. Prints TAP.
@@ -15,42 +15,18 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 # shellcheck source-path=SCRIPTDIR source=shares.sh
 . tests/shares.sh
+# shellcheck source-path=SCRIPTDIR source=as-built.sh
+. tests/as-built.sh
 
 for tool in python3 strip objcopy; do
     command -v "$tool" >/dev/null || skip_all "no $tool"
 done
 [[ $UID = 0 && -n ${NGSTAP_TARGETS:-} ]] || skip_all 'needs root and NGSTAP_TARGETS'
 export DEBUGINFOD_URLS='' XDG_CACHE_HOME=$scratch/cache XDG_DATA_HOME=$scratch/data
-without=--no-debuginfo=dwarf,debuginfod,pack
-types=lua_State,global_State,GG_State,jit_State,GCobj,GCstr,GCupval,GCproto,GCfunc,GCfuncL,GCfuncC
-types+=,GCtab,GCudata,GCcdata,GCcdataVar,GCtrace,GCRef,MRef,TValue,Node,IRIns,SnapShot,SnapEntry
-types+=,CTState,CType
-
-# fit_damaged: which layouts fit $pid, into $fitting; and how its state fares when it is damaged.
-fit_damaged() {
-    "$builddir/tests/unit/layout_fit" "$pid" layouts/luajit/*.debug >"$scratch/out" \
-        2>"$scratch/err" || return
-    mapfile -t fitting < <(sed -n 's/^fit //p' "$scratch/out")
-    echo "# ${#fitting[@]} fit; $(tail -n 1 "$scratch/out")"
-    grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
-}
-# as_dwarf: one of those that fit tells all types as DWARF does, member by member.
-as_dwarf() {
-    local one
-    "$ngstap" types -x "$pid" --module "$exe" -C "$types" >"$scratch/by-dwarf" 2>"$scratch/err" ||
-        return
-    for one in "${fitting[@]}"; do
-        "$ngstap" types "$without" -d "$one" -x "$pid" --module "$exe" -C "$types" \
-            >"$scratch/out" 2>"$scratch/err" || return
-        echo "# $one: $(wc -l <"$scratch/out") lines"
-        ! diff "$scratch/by-dwarf" "$scratch/out" >"$scratch/difference" || return 0
-    done
-    return 1
-}
 reads='println(@cast(0, "lua_State", "EXE")->cframe, &@cast(0, "GG_State", "EXE")->J,
     @defined(@cast(0, "global_State", "EXE")->nonesuch))'
 ask() { trace -p2 "$without" "$@" -e "probe begin { ${reads//EXE/$exe} }"; }
-for variant in gc64 gc32; do
+for variant in gc64 gc32 nounwind; do
     start_target luajit "$variant" interp 600
     check "$variant: a damaged state is never taken for another layout's" fit_damaged
     check "$variant: all types are what they are by DWARF" as_dwarf
@@ -133,21 +109,33 @@ judge() { # NAME KIND VARIANT
     stop_target
     check_shares "$1, by layouts" interp
 }
+in_container() { # VARIANT: nginx
+    local told
+    if ! told=$(tests/targets/container.sh start podman "$1" interp 60 2>"$scratch/err"); then
+        skip "nginx in a container, $1" "podman cannot run here: $(tail -n 1 "$scratch/err")"
+        return
+    fi
+    eval "$told"
+    names+=("$name")
+    how_long 200
+    PATH=$(dirname "$(tests/targets/container.sh which podman)"):$PATH \
+        take_profile --container "$name" --arg time="$profile_seconds"
+    stop_target
+    check_shares "nginx in a container, $1, by layouts" interp
+}
 judge 'nginx and LuaJIT stripped' nginx stripped
 
-# LuaJIT's own program is linked statically.
-mkdir "$scratch/targets"
-cp -a "$NGSTAP_TARGETS/gc64" "$scratch/targets/"
-luajit=$scratch/targets/gc64/srv/openresty/luajit/bin/luajit
-strip --strip-all "$luajit"
-NGSTAP_TARGETS=$scratch/targets judge 'LuaJIT linked statically, stripped' luajit gc64
-cat >"$scratch/sstrip.py" <<'END'
-import struct, sys
-data = bytearray(open(sys.argv[1], "rb").read())
-struct.pack_into("<Q", data, 40, 0) # e_shoff
-struct.pack_into("<HHH", data, 58, 0, 0, 0)
-open(sys.argv[1], "wb").write(data)
-END
-python3 "$scratch/sstrip.py" "$luajit"
-NGSTAP_TARGETS=$scratch/targets judge '... without section headers' luajit gc64
+# By what leads to LuaJIT within one program that has no names, and not even sections.
+with_debug=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
+for variant in static headless; do
+    start_target luajit "$variant" interp 600
+    check "$variant: a damaged state is never taken for another layout's" fit_damaged
+    check "$variant: all types are what they are by DWARF" as_dwarf "$with_debug"
+    check "$variant: built-in functions have their names" builtins "$with_debug" \
+        "$root/srv/openresty/luajit/share"
+    stop_target
+    judge "LuaJIT in its $variant program" luajit "$variant"
+    judge "nginx with LuaJIT within, $variant" nginx "$variant"
+    in_container "$variant"
+done
 finish

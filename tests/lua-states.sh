@@ -109,17 +109,38 @@ ended
 
 # ---- VMs that no variable leads to ----
 
-for variant in gc64 gc32; do
-    run "$scratch/threads-$variant" two 60
+# judge_two WHAT COMMAND...
+judge_two() {
+    local left right
+    run "${@:2}" two 60
     stacks
     left=$(count '^=left') right=$(count '^=right')
     ended
-    check "$variant, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge \
-        150
+    check "$1, two VMs in two threads: $left to $right samples" test "$((left + right))" -ge 150
     check "... $(of "$left" "$right") %; the first took $(of "$(cpu left)" \
         "$(cpu right)") % of the time" \
         within "$(of "$left" "$right")" "$(of "$(cpu left)" "$(cpu right)")" 4
-done
+}
+judge_two gc64 "$scratch/threads-gc64"
+judge_two gc32 "$scratch/threads-gc32"
+# No symbol, no debug information: in the program, and in a library that it opens.
+archive=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/lib/libluajit-5.1.a
+compile "$scratch/threads-static" -s -DPROGRAM tests/lua-states/threads.c "$archive" -lm -ldl
+judge_two 'LuaJIT in a stripped program' "$scratch/threads-static"
+cp "$NGSTAP_TARGETS/stripped/srv/openresty/luajit/lib/libluajit-5.1.so.2" "$scratch"
+compile "$scratch/within.so" -s -shared -fPIC -DPROGRAM tests/lua-states/threads.c \
+    "$scratch/libluajit-5.1.so.2" -Wl,-rpath,"$scratch"
+cat >"$scratch/opens.c" <<'END'
+#include <dlfcn.h>
+int main(int argc, char **argv)
+{
+    void *library = dlopen(argv[1], RTLD_NOW);
+    int (*run)(int, char **) = library ? (int (*)(int, char **))dlsym(library, "main") : 0;
+    return run ? run(argc - 1, argv + 1) : 1;
+}
+END
+compile "$scratch/opens" -s "$scratch/opens.c" -ldl
+judge_two 'LuaJIT in a stripped library that is opened' "$scratch/opens" "$scratch/within.so"
 
 run "$scratch/threads-gc64" nested 60
 stacks

@@ -72,6 +72,13 @@ check '... that of ngx_lua' same_members "$lua" -x "$pid"
 check '... without a process, by version and options' same_members ngx_cycle_t --exec "$exe"
 exec 4>&-
 
+# 10,000 of them with requests: tests/slow/ages.sh.
+never_wrong() {
+    "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 300 >"$scratch/out" 2>"$scratch/err" &&
+        grep -q '^part 0: [1-9].* damaged 300, refused [1-9]' "$scratch/out"
+}
+check 'a damaged worker is never taken for one of another layout' never_wrong
+
 # ---- what scripts read
 
 cat >"$scratch/requests.sxx" <<'END'

@@ -146,8 +146,10 @@ TIMED_TESTS += tests/profile.sh
 TIMED_TESTS += tests/packs.sh
 TIMED_TESTS += tests/debian.sh
 TIMED_TESTS += tests/layouts.sh
-UNIT_TOOLS += tests/unit/layout_fit
-EXTRA_DIST += tests/shares.sh tests/homogeneous.awk
+UNIT_TOOLS += tests/unit/layout_fit tests/unit/layout_fit_nginx
+tests_unit_layout_fit_SOURCES = tests/unit/layout_fit.c tests/unit/layout_damage.h
+tests_unit_layout_fit_nginx_SOURCES = tests/unit/layout_fit_nginx.c tests/unit/layout_damage.h
+EXTRA_DIST += tests/shares.sh tests/as-built.sh tests/homogeneous.awk
 SHELL_TESTS += tests/nginx-layouts.sh
 SHELL_TESTS += tests/errors.sh
 SHELL_TESTS += tests/hostile.sh
@@ -244,7 +246,8 @@ $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)
 
 # What "make check-slow" runs: other people's programs, built with our patches; other userlands,
 # container engines.
-SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh
+SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh \
+	tests/slow/ages.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 # Both make the bundle.
 tests/slow/image.log: $(filter tests/slow/package.log,$(TEST_LOGS))

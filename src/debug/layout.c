@@ -16,18 +16,15 @@
 
 #include "debug/layout.h"
 #include "debug/layout_luajit.h"
+#include "target/luajit.h"
 
 enum {
     FILES_MAX = 256,
     LIST_MAX = 65536,
-    VERSION_MAX = 64,
-    SCAN_CHUNK = 1 << 20,
-    SCAN_MAX = 256 << 20, /* of a module, for its version */
     ROLLING = 1692579986, /* when LuaJIT's versions began to be times of commits */
 };
 
 #define SEARCHED ((uint64_t)2 << 30) /* bytes of a process, for a state */
-#define MARKER   "LuaJIT 2."
 
 /* The file of layouts that is M's. */
 static struct dbg *own(const struct dbg *m)
@@ -44,32 +41,6 @@ static bool is_layout(const char *path)
 }
 
 /* ---- the module's version ---- */
-
-/* "LuaJIT 2.1.0-beta3", as the module has it; NULL: it is no LuaJIT. */
-static const char *find_version(struct dbg *m)
-{
-    char *chunk = malloc(SCAN_CHUNK + VERSION_MAX);
-    const char *found = NULL;
-    uint64_t at = 0;
-
-    while (chunk && !found && at < SCAN_MAX && bounds_ok()) {
-        ssize_t got = pread(m->file.fd, chunk, SCAN_CHUNK + VERSION_MAX, (off_t)at);
-        const char *p = got > 0 ? memmem(chunk, (size_t)got, MARKER, strlen(MARKER)) : NULL;
-
-        if (got <= 0)
-            break;
-        if (p) {
-            size_t n = strlen(MARKER), left = (size_t)(chunk + got - p);
-
-            while (n < left && n < VERSION_MAX && p[n] > ' ' && p[n] < 127)
-                n++;
-            found = arena_strndup(m->di->a, p, n);
-        }
-        at += SCAN_CHUNK;
-    }
-    free(chunk);
-    return found;
-}
 
 /* When its sources were committed: *FROM to *TO. */
 static void version_times(const char *version, uint64_t *from, uint64_t *to)
@@ -322,7 +293,7 @@ static bool lay_open(struct dbg *m, const char **why)
     struct candidates *c = ARENA_NEW(m->di->a, struct candidates);
     /* A script that runs asks for symbols alone. */
     bool wanted = !(cx->debug.without & DEBUG_LAYOUT) && !m->di->local;
-    const char *version = wanted ? find_version(m) : NULL, *file;
+    const char *version = wanted ? luajit_version(m->di->a, m->file.fd) : NULL, *file;
     bool tried = target_first(m->di->t) != 0;
     const char **files = &file;
     uint32_t n = 1;

@@ -33,7 +33,8 @@ enum {
     DISPATCH_MAX = 1024,
     TRIES = 3,
     STATES_MAX = 256, /* what looks like a main thread */
-    CHUNK = 1 << 20,
+    CHUNK = 1 << 20,  /* of memory, read at once, */
+    BEYOND = 64,      /* and of the next one: more than a thread's members up to its glref */
 };
 
 /* ---- a layout ---- */
@@ -263,15 +264,20 @@ static const char *traces_misfit(struct reader *r, uint64_t j)
 {
     uint64_t n = in(r, j, LJ_J_SIZETRACE, 4), traces = in(r, j, LJ_J_TRACE, 8);
     uint64_t low = in(r, j, LJ_J_IRBOTLIM, 4), high = in(r, j, LJ_J_IRTOPLIM, 4);
+    uint64_t used = in(r, j, LJ_J_FREETRACE, 4); /* numbers below it are (lj_trace.c) */
     uint32_t found = 0;
 
     if (n > TRACES_MAX || (n && (!traces || traces & 7)) || (!n && traces))
         return "jit_State.sizetrace is none";
+    if (used > n && used != 1)
+        return "jit_State.freetrace is above its sizetrace";
     if (low > high || high - low > 1 << 20)
         return "jit_State.irbotlim is above its irtoplim";
     for (uint64_t i = 1; i < n && i < HEADS && found < CHAINS && !r->failed; i++) {
         uint64_t t = ref(r, traces + i * (r->x->gc64 ? 8 : 4));
 
+        if (!t && i < used)
+            return "jit_State.trace lacks a trace that is in use";
         if (!t || t == j) /* jit_State.cur, while it is recorded */
             continue;
         if (in(r, t, LJ_TRACE_GCT, 1) != GCT_TRACE || in(r, t, LJ_TRACE_NO, 2) != i ||
@@ -324,13 +330,15 @@ static void patterns_of(const struct lj_layout *v, uint32_t n, struct pattern ou
     }
 }
 
-/* Does BYTES, which lie at AT, begin with a main thread's glref, and what stands before it? */
+/* Does BYTES, eight at AT, begin with a main thread's glref, and what stands before it? */
 static bool is_like(const struct pattern *p, const unsigned char *bytes, uint64_t at)
 {
-    uint64_t word = 0;
+    uint64_t word;
 
-    memcpy(&word, bytes, p->size);
-    return word - at >= p->low && word - at <= p->high && at >= p->glref &&
+    memcpy(&word, bytes, sizeof(word));
+    if (p->size == 4)
+        word = (uint32_t)word;
+    return word - at - p->low <= p->high - p->low && at >= p->glref &&
            bytes[(int)p->gct - (int)p->glref] == GCT_THREAD;
 }
 
@@ -383,26 +391,49 @@ static bool is_data(const struct map *m)
     return m->write && !m->exec && !m->shared;
 }
 
+/* Reads CHUNK bytes of M, and what a state that begins there may need. */
+static void hunt_at(struct hunt *h, const struct map *m, uint64_t at, unsigned char *buf)
+{
+    uint64_t left = m->end - at;
+    ssize_t got = pread(h->p->mem, buf, left < CHUNK + BEYOND ? left : CHUNK + BEYOND, (off_t)at);
+
+    if (got <= 0)
+        return;
+    hunt_chunk(h, buf, (size_t)got, at);
+    h->p->budget -= h->p->budget < (uint64_t)got ? h->p->budget : (uint64_t)got;
+}
+
+/*
+ * A state is the first that its allocator had, so it lies near an end of what the kernel has made
+ * one map since, and a large heap between them is looked at last: DEPTH chunks from either end.
+ */
+static bool hunt_depth(struct hunt *h, uint64_t depth, unsigned char *buf)
+{
+    bool any = false;
+
+    for (const struct map *m = h->p->maps; m && bounds_ok(); m = m->next) {
+        uint64_t n = is_data(m) ? (m->end - m->start + CHUNK - 1) / CHUNK : 0;
+
+        if (n <= 2 * depth || h->fit || !h->p->budget)
+            continue;
+        any = true;
+        hunt_at(h, m, m->start + depth * CHUNK, buf);
+        if (n - 1 - depth > depth && !h->fit)
+            hunt_at(h, m, m->start + (n - 1 - depth) * CHUNK, buf);
+    }
+    return any;
+}
+
 uint32_t lj_layouts_try(struct lj_process *p, struct lj_layout *v, uint32_t n, uint64_t *l)
 {
     struct hunt h = {.p = p, .v = v, .n = n};
-    unsigned char *chunk = malloc(CHUNK);
+    unsigned char *buf = malloc(CHUNK + BEYOND);
+    uint64_t depth = 0;
 
     patterns_of(v, n, h.patterns);
-    for (const struct map *m = p->maps; chunk && m && !h.fit && bounds_ok(); m = m->next)
-        for (uint64_t at = m->start; is_data(m) && at < m->end && p->budget && !h.fit;) {
-            uint64_t left = m->end - at;
-            ssize_t got = pread(p->mem, chunk, left < CHUNK ? left : CHUNK, (off_t)at);
-
-            if (got <= 0)
-                break;
-            hunt_chunk(&h, chunk, (size_t)got, at);
-            p->budget -= p->budget < (uint64_t)got ? p->budget : (uint64_t)got;
-            /* What begins at the end of one is looked at again in the next. */
-            at += (uint64_t)got > 64 && at + (uint64_t)got < m->end ? (uint64_t)got - 64
-                                                                    : (uint64_t)got;
-        }
-    free(chunk);
+    while (buf && hunt_depth(&h, depth, buf))
+        depth++;
+    free(buf);
     *l = h.l;
     return h.fit;
 }

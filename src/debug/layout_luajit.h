@@ -44,6 +44,7 @@
     ROW(G_GCROOT, "global_State", "gcroot")                                                        \
     ROW(J_TRACE, "jit_State", "trace")                                                             \
     ROW(J_SIZETRACE, "jit_State", "sizetrace")                                                     \
+    ROW(J_FREETRACE, "jit_State", "freetrace")                                                     \
     ROW(J_IRTOPLIM, "jit_State", "irtoplim")                                                       \
     ROW(J_IRBOTLIM, "jit_State", "irbotlim")                                                       \
     ROW(TRACE_GCT, "GCtrace", "gct")                                                               \

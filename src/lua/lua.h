@@ -66,11 +66,11 @@ struct lua_names_counts {
 };
 struct lua_names_counts lua_names_counts(const struct lua_names *n);
 
-/* ---- builtin.c: LuaJIT's built-in functions, by the target's debug information ---- */
+/* ---- builtin.c: LuaJIT's built-in functions, by the file that has it ---- */
 
 struct lua_builtins;
 
-/* Never NULL; without debug information nothing has a name. Its memory is CX's arena's. */
+/* Never NULL; without LuaJIT nothing has a name. Its memory is CX's arena's. */
 struct lua_builtins *lua_builtins_read(struct compile *cx, struct target *t);
 /* "string.gsub", or NULL */
 const char *lua_builtin_name(const struct lua_builtins *b, uint32_t id);

@@ -21,50 +21,70 @@ enum {
 
 static const char LUAJIT[] = "LuaJIT 2.", PUC[] = "$Lua: Lua ", PUC_52[] = "$LuaVersion: Lua ";
 
-/* Is the text at S the version and nothing else? Messages of other programs name LuaJIT, too. */
-static bool is_version(const char *begin, const char *s, const char *end)
+/* What a file says of its Lua. */
+struct texts {
+    enum lua_kind kind;
+    const char *version; /* of LUA_JIT, in the arena */
+};
+
+/* How long the text at S is if it is a version and nothing else; 0: it is none. Messages of other
+ * programs name LuaJIT, too. */
+static size_t version_len(const char *begin, const char *s, const char *end)
 {
-    if (s > begin && s[-1])
-        return false;
-    s += strlen(LUAJIT);
-    while (s < end && (is_word(*s) || *s == '.' || *s == '-'))
-        s++;
-    return s < end && !*s;
+    size_t n = strlen(LUAJIT), max = (size_t)(end - s);
+
+    if (s > begin && s[-1] >= ' ' && s[-1] < 127)
+        return 0;
+    while (n < max && (is_word(s[n]) || s[n] == '.' || s[n] == '-'))
+        n++;
+    return n < max && !s[n] ? n : 0;
 }
 
 /* In N bytes; those behind the first FIRST are of the next block, too, but for a text's rest. */
-static enum lua_kind texts_in(const char *buf, size_t n, size_t first)
+static struct texts texts_in(struct arena *a, const char *buf, size_t n, size_t first)
 {
     const char *end = buf + n, *found;
-    enum lua_kind kind = LUA_NONE;
+    struct texts t = {LUA_NONE, NULL};
 
-    for (const char *p = buf; p < buf + first; p = found + 1) {
+    for (const char *p = buf; p < buf + first && t.kind != LUA_JIT; p = found + 1) {
         found = memmem(p, (size_t)(end - p), LUAJIT, strlen(LUAJIT));
         if (!found || found >= buf + first)
             break;
-        if (is_version(buf, found, end))
-            return LUA_JIT;
+        size_t len = version_len(buf, found, end);
+
+        if (len)
+            t = (struct texts){LUA_JIT, arena_strndup(a, found, len)};
     }
-    if (memmem(buf, n, PUC, strlen(PUC)) || memmem(buf, n, PUC_52, strlen(PUC_52)))
-        kind = LUA_PUC;
-    return kind;
+    if (!t.kind && (memmem(buf, n, PUC, strlen(PUC)) || memmem(buf, n, PUC_52, strlen(PUC_52))))
+        t.kind = LUA_PUC;
+    return t;
 }
 
-static enum lua_kind by_text(struct arena *a, int fd)
+static struct texts read_texts(struct arena *a, int fd)
 {
     char *buf = arena_alloc(a, BLOCK + TEXT_MAX);
-    enum lua_kind kind = LUA_NONE;
+    struct texts t = {LUA_NONE, NULL};
 
-    for (off_t at = 0; at < FILE_MAX && kind != LUA_JIT; at += BLOCK) {
+    for (off_t at = 0; at < FILE_MAX && t.kind != LUA_JIT && bounds_ok(); at += BLOCK) {
         ssize_t n = pread(fd, buf, BLOCK + TEXT_MAX, at);
 
         if (n <= 0)
             break;
-        enum lua_kind here = texts_in(buf, (size_t)n, n < BLOCK ? (size_t)n : BLOCK);
+        struct texts here = texts_in(a, buf, (size_t)n, n < BLOCK ? (size_t)n : BLOCK);
 
-        kind = here ? here : kind;
+        t = here.kind ? here : t;
     }
-    return kind;
+    return t;
+}
+
+static enum lua_kind by_text(struct arena *a, int fd)
+{
+    return read_texts(a, fd).kind;
+}
+
+const char *luajit_version(struct arena *a, int fd)
+{
+    return read_texts(a, fd).version;
 }
 
 static enum lua_kind by_symbols(struct arena *a, int fd)

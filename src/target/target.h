@@ -256,9 +256,6 @@ bool pod_find(struct compile *cx, const char *proc, const char *name, const char
  */
 bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid, pid_t *master);
 
-/* Is the file at PATH, by its name, LuaJIT's library or program? */
-bool target_is_luajit(const char *path);
-
 /*
  * All processes that descend from the N processes TOPS, nearest first, without TOPS (4096 with
  * them at most): *BELOW; returns how many, 0 (*BELOW unset) also when PROC cannot be read.

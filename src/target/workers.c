@@ -61,7 +61,8 @@ uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, u
     return t.n - n;
 }
 
-bool target_is_luajit(const char *path)
+/* Is the file at PATH, by its name, LuaJIT's library or program? */
+static bool is_luajit(const char *path)
 {
     const char *name = base_name(path);
 
@@ -78,7 +79,7 @@ static bool maps_luajit(struct arena *a, const char *proc, pid_t pid)
     while (f && !found && getline(&line, &size, f) > 0) {
         const char *path = strchr(line, '/');
 
-        found = path && target_is_luajit(path);
+        found = path && is_luajit(path);
     }
     free(line);
     if (f)

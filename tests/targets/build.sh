@@ -13,6 +13,8 @@
 #   gc32/      the same nginx, LuaJIT built with 32-bit GC references
 #   nounwind/  LuaJIT without tables for its interpreter but those for debuggers
 #   stripped/  gc64 stripped; debug files compressed under usr/lib/debug/.build-id
+#   static/    nginx and luajit each with LuaJIT in the executable, all symbols stripped; no debug files
+#   headless/  static without section headers
 #
 # and in each root srv/openresty/{nginx/sbin/nginx, luajit/bin/luajit,
 # luajit/lib/libluajit-5.1.so.2, lualib/}. A root holds no libc: container.sh
@@ -118,6 +120,7 @@ build_luajit() {
         XCFLAGS="$flags -ffile-prefix-map=$source=/usr/src"
     install -D src/luajit "$out/bin/luajit"
     install -D src/libluajit.so "$out/lib/libluajit-5.1.so.2"
+    install -m 644 src/libluajit.a "$out/lib/libluajit-5.1.a"
     ln -s libluajit-5.1.so.2 "$out/lib/libluajit-5.1.so"
     install -D -m 644 -t "$out/include" src/lua.h src/lauxlib.h src/lualib.h \
         src/luaconf.h src/luajit.h
@@ -149,6 +152,11 @@ build_nginx() {
         --add-module=../ndk --add-module=../lua
     nice make -j2
     install -D objs/nginx "$out/sbin/nginx"
+    # The same objects, linked with LuaJIT's archive.
+    sed -i "s,-lluajit-5\.1,$luajit/lib/libluajit-5.1.a," objs/Makefile
+    rm objs/nginx
+    make -f objs/Makefile objs/nginx
+    install objs/nginx "$out/sbin/nginx-static"
 }
 
 # cjson defines a luaL_setfuncs of its own for Lua 5.1; this LuaJIT has one too.
@@ -202,9 +210,8 @@ link_back() {
 assemble() {
     local new=$1 final=$2 luajit=$3 nginx=$4 lualib=$5 tree=$1/srv/openresty
     mkdir -p "$tree/luajit" "$tree/nginx"
-    cp -r "$luajit/bin" "$luajit/lib" "$tree/luajit/"
-    cp -r "$luajit/share" "$tree/luajit/"
-    cp -r "$nginx/sbin" "$tree/nginx/"
+    cp -r "$luajit/bin" "$luajit/lib" "$luajit/share" "$tree/luajit/"
+    install -D "$nginx/sbin/nginx" "$tree/nginx/sbin/nginx"
     cp -r "$lualib" "$tree/lualib"
     link_back "$new" "$final"
 }
@@ -228,6 +235,26 @@ strip_root() {
     done
 }
 
+# What those do who link LuaJIT into their program: no library, nothing left that names anything.
+make_static() {
+    local tree=$1/srv/openresty nginx=$2
+    rm -r "$tree/luajit/lib"
+    cp "$nginx/sbin/nginx-static" "$tree/nginx/sbin/nginx"
+    strip --strip-all "$tree"/{nginx/sbin/nginx,luajit/bin/luajit,lualib/cjson.so}
+}
+
+# What sstrip does: the ELF header's e_shoff, e_shentsize, e_shnum and e_shstrndx are 0, and the
+# table of sections is cut off.
+cut_sections() {
+    local file at
+    for file in "$1"/srv/openresty/{nginx/sbin/nginx,luajit/bin/luajit,lualib/cjson.so}; do
+        at=$(od -A n -t u8 -j 40 -N 8 "$file")
+        truncate -s "$((at))" "$file"
+        dd if=/dev/zero of="$file" bs=1 count=8 seek=40 conv=notrunc
+        dd if=/dev/zero of="$file" bs=1 count=6 seek=58 conv=notrunc
+    done
+}
+
 assemble_all() {
     local new=$1 final=$2 luajit64=$3 luajit32=$4 nounwind=$5 nginx=$6 lualib=$7
     assemble "$new/gc64" "$final/gc64" "$luajit64" "$nginx" "$lualib"
@@ -235,6 +262,11 @@ assemble_all() {
     assemble "$new/nounwind" "$final/nounwind" "$nounwind" "$nginx" "$lualib"
     assemble "$new/stripped" "$final/stripped" "$luajit64" "$nginx" "$lualib"
     strip_root "$new/stripped"
+    assemble "$new/static" "$final/static" "$luajit64" "$nginx" "$lualib"
+    make_static "$new/static" "$nginx"
+    assemble "$new/headless" "$final/headless" "$luajit64" "$nginx" "$lualib"
+    make_static "$new/headless" "$nginx"
+    cut_sections "$new/headless"
     cp "$SOURCES/versions" "$new/versions"
 }
 
@@ -255,12 +287,12 @@ build_all() {
     part lualib 'Building cjson, unpacking lua-resty-core' "$luajit64"
     lualib=$part
 
-    built=$(declare -f assemble_all assemble strip_root link_back)
+    built=$(declare -f assemble_all assemble strip_root make_static cut_sections link_back)
     built=$(sha256sum <<<"$luajit64 $luajit32 $nounwind $nginx $lualib $built" | cut -c 1-12)
     built=$TARGETS_CACHE/built-$built
     if [[ ! -d $built ]]; then
         rm -rf "$built.new"
-        step 'Laying out the variants gc64, gc32, nounwind and stripped' "$LOGS/assemble" \
+        step 'Laying out the variants' "$LOGS/assemble" \
             assemble_all "$built.new" "$built" "$luajit64" "$luajit32" "$nounwind" "$nginx" \
             "$lualib"
         mv "$built.new" "$built"

@@ -1,100 +1,49 @@
 /*
  * layout_fit: known layouts of LuaJIT, tried on a live state and on that state damaged. Enters: a
  * process, files of layouts; printed: "fit NAME" for those that fit, then how many damaged copies
- * of the state a layout fitted that the sound one refutes. The process stands still meanwhile.
+ * of the state a layout fitted that the sound one refutes: "wrong" where it fitted alone, "open" where
+ * the right ones did, too, so that what they do not agree on is an error. The process stands still
+ * meanwhile.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "debug/layout_luajit.h"
+#include "layout_damage.h"
 
-enum { LAYOUTS_MAX = 256, DAMAGED = 10000, BYTES_MAX = 512, PART = 1 << 16 };
+enum { LAYOUTS_MAX = 256 };
 
-struct change {
-    uint64_t at;
-    unsigned char before;
+struct state {
+    const struct lj_process *p;
+    const struct lj_layout *x;
+    uint64_t l;
 };
 
-static uint64_t state = 88172645463325252u;
-
-static uint64_t next_random(void) /* xorshift64 (Marsaglia, 2003) */
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-/* What the process can write to, at the same offsets. */
-static int copy_memory(const struct lj_process *p)
-{
-    static char part[PART];
-    int copy = memfd_create("state", MFD_CLOEXEC);
-
-    for (const struct map *m = p->maps; copy >= 0 && m; m = m->next)
-        for (uint64_t at = m->start; m->write && !m->shared && at < m->end; at += PART) {
-            uint64_t left = m->end - at;
-            ssize_t n = pread(p->mem, part, left < PART ? left : PART, (off_t)at);
-
-            if (n <= 0 || pwrite(copy, part, (size_t)n, (off_t)at) != n)
-                break;
-        }
-    return copy;
-}
-
 /* Somewhere in the state, or in what it leads to. */
-static uint64_t somewhere(const struct lj_process *p, const struct lj_layout *x, uint64_t l)
+static uint64_t somewhere(const void *arg)
 {
-    uint64_t gg = l - x->at[LJ_GG_L], g = gg + x->at[LJ_GG_G], to = 0;
-    const uint64_t refs[] = {l + x->at[LJ_L_STACK], g + x->strtab, g + x->at[LJ_G_GCROOT],
+    const struct state *s = arg;
+    const struct lj_layout *x = s->x;
+    uint64_t gg = s->l - x->at[LJ_GG_L], g = gg + x->at[LJ_GG_G], to = 0;
+    const uint64_t refs[] = {s->l + x->at[LJ_L_STACK], g + x->strtab, g + x->at[LJ_G_GCROOT],
                              g + x->at[LJ_G_REGISTRY], g + x->at[LJ_G_CUR_L]};
 
-    if (next_random() % 4)
-        return gg + next_random() % (next_random() % 2 ? x->at[LJ_GG_J] : x->at[LJ_GG_SIZE]);
-    if (pread(p->mem, &to, x->gc64 ? 8 : 4, (off_t)refs[next_random() % 5]) < 4)
+    if (damage_random() % 4)
+        return gg + damage_random() % (damage_random() % 2 ? x->at[LJ_GG_J] : x->at[LJ_GG_SIZE]);
+    if (pread(s->p->mem, &to, x->gc64 ? 8 : 4, (off_t)refs[damage_random() % 5]) < 4)
         return g;
-    return (to & 0x7fffffffffff) + next_random() % 256;
-}
-
-static uint32_t damage(const struct lj_process *p, const struct lj_layout *x, uint64_t l,
-                       struct change *v)
-{
-    static const uint32_t amounts[] = {1, 1, 2, 8, 64, BYTES_MAX};
-    uint32_t n = amounts[next_random() % 6], done = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        struct change *c = &v[done];
-        unsigned char byte = (unsigned char)next_random();
-
-        c->at = somewhere(p, x, l);
-        if (pread(p->mem, &c->before, 1, (off_t)c->at) == 1 &&
-            pwrite(p->mem, &byte, 1, (off_t)c->at) == 1)
-            done++;
-    }
-    return done;
-}
-
-static void mend(const struct lj_process *p, const struct change *v, uint32_t n)
-{
-    while (n--)
-        if (pwrite(p->mem, &v[n].before, 1, (off_t)v[n].at) != 1)
-            abort();
+    return (to & 0x7fffffffffff) + damage_random() % 256;
 }
 
 static int run(struct compile *cx, pid_t pid, char **files, int n_files)
 {
     static struct lj_layout v[LAYOUTS_MAX];
-    static struct change changes[BYTES_MAX];
+    static struct damage_change changes[BYTES_MAX];
     struct target *t = target_open(cx, &(struct target_opts){.pid = pid});
     struct debuginfo *di = t ? debuginfo_new(cx, t) : NULL;
     uint64_t l;
     struct lj_process p = {.budget = 1 << 30};
-    uint32_t n = 0, fit, wrong = 0, refused = 0;
+    uint32_t n = 0, fit, wrong = 0, open_still = 0, refused = 0;
     const char *why = "";
 
     if (!di)
@@ -116,26 +65,31 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     if (fit) {
         int mem = p.mem;
 
-        p.mem = copy_memory(&p);
+        p.mem = damage_copy(pid, mem, p.maps);
         close(mem);
     }
     kill(pid, SIGCONT);
+    const struct state sound = {&p, &v[0], l};
+
     for (uint32_t i = 0; i < fit; i++)
         printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
     for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
-        uint32_t done = damage(&p, &v[0], l, changes);
+        uint32_t done = damage_some(p.mem, somewhere, &sound, changes);
+        const char *misfit = lj_layout_misfit(&p, &v[0], l);
 
         if (i % 16 == 0)
-            refused += lj_layout_misfit(&p, &v[0], l) != NULL;
+            refused += misfit != NULL;
         for (uint32_t k = fit; k < n; k++) {
             if (lj_layout_misfit(&p, &v[k], l))
                 continue;
-            printf("wrong %s\n", v[k].m->path);
-            wrong++;
+            printf("%s %s\n", misfit ? "wrong" : "open", v[k].m->path);
+            wrong += misfit != NULL;
+            open_still += !misfit;
         }
-        mend(&p, changes, done);
+        damage_mend(p.mem, changes, done);
     }
-    printf("damaged %d, of %d refused %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused, wrong);
+    printf("damaged %d, of %d refused %u, open %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused,
+           open_still, wrong);
     debuginfo_free(di);
     target_close(t);
     return !fit || wrong;

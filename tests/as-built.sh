@@ -1,0 +1,44 @@
+# shellcheck shell=bash disable=SC2154 # tap.sh's and start_target's variables
+#
+# What ngstap says of a running LuaJIT beside what its build says: known layouts beside DWARF, names
+# of built-in functions beside jit.vmdef. Sourced after tap.sh.
+
+without=--no-debuginfo=dwarf,debuginfod,pack
+types=lua_State,global_State,GG_State,jit_State,GCobj,GCstr,GCupval,GCproto,GCfunc,GCfuncL,GCfuncC
+types+=,GCtab,GCudata,GCcdata,GCcdataVar,GCtrace,GCRef,MRef,TValue,Node,IRIns,SnapShot,SnapEntry
+types+=,CTState,CType
+
+# fit_damaged: which layouts fit $pid, into $fitting; and how its state fares when it is damaged.
+fit_damaged() {
+    "$builddir/tests/unit/layout_fit" "$pid" layouts/luajit/*.debug >"$scratch/out" \
+        2>"$scratch/err" || return
+    mapfile -t fitting < <(sed -n 's/^fit //p' "$scratch/out")
+    echo "# ${#fitting[@]} fit; $(tail -n 1 "$scratch/out")"
+    grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
+}
+
+# as_dwarf [FILE]: one of those that fit tells all types as the DWARF of FILE does, member by member;
+# $exe, if none is named.
+as_dwarf() {
+    local one with=${1:-$exe}
+    "$ngstap" types --exec "$with" --module "$with" -C "$types" >"$scratch/by-dwarf" \
+        2>"$scratch/err" || return
+    for one in "${fitting[@]}"; do
+        "$ngstap" types "$without" -d "$one" -x "$pid" --module "$exe" -C "$types" \
+            >"$scratch/out" 2>"$scratch/err" || return
+        echo "# $one: $(wc -l <"$scratch/out") lines"
+        ! diff "$scratch/by-dwarf" "$scratch/out" >"$scratch/difference" || return 0
+    done
+    return 1
+}
+
+# builtins LUAJIT SHARE: every built-in function of $pid, as the build of the program LUAJIT calls
+# it, whose jit.vmdef lies below SHARE.
+builtins() {
+    LUA_PATH="$2/?.lua" "$1" -e 'for id, name in ipairs(require("jit.vmdef").ffnames) do
+        if id > 1 then print(id, name) end end' >"$scratch/vmdef"
+    sed 's/\t.*//; s/^/builtin#/' "$scratch/vmdef" | "$ngstap" fix-lua-bt -x "$pid" \
+        >"$scratch/out" 2>"$scratch/err"
+    [[ $(wc -l <"$scratch/vmdef") -gt 200 ]] && sed 's/.*\t/builtin:/' "$scratch/vmdef" |
+        diff - "$scratch/out"
+}
