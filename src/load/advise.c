@@ -29,6 +29,9 @@ void load_advise(struct compile *cx, int err)
         diag_hint(cx->diag, "%s is missing: run ngstap as root, or with it", caps);
     else if (err == EPERM || err == EACCES)
         advise_allowed(cx);
+    else if (err == ENOMEM)
+        diag_hint(cx->diag, "what arrays may hold is taken at the start: -D MAXMAPENTRIES=N takes "
+                            "less, a cgroup's memory.max or RLIMIT_MEMLOCK may be too low");
     else
         descriptors_advise(cx, err);
 }
