@@ -15,8 +15,10 @@ _ngstap_value() {
     NAME* | FORMAT)
         case $option in
         --container)
-            mapfile -t COMPREPLY < <(compgen -W "$(docker ps --format '{{.Names}}' 2>/dev/null ||
-                podman ps --format '{{.Names}}' 2>/dev/null)" -- "$cur")
+            # compgen expands words as the shell does: names alone, whatever an engine says
+            mapfile -t COMPREPLY < <(compgen -W "$({ docker ps --format '{{.Names}}' 2>/dev/null ||
+                podman ps --format '{{.Names}}' 2>/dev/null; } |
+                grep -xE '[A-Za-z0-9][A-Za-z0-9_.-]*')" -- "$cur")
             ;;
         --backend) mapfile -t COMPREPLY < <(compgen -W 'auto bpf stap' -- "$cur") ;;
         --format)

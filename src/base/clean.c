@@ -3,6 +3,8 @@
  * characters, everything else as \xNN, so that nothing is lost and no terminal is steered. Refused
  * as text, too: characters that reverse or hide what stands around them, and line separators.
  */
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
@@ -98,4 +100,20 @@ void clean_print(FILE *f, const char *text, size_t len)
         at += next(p + at, len - at, one, &width);
         fwrite(one, 1, width, f);
     }
+}
+
+void clean_line(FILE *f, const char *format, ...)
+{
+    va_list args;
+    char *line = NULL;
+
+    va_start(args, format);
+    int n = vasprintf(&line, format, args);
+
+    va_end(args);
+    if (n < 0)
+        return;
+    clean_print(f, line, (size_t)n);
+    fputc('\n', f);
+    free(line);
 }

@@ -30,4 +30,7 @@ unsigned clean_width(uint32_t code);
 /* All LEN bytes at TEXT to F, made clean. */
 void clean_print(FILE *f, const char *text, size_t len);
 
+/* A line of messages beside diag's, in which names of a target may stand: clean, and one line. */
+void clean_line(FILE *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -25,6 +25,7 @@
 #include "base/bounds.h"
 #include "base/bytes.h"
 #include "base/cachedir.h"
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/file.h"
@@ -220,7 +221,7 @@ static void warn_unused(const struct driver *d)
         const struct sxx_arg *a = &d->o.sxx_args[i];
 
         if (!a->used)
-            fprintf(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.\n",
+            clean_line(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.",
                     a->name, a->name, a->value);
     }
 }

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/diag.h"
 #include "cli/driver.h"
@@ -591,7 +592,7 @@ static void on_analysed(void *arg, bool ok, const char *without)
                                        : "LuaJIT's debug information was not found, or is not of "
                                          "the versions that are known";
     } else if (ok && f->trial.without) {
-        fprintf(f->cx->err, "frames of C and the kernel alone: %s (--frames all says more)\n",
+        clean_line(f->cx->err, "frames of C and the kernel alone: %s (--frames all says more)",
                 f->trial.without);
     }
 }

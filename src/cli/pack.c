@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/bounds.h"
+#include "base/clean.h"
 #include "base/diag.h"
 #include "base/file.h"
 #include "cli/options.h"
@@ -149,7 +150,7 @@ static bool add(struct packing *p, struct dbg *m, const char **why)
         return false;
     p->v = arena_grow(p->cx->arena, p->v, p->n, sizeof(*p->v));
     p->v[p->n++] = b;
-    fprintf(p->cx->err, "%s: build-id %.*s, %zu KiB\n", dbg_path(m), (int)strcspn(name, "."), name,
+    clean_line(p->cx->err, "%s: build-id %.*s, %zu KiB", dbg_path(m), (int)strcspn(name, "."), name,
             (b.size + 1023) / 1024);
     return true;
 }
@@ -166,7 +167,7 @@ static bool add_file(struct packing *p, const char *path, bool named)
         why = arena_printf(p->cx->arena, "%s: %s", path, why);
     if (named)
         return diag_error(p->cx->diag, nowhere, "pack", "%s", why);
-    fprintf(p->cx->err, "%s: left out, without debug information%s\n", path,
+    clean_line(p->cx->err, "%s: left out, without debug information%s", path,
             p->cx->verbose ? "" : " (-v says where it was looked for)");
     return true;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clean.h"
 #include "debug/dwarf_priv.h"
 
 /* Are all units in .dwo files? */
@@ -185,7 +186,7 @@ static void say(const struct dbg *m, const char *what, const char *which)
     struct compile *cx = m->di->cx;
 
     if (cx->verbose && cx->err)
-        fprintf(cx->err, "debug information of %s: %s%s\n", m->path, what, which);
+        clean_line(cx->err, "debug information of %s: %s%s", m->path, what, which);
 }
 
 static bool take_step(struct dbg *m, const struct step *step, struct search *s)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "debug/layout.h"
 #include "debug/layout_luajit.h"
 #include "target/luajit.h"
@@ -307,7 +308,7 @@ static bool lay_open(struct dbg *m, const char **why)
     if (!n || !files[0] || !serve(m, files, n, why))
         return false;
     for (uint32_t i = 0; cx->verbose && cx->err && i < n; i++)
-        fprintf(cx->err, "debug information of %s (%s): the layouts of %s%s\n", m->path, version,
+        clean_line(cx->err, "debug information of %s (%s): the layouts of %s%s", m->path, version,
                 files[i],
                 !tried ? ""
                 : i    ? ", which fit its memory, too"

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/compile.h"
 #include "debug/layout.h"
 #include "debug/layout_nginx.h"
@@ -153,7 +154,7 @@ static void say(const struct choice *c, const char *what)
     struct compile *cx = c->m->di->cx;
 
     if (cx->verbose && cx->err)
-        fprintf(cx->err, "debug information of %s: %s\n", c->m->path, what);
+        clean_line(cx->err, "debug information of %s: %s", c->m->path, what);
 }
 
 static bool choose(struct choice *c, enum nginx_part part, const char **why)
