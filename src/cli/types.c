@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/bounds.h"
 #include "base/bytes.h"
+#include "base/clean.h"
 #include "base/diag.h"
 #include "cli/options.h"
 #include "cli/search.h"
@@ -304,14 +305,22 @@ static bool find_all(struct types *s)
 
 /* ---- the whole ---- */
 
-/* For a comment: what would end it, or the line, does not get through. */
+/* For a comment: what would end it, or the line, or show it as something else, does not get
+ * through. */
 static const char *tame(struct types *s, const char *text)
 {
-    char *c = arena_strdup(s->cx->arena, text);
+    char *c = arena_strdup(s->cx->arena, text), *end = c + strlen(c);
+    uint32_t code;
 
-    for (char *p = c; *p; p++)
-        if ((unsigned char)*p < ' ' || *p == 127 || (*p == '*' && p[1] == '/') || *p == '\\')
+    for (char *p = c; p < end;) {
+        size_t n = clean_character((unsigned char *)p, (size_t)(end - p), &code);
+
+        if (!n || !clean_printable(code) || (*p == '*' && p[1] == '/') || *p == '\\') {
             *p = '?';
+            n = 1;
+        }
+        p += n;
+    }
     return c;
 }
 

@@ -5,6 +5,7 @@
  * with parentheses where they were written and where the tree needs them. What has no written form
  * (EX_R_*, errors) is printed as a call that says what it does.
  */
+#include "base/clean.h"
 #include "syntax/print.h"
 
 #include <inttypes.h>
@@ -44,11 +45,28 @@ static int level_of(const struct expr *e)
     }
 }
 
+/* A byte, or a character, of a literal's; how long it is. What a terminal would obey, or hide, is
+ * an escape: literals may be names of a target's files. */
+static uint32_t put_character(FILE *out, const unsigned char *s, uint32_t len)
+{
+    uint32_t code;
+    size_t n = clean_character(s, len, &code);
+
+    if (n && clean_printable(code)) {
+        fwrite(s, 1, n, out);
+        return (uint32_t)n;
+    }
+    fprintf(out, "\\%03o", *s);
+    return 1;
+}
+
 void syntax_print_string(FILE *out, const char *s, uint32_t len)
 {
     fputc('"', out);
-    for (uint32_t i = 0; i < len; i++) {
+    for (uint32_t i = 0, n = 1; i < len; i += n) {
         unsigned char c = (unsigned char)s[i];
+
+        n = 1;
 
         switch (c) {
         case '"':
@@ -65,10 +83,7 @@ void syntax_print_string(FILE *out, const char *s, uint32_t len)
             fputs("\\r", out);
             break;
         default:
-            if (c < ' ' || c == 0x7f)
-                fprintf(out, "\\%03o", c);
-            else
-                fputc(c, out);
+            n = put_character(out, (const unsigned char *)s + i, len - i);
         }
     }
     fputc('"', out);
