@@ -54,7 +54,7 @@ git v2.1 gc64 gcc -O2
 git v2.1 gc32 gcc -O3 -flto'
 
 cache=${NGSTAP_CACHE:-$HOME/.cache/ngstap}/ages
-mkdir -p "$cache" "$scratch/targets"
+mkdir -p "$cache" "$scratch/targets/gc64" # a folder of targets has this one
 
 # ---- sources
 
@@ -138,23 +138,23 @@ age() {
 }
 
 judge() { # NAME SUITE PACKAGE MODE CC OPTION...
-    local name=$1 why='' fitting=() NGSTAP_TARGETS=$scratch/targets
+    local what=$1 why='' fitting=() NGSTAP_TARGETS=$scratch/targets
     local luajit=$scratch/targets/$1/srv/openresty/luajit
     export NGSTAP_TARGETS
     if ! age "$@"; then
-        skip "$name" "$why"
+        skip "$what" "$why"
         return
     fi
-    start_target luajit "$name" interp 600
-    check "$name: a layout fits, and no other one when the state is damaged" fit_damaged
-    check "$name: all types are what they are by DWARF" as_dwarf
+    start_target luajit "$what" interp 600
+    check "$what: a layout fits, and no other one when the state is damaged" fit_damaged
+    check "$what: all types are what they are by DWARF" as_dwarf
     stop_target
-    start_profiled luajit "$name-stripped" interp
-    check "$name: built-in functions have their names" builtins "$luajit/bin/luajit" "$luajit/share"
+    start_profiled luajit "$what-stripped" interp
+    check "$what: built-in functions have their names" builtins "$luajit/bin/luajit" "$luajit/share"
     take_profile --arg time="$profile_seconds"
     stop_target
-    check_shares "$name, by layouts" interp
-    rm -rf "$scratch/targets/$name" "$scratch/targets/$name-stripped"
+    check_shares "$what, by layouts" interp
+    rm -rf "$scratch/targets/$what" "$scratch/targets/$what-stripped"
 }
 
 wanted() { # LINE
