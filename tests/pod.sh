@@ -50,6 +50,24 @@ check "... by its container's name" flame --pod "shop/$pod/nginx" -t 1 -o "$scra
 check "a pod that is not here" refuses 'no pod shop/nginx on this node' shop/nginx
 check "a container that is not there" refuses "no container redis of the pod shop/$pod" \
     "shop/$pod/redis"
+if command -v python3 >/dev/null && ldconfig -p | grep -q libcurl; then
+    mkdir "$scratch/got"
+    python3 tests/push/receiver.py "$scratch/got" &
+    pids+=($!)
+    for _ in {1..200}; do
+        [[ ! -s $scratch/got/port ]] || break
+        sleep 0.1
+    done
+    check "--otlp sends it" env NODE_NAME=node7 "$ngstap" flame --pod "shop/$pod" -t 1 \
+        --otlp "http://127.0.0.1:$(cat "$scratch/got/port")"
+    check "... with the pod's names" python3 -c 'import json, sys
+v = json.load(open(sys.argv[1]))
+want = {"service.name": "nginx", "k8s.container.name": "nginx", "k8s.pod.name": sys.argv[2],
+    "k8s.namespace.name": "shop", "k8s.node.name": "node7", "container.id": sys.argv[3]}
+assert want.items() <= v.items(), v' "$scratch/got/resource.json" "$pod" "$id"
+else
+    skip "--otlp sends it" "no python3, or no libcurl"
+fi
 check "with --container" eval '! "$ngstap" --pod a/b --container c -e "probe begin {}" \
     2>"$scratch/err" && grep -q "give one" "$scratch/err"'
 

@@ -45,9 +45,11 @@ enum {
     OPT_LOW_SPEED_LIMIT = 19,
     OPT_LOW_SPEED_TIME = 20,
     OPT_CONNECTTIMEOUT = 78,
+    OPT_HTTP_VERSION = 84,
     OPT_NOSIGNAL = 99,
     OPT_TIMEOUT_MS = 155,
     OPT_PROTOCOLS = 181,
+    OPT_SOCKS5_AUTH = 267,
     OPT_WRITEDATA = 10001,
     OPT_URL = 10002,
     OPT_ERRORBUFFER = 10010,
@@ -64,6 +66,8 @@ enum {
     GLOBAL_ALL = 3,
     NETRC_OPTIONAL = 1,
     PROTO_HTTP_HTTPS = 3,
+    HTTP_1_1 = 2,
+    AUTH_BASIC = 1,
     ERROR_SIZE = 256,
 };
 
@@ -192,6 +196,7 @@ static void ask(const struct http_request *r, struct http_answer *out)
     int64_t wait = 0;
     void *easy;
 
+    library_use_network();
     if (!load_client(out))
         return;
     if (client.global_init(GLOBAL_ALL) || !(easy = client.easy_init())) {
@@ -210,6 +215,9 @@ static void ask(const struct http_request *r, struct http_answer *out)
     client.setopt(easy, OPT_WRITEDATA, &taken);
     client.setopt(easy, OPT_ERRORBUFFER, error);
     client.setopt(easy, OPT_PROTOCOLS, (long)PROTO_HTTP_HTTPS);
+    /* what the bundle's client is linked without: HTTP/2, Kerberos */
+    client.setopt(easy, OPT_HTTP_VERSION, (long)HTTP_1_1);
+    client.setopt(easy, OPT_SOCKS5_AUTH, (long)AUTH_BASIC);
     client.setopt(easy, OPT_FOLLOWLOCATION, 0L);
     client.setopt(easy, OPT_NETRC, (long)NETRC_OPTIONAL);
     client.setopt(easy, OPT_NOSIGNAL, 1L);

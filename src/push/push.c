@@ -213,6 +213,9 @@ static const char *hint_of(struct arena *a, const struct push *p, const struct p
 {
     if (answer->status == 401 || answer->status == 403)
         return "it wants to know who sends: --header 'Authorization: Bearer TOKEN', or ~/.netrc";
+    if (!answer->status && strstr(answer->text, "certificate"))
+        return "certificates that are believed are the system's, or those in a file: "
+               "OTEL_EXPORTER_OTLP_CERTIFICATE or SSL_CERT_FILE name it";
     if (answer->outcome == PUSH_LATER && answer->wait > 0)
         return arena_printf(a, "it asks to wait for %.0f s", answer->wait);
     if (answer->outcome == PUSH_LATER && answer->status)
