@@ -113,11 +113,12 @@ check "... by the conventions" holds resource.json "v == {'service.name': 'shop'
 check "Pyroscope's labels" push --push "$url" --label service=shop --label node=n7 \
     --label pod=web-1 --label k8s.x=y "$scratch/lua.pb.gz"
 check "... are its name's" holds query.json "v['name'] == 'shop{node=n7,pod=web-1,k8s_x=y}'"
-check "a name that is not printable" eval 'NODE_NAME=$'"'"'a\e{"b",c=d}\xff'"'"' push --otlp "$url" \
+node=$'a\e{"b",c=d}'
+check "a name that is not printable" eval 'NODE_NAME=$node$(printf "\377") push --otlp "$url" \
     "$scratch/lua.pb.gz"'
 check "... is made so" holds resource.json "v['host.name'] == r'a\x1b{\"b\",c=d}\xff'"
-check "... and ends no value" eval 'NODE_NAME=$'"'"'a\e{"b",c=d}'"'"' push --push "$url" \
-    --label service=s "$scratch/lua.pb.gz"'
+check "... and ends no value" eval 'NODE_NAME=$node push --push "$url" --label service=s \
+    "$scratch/lua.pb.gz"'
 check "... of others" holds query.json "v['name'] == r's{node=a\x1b__b__c_d_}'"
 check "headers" env OTEL_EXPORTER_OTLP_HEADERS='X-Scope=a%20b, authorization=Bearer%2c' \
     "$ngstap" push --otlp "$url" --header 'X-Own: 7' "$scratch/lua.pb.gz"

@@ -31,9 +31,12 @@ trap leave EXIT
 mkdir -p "${logs[0]}/nginx" /var/log/containers "$group"
 touch "${logs[1]}"
 
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
-pids+=($!)
-echo $! >"$group/cgroup.procs"
+burn() { # in that container; it ends by itself, after two minutes
+    "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
+    pids+=($!)
+    echo $! >"$group/cgroup.procs"
+}
+burn
 
 flame() { # ARGUMENT...
     "$ngstap" flame "$@" >"$scratch/out" 2>"$scratch/err"
@@ -50,6 +53,9 @@ check "... by its container's name" flame --pod "shop/$pod/nginx" -t 1 -o "$scra
 check "a pod that is not here" refuses 'no pod shop/nginx on this node' shop/nginx
 check "a container that is not there" refuses "no container redis of the pod shop/$pod" \
     "shop/$pod/redis"
+check "with --container" eval '! "$ngstap" --pod a/b --container c -e "probe begin {}" \
+    2>"$scratch/err" && grep -q "give one" "$scratch/err"'
+
 if command -v python3 >/dev/null && ldconfig -p | grep -q libcurl; then
     mkdir "$scratch/got"
     python3 tests/push/receiver.py "$scratch/got" &
@@ -68,9 +74,7 @@ assert want.items() <= v.items(), v' "$scratch/got/resource.json" "$pod" "$id"
 else
     skip "--otlp sends it" "no python3, or no libcurl"
 fi
-check "with --container" eval '! "$ngstap" --pod a/b --container c -e "probe begin {}" \
-    2>"$scratch/err" && grep -q "give one" "$scratch/err"'
-
+burn
 version=$(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: v1\.\([0-9]*\).*/\1/p')
 if [[ ${version:-0} -lt 31 ]]; then
     skip "kubectl-ngstap" "no kubectl, or one before 1.31, which has no exec by WebSocket"

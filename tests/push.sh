@@ -10,9 +10,11 @@ source "${BASH_SOURCE[0]%/*}/tap.sh"
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all "NGSTAP_TARGETS says no targets"
 ldconfig -p | grep -q 'libcurl\(-gnutls\)\?.so.4' || skip_all "no libcurl"
 
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
-pids+=($!)
-burner=$!
+burn() { # it ends by itself, after two minutes
+    "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
+    pids+=($!)
+    burner=$!
+}
 serve() { # FOLDER ARGUMENT...: its port in $port
     mkdir -p "$1"
     python3 tests/push/receiver.py "$@" &
@@ -28,7 +30,7 @@ serve "$got"
 url=http://127.0.0.1:$port
 
 push() { # ARGUMENT...
-    (cd "$scratch" && NODE_NAME=node7 timeout 90 "$ngstap" flame -x "$burner" -t 1 "$@") \
+    (cd "$scratch" && NODE_NAME=node7 timeout 90 "$ngstap" flame -x "$burner" -t 2 -F 499 "$@") \
         >"$scratch/out" 2>"$scratch/err"
 }
 fails() { # PATTERN ARGUMENT...
@@ -44,6 +46,7 @@ named() { holds query.json "v['name'] == '$1'"; }
 
 # ---- Pyroscope ----
 
+burn
 check "a profile is taken" push --push "$url"
 check "... by its program's name and what it is" named "luajit{node=node7,worker=$burner}"
 check "... and is a pprof of that program" \
@@ -57,6 +60,7 @@ check "a label alone" fails 'are of what --push or --otlp sends' --label a=b
 
 # ---- OpenTelemetry ----
 
+burn
 check "OTLP: a profile is taken" push --otlp "$url" --label phase=log --frames all
 check "... of that process" holds resource.json \
     "v['service.name'] == 'luajit' and v['process.pid'] == $burner and v['phase'] == 'log' and

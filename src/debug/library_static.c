@@ -46,8 +46,8 @@ library_function *library_find(struct arena *a, const char *library, const char 
     return NULL;
 }
 
-/* "files" and "dns" are part of glibc, static or not, since 2.34; what else nsswitch.conf names would
- * be loaded, as would OpenSSL's providers and engines. */
+/* "files" and "dns" are part of glibc, static or not, since 2.34; what else nsswitch.conf names
+ * would be loaded, as would OpenSSL's providers and engines. */
 void library_use_network(void)
 {
     __nss_configure_lookup("hosts", "files dns");

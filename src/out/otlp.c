@@ -2,11 +2,11 @@
  * otlp: a profile as OpenTelemetry's collectors take it, gzipped: ExportProfilesServiceRequest of
  * opentelemetry/proto/collector/profiles/v1development, which is ProfilesData of
  * opentelemetry/proto/profiles/v1development field for field. The signal is in development: these
- * are the fields of opentelemetry-proto 1.11.0 (July 2026), unchanged since 1.10.0; until 1.9.0 those
- * of a sample have other numbers.
+ * are the fields of opentelemetry-proto 1.11.0 (July 2026), unchanged since 1.10.0; until 1.9.0
+ * those of a sample have other numbers.
  *
- * Whose profile it is becomes the resource's attributes, by the semantic conventions where they have
- * a name. The dictionary holds each entry once, entry 0 of each table is the zero value.
+ * Whose profile it is becomes the resource's attributes, by the semantic conventions where they
+ * have a name. The dictionary holds each entry once, entry 0 of each table is the zero value.
  * Values are CPU time where the time between samples is known, else what was counted.
  */
 #include <limits.h>

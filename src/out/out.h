@@ -127,7 +127,7 @@ struct out_profile *out_reader_end(struct out_reader *r);
 
 /* ---- writing ---- */
 
-/* Whose profile it is: a fact, under the names that push/push.h lists or one that the user chose. */
+/* Whose profile it is: a fact, under a name that push/push.h lists, or one that the user chose. */
 struct out_label {
     const char *name;  /* letters, digits, _ and . */
     const char *value; /* clean UTF-8 */
@@ -151,7 +151,8 @@ struct out_info {
 bool out_is_pprof(const void *bytes, size_t n);
 
 /*
- * The profile in the N bytes of a file (.pb.gz), ours or another profiler's: CX's arena. Time,
+ * The profile in the N bytes of a file (.pb.gz, or not gzipped), ours or another profiler's: CX's
+ * arena. Time,
  * period and title of INFO are set where the file has them. NULL: *WHY says in words what is wrong;
  * nothing is reported.
  */

@@ -1,6 +1,6 @@
 /*
- * pprof_read: a saved pprof (profile.proto, gzipped) becomes a profile again. Enters: a file's
- * bytes, any; leaves: frames, stacks and what is said of time. Of several values of a sample the
+ * pprof_read: a saved pprof (profile.proto, gzipped or not) becomes a profile again. Enters: any
+ * bytes; leaves: frames, stacks and what is said of time. Of several values of a sample the
  * first is taken whose unit is not nanoseconds, else the last; inlined functions are frames of
  * their own. Refused: what is no such message, what refers to nothing, what is larger than the
  * bounds of text (out.h).
@@ -425,15 +425,17 @@ struct out_profile *out_read_pprof(struct compile *cx, const void *bytes, size_t
                                    struct out_info *info, const char **why)
 {
     struct reader r = {.a = cx->arena, .p = ARENA_NEW(cx->arena, struct out_profile)};
-    size_t len;
-    unsigned char *all = pb_gunzip(bytes, n, INFLATED_MAX, &len);
+    const unsigned char *all = bytes;
+    unsigned char *inflated = NULL;
     bool ok = false;
 
+    if (out_is_pprof(bytes, n))
+        all = inflated = pb_gunzip(bytes, n, INFLATED_MAX, &n);
     if (!all)
         r.why = "its gzip is damaged, or it is too large";
     else
-        ok = read_all(&r, (struct pb_reader){all, all + len, false}, info);
-    free(all);
+        ok = read_all(&r, (struct pb_reader){all, all + n, false}, info);
+    free(inflated);
     *why = r.why;
     return ok ? r.p : NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * labels: whose profile it is. Enters: the target; leaves: labels, where the user has given none.
- * Names of pods come from the kubelet's folders and those of programs from the target: they are made
- * clean and short (push_default_label).
+ * Names of pods come from the kubelet's folders and those of programs from the target: they are
+ * made clean and short (push_default_label).
  */
 #include <stdlib.h>
 #include <unistd.h>

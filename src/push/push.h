@@ -37,16 +37,13 @@ struct push {
     uint32_t n_labels;
 };
 
-/* "pyroscope", "otlp": the names in order, NULL at the end. */
-const char *push_receiver_name(uint32_t i);
-
-/* The format that RECEIVER takes, a row of out/'s table. */
+/* The format that P's receiver takes, a row of out/'s table. */
 const struct out_format *push_format(const struct push *p);
 
 /*
- * Sends to the receiver RECEIVER (its name) at URL, http or https; for otlp "env" means what
- * OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says. False after reporting:
- * no such receiver, no such URL, no such variable.
+ * Sends to the receiver RECEIVER ("pyroscope", "otlp") at URL, http or https; for otlp "env" means
+ * what OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says. False after
+ * reporting: no such receiver, no such URL, no such variable.
  */
 bool push_to(struct compile *cx, struct push *p, const char *receiver, const char *url);
 

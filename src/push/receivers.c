@@ -272,11 +272,6 @@ static const struct push_receiver rows[] = {
      otlp_from_environment, otlp_request, otlp_words},
 };
 
-const char *push_receiver_name(uint32_t i)
-{
-    return i < sizeof(rows) / sizeof(*rows) ? rows[i].name : NULL;
-}
-
 const struct push_receiver *push_receiver(const char *name)
 {
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)

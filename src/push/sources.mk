@@ -4,4 +4,5 @@ ngstap_SOURCES += \
 	src/push/push.c src/push/push.h \
 	src/push/receiver.h \
 	src/push/receivers.c \
-	src/push/saved.c
+	src/push/saved.c \
+	src/push/words.c

@@ -1,6 +1,6 @@
 """
 raw.py RAW FILE: what "protoc --decode_raw" says of a profile (RAW), which knows no names of fields,
-against what wire.py says: as many entries in each table, the same texts, the same values of samples.
+against what wire.py says: as many entries in each table, the same texts, the same values.
 """
 import re
 import sys

@@ -234,7 +234,7 @@ def otlp_stacks(request):
     check_dictionary(d)
     need(len(resource["scope_profiles"]) == 1, "one scope")
     scope = resource["scope_profiles"][0]
-    need(scope["scope"]["name"] == "ngstap" and len(scope["profiles"]) == 1, "one profile of ngstap")
+    need(scope["scope"]["name"] == "ngstap" and len(scope["profiles"]) == 1, "one of ngstap")
     profile = scope["profiles"][0]
     need(len(profile["profile_id"]) == 16 and any(profile["profile_id"]), "an id")
     strings, stacks, seen = d["string_table"], [], set()
@@ -303,8 +303,8 @@ def main():
     with open(path, "rb") as f:
         data = f.read()
     if "--folded" in sys.argv:
-        stacks = pprof_stacks(pprof(data)) if path.endswith(".pb.gz") else otlp_stacks(otlp(data))[0]
-        for names, value in stacks:
+        is_pprof = path.endswith(".pb.gz")
+        for names, value in pprof_stacks(pprof(data)) if is_pprof else otlp_stacks(otlp(data))[0]:
             print(";".join(names).replace("\n", " "), value)
     elif path.endswith(".pb.gz"):
         p = pprof(data)
