@@ -32,6 +32,7 @@ pack 500 50
 unwind 3000 100
 object 2000 0
 stacks 10000 100
+pprof 10000 100
 lua 20000 100
 conf 1500 100
 maps 3000 100

@@ -31,9 +31,12 @@ trap leave EXIT
 mkdir -p "${logs[0]}/nginx" /var/log/containers "$group"
 touch "${logs[1]}"
 
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
-pids+=($!)
-echo $! >"$group/cgroup.procs"
+burn() { # in that container; it ends by itself, after two minutes
+    "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
+    pids+=($!)
+    echo $! >"$group/cgroup.procs"
+}
+burn
 
 flame() { # ARGUMENT...
     "$ngstap" flame "$@" >"$scratch/out" 2>"$scratch/err"
@@ -53,6 +56,25 @@ check "a container that is not there" refuses "no container redis of the pod sho
 check "with --container" eval '! "$ngstap" --pod a/b --container c -e "probe begin {}" \
     2>"$scratch/err" && grep -q "give one" "$scratch/err"'
 
+if command -v python3 >/dev/null && ldconfig -p | grep -q libcurl; then
+    mkdir "$scratch/got"
+    python3 tests/push/receiver.py "$scratch/got" &
+    pids+=($!)
+    for _ in {1..200}; do
+        [[ ! -s $scratch/got/port ]] || break
+        sleep 0.1
+    done
+    check "--otlp sends it" env NODE_NAME=node7 "$ngstap" flame --pod "shop/$pod" -t 1 \
+        --otlp "http://127.0.0.1:$(cat "$scratch/got/port")"
+    check "... with the pod's names" python3 -c 'import json, sys
+v = json.load(open(sys.argv[1]))
+want = {"service.name": "nginx", "k8s.container.name": "nginx", "k8s.pod.name": sys.argv[2],
+    "k8s.namespace.name": "shop", "k8s.node.name": "node7", "container.id": sys.argv[3]}
+assert want.items() <= v.items(), v' "$scratch/got/resource.json" "$pod" "$id"
+else
+    skip "--otlp sends it" "no python3, or no libcurl"
+fi
+burn
 version=$(kubectl version --client 2>/dev/null | sed -n 's/^Client Version: v1\.\([0-9]*\).*/\1/p')
 if [[ ${version:-0} -lt 31 ]]; then
     skip "kubectl-ngstap" "no kubectl, or one before 1.31, which has no exec by WebSocket"

@@ -1,54 +1,74 @@
 #!/bin/bash
+# shellcheck disable=SC2016,SC2317 # check calls functions, and evaluates
 #
-# "ngstap flame --push": a server of ours (tests/push/receiver.py) checks what comes by the published
-# format, refuses, stalls and dies. Needs root, curl, python3.
+# "ngstap flame --push" and "--otlp" of a live target: a server of ours (tests/push/receiver.py) checks
+# what comes by the published formats. Whoever refuses, stalls and dies is otlp.sh's. Needs root,
+# libcurl, python3. About 15 s.
 set -uo pipefail
 source "${BASH_SOURCE[0]%/*}/tap.sh"
 [[ $EUID = 0 ]] || skip_all "needs root"
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all "NGSTAP_TARGETS says no targets"
-command -v curl >/dev/null || skip_all "no curl"
+ldconfig -p | grep -q 'libcurl\(-gnutls\)\?.so.4' || skip_all "no libcurl"
 
-"$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
-pids+=($!)
-burner=$!
-mkdir "$scratch/got"
-python3 tests/push/receiver.py "$scratch/got" &
-pids+=($!)
-for _ in {1..200}; do
-    [[ ! -s $scratch/got/port ]] || break
-    sleep 0.1
-done
-url=http://127.0.0.1:$(cat "$scratch/got/port")
+burn() { # it ends by itself, after two minutes
+    "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
+    pids+=($!)
+    burner=$!
+}
+serve() { # FOLDER ARGUMENT...: its port in $port
+    mkdir -p "$1"
+    python3 tests/push/receiver.py "$@" &
+    pids+=($!)
+    for _ in {1..200}; do
+        [[ ! -s $1/port ]] || break
+        sleep 0.1
+    done
+    port=$(cat "$1/port")
+}
+got=$scratch/got
+serve "$got"
+url=http://127.0.0.1:$port
 
 push() { # ARGUMENT...
-    (cd "$scratch" && timeout 60 "$ngstap" flame -x "$burner" -t 1 "$@") >"$scratch/out" \
-        2>"$scratch/err"
+    (cd "$scratch" && NODE_NAME=node7 timeout 90 "$ngstap" flame -x "$burner" -t 2 -F 499 "$@") \
+        >"$scratch/out" 2>"$scratch/err"
 }
 fails() { # PATTERN ARGUMENT...
     local pattern=$1
     shift
     ! push "$@" && grep -q -- "$pattern" "$scratch/err"
 }
-named() { # NAME
-    python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["name"] == sys.argv[2]' \
-        "$scratch/got/query.json" "$1"
+holds() { # FILE EXPRESSION: of v, what the file holds
+    python3 -c 'import json, sys; v = json.load(open(sys.argv[1])); assert eval("(" + sys.argv[2] + ")"), v' \
+        "$got/$1" "$2"
 }
+named() { holds query.json "v['name'] == '$1'"; }
+
+# ---- Pyroscope ----
+
+burn
 check "a profile is taken" push --push "$url"
-check "... by a name" named "ngstap{host=$(uname -n)}"
+check "... by its program's name and what it is" named "luajit{node=node7,worker=$burner}"
 check "... and is a pprof of that program" \
-    eval 'zcat "$scratch/got/profile.pb.gz" | grep -qa "burn.lua:hot"'
+    eval 'zcat "$got/profile.pb.gz" | grep -qa "burn.lua:hot"'
 check "no file is written" eval '! ls "$scratch"/*.svg 2>/dev/null'
 check "labels, and an address with its path" push --push "$url/ingest" --label service=shop.web \
-    --label phase=log
-check "... are the name" named "shop.web{phase=log,host=$(uname -n)}"
-check "a label that would be more" fails 'is no label' --push "$url" --label 'a=b,c=d'
-check "... or has no name" fails 'is no label' --push "$url" --label '=b'
-check "with -o" fails 'do not go with it' --push "$url" -o x.svg
-check "a label alone" fails '--label is of what --push sends' --label a=b
-check "nobody there" fails 'has not taken the profile: curl: (7)' --push http://127.0.0.1:9
-check "who refuses says why, on one clean line" \
-    fails '422 no .x1b\[31mroom for it' --push "$url/refuse"
-check "who dies" fails 'has not taken the profile' --push "$url/die"
-check "who stalls" fails 'has not taken the profile: curl: (28)' --push "$url/stall"
-check "no address of the web" fails 'has not taken the profile' --push "file://$scratch/x"
+    --label phase=log --label node=n1 --label k8s.x=y
+check "... are the name" named "shop.web{phase=log,node=n1,k8s_x=y,worker=$burner}"
+check "with -o" fails 'do not go with them' --push "$url" -o x.svg
+check "a label alone" fails 'are of what --push or --otlp sends' --label a=b
+
+# ---- OpenTelemetry ----
+
+burn
+check "OTLP: a profile is taken" push --otlp "$url" --label phase=log --frames all
+check "... of that process" holds resource.json \
+    "v['service.name'] == 'luajit' and v['process.pid'] == $burner and v['phase'] == 'log' and
+     v['host.name'] == 'node7' and v['process.executable.name'] == 'luajit'"
+check "... in that function" grep -q 'burn.lua:hot' "$got/stacks.folded"
+check "... with frames of each kind" eval 'python3 tests/push/wire.py "$got/profile.otlp.gz" \
+    >"$scratch/dump" && grep -q "string_value: .luajit" "$scratch/dump" &&
+    grep -q "memory_start" "$scratch/dump"'
+check "who refuses says why" fails 'HTTP 401, no .x1b\[31mroom for it' --otlp "$url/refuse/401"
+
 finish

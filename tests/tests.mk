@@ -81,8 +81,8 @@ EXTRA_DIST += tests/types
 
 # Readers of untrusted bytes: see tests/fuzz/fuzz.h. "make fuzz" builds the same readers for a fuzzer.
 FUZZ_READERS = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/conf.c tests/fuzz/debug.c \
-	tests/fuzz/elf.c tests/fuzz/lua.c tests/fuzz/object.c tests/fuzz/pack.c tests/fuzz/proc.c \
-	tests/fuzz/script.c tests/fuzz/stacks.c tests/fuzz/unwind.c
+	tests/fuzz/elf.c tests/fuzz/lua.c tests/fuzz/object.c tests/fuzz/pack.c \
+	tests/fuzz/pprof.c tests/fuzz/proc.c tests/fuzz/script.c tests/fuzz/stacks.c tests/fuzz/unwind.c
 UNIT_TOOLS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = tests/fuzz/replay.c $(FUZZ_READERS)
 EXTRA_PROGRAMS += tests/fuzz/fuzzer
@@ -156,7 +156,7 @@ SHELL_TESTS += tests/hostile.sh
 SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/pod.sh
 EXTRA_DIST += tests/pod tests/burn.lua
-SHELL_TESTS += tests/push.sh
+SHELL_TESTS += tests/otlp.sh tests/push.sh
 EXTRA_DIST += tests/push
 SHELL_TESTS += tests/fallbacks.sh
 EXTRA_DIST += tests/calls tests/returns

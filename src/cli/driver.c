@@ -165,6 +165,8 @@ static bool open_target(struct driver *d, bool running)
     d->target = d->places.target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
+    if (d->target && d->hooks->target)
+        d->hooks->target(d->hooks->arg, d->target);
     if (d->target && d->draws) /* now: at the end the process may be gone */
         d->places.names = lua_names_new(&d->cx, d->target);
     return d->target && choose_arch(d) && bounds_ok();

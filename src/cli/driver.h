@@ -6,11 +6,14 @@
 
 #include "base/abi.h"
 #include "out/out.h"
+#include "target/target.h"
 
 /* What a subcommand that runs a script wants to know of it. */
 struct driver_hooks {
     const struct out_info *info; /* of the picture */
     FILE *into;                  /* takes it instead of -o's file, and is closed; NULL */
+    /* The target is found; it goes away before the picture is written. NULL: nobody asks. */
+    void (*target)(void *arg, const struct target *t);
     /* A comment among the stacks (out/out.h), without its newline. */
     void (*comment)(void *arg, const char *line, size_t len);
     /* The option that gave the script's argument NAME, for messages about its text; else NULL. */

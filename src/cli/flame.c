@@ -22,7 +22,7 @@
 #include "cli/driver.h"
 #include "cli/options.h"
 #include "cli/picture.h"
-#include "cli/push.h"
+#include "cli/pushing.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
 
@@ -53,11 +53,11 @@ enum { FRAMES_LUA, FRAMES_C, FRAMES_ALL, N_FRAMES = sizeof(frames_rows) / sizeof
 enum counted { COUNT_SAMPLES, COUNT_HITS, COUNT_OFF_CPU };
 
 struct flame {
+    struct pushing to; /* first: its options' setters are given this; no receiver: a file */
     struct compile *cx;
     const char **argv; /* for the driver */
     int argc;
     const char *output, *format, *title, *target; /* OUTPUT NULL: not told */
-    struct push push;                             /* its URL NULL: a file is written */
     double seconds;                               /* 0: as long as the command of -c runs */
     long hz;
     bool terminal, shown, string_limit, command, by_hz;
@@ -230,19 +230,6 @@ static bool set_output(void *command, const char *option, const char *value)
     return true;
 }
 
-static bool set_push(void *command, const char *option, const char *value)
-{
-    ((struct flame *)command)->push.url = value;
-    return true;
-}
-
-static bool set_label(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    return push_label(f->cx, &f->push, value);
-}
-
 static bool set_detailed(void *command, const char *option, const char *value)
 {
     give_arg(command, "detailed", "1");
@@ -326,8 +313,7 @@ static const struct command_option taken[] = {
     {"--frames", "KIND", "which: all (the default), lua, or c: of C and the kernel", set_frames},
     {"-o", "FILE", "where to (flame.svg)", set_output},
     {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
-    {"--push", "URL", "send it to Pyroscope or Alloy at URL, in place of a file", set_push},
-    {"--label", "NAME=VALUE", "with --push: a label (repeatable); service is the name", set_label},
+    PUSHING_OPTIONS,
     {"--title", "TEXT", "the title of the picture", set_title},
     {"--detailed", NULL, "the current line of each function, not where it begins", set_detailed},
     {"--demangle", NULL, "names of C++ and Rust functions as their sources have them", pass_on},
@@ -355,10 +341,10 @@ static bool check_together(struct flame *f)
         what = "--weight is of the hits of --at PROBE";
     else if (f->by_hz && f->counted != COUNT_SAMPLES)
         what = "-F is of samples: --at and --off-cpu take none";
-    else if (f->push.url && (f->output || f->format))
-        what = "--push sends a pprof: -o and --format do not go with it";
-    else if (f->push.n_labels && !f->push.url)
-        what = "--label is of what --push sends";
+    else if (f->to.push.receiver && (f->output || f->format))
+        what = "--push and --otlp send a profile: -o and --format do not go with them";
+    else if ((f->to.push.n_labels || f->to.push.n_headers) && !f->to.push.receiver)
+        what = "--label and --header are of what --push or --otlp sends";
     return !what || diag_error(f->cx->diag, nowhere, "options", "%s", what);
 }
 
@@ -480,7 +466,7 @@ static void make_argv(struct flame *f)
     give_arg(f, "progress", "1");
     give(f, "--format");
     give(f, f->format);
-    if (!f->push.url) {
+    if (!f->to.push.receiver) {
         give(f, "-o");
         give(f, f->output);
     }
@@ -597,32 +583,35 @@ static void on_analysed(void *arg, bool ok, const char *without)
     }
 }
 
-/* The service is the label of that name. */
-static bool push_profile(struct flame *f, const void *pprof, size_t n)
+/* ---- what is sent ---- */
+
+static void on_target(void *arg, const struct target *t)
 {
-    static const char service[] = "service=";
-    struct push p = {.url = f->push.url, .service = "ngstap"};
-    char host[256] = "";
-    int64_t until = f->info.time + (int64_t)(f->info.seconds + 0.5);
+    struct flame *f = arg;
 
-    for (uint32_t i = 0; i < f->push.n_labels; i++) {
-        const char *label = f->push.labels[i];
+    push_default_labels(f->cx, &f->to.push, t);
+    f->info.labels = f->to.push.labels;
+    f->info.n_labels = f->to.push.n_labels;
+}
 
-        if (!strncmp(label, service, sizeof(service) - 1))
-            p.service = label + sizeof(service) - 1;
-        else
-            push_label(f->cx, &p, label);
-    }
-    if (!gethostname(host, sizeof(host) - 1) && *host)
-        push_label(f->cx, &p, arena_printf(f->cx->arena, "host=%s", host));
-    return push_pprof(f->cx, &p, f->info.time, until, pprof, n);
+struct sent {
+    const struct flame *f;
+    const char *body;
+    size_t n;
+};
+
+static void try_push(void *arg, struct push_answer *out)
+{
+    const struct sent *s = arg;
+
+    push_live(s->f->cx, &s->f->to.push, &s->f->info, s->body, s->n, out);
 }
 
 /* Runs the sample with the frames that F has. */
 static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv)
 {
-    char *pprof = NULL;
-    size_t n = 0;
+    struct sent sent = {.f = f};
+    char *body = NULL;
     struct driver_hooks hooks = {
         .info = &f->info,
         .comment = on_comment,
@@ -635,13 +624,17 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
 
     set_info(f, argc, argv);
     make_argv(f);
-    if (f->push.url)
-        hooks.into = open_memstream(&pprof, &n);
+    if (f->to.push.receiver) {
+        hooks.into = open_memstream(&body, &sent.n);
+        hooks.target = on_target;
+    }
     int status = driver_run(cx, f->argc, (char **)f->argv, &hooks);
 
-    if (!status && f->push.url && !push_profile(f, pprof, n))
+    sent.body = body;
+    if (!status && f->to.push.receiver &&
+        !push_patiently(cx, &f->to.push, "the profile", try_push, &sent))
         status = 1;
-    free(pprof);
+    free(body);
     f->argc = own;
     return status;
 }
@@ -667,7 +660,8 @@ static int run_trial(struct flame *f, int argc, char **argv)
 
 int subcommand_flame(struct compile *cx, int argc, char **argv)
 {
-    struct flame f = {.cx = cx,
+    struct flame f = {.to.cx = cx,
+                      .cx = cx,
                       .hz = USUAL_HZ,
                       .depth = USUAL_DEPTH,
                       .frames = &frames_rows[FRAMES_ALL],
@@ -681,9 +675,9 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
     if (help)
         return 0;
     if (!f.output)
-        f.output = f.push.url ? f.push.url : "flame.svg";
+        f.output = f.to.push.receiver ? f.to.push.url : "flame.svg";
     const struct out_format *format =
-        f.push.url ? out_format("pprof") : picture_format(cx, f.format, f.output);
+        f.to.push.receiver ? push_format(&f.to.push) : picture_format(cx, f.format, f.output);
 
     if (!format || format->live) {
         if (format) {

@@ -14,7 +14,8 @@ ngstap_SOURCES += \
 	src/cli/pack.c \
 	src/cli/picture.c src/cli/picture.h \
 	src/cli/places.c src/cli/places.h \
-	src/cli/push.c src/cli/push.h \
+	src/cli/push.c \
+	src/cli/pushing.c src/cli/pushing.h \
 	src/cli/script.c src/cli/script.h \
 	src/cli/search.c src/cli/search.h \
 	src/cli/subcommand.c src/cli/subcommand.h \

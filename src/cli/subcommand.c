@@ -18,6 +18,7 @@ static const struct subcommand rows[] = {
     {"diff", "what changed between two saved profiles, as a flame graph", subcommand_diff},
     {"types", "layouts of a target's types, as a C header", subcommand_types},
     {"pack", "what scripts ask of a build's debug information, in a small file", subcommand_pack},
+    {"push", "saved profiles to Pyroscope or a collector of OpenTelemetry", subcommand_push},
     {"fix-lua-bt", "names of functions in saved stacks, for their @path:line",
      subcommand_fix_lua_bt},
     {"help", "this text, or a command's: ngstap help COMMAND", subcommand_help},

@@ -32,6 +32,7 @@ int subcommand_diff(struct compile *cx, int argc, char **argv);       /* convert
 int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */
 int subcommand_flame(struct compile *cx, int argc, char **argv);      /* flame.c */
 int subcommand_pack(struct compile *cx, int argc, char **argv);       /* pack.c */
+int subcommand_push(struct compile *cx, int argc, char **argv);       /* push.c */
 int subcommand_types(struct compile *cx, int argc, char **argv);      /* types.c */
 
 #endif

@@ -14,4 +14,7 @@ typedef void library_function(void);
 library_function *library_find(struct arena *a, const char *library, const char *name,
                                const char **why);
 
+/* For a process that will look up names of hosts by a library, before it does. */
+void library_use_network(void);
+
 #endif

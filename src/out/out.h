@@ -80,6 +80,11 @@ struct out_profile {
 /* "samples", or the unit. */
 const char *out_unit(const struct out_profile *p);
 
+/* For formats whose values have a type and a unit: "time" of "microseconds", else UNIT; UNIT if
+ * their readers scale it, else "count". */
+const char *out_quantity(const char *unit);
+const char *out_scaled(const char *unit);
+
 /* Gives frames of several files, or places in one, names that tell them apart (apart.c). */
 void out_tell_apart(struct arena *a, struct out_profile *const *profiles, uint32_t n_profiles);
 
@@ -122,6 +127,13 @@ struct out_profile *out_reader_end(struct out_reader *r);
 
 /* ---- writing ---- */
 
+/* Whose profile it is: a fact, under a name that push/push.h lists, or one that the user chose. */
+struct out_label {
+    const char *name;  /* letters, digits, _ and . */
+    const char *value; /* clean UTF-8 */
+    bool given;        /* by the user, not found out */
+};
+
 struct out_info {
     const char *title;   /* one line, e.g. "lj-lua-stacks.sxx -x 123" */
     const char *command; /* what was run, or NULL */
@@ -131,7 +143,21 @@ struct out_info {
     uint64_t not_shown;  /* samples of the target, or what else is counted, that have no stack */
     const char *unit;    /* of the counts, by who took them; NULL: by the text */
     const char *without; /* what those not shown were: "not in Lua" */
+    const struct out_label *labels; /* for formats that have a place for them */
+    uint32_t n_labels;
 };
+
+/* pprof_read.c: do the N bytes begin as a gzipped file does? */
+bool out_is_pprof(const void *bytes, size_t n);
+
+/*
+ * The profile in the N bytes of a file (.pb.gz, or not gzipped), ours or another profiler's: CX's
+ * arena. Time,
+ * period and title of INFO are set where the file has them. NULL: *WHY says in words what is wrong;
+ * nothing is reported.
+ */
+struct out_profile *out_read_pprof(struct compile *cx, const void *bytes, size_t n,
+                                   struct out_info *info, const char **why);
 
 struct out_format {
     const char *name, *summary;
@@ -153,6 +179,8 @@ bool out_write_flamegraph(struct compile *cx, const struct out_profile *p, const
                           FILE *f);
 bool out_write_pprof(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                      FILE *f);
+bool out_write_otlp(struct compile *cx, const struct out_profile *p, const struct out_info *i,
+                    FILE *f);
 bool out_write_speedscope(struct compile *cx, const struct out_profile *p, const struct out_info *i,
                           FILE *f);
 

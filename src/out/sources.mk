@@ -5,7 +5,10 @@ ngstap_SOURCES += \
 	src/out/flamegraph.c \
 	src/out/folded.c \
 	src/out/out.h \
-	src/out/pprof.c \
+	src/out/otlp.c \
+	src/out/pprof.c src/out/pprof.h \
+	src/out/pprof_read.c \
+	src/out/protobuf.c src/out/protobuf.h \
 	src/out/speedscope.c \
 	src/out/stacks.c \
 	src/out/table.c \

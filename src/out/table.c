@@ -12,6 +12,8 @@ static const struct out_format formats[] = {
     {"flamegraph", "an interactive picture for the browser", ".svg", false, false,
      out_write_flamegraph},
     {"pprof", "profile.proto, gzipped, for pprof", ".pb.gz", true, false, out_write_pprof},
+    {"otlp", "OpenTelemetry's profiles, gzipped, for a collector", ".otlp.gz", true, false,
+     out_write_otlp},
     {"speedscope", "JSON for speedscope", ".speedscope.json", false, false, out_write_speedscope},
     {"json", "a JSON object a line for all that happens in a live session", ".jsonl", false, true,
      NULL},

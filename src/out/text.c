@@ -3,6 +3,8 @@
  * (base/clean.h), and that text inside XML or JSON. And the words for the kinds of frames, which
  * several formats say.
  */
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/clean.h"
 #include "out/out.h"
@@ -72,4 +74,14 @@ const char *out_kind_name(enum out_kind kind)
 const char *out_unit(const struct out_profile *p)
 {
     return p->unit ? p->unit : "samples";
+}
+
+const char *out_quantity(const char *unit)
+{
+    return strcmp(unit, "microseconds") ? unit : "time";
+}
+
+const char *out_scaled(const char *unit)
+{
+    return !strcmp(unit, "microseconds") || !strcmp(unit, "bytes") ? unit : "count";
 }

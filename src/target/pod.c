@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "target/proc.h"
 
 enum { NAME_MAX_LEN = 253, CONTAINERS_MAX = 64, PODS_MAX = 16, CGROUP_MAX = 64 << 10 };
@@ -248,6 +249,46 @@ static bool several_run(struct pod *p)
     return false;
 }
 
+/* ---- whose a container is ---- */
+
+/* The kubelet's folder of logs below PROC's first process, else ours. */
+static const char *logs_of(struct arena *a, const char *proc)
+{
+    const char *logs = arena_printf(a, "%s/1/root/var/log", proc);
+
+    if (access(arena_printf(a, "%s/pods", logs), F_OK) && !strcmp(proc, "/proc"))
+        return "/var/log"; /* may not be followed, or another root's */
+    return logs;
+}
+
+/* "POD_NAMESPACE_CONTAINER-ID.log", in TEXT, apart: false, it is no such name. */
+static bool take_apart(char *text, struct pod_names *out)
+{
+    size_t len = strlen(text), end = 1 + ID_LEN + strlen(".log");
+    char *first = strchr(text, '_'), *second = first ? strchr(first + 1, '_') : NULL;
+
+    if (!second || len <= end || second >= text + len - end)
+        return false;
+    text[len - end] = *first = *second = '\0';
+    *out = (struct pod_names){.pod = text, .namespace = first + 1, .container = second + 1};
+    return is_name(out->pod) && is_name(out->namespace) && is_name(out->container);
+}
+
+bool pod_of(struct compile *cx, const char *proc, const char *id, struct pod_names *out)
+{
+    DIR *d = opendir(arena_printf(cx->arena, "%s/containers", logs_of(cx->arena, proc)));
+    const char *end = arena_printf(cx->arena, "-%s.log", id);
+    struct dirent *e;
+    bool found = false;
+
+    while (d && !found && (e = readdir(d)))
+        found = strlen(id) == ID_LEN && ends_with(e->d_name, end) &&
+                take_apart(arena_strdup(cx->arena, e->d_name), out);
+    if (d)
+        closedir(d);
+    return found;
+}
+
 bool pod_find(struct compile *cx, const char *proc, const char *name, const char **root, pid_t *pid)
 {
     struct pod p = {.cx = cx, .proc = proc};
@@ -256,9 +297,7 @@ bool pod_find(struct compile *cx, const char *proc, const char *name, const char
 
     if (!parse(&p, name))
         return false;
-    p.logs = arena_printf(cx->arena, "%s/1/root/var/log", proc);
-    if (access(arena_printf(cx->arena, "%s/pods", p.logs), F_OK) && !strcmp(proc, "/proc"))
-        p.logs = "/var/log"; /* may not be followed, or another root's */
+    p.logs = logs_of(cx->arena, proc);
     if (!each_entry(&p, "pods", take_pod) || !each_entry(&p, "containers", take_container)) {
         diag_error(cx->diag, nowhere, "pod", "there is no kubelet here: no /var/log/pods");
         diag_hint(cx->diag,

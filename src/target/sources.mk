@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/target/caps.c \
+	src/target/cgroup.c \
 	src/target/container.c \
 	src/target/demangle.c src/target/demangle.h \
 	src/target/elf.c src/target/elf.h \

@@ -237,6 +237,16 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
  */
 bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid);
 
+/* ---- cgroup.c: which container a process is in ---- */
+
+enum { CONTAINER_ID_LEN = 64 };
+
+/* The container's id, hex digits, in a cgroup's PATH (up to its end or a newline): the outermost.
+ * False, ID undefined: it names none. */
+bool cgroup_container(const char *path, char id[CONTAINER_ID_LEN + 1]);
+/* ... in that of PID; false also when it cannot be read. */
+bool process_container(const char *proc, pid_t pid, char id[CONTAINER_ID_LEN + 1]);
+
 /* ---- pod.c: Kubernetes ---- */
 
 /*
@@ -246,6 +256,12 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
  */
 bool pod_find(struct compile *cx, const char *proc, const char *name, const char **root,
               pid_t *pid);
+
+/* What the kubelet calls the container of that id (64 digits); CX's arena. False: it has none. */
+struct pod_names {
+    const char *namespace, *pod, *container;
+};
+bool pod_of(struct compile *cx, const char *proc, const char *id, struct pod_names *out);
 
 /* ---- workers.c: who of a tree of processes does the Lua work ---- */
 

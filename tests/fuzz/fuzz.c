@@ -24,6 +24,7 @@ const struct fuzz_reader fuzz_readers[] = {
     {"unwind", fuzz_unwind, FILE_MAX},
     {"object", fuzz_object, FILE_MAX},
     {"stacks", fuzz_stacks, TEXT},
+    {"pprof", fuzz_pprof, TEXT},
     {"lua", fuzz_lua, TEXT},
     {"conf", fuzz_conf, TEXT},
     {"maps", fuzz_maps, TEXT},

@@ -2,7 +2,8 @@
  * fuzz: readers of untrusted bytes, each as a function of an input. The files of this folder:
  *
  *     fuzz.c      the table of readers, and what they share
- *     elf.c, debug.c, pack.c, unwind.c, object.c, stacks.c, lua.c, conf.c, proc.c, script.c
+ *     elf.c, debug.c, pack.c, unwind.c, object.c, stacks.c, pprof.c, lua.c, conf.c, proc.c,
+ *     script.c
  *                 a reader each, or a few of one kind
  *     replay.c    a main of our own: runs saved inputs, then changes them at random
  *     NAME.dict   words of a reader's language, as libFuzzer and AFL++ read them
@@ -49,12 +50,17 @@ int fuzz_fd(const uint8_t *data, size_t n);
 const char *fuzz_file(const char *name, const uint8_t *data, size_t n);
 const char *fuzz_folder(void);
 
+/* What must hold of any profile that was read. */
+struct out_profile;
+void fuzz_profile(struct compile *cx, const struct out_profile *p);
+
 bool fuzz_elf(const uint8_t *data, size_t n);
 bool fuzz_debug(const uint8_t *data, size_t n);
 bool fuzz_pack(const uint8_t *data, size_t n);
 bool fuzz_unwind(const uint8_t *data, size_t n);
 bool fuzz_object(const uint8_t *data, size_t n);
 bool fuzz_stacks(const uint8_t *data, size_t n);
+bool fuzz_pprof(const uint8_t *data, size_t n);
 bool fuzz_lua(const uint8_t *data, size_t n);
 bool fuzz_conf(const uint8_t *data, size_t n);
 bool fuzz_maps(const uint8_t *data, size_t n);

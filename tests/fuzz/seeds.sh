@@ -6,7 +6,7 @@ set -euo pipefail
 top=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 mkdir -p "$1"
 cd "$1"
-mkdir -p elf debug pack unwind object stacks lua conf maps mountinfo script words
+mkdir -p elf debug pack unwind object stacks pprof lua conf maps mountinfo script words
 cc=${CC:-cc}
 
 cat >small.c <<'C'
@@ -73,5 +73,9 @@ cp "$top"/samples/*.sxx "$top"/tests/parse-ok/*.stp script
 cat /proc/self/maps >maps/self
 head -c 8000 /proc/self/mountinfo >mountinfo/self
 printf 'usr/sbin/nginx' >words/plain
+for one in "$top"/tests/out/*.txt; do
+    name=${one##*/}
+    "$ngstap" convert "$one" -o one.pb.gz && gzip -dc one.pb.gz >"pprof/${name%.txt}"
+done
 find "$top/tests" -name '*.lua' -size -9k -exec cp -t lua {} +
-rm -f small.c marks.s count.stp
+rm -f small.c marks.s count.stp one.pb.gz

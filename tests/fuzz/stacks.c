@@ -39,11 +39,12 @@ static void check_clean(struct arena *a, const struct out_profile *p)
     }
 }
 
-static void check_folded(char *text, uint64_t total)
+static void check_folded(char *text, const struct out_profile *p)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0, total = p->total;
+    char *line = strtok(text, "\n");
 
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+    for (line = p->unit ? strtok(NULL, "\n") : line; line; line = strtok(NULL, "\n"))
         sum += strtoull(strrchr(line, ' ') + 1, NULL, 10);
     fuzz_check(sum == total, "folded lines of another total");
 }
@@ -63,7 +64,7 @@ static void check_formats(struct compile *cx, const struct out_profile *p)
         fuzz_check(f->write(cx, p, &info, m), "a format that is not written");
         fclose(m);
         if (!strcmp(f->name, "folded"))
-            check_folded(text, p->total);
+            check_folded(text, p);
         free(text);
     }
 }
@@ -84,6 +85,13 @@ static void check_tree(struct compile *cx, const struct out_profile *p)
                "a tree of another total");
 }
 
+void fuzz_profile(struct compile *cx, const struct out_profile *p)
+{
+    check_clean(cx->arena, p);
+    check_formats(cx, p);
+    check_tree(cx, p);
+}
+
 bool fuzz_stacks(const uint8_t *data, size_t n)
 {
     struct compile cx;
@@ -98,11 +106,8 @@ bool fuzz_stacks(const uint8_t *data, size_t n)
     if (whole)
         fuzz_check(whole->total == pieces->total && whole->n_stacks == pieces->n_stacks,
                    "pieces make another profile");
-    if (ok) {
-        check_clean(cx.arena, whole);
-        check_formats(&cx, whole);
-        check_tree(&cx, whole);
-    }
+    if (ok)
+        fuzz_profile(&cx, whole);
     fuzz_compile_end(&cx);
     return ok;
 }
