@@ -195,6 +195,7 @@ SHELL_TESTS += tests/symbol-names.sh tests/names-looked-at.sh
 SHELL_TESTS += tests/ustack.sh
 SHELL_TESTS += tests/gdb-stacks.sh
 SHELL_TESTS += tests/lua-c.sh
+SHELL_TESTS += tests/lua-helpers.sh
 EXTRA_DIST += tests/ustack
 SHELL_TESTS += tests/aliases.sh tests/sxx-modules.sh
 EXTRA_DIST += tests/aliases

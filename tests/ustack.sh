@@ -4,7 +4,7 @@
 # Stacks of programs: at random ticks the walked stack is what the program itself keeps
 # (tests/ustack/corpus.c), for compilers and their ways to lay out frames; at a breakpoint it is
 # what gdb says; a stack that is too deep is cut; what has no table ends it. Needs root, eBPF,
-# x86_64 and a C compiler; gdb and clang where they are asked. About 40 s. Prints TAP.
+# x86_64 and a C compiler; gdb and clang where they are asked. About 60 s. Prints TAP.
 
 set -euo pipefail
 
@@ -18,35 +18,54 @@ command -v ${CC:-cc} >/dev/null || skip_all 'no C compiler'
 # ---- at random ticks ----
 
 # 99.5 % of ticks and more; a moment in which the kernel sets a signal's registers back is no stack.
+# What the program does is seen: but for what a compiler, or a libc, does not have.
 at_ticks() { # COMPILER OPTION...
-    local ticks wrong
-    "$@" -g -pthread -o "$scratch/corpus" tests/ustack/corpus.c || return
-    trace -D MAXSTRINGLEN=8192 -c "$scratch/corpus ${seconds:-2}" tests/ustack/whole.stp \
-        "$scratch/corpus"
-    read -r ticks wrong < <(awk -v bare="${bare:-0}" -f tests/ustack/compare.awk \
-        "$scratch/out" 2>"$scratch/wrong")
+    local ticks exact early wrong tails cut coroutines lazy
+    "$@" -g -pthread -Wl,-z,lazy -o "$scratch/corpus" tests/ustack/corpus.c 2>"$scratch/err" ||
+        return
+    trace_seconds=150 trace -v -D MAXSTRINGLEN=16384 -D MAXACTION=10000 \
+        -c "$scratch/corpus ${seconds:-2} ${plugins:-}" tests/ustack/whole.stp "$scratch/corpus"
+    read -r ticks exact early wrong tails cut coroutines lazy < <(awk -v bare="${bare:-0}" \
+        -f tests/ustack/compare.awk "$scratch/out" 2>"$scratch/wrong")
     cat "$scratch/wrong"
-    echo "# $ticks ticks, $wrong wrong"
-    ((ticks > ${least:-100} && wrong * 200 <= ticks))
+    sed -n 's/^stacks of programs: /# all walks: /p' "$scratch/err"
+    [[ -z ${plugins:-} ]] || ((early * 20 > ticks)) || exact=$((exact + early))
+    ((ticks > ${least:-100} && exact * 1000 >= ticks * 995 && wrong * 200 <= ticks)) &&
+        ((cut > 0 && (tails > 0 || ${no_tails:-0}) && (lazy > 0 || ${no_lazy:-0}))) &&
+        ((coroutines > 0 || ${bare:-0}))
 }
-# Debian's musl has no tables: what it calls has no caller.
+# Debian's musl has no tables, so what it calls has no caller; it binds all calls at the start, and
+# has no coroutines.
 if command -v musl-gcc >/dev/null; then
-    bare=1 seconds=4 least=50 check 'musl-gcc' at_ticks musl-gcc -O2 -finstrument-functions
+    bare=1 no_lazy=1 seconds=4 least=50 check 'musl-gcc' at_ticks musl-gcc -O2 \
+        -finstrument-functions
 else
     skip 'musl-gcc' 'no musl-gcc'
 fi
-for options in -O0 -O1 -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
-    '-O2 -static-pie' '-Os -fcf-protection=full'; do
+no_tails=1 check 'gcc -O0' at_ticks ${CC:-cc} -finstrument-functions -O0
+no_tails=1 check 'gcc -O1' at_ticks ${CC:-cc} -finstrument-functions -O1
+no_lazy=1 check 'gcc -O2 -static-pie' at_ticks ${CC:-cc} -finstrument-functions -O2 -static-pie
+for options in -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
+    '-Os -fcf-protection=full'; do
     # shellcheck disable=SC2086 # several options
     check "gcc $options" at_ticks ${CC:-cc} -finstrument-functions $options
 done
 for options in -O0 -O2; do
     if command -v clang >/dev/null; then
-        check "clang $options" at_ticks clang -finstrument-functions-after-inlining "$options"
+        no_tails=$([[ $options = -O0 ]] && echo 1 || echo 0) check "clang $options" at_ticks \
+            clang -finstrument-functions-after-inlining "$options"
     else
         skip "clang $options" 'no clang'
     fi
 done
+
+# Two libraries that come and go: their code is known a moment after they have come.
+for n in 1 2; do
+    ${CC:-cc} -O2 -fPIC -shared -finstrument-functions -o "$scratch/plugin$n.so" \
+        tests/ustack/corpus_plugin.c
+done
+plugins="$scratch/plugin1.so $scratch/plugin2.so" seconds=4 check 'gcc -O2, libraries come and go' \
+    at_ticks ${CC:-cc} -finstrument-functions -O2 -rdynamic
 
 # Tables that are there for debuggers alone: of the program's code, libc's being as ever.
 debug_only='-O2 -g -fno-asynchronous-unwind-tables -fno-unwind-tables'
@@ -96,6 +115,12 @@ objcopy --only-keep-debug --compress-debug-sections=zlib-gabi "$scratch/plain" \
     "$scratch/apart.debug"
 objcopy --strip-debug "$scratch/plain" "$scratch/apart"
 check '.debug_frame in a separate debug file' frames_of "$scratch/apart"
+if objcopy --compress-debug-sections=zlib-gnu "$scratch/plain" "$scratch/old" 2>/dev/null &&
+    readelf -SW "$scratch/old" | grep -q '\.zdebug_frame'; then
+    check '.zdebug_frame' frames_of "$scratch/old"
+else
+    skip '.zdebug_frame' 'objcopy makes none'
+fi
 ${CC:-cc} -O1 -fno-optimize-sibling-calls -o "$scratch/headless" "$scratch/plain.c"
 strip "$scratch/headless"
 python3 - "$scratch/headless" <<'END'
@@ -162,6 +187,47 @@ parts() {
 }
 check 'all frames, the first ones, one; 400 are cut at 127' parts
 
+# More stacks than their map has room for (8,192): all have their numbers, and the first is known
+# when all have come.
+cat >"$scratch/paths.c" <<'END'
+#include <unistd.h>
+__attribute__((noinline)) void hit(void) { __asm__ volatile(""); }
+static void walk(unsigned path, int depth);
+__attribute__((noinline)) static void left(unsigned path, int depth) { walk(path, depth); }
+__attribute__((noinline)) static void right(unsigned path, int depth) { walk(path, depth); }
+static void walk(unsigned path, int depth)
+{
+    if (depth)
+        (path & 1 ? right : left)(path >> 1, depth - 1);
+    else
+        hit();
+}
+int main(void)
+{
+    for (unsigned path = 0; path < 1 << 14; path++) {
+        walk(path, 14);
+        if (path % 64 == 0)
+            usleep(4000);
+    }
+    return 0;
+}
+END
+${CC:-cc} -O1 -fno-optimize-sibling-calls -fno-inline -o "$scratch/paths" "$scratch/paths.c"
+many_stacks() {
+    trace -v -c "$scratch/paths" -e "probe process(\"$scratch/paths\").function(\"hit\") {"'
+        last = sprint_ubacktrace()
+        if (n++ == 0) { first = last }
+    }
+    global n, first, last
+    probe end { print(first); println("last"); print(last); println(n) }'
+    read -r lefts rights < <(awk '/^last/ { exit } /^left\+/ { l++ } /^right\+/ { r++ }
+        END { print l + 0, r + 0 }' "$scratch/out")
+    echo "# $(tail -n 1 "$scratch/out") hits, $lefts and $rights functions in the first stack"
+    [[ $status = 0 && $(tail -n 1 "$scratch/out") = 16384 ]] && ((lefts == 14 && rights == 0)) &&
+        ! said 'ERROR'
+}
+check 'more stacks than their map holds' many_stacks
+
 # The same walk from a system call, from a tick in the kernel: by the task's registers.
 in_kernel() {
     trace -c "$scratch/chain 3" -e 'probe syscall.exit_group { print_ubacktrace() }'
@@ -172,7 +238,7 @@ check 'a system call' in_kernel
 # A program that a child of the target runs: its libraries are mapped after its exec.
 in_child() {
     local whole all
-    trace -c "sh -c 'sleep 0.2; $scratch/corpus 3; true'" -e '
+    trace -c "sh -c 'sleep 0.2; $scratch/corpus 2; true'" -e '
         probe timer.profile {
             if (execname() == "corpus" && user_mode()) {
                 all++

@@ -55,6 +55,14 @@ enum { ARCH_JUMP_MAX = 5 }; /* bytes of a jump */
 /* How parameters are passed: a file of debug/ each (debug/abi_args.h). */
 enum arch_abi { ARCH_ABI_SYSV_X86_64, ARCH_ABI_AAPCS64, ARCH_ABIS };
 
+/*
+ * From byte AT of the code of LuaJIT's interpreter on the CFA is that many WORDS above the stack
+ * pointer, and the registers that the interpreter saves lie below it as in its own frame, as far as
+ * there is room. ARCH_LUA_FRAME: it is that frame; UNKNOWN: no rule holds. Told by rising AT.
+ */
+typedef void arch_lua_tell(void *arg, size_t at, unsigned words);
+enum { ARCH_LUA_FRAME = 0xff, ARCH_LUA_UNKNOWN = 0 };
+
 struct arch {
     const char *name;  /* as conditions of a script have it: SystemTap's word */
     const char *title; /* as messages have it */
@@ -124,6 +132,14 @@ struct arch {
             uint8_t before;       /* in the frame: the state's one before */
         } lua[ARCH_LUA_LAYOUTS];
         uint8_t lua_more; /* by which it is larger where LuaJIT was built with LUAJIT_NO_UNWIND */
+        /* The rule of LuaJIT's unwind table for all code of its interpreter: words that the CFA is
+         * above the stack pointer, and that the frame pointer and BASE lie below the CFA. */
+        struct {
+            uint8_t words, fp, base;
+        } lua_rule;
+        /* Says where in the SIZE bytes of that code, untrusted, another rule holds; NULL: that is
+         * not known. */
+        void (*lua_frames)(const uint8_t *code, size_t size, arch_lua_tell *tell, void *arg);
     } unwind;
 
     /* Instructions, as they lie in memory. */

@@ -110,7 +110,9 @@ const struct arch arch_x86_64 = {
                .signal_regs = {96, 88, 80, 72, 0, 128, 64, 56, 48, 40, 144, 152, 136, 112, 104},
                /* lj_frame.h, lj_obj.h */
                .lua = {{80, 16, false, 80, 9, 32}, {80, 24, true, 48, 5, 32}},
-               .lua_more = 16},
+               .lua_more = 16,
+               .lua_rule = {.words = 10, .fp = 2, .base = 3},
+               .lua_frames = arch_x86_64_lua_frames},
     .uprobe = {1, {0xcc}},
     .trap = {1, {0xcc}}, /* int3 */
     .trap_skips = 1,

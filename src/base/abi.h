@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 12
+#define NGS_OBJ_VERSION 13
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -228,7 +228,8 @@ struct obj_value {
  * files */
 #define NGS_MAP_ROWS    "ngs_rows"
 #define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
-#define NGS_MAP_STACKS  "ngs_stacks"  /* HASH: a stack's number (u64) -> struct ngs_stack */
+/* HASH: a stack's number (u64) -> struct ngs_stack; load/stacks.c empties it into its own */
+#define NGS_MAP_STACKS  "ngs_stacks"
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
@@ -330,6 +331,7 @@ struct ngs_control {
      */
     uint64_t unmapped;
     uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
+    uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS */
     uint64_t ends[NGS_END_COUNT]; /* walks of a program's stack, by why they ended */
 };
 

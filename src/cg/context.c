@@ -327,7 +327,11 @@ static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
     cg_movi(&g->s, R4, BPF_NOEXIST);
     cg_do_call(g, BPF_FUNC_map_update_elem);
     cg_jmpi(&g->s, BPF_JEQ, R0, -E2BIG, full);
-    cg_jmpi(&g->s, BPF_JEQ, R0, -ENOMEM, full); /* else another processor has stored it */
+    cg_jmpi(&g->s, BPF_JEQ, R0, -ENOMEM, full);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, have); /* another processor has stored it */
+    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stacks));
+    cg_movi(&g->s, R2, 1);
+    cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
     cg_bind(&g->s, have);
     cg_ldx(&g->s, BPF_DW, R0, R9, number);
     cg_bind(&g->s, none);

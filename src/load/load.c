@@ -330,6 +330,7 @@ void load_free(struct session *s)
     if (!s)
         return;
     load_detach(s);
+    stacks_close(s);
     if (s->control)
         munmap(s->control, page_round(sizeof(struct ngs_control)));
     if (s->globals)

@@ -91,6 +91,13 @@ struct spaces {
     uint32_t turn;                /* whose it is: of the scope's members */
 };
 
+/* Stacks that were taken out of NGS_MAP_STACKS. */
+struct stacks {
+    struct kept_stack *kept;
+    size_t bytes;
+    uint64_t taken; /* as often as one was */
+};
+
 /* Processes whose returns the kernel has left out. */
 enum { NESTING_PIDS = 64 };
 struct nesting {
@@ -123,6 +130,7 @@ struct session {
     bool sparse; /* likewise: maps that take memory as they fill, in programs of ticks, too */
     struct scope scope;
     struct spaces spaces;
+    struct stacks stacks;
     const struct symbol_source *source; /* load_symbols; NULL: none */
     struct nesting nesting;
     struct clock *clocks;
@@ -212,6 +220,12 @@ bool spaces_add(struct session *s, pid_t pid);
 /* Looks for what is mapped since, now and then; true: there is something. */
 bool spaces_watch(struct session *s);
 void spaces_drop(struct session *s, pid_t pid);
+
+/* ---- stacks.c: stacks that scripts hold as numbers ---- */
+
+/* To be called now and then: makes room for more. */
+void stacks_watch(struct session *s);
+void stacks_close(struct session *s);
 
 /* ---- layout.c: where modules lie in processes that have run exec ---- */
 

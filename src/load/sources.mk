@@ -19,6 +19,7 @@ ngstap_SOURCES += \
 	src/load/scope.c \
 	src/load/session.h \
 	src/load/spaces.c \
+	src/load/stacks.c \
 	src/load/syscall.c \
 	src/load/tracepoint.c \
 	src/load/track.c \

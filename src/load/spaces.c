@@ -328,13 +328,6 @@ const struct module *session_file(const struct session *s, uint32_t file)
     return NULL;
 }
 
-bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *out)
-{
-    int map = s->obj ? map_fd(s, NGS_MAP_STACKS) : -1;
-
-    return map >= 0 && !bpf_map_lookup_elem(map, &number, out) && out->n <= NGS_STACK_MAX;
-}
-
 /* ---- processes ---- */
 
 static void add_range(struct session *s, pid_t pid, const struct map *all, const struct map *map,

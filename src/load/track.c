@@ -179,6 +179,7 @@ bool session_follow(struct session *s)
     struct scope *c = &s->scope;
     uint64_t execs = c->execs;
 
+    stacks_watch(s);
     if (!c->follows)
         return spaces_watch(s);
     nesting_look(s);

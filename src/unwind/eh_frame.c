@@ -150,24 +150,25 @@ static uint64_t encoded(struct cursor *c, uint8_t encoding)
 
 /* ---- rows ---- */
 
-static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
+bool unwind_add_row(struct unwind_rows *r, uint32_t pc, uint32_t rule)
 {
-    struct unwind_rows *r = m->out;
-
-    if (m->full || pc > UINT32_MAX)
-        return;
     if (r->n == r->cap) {
         uint32_t cap = r->cap ? 2 * r->cap : 1024;
         struct ngs_row *v = cap <= UNWIND_ROWS_MAX ? realloc(r->v, cap * sizeof(*v)) : NULL;
 
-        if (!v) {
-            m->full = true;
-            return;
-        }
+        if (!v)
+            return false;
         r->v = v;
         r->cap = cap;
     }
-    r->v[r->n++] = (struct ngs_row){(uint32_t)pc, rule};
+    r->v[r->n++] = (struct ngs_row){pc, rule};
+    return true;
+}
+
+static void add_row(struct maker *m, uint64_t pc, uint32_t rule)
+{
+    if (!m->full && pc <= UINT32_MAX)
+        m->full = !unwind_add_row(m->out, (uint32_t)pc, rule);
 }
 
 /* REG's word in struct pt_regs; NGS_CFA_REGS: rows know it not. */
@@ -642,6 +643,7 @@ static bool add_blocks(struct unwind_rows *r)
     if (!v)
         return false;
     r->v = v;
+    r->cap = r->n + n;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t end = ((uint64_t)r->first_block + i + 1) << NGS_BLOCK_SHIFT;
         uint32_t last = at;
@@ -683,6 +685,15 @@ static bool read_section(const struct arch *arch, const struct unwind_section *f
     return !m->full && *left;
 }
 
+bool unwind_finish(struct unwind_rows *r)
+{
+    if (r->n) {
+        qsort(r->v, r->n, sizeof(*r->v), by_pc);
+        join(r);
+    }
+    return add_blocks(r);
+}
+
 bool unwind_make(const struct arch *arch, const struct unwind_section *v, unsigned n,
                  struct unwind_rows *out)
 {
@@ -693,11 +704,7 @@ bool unwind_make(const struct arch *arch, const struct unwind_section *v, unsign
     *out = (struct unwind_rows){0};
     for (unsigned i = 0; i < n && sound; i++)
         sound = read_section(arch, &v[i], &m, &left);
-    if (out->n && sound) {
-        qsort(out->v, out->n, sizeof(*out->v), by_pc);
-        join(out);
-    }
-    if (sound && add_blocks(out))
+    if (sound && unwind_finish(out))
         return true;
     free(out->v);
     *out = (struct unwind_rows){0};

@@ -39,6 +39,21 @@ static const Elf_Data *bytes_of(Elf_Scn *scn, const GElf_Shdr *sh)
     return elf_getdata(scn, NULL);
 }
 
+/* Likewise one that old tools have compressed (".zdebug_frame"): "ZLIB" and its size come first. */
+static const Elf_Data *old_bytes_of(Elf_Scn *scn, const GElf_Shdr *sh)
+{
+    const Elf_Data *raw = sh->sh_size <= SECTION_MAX ? elf_rawdata(scn, NULL) : NULL;
+    uint64_t size = 0;
+
+    if (!raw || !raw->d_buf || raw->d_size < 12 || memcmp(raw->d_buf, "ZLIB", 4))
+        return NULL;
+    for (int i = 4; i < 12; i++)
+        size = size << 8 | ((const uint8_t *)raw->d_buf)[i];
+    if (size > SECTION_MAX || elf_compress_gnu(scn, 0, 0) < 0)
+        return NULL;
+    return elf_getdata(scn, NULL);
+}
+
 static void add_named(struct sections *to, Elf *elf, const char *wanted, bool debug)
 {
     Elf_Scn *scn = NULL;
@@ -50,14 +65,16 @@ static void add_named(struct sections *to, Elf *elf, const char *wanted, bool de
     while ((scn = elf_nextscn(elf, scn))) {
         const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
 
-        if (name && !strcmp(name, wanted) && sh.sh_type != SHT_NOBITS) {
-            add(to, bytes_of(scn, &sh), sh.sh_addr, debug);
+        if (!name || sh.sh_type == SHT_NOBITS)
+            continue;
+        bool old = debug && !strcmp(name, ".zdebug_frame");
+
+        if (old || !strcmp(name, wanted)) {
+            add(to, old ? old_bytes_of(scn, &sh) : bytes_of(scn, &sh), sh.sh_addr, debug);
             return;
         }
     }
 }
-
-/* ---- files without section headers ---- */
 
 /* The segment that VADDR is loaded with. */
 static bool segment_of(Elf *elf, uint64_t vaddr, GElf_Phdr *out)
@@ -71,6 +88,8 @@ static bool segment_of(Elf *elf, uint64_t vaddr, GElf_Phdr *out)
             return true;
     return false;
 }
+
+/* ---- files without section headers ---- */
 
 /* Where .eh_frame_hdr says that .eh_frame begins (LSB, "Exception Frames"), in one of the two ways
  * that linkers write; 0: it does not. */
@@ -161,5 +180,34 @@ bool unwind_file(int fd, int debug_fd, struct unwind_rows *out)
         elf_end(debug);
     if (elf)
         elf_end(elf);
+    return ok;
+}
+
+/* ---- what tables have wrong ---- */
+
+static const uint8_t *code_at(void *arg, uint64_t vaddr, size_t size)
+{
+    GElf_Phdr load;
+    const Elf_Data *d = NULL;
+
+    if (segment_of(arg, vaddr, &load) && size <= load.p_filesz - (vaddr - load.p_vaddr))
+        d = elf_getdata_rawchunk(arg, (int64_t)(load.p_offset + (vaddr - load.p_vaddr)), size,
+                                 ELF_T_BYTE);
+    return d && d->d_buf && d->d_size == size ? d->d_buf : NULL;
+}
+
+bool unwind_mend(int fd, struct unwind_rows *r)
+{
+    Elf *elf = elf_open(fd);
+    const struct arch *arch = arch_of(elf);
+    const struct unwind_code code = {code_at, elf};
+    bool ok = !arch || !unwind_luajit(arch, &code, r) || unwind_finish(r);
+
+    if (elf)
+        elf_end(elf);
+    if (!ok) {
+        free(r->v);
+        *r = (struct unwind_rows){0};
+    }
     return ok;
 }

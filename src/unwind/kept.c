@@ -27,7 +27,8 @@ struct kept_head { /* then the rows and the blocks; in this machine's byte order
 
 static bool is_source(const char *name)
 {
-    return name && (!strcmp(name, ".eh_frame") || !strcmp(name, ".debug_frame"));
+    return name && (!strcmp(name, ".eh_frame") || !strcmp(name, ".debug_frame") ||
+                    !strcmp(name, ".zdebug_frame"));
 }
 
 /* Takes in those sections of a file, whose bytes are added to *ALL. */
@@ -142,11 +143,11 @@ bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out)
     uint8_t key[CACHEFILE_KEY_SIZE];
     bool keeps = make_key(fd, debug_fd, key);
 
-    if (keeps && load(key, out))
-        return true;
-    if (!unwind_file(fd, debug_fd, out))
-        return false;
-    if (keeps)
-        save(key, out);
-    return true;
+    if (!keeps || !load(key, out)) {
+        if (!unwind_file(fd, debug_fd, out))
+            return false;
+        if (keeps)
+            save(key, out);
+    }
+    return unwind_mend(fd, out); /* by what the key knows nothing of */
 }

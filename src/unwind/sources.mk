@@ -2,4 +2,5 @@ ngstap_SOURCES += \
 	src/unwind/eh_frame.c \
 	src/unwind/file.c \
 	src/unwind/kept.c \
+	src/unwind/luajit.c \
 	src/unwind/unwind.h

@@ -48,21 +48,43 @@ struct unwind_section {
 bool unwind_make(const struct arch *arch, const struct unwind_section *v, unsigned n,
                  struct unwind_rows *out);
 
+/* One more row; the blocks are none then, and rows out of order. False: there are too many, or out
+ * of memory. */
+bool unwind_add_row(struct unwind_rows *r, uint32_t pc, uint32_t rule);
+/* Puts rows in order, of those at one address the last, and makes the blocks. False: out of memory,
+ * or too many blocks. */
+bool unwind_finish(struct unwind_rows *r);
+
+/* Says what lies at VADDR of the file: SIZE bytes, which stay the giver's; NULL: it has not so
+ * many. */
+struct unwind_code {
+    const uint8_t *(*at)(void *arg, uint64_t vaddr, size_t size);
+    void *arg;
+};
+
+/* Puts right the rows of LuaJIT's interpreter, where R, in order, has them; true: unwind_finish is
+ * to be called. */
+bool unwind_luajit(const struct arch *arch, const struct unwind_code *code, struct unwind_rows *r);
+
 /* What is to be taken off an address in M, a mapping of the ELF file open at FD, for the file's
  * own: *BIAS; false: it is no sound ELF file. */
 bool unwind_bias(int fd, const struct map *m, uint64_t *bias);
 
 /* Counts up where the same file gives other rows than before, and neither struct ngs_row nor the
  * number of its kinds has changed. */
-enum { UNWIND_VERSION = 2 };
+enum { UNWIND_VERSION = 3 };
 
 /* The rows of the ELF file open at FD, by its own addresses, and those of its separate debug file
  * open at DEBUG_FD (-1: none); false, *OUT empty: it has none, or is no sound ELF file. The caller
  * frees OUT->v. */
 bool unwind_file(int fd, int debug_fd, struct unwind_rows *out);
 
-/* The same, out of the cache where the file is large and its rows were made before; else they are
- * made, and kept. */
+/* Puts right what unwind_file has made of the file open at FD, by its code. False, *R empty: out of
+ * memory. */
+bool unwind_mend(int fd, struct unwind_rows *r);
+
+/* Both, the first out of the cache where the file is large and its rows were made before; else they
+ * are made, and kept. */
 bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out);
 
 #endif

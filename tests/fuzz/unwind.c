@@ -15,6 +15,19 @@ static void check_rows(struct unwind_rows *rows)
     free(rows->v);
 }
 
+/* The input is its own code, whatever is asked for. */
+struct input {
+    const uint8_t *data;
+    size_t n;
+};
+
+static const uint8_t *code_at(void *arg, uint64_t vaddr, size_t size)
+{
+    const struct input *in = arg;
+
+    return vaddr && size <= in->n ? in->data : NULL;
+}
+
 bool fuzz_unwind(const uint8_t *data, size_t n)
 {
     struct unwind_rows rows;
@@ -30,9 +43,13 @@ bool fuzz_unwind(const uint8_t *data, size_t n)
     if (n)
         memcpy(copy, data, n);
     for (int debug = 0; debug < 2; debug++) {
+        struct input whole = {copy, n};
+        const struct unwind_code code = {code_at, &whole};
         const struct unwind_section section = {copy, n, 1 << 24, debug};
 
         ok = unwind_make(arch_native(), &section, 1, &rows) || ok;
+        if (unwind_luajit(arch_native(), &code, &rows))
+            fuzz_check(unwind_finish(&rows), "no blocks");
         check_rows(&rows);
     }
     free(copy);

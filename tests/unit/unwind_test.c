@@ -414,12 +414,179 @@ static void instructions(void)
     tap_ok(make((const uint8_t *)"", 0, 0, false, &r) && !r.n, "an empty section");
 }
 
+/* ---- the code of LuaJIT's interpreter ---- */
+
+enum { VM_SIZE = 12000, VM_AT = 0x4000 };
+
+struct vm {
+    uint8_t code[VM_SIZE];
+};
+
+static const uint8_t *vm_at(void *arg, uint64_t vaddr, size_t size)
+{
+    struct vm *vm = arg;
+
+    return vaddr == VM_AT && size == VM_SIZE ? vm->code : NULL;
+}
+
+/* One rule for all of it, as its own table says; false: no rows came of it. */
+static bool vm_rows(struct vm *vm, struct unwind_rows *r)
+{
+    const struct unwind_code code = {vm_at, vm};
+
+    *r = (struct unwind_rows){0};
+    return unwind_add_row(r, VM_AT, NGS_RULE(NGS_CFA_SP, 3, 2, 10)) &&
+           unwind_add_row(r, VM_AT + VM_SIZE, 0) && unwind_finish(r) &&
+           (!unwind_luajit(arch_native(), &code, r) || unwind_finish(r));
+}
+
+static uint32_t rule_at(const struct unwind_rows *r, uint32_t at)
+{
+    uint32_t i = 0;
+
+    while (i + 1 < r->n && r->v[i + 1].pc <= VM_AT + at)
+        i++;
+    return r->v[i].rule;
+}
+
+/* lj_vm_call's first instructions, lj_vm_leave_unw's, lj_vm_exit_handler's, lj_vm_floor's. */
+static const uint8_t vm_saves[] = {0x55, 0x53, 0x41, 0x57, 0x41, 0x56, 0x48, 0x83, 0xec, 0x28};
+static const uint8_t vm_restores[] = {0x48, 0x83, 0xc4, 0x28, 0x41, 0x5e,
+                                      0x41, 0x5f, 0x5b, 0x5d, 0xc3};
+static const uint8_t vm_exits[] = {0x41, 0x55, 0x41, 0x54, 0x41, 0x53, 0x41, 0x52,
+                                   0x41, 0x51, 0x41, 0x50, 0x57, 0x56, 0x55};
+static const uint8_t vm_back[] = {0x48, 0x89, 0xcc};
+static const uint8_t vm_floor[] = {0x48, 0xb8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                   0xff, 0x7f, 0x66, 0x48, 0x0f, 0x6e, 0xd0};
+
+static void luajit(void)
+{
+    static const struct {
+        const uint8_t *v;
+        uint32_t n, at;
+    } parts[] = {{vm_floor, sizeof(vm_floor), 100}, /* in lj_ff_math_abs, which is no helper */
+                 {vm_saves, sizeof(vm_saves), 1000},
+                 {vm_restores, sizeof(vm_restores), 2000},
+                 {vm_exits, sizeof(vm_exits), 3000},
+                 {vm_back, sizeof(vm_back), 3240},
+                 {vm_floor, sizeof(vm_floor), 4000},
+                 {vm_saves + 1, sizeof(vm_saves) - 1, 5000}}; /* lj_vm_ffi_callback */
+    enum { OWN = 99 };
+    static const struct {
+        uint32_t at, words; /* 0: no rule */
+    } want[] = {{0, OWN},    {100, OWN}, {999, OWN},  {1000, 1},   {1001, 2}, {1002, 3},
+                {1004, 4},   {1006, 5},  {1010, OWN}, {2003, OWN}, {2004, 5}, {2006, 4},
+                {2008, 3},   {2009, 2},  {2010, 1},   {2011, OWN}, {3000, 0}, {3242, 0},
+                {3243, OWN}, {4000, 1},  {4999, 1},   {5000, 2},   {5001, 3}, {5009, OWN}};
+    static struct vm vm;
+    struct unwind_rows r;
+    bool ok;
+
+    memset(&vm, 0x90, sizeof(vm));
+    for (size_t k = 0; k < sizeof(parts) / sizeof(*parts); k++)
+        memcpy(vm.code + parts[k].at, parts[k].v, parts[k].n);
+    ok = vm_rows(&vm, &r);
+    for (size_t k = 0; ok && k < sizeof(want) / sizeof(*want); k++) {
+        uint32_t w = want[k].words == OWN ? 10 : want[k].words;
+        uint32_t rule = w ? NGS_RULE(NGS_CFA_SP, w >= 3 ? 3 : 0, w >= 2 ? 2 : 0, w)
+                          : NGS_RULE(NGS_CFA_OTHERWISE, 0, 0, 0);
+
+        ok = rule_at(&r, want[k].at) == rule;
+        if (!ok)
+            printf("# at %u: %#x, not %#x\n", want[k].at, rule_at(&r, want[k].at), rule);
+    }
+    tap_ok(ok, "LuaJIT's interpreter: where its frame is another");
+    free(r.v);
+    for (int round = 0; round < ROUNDS && ok; round++) {
+        for (uint32_t k = random_below(40); k; k--) {
+            const uint32_t which = random_below(sizeof(parts) / sizeof(*parts));
+            const uint32_t n = 1 + random_below(parts[which].n);
+
+            memcpy(vm.code + random_below(VM_SIZE - n), parts[which].v, n);
+        }
+        for (uint32_t k = 0; k < 16; k++) { /* at the end, too */
+            const uint32_t n = 1 + random_below(sizeof(vm_saves));
+
+            memcpy(vm.code + VM_SIZE - n, k % 2 ? vm_saves : vm_restores, n);
+        }
+        ok = vm_rows(&vm, &r) && in_order(&r);
+        free(r.v);
+    }
+    tap_ok(ok, "... changed at random");
+}
+
+/* ---- tables without end ---- */
+
+/* FDES functions of one CIE, each SIZE bytes, STEP apart from the next. */
+static bool many(uint32_t fdes, uint32_t step, uint32_t size, struct unwind_rows *r)
+{
+    static const uint8_t cie[24] = {20,  0,    0,
+                                    0,   0,    0,
+                                    0,   0,    1,
+                                    'z', 'R',  0,
+                                    1,   0x78, 16,
+                                    1,   0x1b, DW_CFA_def_cfa,
+                                    7,   8,    DW_CFA_offset | 16,
+                                    1};
+    size_t all = sizeof(cie) + (size_t)fdes * 20;
+    uint8_t *section = malloc(all), *p = section + sizeof(cie);
+
+    memcpy(section, cie, sizeof(cie));
+    for (uint32_t k = 0; k < fdes; k++, p += 20) {
+        uint32_t back = (uint32_t)(p + 4 - section);
+        uint32_t entry[5] = {16, back, 0x1000000 + k * step - (back + 4), size, 0};
+
+        memcpy(p, entry, sizeof(entry));
+    }
+    bool made = make(section, all, 0, false, r);
+
+    free(section);
+    return made;
+}
+
+static void without_end(void)
+{
+    struct unwind_rows r;
+
+    tap_ok(!many(1000000, 16, 8, &r) && !r.v, "a million functions with gaps: refused");
+    tap_ok(many(200000, 16, 16, &r) && r.n == 2, "200,000 that say the same: one row");
+    free(r.v);
+    tap_ok(many(200000, 1, 16, &r) && in_order(&r) && r.n <= 200016,
+           "200,000 that overlap: rows in order");
+    free(r.v);
+    tap_ok(many(200000, 0, 16, &r) && r.n == 2, "200,000 at one place: one row");
+    free(r.v);
+    /* an entry that is as long as its length's field, so that the next one is itself */
+    static const uint8_t loops[] = {0xfc, 0xff, 0xff, 0xff, 0, 0, 0, 0};
+    static const uint8_t long_one[] = {0xff, 0xff, 0xff, 0xff, 0xf4, 0xff, 0xff, 0xff,
+                                       0xff, 0xff, 0xff, 0xff, 0,    0,    0,    0};
+
+    tap_ok(make(loops, sizeof(loops), 0, false, &r) && !r.n &&
+               make(long_one, sizeof(long_one), 0, false, &r) && !r.n &&
+               make(long_one, sizeof(long_one), 0, true, &r) && !r.n,
+           "lengths that lead back: no rows");
+    /* an FDE that names itself, or the next one, as its CIE */
+    static const uint8_t itself[] = {12, 0, 0, 0, 4, 0, 0, 0, 0, 16, 0, 0, 16, 0, 0, 0};
+
+    tap_ok(make(itself, sizeof(itself), 0, false, &r) && !r.n, "an FDE that is its own CIE");
+    /* an expression of 4,000 operations */
+    uint8_t code[4003] = {DW_CFA_def_cfa_expression, 0xa0, 0x1f};
+
+    memset(code + 3, DW_OP_lit1, sizeof(code) - 3);
+    rows_of(code, sizeof(code), 16, &r);
+    tap_ok(r.n && r.v[0].rule == NGS_RULE(NGS_CFA_OTHERWISE, 0, 0, 0),
+           "an expression of 4,000 operations: no rule");
+    free(r.v);
+}
+
 int main(void)
 {
     uint32_t left = FILES_MAX;
 
     instructions();
     two_in_turns();
+    luajit();
+    without_end();
     changed_sections(false);
     changed_sections(true);
     changed_files();
