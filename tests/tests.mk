@@ -57,6 +57,7 @@ EXTRA_DIST += stapxx
 
 # The base
 UNIT_TESTS += tests/unit/file_test
+UNIT_TESTS += tests/unit/jail_test
 
 # Regular expressions
 UNIT_TESTS += tests/unit/regex_test

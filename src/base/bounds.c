@@ -30,11 +30,11 @@ static struct {
     uint64_t taken;  /* asked for, and not given back */
     uint64_t before; /* anonymous memory of the process when counting began */
     unsigned asked;
-    int statm;
+    int statm; /* stays open */
     timer_t timer;
     struct sigaction action;
     struct rlimit data;
-} b;
+} b = {.statm = -1};
 
 /* The first time it is told, whatever is only tried just now; nothing goes on after it. */
 static bool reach(unsigned long long most, const char *what)
@@ -135,10 +135,19 @@ void bounds_begin(struct compile *cx)
     b.reached = false;
     b.late = 0;
     bounds_file("");
-    b.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (b.statm < 0)
+        b.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     start_timer();
     if (read_statm(&b.before, &data))
         limit_data(data);
+}
+
+void bounds_forked(void)
+{
+    bounds_end(); /* a fork has no timer of its parent's */
+    if (b.statm >= 0)
+        close(b.statm);
+    b.statm = -1;
 }
 
 bool bounds_end(void)
@@ -148,12 +157,19 @@ bool bounds_end(void)
         timer_delete(b.timer);
         sigaction(SIGXCPU, &b.action, NULL);
         setrlimit(RLIMIT_DATA, &b.data);
-        if (b.statm >= 0)
-            close(b.statm);
-        b.statm = -1;
         bounds_file("");
     }
     return !b.reached;
+}
+
+bool bounds_counts(void)
+{
+    return b.active;
+}
+
+void bounds_reached(void)
+{
+    b.reached |= b.active;
 }
 
 bool bounds_ok(void)

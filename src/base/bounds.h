@@ -20,6 +20,8 @@ enum {
     BOUND_SECONDS = 30,
     BOUND_GRACE = 5, /* more, for who does not ask; then the process ends where it stands */
 
+    BOUND_FILE_LEN = 4096, /* of the name of a file, for messages, with its NUL */
+
     /* ---- of one file ---- */
     BOUND_SECTIONS = 65536,          /* a program has 40; -ffunction-sections is for object files */
     BOUND_SEGMENTS = 1024,           /* a program has a dozen */
@@ -56,6 +58,15 @@ void bounds_begin(struct compile *cx);
 /* Stops counting. False: something was reached, and has been reported. May be called again. */
 bool bounds_end(void);
 
+/* In a child, before it counts: nothing was begun there. */
+void bounds_forked(void);
+
+/* Is it counted just now? */
+bool bounds_counts(void);
+
+/* Another process has reached something, and has reported it: this one is to end, too. */
+void bounds_reached(void);
+
 /* To be asked in every loop whose length the target decides: may it go on? */
 bool bounds_ok(void);
 
@@ -71,6 +82,10 @@ bool bounds_count(uint64_t n, uint64_t max, const char *what);
 
 /* FILE is in hand ("": none): what is reached from now on is told of it. Copied. */
 void bounds_file(const char *file);
+
+/* Keeps that name in ROOM, of BOUND_FILE_LEN bytes, from now on: memory that another process looks
+ * at, too. */
+void bounds_file_share(char *room);
 
 /* That name, "" for none. Valid until the next bounds_file. */
 const char *bounds_file_in_hand(void);

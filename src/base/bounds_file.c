@@ -8,13 +8,18 @@
 
 #include "base/bounds.h"
 
-enum { FILE_LEN_MAX = 4096 };
+enum { FILE_LEN_MAX = BOUND_FILE_LEN };
 
-static char in_hand[FILE_LEN_MAX];
+static char own[FILE_LEN_MAX], *in_hand = own;
 
 void bounds_file(const char *file)
 {
-    snprintf(in_hand, sizeof(in_hand), "%s", file);
+    snprintf(in_hand, FILE_LEN_MAX, "%s", file);
+}
+
+void bounds_file_share(char *room)
+{
+    in_hand = room;
 }
 
 const char *bounds_file_in_hand(void)

@@ -49,6 +49,11 @@ void diag_stream(struct diag *d, FILE *out)
     d->out = out;
 }
 
+FILE *diag_out(const struct diag *d)
+{
+    return d->out;
+}
+
 struct diag *diag_apart(const struct diag *d, FILE *out)
 {
     struct diag *apart = ARENA_NEW(d->arena, struct diag);

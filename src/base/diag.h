@@ -26,6 +26,7 @@ enum { DIAG_MAX_ERRORS = 20 };
 
 struct diag *diag_new(struct arena *a, struct sources *s, FILE *out);
 void diag_stream(struct diag *d, FILE *out); /* the same place by another stream */
+FILE *diag_out(const struct diag *d);        /* where messages go now */
 /* Messages of what may be tried again another way: as D shows them, to OUT, counted apart. */
 struct diag *diag_apart(const struct diag *d, FILE *out);
 

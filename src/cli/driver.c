@@ -31,6 +31,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "cg/cg.h"
+#include "cli/apart.h"
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
@@ -79,7 +80,27 @@ struct driver {
     struct out_events *events; /* --format json */
     pid_t child;               /* -c; 0: none, or run has taken it */
     uint64_t since;            /* start of the pass in hand */
+    struct jail *readers;      /* of files that are open: of the target, and those mapped later */
+    struct jail *jail;         /* where files are read; NULL: here */
+    struct kernel *kernel;     /* that code is made for, when it was asked */
 };
+
+/* A script's program on its way to an object. */
+struct making {
+    struct driver *d;
+    struct program *prog;
+    const struct sema_opts *so;
+    const struct sxx_result *expanded;
+    enum pass last;
+    struct cg_object obj; /* elf NULL: something else was asked for */
+};
+
+/* What a jail tells: the first byte is whether the analysis went well; then what the target lacks,
+ * if it is that. And its question whether the kernel has fentry, answered by a byte. */
+enum { TELLS_ANALYSED, ASKS_FENTRY };
+
+/* What an object may do beyond looking: system(); writing to programs, signals. */
+enum { RIGHT_COMMANDS = 1, RIGHT_GURU = 2 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
 {
@@ -162,13 +183,12 @@ static bool open_target(struct driver *d, bool running)
         t->exec = command_path(&d->cx, d->o.command);
     }
     bounds_begin(&d->cx); /* not of the command's own start */
+    d->readers = apart_readers(&d->cx, &d->o);
     d->target = d->places.target = target_open(&d->cx, t);
     if (d->target && command)
         d->target->kind = TARGET_CMD;
     if (d->target && d->hooks->target)
         d->hooks->target(d->hooks->arg, d->target);
-    if (d->target && d->draws) /* now: at the end the process may be gone */
-        d->places.names = lua_names_new(&d->cx, d->target);
     return d->target && choose_arch(d) && bounds_ok();
 }
 
@@ -304,26 +324,29 @@ static bool in_kernel(const struct ir_unit *u)
     return false;
 }
 
+/* Asks this kernel, while it can be asked: readers may not. */
+static void look_at_kernel(struct driver *d, enum pass last)
+{
+    const struct strings *no = &d->o.no_feature;
+
+    d->kernel = d->choice.kernel;
+    if (!d->kernel && last >= PASS_OBJECT && d->cx.arch == arch_native())
+        d->kernel = kernel_probe(&d->cx, no->v, no->n);
+}
+
 /* What to make code for: this kernel, when we may ask it; for an object, else, or for another
  * machine, one that has everything. */
 static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
 {
     const struct strings *no = &d->o.no_feature;
-    struct kernel *k = d->choice.kernel;
 
     if (needed && running && d->choice.lacks) {
         diag_error(d->cx.diag, (struct span){0}, "backend",
                    "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
-    if (needed && d->cx.arch == arch_native()) {
-        if (!k)
-            k = kernel_probe(&d->cx, no->v, no->n);
-        if (k && running && !load_permitted(&d->cx, k))
-            return NULL;
-        if (!k || running || k->has[FEAT_BPF])
-            return k;
-    }
+    if (needed && d->kernel && (running || d->kernel->has[FEAT_BPF]))
+        return d->kernel;
     return kernel_assume(&d->cx, no->v, no->n);
 }
 
@@ -398,9 +421,9 @@ static bool next_file(void *arg)
     return ok;
 }
 
-/* OWN: made from a script just now, so what needs guru mode was looked at there, by whoever wrote
- * it: our tapset may what scripts may not. */
-static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k, bool own)
+/* RIGHTS: what the object may do beyond looking. */
+static bool run(struct driver *d, const void *elf, size_t size, const struct kernel *k,
+                unsigned rights)
 {
     struct object obj;
 
@@ -413,7 +436,8 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     }
     if (!runs_here(d, arch_of_machine((uint16_t)obj.h->machine), "the object"))
         return false;
-    obj.guru = own || d->cx.guru;
+    obj.guru = rights & RIGHT_GURU || d->cx.guru;
+    obj.no_commands = !(rights & RIGHT_COMMANDS);
     if (obj.asks_guru && !obj.guru) {
         diag_error(d->cx.diag, (struct span){0}, "guru",
                    "%s writes to programs, or sends signals: allowed in guru mode only",
@@ -505,6 +529,177 @@ static const char *explain_assumed(struct driver *d, const char *library)
     return puc ? "its Lua is PUC-Rio's, not LuaJIT" : "it has no LuaJIT";
 }
 
+/* ---- making the object, in a jail where there is one ---- */
+
+static void tell_analysed(struct driver *d, bool sound, const char *without)
+{
+    if (d->hooks->analysed)
+        d->hooks->analysed(d->hooks->arg, sound, without);
+}
+
+/* In the jail: what the parent is to know at that moment. */
+static void pass_analysed(struct driver *d, bool sound, const char *without)
+{
+    const char *text = arena_printf(d->cx.arena, "%c%s", sound ? '1' : '0', without ? without : "");
+
+    if (jail_inside())
+        jail_tell(TELLS_ANALYSED, text, strlen(text), NULL, 0, NULL);
+    else
+        tell_analysed(d, sound, without);
+}
+
+/* kernel_can_fentry, by whoever may ask the kernel. */
+static bool has_fentry(struct kernel *k)
+{
+    char answer = 0;
+
+    if (!jail_inside())
+        return kernel_can_fentry(k);
+    return jail_tell(ASKS_FENTRY, NULL, 0, &answer, 1, NULL) && answer;
+}
+
+static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *reply, int *fd)
+{
+    struct driver *d = arg;
+    const char *text = data;
+
+    if (kind == TELLS_ANALYSED && n)
+        tell_analysed(d, text[0] == '1',
+                      n > 1 ? arena_strndup(d->cx.arena, text + 1, n - 1) : NULL);
+    else if (kind == ASKS_FENTRY)
+        fputc(d->kernel && kernel_can_fentry(d->kernel), reply);
+    else if (kind == DEBUGINFOD_ASKED)
+        *fd = debuginfod_answer(&d->cx, data, n, reply);
+}
+
+static void open_jail(struct driver *d)
+{
+    d->jail = apart_start(&d->cx, &d->o, d->target, d->out, on_told, d);
+    d->places.jail = d->jail;
+}
+
+/* From the analysis to the object. */
+static bool make_here(struct making *m)
+{
+    struct driver *d = m->d;
+    const struct options *o = &d->o;
+    bool sound = analyse(d, m->so, m->prog);
+
+    if (o->list) /* errors were told: of what else there is they say nothing */
+        return listing_points(&d->cx, m->prog, m->expanded->main, o->list_variables, d->out);
+    const char *without = NULL;
+
+    if (!sound && m->expanded->assumed && target_first(d->target))
+        without = explain_assumed(d, m->expanded->assumed);
+    pass_analysed(d, sound, without);
+    if (!sound)
+        return false;
+    pass_done(d, PASS_SEMA, "analysed types and debug information");
+    if (shows(o, PASS_SEMA, DUMP_AST))
+        syntax_print(d->out, m->prog, PRINT_RESOLVED);
+    if (o->dump & DUMP_STAP && !stap_print(&d->cx, m->prog, d->target, d->out, NULL))
+        return false;
+    if (m->last == PASS_SEMA)
+        return true;
+
+    if (d->choice.backend == BACKEND_STAP)
+        return run_stap(d, m->prog, m->last);
+
+    struct ir_unit *u = make_ir(d, m->prog);
+
+    if (!u)
+        return false;
+    pass_done(d, PASS_IR, "made intermediate code");
+    if (shows(o, PASS_IR, DUMP_IR))
+        ir_print(d->out, u);
+    if (m->last == PASS_IR)
+        return true;
+
+    struct kernel *k = choose_kernel(d, in_kernel(u), m->last == PASS_RUN);
+
+    if (k && !k->has[FEAT_BPF_COOKIE])
+        ir_split_places(u);
+    if (k && ir_probes_kernel(u) && has_fentry(k) && !ir_trace_functions(u))
+        return false;
+    if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &m->obj))
+        return false;
+    pass_done(d, PASS_OBJECT, "made the object");
+    return true;
+}
+
+static bool make_in_jail(struct jail_question *q, FILE *answer)
+{
+    struct making *m = q->arg;
+
+    m->d->out = stdout;
+    if (!make_here(m))
+        return false;
+    if (m->obj.elf)
+        fwrite(m->obj.elf, 1, m->obj.elf_size, answer);
+    return true;
+}
+
+/* Is WORD in a text of the script's? */
+static bool says(const struct making *m, const char *word)
+{
+    const struct strings *more = &m->d->o.more_text;
+    bool said = strstr(m->expanded->main->text, word) != NULL;
+
+    for (uint32_t i = 0; i < m->expanded->n_libs; i++)
+        said |= strstr(m->expanded->libs[i]->text, word) != NULL;
+    for (uint32_t i = 0; i < more->n; i++)
+        said |= strstr(more->v[i], word) != NULL;
+    return said;
+}
+
+/* What needs guru mode was looked at by whoever made the object: our tapset may what scripts may
+ * not. What a jail made may do what the script says, by its words, since the tree that knows better
+ * is the jail's; a folder of the user's (-I) may have functions with all of them. */
+static unsigned rights_of(const struct making *m)
+{
+    static const struct {
+        const char *word;
+        unsigned right;
+    } words[] = {{"system", RIGHT_COMMANDS},
+                 {"raise", RIGHT_GURU},
+                 {"printk", RIGHT_GURU},
+                 {"set_user_", RIGHT_GURU}};
+    unsigned rights = 0;
+
+    if (!m->d->jail || m->d->o.include.n)
+        return RIGHT_COMMANDS | RIGHT_GURU;
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        rights |= says(m, words[i].word) ? words[i].right : 0;
+    return rights;
+}
+
+/* False after reporting. A module of SystemTap is made here: its tools are run. */
+static bool make(struct making *m)
+{
+    struct driver *d = m->d;
+    const struct jail_question q = {.arg = m, .fds = {-1, -1}};
+    struct jail_answer a;
+
+    if (d->choice.backend != BACKEND_STAP) {
+        sema_read_scripts(&d->cx, m->so); /* while files are at hand */
+        open_jail(d);
+    }
+    if (d->draws) /* now: at the end the process may be gone */
+        places_name_lua(&d->places);
+    if (!d->jail)
+        return make_here(m);
+    bool ok = jail_ask(d->jail, make_in_jail, &q, &a);
+
+    if (ok && a.n) {
+        void *elf = arena_alloc(d->cx.arena, a.n);
+
+        memcpy(elf, a.data, a.n);
+        m->obj = (struct cg_object){.elf = elf, .elf_size = a.n};
+    }
+    free(a.data);
+    return bounds_end() && ok;
+}
+
 /* ---- the pipeline ---- */
 
 static bool run_script(struct driver *d)
@@ -547,52 +742,16 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    bool sound = analyse(d, &so, prog);
+    struct making m = {d, prog, &so, &expanded, last, {NULL}};
 
-    if (o->list) /* errors were told: of what else there is they say nothing */
-        return listing_points(&d->cx, prog, expanded.main, o->list_variables, d->out);
-    const char *without = NULL;
-
-    if (!sound && expanded.assumed && target_first(d->target))
-        without = explain_assumed(d, expanded.assumed);
-    if (d->hooks->analysed)
-        d->hooks->analysed(d->hooks->arg, sound, without);
-    if (!sound)
+    look_at_kernel(d, last);
+    if (!make(&m))
         return false;
-    pass_done(d, PASS_SEMA, "analysed types and debug information");
-    if (shows(o, PASS_SEMA, DUMP_AST))
-        syntax_print(d->out, prog, PRINT_RESOLVED);
-    if (o->dump & DUMP_STAP && !stap_print(&d->cx, prog, d->target, d->out, NULL))
-        return false;
-    if (last == PASS_SEMA)
+    if (d->choice.backend == BACKEND_STAP || !m.obj.elf)
         return true;
-
-    if (d->choice.backend == BACKEND_STAP)
-        return run_stap(d, prog, last);
-
-    struct ir_unit *u = make_ir(d, prog);
-
-    if (!u)
-        return false;
-    pass_done(d, PASS_IR, "made intermediate code");
-    if (shows(o, PASS_IR, DUMP_IR))
-        ir_print(d->out, u);
-    if (last == PASS_IR)
-        return true;
-
-    struct kernel *k = choose_kernel(d, in_kernel(u), last == PASS_RUN);
-    struct cg_object obj;
-
-    if (k && !k->has[FEAT_BPF_COOKIE])
-        ir_split_places(u);
-    if (k && ir_probes_kernel(u) && kernel_can_fentry(k) && !ir_trace_functions(u))
-        return false;
-    if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &obj))
-        return false;
-    pass_done(d, PASS_OBJECT, "made the object");
     if (o->last_pass == PASS_OBJECT)
-        return write_object(d, &obj);
-    return last == PASS_OBJECT || run(d, obj.elf, obj.elf_size, k, true);
+        return write_object(d, &m.obj);
+    return last == PASS_OBJECT || run(d, m.obj.elf, m.obj.elf_size, d->kernel, rights_of(&m));
 }
 
 /* ---- objects as scripts ---- */
@@ -620,7 +779,11 @@ static bool run_object(struct driver *d)
     void *elf = read_object(d, &size);
     struct kernel *k = elf ? kernel_probe(&d->cx, d->o.no_feature.v, d->o.no_feature.n) : NULL;
 
-    return k && run(d, elf, size, k, false);
+    if (k)
+        open_jail(d);
+    if (d->draws)
+        places_name_lua(&d->places);
+    return k && run(d, elf, size, k, RIGHT_COMMANDS);
 }
 
 static bool run_module(struct driver *d)
@@ -767,6 +930,8 @@ static bool close_all(struct driver *d, bool ok)
     if (d->places.debuginfo)
         debuginfo_free(d->places.debuginfo);
     lua_names_free(d->places.names);
+    jail_end(d->jail);
+    jail_end(d->readers);
     if (d->target)
         target_close(d->target);
     return ok;

@@ -282,6 +282,12 @@ static bool set_no_global_var_display(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_no_jail(struct parse *p, const char *v)
+{
+    p->o->no_jail = true;
+    return true;
+}
+
 static bool set_no_system_tapset(struct parse *p, const char *v)
 {
     p->o->no_system_tapset = true;
@@ -568,6 +574,8 @@ const struct option_row option_rows[] = {
     {0, "backend", "NAME", "auto, bpf, or stap (a SystemTap module)", set_backend},
     {0, "no-feature", "NAME", "act as if the kernel lacked it, e.g. may_goto (repeatable)",
      set_no_feature},
+    {0, "no-jail", NULL, "read the target's files in ngstap's own process, with its privileges",
+     set_no_jail},
     {0, "no-debuginfo", "NAME", "without dwarf, debuginfod, pack or layout (NAME,NAME; repeatable)",
      set_no_debuginfo},
     {0, "suppress-handler-errors", NULL, "errors end their handler alone, and are counted",

@@ -55,6 +55,7 @@ struct options {
     bool list_types;     /* --dump-probe-types */
     bool suppress_errors, suppress_time_limits, no_display;
     bool no_system_tapset;
+    bool no_jail; /* readers of the target's files run in this process */
     const char *compatible; /* NULL: as new as we are */
     bool no_warnings;
     bool demangle;

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/cli/apart.c src/cli/apart.h \
 	src/cli/backend.c src/cli/backend.h \
 	src/cli/command.c src/cli/command.h \
 	src/cli/convert.c \

@@ -23,6 +23,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "target/target.h"
 
@@ -347,5 +348,13 @@ bool dbg_module_line(struct debuginfo *di, const struct module *m, uint64_t vadd
 /* Opens M's separate debug file, by M's path, build-id and open file; the caller closes it. Servers
  * and packs are not asked. -1: there is none. */
 int dbg_module_debug_file(struct debuginfo *di, const struct module *m);
+
+/* ---- debuginfod.c: what a jail asks its parent for ---- */
+
+enum { DEBUGINFOD_ASKED = 100 }; /* of jail_told's kinds */
+
+/* Answers the N bytes at DATA that came so: the file's descriptor, the caller's; -1: there is none.
+ * REPLY gets the words. */
+int debuginfod_answer(struct compile *cx, const void *data, size_t n, FILE *reply);
 
 #endif

@@ -4,7 +4,7 @@
  * cache, open, its build-id checked. Servers, cache and time limits are the host's configuration,
  * never the target's: DEBUGINFOD_URLS, DEBUGINFOD_CACHE_PATH, DEBUGINFOD_TIMEOUT (90 s in which
  * less than 100 KB come) and others of debuginfod_find_debuginfo(3). Refused, and said: a file of
- * another build.
+ * another build. In a jail the parent is asked to fetch: what comes is read in the jail.
  *
  * The library is loaded when it is needed: it brings an HTTP client, which takes longer to load
  * than most scripts to compile.
@@ -18,7 +18,9 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "debug/debugfile.h"
+#include "debug/debug.h"
 #include "debug/library.h"
+#include "jail/jail.h"
 
 #define CLIENT_LIBRARY "libdebuginfod.so.1"
 
@@ -112,40 +114,89 @@ static bool take(struct search *s, int fd, const char *path, const struct build_
     return false;
 }
 
+/* The file of build ID as the library gets it, open; -1: *WHY (in A, or static). */
+static int fetch(struct arena *a, struct progress *p, const struct build_id *id, const char **name,
+                 const char **why)
+{
+    struct debuginfod_client *session;
+    char *path = NULL;
+    int fd;
+
+    if (!load_client(a, why))
+        return -1;
+    session = client.begin();
+    if (!session) {
+        *why = "its client cannot be started";
+        return -1;
+    }
+    p->is_terminal = isatty(fileno(p->to));
+    p->begun_ns = clock_ns(CLOCK_MONOTONIC);
+    client.set_user_data(session, p);
+    client.set_progressfn(session, progressed);
+    fd = client.find_debuginfo(session, id->bytes, (int)id->len, &path);
+    client.end(session);
+    if (p->said_ns && p->is_terminal)
+        fputc('\n', p->to);
+    if (fd < 0)
+        *why = strerror(-fd);
+    else
+        *name = arena_strdup(a, path);
+    free(path);
+    return fd < 0 ? -1 : fd;
+}
+
+/* ---- from a jail, which has no network ---- */
+
+struct wanted {
+    struct build_id id;
+    char module[256]; /* for the progress; cut */
+};
+
+/* The reply is one byte, '1' for a file that comes with it, and its name, or why there is none. */
+static int fetch_outside(struct arena *a, const char *module, const struct build_id *id,
+                         const char **name, const char **why)
+{
+    struct wanted w = {.id = *id};
+    char reply[4096];
+    int fd = -1;
+
+    snprintf(w.module, sizeof(w.module), "%s", module);
+    size_t n = jail_tell(DEBUGINFOD_ASKED, &w, sizeof(w), reply, sizeof(reply), &fd);
+
+    *name = *why = n > 1 ? arena_strndup(a, reply + 1, n - 1) : "nobody answers";
+    return n && reply[0] == '1' ? fd : -1;
+}
+
+int debuginfod_answer(struct compile *cx, const void *data, size_t n, FILE *reply)
+{
+    struct wanted w;
+    struct progress p = {.to = cx->err, .module = w.module};
+    const char *name = "", *why = "?";
+    int fd = -1;
+
+    if (n != sizeof(w) || !getenv("DEBUGINFOD_URLS"))
+        return -1;
+    memcpy(&w, data, sizeof(w));
+    w.module[sizeof(w.module) - 1] = 0;
+    if (w.id.len && w.id.len <= BUILD_ID_MAX)
+        fd = fetch(cx->arena, &p, &w.id, &name, &why);
+    fprintf(reply, "%c%s", fd >= 0 ? '1' : '0', fd >= 0 ? name : why);
+    return fd;
+}
+
 bool debuginfod_fetch(struct search *s, const struct build_id *id, struct elf_file *out,
                       const char **name)
 {
-    const char *urls = getenv("DEBUGINFOD_URLS");
-    struct debuginfod_client *session;
+    const char *urls = getenv("DEBUGINFOD_URLS"), *why;
     struct progress p = {.to = s->progress, .module = s->module};
-    const char *why;
-    char *path = NULL;
     int fd;
 
     if (!s->progress || !urls || !urls[strspn(urls, " ")] || !id->len)
         return false;
     search_looked(s, "", arena_printf(s->a, "debuginfod at %s", urls));
-    if (!load_client(s->a, &why)) {
-        search_refused(s, "", "debuginfod", why);
-        return false;
-    }
-    session = client.begin();
-    if (!session) {
-        search_refused(s, "", "debuginfod", "its client cannot be started");
-        return false;
-    }
-    p.is_terminal = isatty(fileno(p.to));
-    p.begun_ns = clock_ns(CLOCK_MONOTONIC);
-    client.set_user_data(session, &p);
-    client.set_progressfn(session, progressed);
-    fd = client.find_debuginfo(session, id->bytes, (int)id->len, &path);
-    client.end(session);
-    if (p.said_ns && p.is_terminal)
-        fputc('\n', p.to);
+    fd = jail_inside() ? fetch_outside(s->a, s->module, id, name, &why)
+                       : fetch(s->a, &p, id, name, &why);
     if (fd < 0)
-        search_refused(s, "", "debuginfod", strerror(-fd));
-    else
-        *name = arena_strdup(s->a, path);
-    free(path);
+        search_refused(s, "", "debuginfod", why);
     return fd >= 0 && take(s, fd, *name, id, out);
 }

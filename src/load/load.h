@@ -33,6 +33,7 @@ struct object {
     uint32_t user_code_len;
     const void *rodata; /* section NGS_MAP_RODATA: h->rodata_size bytes */
     bool asks_guru;     /* programs in the kernel write to programs or send signals */
+    bool no_commands;   /* system() is refused: the caller's to say */
     bool guru;          /* they and handlers in user space may: the caller's to say, else not */
     /*
      * relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum

@@ -36,6 +36,8 @@ struct sema_opts {
 /* Reads the library's macros (*.stpm) into O->macros: before the script is parsed, since it may use
  * them. */
 void sema_read_macros(struct compile *cx, const struct sema_opts *o);
+/* Reads the scripts of the tapset, for sema_run() where files are far: it parses what it needs. */
+void sema_read_scripts(struct compile *cx, const struct sema_opts *o);
 /* Has those of SystemTap's own tapset read when one is missing. */
 void sema_systemtap_macros(struct compile *cx, const struct sema_opts *o);
 

@@ -30,10 +30,23 @@ static int is_macros(const struct dirent *d)
 }
 
 /* NULL: it cannot be read. */
+/* What sema_read_scripts has read. */
+static struct source *known_file(const struct compile *cx, const char *path)
+{
+    struct source *src;
+
+    for (uint32_t id = 1; (src = source_get(cx->sources, id)); id++)
+        if (src->tapset && !strcmp(src->name, path))
+            return src;
+    return NULL;
+}
+
 static struct source *read_file(struct compile *cx, const char *path)
 {
-    struct source *src = source_read(cx->sources, path);
+    struct source *src = known_file(cx, path);
 
+    if (!src)
+        src = source_read(cx->sources, path);
     if (!src)
         diag_warning(cx->diag, (struct span){0}, "%s: %s", path, strerror(errno));
     else
@@ -304,6 +317,20 @@ void sema_tapset_read(struct sema *s)
         each_file(s->arena, o->tapset_dirs[i], is_script, read_script, s);
         each_file(s->arena, arena_printf(s->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
                   is_script, read_script, s);
+    }
+}
+
+static void read_ahead(void *arg, const char *path)
+{
+    read_file(arg, path);
+}
+
+void sema_read_scripts(struct compile *cx, const struct sema_opts *o)
+{
+    for (uint32_t i = 0; i < o->n_tapset_dirs; i++) {
+        each_file(cx->arena, o->tapset_dirs[i], is_script, read_ahead, cx);
+        each_file(cx->arena, arena_printf(cx->arena, "%s/%s", o->tapset_dirs[i], o->env->arch),
+                  is_script, read_ahead, cx);
     }
 }
 

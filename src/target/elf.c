@@ -213,8 +213,7 @@ bool elf_build_id_of(Elf *elf, int fd, struct build_id *id)
     return found;
 }
 
-/* e_machine of the ELF file open at FD; EM_NONE (0): not a sound ELF file. */
-static uint16_t elf_machine(int fd)
+uint16_t elf_machine_here(int fd)
 {
     Elf *elf = elf_open(fd);
     GElf_Ehdr eh;
@@ -224,27 +223,17 @@ static uint16_t elf_machine(int fd)
     return sound ? eh.e_machine : EM_NONE;
 }
 
-/* Programs of machines that are not known are refused where they are looked into. */
-const struct arch *target_arch(const struct target *t)
+bool elf_facts_here(int fd, const struct map *m, struct elf_facts *out)
 {
-    const struct module *exe = t->modules;
-    bool is_file = exe && exe->is_exe && exe->fd >= 0;
-    const struct arch *a = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
-
-    return a ? a : arch_native();
-}
-
-bool elf_build_id(int fd, struct build_id *id)
-{
-    id->len = 0;
     Elf *elf = elf_open(fd);
 
+    memset(out, 0, sizeof(*out));
     if (!elf)
         return false;
-    bool found = elf_build_id_of(elf, fd, id);
-
+    elf_build_id_of(elf, fd, &out->id);
+    out->bias = m ? elf_bias(elf, m) : 0;
     elf_end(elf);
-    return found;
+    return true;
 }
 
 /* Finds the bytes of OUT's build-id among the loaded notes PH. */
@@ -358,7 +347,7 @@ uint64_t elf_bias(Elf *elf, const struct map *m)
     return 0;
 }
 
-bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset)
+bool elf_vaddr_to_offset_here(int fd, uint64_t vaddr, uint64_t *offset)
 {
     Elf *elf = elf_open(fd);
     size_t n;

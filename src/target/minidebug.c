@@ -74,7 +74,7 @@ static bool expand(const Elf_Data *in, int fd)
     return ret == LZMA_STREAM_END && total <= EXPANDED_MAX;
 }
 
-struct elf_symbols elf_mini_symbols(struct arena *a, int fd)
+struct elf_symbols elf_mini_here(struct arena *a, int fd)
 {
     struct elf_symbols none = {0};
     Elf *elf = elf_open(fd);
@@ -82,7 +82,7 @@ struct elf_symbols elf_mini_symbols(struct arena *a, int fd)
     int file = packed && packed->d_buf ? memfd_create("minidebug", MFD_CLOEXEC) : -1;
 
     if (file >= 0 && expand(packed, file))
-        none = elf_symbols_read(a, file);
+        none = elf_symbols_here(a, file);
     if (file >= 0)
         close(file);
     if (elf)

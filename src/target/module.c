@@ -167,13 +167,14 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
     struct module mod = {.path = m->path, .is_exe = is_exe, .deleted = m->deleted};
     bounds_file(m->path);
     int fd = open_mapped(cx, t, pid, m, is_exe, &mod);
-    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
+    struct elf_facts facts;
+    bool is_elf = fd >= 0 && elf_facts(fd, m, &facts);
 
     if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
         say_unread(cx, t, m, errno);
-    if (elf) {
-        elf_build_id_of(elf, fd, &mod.id);
-        mod.bias = elf_bias(elf, m);
+    if (is_elf) {
+        mod.id = facts.id;
+        mod.bias = facts.bias;
         mod.start = m->start;
         for (const struct map *o = all; o; o = o->next) {
             if (o->ino != m->ino || o->dev != m->dev || strcmp(o->path, m->path))
@@ -185,7 +186,6 @@ static void add_mapped(struct compile *cx, struct target *t, pid_t pid, const st
         }
         set_file(cx->arena, t, &mod, fd);
         append(cx, t, &mod);
-        elf_end(elf);
     } else if (fd >= 0) {
         close(fd);
     }
@@ -240,17 +240,16 @@ static struct module *add_file(struct compile *cx, struct target *t, const char 
     struct stat st;
 
     bounds_file(path);
-    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
+    struct elf_facts facts;
     struct module *added = NULL;
 
-    if (elf && !fstat(fd, &st)) {
+    if (fd >= 0 && elf_facts(fd, NULL, &facts) && !fstat(fd, &st)) {
         mod.dev = st.st_dev;
         mod.ino = st.st_ino;
-        elf_build_id_of(elf, fd, &mod.id);
+        mod.id = facts.id;
         mod.path = arena_strdup(cx->arena, path);
         set_file(cx->arena, t, &mod, fd);
         added = append(cx, t, &mod);
-        elf_end(elf);
     } else if (fd >= 0) {
         close(fd);
     }

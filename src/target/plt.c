@@ -88,7 +88,7 @@ static bool is_table(const char *name, const GElf_Shdr *sh)
            !strncmp(name, ".plt", 4) && (!name[4] || name[4] == '.');
 }
 
-struct plt plt_read(struct arena *a, int fd)
+struct plt plt_here(struct arena *a, int fd)
 {
     struct reading r = {.a = a};
     Elf *elf = elf_open(fd);

@@ -19,5 +19,7 @@ struct plt {
 /* The entries of the file at FD; n = 0 when it has none, or is no sound ELF file of a machine that
  * is known. */
 struct plt plt_read(struct arena *a, int fd);
+/* The reader itself, for asked.c. */
+struct plt plt_here(struct arena *a, int fd);
 
 #endif

@@ -1,9 +1,11 @@
 ngstap_SOURCES += \
+	src/target/asked.c \
 	src/target/caps.c \
 	src/target/cgroup.c \
 	src/target/container.c \
 	src/target/demangle.c src/target/demangle.h \
 	src/target/elf.c src/target/elf.h \
+	src/target/flat.c src/target/flat.h \
 	src/target/kernel.c \
 	src/target/ksyms.c src/target/ksyms.h \
 	src/target/luajit.c src/target/luajit.h \

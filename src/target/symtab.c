@@ -130,7 +130,7 @@ struct elf_symbols elf_symbols_of(struct arena *a, Elf *elf, bool *full)
     return s;
 }
 
-struct elf_symbols elf_symbols_read(struct arena *a, int fd)
+struct elf_symbols elf_symbols_here(struct arena *a, int fd)
 {
     struct elf_symbols none = {0};
     Elf *elf = elf_open(fd);
@@ -144,7 +144,7 @@ struct elf_symbols elf_symbols_read(struct arena *a, int fd)
     return s;
 }
 
-struct elf_symbols elf_variables_read(struct arena *a, int fd)
+struct elf_symbols elf_variables_here(struct arena *a, int fd)
 {
     Elf *elf = elf_open(fd);
     bool full;

@@ -140,6 +140,11 @@ bool sysroot_is_host(const struct sysroot *r)
     return r->host;
 }
 
+int sysroot_fd(const struct sysroot *r)
+{
+    return r->fd;
+}
+
 /* The same file again, for reading; by its descriptor, so it cannot be another one by now. */
 static int reopen(int path_fd)
 {

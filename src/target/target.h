@@ -50,6 +50,8 @@ void sysroot_free(struct sysroot *r);
 /* The directory as it was given, without slashes at its end: "" for "/". It is R's. */
 const char *sysroot_dir(const struct sysroot *r);
 bool sysroot_is_host(const struct sysroot *r);
+/* The directory itself, open as a place (O_PATH); it is R's. */
+int sysroot_fd(const struct sysroot *r);
 
 /*
  * Opens the regular file PATH (absolute, as the target sees it) for reading; the caller closes the

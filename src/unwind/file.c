@@ -147,7 +147,7 @@ static const struct arch *arch_of(Elf *elf)
     return arch && arch->unwind.known ? arch : NULL;
 }
 
-bool unwind_bias(int fd, const struct map *m, uint64_t *bias)
+bool unwind_bias_here(int fd, const struct map *m, uint64_t *bias)
 {
     Elf *elf = elf_open(fd);
 

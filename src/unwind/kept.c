@@ -19,10 +19,6 @@ enum { SECTIONS_LEAST = 8 * 1024, SECTIONS_MAX = 64 * 1024 * 1024 };
 
 #define FOLDER "unwind"
 
-struct kept_head { /* then the rows and the blocks; in this machine's byte order */
-    uint32_t n, n_blocks, first_block, reserved;
-};
-
 /* ---- the key ---- */
 
 static bool is_source(const char *name)
@@ -97,22 +93,17 @@ static bool is_sound(const struct unwind_rows *r)
     return r->first_block == r->v[0].pc >> NGS_BLOCK_SHIFT;
 }
 
-static bool load(const uint8_t key[CACHEFILE_KEY_SIZE], struct unwind_rows *out)
+bool unwind_take(void *data, size_t size, struct unwind_rows *out)
 {
-    size_t size;
-    char *data = cachefile_load(FOLDER, key, &size);
-    struct kept_head h;
+    struct unwind_head h;
 
-    if (!data)
-        return false;
     if (size >= sizeof(h)) {
         memcpy(&h, data, sizeof(h));
         size -= sizeof(h);
         if (h.n && h.n <= UNWIND_ROWS_MAX && h.n_blocks <= UNWIND_BLOCKS_MAX &&
             size == ((size_t)h.n + h.n_blocks) * sizeof(*out->v)) {
-            memmove(data, data + sizeof(h), size);
-            *out =
-                (struct unwind_rows){(struct ngs_row *)data, h.n, h.n, h.n_blocks, h.first_block};
+            memmove(data, (char *)data + sizeof(h), size);
+            *out = (struct unwind_rows){data, h.n, h.n, h.n_blocks, h.first_block};
             if (is_sound(out))
                 return true;
         }
@@ -122,11 +113,19 @@ static bool load(const uint8_t key[CACHEFILE_KEY_SIZE], struct unwind_rows *out)
     return false;
 }
 
+static bool load(const uint8_t key[CACHEFILE_KEY_SIZE], struct unwind_rows *out)
+{
+    size_t size;
+    char *data = cachefile_load(FOLDER, key, &size);
+
+    return data && unwind_take(data, size, out);
+}
+
 /* ---- writing ---- */
 
 static void save(const uint8_t key[CACHEFILE_KEY_SIZE], const struct unwind_rows *r)
 {
-    const struct kept_head h = {r->n, r->n_blocks, r->first_block, 0};
+    const struct unwind_head h = {r->n, r->n_blocks, r->first_block, 0};
     size_t size = ((size_t)r->n + r->n_blocks) * sizeof(*r->v);
     char *data = malloc(sizeof(h) + size);
 
@@ -138,7 +137,7 @@ static void save(const uint8_t key[CACHEFILE_KEY_SIZE], const struct unwind_rows
     free(data);
 }
 
-bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out)
+bool unwind_kept_here(int fd, int debug_fd, struct unwind_rows *out)
 {
     uint8_t key[CACHEFILE_KEY_SIZE];
     bool keeps = make_key(fd, debug_fd, key);

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/unwind/asked.c \
 	src/unwind/eh_frame.c \
 	src/unwind/file.c \
 	src/unwind/kept.c \

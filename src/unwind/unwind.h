@@ -87,4 +87,16 @@ bool unwind_mend(int fd, struct unwind_rows *r);
  * are made, and kept. */
 bool unwind_kept_file(int fd, int debug_fd, struct unwind_rows *out);
 
+/* The readers themselves, for asked.c, which stands before them. */
+bool unwind_bias_here(int fd, const struct map *m, uint64_t *bias);
+bool unwind_kept_here(int fd, int debug_fd, struct unwind_rows *out);
+
+/* Rows as bytes: this, then V. */
+struct unwind_head {
+    uint32_t n, n_blocks, first_block, reserved;
+};
+/* Takes over such bytes, malloc'ed. False, *OUT empty: rows are out of order, or blocks are of rows
+ * that are not there. */
+bool unwind_take(void *data, size_t size, struct unwind_rows *out);
+
 #endif

@@ -1,0 +1,111 @@
+/*
+ * apart: the jail that a run's readers work in. Enters: the options and the target; leaves: a jail
+ * with its policy: the target's processes and root, the folders that scripts take modules, layouts
+ * and packs from, ngstap's cache.
+ */
+#include "cli/apart.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/cachedir.h"
+#include "base/diag.h"
+#include "cli/search.h"
+#include "target/target.h"
+
+struct names {
+    struct arena *a;
+    const char **v;
+    uint32_t n;
+};
+
+/* By its name without links, as the policy wants it. What is not there needs no leave. */
+static void add(struct names *l, const char *path)
+{
+    char real[PATH_MAX];
+
+    if (!path || !realpath(path, real))
+        return;
+    l->v = arena_grow(l->a, l->v, l->n, sizeof(*l->v));
+    l->v[l->n++] = arena_strdup(l->a, real);
+}
+
+static void add_all(struct names *l, const struct strings *s)
+{
+    for (uint32_t i = 0; i < s->n; i++)
+        add(l, s->v[i]);
+}
+
+static void add_folders(struct names *l, struct compile *cx, const struct options *o)
+{
+    const struct strings tapsets = search_tapsets(cx, o);
+    const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
+
+    add_all(l, &tapsets);
+    add(l, search_layouts(cx));
+    add(l, search_systemtap(cx, o));
+    for (uint32_t i = 0; i < cx->debug.n_packs; i++)
+        add(l, cx->debug.packs[i]);
+    if (data)
+        add(l, arena_printf(l->a, "%s/ngstap", data));
+    if (home)
+        add(l, arena_printf(l->a, "%s/.local/share/ngstap", home));
+}
+
+/* The target's processes, and a master that it has none of. */
+static const pid_t *processes(struct arena *a, const struct target *t, uint32_t *n)
+{
+    pid_t *v = ARENA_ARRAY(a, pid_t, t->n_pids + 2);
+
+    for (*n = 0; *n < t->n_pids; (*n)++)
+        v[*n] = t->pids[*n];
+    if (t->pid)
+        v[(*n)++] = t->pid;
+    if (t->master)
+        v[(*n)++] = t->master;
+    return v;
+}
+
+static const char *cache_folder(struct arena *a)
+{
+    char cache[PATH_MAX];
+
+    if (!cachedir_find("index", true, cache))
+        return NULL;
+    return arena_strndup(a, cache, strlen(cache) - strlen("/index"));
+}
+
+struct jail *apart_readers(struct compile *cx, const struct options *o)
+{
+    const struct jail_opts jo = {
+        .policy = {.closed = true, .cache = cache_folder(cx->arena), .root = -1}};
+    const char *why;
+    struct jail *j = o->no_jail ? NULL : jail_start(cx, &jo, &why);
+
+    jail_readers(j);
+    return j;
+}
+
+struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
+                         FILE *out, jail_told *told, void *arg)
+{
+    struct names folders = {.a = cx->arena};
+    struct jail_opts jo = {.out = out, .told = told, .arg = arg};
+    const char *why = "--no-jail";
+    struct jail *j = NULL;
+
+    if (!o->no_jail) {
+        add_folders(&folders, cx, o);
+        jo.policy = (struct jail_policy){.read = folders.v, .n_read = folders.n, .root = -1};
+        jo.policy.pids = processes(cx->arena, t, &jo.policy.n_pids);
+        jo.policy.cache = cache_folder(cx->arena);
+        if (t->root && !sysroot_is_host(t->root))
+            jo.policy.root = sysroot_fd(t->root);
+        j = jail_start(cx, &jo, &why);
+    }
+    if (!j && cx->verbose)
+        fprintf(cx->err, "Files are read in this process, with its privileges: %s.\n", why);
+    return j;
+}

@@ -1,0 +1,26 @@
+/*
+ * apart: the jail that a run's readers work in.
+ */
+#ifndef CLI_APART_H
+#define CLI_APART_H
+
+#include "cli/options.h"
+#include "jail/jail.h"
+
+struct target;
+
+/*
+ * Starts the jail: from now on it may be asked. It may read what T's processes and a script's
+ * modules need, and write ngstap's cache. What it prints goes to OUT; TOLD (ARG) takes what it tells.
+ * NULL: --no-jail, or the kernel will not, which -v says; the readers run in this process then.
+ */
+struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
+                         FILE *out, jail_told *told, void *arg);
+
+/*
+ * Starts the jail of what reads open files (jail_readers), before a target is looked at. It may
+ * write the cache, and opens nothing else. NULL: as above, without a word.
+ */
+struct jail *apart_readers(struct compile *cx, const struct options *o);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * filter: the system calls of a jail, and the rest of what takes its privileges away.
+ */
+#ifndef JAIL_FILTER_H
+#define JAIL_FILTER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Installs the table of calls for this thread, for good. SOCK: the channel. Returns the listener of
+ * what the parent is asked for; -1 and errno. */
+int filter_install(int sock);
+
+/*
+ * Takes from this process what it needs for nothing but harm: capabilities, its user (DROP_USER:
+ * the parent may read its memory all the same), ways to files and to new privileges, limits. What
+ * the kernel does not have is left out: the filter holds without it. False and errno: it has new
+ * privileges still.
+ */
+bool lock_down(bool drop_user);
+
+#endif
