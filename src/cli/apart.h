@@ -11,8 +11,9 @@ struct target;
 
 /*
  * Starts the jail: from now on it may be asked. It may read what T's processes and a script's
- * modules need, and write ngstap's cache. What it prints goes to OUT; TOLD (ARG) takes what it tells.
- * NULL: --no-jail, or the kernel will not, which -v says; the readers run in this process then.
+ * modules need, and write ngstap's cache. What it prints goes to OUT; TOLD (ARG) takes what it
+ * tells. NULL: --no-jail, or the kernel will not, which -v says; the readers run in this process
+ * then.
  */
 struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
                          FILE *out, jail_told *told, void *arg);

@@ -1,11 +1,11 @@
 /*
  * broker: carries out for a jail the calls that name files. Enters: calls that the kernel has
- * stopped (seccomp_unotify(2)); leaves: their results, a descriptor put into the child, bytes in its
- * memory. Refused (EACCES): what the policy does not let it, what is neither a regular file nor a
- * folder, and writing anywhere but in the cache.
+ * stopped (seccomp_unotify(2)); leaves: their results, a descriptor put into the child, bytes in
+ * its memory. Refused (EACCES): what the policy does not let it, what is neither a regular file nor
+ * a folder, and writing anywhere but in the cache.
  *
- * A path is copied out of the child's memory once, and followed once, to a mere place (O_PATH): that
- * is what is judged, and what is opened then. A relative path starts where ngstap was started.
+ * A path is copied out of the child's memory once, and followed once, to a mere place (O_PATH):
+ * that is what is judged, and what is opened then. A relative path starts where ngstap was started.
  */
 #include "jail/broker.h"
 

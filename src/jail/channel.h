@@ -6,7 +6,13 @@
 
 #include "jail/jail.h"
 
-enum message_kind { MESSAGE_LISTENER, MESSAGE_QUESTION, MESSAGE_ANSWER, MESSAGE_TOLD, MESSAGE_REPLY };
+enum message_kind {
+    MESSAGE_LISTENER,
+    MESSAGE_QUESTION,
+    MESSAGE_ANSWER,
+    MESSAGE_TOLD,
+    MESSAGE_REPLY
+};
 
 struct message {
     uint32_t kind; /* enum message_kind */

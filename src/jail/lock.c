@@ -1,8 +1,8 @@
 /*
- * lock: takes a child's privileges away, but for the calls (filter.c). Enters: a fresh fork; leaves:
- * no capability in any set, a user of nobody's, an empty root, landlock over all paths, limits that
- * no honest reader comes near. Each of these stops what another already does: where one lacks, the
- * others hold.
+ * lock: takes a child's privileges away, but for the calls (filter.c). Enters: a fresh fork;
+ * leaves: no capability in any set, a user of nobody's, an empty root, landlock over all paths,
+ * limits that no honest reader comes near. Each of these stops what another already does: where one
+ * lacks, the others hold.
  */
 #include "jail/filter.h"
 

@@ -3,9 +3,9 @@
  * mere place (O_PATH), and its status; leaves: yes or no. Whatever links led there does not matter:
  * asked is about the file itself.
  *
- * A reader that a hostile file has taken over can ask for anything. So it gets what the kernel tells
- * of itself, the /proc of the processes that are looked at, ngstap's own files, and of all others
- * what anybody may read, or what those processes may: no keys, no password hashes, no other
+ * A reader that a hostile file has taken over can ask for anything. So it gets what the kernel
+ * tells of itself, the /proc of the processes that are looked at, ngstap's own files, and of all
+ * others what anybody may read, or what those processes may: no keys, no password hashes, no other
  * process's memory, no devices.
  */
 #include <stdio.h>

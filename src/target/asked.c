@@ -1,7 +1,7 @@
 /*
  * asked: facts of ELF files for who has privileges. Enters: open files, untrusted; leaves: what the
- * reader of the file's kind says of it, as a jail ran it (jail/jail.h) where there is one; its answer
- * is checked. In a jail, and where the kernel has none, the reader itself is called.
+ * reader of the file's kind says of it, as a jail ran it (jail/jail.h) where there is one; its
+ * answer is checked. In a jail, and where the kernel has none, the reader itself is called.
  */
 #include <string.h>
 #include <stdlib.h>
