@@ -84,8 +84,8 @@ bool jail_ask(struct jail *j, jail_work *work, const struct jail_question *q,
 
 /*
  * The jail that readers of open files ask from now on (target/asked.c, unwind/asked.c): it needs no
- * policy. Until the target is known (bounds_begin to bounds_end) all questions together have the time that
- * base/bounds.h allows. NULL: nobody is asked.
+ * policy. Until the target is known (bounds_begin to bounds_end) all questions together have the
+ * time that base/bounds.h allows. NULL: nobody is asked.
  */
 void jail_readers(struct jail *j);
 
