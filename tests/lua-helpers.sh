@@ -59,7 +59,7 @@ in_assembly() { # VARIANT [OPTION]
     local program=$NGSTAP_TARGETS/$1/srv/openresty/luajit/bin/luajit hits wrong short functions
     places "$program" >"$scratch/places"
     {
-        echo 'global hits, wrong, short, n
+        printf '%s\n' 'global hits, wrong, short, n
             function look(words) {
                 if (n[uaddr()]++ >= 100) { return 0 }
                 name = usymname(uaddr())

@@ -434,6 +434,43 @@ last_line_is '2' -v -c "$scratch/bare" -e "probe process(\"$scratch/bare\").func
     for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
 check 'code without a table ends it' test "$bare" = yes
 check 'which is counted (-v)' said '^stacks of programs: [0-9]+ at code without a table$'
+# A stack pointer that leads nowhere, into the kernel's part, to words that all lead back to the same
+# code, to the last word of a page: walks end, and say at what.
+cat >"$scratch/astray.c" <<'END'
+#include <stdlib.h>
+#include <sys/mman.h>
+__asm__(".text\n.globl astray\n.type astray, @function\nastray: .cfi_startproc\n"
+        " mov %rsp, %rax\n mov %rdi, %rsp\n mov $150000000, %rcx\n"
+        "again: dec %rcx\n jnz again\n mov %rax, %rsp\n ret\n .cfi_endproc\n"
+        ".size astray, . - astray\n");
+void astray(void *sp);
+extern char again[];
+int main(void)
+{
+    char **page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    munmap(page + 512, 4096);
+    for (int i = 0; i < 512; i++)
+        page[i] = again;
+    astray((void *)16);
+    astray((void *)-4096L);
+    astray(page);
+    astray(page + 511);
+    return 0;
+}
+END
+${CC:-cc} -O1 -o "$scratch/astray" "$scratch/astray.c"
+goes_astray() {
+    trace_seconds=100 trace -v -D MAXSTRINGLEN=8192 -c "$scratch/astray" -e '
+        probe timer.profile { if (user_mode()) { print("tick\n" . sprint_ubacktrace()) } }'
+    awk '/^tick/ { ticks++; getline; if (/^(astray|again)\+/) there++ }
+        END { print "#", there + 0, "of", ticks + 0, "ticks"; exit !(there > 20) }' \
+        "$scratch/out" || return
+    sed -n 's/^stacks of programs: /# /p' "$scratch/err"
+    [[ $status = 0 ]] && ! said 'ERROR' && said '[0-9]+ cut at the limit' &&
+        said '[0-9]+ at memory that cannot be read'
+}
+check 'a stack pointer that leads anywhere: walks end' goes_astray
 objcopy -R .eh_frame "$scratch/chain" "$scratch/tableless"
 trace -c "$scratch/tableless 3" -e 'probe syscall.exit_group { print_ubacktrace() }'
 check 'a program without any: a line says so' said 'no unwind table in .*/tableless: stacks of C'
