@@ -17,8 +17,8 @@ fit_damaged() {
     grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
 }
 
-# as_dwarf [FILE]: one of those that fit tells all types as the DWARF of FILE does, member by member;
-# $exe, if none is named.
+# as_dwarf [FILE]: one of those that fit tells all types as the DWARF of FILE does, member by
+# member; $exe, if none is named.
 as_dwarf() {
     local one with=${1:-$exe}
     "$ngstap" types --exec "$with" --module "$with" -C "$types" >"$scratch/by-dwarf" \

@@ -30,8 +30,8 @@ static inline uint64_t damage_random(void) /* xorshift64 (Marsaglia, 2003) */
     return damage_state;
 }
 
-/* What the process PID can write to, of which MEM is /proc/PID/mem, at the same offsets of a file; it
- * stands still meanwhile. */
+/* What the process PID can write to, of which MEM is /proc/PID/mem, at the same offsets of a file;
+ * it stands still meanwhile. */
 static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
 {
     static char part[PART];
@@ -50,10 +50,10 @@ static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
     return copy;
 }
 
-/* Changes some bytes of COPY at places that SOMEWHERE tells; *V, BYTES_MAX of them: what they were.
- * How many. */
-static inline uint32_t damage_some(int copy, uint64_t (*somewhere)(const void *arg), const void *arg,
-                                   struct damage_change *v)
+/* Changes some bytes of COPY, each where SOMEWHERE tells; V, room for BYTES_MAX: what they were. How
+ * many. */
+static inline uint32_t damage_some(int copy, uint64_t (*somewhere)(const void *arg),
+                                   const void *arg, struct damage_change *v)
 {
     static const uint32_t amounts[] = {1, 1, 2, 8, 64, BYTES_MAX};
     uint32_t n = amounts[damage_random() % 6], done = 0;
