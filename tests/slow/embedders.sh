@@ -142,7 +142,7 @@ end() {
 burns() { # the samples whose Lua leaf is hot(): 60 % at least, of 50
     awk '
         { n = $NF; total += n }
-        /burn[.]lua:hot/ { hot += n }
+        /burn([.]lua)?:hot/ { hot += n } # by its path, or as a module of package.path
         END {
             print "# hot(): " hot + 0 " of " total + 0
             exit !(total >= 50 && hot >= 0.6 * total)
@@ -154,9 +154,10 @@ flame() { # OPTION...
 }
 # lua_of OPTION...: a flame graph has it, once the program has begun to run Lua.
 lua_of() {
-    for _ in {1..12}; do
+    for _ in {1..30}; do
         ! flame "$@" || ! burns || return 0
         kill -0 "$pid" || break
+        sleep 1
     done
     tail -n 3 "$scratch/log" >>"$scratch/err"
     return 1

@@ -39,7 +39,7 @@ static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
 
     kill(pid, SIGSTOP);
     for (const struct map *m = maps; copy >= 0 && m; m = m->next)
-        for (uint64_t at = m->start; (m->write || (m->path && *m->path)) && at < m->end; at += PART) {
+        for (uint64_t at = m->start; (m->write || m->ino) && at < m->end; at += PART) {
             uint64_t left = m->end - at;
             ssize_t n = pread(mem, part, left < PART ? left : PART, (off_t)at);
 
@@ -50,8 +50,8 @@ static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
     return copy;
 }
 
-/* Changes some bytes of COPY, each where SOMEWHERE tells; V, room for BYTES_MAX: what they were. How
- * many. */
+/* Changes some bytes of COPY, each where SOMEWHERE tells; V, room for BYTES_MAX: what they were.
+ * How many. */
 static inline uint32_t damage_some(int copy, uint64_t (*somewhere)(const void *arg),
                                    const void *arg, struct damage_change *v)
 {
