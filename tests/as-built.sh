@@ -17,15 +17,16 @@ fit_damaged() {
     grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
 }
 
-# as_dwarf [FILE]: one of those that fit tells all types as the DWARF of FILE does, member by member;
-# $exe, if none is named.
+types_of() { # FILE OPTION...: without the line that names the file
+    "$ngstap" types --module "$1" -C "$types" "${@:2}" 2>"$scratch/err" | sed '/^ \*   \//d'
+}
+# as_dwarf [FILE]: one of those that fit tells all types as the DWARF of FILE does, member by
+# member; $exe, if none is named.
 as_dwarf() {
     local one with=${1:-$exe}
-    "$ngstap" types --exec "$with" --module "$with" -C "$types" >"$scratch/by-dwarf" \
-        2>"$scratch/err" || return
+    types_of "$with" --exec "$with" >"$scratch/by-dwarf" || return
     for one in "${fitting[@]}"; do
-        "$ngstap" types "$without" -d "$one" -x "$pid" --module "$exe" -C "$types" \
-            >"$scratch/out" 2>"$scratch/err" || return
+        types_of "$exe" "$without" -d "$one" -x "$pid" >"$scratch/out" || return
         echo "# $one: $(wc -l <"$scratch/out") lines"
         ! diff "$scratch/by-dwarf" "$scratch/out" >"$scratch/difference" || return 0
     done

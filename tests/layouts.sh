@@ -4,8 +4,9 @@
 # Layouts that are known of LuaJIT, for files without debug information. By a layout each of its
 # types is what it is by DWARF; a state that is damaged in 10,000 ways is never taken for one of
 # another layout; the shares of a profile are the true ones (shares.sh) of nginx and LuaJIT
-# stripped, of both in one stripped program, with and without section headers, in a container, too. What is refused:
-# other programs, files that are no layouts, cut or damaged, layouts of other versions.
+# stripped, of both in one stripped program, with and without section headers, in a container, too.
+# What is refused: other programs, files that are no layouts, cut or damaged, layouts of other
+# versions.
 #
 # Needs python3, strip, objcopy; root, eBPF and NGSTAP_TARGETS. About 90 s. Prints TAP.
 

@@ -5,8 +5,8 @@
  * (lj_lib_init_NAME) is written by src/host/buildvm_lib.c for each module of the library, and read
  * by lj_lib_register() (lj_lib.c): the numbers of its first function and of its first one in
  * assembler, how many names it has, then its functions in order. Each goes on from where another
- * ended; that, and the names that only it has, tell which module's it is. Refused: bytes that are no
- * whole table; without that of the base library nothing has a name.
+ * ended; that, and the names that only it has, tell which module's it is. Refused: bytes that are
+ * no whole table; without that of the base library nothing has a name.
  */
 #include <string.h>
 #include <unistd.h>

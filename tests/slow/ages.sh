@@ -3,14 +3,15 @@
 #
 # LuaJIT of many ages, GC64 and GC32, by gcc and clang, -O2 and -O3, with link-time optimization:
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
-# 10,000 ways is never taken for one of another layout; built-in functions have their names; stripped,
-# the shares of a profile are the true ones. The same 10,000 of an nginx that serves requests.
+# 10,000 ways is never taken for one of another layout; built-in functions have their names;
+# stripped, the shares of a profile are the true ones. The same 10,000 of an nginx that serves
+# requests.
 #
-# Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's apt has them, and, if
-# NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has. ages.sh WORD... builds
-# and tests those alone whose line below has one of the words.
+# Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
+# apt has them, and, if NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has.
+# ages.sh WORD... builds and tests those alone whose line below has one of the words.
 #
-# Needs root, eBPF, NGSTAP_TARGETS, apt, gcc, clang, python3. Prints TAP. Built are they in the cache
+# Needs root, eBPF, NGSTAP_TARGETS, apt, gcc, clang. Prints TAP. They are built in the cache
 # (NGSTAP_CACHE, default ~/.cache/ngstap); a quarter of an hour, the first time.
 
 set -euo pipefail
@@ -95,7 +96,8 @@ fetch() {
     # Upstream's part is enough, and stays where the mirror has lost Debian's.
     list_suite "$1" >"$scratch/out" 2>"$scratch/err" && {
         (cd "$scratch" && private_apt apt-get source --download-only "$2" >out 2>err) || :
-        mkdir "$3" && tar -C "$3" --strip-components=1 -xf "$scratch/$2"_*.orig.tar.* 2>"$scratch/err"
+        mkdir "$3"
+        tar -C "$3" --strip-components=1 -xf "$scratch/$2"_*.orig.tar.* 2>"$scratch/err"
     }
 }
 
@@ -116,8 +118,8 @@ build() {
         ${how:-luajit} >"$scratch/make" 2>&1
 }
 
-# age NAME SUITE PACKAGE MODE CC OPTION...: builds it unless it is there, as variant NAME of targets,
-# and NAME-stripped. 1: it cannot be, $why.
+# age NAME SUITE PACKAGE MODE CC OPTION...: builds it unless it is there, as variants NAME and
+# NAME-stripped of targets. 1: it cannot be, $why.
 age() {
     local name=$1 built=$cache/$1 source=$scratch/$1.src luajit
     shift

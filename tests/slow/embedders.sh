@@ -3,13 +3,14 @@
 #
 # Other people's programs that have LuaJIT within, as Debian packages them, stripped, and not one
 # debug package: a flame graph of each shows where the Lua that it runs burns its time, and names
-# what it calls of LuaJIT's library. Neovim, knot-resolver, dnsdist, rspamd, wrk, nginx with ngx_lua,
-# whose workers are followed over a reload; of haproxy, whose Lua is PUC-Rio's, that is said.
+# what it calls of LuaJIT's library. Neovim, knot-resolver, dnsdist, rspamd, wrk, nginx with
+# ngx_lua, whose workers are followed over a reload; of haproxy, whose Lua is PUC-Rio's, that is
+# said.
 #
 # They are installed in a root of their own (debootstrap), where no package may start a service, and
-# started from there (chroot). Needs root, eBPF, debootstrap, a Debian mirror. The root is kept in the
-# cache (NGSTAP_CACHE, default ~/.cache/ngstap), 500 MB; listens on 127.0.0.1, ports 15353 to 15390.
-# Prints TAP.
+# started from there (chroot). Needs root, eBPF, debootstrap, a Debian mirror. The root is kept in
+# the cache (NGSTAP_CACHE, default ~/.cache/ngstap), 500 MB; listens on 127.0.0.1, ports 15353 to
+# 15390. Prints TAP.
 
 set -euo pipefail
 
@@ -128,17 +129,24 @@ begin() { # COMMAND...: its process is $pid
     pid=$!
     pids+=("$pid")
 }
-# Workers end with their master only if that is asked.
+# Workers end with their master if that is asked; one that is deaf is killed.
 end() {
     kill "$pid" 2>/dev/null || :
-    wait "$pid" 2>/dev/null || :
+    for _ in {1..50}; do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    { kill -KILL "$pid" && wait "$pid"; } 2>/dev/null || :
 }
 
 burns() { # the samples whose Lua leaf is hot(): 60 % at least, of 50
     awk '
         { n = $NF; total += n }
-        /burn[.]lua:hot/ { hot += n }
-        END { print "# hot(): " hot + 0 " of " total + 0; exit !(total >= 50 && hot >= 0.6 * total) }
+        /burn([.]lua)?:hot/ { hot += n } # by its path, or as a module of package.path
+        END {
+            print "# hot(): " hot + 0 " of " total + 0
+            exit !(total >= 50 && hot >= 0.6 * total)
+        }
     ' "$scratch/out.folded"
 }
 flame() { # OPTION...
@@ -146,9 +154,10 @@ flame() { # OPTION...
 }
 # lua_of OPTION...: a flame graph has it, once the program has begun to run Lua.
 lua_of() {
-    for _ in {1..12}; do
+    for _ in {1..30}; do
         ! flame "$@" || ! burns || return 0
         kill -0 "$pid" || break
+        sleep 1
     done
     tail -n 3 "$scratch/log" >>"$scratch/err"
     return 1
@@ -162,7 +171,8 @@ check 'knot-resolver' lua_of -x "$pid"
 end
 begin dnsdist -C "$inside/dnsdist.conf" --supervised
 check 'dnsdist, in a thread' lua_of -x "$pid"
-check '... with the name of what it calls of LuaJIT' grep -q 'builtin:os.clock' "$scratch/out.folded"
+check '... with the name of what it calls of LuaJIT' \
+    grep -q 'builtin:os.clock' "$scratch/out.folded"
 end
 begin rspamd -f -i -c /etc/rspamd/rspamd.conf
 check "rspamd's workers" lua_of --master "$pid"

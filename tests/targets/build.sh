@@ -13,7 +13,7 @@
 #   gc32/      the same nginx, LuaJIT built with 32-bit GC references
 #   nounwind/  LuaJIT without tables for its interpreter but those for debuggers
 #   stripped/  gc64 stripped; debug files compressed under usr/lib/debug/.build-id
-#   static/    nginx and luajit each with LuaJIT in the executable, all symbols stripped; no debug files
+#   static/    nginx and luajit, each with LuaJIT within, all symbols stripped; no debug files
 #   headless/  static without section headers
 #
 # and in each root srv/openresty/{nginx/sbin/nginx, luajit/bin/luajit,

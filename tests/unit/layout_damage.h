@@ -30,8 +30,8 @@ static inline uint64_t damage_random(void) /* xorshift64 (Marsaglia, 2003) */
     return damage_state;
 }
 
-/* What the process PID can write to, of which MEM is /proc/PID/mem, at the same offsets of a file; it
- * stands still meanwhile. */
+/* What the process PID can write to, of which MEM is /proc/PID/mem, at the same offsets of a file;
+ * it stands still meanwhile. */
 static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
 {
     static char part[PART];
@@ -39,7 +39,7 @@ static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
 
     kill(pid, SIGSTOP);
     for (const struct map *m = maps; copy >= 0 && m; m = m->next)
-        for (uint64_t at = m->start; (m->write || (m->path && *m->path)) && at < m->end; at += PART) {
+        for (uint64_t at = m->start; (m->write || m->ino) && at < m->end; at += PART) {
             uint64_t left = m->end - at;
             ssize_t n = pread(mem, part, left < PART ? left : PART, (off_t)at);
 
@@ -50,10 +50,10 @@ static inline int damage_copy(pid_t pid, int mem, const struct map *maps)
     return copy;
 }
 
-/* Changes some bytes of COPY at places that SOMEWHERE tells; *V, BYTES_MAX of them: what they were.
+/* Changes some bytes of COPY, each where SOMEWHERE tells; V, room for BYTES_MAX: what they were.
  * How many. */
-static inline uint32_t damage_some(int copy, uint64_t (*somewhere)(const void *arg), const void *arg,
-                                   struct damage_change *v)
+static inline uint32_t damage_some(int copy, uint64_t (*somewhere)(const void *arg),
+                                   const void *arg, struct damage_change *v)
 {
     static const uint32_t amounts[] = {1, 1, 2, 8, 64, BYTES_MAX};
     uint32_t n = amounts[damage_random() % 6], done = 0;

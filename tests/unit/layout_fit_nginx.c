@@ -1,7 +1,8 @@
 /*
  * layout_fit_nginx: known layouts of nginx, tried on a live worker and on it damaged. Enters: a
- * worker, the folder of all layouts, how often; printed: a line for each part: how many fit, and how many damaged copies of the process those
- * refute, and a layout fitted that the sound one refutes. The process stands still while it is copied.
+ * worker, the folder of all layouts, how often; printed: a line for each part: how many fit, and
+ * how many damaged copies of the process those refute, and a layout fitted that the sound one
+ * refutes. The process stands still while it is copied.
  */
 #include <fcntl.h>
 #include <stdio.h>
