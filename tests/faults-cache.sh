@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2154,SC2317 # scripts have dollars; begin.sh sets; check calls functions
+# shellcheck disable=SC2016,SC2059,SC2154,SC2317 # scripts have dollars; begin.sh sets; check calls functions
 #
 # The cache rots, or is somebody else's. Whatever becomes of its files (a bit, the end, all of it
 # gone, a folder, a pipe, a link, another user's file in their place), answers are those of an empty
@@ -23,9 +23,9 @@ probe process.function("one") {
     exit()
 }
 END
-answer() { # [ARGUMENT]...: what it printed, less what differs between hits, is in $answer
+answer() { # what it printed, less what differs between hits, is in $answer
     status=0
-    timeout 60 "$ngstap" -I tapset -x "$target" -v "$@" "$scratch/both.stp" >"$scratch/out" \
+    timeout 60 "$ngstap" -I tapset -x "$target" -v "$scratch/both.stp" >"$scratch/out" \
         2>"$scratch/err" </dev/null || status=$?
     answer=$status:$(sed -E 's/\[[^]]*\]//g' "$scratch/out")
 }

@@ -2,9 +2,9 @@
 # shellcheck disable=SC2016,SC2154,SC2317 # scripts have dollars; begin.sh sets; check calls functions
 #
 # SIGKILL at any moment of a start, a session and its end leaves nothing: no probe, map or link in
-# the kernel, no file beside a result or in the cache, no child of ngstap's; the target runs on. What
-# has a name while a session lives (procfs probes' FIFOs) is taken away by the next session, of any
-# script. Moments: delays spread over a life, which is measured first.
+# the kernel, no file beside a result or in the cache, no child of ngstap's; the target runs on.
+# What has a name while a session lives (procfs probes' FIFOs) is taken away by the next session, of
+# any script. Moments: delays spread over a life, which is measured first.
 #
 # NGSTAP_MOMENTS: how many of each of five kinds (6). Needs root, eBPF, a C compiler. About 30 s.
 # Prints TAP.
@@ -193,6 +193,43 @@ check '... what another writes is not' test -e "$scratch/left/.picture.folded.0.
 exec 7>&-
 check '... nothing is, once nobody writes it' convert
 check '... and nothing else is left' test "$(ls -A "$scratch/left")" = picture.folded
+
+# A file system that cannot do without names (NFS): O_TMPFILE is refused there.
+cat >"$scratch/names.c" <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+int openat(int dir, const char *path, int flags, ...)
+{
+    int (*real)(int, const char *, int, ...);
+    va_list args;
+    int mode;
+
+    if ((flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    va_start(args, flags);
+    mode = va_arg(args, int);
+    va_end(args);
+    real = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
+    return real(dir, path, flags, mode);
+}
+END
+${CC:-cc} -shared -fPIC -o "$scratch/names.so" "$scratch/names.c" -ldl
+by_name() {
+    LD_PRELOAD=$scratch/names.so ASAN_OPTIONS=verify_asan_link_order=0 convert &&
+        [[ $(ls -A "$scratch/left") = picture.folded && $(stat -c '%a %h' \
+            "$scratch/left/picture.folded") = "644 1" ]]
+}
+touch "$scratch/left/.picture.folded.0.ngs" "$scratch/left/.picture.folded.1.ngs"
+umask 022
+check 'a file system without O_TMPFILE: a result is written, nothing is left' by_name
+rm "$scratch/left/picture.folded"
+touch "$scratch/left/.picture.folded.0.ngs"
+check '... also a new one' by_name
 
 check 'the target runs' kill -0 "$target"
 finish

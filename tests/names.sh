@@ -1,8 +1,8 @@
 #!/bin/bash
-# shellcheck disable=SC2016,SC2317 # scripts and names have dollars of their own; check calls functions
+# shellcheck disable=SC2016,SC2059,SC2317 # scripts and names have dollars of their own; check calls functions
 #
-# Names of a target in all that ngstap says beside a script's own output: -v, listings, errors, packs,
-# types, pictures in each format, events; and names that others give to the scripts around it
+# Names of a target in all that ngstap says beside a script's own output: -v, listings, errors,
+# packs, types, pictures in each format, events; and names that others give to the scripts around it
 # (completion, kubectl-ngstap). Whatever a name holds (ESC, line ends, quotes, $(..), %n, U+202E, no
 # UTF-8, 3 KiB), lines stay lines, nothing steers a terminal, nothing runs. tests/hostile.sh attacks
 # scripts so. Needs root, eBPF, a C compiler. About 20 s. Prints TAP.
@@ -119,14 +119,16 @@ json.load(open(sys.argv[1]))' "$scratch/picture.speedscope.json"
 
 attack 'a hostile name' "$scratch/one/$evil"
 long=$(printf '%.0sl' {1..180})
-attack '3 KiB of it' "$scratch/$evil/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$long/$evil$long"
+deep=$(printf "$long/%.0s" {1..15})
+attack '3 KiB of it' "$scratch/$evil/$deep$evil$long"
 
 # --- the scripts around it ----------------------------------------------------------------
 
 mkdir "$scratch/bin"
 cat >"$scratch/bin/docker" <<'END'
 #!/bin/sh
-printf '%s\n' 'web' '$(touch PWNED)' '`touch PWNED`' 'we;touch PWNED' "$(printf 'we\033[2J')" 'we $HOME'
+printf '%s\n' 'web' '$(touch PWNED)' '`touch PWNED`' 'we;touch PWNED' 'we $HOME'
+printf 'we\033[2J\n'
 END
 chmod +x "$scratch/bin/docker"
 completed() {

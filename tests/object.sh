@@ -211,6 +211,29 @@ else
     skip '... and nothing is left in the kernel' 'no bpftool'
 fi
 
+# --- what an object may do --------------------------------------------------------------------
+
+# What wants -g in a script wants it in an object, in the kernel and in user space.
+(cd "$scratch" && "$ngstap" -I "$there/tapset" -g -p4 -m signals -x "$first" -e \
+    'probe process.function("visit") { raise(18) println("sent") exit() }' >out 2>err) || :
+(cd "$scratch" && "$ngstap" -I "$there/tapset" -g -p4 -m logs -e \
+    'probe begin { printk(7, "ngstap: tests/object.sh") println("logged") exit() }' >out 2>err) || :
+check 'an object that sends signals wants -g' refuses 'signals.bpf.o writes to programs, or sends' \
+    "$scratch/signals.bpf.o" -x "$first"
+check '... which is said' said '^hint: -g turns guru mode on'
+check '... and runs with it' runs '^sent$' -g "$scratch/signals.bpf.o" -x "$first"
+check 'in user space, too' refuses '-g is not given' "$scratch/logs.bpf.o"
+check '... and runs with it' runs '^logged$' -g "$scratch/logs.bpf.o"
+# A module is part of the kernel, and can do what no script can: whoever wrote it is asked for.
+echo none >"$scratch/foreign.ko"
+chown nobody "$scratch/foreign.ko"
+check "another user's module is refused" refuses 'becomes part of the kernel, and the file is user' \
+    "$scratch/foreign.ko"
+chown root "$scratch/foreign.ko"
+chmod 666 "$scratch/foreign.ko"
+check '... and one that everyone can write to' refuses 'everyone can write to the file' \
+    "$scratch/foreign.ko"
+
 # --- a profile --------------------------------------------------------------------------------
 
 if [[ -z ${NGSTAP_TARGETS:-} ]]; then

@@ -194,6 +194,33 @@ echo tampered >>"$(dirname "$(find "$entries" -name made.ko | head -1)")/key"
 count=$(find "$entries" -name made.ko | wc -l)
 check 'an entry stands for its key alone' test "$count" -ge 3
 
+# What rots is made again, and not used: bytes of a file, a file more, another kind of thing.
+rots() { # COMMAND: with the entry's folder
+    local entry
+    rm -rf "$entries"
+    fake_build "-e$script"
+    entry=$(dirname "$(find "$entries" -path '*/module-*' -name made.ko)")
+    cp "$entry/made.ko" "$scratch/good.ko"
+    eval "$1"
+    fake_build -v "-e$script"
+    [[ $status = 0 ]] && said 'made the module' && cmp -s "$scratch/work/made.ko" \
+        "$scratch/good.ko" || return 1
+    fake_build -v "-e$script"
+    [[ $status = 0 ]] && said 'took the module from the cache' && cmp -s "$scratch/work/made.ko" \
+        "$scratch/good.ko"
+}
+check 'a module with another byte' rots 'printf X | dd of="$entry/made.ko" conv=notrunc 2>&-'
+check 'an empty one' rots ': >"$entry/made.ko"'
+check 'a link in its place' rots 'rm "$entry/made.ko"; ln -s "$scratch/good.ko" "$entry/made.ko"'
+check 'a pipe in its place' rots 'rm "$entry/made.ko"; mkfifo "$entry/made.ko"'
+check 'a folder in its place' rots 'rm "$entry/made.ko"; mkdir -p "$entry/made.ko/in"'
+check 'a file more' rots 'echo more >"$entry/more"'
+check 'no sum' rots 'rm "$entry/sum"'
+check 'a sum that is none' rots 'echo none >"$entry/sum"'
+check 'a file in the place of the entry' rots 'rm -r "$entry"; echo none >"$entry"'
+check 'a link in the place of the entry' rots 'mv "$entry" "$scratch/moved"
+    ln -s "$scratch/moved" "$entry"'
+
 touch "$scratch/slow"
 rm -f "$scratch/started"
 (cd "$scratch/work" && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \

@@ -14,7 +14,8 @@
  */
 bool cachedir_find(const char *name, bool make, char out[PATH_MAX]);
 
-/* Is there a folder of the cache, OUT, that is not used since others could put something into it? */
+/* Is there a folder of the cache, OUT, that is not used since others could put something into it?
+ */
 bool cachedir_distrusted(char out[PATH_MAX]);
 
 #endif

@@ -2,9 +2,9 @@
  * cachefile: keeps what is made of a target's files from one run to the next. Enters: bytes and
  * their key; leaves: the same bytes. A file is named by its key and holds a sum of itself, which
  * shows damage. It gets its name when it is whole (base/whole.h), and what has that name otherwise,
- * a folder too, makes room. A file that is read is touched, and a folder that has grown too large loses those that were not for
- * longest. Refused: files that are not ours, or with another sum or key. No failure here is an
- * error: the run goes without a cache.
+ * a folder too, makes room. A file that is read is touched, and a folder that has grown too large
+ * loses those that were not for longest. Refused: files that are not ours, or with another sum or
+ * key. No failure here is an error: the run goes without a cache.
  */
 #include "base/cachefile.h"
 

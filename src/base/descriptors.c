@@ -1,8 +1,9 @@
 /*
  * descriptors: see descriptors.h. Each file of the target that is held open, each map, program,
- * event and link is one, and the usual 1,024 are soon used. Enters: how many will be opened; leaves:
- * whether they can be. Libraries take a lack of descriptors for a lack of something else (libelf for
- * a bad file, libbpf for a feature that the kernel has not): so they are counted before.
+ * event and link is one, and the usual 1,024 are soon used. Enters: how many will be opened;
+ * leaves: whether they can be. Libraries take a lack of descriptors for a lack of something else
+ * (libelf for a bad file, libbpf for a feature that the kernel has not): so they are counted
+ * before.
  */
 #include "base/descriptors.h"
 

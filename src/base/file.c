@@ -1,7 +1,7 @@
 /*
  * file: whole files, folders, and programs of $PATH. Enters: a descriptor or a path, and how many
- * bytes there may be; leaves: the bytes, or errno. Refuses more bytes, and by path all but regular files:
- * what a path leads to may be a pipe that nobody writes to.
+ * bytes there may be; leaves: the bytes, or errno. Refuses more bytes, and by path all but regular
+ * files: what a path leads to may be a pipe that nobody writes to.
  */
 #include "base/file.h"
 

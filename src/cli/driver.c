@@ -243,8 +243,9 @@ static void warn_unused(const struct driver *d)
         const struct sxx_arg *a = &d->o.sxx_args[i];
 
         if (!a->used)
-            clean_line(d->cx.err, "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.",
-                    a->name, a->name, a->value);
+            clean_line(d->cx.err,
+                       "WARNING: $^arg_%s is defined by \"--arg %s=%s\", but never used.", a->name,
+                       a->name, a->value);
     }
 }
 
@@ -792,8 +793,8 @@ static bool run_module(struct driver *d)
     const char *why = search_foreign(&d->cx, d->o.script);
 
     if (why) {
-        diag_error(d->cx.diag, (struct span){0}, "module",
-                   "%s becomes part of the kernel, and %s", d->o.script, why);
+        diag_error(d->cx.diag, (struct span){0}, "module", "%s becomes part of the kernel, and %s",
+                   d->o.script, why);
         diag_hint(d->cx.diag, "where you trust it, make a copy of your own: install -m 600 %s .",
                   d->o.script);
         return false;

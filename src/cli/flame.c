@@ -579,7 +579,7 @@ static void on_analysed(void *arg, bool ok, const char *without)
                                          "the versions that are known";
     } else if (ok && f->trial.without) {
         clean_line(f->cx->err, "frames of C and the kernel alone: %s (--frames all says more)",
-                f->trial.without);
+                   f->trial.without);
     }
 }
 

@@ -676,7 +676,6 @@ bool option_is_making(const struct option_row *r)
         set_arg,
         set_args,
         set_define,
-        set_guru,
         set_skip_badvars,
         set_pass,
         set_release,

@@ -83,11 +83,14 @@ static const char *object_base(struct compile *cx, const char *path)
     return arena_strndup(cx->arena, path, strcspn(path, "."));
 }
 
-/* An object or a module was made with what a script is given: given now it would do nothing. */
-static bool is_fixed(struct compile *cx, const struct options *o)
+/* An object or a module was made with what a script is given: given now it would do nothing. But
+ * what an object may do is asked again. */
+static bool is_fixed(struct compile *cx, const struct options *o, enum script_kind kind)
 {
     const char *what = o->making;
 
+    if (!what && kind == SCRIPT_MODULE && cx->guru)
+        what = "-g";
     if (!what && o->args.n)
         what = arena_printf(cx->arena, "the argument %s", o->args.v[0]);
     if (!what)
@@ -116,7 +119,7 @@ bool script_find(struct compile *cx, struct options *o, enum script_kind *kind)
             return no_such_script(cx, o->script);
         o->script = found;
     }
-    return *kind == SCRIPT_TEXT || is_fixed(cx, o);
+    return *kind == SCRIPT_TEXT || is_fixed(cx, o, *kind);
 }
 
 /* ---- contents ---- */

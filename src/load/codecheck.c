@@ -1,9 +1,9 @@
 /*
- * codecheck: what an object's programs may ask of the kernel. Enters: the instructions of a section;
- * leaves: yes, and whether guru mode is wanted, or an error. What is let through is what scripts can
- * be compiled to, so an object can do no more than a script: no other helper of the kernel's, none
- * of its functions (kfuncs), no map or variable by its number. Whether a program is sound, the
- * kernel's verifier says.
+ * codecheck: what an object's programs may ask of the kernel. Enters: the instructions of a
+ * section; leaves: yes, and whether guru mode is wanted, or an error. What is let through is what
+ * scripts can be compiled to, so an object can do no more than a script: no other helper of the
+ * kernel's, none of its functions (kfuncs), no map or variable by its number. Whether a program is
+ * sound, the kernel's verifier says.
  */
 #include "load/object.h"
 
@@ -64,8 +64,8 @@ static bool check_call(struct compile *cx, const struct bpf_insn *i, bool *asks_
     if (is_one_of(guru_helpers, sizeof(guru_helpers) / sizeof(*guru_helpers), i->imm))
         *asks_guru = true;
     else if (!is_one_of(helpers, sizeof(helpers) / sizeof(*helpers), i->imm))
-        return object_damaged(cx, arena_printf(cx->arena, "it calls helper %d, which no script does",
-                                               i->imm));
+        return object_damaged(
+            cx, arena_printf(cx->arena, "it calls helper %d, which no script does", i->imm));
     return true;
 }
 

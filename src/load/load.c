@@ -103,7 +103,8 @@ static bool check_map_types(struct session *s)
 {
     struct bpf_map *m;
 
-    bpf_object__for_each_map(m, s->obj) {
+    bpf_object__for_each_map(m, s->obj)
+    {
         enum bpf_map_type type = bpf_map__type(m);
 
         if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_HASH &&

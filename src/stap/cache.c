@@ -74,34 +74,6 @@ bool stap_copy_tree(struct compile *cx, const char *from, const char *to)
     return ok;
 }
 
-/* ---- the directory ---- */
-
-static const char *kept_dir(struct compile *cx)
-{
-    char path[PATH_MAX];
-
-    return cachedir_find("stap", true, path) && !access(path, W_OK) ? arena_strdup(cx->arena, path)
-                                                                    : NULL;
-}
-
-bool stap_cache_open(struct compile *cx, struct stap_cache *c)
-{
-    const char *tmp = getenv("TMPDIR");
-    char *dir;
-
-    *c = (struct stap_cache){.dir = kept_dir(cx), .kept = true};
-    if (c->dir)
-        return true;
-    if (cx->verbose)
-        diag_note(cx->diag, nowhere,
-                  "no cache for modules: $XDG_CACHE_HOME or ~/.cache is not to be "
-                  "written, or others can write to it");
-    dir = arena_printf(cx->arena, "%s/ngstap-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
-    *c = (struct stap_cache){.dir = mkdtemp(dir)};
-    return c->dir || diag_error(cx->diag, nowhere, "stap",
-                                "cannot make a temporary directory %s: %s", dir, strerror(errno));
-}
-
 /* ---- entries ---- */
 
 /* Two lanes of FNV; the key beside the entry has the last word. */
@@ -167,8 +139,7 @@ static bool make_sum(const char *dir, char out[SUM_SIZE])
     sha256_init(&ctx);
     for (FTSENT *e; ok && (e = fts_read(fts));)
         ok = e->fts_info == FTS_DP || e->fts_level == 0 ||
-             (e->fts_level == 1 && !strcmp(e->fts_name, "sum")) ||
-             add_entry(&ctx, e, strlen(dir));
+             (e->fts_level == 1 && !strcmp(e->fts_name, "sum")) || add_entry(&ctx, e, strlen(dir));
     if (fts)
         fts_close(fts);
     sha256_digest(&ctx, sizeof(sum), sum);
@@ -181,8 +152,7 @@ static bool is_sound(struct compile *cx, const char *dir)
 {
     char sum[SUM_SIZE];
     size_t len;
-    const char *kept =
-        stap_read_file(cx, arena_printf(cx->arena, "%s/sum", dir), SUM_SIZE, &len);
+    const char *kept = stap_read_file(cx, arena_printf(cx->arena, "%s/sum", dir), SUM_SIZE, &len);
 
     return kept && make_sum(dir, sum) && len == strlen(sum) && !memcmp(kept, sum, len);
 }
@@ -199,6 +169,66 @@ static int lock_dir(const char *dir, int how)
     }
     return fd;
 }
+
+/* ---- the directory ---- */
+
+static const char *kept_dir(struct compile *cx)
+{
+    char path[PATH_MAX];
+
+    return cachedir_find("stap", true, path) && !access(path, W_OK) ? arena_strdup(cx->arena, path)
+                                                                    : NULL;
+}
+
+/* Private folders in TMP of ngstaps that were killed: nobody holds their locks. */
+static void remove_left(const char *tmp)
+{
+    char *const paths[] = {(char *)tmp, NULL};
+    FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+
+    for (FTSENT *e; fts && (e = fts_read(fts));) {
+        if (e->fts_level != 1 || e->fts_info != FTS_D)
+            continue;
+        fts_set(fts, e, FTS_SKIP);
+        if (strncmp(e->fts_name, "ngstap-", 7) != 0 || strlen(e->fts_name) != 13 ||
+            e->fts_statp->st_uid != geteuid() || (e->fts_statp->st_mode & 077) ||
+            time(NULL) - e->fts_statp->st_mtime <= MINUTE) /* it may just be getting its lock */
+            continue;
+        int fd = lock_dir(e->fts_accpath, LOCK_EX);
+
+        if (fd < 0)
+            continue;
+        file_remove_tree(e->fts_accpath);
+        close(fd);
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+bool stap_cache_open(struct compile *cx, struct stap_cache *c)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *dir;
+
+    *c = (struct stap_cache){.dir = kept_dir(cx), .kept = true};
+    if (c->dir)
+        return true;
+    if (cx->verbose)
+        diag_note(cx->diag, nowhere,
+                  "no cache for modules: $XDG_CACHE_HOME or ~/.cache is not to be "
+                  "written, or others can write to it");
+    if (!tmp || tmp[0] != '/')
+        tmp = "/tmp";
+    remove_left(tmp);
+    dir = arena_printf(cx->arena, "%s/ngstap-XXXXXX", tmp);
+    *c = (struct stap_cache){.dir = mkdtemp(dir)};
+    if (c->dir)
+        lock_dir(c->dir, LOCK_SH); /* as long as this process lives */
+    return c->dir || diag_error(cx->diag, nowhere, "stap",
+                                "cannot make a temporary directory %s: %s", dir, strerror(errno));
+}
+
+/* ---- finding, making ---- */
 
 /* Unless somebody uses it. It loses its name first, so nobody finds half of it. */
 static void drop(struct compile *cx, const struct stap_cache *c, const char *path)
@@ -257,8 +287,7 @@ const char *stap_cache_commit(struct compile *cx, const struct stap_cache *c, co
     char sum[SUM_SIZE];
     int theirs = -1;
 
-    if (!stap_write_file(arena_printf(cx->arena, "%s/key", dir), key, len) ||
-        !make_sum(dir, sum) ||
+    if (!stap_write_file(arena_printf(cx->arena, "%s/key", dir), key, len) || !make_sum(dir, sum) ||
         !stap_write_file(arena_printf(cx->arena, "%s/sum", dir), sum, strlen(sum)))
         goto failed;
     if (!rename(dir, final))

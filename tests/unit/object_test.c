@@ -210,6 +210,79 @@ static void test_hostile(const char *elf, size_t size)
     free(copy);
 }
 
+/* ---- what programs may ask of the kernel ---- */
+
+enum { OF_AN_INSTRUCTION = 8 };
+
+/*
+ * Opens a copy with TO instead of FROM where that is found first, at a multiple of STEP bytes;
+ * false when it is not there, or when the object is refused. ASKS: as the object says.
+ */
+static bool opens_changed(const void *elf, size_t size, size_t step, const void *from,
+                          const void *to, size_t n, bool *asks)
+{
+    struct object o = {0};
+    char *copy = malloc(size);
+    size_t at = 0;
+
+    memcpy(copy, elf, size);
+    while (at + n <= size && memcmp(copy + at, from, n) != 0)
+        at += step;
+    bool ok = at + n <= size;
+
+    if (!ok)
+        printf("# not found\n");
+    else
+        memcpy(copy + at, to, n);
+    ok = ok && opens(copy, size, &o);
+    *asks = o.asks_guru;
+    free(copy);
+    return ok;
+}
+
+/* With CODE, SOURCE and IMM in the place of the call of map_lookup_elem. */
+static bool opens_calling(const void *elf, size_t size, uint8_t code, uint8_t source, int32_t imm,
+                          bool *asks)
+{
+    struct bpf_insn from = {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem};
+    struct bpf_insn to = {.code = code, .src_reg = source, .imm = imm};
+
+    return opens_changed(elf, size, OF_AN_INSTRUCTION, &from, &to, sizeof(from), asks);
+}
+
+static void test_calls(const void *elf, size_t size)
+{
+    static const struct {
+        const char *what;
+        uint8_t code, source;
+        int32_t imm;
+        bool taken, guru;
+    } rows[] = {
+        {"what it did before", BPF_JMP | BPF_CALL, 0, BPF_FUNC_map_lookup_elem, true, false},
+        {"a helper that scripts have", BPF_JMP | BPF_CALL, 0, BPF_FUNC_ktime_get_ns, true, false},
+        {"writing to a program", BPF_JMP | BPF_CALL, 0, BPF_FUNC_probe_write_user, true, true},
+        {"a signal", BPF_JMP | BPF_CALL, 0, BPF_FUNC_send_signal_thread, true, true},
+        {"another signal", BPF_JMP | BPF_CALL, 0, BPF_FUNC_send_signal, false, false},
+        {"a system call's result", BPF_JMP | BPF_CALL, 0, BPF_FUNC_override_return, false, false},
+        {"a tail call", BPF_JMP | BPF_CALL, 0, BPF_FUNC_tail_call, false, false},
+        {"system calls", BPF_JMP | BPF_CALL, 0, BPF_FUNC_sys_bpf, false, false},
+        {"no helper", BPF_JMP | BPF_CALL, 0, -1, false, false},
+        {"a function of the kernel", BPF_JMP | BPF_CALL, BPF_PSEUDO_KFUNC_CALL, 1, false, false},
+        {"a map by number", BPF_LD | BPF_IMM | BPF_DW, BPF_PSEUDO_MAP_FD, 3, false, false},
+        {"a variable of the kernel", BPF_LD | BPF_IMM | BPF_DW, BPF_PSEUDO_BTF_ID, 3, false, false},
+    };
+    bool asks;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        tap_ok(opens_calling(elf, size, rows[i].code, rows[i].source, rows[i].imm, &asks) ==
+                       rows[i].taken &&
+                   asks == rows[i].guru,
+               "%s: %s%s", rows[i].what, rows[i].taken ? "taken" : "refused",
+               rows[i].guru ? ", for guru mode" : "");
+    tap_ok(!opens_changed(elf, size, 1, "map_flags", "pinning\0", sizeof("map_flags"), &asks),
+           "a map of other programs, by its name: refused");
+}
+
 int main(void)
 {
     struct compile cx = fixture_compile(stderr);
@@ -223,6 +296,7 @@ int main(void)
         test_reader(&cx, elf, size);
         test_fields(elf, size);
         test_hostile(elf, size);
+        test_calls(elf, size);
     }
     fixture_free(&cx);
     return tap_done();
