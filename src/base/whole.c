@@ -102,12 +102,14 @@ static bool make_beside(struct whole *w, const char *name, mode_t mode)
 
 bool whole_begin(struct whole *w, int dir, const char *name, mode_t mode)
 {
+    *w = (struct whole){.fd = -1, .dir = dir};
+    for (unsigned n = 0; n < WRITERS_MAX; n++) {
+        make_name(w, name, n);
+        free_name(w);
+    }
     *w = (struct whole){.fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode), .dir = dir};
     if (w->fd >= 0) {
         flock(w->fd, LOCK_EX);
-        make_name(w, name, 0);
-        free_name(w);
-        w->beside[0] = 0;
         return true;
     }
     /* EISDIR: a kernel, ENOENT and EOPNOTSUPP: a file system that does not know it */
