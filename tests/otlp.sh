@@ -36,7 +36,7 @@ same() { # FILE NAME: its stacks and counts are those of the folded form of NAME
     tr ';' '\n' <"$scratch/want" | sort | diff - "$scratch/got.frames" >"$scratch/out"
 }
 # As many different stacks as a busy server has, recursion, and counts that need many bytes.
-awk 'BEGIN { srand(3); for (i = 0; i < 3000; i++) {
+awk 'BEGIN { srand(3); for (i = 0; i < 600; i++) {
     for (d = 0; d < 12; d++) printf "%s@/srv/m%d.lua:%d\n",
     rand() < .3 ? "T:" : "", rand() * 30, rand() * 40; printf "\t%d\n", 1 + rand() * 1e6 } }' \
         >"$scratch/many.txt"
@@ -44,8 +44,8 @@ for name in lua c folded hostile off; do
     check "$name as otlp" golden "$name"
 done
 for name in lua c folded many; do
-    input=tests/out/$name.txt
-    [[ $name != many ]] || input=$scratch/many.txt
+    input=$scratch/$name.txt # its time is now: receivers ask for it
+    [[ $name = many ]] || cp "tests/out/$name.txt" "$input"
     "$ngstap" convert "$input" -o "$scratch/$name.otlp.gz"
     "$ngstap" convert "$input" -o "$scratch/$name.pb.gz"
     check "$name: the stacks and counts of the folded form" same "$scratch/$name.otlp.gz" "$input"
@@ -113,6 +113,7 @@ check "... by the conventions" holds resource.json "v == {'service.name': 'shop'
 check "Pyroscope's labels" push --push "$url" --label service=shop --label node=n7 \
     --label pod=web-1 --label k8s.x=y "$scratch/lua.pb.gz"
 check "... are its name's" holds query.json "v['name'] == 'shop{node=n7,pod=web-1,k8s_x=y}'"
+# shellcheck disable=SC2034 # it is evaluated
 node=$'a\e{"b",c=d}'
 check "a name that is not printable" eval 'NODE_NAME=$node$(printf "\377") push --otlp "$url" \
     "$scratch/lua.pb.gz"'
@@ -187,7 +188,7 @@ check "nobody there" fails 'has not taken .*: .*onnect' --otlp http://joe:pw@127
 check "... and the password is not shown" eval '! grep -q pw "$scratch/err"'
 begun=$SECONDS
 check "who stalls" fails 'has not taken .*: ' --otlp "$url/stall" "$one"
-check "... is left alone in time" test $((SECONDS - begun)) -lt 30
+check "... is left alone in time" test $((SECONDS - begun)) -lt 60
 
 # ---- TLS ----
 

@@ -33,7 +33,7 @@
 
 enum {
     CONNECT_SECONDS = 5,
-    SILENT_SECONDS = 10,  /* in which not a byte goes either way */
+    SILENT_SECONDS = 20,  /* in which not a byte goes either way */
     GRACE_SECONDS = 2,    /* for the process, beyond what the library is given */
     ANSWER_MAX = 4 << 20, /* bytes of an answer: OTLP/HTTP's limit for a client */
 };

@@ -87,7 +87,7 @@ enum { PUSH_WAIT_MAX = 3600 };
 
 /*
  * One try to send N bytes at BODY, which push_format's row has written with I. Takes a minute at
- * most (ten seconds in which nothing goes either way).
+ * most (twenty seconds in which nothing goes either way).
  */
 void push_live(struct compile *cx, const struct push *p, const struct out_info *i, const void *body,
                size_t n, struct push_answer *out);
