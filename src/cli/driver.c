@@ -34,6 +34,7 @@
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
+#include "cli/kept.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/picture.h"
@@ -269,10 +270,15 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
     return ok ? prog : NULL;
 }
 
-static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
+static void open_debuginfo(struct driver *d)
 {
     d->places.debuginfo = debuginfo_new(&d->cx, d->target);
     debuginfo_layouts(d->places.debuginfo, search_layouts(&d->cx));
+}
+
+static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
+{
+    open_debuginfo(d);
     bool ok = sema_run(&d->cx, so, prog, d->target, d->places.debuginfo);
 
     return bounds_end() && ok;
@@ -443,6 +449,51 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;
 }
 
+/* ---- objects that were kept ---- */
+
+/* What is shown on the way, or is to be written, is made anew. */
+static bool may_be_kept(const struct driver *d, enum pass last)
+{
+    return last == PASS_RUN && !d->o.dump && !d->o.no_cache &&
+           d->choice.backend == BACKEND_BPF;
+}
+
+static void begin_keeping(struct driver *d, const struct sema_opts *so,
+                          const struct sxx_result *texts, struct kept *k)
+{
+    const struct options *o = &d->o;
+
+    if (!d->choice.kernel && d->cx.arch == arch_native())
+        d->choice.kernel = kernel_probe(&d->cx, o->no_feature.v, o->no_feature.n);
+    const struct kept_inputs in = {
+        .o = o, .t = d->target, .k = d->choice.kernel, .texts = texts, .sema = so};
+
+    kept_begin(&d->cx, &in, k);
+}
+
+static bool run_kept(struct driver *d, const void *elf, size_t size)
+{
+    struct kernel *k = choose_kernel(d, true, true);
+
+    open_debuginfo(d); /* for names of what is printed */
+    if (d->hooks->analysed)
+        d->hooks->analysed(d->hooks->arg, true, NULL);
+    pass_done(d, PASS_OBJECT, "took the object from the cache");
+    return k && run(d, elf, size, k, true);
+}
+
+static void keep(struct driver *d, const struct kept *k, const struct ir_unit *u,
+                 const struct cg_object *obj)
+{
+    const char *why = !in_kernel(u)         ? "nothing of it runs in the kernel"
+                      : ir_probes_kernel(u) ? "it rests on where the kernel's functions are"
+                                            : kept_give(&d->cx, k, d->target, d->places.debuginfo,
+                                                        obj->elf, obj->elf_size);
+
+    if (why && d->cx.verbose)
+        fprintf(d->cx.err, "The object is not kept: %s.\n", why);
+}
+
 /* ---- the stap back end ---- */
 
 static struct backend_stap stap_side(struct driver *d)
@@ -537,6 +588,16 @@ static bool run_script(struct driver *d)
                            .apart = o->list != NULL,
                            .no_display = o->no_display,
                            .macros = macros_new(d->cx.arena)};
+    struct kept kept = {.on = false};
+    size_t size;
+
+    if (may_be_kept(d, last)) {
+        begin_keeping(d, &so, &expanded, &kept);
+        const void *elf = kept_take(&d->cx, &kept, d->target, &size);
+
+        if (elf)
+            return run_kept(d, elf, size);
+    }
     struct program *prog = parse(d, &so, &expanded);
 
     if (!prog)
@@ -592,6 +653,8 @@ static bool run_script(struct driver *d)
     pass_done(d, PASS_OBJECT, "made the object");
     if (o->last_pass == PASS_OBJECT)
         return write_object(d, &obj);
+    if (last == PASS_RUN)
+        keep(d, &kept, u, &obj);
     return last == PASS_OBJECT || run(d, obj.elf, obj.elf_size, k, true);
 }
 
