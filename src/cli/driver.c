@@ -454,8 +454,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
 /* What is shown on the way, or is to be written, is made anew. */
 static bool may_be_kept(const struct driver *d, enum pass last)
 {
-    return last == PASS_RUN && !d->o.dump && !d->o.no_cache &&
-           d->choice.backend == BACKEND_BPF;
+    return last == PASS_RUN && !d->o.dump && !d->o.no_cache && d->choice.backend == BACKEND_BPF;
 }
 
 static void begin_keeping(struct driver *d, const struct sema_opts *so,

@@ -1,12 +1,12 @@
 /*
  * kept: objects from one run to the next, in the folder objects/ of the cache (base/cachefile.h).
- * Enters: what an object is made of; leaves: the object, as it was made before. The key is a hash of
- * the texts, the options, this build of ngstap, what the kernel can do, this boot (its types and
- * symbols) and the target's files; a file's identity is its inode with size and times, as processes
- * of one program share them. What is only found while the object is made (separate debug files, or
- * that there are none) stands before the object, and must be the same. Refused: what warned, what
- * rests on memory of the live process (layouts), on a server's answer, on modules of the kernel, or
- * on a file that changed a moment ago, whose next change might show nowhere.
+ * Enters: what an object is made of; leaves: the object, as it was made before. The key is a hash
+ * of the texts, the options, this build of ngstap, what the kernel can do, this boot (its types and
+ * symbols) and the target's files; a file is known by its inode with size and times, which all
+ * processes of a program share. What is only found while the object is made (separate debug files,
+ * or that there are none) stands before the object, and must be the same. Refused: what warned,
+ * what rests on memory of the live process (layouts), on a server's answer, on modules of the
+ * kernel, or on a file that changed a moment ago, whose next change might show nowhere.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
