@@ -131,11 +131,12 @@ static bool check_maps(struct session *s)
     return true;
 }
 
-/* Of an array that is as large at once as it may ever be. Filling and clearing more takes longer
- * than all else of a start (100 MB: 20 ms and more), and few of them fill. */
+/* Of an array that is as large at once as it may ever be. Clearing more takes longer than most of a
+ * start (80 MB: 14 ms and more). */
 enum { TAKEN_AT_ONCE = 16 << 20 };
 
-/* Elements of large arrays are taken when they come, where programs of ticks may do that. */
+/* Elements of large arrays are taken when they come, where that can be borne (ir/sparse.c) and
+ * programs of ticks may do it. */
 static void thin_out(struct session *s)
 {
     for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n && s->sparse; i++) {
@@ -143,7 +144,7 @@ static void thin_out(struct session *s)
         struct bpf_map *m = bpf_object__find_map_by_name(s->obj, object_str(s->o, rec->map_name));
         uint64_t element = (uint64_t)rec->key_size + rec->value_size;
 
-        if (m && !rec->wrap && element * bpf_map__max_entries(m) > TAKEN_AT_ONCE)
+        if (m && rec->sparse && !rec->wrap && element * bpf_map__max_entries(m) > TAKEN_AT_ONCE)
             bpf_map__set_map_flags(m, bpf_map__map_flags(m) | BPF_F_NO_PREALLOC);
     }
 }
