@@ -149,6 +149,20 @@ static void add_kernel(struct hash *h, const struct kernel *k)
     free(boot);
 }
 
+/* A subcommand may have set them, without an option that the driver sees. */
+static void add_compile(struct hash *h, const struct compile *cx)
+{
+    const uint32_t flags[] = {cx->guru, cx->skip_badvars, cx->debug.without};
+
+    add_text(h, cx->arch->title);
+    add(h, &cx->limits, sizeof(cx->limits));
+    add(h, flags, sizeof(flags));
+    for (uint32_t i = 0; i < cx->debug.n_packs; i++) {
+        add_text(h, cx->debug.packs[i]);
+        add_file(h, cx->debug.packs[i]);
+    }
+}
+
 static void add_target(struct hash *h, struct target *t)
 {
     const uint32_t kind[] = {t->kind, t->n_pids > 1, t->n_pids > 0};
@@ -190,8 +204,7 @@ void kept_begin(struct compile *cx, const struct kept_inputs *in, struct kept *k
     add_build(&h);
     add_kernel(&h, in->k);
     add_surroundings(&h);
-    add_text(&h, cx->arch->title);
-    add(&h, &cx->limits, sizeof(cx->limits));
+    add_compile(&h, cx);
     add_strings(&h, &in->o->said);
     add_text(&h, in->o->script);
     add_strings(&h, &in->o->args);
