@@ -115,7 +115,11 @@ check 'without it nothing is taken' test "$status" != 0
 # ---- what is said
 build 7 8
 run_program
-script='probe process.function("visit") { if (never_set) println(1) printf("%d\n", $p->value) exit() }'
+script='probe process.function("visit") {
+    if (never_set) println(1)
+    printf("%d\n", $p->value)
+    exit()
+}'
 ask
 first=$(grep -c '^.*warning' "$scratch/err" || true)
 ask
