@@ -474,6 +474,47 @@ if [[ $kernel ]]; then
 else
     skip 'perf.type(1).config(0)' 'handlers in the kernel need root and eBPF'
 fi
+# A text and its copy may lie in one place only while neither changes.
+copies='global out[100], n
+function same:string(x:string) { a = x; b = a; b .= "2"; return a . b }
+function other:string(x:string) { a = x; b = a; a .= "3"; return a . b }
+function swap:string(x:string, y:string) {
+    a = x; b = y
+    for (i = 0; i < 3; i++) { t = a; a = b; b = t; b .= "!" }
+    return a . "/" . b
+}
+function failed:string(x:string, d:long) {
+    a = x
+    try { b = a; a = "new"; b .= sprint(1 / d); a = b } catch { return a . b }
+    return a
+}
+function pick:string(x:string, k:long) {
+    r = x
+    if (k) { r = same(r) }
+    s = r
+    if (k > 1) { s .= "+"; return r . s }
+    return s
+}
+function late:string(x:string) {
+    r = x; q = r
+    for (i = 0; i < 2; i++) { q = r . q; r = q }
+    return q
+}
+function all:string(x:string) {
+    return same(x) . " " . other(x) . " " . swap(x, "y") . " " . failed(x, 0) . " " .
+           failed(x, 1) . " " . pick(x, 0) . pick(x, 1) . pick(x, 2) . " " . late(x) . " " .
+           same(same(x)) . " " . other(same(x) . other(x))
+}
+'
+if [[ $kernel ]]; then
+    prints 'a text and its copies (kernel)' "$copies"'probe timer.profile { out[n++ & 1] = all("a") }
+        probe timer.ms(600) { exit() } probe end { println(out[0]) }' \
+        'aa2 a3a y!/a!! newa a1 aaa2aa2aa2+ aaaa aa2aa22 aa2a3a3aa2a3a\n'
+else
+    skip 'a text and its copies (kernel)' 'handlers in the kernel need root and eBPF'
+fi
+prints 'a text and its copies' "$copies"'probe begin { println(all("a")) exit() }' \
+    'aa2 a3a y!/a!! newa a1 aaa2aa2aa2+ aaaa aa2aa22 aa2a3a3aa2a3a\n'
 trace -W -e 'probe begin { println(x); exit() }'
 check '-W: a warning is an error' eval '[[ $status = 1 ]] && said "error: never-assigned.*-W"'
 

@@ -145,6 +145,7 @@ EXTRA_DIST += tests/roots.sh
 TIMED_TESTS += tests/known-answer.sh
 TIMED_TESTS += tests/profile.sh
 TIMED_TESTS += tests/packs.sh
+SHELL_TESTS += tests/kept.sh
 TIMED_TESTS += tests/debian.sh
 TIMED_TESTS += tests/layouts.sh
 UNIT_TOOLS += tests/unit/layout_fit tests/unit/layout_fit_nginx

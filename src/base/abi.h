@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 13
+#define NGS_OBJ_VERSION 14
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -161,7 +161,7 @@ struct obj_map {
     uint32_t wrap;      /* oldest entries make room */
     uint32_t sized;     /* declared with its size: max_entries is not MAXMAPENTRIES */
     uint32_t hist;      /* enum hist as below */
-    uint32_t reserved;
+    uint32_t sparse;    /* a hit adds one element at most, and bears that it is refused */
     int64_t hist_args[3];
 };
 

@@ -28,7 +28,7 @@ struct diag {
     FILE *out;
     bool colour, quiet, strict;
     bool silent; /* the message before was not shown: neither are its notes */
-    unsigned errors;
+    unsigned errors, said;
     unsigned trying;
     struct try tries[TRIES_MAX];
 };
@@ -213,6 +213,7 @@ bool diag_stop(struct diag *d, const char *tag, const char *fmt, ...)
 
 void diag_warning(struct diag *d, struct span at, const char *fmt, ...)
 {
+    d->said += !d->trying;
     d->silent = d->quiet || d->trying || d->errors > DIAG_MAX_ERRORS;
     if (d->silent)
         return;
@@ -232,6 +233,7 @@ void diag_note(struct diag *d, struct span at, const char *fmt, ...)
 {
     if (d->silent)
         return;
+    d->said++;
     va_list ap;
 
     va_start(ap, fmt);
@@ -255,6 +257,11 @@ void diag_hint(struct diag *d, const char *fmt, ...)
 unsigned diag_errors(const struct diag *d)
 {
     return d->errors;
+}
+
+unsigned diag_said(const struct diag *d)
+{
+    return d->said;
 }
 
 bool diag_stopped(const struct diag *d)

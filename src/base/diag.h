@@ -51,6 +51,8 @@ void diag_note(struct diag *d, struct span at, const char *fmt, ...)
 void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 unsigned diag_errors(const struct diag *d);
+/* Warnings and notes so far, with those that -w keeps back, but not what was only tried. */
+unsigned diag_said(const struct diag *d);
 bool diag_stopped(const struct diag *d);
 void diag_colour(struct diag *d, bool on); /* on a terminal and elsewhere */
 void diag_quiet(struct diag *d, bool on);  /* -w: no warnings */

@@ -75,6 +75,18 @@ char *file_read(const char *path, size_t max, size_t *len)
     return text;
 }
 
+void file_identity(const struct stat *st, struct file_identity *out)
+{
+    enum { NS = 1000000000 };
+
+    *out = (struct file_identity){
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .size = (uint64_t)st->st_size,
+        .modified_ns = (int64_t)st->st_mtim.tv_sec * NS + st->st_mtim.tv_nsec,
+        .changed_ns = (int64_t)st->st_ctim.tv_sec * NS + st->st_ctim.tv_nsec};
+}
+
 bool file_read_at(int fd, void *to, size_t size, uint64_t at)
 {
     for (size_t done = 0; done < size;) {

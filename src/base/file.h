@@ -25,6 +25,13 @@ bool file_read_at(int fd, void *to, size_t size, uint64_t at);
  * ENODEV for another text. */
 bool file_number(const char *path, const char *format, unsigned *value);
 
+/* What a file is, as far as its inode says: it changes when what the file holds does. */
+struct file_identity {
+    uint64_t dev, ino, size;
+    int64_t modified_ns, changed_ns; /* since 1970; the second nobody can set back */
+};
+void file_identity(const struct stat *st, struct file_identity *out);
+
 /* Are they of one file (or directory)? */
 static inline bool file_same(const struct stat *a, const struct stat *b)
 {

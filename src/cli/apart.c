@@ -1,7 +1,7 @@
 /*
  * apart: the jail that a run's readers work in. Enters: the options and the target; leaves: a jail
  * with its policy: the target's processes and root, the folders that scripts take modules, layouts
- * and packs from, ngstap's cache.
+ * and packs from, the folders of the cache that readers keep things in.
  */
 #include "cli/apart.h"
 
@@ -68,22 +68,29 @@ static const pid_t *processes(struct arena *a, const struct target *t, uint32_t 
     return v;
 }
 
-static const char *cache_folder(struct arena *a)
+/* What readers keep. Objects and modules are code: who runs them writes them. */
+static void let_write(struct arena *a, struct jail_policy *p)
 {
-    char cache[PATH_MAX];
+    static const char *const folders[] = {"index", "unwind"};
+    char path[PATH_MAX];
+    const char **v = ARENA_ARRAY(a, const char *, sizeof(folders) / sizeof(*folders));
 
-    if (!cachedir_find("index", true, cache))
-        return NULL;
-    return arena_strndup(a, cache, strlen(cache) - strlen("/index"));
+    for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+        if (cachedir_find(folders[i], true, path))
+            v[p->n_write++] = arena_strdup(a, path);
+    p->write = v;
 }
 
 struct jail *apart_readers(struct compile *cx, const struct options *o)
 {
-    const struct jail_opts jo = {
-        .policy = {.closed = true, .cache = cache_folder(cx->arena), .root = -1}};
+    struct jail_opts jo = {.policy = {.closed = true, .root = -1}};
     const char *why;
-    struct jail *j = o->no_jail ? NULL : jail_start(cx, &jo, &why);
+    struct jail *j = NULL;
 
+    if (!o->no_jail) {
+        let_write(cx->arena, &jo.policy);
+        j = jail_start(cx, &jo, &why);
+    }
     jail_readers(j);
     return j;
 }
@@ -100,7 +107,7 @@ struct jail *apart_start(struct compile *cx, const struct options *o, const stru
         add_folders(&folders, cx, o);
         jo.policy = (struct jail_policy){.read = folders.v, .n_read = folders.n, .root = -1};
         jo.policy.pids = processes(cx->arena, t, &jo.policy.n_pids);
-        jo.policy.cache = cache_folder(cx->arena);
+        let_write(cx->arena, &jo.policy);
         if (t->root && !sysroot_is_host(t->root))
             jo.policy.root = sysroot_fd(t->root);
         j = jail_start(cx, &jo, &why);

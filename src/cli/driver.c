@@ -35,6 +35,7 @@
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
+#include "cli/kept.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/picture.h"
@@ -92,6 +93,9 @@ struct making {
     const struct sema_opts *so;
     const struct sxx_result *expanded;
     enum pass last;
+    const struct kept *kept; /* NULL: nothing is kept */
+    void *head;              /* to be kept, before the object; NULL: it is not kept */
+    size_t head_size;
     struct cg_object obj; /* elf NULL: something else was asked for */
 };
 
@@ -290,10 +294,15 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
     return ok ? prog : NULL;
 }
 
-static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
+static void open_debuginfo(struct driver *d)
 {
     d->places.debuginfo = debuginfo_new(&d->cx, d->target);
     debuginfo_layouts(d->places.debuginfo, search_layouts(&d->cx));
+}
+
+static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
+{
+    open_debuginfo(d);
     bool ok = sema_run(&d->cx, so, prog, d->target, d->places.debuginfo);
 
     return bounds_end() && ok;
@@ -468,6 +477,41 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
     return run_session(&d->cx, &obj, d->target, k, &ro) == 0 && !d->output_failed;
 }
 
+/* ---- objects that were kept ---- */
+
+/* What is shown on the way, or is to be written, is made anew. */
+static bool may_be_kept(const struct driver *d, enum pass last)
+{
+    return last == PASS_RUN && !d->o.dump && !d->o.no_cache && d->choice.backend == BACKEND_BPF;
+}
+
+static void begin_keeping(struct driver *d, const struct sema_opts *so,
+                          const struct sxx_result *texts, struct kept *k)
+{
+    const struct options *o = &d->o;
+
+    if (!d->choice.kernel && d->cx.arch == arch_native())
+        d->choice.kernel = kernel_probe(&d->cx, o->no_feature.v, o->no_feature.n);
+    const struct kept_inputs in = {
+        .o = o, .t = d->target, .k = d->choice.kernel, .texts = texts, .sema = so};
+
+    kept_begin(&d->cx, &in, k);
+}
+
+/* Where the object was made: what is to be kept with it, if it is to be. */
+static void keep(struct making *m, const struct ir_unit *u)
+{
+    struct driver *d = m->d;
+    const char *why =
+        !in_kernel(u) ? "nothing of it runs in the kernel"
+        : ir_probes_kernel(u)
+            ? "it rests on where the kernel's functions are"
+            : kept_head(&d->cx, m->kept, d->target, d->places.debuginfo, &m->head, &m->head_size);
+
+    if (why && d->cx.verbose)
+        fprintf(d->cx.err, "The object is not kept: %s.\n", why);
+}
+
 /* ---- the stap back end ---- */
 
 static struct backend_stap stap_side(struct driver *d)
@@ -625,6 +669,8 @@ static bool make_here(struct making *m)
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &m->obj))
         return false;
     pass_done(d, PASS_OBJECT, "made the object");
+    if (m->kept)
+        keep(m, u);
     return true;
 }
 
@@ -635,8 +681,32 @@ static bool make_in_jail(struct jail_question *q, FILE *answer)
     m->d->out = stdout;
     if (!make_here(m))
         return false;
+    fwrite(&m->head_size, sizeof(m->head_size), 1, answer);
+    if (m->head)
+        fwrite(m->head, 1, m->head_size, answer);
     if (m->obj.elf)
         fwrite(m->obj.elf, 1, m->obj.elf_size, answer);
+    return true;
+}
+
+/* The other end: the object, in the arena, behind what is kept with it. */
+static bool take_made(struct making *m, const struct jail_answer *a)
+{
+    const char *data = a->data;
+
+    if (a->n < sizeof(m->head_size))
+        return false;
+    memcpy(&m->head_size, data, sizeof(m->head_size));
+    if (m->head_size > a->n - sizeof(m->head_size))
+        return false;
+    size_t size = a->n - sizeof(m->head_size), object = size - m->head_size;
+    char *made = arena_alloc(m->d->cx.arena, size + 1);
+
+    memcpy(made, data + sizeof(m->head_size), size);
+    if (object)
+        m->obj = (struct cg_object){.elf = made + m->head_size, .elf_size = object};
+    if (m->head_size && m->kept && object)
+        kept_give(m->kept, made, size);
     return true;
 }
 
@@ -674,6 +744,27 @@ static unsigned rights_of(const struct making *m)
     return rights;
 }
 
+/* Without a jail. */
+static bool make_alone(struct making *m)
+{
+    char *data = NULL;
+    size_t size = 0;
+
+    if (!make_here(m))
+        return false;
+    FILE *f = m->head ? open_memstream(&data, &size) : NULL;
+
+    if (f) {
+        fwrite(m->head, 1, m->head_size, f);
+        fwrite(m->obj.elf, 1, m->obj.elf_size, f);
+        if (!fclose(f))
+            kept_give(m->kept, data, size);
+    }
+    free(data);
+    free(m->head);
+    return true;
+}
+
 /* False after reporting. A module of SystemTap is made here: its tools are run. */
 static bool make(struct making *m)
 {
@@ -688,17 +779,28 @@ static bool make(struct making *m)
     if (d->draws) /* now: at the end the process may be gone */
         places_name_lua(&d->places);
     if (!d->jail)
-        return make_here(m);
-    bool ok = jail_ask(d->jail, make_in_jail, &q, &a);
+        return make_alone(m);
+    bool ok = jail_ask(d->jail, make_in_jail, &q, &a) && take_made(m, &a);
 
-    if (ok && a.n) {
-        void *elf = arena_alloc(d->cx.arena, a.n);
-
-        memcpy(elf, a.data, a.n);
-        m->obj = (struct cg_object){.elf = elf, .elf_size = a.n};
-    }
     free(a.data);
     return bounds_end() && ok;
+}
+
+/* What was made before. A jail names what is printed. */
+static bool run_kept(struct making *m, const void *elf, size_t size)
+{
+    struct driver *d = m->d;
+    struct kernel *k;
+
+    look_at_kernel(d, PASS_RUN);
+    k = choose_kernel(d, true, true);
+    open_debuginfo(d);
+    open_jail(d);
+    if (d->draws)
+        places_name_lua(&d->places);
+    tell_analysed(d, true, NULL);
+    pass_done(d, PASS_OBJECT, "took the object from the cache");
+    return k && run(d, elf, size, k, rights_of(m));
 }
 
 /* ---- the pipeline ---- */
@@ -733,6 +835,18 @@ static bool run_script(struct driver *d)
                            .apart = o->list != NULL,
                            .no_display = o->no_display,
                            .macros = macros_new(d->cx.arena)};
+    struct kept kept = {.on = false};
+    struct making m = {.d = d, .so = &so, .expanded = &expanded, .last = last};
+    size_t size;
+
+    if (may_be_kept(d, last)) {
+        begin_keeping(d, &so, &expanded, &kept);
+        m.kept = &kept;
+        const void *elf = kept_take(&d->cx, &kept, d->target, &size);
+
+        if (elf)
+            return run_kept(&m, elf, size);
+    }
     struct program *prog = parse(d, &so, &expanded);
 
     if (!prog)
@@ -743,8 +857,7 @@ static bool run_script(struct driver *d)
         return true;
     }
 
-    struct making m = {d, prog, &so, &expanded, last, {NULL}};
-
+    m.prog = prog;
     look_at_kernel(d, last);
     if (!make(&m))
         return false;

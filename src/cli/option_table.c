@@ -316,6 +316,12 @@ static bool set_color(struct parse *p, const char *v)
     return true;
 }
 
+static bool set_disable_cache(struct parse *p, const char *v)
+{
+    p->o->no_cache = true;
+    return true;
+}
+
 static bool set_timing(struct parse *p, const char *v)
 {
     p->cx->timing = true;
@@ -584,6 +590,7 @@ const struct option_row option_rows[] = {
     {0, "no-global-var-display", NULL, "do not print globals that nothing reads",
      set_no_global_var_display},
     {0, "no-system-tapset", NULL, "do not look into SystemTap's own tapset", set_no_system_tapset},
+    {0, "disable-cache", NULL, "make the object anew, and do not keep it", set_disable_cache},
     {'t', NULL, NULL, "counts and times at the end", set_timing},
     {'v', NULL, NULL, "say more; counts and times at the end (repeatable)", set_verbose},
     {0, "demangle", NULL, "names of C++ and Rust functions as their sources have them",
@@ -621,7 +628,6 @@ const struct option_row option_rows[] = {
     {0, "modinfo", "NAME=VALUE", NULL, set_nothing},
     {0, "prologue-searching", "[=WHEN]", NULL, set_nothing},
     {0, "check-version", NULL, NULL, set_nothing},
-    {0, "disable-cache", NULL, NULL, set_nothing},
     {0, "poison-cache", NULL, NULL, set_nothing},
     {0, "download-debuginfo", "[=OPTION]", NULL, set_nothing},
     {0, "save-uprobes", NULL, NULL, set_nothing},
@@ -698,6 +704,20 @@ bool option_is_making(const struct option_row *r)
 
     for (size_t i = 0; i < sizeof(making) / sizeof(*making); i++)
         if (making[i] == r->set)
+            return true;
+    return false;
+}
+
+bool option_is_running(const struct option_row *r)
+{
+    static bool (*const running[])(struct parse *, const char *) = {
+        set_pid,         set_master,  set_container, set_pod,     set_output,
+        set_format,      set_seconds, set_timing,    set_verbose, set_pass_verbose,
+        set_no_warnings, set_color,   set_buffer,    set_nothing,
+    };
+
+    for (size_t i = 0; i < sizeof(running) / sizeof(*running); i++)
+        if (running[i] == r->set)
             return true;
     return false;
 }

@@ -30,6 +30,8 @@ extern const int n_option_rows; /* at most OPTION_ROWS_MAX */
 bool option_is_refused(const struct option_row *r);
 /* Of the making of a program: running one that was made before pays no heed to it. */
 bool option_is_making(const struct option_row *r);
+/* Of a run alone: the same object is made with it and without, for the same files of a target. */
+bool option_is_running(const struct option_row *r);
 
 /* Adds VALUE, which stays the caller's, at the end of S. */
 void strings_add(struct compile *cx, struct strings *s, const char *value);

@@ -243,6 +243,10 @@ bool options_parse(struct compile *cx, int argc, char **argv, struct options *ou
             return false;
         if (option_is_making(r))
             out->making = p.name;
+        if (!option_is_running(r)) {
+            strings_add(cx, &out->said, p.name);
+            strings_add(cx, &out->said, optarg ? optarg : "");
+        }
     }
     diag_quiet(cx->diag, out->no_warnings);
     out->target.modules = out->modules.v;

@@ -35,6 +35,7 @@ struct options {
     struct strings more_text; /* -E */
     const char
         *making; /* an option that only the making of a program heeds, as it was written; or NULL */
+    struct strings said; /* options, each with its value: all but those of a run alone */
     struct strings args; /* after the script: $1 @1 ... */
     struct target_opts target;
     const char *command;      /* -c */
@@ -57,6 +58,7 @@ struct options {
     bool no_system_tapset;
     bool no_jail; /* readers of the target's files run in this process */
     const char *compatible; /* NULL: as new as we are */
+    bool no_cache; /* of objects */
     bool no_warnings;
     bool demangle;
     const char *object_name; /* -m */

@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/cli/fixluabt.c \
 	src/cli/kconfig.c src/cli/kconfig.h \
 	src/cli/flame.c \
+	src/cli/kept.c src/cli/kept.h \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/listing.c src/cli/listing.h \
 	src/cli/main.c \

@@ -92,10 +92,17 @@ static bool btf_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *ar
     return true;
 }
 
+/* The kernel's own lasts as long as the kernel; a module may be exchanged. */
+static bool btf_settled(const struct dbg *m)
+{
+    return !kernel_module_of(m->path);
+}
+
 const struct dbg_source dbg_source_btf = {
     .name = "BTF",
     .kernel = true,
     .open = btf_open,
+    .settled = btf_settled,
     .close = btf_close,
     .type = btf_type_named,
     .enumerator = btf_enumerator,

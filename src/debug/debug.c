@@ -30,6 +30,7 @@ struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
     di->a = cx->arena;
     di->t = t;
     di->last = &di->modules;
+    di->last_looked = &di->looked;
     if (!sysroot_is_host(t->root))
         di->host = sysroot_new(cx, "/");
     return di;
@@ -38,6 +39,22 @@ struct debuginfo *debuginfo_new(struct compile *cx, struct target *t)
 void debuginfo_layouts(struct debuginfo *di, const char *dir)
 {
     di->layouts = dir;
+}
+
+void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg)
+{
+    for (const struct looked *l = di->looked; l; l = l->next)
+        fn(arg, l->host ? DBG_FOUND_HOST : DBG_FOUND_ROOT, l->path, &l->id);
+}
+
+const char *debuginfo_unsettled(const struct debuginfo *di)
+{
+    if (di->failed)
+        return "a file that it names is not there";
+    for (const struct dbg *m = di->modules; m; m = m->next)
+        if (!m->source || !m->source->settled || !m->source->settled(m))
+            return "what it knows of a file is not the file's own, nor a debug file's";
+    return NULL;
 }
 
 static void close_module(struct dbg *m)

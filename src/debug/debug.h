@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "target/target.h"
 
 struct debuginfo; /* all modules of a compile */
@@ -76,6 +77,24 @@ bool dbg_pack(struct dbg *m, int fd, const char **why);
  * alike: an ELF file with those types, and LIST itself. False, too: M lacks one.
  */
 bool dbg_layout(struct dbg *m, const char *list, int fd, const char **why);
+
+/* ---- what answers rest on ---- */
+
+enum dbg_found {
+    DBG_FOUND_MODULE, /* the target's, by its path */
+    DBG_FOUND_ROOT,   /* below the target's root */
+    DBG_FOUND_HOST,   /* on this machine */
+};
+/* ID all 0: there is no such file. */
+typedef void dbg_found_fn(void *arg, enum dbg_found from, const char *path,
+                          const struct file_identity *id);
+
+/* The separate debug files that were looked for, found or not, in order. */
+void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg);
+
+/* Why the same files may give other answers in another run (static): some came from the memory of a
+ * process, from a server or a pack, or a module was not there. NULL: they give the same. */
+const char *debuginfo_unsettled(const struct debuginfo *di);
 
 /* ---- types ---- */
 

@@ -92,6 +92,21 @@ static bool crc_of(int fd, uint32_t *out)
     return true;
 }
 
+static void note(struct search *s, const struct sysroot *r, const char *path, int fd)
+{
+    struct debuginfo *di = s->di;
+    struct looked *l = ARENA_NEW(s->a, struct looked);
+    struct stat st;
+
+    if (!di)
+        return;
+    *l = (struct looked){.path = path, .host = r == di->host};
+    if (fd >= 0 && !fstat(fd, &st))
+        file_identity(&st, &l->id);
+    *di->last_looked = l;
+    di->last_looked = &l->next;
+}
+
 /* Is the file at PATH below R the debug file wanted? CRC: the debuglink's, or NULL. */
 static bool try_file(struct search *s, const struct sysroot *r, const char *path,
                      const struct build_id *id, const uint32_t *crc, struct elf_file *out)
@@ -100,6 +115,7 @@ static bool try_file(struct search *s, const struct sysroot *r, const char *path
     uint32_t sum;
 
     search_looked(s, sysroot_dir(r), path);
+    note(s, r, path, fd);
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR)
             search_refused(s, sysroot_dir(r), path,

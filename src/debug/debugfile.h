@@ -35,6 +35,7 @@ struct search {
     struct arena *a;
     const char *module; /* whose debug information it is, as the target sees it */
     FILE *progress;     /* may servers be asked? Then this is told how far they are; NULL: no */
+    struct debuginfo *di; /* notes the files that were looked for; NULL: nobody does */
     /* The text of a failed search. */
     const char *looked;  /* "; "-separated places */
     const char *refused; /* files found but not usable, and why; NULL: none */

@@ -194,12 +194,14 @@ static bool take_step(struct dbg *m, const struct step *step, struct search *s)
     struct dwarf *d = dwarf_of(m);
     const struct sysroot *from;
     const char *name, *why;
-    struct search here = {.a = s->a, .module = s->module, .progress = s->progress}, alt = here;
+    struct search here = {.a = s->a, .module = s->module, .progress = s->progress, .di = s->di};
+    struct search alt = here;
 
     if (step->find(&here, m, &d->debug, &name, &from)) {
         if (start(d, &d->debug, &alt, from, name, &why)) {
             m->doubtful = !sysroot_is_host(from);
             d->packed = step->which == DEBUG_PACK;
+            d->remote = step->which != DEBUG_DWARF;
             say(m, arena_printf(s->a, "from %s ", step->where), name);
             return true;
         }
@@ -221,7 +223,8 @@ static bool dw_open(struct dbg *m, const char **none)
 {
     struct debuginfo *di = m->di;
     const unsigned without = di->cx->debug.without;
-    struct search s = {.a = di->a, .module = m->path, .progress = di->local ? NULL : di->cx->err};
+    struct search s = {
+        .a = di->a, .module = m->path, .progress = di->local ? NULL : di->cx->err, .di = di};
     struct search own = s;
     const char *why = NULL;
 
@@ -256,6 +259,12 @@ bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why)
     elf_file_close(f);
     m->data = NULL;
     return false;
+}
+
+/* Its own sections, or a debug file's that was looked for by its path. */
+static bool dw_settled(const struct dbg *m)
+{
+    return !dwarf_of(m)->remote;
 }
 
 static void dw_close(struct dbg *m)
@@ -332,6 +341,7 @@ static bool dw_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg
 const struct dbg_source dbg_source_dwarf = {
     .name = "DWARF",
     .open = dw_open,
+    .settled = dw_settled,
     .close = dw_close,
     .type = dw_type,
     .enumerator = dw_enumerator,

@@ -24,6 +24,7 @@ struct dwarf {
     uint32_t lines;          /* rows of line tables read so far (dwarf_line.c) */
     Elf_Data *line_table;    /* .debug_line, once it was asked for */
     struct stretches *code;  /* NULL: not asked for so far (dwarf_line.c's own) */
+    bool remote;             /* not the module's own, nor of a file that was looked for by path */
     bool packed;             /* out of a pack: without locals and lines */
 };
 

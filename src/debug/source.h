@@ -62,6 +62,9 @@ struct dbg_source {
      * what it looked for and how to get it; NULL: it knows nothing of such modules.
      */
     bool (*open)(struct dbg *m, const char **why);
+    /* Would M's file, and those that were looked for, say the same in another run? NULL: no. The
+     * kernel's for as long as it runs. */
+    bool (*settled)(const struct dbg *m);
     void (*close)(struct dbg *m);
 
     /* ---- names ---- */
@@ -159,6 +162,14 @@ struct dbg {
     uint32_t n_alike;
 };
 
+/* A separate debug file that was looked for. */
+struct looked {
+    struct looked *next;
+    const char *path;
+    bool host; /* on this machine, and not below the target's root */
+    struct file_identity id;
+};
+
 struct debuginfo {
     struct compile *cx;
     struct arena *a;
@@ -167,6 +178,7 @@ struct debuginfo {
     struct sysroot *host; /* where this machine's debug files are; NULL: the target's root is it */
     bool local; /* no server is asked for what is opened now */
     struct dbg *modules, **last;
+    struct looked *looked, **last_looked;
     struct failed_open *failed; /* debug.c's own */
     struct ctype *types;        /* by key */
     struct ctype *pointers;     /* made up, by key */

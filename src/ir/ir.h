@@ -397,6 +397,8 @@ void ir_splice(struct ir_unit *u, struct ir_func *caller, struct ir_ins *call,
 void ir_bind_context(struct ir_unit *u);
 /* Strings of a function that are never live together share a slot of the frame. */
 void ir_share_strings(struct ir_unit *u);
+/* Arrays whose elements may be taken when they come. */
+void ir_find_sparse(struct ir_unit *u);
 /* A probe for each place, where a handler asks for it and the kernel cannot tell. */
 void ir_split_places(struct ir_unit *u);
 /* Is there a probe at a function of the kernel's? */

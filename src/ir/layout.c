@@ -172,6 +172,7 @@ void ir_layout(struct ir_unit *u)
     bool reads = false, follows = false, walks = false, places = false;
 
     ir_share_strings(u);
+    ir_find_sparse(u);
 
     u->str_size = (uint32_t)NGS_STR_SIZE(u->cx->limits.maxstringlen);
     for (uint32_t i = 0; i < u->n_maps; i++) {

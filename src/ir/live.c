@@ -3,7 +3,8 @@
  * a function, and which slots are looked at; leaves: what is live at the start of each block.
  *
  * What is live where an instruction goes when it fails is live before it, even what it sets: it may
- * have failed half-way. A call reads its callee's parameters and sets its result.
+ * have failed half-way. A call reads its callee's parameters and sets its result, which what
+ * returns reads.
  */
 #include "ir/live.h"
 
@@ -59,6 +60,8 @@ static void step(const struct ir_live *l, const struct ir_ins *i, uint64_t *live
         use(l, live, i->slot);
     else if (i->op == IR_CALL)
         step_call(l, l->u->funcs[i->imm], live);
+    else if (i->op == IR_RET && !i->imm && l->f->has_result)
+        use(l, live, l->f->result);
     use_val(l, live, i->s);
     use_val(l, live, i->s2);
     for (uint32_t k = 0; k < i->n_args; k++)

@@ -12,5 +12,6 @@ ngstap_SOURCES += \
 	src/ir/rest.c src/ir/rest.h \
 	src/ir/share.c \
 	src/ir/simplify.c \
+	src/ir/sparse.c \
 	src/ir/trace.c \
 	src/ir/verify.c

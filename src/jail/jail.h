@@ -31,7 +31,8 @@ struct jail_policy {
     const char *const *read; /* files, and folders with all below them: resolved paths */
     uint32_t n_read;
     bool closed;       /* nothing but these, and the cache */
-    const char *cache; /* the one folder that may be written below: a resolved path */
+    const char *const *write; /* folders of the cache that may be written below: resolved paths */
+    uint32_t n_write;
     const pid_t *pids; /* processes whose /proc may be read */
     uint32_t n_pids;
     int root;          /* a folder of the target: all below it may be read. -1: it is the host's */

@@ -117,7 +117,10 @@ bool policy_looks(const struct policy *p, const char *path)
 
 bool policy_writes(const struct policy *p, const char *folder)
 {
-    return p->asked.cache && is_below(folder, p->asked.cache);
+    for (uint32_t i = 0; i < p->asked.n_write; i++)
+        if (is_below(folder, p->asked.write[i]))
+            return true;
+    return false;
 }
 
 /* By its status, not by the owner of its folder in /proc: that is root's for who has changed its

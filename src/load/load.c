@@ -132,6 +132,24 @@ static bool check_maps(struct session *s)
     return true;
 }
 
+/* Of an array that is as large at once as it may ever be. Clearing more takes longer than most of a
+ * start (80 MB: 14 ms and more). */
+enum { TAKEN_AT_ONCE = 16 << 20 };
+
+/* Elements of large arrays are taken when they come, where that can be borne (ir/sparse.c) and
+ * programs of ticks may do it. */
+static void thin_out(struct session *s)
+{
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_MAPS].n && s->sparse; i++) {
+        const struct obj_map *rec = &s->o->maps[i];
+        struct bpf_map *m = bpf_object__find_map_by_name(s->obj, object_str(s->o, rec->map_name));
+        uint64_t element = (uint64_t)rec->key_size + rec->value_size;
+
+        if (m && rec->sparse && !rec->wrap && element * bpf_map__max_entries(m) > TAKEN_AT_ONCE)
+            bpf_map__set_map_flags(m, bpf_map__map_flags(m) | BPF_F_NO_PREALLOC);
+    }
+}
+
 /* Processes whose mappings are known, where room for all of them must be taken beforehand. */
 enum { FEW_SPACES = 512 };
 
@@ -142,6 +160,7 @@ static bool set_sizes(struct session *s)
 
     if (!frames)
         return object_damaged(s->cx, "kernel probes without frames");
+    thin_out(s);
     struct bpf_map *scope = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
 
     if (scope && !s->t->n_pids)

@@ -308,7 +308,7 @@ static void expect(struct jail *j, jail_work *work, const char *text, long want,
 
 static void test_files(void)
 {
-    const char *read[1];
+    const char *read[1], *kept[1];
     struct jail_policy p = {.root = -1, .read = read, .n_read = 1};
     struct jail *j;
 
@@ -320,7 +320,9 @@ static void test_files(void)
     write_file("secret", "x", 0600);
     write_file("open", "x", 0644);
     read[0] = arena_strdup(cx.arena, in_top("ours"));
-    p.cache = arena_strdup(cx.arena, in_top("cache"));
+    kept[0] = arena_strdup(cx.arena, in_top("cache"));
+    p.write = kept;
+    p.n_write = 1;
     j = start(&p);
     if (!tap_ok(j != NULL, "a jail starts"))
         return;
