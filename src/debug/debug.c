@@ -284,12 +284,6 @@ bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value)
     return m->source && m->source->enumerator(m, name, value);
 }
 
-void dbg_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
-{
-    if (m->source && m->source->enumerators)
-        m->source->enumerators(m, prefix, fn, arg);
-}
-
 void dbg_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
     if ((m->source && m->source->names(m, c, fn, arg)) || c != DBG_FUNCTIONS)

@@ -190,10 +190,6 @@ void ctype_params(const struct ctype *t, void (*fn)(const struct ctype *type, vo
 /* Finds an enumerator by its name, of whatever enumeration (@enum, a bare name). False: M knows
  * none of that name. */
 bool dbg_enumerator(struct dbg *m, const char *name, int64_t *value);
-/* Calls FN for each enumerator whose name begins with PREFIX, in order of name; of the kernel's for
- * none. */
-void dbg_enumerators(struct dbg *m, const char *prefix,
-                     void (*fn)(const char *name, int64_t value, void *arg), void *arg);
 
 /* ---- global and static variables ---- */
 

@@ -305,23 +305,6 @@ static bool dw_enumerator(struct dbg *m, const char *name, int64_t *value)
     return true;
 }
 
-static void dw_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
-{
-    const struct index *x = dw_index(m);
-    const struct index_entry *e;
-    size_t len = strlen(prefix);
-
-    if (!x)
-        return;
-    /* Where PREFIX itself is, or would be. */
-    index_find(x, INDEX_ENUMERATORS, prefix, &e);
-    for (; e < x->v[INDEX_ENUMERATORS] + x->n[INDEX_ENUMERATORS]; e++) {
-        if (strncmp(index_name(x, e), prefix, len) != 0)
-            break;
-        fn(index_name(x, e), (int64_t)e->die, arg);
-    }
-}
-
 static bool dw_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
     static const enum index_class classes[] = {INDEX_TYPES, INDEX_VARIABLES, INDEX_FUNCTIONS};
@@ -345,7 +328,6 @@ const struct dbg_source dbg_source_dwarf = {
     .close = dw_close,
     .type = dw_type,
     .enumerator = dw_enumerator,
-    .enumerators = dw_enumerators,
     .names = dw_names,
     .variable = dw_variable,
     .variable_type = dw_variable_type,

@@ -309,10 +309,10 @@ static bool lay_open(struct dbg *m, const char **why)
         return false;
     for (uint32_t i = 0; cx->verbose && cx->err && i < n; i++)
         clean_line(cx->err, "debug information of %s (%s): the layouts of %s%s", m->path, version,
-                files[i],
-                !tried ? ""
-                : i    ? ", which fit its memory, too"
-                       : ", which fit its memory");
+                   files[i],
+                   !tried ? ""
+                   : i    ? ", which fit its memory, too"
+                          : ", which fit its memory");
     return true;
 }
 
@@ -345,11 +345,6 @@ static bool lay_enumerator(struct dbg *m, const char *name, int64_t *value)
     return found;
 }
 
-static void lay_enumerators(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg)
-{
-    dbg_source_dwarf.enumerators(own(m), prefix, fn, arg);
-}
-
 static bool lay_names(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg)
 {
     return c != DBG_FUNCTIONS && dbg_source_dwarf.names(own(m), c, fn, arg);
@@ -367,7 +362,6 @@ const struct dbg_source dbg_source_layout = {
     .close = lay_close,
     .type = lay_type,
     .enumerator = lay_enumerator,
-    .enumerators = lay_enumerators,
     .names = lay_names,
     .variable = lay_variable,
 };

@@ -72,8 +72,6 @@ struct dbg_source {
     /* TAG: "struct", "union", "enum", or "" for a type of any kind; NAME is the bare name. */
     const struct ctype *(*type)(struct dbg *m, const char *tag, const char *name);
     bool (*enumerator)(struct dbg *m, const char *name, int64_t *value);
-    /* NULL: none */
-    void (*enumerators)(struct dbg *m, const char *prefix, dbg_value_fn *fn, void *arg);
     /* false: it knows none */
     bool (*names)(struct dbg *m, enum dbg_class c, dbg_name_fn *fn, void *arg);
 

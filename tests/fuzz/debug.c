@@ -147,12 +147,9 @@ bool fuzz_debug(const uint8_t *data, size_t n)
     bool known = q.m && !why;
 
     if (q.m) {
-        size_t length = 0;
-
         dbg_names(q.m, DBG_TYPES, ask_type_name, &q);
         q.left = EACH;
         dbg_names(q.m, DBG_VARIABLES, ask_variable, &q);
-        dbg_enumerators(q.m, "", ask_enumerator, &length);
         ask_functions(&q);
         elf_symbol_at(dbg_symbols(q.m), 0x1234);
         int fd = known ? fuzz_fd(NULL, 0) : -1;
