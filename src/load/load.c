@@ -305,6 +305,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     struct session *s = ARENA_NEW(cx->arena, struct session);
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
+    s->overload = (struct overload){.map = -1, .timer = -1};
     scope_init(&s->scope);
     nesting_init(&s->nesting);
     size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
@@ -320,7 +321,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok)
         kinds_warn(s);
-    if (ok && map_values(s) && load_modules(s))
+    if (ok && map_values(s) && load_modules(s) && overload_open(s))
         return s;
     load_free(s);
     return NULL;
@@ -332,6 +333,7 @@ void load_free(struct session *s)
         return;
     load_detach(s);
     stacks_close(s);
+    overload_close(s);
     if (s->control)
         munmap(s->control, page_round(sizeof(struct ngs_control)));
     if (s->globals)

@@ -1,0 +1,316 @@
+/*
+ * overload: probes that take more than their budget. Enters: the accounts that handlers keep
+ * (struct ngs_spent); leaves: a word when a probe's hits begin to be left out, and at the end how
+ * many were; and breakpoints that are out for most of the time where they alone cost too much.
+ *
+ * A hit that is left out has still cost what its event costs. Where that is more than half of the
+ * budget, the probe's events are taken out. They are put in again every PAUSE for a PULSE: less
+ * than one in a hundred of the target's requests is slowed, so that not even the slowest hundredth
+ * of them tells of it, and what is seen in a pulse follows each other. When a pulse finds that they
+ * have become rare, they stay.
+ */
+#include "load/kinds.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+enum {
+    SAID_MAX = 10,                  /* probes that are named at the end */
+    LOOK_NS = 100 * 1000 * 1000,    /* between two looks at how often a probe is hit, at least */
+    PULSE_NS = 20 * 1000 * 1000,    /* for which events are put in, about, */
+    PAUSE_PULSES = 200,             /* and how many times that they are out */
+};
+
+/* ---- accounts ---- */
+
+static uint32_t n_probes(const struct session *s)
+{
+    return s->o->h->table[OBJ_PROBES].n;
+}
+
+/* Reads a probe's accounts of all CPUs into VALUES; false: it has none. */
+static bool read_accounts(const struct session *s, uint32_t probe)
+{
+    return !bpf_map_lookup_elem(s->overload.map, &probe, s->overload.values);
+}
+
+static uint64_t left_out(const struct session *s, uint32_t probe)
+{
+    uint64_t n = 0;
+
+    if (read_accounts(s, probe))
+        for (uint32_t i = 0; i < s->overload.cpus; i++)
+            n += s->overload.values[i].left_out;
+    return n;
+}
+
+void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns)
+{
+    struct overload *o = &s->overload;
+    uint32_t probe = (uint32_t)(p - s->o->probes);
+
+    if (o->map < 0 || !read_accounts(s, probe))
+        return;
+    for (uint32_t i = 0; i < o->cpus; i++)
+        o->values[i].cost = ns;
+    bpf_map_update_elem(o->map, &probe, o->values, BPF_ANY);
+}
+
+/* It begins a window anew; none of its handlers runs. */
+static void forgive(struct session *s, uint32_t probe)
+{
+    struct overload *o = &s->overload;
+
+    if (!read_accounts(s, probe))
+        return;
+    for (uint32_t i = 0; i < o->cpus; i++) {
+        o->values[i].window = 0;
+        o->values[i].out = o->values[i].throttled = 0;
+    }
+    bpf_map_update_elem(o->map, &probe, o->values, BPF_ANY);
+}
+
+/* ---- opening ---- */
+
+bool overload_open(struct session *s)
+{
+    struct overload *o = &s->overload;
+    const struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, NGS_MAP_SPENT) : NULL;
+    int cpus = libbpf_num_possible_cpus();
+    uint32_t n = n_probes(s);
+
+    *o = (struct overload){.map = -1, .timer = -1};
+    if (!s->o->h->overload || !m)
+        return true;
+    if (bpf_map__type(m) != BPF_MAP_TYPE_PERCPU_ARRAY || cpus < 1 ||
+        bpf_map__value_size(m) != sizeof(struct ngs_spent) || bpf_map__max_entries(m) != n + 1)
+        return object_damaged(s->cx, "accounts of another size");
+    o->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (o->timer < 0)
+        return attach_failed(s, s->o->probes, "timer", errno);
+    o->map = bpf_map__fd(m);
+    o->cpus = (uint32_t)cpus;
+    o->values = ARENA_ARRAY(s->cx->arena, struct ngs_spent, o->cpus);
+    o->probes = ARENA_ARRAY(s->cx->arena, struct overload_probe, n + 1);
+    o->hot = ARENA_ARRAY(s->cx->arena, bool, n + 1);
+    for (uint32_t i = 0; i < n; i++)
+        overload_cost(s, &s->o->probes[i], attach_kind(s->o->probes[i].kind)->cost);
+    return true;
+}
+
+void overload_close(struct session *s)
+{
+    if (s->overload.timer >= 0)
+        close(s->overload.timer);
+    s->overload = (struct overload){.map = -1, .timer = -1};
+}
+
+int session_overload_fd(const struct session *s)
+{
+    return s->overload.timer;
+}
+
+/* ---- words ---- */
+
+/* WHAT a probe's hits are, and what can be done about it. */
+static void tell(const struct session *s, uint32_t probe, const char *what, say_fn *say, void *arg)
+{
+    uint32_t percent = s->o->h->overload;
+    const char *more =
+        percent > 25
+            ? ""
+            : arena_printf(s->cx->arena, "-D OVERLOAD=%u allows more, ", 4 * percent);
+
+    say(arg, arena_printf(s->cx->arena,
+                          "%s: probe %s took more than %u %% of a processor; %s-D STP_NO_OVERLOAD "
+                          "everything",
+                          what, attach_name(s, &s->o->probes[probe]), percent, more));
+}
+
+static void tell_new(struct session *s, say_fn *say, void *arg)
+{
+    struct overload *o = &s->overload;
+    uint64_t now = __atomic_load_n(&s->control->overloads, __ATOMIC_RELAXED);
+
+    if (now == o->seen)
+        return;
+    o->seen = now;
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        if (!o->probes[i].told && left_out(s, i)) {
+            o->probes[i].told = true;
+            tell(s, i, "hits are left out", say, arg);
+        }
+}
+
+void overload_losses(const struct session *s, say_fn *say, void *arg)
+{
+    const struct overload *o = &s->overload;
+    uint64_t others = 0, out_ns = o->out_ns;
+    uint32_t said = 0;
+
+    if (o->map < 0 || !s->control->overloads)
+        return;
+    if (o->is_hot && !o->is_in)
+        out_ns += clock_ns(CLOCK_MONOTONIC) - o->since;
+    for (uint32_t i = 0; i < n_probes(s); i++) {
+        uint64_t n = left_out(s, i);
+        const char *out = "";
+
+        if (!n || said == SAID_MAX) {
+            others += n;
+            continue;
+        }
+        if (o->probes[i].was_out)
+            out = arena_printf(s->cx->arena, ", and those of %.1f s were not counted",
+                               (double)out_ns / SECOND_NS);
+        said++;
+        tell(s, i, arena_printf(s->cx->arena, "%" PRIu64 " hits were left out%s", n, out), say, arg);
+    }
+    if (others)
+        say(arg, arena_printf(s->cx->arena, "%" PRIu64 " hits of other probes were left out, too",
+                              others));
+}
+
+/* ---- how often events come ---- */
+
+/* Adds to SHARES, by CPU, what a probe's hits have cost since the last look, in ns. */
+static void add_costs(struct session *s, uint32_t probe, uint64_t *shares)
+{
+    struct overload *o = &s->overload;
+    struct overload_probe *p = &o->probes[probe];
+
+    if (!read_accounts(s, probe))
+        return;
+    if (!p->hits)
+        p->hits = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
+    for (uint32_t i = 0; i < o->cpus; i++) {
+        uint64_t hits = o->values[i].hits + o->values[i].left_out;
+
+        shares[i] += (hits - p->hits[i]) * o->values[i].cost;
+        p->hits[i] = hits;
+    }
+}
+
+/* The percentage of NS that most of the CPUs have not lost. */
+static double worst_share(const struct session *s, const uint64_t *shares, uint64_t ns)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < s->overload.cpus; i++)
+        if (shares[i] > most)
+            most = shares[i];
+    return ns ? 100.0 * (double)most / (double)ns : 0;
+}
+
+/* ---- events that are out ---- */
+
+static void wake_at(const struct overload *o, uint64_t ns)
+{
+    struct itimerspec t = {.it_value = {(time_t)(ns / SECOND_NS), (long)(ns % SECOND_NS)}};
+
+    timerfd_settime(o->timer, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
+static void take_out(struct session *s, uint64_t now)
+{
+    struct overload *o = &s->overload;
+    uint64_t in = o->is_in ? now - o->since : 0;
+
+    if (!kinds_take_out(s, o->hot))
+        return;
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        o->probes[i].was_out |= o->hot[i];
+    if (!o->is_hot || o->is_in)
+        o->since = now;
+    o->is_hot = true;
+    o->is_in = false;
+    o->due = now + PAUSE_PULSES * (in > PULSE_NS ? in : PULSE_NS);
+    wake_at(o, o->due);
+}
+
+static void put_in(struct session *s, uint64_t now)
+{
+    struct overload *o = &s->overload;
+
+    o->out_ns += now - o->since;
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        if (o->hot[i])
+            forgive(s, i);
+    kinds_put_in(s, o->hot);
+    o->is_in = true;
+    o->since = clock_ns(CLOCK_MONOTONIC);
+    o->due = o->since + PULSE_NS;
+    wake_at(o, o->due);
+}
+
+/* A pulse is over: do the events go out again, or have they become rare? */
+static void end_pulse(struct session *s, uint64_t now)
+{
+    struct overload *o = &s->overload;
+    uint64_t *shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
+
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        if (o->hot[i])
+            add_costs(s, i, shares);
+    if (worst_share(s, shares, now - o->since) > s->o->h->overload) {
+        take_out(s, now);
+        return;
+    }
+    o->is_hot = o->is_in = false;
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        o->hot[i] = false;
+}
+
+/* Looks at probes whose hits are left out: do these cost too much still? */
+static void look(struct session *s, uint64_t now)
+{
+    struct overload *o = &s->overload;
+    uint64_t *shares = NULL, ns = now - o->looked;
+    bool more = false;
+
+    if (ns < LOOK_NS)
+        return;
+    for (uint32_t i = 0; i < n_probes(s); i++) {
+        struct overload_probe *p = &o->probes[i];
+        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
+        bool known = p->hits != NULL;
+
+        if (!p->told || o->hot[i] || !ops || !ops->take_out)
+            continue;
+        if (!shares)
+            shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
+        for (uint32_t k = 0; k < o->cpus; k++)
+            shares[k] = 0;
+        add_costs(s, i, shares);
+        if (known && 2 * worst_share(s, shares, ns) > s->o->h->overload)
+            more = o->hot[i] = true;
+    }
+    o->looked = now;
+    if (more)
+        take_out(s, now);
+}
+
+void session_overload(struct session *s, say_fn *say, void *arg)
+{
+    struct overload *o = &s->overload;
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), expired;
+
+    if (o->map < 0)
+        return;
+    if (read(o->timer, &expired, sizeof(expired)) < 0)
+        expired = 0; /* not yet */
+    tell_new(s, say, arg);
+    if (o->is_hot && now >= o->due) {
+        if (o->is_in)
+            end_pulse(s, now);
+        else
+            put_in(s, now);
+    }
+    look(s, now);
+}
