@@ -349,6 +349,8 @@ struct ngs_control {
  * A probe that has taken its part of a window when all together have taken the budget runs no more
  * in it. In the next windows it is throttled: it gets NGS_THROTTLED of the budget, until it takes
  * less. So few of the target's requests are slowed, and those hits that are seen follow each other.
+ * Of a PAIR (an entry and its return) none may be left out alone: user space takes their events out,
+ * and where it does not within NGS_PATIENCE budgets, they are treated like others.
  */
 struct ngs_spent {
     uint32_t unmeasured; /* hits to come that are not measured */
@@ -358,12 +360,14 @@ struct ngs_spent {
     uint64_t first;      /* ns of CLOCK_MONOTONIC: when its first hit was that was measured */
     uint32_t out;        /* until the window ends */
     uint32_t throttled;  /* it was out in the window before */
-    uint64_t cost;       /* ns of a hit beside its handler: the loader sets it */
+    uint64_t cost;       /* ns of a hit beside its handler; these two the loader sets */
+    uint32_t pair;
+    uint32_t over;       /* the budget was used up, some time */
     uint64_t hits;       /* that ran and were counted, some that are yet to come among them */
     uint64_t left_out;
 };
 enum { NGS_WINDOW_SHIFT = 30, NGS_THROTTLED = 32, NGS_CHEAP = 512, NGS_UNMEASURED = 15 };
-enum { NGS_LONGEST = 1000000 };
+enum { NGS_LONGEST = 1000000, NGS_PATIENCE = 8 };
 
 /* ---- strings, aggregates ---- */
 

@@ -28,10 +28,12 @@ struct attach_ops {
     /*
      * Takes the events of the WANTED probes out for a while, and of those that nothing is won
      * without, which are added to WANTED; or puts them in again. False: that would take too long.
-     * NULL where events cost little.
+     * These three are NULL where events cost little.
      */
     bool (*take_out)(struct session *s, bool *wanted);
     void (*put_in)(struct session *s, const bool *wanted);
+    /* Does P probe entries of functions whose returns are probed, too, or the other way round? */
+    bool (*is_paired)(const struct session *s, const struct obj_probe *p);
     void (*close)(struct session *s); /* takes out all of the kind's that are quickly closed */
     void (*close_slowly)(struct session *s); /* what takes long, when all else is closed */
 };

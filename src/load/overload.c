@@ -4,10 +4,11 @@
  * many were; and breakpoints that are out for most of the time where they alone cost too much.
  *
  * A hit that is left out has still cost what its event costs. Where that is more than half of the
- * budget, the probe's events are taken out. They are put in again every PAUSE for a PULSE: less
- * than one in a hundred of the target's requests is slowed, so that not even the slowest hundredth
- * of them tells of it, and what is seen in a pulse follows each other. When a pulse finds that they
- * have become rare, they stay.
+ * budget, the probe's events are taken out; also where a function's entry and its return are
+ * probed, since handlers that look at one without the other would think of two calls as one. They
+ * are put in again for a pulse now and then: less than one in a hundred of the target's requests is
+ * slowed, so that not even the slowest hundredth of them tells of it. In a pulse all is seen. When
+ * it finds that events have become rare, they stay.
  */
 #include "load/kinds.h"
 
@@ -22,7 +23,7 @@
 
 enum {
     SAID_MAX = 10,                  /* probes that are named at the end */
-    LOOK_NS = 100 * 1000 * 1000,    /* between two looks at how often a probe is hit, at least */
+    LOOK_NS = 50 * 1000 * 1000,     /* between two looks at how often a probe is hit, at least */
     PULSE_NS = 20 * 1000 * 1000,    /* for which events are put in, about, */
     PAUSE_PULSES = 200,             /* and how many times that they are out */
 };
@@ -40,14 +41,30 @@ static bool read_accounts(const struct session *s, uint32_t probe)
     return !bpf_map_lookup_elem(s->overload.map, &probe, s->overload.values);
 }
 
-static uint64_t left_out(const struct session *s, uint32_t probe)
+/* Hits of all CPUs. */
+struct hits {
+    uint64_t ran, left_out; /* RAN 0: whatever runs there has no budget */
+};
+
+static struct hits count_hits(const struct session *s, uint32_t probe)
 {
-    uint64_t n = 0;
+    struct hits n = {0, 0};
 
     if (read_accounts(s, probe))
-        for (uint32_t i = 0; i < s->overload.cpus; i++)
-            n += s->overload.values[i].left_out;
+        for (uint32_t i = 0; i < s->overload.cpus; i++) {
+            n.ran += s->overload.values[i].hits;
+            n.left_out += s->overload.values[i].left_out;
+        }
     return n;
+}
+
+static bool was_over(const struct session *s, uint32_t probe)
+{
+    if (read_accounts(s, probe))
+        for (uint32_t i = 0; i < s->overload.cpus; i++)
+            if (s->overload.values[i].over)
+                return true;
+    return false;
 }
 
 void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns)
@@ -60,6 +77,22 @@ void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns)
     for (uint32_t i = 0; i < o->cpus; i++)
         o->values[i].cost = ns;
     bpf_map_update_elem(o->map, &probe, o->values, BPF_ANY);
+}
+
+void overload_armed(struct session *s)
+{
+    struct overload *o = &s->overload;
+
+    for (uint32_t i = 0; o->map >= 0 && i < n_probes(s); i++) {
+        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
+
+        o->probes[i].pair = ops && ops->is_paired && ops->is_paired(s, &s->o->probes[i]);
+        if (!o->probes[i].pair || !read_accounts(s, i))
+            continue;
+        for (uint32_t k = 0; k < o->cpus; k++)
+            o->values[k].pair = 1;
+        bpf_map_update_elem(o->map, &i, o->values, BPF_ANY);
+    }
 }
 
 /* It begins a window anew; none of its handlers runs. */
@@ -97,6 +130,7 @@ bool overload_open(struct session *s)
     o->map = bpf_map__fd(m);
     o->cpus = (uint32_t)cpus;
     o->values = ARENA_ARRAY(s->cx->arena, struct ngs_spent, o->cpus);
+    o->shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
     o->probes = ARENA_ARRAY(s->cx->arena, struct overload_probe, n + 1);
     o->hot = ARENA_ARRAY(s->cx->arena, bool, n + 1);
     for (uint32_t i = 0; i < n; i++)
@@ -142,7 +176,7 @@ static void tell_new(struct session *s, say_fn *say, void *arg)
         return;
     o->seen = now;
     for (uint32_t i = 0; i < n_probes(s); i++)
-        if (!o->probes[i].told && left_out(s, i)) {
+        if (!o->probes[i].told && was_over(s, i)) {
             o->probes[i].told = true;
             tell(s, i, "hits are left out", say, arg);
         }
@@ -159,18 +193,18 @@ void overload_losses(const struct session *s, say_fn *say, void *arg)
     if (o->is_hot && !o->is_in)
         out_ns += clock_ns(CLOCK_MONOTONIC) - o->since;
     for (uint32_t i = 0; i < n_probes(s); i++) {
-        uint64_t n = left_out(s, i);
+        struct hits n = count_hits(s, i);
         const char *out = "";
 
-        if (!n || said == SAID_MAX) {
-            others += n;
+        if (!(n.left_out || (n.ran && o->probes[i].was_out)) || said == SAID_MAX) {
+            others += n.left_out;
             continue;
         }
         if (o->probes[i].was_out)
-            out = arena_printf(s->cx->arena, ", and those of %.1f s were not counted",
+            out = arena_printf(s->cx->arena, ", and all of %.1f s, which nobody counted",
                                (double)out_ns / SECOND_NS);
         said++;
-        tell(s, i, arena_printf(s->cx->arena, "%" PRIu64 " hits were left out%s", n, out), say, arg);
+        tell(s, i, arena_printf(s->cx->arena, "%" PRIu64 " hits were left out%s", n.left_out, out), say, arg);
     }
     if (others)
         say(arg, arena_printf(s->cx->arena, "%" PRIu64 " hits of other probes were left out, too",
@@ -179,8 +213,17 @@ void overload_losses(const struct session *s, say_fn *say, void *arg)
 
 /* ---- how often events come ---- */
 
-/* Adds to SHARES, by CPU, what a probe's hits have cost since the last look, in ns. */
-static void add_costs(struct session *s, uint32_t probe, uint64_t *shares)
+static void no_shares(const struct overload *o)
+{
+    for (uint32_t i = 0; i < o->cpus; i++)
+        o->shares[i] = 0;
+}
+
+/*
+ * Adds to the shares, by CPU, what a probe's events have cost since the last look, in ns; WHOLE:
+ * with the handlers, had they run.
+ */
+static void add_costs(struct session *s, uint32_t probe, bool whole)
 {
     struct overload *o = &s->overload;
     struct overload_probe *p = &o->probes[probe];
@@ -190,21 +233,22 @@ static void add_costs(struct session *s, uint32_t probe, uint64_t *shares)
     if (!p->hits)
         p->hits = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
     for (uint32_t i = 0; i < o->cpus; i++) {
-        uint64_t hits = o->values[i].hits + o->values[i].left_out;
+        const struct ngs_spent *a = &o->values[i];
+        uint64_t hits = a->hits + a->left_out;
 
-        shares[i] += (hits - p->hits[i]) * o->values[i].cost;
+        o->shares[i] += (hits - p->hits[i]) * (whole && a->each > a->cost ? a->each : a->cost);
         p->hits[i] = hits;
     }
 }
 
-/* The percentage of NS that most of the CPUs have not lost. */
-static double worst_share(const struct session *s, const uint64_t *shares, uint64_t ns)
+/* The percentage of NS that the CPU with most of it has lost. */
+static double worst_share(const struct overload *o, uint64_t ns)
 {
     uint64_t most = 0;
 
-    for (uint32_t i = 0; i < s->overload.cpus; i++)
-        if (shares[i] > most)
-            most = shares[i];
+    for (uint32_t i = 0; i < o->cpus; i++)
+        if (o->shares[i] > most)
+            most = o->shares[i];
     return ns ? 100.0 * (double)most / (double)ns : 0;
 }
 
@@ -253,12 +297,12 @@ static void put_in(struct session *s, uint64_t now)
 static void end_pulse(struct session *s, uint64_t now)
 {
     struct overload *o = &s->overload;
-    uint64_t *shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
 
+    no_shares(o);
     for (uint32_t i = 0; i < n_probes(s); i++)
         if (o->hot[i])
-            add_costs(s, i, shares);
-    if (worst_share(s, shares, now - o->since) > s->o->h->overload) {
+            add_costs(s, i, true);
+    if (worst_share(o, now - o->since) > s->o->h->overload) {
         take_out(s, now);
         return;
     }
@@ -267,33 +311,38 @@ static void end_pulse(struct session *s, uint64_t now)
         o->hot[i] = false;
 }
 
-/* Looks at probes whose hits are left out: do these cost too much still? */
+/*
+ * Are the events of a probe that went over its budget to go? *AGAIN: it is to be looked at again.
+ */
+static bool is_to_go(struct session *s, uint32_t probe, uint64_t ns, bool *again)
+{
+    struct overload_probe *p = &s->overload.probes[probe];
+    const struct attach_ops *ops = kinds_ops(s->o->probes[probe].kind);
+    bool known = p->hits != NULL;
+
+    if (!p->told || s->overload.hot[probe] || !ops || !ops->take_out)
+        return false;
+    no_shares(&s->overload);
+    add_costs(s, probe, p->pair);
+    *again |= !known;
+    return known && (p->pair ? 1 : 2) * worst_share(&s->overload, ns) > s->o->h->overload;
+}
+
 static void look(struct session *s, uint64_t now)
 {
     struct overload *o = &s->overload;
-    uint64_t *shares = NULL, ns = now - o->looked;
-    bool more = false;
+    bool more = false, again = false;
 
-    if (ns < LOOK_NS)
+    if (now - o->looked < LOOK_NS)
         return;
-    for (uint32_t i = 0; i < n_probes(s); i++) {
-        struct overload_probe *p = &o->probes[i];
-        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
-        bool known = p->hits != NULL;
-
-        if (!p->told || o->hot[i] || !ops || !ops->take_out)
-            continue;
-        if (!shares)
-            shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
-        for (uint32_t k = 0; k < o->cpus; k++)
-            shares[k] = 0;
-        add_costs(s, i, shares);
-        if (known && 2 * worst_share(s, shares, ns) > s->o->h->overload)
+    for (uint32_t i = 0; i < n_probes(s); i++)
+        if (is_to_go(s, i, now - o->looked, &again))
             more = o->hot[i] = true;
-    }
     o->looked = now;
     if (more)
         take_out(s, now);
+    else if (again && !o->is_hot)
+        wake_at(o, now + LOOK_NS);
 }
 
 void session_overload(struct session *s, say_fn *say, void *arg)

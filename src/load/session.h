@@ -115,11 +115,13 @@ struct overload_probe {
     bool told;      /* its user knows that hits are left out */
     bool was_out;   /* its events were taken out */
     uint64_t *hits; /* by CPU, at the last look; NULL: there was none */
+    bool pair;      /* is_paired of struct attach_ops */
 };
 struct overload {
     int map; /* NGS_MAP_SPENT; -1: none has one */
     uint32_t cpus;
     struct ngs_spent *values; /* room for one of each CPU */
+    uint64_t *shares;         /* likewise */
     struct overload_probe *probes;
     uint64_t seen;            /* the control's count, when it was looked at */
     uint32_t traps[ARCH_HITS][2]; /* ns of a breakpoint, and of one that waits for the return, too */
@@ -208,6 +210,7 @@ void nesting_stop(struct session *s);
 bool overload_open(struct session *s); /* after loading; false after reporting */
 /* From now on a hit of P costs NS beside its handler; before P is armed. */
 void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns);
+void overload_armed(struct session *s); /* when all is */
 void overload_close(struct session *s);
 void overload_losses(const struct session *s, say_fn *say, void *arg);
 

@@ -508,6 +508,16 @@ static void add_mates(const struct session *s, bool *wanted)
     }
 }
 
+static bool is_paired(const struct session *s, const struct obj_probe *p)
+{
+    for (uint32_t i = 0; i < s->n_sets; i++)
+        for (uint32_t k = 0; k < s->n_sets; k++)
+            if (s->sets[i].probe == p && s->sets[k].probe->kind != p->kind &&
+                share_places(&s->sets[i], &s->sets[k]))
+                return true;
+    return false;
+}
+
 /*
  * Returns go first, and come last: so none is seen without its entry, and what a script has kept of
  * an entry is the last one's.
@@ -614,5 +624,6 @@ const struct attach_ops attach_uprobe = {
     .gone = gone,
     .take_out = take_out,
     .put_in = put_in,
+    .is_paired = is_paired,
     .close_slowly = close_all,
 };

@@ -66,6 +66,12 @@ static void part(struct cg_lib_fn *f, int reg)
     cg_alui(&f->s, BPF_DIV, reg, 100);
 }
 
+static void over(struct cg_lib_fn *f)
+{
+    cg_sti(&f->s, BPF_W, R6, SPENT(over), 1);
+    cg_lib_count(f, CONTROL(overloads), R1, R2);
+}
+
 /*
  * Ticks are thinned evenly: each stands for itself. r2: what all have taken, r3: what this probe
  * has, r4: what all may have taken by now.
@@ -82,7 +88,7 @@ static void evenly(struct cg_lib_fn *f, uint32_t run, uint32_t left)
     cg_ldx(s, BPF_W, R1, R6, SPENT(throttled));
     cg_jmpi(s, BPF_JNE, R1, 0, left);
     cg_sti(s, BPF_W, R6, SPENT(throttled), 1);
-    cg_lib_count(f, CONTROL(overloads), R1, R2);
+    over(f);
     cg_ja(s, left);
 }
 
@@ -123,9 +129,17 @@ void cg_lib_spend_begin(struct cg_lib_fn *f)
     cg_bind(s, free);
     cg_jmpi(s, BPF_JLE, R2, budget, run);
     cg_jmpi(s, BPF_JLE, R3, budget / (int32_t)f->c->n_metered, run);
+    cg_ldx(s, BPF_W, R1, R6, SPENT(pair));
+    cg_jmpi(s, BPF_JEQ, R1, 0, shut);
+    cg_movi(s, R1, (int64_t)budget * NGS_PATIENCE);
+    cg_jmp(s, BPF_JGT, R2, R1, shut);
+    cg_ldx(s, BPF_W, R1, R6, SPENT(over));
+    cg_jmpi(s, BPF_JNE, R1, 0, run);
+    over(f);
+    cg_ja(s, run);
     cg_bind(s, shut);
     cg_sti(s, BPF_W, R6, SPENT(out), 1);
-    cg_lib_count(f, CONTROL(overloads), R1, R2);
+    over(f);
     cg_bind(s, left);
     cg_movi(s, R1, 1);
     cg_atomic(s, BPF_ADD, R6, SPENT(left_out), R1);
