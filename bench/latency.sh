@@ -4,12 +4,13 @@
 #
 #   make bench-latency      or:  bench/latency.sh [NGSTAP [ROUNDS [SECONDS]]]
 #
-# ROUNDS (7) times in turn, SECONDS (5) each: nobody looks; "ngstap flame" at 99 Hz, whole stacks; a
-# probe at a function that each request calls often, under the budget of 5 % of a processor; the
-# same with -D STP_NO_OVERLOAD. Before each, a second of load that is not counted. Prints the medians
-# of the rounds of what wrk has measured, and of the differences to the round's first, with the
-# promise beside. Worker and wrk are on a processor each; with NICE=-15 they go before other work on
-# the machine. Needs root, wrk and two processors; leaves nothing.
+# ROUNDS (7) times in turn, SECONDS (5) each: nobody looks; "ngstap flame" at 99 Hz, whole stacks;
+# a probe at FUNCTION (ngx_palloc), which each request calls often, under the budget of 5 % of a
+# processor; the same with -D STP_NO_OVERLOAD. Before each, a second of load that is not counted.
+# Prints the medians of the rounds of what wrk has measured, and of the differences to the round's
+# first, with the promise beside. Worker and wrk are on a processor each, with CONNECTIONS (1)
+# between them, and go before all other work on the machine (chrt(1)). Needs root, wrk and two
+# processors; leaves nothing.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")

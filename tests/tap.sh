@@ -89,8 +89,8 @@ todo() {
     fi
 }
 
-# budget_of ARGUMENT...: sets $budget to the options with which every hit counts, since tests compare
-# what was seen with what there was; an object has been made with its own.
+# budget_of ARGUMENT...: sets $budget to the options with which every hit counts, since tests
+# compare what was seen with what there was; an object has been made with its own.
 budget_of() {
     budget=(-D STP_NO_OVERLOAD)
     [[ " $* " != *'.bpf.o '* ]] || budget=()
@@ -102,8 +102,8 @@ trace() {
     local budget
     budget_of "$@"
     status=0
-    timeout "${trace_seconds:-40}" "$ngstap" -I tapset "${budget[@]}" "$@" >"$scratch/out" 2>"$scratch/err" \
-        </dev/null || status=$?
+    timeout "${trace_seconds:-40}" "$ngstap" -I tapset "${budget[@]}" "$@" >"$scratch/out" \
+        2>"$scratch/err" </dev/null || status=$?
 }
 
 # start_trace ARGUMENT...: the same in the background, until the script has printed "armed", which a
@@ -113,7 +113,8 @@ start_trace() {
     budget_of "$@"
     : >"$scratch/out"
     # Not by timeout, which sends a signal twice: to its child and to its group.
-    "$ngstap" -I tapset "${budget[@]}" -T 40 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    "$ngstap" -I tapset "${budget[@]}" -T 40 "$@" >"$scratch/out" 2>"$scratch/err" \
+        </dev/null &
     tracer=$!
     pids+=("$tracer")
     for _ in {1..400}; do

@@ -65,7 +65,7 @@ struct obj_header {
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     uint32_t frame_error_text;
-    uint32_t overload;       /* percent of each CPU that a session may take; 0: NGS_MAP_SPENT is not there */
+    uint32_t overload;       /* percent of each CPU that it may take; 0: no NGS_MAP_SPENT */
     struct {
         uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
     } table[OBJ_TABLES];
@@ -340,17 +340,17 @@ struct ngs_control {
 };
 
 /*
- * Time that handlers take of a CPU, by probe; of all probes together WINDOW and SPENT alone. Windows
- * are those of CLOCK_MONOTONIC >> NGS_WINDOW_SHIFT. A hit costs what its handler takes and what its
- * event costs beside that. Handlers below NGS_CHEAP are measured once in
- * NGS_UNMEASURED + 1 hits, those between count as much as the last that was; what took longer than
- * NGS_LONGEST was most likely preempted, and counts as that much.
+ * Time that handlers take of a CPU, by probe; of all probes together WINDOW and SPENT alone.
+ * Windows are those of CLOCK_MONOTONIC >> NGS_WINDOW_SHIFT. A hit costs what its handler takes and
+ * what its event costs beside that. Handlers below NGS_CHEAP are measured once in NGS_UNMEASURED +
+ * 1 hits, those between count as much as the last that was; what took longer than NGS_LONGEST was
+ * most likely preempted, and counts as that much.
  *
  * A probe that has taken its part of a window when all together have taken the budget runs no more
- * in it. In the next windows it is throttled: it gets NGS_THROTTLED of the budget, until it takes
- * less. So few of the target's requests are slowed, and those hits that are seen follow each other.
- * Of a PAIR (an entry and its return) none may be left out alone: user space takes their events out,
- * and where it does not within NGS_PATIENCE budgets, they are treated like others.
+ * in it. In the next windows it is throttled: it gets 1 / NGS_THROTTLED of the budget, until it
+ * takes less. So few of the target's requests are slowed, and hits that are seen follow each other.
+ * Of a PAIR (an entry and its return) none may be left out alone: user space takes their events
+ * out, and where it does not within NGS_PATIENCE budgets, they are treated like others.
  */
 struct ngs_spent {
     uint32_t unmeasured; /* hits to come that are not measured */

@@ -34,9 +34,11 @@ enum attach_flag {
 };
 
 /*
- * X(ID, SECTION, CONTEXT, FLAGS, COST). COST: ns that a hit takes of whoever runs beside its
- * program: the trap, the kernel's way to the program and back. SECTION: of the object, where its kernel programs lie, as libbpf
- * names it; NULL: handlers run in user space.
+ * X(ID, SECTION, CONTEXT, FLAGS, COST). SECTION: of the object, where its kernel programs lie, as
+ * libbpf names it; NULL: handlers run in user space. COST: ns that a hit takes of whoever runs
+ * there beside its program, roughly: a tick's interrupt as bench/overhead.sh has it, a tracepoint's
+ * loop over programs, a kprobe's trap or jump (samples/kprobes and Documentation/trace/kprobes.rst
+ * of the kernel: 0.5 us and less). Breakpoints in programs are measured (load/trap.c).
  */
 #define ATTACH_KINDS(X)                                                                            \
     X(BEGIN, NULL, CONTEXT_SESSION, 0, 0)                                                          \
@@ -51,7 +53,7 @@ enum attach_flag {
     X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY, 100)          \
     X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
       ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY, 100)                                     \
-    X(RUNNING, NULL, CONTEXT_SESSION, 0, 0) /* for each process at the start; EVENT: its program */\
+    X(RUNNING, NULL, CONTEXT_SESSION, 0, 0) /* for each process at the start; EVENT: path */       \
     X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0, 0) /* likewise, for each further thread */         \
     X(KPROBE, "kprobe", CONTEXT_KERNEL, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY, 300)     \
     X(KRETPROBE, "kretprobe", CONTEXT_KERNEL,                                                      \

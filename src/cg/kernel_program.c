@@ -131,8 +131,8 @@ static void gate(struct cg_gen *g, uint32_t quit)
 }
 
 /*
- * r8 = when the handler began, 0 where it is not measured; a hit that is left out goes to QUIT. Most
- * hits of a handler that takes little are let in by a look-up and a count.
+ * r8 = when the handler began, 0 where it is not measured; a hit that is left out goes to QUIT.
+ * Most hits of a handler that takes little are let in by a look-up and a count.
  */
 static void begin_spending(struct cg_gen *g, uint32_t quit)
 {

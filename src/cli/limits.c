@@ -121,8 +121,8 @@ bool limits_settle(struct compile *cx, const char *const *defines, uint32_t n)
         }
     }
     if (given) {
-        unsigned long long percent = (unsigned long long)(100.0 * (double)v[CYCLES_THRESHOLD] /
-                                                          (double)v[CYCLES_INTERVAL]);
+        unsigned long long percent =
+            (unsigned long long)(100.0 * (double)v[CYCLES_THRESHOLD] / (double)v[CYCLES_INTERVAL]);
 
         cx->limits.overload = percent < 1 ? 1 : percent > 100 ? 100 : (uint32_t)percent;
     }

@@ -321,7 +321,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok)
         kinds_warn(s);
-    if (ok && map_values(s) && load_modules(s) && overload_open(s))
+    if (ok && map_values(s) && load_modules(s) && account_open(s) && overload_open(s))
         return s;
     load_free(s);
     return NULL;

@@ -12,7 +12,6 @@
  */
 #include "load/kinds.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/timerfd.h>
@@ -22,10 +21,10 @@
 #include "base/clock.h"
 
 enum {
-    SAID_MAX = 10,                  /* probes that are named at the end */
-    LOOK_NS = 50 * 1000 * 1000,     /* between two looks at how often a probe is hit, at least */
-    PULSE_NS = 20 * 1000 * 1000,    /* for which events are put in, about, */
-    PAUSE_PULSES = 200,             /* and how many times that they are out */
+    SAID_MAX = 10,               /* probes that are named at the end */
+    LOOK_NS = 50 * 1000 * 1000,  /* between two looks at how often a probe is hit, at least */
+    PULSE_NS = 20 * 1000 * 1000, /* for which events are put in, about, */
+    PAUSE_PULSES = 200,          /* and how many times that they are out */
 };
 
 /* ---- accounts ---- */
@@ -33,12 +32,6 @@ enum {
 static uint32_t n_probes(const struct session *s)
 {
     return s->o->h->table[OBJ_PROBES].n;
-}
-
-/* Reads a probe's accounts of all CPUs into VALUES; false: it has none. */
-static bool read_accounts(const struct session *s, uint32_t probe)
-{
-    return !bpf_map_lookup_elem(s->overload.map, &probe, s->overload.values);
 }
 
 /* Hits of all CPUs. */
@@ -50,7 +43,7 @@ static struct hits count_hits(const struct session *s, uint32_t probe)
 {
     struct hits n = {0, 0};
 
-    if (read_accounts(s, probe))
+    if (account_read(s, probe))
         for (uint32_t i = 0; i < s->overload.cpus; i++) {
             n.ran += s->overload.values[i].hits;
             n.left_out += s->overload.values[i].left_out;
@@ -60,53 +53,25 @@ static struct hits count_hits(const struct session *s, uint32_t probe)
 
 static bool was_over(const struct session *s, uint32_t probe)
 {
-    if (read_accounts(s, probe))
+    if (account_read(s, probe))
         for (uint32_t i = 0; i < s->overload.cpus; i++)
             if (s->overload.values[i].over)
                 return true;
     return false;
 }
 
-void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns)
-{
-    struct overload *o = &s->overload;
-    uint32_t probe = (uint32_t)(p - s->o->probes);
-
-    if (o->map < 0 || !read_accounts(s, probe))
-        return;
-    for (uint32_t i = 0; i < o->cpus; i++)
-        o->values[i].cost = ns;
-    bpf_map_update_elem(o->map, &probe, o->values, BPF_ANY);
-}
-
-void overload_armed(struct session *s)
-{
-    struct overload *o = &s->overload;
-
-    for (uint32_t i = 0; o->map >= 0 && i < n_probes(s); i++) {
-        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
-
-        o->probes[i].pair = ops && ops->is_paired && ops->is_paired(s, &s->o->probes[i]);
-        if (!o->probes[i].pair || !read_accounts(s, i))
-            continue;
-        for (uint32_t k = 0; k < o->cpus; k++)
-            o->values[k].pair = 1;
-        bpf_map_update_elem(o->map, &i, o->values, BPF_ANY);
-    }
-}
-
 /* It begins a window anew; none of its handlers runs. */
-static void forgive(struct session *s, uint32_t probe)
+static void forgive(const struct session *s, uint32_t probe)
 {
-    struct overload *o = &s->overload;
+    const struct overload *o = &s->overload;
 
-    if (!read_accounts(s, probe))
+    if (!account_read(s, probe))
         return;
     for (uint32_t i = 0; i < o->cpus; i++) {
         o->values[i].window = 0;
         o->values[i].out = o->values[i].throttled = 0;
     }
-    bpf_map_update_elem(o->map, &probe, o->values, BPF_ANY);
+    account_write(s, probe);
 }
 
 /* ---- opening ---- */
@@ -114,28 +79,33 @@ static void forgive(struct session *s, uint32_t probe)
 bool overload_open(struct session *s)
 {
     struct overload *o = &s->overload;
-    const struct bpf_map *m = s->obj ? bpf_object__find_map_by_name(s->obj, NGS_MAP_SPENT) : NULL;
-    int cpus = libbpf_num_possible_cpus();
     uint32_t n = n_probes(s);
 
-    *o = (struct overload){.map = -1, .timer = -1};
-    if (!s->o->h->overload || !m)
+    if (o->map < 0)
         return true;
-    if (bpf_map__type(m) != BPF_MAP_TYPE_PERCPU_ARRAY || cpus < 1 ||
-        bpf_map__value_size(m) != sizeof(struct ngs_spent) || bpf_map__max_entries(m) != n + 1)
-        return object_damaged(s->cx, "accounts of another size");
     o->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (o->timer < 0)
         return attach_failed(s, s->o->probes, "timer", errno);
-    o->map = bpf_map__fd(m);
-    o->cpus = (uint32_t)cpus;
-    o->values = ARENA_ARRAY(s->cx->arena, struct ngs_spent, o->cpus);
     o->shares = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);
     o->probes = ARENA_ARRAY(s->cx->arena, struct overload_probe, n + 1);
     o->hot = ARENA_ARRAY(s->cx->arena, bool, n + 1);
-    for (uint32_t i = 0; i < n; i++)
-        overload_cost(s, &s->o->probes[i], attach_kind(s->o->probes[i].kind)->cost);
     return true;
+}
+
+void overload_armed(struct session *s)
+{
+    const struct overload *o = &s->overload;
+
+    for (uint32_t i = 0; o->map >= 0 && i < n_probes(s); i++) {
+        const struct attach_ops *ops = kinds_ops(s->o->probes[i].kind);
+
+        o->probes[i].pair = ops && ops->is_paired && ops->is_paired(s, &s->o->probes[i]);
+        if (!o->probes[i].pair || !account_read(s, i))
+            continue;
+        for (uint32_t k = 0; k < o->cpus; k++)
+            o->values[k].pair = 1;
+        account_write(s, i);
+    }
 }
 
 void overload_close(struct session *s)
@@ -157,9 +127,7 @@ static void tell(const struct session *s, uint32_t probe, const char *what, say_
 {
     uint32_t percent = s->o->h->overload;
     const char *more =
-        percent > 25
-            ? ""
-            : arena_printf(s->cx->arena, "-D OVERLOAD=%u allows more, ", 4 * percent);
+        percent > 25 ? "" : arena_printf(s->cx->arena, "-D OVERLOAD=%u allows more, ", 4 * percent);
 
     say(arg, arena_printf(s->cx->arena,
                           "%s: probe %s took more than %u %% of a processor; %s-D STP_NO_OVERLOAD "
@@ -194,17 +162,19 @@ void overload_losses(const struct session *s, say_fn *say, void *arg)
         out_ns += clock_ns(CLOCK_MONOTONIC) - o->since;
     for (uint32_t i = 0; i < n_probes(s); i++) {
         struct hits n = count_hits(s, i);
-        const char *out = "";
+        const char *what = arena_printf(s->cx->arena, "%" PRIu64 " hits were left out", n.left_out);
+        const char *out = arena_printf(s->cx->arena, "all hits of %.1f s, which nobody counted",
+                                       (double)out_ns / SECOND_NS);
 
         if (!(n.left_out || (n.ran && o->probes[i].was_out)) || said == SAID_MAX) {
             others += n.left_out;
             continue;
         }
         if (o->probes[i].was_out)
-            out = arena_printf(s->cx->arena, ", and all of %.1f s, which nobody counted",
-                               (double)out_ns / SECOND_NS);
+            what = n.left_out ? arena_printf(s->cx->arena, "%s, and %s", what, out)
+                              : arena_printf(s->cx->arena, "left out: %s", out);
         said++;
-        tell(s, i, arena_printf(s->cx->arena, "%" PRIu64 " hits were left out%s", n.left_out, out), say, arg);
+        tell(s, i, what, say, arg);
     }
     if (others)
         say(arg, arena_printf(s->cx->arena, "%" PRIu64 " hits of other probes were left out, too",
@@ -228,7 +198,7 @@ static void add_costs(struct session *s, uint32_t probe, bool whole)
     struct overload *o = &s->overload;
     struct overload_probe *p = &o->probes[probe];
 
-    if (!read_accounts(s, probe))
+    if (!account_read(s, probe))
         return;
     if (!p->hits)
         p->hits = ARENA_ARRAY(s->cx->arena, uint64_t, o->cpus);

@@ -124,7 +124,8 @@ struct overload {
     uint64_t *shares;         /* likewise */
     struct overload_probe *probes;
     uint64_t seen;            /* the control's count, when it was looked at */
-    uint32_t traps[ARCH_HITS][2]; /* ns of a breakpoint, and of one that waits for the return, too */
+    /* ns of a breakpoint, and of one that waits for the return, too */
+    uint32_t traps[ARCH_HITS][2];
     int timer;
     bool *hot;    /* by probe: its events are out for most of the time */
     bool is_hot;  /* that of any is */
@@ -191,8 +192,8 @@ int attach_program(int event, int prog, const uint64_t *cookie);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
 /*
- * Closes N descriptors on a thread, in their order: closing a breakpoint takes the kernel a tenth of
- * a second and more.
+ * Closes N descriptors on a thread, in their order: closing a breakpoint takes the kernel a tenth
+ * of a second and more.
  */
 void attach_close_later(const int *fds, uint32_t n);
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
@@ -206,10 +207,17 @@ void nesting_look(struct session *s);  /* before it is forgotten which processes
 bool nesting_text(struct session *s, char *text, size_t size); /* false: there were none */
 void nesting_stop(struct session *s);
 
-/* ---- overload.c ---- */
-bool overload_open(struct session *s); /* after loading; false after reporting */
+/* ---- account.c ---- */
+bool account_open(struct session *s); /* after loading; false after reporting */
+/* A probe's account of each CPU, into or out of overload.values; false: it has none. */
+bool account_read(const struct session *s, uint32_t probe);
+/* What handlers add meanwhile is lost. */
+void account_write(const struct session *s, uint32_t probe);
 /* From now on a hit of P costs NS beside its handler; before P is armed. */
-void overload_cost(struct session *s, const struct obj_probe *p, uint32_t ns);
+void account_cost(const struct session *s, const struct obj_probe *p, uint32_t ns);
+
+/* ---- overload.c ---- */
+bool overload_open(struct session *s); /* after that; false after reporting */
 void overload_armed(struct session *s); /* when all is */
 void overload_close(struct session *s);
 void overload_losses(const struct session *s, say_fn *say, void *arg);

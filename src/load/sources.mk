@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/load/account.c \
 	src/load/advise.c \
 	src/load/attach.c \
 	src/load/btfcheck.c \

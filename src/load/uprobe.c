@@ -428,7 +428,7 @@ static uint32_t note_cost(struct session *s, const struct uprobe_set *set, uint3
         if (set->hits & 1u << hit && trap_cost(s, set->probe->kind, (enum arch_hit)hit) > worst)
             worst = trap_cost(s, set->probe->kind, (enum arch_hit)hit);
     if (worst > most)
-        overload_cost(s, set->probe, worst);
+        account_cost(s, set->probe, worst);
     return worst;
 }
 
