@@ -76,7 +76,7 @@ fast() { # FUNCTION POINT...
     "$program" "$function:12" >"$scratch/target" &
     pids+=("$!")
     sleep 4
-    budgeted -T 7 -e "$script" -x "$!"
+    budgeted -T 7 "${options[@]}" -e "$script" -x "$!"
     wait "$!" || :
     mv "$scratch/out" "$scratch/script"
     cp "$scratch/target" "$scratch/out"
@@ -85,6 +85,7 @@ fast() { # FUNCTION POINT...
     part=$(awk -v b="$before" -v a="$after" 'BEGIN { printf "%d", 100 * (a / b - 1) }')
     cat "$scratch/script" >>"$scratch/out"
 }
+options=()
 for point in plain pushed; do
     fast "$point" "process(\"$program\").function(\"$point\")"
     check "$point, as fast as it can: a call costs as before ($part %)" test "$part" -le 7
@@ -94,6 +95,9 @@ for point in plain pushed; do
 done
 fast plain "$plain" "$plain.return"
 check "with its returns: a call costs as before ($part %)" test "$part" -le 7
+options=(--no-feature=uprobe_multi)
+fast plain "$plain"
+check "without links of many: a call costs as before ($part %)" test "$part" -le 7
 
 # A function is left within a second, and a start is never forgotten: what was left out is no time
 # that a call took.

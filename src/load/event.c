@@ -97,6 +97,8 @@ struct closing {
     int fds[];
 };
 
+static unsigned closings; /* threads that close */
+
 static void *close_listed(void *arg)
 {
     struct closing *c = arg;
@@ -104,7 +106,13 @@ static void *close_listed(void *arg)
     for (uint32_t i = 0; i < c->n; i++)
         close(c->fds[i]);
     free(c);
+    __atomic_fetch_sub(&closings, 1, __ATOMIC_SEQ_CST);
     return NULL;
+}
+
+bool attach_is_closing(void)
+{
+    return __atomic_load_n(&closings, __ATOMIC_SEQ_CST) != 0;
 }
 
 void attach_close_later(const int *fds, uint32_t n)
@@ -120,6 +128,7 @@ void attach_close_later(const int *fds, uint32_t n)
     }
     c->n = n;
     memcpy(c->fds, fds, n * sizeof(*fds));
+    __atomic_fetch_add(&closings, 1, __ATOMIC_SEQ_CST);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (pthread_create(&thread, &attr, close_listed, c))

@@ -252,10 +252,17 @@ static void put_in(struct session *s, uint64_t now)
 {
     struct overload *o = &s->overload;
 
+    if (attach_is_closing()) { /* else a hit would be two */
+        o->due = now + PULSE_NS;
+        wake_at(o, o->due);
+        return;
+    }
     o->out_ns += now - o->since;
     for (uint32_t i = 0; i < n_probes(s); i++)
-        if (o->hot[i])
+        if (o->hot[i]) {
+            add_costs(s, i, true); /* what came before is no part of the pulse */
             forgive(s, i);
+        }
     kinds_put_in(s, o->hot);
     o->is_in = true;
     o->since = clock_ns(CLOCK_MONOTONIC);

@@ -196,6 +196,7 @@ void attach_undo(struct session *s, uint32_t first);
  * of a second and more.
  */
 void attach_close_later(const int *fds, uint32_t n);
+bool attach_is_closing(void); /* some are not closed yet */
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
