@@ -122,17 +122,17 @@ int session_overload_fd(const struct session *s)
 
 /* ---- words ---- */
 
-/* WHAT a probe's hits are, and what can be done about it. */
+/* WHAT, up to the probe's name, and what can be done about it. */
 static void tell(const struct session *s, uint32_t probe, const char *what, say_fn *say, void *arg)
 {
     uint32_t percent = s->o->h->overload;
     const char *more =
         percent > 25 ? "" : arena_printf(s->cx->arena, "-D OVERLOAD=%u allows more, ", 4 * percent);
 
-    say(arg, arena_printf(s->cx->arena,
-                          "%s: probe %s took more than %u %% of a processor; %s-D STP_NO_OVERLOAD "
-                          "everything",
-                          what, attach_name(s, &s->o->probes[probe]), percent, more));
+    say(arg,
+        arena_printf(s->cx->arena,
+                     "%s%s took more than %u %% of a processor; %s-D STP_NO_OVERLOAD everything",
+                     what, attach_name(s, &s->o->probes[probe]), percent, more));
 }
 
 static void tell_new(struct session *s, say_fn *say, void *arg)
@@ -146,8 +146,25 @@ static void tell_new(struct session *s, say_fn *say, void *arg)
     for (uint32_t i = 0; i < n_probes(s); i++)
         if (!o->probes[i].told && was_over(s, i)) {
             o->probes[i].told = true;
-            tell(s, i, "hits are left out", say, arg);
+            tell(s, i, "hits are left out: probe ", say, arg);
         }
+}
+
+/* What became of the hits N of a probe; OUT_NS: for how long all were left out, 0: never. */
+static const char *fate(const struct session *s, struct hits n, uint64_t out_ns)
+{
+    struct arena *a = s->cx->arena;
+    double seconds = (double)out_ns / SECOND_NS;
+
+    if (!out_ns)
+        return arena_printf(a, "%" PRIu64 " hits were left out: probe ", n.left_out);
+    if (!n.left_out)
+        return arena_printf(a, "all hits of %.1f s, which nobody counted, were left out: probe ",
+                            seconds);
+    return arena_printf(a,
+                        "%" PRIu64 " hits, and all hits of %.1f s, which nobody counted, were left "
+                        "out: probe ",
+                        n.left_out, seconds);
 }
 
 void overload_losses(const struct session *s, say_fn *say, void *arg)
@@ -162,19 +179,14 @@ void overload_losses(const struct session *s, say_fn *say, void *arg)
         out_ns += clock_ns(CLOCK_MONOTONIC) - o->since;
     for (uint32_t i = 0; i < n_probes(s); i++) {
         struct hits n = count_hits(s, i);
-        const char *what = arena_printf(s->cx->arena, "%" PRIu64 " hits were left out", n.left_out);
-        const char *out = arena_printf(s->cx->arena, "all hits of %.1f s, which nobody counted",
-                                       (double)out_ns / SECOND_NS);
+        bool out = n.ran && o->probes[i].was_out;
 
-        if (!(n.left_out || (n.ran && o->probes[i].was_out)) || said == SAID_MAX) {
+        if ((n.left_out || out) && said < SAID_MAX) {
+            said++;
+            tell(s, i, fate(s, n, out ? out_ns : 0), say, arg);
+        } else {
             others += n.left_out;
-            continue;
         }
-        if (o->probes[i].was_out)
-            what = n.left_out ? arena_printf(s->cx->arena, "%s, and %s", what, out)
-                              : arena_printf(s->cx->arena, "left out: %s", out);
-        said++;
-        tell(s, i, what, say, arg);
     }
     if (others)
         say(arg, arena_printf(s->cx->arena, "%" PRIu64 " hits of other probes were left out, too",
