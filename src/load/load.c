@@ -107,8 +107,9 @@ static bool check_map_types(struct session *s)
     {
         enum bpf_map_type type = bpf_map__type(m);
 
-        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_HASH &&
-            type != BPF_MAP_TYPE_LRU_HASH && type != BPF_MAP_TYPE_RINGBUF)
+        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_PERCPU_ARRAY &&
+            type != BPF_MAP_TYPE_HASH && type != BPF_MAP_TYPE_LRU_HASH &&
+            type != BPF_MAP_TYPE_RINGBUF)
             return object_damaged(s->cx, "a map of a kind that scripts do not have");
     }
     return true;
