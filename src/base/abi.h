@@ -65,6 +65,7 @@ struct obj_header {
     uint32_t rodata_size;    /* bytes of the literals map's one value */
     /* offset in the frame of the struct ngs_str that error("...") sets; 0: not told */
     uint32_t frame_error_text;
+    uint32_t overload;       /* percent of each CPU that it may take; 0: no NGS_MAP_SPENT */
     struct {
         uint32_t off, n;     /* bytes from the header; number of records (bytes for STRINGS) */
     } table[OBJ_TABLES];
@@ -230,6 +231,8 @@ struct obj_value {
 #define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
 /* HASH: a stack's number (u64) -> struct ngs_stack; load/stacks.c empties it into its own */
 #define NGS_MAP_STACKS  "ngs_stacks"
+/* Only where time is budgeted. PERCPU_ARRAY: struct ngs_spent by probe, and behind these of all */
+#define NGS_MAP_SPENT   "ngs_spent"
 
 enum { NGS_FRAMES_PER_CPU = 4, NGS_MAX_MODULES = 64, NGS_MAX_MEMBERS = 16384 };
 
@@ -333,7 +336,38 @@ struct ngs_control {
     uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
     uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS */
     uint64_t ends[NGS_END_COUNT]; /* walks of a program's stack, by why they ended */
+    uint64_t overloads; /* how often a probe has used up what it may take of a CPU */
 };
+
+/*
+ * Time that handlers take of a CPU, by probe; of all probes together WINDOW and SPENT alone.
+ * Windows are those of CLOCK_MONOTONIC >> NGS_WINDOW_SHIFT. A hit costs what its handler takes and
+ * what its event costs beside that. Handlers below NGS_CHEAP are measured once in NGS_UNMEASURED +
+ * 1 hits, those between count as much as the last that was; what took longer than NGS_LONGEST was
+ * most likely preempted, and counts as that much.
+ *
+ * A probe that has taken its part of a window when all together have taken the budget runs no more
+ * in it. In the next windows it is throttled: it gets 1 / NGS_THROTTLED of the budget, until it
+ * takes less. So few of the target's requests are slowed, and hits that are seen follow each other.
+ * Of a PAIR (an entry and its return) none may be left out alone: user space takes their events
+ * out, and where it does not within NGS_PATIENCE budgets, they are treated like others.
+ */
+struct ngs_spent {
+    uint32_t unmeasured; /* hits to come that are not measured */
+    uint32_t pending;    /* hits since the last that was measured, when those are over */
+    uint64_t each;       /* ns that each of those counts */
+    uint64_t window, spent; /* ns in it */
+    uint64_t first;      /* ns of CLOCK_MONOTONIC: when its first hit was that was measured */
+    uint32_t out;        /* until the window ends */
+    uint32_t throttled;  /* it was out in the window before */
+    uint64_t cost;       /* ns of a hit beside its handler; these two the loader sets */
+    uint32_t pair;
+    uint32_t over;       /* the budget was used up, some time */
+    uint64_t hits;       /* that ran and were counted, some that are yet to come among them */
+    uint64_t left_out;
+};
+enum { NGS_WINDOW_SHIFT = 30, NGS_THROTTLED = 32, NGS_CHEAP = 512, NGS_UNMEASURED = 15 };
+enum { NGS_LONGEST = 1000000, NGS_PATIENCE = 8 };
 
 /* ---- strings, aggregates ---- */
 
@@ -507,6 +541,7 @@ struct ngs_frame {
     uint64_t depth;      /* of script calls */
     uint64_t sp;         /* top of the stack of recursive activations, bytes from its start */
     uint64_t paused;     /* this hit has set NGS_PAUSED, as it is to call exit() */
+    uint64_t started;    /* ns of CLOCK_MONOTONIC; 0: this hit is not measured */
     struct ngs_member member; /* whose hit this is; zeroes: it was not looked up */
     uint64_t private_[8];/* code generator's own */
     /* then: struct ngs_str error_text (for error("...")), code generator's areas, slots, the record

@@ -6,7 +6,8 @@
 #include <stddef.h>
 
 static const struct attach_kind rows[PROBE_KINDS] = {
-#define ATTACH_ROW(id, section, context, flags) [PROBE_##id] = {section, context, flags},
+#define ATTACH_ROW(id, section, context, flags, cost)                                              \
+    [PROBE_##id] = {section, context, flags, cost},
     ATTACH_KINDS(ATTACH_ROW)
 #undef ATTACH_ROW
 };

@@ -34,35 +34,38 @@ enum attach_flag {
 };
 
 /*
- * X(ID, SECTION, CONTEXT, FLAGS). SECTION: of the object, where its kernel programs lie, as libbpf
- * names it; NULL: handlers run in user space.
+ * X(ID, SECTION, CONTEXT, FLAGS, COST). SECTION: of the object, where its kernel programs lie, as
+ * libbpf names it; NULL: handlers run in user space. COST: ns that a hit takes of whoever runs
+ * there beside its program, roughly: a tick's interrupt as bench/overhead.sh has it, a tracepoint's
+ * loop over programs, a kprobe's trap or jump (samples/kprobes and Documentation/trace/kprobes.rst
+ * of the kernel: 0.5 us and less). Breakpoints in programs are measured (load/trap.c).
  */
 #define ATTACH_KINDS(X)                                                                            \
-    X(BEGIN, NULL, CONTEXT_SESSION, 0)                                                             \
-    X(END, NULL, CONTEXT_SESSION, 0)                                                               \
-    X(ERROR, NULL, CONTEXT_SESSION, 0)                                                             \
-    X(NEVER, NULL, CONTEXT_SESSION, ATTACH_NO_CODE)                                                \
-    X(TIMER, NULL, CONTEXT_SESSION, ATTACH_PERIOD)                                                 \
-    X(PROFILE, "perf_event", CONTEXT_TICK, ATTACH_PERIOD) /* software CPU clock */                 \
-    X(UPROBE, "uprobe", CONTEXT_FUNCTION, ATTACH_PLACES)                                           \
-    X(URETPROBE, "uretprobe", CONTEXT_FUNCTION, ATTACH_PLACES | ATTACH_ON_RETURN)                  \
-    X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY)                \
-    X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY)               \
+    X(BEGIN, NULL, CONTEXT_SESSION, 0, 0)                                                          \
+    X(END, NULL, CONTEXT_SESSION, 0, 0)                                                            \
+    X(ERROR, NULL, CONTEXT_SESSION, 0, 0)                                                          \
+    X(NEVER, NULL, CONTEXT_SESSION, ATTACH_NO_CODE, 0)                                             \
+    X(TIMER, NULL, CONTEXT_SESSION, ATTACH_PERIOD, 0)                                              \
+    X(PROFILE, "perf_event", CONTEXT_TICK, ATTACH_PERIOD, 2000) /* software CPU clock */           \
+    X(UPROBE, "uprobe", CONTEXT_FUNCTION, ATTACH_PLACES, 1000)                                     \
+    X(URETPROBE, "uretprobe", CONTEXT_FUNCTION, ATTACH_PLACES | ATTACH_ON_RETURN, 2000)            \
+    X(TRACEPOINT, "raw_tracepoint", CONTEXT_EVENT, ATTACH_EVENT | ATTACH_EVERYBODY, 50)            \
+    X(SYSCALL, "raw_tp/sys_enter", CONTEXT_SYSCALL, ATTACH_CALLS | ATTACH_EVERYBODY, 100)          \
     X(SYSRETURN, "raw_tp/sys_exit", CONTEXT_SYSCALL,                                               \
-      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                                          \
-    X(RUNNING, NULL, CONTEXT_SESSION, 0) /* for each process at the start; EVENT: its program */   \
-    X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0) /* likewise, for each further thread */           \
-    X(KPROBE, "kprobe", CONTEXT_KERNEL, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY)          \
+      ATTACH_CALLS | ATTACH_ON_RETURN | ATTACH_EVERYBODY, 100)                                     \
+    X(RUNNING, NULL, CONTEXT_SESSION, 0, 0) /* for each process at the start; EVENT: path */       \
+    X(RUNNING_THREAD, NULL, CONTEXT_SESSION, 0, 0) /* likewise, for each further thread */         \
+    X(KPROBE, "kprobe", CONTEXT_KERNEL, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY, 300)     \
     X(KRETPROBE, "kretprobe", CONTEXT_KERNEL,                                                      \
-      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                         \
-    X(FENTRY, "fentry", CONTEXT_TRACED, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY)          \
+      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY, 500)                    \
+    X(FENTRY, "fentry", CONTEXT_TRACED, ATTACH_PLACES | ATTACH_KERNEL | ATTACH_EVERYBODY, 30)      \
     X(FEXIT, "fexit", CONTEXT_TRACED,                                                              \
-      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY)                         \
-    X(FILE_READ, NULL, CONTEXT_SESSION, ATTACH_FILE)                                               \
-    X(FILE_WRITE, NULL, CONTEXT_SESSION, ATTACH_FILE)
+      ATTACH_PLACES | ATTACH_KERNEL | ATTACH_ON_RETURN | ATTACH_EVERYBODY, 50)                     \
+    X(FILE_READ, NULL, CONTEXT_SESSION, ATTACH_FILE, 0)                                            \
+    X(FILE_WRITE, NULL, CONTEXT_SESSION, ATTACH_FILE, 0)
 
 enum probe_kind {
-#define ATTACH_ENUM(id, section, context, flags) PROBE_##id,
+#define ATTACH_ENUM(id, section, context, flags, cost) PROBE_##id,
     ATTACH_KINDS(ATTACH_ENUM)
 #undef ATTACH_ENUM
     PROBE_KINDS
@@ -72,6 +75,7 @@ struct attach_kind {
     const char *section;
     enum attach_context context;
     uint32_t flags; /* enum attach_flag */
+    uint32_t cost;  /* ns */
 };
 
 /* KIND's row; KIND is below PROBE_KINDS. */

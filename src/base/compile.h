@@ -23,6 +23,7 @@ struct limits {
     uint32_t maxskipped;    /* MAXSKIPPED: hits skipped before the script ends (100; 0: off) */
     uint32_t maxnesting;    /* MAXNESTING: depth of function calls (16) */
     uint32_t maxbacktrace;  /* MAXBACKTRACE: frames of a C backtrace (200) */
+    uint32_t overload;      /* OVERLOAD: percent of each CPU that handlers may take (5; 0: all) */
 };
 
 /* Where debug information may come from (--no-debuginfo takes them out), in this order. */

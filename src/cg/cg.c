@@ -50,7 +50,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     /* an action may take three: a loop's edge, a call's, a return's */
     uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
-    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 10);
+    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 11);
     if (c->n_funcs) {
         add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
         add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
@@ -77,6 +77,9 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     if (u->frame_unwind && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_space),
                                      NGS_MAX_MEMBERS, BPF_F_NO_PREALLOC});
+    if (c->n_metered)
+        add_map(out, (struct cg_map){NGS_MAP_SPENT, BPF_MAP_TYPE_PERCPU_ARRAY, 4,
+                                     sizeof(struct ngs_spent), u->n_probes + 1, 0});
     if (c->ticks)
         add_map(out, (struct cg_map){CG_MAP_TICKS, BPF_MAP_TYPE_ARRAY, 4, 4,
                                      (uint32_t)(ticks < CG_TICKS_MAX ? ticks : CG_TICKS_MAX), 0});
@@ -190,6 +193,7 @@ bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
         c.probes[n].flags = u->probes[n].asks_place && attach_has(c.probes[n].kind, ATTACH_PLACES)
                                 ? PROBE_F_COOKIE
                                 : 0;
+        c.n_metered += cg_is_metered(&c, n);
     }
     cg_rodata_places(&c);
     number_rests(&c);

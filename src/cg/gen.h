@@ -33,6 +33,7 @@ struct cg_gen {
     bool keeps;     /* user space keeps records until its end */
     bool on_stack;  /* the frame is on BPF's stack: onstack.h */
     bool unlimited; /* it cannot run out of MAXACTION */
+    bool metered;   /* its time is budgeted */
     enum cg_loops loops;
     const struct ir_probe *probe;
     uint32_t probe_index;

@@ -130,12 +130,62 @@ static void gate(struct cg_gen *g, uint32_t quit)
     cg_bind(&g->s, in);
 }
 
+/*
+ * r8 = when the handler began, 0 where it is not measured; a hit that is left out goes to QUIT.
+ * Most hits of a handler that takes little are let in by a look-up and a count.
+ */
+static void begin_spending(struct cg_gen *g, uint32_t quit)
+{
+    uint32_t measured = cg_label(&g->s), in = cg_label(&g->s);
+    int left = (int)offsetof(struct ngs_spent, unmeasured);
+
+    if (!g->metered)
+        return;
+    cg_sti(&g->s, BPF_W, R10, CG_STACK0, (int32_t)g->probe_index);
+    cg_map(&g->s, R1, NGS_MAP_SPENT);
+    cg_mov(&g->s, R2, R10);
+    cg_alui(&g->s, BPF_ADD, R2, CG_STACK0);
+    cg_call(&g->s, BPF_FUNC_map_lookup_elem);
+    cg_jmpi(&g->s, BPF_JEQ, R0, 0, quit);
+    cg_movi(&g->s, R8, 0);
+    cg_ldx(&g->s, BPF_W, R1, R0, left);
+    cg_jmpi(&g->s, BPF_JEQ, R1, 0, measured);
+    cg_alui(&g->s, BPF_ADD, R1, -1);
+    cg_stx(&g->s, BPF_W, R0, left, R1);
+    cg_ja(&g->s, in);
+    cg_bind(&g->s, measured);
+    cg_movi(&g->s, R1, 0);
+    cg_movi(&g->s, R2, g->probe_index);
+    cg_movi(&g->s, R3, attach_kind(g->probe->rec.kind)->context == CONTEXT_TICK);
+    cg_call_lib(g->c, &g->s, CG_LIB_SPEND_BEGIN);
+    cg_jmpi(&g->s, BPF_JEQ, R0, 0, quit);
+    cg_mov(&g->s, R8, R0);
+    cg_bind(&g->s, in);
+}
+
+static void end_spending(struct cg_gen *g)
+{
+    uint32_t none = cg_label(&g->s);
+
+    if (!g->metered)
+        return;
+    cg_ldx(&g->s, BPF_DW, R3, R9, FRAME(started));
+    cg_jmpi(&g->s, BPF_JEQ, R3, 0, none);
+    cg_movi(&g->s, R1, 0);
+    cg_movi(&g->s, R2, g->probe_index);
+    cg_call_lib(g->c, &g->s, CG_LIB_SPEND_END);
+    cg_bind(&g->s, none);
+}
+
 static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
     cg_mark(&g->s, g->c->u->locs[g->probe->rec.loc].at);
     cg_mov(&g->s, R6, R1);
     gate(g, quit);
+    begin_spending(g, quit);
     if (g->on_stack) {
+        if (g->metered)
+            cg_stx(&g->s, BPF_DW, R9, FRAME(started), R8);
         if (!g->unlimited) {
             cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
             cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
@@ -144,6 +194,8 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
     }
     cg_claim(&g->s, skipped);
     clear_frame(g);
+    if (g->metered)
+        cg_stx(&g->s, BPF_DW, R9, FRAME(started), R8);
     cg_stx(&g->s, BPF_DW, R9, FRAME(member), R7);
     cg_syscall_begin(g);
 }
@@ -197,6 +249,7 @@ static void epilogue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
 {
     if (g->keeps)
         end_records(g);
+    end_spending(g);
     if (!g->on_stack)
         cg_sti(&g->s, BPF_DW, R9, FRAME(busy), 0);
     cg_bind(&g->s, quit);
@@ -326,6 +379,7 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
                                  .probe = &c->u->probes[probe],
                                  .probe_index = probe,
                                  .func = c->u->probes[probe].func,
+                                 .metered = cg_is_metered(c, probe),
                                  .loops = kernel_loops(c)};
     struct cg_gen g = start;
     const char *name = arena_printf(c->cx->arena, "p%u", probe);

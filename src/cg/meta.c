@@ -248,6 +248,7 @@ void cg_make_meta(struct cg *c, struct cg_unit *out)
         .machine = c->cx->arch->machine,
         .rodata_size = c->rodata_used,
         .frame_error_text = u->frame_error_text,
+        .overload = c->n_metered ? c->cx->limits.overload : 0,
     };
     uint32_t n_values;
     const void *rest_values = values(&m, &n_values);

@@ -49,6 +49,7 @@ struct cg {
     uint32_t max;  /* MAXSTRINGLEN */
     bool sumsq;    /* something asks for @variance */
     bool ticks;    /* something loops by bpf_for_each_map_elem */
+    uint32_t n_metered; /* handlers whose time is budgeted */
     bool failed;   /* an error was reported while code was written */
 
     /* rodata.c: literals of the script, then the code generator's own, then zeroes */
@@ -69,6 +70,19 @@ struct cg {
     uint32_t *func_base;  /* its first node */
     uint32_t *func_index; /* its index in func_ids */
 };
+
+/* Is the time of its handler budgeted? */
+static inline bool cg_is_metered(const struct cg *c, uint32_t probe)
+{
+    return c->cx->limits.overload && !c->u->probes[probe].saves &&
+           !attach_in_user_space(c->u->probes[probe].rec.kind);
+}
+
+/* ns of each window that all handlers together may take of a CPU; only where one is metered. */
+static inline int32_t cg_budget(const struct cg *c)
+{
+    return (int32_t)((uint64_t)c->cx->limits.overload * (1u << NGS_WINDOW_SHIFT) / 100);
+}
 
 /* Adds a function to the object; the pointer is valid until the next one is added. */
 struct cg_func *cg_new_func(struct cg *c, const char *name, enum cg_signature sig, uint32_t n_args);

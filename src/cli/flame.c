@@ -447,8 +447,11 @@ static void make_argv(struct flame *f)
         give_arg(f, "frames", f->frames->name);
     if (!strcmp(f->frames->name, "all"))
         give_arg(f, "places", "1");
-    if (f->counted == COUNT_OFF_CPU)
+    if (f->counted == COUNT_OFF_CPU) {
         give_arg(f, "off_cpu", "1");
+        give(f, "-D"); /* one event of a pair left out, and the time to the next one would count */
+        give(f, "STP_NO_OVERLOAD");
+    }
     if (f->at)
         give_arg(f, "at", f->at);
     if (f->weight)

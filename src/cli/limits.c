@@ -23,6 +23,7 @@ void limits_default(struct limits *l)
         .maxerrors = 0,
         .maxskipped = 100,
         .maxnesting = 16,
+        .overload = 5,
     };
 }
 
@@ -41,10 +42,11 @@ static const struct limit_row rows[] = {
     {"MAXSKIPPED", offsetof(struct limits, maxskipped), 0, 1u << 30},
     {"MAXNESTING", offsetof(struct limits, maxnesting), 1, 1000},
     {"MAXBACKTRACE", offsetof(struct limits, maxbacktrace), 1, 10000},
+    {"OVERLOAD", offsetof(struct limits, overload), 1, 100},
 };
 
 /* Names that the C code of SystemTap's modules looks at (its stap(1) and runtime): nothing here
- * needs them. */
+ * needs them, but for those of OVERLOADS. */
 static const char *const others[] = {
     "STP_NO_OVERLOAD",
     "STP_OVERLOAD_INTERVAL",
@@ -79,6 +81,54 @@ bool limits_for_stap(const char *text)
         if (strlen(others[i]) == n && !strncmp(text, others[i], n))
             return true;
     return false;
+}
+
+/* ---- overload, as SystemTap has it: so many of so many cycles ---- */
+
+#define NO_OVERLOAD "STP_NO_OVERLOAD"
+enum { CYCLES_INTERVAL, CYCLES_THRESHOLD, CYCLES };
+static const char *const cycles[CYCLES] = {"STP_OVERLOAD_INTERVAL", "STP_OVERLOAD_THRESHOLD"};
+
+/* TEXT's value, a number of C; false: it is none. */
+static bool number_of(const char *text, unsigned long long *n)
+{
+    const char *equals = strchr(text, '=');
+    char *end;
+
+    if (!equals || equals[1] < '0' || equals[1] > '9')
+        return false;
+    errno = 0;
+    *n = strtoull(equals + 1, &end, 0);
+    return !errno && !end[strspn(end, "uUlL")];
+}
+
+bool limits_settle(struct compile *cx, const char *const *defines, uint32_t n)
+{
+    unsigned long long v[CYCLES] = {1000000000, 500000000}; /* stap(1) */
+    bool given = false, off = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        size_t len = strcspn(defines[i], "=");
+
+        off |= len == strlen(NO_OVERLOAD) && !strncmp(defines[i], NO_OVERLOAD, len);
+        for (int k = 0; k < CYCLES; k++) {
+            if (len != strlen(cycles[k]) || strncmp(defines[i], cycles[k], len) != 0)
+                continue;
+            given = true;
+            if (!number_of(defines[i], &v[k]) || !v[k])
+                return diag_error(cx->diag, (struct span){0}, "options",
+                                  "-D %s: %s is a number of cycles", defines[i], cycles[k]);
+        }
+    }
+    if (given) {
+        unsigned long long percent =
+            (unsigned long long)(100.0 * (double)v[CYCLES_THRESHOLD] / (double)v[CYCLES_INTERVAL]);
+
+        cx->limits.overload = percent < 1 ? 1 : percent > 100 ? 100 : (uint32_t)percent;
+    }
+    if (off)
+        cx->limits.overload = 0;
+    return true;
 }
 
 bool limits_define(struct compile *cx, const char *text)

@@ -13,6 +13,9 @@ void limits_default(struct limits *l);
  * value. */
 bool limits_define(struct compile *cx, const char *text);
 
+/* What those DEFINES that SystemTap has, too, make of the limits; false after reporting. */
+bool limits_settle(struct compile *cx, const char *const *defines, uint32_t n);
+
 /* Is it a name that only the C code of SystemTap's modules looks at? */
 bool limits_for_stap(const char *text);
 

@@ -167,7 +167,7 @@ static bool take_words(struct compile *cx, struct options *o, char **words, int 
     return true;
 }
 
-/* --suppress-*, whatever -D says before or after them. */
+/* --suppress-*, whatever -D says before or after them, and what -D's together mean. */
 static bool suppress(struct compile *cx, struct options *o)
 {
     if (o->suppress_errors) {
@@ -175,13 +175,13 @@ static bool suppress(struct compile *cx, struct options *o)
         cx->limits.maxskipped = 0;
     }
     if (!o->suppress_time_limits)
-        return true;
+        return limits_settle(cx, o->stap_defines.v, o->stap_defines.n);
     if (!cx->guru)
         return diag_error(cx->diag, (struct span){0}, "options",
                           "--suppress-time-limits takes guru mode: -g");
     cx->limits.maxaction = LIMIT_MAXACTION_MOST;
     strings_add(cx, &o->stap_defines, "STP_NO_OVERLOAD");
-    return true;
+    return limits_settle(cx, o->stap_defines.v, o->stap_defines.n);
 }
 
 /* What is the case anyway: scripts for stap pass -r $(uname -r). */

@@ -255,6 +255,7 @@ struct ir_probe {
     bool can_trace;          /* a function of the kernel's that its BTF tells, by name */
     bool asks_place;         /* ir_bind_context: the handler asks at which of several it is */
     bool everybody;          /* runs for all processes, whatever the scope */
+    bool saves;              /* what handlers need that run after it: it is never left out */
     uint32_t func;           /* handler */
 };
 

@@ -34,6 +34,7 @@ bool load_attach(struct session *s)
             return false;
         }
     track_armed(s);
+    overload_armed(s);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -91,21 +92,47 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
     return true;
 }
 
-static void *close_one(void *fd)
+struct closing {
+    uint32_t n;
+    int fds[];
+};
+
+static unsigned closings; /* threads that close */
+
+static void *close_listed(void *arg)
 {
-    close((int)(intptr_t)fd);
+    struct closing *c = arg;
+
+    for (uint32_t i = 0; i < c->n; i++)
+        close(c->fds[i]);
+    free(c);
+    __atomic_fetch_sub(&closings, 1, __ATOMIC_SEQ_CST);
     return NULL;
 }
 
-void attach_close_later(int fd)
+bool attach_is_closing(void)
 {
+    return __atomic_load_n(&closings, __ATOMIC_SEQ_CST) != 0;
+}
+
+void attach_close_later(const int *fds, uint32_t n)
+{
+    struct closing *c = malloc(sizeof(*c) + n * sizeof(*fds));
     pthread_attr_t attr;
     pthread_t thread;
 
+    if (!c) {
+        for (uint32_t i = 0; i < n; i++)
+            close(fds[i]);
+        return;
+    }
+    c->n = n;
+    memcpy(c->fds, fds, n * sizeof(*fds));
+    __atomic_fetch_add(&closings, 1, __ATOMIC_SEQ_CST);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (pthread_create(&thread, &attr, close_one, (void *)(intptr_t)fd))
-        close(fd);
+    if (pthread_create(&thread, &attr, close_listed, c))
+        close_listed(c);
     pthread_attr_destroy(&attr);
 }
 

@@ -65,6 +65,22 @@ void kinds_watch(struct session *s)
             all[k]->watch(s);
 }
 
+bool kinds_take_out(struct session *s, bool *wanted)
+{
+    bool any = false;
+
+    for (unsigned k = 0; k < N; k++)
+        any |= all[k]->take_out && all[k]->take_out(s, wanted);
+    return any;
+}
+
+void kinds_put_in(struct session *s, const bool *wanted)
+{
+    for (unsigned k = 0; k < N; k++)
+        if (all[k]->put_in)
+            all[k]->put_in(s, wanted);
+}
+
 void kinds_close(struct session *s)
 {
     for (unsigned k = 0; k < N; k++)

@@ -25,6 +25,15 @@ struct attach_ops {
     bool (*born)(struct session *s, pid_t pid);
     void (*gone)(struct session *s, pid_t pid);
     void (*watch)(struct session *s); /* several times a second */
+    /*
+     * Takes the events of the WANTED probes out for a while, and of those that nothing is won
+     * without, which are added to WANTED; or puts them in again. False: that would take too long.
+     * These three are NULL where events cost little.
+     */
+    bool (*take_out)(struct session *s, bool *wanted);
+    void (*put_in)(struct session *s, const bool *wanted);
+    /* Does P probe entries of functions whose returns are probed, too, or the other way round? */
+    bool (*is_paired)(const struct session *s, const struct obj_probe *p);
     void (*close)(struct session *s); /* takes out all of the kind's that are quickly closed */
     void (*close_slowly)(struct session *s); /* what takes long, when all else is closed */
 };
@@ -42,6 +51,8 @@ void kinds_prepare(const struct session *s);
 bool kinds_born(struct session *s, pid_t pid); /* false: no kind could open a probe for it */
 void kinds_gone(struct session *s, pid_t pid);
 void kinds_watch(struct session *s);
+bool kinds_take_out(struct session *s, bool *wanted); /* false: no kind could */
+void kinds_put_in(struct session *s, const bool *wanted);
 void kinds_close(struct session *s);
 void kinds_close_slowly(struct session *s);
 

@@ -107,8 +107,9 @@ static bool check_map_types(struct session *s)
     {
         enum bpf_map_type type = bpf_map__type(m);
 
-        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_HASH &&
-            type != BPF_MAP_TYPE_LRU_HASH && type != BPF_MAP_TYPE_RINGBUF)
+        if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_PERCPU_ARRAY &&
+            type != BPF_MAP_TYPE_HASH && type != BPF_MAP_TYPE_LRU_HASH &&
+            type != BPF_MAP_TYPE_RINGBUF)
             return object_damaged(s->cx, "a map of a kind that scripts do not have");
     }
     return true;
@@ -324,6 +325,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
     struct session *s = ARENA_NEW(cx->arena, struct session);
 
     *s = (struct session){.cx = cx, .o = o, .t = t};
+    s->overload = (struct overload){.map = -1, .timer = -1};
     scope_init(&s->scope);
     nesting_init(&s->nesting);
     size_t key = NGS_HASH_KEY_SIZE((size_t)o->h->maxstringlen);
@@ -339,7 +341,7 @@ struct session *load_object(struct compile *cx, const struct object *o, struct t
         ok = check_kernel(cx, o, k) && load_programs(s);
     if (ok)
         kinds_warn(s);
-    if (ok && map_values(s) && load_modules(s))
+    if (ok && map_values(s) && load_modules(s) && account_open(s) && overload_open(s))
         return s;
     load_free(s);
     return NULL;
@@ -351,6 +353,7 @@ void load_free(struct session *s)
         return;
     load_detach(s);
     stacks_close(s);
+    overload_close(s);
     if (s->control)
         munmap(s->control, page_round(sizeof(struct ngs_control)));
     if (s->globals)

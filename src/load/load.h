@@ -104,8 +104,16 @@ bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *o
  */
 int session_scope_fd(const struct session *s);
 bool session_follow(struct session *s);
-/* What hits were missed because of that, a line each. */
-void session_losses(struct session *s, void (*say)(void *arg, const char *text), void *arg);
+/* TEXT is a line without its end. */
+typedef void say_fn(void *arg, const char *text);
+/* What hits were missed because of that, and for want of budget, a line each. */
+void session_losses(struct session *s, say_fn *say, void *arg);
+/*
+ * Looks after probes that go over their budget, and tells which have begun to; to be called several
+ * times a second.
+ */
+void session_overload(struct session *s, say_fn *say, void *arg);
+int session_overload_fd(const struct session *s); /* readable when it is to be called; -1: never */
 /* Hits that the kernel left out, of whatever process. */
 uint64_t session_missed(const struct session *s);
 /* Instructions the verifier walked over all programs, and load time in ns: for -v and bench. */

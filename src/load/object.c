@@ -219,6 +219,8 @@ static bool check_header(const struct reader *r, const struct obj_header *h, siz
     if (h->frame_size < sizeof(struct ngs_frame) || h->frame_size > OBJ_MAX_FRAME ||
         h->frame_out > h->frame_size)
         return damaged(r, "bad frame size");
+    if (h->overload > 100)
+        return damaged(r, "its budget is no part of a processor");
     if (h->globals_size > OBJ_MAX_VALUE || h->rodata_size > OBJ_MAX_VALUE)
         return damaged(r, "its variables are too large");
     if (h->hash_key % 8 || h->hash_key > h->rodata_size ||

@@ -6,6 +6,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "arch/hit.h"
 #include "load/follow.h"
 #include "load/load.h"
 #include "load/object.h"
@@ -14,6 +15,7 @@
 struct uprobe {
     int fd;
     pid_t pid; /* -1: in every process */
+    const struct obj_probe *probe;
 };
 
 /* The places of a program in one file. */
@@ -24,6 +26,8 @@ struct uprobe_set {
     uint64_t *offsets, *cookies; /* in the file; indexes in OBJ_PLACES */
     uint64_t *semaphores;        /* in the file; 0: none. NULL: none has any */
     uint32_t n;
+    unsigned hits; /* 1 << enum arch_hit of what lies there */
+    bool is_out;   /* take_out of struct attach_ops */
 };
 
 /* A profile's probe, kept so that its clocks can be moved to CPUs. */
@@ -106,6 +110,30 @@ struct nesting {
     uint32_t n;
 };
 
+/* Probes that go over their budget. */
+struct overload_probe {
+    bool told;      /* its user knows that hits are left out */
+    bool was_out;   /* its events were taken out */
+    uint64_t *hits; /* by CPU, at the last look; NULL: there was none */
+    bool pair;      /* is_paired of struct attach_ops */
+};
+struct overload {
+    int map; /* NGS_MAP_SPENT; -1: none has one */
+    uint32_t cpus;
+    struct ngs_spent *values; /* room for one of each CPU */
+    uint64_t *shares;         /* likewise */
+    struct overload_probe *probes;
+    uint64_t seen;            /* the control's count, when it was looked at */
+    /* ns of a breakpoint, and of one that waits for the return, too */
+    uint32_t traps[ARCH_HITS][2];
+    int timer;
+    bool *hot;    /* by probe: its events are out for most of the time */
+    bool is_hot;  /* that of any is */
+    bool is_in;   /* they are not out for a moment */
+    uint64_t since, due, looked; /* ns: of IS_IN or not; of its end; of the last look */
+    uint64_t out_ns;             /* for which they were out before */
+};
+
 struct session {
     struct compile *cx;
     const struct object *o;
@@ -133,6 +161,7 @@ struct session {
     struct stacks stacks;
     const struct symbol_source *source; /* load_symbols; NULL: none */
     struct nesting nesting;
+    struct overload overload;
     struct clock *clocks;
     uint32_t n_clocks;
     bool clocks_on_cpus;              /* in a scope: since threads come and go too fast */
@@ -162,8 +191,12 @@ bool attach_event(struct session *s, struct perf_event_attr *attr, pid_t pid, in
 int attach_program(int event, int prog, const uint64_t *cookie);
 /* Closes events from the FIRST on. */
 void attach_undo(struct session *s, uint32_t first);
-/* Closes FD on a thread: closing a breakpoint takes the kernel a tenth of a second and more. */
-void attach_close_later(int fd);
+/*
+ * Closes N descriptors on a thread, in their order: closing a breakpoint takes the kernel a tenth
+ * of a second and more.
+ */
+void attach_close_later(const int *fds, uint32_t n);
+bool attach_is_closing(void); /* some are not closed yet */
 /* Reports that P cannot be armed because of WHAT, with what can be done about ERR (an errno). */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
@@ -174,6 +207,25 @@ void nesting_start(struct session *s); /* from here on they are looked for */
 void nesting_look(struct session *s);  /* before it is forgotten which processes there were */
 bool nesting_text(struct session *s, char *text, size_t size); /* false: there were none */
 void nesting_stop(struct session *s);
+
+/* ---- account.c ---- */
+bool account_open(struct session *s); /* after loading; false after reporting */
+/* A probe's account of each CPU, into or out of overload.values; false: it has none. */
+bool account_read(const struct session *s, uint32_t probe);
+/* What handlers add meanwhile is lost. */
+void account_write(const struct session *s, uint32_t probe);
+/* From now on a hit of P costs NS beside its handler; before P is armed. */
+void account_cost(const struct session *s, const struct obj_probe *p, uint32_t ns);
+
+/* ---- overload.c ---- */
+bool overload_open(struct session *s); /* after that; false after reporting */
+void overload_armed(struct session *s); /* when all is */
+void overload_close(struct session *s);
+void overload_losses(const struct session *s, say_fn *say, void *arg);
+
+/* ---- trap.c ---- */
+/* What a hit of a breakpoint of KIND costs in ns, beside its program. */
+uint32_t trap_cost(struct session *s, uint32_t kind, enum arch_hit hit);
 
 /* ---- scope.c ---- */
 

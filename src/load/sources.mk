@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/load/account.c \
 	src/load/advise.c \
 	src/load/attach.c \
 	src/load/btfcheck.c \
@@ -15,6 +16,7 @@ ngstap_SOURCES += \
 	src/load/modules.c \
 	src/load/nesting.c \
 	src/load/object.c src/load/object.h \
+	src/load/overload.c \
 	src/load/peek.c src/load/peek.h \
 	src/load/scope.c \
 	src/load/session.h \
@@ -24,4 +26,5 @@ ngstap_SOURCES += \
 	src/load/tracepoint.c \
 	src/load/track.c \
 	src/load/uprobe.c \
+	src/load/trap.c \
 	src/load/verifier.c src/load/verifier.h

@@ -138,7 +138,7 @@ int session_scope_fd(const struct session *s)
     return s->scope.epoll;
 }
 
-void session_losses(struct session *s, void (*say)(void *arg, const char *text), void *arg)
+void session_losses(struct session *s, say_fn *say, void *arg)
 {
     const struct ngs_control *c = s->control;
     char text[256];
@@ -165,6 +165,7 @@ void session_losses(struct session *s, void (*say)(void *arg, const char *text),
     }
     if (nesting_text(s, text, sizeof(text)))
         say(arg, text);
+    overload_losses(s, say, arg);
     /* Explains losses to those who ask (-v). */
     if (s->births_before && (s->cx->verbose || s->births_before * 100 > c->hits)) {
         snprintf(text, sizeof(text), "%llu threads began%s: up to a tick of each was lost",

@@ -132,10 +132,10 @@ static void move_place(struct uprobe_set *set, uint32_t kept, uint32_t i)
         set->semaphores[kept] = set->semaphores[i];
 }
 
-static void keep(struct session *s, int fd, pid_t pid)
+static void keep(struct session *s, const struct uprobe_set *set, int fd, pid_t pid)
 {
     s->uprobes = arena_grow(s->cx->arena, s->uprobes, s->n_uprobes, sizeof(*s->uprobes));
-    s->uprobes[s->n_uprobes++] = (struct uprobe){fd, pid};
+    s->uprobes[s->n_uprobes++] = (struct uprobe){fd, pid, set->probe};
 }
 
 static bool cookies_used(const struct session *s, const struct uprobe_set *set)
@@ -161,7 +161,7 @@ static bool link_many(struct session *s, const struct uprobe_set *set, uint32_t 
     int fd = kernel_link_multi(&link);
 
     if (fd >= 0)
-        keep(s, fd, pid);
+        keep(s, set, fd, pid);
     return fd >= 0;
 }
 
@@ -182,7 +182,7 @@ static bool open_event(struct session *s, const struct uprobe_set *set, uint32_t
     int held = attach_program(fd, set->prog, cookies_used(s, set) ? &set->cookies[i] : NULL);
 
     if (held >= 0)
-        keep(s, held, pid);
+        keep(s, set, held, pid);
     return held >= 0;
 }
 
@@ -313,6 +313,15 @@ static bool is_trap(int fd, uint64_t off, bool *read)
     return *read && arch_is_trap(&a->uprobe, bytes, a->uprobe.size);
 }
 
+/* What the kernel has to get over at OFF of a file. */
+static enum arch_hit hit_at(int fd, uint64_t off)
+{
+    unsigned char bytes[8];
+    ssize_t n = pread(fd, bytes, sizeof(bytes), (off_t)off);
+
+    return arch_hit_of(bytes, n > 0 ? (size_t)n : 0);
+}
+
 /*
  * Makes a set of the places from FIRST on that lie in one file. Returns how many those are, 0 after
  * reporting.
@@ -359,6 +368,7 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
         refused_at = i;
         if (is_trap(fd, set->offsets[i], &read))
             refuse(s, &r, refused_at, ERR_NOTSUPP);
+        set->hits |= 1u << hit_at(fd, set->offsets[i]);
     }
     close(fd);
     return drop(s, set, &r) ? n : 0;
@@ -407,14 +417,32 @@ static bool arm(struct session *s, struct uprobe_set *set)
     return true;
 }
 
+/* A probe's hits cost as much as those at the worst of its places; MOST: at those seen so far. */
+static uint32_t note_cost(struct session *s, const struct uprobe_set *set, uint32_t most)
+{
+    uint32_t worst = most;
+
+    if (s->overload.map < 0)
+        return 0;
+    for (int hit = 0; hit < ARCH_HITS; hit++)
+        if (set->hits & 1u << hit && trap_cost(s, set->probe->kind, (enum arch_hit)hit) > worst)
+            worst = trap_cost(s, set->probe->kind, (enum arch_hit)hit);
+    if (worst > most)
+        account_cost(s, set->probe, worst);
+    return worst;
+}
+
 static bool open_uprobe(struct session *s, const struct obj_probe *p, int prog)
 {
     struct uprobe_set set;
-    uint32_t did;
+    uint32_t did, most = 0;
 
     for (uint32_t first = 0; first < p->n_places; first += did) {
         did = make_set(s, p, first, prog, &set);
-        if (!did || !arm(s, &set))
+        if (!did)
+            return false;
+        most = note_cost(s, &set, most);
+        if (!arm(s, &set))
             return false;
         s->sets = arena_grow(s->cx->arena, s->sets, s->n_sets, sizeof(*s->sets));
         s->sets[s->n_sets++] = set;
@@ -429,7 +457,8 @@ static bool born(struct session *s, pid_t pid)
     uint32_t before = s->n_uprobes;
 
     for (uint32_t i = 0; i < s->n_sets; i++)
-        arm_in(s, &s->sets[i], pid);
+        if (!s->sets[i].is_out)
+            arm_in(s, &s->sets[i], pid);
     return s->n_uprobes > before;
 }
 
@@ -439,10 +468,104 @@ static void gone(struct session *s, pid_t pid)
 
     for (uint32_t i = 0; i < s->n_uprobes; i++)
         if (s->uprobes[i].pid == pid)
-            attach_close_later(s->uprobes[i].fd);
+            attach_close_later(&s->uprobes[i].fd, 1);
         else
             s->uprobes[kept++] = s->uprobes[i];
     s->n_uprobes = kept;
+}
+
+/* ---- out for a while ---- */
+
+enum { OUT_MAX = 256 /* descriptors: before uprobe_multi each takes the kernel too long */ };
+
+static bool share_places(const struct uprobe_set *a, const struct uprobe_set *b)
+{
+    if (a->module != b->module)
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        for (uint32_t k = 0; k < b->n; k++)
+            if (a->offsets[i] == b->offsets[k])
+                return true;
+    return false;
+}
+
+static uint32_t index_of(const struct session *s, const struct obj_probe *p)
+{
+    return (uint32_t)(p - s->o->probes);
+}
+
+/* Adds the probes of places where one of WANTED is: the breakpoint is there for these, too. */
+static void add_mates(const struct session *s, bool *wanted)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (uint32_t i = 0; i < s->n_sets; i++)
+            for (uint32_t k = 0; k < s->n_sets; k++)
+                if (wanted[index_of(s, s->sets[i].probe)] &&
+                    !wanted[index_of(s, s->sets[k].probe)] &&
+                    share_places(&s->sets[i], &s->sets[k]))
+                    again = wanted[index_of(s, s->sets[k].probe)] = true;
+    }
+}
+
+static bool is_paired(const struct session *s, const struct obj_probe *p)
+{
+    for (uint32_t i = 0; i < s->n_sets; i++)
+        for (uint32_t k = 0; k < s->n_sets; k++)
+            if (s->sets[i].probe == p && s->sets[k].probe->kind != p->kind &&
+                share_places(&s->sets[i], &s->sets[k]))
+                return true;
+    return false;
+}
+
+/*
+ * Returns go first, and come last: so none is seen without its entry, and what a script has kept of
+ * an entry is the last one's.
+ */
+static bool take_out(struct session *s, bool *wanted)
+{
+    uint32_t n = 0, kept = 0;
+    int fds[OUT_MAX];
+
+    add_mates(s, wanted);
+    for (uint32_t i = 0; i < s->n_uprobes; i++)
+        n += wanted[index_of(s, s->uprobes[i].probe)];
+    if (n > OUT_MAX)
+        return false;
+    n = 0;
+    for (int entries = 0; entries < 2; entries++)
+        for (uint32_t i = 0; i < s->n_uprobes; i++)
+            if (wanted[index_of(s, s->uprobes[i].probe)] &&
+                attach_has(s->uprobes[i].probe->kind, ATTACH_ON_RETURN) == !entries)
+                fds[n++] = s->uprobes[i].fd;
+    for (uint32_t i = 0; i < s->n_uprobes; i++)
+        if (!wanted[index_of(s, s->uprobes[i].probe)])
+            s->uprobes[kept++] = s->uprobes[i];
+    s->n_uprobes = kept;
+    for (uint32_t i = 0; i < s->n_sets; i++)
+        s->sets[i].is_out |= wanted[index_of(s, s->sets[i].probe)];
+    attach_close_later(fds, n);
+    return true;
+}
+
+static void put_in(struct session *s, const bool *wanted)
+{
+    uint32_t n;
+    const pid_t *pids = load_scope_pids(s, &n);
+
+    for (int returns = 0; returns < 2; returns++)
+        for (uint32_t i = 0; i < s->n_sets; i++) {
+            struct uprobe_set *set = &s->sets[i];
+
+            if (!set->is_out || !wanted[index_of(s, set->probe)] ||
+                attach_has(set->probe->kind, ATTACH_ON_RETURN) != returns)
+                continue;
+            set->is_out = false;
+            if (!n)
+                arm_in(s, set, -1);
+            for (uint32_t k = 0; k < n; k++)
+                arm_in(s, set, pids[k]);
+        }
 }
 
 /* ---- the end ---- */
@@ -499,5 +622,8 @@ const struct attach_ops attach_uprobe = {
     .open = open_uprobe,
     .born = born,
     .gone = gone,
+    .take_out = take_out,
+    .put_in = put_in,
+    .is_paired = is_paired,
     .close_slowly = close_all,
 };

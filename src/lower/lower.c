@@ -192,6 +192,7 @@ static void lower_probe(struct lower *lo, struct probe_inst *inst)
                            .event = inst->event,
                            .everybody = inst->everybody,
                            .can_trace = inst->can_trace,
+                           .saves = inst->saves,
                            .func = f->id};
     p->rec.kind = inst->type->kind;
     p->rec.sequence = inst->sequence;

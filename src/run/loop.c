@@ -42,6 +42,7 @@ enum event_source {
     SOURCE_DEADLINE,
     SOURCE_PID,
     SOURCE_SCOPE,
+    SOURCE_OVERLOAD,
     SOURCE_FILES,
     SOURCE_TIMER
 };
@@ -269,8 +270,10 @@ static bool start(struct loop *l)
     if (l->n_pidfds && !l->pids_left)
         target_gone(l);
     int scope = l->r.s ? session_scope_fd(l->r.s) : -1;
+    int overload = l->r.s ? session_overload_fd(l->r.s) : -1;
 
-    return scope < 0 || watch(l, scope, SOURCE_SCOPE);
+    return (scope < 0 || watch(l, scope, SOURCE_SCOPE)) &&
+           (overload < 0 || watch(l, overload, SOURCE_OVERLOAD));
 }
 
 /* ---- while it runs ---- */
@@ -358,6 +361,8 @@ static void serve(struct loop *l)
             symbols_again(l->r.syms);
         drain(l, WAKE_MS * 1000000ull);
         check_control(l);
+        if (l->r.s)
+            session_overload(l->r.s, report_loss, &l->r);
         if (l->r.opts->watch)
             l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
         if (timers)

@@ -26,7 +26,7 @@ static void warn_count(struct run *r, uint64_t n, const char *what)
         run_warn(r, "%" PRIu64 " %s", n, what);
 }
 
-static void say_loss(void *r, const char *text)
+void report_loss(void *r, const char *text)
 {
     run_warn(r, "%s", text);
 }
@@ -61,7 +61,7 @@ void report_losses(struct run *r)
     warn_count(r, c->truncated, cut);
     warn_count(r, c->lost, "prints lost, as they came faster than they could be written");
     if (r->s)
-        session_losses(r->s, say_loss, r);
+        session_losses(r->s, report_loss, r);
     warn_count(r, c->map_full, "elements not stored, as their array was full");
 }
 

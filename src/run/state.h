@@ -152,6 +152,8 @@ struct report_age {
     double seconds, cpu_seconds;
 };
 struct report_age report_age(void);
+/* Warns of one loss; RUN is a struct run, so that this is a say_fn (load.h). */
+void report_loss(void *run, const char *text);
 /* Warns of what was lost: errors, skipped hits, cut strings, lost prints, full arrays. */
 void report_losses(struct run *r);
 /* -v: counts, times and memory. ARMED: when probes were, all 0: it never came to that. */

@@ -92,6 +92,7 @@ static struct probe_inst *entry_of(struct sema *s, struct probe_inst *ret)
     entry->body = NULL;
     entry->locals = NULL;
     entry->type = probe_entry_type(ret->type);
+    entry->saves = true;
     if (suffix)
         entry->name = arena_strndup(s->arena, ret->name, (size_t)(suffix - ret->name));
     ret->entry = entry;

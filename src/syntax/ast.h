@@ -341,6 +341,7 @@ struct probe_inst {
     bool everybody;                /* runs for all processes, whatever the scope */
     bool by_name;                  /* in a module: SystemTap finds it by the point as it stands */
     bool can_trace;                /* a function of the kernel's that its BTF tells, by name */
+    bool saves;                    /* it keeps values of the entry for handlers that run later */
     bool scanned, keeps;           /* sema/entry.c: parameters are told at the return */
     bool theirs;                   /* an alias of SystemTap's own: it sets locals unseen */
     int64_t sequence;              /* begin, end, error: lower ones run first */

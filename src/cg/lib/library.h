@@ -27,6 +27,9 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
  * used.)
  */
 #define CG_LIBS(X)                                                                                 \
+    /* (probe, evenly) ns of now; 0: the hit is left out. Then (probe, that) */                    \
+    X(SPEND_BEGIN, spend_begin, 3, 0)                                                              \
+    X(SPEND_END, spend_end, 3, 0)                                                                  \
     /* (error, its argument, its place, probe) as a record, of a handler without a frame */        \
     X(REPORT_OF, report_of, 5, 0)                                                                  \
     /* (cfa) goes on at the caller of a frame that ends there: how many frames */                  \
