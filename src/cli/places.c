@@ -79,7 +79,7 @@ static const struct module *module_named(const struct places *p, const char *pat
     return m;
 }
 
-static void tell_module(void *arg, struct out_module *out)
+static void tell_module(void *arg, struct arena *a, struct out_module *out)
 {
     const struct places *p = arg;
     const struct module *m = module_named(p, out->path);
@@ -88,11 +88,12 @@ static void tell_module(void *arg, struct out_module *out)
         return;
     out->start = m->start;
     out->end = m->end;
-    out->build_id = m->id.len ? build_id_text(p->cx->arena, &m->id) : NULL;
+    out->build_id = m->id.len ? build_id_text(a, &m->id) : NULL;
 }
 
 /* By what debug information says of its first instruction. */
-static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
+static void place_frame(void *arg, struct arena *a, const struct out_module *module,
+                        struct out_frame *f)
 {
     struct places *p = arg;
     const struct module *m = module_named(p, module->path);
@@ -108,7 +109,7 @@ static void place_frame(void *arg, const struct out_module *module, struct out_f
 
     if (!end_question(p) || !found)
         return;
-    f->file = out_clean(p->cx->arena, at.file, strlen(at.file), &n);
+    f->file = out_clean(a, at.file, strlen(at.file), &n);
     f->line = at.line;
 }
 
