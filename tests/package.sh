@@ -97,7 +97,9 @@ package() {
     check 'it has the programs, pages and completions' is_listed usr/bin/ngstap \
         usr/bin/stap++ usr/bin/fix-lua-bt usr/bin/docker-root usr/libexec/ngstap/stap/stap \
         usr/share/man/man1/{ngstap,stap++,fix-lua-bt,docker-root,kubectl-ngstap}.1.gz \
-        usr/share/bash-completion/completions/{ngstap,stap++} usr/share/doc/ngstap/README.md
+        usr/share/bash-completion/completions/{ngstap,stap++} usr/share/doc/ngstap/README.md \
+        usr/share/doc/ngstap/deploy/daemonset.yaml etc/ngstap/agent.conf \
+        lib/systemd/system/ngstap-agent.service
     mkdir "$root"
     dpkg-deb -x "$deb" "$root"
     for name in tapset samples patches/runtime layouts; do

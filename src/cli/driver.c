@@ -926,12 +926,20 @@ static void pass_comment(void *arg, const char *line, size_t len)
     d->hooks->comment(d->hooks->arg, line, len);
 }
 
+static bool pass_cut(void *arg, struct out_profile *p)
+{
+    struct driver *d = arg;
+
+    return d->hooks->cut(d->hooks->arg, p);
+}
+
 /* --format: what the script prints is read as stacks, and drawn at the end. */
 static bool open_picture(struct driver *d, const struct out_format *format)
 {
     struct out_reader_opts ro = {.input = "output of the script",
                                  .lines = d->hooks->comment != NULL, /* our own sample */
                                  .comment = d->hooks->comment ? pass_comment : NULL,
+                                 .cut = d->hooks->cut ? pass_cut : NULL,
                                  .comment_arg = d};
     FILE *out;
 

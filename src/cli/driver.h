@@ -16,6 +16,9 @@ struct driver_hooks {
     void (*target)(void *arg, const struct target *t);
     /* A comment among the stacks (out/out.h), without its newline. */
     void (*comment)(void *arg, const char *line, size_t len);
+    /* The reader's (out/out.h): the script prints profile after profile, and none is left for -o.
+     * NULL: one alone. */
+    bool (*cut)(void *arg, struct out_profile *p);
     /* The option that gave the script's argument NAME, for messages about its text; else NULL. */
     const char *(*option)(const char *name);
     /* A hint where the library that the script reads is not there; or NULL. */

@@ -25,10 +25,11 @@
 #include "cli/pushing.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
+#include "cli/windows.h"
 
 static const struct span nowhere;
 
-enum { USUAL_SECONDS = 10, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
+enum { USUAL_SECONDS = 10, EVERY_LEAST = 1, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
 /* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at
  * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
@@ -73,6 +74,7 @@ struct flame {
     const char *at, *weight; /* --at, --weight: script text, or NULL */
     enum counted counted;
     long depth;            /* frames of a stack */
+    double every;          /* seconds of a window: a file each; 0: one file */
     uint64_t begun, drawn; /* by CLOCK_MONOTONIC, ns; 0: not yet */
     struct out_info info;
     /* told by the script */
@@ -81,6 +83,12 @@ struct flame {
     uint64_t hits, bare, bare_hits; /* by stacks: BARE in the unit, BARE_HITS as hits */
     /* told by the session */
     uint64_t lost, skipped;
+    struct { /* --every */
+        const struct out_format *format;
+        uint64_t begun; /* the one that runs, as BEGUN */
+        uint64_t lost;  /* before it */
+        bool failed;
+    } window;
 };
 
 /* ---- while it runs ---- */
@@ -93,7 +101,7 @@ static double share(uint64_t n, uint64_t of)
 /* The CPU time of Lua code? */
 static bool is_lua_profile(const struct flame *f)
 {
-    return f->counted == COUNT_SAMPLES && f->frames == &frames_rows[FRAMES_LUA];
+    return f->every == 0 && f->counted == COUNT_SAMPLES && f->frames == &frames_rows[FRAMES_LUA];
 }
 
 static const char *hits_name(const struct flame *f)
@@ -138,9 +146,11 @@ static void on_watch(void *arg, const struct ngs_control *counts)
     f->skipped = __atomic_load_n(&counts->skipped, __ATOMIC_RELAXED);
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-    if (!f->begun)
-        f->begun = now;
-    f->info.seconds = (double)(now - f->begun) / SECOND_NS;
+    if (!f->begun) {
+        f->begun = f->window.begun = now;
+        f->info.time = (int64_t)time(NULL);
+    }
+    f->info.seconds = (double)(now - f->window.begun) / SECOND_NS;
     if (!f->terminal || (f->drawn && now - f->drawn < SECOND_NS / 5))
         return;
     f->drawn = now;
@@ -159,6 +169,32 @@ static void on_watch(void *arg, const struct ngs_control *counts)
             share(f->in_lua, f->ticks), share(f->compiled, f->ticks), f->lost + f->skipped);
     fflush(f->cx->err);
     f->shown = true;
+}
+
+/* ---- windows ---- */
+
+/* One has ended: it goes to its file, if it has a stack, and a line says so. */
+static bool on_cut(void *arg, struct out_profile *p)
+{
+    struct flame *f = arg;
+    struct arena *a = arena_new();
+    const char *path = windows_name(a, f->output, f->window.format, f->info.time);
+    uint64_t now = clock_ns(CLOCK_MONOTONIC), lost = f->lost + f->skipped - f->window.lost;
+
+    f->window.failed = p->total && !windows_write(f->cx, f->window.format, path, p, &f->info);
+    if (f->shown)
+        fputs("\r\033[K", f->cx->err);
+    if (!f->window.failed)
+        fprintf(f->cx->err, "%s: %" PRIu64 " %s, %" PRIu32 " stacks, %" PRIu64 " lost\n",
+                p->total ? path : "no file", f->hits, hits_name(f), p->n_stacks, lost);
+    f->shown = false;
+    f->window.lost += lost;
+    f->window.begun = now;
+    int64_t at = (int64_t)time(NULL);
+
+    f->info.time = at > f->info.time ? at : f->info.time + 1; /* a file's name is of one alone */
+    arena_free(a);
+    return !f->window.failed;
 }
 
 /* ---- options ---- */
@@ -296,6 +332,15 @@ static bool set_time(void *command, const char *option, const char *value)
     return options_time(f->cx, option, value, &f->seconds);
 }
 
+static bool set_every(void *command, const char *option, const char *value)
+{
+    struct flame *f = command;
+
+    return options_time(f->cx, option, value, &f->every) &&
+           (f->every >= EVERY_LEAST ||
+            diag_error(f->cx->diag, nowhere, "options", "%s takes a second or more", option));
+}
+
 static const struct command_option taken[] = {
     {"-x", "PID", "the process to look at", set_target},
     {"--master", "PID", "all workers of this process", set_target},
@@ -306,6 +351,7 @@ static const struct command_option taken[] = {
     {"--no-debuginfo", "KIND", "without dwarf, debuginfod, pack or layout", pass_on},
     {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
     {"-t", "TIME", "how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...", set_time},
+    {"--every", "TIME", "a file for each TIME, named by when it began, until ^C or -t", set_every},
     {"-F", "HZ", "how often a second (99)", set_hz},
     {"--at", "PROBE", "count the hits of a probe point, not samples", set_at},
     {"--weight", "EXPR", "with --at: count what EXPR is at a hit, not 1", set_weight},
@@ -345,6 +391,8 @@ static bool check_together(struct flame *f)
         what = "--push and --otlp send a profile: -o and --format do not go with them";
     else if ((f->to.push.n_labels || f->to.push.n_headers) && !f->to.push.receiver)
         what = "--label and --header are of what --push or --otlp sends";
+    else if (f->to.push.receiver && f->every > 0)
+        what = "--every writes files, --push and --otlp send one profile: ngstap agent sends many";
     return !what || diag_error(f->cx->diag, nowhere, "options", "%s", what);
 }
 
@@ -358,7 +406,7 @@ static bool parse(struct flame *f, int argc, char **argv, bool *help)
     if (o.help)
         return true;
     f->format = o.format;
-    if (f->seconds == 0 && !f->command)
+    if (f->seconds == 0 && !f->command && f->every == 0)
         f->seconds = USUAL_SECONDS;
     if (optind != argc) {
         diag_error(f->cx->diag, nowhere, "options", "flame takes no argument such as %s",
@@ -452,6 +500,8 @@ static void make_argv(struct flame *f)
         give(f, "-D"); /* one event of a pair left out, and the time to the next one would count */
         give(f, "STP_NO_OVERLOAD");
     }
+    if (f->every > 0)
+        give_arg(f, "every", arena_printf(a, "%.0f", f->every * 1000));
     if (f->at)
         give_arg(f, "at", f->at);
     if (f->weight)
@@ -466,7 +516,8 @@ static void make_argv(struct flame *f)
         give(f, arena_printf(a, "MAXSTRINGLEN=%ld", room > ROOM_LEAST ? room : (long)ROOM_LEAST));
     }
     give_arg(f, "limit", "1000000");
-    give_arg(f, "progress", "1");
+    if (f->every == 0 || f->terminal)
+        give_arg(f, "progress", "1");
     give(f, "--format");
     give(f, f->format);
     if (!f->to.push.receiver) {
@@ -627,6 +678,8 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
 
     set_info(f, argc, argv);
     make_argv(f);
+    if (f->every > 0)
+        hooks.cut = on_cut;
     if (f->to.push.receiver) {
         hooks.into = open_memstream(&body, &sent.n);
         hooks.target = on_target;
@@ -690,13 +743,14 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
         return 1;
     }
     f.format = format->name;
+    f.window.format = format;
     int status = f.chosen ? run_sample(&f, cx, argc, argv) : run_trial(&f, argc, argv);
 
     if (f.shown)
         fputs("\r\033[K", cx->err);
     if (status)
         explain_nothing(&f);
-    else
+    else if (f.every == 0)
         print_result(&f);
     return status;
 }

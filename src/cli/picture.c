@@ -81,7 +81,7 @@ const char *picture_names(struct compile *cx)
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path, FILE *into,
                   const struct out_reader_opts *o, struct picture *out)
 {
-    *out = (struct picture){.cx = cx, .format = format, .file.f = into};
+    *out = (struct picture){.cx = cx, .format = format, .file.f = into, .cut = o->cut};
     if (!path && !into && format->binary && isatty(STDOUT_FILENO))
         return diag_error(cx->diag, nowhere, "options",
                           "%s is nothing for a terminal: name a file by -o", format->name);
@@ -123,13 +123,28 @@ static bool feed_all(struct out_reader *reader, FILE *f)
     return ok;
 }
 
+bool picture_write(struct compile *cx, const struct out_format *format, struct out_profile *profile,
+                   const struct out_info *info, FILE *f)
+{
+    struct compile own = *cx;
+
+    own.arena = arena_new();
+    if (info->unit)
+        profile->unit = info->unit;
+    out_tell_apart(own.arena, &profile, 1);
+    bool ok = format->write(&own, profile, info, f);
+
+    arena_free(own.arena);
+    return ok;
+}
+
 /* Of what went wrong before nothing is shown. */
 static bool write_all(struct picture *p, bool ok)
 {
     struct out_profile *profile = out_reader_end(p->reader);
 
-    if (!profile || !ok)
-        return false;
+    if (!profile || !ok || p->cut)
+        return profile && ok;
     if (!profile->total) {
         diag_error(p->cx->diag, nowhere, "stacks", "there is no stack to show");
         if (p->stream && !p->info.command) /* ngstap flame says more */
@@ -141,10 +156,8 @@ static bool write_all(struct picture *p, bool ok)
                                    "said about it went to standard error");
         return false;
     }
-    if (p->info.unit)
-        profile->unit = p->info.unit;
-    out_tell_apart(p->cx->arena, &profile, 1);
-    return out_file_begin(p->cx, &p->file) && p->format->write(p->cx, profile, &p->info, p->file.f);
+    return out_file_begin(p->cx, &p->file) &&
+           picture_write(p->cx, p->format, profile, &p->info, p->file.f);
 }
 
 bool picture_close(struct picture *p, bool ok)
@@ -156,7 +169,7 @@ bool picture_close(struct picture *p, bool ok)
     if (p->stream)
         fclose(p->stream);
     ok = write_all(p, ok);
-    return out_file_close(p->cx, &p->file, ok) && ok;
+    return out_file_close(p->cx, &p->file, ok && !p->cut) && ok;
 }
 
 bool picture_read(struct compile *cx, struct out_reader *reader, const char *path)

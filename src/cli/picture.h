@@ -14,6 +14,7 @@ struct picture {
     struct out_reader *reader;
     FILE *stream; /* what picture_stream gave */
     bool spooled; /* ... is a file, to be read at the end */
+    bool cut;     /* the reader's CUT takes all there is: no file is written at the end */
 };
 
 /* The row for NAME, or NULL after reporting (with the near name); "" and NULL: by the ending of
@@ -31,6 +32,10 @@ bool picture_open(struct compile *cx, const struct out_format *format, const cha
 /* A stream that feeds P as it is written to; with DESCRIPTOR one for other processes, too, that
  * feeds it at the end. P closes it. NULL after reporting. */
 FILE *picture_stream(struct picture *p, bool descriptor);
+
+/* Writes PROFILE as FORMAT to F, with memory that is given back. False after reporting. */
+bool picture_write(struct compile *cx, const struct out_format *format, struct out_profile *profile,
+                   const struct out_info *info, FILE *f);
 
 /* Writes the picture when OK, and closes all. False after reporting: nothing to show, not
  * writable. */

@@ -288,7 +288,7 @@ static const struct module *module_named(const struct places *p, const char *pat
     return m;
 }
 
-static void tell_module(void *arg, struct out_module *out)
+static void tell_module(void *arg, struct arena *a, struct out_module *out)
 {
     const struct places *p = arg;
     const struct module *m = module_named(p, out->path);
@@ -297,7 +297,7 @@ static void tell_module(void *arg, struct out_module *out)
         return;
     out->start = m->start;
     out->end = m->end;
-    out->build_id = m->id.len ? build_id_text(p->cx->arena, &m->id) : NULL;
+    out->build_id = m->id.len ? build_id_text(a, &m->id) : NULL;
 }
 
 static bool statement_in_jail(struct jail_question *q, FILE *answer);
@@ -337,7 +337,8 @@ static bool statement_in_jail(struct jail_question *q, FILE *answer)
     return true;
 }
 
-static void place_frame(void *arg, const struct out_module *module, struct out_frame *f)
+static void place_frame(void *arg, struct arena *a, const struct out_module *module,
+                        struct out_frame *f)
 {
     struct places *p = arg;
     const struct module *m = module_named(p, module->path);
@@ -346,7 +347,7 @@ static void place_frame(void *arg, const struct out_module *module, struct out_f
 
     if (!m || f->address < m->bias || !statement_at(p, m, f->address - m->bias, &at))
         return;
-    f->file = out_clean(p->cx->arena, at.file, strlen(at.file), &n);
+    f->file = out_clean(a, at.file, strlen(at.file), &n);
     f->line = at.line;
 }
 

@@ -1,4 +1,5 @@
 ngstap_SOURCES += \
+	src/cli/agent.c \
 	src/cli/apart.c src/cli/apart.h \
 	src/cli/backend.c src/cli/backend.h \
 	src/cli/command.c src/cli/command.h \
@@ -21,4 +22,5 @@ ngstap_SOURCES += \
 	src/cli/script.c src/cli/script.h \
 	src/cli/search.c src/cli/search.h \
 	src/cli/subcommand.c src/cli/subcommand.h \
-	src/cli/types.c
+	src/cli/types.c \
+	src/cli/windows.c src/cli/windows.h

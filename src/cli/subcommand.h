@@ -27,6 +27,7 @@ void subcommand_near(struct near *near); /* tries all names */
 /* --help: the options of a script, and the list of commands. */
 void subcommand_list(FILE *out);
 
+int subcommand_agent(struct compile *cx, int argc, char **argv);      /* agent.c */
 int subcommand_convert(struct compile *cx, int argc, char **argv);    /* convert.c */
 int subcommand_diff(struct compile *cx, int argc, char **argv);       /* convert.c */
 int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv); /* fixluabt.c */

@@ -60,6 +60,9 @@ struct out_frame {
  * in a comment before the first stack, and UNIT after it. */
 #define UNIT_COMMENT "# unit: "
 
+/* Behind all stacks of a window, where a script prints one profile after the other. */
+#define CUT_COMMENT "# cut"
+
 struct out_stack {
     uint64_t count;
     uint32_t depth;
@@ -101,12 +104,16 @@ struct out_reader_opts {
      * bytes, NUL included, to TO and returns true, or leaves the frame alone. NULL: none. */
     bool (*rename)(void *arg, const char *frame, size_t len, char *to, size_t size);
     /* What is known of a module, all but its path, and of the function of C that begins at
-     * F->address in it: its file and line. NULL: nothing. */
-    void (*module)(void *arg, struct out_module *m);
-    void (*place)(void *arg, const struct out_module *m, struct out_frame *f);
+     * F->address in it: its file and line; texts are A's. NULL: nothing. */
+    void (*module)(void *arg, struct arena *a, struct out_module *m);
+    void (*place)(void *arg, struct arena *a, const struct out_module *m, struct out_frame *f);
     /* A line that begins with "# " where a stack could begin, without its newline. NULL:
      * ignored. */
     void (*comment)(void *arg, const char *line, size_t len);
+    /* A line CUT_COMMENT, or the end: P, what came since the last one, goes away when it returns,
+     * and out_reader_end has nothing. False after reporting: no more is taken. NULL: no such lines.
+     */
+    bool (*cut)(void *arg, struct out_profile *p);
     void *arg, *comment_arg;
 };
 

@@ -61,12 +61,28 @@ struct out_reader *out_reader_new(struct compile *cx, const struct out_reader_op
     struct out_reader *r = ARENA_NEW(cx->arena, struct out_reader);
 
     r->cx = cx;
-    r->arena = cx->arena;
+    r->arena = o->cut ? arena_new() : cx->arena;
     r->o = *o;
     r->form = o->lines ? FORM_LINES : FORM_UNKNOWN;
-    r->p = ARENA_NEW(cx->arena, struct out_profile);
+    r->p = ARENA_NEW(r->arena, struct out_profile);
     r->frames = ARENA_ARRAY(cx->arena, uint32_t, OUT_DEPTH_MAX);
     return r;
+}
+
+static void forget(struct out_reader *r)
+{
+    HASH_CLEAR(hh, r->by_text);
+    HASH_CLEAR(hh, r->by_name);
+    HASH_CLEAR(hh, r->pool);
+}
+
+static void cut(struct out_reader *r)
+{
+    r->failed = !r->o.cut(r->o.comment_arg, r->p);
+    forget(r);
+    arena_free(r->arena);
+    r->arena = arena_new();
+    r->p = ARENA_NEW(r->arena, struct out_profile);
 }
 
 static bool fail(struct out_reader *r, uint64_t line, const char *what)
@@ -149,7 +165,7 @@ static uint32_t module_of(struct out_reader *r, const char *s, size_t len, bool 
     p->modules = arena_grow(r->arena, p->modules, p->n_modules, sizeof(*p->modules));
     p->modules[p->n_modules] = (struct out_module){.path = path};
     if (r->o.module)
-        r->o.module(r->o.arg, &p->modules[p->n_modules]);
+        r->o.module(r->o.arg, r->arena, &p->modules[p->n_modules]);
     return ++p->n_modules;
 }
 
@@ -256,7 +272,7 @@ static void native_frame(struct out_reader *r, const struct native *n, struct ou
     }
     f->len = (uint32_t)strlen(f->name);
     if (f->module && r->o.place)
-        r->o.place(r->o.arg, &r->p->modules[f->module - 1], f);
+        r->o.place(r->o.arg, r->arena, &r->p->modules[f->module - 1], f);
 }
 
 /* "@FILE:LINE", for formats that have a place for it. */
@@ -494,6 +510,8 @@ static bool take_line(struct out_reader *r, const char *s, size_t len)
     if (!r->depth && starts(s, len, "# ")) {
         if (starts(s, len, UNIT_COMMENT))
             take_unit(r, s + strlen(UNIT_COMMENT), len - strlen(UNIT_COMMENT));
+        else if (r->o.cut && is_text(s, len, CUT_COMMENT))
+            cut(r);
         else if (r->o.comment)
             r->o.comment(r->o.comment_arg, s, len);
         return true;
@@ -568,9 +586,13 @@ struct out_profile *out_reader_end(struct out_reader *r)
                   "a script whose end report is such stacks can be given a picture; for others "
                   "leave --format out");
     }
+    if (!r->failed && r->o.cut)
+        cut(r);
     free(r->line);
-    HASH_CLEAR(hh, r->by_text);
-    HASH_CLEAR(hh, r->by_name);
-    HASH_CLEAR(hh, r->pool);
+    forget(r);
+    if (r->o.cut) {
+        arena_free(r->arena);
+        r->p = ARENA_NEW(r->cx->arena, struct out_profile);
+    }
     return r->failed ? NULL : r->p;
 }

@@ -25,16 +25,23 @@ static const struct span nowhere;
 
 enum { ENGINE_ARGS = 8 };
 
+#define DESCRIPTION                                                                                \
+    "{{.Name}}{{\"\\n\"}}{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}{{\"\\n\"}}{{end}}"
+
 /* The container's name comes last. */
 static const struct engine {
     const char *inspect[ENGINE_ARGS];
     const char *ids[ENGINE_ARGS]; /* where inspect takes ids only: those of a pattern */
+    const char *describe[ENGINE_ARGS];
 } engines[] = {
-    {.inspect = {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
-    {.inspect = {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}"}},
+    {.inspect = {"docker", "inspect", "--type", "container", "--format", "{{.State.Pid}}"},
+     .describe = {"docker", "inspect", "--type", "container", "--format", DESCRIPTION}},
+    {.inspect = {"podman", "inspect", "--type", "container", "--format", "{{.State.Pid}}"},
+     .describe = {"podman", "inspect", "--type", "container", "--format", DESCRIPTION}},
     /* It goes on naming the pid of a task that has ended; without "container" it finds images. */
     {.inspect = {"nerdctl", "container", "inspect", "--format",
-                 "{{if eq .State.Status \"exited\"}}0{{else}}{{.State.Pid}}{{end}}"}},
+                 "{{if eq .State.Status \"exited\"}}0{{else}}{{.State.Pid}}{{end}}"},
+     .describe = {"nerdctl", "container", "inspect", "--format", DESCRIPTION}},
     {.inspect = {"crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}"},
      .ids = {"crictl", "ps", "--quiet", "--name"}},
 };
@@ -205,4 +212,14 @@ bool container_find(struct compile *cx, const char *name, const char **root, pid
         diag_hint(cx->diag, "the engine may need root, or another DOCKER_HOST");
     }
     return false;
+}
+
+const char *container_describe(struct compile *cx, const char *id)
+{
+    char answer[ANSWER_MAX + 1];
+
+    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
+        if (engines[i].describe[0] && ask(engines[i].describe, id, answer) == ANSWERED)
+            return arena_strdup(cx->arena, answer + (*answer == '/'));
+    return NULL;
 }

@@ -239,6 +239,10 @@ time_t process_started(struct compile *cx, const struct target *t, pid_t pid);
  */
 bool container_find(struct compile *cx, const char *name, const char **root, pid_t *pid);
 
+/* What the engine that has it calls the container of that id, and its labels, "NAME=VALUE" lines
+ * after it; CX's arena. NULL: no engine here has it. The bytes are its maker's. */
+const char *container_describe(struct compile *cx, const char *id);
+
 /* ---- cgroup.c: which container a process is in ---- */
 
 enum { CONTAINER_ID_LEN = 64 };

@@ -1,10 +1,11 @@
 """
-Engines that keep profiles, as far as "ngstap flame" and "ngstap push" need them: receiver.py FOLDER
-[CERTIFICATE KEY]. Listens on 127.0.0.1 (with TLS if there is a certificate); the port is in
-FOLDER/port. Ends when FOLDER goes away, or after five minutes. Each request is checked by the
-published format, and refused with 400 and why if it is not by it.
+Engines that keep profiles, as far as "ngstap flame", "push" and "agent" need them: receiver.py
+FOLDER [CERTIFICATE KEY]. Listens on 127.0.0.1 (with TLS if there is a certificate), at $PORT if
+that is said; the port is in FOLDER/port. Ends when FOLDER goes away, or after five minutes. Each
+request is checked by the published format, and refused with 400 and why if it is not by it.
 
-POST /ingest ("Server HTTP API" of Pyroscope) is kept: FOLDER/query.json, FOLDER/profile.pb.gz.
+POST /ingest ("Server HTTP API" of Pyroscope) is kept: FOLDER/query.json, FOLDER/profile.pb.gz,
+the last of each service as FOLDER/SERVICE.pb.gz; FOLDER/names has a line each.
 POST /v1development/profiles (OTLP/HTTP) is kept: FOLDER/resource.json, FOLDER/headers.json,
 FOLDER/stacks.folded, FOLDER/profile.otlp.gz, and counted in FOLDER/ids, by the profile's id.
 
@@ -58,6 +59,9 @@ def check_ingest(url, headers, body):
     wire.pprof_stacks(wire.pprof(data))
     keep("query.json", json.dumps(query))
     keep("profile.pb.gz", data)
+    keep(query["name"].split("{")[0] + ".pb.gz", data)
+    with open(f"{FOLDER}/names", "a", encoding="utf-8") as f:
+        f.write(query["name"] + "\n")
 
 
 def check_otlp(headers, body):
@@ -167,7 +171,7 @@ class Receiver(BaseHTTPRequestHandler):
         return self.answer(200, "")
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "0"))), Receiver)
 server.daemon_threads = True
 if len(sys.argv) > 2:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,0 +1,18 @@
+/*
+ * agent: profiles what fits its configuration, all the time.
+ */
+#ifndef AGENT_AGENT_H
+#define AGENT_AGENT_H
+
+#include <stdio.h>
+
+#include "agent/conf.h"
+
+/* Runs until it is told to end (CX->interrupt). PROGRAM is ours, which runs the sessions. The exit
+ * status. */
+int agent_run(struct compile *cx, const struct agent_conf *conf, const char *program);
+
+/* Prints to OUT which processes fit now, a line a group. False after reporting. */
+bool agent_list(struct compile *cx, const struct agent_conf *conf, FILE *out);
+
+#endif

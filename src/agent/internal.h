@@ -1,0 +1,92 @@
+/*
+ * internal: an agent's state, for the files of this folder that work on it.
+ */
+#ifndef AGENT_INTERNAL_H
+#define AGENT_INTERNAL_H
+
+#include "agent/agent.h"
+#include "agent/budget.h"
+#include "agent/group.h"
+#include "agent/metrics.h"
+#include "agent/scan.h"
+#include "agent/session.h"
+#include "agent/spool.h"
+#include "push/push.h"
+
+struct sender {
+    pid_t child; /* 0: none */
+    char name[SPOOL_NAME];
+    unsigned fails;      /* in a row */
+    uint64_t not_before; /* CLOCK_MONOTONIC ns */
+    uint64_t sent, sent_bytes, failed, refused;
+    uint64_t bytes;              /* of the one on its way */
+    struct send_outcome *shared; /* where the child leaves what came of it */
+};
+
+struct send_outcome {
+    enum push_outcome outcome;
+    double wait; /* seconds that the receiver asks for */
+};
+
+struct agent {
+    struct compile *cx;
+    const struct agent_conf *conf;
+    const char *program;
+    struct push push; /* where to; without a receiver nothing is sent */
+    struct scan scan;
+    struct groups groups;
+    struct session *sessions;
+    struct budget budget;
+    struct spool spool;
+    struct sender sender;
+    struct metrics metrics;
+    int stats_fd; /* holds the kernel's count of handlers' time on; -1: it does not */
+    bool kernel_counts;
+    uint64_t next_scan, next_window, window_begun; /* CLOCK_MONOTONIC ns */
+    /* of what has ended, and so far */
+    struct {
+        uint64_t started, failed, renewed, memory_stops, cpu_stops;
+        uint64_t windows, samples, stacks, lost, empty;
+        uint64_t lowered, raised, scans;
+        double cpu, bpf; /* seconds, of sessions that have ended */
+    } past;
+    uint64_t n_targets, n_sessions;
+    double spent;      /* seconds of a CPU, of all, when it was last looked at */
+    uint64_t spent_at; /* then */
+    double own;        /* of the agent alone, at the last window */
+    double used;       /* share of a CPU in the last window, without starts */
+    uint64_t memory;   /* bytes, of all, by the last window */
+    double scan_seconds;
+    bool waits; /* it was said that sessions wait for the budget */
+};
+
+/* log.c: a line of the log. */
+void agent_say(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- fleet.c: the sessions ---- */
+
+/* Looks at /proc, and starts what may start. */
+void fleet_scan(struct agent *a);
+/* The end of a window: costs, the rate, memory. */
+void fleet_window(struct agent *a);
+/* PID was a session's; STATUS is that of wait(2), CPU seconds are what it took. False: it was
+ * none. */
+bool fleet_ended(struct agent *a, pid_t pid, int status, double cpu);
+void fleet_stop(struct agent *a);
+bool fleet_runs(void *agent, const char *id); /* for spool_look() */
+
+/* ---- send.c: to the receiver ---- */
+
+/* Makes ready what [push] says. False after reporting. */
+bool send_open(struct agent *a);
+void send_close(struct agent *a);
+/* Begins to send the next profile, if there is one and it is time. */
+void send_next(struct agent *a, uint64_t now);
+/* PID was sending. False: it was not. */
+bool send_ended(struct agent *a, pid_t pid, int status, uint64_t now);
+
+/* ---- report.c ---- */
+
+void report_metrics(void *agent, FILE *f);
+
+#endif
