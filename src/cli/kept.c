@@ -357,10 +357,11 @@ const char *kept_head(struct compile *cx, const struct kept *k, struct target *t
     const char *why = why_not(cx, k, t, di);
     struct writer w = {.newest_ns = k->newest_ns};
     char *data = NULL;
+    size_t len = 0;
 
     if (why)
         return why;
-    w.f = open_memstream(&data, size);
+    w.f = open_memstream(&data, &len);
     if (!w.f)
         return "there is no memory";
     fwrite(&w.n, sizeof(w.n), 1, w.f);
@@ -378,6 +379,7 @@ const char *kept_head(struct compile *cx, const struct kept *k, struct target *t
     }
     memcpy(data, &w.n, sizeof(w.n));
     *head = data;
+    *size = len;
     return NULL;
 }
 

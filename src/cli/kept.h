@@ -44,8 +44,8 @@ void *kept_take(struct compile *cx, const struct kept *k, struct target *t, size
 /*
  * What is to be kept before an object that was made of what K was made of, and of what DI has read:
  * *HEAD, malloc'ed, of *SIZE bytes. Not where it would say less the next time (warnings), or where
- * what it rests on is not known: the reason, in words; NULL: it may be kept. Whoever made the object
- * asks, in a jail, too.
+ * what it rests on is not known: the reason, in words; NULL: it may be kept. Whoever made the
+ * object asks, in a jail, too.
  */
 const char *kept_head(struct compile *cx, const struct kept *k, struct target *t,
                       const struct debuginfo *di, void **head, size_t *size);

@@ -151,7 +151,7 @@ static bool add(struct packing *p, struct dbg *m, const char **why)
     p->v = arena_grow(p->cx->arena, p->v, p->n, sizeof(*p->v));
     p->v[p->n++] = b;
     clean_line(p->cx->err, "%s: build-id %.*s, %zu KiB", dbg_path(m), (int)strcspn(name, "."), name,
-            (b.size + 1023) / 1024);
+               (b.size + 1023) / 1024);
     return true;
 }
 
@@ -168,7 +168,7 @@ static bool add_file(struct packing *p, const char *path, bool named)
     if (named)
         return diag_error(p->cx->diag, nowhere, "pack", "%s", why);
     clean_line(p->cx->err, "%s: left out, without debug information%s", path,
-            p->cx->verbose ? "" : " (-v says where it was looked for)");
+               p->cx->verbose ? "" : " (-v says where it was looked for)");
     return true;
 }
 

@@ -136,8 +136,7 @@ static bool check_map_def(const struct btf_reader *b, uint32_t id)
     if (kind_at(b, id) != BTF_KIND_STRUCT)
         return false;
     for (uint32_t i = 0; i < BTF_INFO_VLEN(t->info); i++)
-        if (!is_map_member(b->strings + m[i].name_off) ||
-            kind_at(b, m[i].type) != BTF_KIND_PTR ||
+        if (!is_map_member(b->strings + m[i].name_off) || kind_at(b, m[i].type) != BTF_KIND_PTR ||
             kind_at(b, b->v[m[i].type]->type) != BTF_KIND_ARRAY)
             return false;
     return true;

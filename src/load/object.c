@@ -61,9 +61,8 @@ static bool is_code(const char *name)
 static bool known_section(const char *name)
 {
     static const char *const known[] = {
-        ".maps",   NGS_MAP_GLOBALS, NGS_MAP_CONTROL, NGS_MAP_RODATA,
-        "license", ".ngstap.user", ".ngstap.meta",  ".BTF",          ".BTF.ext",
-        ".symtab", ".strtab",      ".shstrtab",
+        ".maps",        NGS_MAP_GLOBALS, NGS_MAP_CONTROL, NGS_MAP_RODATA, "license", ".ngstap.user",
+        ".ngstap.meta", ".BTF",          ".BTF.ext",      ".symtab",      ".strtab", ".shstrtab",
     };
 
     if (!strncmp(name, ".rel", 4))
@@ -193,8 +192,7 @@ static bool check_code(struct reader *r)
 {
     for (uint32_t i = 1; i < r->n_sections; i++)
         if (is_code(r->names[i]) &&
-            !object_check_code(r->cx, copy_section(r, i), r->sections[i].sh_size,
-                               &r->o->asks_guru))
+            !object_check_code(r->cx, copy_section(r, i), r->sections[i].sh_size, &r->o->asks_guru))
             return false;
     return true;
 }
