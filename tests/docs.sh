@@ -84,7 +84,7 @@ ln -s "$ngstap" "$scratch/bin/ngstap"
 repository=$PWD
 
 needs_more() { grep -qE \
-    -- '--container|--pod|--push|docker|kubectl|web\.pack|\.ko|--backend=stap| -r |SCRIPT|NAME|\.\.\.' <<<"$1"; }
+    -- '--container|--pod|--push| agent |docker|kubectl|web\.pack|\.ko|--backend=stap| -r |SCRIPT|NAME|\.\.\.' <<<"$1"; }
 # Has it an end of its own?
 ends_itself() { grep -qE -- \
     ' flame .*-t |diff | -T |time=|exit\(\)| -c |types |convert |--args|--help|--version|-p4|lj-gc\.sxx|lj-lua-bt' <<<"$1"; }

@@ -394,7 +394,7 @@ END
 else
     skip 'a process' "needs root, eBPF and the kernel's BTF"
 fi
-echo 'println(task_utime() > 0, task_pid(task_current()) == pid(), proc_mem_size() > 0,
+echo 'println(task_utime() >= 0, task_pid(task_current()) == pid(), proc_mem_size() > 0,
     cmdline_str(), pid2task(pid()) == task_current(), target_set_pid(1), env_var("PATH") != "")' \
     >"$scratch/statements"
 echo 111101 >"$scratch/want"

@@ -114,7 +114,7 @@ refuses 'flame -t, likewise' '-t: not a time: 5 minutes' flame -x 1 -t '5 minute
 
 (run -p4 -m made -e 'probe begin { println("made") exit() }')
 check 'an object' test -s made.bpf.o
-for option in '--arg a=1' --args --dump-src --dump-bpf '-D MAXACTION=5' -g --skip-badvars '-p 3'; do
+for option in '--arg a=1' --args --dump-src --dump-bpf '-D MAXACTION=5' --skip-badvars '-p 3'; do
     # shellcheck disable=SC2086 # two words
     refuses "an object with $option" "made\.bpf\.o.*${option%% *}.*" $option made.bpf.o
     check '... that says how to change it' said 'hint: .*-p4 -m made'

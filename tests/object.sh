@@ -123,7 +123,11 @@ cat >"$scratch/target.c" <<'END'
 #include <unistd.h>
 struct node { struct node *next; long value; } node = {&node, 1};
 long before, seen = 3;
-__attribute__((noinline)) long visit(long n, struct node *list) { return n * list->value + before; }
+__attribute__((noinline)) long visit(long n, struct node *list)
+{
+    __asm__ volatile("" ::: "memory"); /* or nobody calls it */
+    return n * list->value + before;
+}
 int main(void) { for (;;) { visit(1, &node); usleep(2000); } }
 END
 build 3
@@ -214,14 +218,16 @@ fi
 # --- what an object may do --------------------------------------------------------------------
 
 # What wants -g in a script wants it in an object, in the kernel and in user space.
-(cd "$scratch" && "$ngstap" -I "$there/tapset" -g -p4 -m signals -x "$first" -e \
+build 7
+run_target
+(cd "$scratch" && "$ngstap" -I "$there/tapset" -g -p4 -m signals -x "$pid" -e \
     'probe process.function("visit") { raise(18) println("sent") exit() }' >out 2>err) || :
 (cd "$scratch" && "$ngstap" -I "$there/tapset" -g -p4 -m logs -e \
     'probe begin { printk(7, "ngstap: tests/object.sh") println("logged") exit() }' >out 2>err) || :
 check 'an object that sends signals wants -g' refuses 'signals.bpf.o writes to programs, or sends' \
-    "$scratch/signals.bpf.o" -x "$first"
+    "$scratch/signals.bpf.o" -x "$pid"
 check '... which is said' said '^hint: -g turns guru mode on'
-check '... and runs with it' runs '^sent$' -g "$scratch/signals.bpf.o" -x "$first"
+check '... and runs with it' runs '^sent$' -g "$scratch/signals.bpf.o" -x "$pid"
 check 'in user space, too' refuses '-g is not given' "$scratch/logs.bpf.o"
 check '... and runs with it' runs '^logged$' -g "$scratch/logs.bpf.o"
 # A module is part of the kernel, and can do what no script can: whoever wrote it is asked for.

@@ -159,7 +159,7 @@ convert tests/out/lua.txt -o "$scratch/lua.html"
 check 'an ending that no format has' eval \
     '[[ $status = 1 && ! -e $scratch/lua.html ]] && said "no format has the ending .html"'
 check '... names those there are' said \
-    '.folded .folded., .svg .flamegraph., .pb.gz .pprof., .speedscope.json .speedscope.'
+    '.folded .folded., .svg .flamegraph., .pb.gz .pprof., .otlp.gz .otlp., .speedscope.json .speedscope.'
 convert tests/out/lua.txt -o "$scratch/lua"
 check 'a file without ending is a picture' grep -q '<svg ' "$scratch/lua"
 "$ngstap" convert --help >"$scratch/out"

@@ -90,10 +90,10 @@ todo() {
 }
 
 # budget_of ARGUMENT...: sets $budget to the options with which every hit counts, since tests
-# compare what was seen with what there was; an object has been made with its own.
+# compare what was seen with what there was; an object or module has been made with its own.
 budget_of() {
     budget=(-D STP_NO_OVERLOAD)
-    [[ " $* " != *'.bpf.o '* ]] || budget=()
+    [[ " $* " != *'.bpf.o '* && " $* " != *'.ko '* ]] || budget=()
 }
 
 # trace ARGUMENT...: ngstap with the sources' tapset, for at most $trace_seconds (40); its status is

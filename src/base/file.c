@@ -141,7 +141,7 @@ void file_remove_tree(const char *path)
         if (e->fts_info == FTS_D)
             continue;
         if (e->fts_info == FTS_DP)
-            rmdir(e->fts_accpath);
+            unlinkat(AT_FDCWD, e->fts_accpath, AT_REMOVEDIR); /* a jail has no rmdir(2) */
         else
             unlink(e->fts_accpath);
     }

@@ -1,5 +1,5 @@
 /*
- * apart: the jail that a run's readers work in. Enters: the options and the target; leaves: a jail
+ * apart: the jails that readers work in. Enters: the options and the target; leaves: a jail
  * with its policy: the target's processes and root, the folders that scripts take modules, layouts
  * and packs from, the folders of the cache that readers keep things in.
  */
@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/cachedir.h"
 #include "base/diag.h"
 #include "cli/search.h"
+#include "debug/debug.h"
 #include "target/target.h"
 
 struct names {
@@ -95,24 +97,65 @@ struct jail *apart_readers(struct compile *cx, const struct options *o)
     return j;
 }
 
-struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
-                         FILE *out, jail_told *told, void *arg)
+/* FILES: what the user has named besides. T NULL: there is no target, and nothing else is read. */
+static struct jail *start(struct compile *cx, const struct options *o, const struct target *t,
+                          const struct apart_work *files, struct jail_opts *jo)
 {
-    struct names folders = {.a = cx->arena};
-    struct jail_opts jo = {.out = out, .told = told, .arg = arg};
+    struct names names = {.a = cx->arena};
     const char *why = "--no-jail";
     struct jail *j = NULL;
 
     if (!o->no_jail) {
-        add_folders(&folders, cx, o);
-        jo.policy = (struct jail_policy){.read = folders.v, .n_read = folders.n, .root = -1};
-        jo.policy.pids = processes(cx->arena, t, &jo.policy.n_pids);
-        let_write(cx->arena, &jo.policy);
-        if (t->root && !sysroot_is_host(t->root))
-            jo.policy.root = sysroot_fd(t->root);
-        j = jail_start(cx, &jo, &why);
+        if (t)
+            add_folders(&names, cx, o);
+        for (uint32_t i = 0; files && i < files->n_files; i++)
+            add(&names, files->files[i]);
+        jo->policy =
+            (struct jail_policy){.read = names.v, .n_read = names.n, .closed = !t, .root = -1};
+        if (t)
+            jo->policy.pids = processes(cx->arena, t, &jo->policy.n_pids);
+        let_write(cx->arena, &jo->policy);
+        if (t && t->root && !sysroot_is_host(t->root))
+            jo->policy.root = sysroot_fd(t->root);
+        j = jail_start(cx, jo, &why);
     }
     if (!j && cx->verbose)
         fprintf(cx->err, "Files are read in this process, with its privileges: %s.\n", why);
     return j;
+}
+
+struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
+                         FILE *out, jail_told *told, void *arg)
+{
+    struct jail_opts jo = {.out = out, .told = told, .arg = arg};
+
+    return start(cx, o, t, NULL, &jo);
+}
+
+/* ---- the work of a command ---- */
+
+static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *reply, int *fd)
+{
+    if (kind == DEBUGINFOD_ASKED)
+        *fd = debuginfod_answer(arg, data, n, reply);
+}
+
+bool apart_do(struct compile *cx, const struct options *o, const struct target *t,
+              const struct apart_work *w, FILE *out)
+{
+    struct jail_question q = {.arg = w->arg, .answer_fd = -1};
+    struct jail_opts jo = {.told = on_told, .arg = cx};
+    struct jail *j = start(cx, o, t, w, &jo);
+    struct jail_answer a;
+
+    memcpy(q.fds, w->fds, sizeof(q.fds));
+    if (!j)
+        return w->work(&q, out);
+    bool ok = jail_ask(j, w->work, &q, &a);
+
+    if (ok && a.n)
+        fwrite(a.data, 1, a.n, out);
+    free(a.data);
+    jail_end(j);
+    return ok;
 }

@@ -18,6 +18,22 @@ struct target;
 struct jail *apart_start(struct compile *cx, const struct options *o, const struct target *t,
                          FILE *out, jail_told *told, void *arg);
 
+/* Work that a command has done in a jail of its own, or here where there is none. */
+struct apart_work {
+    jail_work *work;
+    void *arg;             /* as WORK gets it */
+    int fds[JAIL_FDS_MAX]; /* files for it; -1: none */
+    const char *const *files;
+    uint32_t n_files; /* what the user has named: paths it may read besides */
+};
+
+/*
+ * Does W; what it answers goes to OUT. T is the target whose files it may read, or NULL. False: the
+ * work said so, or its process died, or OUT cannot be written, which are reported.
+ */
+bool apart_do(struct compile *cx, const struct options *o, const struct target *t,
+              const struct apart_work *w, FILE *out);
+
 /*
  * Starts the jail of what reads open files (jail_readers), before a target is looked at. It may
  * write the cache, and opens nothing else. NULL: as above, without a word.

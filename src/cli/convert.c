@@ -1,13 +1,18 @@
 /*
  * convert: saved profiles become pictures: "ngstap convert" and "ngstap diff". Enters: text as the
- * samples print it, or folded; leaves: a file in one of the formats of out/.
+ * samples print it, or folded; leaves: a file in one of the formats of out/. Who saved the text, and
+ * whose the sources are that name its functions, is not known: both are read in a jail.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cli/apart.h"
 #include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/subcommand.h"
@@ -16,8 +21,11 @@
 static const struct span nowhere;
 
 struct convert {
+    struct compile *cx;
     struct options o; /* sysroot: of the sources; NULL: frames stay as they are */
     const char *title;
+    const struct out_format *format; /* convert's */
+    const char *paths[2];            /* of the profiles: diff has two */
     struct target *target;
     struct lua_names *names;
 };
@@ -38,32 +46,67 @@ static const struct command_option taken[] = {
 
 enum { N_TAKEN = sizeof(taken) / sizeof(*taken) };
 
-/* ---- names of functions ---- */
-
-static bool open_names(struct compile *cx, struct convert *c)
-{
-    struct target_opts o = {.sysroot = c->o.target.sysroot};
-
-    if (!o.sysroot)
-        return true;
-    c->target = target_open(cx, &o);
-    if (c->target)
-        c->names = lua_names_new(cx, c->target);
-    return c->target != NULL;
-}
-
-static void close_names(struct convert *c)
-{
-    lua_names_free(c->names);
-    if (c->target)
-        target_close(c->target);
-}
+/* ---- in the jail ---- */
 
 static bool name_frame(void *arg, const char *frame, size_t len, char *to, size_t size)
 {
     const struct convert *c = arg;
 
     return c->names && lua_names_frame(c->names, frame, len, to, size);
+}
+
+static struct out_profile *read_profile(struct convert *c, int n, int fd)
+{
+    const char *path = c->paths[n];
+    const struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = c};
+    struct out_profile *p = picture_saved(c->cx, &o, fd);
+
+    if (!p || p->total)
+        return p;
+    diag_error(c->cx->diag, nowhere, "stacks", "there is no stack to show in %s",
+               strcmp(path, "-") ? path : "standard input");
+    diag_hint(c->cx->diag, "the saved text is empty: did its script see any Lua? What it said "
+                           "about it went to standard error");
+    return NULL;
+}
+
+/* When the samples were taken: about when they were saved. */
+static int64_t time_of(const char *path, int fd)
+{
+    struct stat st;
+
+    return strcmp(path, "-") && !fstat(fd, &st) ? (int64_t)st.st_mtime : 0;
+}
+
+static bool draw(struct convert *c, const int *fds, FILE *out)
+{
+    struct out_profile *p = read_profile(c, 0, fds[0]);
+    const struct out_info info = {.title = c->title ? c->title : c->paths[0],
+                                  .time = time_of(c->paths[0], fds[0])};
+
+    return p && picture_write(c->cx, c->format, p, &info, out);
+}
+
+static bool draw_change(struct convert *c, const int *fds, FILE *out)
+{
+    struct out_profile *a = read_profile(c, 0, fds[0]), *b = a ? read_profile(c, 1, fds[1]) : NULL;
+    const struct out_info info = {
+        .title = c->title
+                     ? c->title
+                     : arena_printf(c->cx->arena, "%s \342\206\222 %s", c->paths[0], c->paths[1])};
+
+    return b && out_write_diff(c->cx, a, b, &info, out);
+}
+
+static bool work(struct jail_question *q, FILE *answer)
+{
+    struct convert *c = q->arg;
+
+    c->names = c->target ? lua_names_new(c->cx, c->target) : NULL;
+    bool ok = c->paths[1] ? draw_change(c, q->fds, answer) : draw(c, q->fds, answer);
+
+    lua_names_free(c->names);
+    return ok;
 }
 
 /* ---- the commands ---- */
@@ -92,18 +135,51 @@ static void print_formats(void)
             printf("  %-22s  %s (%s)\n", f->name, f->summary, f->ending);
 }
 
-/* When the samples were taken: about when they were saved. */
-static int64_t time_of(const char *path)
+/* -1 after reporting. */
+static int open_saved(struct compile *cx, const char *path)
 {
-    struct stat st;
+    int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC)
+                               : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 
-    return strcmp(path, "-") && !stat(path, &st) ? (int64_t)st.st_mtime : 0;
+    if (fd < 0)
+        diag_error(cx->diag, nowhere, "options", "cannot read %s: %s", path, strerror(errno));
+    return fd;
+}
+
+static bool open_sources(struct convert *c)
+{
+    const struct target_opts o = {.sysroot = c->o.target.sysroot};
+
+    if (o.sysroot)
+        c->target = target_open(c->cx, &o);
+    return c->target || !o.sysroot;
+}
+
+/* What both do. */
+static bool write_file(struct convert *c)
+{
+    struct apart_work w = {.work = work, .arg = c, .fds = {-1, -1}};
+    struct out_file file;
+    bool ok = true;
+
+    for (int i = 0; i < 2 && ok && c->paths[i]; i++)
+        ok = (w.fds[i] = open_saved(c->cx, c->paths[i])) >= 0;
+    ok = ok && open_sources(c) && out_file_open(c->cx, c->o.output, &file);
+    if (ok) {
+        ok = out_file_begin(c->cx, &file) && apart_do(c->cx, &c->o, c->target, &w, file.f);
+        ok = out_file_close(c->cx, &file, ok) && ok;
+    }
+    for (int i = 0; i < 2; i++)
+        if (w.fds[i] >= 0)
+            close(w.fds[i]);
+    if (c->target)
+        target_close(c->target);
+    return ok;
 }
 
 int subcommand_convert(struct compile *cx, int argc, char **argv)
 {
-    struct convert c = {0};
-    struct picture p;
+    struct convert c = {.cx = cx};
 
     if (!options_command(cx, argc, argv, &convert_options, &c, &c.o))
         return 1;
@@ -116,49 +192,20 @@ int subcommand_convert(struct compile *cx, int argc, char **argv)
         diag_hint(cx->diag, "ngstap convert FILE -o FILE.svg; - is standard input");
         return 1;
     }
-    const char *path = argv[optind];
-    const struct out_format *format = picture_format(cx, c.o.format, c.o.output);
-    struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = &c};
-
-    if (format && format->live) {
+    c.paths[0] = argv[optind];
+    c.format = picture_format(cx, c.o.format, c.o.output);
+    if (c.format && c.format->live) {
         diag_error(cx->diag, nowhere, "options",
-                   "%s is made while a script runs, not from saved text", format->name);
-        diag_hint(cx->diag, "ngstap --format %s SCRIPT ...", format->name);
+                   "%s is made while a script runs, not from saved text", c.format->name);
+        diag_hint(cx->diag, "ngstap --format %s SCRIPT ...", c.format->name);
         return 1;
     }
-    if (!format || !open_names(cx, &c))
-        return 1;
-    if (!picture_open(cx, format, c.o.output, NULL, &o, &p)) {
-        close_names(&c);
-        return 1;
-    }
-    p.info.title = c.title ? c.title : path;
-    p.info.time = time_of(path);
-    bool ok = picture_read(cx, p.reader, path);
-
-    ok = picture_close(&p, ok);
-    close_names(&c);
-    return ok ? 0 : 1;
-}
-
-static struct out_profile *read_profile(struct compile *cx, struct convert *c, const char *path)
-{
-    struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = c};
-    struct out_reader *r = out_reader_new(cx, &o);
-    bool ok = picture_read(cx, r, path);
-    struct out_profile *p = out_reader_end(r);
-
-    if (ok && p && !p->total)
-        ok = diag_error(cx->diag, nowhere, "stacks",
-                        "%s holds no stack: there is nothing to compare",
-                        strcmp(path, "-") ? path : "standard input");
-    return ok ? p : NULL;
+    return c.format && picture_fits(cx, c.format, c.o.output) && write_file(&c) ? 0 : 1;
 }
 
 int subcommand_diff(struct compile *cx, int argc, char **argv)
 {
-    struct convert c = {0};
-    struct out_file file;
+    struct convert c = {.cx = cx};
 
     if (!options_command(cx, argc, argv, &diff_options, &c, &c.o))
         return 1;
@@ -169,18 +216,7 @@ int subcommand_diff(struct compile *cx, int argc, char **argv)
         diag_hint(cx->diag, "ngstap diff BEFORE AFTER -o FILE.svg");
         return 1;
     }
-    const char *before = argv[optind], *after = argv[optind + 1];
-    struct out_info info = {
-        .title = c.title ? c.title : arena_printf(cx->arena, "%s \342\206\222 %s", before, after)};
-    if (!open_names(cx, &c))
-        return 1;
-    struct out_profile *a = read_profile(cx, &c, before);
-    struct out_profile *b = a ? read_profile(cx, &c, after) : NULL;
-
-    close_names(&c);
-    if (!b || !out_file_open(cx, c.o.output, &file) || !out_file_begin(cx, &file))
-        return 1;
-    bool ok = out_write_diff(cx, a, b, &info, file.f);
-
-    return out_file_close(cx, &file, ok) && ok ? 0 : 1;
+    c.paths[0] = argv[optind];
+    c.paths[1] = argv[optind + 1];
+    return write_file(&c) ? 0 : 1;
 }

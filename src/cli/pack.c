@@ -20,6 +20,7 @@
 #include "base/clean.h"
 #include "base/diag.h"
 #include "base/file.h"
+#include "cli/apart.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
 #include "debug/debug.h"
@@ -42,6 +43,7 @@ struct packing {
     struct compile *cx;
     const char *layout; /* --layout: its file; NULL: a pack is made */
     struct options o;
+    char **files; /* to the NULL that ends them */
     struct target *t;
     struct debuginfo *di;
     struct build *v;
@@ -255,6 +257,35 @@ static void write_archive(struct packing *p, FILE *f)
     }
 }
 
+/* In a jail. */
+static bool make(struct jail_question *q, FILE *answer)
+{
+    struct packing *p = q->arg;
+
+    p->di = debuginfo_new(p->cx, p->t);
+    bool ok = add_all(p, p->files);
+
+    if (ok && p->layout)
+        fwrite(p->v[0].bytes, 1, p->v[0].size, answer);
+    else if (ok)
+        write_archive(p, answer);
+    for (uint32_t i = 0; i < p->n; i++)
+        free(p->v[i].bytes);
+    debuginfo_free(p->di);
+    return ok;
+}
+
+/* The N files, and the list of a layout. */
+static const char *const *named(const struct packing *p, int n)
+{
+    const char **v = ARENA_ARRAY(p->cx->arena, const char *, (size_t)n + 1);
+
+    for (int i = 0; i < n; i++)
+        v[i] = p->files[i];
+    v[n] = p->layout;
+    return v;
+}
+
 int subcommand_pack(struct compile *cx, int argc, char **argv)
 {
     struct packing p = {.cx = cx};
@@ -268,20 +299,20 @@ int subcommand_pack(struct compile *cx, int argc, char **argv)
     p.t = target_open(cx, &p.o.target);
     if (!p.t)
         return 1;
-    p.di = debuginfo_new(cx, p.t);
-    bool ok = out_file_open(cx, p.o.output, &file) && add_all(&p, argv + optind);
+    p.files = argv + optind;
 
-    ok = bounds_end() && ok && out_file_begin(cx, &file);
+    const struct apart_work w = {.work = make,
+                                 .arg = &p,
+                                 .fds = {-1, -1},
+                                 .files = named(&p, argc - optind),
+                                 .n_files = (uint32_t)(argc - optind) + (p.layout != NULL)};
+    bool ok = out_file_open(cx, p.o.output, &file) && out_file_begin(cx, &file);
+
     if (ok) {
-        if (p.layout)
-            fwrite(p.v[0].bytes, 1, p.v[0].size, file.f);
-        else
-            write_archive(&p, file.f);
-        ok = out_file_close(cx, &file, true);
+        ok = apart_do(cx, &p.o, p.t, &w, file.f);
+        ok = bounds_end() && ok;
+        ok = out_file_close(cx, &file, ok) && ok;
     }
-    for (uint32_t i = 0; i < p.n; i++)
-        free(p.v[i].bytes);
-    debuginfo_free(p.di);
     target_close(p.t);
     return ok ? 0 : 1;
 }

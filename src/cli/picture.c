@@ -5,6 +5,7 @@
 #include "cli/picture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,14 +79,18 @@ const char *picture_names(struct compile *cx)
     return arena_printf(cx->arena, "%s or %s", names, last);
 }
 
+bool picture_fits(struct compile *cx, const struct out_format *format, const char *path)
+{
+    return path || !format->binary || !isatty(STDOUT_FILENO) ||
+           diag_error(cx->diag, nowhere, "options",
+                      "%s is nothing for a terminal: name a file by -o", format->name);
+}
+
 bool picture_open(struct compile *cx, const struct out_format *format, const char *path, FILE *into,
                   const struct out_reader_opts *o, struct picture *out)
 {
     *out = (struct picture){.cx = cx, .format = format, .file.f = into, .cut = o->cut};
-    if (!path && !into && format->binary && isatty(STDOUT_FILENO))
-        return diag_error(cx->diag, nowhere, "options",
-                          "%s is nothing for a terminal: name a file by -o", format->name);
-    if (!into && !out_file_open(cx, path, &out->file))
+    if (!into && (!picture_fits(cx, format, path) || !out_file_open(cx, path, &out->file)))
         return false;
     out->reader = out_reader_new(cx, o);
     return true;
@@ -147,13 +152,10 @@ static bool write_all(struct picture *p, bool ok)
         return profile && ok;
     if (!profile->total) {
         diag_error(p->cx->diag, nowhere, "stacks", "there is no stack to show");
-        if (p->stream && !p->info.command) /* ngstap flame says more */
+        if (!p->info.command) /* ngstap flame says more */
             diag_hint(p->cx->diag,
                       "the script printed none: was the target busy, and in the code that is "
                       "sampled? -v counts the hits");
-        else if (!p->stream)
-            diag_hint(p->cx->diag, "the saved text is empty: did its script see any Lua? What it "
-                                   "said about it went to standard error");
         return false;
     }
     return out_file_begin(p->cx, &p->file) &&
@@ -172,14 +174,19 @@ bool picture_close(struct picture *p, bool ok)
     return out_file_close(p->cx, &p->file, ok && !p->cut) && ok;
 }
 
-bool picture_read(struct compile *cx, struct out_reader *reader, const char *path)
+struct out_profile *picture_saved(struct compile *cx, const struct out_reader_opts *o, int fd)
 {
-    FILE *f = strcmp(path, "-") ? fopen(path, "re") : stdin;
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    FILE *f = own >= 0 ? fdopen(own, "r") : NULL;
+    struct out_reader *reader = out_reader_new(cx, o);
     bool ok = f && feed_all(reader, f);
 
     if (!f || ferror(f))
-        ok = diag_error(cx->diag, nowhere, "options", "cannot read %s: %s", path, strerror(errno));
-    if (f && f != stdin)
+        ok = diag_error(cx->diag, nowhere, "options", "cannot read %s: %s", o->input,
+                        strerror(errno));
+    if (f)
         fclose(f);
-    return ok;
+    struct out_profile *profile = out_reader_end(reader);
+
+    return ok ? profile : NULL;
 }

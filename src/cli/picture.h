@@ -41,7 +41,12 @@ bool picture_write(struct compile *cx, const struct out_format *format, struct o
  * writable. */
 bool picture_close(struct picture *p, bool ok);
 
-/* Feeds the whole of PATH ("-": standard input). False after reporting. */
-bool picture_read(struct compile *cx, struct out_reader *reader, const char *path);
+/* May FORMAT go to PATH (NULL: standard output)? False after reporting: it is nothing for a
+ * terminal. */
+bool picture_fits(struct compile *cx, const struct out_format *format, const char *path);
+
+/* The stacks in the saved text at FD, from where it stands. NULL after reporting: it cannot be read,
+ * or holds what is no stack. */
+struct out_profile *picture_saved(struct compile *cx, const struct out_reader_opts *o, int fd);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/clean.h"
 #include "base/diag.h"
+#include "cli/apart.h"
 #include "cli/options.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
@@ -357,26 +358,36 @@ static const char *guard_of(struct types *s)
     return guard;
 }
 
-static bool print(struct types *s)
+static bool print(struct types *s, FILE *out)
 {
     struct types_opts o = {.wanted = s->wanted,
                            .n_wanted = s->n_wanted,
                            .renames = s->renames,
                            .n_renames = s->n_renames,
                            .deep = s->deep};
-    struct out_file file;
 
-    if (!out_file_open(s->cx, s->o.output, &file) || !out_file_begin(s->cx, &file))
-        return false;
-    print_head(s, file.f, guard_of(s));
-    bool ok = types_print(s->cx, &o, file.f) && bounds_ok();
+    print_head(s, out, guard_of(s));
+    bool ok = types_print(s->cx, &o, out) && bounds_ok();
 
     for (uint32_t i = 0; ok && i < s->n_renames; i++)
         if (!s->renames[i].used)
             diag_warning(s->cx->diag, nowhere, "--rename: nothing here is called %s",
                          s->renames[i].from);
-    fputs("\n#endif\n", file.f);
-    return out_file_close(s->cx, &file, ok) && ok;
+    fputs("\n#endif\n", out);
+    return ok;
+}
+
+/* In a jail. */
+static bool make(struct jail_question *q, FILE *answer)
+{
+    struct types *s = q->arg;
+
+    s->di = debuginfo_new(s->cx, s->t);
+    debuginfo_layouts(s->di, search_layouts(s->cx));
+    bool ok = find_all(s) && print(s, answer);
+
+    debuginfo_free(s->di);
+    return ok;
 }
 
 int subcommand_types(struct compile *cx, int argc, char **argv)
@@ -394,13 +405,16 @@ int subcommand_types(struct compile *cx, int argc, char **argv)
     s.t = target_open(cx, kernel_only ? &none : &s.o.target);
     if (!s.t)
         return 1;
-    s.di = debuginfo_new(cx, s.t);
-    debuginfo_layouts(s.di, search_layouts(cx));
-    bool ok = find_all(&s) && print(&s);
+    const struct apart_work w = {
+        .work = make, .arg = &s, .fds = {-1, -1}, .files = s.modules.v, .n_files = s.modules.n};
+    struct out_file file;
+    bool ok = out_file_open(cx, s.o.output, &file) && out_file_begin(cx, &file);
 
-    ok = bounds_end() && ok;
-
-    debuginfo_free(s.di);
+    if (ok) {
+        ok = apart_do(cx, &s.o, s.t, &w, file.f);
+        ok = bounds_end() && ok;
+        ok = out_file_close(cx, &file, ok) && ok;
+    }
     target_close(s.t);
     return ok ? 0 : 1;
 }

@@ -417,7 +417,9 @@ static int do_unlink(struct call *c, uint64_t dir, uint64_t path, uint64_t flags
         error = open_folder(c, &name);
     if (error)
         return error;
-    return flags || unlinkat(c->dir, name, 0) ? -EACCES : 0;
+    if (flags & ~(uint64_t)AT_REMOVEDIR)
+        return -EACCES;
+    return unlinkat(c->dir, name, (int)flags) ? -errno : 0;
 }
 
 /* A file that has no name yet, one of open_nameless()'s. */

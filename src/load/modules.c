@@ -10,6 +10,7 @@
 #include "load/session.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
@@ -149,6 +150,16 @@ static bool is_missing(const struct session *s, const struct module *m, uint32_t
     return s->t->n_pids && !is_mapped(m) && !is_probed(s, i);
 }
 
+/* Two files of one build may both be probed. */
+static bool is_there(const struct session *s, const char *path)
+{
+    int fd = sysroot_open(s->t->root, path);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static bool find_module(struct session *s, uint32_t i)
 {
     const struct obj_module *om = &s->o->modules[i];
@@ -164,7 +175,7 @@ static bool find_module(struct session *s, uint32_t i)
     if (want.len && (!m || !same_build(&m->id, &want))) {
         struct module *twin = by_build(s->t, &want);
 
-        if (twin)
+        if (twin && (m || is_mapped(twin) || !is_there(s, path)))
             m = twin;
     }
     if (!(om->flags & OBJ_MODULE_ADDRESSED)) {

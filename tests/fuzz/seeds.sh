@@ -77,5 +77,5 @@ for one in "$top"/tests/out/*.txt; do
     name=${one##*/}
     "$ngstap" convert "$one" -o one.pb.gz && gzip -dc one.pb.gz >"pprof/${name%.txt}"
 done
-find "$top/tests" -name '*.lua' -size -9k -exec cp -t lua {} +
+find "$top/tests" -name '*.lua' -size -9k -exec cp --backup=numbered -t lua {} +
 rm -f small.c marks.s count.stp one.pb.gz
