@@ -56,18 +56,25 @@ static void add_folders(struct names *l, struct compile *cx, const struct option
         add(l, arena_printf(l->a, "%s/.local/share/ngstap", home));
 }
 
-/* The target's processes, and a master that it has none of. */
-static const pid_t *processes(struct arena *a, const struct target *t, uint32_t *n)
+/* The target's processes, then a master that it has none of and their parents: a worker of nginx
+ * says by its master's arguments where its configuration is. A master is root, and in a container
+ * everybody may be: what these may read of the host is not asked. */
+static void let_see(struct arena *a, const struct target *t, struct jail_policy *p)
 {
-    pid_t *v = ARENA_ARRAY(a, pid_t, t->n_pids + 2);
+    pid_t *v = ARENA_ARRAY(a, pid_t, 2 * t->n_pids + 2);
+    uint32_t n = 0;
 
-    for (*n = 0; *n < t->n_pids; (*n)++)
-        v[*n] = t->pids[*n];
-    if (t->pid)
-        v[(*n)++] = t->pid;
+    for (uint32_t i = 0; i < t->n_pids; i++)
+        v[n++] = t->pids[i];
+    if (t->pid && !n)
+        v[n++] = t->pid;
+    p->n_whose = sysroot_is_host(t->root) ? n : 0;
     if (t->master)
-        v[(*n)++] = t->master;
-    return v;
+        v[n++] = t->master;
+    for (uint32_t i = 0; i < t->n_pids; i++)
+        v[n++] = process_parent(t, t->pids[i]);
+    p->pids = v;
+    p->n_pids = n;
 }
 
 /* What readers keep. Objects and modules are code: who runs them writes them. */
@@ -113,7 +120,7 @@ static struct jail *start(struct compile *cx, const struct options *o, const str
         jo->policy =
             (struct jail_policy){.read = names.v, .n_read = names.n, .closed = !t, .root = -1};
         if (t)
-            jo->policy.pids = processes(cx->arena, t, &jo->policy.n_pids);
+            let_see(cx->arena, t, &jo->policy);
         let_write(cx->arena, &jo->policy);
         if (t && t->root && !sysroot_is_host(t->root))
             jo->policy.root = sysroot_fd(t->root);

@@ -35,6 +35,7 @@ struct jail_policy {
     uint32_t n_write;
     const pid_t *pids; /* processes whose /proc may be read */
     uint32_t n_pids;
+    uint32_t n_whose;  /* the first of them: what these may read of the host's files may be, too */
     int root;          /* a folder of the target: all below it may be read. -1: it is the host's */
 };
 

@@ -150,6 +150,6 @@ static void add_ids(struct policy *p, pid_t pid)
 void policy_make(struct policy *p, const struct jail_policy *asked, pid_t own)
 {
     *p = (struct policy){.asked = *asked, .own = own};
-    for (uint32_t i = 0; i < asked->n_pids && p->n_ids < sizeof(p->ids) / sizeof(*p->ids); i++)
+    for (uint32_t i = 0; i < asked->n_whose && p->n_ids < sizeof(p->ids) / sizeof(*p->ids); i++)
         add_ids(p, asked->pids[i]);
 }
