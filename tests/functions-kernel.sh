@@ -374,7 +374,8 @@ if [[ $kernel && -r /sys/kernel/btf/vmlinux ]]; then
         exit() }' -c true
     printf 'tracepoint kernel <unknown> kernel <unknown>\n 8 : 0x8\n 8 : 0x8\n' >"$scratch/want"
     check 'names of addresses in the kernel' same_output
-    if read -r address _ _ module < <(awk '$4 && $4 != "[bpf]" && $2 ~ /[tT]/ { print; exit }' /proc/kallsyms) &&
+    if read -r address _ _ module < <(awk \
+        '$4 && $4 !~ /^\[(bpf|__builtin)/ && $2 ~ /[tT]/ { print; exit }' /proc/kallsyms) &&
         [[ $address =~ [1-9a-f] ]]; then
         trace -e "probe begin { print(modname(0x$address)) exit() }"
         printf '%s' "${module//[\[\]]/}" >"$scratch/want"

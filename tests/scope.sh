@@ -377,7 +377,7 @@ int main(int argc, char **argv)
         burn(0.3);
         if (atoi(argv[2]) > 0)
             execl("/proc/self/exe", "burn", "exec", left, (char *)NULL);
-        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done",
+        execl("/bin/sh", "sh", "-c", "i=0; while [ $i -lt 4000000 ]; do i=$((i + 1)); done",
             (char *)NULL);
     } else
         for (int i = 0; i < atoi(argv[2]); i++) {

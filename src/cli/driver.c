@@ -100,8 +100,9 @@ struct making {
 };
 
 /* What a jail tells: the first byte is whether the analysis went well; then what the target lacks,
- * if it is that. And its question whether the kernel has fentry, answered by a byte. */
-enum { TELLS_ANALYSED, ASKS_FENTRY };
+ * if it is that. Its question whether the kernel has fentry, answered by a byte. And that what the
+ * kernel was found to have is for want of privileges. */
+enum { TELLS_ANALYSED, ASKS_FENTRY, TELLS_FORBIDDEN };
 
 /* What an object may do beyond looking: system(); writing to programs, signals. */
 enum { RIGHT_COMMANDS = 1, RIGHT_GURU = 2 };
@@ -344,6 +345,16 @@ static void look_at_kernel(struct driver *d, enum pass last)
         d->kernel = kernel_probe(&d->cx, no->v, no->n);
 }
 
+/* False after reporting, by whoever has the privileges that are asked for. */
+static bool is_permitted(struct driver *d)
+{
+    if (!jail_inside())
+        return load_permitted(&d->cx, d->kernel);
+    if (d->kernel->missing_caps)
+        jail_tell(TELLS_FORBIDDEN, NULL, 0, NULL, 0, NULL);
+    return !d->kernel->missing_caps;
+}
+
 /* What to make code for: this kernel, when we may ask it; for an object, else, or for another
  * machine, one that has everything. */
 static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
@@ -355,6 +366,8 @@ static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
                    "neither back end can run this here: %s", d->choice.lacks);
         return NULL;
     }
+    if (needed && d->kernel && running && !is_permitted(d))
+        return NULL;
     if (needed && d->kernel && (running || d->kernel->has[FEAT_BPF]))
         return d->kernel;
     return kernel_assume(&d->cx, no->v, no->n);
@@ -613,6 +626,8 @@ static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *
                       n > 1 ? arena_strndup(d->cx.arena, text + 1, n - 1) : NULL);
     else if (kind == ASKS_FENTRY)
         fputc(d->kernel && kernel_can_fentry(d->kernel), reply);
+    else if (kind == TELLS_FORBIDDEN && d->kernel)
+        load_permitted(&d->cx, d->kernel);
     else if (kind == DEBUGINFOD_ASKED)
         *fd = debuginfod_answer(&d->cx, data, n, reply);
 }
