@@ -26,8 +26,8 @@ END
 # The files of readers: with an object of the cache (tests/kept.sh) they would not be looked at.
 answer() { # what it printed, less what differs between hits, is in $answer
     status=0
-    timeout 60 "$ngstap" -I tapset --disable-cache -x "$target" -v "$scratch/both.stp" >"$scratch/out" \
-        2>"$scratch/err" </dev/null || status=$?
+    timeout 60 "$ngstap" -I tapset --disable-cache -x "$target" -v "$scratch/both.stp" \
+        >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
     answer=$status:$(sed -E 's/\[[^]]*\]//g' "$scratch/out")
 }
 files() { find "$kept" -mindepth 2 -maxdepth 2 -path "$kept/[iuo]*" -regex '.*/[0-9a-f]*' | sort; }

@@ -51,8 +51,8 @@ path=$scratch/target
 counts() {
     local script=$1 counted rest lost
     shift
-    timeout 100 "$ngstap" -D STP_NO_OVERLOAD -c "$path $calls" -e "$script" >"$scratch/out" 2>"$scratch/err" ||
-        return 1
+    timeout 100 "$ngstap" -D STP_NO_OVERLOAD -c "$path $calls" -e "$script" >"$scratch/out" \
+        2>"$scratch/err" || return 1
     read -r counted rest < <(tail -n 1 "$scratch/out")
     lost=$((2 * calls - counted))
     echo "# lost: $lost of $((2 * calls))"

@@ -151,7 +151,7 @@ bool apart_do(struct compile *cx, const struct options *o, const struct target *
               const struct apart_work *w, FILE *out)
 {
     struct jail_question q = {.arg = w->arg, .answer_fd = -1};
-    struct jail_opts jo = {.told = on_told, .arg = cx};
+    struct jail_opts jo = {.out = out, .told = on_told, .arg = cx};
     struct jail *j = start(cx, o, t, w, &jo);
     struct jail_answer a;
 

@@ -28,8 +28,9 @@ struct apart_work {
 };
 
 /*
- * Does W; what it answers goes to OUT. T is the target whose files it may read, or NULL. False: the
- * work said so, or its process died, or OUT cannot be written, which are reported.
+ * Does W; what it prints goes to OUT at once, what it answers behind that. T is the target whose
+ * files it may read, or NULL. Whether OUT took it all is the caller's to ask. False: the work said
+ * so, or its process died, which is reported.
  */
 bool apart_do(struct compile *cx, const struct options *o, const struct target *t,
               const struct apart_work *w, FILE *out);

@@ -5,6 +5,7 @@
  * or a --conf that cannot be read; a root or a --prefix that is no folder.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "cli/apart.h"
 #include "cli/options.h"
 #include "cli/subcommand.h"
 #include "base/clean.h"
@@ -24,6 +26,10 @@ struct filter {
     struct options o;
     const char *prefix, *conf;
     struct lua_names *names;
+    struct compile *cx;
+    struct target *t;
+    const char *path; /* "-": standard input */
+    struct lua_place place;
     char *out; /* a line, in its longest form */
     size_t size;
 };
@@ -206,38 +212,64 @@ static bool check_place(struct compile *cx, const struct target *t, const char *
     return false;
 }
 
-static bool run(struct compile *cx, struct filter *f, struct target *t, const char *path)
+/* In a jail: who saved the text, and whose the sources are, is not known. */
+static bool work(struct jail_question *q, FILE *answer)
 {
-    char cwd[PATH_MAX];
-    struct lua_place place;
-    FILE *in = strcmp(path, "-") ? fopen(path, "re") : stdin;
+    struct filter *f = q->arg;
+    int fd = fcntl(q->fds[0], F_DUPFD_CLOEXEC, 0);
+    FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
 
     if (!in)
-        return diag_error(cx->diag, nowhere, "input", "Cannot open %s for reading: %s", path,
+        return diag_error(f->cx->diag, nowhere, "input", "cannot read %s: %s", f->path,
                           strerror(errno));
-    lua_place_find(cx, t, &place);
-    if (!t->n_pids)
-        place.cwd = sysroot_is_host(t->root) ? getcwd(cwd, sizeof(cwd)) : "/";
-    if (f->prefix)
-        place.prefix = absolute(cx, place.cwd, f->prefix);
-    if (f->conf)
-        place.conf = absolute(cx, place.cwd, f->conf);
-    else if (f->prefix)
-        place.conf = arena_printf(cx->arena, "%s/conf/nginx.conf", place.prefix);
-    if ((f->prefix && !check_place(cx, t, "--prefix", place.prefix)) ||
-        (f->conf && !check_place(cx, t, "--conf", place.conf))) {
-        if (in != stdin)
-            fclose(in);
-        return false;
-    }
-    f->names = lua_names_at(cx, &place);
-    bool ok = copy(cx, f, in, path);
+    f->names = lua_names_at(f->cx, &f->place);
+    bool ok = copy(f->cx, f, in, f->path);
 
-    report(cx, f, t);
+    report(f->cx, f, f->t);
     lua_names_free(f->names);
     free(f->out);
-    if (in != stdin)
-        fclose(in);
+    fclose(in);
+    return ok;
+}
+
+static bool find_place(struct compile *cx, struct filter *f)
+{
+    struct lua_place *place = &f->place;
+    char cwd[PATH_MAX];
+
+    lua_place_find(cx, f->t, place);
+    if (!f->t->n_pids && !sysroot_is_host(f->t->root))
+        place->cwd = "/";
+    else if (!f->t->n_pids)
+        place->cwd = getcwd(cwd, sizeof(cwd)) ? arena_strdup(cx->arena, cwd) : NULL;
+    if (f->prefix)
+        place->prefix = absolute(cx, place->cwd, f->prefix);
+    if (f->conf)
+        place->conf = absolute(cx, place->cwd, f->conf);
+    else if (f->prefix)
+        place->conf = arena_printf(cx->arena, "%s/conf/nginx.conf", place->prefix);
+    return (!f->prefix || check_place(cx, f->t, "--prefix", place->prefix)) &&
+           (!f->conf || check_place(cx, f->t, "--conf", place->conf));
+}
+
+static bool run(struct compile *cx, struct filter *f)
+{
+    int fd = strcmp(f->path, "-") ? open(f->path, O_RDONLY | O_CLOEXEC)
+                                  : fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0)
+        return diag_error(cx->diag, nowhere, "input", "Cannot open %s for reading: %s", f->path,
+                          strerror(errno));
+    bool ok = find_place(cx, f);
+    const char *named[] = {f->place.prefix, f->place.conf};
+    const struct apart_work w = {
+        .work = work, .arg = f, .fds = {fd, -1}, .files = named, .n_files = 2};
+
+    ok = ok && apart_do(cx, &f->o, f->t, &w, stdout);
+    close(fd);
+    if (ok && (fflush(stdout) || ferror(stdout)))
+        ok =
+            diag_error(cx->diag, nowhere, "output", "cannot write the output: %s", strerror(errno));
     return ok;
 }
 
@@ -249,11 +281,12 @@ int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv)
         return 1;
     if (f.o.help)
         return 0;
-    const char *path = optind < argc ? argv[optind] : "-";
-    struct target *t = target_open(cx, &f.o.target);
-    bool ok = t && run(cx, &f, t, path);
+    f.cx = cx;
+    f.path = optind < argc ? argv[optind] : "-";
+    f.t = target_open(cx, &f.o.target);
+    bool ok = f.t && run(cx, &f);
 
-    if (t)
-        target_close(t);
+    if (f.t)
+        target_close(f.t);
     return ok ? 0 : 1;
 }

@@ -45,8 +45,8 @@ bool picture_close(struct picture *p, bool ok);
  * terminal. */
 bool picture_fits(struct compile *cx, const struct out_format *format, const char *path);
 
-/* The stacks in the saved text at FD, from where it stands. NULL after reporting: it cannot be read,
- * or holds what is no stack. */
+/* The stacks in the saved text at FD, from where it stands. NULL after reporting: it cannot be
+ * read, or holds what is no stack. */
 struct out_profile *picture_saved(struct compile *cx, const struct out_reader_opts *o, int fd);
 
 #endif
