@@ -1,7 +1,7 @@
 /*
  * convert: saved profiles become pictures: "ngstap convert" and "ngstap diff". Enters: text as the
- * samples print it, or folded; leaves: a file in one of the formats of out/. Who saved the text, and
- * whose the sources are that name its functions, is not known: a jail reads both.
+ * samples print it, or folded; leaves: a file in one of the formats of out/. Who saved the text,
+ * and whose the sources are that name its functions, is not known: a jail reads both.
  */
 #include <errno.h>
 #include <fcntl.h>
