@@ -100,9 +100,8 @@ struct making {
 };
 
 /* What a jail tells: the first byte is whether the analysis went well; then what the target lacks,
- * if it is that. Its question whether the kernel has fentry, answered by a byte. And that what the
- * kernel was found to have is for want of privileges. */
-enum { TELLS_ANALYSED, ASKS_FENTRY, TELLS_FORBIDDEN };
+ * if it is that. And that what the kernel was found to have is for want of privileges. */
+enum { TELLS_ANALYSED, TELLS_FORBIDDEN };
 
 /* What an object may do beyond looking: system(); writing to programs, signals. */
 enum { RIGHT_COMMANDS = 1, RIGHT_GURU = 2 };
@@ -606,16 +605,6 @@ static void pass_analysed(struct driver *d, bool sound, const char *without)
         tell_analysed(d, sound, without);
 }
 
-/* kernel_can_fentry, by whoever may ask the kernel. */
-static bool has_fentry(struct kernel *k)
-{
-    char answer = 0;
-
-    if (!jail_inside())
-        return kernel_can_fentry(k);
-    return jail_tell(ASKS_FENTRY, NULL, 0, &answer, 1, NULL) && answer;
-}
-
 static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *reply, int *fd)
 {
     struct driver *d = arg;
@@ -624,7 +613,7 @@ static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *
     if (kind == TELLS_ANALYSED && n)
         tell_analysed(d, text[0] == '1',
                       n > 1 ? arena_strndup(d->cx.arena, text + 1, n - 1) : NULL);
-    else if (kind == ASKS_FENTRY)
+    else if (kind == KERNEL_ASKED)
         fputc(d->kernel && kernel_can_fentry(d->kernel), reply);
     else if (kind == TELLS_FORBIDDEN && d->kernel)
         load_permitted(&d->cx, d->kernel);
@@ -679,7 +668,7 @@ static bool make_here(struct making *m)
 
     if (k && !k->has[FEAT_BPF_COOKIE])
         ir_split_places(u);
-    if (k && ir_probes_kernel(u) && has_fentry(k) && !ir_trace_functions(u))
+    if (k && ir_probes_kernel(u) && kernel_can_fentry(k) && !ir_trace_functions(u))
         return false;
     if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &m->obj))
         return false;

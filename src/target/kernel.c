@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "jail/jail.h"
 #include "target/elf.h"
 #include "target/target.h"
 
@@ -383,10 +384,19 @@ bool kernel_no_functions(struct compile *cx, const struct kernel *k, struct span
     return false;
 }
 
+/* In a jail, which may not try. */
+static bool ask_for_fentry(void)
+{
+    char answer = 0;
+
+    return jail_tell(KERNEL_ASKED, NULL, 0, &answer, 1, NULL) && answer;
+}
+
 bool kernel_can_fentry(struct kernel *k)
 {
     if (k->has[FEAT_FENTRY] && !k->tried_fentry)
-        k->has[FEAT_FENTRY] = k->has[FEAT_BPF] && try_fentry();
+        k->has[FEAT_FENTRY] =
+            k->has[FEAT_BPF] && (jail_inside() ? ask_for_fentry() : try_fentry());
     k->tried_fentry = true;
     return k->has[FEAT_FENTRY];
 }

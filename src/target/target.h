@@ -453,6 +453,7 @@ struct kernel {
  * K->has[FEAT_FENTRY] says only whether it may be used.
  */
 bool kernel_can_fentry(struct kernel *k);
+enum { KERNEL_ASKED = 101 }; /* of jail_told's kinds: that question, answered by a byte */
 
 /* Reports at AT that functions of the kernel K cannot be probed at all; false. */
 bool kernel_no_functions(struct compile *cx, const struct kernel *k, struct span at);
