@@ -395,8 +395,7 @@ static bool ask_for_fentry(void)
 bool kernel_can_fentry(struct kernel *k)
 {
     if (k->has[FEAT_FENTRY] && !k->tried_fentry)
-        k->has[FEAT_FENTRY] =
-            k->has[FEAT_BPF] && (jail_inside() ? ask_for_fentry() : try_fentry());
+        k->has[FEAT_FENTRY] = k->has[FEAT_BPF] && (jail_inside() ? ask_for_fentry() : try_fentry());
     k->tried_fentry = true;
     return k->has[FEAT_FENTRY];
 }
