@@ -109,6 +109,10 @@ check 'a hint names an option that flame has' said 'cut at 5 frames \(--depth N 
 kill "$deep_pid"
 
 start nginx gc64 jit
+status=0
+timeout 60 "$ngstap" flame -v -x "$pid" -t 1 -o "$scratch/v.svg" >"$scratch/out" 2>"$scratch/err" \
+    </dev/null || status=$?
+check '-v says where types come from' eval '[[ $status = 0 ]] && said "^debug information of "'
 flame_beside_truth "$scratch/jit.folded" -x "$pid" -t 2 -F 199
 check 'a process: status 0' test "$status" = 0
 check '... nothing on standard output' test ! -s "$scratch/out"

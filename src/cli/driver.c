@@ -786,6 +786,7 @@ static bool make(struct making *m)
         return make_alone(m);
     bool ok = jail_ask(d->jail, make_in_jail, &q, &a) && take_made(m, &a);
 
+    jail_mute(d->jail); /* it names what is printed, and prints nothing itself */
     free(a.data);
     return bounds_end() && ok;
 }
@@ -800,6 +801,7 @@ static bool run_kept(struct making *m, const void *elf, size_t size)
     k = choose_kernel(d, true, true);
     open_debuginfo(d);
     open_jail(d);
+    jail_mute(d->jail);
     if (d->draws)
         places_name_lua(&d->places);
     tell_analysed(d, true, NULL);

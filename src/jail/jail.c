@@ -220,6 +220,13 @@ static const char *how_it_ended(int status)
     return "the reader was ended by a signal";
 }
 
+static void close_text(struct jail *j)
+{
+    j->err.to = diag_out(j->cx->diag);
+    relay_close(&j->out);
+    relay_close(&j->err);
+}
+
 /* The child is dead or out of hand: says of which file, once. HOW NULL: as its status says. */
 static bool broke(struct jail *j, const char *how)
 {
@@ -233,8 +240,7 @@ static bool broke(struct jail *j, const char *how)
     kill(j->pid, SIGKILL); /* it was not waited for: the pid is still its own */
     while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
         ;
-    relay_close(&j->out);
-    relay_close(&j->err);
+    close_text(j);
     if (WIFEXITED(status) && !how) /* it has said why: bounds.c does, memory that ran out */
         return false;
     snprintf(file, sizeof(file), "%.*s", FILE_NAME_MAX - 1, j->in_hand);
@@ -279,8 +285,10 @@ static bool on_told(struct jail *j, const struct message *m)
     return ok;
 }
 
+/* To where messages go now: who starts a jail may have kept them back, and does so no more. */
 static void take_text(struct jail *j)
 {
+    j->err.to = diag_out(j->cx->diag);
     relay_take(&j->err);
     relay_take(&j->out);
 }
@@ -476,7 +484,6 @@ struct jail *jail_start(struct compile *cx, const struct jail_opts *o, const cha
     }
     j->out.to = o->out;
     j->out.clean = o->out && isatty(fileno(o->out)) > 0;
-    j->err.to = diag_out(cx->diag);
     j->err.clean = true;
     bool drop_user = may_drop_user();
 
@@ -498,17 +505,23 @@ struct jail *jail_start(struct compile *cx, const struct jail_opts *o, const cha
     return NULL;
 }
 
+void jail_mute(struct jail *j)
+{
+    if (j)
+        j->out.to = NULL;
+}
+
 void jail_end(struct jail *j)
 {
     if (!j)
         return;
+    jail_mute(j);
     if (readers == j)
         readers = NULL;
     if (j->pid && !j->broken) {
         kill(j->pid, SIGKILL);
         waitpid(j->pid, NULL, WNOHANG); /* its memory takes milliseconds to go; nobody needs that */
-        relay_close(&j->out);
-        relay_close(&j->err);
+        close_text(j);
     }
     if (j->sock >= 0)
         close(j->sock);

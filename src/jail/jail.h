@@ -101,6 +101,9 @@ bool jail_read(jail_work *work, void *arg, int fd, int more, const void *data, s
 /* The same, where the answer has SIZE bytes. False also when it has not. */
 bool jail_read_fact(jail_work *work, int fd, const void *data, size_t n, void *out, size_t size);
 
+/* What it prints from now on goes nowhere, as the stream for it may be closed; NULL is allowed. */
+void jail_mute(struct jail *j);
+
 /* Ends the child; NULL is allowed. */
 void jail_end(struct jail *j);
 
