@@ -11,6 +11,8 @@ set -uo pipefail
 
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=push/serve.sh
+. "${BASH_SOURCE[0]%/*}/push/serve.sh"
 command -v python3 >/dev/null || skip_all "no python3"
 [[ $(ldconfig -p 2>/dev/null) == *libcurl* ]] || skip_all "no libcurl"
 unset "${!OTEL_@}" http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NODE_NAME \
@@ -65,16 +67,6 @@ fi
 
 # ---- who takes it ----
 
-serve() { # FOLDER ARGUMENT...: its port in $port
-    mkdir -p "$1"
-    python3 tests/push/receiver.py "$@" 2>"$scratch/served" &
-    pids+=($!)
-    for _ in {1..200}; do
-        [[ ! -s $1/port ]] || break
-        sleep 0.1
-    done
-    port=$(cat "$1/port")
-}
 got=$scratch/got
 serve "$got"
 url=http://127.0.0.1:$port

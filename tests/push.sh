@@ -6,6 +6,8 @@
 # libcurl, python3. About 15 s.
 set -uo pipefail
 source "${BASH_SOURCE[0]%/*}/tap.sh"
+# shellcheck source-path=SCRIPTDIR source=push/serve.sh
+. "${BASH_SOURCE[0]%/*}/push/serve.sh"
 [[ $EUID = 0 ]] || skip_all "needs root"
 [[ -n ${NGSTAP_TARGETS:-} ]] || skip_all "NGSTAP_TARGETS says no targets"
 ldconfig -p | grep -q 'libcurl\(-gnutls\)\?.so.4' || skip_all "no libcurl"
@@ -14,16 +16,6 @@ burn() { # it ends by itself, after two minutes
     "$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit" tests/burn.lua &
     pids+=($!)
     burner=$!
-}
-serve() { # FOLDER ARGUMENT...: its port in $port
-    mkdir -p "$1"
-    python3 tests/push/receiver.py "$@" &
-    pids+=($!)
-    for _ in {1..200}; do
-        [[ ! -s $1/port ]] || break
-        sleep 0.1
-    done
-    port=$(cat "$1/port")
 }
 got=$scratch/got
 serve "$got"

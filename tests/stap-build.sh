@@ -12,7 +12,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 export XDG_CACHE_HOME=$scratch/cache
-mkdir -m 700 "$XDG_CACHE_HOME" "$scratch/work"
+mkdir -m 700 "$XDG_CACHE_HOME" "$scratch/cwd"
 entries=$XDG_CACHE_HOME/ngstap/stap
 script='probe begin { println("hello") exit() }'
 another() { echo "probe begin { println(\"$1\") exit() }"; }
@@ -56,7 +56,7 @@ chmod +x "$bin/gcc-77"
 # with_fakes ARGUMENT...: ngstap in a folder of its own, with the fakes alone in PATH.
 with_fakes() {
     status=0
-    (cd "$scratch/work" && timeout 60 env PATH="$bin" "$ngstap" "$@" >"$scratch/out" \
+    (cd "$scratch/cwd" && timeout 60 env PATH="$bin" "$ngstap" "$@" >"$scratch/out" \
         2>"$scratch/err" </dev/null) || status=$?
 }
 fake_build() { with_fakes -p4 --backend=stap -r "$headers" -m made "${@:--e$script}"; }
@@ -69,7 +69,7 @@ refused() { # WORDS
 fake_build
 check 'a module is made' test "$status" = 0
 check '... in the working directory, its name is printed' test "$(cat "$scratch/out")" = made.ko \
-    -a -s "$scratch/work/made.ko"
+    -a -s "$scratch/cwd/made.ko"
 given() { grep -qxF -e "$1" "$scratch/given"; }
 for option in -p4 -g -DMAXACTION=100000 -DMAXMAPENTRIES=5000 -DMAXSTRINGLEN=4097 -DMAXERRORS=0 \
     "$headers" made; do
@@ -120,8 +120,8 @@ mv "$bin/no-make" "$bin/make"
 with_fakes -p4 --backend=stap -r 5.4.3-none -m made -e "$script"
 check 'no headers: the package of exactly that release is named' refused \
     'no headers of kernel 5\.4\.3-none.*linux-headers-5\.4\.3-none;.*kernel-devel-5\.4\.3-none'
-with_fakes -p4 --backend=stap -r "$scratch/work/" -m made -e "$script"
-check 'not a build directory' refused "$scratch/work/ is not the build directory of a kernel"
+with_fakes -p4 --backend=stap -r "$scratch/cwd/" -m made -e "$script"
+check 'not a build directory' refused "$scratch/cwd/ is not the build directory of a kernel"
 echo 2.2/0.1 >"$scratch/version"
 fake_build
 check 'a stap that is too old' refused "$bin/stap is version 2\.2, and 2\.3 is the oldest"
@@ -180,11 +180,11 @@ fi
 
 # --- the cache --------------------------------------------------------------------------------
 
-rm -f "$scratch/given" "$scratch/work/made.ko"
+rm -f "$scratch/given" "$scratch/cwd/made.ko"
 fake_build -v "-e$script"
 check 'the same again: out of the cache' said 'took the module from the cache'
 check '... stap does not run' test ! -e "$scratch/given"
-check '... the module is there' test -s "$scratch/work/made.ko"
+check '... the module is there' test -s "$scratch/cwd/made.ko"
 touch "$headers/Module.symvers"
 fake_build -v "-e$script"
 check 'other headers: made anew' said 'made the module'
@@ -203,10 +203,10 @@ rots() { # COMMAND: with the entry's folder
     cp "$entry/made.ko" "$scratch/good.ko"
     eval "$1"
     fake_build -v "-e$script"
-    [[ $status = 0 ]] && said 'made the module' && cmp -s "$scratch/work/made.ko" \
+    [[ $status = 0 ]] && said 'made the module' && cmp -s "$scratch/cwd/made.ko" \
         "$scratch/good.ko" || return 1
     fake_build -v "-e$script"
-    [[ $status = 0 ]] && said 'took the module from the cache' && cmp -s "$scratch/work/made.ko" \
+    [[ $status = 0 ]] && said 'took the module from the cache' && cmp -s "$scratch/cwd/made.ko" \
         "$scratch/good.ko"
 }
 check 'a module with another byte' rots 'printf X | dd of="$entry/made.ko" conv=notrunc 2>&-'
@@ -223,7 +223,7 @@ check 'a link in the place of the entry' rots 'mv "$entry" "$scratch/moved"
 
 touch "$scratch/slow"
 rm -f "$scratch/started"
-(cd "$scratch/work" && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \
+(cd "$scratch/cwd" && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \
     -e "$(another "slow")" >"$scratch/out" 2>"$scratch/err") &
 builder=$!
 pids+=("$builder")
@@ -258,12 +258,12 @@ rm -rf "$entries"
 
 two() {
     local one other
-    (cd "$scratch/work" && mkdir -p a b &&
+    (cd "$scratch/cwd" && mkdir -p a b &&
         for folder in a b; do
             (cd $folder && exec env PATH="$bin" "$ngstap" -p4 --backend=stap -r "$headers" -m made \
                 -e "$(another "two")" >/dev/null 2>"../$folder.err") &
         done; wait)
-    one=$scratch/work/a/made.ko other=$scratch/work/b/made.ko
+    one=$scratch/cwd/a/made.ko other=$scratch/cwd/b/made.ko
     [[ -s $one ]] && cmp "$one" "$other" && [[ $(find "$entries" -name made.ko | wc -l) = 1 ]] &&
         [[ -z $(find "$entries" -name 'tmp-*') ]]
 }
@@ -275,7 +275,7 @@ done
 untrusted() { # what others could write to is not written to
     rm -rf "$entries"
     fake_build -v "-e$script"
-    [[ $status = 0 && -s $scratch/work/made.ko && ! -e $entries ]] && said 'no cache for modules'
+    [[ $status = 0 && -s $scratch/cwd/made.ko && ! -e $entries ]] && said 'no cache for modules'
 }
 chmod 777 "$XDG_CACHE_HOME"
 check 'a cache others can write to is left alone' untrusted
@@ -301,7 +301,7 @@ needed_patch() { # CONDITION...
 }
 mends() { # what the runtime's file has become: old or new
     rm -rf "$entries"/module-* "$scratch/given"
-    (cd "$scratch/work" && env PATH="$bin" "$builddir/tests/unit/stap_module" -v -r "$headers" -P \
+    (cd "$scratch/cwd" && env PATH="$bin" "$builddir/tests/unit/stap_module" -v -r "$headers" -P \
         "$patches" build "$scratch/a.stp" >"$scratch/out" 2>"$scratch/err") || :
     if ! grep -qx -e -R "$scratch/given"; then
         echo old
@@ -357,22 +357,22 @@ else
         if (!x == 5 || (x == 1) < 0) println(x); exit() }'
     module() { # -p4 for those headers
         status=0
-        (cd "$scratch/work" && timeout 300 "$ngstap" -v -p4 --backend=stap -r "$release" -m real \
+        (cd "$scratch/cwd" && timeout 300 "$ngstap" -v -p4 --backend=stap -r "$release" -m real \
             -e "$odd" >"$scratch/out" 2>"$scratch/err") || status=$?
     }
     module
     check "a real module for $release" test "$status" = 0
-    field() { modinfo -F "$1" "$scratch/work/real.ko" 2>/dev/null ||
-        strings "$scratch/work/real.ko" | sed -n "s/^$1=//p"; }
+    field() { modinfo -F "$1" "$scratch/cwd/real.ko" 2>/dev/null ||
+        strings "$scratch/cwd/real.ko" | sed -n "s/^$1=//p"; }
     check '... of that name' test "$(field name)" = real
     check '... and release' test "$(field vermagic | cut -d' ' -f1)" = "$release"
-    cp "$scratch/work/real.ko" "$scratch/first.ko"
+    cp "$scratch/cwd/real.ko" "$scratch/first.ko"
     start=$(date +%s%N)
     module
     took=$((($(date +%s%N) - start) / 1000000))
     echo "# from the cache in $took ms"
     check 'again: from the cache, within a second' test "$status" = 0 -a "$took" -lt 1000
-    check '... the very same bytes' cmp "$scratch/first.ko" "$scratch/work/real.ko"
+    check '... the very same bytes' cmp "$scratch/first.ko" "$scratch/cwd/real.ko"
     # the private runtime differs from the installed one by what patches/ says, and nothing else
     mended() {
         local copy
@@ -403,10 +403,10 @@ fake_staprun() {
     cat >"$bin/staprun"
     chmod +x "$bin/staprun"
 }
-make_module "$scratch/work/fits.ko" "$(uname -r)" fits
-make_module "$scratch/work/other.ko" 5.4.3-fake other
-cp "$scratch/work/fits.ko" "$scratch/work/renamed.ko"
-echo 'no module' >"$scratch/work/text.ko"
+make_module "$scratch/cwd/fits.ko" "$(uname -r)" fits
+make_module "$scratch/cwd/other.ko" 5.4.3-fake other
+cp "$scratch/cwd/fits.ko" "$scratch/cwd/renamed.ko"
+echo 'no module' >"$scratch/cwd/text.ko"
 
 with_fakes fits.ko
 check 'no staprun' refused 'there is no staprun in PATH: .*systemtap-runtime'
@@ -421,7 +421,7 @@ check "staprun's status is ours" test "$status" = 3
 check '... its output, too' printed "^args: -x $$ \\./fits\\.ko$"
 check '... and what it says' said '^WARNING: from the script'
 with_fakes -w -c 'sleep 1' -o printed.txt fits.ko
-check '-w, -c and -o' grep -qx 'args: -w -c sleep 1 ./fits.ko' "$scratch/work/printed.txt"
+check '-w, -c and -o' grep -qx 'args: -w -c sleep 1 ./fits.ko' "$scratch/cwd/printed.txt"
 with_fakes other.ko
 check 'a module for another kernel' refused 'other\.ko was built for kernel 5\.4\.3-fake; this is '
 check '... and what to do' said '^hint: .*-p4 -m other -r '
@@ -467,7 +467,7 @@ for i in {1..200}; do sleep 0.05; done
 END
     rm -f "$scratch/got" "$scratch/staprun.pid"
     # A shell's background job ignores SIGINT, and bash cannot trap what it was told to ignore.
-    (cd "$scratch/work" && exec env --default-signal=INT PATH="$bin" "$ngstap" fits.ko \
+    (cd "$scratch/cwd" && exec env --default-signal=INT PATH="$bin" "$ngstap" fits.ko \
         >"$scratch/out" 2>"$scratch/err") &
     local runner=$! one
     pids+=("$runner")
