@@ -150,14 +150,17 @@ static bool is_missing(const struct session *s, const struct module *m, uint32_t
     return s->t->n_pids && !is_mapped(m) && !is_probed(s, i);
 }
 
-/* Two files of one build may both be probed. */
-static bool is_there(const struct session *s, const char *path)
+/* Two files of one build may both be probed: is the one at PATH of it? */
+static bool is_build_of(const struct session *s, const char *path, const struct build_id *want)
 {
+    struct build_id id = {.len = 0};
     int fd = sysroot_open(s->t->root, path);
 
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    if (fd < 0)
+        return false;
+    elf_build_id(fd, &id);
+    close(fd);
+    return same_build(&id, want);
 }
 
 static bool find_module(struct session *s, uint32_t i)
@@ -175,7 +178,7 @@ static bool find_module(struct session *s, uint32_t i)
     if (want.len && (!m || !same_build(&m->id, &want))) {
         struct module *twin = by_build(s->t, &want);
 
-        if (twin && (m || is_mapped(twin) || !is_there(s, path)))
+        if (twin && (m || is_mapped(twin) || !is_build_of(s, path, &want)))
             m = twin;
     }
     if (!(om->flags & OBJ_MODULE_ADDRESSED)) {
