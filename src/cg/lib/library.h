@@ -45,6 +45,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     /* () adds some: 1: their caller's registers are at hand; 0: it is all; 2: no row there */     \
     X(UNWIND_STEPS, unwind_steps, 1, 0)                                                            \
     X(UNWIND_HELD, unwind_held, 2, 0)      /* (word in pt_regs) what it was there; 0: not known */ \
+    X(UNWIND_ROW, unwind_row, 2, 0)        /* (file's address) the rule there; 0: none */          \
     X(UNWIND_RANGE, unwind_range, 2, 0)    /* (ip) 1: the frame's range is its; 0: none is */      \
     X(REPORT, report, 2, 0)                /* (probe) the frame's error, as a record */            \
     X(ERROR_TEXT, error_text, 2, 0)        /* (dst) message of the frame's error; clears it */     \

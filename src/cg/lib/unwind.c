@@ -118,6 +118,57 @@ static void element(struct cg_lib_fn *f, uint32_t none)
     cg_jmpi(s, BPF_JEQ, R0, 0, none);
 }
 
+/*
+ * r2 is an address of the file that the frame's range maps; r0 = the rule of the row for it,
+ * NGS_CFA_NONE: there is none. On the way r7 is the address; r8 the highest row of its block that
+ * is not above it, as far as is known, r9 the end of that block's. Mostly they lie in one line of
+ * the processor's cache.
+ */
+void cg_lib_unwind_row(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t few = cg_label(s);
+
+    cg_lib_enter(f);
+    cg_mov(s, R7, R2);
+    cg_mov(s, R3, R7);
+    cg_alui(s, BPF_RSH, R3, NGS_BLOCK_SHIFT);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(first_block)));
+    cg_alu(s, BPF_SUB, R3, R1);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(n_blocks)));
+    cg_jmp(s, BPF_JGE, R3, R1, f->l_bad);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(blocks)));
+    cg_alu(s, BPF_ADD, R3, R1);
+    element(f, f->l_bad);
+    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_block, first));
+    cg_ldx(s, BPF_W, R9, R0, offsetof(struct ngs_block, n));
+    cg_mov(s, R0, R9);
+    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(rows)));
+    cg_alu(s, BPF_ADD, R8, R1);
+    cg_alu(s, BPF_ADD, R9, R8);
+    cg_jmpi(s, BPF_JLE, R0, FEW_ROWS, few);
+    for (int step = 1 << NGS_BLOCK_SHIFT; step; step /= 2) {
+        uint32_t lower = cg_label(s);
+
+        if (step == FEW_ROWS / 2)
+            cg_bind(s, few);
+        cg_mov(s, R3, R8);
+        cg_alui(s, BPF_ADD, R3, step);
+        cg_jmp(s, BPF_JGE, R3, R9, lower);
+        element(f, lower);
+        cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
+        cg_jmp(s, BPF_JGT, R1, R7, lower);
+        cg_alui(s, BPF_ADD, R8, step);
+        cg_bind(s, lower);
+    }
+    cg_mov(s, R3, R8);
+    element(f, f->l_bad);
+    cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
+    cg_jmp(s, BPF_JGT, R1, R7, f->l_bad);
+    cg_ldx(s, BPF_W, R0, R0, offsetof(struct ngs_row, rule));
+    cg_exit(s);
+}
+
 /* The frame at hand is the place of r7, an address to which r2 is to be added (struct ngs_range);
  * what a call returns to is the code before it. */
 static void store_place(struct cg_lib_fn *f)
@@ -190,15 +241,12 @@ static void say_ends(struct cg_lib_fn *f, const struct ways *w)
  * r7 = the rule for the code at the address at hand; goes to an end where there is none. Rules that
  * were found stay with the frame's words: at a tick most of what else is read is in no cache of the
  * processor's. They hold while nothing changes in any process's mappings (walks). On the way
- * r7 is the address, then the file's own; r8 the highest row of its block that is not above it, as
- * far as is known, r9 the end of that block's. Mostly they lie in one line of the processor's
- * cache.
+ * r7 is the address, then the file's own.
  */
 static void find_rule(struct cg_lib_fn *f, const struct ways *w)
 {
     struct cg_asm *s = &f->s;
-    uint32_t other = cg_label(s), have = cg_label(s), few = cg_label(s), miss = cg_label(s),
-             found = cg_label(s), none = w->ends[NGS_END_NO_TABLE];
+    uint32_t other = cg_label(s), have = cg_label(s), miss = cg_label(s), found = cg_label(s);
 
     cg_ldx(s, BPF_DW, R7, R6, word(f, CG_UNWIND_IP));
     cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_CALL));
@@ -229,42 +277,11 @@ static void find_rule(struct cg_lib_fn *f, const struct ways *w)
     store_place(f);
     cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_SUB, R7, R1);
-    cg_mov(s, R3, R7);
-    cg_alui(s, BPF_RSH, R3, NGS_BLOCK_SHIFT);
-    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(first_block)));
-    cg_alu(s, BPF_SUB, R3, R1);
-    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(n_blocks)));
-    cg_jmp(s, BPF_JGE, R3, R1, none);
-    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(blocks)));
-    cg_alu(s, BPF_ADD, R3, R1);
-    element(f, none);
-    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_block, first));
-    cg_ldx(s, BPF_W, R9, R0, offsetof(struct ngs_block, n));
-    cg_mov(s, R0, R9);
-    cg_ldx(s, BPF_W, R1, R6, range(f, RANGE(rows)));
-    cg_alu(s, BPF_ADD, R8, R1);
-    cg_alu(s, BPF_ADD, R9, R8);
-    cg_jmpi(s, BPF_JLE, R0, FEW_ROWS, few);
-    for (int step = 1 << NGS_BLOCK_SHIFT; step; step /= 2) {
-        uint32_t lower = cg_label(s);
-
-        if (step == FEW_ROWS / 2)
-            cg_bind(s, few);
-        cg_mov(s, R3, R8);
-        cg_alui(s, BPF_ADD, R3, step);
-        cg_jmp(s, BPF_JGE, R3, R9, lower);
-        element(f, lower);
-        cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
-        cg_jmp(s, BPF_JGT, R1, R7, lower);
-        cg_alui(s, BPF_ADD, R8, step);
-        cg_bind(s, lower);
-    }
-    cg_mov(s, R3, R8);
-    element(f, none);
-    cg_ldx(s, BPF_W, R1, R0, offsetof(struct ngs_row, pc));
-    cg_jmp(s, BPF_JGT, R1, R7, none);
-    cg_ldx(s, BPF_W, R8, R0, offsetof(struct ngs_row, rule));
-    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_NONE, none);
+    cg_mov(s, R1, R6);
+    cg_mov(s, R2, R7);
+    cg_lib_call(f, CG_LIB_UNWIND_ROW);
+    cg_mov(s, R8, R0);
+    cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_NONE, w->ends[NGS_END_NO_TABLE]);
     cg_jmpi(s, BPF_JEQ, R8, NGS_CFA_OTHERWISE, w->ends[NGS_END_OTHERWISE]);
     cg_ldx(s, BPF_DW, R2, R6, range(f, RANGE(bias)));
     cg_alu(s, BPF_ADD, R7, R2);
@@ -687,22 +704,21 @@ static void count_end(struct cg_lib_fn *f)
 void cg_lib_unwind(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t done = cg_label(s);
+    uint32_t next = cg_label(s), done = cg_label(s);
 
     cg_lib_enter(f);
     set_process(f);
-    for (int k = 0; k < CALLS; k++) {
-        uint32_t next = cg_label(s);
-
-        cg_mov(s, R1, R6);
-        cg_lib_call(f, CG_LIB_UNWIND_STEPS);
-        cg_jmpi(s, BPF_JEQ, R0, STEPS_GO_ON, next);
-        cg_jmpi(s, BPF_JNE, R0, STEPS_NO_ROW, done);
-        cg_mov(s, R1, R6);
-        cg_lib_call(f, CG_LIB_UNWIND_BRIDGE);
-        cg_jmpi(s, BPF_JEQ, R0, 0, done);
-        cg_bind(s, next);
-    }
+    cg_movi(s, R7, 0);
+    cg_bind(s, next);
+    cg_jmpi(s, BPF_JGE, R7, CALLS, done);
+    cg_alui(s, BPF_ADD, R7, 1);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_STEPS);
+    cg_jmpi(s, BPF_JEQ, R0, STEPS_GO_ON, next);
+    cg_jmpi(s, BPF_JNE, R0, STEPS_NO_ROW, done);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_BRIDGE);
+    cg_jmpi(s, BPF_JNE, R0, 0, next);
     cg_bind(s, done);
     count_end(f);
     cg_ldx(s, BPF_DW, R0, R6, word(f, CG_UNWIND_N));
@@ -739,7 +755,7 @@ void cg_lib_unwind_place(struct cg_lib_fn *f)
 void cg_lib_unwind_stack(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t some = cg_label(s), done = cg_label(s), own = cg_label(s);
+    uint32_t some = cg_label(s), next = cg_label(s), done = cg_label(s), own = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R8, R2);
@@ -752,15 +768,20 @@ void cg_lib_unwind_stack(struct cg_lib_fn *f)
     cg_value(s, R1, CG_RODATA, f->c->hash_key);
     cg_ldx(s, BPF_DW, R7, R1, 0);
     cg_movi(s, R2, (int64_t)0x9e3779b97f4a7c15);
-    for (int k = 0; k < NGS_STACK_MAX; k++) {
-        cg_jmpi(s, BPF_JLE, R8, k, done);
-        cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_PLACES + k));
-        cg_alu(s, BPF_XOR, R7, R1);
-        cg_alu(s, BPF_MUL, R7, R2);
-        cg_mov(s, R1, R7);
-        cg_alui(s, BPF_RSH, R1, 32);
-        cg_alu(s, BPF_XOR, R7, R1);
-    }
+    cg_movi(s, R9, 0);
+    cg_mov(s, R3, R6);
+    cg_bind(s, next);
+    cg_jmp(s, BPF_JGE, R9, R8, done);
+    cg_jmpi(s, BPF_JGE, R9, NGS_STACK_MAX, done);
+    cg_ldx(s, BPF_DW, R1, R3, word(f, CG_UNWIND_PLACES));
+    cg_alu(s, BPF_XOR, R7, R1);
+    cg_alu(s, BPF_MUL, R7, R2);
+    cg_mov(s, R1, R7);
+    cg_alui(s, BPF_RSH, R1, 32);
+    cg_alu(s, BPF_XOR, R7, R1);
+    cg_alui(s, BPF_ADD, R3, 8);
+    cg_alui(s, BPF_ADD, R9, 1);
+    cg_ja(s, next);
     cg_bind(s, done);
     cg_jmpi(s, BPF_JNE, R7, 0, own);
     cg_movi(s, R7, 1);
