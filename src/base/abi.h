@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 15
+#define NGS_OBJ_VERSION 16
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -412,11 +412,12 @@ static inline struct ngs_str *ngs_shared_text(struct ngs_shared *s, uint64_t tic
  * (name+0xoff/0xsize [module]), 'k' symname, 'K' symdata, 'm' umodname, 'M' modname; 'f' usymfile,
  * 'l' usymline, 'L' usymfileline; 'b' name+0xoff, 's' name+0xoff [file], 'S' of the kernel, 'F'
  * usymdata with the line; 'p', 'q' usymdata and symdata behind the address. Or the digits are a
- * stack's number in NGS_MAP_STACKS: 'a' its addresses, 'B' a line of 's' for each, 'P' of 'p'.
+ * stack's number in NGS_MAP_STACKS: 'a' its addresses, 'B' a line of 's' for each, 'P' of 'p' or
+ * 'q' behind a space, 'Q' without it, 'N' of 'u' or 'k', behind which stands "_[k]".
  */
 enum { NGS_MARK = 1, NGS_MARK_LEN = 18 };
 #define NGS_MARK_USER  "uUmflLbsFp" /* the address is a program's */
-#define NGS_MARK_STACK "aBP"
+#define NGS_MARK_STACK "aBPQN"
 
 /*
  * An address of a program's code as a number that is the same in every process: which file, counted
@@ -742,13 +743,14 @@ enum ngs_ctx {
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
     NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
+    NGS_CTX_KNUMBER,   /* arg: number of the stack of its first ARG frames; 0: it has none */
     /* arg: walks the program's stack, at most ARG frames (0: all): how many it has */
     NGS_CTX_UNWIND,
     /* arg: goes on where the last frame's caller pushed: its CFA is ARG; how many frames then */
     NGS_CTX_UNWIND_ON,
     NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
     NGS_CTX_UPLACE,    /* arg: its frame ARG as NGS_PLACE, likewise */
-    NGS_CTX_USTACK,    /* arg: number of the stack of its first ARG frames, likewise; 0: no frame */
+    NGS_CTX_UNUMBER,   /* args: number of the stack of its frames FROM to TO - 1; 0: no frame */
     NGS_CTX_USP,       /* likewise, the stack pointer there */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     /* arg: an address of the program's, as NGS_PLACE where other processes have others there */

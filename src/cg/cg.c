@@ -71,7 +71,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     if (u->walks)
         add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
                                      BPF_F_MMAPABLE});
-    if (c->lib_used[CG_LIB_UNWIND_STACK])
+    if (c->lib_used[CG_LIB_STACK])
         add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8, sizeof(struct ngs_stack),
                                      stacks_max(c), 0});
     if (u->frame_unwind && c->n_funcs)

@@ -237,7 +237,10 @@ static void unwind_most(struct cg_gen *g, struct ir_val most)
     }
 }
 
-/* The registers that a walk begins with, then the walk; 0 where no program's are known. */
+/*
+ * The registers that a walk begins with, then the walk; 0 where no program's are known. One that
+ * was made before in this run of the handler, for as many frames, serves again.
+ */
 static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct arch *a = g->c->cx->arch;
@@ -248,7 +251,7 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
         {cg_unwind_word(u, CG_UNWIND_IP), cg_unwind_word(u, CG_UNWIND_SP),
          cg_unwind_word(u, CG_UNWIND_FP)}};
     const int end = offsetof(struct ngs_range, end);
-    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+    uint32_t walk = cg_label(&g->s), none = cg_label(&g->s), done = cg_label(&g->s);
 
     for (uint32_t k = 0; a->unwind.known && k < ARCH_HELD_REGS; k++) { /* those that rows name */
         start.off[start.n] = 8 * k;
@@ -257,6 +260,13 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     unwind_most(g, i->a);
     cg_clobber_all(g);
+    cg_ldx(&g->s, BPF_DW, R1, R9, cg_unwind_word(u, CG_UNWIND_MADE));
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(u, CG_UNWIND_MOST));
+    cg_jmp(&g->s, BPF_JNE, R1, R2, walk);
+    cg_ldx(&g->s, BPF_DW, R0, R9, cg_unwind_word(u, CG_UNWIND_N));
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, walk);
+    cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_MADE), R2);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_FIRST), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CFRAME), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_N), 0);
@@ -280,6 +290,7 @@ static void emit_unwind_on(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_put(g, R2, i->a);
     cg_clobber_all(g);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, CG_UNWIND_MADE), 0);
     cg_put_frame(g, R1, 0);
     cg_do_lib(g, CG_LIB_UNWIND_ON);
     cg_result(g, i->dst, R0);
@@ -306,16 +317,14 @@ static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
     cg_result(g, i->dst, R0);
 }
 
-static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
+/* r0 = the number of the stack that the library is asked for by r2 to r4, kept under it. */
+static void stack_number(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t none = cg_label(&g->s), have = cg_label(&g->s), full = cg_fail(g, i, NGS_ERR_MAP_FULL);
-    int number = cg_unwind_word(g->c->u, CG_UNWIND_NUMBER);
+    int number = cg_stacks_word(g->c->u, CG_STACKS_NUMBER);
 
-    cg_call_begin(g);
-    cg_put(g, R2, i->a);
-    cg_clobber_all(g);
     cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_UNWIND_STACK);
+    cg_do_lib(g, CG_LIB_STACK);
     cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
     cg_map(&g->s, R1, NGS_MAP_STACKS);
     cg_put_frame(g, R2, (uint32_t)number);
@@ -323,7 +332,7 @@ static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
     cg_jmpi(&g->s, BPF_JNE, R0, 0, have);
     cg_map(&g->s, R1, NGS_MAP_STACKS);
     cg_put_frame(g, R2, (uint32_t)number);
-    cg_put_frame(g, R3, (uint32_t)cg_unwind_word(g->c->u, CG_UNWIND_STACK));
+    cg_put_frame(g, R3, (uint32_t)cg_stacks_word(g->c->u, CG_STACKS_STACK));
     cg_movi(&g->s, R4, BPF_NOEXIST);
     cg_do_call(g, BPF_FUNC_map_update_elem);
     cg_jmpi(&g->s, BPF_JEQ, R0, -E2BIG, full);
@@ -336,6 +345,16 @@ static void emit_stack_number(struct cg_gen *g, const struct ir_ins *i)
     cg_ldx(&g->s, BPF_DW, R0, R9, number);
     cg_bind(&g->s, none);
     cg_result(g, i->dst, R0);
+}
+
+static void emit_program_number(struct cg_gen *g, const struct ir_ins *i)
+{
+    cg_call_begin(g);
+    cg_put(g, R3, i->a);
+    cg_put(g, R4, i->b);
+    cg_clobber_all(g);
+    cg_movi(&g->s, R2, 0);
+    stack_number(g, i);
 }
 
 /* What another process has at that address is another's; where there is one process alone no
@@ -422,6 +441,69 @@ static int32_t frames_of_probe(const struct cg_gen *g)
     if (!g->graph->in_callback)
         return 2;
     return g->loops == CG_LOOP_FOR_EACH ? 4 : 3; /* the kernel inlines bpf_loop */
+}
+
+/* The kernel's stack is in the frame's words; clobbers r0 to r5. */
+static void kernel_walk(struct cg_gen *g)
+{
+    uint32_t have = cg_label(&g->s), some = cg_label(&g->s);
+    int n = cg_stacks_word(g->c->u, CG_STACKS_KERNEL_N);
+
+    cg_ldx(&g->s, BPF_DW, R0, R9, n);
+    cg_jmpi(&g->s, BPF_JNE, R0, 0, have);
+    cg_mov(&g->s, R1, R6);
+    cg_addr(&g->s, R2, R9, (uint32_t)cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
+    cg_movi(&g->s, R3, NGS_STACK_MAX * 8);
+    cg_movi(&g->s, R4, frames_of_probe(g));
+    cg_do_call(g, BPF_FUNC_get_stack);
+    cg_jmpi(&g->s, BPF_JSGE, R0, 0, some);
+    cg_movi(&g->s, R0, 0);
+    cg_bind(&g->s, some);
+    cg_alui(&g->s, BPF_RSH, R0, 3);
+    cg_alui(&g->s, BPF_ADD, R0, 1);
+    cg_stx(&g->s, BPF_DW, R9, n, R0);
+    cg_bind(&g->s, have);
+}
+
+static void emit_kernel_number(struct cg_gen *g, const struct ir_ins *i)
+{
+    int word = cg_word(g->c->u, CG_WORD_STACK);
+
+    cg_call_begin(g);
+    cg_put(g, R1, i->a);
+    cg_clobber_all(g);
+    cg_stx(&g->s, BPF_DW, R9, word, R1);
+    kernel_walk(g);
+    cg_movi(&g->s, R2, 1);
+    cg_movi(&g->s, R3, 0);
+    cg_ldx(&g->s, BPF_DW, R4, R9, word);
+    stack_number(g, i);
+}
+
+/* r0 = frame ARG of the kernel's stack, of whatever number: all are walked at once. */
+static void emit_kernel_frame(struct cg_gen *g, const struct ir_ins *i)
+{
+    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
+    int word = cg_word(g->c->u, CG_WORD_STACK);
+
+    cg_call_begin(g);
+    cg_put(g, R1, i->a);
+    cg_clobber_all(g);
+    cg_stx(&g->s, BPF_DW, R9, word, R1);
+    kernel_walk(g);
+    cg_ldx(&g->s, BPF_DW, R1, R9, word);
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_stacks_word(g->c->u, CG_STACKS_KERNEL_N));
+    cg_alui(&g->s, BPF_SUB, R2, 1);
+    cg_jmp(&g->s, BPF_JGE, R1, R2, none);
+    cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
+    cg_alui(&g->s, BPF_LSH, R1, 3);
+    cg_alu(&g->s, BPF_ADD, R1, R9);
+    cg_ldx(&g->s, BPF_DW, R0, R1, cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
+    cg_ja(&g->s, done);
+    cg_bind(&g->s, none);
+    cg_movi(&g->s, R0, 0);
+    cg_bind(&g->s, done);
+    cg_result(g, i->dst, R0);
 }
 
 /* r0 = frame ARG of the kernel's stack, those before it left out; 0: there is none. */
@@ -559,8 +641,8 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_UPLACE:
         emit_unwound(g, i, CG_UNWIND_PLACES);
         break;
-    case NGS_CTX_USTACK:
-        emit_stack_number(g, i);
+    case NGS_CTX_UNUMBER:
+        emit_program_number(g, i);
         break;
     case NGS_CTX_USP:
         emit_unwound(g, i, CG_UNWIND_SPS);
@@ -568,8 +650,14 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_PLACE:
         emit_address_place(g, i);
         break;
+    case NGS_CTX_KNUMBER:
+        emit_kernel_number(g, i);
+        break;
     case NGS_CTX_KSTACK:
-        emit_kernel_stack(g, i);
+        if (i->a.kind == IRV_IMM)
+            emit_kernel_stack(g, i);
+        else
+            emit_kernel_frame(g, i);
         break;
     case NGS_CTX_RANDOM:
         helper(g, i, BPF_FUNC_get_prandom_u32);

@@ -40,6 +40,8 @@ struct cg_graph {
     uint32_t node, next; /* being written, and the one behind it: set by who writes code */
     bool in_callback;    /* the handler's code is a loop callback */
     bool reads;          /* the handler may read user memory: the cache must be cleared */
+    bool walks;          /* it walks the program's stack */
+    bool walks_kernel;   /* ... the kernel's */
     bool modules;        /* it asks where modules lie in memory */
     bool calls;          /* it asks about the system call */
     bool sends;          /* it prints, or goes on in user space */

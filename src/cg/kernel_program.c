@@ -53,6 +53,10 @@ static void clear_frame(struct cg_gen *g)
         cg_sti(&g->s, BPF_DW, R9, FRAME(paused), 0);
     cg_movi(&g->s, R1, g->c->cx->limits.maxaction);
     cg_stx(&g->s, BPF_DW, R9, FRAME(budget), R1);
+    if (g->graph->walks)
+        cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_MADE), 0);
+    if (g->graph->walks_kernel)
+        cg_sti(&g->s, BPF_DW, R9, cg_stacks_word(u, CG_STACKS_KERNEL_N), 0);
     if (g->graph->reads && u->reads)
         for (uint32_t k = 0; k < u->cache_lines; k++)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);

@@ -23,6 +23,7 @@ ngstap_SOURCES += \
 	src/cg/lib/record.c \
 	src/cg/lib/shared.c \
 	src/cg/lib/spend.c \
+	src/cg/lib/stack.c \
 	src/cg/lib/str.c \
 	src/cg/lib/text.c \
 	src/cg/lib/unwind.c src/cg/lib/unwind.h \

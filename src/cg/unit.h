@@ -110,6 +110,7 @@ enum cg_unwind {
     CG_UNWIND_FP,
     CG_UNWIND_CALL,    /* 1: IP is where a call returns to, in the code behind it */
     CG_UNWIND_N,       /* frames known */
+    CG_UNWIND_MADE,    /* MOST of the walk that has been made; 0: none in this run */
     CG_UNWIND_MOST,    /* ... that are wanted */
     CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
     CG_UNWIND_TAG,     /* ... and since when its mappings are as they are */
@@ -130,11 +131,22 @@ enum cg_unwind {
     CG_UNWIND_FRAMES =
         CG_UNWIND_KEPT + (CG_UNWIND_KEPT_WORDS << CG_UNWIND_KEPT_BITS), /* their addresses */
     CG_UNWIND_SPS = CG_UNWIND_FRAMES + NGS_STACK_MAX,                   /* ... stack pointers */
-    CG_UNWIND_NUMBER = CG_UNWIND_SPS + NGS_STACK_MAX, /* of the stack that follows: */
-    CG_UNWIND_STACK,                                  /* struct ngs_stack: the same as places */
-    CG_UNWIND_PLACES
+    CG_UNWIND_PLACES = CG_UNWIND_SPS + NGS_STACK_MAX                    /* ... as places */
 };
 _Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
+/* Words at frame_stacks: the kernel's stack, and the one that was made a number last. */
+enum cg_stacks {
+    CG_STACKS_KERNEL_N, /* its frames, + 1; 0: not walked in this run */
+    CG_STACKS_KERNEL,
+    CG_STACKS_NUMBER = CG_STACKS_KERNEL + NGS_STACK_MAX,
+    CG_STACKS_STACK, /* struct ngs_stack */
+    CG_STACKS_FRAMES
+};
+_Static_assert(CG_STACKS_FRAMES + NGS_STACK_MAX == IR_STACKS_WORDS, "ir.h");
+static inline int cg_stacks_word(const struct ir_unit *u, int word)
+{
+    return (int)u->frame_stacks + 8 * word;
+}
 static inline int cg_unwind_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_unwind + 8 * word;

@@ -11,7 +11,7 @@
 static bool lower_long(struct ir_cursor *c, const struct intrinsic *self, const struct expr *call,
                        const struct ir_val *args, uint32_t n, struct ir_val *result)
 {
-    *result = ir_put_int(c, IR_CONTEXT, n ? args[0] : IR_NONE, IR_NONE);
+    *result = ir_put_int(c, IR_CONTEXT, n ? args[0] : IR_NONE, n > 1 ? args[1] : IR_NONE);
     c->f->blocks[c->block]->last->imm = self->arg;
     return true;
 }
@@ -176,7 +176,8 @@ static const struct intrinsic rows[] = {
     {"__unwind_on", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_UNWIND_ON},
     {"__uframe", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UFRAME},
     {"__uplace", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_UPLACE},
-    {"__ustack", TYPE_LONG, 1, 1, {TYPE_LONG}, 0, lower_long, NGS_CTX_USTACK},
+    {"__ustack", TYPE_LONG, 2, 2, {TYPE_LONG, TYPE_LONG}, 0, lower_long, NGS_CTX_UNUMBER},
+    {"__kstack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_STACK, lower_long, NGS_CTX_KNUMBER},
     {"__stack_texts", TYPE_LONG, 0, 0, {0}, INTRIN_PURE, lower_stack_texts, 0},
     {"__usp", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE, lower_long, NGS_CTX_USP},
     {"stack", TYPE_LONG, 1, 1, {TYPE_LONG}, INTRIN_PURE | INTRIN_STACK, lower_long, NGS_CTX_KSTACK},

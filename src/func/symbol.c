@@ -55,6 +55,8 @@ static const struct intrinsic rows[] = {
     STACK("__stack_addresses", 'a'),
     STACK("__stack_simple", 'B'),
     STACK("__stack_lines", 'P'),
+    MARK("__stack_names", 'N'),
+    MARK("__stack_frames", 'Q'),
 };
 
 const struct func_family func_symbol = {rows, sizeof(rows) / sizeof(*rows)};

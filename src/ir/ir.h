@@ -330,6 +330,7 @@ struct ir_unit {
     /* enum cg_unwind words; 0: nothing walks a program's stack or names its addresses */
     uint32_t frame_unwind;
     bool walks;               /* something does the former */
+    uint32_t frame_stacks;    /* enum cg_stacks words; 0: nothing asks for them */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
@@ -340,7 +341,15 @@ struct ir_unit {
 };
 
 enum { IR_SPILL_WORDS = 52 };
-enum { IR_UNWIND_WORDS = 676 + 3 * NGS_STACK_MAX };
+enum { IR_UNWIND_WORDS = 675 + 3 * NGS_STACK_MAX };
+enum { IR_STACKS_WORDS = 3 + 2 * NGS_STACK_MAX };
+
+/* Does I ask for more than one frame of the kernel's stack? Then it is walked as a whole. */
+static inline bool ir_walks_kernel(const struct ir_ins *i)
+{
+    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_KNUMBER ||
+                                   (i->imm == NGS_CTX_KSTACK && i->a.kind != IRV_IMM));
+}
 
 /* ---- builder (build.c) ---- */
 

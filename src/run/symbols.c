@@ -605,7 +605,23 @@ static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out
     text_free(&t);
 }
 
-/* KIND: 'a', 'B' or 'P' (abi.h). */
+/* Frame ADDR of a stack as a line of KIND (abi.h). */
+static void put_frame(struct symbols *s, char kind, uint64_t addr, struct text *out)
+{
+    bool kernel = addr >> 62 == 3;
+
+    if (kind == 'P')
+        text_char(out, ' ');
+    if (kind == 'N')
+        cached(s, kernel ? 'k' : 'u', addr, out);
+    else if (kind == 'B')
+        cached(s, kernel ? 'S' : 's', addr, out);
+    else
+        cached(s, kernel ? 'q' : 'p', addr, out);
+    text_bytes(out, "_[k]\n" + (kernel && kind == 'N' ? 0 : 4), kernel && kind == 'N' ? 5 : 1);
+}
+
+/* KIND: one of NGS_MARK_STACK. */
 static void put_stack(struct symbols *s, char kind, uint64_t number, struct text *out)
 {
     struct ngs_stack stack;
@@ -617,10 +633,7 @@ static void put_stack(struct symbols *s, char kind, uint64_t number, struct text
             text_printf(out, "%s0x%" PRIx64, i ? " " : "", address_of(s, stack.frames[i]));
             continue;
         }
-        if (kind == 'P')
-            text_char(out, ' ');
-        cached(s, kind == 'P' ? 'p' : 's', stack.frames[i], out);
-        text_char(out, '\n');
+        put_frame(s, kind, stack.frames[i], out);
     }
 }
 

@@ -50,10 +50,13 @@ static bool is_ours(const struct flow *w, const struct function *f, const char *
     return src && src->tapset && is_one_of(f->name, names);
 }
 
-static const char *const makers[] = {"ubacktrace",    "ucallers",     "sprint_ubacktrace",
-                                     "sprint_ustack", "sprint_usyms", NULL};
-static const char *const takers[] = {"print_ustack", "print_usyms", "sprint_ustack", "sprint_usyms",
-                                     NULL};
+static const char *const makers[] = {
+    "ubacktrace", "ucallers", "sprint_ubacktrace", "sprint_ustack", "sprint_usyms",
+    "backtrace",  "callers",  "sprint_backtrace",  "sprint_stack",  "sprint_syms",
+    NULL};
+static const char *const takers[] = {"print_ustack", "print_usyms", "sprint_ustack",
+                                     "sprint_usyms", "print_stack", "print_syms",
+                                     "sprint_stack", "sprint_syms", NULL};
 /* Count the room in such a text, and look for line ends alone. */
 static const char *const knowing[] = {"lua_backtrace", "luajit_walk", NULL};
 

@@ -36,8 +36,8 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(UNWIND_ON, unwind_on, 2, 0)                                                                  \
     /* () adds frames (enum cg_unwind), that of the registers at hand first: how many there are */ \
     X(UNWIND, unwind, 1, 0)                                                                        \
-    /* (frames) the number of the stack that the first of them are, 0: none; into the words */     \
-    X(UNWIND_STACK, unwind_stack, 2, 0)                                                            \
+    /* (kernel's, from, to) the number of the stack that they are, 0: none; into the words */      \
+    X(STACK, stack, 4, 0)                                                                          \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
     /* () 1: the caller of Lua's code, which has no rows, is at hand; 0: it is none */             \
     X(UNWIND_BRIDGE, unwind_bridge, 1, 0)                                                          \
