@@ -231,6 +231,7 @@ struct obj_value {
 #define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
 /* HASH: a stack's number (u64) -> struct ngs_stack; load/stacks.c empties it into its own */
 #define NGS_MAP_STACKS  "ngs_stacks"
+#define NGS_MAP_TEXTS   "ngs_texts" /* likewise, a text's number among its frames -> struct ngs_str */
 /* Only where time is budgeted. PERCPU_ARRAY: struct ngs_spent by probe, and behind these of all */
 #define NGS_MAP_SPENT   "ngs_spent"
 
@@ -334,7 +335,8 @@ struct ngs_control {
      */
     uint64_t unmapped;
     uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
-    uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS */
+    uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS, */
+    uint64_t texts;  /* to NGS_MAP_TEXTS */
     uint64_t ends[NGS_END_COUNT]; /* walks of a program's stack, by why they ended */
     uint64_t overloads; /* how often a probe has used up what it may take of a CPU */
 };
@@ -487,14 +489,30 @@ struct ngs_range {
     uint64_t place;              /* to be added for the NGS_PLACE; 0: no file's */
 };
 enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
+/*
+ * Frames of a stack that has texts, bytes of a text: elements of 2 KiB and of 1 KiB, with what the
+ * kernel adds. It has several of such a size at hand in a tick (kernel/bpf/memalloc.c), of larger
+ * ones a single one.
+ */
+enum { NGS_STACK_ROOM = 240, NGS_TEXT_MAX = 936 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */
     uint64_t n;
     struct ngs_range ranges[NGS_RANGES]; /* by address */
 };
 struct ngs_stack { /* of NGS_MAP_STACKS; what lies behind its N frames means nothing */
     uint64_t n;
-    uint64_t frames[NGS_STACK_MAX]; /* NGS_PLACE or an address, innermost first */
+    /* innermost first: NGS_PLACE, an address, or the number of a text in NGS_MAP_TEXTS; the map has
+     * room for NGS_STACK_MAX alone where there are no texts */
+    uint64_t frames[NGS_STACK_ROOM];
 };
+static inline bool ngs_is_text(uint64_t frame)
+{
+    return frame >> 62 == 1;
+}
+static inline bool ngs_is_kernel(uint64_t frame)
+{
+    return frame >> 62 == 3;
+}
 
 enum ngs_hist { NGS_HIST_NONE, NGS_HIST_LOG, NGS_HIST_LINEAR };
 enum { NGS_HIST_LOG_BUCKETS = 128, NGS_HIST_LOG_ZERO = 64, NGS_HIST_LINEAR_MAX = 256 };
@@ -743,14 +761,15 @@ enum ngs_ctx {
     NGS_CTX_RETURN,    /* is this where a function returns? */
     NGS_CTX_PN,        /* S: the probe as the script has it; in shared code of user space as PP */
     NGS_CTX_KSTACK,    /* arg: address of the kernel stack's frame ARG, from 0; 0: it has none */
-    NGS_CTX_KNUMBER,   /* arg: number of the stack of its first ARG frames; 0: it has none */
+    NGS_CTX_STACK_KERNEL, /* arg: adds its first ARG frames to the stack at hand */
     /* arg: walks the program's stack, at most ARG frames (0: all): how many it has */
     NGS_CTX_UNWIND,
     /* arg: goes on where the last frame's caller pushed: its CFA is ARG; how many frames then */
     NGS_CTX_UNWIND_ON,
     NGS_CTX_UFRAME,    /* arg: address of its frame ARG, from 0, after UNWIND; 0: none */
     NGS_CTX_UPLACE,    /* arg: its frame ARG as NGS_PLACE, likewise */
-    NGS_CTX_UNUMBER,   /* args: number of the stack of its frames FROM to TO - 1; 0: no frame */
+    NGS_CTX_STACK_PROGRAM, /* args: adds its frames FROM to TO - 1 to the stack at hand, likewise */
+    NGS_CTX_STACK_KEPT,    /* number of the stack at hand, 0: it is empty; another one begins */
     NGS_CTX_USP,       /* likewise, the stack pointer there */
     NGS_CTX_PIDNS,     /* inode of our pid namespace; 0: the initial one, or in user space */
     /* arg: an address of the program's, as NGS_PLACE where other processes have others there */
@@ -799,6 +818,8 @@ enum ngs_ucall {
     NGS_U_WRITE,         /* (address, size, value) into user memory */
     NGS_U_WRITE_STR,     /* (address, str, most) that many bytes of it, and a NUL */
     NGS_U_STACK,         /* (str) number of the stack that STR is ('a' of NGS_MARK); 0: none */
+    NGS_U_STACK_TEXT,    /* (str) adds its first NGS_TEXT_MAX bytes to it, in the kernel */
+    NGS_U_STACKS_FORGET, /* () numbers made before the last call of it mean nothing any more */
     NGS_U_VALUE,         /* () S: what was written to the file of an ATTACH_FILE handler */
     NGS_U_VALUE_SET, NGS_U_VALUE_ADD, /* (str) what is read from it */
     NGS_U_NAMED,         /* (str) S: it with the names of its address marks */

@@ -13,13 +13,15 @@
 #include "cg/program.h"
 #include "cg/rodata.h"
 
-enum { RING_SIZE = 4 << 20 };
+/* Of a script that prints in the kernel; of one that tells of errors there alone. */
+enum { RING_SIZE = 4 << 20, RING_OF_ERRORS = 256 << 10 };
 
 /* ---- maps ---- */
 
 static void name_maps(struct cg *c)
 {
     c->map_names = ARENA_ARRAY(c->cx->arena, const char *, c->u->n_maps + 1);
+    c->map_used = ARENA_ARRAY(c->cx->arena, bool, c->u->n_maps + 1);
     for (uint32_t k = 0; k < c->u->n_maps; k++) {
         char *name = arena_printf(c->cx->arena, "m%u_%s", k, c->u->maps[k].name);
 
@@ -36,12 +38,15 @@ static void add_map(struct cg_unit *out, struct cg_map m)
     out->maps[out->n_maps++] = m;
 }
 
+/* Texts among the frames of stacks: what Lua ran. */
+enum { TEXTS_MAX = 16384 };
+
 /* Stacks in all; at least as many as the few arrays of a script are likely to have. */
 static uint32_t stacks_max(const struct cg *c)
 {
     uint32_t n = c->cx->limits.maxmapentries;
 
-    return n < 4096 ? 8192 : n < 32768 ? 2 * n : 65536; /* 1 KiB each */
+    return n < 4096 ? 8192 : n < 32768 ? 2 * n : 65536; /* 1 or 2 KiB each */
 }
 
 static void make_maps(struct cg *c, struct cg_unit *out)
@@ -50,10 +55,14 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     /* an action may take three: a loop's edge, a call's, a return's */
     uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
-    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 11);
+    /* the library bears that one is refused (tapset/luajit.sxx) */
+    uint32_t as_they_come = u->stack_texts ? BPF_F_NO_PREALLOC : 0;
+
+    out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 12);
     if (c->n_funcs) {
         add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
-        add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, RING_SIZE, 0});
+        add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0,
+                                     c->sends ? RING_SIZE : RING_OF_ERRORS, 0});
         add_map(out, (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member),
                                      NGS_MAX_MEMBERS, 0});
     }
@@ -64,6 +73,8 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     for (uint32_t k = 0; k < u->n_maps; k++) {
         const struct obj_map *m = &u->maps[k].rec;
 
+        if (!c->map_used[k])
+            continue;
         add_map(out, (struct cg_map){c->map_names[k],
                                      m->wrap ? BPF_MAP_TYPE_LRU_HASH : BPF_MAP_TYPE_HASH,
                                      m->key_size, m->value_size, m->max_entries, 0});
@@ -72,8 +83,13 @@ static void make_maps(struct cg *c, struct cg_unit *out)
         add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
                                      BPF_F_MMAPABLE});
     if (c->lib_used[CG_LIB_STACK])
-        add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8, sizeof(struct ngs_stack),
-                                     stacks_max(c), 0});
+        add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8,
+                                     sizeof(uint64_t) *
+                                         (1 + (u->stack_texts ? NGS_STACK_ROOM : NGS_STACK_MAX)),
+                                     stacks_max(c), as_they_come});
+    if (u->stack_texts && c->n_funcs)
+        add_map(out, (struct cg_map){NGS_MAP_TEXTS, BPF_MAP_TYPE_HASH, 8,
+                                     NGS_STR_SIZE(NGS_TEXT_MAX), TEXTS_MAX, as_they_come});
     if (u->frame_unwind && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_space),
                                      NGS_MAX_MEMBERS, BPF_F_NO_PREALLOC});

@@ -108,15 +108,8 @@ static void if_mode(struct cg_gen *g, bool user, int reg, int base, int off, uin
     cg_jmpi(&g->s, g->c->cx->arch->user_mode.zero == user ? BPF_JEQ : BPF_JNE, reg, 0, to);
 }
 
-/* Some of the program's registers: places in pt_regs, and the frame's words that they go to. */
-struct user_regs {
-    uint32_t n;
-    uint32_t off[3 + ARCH_HELD_REGS];
-    int word[3 + ARCH_HELD_REGS];
-};
-
 /* Takes them from OFF of BASE; the last one stays in r0. */
-static void take_regs(struct cg_gen *g, const struct user_regs *r, int base, int off)
+static void take_regs(struct cg_gen *g, const struct cg_user_regs *r, int base, int off)
 {
     for (uint32_t k = 0; k < r->n; k++) {
         cg_ldx(&g->s, BPF_DW, R0, base, off + (int)r->off[k]);
@@ -125,12 +118,7 @@ static void take_regs(struct cg_gen *g, const struct user_regs *r, int base, int
     }
 }
 
-/*
- * The user-space registers R. When a tick interrupted the kernel, the task's own are on its kernel
- * stack (bpf_task_pt_regs); kernel threads have none, nor has a kernel without that helper: then
- * control goes to NONE.
- */
-static void user_regs(struct cg_gen *g, const struct user_regs *r, uint32_t none)
+void cg_user_regs(struct cg_gen *g, const struct cg_user_regs *r, uint32_t none)
 {
     uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
     int regs = cg_word(g->c->u, CG_WORD_REGS);
@@ -174,7 +162,7 @@ static void user_regs(struct cg_gen *g, const struct user_regs *r, uint32_t none
 /* r0 = the one at OFF of pt_regs; else as above. */
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
-    user_regs(g, &(struct user_regs){.n = 1, .off = {off}}, none);
+    cg_user_regs(g, &(struct cg_user_regs){.n = 1, .off = {off}}, none);
 }
 
 static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off)
@@ -221,159 +209,6 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
         cg_movi(&g->s, d, 1);
     }
     cg_bind(&g->s, done);
-}
-
-/* How many frames the script wants; 0, the shortest to say, is all. */
-static void unwind_most(struct cg_gen *g, struct ir_val most)
-{
-    int word = cg_unwind_word(g->c->u, CG_UNWIND_MOST);
-    bool all = most.kind == IRV_NONE || (most.kind == IRV_IMM && !most.imm);
-
-    if (all) {
-        cg_sti(&g->s, BPF_DW, R9, word, NGS_STACK_MAX);
-    } else {
-        cg_put(g, R1, most);
-        cg_stx(&g->s, BPF_DW, R9, word, R1);
-    }
-}
-
-/*
- * The registers that a walk begins with, then the walk; 0 where no program's are known. One that
- * was made before in this run of the handler, for as many frames, serves again.
- */
-static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
-{
-    const struct arch *a = g->c->cx->arch;
-    const struct ir_unit *u = g->c->u;
-    struct user_regs start = {
-        3,
-        {a->regs[a->ip].offset, a->regs[a->sp].offset, a->regs[a->frame_pointer].offset},
-        {cg_unwind_word(u, CG_UNWIND_IP), cg_unwind_word(u, CG_UNWIND_SP),
-         cg_unwind_word(u, CG_UNWIND_FP)}};
-    const int end = offsetof(struct ngs_range, end);
-    uint32_t walk = cg_label(&g->s), none = cg_label(&g->s), done = cg_label(&g->s);
-
-    for (uint32_t k = 0; a->unwind.known && k < ARCH_HELD_REGS; k++) { /* those that rows name */
-        start.off[start.n] = 8 * k;
-        start.word[start.n++] = cg_unwind_word(u, CG_UNWIND_REGS) + 8 * (int)k;
-    }
-    cg_call_begin(g);
-    unwind_most(g, i->a);
-    cg_clobber_all(g);
-    cg_ldx(&g->s, BPF_DW, R1, R9, cg_unwind_word(u, CG_UNWIND_MADE));
-    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(u, CG_UNWIND_MOST));
-    cg_jmp(&g->s, BPF_JNE, R1, R2, walk);
-    cg_ldx(&g->s, BPF_DW, R0, R9, cg_unwind_word(u, CG_UNWIND_N));
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, walk);
-    cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_MADE), R2);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_FIRST), 0);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CFRAME), 0);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_N), 0);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CALL), 0);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_LEN), 0);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_RANGE) + end, 0);
-    user_regs(g, &start, none);
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_UNWIND);
-    if (cg_label_used(&g->s, none)) { /* else the verifier finds code that nothing reaches */
-        cg_ja(&g->s, done);
-        cg_bind(&g->s, none);
-        cg_movi(&g->s, R0, 0);
-    }
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
-}
-
-static void emit_unwind_on(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R2, i->a);
-    cg_clobber_all(g);
-    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(g->c->u, CG_UNWIND_MADE), 0);
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_UNWIND_ON);
-    cg_result(g, i->dst, R0);
-}
-
-/* Of the frame whose number it is told, the word in those at FIRST. */
-static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
-{
-    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
-
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    cg_clobber_all(g);
-    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(g->c->u, CG_UNWIND_N));
-    cg_jmp(&g->s, BPF_JGE, R1, R2, none);
-    cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
-    cg_alui(&g->s, BPF_LSH, R1, 3);
-    cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, first));
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, none);
-    cg_movi(&g->s, R0, 0);
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
-}
-
-/* r0 = the number of the stack that the library is asked for by r2 to r4, kept under it. */
-static void stack_number(struct cg_gen *g, const struct ir_ins *i)
-{
-    uint32_t none = cg_label(&g->s), have = cg_label(&g->s), full = cg_fail(g, i, NGS_ERR_MAP_FULL);
-    int number = cg_stacks_word(g->c->u, CG_STACKS_NUMBER);
-
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_STACK);
-    cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-    cg_map(&g->s, R1, NGS_MAP_STACKS);
-    cg_put_frame(g, R2, (uint32_t)number);
-    cg_do_call(g, BPF_FUNC_map_lookup_elem);
-    cg_jmpi(&g->s, BPF_JNE, R0, 0, have);
-    cg_map(&g->s, R1, NGS_MAP_STACKS);
-    cg_put_frame(g, R2, (uint32_t)number);
-    cg_put_frame(g, R3, (uint32_t)cg_stacks_word(g->c->u, CG_STACKS_STACK));
-    cg_movi(&g->s, R4, BPF_NOEXIST);
-    cg_do_call(g, BPF_FUNC_map_update_elem);
-    cg_jmpi(&g->s, BPF_JEQ, R0, -E2BIG, full);
-    cg_jmpi(&g->s, BPF_JEQ, R0, -ENOMEM, full);
-    cg_jmpi(&g->s, BPF_JNE, R0, 0, have); /* another processor has stored it */
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, stacks));
-    cg_movi(&g->s, R2, 1);
-    cg_atomic(&g->s, BPF_ADD, R1, 0, R2);
-    cg_bind(&g->s, have);
-    cg_ldx(&g->s, BPF_DW, R0, R9, number);
-    cg_bind(&g->s, none);
-    cg_result(g, i->dst, R0);
-}
-
-static void emit_program_number(struct cg_gen *g, const struct ir_ins *i)
-{
-    cg_call_begin(g);
-    cg_put(g, R3, i->a);
-    cg_put(g, R4, i->b);
-    cg_clobber_all(g);
-    cg_movi(&g->s, R2, 0);
-    stack_number(g, i);
-}
-
-/* What another process has at that address is another's; where there is one process alone no
- * look-up, which costs as much as five marks. */
-static void emit_address_place(struct cg_gen *g, const struct ir_ins *i)
-{
-    uint32_t known = cg_label(&g->s);
-
-    cg_call_begin(g);
-    cg_put(g, R2, i->a);
-    cg_clobber_all(g);
-    cg_mov(&g->s, R0, R2);
-    cg_value(&g->s, R1, CG_CONTROL, offsetof(struct ngs_control, only));
-    cg_ldx(&g->s, BPF_DW, R1, R1, 0);
-    cg_jmpi(&g->s, BPF_JNE, R1, 0, known);
-    cg_put_frame(g, R1, 0);
-    cg_do_lib(g, CG_LIB_UNWIND_PLACE);
-    cg_bind(&g->s, known);
-    cg_result(g, i->dst, R0);
 }
 
 /* ---- functions of the kernel ---- */
@@ -431,110 +266,13 @@ static void call_fact(struct cg_gen *g, const struct ir_ins *i, int64_t fact)
     cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R9, cg_call_word(g, (uint32_t)fact));
 }
 
-/* Frames that are the probe's own. With an event's arguments as context the kernel walks from where
- * the helper is called (bpf_get_stack_raw_tp): from the program, by way of what called its loop,
- * and bpf_trace_run, or a trampoline. Else it walks from the context's registers. */
-static int32_t frames_of_probe(const struct cg_gen *g)
-{
-    if (!is_event(g) && !is_traced(g))
-        return 0;
-    if (!g->graph->in_callback)
-        return 2;
-    return g->loops == CG_LOOP_FOR_EACH ? 4 : 3; /* the kernel inlines bpf_loop */
-}
-
-/* The kernel's stack is in the frame's words; clobbers r0 to r5. */
-static void kernel_walk(struct cg_gen *g)
-{
-    uint32_t have = cg_label(&g->s), some = cg_label(&g->s);
-    int n = cg_stacks_word(g->c->u, CG_STACKS_KERNEL_N);
-
-    cg_ldx(&g->s, BPF_DW, R0, R9, n);
-    cg_jmpi(&g->s, BPF_JNE, R0, 0, have);
-    cg_mov(&g->s, R1, R6);
-    cg_addr(&g->s, R2, R9, (uint32_t)cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
-    cg_movi(&g->s, R3, NGS_STACK_MAX * 8);
-    cg_movi(&g->s, R4, frames_of_probe(g));
-    cg_do_call(g, BPF_FUNC_get_stack);
-    cg_jmpi(&g->s, BPF_JSGE, R0, 0, some);
-    cg_movi(&g->s, R0, 0);
-    cg_bind(&g->s, some);
-    cg_alui(&g->s, BPF_RSH, R0, 3);
-    cg_alui(&g->s, BPF_ADD, R0, 1);
-    cg_stx(&g->s, BPF_DW, R9, n, R0);
-    cg_bind(&g->s, have);
-}
-
-static void emit_kernel_number(struct cg_gen *g, const struct ir_ins *i)
-{
-    int word = cg_word(g->c->u, CG_WORD_STACK);
-
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    cg_clobber_all(g);
-    cg_stx(&g->s, BPF_DW, R9, word, R1);
-    kernel_walk(g);
-    cg_movi(&g->s, R2, 1);
-    cg_movi(&g->s, R3, 0);
-    cg_ldx(&g->s, BPF_DW, R4, R9, word);
-    stack_number(g, i);
-}
-
-/* r0 = frame ARG of the kernel's stack, of whatever number: all are walked at once. */
-static void emit_kernel_frame(struct cg_gen *g, const struct ir_ins *i)
-{
-    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
-    int word = cg_word(g->c->u, CG_WORD_STACK);
-
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    cg_clobber_all(g);
-    cg_stx(&g->s, BPF_DW, R9, word, R1);
-    kernel_walk(g);
-    cg_ldx(&g->s, BPF_DW, R1, R9, word);
-    cg_ldx(&g->s, BPF_DW, R2, R9, cg_stacks_word(g->c->u, CG_STACKS_KERNEL_N));
-    cg_alui(&g->s, BPF_SUB, R2, 1);
-    cg_jmp(&g->s, BPF_JGE, R1, R2, none);
-    cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
-    cg_alui(&g->s, BPF_LSH, R1, 3);
-    cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, none);
-    cg_movi(&g->s, R0, 0);
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
-}
-
-/* r0 = frame ARG of the kernel's stack, those before it left out; 0: there is none. */
-static void emit_kernel_stack(struct cg_gen *g, const struct ir_ins *i)
-{
-    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
-    int word = cg_word(g->c->u, CG_WORD_STACK), own = frames_of_probe(g);
-
-    cg_call_begin(g);
-    cg_put(g, R4, i->a);
-    cg_clobber_all(g);
-    cg_jmpi(&g->s, BPF_JGT, R4, BPF_F_SKIP_FIELD_MASK - own, none);
-    cg_alui(&g->s, BPF_ADD, R4, own);
-    cg_mov(&g->s, R1, R6);
-    cg_addr(&g->s, R2, R9, (uint32_t)word);
-    cg_movi(&g->s, R3, 8);
-    cg_do_call(g, BPF_FUNC_get_stack);
-    cg_jmpi(&g->s, BPF_JNE, R0, 8, none);
-    cg_ldx(&g->s, BPF_DW, R0, R9, word);
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, none);
-    cg_movi(&g->s, R0, 0);
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
-}
-
 void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
 {
     const struct arch *arch = g->c->cx->arch;
 
-    switch ((enum ngs_ctx)i->imm) {
+    if (cg_walk(g, i))
+        return;
+    switch (i->imm) {
     case NGS_CTX_PID:
     case NGS_CTX_TID:
         cg_call_begin(g);
@@ -628,36 +366,6 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         break;
     case NGS_CTX_RETURN:
         cg_movi(&g->s, cg_def(g, i->dst), attach_has(g->probe->rec.kind, ATTACH_ON_RETURN));
-        break;
-    case NGS_CTX_UNWIND:
-        emit_unwind(g, i);
-        break;
-    case NGS_CTX_UNWIND_ON:
-        emit_unwind_on(g, i);
-        break;
-    case NGS_CTX_UFRAME:
-        emit_unwound(g, i, CG_UNWIND_FRAMES);
-        break;
-    case NGS_CTX_UPLACE:
-        emit_unwound(g, i, CG_UNWIND_PLACES);
-        break;
-    case NGS_CTX_UNUMBER:
-        emit_program_number(g, i);
-        break;
-    case NGS_CTX_USP:
-        emit_unwound(g, i, CG_UNWIND_SPS);
-        break;
-    case NGS_CTX_PLACE:
-        emit_address_place(g, i);
-        break;
-    case NGS_CTX_KNUMBER:
-        emit_kernel_number(g, i);
-        break;
-    case NGS_CTX_KSTACK:
-        if (i->a.kind == IRV_IMM)
-            emit_kernel_stack(g, i);
-        else
-            emit_kernel_frame(g, i);
         break;
     case NGS_CTX_RANDOM:
         helper(g, i, BPF_FUNC_get_prandom_u32);

@@ -148,6 +148,7 @@ static void reach(struct cg_gen *g, uint32_t entry)
                 g->graph->reads |= !i->space && (i->op == IR_READ || (i->op == IR_SREAD && i->imm));
                 g->graph->walks |= i->op == IR_CONTEXT && i->imm == NGS_CTX_UNWIND;
                 g->graph->walks_kernel |= ir_walks_kernel(i);
+                g->graph->stacks |= ir_makes_stack(i);
                 g->graph->modules |= i->op == IR_MODADDR && !cg_is_kernel(g->c, i);
                 g->graph->calls |= cg_asks_call(g, i);
                 g->graph->sends |= sends(i);

@@ -42,6 +42,7 @@ struct cg_graph {
     bool reads;          /* the handler may read user memory: the cache must be cleared */
     bool walks;          /* it walks the program's stack */
     bool walks_kernel;   /* ... the kernel's */
+    bool stacks;         /* it makes stacks to be kept */
     bool modules;        /* it asks where modules lie in memory */
     bool calls;          /* it asks about the system call */
     bool sends;          /* it prints, or goes on in user space */

@@ -57,6 +57,8 @@ static void clear_frame(struct cg_gen *g)
         cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_MADE), 0);
     if (g->graph->walks_kernel)
         cg_sti(&g->s, BPF_DW, R9, cg_stacks_word(u, CG_STACKS_KERNEL_N), 0);
+    if (g->graph->stacks)
+        cg_sti(&g->s, BPF_DW, R9, cg_stacks_word(u, CG_STACKS_STACK), 0);
     if (g->graph->reads && u->reads)
         for (uint32_t k = 0; k < u->cache_lines; k++)
             cg_sti_far(&g->s, BPF_DW, R9, u->frame_cache + 8 * k, -1, R1);
@@ -391,6 +393,7 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
 
     begin(&g);
     cg_graph_make(&g);
+    c->sends |= g.graph->sends;
     cg_choose_stack(&g);
     if (g.on_stack) {
         write_program(&g);

@@ -24,6 +24,7 @@ static void load_map(struct cg_gen *g, int reg, const struct ir_ins *i)
 {
     cg_clobber(g, reg);
     cg_map(&g->s, reg, g->c->map_names[i->map]);
+    g->c->map_used[i->map] = true;
 }
 
 /* Stores the key. Operands that later code needs must be held by now. */

@@ -72,7 +72,7 @@ static bool is_plain(const struct cg_gen *g, const struct ir_ins *i)
     case IR_MDEL:
         return is_small(g, i);
     case IR_CONTEXT:
-        return i->imm != NGS_CTX_TARGET && !ir_walks_kernel(i);
+        return i->imm != NGS_CTX_TARGET && !ir_walks_kernel(i) && !ir_makes_stack(i);
     default:
         return false;
     }

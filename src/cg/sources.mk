@@ -42,4 +42,5 @@ ngstap_SOURCES += \
 	src/cg/unit.c src/cg/unit.h \
 	src/cg/user.c \
 	src/cg/user_program.c \
-	src/cg/variables.c
+	src/cg/variables.c \
+	src/cg/walk.c

@@ -322,6 +322,10 @@ void cg_k_fcall(struct cg_gen *g, const struct ir_ins *i)
         raise_signal(g, i);
         return;
     }
+    if (i->imm == NGS_U_STACK_TEXT) {
+        cg_stack_text(g, i);
+        return;
+    }
     enum cg_lib lib = functions[i->imm];
     int first = i->str.kind == IRV_SLOT ? R3 : R2;
     bool writes = i->imm == NGS_U_WRITE || i->imm == NGS_U_WRITE_STR;

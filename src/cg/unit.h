@@ -39,6 +39,8 @@ struct cg {
     struct bpf_insn *user;             /* code of all handlers that run in user space */
     uint32_t n_user, user_size;        /* of the buffer */
     const char **map_names;            /* of the BPF maps, by script array */
+    bool sends;                        /* a handler in the kernel prints, or goes on */
+    bool *map_used;                    /* by handlers in the kernel; the others are user space's */
     struct obj_probe *probes;          /* finished records but for strings */
     struct obj_rest *rests;            /* finished records */
     uint32_t *rest_funcs;              /* whose code they are */
@@ -134,15 +136,16 @@ enum cg_unwind {
     CG_UNWIND_PLACES = CG_UNWIND_SPS + NGS_STACK_MAX                    /* ... as places */
 };
 _Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
-/* Words at frame_stacks: the kernel's stack, and the one that was made a number last. */
+/* Words at frame_stacks: the kernel's stack, and the one that is being made. */
 enum cg_stacks {
     CG_STACKS_KERNEL_N, /* its frames, + 1; 0: not walked in this run */
     CG_STACKS_KERNEL,
-    CG_STACKS_NUMBER = CG_STACKS_KERNEL + NGS_STACK_MAX,
+    CG_STACKS_TEXT = CG_STACKS_KERNEL + NGS_STACK_MAX, /* a text's hash; the first word its number */
+    CG_STACKS_NUMBER = CG_STACKS_TEXT + 2,
     CG_STACKS_STACK, /* struct ngs_stack */
     CG_STACKS_FRAMES
 };
-_Static_assert(CG_STACKS_FRAMES + NGS_STACK_MAX == IR_STACKS_WORDS, "ir.h");
+_Static_assert(CG_STACKS_FRAMES + NGS_STACK_ROOM == IR_STACKS_WORDS, "ir.h");
 static inline int cg_stacks_word(const struct ir_unit *u, int word)
 {
     return (int)u->frame_stacks + 8 * word;

@@ -74,6 +74,8 @@ static const struct intrinsic rows[] = {
     BOTH("str_replace", S, 3, 3, NGS_U_STR_REPLACE, S, S, S),
     BOTH("stringat", L, 2, 2, NGS_U_STRINGAT, S, L),
     {"__stack_number", L, 1, 1, {S}, INTRIN_AS_IS, lower_call, NGS_U_STACK},
+    {"__stack_text", L, 1, 1, {S}, INTRIN_AS_IS, lower_call, NGS_U_STACK_TEXT},
+    USER("__stacks_forget", TYPE_VOID, 0, 0, NGS_U_STACKS_FORGET, 0),
     BOTH("toupper", S, 1, 1, NGS_U_TOUPPER, S),
     BOTH("tolower", S, 1, 1, NGS_U_TOLOWER, S),
     BOTH("__span", L, 4, 4, NGS_U_SPAN, S, S, L, L),

@@ -331,6 +331,7 @@ struct ir_unit {
     uint32_t frame_unwind;
     bool walks;               /* something does the former */
     uint32_t frame_stacks;    /* enum cg_stacks words; 0: nothing asks for them */
+    bool stack_texts;         /* some stacks have texts among their frames */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;
     uint32_t frame_slots;
@@ -342,13 +343,22 @@ struct ir_unit {
 
 enum { IR_SPILL_WORDS = 52 };
 enum { IR_UNWIND_WORDS = 675 + 3 * NGS_STACK_MAX };
-enum { IR_STACKS_WORDS = 3 + 2 * NGS_STACK_MAX };
+enum { IR_STACKS_WORDS = 5 + NGS_STACK_MAX + NGS_STACK_ROOM };
 
 /* Does I ask for more than one frame of the kernel's stack? Then it is walked as a whole. */
 static inline bool ir_walks_kernel(const struct ir_ins *i)
 {
-    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_KNUMBER ||
+    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_STACK_KERNEL ||
                                    (i->imm == NGS_CTX_KSTACK && i->a.kind != IRV_IMM));
+}
+
+/* Does I add to the stack at hand, or make a number of it? */
+static inline bool ir_makes_stack(const struct ir_ins *i)
+{
+    return i->op == IR_CONTEXT
+               ? i->imm == NGS_CTX_STACK_KERNEL || i->imm == NGS_CTX_STACK_PROGRAM ||
+                     i->imm == NGS_CTX_STACK_KEPT
+               : i->op == IR_FCALL && i->imm == NGS_U_STACK_TEXT;
 }
 
 /* ---- builder (build.c) ---- */

@@ -169,7 +169,7 @@ void ir_layout(struct ir_unit *u)
 {
     uint32_t max_key = 0, max_val = 0;
     uint64_t max_rec = 0;
-    bool reads = false, follows = false, walks = false, places = false, stacks = false;
+    bool reads = false, follows = false, walks = false, places = false, stacks = false, texts = false;
 
     ir_share_strings(u);
     ir_find_sparse(u);
@@ -193,7 +193,10 @@ void ir_layout(struct ir_unit *u)
                 in_func |= i->op == IR_READ && !i->space;
                 walks |= i->op == IR_CONTEXT && i->imm == NGS_CTX_UNWIND;
                 places |= i->op == IR_CONTEXT && i->imm == NGS_CTX_PLACE;
-                stacks |= (i->op == IR_CONTEXT && i->imm == NGS_CTX_UNUMBER) || ir_walks_kernel(i);
+                stacks |= ir_makes_stack(i) || ir_walks_kernel(i);
+                texts |= i->op == IR_FCALL && i->imm == NGS_U_STACK_TEXT;
+                if (texts && max_val < u->str_size)
+                    max_val = u->str_size;
                 if (i->op == IR_GSCAT && max_val < u->str_size)
                     max_val = u->str_size; /* the longer text is put together there */
                 max_rec = rec > max_rec ? rec : max_rec;
@@ -216,6 +219,7 @@ void ir_layout(struct ir_unit *u)
     u->walks = walks;
     u->frame_stacks = stacks ? off : 0; /* right behind the walk's: cg/lib/stack.c */
     off += stacks ? IR_STACKS_WORDS * 8 : 0;
+    u->stack_texts = texts;
     u->frame_slots = off;
     off = place_longs(u, off);
     for (uint32_t n = 0; n < u->n_funcs; n++)

@@ -174,7 +174,9 @@ static bool has_effect(const struct ir_ins *i)
         return true;
     if (i->op == IR_GADD || i->op == IR_MADD)
         return true;
-    return (flags & IRF_FAILS) && i->op != IR_CONTEXT;
+    if (i->op == IR_CONTEXT) /* a walk is for what is asked behind it */
+        return i->imm == NGS_CTX_UNWIND || i->imm == NGS_CTX_UNWIND_ON || ir_makes_stack(i);
+    return flags & IRF_FAILS;
 }
 
 static void count_uses(uint32_t *uses, const struct ir_ins *i, int by)

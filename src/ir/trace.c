@@ -14,7 +14,7 @@ static bool needs_registers(const struct ir_ins *i)
 {
     return i->op == IR_CONTEXT &&
            (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM || i->imm == NGS_CTX_KSTACK ||
-            i->imm == NGS_CTX_KNUMBER);
+            i->imm == NGS_CTX_STACK_KERNEL);
 }
 
 /* At a return it is told by fexit alone. */

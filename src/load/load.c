@@ -151,8 +151,12 @@ static void thin_out(struct session *s)
     }
 }
 
-/* Processes whose mappings are known, where room for all of them must be taken beforehand. */
-enum { FEW_SPACES = 512 };
+/* What is known of processes' mappings and of texts in stacks, where room for all of it must be
+ * taken beforehand; of stacks as many as there may be. */
+static const struct {
+    const char *map;
+    uint32_t few; /* 0: all */
+} taken_at_once[] = {{NGS_MAP_SPACES, 512}, {NGS_MAP_STACKS, 0}, {NGS_MAP_TEXTS, 4096}};
 
 static bool set_sizes(struct session *s)
 {
@@ -170,13 +174,15 @@ static bool set_sizes(struct session *s)
 
     if (rows)
         bpf_map__set_max_entries(rows, NGS_ROWS_MAX);
-    struct bpf_map *spaces = bpf_object__find_map_by_name(s->obj, NGS_MAP_SPACES);
-
     /* Before Linux 6.1 programs of ticks take maps that are allocated whole, and no others; which
      * it is nobody says but by what came later. */
-    if (spaces && !s->sparse) {
-        bpf_map__set_map_flags(spaces, 0);
-        bpf_map__set_max_entries(spaces, FEW_SPACES);
+    for (size_t i = 0; i < sizeof(taken_at_once) / sizeof(*taken_at_once) && !s->sparse; i++) {
+        struct bpf_map *m = bpf_object__find_map_by_name(s->obj, taken_at_once[i].map);
+
+        if (m)
+            bpf_map__set_map_flags(m, 0);
+        if (m && taken_at_once[i].few)
+            bpf_map__set_max_entries(m, taken_at_once[i].few);
     }
     if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");

@@ -96,6 +96,11 @@ int session_ring_fd(struct session *s);
 const struct module *session_file(const struct session *s, uint32_t file);
 /* The stack of that number; false: there is none. */
 bool session_stack(const struct session *s, uint64_t number, struct ngs_stack *out);
+/* The text of that number among a stack's frames, *LEN bytes, the caller's to free; NULL: there is
+ * none. */
+char *session_text(const struct session *s, uint64_t number, size_t *len);
+/* Stacks that no handler has met since the last call are forgotten, and their texts. */
+void session_stacks_forget(struct session *s);
 /*
  * The processes that are looked at fork, end and run exec: readable when there is something to do
  * (-1: never), and what does it; to be called several times a second in any case. True: a process

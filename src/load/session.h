@@ -95,11 +95,11 @@ struct spaces {
     uint32_t turn;                /* whose it is: of the scope's members */
 };
 
-/* Stacks that were taken out of NGS_MAP_STACKS. */
+/* What was taken out of NGS_MAP_STACKS and NGS_MAP_TEXTS. */
 struct stacks {
-    struct kept_stack *kept;
+    struct kept *kept, *texts;
     size_t bytes;
-    uint64_t taken; /* as often as one was */
+    uint64_t taken, texts_taken; /* as often as one was */
 };
 
 /* Processes whose returns the kernel has left out. */

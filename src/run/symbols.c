@@ -75,6 +75,7 @@ struct symbols {
     struct map *maps;     /* of the target, read again */
     struct module *later; /* found there */
     bool maps_read, kernel_read;
+    bool in_text; /* among a stack's frames: it holds names, and no stack */
     bool demangles;
     uint64_t demangled_ns; /* what that has taken */
     struct ksym *kernel;
@@ -608,7 +609,7 @@ static void cached(struct symbols *s, char kind, uint64_t addr, struct text *out
 /* Frame ADDR of a stack as a line of KIND (abi.h). */
 static void put_frame(struct symbols *s, char kind, uint64_t addr, struct text *out)
 {
-    bool kernel = addr >> 62 == 3;
+    bool kernel = ngs_is_kernel(addr);
 
     if (kind == 'P')
         text_char(out, ' ');
@@ -621,6 +622,28 @@ static void put_frame(struct symbols *s, char kind, uint64_t addr, struct text *
     text_bytes(out, "_[k]\n" + (kernel && kind == 'N' ? 0 : 4), kernel && kind == 'N' ? 5 : 1);
 }
 
+/* The texts of the stack from frame *I on, one text with names of its own; *I: the one behind. */
+static void put_texts(struct symbols *s, const struct ngs_stack *stack, uint64_t *i,
+                      struct text *out)
+{
+    struct text all = TEXT_NEW;
+
+    for (; *i < stack->n && ngs_is_text(stack->frames[*i]); ++*i) {
+        size_t len;
+        char *part = session_text(s->session, stack->frames[*i], &len);
+
+        if (part)
+            text_bytes(&all, part, len);
+        free(part);
+    }
+    if (!s->in_text) {
+        s->in_text = true;
+        symbols_expand(s, text_c(&all), all.len, out);
+        s->in_text = false;
+    }
+    text_free(&all);
+}
+
 /* KIND: one of NGS_MARK_STACK. */
 static void put_stack(struct symbols *s, char kind, uint64_t number, struct text *out)
 {
@@ -628,12 +651,16 @@ static void put_stack(struct symbols *s, char kind, uint64_t number, struct text
 
     if (!s->session || !session_stack(s->session, number, &stack))
         return;
-    for (uint64_t i = 0; i < stack.n; i++) {
-        if (kind == 'a') {
-            text_printf(out, "%s0x%" PRIx64, i ? " " : "", address_of(s, stack.frames[i]));
+    for (uint64_t i = 0; i < stack.n;) {
+        if (ngs_is_text(stack.frames[i])) {
+            put_texts(s, &stack, &i, out);
             continue;
         }
-        put_frame(s, kind, stack.frames[i], out);
+        if (kind == 'a')
+            text_printf(out, "%s0x%" PRIx64, i ? " " : "", address_of(s, stack.frames[i]));
+        else
+            put_frame(s, kind, stack.frames[i], out);
+        i++;
     }
 }
 

@@ -457,6 +457,19 @@ static uint64_t u_stack(struct ucall *c)
     return number;
 }
 
+/* A handler in user space has no stack at hand. */
+static uint64_t u_stack_text(struct ucall *c)
+{
+    return 0;
+}
+
+static uint64_t u_stacks_forget(struct ucall *c)
+{
+    if (c->r->s)
+        session_stacks_forget(c->r->s);
+    return 0;
+}
+
 /* ---- $value of a file (files.c) ---- */
 
 static uint64_t u_value(struct ucall *c)
@@ -527,6 +540,8 @@ static const struct {
     [NGS_U_WRITE_STR] = {"lsl", false, u_write_str, true},
     [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
     [NGS_U_STACK] = {"t", false, u_stack},
+    [NGS_U_STACK_TEXT] = {"t", false, u_stack_text},
+    [NGS_U_STACKS_FORGET] = {"", false, u_stacks_forget},
     [NGS_U_VALUE] = {"", true, u_value},
     [NGS_U_VALUE_SET] = {"s", false, u_value_set},
     [NGS_U_VALUE_ADD] = {"s", false, u_value_add},

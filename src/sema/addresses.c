@@ -58,7 +58,7 @@ static const char *const takers[] = {"print_ustack", "print_usyms", "sprint_usta
                                      "sprint_usyms", "print_stack", "print_syms",
                                      "sprint_stack", "sprint_syms", NULL};
 /* Count the room in such a text, and look for line ends alone. */
-static const char *const knowing[] = {"lua_backtrace", "luajit_walk", NULL};
+static const char *const knowing[] = {"luajit_add_runs", "luajit_add_text", "luajit_walk", NULL};
 
 static unsigned of_function(const struct flow *w, const struct function *f)
 {

@@ -16,6 +16,9 @@
 struct cg;
 struct cg_asm;
 
+/* Whose frames STACK adds. */
+enum cg_stack_of { CG_STACK_PROGRAM, CG_STACK_KERNEL, CG_STACK_TEXT };
+
 /* Arguments that are strings which a function reads. */
 enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 5 };
 
@@ -36,7 +39,7 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     X(UNWIND_ON, unwind_on, 2, 0)                                                                  \
     /* () adds frames (enum cg_unwind), that of the registers at hand first: how many there are */ \
     X(UNWIND, unwind, 1, 0)                                                                        \
-    /* (kernel's, from, to) the number of the stack that they are, 0: none; into the words */      \
+    /* (enum cg_stack_of, from, to) adds them to the stack at hand */                              \
     X(STACK, stack, 4, 0)                                                                          \
     X(UNWIND_PLACE, unwind_place, 2, 0)    /* (address) as NGS_PLACE, if a file is there */        \
     /* () 1: the caller of Lua's code, which has no rows, is at hand; 0: it is none */             \

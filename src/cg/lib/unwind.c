@@ -1,8 +1,7 @@
 /*
  * unwind: the library's walk of a program's stack. Enters: the registers in the frame's words (enum
  * cg_unwind), the rows of the program's files (struct ngs_row); leaves: in those words each frame's
- * address, stack pointer and place, and the stack's number. The subprograms have no loops, so that
- * no kernel is asked for a way to loop. Beyond code without rows bridge.c goes on.
+ * address, stack pointer and place. Beyond code without rows bridge.c goes on.
  */
 #include "cg/lib/unwind.h"
 
@@ -708,10 +707,12 @@ void cg_lib_unwind(struct cg_lib_fn *f)
 
     cg_lib_enter(f);
     set_process(f);
-    cg_movi(s, R7, 0);
+    cg_lib_counter(f);
     cg_bind(s, next);
-    cg_jmpi(s, BPF_JGE, R7, CALLS, done);
-    cg_alui(s, BPF_ADD, R7, 1);
+    if (f->may_goto)
+        cg_may_goto(s, done);
+    cg_jmpi(s, BPF_JGE, R9, CALLS, done);
+    cg_alui(s, BPF_ADD, R9, 1);
     cg_mov(s, R1, R6);
     cg_lib_call(f, CG_LIB_UNWIND_STEPS);
     cg_jmpi(s, BPF_JEQ, R0, STEPS_GO_ON, next);
