@@ -231,7 +231,8 @@ struct obj_value {
 #define NGS_MAP_SPACES  "ngs_spaces"  /* HASH: tgid (u32) -> struct ngs_space */
 /* HASH: a stack's number (u64) -> struct ngs_stack; load/stacks.c empties it into its own */
 #define NGS_MAP_STACKS  "ngs_stacks"
-#define NGS_MAP_TEXTS   "ngs_texts" /* likewise, a text's number among its frames -> struct ngs_str */
+/* likewise, a text's number among its frames -> struct ngs_str */
+#define NGS_MAP_TEXTS   "ngs_texts"
 /* Only where time is budgeted. PERCPU_ARRAY: struct ngs_spent by probe, and behind these of all */
 #define NGS_MAP_SPENT   "ngs_spent"
 

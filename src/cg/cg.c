@@ -82,7 +82,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     if (u->walks)
         add_map(out, (struct cg_map){NGS_MAP_ROWS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct ngs_row), 1,
                                      BPF_F_MMAPABLE});
-    if (c->lib_used[CG_LIB_STACK])
+    if (c->stacks)
         add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8,
                                      sizeof(uint64_t) *
                                          (1 + (u->stack_texts ? NGS_STACK_ROOM : NGS_STACK_MAX)),

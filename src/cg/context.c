@@ -19,6 +19,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "cg/graph.h"
+#include "cg/registers.h"
 #include "cg/syscall.h"
 
 static uint16_t ip_offset(const struct cg_gen *g)
@@ -26,39 +27,6 @@ static uint16_t ip_offset(const struct cg_gen *g)
     const struct arch *a = g->c->cx->arch;
 
     return a->regs[a->ip].offset;
-}
-
-static bool is_tick(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_TICK;
-}
-
-/* The context is a program's registers; else they are the task's, where there are any: a system
- * call's are in the frame (syscall.h). */
-static bool is_function(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_FUNCTION;
-}
-
-static bool is_call(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_SYSCALL;
-}
-
-static bool is_event(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_EVENT || is_call(g);
-}
-
-/* The context is the kernel's registers. */
-static bool is_kernel(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_KERNEL;
-}
-
-static bool is_traced(const struct cg_gen *g)
-{
-    return attach_kind(g->probe->rec.kind)->context == CONTEXT_TRACED;
 }
 
 static void refuse(struct cg_gen *g, const struct ir_ins *i, const char *what)
@@ -92,73 +60,6 @@ static void helper(struct cg_gen *g, const struct ir_ins *i, int number)
     cg_result(g, i->dst, R0);
 }
 
-/* REG = the bits of the registers at OFF of BASE that tell a program from the kernel. */
-static void mode_bits(struct cg_gen *g, int reg, int base, int off)
-{
-    const struct arch *a = g->c->cx->arch;
-
-    cg_ldx(&g->s, BPF_DW, reg, base, off + a->user_mode.offset);
-    cg_alui(&g->s, BPF_AND, reg, a->user_mode.mask);
-}
-
-/* Goes to TO when those registers are a program's (USER) or the kernel's; changes REG. */
-static void if_mode(struct cg_gen *g, bool user, int reg, int base, int off, uint32_t to)
-{
-    mode_bits(g, reg, base, off);
-    cg_jmpi(&g->s, g->c->cx->arch->user_mode.zero == user ? BPF_JEQ : BPF_JNE, reg, 0, to);
-}
-
-/* Takes them from OFF of BASE; the last one stays in r0. */
-static void take_regs(struct cg_gen *g, const struct cg_user_regs *r, int base, int off)
-{
-    for (uint32_t k = 0; k < r->n; k++) {
-        cg_ldx(&g->s, BPF_DW, R0, base, off + (int)r->off[k]);
-        if (r->word[k])
-            cg_stx(&g->s, BPF_DW, R9, r->word[k], R0);
-    }
-}
-
-void cg_user_regs(struct cg_gen *g, const struct cg_user_regs *r, uint32_t none)
-{
-    uint32_t user = cg_label(&g->s), done = cg_label(&g->s);
-    int regs = cg_word(g->c->u, CG_WORD_REGS);
-
-    if (is_function(g)) {
-        take_regs(g, r, R6, 0);
-        return;
-    }
-    if (is_call(g)) {
-        take_regs(g, r, R9, regs);
-        return;
-    }
-    if (is_tick(g))
-        if_mode(g, true, R0, R6, 0, user);
-    if (g->c->k->has[FEAT_TASK_PT_REGS]) {
-        cg_do_call(g, BPF_FUNC_get_current_task_btf);
-        cg_mov(&g->s, R1, R0);
-        cg_do_call(g, BPF_FUNC_task_pt_regs);
-        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-        cg_mov(&g->s, R3, R0);
-        cg_movi(&g->s, R2, g->c->cx->arch->pt_regs_size);
-        cg_addr(&g->s, R1, R9, (uint32_t)regs);
-        cg_do_call(g, BPF_FUNC_probe_read_kernel);
-        cg_jmpi(&g->s, BPF_JNE, R0, 0, none);
-        if_mode(g, false, R0, R9, regs, none);
-        take_regs(g, r, R9, regs);
-        cg_ja(&g->s, done);
-    } else if (is_tick(g)) {
-        cg_ja(&g->s, none);
-    } else { /* what follows must be reachable, if only on paper */
-        cg_movi(&g->s, R0, 0);
-        cg_jmpi(&g->s, BPF_JEQ, R0, 0, none);
-    }
-    if (is_tick(g)) {
-        cg_bind(&g->s, user);
-        take_regs(g, r, R6, 0);
-    }
-    cg_bind(&g->s, done);
-}
-
 /* r0 = the one at OFF of pt_regs; else as above. */
 static void user_reg(struct cg_gen *g, uint32_t off, uint32_t none)
 {
@@ -169,7 +70,7 @@ static void emit_user_reg(struct cg_gen *g, const struct ir_ins *i, uint32_t off
 {
     cg_call_begin(g);
     cg_clobber_all(g);
-    user_reg(g, off, is_function(g) || is_call(g) ? 0 : cg_fail(g, i, NGS_ERR_NO_USER_REGS));
+    user_reg(g, off, cg_is_function(g) || cg_is_call(g) ? 0 : cg_fail(g, i, NGS_ERR_NO_USER_REGS));
     cg_result(g, i->dst, R0);
 }
 
@@ -180,7 +81,7 @@ static void emit_uaddr(struct cg_gen *g, const struct ir_ins *i)
     cg_call_begin(g);
     cg_clobber_all(g);
     user_reg(g, ip_offset(g), none);
-    if (!is_function(g) && !is_call(g)) {
+    if (!cg_is_function(g) && !cg_is_call(g)) {
         cg_ja(&g->s, done);
         cg_bind(&g->s, none);
         cg_movi(&g->s, R0, 0);
@@ -196,11 +97,11 @@ static void emit_user_mode(struct cg_gen *g, const struct ir_ins *i)
     int d = cg_def(g, i->dst);
     uint32_t done = cg_label(&g->s);
 
-    if (!is_tick(g)) {
-        cg_movi(&g->s, d, is_function(g));
+    if (!cg_is_tick(g)) {
+        cg_movi(&g->s, d, cg_is_function(g));
         return;
     }
-    mode_bits(g, d, R6, 0);
+    cg_mode_bits(g, d, R6, 0);
     if (g->c->cx->arch->user_mode.zero) { /* 0 - 1 alone is negative */
         cg_alui(&g->s, BPF_SUB, d, 1);
         cg_alui(&g->s, BPF_RSH, d, 63);
@@ -235,7 +136,7 @@ static void function_value(struct cg_gen *g, const struct ir_ins *i, int64_t whi
 {
     const struct arch *a = g->c->cx->arch;
 
-    if (is_traced(g))
+    if (cg_is_traced(g))
         traced_value(g, i, which);
     else
         cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6,
@@ -252,7 +153,7 @@ static void function_address(struct cg_gen *g, const struct ir_ins *i)
     cg_clobber_all(g);
     cg_mov(&g->s, R1, R6);
     cg_do_call(g, BPF_FUNC_get_func_ip);
-    if (is_kernel(g)) {
+    if (cg_is_in_kernel(g)) {
         cg_jmpi(&g->s, BPF_JNE, R0, 0, known);
         cg_ldx(&g->s, BPF_DW, R0, R6, ip_offset(g));
         cg_bind(&g->s, known);
@@ -316,9 +217,9 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
         emit_uaddr(g, i);
         break;
     case NGS_CTX_ADDR:
-        if (is_event(g))
+        if (cg_is_event(g))
             refuse(g, i, "the address");
-        else if ((is_kernel(g) && g->c->k->has[FEAT_BPF_COOKIE]) || is_traced(g))
+        else if ((cg_is_in_kernel(g) && g->c->k->has[FEAT_BPF_COOKIE]) || cg_is_traced(g))
             function_address(g, i);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, ip_offset(g));
@@ -326,37 +227,37 @@ void cg_k_context(struct cg_gen *g, const struct ir_ins *i)
     case NGS_CTX_REG:
         if (i->a.kind != IRV_IMM || i->a.imm < 0 || i->a.imm >= arch->n_regs)
             refuse(g, i, "a register that is not named by a literal");
-        else if (is_kernel(g))
+        else if (cg_is_in_kernel(g))
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[i->a.imm].offset);
         else
             emit_user_reg(g, i, arch->regs[i->a.imm].offset);
         break;
     case NGS_CTX_ARG:
-        if (is_call(g) && i->a.imm >= NGS_CALL_NUMBER)
+        if (cg_is_call(g) && i->a.imm >= NGS_CALL_NUMBER)
             call_fact(g, i, i->a.imm);
-        else if (is_kernel(g) || is_traced(g))
+        else if (cg_is_in_kernel(g) || cg_is_traced(g))
             function_value(g, i, i->a.imm);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8 * (int)i->a.imm);
         break;
     case NGS_CTX_PARAM:
-        if (is_call(g) && i->a.imm >= ARCH_SYSCALL_ARGS)
+        if (cg_is_call(g) && i->a.imm >= ARCH_SYSCALL_ARGS)
             refuse(g, i, "an argument that no system call has");
-        else if (is_call(g))
+        else if (cg_is_call(g))
             call_fact(g, i, NGS_CALL_PARAM + i->a.imm);
-        else if (is_kernel(g))
+        else if (cg_is_in_kernel(g))
             function_value(g, i, i->a.imm);
         else
             emit_user_reg(g, i, arch->regs[arch->args[i->a.imm]].offset);
         break;
     case NGS_CTX_RETVAL:
-        if (is_call(g) && attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
+        if (cg_is_call(g) && attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, 8);
-        else if (is_event(g))
+        else if (cg_is_event(g))
             refuse(g, i, "a returned value");
-        else if (is_traced(g) && !attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
+        else if (cg_is_traced(g) && !attach_has(g->probe->rec.kind, ATTACH_ON_RETURN))
             refuse(g, i, "a returned value"); /* the function has only begun */
-        else if (is_traced(g))
+        else if (cg_is_traced(g))
             function_value(g, i, NGS_FUNC_RESULT);
         else
             cg_ldx(&g->s, BPF_DW, cg_def(g, i->dst), R6, arch->regs[arch->result].offset);
@@ -409,7 +310,7 @@ static void emit_place(struct cg_gen *g, const struct ir_ins *i, uint32_t which)
 
     cg_call_begin(g);
     cg_clobber_all(g);
-    if (is_call(g)) {
+    if (cg_is_call(g)) {
         cg_syscall_place(g);
     } else {
         cg_mov(&g->s, R1, R6);
@@ -433,7 +334,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
-    if (!is_tick(g)) {
+    if (!cg_is_tick(g)) {
         if (g->probe->asks_place)
             emit_place(g, i, CG_PLACE_FUNC);
         else
@@ -445,7 +346,7 @@ static void emit_kfunc(struct cg_gen *g, const struct ir_ins *i)
     cg_clobber_all(g);
     cg_put_str(g, R2, i->str);
     cg_put_frame(g, R1, 0);
-    if_mode(g, true, R3, R6, 0, none);
+    cg_if_mode(g, true, R3, R6, 0, none);
     cg_ldx(&g->s, BPF_DW, R3, R6, ip_offset(g));
     cg_do_lib(g, CG_LIB_KFUNC);
     cg_ja(&g->s, done);

@@ -30,19 +30,6 @@ cg_emit_fn cg_emit_load, cg_emit_store, cg_emit_gload, cg_emit_gstore, cg_emit_g
 cg_emit_fn cg_k_read;
 /* context.c: facts of the moment, in the kernel */
 cg_emit_fn cg_k_context, cg_k_scontext;
-/* Some of the program's registers: places in pt_regs, and the frame's words that they go to (0:
- * none). */
-struct cg_user_regs {
-    uint32_t n;
-    uint32_t off[3 + ARCH_HELD_REGS];
-    int word[3 + ARCH_HELD_REGS];
-};
-/*
- * Takes them; the last one stays in r0. When a tick interrupted the kernel, the task's own are on
- * its kernel stack (bpf_task_pt_regs); kernel threads have none, nor has a kernel without that
- * helper: then control goes to NONE. Clobbers r0 to r5.
- */
-void cg_user_regs(struct cg_gen *g, const struct cg_user_regs *r, uint32_t none);
 /* walk.c: stacks, in the kernel; false: that CONTEXT is about something else */
 bool cg_walk(struct cg_gen *g, const struct ir_ins *i);
 /* FCALL NGS_U_STACK_TEXT */

@@ -394,6 +394,7 @@ bool cg_kernel_program(struct cg *c, uint32_t probe)
     begin(&g);
     cg_graph_make(&g);
     c->sends |= g.graph->sends;
+    c->stacks |= g.graph->stacks;
     cg_choose_stack(&g);
     if (g.on_stack) {
         write_program(&g);

@@ -35,6 +35,7 @@ ngstap_SOURCES += \
 	src/cg/program.h \
 	src/cg/read.c \
 	src/cg/record.c \
+	src/cg/registers.c src/cg/registers.h \
 	src/cg/rodata.c src/cg/rodata.h \
 	src/cg/stack.c \
 	src/cg/str.c \

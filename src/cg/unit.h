@@ -40,6 +40,7 @@ struct cg {
     uint32_t n_user, user_size;        /* of the buffer */
     const char **map_names;            /* of the BPF maps, by script array */
     bool sends;                        /* a handler in the kernel prints, or goes on */
+    bool stacks;                       /* ... makes stacks to be kept */
     bool *map_used;                    /* by handlers in the kernel; the others are user space's */
     struct obj_probe *probes;          /* finished records but for strings */
     struct obj_rest *rests;            /* finished records */
@@ -140,7 +141,7 @@ _Static_assert(CG_UNWIND_PLACES + NGS_STACK_MAX == IR_UNWIND_WORDS, "ir.h");
 enum cg_stacks {
     CG_STACKS_KERNEL_N, /* its frames, + 1; 0: not walked in this run */
     CG_STACKS_KERNEL,
-    CG_STACKS_TEXT = CG_STACKS_KERNEL + NGS_STACK_MAX, /* a text's hash; the first word its number */
+    CG_STACKS_TEXT = CG_STACKS_KERNEL + NGS_STACK_MAX, /* a text's hash, then its number */
     CG_STACKS_NUMBER = CG_STACKS_TEXT + 2,
     CG_STACKS_STACK, /* struct ngs_stack */
     CG_STACKS_FRAMES

@@ -11,6 +11,7 @@
 
 #include "arch/arch.h"
 #include "cg/graph.h"
+#include "cg/registers.h"
 
 /* ---- the program's stack ---- */
 
@@ -134,9 +135,7 @@ static void emit_address_place(struct cg_gen *g, const struct ir_ins *i)
  * and bpf_trace_run, or a trampoline. Else it walks from the context's registers. */
 static int32_t frames_of_probe(const struct cg_gen *g)
 {
-    const enum attach_context kind = attach_kind(g->probe->rec.kind)->context;
-
-    if (kind != CONTEXT_EVENT && kind != CONTEXT_SYSCALL && kind != CONTEXT_TRACED)
+    if (!cg_is_event(g) && !cg_is_traced(g))
         return 0;
     if (!g->graph->in_callback)
         return 2;

@@ -169,7 +169,8 @@ void ir_layout(struct ir_unit *u)
 {
     uint32_t max_key = 0, max_val = 0;
     uint64_t max_rec = 0;
-    bool reads = false, follows = false, walks = false, places = false, stacks = false, texts = false;
+    bool reads = false, follows = false, walks = false, places = false;
+    bool stacks = false, texts = false;
 
     ir_share_strings(u);
     ir_find_sparse(u);
