@@ -374,6 +374,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .timing = d->cx.verbose > 0 || d->cx.timing,
                           .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
+                          .rate = d->hooks->rate,
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
