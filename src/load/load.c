@@ -163,9 +163,23 @@ static const struct {
  * programs there will be. The array is taken whole, 8 bytes a row. */
 enum { BYTES_A_ROW = 32, ROWS_TO_COME = 1 << 17 };
 
+static bool is_one_program(const struct target *t)
+{
+    struct stat first, other;
+    char path[64];
+
+    for (uint32_t i = 0; i < t->n_pids; i++) {
+        snprintf(path, sizeof(path), "%s/%d/exe", t->proc, (int)t->pids[i]);
+        if (stat(path, i ? &other : &first) ||
+            (i && (first.st_ino != other.st_ino || first.st_dev != other.st_dev)))
+            return false;
+    }
+    return true;
+}
+
 static uint32_t rows_needed(const struct target *t)
 {
-    bool one = t->kind == TARGET_MASTER || (t->kind == TARGET_PID && t->n_pids == 1);
+    bool one = t->kind == TARGET_MASTER || (t->kind == TARGET_PID && is_one_program(t));
     uint64_t bytes = 0, rows;
 
     for (const struct module *m = t->modules; m; m = m->next)
