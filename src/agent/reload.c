@@ -34,6 +34,7 @@ static bool open_new(struct agent *a, struct compile *cx, struct reload *r)
                             spool_look(&r->spool, cx, fleet_runs, a)))
         return true;
     metrics_close(&r->metrics);
+    spool_close(&r->spool);
     return false;
 }
 
