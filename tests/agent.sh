@@ -2,9 +2,9 @@
 # shellcheck disable=SC2016,SC2317 # check calls functions
 #
 # "ngstap agent" on two nginx masters of four workers each and a luajit program: what fits is
-# profiled, comes and goes, and is sent; the receiver stays away and comes back; the spool and the
-# budget hold; a killed agent leaves nothing; Debian's prometheus reads its metrics. What it is told
-# is wrong with a configuration, by line.
+# profiled, comes and goes, and is sent; another configuration is read; the receiver stays away and
+# comes back; the spool and the budget hold; a killed agent leaves nothing; Debian's prometheus
+# reads its metrics. What it is told is wrong with a configuration, by line.
 #
 # Needs root, NGSTAP_TARGETS, curl, python3; fetches prometheus with apt, and skips what it lacks.
 # About 90 s. Prints TAP.
@@ -158,6 +158,51 @@ kill "$late"
 check 'what goes ends its session' eventually 60 is sessions == 3
 check '... which is no failure' is sessions_failed_total == 0
 
+# ---- two processes of one session: one goes
+
+run_late() {
+    LD_LIBRARY_PATH=${luajit%/bin/*}/lib "$NGSTAP_TARGETS/gc64/luajit-late" -e "$slow_clock" \
+        tests/burn.lua &
+    pids+=("$!")
+    late+=("$!")
+}
+late=()
+run_late && run_late
+before_two=$(metric sessions_started_total)
+check 'two at a time are one session' eventually 60 is sessions == 4
+check '... which says so' said "profiles \[late\] .*, ${late[0]} ${late[1]} at"
+kill "${late[0]}"
+sleep 4
+check '... and goes on when one of them ends' is sessions == 4
+check '... without another' is sessions_started_total == "$((before_two + 1))"
+rm -f "$scratch/got/late.pb.gz"
+check '... as profiles of the other come' eventually 30 test -s "$scratch/got/late.pb.gz"
+kill "${late[1]}"
+check 'the last one to go ends it' eventually 60 is sessions == 3
+
+# ---- another configuration
+
+reload() { # LINE OF [agent]...
+    configure "$@"
+    kill -HUP "$agent"
+}
+rm -f "$scratch/got/lua.pb.gz"
+reload 'cpu = 100%' 'hz = nonsense'
+check 'a configuration that is not sound is not taken' \
+    eventually 20 said 'agent.conf is not taken: all stays as it was'
+check '... as the line says' said 'agent.conf:[0-9]+:[0-9]+: error: .*hz takes a whole number'
+check '... and the sessions go on' is sessions == 3
+check '... and send' eventually 30 test -s "$scratch/got/lua.pb.gz"
+reload 'cpu = 100%' 'hz = 49' 'spool-size = 2M'
+check 'SIGHUP makes it read its configuration again' eventually 20 said 'reads .*agent.conf again'
+check '... the sessions of it have its rate' eventually 60 is rate_hz == 49
+check '... and begin anew' eventually 60 is sessions_started_total '>=' 8
+at_49() { said '^.*profiles \[lua\] .* at 49 Hz'; }
+check '... as the log says' eventually 20 at_49
+rm -f "$scratch/got/lua.pb.gz"
+check '... and their profiles come' eventually 30 test -s "$scratch/got/lua.pb.gz"
+check '... none failed' is sessions_failed_total == 0
+
 # ---- the receiver goes away, and comes back
 
 kill "$receiver"
@@ -226,6 +271,7 @@ begin 'cpu = 0.02%' 'hz = 99'
 check 'what costs too much is sampled less often' eventually 90 is rate_hz '<' 99
 check '... which is said' said 'took .* % of a CPU, and 0.02 % are allowed: 49 Hz, not 99'
 check '... and counted' is 'rate_changes_total{to="lower"}' '>=' 1
+check '... and no session is started anew for it' is sessions == "$(metric sessions_started_total)"
 check 'it ends, too' end
 begin 'cpu = 100%' 'memory = 1M'
 check 'sessions that take too much memory are stopped' \

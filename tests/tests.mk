@@ -159,6 +159,7 @@ SHELL_TESTS += tests/containers.sh
 SHELL_TESTS += tests/pod.sh
 EXTRA_DIST += tests/pod tests/burn.lua
 SHELL_TESTS += tests/otlp.sh tests/push.sh
+SHELL_TESTS += tests/windows.sh
 SHELL_TESTS += tests/agent.sh tests/agent-files.sh
 UNIT_TESTS += tests/unit/agent_test
 EXTRA_DIST += tests/push

@@ -2,8 +2,8 @@
  * agent: profiles all that fits a configuration. Enters: the configuration, /proc; leaves: profiles
  * in the spool and at their receiver, a log, metrics. One loop, which never waits but in poll(2):
  * looks at /proc every few seconds, at what all took every window, and hears of sessions, clients
- * and signals as they come. SIGTERM, SIGINT and SIGHUP end it: sessions write the windows they are
- * in, and the spool is left for the next one.
+ * and signals as they come. SIGTERM and SIGINT end it: sessions write the windows they are in, and
+ * the spool is left for the next one. SIGHUP: reload.c.
  */
 #include "agent/agent.h"
 
@@ -27,7 +27,7 @@
 enum {
     POLLS_MAX = 1 + METRICS_POLLS + 256, /* as many sessions as conf.c allows */
     CLIENT_LOOK_MS = 1000,
-    END_MS = 20000, /* for sessions to write what they have */
+    RELOAD_LOOK_MS = 200,
 };
 
 /* ---- the loop ---- */
@@ -76,6 +76,8 @@ static int patience(const struct agent *a, uint64_t now)
     for (int i = 0; a->conf->address && i < METRICS_CLIENTS; i++)
         if (a->metrics.clients[i].fd >= 0)
             most = CLIENT_LOOK_MS;
+    if (a->reload.arena)
+        most = RELOAD_LOOK_MS;
     uint64_t ms = next > now ? (next - now) / MILLISECOND_NS + 1 : 0;
 
     return (int)(ms < most ? ms : most);
@@ -113,7 +115,15 @@ static uint64_t after(uint64_t now, double seconds)
 
 static void serve(struct agent *a)
 {
-    while (!a->cx->interrupt->asked) {
+    struct interrupt *i = a->cx->interrupt;
+
+    while (!i->asked) {
+        if (i->reload && !a->reload.arena) {
+            i->reload = false;
+            reload_begin(a);
+        }
+        if (a->reload.arena)
+            reload_go_on(a);
         uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
         if (now >= a->next_scan) {
@@ -124,7 +134,8 @@ static void serve(struct agent *a)
             fleet_window(a);
             a->next_window = after(now, a->conf->window);
         }
-        send_next(a, now);
+        if (!a->reload.arena)
+            send_next(a, now);
         turn(a, patience(a, clock_ns(CLOCK_MONOTONIC)));
     }
 }
@@ -150,6 +161,8 @@ static bool begin(struct agent *a)
     const struct agent_conf *c = a->conf;
     unsigned on = 0;
 
+    a->cx->interrupt->reloads = true;
+    a->cx->interrupt->numbered = true; /* what is sent to sessions must not hit one that begins */
     if (!interrupt_hold(a->cx->interrupt))
         return diag_error(a->cx->diag, (struct span){0}, "agent", "signalfd: %s", strerror(errno));
     if (!send_open(a))
@@ -167,15 +180,15 @@ static bool begin(struct agent *a)
     if (!a->kernel_counts)
         agent_say(a, "the kernel does not tell what handlers take (CAP_SYS_ADMIN would make it): "
                      "40 microseconds a sample are counted");
-    a->window_begun = a->next_scan = clock_ns(CLOCK_MONOTONIC);
-    a->next_window = after(a->window_begun, c->window);
+    fleet_begin(a);
     return true;
 }
 
-int agent_run(struct compile *cx, const struct agent_conf *conf, const char *program)
+int agent_run(struct compile *cx, const char *path, const char *program)
 {
     struct agent a = {.cx = cx,
-                      .conf = conf,
+                      .path = path,
+                      .conf_arena = arena_new(),
                       .program = program,
                       .stats_fd = -1,
                       .spool.lock = -1,
@@ -183,8 +196,16 @@ int agent_run(struct compile *cx, const struct agent_conf *conf, const char *pro
 
     for (int i = 0; i < METRICS_CLIENTS; i++)
         a.metrics.clients[i].fd = -1;
-    scan_open(&a.scan, conf, "/proc");
-    budget_open(&a.budget, conf->cpu, conf->hz);
+    struct compile own = *cx;
+
+    own.arena = a.conf_arena;
+    a.conf = conf_read(&own, path);
+    if (!a.conf) {
+        arena_free(a.conf_arena);
+        return 1;
+    }
+    scan_open(&a.scan, a.conf, "/proc");
+    budget_open(&a.budget, a.conf->cpu, a.conf->hz);
     srand((unsigned)clock_ns(CLOCK_REALTIME));
     bool ok = begin(&a);
 
@@ -205,6 +226,7 @@ int agent_run(struct compile *cx, const struct agent_conf *conf, const char *pro
     send_close(&a);
     if (a.stats_fd >= 0)
         close(a.stats_fd);
+    arena_free(a.conf_arena);
     return ok ? 0 : 1;
 }
 

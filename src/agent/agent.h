@@ -8,9 +8,9 @@
 
 #include "agent/conf.h"
 
-/* Runs until it is told to end (CX->interrupt). PROGRAM is ours, which runs the sessions. The exit
- * status. */
-int agent_run(struct compile *cx, const struct agent_conf *conf, const char *program);
+/* Runs by the configuration at PATH, which SIGHUP makes it read again, until it is told to end
+ * (CX->interrupt). PROGRAM is ours, which runs the sessions. The exit status. */
+int agent_run(struct compile *cx, const char *path, const char *program);
 
 /* Prints to OUT which processes fit now, a line a group. False after reporting. */
 bool agent_list(struct compile *cx, const struct agent_conf *conf, FILE *out);

@@ -1,6 +1,6 @@
 /*
  * fleet: an agent's sessions. Enters: what is there to be profiled, what all took; leaves: sessions
- * started, renewed with another rate, and stopped. A session that ends with an error is followed by
+ * started, told another rate, and stopped. A session that ends with an error is followed by
  * another after a time that doubles, up to ten minutes.
  */
 #include <errno.h>
@@ -30,6 +30,12 @@ enum {
 static uint64_t now_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+void fleet_begin(struct agent *a)
+{
+    a->window_begun = a->next_scan = now_ns();
+    a->next_window = a->window_begun + (uint64_t)(a->conf->window * SECOND_NS);
 }
 
 static bool is_covered(void *arg, const struct group *group, struct group_member m)
@@ -70,7 +76,7 @@ static double spent_by_all(struct agent *a)
     double all = cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN) + a->past.bpf;
 
     for (struct session *s = a->sessions; s; s = s->next) {
-        session_measure(s, a->kernel_counts);
+        session_measure(s, a->kernel_counts, !s->whole); /* what has begun grows */
         all += s->cpu + s->bpf;
     }
     return all;
@@ -136,7 +142,6 @@ static void start(struct agent *a, struct group *g)
         a->sessions = s;
         a->n_sessions++;
         a->past.started++;
-        g->again = false;
         agent_say(a, "profiles %s at %llu Hz", session_words(arena, s), (unsigned long long)s->hz);
         if (!write_labels(a, arena, s)) {
             g->not_before = now_ns() + NO_LABELS_SECONDS * SECOND_NS;
@@ -159,17 +164,17 @@ static uint64_t likely_memory(const struct agent *a)
 static void start_all(struct agent *a)
 {
     uint64_t now = now_ns(), left = 0;
-    double credit = a->budget.credit;
+    struct budget then = a->budget; /* when what starts now is paid */
 
     for (struct group *g = a->groups.all; g; g = g->hh.next) {
         if (!g->n_waiting || now < g->not_before || g->sessions >= GROUP_SESSIONS)
             continue;
         if (a->n_sessions >= a->conf->sessions || a->memory + likely_memory(a) > a->conf->memory ||
-            (!g->again && credit <= 0)) {
+            !budget_may_start(&then)) {
             left++;
             continue;
         }
-        credit -= START_SECONDS;
+        then.credit -= START_SECONDS;
         a->memory += likely_memory(a);
         start(a, g);
     }
@@ -177,28 +182,10 @@ static void start_all(struct agent *a)
         agent_say(a, "%llu groups wait for %s", (unsigned long long)left,
                   a->n_sessions >= a->conf->sessions ? "another session's end: sessions = says how "
                                                        "many there may be"
-                  : credit <= 0 ? "processor time: starts are paid from what cpu = leaves over"
-                                : "memory: memory = says how much there may be");
+                  : !budget_may_start(&then)
+                      ? "processor time: starts are paid from what cpu = leaves over"
+                      : "memory: memory = says how much there may be");
     a->waits = left > 0;
-}
-
-/* One at a time makes way for one with the new rate, the dearest first; a higher one waits until
- * there is something left over. */
-static bool renew_one(struct agent *a)
-{
-    struct session *dearest = NULL;
-    uint64_t hz = budget_hz(&a->budget);
-
-    for (struct session *s = a->sessions; s; s = s->next)
-        if (!s->stopping && s->hz != hz && (s->hz > hz || budget_may_start(&a->budget)) &&
-            (!dearest || s->cost > dearest->cost))
-            dearest = s;
-    if (!dearest)
-        return false;
-    dearest->group->again = true;
-    a->past.renewed++;
-    session_stop(dearest);
-    return true;
 }
 
 void fleet_scan(struct agent *a)
@@ -214,8 +201,8 @@ void fleet_scan(struct agent *a)
         budget_spend(&a->budget, (double)(begun - a->spent_at) / SECOND_NS, spent - a->spent);
     a->spent = spent;
     a->spent_at = begun;
-    renew_one(a);
-    start_all(a);
+    if (!a->reload.arena)
+        start_all(a);
     a->scan_seconds = (double)(now_ns() - begun) / SECOND_NS;
 }
 
@@ -242,13 +229,23 @@ static void rest(struct agent *a, struct session *s, const char *why)
     arena_free(arena);
 }
 
+/* A session changes at the end of its own window: what is taken until then says nothing of the new
+ * rate. */
 static void keep_rate(struct agent *a, double seconds, double cpu)
 {
+    if (a->changing) {
+        a->changing = false;
+        return;
+    }
+
     uint64_t before = budget_hz(&a->budget);
     enum budget_change change = budget_window(&a->budget, seconds, cpu);
     unsigned long long hz = budget_hz(&a->budget);
     struct session *s;
 
+    a->changing = change == BUDGET_LOWER || change == BUDGET_HIGHER;
+    for (s = a->sessions; s && a->changing; s = s->next)
+        session_rate(s, budget_hz(&a->budget));
     switch (change) {
     case BUDGET_STAYS:
         return;
@@ -277,26 +274,23 @@ void fleet_window(struct agent *a)
     uint64_t now = now_ns();
     double seconds = (double)(now - a->window_begun) / SECOND_NS;
     double own = cpu_of(RUSAGE_SELF), cpu = own - a->own;
-    bool renewing = false;
 
     a->own = own;
     a->memory = own_memory();
     for (struct session *s = a->sessions; s; s = s->next) {
         double before = s->counted;
 
-        session_measure(s, a->kernel_counts);
+        session_measure(s, a->kernel_counts, true);
         s->cost = s->cpu + s->bpf - before;
         s->counted = s->cpu + s->bpf;
         if (s->whole)
             cpu += s->cost;
         s->whole = true;
-        renewing |= s->hz != budget_hz(&a->budget);
         a->memory += s->memory;
     }
     a->used = seconds > 0 ? cpu / seconds : 0;
     a->window_begun = now;
-    if (!renewing)
-        keep_rate(a, seconds, cpu);
+    keep_rate(a, seconds, cpu);
     if (a->memory > a->conf->memory) {
         struct session *s = dearest_by(a, true);
 
@@ -329,7 +323,7 @@ static void judge(struct agent *a, struct session *s, int status)
                   (double)wait / SECOND_NS);
         arena_free(arena);
     }
-    if (!g->again && g->not_before < now_ns() + wait)
+    if (g->not_before < now_ns() + wait)
         g->not_before = now_ns() + wait;
 }
 

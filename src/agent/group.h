@@ -29,7 +29,6 @@ struct group {
     struct group_member *waiting;
     uint32_t n_waiting;
     uint32_t sessions;   /* that run */
-    bool again;          /* its session has made way for one with another rate */
     unsigned fails;      /* in a row */
     uint64_t not_before; /* of the next start, CLOCK_MONOTONIC ns */
     UT_hash_handle hh;

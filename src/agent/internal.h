@@ -28,9 +28,25 @@ struct send_outcome {
     double wait; /* seconds that the receiver asks for */
 };
 
+/* The next configuration, and what was opened for it; sessions of the old one still end. */
+struct reload {
+    struct arena *arena; /* has CONF; NULL: there is none */
+    const struct agent_conf *conf;
+    struct push push;
+    struct metrics metrics;
+    struct spool spool;
+    bool moves_metrics, moves_spool;
+    uint64_t until; /* CLOCK_MONOTONIC ms: then sessions are killed */
+};
+
+enum { END_MS = 20000 }; /* for sessions to write what they have */
+
 struct agent {
     struct compile *cx;
-    const struct agent_conf *conf;
+    const char *path; /* of the configuration */
+    struct arena *conf_arena;
+    const struct agent_conf *conf; /* its */
+    struct reload reload;
     const char *program;
     struct push push; /* where to; without a receiver nothing is sent */
     struct scan scan;
@@ -45,7 +61,7 @@ struct agent {
     uint64_t next_scan, next_window, window_begun; /* CLOCK_MONOTONIC ns */
     /* of what has ended, and so far */
     struct {
-        uint64_t started, failed, renewed, memory_stops, cpu_stops;
+        uint64_t started, failed, memory_stops, cpu_stops;
         uint64_t windows, samples, stacks, lost, empty;
         uint64_t lowered, raised, scans;
         double cpu, bpf; /* seconds, of sessions that have ended */
@@ -57,15 +73,23 @@ struct agent {
     double used;       /* share of a CPU in the last window, without starts */
     uint64_t memory;   /* bytes, of all, by the last window */
     double scan_seconds;
-    bool waits; /* it was said that sessions wait for the budget */
+    bool waits;    /* it was said that sessions wait for the budget */
+    bool changing; /* the rate has changed: not all sessions have a whole window of it yet */
 };
 
 /* log.c: a line of the log. */
 void agent_say(struct agent *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- reload.c ---- */
+
+void reload_begin(struct agent *a); /* there is none yet */
+/* To be called as long as there is one: the new configuration holds once all of the old is gone. */
+void reload_go_on(struct agent *a);
+
 /* ---- fleet.c: the sessions ---- */
 
-/* Looks at /proc, and starts what may start. */
+void fleet_begin(struct agent *a); /* the first look is due now, and a window begins */
+/* Looks at /proc, and starts what may start; nothing while sessions end for a reload. */
 void fleet_scan(struct agent *a);
 /* The end of a window: costs, the rate, memory. */
 void fleet_window(struct agent *a);
@@ -77,7 +101,9 @@ bool fleet_runs(void *agent, const char *id); /* for spool_look() */
 
 /* ---- send.c: to the receiver ---- */
 
-/* Makes ready what [push] says. False after reporting. */
+/* What [push] of C says: *P, in CX's arena. False after reporting. */
+bool send_prepare(struct compile *cx, const struct agent_conf *c, struct push *p);
+/* Makes ready to send by it. False after reporting. */
 bool send_open(struct agent *a);
 void send_close(struct agent *a);
 /* Begins to send the next profile, if there is one and it is time. */

@@ -56,16 +56,24 @@ static void in_child(struct agent *a, const struct spool_file *f)
     _exit(0);
 }
 
-bool send_open(struct agent *a)
+bool send_prepare(struct compile *cx, const struct agent_conf *c, struct push *p)
 {
-    const struct agent_conf *c = a->conf;
     const char *url = c->otlp ? c->otlp : c->pyroscope;
-    bool ok = !url || push_to(a->cx, &a->push, c->otlp ? "otlp" : "pyroscope", url);
+    bool ok = !url || push_to(cx, p, c->otlp ? "otlp" : "pyroscope", url);
 
     for (uint32_t i = 0; i < c->n_labels; i++)
-        ok = ok && push_label(a->cx, &a->push, c->labels[i]);
+        ok = ok && push_label(cx, p, c->labels[i]);
     for (uint32_t i = 0; i < c->n_headers; i++)
-        ok = ok && push_header(a->cx, &a->push, c->headers[i]);
+        ok = ok && push_header(cx, p, c->headers[i]);
+    return ok;
+}
+
+bool send_open(struct agent *a)
+{
+    struct compile cx = *a->cx;
+
+    cx.arena = a->conf_arena;
+    bool ok = send_prepare(&cx, a->conf, &a->push);
     void *shared = mmap(NULL, sizeof(*a->sender.shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 

@@ -1,9 +1,10 @@
 /*
  * session: one child that profiles a group, window by window, into the spool. Enters: a group;
  * leaves: profiles, lines for the log, what it costs. The child runs the code of "ngstap flame",
- * and ends when we do (PR_SET_PDEATHSIG): nothing stays attached. Its own processor time is what
- * the kernel counts of the process, that of its handlers what it counts of the programs it holds,
- * its memory what is its own and what its maps and programs are charged (their fdinfo).
+ * and ends when we do (PR_SET_PDEATHSIG): nothing stays attached. Its processor time is what the
+ * kernel counts of the process and of its own children, the readers, that of its handlers what it
+ * counts of the programs it holds, its memory what is their own and what its maps and programs are
+ * charged (their fdinfo).
  */
 #include "agent/session.h"
 
@@ -32,7 +33,8 @@ enum {
     DEPTH = 64,
     ARGS_MAX = 64 + 2 * SESSION_MEMBERS + 2 * CONF_PACKS_MAX,
     STATUS_MAX = 1 << 20,
-    TICK_NS = 40000, /* of one sample, where the kernel does not count (docs/fleet.md) */
+    PROCESSES_MAX = 16, /* of a session: itself, and its readers */
+    TICK_NS = 40000,    /* of one sample, where the kernel does not count (docs/fleet.md) */
 };
 
 /* ---- starting ---- */
@@ -53,10 +55,10 @@ __attribute__((format(printf, 2, 3))) static void give(struct words *w, const ch
     va_end(ap);
 }
 
-/* Room for the different stacks of a window, twice. */
+/* Room for the different stacks of a window at the highest rate, twice. */
 static unsigned entries(const struct session_opts *o)
 {
-    double samples = 2 * o->conf->window * (double)o->hz;
+    double samples = 2 * o->conf->window * (double)o->conf->hz;
 
     return samples < ENTRIES_LEAST  ? ENTRIES_LEAST
            : samples > ENTRIES_MOST ? ENTRIES_MOST
@@ -115,7 +117,10 @@ static void in_child(const struct session_opts *o, const struct words *w, pid_t 
     dup2(null, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
     signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &o->interrupt->before, NULL);
+    sigset_t held = o->interrupt->before;
+
+    sigaddset(&held, SIGUSR1); /* session_rate's, which may come before it is awaited */
+    sigprocmask(SIG_SETMASK, &held, NULL);
     execv(o->program, (char **)w->v);
     dprintf(STDERR_FILENO, "cannot run %s: %s\n", o->program, strerror(errno));
     _exit(127);
@@ -165,6 +170,12 @@ bool session_covers(const struct session *s, const struct group *group, struct g
         if (s->members[i].pid == m.pid && s->members[i].start == m.start)
             return true;
     return group->key.master != 0;
+}
+
+void session_rate(struct session *s, uint64_t hz)
+{
+    if (!sigqueue(s->child, SIGUSR1, (union sigval){.sival_int = (int)hz}))
+        s->hz = hz;
 }
 
 void session_stop(struct session *s)
@@ -307,22 +318,76 @@ static void ask_kernel(pid_t pid, uint64_t *run_ns, uint64_t *bytes)
         closedir(d);
 }
 
-void session_measure(struct session *s, bool kernel_counts)
+/* Pages that processes share after a fork count for each in part, where the kernel tells that. */
+static uint64_t memory_of(pid_t pid)
 {
     char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    char *text = file_read(path, STATUS_MAX, NULL);
+    uint64_t kb = text ? number_of(text, "\nPss_Anon:") + number_of(text, "\nPss_Shmem:") : 0;
+
+    free(text);
+    if (kb)
+        return 1024 * kb;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    text = file_read(path, STATUS_MAX, NULL);
+    kb = text ? number_of(text, "\nRssAnon:") + number_of(text, "\nRssShmem:") : 0;
+    free(text);
+    return 1024 * kb;
+}
+
+/* The child itself and its own: *N pids. */
+static void list_processes(const struct session *s, pid_t pids[PROCESSES_MAX], uint32_t *n)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)s->child, (int)s->child);
+    char *text = file_read(path, STATUS_MAX, NULL), *at = text, *end;
+
+    *n = 0;
+    pids[(*n)++] = s->child;
+    while (at && *n < PROCESSES_MAX && (pids[*n] = (pid_t)strtol(at, &end, 10)) > 0 && end != at) {
+        at = end;
+        ++*n;
+    }
+    free(text);
+}
+
+/* Of children that it has waited for, in seconds. */
+static double cpu_before(pid_t pid)
+{
+    char path[64];
+    unsigned long user = 0, system = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    char *text = file_read(path, STATUS_MAX, NULL);
+    const char *name_end = text ? strrchr(text, ')') : NULL;
+
+    if (name_end &&
+        sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &user,
+               &system) != 2)
+        user = system = 0;
+    free(text);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+void session_measure(struct session *s, bool kernel_counts, bool memory)
+{
+    pid_t pids[PROCESSES_MAX];
     uint64_t run_ns = 0, bytes = 0;
+    uint32_t n;
+    double cpu = cpu_before(s->child), bpf;
 
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)s->child);
-    char *status = file_read(path, STATUS_MAX, NULL);
-    double cpu = cpu_of(s->child), bpf;
-
+    list_processes(s, pids, &n);
     ask_kernel(s->child, &run_ns, &bytes);
-    if (status)
-        bytes += 1024 * (number_of(status, "\nRssAnon:") + number_of(status, "\nRssShmem:"));
-    free(status);
+    for (uint32_t i = 0; i < n; i++) {
+        cpu += cpu_of(pids[i]);
+        bytes += memory ? memory_of(pids[i]) : 0;
+    }
     bpf = kernel_counts ? (double)run_ns / SECOND_NS : (double)(s->samples * TICK_NS) / SECOND_NS;
     /* of one that has just ended nothing is known any more */
     s->cpu = cpu > s->cpu ? cpu : s->cpu;
     s->bpf = bpf > s->bpf ? bpf : s->bpf;
-    s->memory = bytes ? bytes : s->memory;
+    s->memory = memory && bytes ? bytes : s->memory;
 }

@@ -19,11 +19,11 @@ struct session {
     int fd; /* its standard error; -1: closed */
     uint64_t hz;
     uint64_t begun;  /* CLOCK_MONOTONIC ns */
-    double cpu, bpf; /* seconds, of its own and of its handlers in the kernel, so far */
+    double cpu, bpf; /* seconds, of its processes and of its handlers in the kernel, so far */
     double counted;  /* both, at the end of the last window */
     double cost;     /* seconds of both in it */
     bool whole;      /* it was there in all of that */
-    uint64_t memory; /* bytes: its own and what the kernel holds for it */
+    uint64_t memory; /* bytes: of its processes, and what the kernel holds for it */
     uint64_t windows, samples, stacks, lost, empty; /* told by it so far */
     unsigned lines;                                 /* of it that were passed on */
     bool stopping;                                  /* it was told to end */
@@ -49,9 +49,13 @@ bool session_covers(const struct session *s, const struct group *group, struct g
  * *NEWS: a window has ended. False: it said its last. */
 bool session_hear(struct session *s, FILE *log, bool *news);
 
-/* Asks what it has cost so far, into cpu, bpf and memory. KERNEL_COUNTS: the kernel counts the time
- * of its handlers; else it is what so many samples usually take. */
-void session_measure(struct session *s, bool kernel_counts);
+/* Asks what it has cost so far, its readers included, into cpu, bpf and, which takes longer, with
+ * MEMORY into that. KERNEL_COUNTS: the kernel counts the time of its handlers; else it is what so
+ * many samples usually take. */
+void session_measure(struct session *s, bool kernel_counts, bool memory);
+
+/* Tells it to sample HZ times a second from its next window on. */
+void session_rate(struct session *s, uint64_t hz);
 
 /* Tells it to end, with the profile of the window that it is in. */
 void session_stop(struct session *s);

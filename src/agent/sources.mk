@@ -8,6 +8,7 @@ ngstap_SOURCES += \
 	src/agent/log.c \
 	src/agent/match.c src/agent/match.h \
 	src/agent/metrics.c src/agent/metrics.h \
+	src/agent/reload.c \
 	src/agent/report.c \
 	src/agent/scan.c src/agent/scan.h \
 	src/agent/send.c \

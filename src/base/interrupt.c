@@ -31,6 +31,8 @@ bool interrupt_hold(struct interrupt *i)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
+    if (i->numbered)
+        sigaddset(&set, SIGUSR1);
     i->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (i->fd < 0)
         return false;
@@ -69,6 +71,10 @@ void interrupt_take(struct interrupt *i)
     while (i->fd >= 0 && read(i->fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
             i->child = true;
+        else if (info.ssi_signo == SIGUSR1)
+            i->number = info.ssi_code == SI_QUEUE ? info.ssi_int : i->number;
+        else if (info.ssi_signo == SIGHUP && i->reloads)
+            i->reload = true;
         else
             ending_signal(i, (int)info.ssi_signo);
     }

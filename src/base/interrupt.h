@@ -21,6 +21,10 @@ struct interrupt {
     unsigned asked;   /* how often an end was asked for by them */
     bool at_once;     /* more than once: what blocks or takes long is given up */
     bool child;       /* SIGCHLD came; whoever looks after children clears it */
+    bool reloads;     /* set before the hold: SIGHUP asks for no end ... */
+    bool reload;      /* ... but for this; whoever takes it clears it */
+    bool numbered;    /* set before the hold: SIGUSR1 is held, too, ... */
+    int number;       /* ... and this came with one (sigqueue(3)); 0: none, or it was taken */
     bool told;        /* that ^C ends it at once */
     uint64_t last_ns; /* when an end was asked for, CLOCK_MONOTONIC */
     sigset_t before;  /* mask and actions from before: what children are to have */

@@ -68,11 +68,6 @@ uint32_t cg_map_members(const struct cg_map *m)
     return 2u + (m->flags != 0) + (m->key_size != 0) + (m->value_size != 0);
 }
 
-static uint32_t cg_map_entries(const struct cg_map *m)
-{
-    return m->max_entries ? m->max_entries : NGS_FRAMES_PER_CPU;
-}
-
 static void add_basic_types(struct btf_writer *w)
 {
     w->t_int = ok(w, btf__add_int(w->btf, "int", 4, BTF_INT_SIGNED));
@@ -112,7 +107,7 @@ static int add_number(struct btf_writer *w, uint32_t value)
 static int add_map(struct btf_writer *w, const struct cg_map *m)
 {
     uint32_t i = 0;
-    int type = add_number(w, m->type), entries = add_number(w, cg_map_entries(m));
+    int type = add_number(w, m->type), entries = add_number(w, m->max_entries);
     int flags = m->flags ? add_number(w, m->flags) : 0;
     int key = m->key_size ? add_number(w, m->key_size) : 0;
     int value = m->value_size ? add_number(w, m->value_size) : 0;

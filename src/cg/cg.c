@@ -60,7 +60,8 @@ static void make_maps(struct cg *c, struct cg_unit *out)
 
     out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 12);
     if (c->n_funcs) {
-        add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size, 0, 0});
+        add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size,
+                                     c->frames_per_cpu, 0});
         add_map(out, (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0,
                                      c->sends ? RING_SIZE : RING_OF_ERRORS, 0});
         add_map(out, (struct cg_map){NGS_MAP_SCOPE, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_member),
@@ -187,11 +188,23 @@ static bool make_rests(struct cg *c, uint32_t probe)
     return true;
 }
 
+/* The kernel runs no tick's program within another's (bpf_overflow_handler). */
+static uint32_t frames_needed(const struct ir_unit *u)
+{
+    for (uint32_t i = 0; i < u->n_probes; i++)
+        if (!u->funcs[u->probes[i].func]->user &&
+            attach_kind(u->probes[i].rec.kind)->context != CONTEXT_TICK)
+            return NGS_FRAMES_PER_CPU;
+    return 1;
+}
+
 bool cg_generate(const struct ir_unit *u, const struct kernel *k, FILE *dump_to,
                  struct cg_object *out)
 {
     struct cg c = {.cx = u->cx, .u = u, .k = k, .dump = dump_to, .max = u->cx->limits.maxstringlen};
     struct cg_unit unit = {.cx = u->cx};
+
+    c.frames_per_cpu = frames_needed(u);
 
     if (c.max > NGS_STRING_MAX)
         return diag_error(u->cx->diag, (struct span){0}, "limit", "MAXSTRINGLEN is at most %d",

@@ -198,7 +198,7 @@ static void prologue(struct cg_gen *g, uint32_t quit, uint32_t skipped)
         }
         return;
     }
-    cg_claim(&g->s, skipped);
+    cg_claim(g->c, &g->s, skipped);
     clear_frame(g);
     if (g->metered)
         cg_stx(&g->s, BPF_DW, R9, FRAME(started), R8);

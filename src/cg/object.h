@@ -74,8 +74,7 @@ struct cg_map {
     const char *name;
     uint32_t type; /* BPF_MAP_TYPE_* */
     uint32_t key_size, value_size;
-    /* 0 for the frames: the loader sets it by the CPUs (the file says NGS_FRAMES_PER_CPU) */
-    uint32_t max_entries;
+    uint32_t max_entries; /* of the frames: those of one CPU, which the loader multiplies */
     uint32_t flags; /* BPF_F_* */
 };
 

@@ -52,6 +52,7 @@ struct cg {
     uint32_t max;  /* MAXSTRINGLEN */
     bool sumsq;    /* something asks for @variance */
     bool ticks;    /* something loops by bpf_for_each_map_elem */
+    uint32_t frames_per_cpu;
     uint32_t n_metered; /* handlers whose time is budgeted */
     bool failed;   /* an error was reported while code was written */
 

@@ -76,10 +76,8 @@ int subcommand_agent(struct compile *cx, int argc, char **argv)
         diag_hint(cx->diag, "the configuration is named by -f");
         return 1;
     }
+    if (!c.check)
+        return agent_run(cx, c.conf, own_program(cx->arena));
     conf = conf_read(cx, c.conf);
-    if (!conf)
-        return 1;
-    if (c.check)
-        return agent_list(cx, conf, stdout) ? 0 : 1;
-    return agent_run(cx, conf, own_program(cx->arena));
+    return conf && agent_list(cx, conf, stdout) ? 0 : 1;
 }

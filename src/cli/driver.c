@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,29 +29,26 @@
 #include "base/diag.h"
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "cg/cg.h"
 #include "cli/apart.h"
 #include "cli/backend.h"
 #include "cli/command.h"
 #include "cli/kconfig.h"
 #include "cli/kept.h"
 #include "cli/listing.h"
+#include "cli/making.h"
 #include "cli/options.h"
 #include "cli/picture.h"
 #include "cli/places.h"
 #include "cli/script.h"
 #include "cli/search.h"
 #include "cli/subcommand.h"
-#include "ir/ir.h"
 #include "load/load.h"
-#include "lower/lower.h"
 #include "lua/lua.h"
 #include "run/run.h"
 #include "sema/sema.h"
 #include "stap/stap.h"
 #include "sxx/sxx.h"
 #include "syntax/syntax.h"
-#include "target/luajit.h"
 #include "debug/debug.h"
 
 #ifndef PACKAGE_VERSION
@@ -80,47 +76,14 @@ struct driver {
     bool output_closed, output_failed;
     struct out_events *events; /* --format json */
     pid_t child;               /* -c; 0: none, or run has taken it */
-    uint64_t since;            /* start of the pass in hand */
     struct jail *readers;      /* of files that are open: of the target, and those mapped later */
-    struct jail *jail;         /* where files are read; NULL: here */
-    struct kernel *kernel;     /* that code is made for, when it was asked */
+    struct making making;
 };
-
-/* A script's program on its way to an object. */
-struct making {
-    struct driver *d;
-    struct program *prog;
-    const struct sema_opts *so;
-    const struct sxx_result *expanded;
-    enum pass last;
-    const struct kept *kept; /* NULL: nothing is kept */
-    void *head;              /* to be kept, before the object; NULL: it is not kept */
-    size_t head_size;
-    struct cg_object obj; /* elf NULL: something else was asked for */
-};
-
-/* What a jail tells: the first byte is whether the analysis went well; then what the target lacks,
- * if it is that. And that what the kernel was found to have is for want of privileges. */
-enum { TELLS_ANALYSED, TELLS_FORBIDDEN };
-
-/* What an object may do beyond looking: system(); writing to programs, signals. */
-enum { RIGHT_COMMANDS = 1, RIGHT_GURU = 2 };
 
 static bool error(struct driver *d, const char *tag, const char *what, const char *name)
 {
     return diag_error(d->cx.diag, (struct span){0}, tag, "%s%s%s: %s", what, *what ? " " : "", name,
                       strerror(errno));
-}
-
-/* -v: what a pass took, as stap says it. */
-static void pass_done(struct driver *d, int pass, const char *what)
-{
-    uint64_t now = clock_ns(CLOCK_MONOTONIC);
-
-    if (d->cx.verbose)
-        fprintf(d->cx.err, "Pass %d: %s in %" PRIu64 "ms.\n", pass, what,
-                (now - d->since) / MILLISECOND_NS);
-    d->since = now;
 }
 
 /* A dump is asked for to be read: without -p it ends there. */
@@ -133,12 +96,6 @@ static enum pass last_pass(const struct options *o)
     if (o->last_pass != PASS_RUN || !o->dump)
         return o->last_pass;
     return o->dump & DUMP_BPF ? PASS_OBJECT : o->dump & DUMP_IR ? PASS_IR : PASS_SEMA;
-}
-
-/* Each pass that is the last to run, or that is asked for, shows what it made. */
-static bool shows(const struct options *o, enum pass pass, unsigned dump)
-{
-    return o->last_pass == pass || (o->dump & dump);
 }
 
 /* ---- the target ---- */
@@ -194,6 +151,23 @@ static bool open_target(struct driver *d, bool running)
     if (d->target && d->hooks->target)
         d->hooks->target(d->hooks->arg, d->target);
     return d->target && choose_arch(d) && bounds_ok();
+}
+
+/* The output and the target are open. */
+static void begin_making(struct driver *d)
+{
+    struct making *m = &d->making;
+
+    m->cx = &d->cx;
+    m->o = &d->o;
+    m->target = d->target;
+    m->choice = &d->choice;
+    m->hooks = d->hooks;
+    m->places = &d->places;
+    m->module = &d->module;
+    m->out = d->out;
+    m->draws = d->draws;
+    m->last = last_pass(&d->o);
 }
 
 /* ---- front end ---- */
@@ -294,83 +268,7 @@ static struct program *parse(struct driver *d, const struct sema_opts *so,
     return ok ? prog : NULL;
 }
 
-static void open_debuginfo(struct driver *d)
-{
-    d->places.debuginfo = debuginfo_new(&d->cx, d->target);
-    debuginfo_layouts(d->places.debuginfo, search_layouts(&d->cx));
-}
-
-static bool analyse(struct driver *d, const struct sema_opts *so, struct program *prog)
-{
-    open_debuginfo(d);
-    bool ok = sema_run(&d->cx, so, prog, d->target, d->places.debuginfo);
-
-    return bounds_end() && ok;
-}
-
 /* ---- back end ---- */
-
-static struct ir_unit *make_ir(struct driver *d, const struct program *prog)
-{
-    struct ir_unit *u = lower_program(&d->cx, prog);
-
-    if (!u || !ir_verify(u))
-        return NULL;
-    ir_simplify(u);
-    if (!ir_hand_over(u))
-        return NULL;
-    ir_inline(u);
-    ir_bind_context(u);
-    ir_simplify(u);
-    ir_layout(u);
-    return ir_verify(u) ? u : NULL;
-}
-
-static bool in_kernel(const struct ir_unit *u)
-{
-    for (uint32_t i = 0; i < u->n_probes; i++)
-        if (!u->funcs[u->probes[i].func]->user)
-            return true;
-    return false;
-}
-
-/* Asks this kernel, while it can be asked: readers may not. */
-static void look_at_kernel(struct driver *d, enum pass last)
-{
-    const struct strings *no = &d->o.no_feature;
-
-    d->kernel = d->choice.kernel;
-    if (!d->kernel && last >= PASS_OBJECT && d->cx.arch == arch_native())
-        d->kernel = kernel_probe(&d->cx, no->v, no->n);
-}
-
-/* False after reporting, by whoever has the privileges that are asked for. */
-static bool is_permitted(struct driver *d)
-{
-    if (!jail_inside())
-        return load_permitted(&d->cx, d->kernel);
-    if (d->kernel->missing_caps)
-        jail_tell(TELLS_FORBIDDEN, NULL, 0, NULL, 0, NULL);
-    return !d->kernel->missing_caps;
-}
-
-/* What to make code for: this kernel, when we may ask it; for an object, else, or for another
- * machine, one that has everything. */
-static struct kernel *choose_kernel(struct driver *d, bool needed, bool running)
-{
-    const struct strings *no = &d->o.no_feature;
-
-    if (needed && running && d->choice.lacks) {
-        diag_error(d->cx.diag, (struct span){0}, "backend",
-                   "neither back end can run this here: %s", d->choice.lacks);
-        return NULL;
-    }
-    if (needed && d->kernel && running && !is_permitted(d))
-        return NULL;
-    if (needed && d->kernel && (running || d->kernel->has[FEAT_BPF]))
-        return d->kernel;
-    return kernel_assume(&d->cx, no->v, no->n);
-}
 
 /* -m NAME, else the script's name without its ending. */
 static const char *object_name(struct driver *d)
@@ -476,6 +374,7 @@ static bool run(struct driver *d, const void *elf, size_t size, const struct ker
                           .timing = d->cx.verbose > 0 || d->cx.timing,
                           .no_warnings = d->o.no_warnings,
                           .watch = d->hooks->watch,
+                          .rate = d->hooks->rate,
                           .watcher = d->hooks->arg,
                           .printed = on_printed,
                           .printed_arg = d,
@@ -508,305 +407,6 @@ static void begin_keeping(struct driver *d, const struct sema_opts *so,
         .o = o, .t = d->target, .k = d->choice.kernel, .texts = texts, .sema = so};
 
     kept_begin(&d->cx, &in, k);
-}
-
-/* Where the object was made: what is to be kept with it, if it is to be. */
-static void keep(struct making *m, const struct ir_unit *u)
-{
-    struct driver *d = m->d;
-    const char *why =
-        !in_kernel(u) ? "nothing of it runs in the kernel"
-        : ir_probes_kernel(u)
-            ? "it rests on where the kernel's functions are"
-            : kept_head(&d->cx, m->kept, d->target, d->places.debuginfo, &m->head, &m->head_size);
-
-    if (why && d->cx.verbose)
-        fprintf(d->cx.err, "The object is not kept: %s.\n", why);
-}
-
-/* ---- the stap back end ---- */
-
-static struct backend_stap stap_side(struct driver *d)
-{
-    return (struct backend_stap){&d->cx, &d->o, d->target, d->out, &d->module};
-}
-
-/* Prints, makes and runs a module. */
-static bool run_stap(struct driver *d, const struct program *prog, enum pass last)
-{
-    struct backend_stap b = stap_side(d);
-    char *script = NULL;
-    size_t len = 0;
-    struct stap_points points = {NULL, 0};
-
-    if (d->o.demangle)
-        diag_warning(d->cx.diag, (struct span){0},
-                     "--demangle: a module prints names as symbols have them; c++filt(1) reads "
-                     "what is printed");
-    FILE *f = open_memstream(&script, &len);
-    bool ok = f && stap_print(&d->cx, prog, d->target, f, &points);
-
-    ok = f && !fclose(f) && ok;
-    if (ok)
-        pass_done(d, PASS_IR, "printed the script for stap");
-    if (ok && last == PASS_IR)
-        fwrite(script, 1, len, d->out);
-    if (ok && last > PASS_IR) {
-        ok = backend_stap_build(&b, script, len, &points);
-        if (ok)
-            pass_done(d, PASS_OBJECT,
-                      d->module.cached ? "took the module from the cache" : "made the module");
-    }
-    free(script);
-    if (ok && last == PASS_OBJECT)
-        return backend_stap_write(&b);
-    if (ok && last == PASS_RUN)
-        d->status = backend_stap_run(&b, d->module.path);
-    return ok;
-}
-
-/* LIBRARY was not found, and what was looked for in the executable instead is not there. Returns
- * what the target has instead, in a few words. */
-static const char *explain_assumed(struct driver *d, const char *library)
-{
-    bool luajit = !strcmp(library, "libluajit");
-    const struct module *puc = luajit ? target_lua(&d->cx, d->target, LUA_PUC) : NULL;
-
-    if (puc)
-        diag_hint(d->cx.diag,
-                  "the Lua of process %d is PUC-Rio's, in %s: this script reads LuaJIT's only",
-                  (int)target_first(d->target), puc->path);
-    else
-        diag_hint(d->cx.diag,
-                  "process %d maps no %s: unless it is linked into %s, this is not the process "
-                  "to look at",
-                  (int)target_first(d->target), library, d->target->exec_path);
-    if (d->hooks->without)
-        diag_hint(d->cx.diag, "%s", d->hooks->without);
-    return puc ? "its Lua is PUC-Rio's, not LuaJIT" : "it has no LuaJIT";
-}
-
-/* ---- making the object, in a jail where there is one ---- */
-
-static void tell_analysed(struct driver *d, bool sound, const char *without)
-{
-    if (d->hooks->analysed)
-        d->hooks->analysed(d->hooks->arg, sound, without);
-}
-
-/* In the jail: what the parent is to know at that moment. */
-static void pass_analysed(struct driver *d, bool sound, const char *without)
-{
-    const char *text = arena_printf(d->cx.arena, "%c%s", sound ? '1' : '0', without ? without : "");
-
-    if (jail_inside())
-        jail_tell(TELLS_ANALYSED, text, strlen(text), NULL, 0, NULL);
-    else
-        tell_analysed(d, sound, without);
-}
-
-static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *reply, int *fd)
-{
-    struct driver *d = arg;
-    const char *text = data;
-
-    if (kind == TELLS_ANALYSED && n)
-        tell_analysed(d, text[0] == '1',
-                      n > 1 ? arena_strndup(d->cx.arena, text + 1, n - 1) : NULL);
-    else if (kind == KERNEL_ASKED)
-        fputc(d->kernel && kernel_can_fentry(d->kernel), reply);
-    else if (kind == TELLS_FORBIDDEN && d->kernel)
-        load_permitted(&d->cx, d->kernel);
-    else if (kind == DEBUGINFOD_ASKED)
-        *fd = debuginfod_answer(&d->cx, data, n, reply);
-}
-
-static void open_jail(struct driver *d)
-{
-    d->jail = apart_start(&d->cx, &d->o, d->target, d->out, on_told, d);
-    d->places.jail = d->jail;
-}
-
-/* From the analysis to the object. */
-static bool make_here(struct making *m)
-{
-    struct driver *d = m->d;
-    const struct options *o = &d->o;
-    bool sound = analyse(d, m->so, m->prog);
-
-    if (o->list) /* errors were told: of what else there is they say nothing */
-        return listing_points(&d->cx, m->prog, m->expanded->main, o->list_variables, d->out);
-    const char *without = NULL;
-
-    if (!sound && m->expanded->assumed && target_first(d->target))
-        without = explain_assumed(d, m->expanded->assumed);
-    pass_analysed(d, sound, without);
-    if (!sound)
-        return false;
-    pass_done(d, PASS_SEMA, "analysed types and debug information");
-    if (shows(o, PASS_SEMA, DUMP_AST))
-        syntax_print(d->out, m->prog, PRINT_RESOLVED);
-    if (o->dump & DUMP_STAP && !stap_print(&d->cx, m->prog, d->target, d->out, NULL))
-        return false;
-    if (m->last == PASS_SEMA)
-        return true;
-
-    if (d->choice.backend == BACKEND_STAP)
-        return run_stap(d, m->prog, m->last);
-
-    struct ir_unit *u = make_ir(d, m->prog);
-
-    if (!u)
-        return false;
-    pass_done(d, PASS_IR, "made intermediate code");
-    if (shows(o, PASS_IR, DUMP_IR))
-        ir_print(d->out, u);
-    if (m->last == PASS_IR)
-        return true;
-
-    struct kernel *k = choose_kernel(d, in_kernel(u), m->last == PASS_RUN);
-
-    if (k && !k->has[FEAT_BPF_COOKIE])
-        ir_split_places(u);
-    if (k && ir_probes_kernel(u) && kernel_can_fentry(k) && !ir_trace_functions(u))
-        return false;
-    if (!k || !cg_generate(u, k, o->dump & DUMP_BPF ? d->out : NULL, &m->obj))
-        return false;
-    pass_done(d, PASS_OBJECT, "made the object");
-    if (m->kept)
-        keep(m, u);
-    return true;
-}
-
-static bool make_in_jail(struct jail_question *q, FILE *answer)
-{
-    struct making *m = q->arg;
-
-    m->d->out = stdout;
-    if (!make_here(m))
-        return false;
-    fwrite(&m->head_size, sizeof(m->head_size), 1, answer);
-    if (m->head)
-        fwrite(m->head, 1, m->head_size, answer);
-    if (m->obj.elf)
-        fwrite(m->obj.elf, 1, m->obj.elf_size, answer);
-    return true;
-}
-
-/* The other end: the object, in the arena, behind what is kept with it. */
-static bool take_made(struct making *m, const struct jail_answer *a)
-{
-    const char *data = a->data;
-
-    if (a->n < sizeof(m->head_size))
-        return false;
-    memcpy(&m->head_size, data, sizeof(m->head_size));
-    if (m->head_size > a->n - sizeof(m->head_size))
-        return false;
-    size_t size = a->n - sizeof(m->head_size), object = size - m->head_size;
-    char *made = arena_alloc(m->d->cx.arena, size + 1);
-
-    memcpy(made, data + sizeof(m->head_size), size);
-    if (object)
-        m->obj = (struct cg_object){.elf = made + m->head_size, .elf_size = object};
-    if (m->head_size && m->kept && object)
-        kept_give(m->kept, made, size);
-    return true;
-}
-
-/* Is WORD in a text of the script's? */
-static bool says(const struct making *m, const char *word)
-{
-    const struct strings *more = &m->d->o.more_text;
-    bool said = strstr(m->expanded->main->text, word) != NULL;
-
-    for (uint32_t i = 0; i < m->expanded->n_libs; i++)
-        said |= strstr(m->expanded->libs[i]->text, word) != NULL;
-    for (uint32_t i = 0; i < more->n; i++)
-        said |= strstr(more->v[i], word) != NULL;
-    return said;
-}
-
-/* What needs guru mode was looked at by whoever made the object: our tapset may what scripts may
- * not. What a jail made may do what the script says, by its words, since the tree that knows better
- * is the jail's; a folder of the user's (-I) may have functions with all of them. */
-static unsigned rights_of(const struct making *m)
-{
-    static const struct {
-        const char *word;
-        unsigned right;
-    } words[] = {{"system", RIGHT_COMMANDS},
-                 {"raise", RIGHT_GURU},
-                 {"printk", RIGHT_GURU},
-                 {"set_user_", RIGHT_GURU}};
-    unsigned rights = 0;
-
-    if (!m->d->jail || m->d->o.include.n)
-        return RIGHT_COMMANDS | RIGHT_GURU;
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        rights |= says(m, words[i].word) ? words[i].right : 0;
-    return rights;
-}
-
-/* Without a jail. */
-static bool make_alone(struct making *m)
-{
-    char *data = NULL;
-    size_t size = 0;
-
-    if (!make_here(m))
-        return false;
-    FILE *f = m->head ? open_memstream(&data, &size) : NULL;
-
-    if (f) {
-        fwrite(m->head, 1, m->head_size, f);
-        fwrite(m->obj.elf, 1, m->obj.elf_size, f);
-        if (!fclose(f))
-            kept_give(m->kept, data, size);
-    }
-    free(data);
-    free(m->head);
-    return true;
-}
-
-/* False after reporting. A module of SystemTap is made here: its tools are run. */
-static bool make(struct making *m)
-{
-    struct driver *d = m->d;
-    const struct jail_question q = {.arg = m, .fds = {-1, -1}};
-    struct jail_answer a;
-
-    if (d->choice.backend != BACKEND_STAP) {
-        sema_read_scripts(&d->cx, m->so); /* while files are at hand */
-        open_jail(d);
-    }
-    if (d->draws) /* now: at the end the process may be gone */
-        places_name_lua(&d->places);
-    if (!d->jail)
-        return make_alone(m);
-    bool ok = jail_ask(d->jail, make_in_jail, &q, &a) && take_made(m, &a);
-
-    jail_mute(d->jail); /* it names what is printed, and prints nothing itself */
-    free(a.data);
-    return bounds_end() && ok;
-}
-
-/* What was made before. A jail names what is printed. */
-static bool run_kept(struct making *m, const void *elf, size_t size)
-{
-    struct driver *d = m->d;
-    struct kernel *k;
-
-    look_at_kernel(d, PASS_RUN);
-    k = choose_kernel(d, true, true);
-    open_debuginfo(d);
-    open_jail(d);
-    jail_mute(d->jail);
-    if (d->draws)
-        places_name_lua(&d->places);
-    tell_analysed(d, true, NULL);
-    pass_done(d, PASS_OBJECT, "took the object from the cache");
-    return k && run(d, elf, size, k, rights_of(m));
 }
 
 /* ---- the pipeline ---- */
@@ -842,36 +442,39 @@ static bool run_script(struct driver *d)
                            .no_display = o->no_display,
                            .macros = macros_new(d->cx.arena)};
     struct kept kept = {.on = false};
-    struct making m = {.d = d, .so = &so, .expanded = &expanded, .last = last};
+    struct making *m = &d->making;
     size_t size;
 
+    m->so = &so;
+    m->expanded = &expanded;
     if (may_be_kept(d, last)) {
         begin_keeping(d, &so, &expanded, &kept);
-        m.kept = &kept;
+        m->kept = &kept;
         const void *elf = kept_take(&d->cx, &kept, d->target, &size);
 
         if (elf)
-            return run_kept(&m, elf, size);
+            return making_take_kept(m) && run(d, elf, size, m->kernel, making_rights(m));
     }
     struct program *prog = parse(d, &so, &expanded);
 
     if (!prog)
         return false;
-    pass_done(d, PASS_PARSE, "parsed the script and its modules");
+    making_passed(&d->making, PASS_PARSE, "parsed the script and its modules");
     if (last == PASS_PARSE) {
         syntax_print(d->out, prog, 0);
         return true;
     }
 
-    m.prog = prog;
-    look_at_kernel(d, last);
-    if (!make(&m))
+    m->prog = prog;
+    making_look_at_kernel(m);
+    if (!making_make(m))
         return false;
-    if (d->choice.backend == BACKEND_STAP || !m.obj.elf)
+    d->status = m->status;
+    if (d->choice.backend == BACKEND_STAP || !m->obj.elf)
         return true;
     if (o->last_pass == PASS_OBJECT)
-        return write_object(d, &m.obj);
-    return last == PASS_OBJECT || run(d, m.obj.elf, m.obj.elf_size, d->kernel, rights_of(&m));
+        return write_object(d, &m->obj);
+    return last == PASS_OBJECT || run(d, m->obj.elf, m->obj.elf_size, m->kernel, making_rights(m));
 }
 
 /* ---- objects as scripts ---- */
@@ -900,7 +503,7 @@ static bool run_object(struct driver *d)
     struct kernel *k = elf ? kernel_probe(&d->cx, d->o.no_feature.v, d->o.no_feature.n) : NULL;
 
     if (k)
-        open_jail(d);
+        making_open_jail(&d->making);
     if (d->draws)
         places_name_lua(&d->places);
     return k && run(d, elf, size, k, RIGHT_COMMANDS);
@@ -908,7 +511,7 @@ static bool run_object(struct driver *d)
 
 static bool run_module(struct driver *d)
 {
-    struct backend_stap b = stap_side(d);
+    const struct backend_stap b = {&d->cx, &d->o, d->target, d->out, &d->module};
     const char *why = search_foreign(&d->cx, d->o.script);
 
     if (why) {
@@ -1043,10 +646,12 @@ static bool work(struct driver *d)
         d->choice.backend = kind == SCRIPT_OBJECT ? BACKEND_BPF : BACKEND_STAP;
     else if (!backend_choose(&d->cx, &d->o, running, &d->choice))
         return false;
-    return open_output(d) && open_target(d, running) &&
-           (kind == SCRIPT_OBJECT   ? run_object(d)
-            : kind == SCRIPT_MODULE ? run_module(d)
-                                    : run_script(d));
+    if (!open_output(d) || !open_target(d, running))
+        return false;
+    begin_making(d);
+    return kind == SCRIPT_OBJECT   ? run_object(d)
+           : kind == SCRIPT_MODULE ? run_module(d)
+                                   : run_script(d);
 }
 
 static bool close_all(struct driver *d, bool ok)
@@ -1058,7 +663,7 @@ static bool close_all(struct driver *d, bool ok)
     if (d->places.debuginfo)
         debuginfo_free(d->places.debuginfo);
     lua_names_free(d->places.names);
-    jail_end(d->jail);
+    jail_end(d->making.jail);
     jail_end(d->readers);
     if (d->target)
         target_close(d->target);
@@ -1072,7 +677,7 @@ int driver_run(struct compile *cx, int argc, char **argv, const struct driver_ho
 
     d.places.cx = &d.cx;
     uname(&d.uts);
-    d.since = clock_ns(CLOCK_MONOTONIC);
+    d.making.since = clock_ns(CLOCK_MONOTONIC);
     bool ok = options_parse(&d.cx, argc, argv, &d.o) && work(&d);
 
     return close_all(&d, ok) ? d.status : 1;

@@ -28,6 +28,8 @@ struct driver_hooks {
     void (*analysed)(void *arg, bool ok, const char *without);
     /* Several times a second, while it runs. */
     void (*watch)(void *arg, const struct ngs_control *counts);
+    /* As often: how many ticks a second there are to be; 0: as the script says. NULL: always so. */
+    uint64_t (*rate)(void *arg);
     void *arg;
 };
 

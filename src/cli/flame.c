@@ -19,6 +19,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/interrupt.h"
 #include "cli/driver.h"
 #include "cli/options.h"
 #include "cli/picture.h"
@@ -87,6 +88,7 @@ struct flame {
         const struct out_format *format;
         uint64_t begun; /* the one that runs, as BEGUN */
         uint64_t lost;  /* before it */
+        uint64_t rate;  /* in Hz, when a signal has asked for one; 0: that of -F */
         bool failed;
     } window;
 };
@@ -173,6 +175,23 @@ static void on_watch(void *arg, const struct ngs_control *counts)
 
 /* ---- windows ---- */
 
+/* The rate that a signal has asked for holds from one window to the next: a file has one. */
+static void take_rate(struct flame *f)
+{
+    int hz = f->cx->interrupt->number;
+
+    f->cx->interrupt->number = 0;
+    if (hz < 1 || hz > HZ_MAX)
+        return;
+    f->window.rate = (uint64_t)hz;
+    f->info.period_ns = 1000000000 / hz;
+}
+
+static uint64_t on_rate(void *arg)
+{
+    return ((struct flame *)arg)->window.rate;
+}
+
 /* One has ended: it goes to its file, if it has a stack, and a line says so. */
 static bool on_cut(void *arg, struct out_profile *p)
 {
@@ -193,6 +212,7 @@ static bool on_cut(void *arg, struct out_profile *p)
     int64_t at = (int64_t)time(NULL);
 
     f->info.time = at > f->info.time ? at : f->info.time + 1; /* a file's name is of one alone */
+    take_rate(f);
     arena_free(a);
     return !f->window.failed;
 }
@@ -678,8 +698,11 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
 
     set_info(f, argc, argv);
     make_argv(f);
-    if (f->every > 0)
+    if (f->every > 0) {
         hooks.cut = on_cut;
+        hooks.rate = on_rate;
+        cx->interrupt->numbered = f->counted == COUNT_SAMPLES;
+    }
     if (f->to.push.receiver) {
         hooks.into = open_memstream(&body, &sent.n);
         hooks.target = on_target;

@@ -12,6 +12,7 @@ ngstap_SOURCES += \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/listing.c src/cli/listing.h \
 	src/cli/main.c \
+	src/cli/making.c src/cli/making.h \
 	src/cli/option_table.c src/cli/option_table.h \
 	src/cli/options.c src/cli/options.h \
 	src/cli/pack.c \

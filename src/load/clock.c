@@ -56,13 +56,18 @@ static bool warn_rate(const struct session *s, const struct obj_probe *p)
     return true;
 }
 
-static struct perf_event_attr clock_attr(const struct obj_probe *p)
+static uint64_t period_of(const struct session *s, const struct obj_probe *p)
+{
+    return s->period ? s->period : p->period;
+}
+
+static struct perf_event_attr clock_attr(const struct session *s, const struct obj_probe *p)
 {
     return (struct perf_event_attr){
         .size = sizeof(struct perf_event_attr),
         .type = PERF_TYPE_SOFTWARE,
         .config = PERF_COUNT_SW_CPU_CLOCK,
-        .sample_period = p->period,
+        .sample_period = period_of(s, p),
         .disabled = 1,
     };
 }
@@ -106,7 +111,7 @@ static bool clock_on_members(struct session *s, struct perf_event_attr *attr, in
 /* Opens an event on each online CPU. */
 static bool clock_on_cpus(struct session *s, const struct obj_probe *p, int prog)
 {
-    struct perf_event_attr attr = clock_attr(p);
+    struct perf_event_attr attr = clock_attr(s, p);
     long cpus = sysconf(_SC_NPROCESSORS_CONF);
     uint32_t before = s->n_events;
 
@@ -123,7 +128,7 @@ static uint64_t births(const struct session *s)
 
 static bool open_clock(struct session *s, const struct obj_probe *p, int prog)
 {
-    struct perf_event_attr attr = clock_attr(p);
+    struct perf_event_attr attr = clock_attr(s, p);
     uint32_t first = s->n_events;
 
     if (!load_scoped(s) || s->clocks_on_cpus)
@@ -152,8 +157,8 @@ static uint64_t ticks_in(const struct session *s, uint64_t ns)
     uint64_t most = 0;
 
     for (uint32_t i = 0; i < s->n_clocks; i++)
-        if (ns / s->clocks[i].probe->period > most)
-            most = ns / s->clocks[i].probe->period;
+        if (ns / period_of(s, s->clocks[i].probe) > most)
+            most = ns / period_of(s, s->clocks[i].probe);
     return most;
 }
 
@@ -210,3 +215,25 @@ const struct attach_ops attach_clock = {
     .watch = watch,
     .close = close_all,
 };
+
+/* ---- another rate ---- */
+
+/* Events are opened anew: an ioctl would change those of the threads that were there at the start,
+ * and none that they have been inherited by. */
+bool load_ticks(struct session *s, uint64_t hz)
+{
+    bool ok = true;
+
+    close_all(s);
+    s->n_clocks = 0;
+    s->period = SECOND_NS / hz;
+    diag_try_begin(s->cx->diag);
+    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++) {
+        const struct obj_probe *p = &s->o->probes[i];
+
+        if (attach_clock.kinds & ATTACH_OPS_OF(p->kind))
+            ok = open_clock(s, p, bpf_program__fd(attach_program_of(s, i))) && ok;
+    }
+    diag_try_end(s->cx->diag);
+    return ok;
+}

@@ -135,7 +135,7 @@ static bool check_maps(struct session *s)
 
 /* Of an array that is as large at once as it may ever be. Clearing more takes longer than most of a
  * start (80 MB: 14 ms and more). */
-enum { TAKEN_AT_ONCE = 16 << 20 };
+enum { TAKEN_AT_ONCE = 4 << 20 };
 
 /* Elements of large arrays are taken when they come, where that can be borne (ir/sparse.c) and
  * programs of ticks may do it. */
@@ -158,6 +158,36 @@ static const struct {
     uint32_t few; /* 0: all */
 } taken_at_once[] = {{NGS_MAP_SPACES, 512}, {NGS_MAP_STACKS, 0}, {NGS_MAP_TEXTS, 4096}};
 
+/* For the unwind tables of what one program maps, and for libraries to come: libcrypto has a row in
+ * 64 bytes of its file, programs of small functions one in 48. More where it is not known which
+ * programs there will be. The array is taken whole, 8 bytes a row. */
+enum { BYTES_A_ROW = 32, ROWS_TO_COME = 1 << 17 };
+
+static bool is_one_program(const struct target *t)
+{
+    struct stat first, other;
+    char path[64];
+
+    for (uint32_t i = 0; i < t->n_pids; i++) {
+        snprintf(path, sizeof(path), "%s/%d/exe", t->proc, (int)t->pids[i]);
+        if (stat(path, i ? &other : &first) ||
+            (i && (first.st_ino != other.st_ino || first.st_dev != other.st_dev)))
+            return false;
+    }
+    return true;
+}
+
+static uint32_t rows_needed(const struct target *t)
+{
+    bool one = t->kind == TARGET_MASTER || (t->kind == TARGET_PID && is_one_program(t));
+    uint64_t bytes = 0, rows;
+
+    for (const struct module *m = t->modules; m; m = m->next)
+        bytes += m->end - m->start;
+    rows = bytes / BYTES_A_ROW + ROWS_TO_COME;
+    return one && rows < NGS_ROWS_MAX ? (uint32_t)rows : NGS_ROWS_MAX;
+}
+
 static bool set_sizes(struct session *s)
 {
     struct bpf_map *frames = bpf_object__find_map_by_name(s->obj, NGS_MAP_FRAMES);
@@ -166,6 +196,10 @@ static bool set_sizes(struct session *s)
     if (!frames)
         return object_damaged(s->cx, "kernel probes without frames");
     thin_out(s);
+    uint32_t per_cpu = bpf_map__max_entries(frames);
+
+    if (!per_cpu || per_cpu > NGS_FRAMES_PER_CPU)
+        return object_damaged(s->cx, "kernel probes with frames of another number");
     struct bpf_map *scope = bpf_object__find_map_by_name(s->obj, NGS_MAP_SCOPE);
 
     if (scope && !s->t->n_pids)
@@ -173,7 +207,7 @@ static bool set_sizes(struct session *s)
     struct bpf_map *rows = bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS);
 
     if (rows)
-        bpf_map__set_max_entries(rows, NGS_ROWS_MAX);
+        bpf_map__set_max_entries(rows, rows_needed(s->t));
     /* Before Linux 6.1 programs of ticks take maps that are allocated whole, and no others; which
      * it is nobody says but by what came later. */
     for (size_t i = 0; i < sizeof(taken_at_once) / sizeof(*taken_at_once) && !s->sparse; i++) {
@@ -184,7 +218,7 @@ static bool set_sizes(struct session *s)
         if (m && taken_at_once[i].few)
             bpf_map__set_max_entries(m, taken_at_once[i].few);
     }
-    if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * NGS_FRAMES_PER_CPU))
+    if (cpus < 1 || bpf_map__set_max_entries(frames, (uint32_t)cpus * per_cpu))
         return diag_error(s->cx->diag, (struct span){0}, "load", "cannot tell the number of CPUs");
     return true;
 }

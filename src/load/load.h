@@ -65,6 +65,9 @@ struct session; /* loaded object */
 struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
                             const struct kernel *k);
 bool load_attach(struct session *s); /* arms perf events and uprobes */
+/* Clocks tick HZ times a second from now on, not as often as the probes say. False: some could not
+ * be opened anew; that the target has ended is told elsewhere. */
+bool load_ticks(struct session *s, uint64_t hz);
 void load_detach(struct session *s); /* disarms them; maps stay */
 void load_free(struct session *s);
 

@@ -87,7 +87,7 @@ struct spaces {
     bool is_open;
     int map;         /* NGS_MAP_SPACES */
     int rows;        /* NGS_MAP_ROWS; -1: nothing walks a stack */
-    uint32_t n_rows; /* and blocks */
+    uint32_t n_rows, max_rows; /* and blocks */
     struct spaces_file *files;
     uint32_t n_files;
     uint32_t n_numbers;
@@ -145,6 +145,7 @@ struct session {
     void *hash_key;          /* NGS_HASH_KEY_SIZE(MAXSTRINGLEN) bytes */
     struct module **modules; /* by OBJ_MODULES index: the target's; NULL: it does not have it */
     int *events;             /* perf events of clocks that are armed */
+    uint64_t period;         /* ns of their ticks; 0: as the probes say */
     uint32_t n_events;
     int *tracepoints; /* tracepoint.c, syscall.c, kprobe.c */
     uint32_t n_tracepoints;

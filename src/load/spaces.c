@@ -72,6 +72,8 @@ bool spaces_open(struct session *s)
     if (!is_wanted(s))
         return true;
     sp->rows = map_fd(s, NGS_MAP_ROWS);
+    if (sp->rows >= 0)
+        sp->max_rows = bpf_map__max_entries(bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS));
     if (!load_scoped(s) && sp->rows >= 0) {
         diag_warning(s->cx->diag, (struct span){0},
                      "stacks are walked in processes that are named: each has one frame here");
@@ -186,7 +188,7 @@ static void store(struct session *s, const struct map *map, int fd, struct space
     bool there = unwind_kept_file(fd, debug, &rows);
     uint32_t n = rows.n + rows.n_blocks;
 
-    if (there && n <= NGS_ROWS_MAX - sp->n_rows && copy_rows(sp->rows, sp->n_rows, rows.v, n)) {
+    if (there && n <= sp->max_rows - sp->n_rows && copy_rows(sp->rows, sp->n_rows, rows.v, n)) {
         f->rows = sp->n_rows;
         f->blocks = sp->n_rows + rows.n;
         f->n_blocks = rows.n_blocks;

@@ -63,6 +63,7 @@ struct loop {
     int stats_fd; /* holds run-time statistics of BPF programs on */
     bool child_started, child_reaped;
     struct report_age armed;
+    uint64_t rate; /* of ticks, that was asked for; 0: none */
 };
 
 static bool fail(struct loop *l, const char *what)
@@ -203,7 +204,8 @@ static bool start_timers(struct loop *l)
     return t->deadline < 0 || watch(l, t->deadline, SOURCE_DEADLINE);
 }
 
-/* Watches the processes whose end ends the session: the one of -x, or a master and its workers. */
+/* Watches the processes whose end ends the session, once all are gone: those of -x, or a master and
+ * its workers. */
 static bool watch_target(struct loop *l)
 {
     const struct target *t = l->r.t;
@@ -212,8 +214,8 @@ static bool watch_target(struct loop *l)
 
     if (!t || (t->kind != TARGET_PID && t->kind != TARGET_MASTER))
         return true;
-    pids = t->kind == TARGET_PID ? &t->pid : t->pids;
-    n = t->kind == TARGET_PID ? 1 : t->n_pids;
+    pids = t->pids;
+    n = t->n_pids;
     l->pidfds = calloc((size_t)n + 1, sizeof(*l->pidfds));
     if (!l->pidfds)
         return fail(l, "memory");
@@ -236,7 +238,7 @@ static void target_gone(struct loop *l)
     const struct target *t = l->r.t;
     char buf[128];
 
-    if (t->kind == TARGET_PID)
+    if (t->kind == TARGET_PID && t->n_pids == 1)
         snprintf(buf, sizeof(buf), "target process %d exited", (int)t->pid);
     else
         snprintf(buf, sizeof(buf), "all target processes exited");
@@ -339,6 +341,17 @@ static void run_timers(struct loop *l)
         }
 }
 
+static void keep_rate(struct loop *l)
+{
+    uint64_t rate = l->r.opts->rate ? l->r.opts->rate(l->r.opts->watcher) : 0;
+
+    if (!l->r.s || !rate || rate == l->rate)
+        return;
+    l->rate = rate;
+    if (!load_ticks(l->r.s, rate))
+        run_warn(&l->r, "Not all clocks could be set to %llu Hz", (unsigned long long)rate);
+}
+
 static void serve(struct loop *l)
 {
     if (l->r.child_changed)
@@ -367,6 +380,7 @@ static void serve(struct loop *l)
             l->r.opts->watch(l->r.opts->watcher, l->r.ctl);
         if (timers)
             run_timers(l);
+        keep_rate(l);
         if (files)
             files_serve(l->files, handle_for, l);
         if (l->r.child_changed)

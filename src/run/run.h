@@ -22,7 +22,9 @@ struct run_opts {
     bool no_warnings; /* -w */
     /* Called several times a second while the session runs; NULL: nobody watches. */
     void (*watch)(void *arg, const struct ngs_control *counts);
-    void *watcher;
+    /* Asked as often: how many ticks a second there are to be; 0: as the probes say. */
+    uint64_t (*rate)(void *arg);
+    void *watcher; /* ARG of both */
     /*
      * Called once all is printed, before probes are taken out, which can take long; OK: the status
      * will be 0.

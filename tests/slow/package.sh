@@ -4,7 +4,8 @@
 #   tests/slow/package.sh [SUITE]...
 #
 # The bundle in the userlands of Debian 11, 12 and 13; the package installed, upgraded and removed
-# on 12 and 13, its dependencies from Debian's archive as this machine's apt has it.
+# on 12 and 13, its dependencies from Debian's archive as this machine's apt has it; and there the
+# one command of the README, which builds it from a clone (minutes).
 #
 # Needs root, NGSTAP_TARGETS, debootstrap, debhelper. The bare roots (debootstrap, minutes) stay in
 # the cache; each run works on copies. Prints TAP.
@@ -83,6 +84,22 @@ package() { # SUITE
     check "$1: ... and leaves nothing" is_gone
 }
 
+# ---- the README's first command, on the sources alone
+
+newcomer() { # SUITE
+    local inside_seconds=3000
+    [[ -e .git ]] || {
+        skip "$1: one command installs it and draws" 'no clone'
+        return
+    }
+    mkdir "$where/root/ngstap"
+    git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$where/root/ngstap"
+    check "$1: one command installs it and draws" \
+        inside "$where" sh -c 'cd /root/ngstap && ./quickstart install'
+    check "$1: ... a flame graph" grep -q '<svg' "$where/root/ngstap/flame.svg"
+    check "$1: ... by the package" is_installed "$version"
+}
+
 check 'the bundle is made' made bundle
 check 'the package is made' made deb
 check 'a newer package is made' make_newer
@@ -94,7 +111,10 @@ for suite; do
         continue
     fi
     start_target luajit gc64 interp 1800
-    [[ $suite = bullseye ]] || package "$suite"
+    if [[ $suite != bullseye ]]; then
+        package "$suite"
+        newcomer "$suite"
+    fi
     tar -xzf "$bundle" -C "$where/opt"
     judge_root "$suite, bundle" "$where" "/opt/$(basename "$bundle" .tar.gz)/ngstap" "$version"
     tests/targets/target.sh stop "$name"

@@ -287,7 +287,8 @@ static struct cg_unit *make_unit(struct compile *cx, bool broken, uint64_t uprob
     u->funcs[2] = never_called(cx);
     u->funcs[3] = loop(cx, src);
     u->maps = ARENA_ARRAY(cx->arena, struct cg_map, u->n_maps);
-    u->maps[0] = (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, FRAME_SIZE, 0, 0};
+    u->maps[0] =
+        (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, FRAME_SIZE, NGS_FRAMES_PER_CPU, 0};
     u->maps[1] = (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, 65536, 0};
     u->maps[2] =
         (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = sizeof(struct fixture_globals)};

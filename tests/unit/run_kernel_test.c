@@ -213,8 +213,8 @@ static struct cg_func program(struct compile *cx)
 
 static bool build(struct compile *cx, struct object *o)
 {
-    static const struct ngs_rec tick = {.kind = NGS_REC_PRINT, .format = FMT_TICK,
-                                        .size = sizeof(struct ngs_rec)};
+    static const struct ngs_rec tick = {
+        .kind = NGS_REC_PRINT, .format = FMT_TICK, .size = sizeof(struct ngs_rec)};
     struct cg_unit *u = ARENA_NEW(cx->arena, struct cg_unit);
     const struct meta *m = metadata(cx);
     void *elf;
@@ -233,7 +233,8 @@ static bool build(struct compile *cx, struct object *o)
     u->funcs = ARENA_NEW(cx->arena, struct cg_func);
     u->funcs[0] = program(cx);
     u->maps = ARENA_ARRAY(cx->arena, struct cg_map, u->n_maps);
-    u->maps[0] = (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, FRAME_SIZE, 0, 0};
+    u->maps[0] =
+        (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, FRAME_SIZE, NGS_FRAMES_PER_CPU, 0};
     u->maps[1] = (struct cg_map){NGS_MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0, 65536, 0};
     u->maps[2] = (struct cg_map){.name = NGS_MAP_GLOBALS, .value_size = 8};
     u->maps[3] = (struct cg_map){.name = NGS_MAP_CONTROL, .value_size = sizeof(struct ngs_control)};

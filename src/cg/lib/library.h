@@ -122,7 +122,7 @@ enum cg_lib {
 };
 
 /* Emits: r9 = a frame of this CPU that nobody uses, else to NONE. Clobbers r0-r5, [r10 - 8]. */
-void cg_claim(struct cg_asm *s, uint32_t none);
+void cg_claim(const struct cg *c, struct cg_asm *s, uint32_t none);
 /* Calls LIB, whose arguments are in r1...: the object will have it. */
 void cg_call_lib(struct cg *c, struct cg_asm *s, enum cg_lib lib);
 /* LIB is to read the string that HANDLE names; to be told before LIB is made. */

@@ -205,15 +205,14 @@ void cg_lib_report(struct cg_lib_fn *f)
 
 enum { AT_INDEX = -8, AT_PROBE = -16 }; /* words of BPF's stack */
 
-void cg_claim(struct cg_asm *s, uint32_t none)
+void cg_claim(const struct cg *c, struct cg_asm *s, uint32_t none)
 {
     uint32_t got = cg_label(s);
 
     cg_call(s, BPF_FUNC_get_smp_processor_id);
-    cg_alui(s, BPF_LSH, R0, 2);
-    _Static_assert(NGS_FRAMES_PER_CPU == 4, "the shift above");
+    cg_alui(s, BPF_MUL, R0, (int32_t)c->frames_per_cpu);
     cg_stx(s, BPF_W, R10, AT_INDEX, R0);
-    for (int k = 0; k < NGS_FRAMES_PER_CPU; k++) {
+    for (uint32_t k = 0; k < c->frames_per_cpu; k++) {
         if (k) {
             cg_ldx(s, BPF_W, R1, R10, AT_INDEX);
             cg_alui(s, BPF_ADD, R1, 1);
@@ -248,7 +247,7 @@ void cg_lib_report_of(struct cg_lib_fn *f)
     cg_mov(s, R7, R3);
     cg_mov(s, R8, R4);
     cg_stx(s, BPF_DW, R10, AT_PROBE, R5);
-    cg_claim(s, none);
+    cg_claim(f->c, s, none);
     cg_stx(s, BPF_DW, R9, LIB_FRAME(error), R6);
     cg_stx(s, BPF_DW, R9, LIB_FRAME(error_arg), R7);
     cg_stx(s, BPF_DW, R9, LIB_FRAME(error_loc), R8);
