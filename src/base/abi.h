@@ -490,11 +490,8 @@ struct ngs_range {
     uint64_t place;              /* to be added for the NGS_PLACE; 0: no file's */
 };
 enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
-/*
- * Frames of a stack that has texts, bytes of a text: elements of 2 KiB and of 1 KiB, with what the
- * kernel adds. It has several of such a size at hand in a tick (kernel/bpf/memalloc.c), of larger
- * ones a single one.
- */
+/* Frames of a stack that has texts, bytes of a text: elements of 2 KiB and of 1 KiB, with what the
+ * kernel adds. */
 enum { NGS_STACK_ROOM = 240, NGS_TEXT_MAX = 936 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */
     uint64_t n;

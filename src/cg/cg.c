@@ -38,8 +38,10 @@ static void add_map(struct cg_unit *out, struct cg_map m)
     out->maps[out->n_maps++] = m;
 }
 
-/* Texts among the frames of stacks: what Lua ran. */
-enum { TEXTS_MAX = 16384 };
+/* Texts among the frames of stacks, what Lua ran. A hit may come with several that are new, and at
+ * first the kernel has memory for one at hand (kernel/bpf/memalloc.c, prefill_mem_cache). So all of
+ * it is taken at the start: 1 KiB each. */
+enum { TEXTS_MAX = 2048 };
 
 /* Stacks in all; at least as many as the few arrays of a script are likely to have. */
 static uint32_t stacks_max(const struct cg *c)
@@ -90,7 +92,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
                                      stacks_max(c), as_they_come});
     if (u->stack_texts && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_TEXTS, BPF_MAP_TYPE_HASH, 8,
-                                     NGS_STR_SIZE(NGS_TEXT_MAX), TEXTS_MAX, as_they_come});
+                                     NGS_STR_SIZE(NGS_TEXT_MAX), TEXTS_MAX, 0});
     if (u->frame_unwind && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_SPACES, BPF_MAP_TYPE_HASH, 4, sizeof(struct ngs_space),
                                      NGS_MAX_MEMBERS, BPF_F_NO_PREALLOC});

@@ -151,12 +151,12 @@ static void thin_out(struct session *s)
     }
 }
 
-/* What is known of processes' mappings and of texts in stacks, where room for all of it must be
- * taken beforehand; of stacks as many as there may be. */
+/* What is known of processes' mappings, where room for all of it must be taken beforehand; of
+ * stacks as many as there may be. */
 static const struct {
     const char *map;
     uint32_t few; /* 0: all */
-} taken_at_once[] = {{NGS_MAP_SPACES, 512}, {NGS_MAP_STACKS, 0}, {NGS_MAP_TEXTS, 4096}};
+} taken_at_once[] = {{NGS_MAP_SPACES, 512}, {NGS_MAP_STACKS, 0}};
 
 /* For the unwind tables of what one program maps, and for libraries to come: libcrypto has a row in
  * 64 bytes of its file, programs of small functions one in 48. More where it is not known which
