@@ -207,6 +207,7 @@ SHELL_TESTS += tests/backtrace.sh
 SHELL_TESTS += tests/symbol-names.sh tests/names-looked-at.sh
 SHELL_TESTS += tests/ustack.sh
 SHELL_TESTS += tests/gdb-stacks.sh
+SHELL_TESTS += tests/probed-stacks.sh
 SHELL_TESTS += tests/lua-c.sh
 SHELL_TESTS += tests/lua-helpers.sh
 EXTRA_DIST += tests/ustack

@@ -403,6 +403,32 @@ by_registers() {
 }
 check 'frames by r10, rbx, rax' by_registers
 
+# A coroutine of glibc's, which goes on elsewhere at its end: where it begins nobody called it.
+cat >"$scratch/coroutine.c" <<'END'
+#include <ucontext.h>
+static ucontext_t outer, inner;
+static char stack[65536];
+__attribute__((noinline)) void hit(void) { __asm__ volatile(""); }
+static void begins(void) { hit(); __asm__ volatile(""); }
+int main(void)
+{
+    getcontext(&inner);
+    inner.uc_stack.ss_sp = stack;
+    inner.uc_stack.ss_size = sizeof(stack);
+    inner.uc_link = &outer;
+    makecontext(&inner, begins, 0);
+    return swapcontext(&outer, &inner);
+}
+END
+${CC:-cc} -O1 -o "$scratch/coroutine" "$scratch/coroutine.c"
+in_coroutine() {
+    trace -v -c "$scratch/coroutine" -e "probe process(\"$scratch/coroutine\").function(\"hit\") {
+        print_ubacktrace() }"
+    [[ $(grep -c '^ 0x' "$scratch/out") = 3 ]] && printed ' : begins\+' &&
+        said '^stacks of programs: 1 whole$'
+}
+check 'a coroutine is whole' in_coroutine
+
 # Of OpenSSL's assembly, all ticks lead to where the program begins.
 in_openssl() { # CIPHER...
     trace -c "openssl speed -seconds 1 $*" -e 'probe timer.profile {

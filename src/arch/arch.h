@@ -132,6 +132,10 @@ struct arch {
             uint8_t before;       /* in the frame: the state's one before */
         } lua[ARCH_LUA_LAYOUTS];
         uint8_t lua_more; /* by which it is larger where LuaJIT was built with LUAJIT_NO_UNWIND */
+        /* The kernel's trampoline for .return probes: bytes that it pushes, below where the return
+         * address was, before it calls the kernel, and its next four bytes of code (Linux 6.11). */
+        uint8_t pushed;
+        uint32_t pops;
         /* The rule of LuaJIT's unwind table for all code of its interpreter: words that the CFA is
          * above the stack pointer, and that the frame pointer and BASE lie below the CFA. */
         struct {

@@ -108,6 +108,9 @@ const struct arch arch_x86_64 = {
                .signal_fp = 40 + 10 * 8,
                /* r15 to r12, -, rbx, r11 to r8, rax, rcx, rdx, rsi, rdi */
                .signal_regs = {96, 88, 80, 72, 0, 128, 64, 56, 48, 40, 144, 152, 136, 112, 104},
+               /* arch/x86/kernel/uprobes.c, uretprobe_trampoline_entry: pop r11; pop rcx; ret */
+               .pushed = 24,
+               .pops = 0xc3595b41,
                /* lj_frame.h, lj_obj.h */
                .lua = {{80, 16, false, 80, 9, 32}, {80, 24, true, 48, 5, 32}},
                .lua_more = 16,

@@ -288,6 +288,15 @@ enum ngs_end {
     NGS_END_COUNT
 };
 
+/* Where the kernel keeps the addresses of a program that breakpoints have replaced: offsets. */
+struct ngs_replaced {
+    uint32_t utask, mm;             /* in task_struct; utask 0: nothing is known */
+    uint32_t first, copy, vaddr;    /* in uprobe_task: return_instances, xol_vaddr, vaddr */
+    uint32_t stack, address, next;  /* in return_instance: address is orig_ret_vaddr */
+    uint32_t area;                  /* in mm_struct: uprobes_state.xol_area */
+    uint32_t trampoline;            /* in xol_area: vaddr */
+};
+
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
     /*
@@ -339,6 +348,7 @@ struct ngs_control {
     uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS, */
     uint64_t texts;  /* to NGS_MAP_TEXTS */
     uint64_t ends[NGS_END_COUNT]; /* walks of a program's stack, by why they ended */
+    struct ngs_replaced replaced;
     uint64_t overloads; /* how often a probe has used up what it may take of a CPU */
 };
 

@@ -21,6 +21,7 @@ ngstap_SOURCES += \
 	src/cg/lib/process.c \
 	src/cg/lib/read.c \
 	src/cg/lib/record.c \
+	src/cg/lib/replaced.c \
 	src/cg/lib/shared.c \
 	src/cg/lib/spend.c \
 	src/cg/lib/stack.c \

@@ -124,6 +124,7 @@ enum cg_unwind {
     CG_UNWIND_END = CG_UNWIND_BYTES + CG_UNWIND_WINDOW / 8, /* enum ngs_end */
     /* Where Lua was entered before, by the frame of LuaJIT's that was passed last, | 1; 0: none */
     CG_UNWIND_CFRAME,
+    CG_UNWIND_RETURN,  /* the kernel's struct return_instance that was found last; 0: none yet */
     /* Number of the frame that was interrupted last, from 0, and the registers that it had, by
      * their words in struct pt_regs. */
     CG_UNWIND_FIRST,

@@ -61,6 +61,7 @@ static void emit_unwind(struct cg_gen *g, const struct ir_ins *i)
     cg_stx(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_MADE), R2);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_FIRST), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CFRAME), 0);
+    cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_RETURN), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_N), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_CALL), 0);
     cg_sti(&g->s, BPF_DW, R9, cg_unwind_word(u, CG_UNWIND_LEN), 0);

@@ -82,27 +82,69 @@ static uint64_t type_size(const struct btf_type *t)
     return kind && kind < KINDS ? sizeof(*t) + once[kind] + (uint64_t)each[kind] * btf_vlen(t) : 0;
 }
 
-/* Fills in what is wanted of T, whose name is NAME; STRINGS has LEN bytes. Returns how many. */
-static unsigned take(struct kernel_member *v, unsigned n, const struct btf_type *t,
-                     const char *name, const char *strings, uint32_t len)
+/* Its parts, which lie in the file. */
+struct parts {
+    const char *types, *strings;
+    uint32_t n_types, n_strings; /* bytes */
+};
+
+static const struct btf_type *type_at(const struct parts *p, uint64_t at, uint64_t *size)
 {
+    const struct btf_type *t = (const void *)(p->types + at);
+
+    if (at + sizeof(*t) > p->n_types)
+        return NULL;
+    *size = type_size(t);
+    return *size && *size <= p->n_types - at ? t : NULL;
+}
+
+static const struct btf_type *type_of(const struct parts *p, uint32_t id)
+{
+    const struct btf_type *t = NULL;
+    uint64_t size = 0;
+
+    for (uint64_t at = 0; id && (t = type_at(p, at, &size)) != NULL; at += size)
+        if (!--id)
+            return t;
+    return NULL;
+}
+
+/* Bytes from T's start to its member NAME, or to that of a part of T without a name. */
+static bool member_offset(const struct parts *p, const struct btf_type *t, const char *name,
+                          unsigned depth, uint32_t *offset)
+{
+    const struct btf_member *v = btf_members(t);
+
+    for (uint32_t i = 0; i < btf_vlen(t); i++)
+        if (v[i].name_off < p->n_strings && !strcmp(p->strings + v[i].name_off, name) &&
+            !btf_member_bitfield_size(t, i)) {
+            *offset = btf_member_bit_offset(t, i) / 8;
+            return true;
+        }
+    for (uint32_t i = 0; i < btf_vlen(t); i++) {
+        const struct btf_type *in = v[i].name_off || !depth ? NULL : type_of(p, v[i].type);
+
+        if (in && btf_is_composite(in) && member_offset(p, in, name, depth - 1, offset)) {
+            *offset += btf_member_bit_offset(t, i) / 8;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fills in what is wanted of T, whose name is NAME. Returns how many. */
+static unsigned take(struct kernel_member *v, unsigned n, const struct parts *p,
+                     const struct btf_type *t, const char *name)
+{
+    enum { NAMELESS_MAX = 4 };
     unsigned got = 0;
 
     for (unsigned w = 0; w < n; w++) {
         if (v[w].found || strcmp(v[w].record, name) != 0)
             continue;
-        if (!v[w].member) {
+        if (!v[w].member)
             *v[w].value = t->size;
-            v[w].found = true;
-        }
-        for (uint32_t i = 0; i < btf_vlen(t) && !v[w].found; i++) {
-            uint32_t off = btf_members(t)[i].name_off;
-
-            v[w].found =
-                off < len && !strcmp(v[w].member, strings + off) && !btf_member_bitfield_size(t, i);
-            if (v[w].found)
-                *v[w].value = btf_member_bit_offset(t, i) / 8;
-        }
+        v[w].found = !v[w].member || member_offset(p, t, v[w].member, NAMELESS_MAX, v[w].value);
         got += v[w].found;
     }
     return got;
@@ -132,25 +174,21 @@ static bool types_find(const struct types *f, struct wanted *w)
 
     if (f->size < sizeof(*h) || h->magic != BTF_MAGIC || h->hdr_len > f->size)
         return false;
-    uint64_t room = f->size - h->hdr_len;
-    const char *start = f->file + h->hdr_len, *strings = start + h->str_off;
+    uint64_t room = f->size - h->hdr_len, size = 0;
+    const char *start = f->file + h->hdr_len;
+    const struct parts p = {start + h->type_off, start + h->str_off, h->type_len, h->str_len};
+    const struct btf_type *t;
 
     if ((uint64_t)h->type_off + h->type_len > room || (uint64_t)h->str_off + h->str_len > room ||
-        !h->str_len || strings[h->str_len - 1])
+        !h->str_len || p.strings[h->str_len - 1])
         return false;
-    for (uint64_t at = 0; w->left && at + sizeof(struct btf_type) <= h->type_len;) {
-        const struct btf_type *t = (const void *)(start + h->type_off + at);
-        uint64_t size = type_size(t);
-
-        if (!size || size > h->type_len - at)
-            return false;
+    for (uint64_t at = 0; w->left && (t = type_at(&p, at, &size)) != NULL; at += size) {
         id++;
-        if (t->name_off < h->str_len)
-            take_id(w, t, id, strings + t->name_off);
-        if (btf_kind(t) == BTF_KIND_STRUCT && t->name_off < h->str_len)
-            w->left -=
-                take(w->members, w->n_members, t, strings + t->name_off, strings, h->str_len);
-        at += size;
+        if (t->name_off >= p.n_strings)
+            continue;
+        take_id(w, t, id, p.strings + t->name_off);
+        if (btf_kind(t) == BTF_KIND_STRUCT)
+            w->left -= take(w->members, w->n_members, &p, t, p.strings + t->name_off);
     }
     return w->left == 0;
 }

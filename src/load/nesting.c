@@ -22,13 +22,7 @@ void nesting_init(struct nesting *n)
 
 void nesting_start(struct session *s)
 {
-    bool returns = false;
-
-    for (uint32_t i = 0; i < s->o->h->table[OBJ_PROBES].n; i++)
-        returns |= attach_has(s->o->probes[i].kind, ATTACH_ON_RETURN) &&
-                   attach_has(s->o->probes[i].kind, ATTACH_PLACES) &&
-                   !attach_has(s->o->probes[i].kind, ATTACH_KERNEL);
-    if (!returns)
+    if (!replaced_are_returns(s))
         return;
     s->nesting.log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (s->nesting.log >= 0)

@@ -202,6 +202,11 @@ bool attach_is_closing(void); /* some are not closed yet */
 bool attach_failed(const struct session *s, const struct obj_probe *p, const char *what, int err);
 const char *attach_name(const struct session *s, const struct obj_probe *p); /* as pp() shows it */
 
+/* ---- replaced.c: addresses of programs that breakpoints have replaced ---- */
+
+bool replaced_are_returns(const struct session *s); /* a probe of the object's replaces callers' */
+void replaced_find(struct session *s);              /* where the kernel keeps what they were */
+
 /* ---- nesting.c: returns that the kernel leaves out ---- */
 void nesting_init(struct nesting *n);
 void nesting_start(struct session *s); /* from here on they are looked for */

@@ -18,6 +18,7 @@ ngstap_SOURCES += \
 	src/load/object.c src/load/object.h \
 	src/load/overload.c \
 	src/load/peek.c src/load/peek.h \
+	src/load/replaced.c \
 	src/load/scope.c \
 	src/load/session.h \
 	src/load/spaces.c \

@@ -83,6 +83,8 @@ bool spaces_open(struct session *s)
         return true;
     sp->map = map_fd(s, NGS_MAP_SPACES);
     sp->is_open = true;
+    if (sp->rows >= 0 && replaced_are_returns(s))
+        replaced_find(s);
     for (uint32_t i = 0; i < s->scope.n; i++)
         spaces_add(s, s->scope.members[i]);
     warn_of_rows(s);
@@ -338,6 +340,8 @@ static void add_range(struct session *s, pid_t pid, const struct map *all, const
     static const struct spaces_file none;
     bool is_file = map->ino || is_vdso(map);
 
+    if (!is_file && map->path && !strcmp(map->path, "[uprobes]"))
+        replaced_find(s); /* others have breakpoints, too */
     if (!map->exec || space->n == NGS_RANGES || (!is_file && (*nameless)++ >= NAMELESS_MAX))
         return;
     const struct spaces_file *f = is_file ? file_of(s, pid, all, map) : &none;

@@ -1,7 +1,8 @@
 /*
- * bridge: how the walk of a program's stack goes on where no row leads: through compiled Lua, and
- * through helpers of LuaJIT's interpreter. Enters: the walk's words, at a frame without a row, or
- * where the script says that the interpreter's frame is; leaves: in them the caller of that frame.
+ * bridge: how the walk of a program's stack goes on where no row leads: by an address that a
+ * breakpoint has replaced, through compiled Lua, and through helpers of LuaJIT's interpreter.
+ * Enters: the walk's words, at a frame without a row, or where the script says that the
+ * interpreter's frame is; leaves: in them that address, or the caller of that frame.
  * Refused: stacks in which no frame names a state that names it.
  */
 #include "cg/lib/unwind.h"
@@ -35,9 +36,49 @@ static void go_on(struct cg_lib_fn *f, uint32_t none)
     cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
     cg_lib_call(f, CG_LIB_UNWIND_RANGE);
     cg_jmpi(s, BPF_JNE, R0, 0, found);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_RETURN);
+    cg_jmpi(s, BPF_JNE, R0, 0, found);
     cg_alui(s, BPF_ADD, R7, more);
     leave_frame(f, none);
     cg_bind(s, found);
+}
+
+/*
+ * Where that is not. A caller's address before which there is no table, while there is one from it
+ * on, is where a function begins: no call has left it, but who made the stack (makecontext). Nobody
+ * called that function, so the walk is whole.
+ */
+static void begins(struct cg_lib_fn *f)
+{
+    struct cg_asm *s = &f->s;
+    uint32_t no = cg_label(s);
+
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
+    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_END));
+    cg_jmpi(s, BPF_JNE, R1, NGS_END_NO_TABLE, f->l_bad);
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_IP));
+    cg_ldx(s, BPF_DW, R1, R6, range(f, RANGE(bias)));
+    cg_alu(s, BPF_SUB, R2, R1);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_ROW);
+    cg_jmpi(s, BPF_JEQ, R0, NGS_CFA_NONE, f->l_bad);
+    cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_END), NGS_END_OUTERMOST);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
+    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
+    cg_jmpi(s, BPF_JGT, R1, NGS_STACK_MAX, f->l_bad);
+    cg_alui(s, BPF_LSH, R1, 3);
+    cg_alu(s, BPF_ADD, R1, R6);
+    cg_ldx(s, BPF_DW, R2, R1, word(f, CG_UNWIND_PLACES - 1));
+    cg_mov(s, R3, R2);
+    cg_alui(s, BPF_RSH, R3, 61);
+    cg_jmpi(s, BPF_JNE, R3, (int)(NGS_PLACE(0, 0) >> 61 | 1), no);
+    cg_movi(s, R3, (int64_t)NGS_PLACE_CALL);
+    cg_alu(s, BPF_SUB, R2, R3);
+    cg_stx(s, BPF_DW, R1, word(f, CG_UNWIND_PLACES - 1), R2);
+    cg_bind(s, no);
+    cg_lib_leave(f, 0);
 }
 
 /*
@@ -51,9 +92,23 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
 {
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
-    uint32_t begin = cg_label(s), other = cg_label(s), nowhere = cg_label(s), found = cg_label(s);
+    uint32_t begin = cg_label(s), other = cg_label(s), nowhere = cg_label(s), found = cg_label(s),
+             replaced = cg_label(s), lua = cg_label(s), none = cg_label(s);
 
     cg_lib_enter(f);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_RETURN);
+    cg_jmpi(s, BPF_JNE, R0, 0, replaced);
+    cg_mov(s, R1, R6);
+    cg_lib_call(f, CG_LIB_UNWIND_STEPPED);
+    cg_jmpi(s, BPF_JEQ, R0, 0, lua);
+    cg_bind(s, replaced);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N)); /* the replaced one is no frame */
+    cg_jmpi(s, BPF_JEQ, R1, 0, f->l_bad);
+    cg_alui(s, BPF_SUB, R1, 1);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_N), R1);
+    cg_lib_leave(f, 1);
+    cg_bind(s, lua);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MOST));
     cg_jmp(s, BPF_JGE, R1, R2, f->l_bad);
@@ -89,7 +144,7 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_AT), R8);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
     cg_movi(s, R2, CG_UNWIND_WINDOW);
-    cg_lib_read_user(f, word(f, CG_UNWIND_BYTES), R8, 0, f->l_bad);
+    cg_lib_read_user(f, word(f, CG_UNWIND_BYTES), R8, 0, none);
     for (int k = 0; k < BRIDGE_WORDS; k++)
         for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
             const struct arch_lua *lua = &a->unwind.lua[i];
@@ -119,7 +174,8 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
             cg_jmpi(s, BPF_JNE, R0, 0, found);
             cg_bind(s, no);
         }
-    cg_lib_leave(f, 0);
+    cg_bind(s, none);
+    begins(f);
     cg_bind(s, found);
     cg_lib_leave(f, 1);
 }

@@ -45,6 +45,10 @@ enum { CG_IN_R2 = 1 << 2, CG_IN_R3 = 1 << 3, CG_IN_R4 = 1 << 4, CG_IN_R5 = 1 << 
     /* () 1: the caller of Lua's code, which has no rows, is at hand; 0: it is none */             \
     X(UNWIND_BRIDGE, unwind_bridge, 1, 0)                                                          \
     X(UNWIND_STATE, unwind_state, 4, 0)    /* (cframe, state, layout) likewise */                  \
+    /* () 1: the caller's address was replaced, and is as it was; 0: it was not */                \
+    X(UNWIND_RETURN, unwind_return, 1, 0)                                                          \
+    X(UNWIND_RETURNS, unwind_returns, 1, 0) /* () likewise, by some; 2: by others, perhaps */      \
+    X(UNWIND_STEPPED, unwind_stepped, 1, 0) /* () likewise, of the program's own address */        \
     /* () adds some: 1: their caller's registers are at hand; 0: it is all; 2: no row there */     \
     X(UNWIND_STEPS, unwind_steps, 1, 0)                                                            \
     X(UNWIND_HELD, unwind_held, 2, 0)      /* (word in pt_regs) what it was there; 0: not known */ \
