@@ -503,7 +503,35 @@ check 'a program without any: a line says so' said 'no unwind table in .*/tablel
 last_line_is '0 ""' -e 'probe begin { printf("%d \"%s\"\n", ustack(0), ubacktrace()); exit() }' &&
     nothing=yes || nothing=no
 check 'where no program was hit there is none' test "$nothing" = yes
-trace -T 1 -e 'probe timer.profile { if (user_mode() && ustack(1)) n++ } global n
-    probe end { println(n) }'
-check 'of programs that are not named: one frame, which is said' said 'name one: -x PID'
+
+# Nobody is named: what two programs do, one after the other in the same process, too, is seen a
+# moment after they begin.
+${CC:-cc} -O1 -fno-optimize-sibling-calls -fno-ipa-cp -no-pie -o "$scratch/one" "$scratch/plain.c"
+${CC:-cc} -O1 -fno-optimize-sibling-calls -fno-ipa-cp -no-pie -D chain=chained -D spin=spins \
+    -o "$scratch/two" "$scratch/plain.c"
+of_everybody() {
+    local all whole mixed
+    bash -c "sleep 2; (exec '$scratch/one') & for _ in 1 2 3 4; do '$scratch/two'; done; wait" &
+    pids+=("$!")
+    trace -T 8 -e 'probe timer.profile {
+        if (user_mode() && (execname() == "one" || execname() == "two")) {
+            print("tick " . execname() . "\n" . sprint_ubacktrace()) } }'
+    wait "${pids[-1]}" || :
+    read -r all whole mixed < <(awk '
+        function stack(spin, chain) {
+            return "^" spin chain chain chain chain chain chain "main .*_start $"
+        }
+        function judge() {
+            if (name == "one") { right = stack("spin ", "chain "); other = "(spins|chained) " }
+            else { right = stack("spins ", "chained "); other = "(spin|chain) " }
+            if (s ~ right) whole++
+            else if (s ~ other) mixed++
+        }
+        /^tick/ { if (n++) judge(); name = $2; s = ""; next }
+        { sub(/\+.*/, "", $1); s = s $1 " " }
+        END { judge(); print n + 0, whole + 0, mixed + 0 }' "$scratch/out")
+    echo "# $whole of $all ticks are whole; $mixed have functions of another program"
+    [[ $status = 0 ]] && ! said 'name one: -x PID' && ((all > 100 && whole * 10 > all * 7 && !mixed))
+}
+check 'nobody is named' of_everybody
 finish

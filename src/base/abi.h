@@ -30,7 +30,7 @@
 /* ---- metadata: .ngstap.meta ---- */
 
 #define NGS_OBJ_MAGIC   "NGSTAP\r\n" /* 8 bytes, no NUL */
-#define NGS_OBJ_VERSION 16
+#define NGS_OBJ_VERSION 17
 /* Of an object's maxerrors: errors are counted, neither told nor fatal. */
 #define NGS_ERRORS_SUPPRESSED UINT32_MAX
 
@@ -297,6 +297,13 @@ struct ngs_replaced {
     uint32_t trampoline;            /* in xol_area: vaddr */
 };
 
+/* A process by its tgid, in the place by that; whoever looks there clears it first. MM: its
+ * mm_struct, if control says where that is. */
+struct ngs_unmapped {
+    uint64_t process, mm;
+};
+enum { NGS_UNMAPPED = 16 };
+
 /* Counts that user space reads and both sides add to atomically. */
 struct ngs_control {
     /*
@@ -339,11 +346,13 @@ struct ngs_control {
      * NGS_MAP_SCOPE; 0: ask the map. Set before anything can join, and only ever cleared after.
      */
     uint64_t only;
+    /* processes whose stacks led to code that their struct ngs_space has not, or that have none */
+    struct ngs_unmapped unmapped[NGS_UNMAPPED];
     /*
-     * tgid of a process whose stack led to code that its struct ngs_space has not; whoever looks
-     * there clears it first
+     * nobody is named, so that nobody says when a process runs another program: where in
+     * task_struct its mm_struct is, by which it is known to be the same; 0: that is said
      */
-    uint64_t unmapped;
+    uint64_t mm;
     uint64_t spaces; /* how often NGS_MAP_SPACES has changed */
     uint64_t stacks; /* how often an element was added to NGS_MAP_STACKS, */
     uint64_t texts;  /* to NGS_MAP_TEXTS */
@@ -505,6 +514,7 @@ enum { NGS_RANGES = 128, NGS_ROWS_MAX = 1 << 20, NGS_STACK_MAX = 127 };
 enum { NGS_STACK_ROOM = 240, NGS_TEXT_MAX = 936 };
 struct ngs_space { /* of NGS_MAP_SPACES: by process */
     uint64_t n;
+    uint64_t mm; /* as in struct ngs_unmapped: it is that one's; 0: whatever the process runs */
     struct ngs_range ranges[NGS_RANGES]; /* by address */
 };
 struct ngs_stack { /* of NGS_MAP_STACKS; what lies behind its N frames means nothing */

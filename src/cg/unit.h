@@ -117,6 +117,7 @@ enum cg_unwind {
     CG_UNWIND_MADE,    /* MOST of the walk that has been made; 0: none in this run */
     CG_UNWIND_MOST,    /* ... that are wanted */
     CG_UNWIND_PROCESS, /* whose: key of NGS_MAP_SPACES */
+    CG_UNWIND_MM,      /* ... and its mm_struct (struct ngs_space) */
     CG_UNWIND_TAG,     /* ... and since when its mappings are as they are */
     CG_UNWIND_AT,      /* address of what was read of the stack, */
     CG_UNWIND_LEN,     /* how many bytes, */

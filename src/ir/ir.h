@@ -342,7 +342,7 @@ struct ir_unit {
 };
 
 enum { IR_SPILL_WORDS = 52 };
-enum { IR_UNWIND_WORDS = 676 + 3 * NGS_STACK_MAX };
+enum { IR_UNWIND_WORDS = 677 + 3 * NGS_STACK_MAX };
 enum { IR_STACKS_WORDS = 5 + NGS_STACK_MAX + NGS_STACK_ROOM };
 
 /* Does I ask for more than one frame of the kernel's stack? Then it is walked as a whole. */

@@ -92,7 +92,10 @@ struct spaces {
     uint32_t n_files;
     uint32_t n_numbers;
     uint64_t due, turn_due, wait; /* ms of CLOCK_MONOTONIC: spaces_watch's next looks */
-    uint32_t turn;                /* whose it is: of the scope's members */
+    uint32_t turn;                /* whose it is: of the scope's members, or of those seen */
+    /* where nobody is named: those that were seen, as they asked; the oldest is replaced */
+    struct ngs_unmapped *seen;
+    uint32_t n_seen, oldest;
 };
 
 /* What was taken out of NGS_MAP_STACKS and NGS_MAP_TEXTS. */

@@ -3,9 +3,9 @@
  * processes of the scope; leaves: in NGS_MAP_ROWS the rows of each file that they run code of,
  * once, in NGS_MAP_SPACES where each process maps which, and the files by the numbers that places
  * have (NGS_PLACE), which outlive the processes. A process that a walk led out of what is known is
- * looked at again, and one after another, as code may come in the place of other code. A walk stops
- * at files without rows, at code that no file has, but for the vdso, and at what the maps have no
- * room for.
+ * looked at again, and one after another, as code may come in the place of other code. Where nobody
+ * is named, that is how each process is found. A walk stops at files without rows, at code that no
+ * file has, but for the vdso, and at what the maps have no room for.
  */
 #include "load/session.h"
 
@@ -21,6 +21,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "load/kernel_types.h"
 #include "unwind/unwind.h"
 
 /* Parts of files; a hostile process maps more, each of which would be opened. So many of the files
@@ -30,6 +31,8 @@ enum { FILES_MAX = 4096, OPEN_MAX = 256, NAMELESS_MAX = 32, VDSO_MAX = 64 * 1024
 _Static_assert((int)FILES_MAX < (int)NGS_PLACE_FILES, "a file has a number");
 /* A look at a process takes some tenths of a millisecond, where it maps a hundred files. */
 enum { LOOK_MS = 50, TURN_MS = 1000 };
+/* Where nobody is named: so many processes at a time, of some 7 KiB each in the kernel. */
+enum { SEEN_MAX = 1024 };
 
 static bool is_wanted(const struct session *s)
 {
@@ -65,6 +68,20 @@ void load_symbols(struct session *s, const struct symbol_source *source)
     s->source = source;
 }
 
+/* Nobody is named: processes are looked at as they are seen. Nobody says when one runs another
+ * program, so each is known by its mm_struct, too, by which walks know that it does. */
+static bool sees_everybody(struct session *s)
+{
+    uint32_t mm = 0;
+    struct kernel_member wanted[] = {{"task_struct", "mm", &mm, false}};
+
+    s->spaces.seen = calloc(SEEN_MAX, sizeof(*s->spaces.seen));
+    if (!s->spaces.seen || !kernel_members(wanted, 1))
+        return false;
+    s->control->mm = mm;
+    return true;
+}
+
 bool spaces_open(struct session *s)
 {
     struct spaces *sp = &s->spaces;
@@ -74,13 +91,15 @@ bool spaces_open(struct session *s)
     sp->rows = map_fd(s, NGS_MAP_ROWS);
     if (sp->rows >= 0)
         sp->max_rows = bpf_map__max_entries(bpf_object__find_map_by_name(s->obj, NGS_MAP_ROWS));
-    if (!load_scoped(s) && sp->rows >= 0) {
-        diag_warning(s->cx->diag, (struct span){0},
-                     "stacks are walked in processes that are named: each has one frame here");
-        diag_hint(s->cx->diag, "name one: -x PID");
-    }
-    if (!load_scoped(s))
+    if (!load_scoped(s) && !sees_everybody(s)) {
+        if (sp->rows >= 0) {
+            diag_warning(s->cx->diag, (struct span){0},
+                         "this kernel does not tell programs apart (no BTF): each stack has one "
+                         "frame in processes that are not named");
+            diag_hint(s->cx->diag, "name one: -x PID");
+        }
         return true;
+    }
     sp->map = map_fd(s, NGS_MAP_SPACES);
     sp->is_open = true;
     if (sp->rows >= 0 && replaced_are_returns(s))
@@ -110,7 +129,9 @@ void spaces_close(struct session *s)
         if (is_first(sp, i) && !sp->files[i].module->probe_path && sp->files[i].module->fd >= 0)
             close(sp->files[i].module->fd);
     free(sp->files);
+    free(sp->seen);
     sp->files = NULL;
+    sp->seen = NULL;
     sp->n_files = 0;
     sp->is_open = false;
 }
@@ -153,7 +174,8 @@ static int open_mapped(const struct session *s, pid_t pid, const struct map *map
              (unsigned long long)map->start, (unsigned long long)map->end);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    return fd >= 0 ? fd : sysroot_open(s->t->root, map->path);
+    /* by its name in a file system that may be another than that process has: if it was named */
+    return fd >= 0 || s->spaces.seen ? fd : sysroot_open(s->t->root, map->path);
 }
 
 /* Copies N rows to the map, from number AT on. Only their pages are mapped for it, as a mapping has
@@ -362,7 +384,15 @@ static void tell_change(struct session *s)
     __atomic_fetch_add(&s->control->spaces, 1, __ATOMIC_SEQ_CST);
 }
 
-bool spaces_add(struct session *s, pid_t pid)
+void spaces_drop(struct session *s, pid_t pid)
+{
+    uint32_t key = (uint32_t)pid;
+
+    if (s->spaces.is_open && !bpf_map_delete_elem(s->spaces.map, &key))
+        tell_change(s);
+}
+
+static bool add(struct session *s, pid_t pid, uint64_t mm)
 {
     struct compile cx = *s->cx; /* with memory that is given back: this is done again and again */
     struct ngs_space *spaces = s->spaces.is_open ? calloc(2, sizeof(*spaces)) : NULL;
@@ -375,10 +405,16 @@ bool spaces_add(struct session *s, pid_t pid)
     diag_try_begin(cx.diag);
     const struct map *all = target_maps(&cx, s->t, pid);
 
+    spaces->mm = mm;
     for (const struct map *m = all; m; m = m->next)
         add_range(s, pid, all, m, spaces, &nameless);
     diag_try_end(cx.diag);
     arena_free(cx.arena);
+    if (mm && !spaces->n) { /* it has ended */
+        spaces_drop(s, pid);
+        free(spaces);
+        return false;
+    }
     bpf_map_lookup_elem(s->spaces.map, &key, &spaces[1]);
     bool news = memcmp(&spaces[0], &spaces[1], sizeof(*spaces)) != 0;
 
@@ -388,31 +424,67 @@ bool spaces_add(struct session *s, pid_t pid)
     return news;
 }
 
-void spaces_drop(struct session *s, pid_t pid)
+bool spaces_add(struct session *s, pid_t pid)
 {
-    uint32_t key = (uint32_t)pid;
+    return !s->spaces.seen && add(s, pid, 0);
+}
 
-    if (s->spaces.is_open && !bpf_map_delete_elem(s->spaces.map, &key))
-        tell_change(s);
+/* A process that a walk has asked for; where nobody is named it is one more, in the place of the
+ * oldest if there are too many. */
+static bool look_at(struct session *s, struct ngs_unmapped at)
+{
+    struct spaces *sp = &s->spaces;
+    uint32_t i = 0;
+
+    if (!sp->seen)
+        return spaces_add(s, (pid_t)at.process);
+    while (i < sp->n_seen && sp->seen[i].process != at.process)
+        i++;
+    if (i == sp->n_seen && i == SEEN_MAX) {
+        i = sp->oldest++ % SEEN_MAX;
+        spaces_drop(s, (pid_t)sp->seen[i].process);
+    }
+    sp->n_seen = i < sp->n_seen ? sp->n_seen : i + 1;
+    sp->seen[i] = at;
+    return at.mm && add(s, (pid_t)at.process, at.mm);
+}
+
+/* One of those that are known. */
+static bool look_in_turn(struct session *s)
+{
+    struct spaces *sp = &s->spaces;
+    uint32_t n = sp->seen ? sp->n_seen : s->scope.n;
+
+    if (!n)
+        return false;
+    sp->turn = (sp->turn + 1) % n;
+    return sp->seen ? look_at(s, sp->seen[sp->turn]) : spaces_add(s, s->scope.members[sp->turn]);
 }
 
 /* Where looks find nothing, as a program has code without a table, they become rare. */
 bool spaces_watch(struct session *s)
 {
     struct spaces *sp = &s->spaces;
-    uint64_t now = clock_ms(CLOCK_MONOTONIC), pid = 0;
-    bool news = false;
+    const uint64_t now = clock_ms(CLOCK_MONOTONIC), most = sp->seen ? TURN_MS / 4 : TURN_MS;
+    bool asked = false, news = false;
 
     if (!sp->is_open || now < sp->due)
         return false;
-    pid = __atomic_exchange_n(&s->control->unmapped, 0, __ATOMIC_SEQ_CST);
-    if (pid) {
-        news = spaces_add(s, (pid_t)pid);
-        sp->wait = news ? LOOK_MS : sp->wait < TURN_MS ? 2 * sp->wait + LOOK_MS : TURN_MS;
+    for (uint32_t i = 0; i < NGS_UNMAPPED; i++) {
+        struct ngs_unmapped *from = &s->control->unmapped[i], at;
+
+        at.process = __atomic_exchange_n(&from->process, 0, __ATOMIC_SEQ_CST);
+        at.mm = __atomic_load_n(&from->mm, __ATOMIC_SEQ_CST);
+        if (!at.process)
+            continue;
+        asked = true;
+        news |= look_at(s, at);
+    }
+    if (asked) {
+        sp->wait = news ? LOOK_MS : sp->wait < most ? 2 * sp->wait + LOOK_MS : most;
         sp->due = now + sp->wait;
-    } else if (now >= sp->turn_due && s->scope.n) {
-        sp->turn = (sp->turn + 1) % s->scope.n;
-        news = spaces_add(s, s->scope.members[sp->turn]);
+    } else if (now >= sp->turn_due) {
+        news = look_in_turn(s);
         sp->turn_due = now + TURN_MS;
     }
     return news;

@@ -36,6 +36,8 @@ void cg_lib_read_word(struct cg_lib_fn *f, int which, int addr, int off, uint32_
 /* The walk, or what asks for a place, is of the process at hand. */
 static void set_process(struct cg_lib_fn *f)
 {
+    uint32_t named = cg_label(&f->s);
+
     cg_movi(&f->s, R1, 0);
     cg_lib_call(f, CG_LIB_PID);
     cg_alui(&f->s, BPF_RSH, R0, 32);
@@ -45,6 +47,23 @@ static void set_process(struct cg_lib_fn *f)
     cg_alui(&f->s, BPF_LSH, R1, 32);
     cg_alu(&f->s, BPF_OR, R1, R0);
     cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_TAG), R1);
+    cg_sti(&f->s, BPF_DW, R6, word(f, CG_UNWIND_MM), 0);
+    cg_value(&f->s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, mm));
+    cg_ldx(&f->s, BPF_DW, R8, R1, 0);
+    cg_jmpi(&f->s, BPF_JEQ, R8, 0, named);
+    cg_call(&f->s, BPF_FUNC_get_current_task);
+    cg_mov(&f->s, R3, R0);
+    cg_alu(&f->s, BPF_ADD, R3, R8);
+    cg_addr(&f->s, R1, R6, (uint32_t)word(f, CG_UNWIND_MM));
+    cg_movi(&f->s, R2, 8);
+    cg_call(&f->s, BPF_FUNC_probe_read_kernel);
+    cg_ldx(&f->s, BPF_DW, R1, R6, word(f, CG_UNWIND_MM));
+    cg_movi(&f->s, R2, (int64_t)0x9e3779b97f4a7c15); /* as elsewhere here: the golden ratio's */
+    cg_alu(&f->s, BPF_MUL, R1, R2);
+    cg_ldx(&f->s, BPF_DW, R2, R6, word(f, CG_UNWIND_TAG));
+    cg_alu(&f->s, BPF_XOR, R2, R1);
+    cg_stx(&f->s, BPF_DW, R6, word(f, CG_UNWIND_TAG), R2);
+    cg_bind(&f->s, named);
 }
 
 /*
@@ -64,8 +83,11 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
     cg_mov(s, R2, R10);
     cg_alui(s, BPF_ADD, R2, -8);
     cg_call(s, BPF_FUNC_map_lookup_elem);
-    cg_jmpi(s, BPF_JEQ, R0, 0, f->l_bad);
+    cg_jmpi(s, BPF_JEQ, R0, 0, unmapped);
     cg_mov(s, R8, R0);
+    cg_ldx(s, BPF_DW, R1, R8, SPACE(mm));
+    cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_MM));
+    cg_jmp(s, BPF_JNE, R1, R2, unmapped);
     cg_sti(s, BPF_DW, R6, LIB_FRAME(private_[0]), 0);
     for (int step = NGS_RANGES / 2; step; step /= 2) {
         uint32_t lower = cg_label(s);
@@ -100,7 +122,13 @@ void cg_lib_unwind_range(struct cg_lib_fn *f)
     cg_bind(s, unmapped);
     cg_value(s, R1, CG_CONTROL, (uint32_t)offsetof(struct ngs_control, unmapped));
     cg_ldx(s, BPF_W, R2, R6, word(f, CG_UNWIND_PROCESS));
-    cg_stx(s, BPF_DW, R1, 0, R2);
+    cg_mov(s, R3, R2);
+    cg_alui(s, BPF_AND, R3, NGS_UNMAPPED - 1);
+    cg_alui(s, BPF_MUL, R3, sizeof(struct ngs_unmapped));
+    cg_alu(s, BPF_ADD, R1, R3);
+    cg_ldx(s, BPF_DW, R3, R6, word(f, CG_UNWIND_MM));
+    cg_stx(s, BPF_DW, R1, offsetof(struct ngs_unmapped, mm), R3);
+    cg_stx(s, BPF_DW, R1, offsetof(struct ngs_unmapped, process), R2);
     cg_lib_leave(f, 0);
 }
 
