@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 static bool send_bytes(int sock, const void *data, size_t n)
 {
     for (size_t done = 0; done < n;) {
@@ -91,12 +93,13 @@ bool channel_receive(int sock, struct message *m, int fds[JAIL_FDS_MAX])
     return got == (ssize_t)sizeof(*m);
 }
 
-void *channel_read(int sock, uint64_t n)
+void *channel_read(int sock, uint64_t n, unsigned seconds)
 {
     char *data = malloc(n + 1);
     size_t done = 0;
+    uint64_t until = clock_ns(CLOCK_MONOTONIC) + seconds * SECOND_NS;
 
-    while (data && done < n) {
+    while (data && done < n && (!seconds || clock_ns(CLOCK_MONOTONIC) < until)) {
         ssize_t got = recv(sock, data + done, n - done, MSG_WAITALL);
 
         if (got < 0 && errno == EINTR)

@@ -14,6 +14,8 @@ enum message_kind {
     MESSAGE_REPLY
 };
 
+enum { CHANNEL_SECONDS = 60 }; /* for one message of a child, once it has begun */
+
 struct message {
     uint32_t kind; /* enum message_kind */
     uint32_t what; /* ANSWER: 1, it worked; TOLD: the child's kind */
@@ -29,7 +31,8 @@ bool channel_send(int sock, const struct message *m, const void *data, const int
 /* The message's head and its descriptors, the caller's. False: the end, or no message. */
 bool channel_receive(int sock, struct message *m, int fds[JAIL_FDS_MAX]);
 
-/* The N bytes that follow a head, malloc'ed with a NUL behind them; NULL: they do not come. */
-void *channel_read(int sock, uint64_t n);
+/* The N bytes that follow a head, malloc'ed with a NUL behind them; NULL: they do not come, or not
+ * within SECONDS (0: whenever). */
+void *channel_read(int sock, uint64_t n, unsigned seconds);
 
 #endif

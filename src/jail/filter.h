@@ -19,4 +19,16 @@ int filter_install(int sock);
  */
 bool lock_down(bool drop_user);
 
+/* Address sanitizer maps terabytes, and makes code. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #endif

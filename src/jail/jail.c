@@ -30,7 +30,7 @@
 
 /* How a question ended: an answer's WHAT. */
 enum { FAILED, WORKED, REACHED /* a bound, which was told */ };
-enum { FILE_NAME_MAX = BOUND_FILE_LEN, STALL_S = 60 };
+enum { FILE_NAME_MAX = BOUND_FILE_LEN };
 
 struct jail {
     struct compile *cx;
@@ -62,7 +62,7 @@ size_t jail_tell(uint32_t kind, const void *data, size_t n, void *to, size_t siz
     fflush(stdout);
     fflush(stderr);
     if (!channel_send(channel, &m, data, NULL) || !channel_receive(channel, &m, fds) ||
-        !(reply = channel_read(channel, m.n)))
+        !(reply = channel_read(channel, m.n, 0)))
         _exit(1); /* nobody is there */
     if (size > m.n)
         size = m.n;
@@ -132,7 +132,7 @@ __attribute__((noreturn)) static void serve(struct compile *cx, int sock)
         struct jail_question q = {.arg = (void *)(uintptr_t)m.arg, .n = m.n, .answer_fd = -1};
         jail_work *work = (jail_work *)(uintptr_t)m.work;
         struct message answer = {.kind = MESSAGE_ANSWER};
-        char *text = NULL, *data = channel_read(sock, m.n);
+        char *text = NULL, *data = channel_read(sock, m.n, 0);
         size_t n = 0;
         FILE *f = data ? open_memstream(&text, &n) : NULL;
 
@@ -265,7 +265,7 @@ static uint64_t time_of(pid_t pid)
 
 static bool on_told(struct jail *j, const struct message *m)
 {
-    void *data = m->n <= JAIL_MESSAGE_MAX ? channel_read(j->sock, m->n) : NULL;
+    void *data = m->n <= JAIL_MESSAGE_MAX ? channel_read(j->sock, m->n, CHANNEL_SECONDS) : NULL;
     struct message reply = {.kind = MESSAGE_REPLY};
     int fds[JAIL_FDS_MAX] = {-1, -1};
     char *text = NULL;
@@ -304,7 +304,7 @@ static int take_message(struct jail *j, struct jail_answer *out, bool *ok)
         return -1;
     take_text(j); /* it was written before */
     if (m.kind == MESSAGE_ANSWER && m.n <= JAIL_ANSWER_MAX) {
-        *out = (struct jail_answer){channel_read(j->sock, m.n), m.n, fds[0]};
+        *out = (struct jail_answer){channel_read(j->sock, m.n, CHANNEL_SECONDS), m.n, fds[0]};
         fds[0] = -1;
         *ok = m.what == WORKED;
         if (m.what == REACHED)
@@ -319,25 +319,67 @@ static int take_message(struct jail *j, struct jail_answer *out, bool *ok)
     return result;
 }
 
+/* How long a question takes: what the parent itself does meanwhile (a file from a server, a
+ * terminal that is slow) and the time that it is stopped are not the child's. */
+struct patience {
+    uint64_t most;         /* processor time of the child; the rest are of the clock */
+    uint64_t since;        /* when the parent began to wait */
+    uint64_t left;         /* what it has still */
+    uint64_t silent, seen; /* how long it was not looked at, and its processor time then */
+};
+
+/* Who works has a thousandth of a processor on any machine. */
+enum { STEP_MS = 1000, STIRS = 1000 };
+
+static struct patience patience_with(const struct jail *j)
+{
+    bool all = j == readers && bounds_counts();
+    uint64_t most = (all ? BOUND_SECONDS + BOUND_GRACE : JAIL_SECONDS) * SECOND_NS;
+    uint64_t now = time_of(j->pid);
+
+    return (struct patience){
+        .most = all ? most : most + now, .seen = now, .left = most * JAIL_CLOCK};
+}
+
+/* After a wait that began at SINCE. NULL: it may go on; else why not. */
+static const char *is_late(const struct jail *j, struct patience *p)
+{
+    uint64_t used = time_of(j->pid), waited = clock_ns(CLOCK_MONOTONIC) - p->since;
+
+    if (waited > 2 * STEP_MS * MILLISECOND_NS) /* this process was stopped */
+        waited = 2 * STEP_MS * MILLISECOND_NS;
+    p->left = p->left > waited ? p->left - waited : 0;
+    p->silent += waited;
+    if (used > p->most || !p->left)
+        return "it takes too long";
+    if (p->silent < JAIL_SILENT_SECONDS * SECOND_NS)
+        return NULL;
+    bool sleeps = used - p->seen < p->silent / STIRS;
+
+    p->silent = 0;
+    p->seen = used;
+    return sleeps ? "the reader does not answer" : NULL;
+}
+
 /* As long as the child works. False: it does not any more; it was told why. */
 static bool wait_for(struct jail *j, struct jail_answer *out, bool *ok)
 {
-    bool all = j == readers && bounds_counts();
-    uint64_t most = all ? BOUND_SECONDS + BOUND_GRACE : JAIL_SECONDS;
-
-    most = most * SECOND_NS + (all ? 0 : time_of(j->pid));
+    struct patience patience = patience_with(j);
 
     for (;;) {
         struct pollfd v[] = {{broker_listener(j->broker), POLLIN, 0},
                              {j->sock, POLLIN, 0},
                              {j->err.fd, POLLIN, 0},
                              {j->out.fd, POLLIN, 0}};
-        int n = poll(v, 4, 1000);
+
+        patience.since = clock_ns(CLOCK_MONOTONIC);
+        int n = poll(v, 4, STEP_MS);
+        const char *late = is_late(j, &patience);
 
         if (n < 0 && errno != EINTR)
             return broke(j, strerror(errno));
-        if (time_of(j->pid) > most)
-            return broke(j, "it takes too long");
+        if (late)
+            return broke(j, late);
         if (n <= 0)
             continue;
         if (v[2].revents || v[3].revents)
@@ -422,7 +464,7 @@ static bool may_drop_user(void)
 static bool open_ends(struct jail *j, int theirs[3])
 {
     int pair[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-    const struct timeval stall = {.tv_sec = STALL_S};
+    const struct timeval stall = {.tv_sec = CHANNEL_SECONDS};
 
     j->in_hand =
         mmap(NULL, FILE_NAME_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -437,6 +479,7 @@ static bool open_ends(struct jail *j, int theirs[3])
         return false;
     }
     setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof(stall));
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof(stall));
     fcntl(out[0], F_SETFL, O_NONBLOCK);
     fcntl(err[0], F_SETFL, O_NONBLOCK);
     j->sock = pair[0];
@@ -503,6 +546,11 @@ struct jail *jail_start(struct compile *cx, const struct jail_opts *o, const cha
         j->pid = 0;
     jail_end(j);
     return NULL;
+}
+
+bool jail_broke(const struct jail *j)
+{
+    return j && j->broken;
 }
 
 void jail_mute(struct jail *j)

@@ -21,6 +21,9 @@
 
 enum {
     JAIL_SECONDS = 120,               /* processor time of one question; bounds.h asks less */
+    JAIL_SILENT_SECONDS = 60,         /* in which a child that is asked does next to nothing */
+    JAIL_CLOCK = 20,                  /* by the clock a question may take so many times its time of
+                                       * a processor, as the machine may be busy */
     JAIL_ANSWER_MAX = 512 << 20,      /* bytes of an answer */
     JAIL_MESSAGE_MAX = 4 << 20,       /* of what a child tells meanwhile */
     JAIL_FDS_MAX = 2,                 /* descriptors with a message */
@@ -100,6 +103,9 @@ bool jail_read(jail_work *work, void *arg, int fd, int more, const void *data, s
 
 /* The same, where the answer has SIZE bytes. False also when it has not. */
 bool jail_read_fact(jail_work *work, int fd, const void *data, size_t n, void *out, size_t size);
+
+/* Has J's child died, or been ended, which was reported? NULL: no. */
+bool jail_broke(const struct jail *j);
 
 /* What it prints from now on goes nowhere, as the stream for it may be closed; NULL is allowed. */
 void jail_mute(struct jail *j);

@@ -99,10 +99,10 @@ bool lock_down(bool drop_user)
     limit(RLIMIT_NOFILE, DESCRIPTORS);
     limit(RLIMIT_MEMLOCK, 0);
     limit(RLIMIT_MSGQUEUE, 0);
-#ifndef __SANITIZE_ADDRESS__
-    limit(RLIMIT_AS, (rlim_t)BOUND_MEMORY * 4);
-    limit(RLIMIT_DATA, (rlim_t)BOUND_MEMORY * 2);
-#endif
+    if (!SANITIZED) {
+        limit(RLIMIT_AS, (rlim_t)BOUND_MEMORY * 4);
+        limit(RLIMIT_DATA, (rlim_t)BOUND_MEMORY * 2);
+    }
     if (drop_user) {
         gid_t nobody = NOBODY;
 

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bounds.h"
@@ -470,8 +471,7 @@ static void test_status(void)
     struct jail *j = start_plain();
 
     told = NULL;
-    tap_ok(number(j, do_stop, NULL, -1, &n) && n == 'k',
-           "it went on with the parent's reply");
+    tap_ok(number(j, do_stop, NULL, -1, &n) && n == 'k', "it went on with the parent's reply");
     jail_end(j);
 }
 
@@ -558,6 +558,36 @@ static void test_broken(void)
     jail_end(j);
 }
 
+static bool do_sleep(struct jail_question *q, FILE *f)
+{
+    bounds_file(q->data);
+    for (;;) /* it stirs, so that somebody may think that it works */
+        usleep(100000);
+    return answer(f, 0);
+}
+
+static bool do_trickle(struct jail_question *q, FILE *f)
+{
+    bounds_file(q->data);
+    for (;;) {
+        fputs("a\n", stderr);
+        usleep(500000);
+    }
+    return answer(f, 0);
+}
+
+static void test_clock(const char *name, jail_work *work, const char *file)
+{
+    struct jail *j = start_plain();
+    time_t begun = time(NULL);
+    long n = 0;
+    bool ok = !number(j, work, file, -1, &n) && is_gone(j) && strstr(messages(), file) &&
+              strstr(messages(), "the reader does not answer");
+
+    tap_ok(ok && time(NULL) - begun < 3 * JAIL_SILENT_SECONDS, "%s", name);
+    jail_end(j);
+}
+
 static void test_time(void)
 {
     struct jail *j = start_plain();
@@ -567,6 +597,8 @@ static void test_time(void)
                strstr(messages(), "reading /lib/libslow.so: it takes more than 30 s"),
            "so is a bound of time");
     jail_end(j);
+    test_clock("a child that sleeps is ended by the clock", do_sleep, "/lib/libsleep.so");
+    test_clock("... and one that only talks", do_trickle, "/lib/libtalk.so");
 }
 
 int main(int argc, char **argv)
