@@ -58,6 +58,8 @@ EXTRA_DIST += stapxx
 # The base
 UNIT_TESTS += tests/unit/file_test
 UNIT_TESTS += tests/unit/jail_test
+SHELL_TESTS += tests/apart.sh
+EXTRA_DIST += tests/apart
 
 # Regular expressions
 UNIT_TESTS += tests/unit/regex_test
@@ -221,6 +223,7 @@ SHELL_TESTS += tests/workers-events.sh
 
 # The stap back end
 UNIT_TOOLS += tests/unit/stap_module
+UNIT_TESTS += tests/unit/stap_checked_test
 SHELL_TESTS += tests/stap-build.sh
 SHELL_TESTS += tests/stap.sh
 EXTRA_DIST += tests/stap-ok tests/stap-ko
@@ -262,8 +265,8 @@ $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)
 
 # What "make check-slow" runs: other people's programs, built with our patches; other userlands,
 # container engines.
-SLOW_TESTS = tests/slow/stap-sysroot.sh tests/slow/package.sh tests/slow/image.sh \
-	tests/slow/ages.sh tests/slow/embedders.sh
+SLOW_TESTS = tests/slow/jail.sh tests/slow/stap-sysroot.sh tests/slow/package.sh \
+	tests/slow/image.sh tests/slow/ages.sh tests/slow/embedders.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 # Both make the bundle.
 tests/slow/image.log: $(filter tests/slow/package.log,$(TEST_LOGS))

@@ -104,6 +104,21 @@ struct jail *apart_readers(struct compile *cx, const struct options *o)
     return j;
 }
 
+struct target *apart_target(struct compile *cx, const struct options *o,
+                            const struct target_opts *topts)
+{
+    struct jail *j = apart_readers(cx, o);
+    struct target *t = target_open(cx, topts);
+    bool whole = !jail_broke(j);
+
+    jail_end(j);
+    if (t && !whole) {
+        target_close(t);
+        return NULL;
+    }
+    return t;
+}
+
 /* FILES: what the user has named besides. T NULL: there is no target, and nothing else is read. */
 static struct jail *start(struct compile *cx, const struct options *o, const struct target *t,
                           const struct apart_work *files, struct jail_opts *jo)

@@ -8,6 +8,7 @@
 #include "jail/jail.h"
 
 struct target;
+struct target_opts;
 
 /*
  * Starts the jail: from now on it may be asked. It may read what T's processes and a script's
@@ -40,5 +41,10 @@ bool apart_do(struct compile *cx, const struct options *o, const struct target *
  * write the cache, and opens nothing else. NULL: as above, without a word.
  */
 struct jail *apart_readers(struct compile *cx, const struct options *o);
+
+/* target_open for a command: its files' ELF is read in such a jail, which has ended when the target
+ * is there. NULL after reporting. */
+struct target *apart_target(struct compile *cx, const struct options *o,
+                            const struct target_opts *t);
 
 #endif

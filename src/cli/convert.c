@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/diag.h"
 #include "cli/apart.h"
 #include "cli/options.h"
@@ -59,6 +60,8 @@ static struct out_profile *read_profile(struct convert *c, int n, int fd)
 {
     const char *path = c->paths[n];
     const struct out_reader_opts o = {.input = path, .rename = name_frame, .arg = c};
+
+    bounds_file(strcmp(path, "-") ? path : "standard input");
     struct out_profile *p = picture_saved(c->cx, &o, fd);
 
     if (!p || p->total)
@@ -151,7 +154,7 @@ static bool open_sources(struct convert *c)
     const struct target_opts o = {.sysroot = c->o.target.sysroot};
 
     if (o.sysroot)
-        c->target = target_open(c->cx, &o);
+        c->target = apart_target(c->cx, &c->o, &o);
     return c->target || !o.sysroot;
 }
 

@@ -283,7 +283,7 @@ int subcommand_fix_lua_bt(struct compile *cx, int argc, char **argv)
         return 0;
     f.cx = cx;
     f.path = optind < argc ? argv[optind] : "-";
-    f.t = target_open(cx, &f.o.target);
+    f.t = apart_target(cx, &f.o, &f.o.target);
     bool ok = f.t && run(cx, &f);
 
     if (f.t)

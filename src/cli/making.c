@@ -147,28 +147,28 @@ static void keep(struct making *m, const struct ir_unit *u)
 
 /* ---- the stap back end ---- */
 
-/* Prints, makes and runs a module. */
+/* Makes and runs a module of the script. */
 static bool run_stap(struct making *m)
 {
     const struct backend_stap b = {m->cx, m->o, m->target, m->out, m->module};
     char *script = NULL;
     size_t len = 0;
-    struct stap_points points = {NULL, 0};
+    FILE *f = open_memstream(&script, &len);
 
     if (m->o->demangle)
         diag_warning(m->cx->diag, (struct span){0},
                      "--demangle: a module prints names as symbols have them; c++filt(1) reads "
                      "what is printed");
-    FILE *f = open_memstream(&script, &len);
-    bool ok = f && stap_print(m->cx, m->prog, m->target, f, &points);
+    if (f)
+        stap_put_script(m->cx, &m->script, m->target, f);
+    bool ok = f && !fclose(f);
 
-    ok = f && !fclose(f) && ok;
     if (ok)
         making_passed(m, PASS_IR, "printed the script for stap");
     if (ok && m->last == PASS_IR)
         fwrite(script, 1, len, m->out);
     if (ok && m->last > PASS_IR) {
-        ok = backend_stap_build(&b, script, len, &points);
+        ok = backend_stap_build(&b, script, len, &m->script.points);
         if (ok)
             making_passed(m, PASS_OBJECT,
                           m->module->cached ? "took the module from the cache" : "made the module");
@@ -262,13 +262,14 @@ static bool make_here(struct making *m)
     making_passed(m, PASS_SEMA, "analysed types and debug information");
     if (shows(o, PASS_SEMA, DUMP_AST))
         syntax_print(m->out, m->prog, PRINT_RESOLVED);
-    if (o->dump & DUMP_STAP && !stap_print(m->cx, m->prog, m->target, m->out, NULL))
-        return false;
-    if (m->last == PASS_SEMA)
-        return true;
+    bool prints = m->choice->backend == BACKEND_STAP && m->last > PASS_SEMA;
 
-    if (m->choice->backend == BACKEND_STAP)
-        return run_stap(m);
+    if ((prints || o->dump & DUMP_STAP) && !stap_print(m->cx, m->prog, m->target, &m->script))
+        return false;
+    if (o->dump & DUMP_STAP)
+        stap_put_script(m->cx, &m->script, m->target, m->out);
+    if (m->last == PASS_SEMA || m->choice->backend == BACKEND_STAP)
+        return true;
 
     struct ir_unit *u = make_ir(m, m->prog);
 
@@ -301,6 +302,11 @@ static bool make_in_jail(struct jail_question *q, FILE *answer)
     m->out = stdout;
     if (!make_here(m))
         return false;
+    if (m->choice->backend == BACKEND_STAP) {
+        if (m->script.text)
+            stap_flat_put(answer, &m->script);
+        return true;
+    }
     fwrite(&m->head_size, sizeof(m->head_size), 1, answer);
     if (m->head)
         fwrite(m->head, 1, m->head_size, answer);
@@ -328,6 +334,17 @@ static bool take_made(struct making *m, const struct jail_answer *a)
     if (m->head_size && m->kept && object)
         kept_give(m->kept, made, size);
     return true;
+}
+
+/* ... of the stap back end: a script, unless something else was asked for. */
+static bool take_script(struct making *m, const struct jail_answer *a)
+{
+    if (m->last <= PASS_SEMA)
+        return true;
+    return (stap_flat_get(m->cx->arena, a->data, a->n, &m->script) ||
+            diag_error(m->cx->diag, (struct span){0}, "jail",
+                       "what the reader printed for SystemTap is not sound")) &&
+           stap_checked(m->cx, &m->script, m->o->include.n != 0);
 }
 
 /* Is WORD in a text of the script's? */
@@ -390,19 +407,22 @@ bool making_make(struct making *m)
     const struct jail_question q = {.arg = m, .fds = {-1, -1}};
     struct jail_answer a;
 
-    if (m->choice->backend != BACKEND_STAP) { /* a module is made here: its tools are run */
-        sema_read_scripts(m->cx, m->so);      /* while files are at hand */
-        making_open_jail(m);
-    }
+    sema_read_scripts(m->cx, m->so); /* while files are at hand */
+    making_open_jail(m);
     if (m->draws) /* now: at the end the process may be gone */
         places_name_lua(m->places);
-    if (!m->jail)
-        return make_alone(m);
-    bool ok = jail_ask(m->jail, make_in_jail, &q, &a) && take_made(m, &a);
+    bool stap = m->choice->backend == BACKEND_STAP, ok;
 
-    jail_mute(m->jail); /* it names what is printed, and prints nothing itself */
-    free(a.data);
-    return bounds_end() && ok;
+    if (m->jail) {
+        ok = jail_ask(m->jail, make_in_jail, &q, &a) && (stap ? take_script : take_made)(m, &a);
+        jail_mute(m->jail); /* it names what is printed, and prints nothing itself */
+        free(a.data);
+        ok = bounds_end() && ok;
+    } else {
+        ok = make_alone(m);
+    }
+    /* a module is made here: its tools are run */
+    return ok && (!stap || m->last <= PASS_SEMA || run_stap(m));
 }
 
 bool making_take_kept(struct making *m)

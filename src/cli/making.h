@@ -43,6 +43,7 @@ struct making {
     struct jail *jail;     /* where files are read; NULL: here */
     struct kernel *kernel; /* that code is made for, when it was asked */
     struct cg_object obj;  /* elf NULL: something else was asked for */
+    struct stap_script script; /* of the stap back end; text NULL: likewise */
     int status;            /* of the module that the stap back end ran */
     void *head;            /* to be kept, before the object; NULL: it is not kept */
     size_t head_size;

@@ -296,7 +296,7 @@ int subcommand_pack(struct compile *cx, int argc, char **argv)
     if (p.o.help)
         return 0;
     bounds_begin(cx);
-    p.t = target_open(cx, &p.o.target);
+    p.t = apart_target(cx, &p.o, &p.o.target);
     if (!p.t)
         return 1;
     p.files = argv + optind;

@@ -402,7 +402,7 @@ int subcommand_types(struct compile *cx, int argc, char **argv)
     struct target_opts none = {.proc = "/proc"};
 
     bounds_begin(cx);
-    s.t = target_open(cx, kernel_only ? &none : &s.o.target);
+    s.t = apart_target(cx, &s.o, kernel_only ? &none : &s.o.target);
     if (!s.t)
         return 1;
     const struct apart_work w = {

@@ -63,6 +63,9 @@ const char *stap_var_name(struct compile *cx, const struct program *prog,
 const char *stap_func_name(struct compile *cx, const struct program *prog,
                            const struct function *f);
 
+/* Is the N bytes at S a name that the printer gives a call by itself, with those NEEDS? */
+bool stap_name_given(const char *s, size_t n, uint32_t needs);
+
 /* What a built-in function of ours is with SystemTap. */
 struct stap_call {
     const char *name;  /* ours */

@@ -27,7 +27,7 @@ static struct module *module_of(struct compile *cx, struct target *t, const stru
 {
     struct module *m = target_module(cx, t, ref->path);
 
-    *fd = m && m->probe_path ? open(m->probe_path, O_RDONLY | O_CLOEXEC) : -1;
+    *fd = m && m->fd >= 0 ? fcntl(m->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (*fd < 0)
         diag_error(cx->diag, (struct span){0}, "no-module", "cannot read %s", ref->path);
     return *fd < 0 ? NULL : m;

@@ -6,6 +6,7 @@
  */
 #include "stap/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -92,4 +93,27 @@ const struct stap_call *stap_call_find(const char *name)
         if (!strcmp(calls[i].name, name))
             return &calls[i];
     return NULL;
+}
+
+bool stap_name_given(const char *s, size_t n, uint32_t needs)
+{
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+        if (calls[i].theirs && strlen(calls[i].theirs) == n && !memcmp(calls[i].theirs, s, n))
+            return true;
+    for (unsigned need = 0; need <= NEED_TARGET; need++) {
+        char *name = NULL;
+        size_t len = 0;
+        FILE *f = needs & 1u << need ? open_memstream(&name, &len) : NULL;
+
+        if (!f)
+            continue;
+        stap_put_name(f, need);
+        fclose(f);
+        bool same = len == n && !memcmp(name, s, n);
+
+        free(name);
+        if (same)
+            return true;
+    }
+    return false;
 }

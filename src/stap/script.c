@@ -21,8 +21,8 @@ struct script {
     struct target *target;
     FILE *out;
     const struct probe_inst *inst; /* whose handler is printed; NULL: a function */
-    struct stap_points *points;    /* or NULL */
-    uint32_t needs;                /* bit per enum stap_need */
+    struct stap_points *points;
+    uint32_t needs; /* bit per enum stap_need */
     bool failed;
 };
 
@@ -316,10 +316,8 @@ static bool put_function_point(struct script *s, const struct probe_inst *i)
 
     if (!path)
         return false;
-    if (s->points) {
-        s->points->v = arena_grow(s->cx->arena, s->points->v, s->points->n, sizeof(*s->points->v));
-        s->points->v[s->points->n++] = (struct stap_point){path, i->vaddr};
-    }
+    s->points->v = arena_grow(s->cx->arena, s->points->v, s->points->n, sizeof(*s->points->v));
+    s->points->v[s->points->n++] = (struct stap_point){path, i->vaddr};
     fputs("process(", s->out);
     syntax_print_string(s->out, path, (uint32_t)strlen(path));
     fprintf(s->out, ").%s(0x%" PRIx64 ")%s", returns ? "function" : "statement", i->vaddr,
@@ -454,36 +452,39 @@ static void put_program(struct script *s)
 
 /* ---- interface ---- */
 
-static bool put_prelude(struct script *s, FILE *out)
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t,
+                struct stap_script *out)
 {
-    const struct program *prog = s->prog;
-    struct stap_module *modules = ARENA_ARRAY(s->cx->arena, struct stap_module, prog->n_modules);
-    bool ok = true;
-
-    for (uint32_t i = 0; i < prog->n_modules && s->needs & 1u << NEED_BASE; i++)
-        ok = stap_module_read(s->cx, s->target, &prog->modules[i], &modules[i]) && ok;
-    fprintf(out, "# for stap -g%s\n\n", s->cx->skip_badvars ? " --skip-badvars" : "");
-    stap_put_prelude(out, s->needs, modules, prog->n_modules, s->target, s->cx->arch);
-    fputs("# the script\n\n", out);
-    return ok;
-}
-
-bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out,
-                struct stap_points *points)
-{
-    struct script s = {.hook = {put_expr}, .cx = cx, .prog = prog, .target = t, .points = points};
+    struct script s = {.hook = {put_expr}, .cx = cx, .prog = prog, .target = t};
     char *text = NULL;
     size_t len = 0;
+    bool ok = true;
 
+    *out = (struct stap_script){
+        .modules = ARENA_ARRAY(cx->arena, struct stap_module, prog->n_modules + 1)};
+    s.points = &out->points;
     s.out = open_memstream(&text, &len);
     if (!s.out)
         return diag_error(cx->diag, (struct span){0}, "stap", "out of memory");
-    put_program(&s); /* first: it says what is needed */
+    put_program(&s);
     fclose(s.out);
-    bool ok = !s.failed && put_prelude(&s, out);
-
-    if (ok)
-        fwrite(text, 1, len, out);
+    out->text = arena_strndup(cx->arena, text, len);
+    out->len = len;
+    out->needs = s.needs;
     free(text);
+    if (s.failed)
+        return false;
+    out->n_modules = s.needs & 1u << NEED_BASE ? prog->n_modules : 0;
+    for (uint32_t i = 0; i < out->n_modules; i++)
+        ok = stap_module_read(cx, t, &prog->modules[i], &out->modules[i]) && ok;
     return ok;
+}
+
+void stap_put_script(struct compile *cx, const struct stap_script *s, const struct target *t,
+                     FILE *out)
+{
+    fprintf(out, "# for stap -g%s\n\n", cx->skip_badvars ? " --skip-badvars" : "");
+    stap_put_prelude(out, s->needs, s->modules, s->n_modules, t, cx->arch);
+    fputs("# the script\n\n", out);
+    fwrite(s->text, 1, s->len, out);
 }

@@ -2,6 +2,7 @@ ngstap_SOURCES += \
 	src/stap/build.c \
 	src/stap/build.h \
 	src/stap/cache.c \
+	src/stap/checked.c \
 	src/stap/child.c \
 	src/stap/internal.h \
 	src/stap/modinfo.c \

@@ -24,17 +24,44 @@ struct stap_points {
     uint32_t n;
 };
 
+/* A program as a script, before it is one text: C that finds modules and reads memory stands in
+ * front, and is printed by who runs it. */
+struct stap_module; /* internal.h */
+struct stap_script {
+    const char *text; /* the script itself, LEN bytes */
+    size_t len;
+    uint32_t needs; /* of that C: bit per enum stap_need */
+    struct stap_module *modules;
+    uint32_t n_modules;
+    struct stap_points points;
+};
+
 /*
  * Prints PROG, which sema_run has completed, as a script for stap -g: every @var, @cast, $variable
  * and sizeof is plain arithmetic and user_*() or kernel_*() reads; an address within a module is
  * that module's load address in the current process, which the script finds by itself, plus a
  * constant; function probes stand by address. The script is the same for every process with those
- * builds. What reading at fault
- * gives under --skip-badvars is left to stap's option of that name. False after reporting what only
- * the eBPF back end can run, with its place. *POINTS (NULL: not wanted) is filled in.
+ * builds. What reading at fault gives under --skip-badvars is left to stap's option of that name.
+ * *OUT is the arena's. False after reporting what only the eBPF back end can run, with its place.
  */
-bool stap_print(struct compile *cx, const struct program *prog, struct target *t, FILE *out,
-                struct stap_points *points);
+bool stap_print(struct compile *cx, const struct program *prog, struct target *t,
+                struct stap_script *out);
+
+/* S as one text. */
+void stap_put_script(struct compile *cx, const struct stap_script *s, const struct target *t,
+                     FILE *out);
+
+/* ---- checked.c: out of a jail ---- */
+
+void stap_flat_put(FILE *f, const struct stap_script *s);
+/* *OUT in A. False: the bytes are not sound. */
+bool stap_flat_get(struct arena *a, const void *data, size_t n, struct stap_script *out);
+
+/*
+ * May a script be run that came out of a jail? It may do what the sources say that CX knows by now:
+ * the user's, and our tapset. ANY: the user's own tapset (-I) may say all. False after reporting.
+ */
+bool stap_checked(struct compile *cx, const struct stap_script *script, bool any);
 
 /*
  * Could this machine build a module for RELEASE (see below)? NULL, or why not, with the package

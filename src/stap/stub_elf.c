@@ -4,19 +4,31 @@
  * leaves: DIR/.build-id/XX/YYYY.debug for each file that has a build-id. A stub holds what libdw
  * asks for: a copy of the file's ELF and program headers, its build-id, and DWARF 4 with one
  * compile unit. stap prefers a file's own debug information. Refuses nothing: what cannot be read
- * gets no stub.
+ * gets no stub. A jail reads the file and makes the stub (jail/jail.h) where there is one.
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arena.h"
+#include "base/bounds.h"
 #include "base/diag.h"
+#include "base/file.h"
+#include "jail/jail.h"
 #include "stap/build.h"
 #include "target/elf.h"
 
-enum { NAMES_SECTION = 5, ID_MIN = 2 };
+enum { NAMES_SECTION = 5, ID_MIN = 2, STUB_MAX = 64 << 20 };
+
+/* Where functions begin in one file. */
+struct starts {
+    const uint64_t *v;
+    uint32_t n;
+};
 
 struct text {
     struct arena *arena;
@@ -68,7 +80,7 @@ static void put_length(struct text *t, size_t at)
     memcpy(t->v + at, &length, 4);
 }
 
-static void put_info(struct text *t, const struct stap_points *points, const char *path)
+static void put_info(struct text *t, const struct starts *s)
 {
     uint64_t low = UINT64_MAX, high = 0;
     size_t at = t->n;
@@ -77,20 +89,18 @@ static void put_info(struct text *t, const struct stap_points *points, const cha
     put_int(t, 4, 2);
     put_int(t, 0, 4);
     put_int(t, 8, 1);
-    for (uint32_t i = 0; i < points->n; i++)
-        if (!strcmp(points->v[i].path, path)) {
-            low = points->v[i].vaddr < low ? points->v[i].vaddr : low;
-            high = points->v[i].vaddr > high ? points->v[i].vaddr : high;
-        }
+    for (uint32_t i = 0; i < s->n; i++) {
+        low = s->v[i] < low ? s->v[i] : low;
+        high = s->v[i] > high ? s->v[i] : high;
+    }
     put_entry(t, 1, "probed", low, high + 1 - low);
-    for (uint32_t i = 0; i < points->n; i++)
-        if (!strcmp(points->v[i].path, path))
-            put_entry(t, 2, "function", points->v[i].vaddr, 1);
+    for (uint32_t i = 0; i < s->n; i++)
+        put_entry(t, 2, "function", s->v[i], 1);
     put_int(t, 0, 1);
     put_length(t, at);
 }
 
-static void put_ranges(struct text *t, const struct stap_points *points, const char *path)
+static void put_ranges(struct text *t, const struct starts *s)
 {
     size_t at = t->n;
 
@@ -99,11 +109,10 @@ static void put_ranges(struct text *t, const struct stap_points *points, const c
     put_int(t, 0, 4);
     put_int(t, 8, 1);
     put_int(t, 0, 1 + 4); /* no segments; up to a multiple of 16 */
-    for (uint32_t i = 0; i < points->n; i++)
-        if (!strcmp(points->v[i].path, path)) {
-            put_int(t, points->v[i].vaddr, 8);
-            put_int(t, 1, 8);
-        }
+    for (uint32_t i = 0; i < s->n; i++) {
+        put_int(t, s->v[i], 8);
+        put_int(t, 1, 8);
+    }
     put_int(t, 0, 8);
     put_int(t, 0, 8);
     put_length(t, at);
@@ -173,16 +182,16 @@ static bool add_section(Elf *to, const char *name, uint32_t type, const void *by
     return gelf_update_shdr(section, &sh);
 }
 
-static bool write_file(struct arena *a, const char *path, Elf *from, const struct build_id *id,
-                       const struct stap_points *points, const char *probed)
+/* Into the empty file FD. */
+static bool write_stub(struct arena *a, int fd, Elf *from, const struct build_id *id,
+                       const struct starts *s)
 {
     struct text note = {.arena = a}, info = note, ranges = note;
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    Elf *to = fd >= 0 ? elf_begin(fd, ELF_C_WRITE, NULL) : NULL;
+    Elf *to = elf_begin(fd, ELF_C_WRITE, NULL);
 
     put_note(&note, id);
-    put_info(&info, points, probed);
-    put_ranges(&ranges, points, probed);
+    put_info(&info, s);
+    put_ranges(&ranges, s);
     bool ok =
         to && copy_headers(to, from) &&
         add_section(to, ".note.gnu.build-id", SHT_NOTE, note.v, note.n) &&
@@ -193,27 +202,98 @@ static bool write_file(struct arena *a, const char *path, Elf *from, const struc
         elf_update(to, ELF_C_WRITE) >= 0;
 
     elf_end(to);
-    return fd >= 0 && !close(fd) && ok;
+    return ok;
+}
+
+/* ---- made by the reader: the build-id, and behind it the stub ---- */
+
+static bool stub_here(struct arena *a, int fd, const struct starts *s, FILE *answer)
+{
+    struct build_id id = {.len = 0};
+    Elf *elf = elf_open(fd);
+    int room = memfd_create("stub", MFD_CLOEXEC);
+    bool ok = room >= 0 && is_probed(elf, fd, &id) && write_stub(a, room, elf, &id, s) &&
+              !lseek(room, 0, SEEK_SET);
+    size_t n;
+    char *bytes = ok ? file_read_fd(room, STUB_MAX, &n) : NULL;
+
+    if (bytes) {
+        fwrite(&id, sizeof(id), 1, answer);
+        fwrite(bytes, 1, n, answer);
+    }
+    free(bytes);
+    elf_end(elf);
+    if (room >= 0)
+        close(room);
+    return bytes;
+}
+
+static bool stub_work(struct jail_question *q, FILE *answer)
+{
+    struct arena *a = arena_new();
+    struct starts s = {q->data, (uint32_t)(q->n / sizeof(uint64_t))};
+    bool ok = stub_here(a, q->fds[0], &s, answer);
+
+    arena_free(a);
+    return ok;
+}
+
+static bool make_stub(struct arena *a, int fd, const struct starts *s, struct jail_answer *out)
+{
+    char *bytes = NULL;
+
+    if (jail_reads())
+        return jail_read(stub_work, NULL, fd, -1, s->v, s->n * sizeof(*s->v), out);
+    FILE *f = open_memstream(&bytes, &out->n);
+    bool ok = f && stub_here(a, fd, s, f);
+
+    if (f)
+        fclose(f);
+    out->data = bytes;
+    return ok;
+}
+
+/* ---- the file ---- */
+
+static void write_file(struct compile *cx, const char *dir, const struct jail_answer *stub)
+{
+    struct build_id id;
+
+    memcpy(&id, stub->data, sizeof(id));
+    if (id.len < ID_MIN || id.len > BUILD_ID_MAX)
+        return;
+    const char *hex = build_id_text(cx->arena, &id);
+    const char *to = arena_printf(cx->arena, "%s/.build-id/%.2s/%s.debug", dir, hex, hex + 2);
+    size_t n = stub->n - sizeof(id);
+
+    mkdir(dir, 0755);
+    mkdir(arena_printf(cx->arena, "%s/.build-id", dir), 0755);
+    mkdir(arena_printf(cx->arena, "%s/.build-id/%.2s", dir, hex), 0755);
+    int fd = open(to, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write(fd, (char *)stub->data + sizeof(id), n) == (ssize_t)n;
+
+    if (fd >= 0)
+        ok = !close(fd) && ok;
+    if (!ok)
+        diag_warning(cx->diag, (struct span){0}, "cannot write %s", to);
 }
 
 static void write_one(struct compile *cx, const char *dir, const struct stap_points *points,
                       const char *path)
 {
-    struct build_id id = {.len = 0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    Elf *elf = fd >= 0 ? elf_open(fd) : NULL;
+    uint64_t *v = ARENA_ARRAY(cx->arena, uint64_t, points->n);
+    struct starts s = {v, 0};
+    struct jail_answer stub = {.fd = -1};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (is_probed(elf, fd, &id)) {
-        const char *hex = build_id_text(cx->arena, &id);
-        const char *to = arena_printf(cx->arena, "%s/.build-id/%.2s/%s.debug", dir, hex, hex + 2);
-
-        mkdir(dir, 0755);
-        mkdir(arena_printf(cx->arena, "%s/.build-id", dir), 0755);
-        mkdir(arena_printf(cx->arena, "%s/.build-id/%.2s", dir, hex), 0755);
-        if (!write_file(cx->arena, to, elf, &id, points, path))
-            diag_warning(cx->diag, (struct span){0}, "cannot write %s", to);
-    }
-    elf_end(elf);
+    for (uint32_t i = 0; i < points->n; i++)
+        if (!strcmp(points->v[i].path, path))
+            v[s.n++] = points->v[i].vaddr;
+    bounds_file(path);
+    if (fd >= 0 && make_stub(cx->arena, fd, &s, &stub) && stub.n > sizeof(struct build_id))
+        write_file(cx, dir, &stub);
+    bounds_file("");
+    free(stub.data);
     if (fd >= 0)
         close(fd);
 }

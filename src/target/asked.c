@@ -8,6 +8,7 @@
 
 #include "arch/arch.h"
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "jail/jail.h"
 #include "target/elf.h"
 #include "target/flat.h"
@@ -50,6 +51,9 @@ const struct arch *target_arch(const struct target *t)
 {
     const struct module *exe = t->modules;
     bool is_file = exe && exe->is_exe && exe->fd >= 0;
+
+    if (is_file)
+        bounds_file(exe->path);
     const struct arch *a = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
 
     return a ? a : arch_native();
@@ -101,6 +105,22 @@ bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset)
     if (!jail_reads())
         return elf_vaddr_to_offset_here(fd, vaddr, offset);
     return jail_read_fact(offset_work, fd, &vaddr, sizeof(vaddr), offset, sizeof(*offset));
+}
+
+static bool code_work(struct jail_question *q, FILE *answer)
+{
+    struct elf_code code;
+
+    memset(&code, 0, sizeof(code));
+    return elf_code_here(q->fds[0], &code) && fwrite(&code, sizeof(code), 1, answer) == 1;
+}
+
+bool elf_code(int fd, struct elf_code *out)
+{
+    if (!jail_reads())
+        return elf_code_here(fd, out);
+    return jail_read_fact(code_work, fd, NULL, 0, out, sizeof(*out)) &&
+           out->id.len <= BUILD_ID_MAX && out->size;
 }
 
 /* ---- symbols ---- */

@@ -252,7 +252,7 @@ static void find_id_vaddr(int fd, const GElf_Phdr *ph, struct elf_code *out)
     free(buf);
 }
 
-bool elf_code(int fd, struct elf_code *out)
+bool elf_code_here(int fd, struct elf_code *out)
 {
     Elf *elf = elf_open(fd);
     bool found = false;

@@ -25,6 +25,10 @@ bool build_id_equal(const struct build_id *a, const struct build_id *b);
 /* What is to be added to the addresses of ELF, which is mapped at M; 0 also when no segment is. */
 uint64_t elf_bias(Elf *elf, const struct map *m);
 
+/* begins.c: the function nearest to VADDR, at it or before, in the table that unwinders search:
+ * *START. False: there is none, or the table is of another form than linkers write. */
+bool elf_table_before(Elf *elf, uint64_t vaddr, uint64_t *start);
+
 /* What start-up asks of a file. */
 struct elf_facts {
     struct build_id id; /* len 0: none */
@@ -36,6 +40,7 @@ bool elf_facts(int fd, const struct map *m, struct elf_facts *out);
 /* The readers themselves, for asked.c, which stands before them. */
 uint16_t elf_machine_here(int fd);
 bool elf_facts_here(int fd, const struct map *m, struct elf_facts *out);
+bool elf_code_here(int fd, struct elf_code *out);
 bool elf_vaddr_to_offset_here(int fd, uint64_t vaddr, uint64_t *offset);
 struct elf_symbols elf_symbols_here(struct arena *a, int fd);
 struct elf_symbols elf_variables_here(struct arena *a, int fd);

@@ -27,8 +27,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/bounds.h"
 #include "base/file.h"
-#include "target/elf.h"
+#include "target/dynamic.h"
 
 #ifndef OVERLAYFS_SUPER_MAGIC
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -38,7 +39,6 @@ enum {
     MOUNTINFO_MAX = 16 * 1024 * 1024,
     FDINFO_MAX = 4096,
     LAYERS_MAX = 512,
-    DYNAMIC_MAX = 4096,
 };
 
 /* ---- the mount ---- */
@@ -233,42 +233,6 @@ static int open_lower(const struct layers *l, char *layers)
 }
 
 /* ---- trying ---- */
-/* An address where an instruction surely starts and that does not run any more: the entry point, or
- * DT_INIT. */
-static bool safe_address(Elf *elf, uint64_t *vaddr, uint64_t *offset)
-{
-    GElf_Ehdr eh;
-    size_t n;
-    uint64_t init = 0;
-
-    if (!gelf_getehdr(elf, &eh) || elf_getphdrnum(elf, &n))
-        return false;
-    *vaddr = eh.e_entry;
-    for (size_t i = 0; i < n && i < BOUND_SEGMENTS; i++) {
-        GElf_Phdr ph;
-        Elf_Data *d;
-        GElf_Dyn dyn;
-
-        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_DYNAMIC ||
-            !(d = elf_getdata_rawchunk(elf, (int64_t)ph.p_offset, ph.p_filesz, ELF_T_DYN)))
-            continue;
-        for (int k = 0; k < DYNAMIC_MAX && gelf_getdyn(d, k, &dyn) && dyn.d_tag != DT_NULL; k++)
-            if (dyn.d_tag == DT_INIT)
-                init = dyn.d_un.d_ptr;
-    }
-    if (init)
-        *vaddr = init;
-    for (size_t i = 0; *vaddr && i < n && i < BOUND_SEGMENTS; i++) {
-        GElf_Phdr ph;
-
-        if (gelf_getphdr(elf, (int)i, &ph) && ph.p_type == PT_LOAD && (ph.p_flags & PF_X) &&
-            *vaddr >= ph.p_vaddr && *vaddr - ph.p_vaddr < ph.p_filesz) {
-            *offset = *vaddr - ph.p_vaddr + ph.p_offset;
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool read_word(int mem, uint64_t addr, uint32_t *out)
 {
@@ -292,20 +256,18 @@ enum seen { NOT_TRIED, NOT_SEEN, SEEN };
 static enum seen try_file(const struct trial *t, int fd)
 {
     char path[64];
-    Elf *elf = elf_open(fd);
-    uint64_t vaddr, offset, addr;
+    struct dynamic_start at;
     uint32_t before, during, after;
     enum seen seen = NOT_TRIED;
 
-    if (!elf)
-        return NOT_TRIED;
-    addr = elf_bias(elf, t->map);
-    if (safe_address(elf, &vaddr, &offset) && read_word(t->mem, addr += vaddr, &before)) {
+    if (dynamic_start(fd, t->map, &at) && read_word(t->mem, at.bias + at.vaddr, &before)) {
+        uint64_t addr = at.bias + at.vaddr;
+
         snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         struct perf_event_attr attr = {.size = sizeof(attr),
                                        .type = t->uprobes,
                                        .config1 = (uint64_t)(uintptr_t)path,
-                                       .config2 = offset,
+                                       .config2 = at.offset,
                                        .disabled = 1};
         int event = (int)syscall(SYS_perf_event_open, &attr, t->pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
@@ -316,7 +278,6 @@ static enum seen try_file(const struct trial *t, int fd)
         if (seen == SEEN && (!read_word(t->mem, addr, &after) || after != before))
             seen = NOT_SEEN; /* it changes by itself */
     }
-    elf_end(elf);
     return seen;
 }
 

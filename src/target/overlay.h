@@ -4,8 +4,6 @@
 #ifndef TARGET_OVERLAY_H
 #define TARGET_OVERLAY_H
 
-#include <gelf.h>
-
 #include "target/target.h"
 
 /*

@@ -4,6 +4,7 @@ ngstap_SOURCES += \
 	src/target/cgroup.c \
 	src/target/container.c \
 	src/target/demangle.c src/target/demangle.h \
+	src/target/dynamic.c src/target/dynamic.h \
 	src/target/elf.c src/target/elf.h \
 	src/target/flat.c src/target/flat.h \
 	src/target/kernel.c \
