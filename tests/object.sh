@@ -230,6 +230,50 @@ check '... which is said' said '^hint: -g turns guru mode on'
 check '... and runs with it' runs '^sent$' -g "$scratch/signals.bpf.o" -x "$pid"
 check 'in user space, too' refuses '-g is not given' "$scratch/logs.bpf.o"
 check '... and runs with it' runs '^logged$' -g "$scratch/logs.bpf.o"
+# An object can do no more than a script, so it does not matter whose it is.
+(cd "$scratch" && "$ngstap" -I "$there/tapset" -p4 -m foreign -x "$pid" -e \
+    'probe process.function("visit") { println("visited") exit() }' >out 2>err) || :
+chown nobody "$scratch/foreign.bpf.o"
+check "another user's object runs" runs '^visited$' "$scratch/foreign.bpf.o" -x "$pid"
+# ... but at places where no instruction begins, which would break the program: the number of bytes
+# is changed that it is behind the function's start.
+if [[ $(uname -m) = x86_64 ]]; then
+    cat >"$scratch/long.c" <<'END'
+#include <unistd.h>
+void ten(void);
+__asm__(".globl ten\n.type ten,@function\nten: movabs $0x1122334455667788,%rax\n"
+        "nop\nret\n.size ten,.-ten\n");
+int main(void) { alarm(600); for (;; usleep(1000)) ten(); }
+END
+    ${CC:-cc} -g -O1 -Wl,--build-id -o "$scratch/long" "$scratch/long.c"
+    "$scratch/long" &
+    long=$!
+    pids+=("$long")
+    (cd "$scratch" && "$ngstap" -I "$there/tapset" -p4 -m ten -x "$long" -e \
+        'probe process.function("ten") { println("ten") exit() }' >out 2>err) || :
+    address=$(nm "$scratch/long" | sed -n 's/ T ten$//p')
+    moved() { # BYTES: an object whose probe is so far behind the function's start
+        python3 - "$scratch/ten.bpf.o" "$scratch/moved.bpf.o" "$address" "$1" <<'END'
+import struct, sys
+old, new = (struct.pack("<Q", int(sys.argv[3], 16) + n) for n in (0, int(sys.argv[4])))
+data = open(sys.argv[1], "rb").read()
+assert data.count(old) > 0
+open(sys.argv[2], "wb").write(data.replace(old, new))
+END
+    }
+    if command -v python3 >/dev/null; then
+        for n in 1 5 9; do
+            moved "$n"
+            check "an object's probe $n bytes into an instruction is refused" refuses \
+                'no instruction begins at address' "$scratch/moved.bpf.o" -x "$long"
+        done
+        check '... and the program runs on' kill -0 "$long"
+        moved 10
+        check 'at the next instruction it runs' runs '^ten$' "$scratch/moved.bpf.o" -x "$long"
+    else
+        skip 'probes in the middle of an instruction' 'needs python3'
+    fi
+fi
 # A module is part of the kernel, and can do what no script can: whoever wrote it is asked for.
 echo none >"$scratch/foreign.ko"
 chown nobody "$scratch/foreign.ko"

@@ -99,6 +99,12 @@ static uint8_t jump_size(const unsigned char *code, size_t n, uint64_t at, uint6
     return word >> 26 == 5 && at + (uint64_t)(words * 4) == target ? 4 : 0;
 }
 
+static uint8_t length(const uint8_t *code, size_t n)
+{
+    (void)code;
+    return n < 4 ? 0 : 4;
+}
+
 const struct arch arch_aarch64 = {
     .name = "arm64",
     .title = "aarch64",
@@ -137,4 +143,5 @@ const struct arch arch_aarch64 = {
     .plt_step = 4,
     .operand = arch_aarch64_operand,
     .jump_size = jump_size,
+    .length = length,
 };

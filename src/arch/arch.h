@@ -167,6 +167,10 @@ struct arch {
     /* The size of the jump to TARGET that CODE, N bytes at AT, begins with; 0: it does not begin
      * with one, or with one that has a condition. */
     uint8_t (*jump_size)(const unsigned char *code, size_t n, uint64_t at, uint64_t target);
+
+    /* The size of the instruction that CODE, N bytes, untrusted, begins with; 0: none that is
+     * known. */
+    uint8_t (*length)(const uint8_t *code, size_t n);
 };
 
 /* The machine of that e_machine; NULL: none that is known here. */

@@ -7,6 +7,7 @@ ngstap_SOURCES += \
 	src/arch/machines.h \
 	src/arch/operand.c src/arch/operand.h \
 	src/arch/x86_64.c \
+	src/arch/x86_64_length.c \
 	src/arch/x86_64_luajit.c \
 	src/arch/x86_64_operand.c \
 	src/arch/x86_64_syscalls.c

@@ -123,4 +123,5 @@ const struct arch arch_x86_64 = {
     .plt_step = 8,
     .operand = arch_x86_64_operand,
     .jump_size = jump_size,
+    .length = arch_x86_64_length,
 };

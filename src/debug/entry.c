@@ -9,58 +9,6 @@
 
 #include "debug/source.h"
 
-enum { HEAD = 12 }; /* version, three encodings, pointer to .eh_frame, number of entries */
-
-/* The table's entries: pairs of four-byte offsets from the table's own address, sorted by the
- * first. */
-static const char *table(Elf *elf, uint64_t *vaddr, uint32_t *n)
-{
-    static const unsigned char pcrel_datarel[] = {1, 0x1b, 0x03,
-                                                  0x3b}; /* as GNU ld, gold, lld have it */
-    size_t phnum;
-
-    if (elf_getphdrnum(elf, &phnum))
-        return NULL;
-    for (size_t i = 0; i < phnum && i < BOUND_SEGMENTS; i++) {
-        GElf_Phdr ph;
-        Elf_Data *d;
-
-        if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_GNU_EH_FRAME)
-            continue;
-        d = elf_getdata_rawchunk(elf, (int64_t)ph.p_offset, ph.p_filesz, ELF_T_BYTE);
-        if (!d || !d->d_buf || d->d_size < HEAD ||
-            memcmp(d->d_buf, pcrel_datarel, sizeof(pcrel_datarel)) != 0)
-            return NULL;
-        memcpy(n, (char *)d->d_buf + 8, sizeof(*n));
-        *vaddr = ph.p_vaddr;
-        return *n <= (d->d_size - HEAD) / 8 ? (const char *)d->d_buf + HEAD : NULL;
-    }
-    return NULL;
-}
-
-static bool in_table(Elf *elf, uint64_t wanted)
-{
-    uint64_t base = 0;
-    uint32_t low = 0, high = 0;
-    const char *v = table(elf, &base, &high);
-
-    while (v && low < high) {
-        uint32_t mid = low + (high - low) / 2;
-        int32_t offset;
-
-        memcpy(&offset, v + (size_t)mid * 8, sizeof(offset));
-        uint64_t at = base + (uint64_t)(int64_t)offset;
-
-        if (at == wanted)
-            return true;
-        if (at < wanted)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return false;
-}
-
 static bool has_symbol(const struct elf_symbols *s, uint64_t vaddr)
 {
     uint32_t low = 0, high = s->n;
@@ -84,7 +32,10 @@ bool entry_is_own(struct dbg *m, uint64_t vaddr)
         m->own_symbols = ARENA_NEW(m->di->a, struct elf_symbols);
         *m->own_symbols = elf_symbols_of(m->di->a, m->file.elf, &full);
     }
-    return has_symbol(m->own_symbols, vaddr) || in_table(m->file.elf, vaddr);
+    uint64_t start;
+
+    return has_symbol(m->own_symbols, vaddr) ||
+           (elf_table_before(m->file.elf, vaddr, &start) && start == vaddr);
 }
 
 size_t code_read(struct dbg *m, uint64_t vaddr, unsigned char *out, size_t n)

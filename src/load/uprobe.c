@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "base/bounds.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/diag.h"
@@ -322,6 +323,30 @@ static enum arch_hit hit_at(int fd, uint64_t off)
     return arch_hit_of(bytes, n > 0 ? (size_t)n : 0);
 }
 
+/* Scripts cannot say such a place, an object can. Where it is not known it is the file that says
+ * too little, which is its owner's. False after reporting. */
+static bool check_begins(struct session *s, const struct module *m, int fd,
+                         const struct obj_place *at, uint32_t n)
+{
+    uint64_t *vaddrs = ARENA_ARRAY(s->cx->arena, uint64_t, n);
+    uint8_t *begins = ARENA_ARRAY(s->cx->arena, uint8_t, n);
+
+    for (uint32_t i = 0; i < n; i++)
+        vaddrs[i] = at[i].vaddr;
+    bounds_file(m->path);
+    if (!elf_begins(fd, vaddrs, n, begins))
+        return diag_error(s->cx->diag, (struct span){0}, "attach",
+                          "cannot arm probe %s: %s cannot be read", object_str(s->o, at->name),
+                          m->path);
+    for (uint32_t i = 0; i < n; i++)
+        if (begins[i] == BEGINS_NOT)
+            return diag_error(s->cx->diag, (struct span){0}, "attach",
+                              "cannot arm probe %s: no instruction begins at address %#llx of %s",
+                              object_str(s->o, at[i].name), (unsigned long long)at[i].vaddr,
+                              m->path);
+    return true;
+}
+
 /*
  * Makes a set of the places from FIRST on that lie in one file. Returns how many those are, 0 after
  * reporting.
@@ -350,6 +375,10 @@ static uint32_t make_set(struct session *s, const struct obj_probe *p, uint32_t 
 
     if (fd < 0) {
         attach_failed(s, p, m->path, errno);
+        return 0;
+    }
+    if (!check_begins(s, m, fd, at, n)) {
+        close(fd);
         return 0;
     }
     for (uint32_t i = 0; i < n; i++, set->n++) {

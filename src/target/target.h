@@ -304,6 +304,12 @@ bool build_id_parse(const char *hex, struct build_id *id);
  * *OFFSET. False: no sound ELF file, or the address is in no PT_LOAD segment's file part. */
 bool elf_vaddr_to_offset(int fd, uint64_t vaddr, uint64_t *offset);
 
+/* begins.c: does an instruction begin at each of the N addresses at VADDRS (by the program headers)
+ * of the file at FD? OUT: enum begins, a byte each. False, OUT undefined: it is no sound ELF
+ * file. */
+enum begins { BEGINS_UNKNOWN, BEGINS, BEGINS_NOT };
+bool elf_begins(int fd, const uint64_t *vaddrs, uint32_t n, uint8_t *out);
+
 /* The first segment that may run, and the build-id where it is loaded. */
 struct elf_code {
     uint64_t offset, vaddr, size; /* in the file; in memory; bytes in the file */

@@ -253,6 +253,53 @@ static void test_native(const struct arch *a)
 }
 #endif
 
+/* ---- lengths of instructions ---- */
+
+/* "ADDRESS:\tBYTES\tINSTRUCTION" of objdump: its bytes are as many as ours. What it takes for data
+ * ("(bad)", a prefix alone) is left out, and "wait", which it draws together with the next. */
+static bool same_length(const struct arch *a, char *line, unsigned *n)
+{
+    char *bytes = strstr(line, ":\t"), *text = bytes ? strchr(bytes + 2, '\t') : NULL;
+    uint8_t code[16];
+    unsigned size = 0, byte;
+    int used;
+
+    if (!text)
+        return true;
+    *text++ = '\0';
+    for (bytes += 2; size < sizeof(code) && sscanf(bytes, " %2x%n", &byte, &used) == 1;
+         bytes += used)
+        code[size++] = (uint8_t)byte;
+    if (strstr(text, "(bad)") || !strncmp(text, "rex", 3) || (size > 1 && code[0] == 0x9b))
+        return true;
+    ++*n;
+    return a->length(code, size) == size && (size < 2 || !a->length(code, size - 1));
+}
+
+static void test_lengths(const struct arch *a)
+{
+    char *line = NULL;
+    size_t room = 0;
+    unsigned n = 0, wrong = 0;
+    FILE *f =
+        popen("objdump -d -w --insn-width=16 /lib/x86_64-linux-gnu/libm.so.6 2>/dev/null", "re");
+
+    while (f && getline(&line, &room, f) > 0) {
+        char *kept = strdup(line);
+
+        if (kept && !same_length(a, line, &n) && wrong++ < 5)
+            printf("# %s", kept);
+        free(kept);
+    }
+    free(line);
+    if (f)
+        pclose(f);
+    if (!n)
+        tap_skip("lengths of instructions", "no objdump, or another machine's libm");
+    else
+        tap_ok(!wrong && n > 10000, "%s: %u instructions are as long as objdump says", a->title, n);
+}
+
 int main(void)
 {
     const struct arch *x86_64 = arch_of_machine(EM_X86_64), *aarch64 = arch_of_machine(EM_AARCH64);
@@ -268,6 +315,7 @@ int main(void)
     test_syscalls(aarch64);
     test_native(arch_native());
     test_native_syscalls(arch_native());
+    test_lengths(x86_64);
     tap_ok(!arch_of_machine(EM_NONE) && !arch_of_machine(EM_S390),
            "a machine without a table is not known");
     return tap_done();
