@@ -97,6 +97,14 @@ check 'a script for SystemTap' each_time --dump-stap program -I tapset --dump-st
 check '... on its way to stap' each_time -p3 program -I tapset --backend=stap -p3 \
     --exec "$scratch/program" -e 'probe process.function("outer") { println($n, @var("pair")->a) }'
 
+# ---- without jails ----
+
+taken 1 -I tapset --no-jail -v -T 5 -x "$pid" -e "$script"
+check '--no-jail: the file takes over ngstap itself' test "$status" != 1 -a -e "$loot"
+check '... which -v says' said 'read in this process, with its privileges: --no-jail'
+"$ngstap" -I tapset --no-jail -T 5 -x "$pid" -e "$script" >"$scratch/out" 2>"$scratch/err"
+check '... an honest file is read as in a jail' test "$(<"$scratch/out")" = 0
+
 # ---- saved profiles ----
 
 printf 'main;TAKENTEXT 1\n' >"$scratch/good.folded"

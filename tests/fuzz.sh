@@ -39,5 +39,6 @@ maps 3000 100
 mountinfo 3000 0
 script 6000 50
 words 6000 1000
+answers 6000 100
 READERS
 finish

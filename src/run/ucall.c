@@ -510,7 +510,8 @@ static const struct {
     const char *args;
     bool to_string;
     uint64_t (*call)(struct ucall *c);
-    bool guru; /* -g is for it: it changes programs, or what others read */
+    /* -g is for it: it changes programs, or what others read; or it runs a command */
+    enum { ANYBODY, GURU, COMMAND } whose;
 } rows[NGS_U_COUNT] = {
     [NGS_U_STRTOL] = {"sl", false, u_strtol},
     [NGS_U_SUBSTR] = {"sll", true, u_substr},
@@ -518,7 +519,7 @@ static const struct {
     [NGS_U_SPAN] = {"ssll", false, u_span},
     [NGS_U_PLAIN] = {"sl", false, u_plain},
     [NGS_U_STR_REPLACE] = {"sss", true, u_str_replace},
-    [NGS_U_SYSTEM] = {"s", false, u_system},
+    [NGS_U_SYSTEM] = {"s", false, u_system, COMMAND},
     [NGS_U_ENV_VAR] = {"s", true, u_env_var},
     [NGS_U_PID2EXECNAME] = {"l", true, u_pid2execname},
     [NGS_U_TZ_GMTOFF] = {"", false, u_tz_gmtoff},
@@ -526,9 +527,9 @@ static const struct {
     [NGS_U_STRINGAT] = {"sl", false, u_stringat},
     [NGS_U_TOUPPER] = {"s", true, u_toupper},
     [NGS_U_TOLOWER] = {"s", true, u_tolower},
-    [NGS_U_RAISE] = {"lll", false, u_raise, true},
+    [NGS_U_RAISE] = {"lll", false, u_raise, GURU},
     [NGS_U_FTRACE] = {"s", false, u_ftrace},
-    [NGS_U_PRINTK] = {"ls", false, u_printk, true},
+    [NGS_U_PRINTK] = {"ls", false, u_printk, GURU},
     [NGS_U_STP_PID] = {"", false, u_stp_pid},
     [NGS_U_LOADAVG] = {"l", false, u_loadavg},
     [NGS_U_LOADAVG_LINE] = {"", true, u_loadavg_line},
@@ -536,8 +537,8 @@ static const struct {
     [NGS_U_SWITCH_FILE] = {"", false, u_switch_file},
     [NGS_U_REGEX] = {"st", false, u_regex},
     [NGS_U_MATCHED] = {"ssl", true, u_matched},
-    [NGS_U_WRITE] = {"lll", false, u_write, true},
-    [NGS_U_WRITE_STR] = {"lsl", false, u_write_str, true},
+    [NGS_U_WRITE] = {"lll", false, u_write, GURU},
+    [NGS_U_WRITE_STR] = {"lsl", false, u_write_str, GURU},
     [NGS_U_NGROUPS] = {"ss", false, u_ngroups},
     [NGS_U_STACK] = {"t", false, u_stack},
     [NGS_U_STACK_TEXT] = {"t", false, u_stack_text},
@@ -560,8 +561,12 @@ uint64_t run_ucall(struct run *r, uint32_t number, const uint64_t *args, uint32_
     } else if (!ok) {
         r->vm.fault = "unknown function";
     }
-    if (ok && rows[number].guru && !r->o->guru) {
+    if (ok && rows[number].whose == GURU && !r->o->guru) {
         r->vm.fault = "it writes to programs, or sends signals, and -g is not given";
+        ok = false;
+    }
+    if (ok && rows[number].whose == COMMAND && r->o->no_commands) {
+        r->vm.fault = "it runs a command, and its script does not say so";
         ok = false;
     }
     for (uint32_t i = 0; ok && rows[number].args[i] && i < n; i++) {

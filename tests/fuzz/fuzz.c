@@ -31,6 +31,7 @@ const struct fuzz_reader fuzz_readers[] = {
     {"mountinfo", fuzz_mountinfo, TEXT},
     {"script", fuzz_script, TEXT},
     {"words", fuzz_words, TEXT},
+    {"answers", fuzz_answers, TEXT},
     {0},
 };
 

@@ -3,7 +3,7 @@
  *
  *     fuzz.c      the table of readers, and what they share
  *     elf.c, debug.c, pack.c, unwind.c, object.c, stacks.c, pprof.c, lua.c, conf.c, proc.c,
- *     script.c
+ *     script.c, answers.c
  *                 a reader each, or a few of one kind
  *     replay.c    a main of our own: runs saved inputs, then changes them at random
  *     NAME.dict   words of a reader's language, as libFuzzer and AFL++ read them
@@ -67,5 +67,6 @@ bool fuzz_maps(const uint8_t *data, size_t n);
 bool fuzz_mountinfo(const uint8_t *data, size_t n);
 bool fuzz_script(const uint8_t *data, size_t n);
 bool fuzz_words(const uint8_t *data, size_t n);
+bool fuzz_answers(const uint8_t *data, size_t n);
 
 #endif
