@@ -88,7 +88,8 @@ check 'ngstap types -x' each_time types program types -x "$pid" \
     -C 'struct pair'
 check 'ngstap pack' each_time pack program pack --exec "$scratch/program" -o "$scratch/x.pack"
 check 'ngstap fix-lua-bt -x' each_time fix-lua-bt program fix-lua-bt -x "$pid" /dev/null
-check 'ngstap flame' each_time flame program flame --frames c -x "$pid" -t 0.3 -o "$scratch/x.folded"
+check 'ngstap flame' each_time flame program flame --frames c -x "$pid" -t 0.5 \
+    --at 'process.function("outer")' -o "$scratch/x.folded"
 
 # ---- SystemTap's back end: the reader prints a script, it does not compile one ----
 
@@ -99,11 +100,11 @@ check '... on its way to stap' each_time -p3 program -I tapset --backend=stap -p
 
 # ---- without jails ----
 
-taken 1 -I tapset --no-jail -v -T 5 -x "$pid" -e "$script"
+taken 1 -I tapset --no-jail -T 5 -x "$pid" -e "$script"
 check '--no-jail: the file takes over ngstap itself' test "$status" != 1 -a -e "$loot"
-check '... which -v says' said 'read in this process, with its privileges: --no-jail'
-"$ngstap" -I tapset --no-jail -T 5 -x "$pid" -e "$script" >"$scratch/out" 2>"$scratch/err"
+"$ngstap" -I tapset --no-jail -v -T 5 -x "$pid" -e "$script" >"$scratch/out" 2>"$scratch/err"
 check '... an honest file is read as in a jail' test "$(<"$scratch/out")" = 0
+check '... -v says that there is none' said 'read in this process, with its privileges: --no-jail'
 
 # ---- saved profiles ----
 

@@ -83,8 +83,8 @@ SHELL_TESTS += tests/moved.sh
 EXTRA_DIST += tests/types
 
 # Readers of untrusted bytes: see tests/fuzz/fuzz.h. "make fuzz" builds the same readers for a fuzzer.
-FUZZ_READERS = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/answers.c tests/fuzz/conf.c tests/fuzz/debug.c \
-	tests/fuzz/elf.c tests/fuzz/lua.c tests/fuzz/object.c tests/fuzz/pack.c \
+FUZZ_READERS = tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/answers.c tests/fuzz/conf.c \
+	tests/fuzz/debug.c tests/fuzz/elf.c tests/fuzz/lua.c tests/fuzz/object.c tests/fuzz/pack.c \
 	tests/fuzz/pprof.c tests/fuzz/proc.c tests/fuzz/script.c tests/fuzz/stacks.c tests/fuzz/unwind.c
 UNIT_TOOLS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = tests/fuzz/replay.c $(FUZZ_READERS)

@@ -246,8 +246,14 @@ static bool broke(struct jail *j, const char *how)
     snprintf(file, sizeof(file), "%.*s", FILE_NAME_MAX - 1, j->in_hand);
     if (!*file)
         snprintf(file, sizeof(file), "%s", broker_last(j->broker));
-    diag_error(j->cx->diag, (struct span){0}, "jail", "reading %s: %s",
-               *file ? file : "the target's files", how ? how : how_it_ended(status));
+    if (!*file)
+        snprintf(file, sizeof(file), "the target's files");
+    if (!how)
+        how = how_it_ended(status);
+    if (diag_trying(j->cx->diag)) /* by who would say nothing of it */
+        diag_stop(j->cx->diag, "jail", "reading %s: %s", file, how);
+    else
+        diag_error(j->cx->diag, (struct span){0}, "jail", "reading %s: %s", file, how);
     diag_hint(j->cx->diag, "files are read in a process without privileges, so nothing else came "
                            "of it: leave that file out, or tell of the fault (docs/security.md)");
     return false;
@@ -425,12 +431,31 @@ bool jail_reads(void)
     return readers && !jail_inside();
 }
 
+/* The file that is open at FD is in hand, whatever was before: a question has no other. */
+static void take_in_hand(int fd)
+{
+    char link[64], name[FILE_NAME_MAX];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = fd < 0 ? -1 : readlink(link, name, sizeof(name) - 1);
+
+    if (n <= 0 || name[0] != '/')
+        return;
+    name[n] = '\0';
+    bounds_file(name);
+}
+
 bool jail_read(jail_work *work, void *arg, int fd, int more, const void *data, size_t n,
                struct jail_answer *out)
 {
     const struct jail_question q = {.arg = arg, .data = data, .n = n, .fds = {fd, more}};
+    char before[FILE_NAME_MAX];
+
+    snprintf(before, sizeof(before), "%s", bounds_file_in_hand());
+    take_in_hand(fd);
     bool ok = jail_ask(readers, work, &q, out);
 
+    bounds_file(before);
     if (out->fd >= 0)
         close(out->fd);
     out->fd = -1;

@@ -8,7 +8,6 @@
 
 #include "arch/arch.h"
 #include "base/arena.h"
-#include "base/bounds.h"
 #include "jail/jail.h"
 #include "target/elf.h"
 #include "target/flat.h"
@@ -51,9 +50,6 @@ const struct arch *target_arch(const struct target *t)
 {
     const struct module *exe = t->modules;
     bool is_file = exe && exe->is_exe && exe->fd >= 0;
-
-    if (is_file)
-        bounds_file(exe->path);
     const struct arch *a = is_file ? arch_of_machine(elf_machine(exe->fd)) : NULL;
 
     return a ? a : arch_native();
