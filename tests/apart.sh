@@ -86,7 +86,7 @@ check 'ngstap types' each_time types program types --module "$scratch/program" \
     -C 'struct pair'
 check 'ngstap types -x' each_time types program types -x "$pid" \
     -C 'struct pair'
-check 'ngstap pack' each_time pack program pack --exec "$scratch/program" -o "$scratch/x.pack"
+check 'ngstap pack' each_time pack program pack "$scratch/program" -o "$scratch/x.pack"
 check 'ngstap fix-lua-bt -x' each_time fix-lua-bt program fix-lua-bt -x "$pid" /dev/null
 check 'ngstap flame' each_time flame program flame --frames c -x "$pid" -t 0.5 \
     --at 'process.function("outer")' -o "$scratch/x.folded"

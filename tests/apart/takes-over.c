@@ -35,8 +35,7 @@ void *elf_begin(int fd, int command, void *of)
 {
     static int turns;
     const char *turn = getenv("TAKEN_TURN");
-    void *(*real)(int, int, void *) =
-        (void *(*)(int, int, void *))dlsym(RTLD_NEXT, "elf_begin");
+    void *(*real)(int, int, void *) = (void *(*)(int, int, void *))dlsym(RTLD_NEXT, "elf_begin");
 
     if (fd >= 0 && turn && is_marked(fd) && ++turns == atoi(turn))
         take_over();

@@ -74,17 +74,20 @@ cat /proc/self/maps >maps/self
 head -c 8000 /proc/self/mountinfo >mountinfo/self
 printf 'usr/sbin/nginx' >words/plain
 # As src/target/flat.c and src/stap/checked.c have them: two symbols; a script with a point.
-zero='\0\0\0' long='\0\0\0\0\0\0\0'
-symbols="\\2$zero\\0$zero\\4$long"
-symbols+="\\20$long\\1$long\\0$long\\0$zero\\1$zero\\40$long\\1$long\\2$long\\0$zero\\3$zero"
-printf "u$symbols"'f\0g\0' >answers/symbols
-printf "s$symbols"'f\0g\0' >answers/sorted
-printf "f\\15$long\\3$long\\3$zero\\0$zero\\1$zero\\0$zero\\20$long"'/x\0probe end { }' \
-    >answers/script
-printf '%s' 't%{ STAP_RETVALUE = 2 * STAP_ARG_x; %}' >answers/c
-printf '%s' 't# x' $'\n' 'probe process("/x").statement(0x10)!, process("/x").function("f")' \
-    ' { n["a\"b"] <<< $x->y[1] == 2; println(@count(n), @const("A"), __ngs_base(0) + 0x10) }' \
-    >answers/text
+# shellcheck disable=SC2016,SC2059 # scripts have dollars; bytes are escapes of the format
+{
+    zero='\0\0\0' long='\0\0\0\0\0\0\0'
+    symbols="\\2$zero\\0$zero\\4$long"
+    symbols+="\\20$long\\1$long\\0$long\\0$zero\\1$zero\\40$long\\1$long\\2$long\\0$zero\\3$zero"
+    printf "u$symbols"'f\0g\0' >answers/symbols
+    printf "s$symbols"'f\0g\0' >answers/sorted
+    printf "f\\15$long\\3$long\\3$zero\\0$zero\\1$zero\\0$zero\\20$long"'/x\0probe end { }' \
+        >answers/script
+    printf '%s' 't%{ STAP_RETVALUE = 2 * STAP_ARG_x; %}' >answers/c
+    printf '%s' 't# x' $'\n' 'probe process("/x").statement(0x10)!, process("/x").function("f")' \
+        ' { n["a\"b"] <<< $x->y[1] == 2; println(@count(n), @const("A"), __ngs_base(0) + 0x10) }' \
+        >answers/text
+}
 for one in "$top"/tests/out/*.txt; do
     name=${one##*/}
     "$ngstap" convert "$one" -o one.pb.gz && gzip -dc one.pb.gz >"pprof/${name%.txt}"
