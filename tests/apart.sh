@@ -8,13 +8,14 @@
 
 set -uo pipefail
 
+# Mounts of this test are seen by nobody else, and go with it.
+if [[ $EUID = 0 && -z ${NGSTAP_APART:-} ]] && unshare -m true 2>/dev/null; then
+    NGSTAP_APART=1 exec unshare -m --propagation private "$BASH" "${BASH_SOURCE[0]}"
+fi
+
 # shellcheck source-path=SCRIPTDIR source=tap.sh
 . "${BASH_SOURCE[0]%/*}/tap.sh"
 [[ $EUID = 0 ]] || skip_all "needs root"
-# Mounts of this test are seen by nobody else, and go with it.
-if [[ -z ${NGSTAP_APART:-} ]] && command -v unshare >/dev/null; then
-    NGSTAP_APART=1 exec unshare -m --propagation private "$BASH" "$OLDPWD/${BASH_SOURCE[0]}"
-fi
 export XDG_CACHE_HOME=$scratch/cache DEBUGINFOD_URLS=
 
 cat >"$scratch/lib.c" <<'END'
@@ -101,7 +102,7 @@ check '... on its way to stap' each_time -p3 program -I tapset --backend=stap -p
 # ---- without jails ----
 
 taken 1 -I tapset --no-jail -T 5 -x "$pid" -e "$script"
-check '--no-jail: the file takes over ngstap itself' test "$status" != 1 -a -e "$loot"
+check '--no-jail: the file takes over ngstap itself' test "$status" -gt 128 -a -e "$loot"
 "$ngstap" -I tapset --no-jail -v -T 5 -x "$pid" -e "$script" >"$scratch/out" 2>"$scratch/err"
 check '... an honest file is read as in a jail' test "$(<"$scratch/out")" = 0
 check '... -v says that there is none' said 'read in this process, with its privileges: --no-jail'

@@ -627,5 +627,11 @@ int main(int argc, char **argv)
     test_broken();
     if (argc > 1 && !strcmp(argv[1], "--slow"))
         test_time();
+
+    char remove[64];
+
+    snprintf(remove, sizeof(remove), "rm -rf %s", top);
+    if (system(remove))
+        printf("# %s is left\n", top);
     return tap_done();
 }
