@@ -28,6 +28,8 @@ for tool in gcc clang apt-get; do
     command -v "$tool" >/dev/null || skip_all "no $tool"
 done
 export DEBUGINFOD_URLS='' XDG_CACHE_HOME=$scratch/cache XDG_DATA_HOME=$scratch/data
+# Of other work on this machine the true shares do not depend, but how long a thousand samples take.
+profile_longest=60 trace_seconds=90 target_seconds=150
 
 # SUITE PACKAGE, or git REVISION; mode; compiler; its options.
 ages='
