@@ -11,8 +11,9 @@
  *     variable NAME    a variable
  *     place TYPE PATH  where the member PATH ("a.b") of TYPE lies, or how large TYPE is ("-")
  *
- * A place is written behind its line, OFFSET SIZE in bytes, and of a bit field its first bit and how
- * many it has; what a build lacks loses its line. Other lines (what it is a layout of, and where from) are for the reader, see layout.c.
+ * A place is written behind its line: OFFSET SIZE in bytes, and of a bit field its first bit and
+ * how many it has; what a build lacks loses its line. Other lines (what it is a layout of, and
+ * where from) are for the reader, see layout_list.c.
  */
 #include <dwarf.h>
 #include <inttypes.h>

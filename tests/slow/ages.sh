@@ -4,8 +4,8 @@
 # LuaJIT of many ages, GC64 and GC32, by gcc and clang, -O2 and -O3, with link-time optimization:
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
 # 10,000 ways is never taken for one of another layout; built-in functions have their names;
-# stripped, the shares of a profile are the true ones. The same 10,000 of an nginx that serves
-# requests.
+# stripped, the shares of a profile are the true ones. One that is built without its compiler has
+# other types, which is said. The same 10,000 of an nginx that serves requests.
 #
 # Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
 # apt has them, and, if NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has.
@@ -43,6 +43,7 @@ trixie luajit gc64 clang -O2
 trixie luajit gc32 gcc -O2 -DLUAJIT_ENABLE_LUA52COMPAT
 sid luajit gc64 gcc -O3 -flto
 sid luajit gc32 clang -O3
+bookworm luajit gc64 gcc -O2 -DLUAJIT_DISABLE_JIT
 git v2.1-20180420 gc64 gcc -O2
 git v2.1-20180420 gc32 gcc -O2 -flto
 git v2.1-20181029 gc64 clang -O3
@@ -141,12 +142,26 @@ age() {
     strip --strip-all "$scratch/targets/$name-stripped/srv/openresty/luajit/bin/luajit"
 }
 
+# One that has types of its own: none of ours is taken, and what to run is said.
+judge_unknown() { # NAME
+    start_target luajit "$1-stripped" interp 600
+    trace -x "$pid" "${profiler[@]}" --arg time=1
+    check "$1: no layout is taken for another" said 'none of [0-9]+ known layouts of its types fits'
+    check '... and the command is said that makes a pack' said "ngstap pack .*-o luajit\.pack"
+    stop_target
+    rm -rf "$scratch/targets/$1" "$scratch/targets/$1-stripped"
+}
+
 judge() { # NAME SUITE PACKAGE MODE CC OPTION...
     local what=$1 why='' fitting=() NGSTAP_TARGETS=$scratch/targets
     local luajit=$scratch/targets/$1/srv/openresty/luajit
     export NGSTAP_TARGETS
     if ! age "$@"; then
         skip "$what" "$why"
+        return
+    fi
+    if [[ " $* " = *' -DLUAJIT_DISABLE_JIT '* ]]; then
+        judge_unknown "$what"
         return
     fi
     start_target luajit "$what" interp 600
