@@ -53,6 +53,9 @@ git v2.1-20201012 gc32 gcc -O3
 git v2.1-20201229 gc64 gcc -O2 -flto
 git v2.1-20220411 gc32 clang -O2
 git v2.1-20240314 gc64 gcc -O3
+git v2.1-20240626 gc32 clang -O3
+git v2.1-20240815 gc64 gcc -O2 -flto
+git v2.1-20250117 gc32 gcc -O2
 git v2.1-agentzh gc64 clang -O2
 git v2.1 gc64 gcc -O2
 git v2.1 gc32 gcc -O3 -flto'
