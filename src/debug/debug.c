@@ -58,7 +58,8 @@ static void add_used(const char *file, void *arg)
     fprintf(u->f, "%s\t%s\n", u->m->path, file);
 }
 
-const char *debuginfo_layouts_used(const struct debuginfo *di)
+/* Which layouts the process has shown to be those of which modules: lines "MODULE<tab>FILE". */
+static const char *layouts_used(const struct debuginfo *di)
 {
     char *text = NULL;
     size_t len;
@@ -83,12 +84,12 @@ bool debuginfo_layouts_same(struct debuginfo *di, const char *text)
         if (!dbg_open(di, arena_strndup(di->a, line, strcspn(line, "\t")), &why))
             return false;
     }
-    return !strcmp(debuginfo_layouts_used(di), text);
+    return !strcmp(layouts_used(di), text);
 }
 
 void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg)
 {
-    const char *used = debuginfo_layouts_used(di);
+    const char *used = layouts_used(di);
 
     for (const struct looked *l = di->looked; l; l = l->next)
         fn(arg, l->host ? DBG_FOUND_HOST : DBG_FOUND_ROOT, l->path, &l->id);

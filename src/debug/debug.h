@@ -84,8 +84,8 @@ enum dbg_found {
     DBG_FOUND_MODULE, /* the target's, by its path */
     DBG_FOUND_ROOT,   /* below the target's root */
     DBG_FOUND_HOST,   /* on this machine */
-    DBG_FOUND_LAYOUT, /* likewise, a file of layouts that fitted: the path is a line of
-                       * debuginfo_layouts_used */
+    DBG_FOUND_LAYOUT, /* likewise, a file of layouts that fitted the process: the path is
+                       * "MODULE<tab>FILE" */
 };
 /* ID all 0: there is no such file. */
 typedef void dbg_found_fn(void *arg, enum dbg_found from, const char *path,
@@ -95,11 +95,9 @@ typedef void dbg_found_fn(void *arg, enum dbg_found from, const char *path,
 void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg);
 
 /*
- * Which layouts the process has shown to be those of which modules: a line "MODULE<tab>FILE" each,
- * in the arena; "": none. Whoever kept what rests on them asks whether they still are: do the
- * modules of such a TEXT have these now?
+ * Do the modules of TEXT still have these layouts, and no others? A line "MODULE<tab>FILE" each:
+ * what was found of DBG_FOUND_LAYOUT, in order. The process is asked anew.
  */
-const char *debuginfo_layouts_used(const struct debuginfo *di);
 bool debuginfo_layouts_same(struct debuginfo *di, const char *text);
 
 /* Why the same files, and the same layouts, may give other answers in another run (static): some
