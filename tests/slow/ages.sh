@@ -197,8 +197,8 @@ done <<<"$ages"
 
 never_wrong() { # PART...: each was tried
     local part
-    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 10000 >"$scratch/out" \
-        2>"$scratch/err" || return
+    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 10000 "${@: -1}" \
+        >"$scratch/out" 2>"$scratch/err" || return
     sed 's/^/# /' "$scratch/out"
     for part; do
         grep -q "^part $part: [1-9].* damaged 10000, refused [1-9]" "$scratch/out" || return

@@ -1,8 +1,8 @@
 /*
  * layout_fit_nginx: known layouts of nginx, tried on a live worker and on it damaged. Enters: a
- * worker, the folder of all layouts, how often; printed: a line for each part: how many fit, and
- * how many damaged copies of the process those refute, and a layout fitted that the sound one
- * refutes. The process stands still while it is copied.
+ * worker, the folder of all layouts, how often, a part (a number) that must be there; printed: a
+ * line for each part: how many fit, and how many damaged copies of the process those refute, and a
+ * layout fitted that the sound one refutes. The process stands still while it is copied.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,14 @@
 #include "debug/layout_nginx.h"
 #include "layout_damage.h"
 
-enum { FILES_MAX = 128, ROOTS_MAX = 80, CONNECTIONS = 64, REQUEST = 1400, CYCLE = 640 };
+enum {
+    FILES_MAX = 128,
+    ROOTS_MAX = 80,
+    CONNECTIONS = 64,
+    REQUEST = 1400,
+    CYCLE = 640,
+    COPIES = 60
+};
 
 struct file {
     const char *name, *list;
@@ -150,7 +157,47 @@ static uint32_t damage_part(struct worker *w, enum nginx_part part, const struct
     return wrong;
 }
 
-static int run(struct worker *w, pid_t pid, uint32_t times)
+/* Does a layout of LAST fit, after those that it goes on from? */
+static bool is_there(struct worker *w, const struct layout_rows *rows, enum nginx_part last)
+{
+    uint32_t n_types = w->t.n_types, n;
+    bool all = true;
+
+    for (int part = NGINX_CORE; all && part <= NGINX_HTTP; part++) {
+        struct file v[FILES_MAX];
+
+        all = open_part(w, rows, (enum nginx_part)part, v, &n);
+        w->t.types[w->t.n_types++].list = v[0].list;
+    }
+    if (all && last > NGINX_HTTP) {
+        struct file v[FILES_MAX];
+
+        all = open_part(w, rows, last, v, &n);
+    }
+    w->t.n_types = n_types;
+    return all;
+}
+
+/* Copies the worker, until what LAST lays out is there: requests come and go. */
+static void copy(struct worker *w, struct target *t, pid_t pid, const struct layout_rows *rows,
+                 enum nginx_part last)
+{
+    const char *path = arena_printf(w->cx->arena, "/proc/%d/mem", (int)pid);
+
+    for (int i = 0; i < COPIES; i++) {
+        int mem = open(path, O_RDONLY);
+
+        w->t.mem = damage_copy(pid, mem, target_maps(w->cx, t, pid));
+        close(mem);
+        if (last == NGINX_CORE || is_there(w, rows, last))
+            break;
+        if (i + 1 < COPIES)
+            close(w->t.mem);
+        usleep(7000);
+    }
+}
+
+static int run(struct worker *w, pid_t pid, uint32_t times, enum nginx_part last)
 {
     struct target *t = target_open(w->cx, &(struct target_opts){.pid = pid});
     struct layout_rows rows =
@@ -169,9 +216,7 @@ static int run(struct worker *w, pid_t pid, uint32_t times)
     w->t.modules[0].m = w->m;
     w->t.modules[0].bias = target_module(w->cx, t, t->exec_path)->bias;
     w->t.n_modules = 1;
-    w->t.mem =
-        damage_copy(pid, open(arena_printf(w->cx->arena, "/proc/%d/mem", (int)pid), O_RDONLY),
-                    target_maps(w->cx, t, pid));
+    copy(w, t, pid, &rows, last);
     for (int part = NGINX_CORE; part <= NGINX_LUA; part++) {
         struct file v[FILES_MAX];
         uint32_t fit = open_part(w, &rows, (enum nginx_part)part, v, &n);
@@ -194,13 +239,14 @@ int main(int argc, char **argv)
     struct compile cx = {.arena = arena_new(), .err = stderr};
     struct worker w = {.cx = &cx};
 
-    if (argc != 4)
+    if (argc != 4 && argc != 5)
         return 2;
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
     w.layouts = argv[2];
     w.dir = arena_printf(cx.arena, "%s/nginx", argv[2]);
-    int status = run(&w, atoi(argv[1]), (uint32_t)atoi(argv[3]));
+    int status = run(&w, atoi(argv[1]), (uint32_t)atoi(argv[3]),
+                     (enum nginx_part)(argc > 4 ? atoi(argv[4]) : NGINX_CORE));
 
     arena_free(cx.arena);
     return status;
