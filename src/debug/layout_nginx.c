@@ -282,8 +282,8 @@ static bool bit(const struct layout_trial *t, uint64_t at, const char *name, boo
     return true;
 }
 
-/* Connections in the queue of those that may be closed say so. Layouts that differ by a bit here are
- * told apart by nothing else: one connection that says otherwise may be damaged, two are not. */
+/* Connections in the queue of those that may be closed say so. Layouts that differ by a bit here
+ * are told apart by nothing else: one connection that says otherwise may be damaged, two not. */
 static bool fit_reusable(const struct layout_trial *t, uint64_t cycle, const struct connections *c)
 {
     uint64_t head, at, offset, size;
