@@ -6,8 +6,8 @@
 # shows the hot function, and the module's variables are found in the file that nginx loads; the
 # same of workers in containers.
 #
-# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk; podman for containers.
-# About 120 s. Prints TAP.
+# Needs root, eBPF, the packages (tests/targets/debian.sh fetches them), wrk; podman and
+# docker for containers. About 150 s. Prints TAP.
 
 set -euo pipefail
 
@@ -66,21 +66,30 @@ judge luajit luajit coroutine
 stop_target
 
 # Two masters of four workers each, in containers: what one does is not the other's.
-in_container() { # MODE: sets name
+in_container() { # ENGINE MODE: sets name; DOCKER_HOST, for docker
     local all
-    all=$(tests/targets/container.sh start podman luajit2 "$1" 200 4 2>"$scratch/err") || return
+    all=$(tests/targets/container.sh start "$1" luajit2 "$2" 200 4 2>"$scratch/err") || return
     eval "$all"
     names+=("$name")
 }
-if in_container idle && idle=$name && in_container interp; then
-    PATH=$(dirname "$(tests/targets/container.sh which podman)"):$PATH
-    check 'four workers in a container: a flame graph' run_once flame --container "$name" -t 1s \
-        -o "$scratch/flame.svg"
+judge_container() { # ENGINE
+    local how=$1 idle path=$PATH DOCKER_HOST=${DOCKER_HOST:-}
+    export DOCKER_HOST
+    if ! in_container "$how" idle || ! { idle=$name && in_container "$how" interp; }; then
+        skip "workers in containers, $how" "$how cannot run here: $(tail -n 1 "$scratch/err")"
+        return
+    fi
+    PATH=$(dirname "$(tests/targets/container.sh which "$how")"):$PATH
+    check "$how: four workers in a container: a flame graph" run_once flame --container "$name" \
+        -t 1s -o "$scratch/flame.svg"
     check '... of Lua frames' shows_lua interp
     check '... and none of those of another container' \
         fails_with 'it never ran when a sample was due' flame --container "$idle" -t 1s \
         -o "$scratch/idle.svg"
-else
-    skip 'workers in containers' "podman cannot run here: $(tail -n 1 "$scratch/err")"
-fi
+    tests/targets/target.sh stop "$name"
+    tests/targets/target.sh stop "$idle"
+    PATH=$path
+}
+judge_container podman
+judge_container docker
 finish

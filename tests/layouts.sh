@@ -54,6 +54,33 @@ reads='println(@cast(0, "jit_State", "EXE")->chain[0])' ask -x "$pid"
 check 'what those that fit do not agree on: an error' eval 'test "${#fitting[@]}" = 1 ||
     { test "$status" = 1 && said "both fit .* but do not agree on chain of .jit_State"; }'
 
+# ---- objects that are kept
+
+mkdir "$scratch/bin"
+cp "$ngstap" "$scratch/bin"
+cp -r layouts "$scratch/bin"
+sleep 2.2 # what changed a moment ago is not kept
+# keep: a script that runs in the kernel, with the layouts of that folder.
+keep() {
+    status=0
+    timeout 60 "$scratch/bin/ngstap" -v -I tapset "$without" -x "$pid" -e "probe timer.profile {
+        if (pid() == target()) { println(&@cast(0, \"GG_State\", \"$exe\")->J) exit() } }" \
+        >"$scratch/out" 2>"$scratch/err" || status=$?
+}
+keep
+cp "$scratch/out" "$scratch/made"
+check 'an object by layouts is made' eval 'test "$status" = 0 && ! said "from the cache"'
+keep
+check '... and taken, where they still fit' said 'took the object from the cache'
+check '... which says the same' cmp "$scratch/made" "$scratch/out"
+cp "${fitting[0]}" "$scratch/bin/layouts/luajit/00000000-gc64.debug"
+keep
+check 'another one fits besides: it is not taken' said 'not taken: its layouts fit no more'
+check '... but made, and says the same' eval 'test "$status" = 0 && cmp "$scratch/made" "$scratch/out"'
+rm "$scratch/bin/layouts/luajit"/*
+keep
+check 'no layouts: nothing is taken' eval 'test "$status" = 1 && ! said "from the cache"'
+
 refused_or_read() { # FILE
     (
         ulimit -t 20

@@ -42,12 +42,14 @@ reads() {
 check 'a member of connections, by the layout' reads fd
 check '... a bit that a change which Debian carries back has moved is an error' \
     eval '! reads idle && said "both fit .*, but do not agree on idle of .ngx_connection_"'
-# With a connection to look at one of them is refuted.
-exec 4<>"/dev/tcp/127.0.0.1/$port"
-printf 'GET /truth HTTP/1.1\r\nHost: here\r\n\r\n' >&4
-read -r -t 10 _ <&4
+# With connections to look at one of them is refuted: one may be damaged, two are not.
+exec 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
+for fd in 4 5; do
+    printf 'GET /truth HTTP/1.1\r\nHost: here\r\n\r\n' >&"$fd"
+    read -r -t 10 _ <&"$fd"
+done
 sleep 0.5
-check '... and is none with a connection that shows where it is' reads idle
+check '... and is none with two connections that show where it is' reads idle
 
 listed() { sed -n 's/^type //p' layouts/nginx/"$1".list | grep -v '^ngx_stream' | paste -sd,; }
 # What is laid out, without what is only declared.
@@ -70,7 +72,7 @@ lua=ngx_http_lua_main_conf_t,ngx_http_lua_shdict_ctx_t,ngx_http_lua_shdict_node_
 lua+=,ngx_http_lua_shdict_shctx_t,ngx_http_lua_shm_zone_ctx_t
 check '... that of ngx_lua' same_members "$lua" -x "$pid"
 check '... without a process, by version and options' same_members ngx_cycle_t --exec "$exe"
-exec 4>&-
+exec 4>&- 5>&-
 
 # 10,000 of them with requests: tests/slow/ages.sh.
 never_wrong() {

@@ -19,14 +19,14 @@ processor_time() {
 }
 
 # how_long HUNDREDTHS: $profile_seconds is how long it will take the target to get so much of a
-# processor's time, as it does now: two at least, fifteen at most.
+# processor's time, as it does now: two at least, $profile_longest (15) at most.
 how_long() {
-    local from used
+    local from used most=${profile_longest:-15}
     from=$(date +%s%2N) used=$(processor_time)
     sleep 0.5
     used=$(($(processor_time) - used))
-    profile_seconds=$((used > 0 ? ($1 * ($(date +%s%2N) - from) / 100 + used - 1) / used : 15))
-    profile_seconds=$((profile_seconds < 2 ? 2 : profile_seconds > 15 ? 15 : profile_seconds))
+    profile_seconds=$((used > 0 ? ($1 * ($(date +%s%2N) - from) / 100 + used - 1) / used : most))
+    profile_seconds=$((profile_seconds < 2 ? 2 : profile_seconds > most ? most : profile_seconds))
 }
 
 # start_profiled KIND VARIANT MODE: $name and $pid are its own, $sysroot the options it takes,

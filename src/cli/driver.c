@@ -452,7 +452,7 @@ static bool run_script(struct driver *d)
         m->kept = &kept;
         const void *elf = kept_take(&d->cx, &kept, d->target, &size);
 
-        if (elf)
+        if (elf && making_still_fits(m))
             return making_take_kept(m) && run(d, elf, size, m->kernel, making_rights(m));
     }
     struct program *prog = parse(d, &so, &expanded);

@@ -4,9 +4,10 @@
  * of the texts, the options, this build of ngstap, what the kernel can do, this boot (its types and
  * symbols) and the target's files; a file is known by its inode with size and times, which all
  * processes of a program share. What is only found while the object is made (separate debug files,
- * or that there are none) stands before the object, and must be the same. Refused: what warned,
- * what rests on memory of the live process (layouts), on a server's answer, on modules of the
- * kernel, or on a file that changed a moment ago, whose next change might show nowhere.
+ * or that there are none; which layouts fitted the process) stands before the object, and must be
+ * the same: files are looked at here, layouts are tried again by whoever runs the object. Refused:
+ * what warned, what rests on a server's answer, on modules of the kernel, or on a file that changed
+ * a moment ago, whose next change might show nowhere.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -35,7 +36,7 @@
 #define FOLDER "objects"
 
 enum {
-    FORMAT = 1,
+    FORMAT = 2,
     LISTED_MAX = 20000, /* files in folders of a tapset */
     DEPTH_MAX = 4,
     FILES_MAX = 256, /* that were found while an object was made */
@@ -235,7 +236,7 @@ struct found {
 static int open_found(const struct target *t, const struct sysroot *host, uint32_t from,
                       const char *path)
 {
-    return sysroot_open(from == DBG_FOUND_HOST ? host : t->root, path);
+    return sysroot_open(from == DBG_FOUND_ROOT ? t->root : host, path);
 }
 
 static bool is_same(struct compile *cx, struct target *t, const struct sysroot *host,
@@ -249,8 +250,10 @@ static bool is_same(struct compile *cx, struct target *t, const struct sysroot *
         const struct module *m = target_module(cx, t, path);
 
         fd = m && m->fd >= 0 ? fcntl(m->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    } else if (f->from != DBG_FOUND_HOST || host) {
-        fd = open_found(t, host, f->from, path);
+    } else if (f->from == DBG_FOUND_ROOT || host) {
+        const char *tab = f->from == DBG_FOUND_LAYOUT ? strchr(path, '\t') : NULL;
+
+        fd = open_found(t, host, f->from, tab ? tab + 1 : path);
     }
     if (fd >= 0 && !fstat(fd, &st))
         file_identity(&st, &now);
@@ -259,8 +262,10 @@ static bool is_same(struct compile *cx, struct target *t, const struct sysroot *
     return !memcmp(&now, &f->id, sizeof(now));
 }
 
-/* The object in what was kept, or NULL: a file that it was made of is another now. */
-static const char *check(struct compile *cx, struct target *t, const char *data, size_t *size)
+/* The object in what was kept, or NULL: a file that it was made of is another now. *LAYOUTS: those
+ * that it rests on. */
+static const char *check(struct compile *cx, struct target *t, const char *data, size_t *size,
+                         const char **layouts)
 {
     struct sysroot *host = sysroot_is_host(t->root) ? NULL : sysroot_new(cx, "/");
     const char *p = data, *end = data + *size;
@@ -283,7 +288,11 @@ static const char *check(struct compile *cx, struct target *t, const char *data,
         ok = f.path_len < PATH_MAX && (size_t)(end - p) >= f.path_len;
         if (!ok)
             break;
-        ok = is_same(cx, t, host ? host : t->root, &f, arena_strndup(cx->arena, p, f.path_len));
+        const char *path = arena_strndup(cx->arena, p, f.path_len);
+
+        ok = is_same(cx, t, host ? host : t->root, &f, path);
+        if (f.from == DBG_FOUND_LAYOUT)
+            *layouts = arena_printf(cx->arena, "%s%s\n", *layouts, path);
         p += f.path_len;
     }
     sysroot_free(host);
@@ -291,11 +300,14 @@ static const char *check(struct compile *cx, struct target *t, const char *data,
     return ok && p < end ? p : NULL;
 }
 
-void *kept_take(struct compile *cx, const struct kept *k, struct target *t, size_t *size)
+void *kept_take(struct compile *cx, struct kept *k, struct target *t, size_t *size)
 {
     char *data = k->on ? cachefile_load(FOLDER, k->key, size) : NULL;
-    const char *object = data ? check(cx, t, data, size) : NULL;
+    const char *object;
     void *out = NULL;
+
+    k->layouts = "";
+    object = data ? check(cx, t, data, size, &k->layouts) : NULL;
 
     if (object) {
         out = arena_alloc(cx->arena, *size);

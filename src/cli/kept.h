@@ -30,6 +30,7 @@ struct kept {
     int64_t begun_ns;
     const struct module *last; /* of the target, then */
     unsigned said;             /* warnings, then */
+    const char *layouts;       /* after kept_take: what must still fit (debuginfo_layouts_same) */
 };
 
 /* Makes the key of what IN leads to. */
@@ -37,9 +38,10 @@ void kept_begin(struct compile *cx, const struct kept_inputs *in, struct kept *k
 
 /*
  * The object that was kept under K: in the arena, *SIZE bytes. It is made of the same texts for the
- * same build of the target's files. NULL: there is none, or a file that it was made of has changed.
+ * same build of the target's files; whether K->layouts, if not "", are still those that fit, is to
+ * be asked of the process. NULL: there is none, or a file that it was made of has changed.
  */
-void *kept_take(struct compile *cx, const struct kept *k, struct target *t, size_t *size);
+void *kept_take(struct compile *cx, struct kept *k, struct target *t, size_t *size);
 
 /*
  * What is to be kept before an object that was made of what K was made of, and of what DI has read:

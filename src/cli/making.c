@@ -444,13 +444,41 @@ bool making_make(struct making *m)
     return ok && (!stap || m->last <= PASS_SEMA || run_stap(m));
 }
 
+static bool fits_in_jail(struct jail_question *q, FILE *answer)
+{
+    const struct making *m = q->arg;
+
+    (void)answer;
+    return debuginfo_layouts_same(m->places->debuginfo, m->kept->layouts);
+}
+
+bool making_still_fits(struct making *m)
+{
+    struct jail_question q = {.arg = m, .fds = {-1, -1}};
+    struct jail_answer a = {.data = NULL};
+    bool fits = true;
+
+    open_debuginfo(m);
+    making_open_jail(m);
+    if (*m->kept->layouts)
+        fits = m->jail ? jail_ask(m->jail, fits_in_jail, &q, &a) : fits_in_jail(&q, NULL);
+    free(a.data);
+    if (fits)
+        return true;
+    if (m->cx->verbose)
+        fprintf(m->cx->err, "The object in the cache is not taken: its layouts fit no more.\n");
+    debuginfo_free(m->places->debuginfo);
+    m->places->debuginfo = NULL;
+    jail_end(m->jail);
+    m->jail = m->places->jail = NULL;
+    return false;
+}
+
 bool making_take_kept(struct making *m)
 {
     making_look_at_kernel(m);
     bool permitted = choose_kernel(m, true, true) != NULL;
 
-    open_debuginfo(m);
-    making_open_jail(m);
     jail_mute(m->jail); /* it names what is printed */
     if (m->draws)
         places_name_lua(m->places);

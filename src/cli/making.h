@@ -65,7 +65,12 @@ void making_open_jail(struct making *m);
  */
 bool making_make(struct making *m);
 
-/* Makes ready what an object needs that was made in an earlier run. False after reporting. */
+/* Are the layouts that a kept object rests on still those that fit the process? Opens debug
+ * information and the jail; false: they are closed again, and the object is to be made. */
+bool making_still_fits(struct making *m);
+
+/* Makes ready what an object needs that was made in an earlier run, once that still fits. False
+ * after reporting. */
 bool making_take_kept(struct making *m);
 
 /* What M's object may do: RIGHT_*. */

@@ -5,7 +5,10 @@
  * machines; a module that no source knows has its ELF symbols alone, and a reason.
  */
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "arch/arch.h"
 #include "debug/debugfile.h"
@@ -41,10 +44,66 @@ void debuginfo_layouts(struct debuginfo *di, const char *dir)
     di->layouts = dir;
 }
 
+/* ---- what answers rest on ---- */
+
+struct used {
+    FILE *f;
+    const struct dbg *m;
+};
+
+static void add_used(const char *file, void *arg)
+{
+    struct used *u = arg;
+
+    fprintf(u->f, "%s\t%s\n", u->m->path, file);
+}
+
+/* Which layouts the process has shown to be those of which modules: lines "MODULE<tab>FILE". */
+static const char *layouts_used(const struct debuginfo *di)
+{
+    char *text = NULL;
+    size_t len;
+    struct used u = {.f = open_memstream(&text, &len)};
+
+    for (u.m = u.f ? di->modules : NULL; u.m; u.m = u.m->next)
+        if (u.m->source && u.m->source->layouts)
+            u.m->source->layouts(u.m, add_used, &u);
+    if (u.f)
+        fclose(u.f);
+    const char *out = arena_strdup(di->a, text ? text : "");
+
+    free(text);
+    return out;
+}
+
+bool debuginfo_layouts_same(struct debuginfo *di, const char *text)
+{
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *why;
+
+        if (!dbg_open(di, arena_strndup(di->a, line, strcspn(line, "\t")), &why))
+            return false;
+    }
+    return !strcmp(layouts_used(di), text);
+}
+
 void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg)
 {
+    const char *used = layouts_used(di);
+
     for (const struct looked *l = di->looked; l; l = l->next)
         fn(arg, l->host ? DBG_FOUND_HOST : DBG_FOUND_ROOT, l->path, &l->id);
+    for (size_t n; *used; used += n + 1) {
+        struct file_identity id = {0};
+        struct stat st;
+
+        n = strcspn(used, "\n");
+        const char *line = arena_strndup(di->a, used, n);
+
+        if (!stat(strchr(line, '\t') + 1, &st))
+            file_identity(&st, &id);
+        fn(arg, DBG_FOUND_LAYOUT, line, &id);
+    }
 }
 
 const char *debuginfo_unsettled(const struct debuginfo *di)
@@ -54,6 +113,8 @@ const char *debuginfo_unsettled(const struct debuginfo *di)
     for (const struct dbg *m = di->modules; m; m = m->next)
         if (!m->source || !m->source->settled || !m->source->settled(m))
             return "what it knows of a file is not the file's own, nor a debug file's";
+        else if (m->source->layouts && strpbrk(m->path, "\t\n"))
+            return "the path of a file is no word";
     return NULL;
 }
 

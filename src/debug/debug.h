@@ -84,16 +84,24 @@ enum dbg_found {
     DBG_FOUND_MODULE, /* the target's, by its path */
     DBG_FOUND_ROOT,   /* below the target's root */
     DBG_FOUND_HOST,   /* on this machine */
+    DBG_FOUND_LAYOUT, /* likewise, a file of layouts that fitted the process: the path is
+                       * "MODULE<tab>FILE" */
 };
 /* ID all 0: there is no such file. */
 typedef void dbg_found_fn(void *arg, enum dbg_found from, const char *path,
                           const struct file_identity *id);
 
-/* The separate debug files that were looked for, found or not, in order. */
+/* The separate debug files that were looked for, found or not, in order; then layouts. */
 void debuginfo_found(const struct debuginfo *di, dbg_found_fn *fn, void *arg);
 
-/* Why the same files may give other answers in another run (static): some came from the memory of a
- * process, from a server or a pack, or a module was not there. NULL: they give the same. */
+/*
+ * Do the modules of TEXT still have these layouts, and no others? A line "MODULE<tab>FILE" each:
+ * what was found of DBG_FOUND_LAYOUT, in order. The process is asked anew.
+ */
+bool debuginfo_layouts_same(struct debuginfo *di, const char *text);
+
+/* Why the same files, and the same layouts, may give other answers in another run (static): some
+ * came from a server or a pack, or a module was not there. NULL: they give the same. */
 const char *debuginfo_unsettled(const struct debuginfo *di);
 
 /* ---- types ---- */

@@ -21,7 +21,6 @@
 
 enum {
     FILES_MAX = 256,
-    LIST_MAX = 65536,
     ROLLING = 1692579986, /* when LuaJIT's versions began to be times of commits */
 };
 
@@ -60,7 +59,7 @@ static void version_times(const char *version, uint64_t *from, uint64_t *to)
 /* ---- files of layouts ---- */
 
 struct candidate {
-    const char *path;
+    const char *path, *list;
     bool likely; /* by the module's version */
 };
 
@@ -69,64 +68,21 @@ struct candidates {
     uint32_t n;
 };
 
-/* The list in the file F, in the arena; NULL: it is no file of layouts. */
-static const char *list_of(struct arena *a, const struct elf_file *f)
-{
-    Elf_Scn *scn = NULL;
-    size_t names;
-
-    if (elf_getshdrstrndx(f->elf, &names))
-        return NULL;
-    while ((scn = elf_nextscn(f->elf, scn))) {
-        GElf_Shdr sh;
-        const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(f->elf, names, sh.sh_name) : NULL;
-        Elf_Data *data = name && !strcmp(name, LAYOUT_SECTION) && sh.sh_size <= LIST_MAX &&
-                                 sh.sh_type == SHT_PROGBITS
-                             ? elf_rawdata(scn, NULL)
-                             : NULL;
-
-        if (data && data->d_buf && !memchr(data->d_buf, 0, data->d_size))
-            return arena_strndup(a, data->d_buf, data->d_size);
-    }
-    return NULL;
-}
-
-/* Does it serve sources committed at FROM to TO? Lines "serves URL FROM TO|now". */
-static bool serves(const char *list, uint64_t from, uint64_t to)
-{
-    for (const char *line = list; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-        unsigned long long first, end = UINT64_MAX;
-
-        if (sscanf(line, "serves %*s %llu %llu", &first, &end) >= 1 && first <= to && end > from)
-            return true;
-    }
-    return false;
-}
-
-static bool open_file(const char *path, struct elf_file *f)
-{
-    return elf_file_open(f, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-}
-
 /* False: *WHY (arena) says why the file is none. */
 static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
                           const char *version, const char **why)
 {
+    const char *list = c->n < FILES_MAX ? layout_list(m->di->a, path) : NULL;
     uint64_t from, to;
-    struct elf_file f;
 
     *why = arena_printf(m->di->a, "%s is not a file of layouts", path);
-    if (c->n == FILES_MAX || !open_file(path, &f))
-        return false;
-    const char *list = list_of(m->di->a, &f);
-
-    elf_file_close(&f);
     if (!list)
         return false;
-    if (!strstr(list, "type lua_State\n"))
+    if (!layout_has_line(list, "type lua_State"))
         return true; /* another program's, named by -d */
     version_times(version, &from, &to);
-    c->v[c->n++] = (struct candidate){arena_strdup(m->di->a, path), serves(list, from, to)};
+    c->v[c->n++] =
+        (struct candidate){arena_strdup(m->di->a, path), list, layout_serves(list, from, to)};
     return true;
 }
 
@@ -157,7 +113,8 @@ static struct dbg *open_layout(struct debuginfo *di, const char *path, const cha
     struct elf_file f;
 
     *why = "it cannot be read";
-    if (open_file(path, &f) && dbg_open_layout(m, &f, why))
+    if (elf_file_open(&f, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) &&
+        dbg_open_layout(m, &f, why))
         return dbg_add(m);
     *why = arena_printf(di->a, "%s: %s", path, *why);
     return NULL;
@@ -165,44 +122,26 @@ static struct dbg *open_layout(struct debuginfo *di, const char *path, const cha
 
 /* ---- trying ---- */
 
-struct debuginfo *layout_trial_new(struct debuginfo *di)
-{
-    struct debuginfo *trial = ARENA_NEW(di->a, struct debuginfo);
-
-    *trial = (struct debuginfo){.cx = di->cx, .a = di->a, .t = di->t, .local = true};
-    trial->last = &trial->modules;
-    return trial;
-}
-
-void layout_trial_free(struct debuginfo *trial)
-{
-    for (struct dbg *m = trial->modules; m; m = m->next)
-        m->source->close(m);
-    HASH_CLEAR(hh, trial->types);
-    HASH_CLEAR(hh, trial->pointers);
-}
-
 struct trial {
     struct dbg *m;
-    struct debuginfo *di;
     struct lj_process process;
     struct lj_layout *v;
     uint32_t n;
     const char *why; /* of the last that did not fit */
 };
 
-/* Adds the candidates that are LIKELY. */
+/* Those of the candidates that are LIKELY. */
 static void read_layouts(struct trial *t, const struct candidates *c, bool likely)
 {
-    const char *why;
-
     t->n = 0;
     t->v = ARENA_ARRAY(t->m->di->a, struct lj_layout, c->n + 1);
     for (uint32_t i = 0; i < c->n && bounds_ok(); i++) {
-        struct dbg *m = c->v[i].likely == likely ? open_layout(t->di, c->v[i].path, &why) : NULL;
-
-        if (m && lj_layout_read(m, &t->v[t->n]))
+        if (c->v[i].likely != likely)
+            continue;
+        if (lj_layout_read(c->v[i].path, c->v[i].list, &t->v[t->n]))
             t->n++;
+        else
+            t->why = arena_printf(t->m->di->a, "%s lacks places of members", c->v[i].path);
     }
 }
 
@@ -217,7 +156,7 @@ static uint32_t try_layouts(struct trial *t)
         fit = lj_layouts_try(&t->process, t->v, t->n, &l);
     for (uint32_t i = fit; i < t->n; i++)
         if (t->v[i].why)
-            t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].m->path, t->v[i].why);
+            t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].path, t->v[i].why);
     return fit;
 }
 
@@ -227,7 +166,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
 {
     struct debuginfo *di = m->di;
     pid_t pid = target_first(di->t);
-    struct trial t = {.m = m, .di = layout_trial_new(di), .process.file = m->path};
+    struct trial t = {.m = m, .process.file = m->path};
     uint32_t fit = 0;
 
     t.process.maps = target_maps(di->cx, di->t, pid);
@@ -243,7 +182,7 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
     }
     *files = ARENA_ARRAY(di->a, const char *, fit + 1);
     for (uint32_t i = 0; i < fit; i++)
-        (*files)[i] = t.v[i].m->path;
+        (*files)[i] = t.v[i].path;
     if (!fit)
         *why = arena_printf(di->a,
                             "%s is %s, and none of %u known layouts of its types fits process %d: "
@@ -252,7 +191,6 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
                             t.why ? t.why : "no Lua state was found in its memory");
     if (t.process.mem >= 0)
         close(t.process.mem);
-    layout_trial_free(t.di);
     return fit;
 }
 
@@ -321,6 +259,24 @@ static void lay_close(struct dbg *m)
     m->data = NULL; /* the file of layouts is a module itself, and closed as one */
 }
 
+/* What may fit is asked again whenever it counts (debuginfo_layouts_same). */
+static bool lay_settled(const struct dbg *m)
+{
+    return own(m) != NULL;
+}
+
+void layout_files(const struct dbg *first, dbg_name_fn *fn, void *arg)
+{
+    fn(first->path, arg);
+    for (uint32_t i = 0; i < first->n_alike; i++)
+        fn(first->alike[i]->path, arg);
+}
+
+static void lay_layouts(const struct dbg *m, dbg_name_fn *fn, void *arg)
+{
+    layout_files(own(m), fn, arg);
+}
+
 /* ---- names ---- */
 
 static const struct ctype *lay_type(struct dbg *m, const char *tag, const char *name)
@@ -359,6 +315,8 @@ static bool lay_variable(struct dbg *m, const char *name, const char *cu, struct
 const struct dbg_source dbg_source_layout = {
     .name = "layouts",
     .open = lay_open,
+    .settled = lay_settled,
+    .layouts = lay_layouts,
     .close = lay_close,
     .type = lay_type,
     .enumerator = lay_enumerator,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "debug/layout.h"
 #include "debug/layout_luajit.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
     CHAINS = 64,         /* of the string table, and traces, that are looked at, */
     HEADS = 4096,        /* ... within so many */
     DISPATCH_MAX = 1024,
+    PLACE_MAX = 1 << 20, /* bytes */
     TRIES = 3,
     STATES_MAX = 256, /* what looks like a main thread */
     CHUNK = 1 << 20,  /* of memory, read at once, */
@@ -39,42 +41,29 @@ enum {
 
 /* ---- a layout ---- */
 
-static bool place(struct dbg *m, const char *type, const char *path, uint32_t *out)
+/* Where the member lies, or how large the type is. */
+static bool place(const char *list, const char *type, const char *path, uint32_t *out)
 {
-    const struct ctype *t = dbg_type(m, type);
-    struct cmember member;
-    char name[64];
-    uint64_t at = 0;
+    struct layout_place found;
+    bool ok = layout_place(list, type, path, &found);
+    uint64_t n = *path == '-' ? found.size : found.offset;
 
-    if (!t)
-        return false;
-    for (*out = (uint32_t)ctype_size(t); *path; path += *path == '.') {
-        size_t n = strcspn(path, ".");
-
-        if (n >= sizeof(name))
-            return false;
-        memcpy(name, path, n);
-        name[n] = '\0';
-        if (!ctype_member(t, name, &member))
-            return false;
-        at += member.offset;
-        t = member.type;
-        path += n;
-        *out = (uint32_t)at;
-    }
-    return *out < 1 << 20;
+    *out = (uint32_t)n;
+    return ok && n < PLACE_MAX;
 }
 
-static uint32_t elements(struct dbg *m, const char *type, const char *member)
+/* How many elements of SIZE bytes the array has. */
+static bool elements(const char *list, const char *type, const char *member, uint32_t size,
+                     uint32_t *out)
 {
-    const struct ctype *t = dbg_type(m, type);
-    struct cmember found;
-    uint64_t n = t && ctype_member(t, member, &found) ? ctype_array_len(found.type) : 0;
+    struct layout_place found;
+    bool ok = layout_place(list, type, member, &found);
 
-    return n <= DISPATCH_MAX ? (uint32_t)n : 0;
+    *out = (uint32_t)(found.size / size);
+    return ok && *out && found.size <= (uint64_t)DISPATCH_MAX * size;
 }
 
-bool lj_layout_read(struct dbg *m, struct lj_layout *out)
+bool lj_layout_read(const char *path, const char *list, struct lj_layout *out)
 {
     static const struct {
         const char *type, *path;
@@ -85,20 +74,19 @@ bool lj_layout_read(struct dbg *m, struct lj_layout *out)
     };
     uint32_t ref;
 
-    *out = (struct lj_layout){.m = m};
+    *out = (struct lj_layout){.path = path};
     for (size_t i = 0; i < LJ_PLACE_COUNT; i++)
-        if (!place(m, places[i].type, places[i].path, &out->at[i]))
+        if (!place(list, places[i].type, places[i].path, &out->at[i]))
             return false;
-    out->n_dispatch = elements(m, "GG_State", "dispatch");
-    out->n_bcff = elements(m, "GG_State", "bcff");
-    if (!place(m, "GCRef", "", &ref))
+    if (!place(list, "GCRef", "-", &ref))
         return false;
     out->gc64 = ref == 8;
-    return out->n_dispatch && out->n_bcff &&
-           ((place(m, "global_State", "str.tab", &out->strtab) &&
-             place(m, "global_State", "str.mask", &out->strmask)) ||
-            (place(m, "global_State", "strhash", &out->strtab) &&
-             place(m, "global_State", "strmask", &out->strmask)));
+    return elements(list, "GG_State", "dispatch", 8, &out->n_dispatch) &&
+           elements(list, "GG_State", "bcff", 4, &out->n_bcff) &&
+           ((place(list, "global_State", "str.tab", &out->strtab) &&
+             place(list, "global_State", "str.mask", &out->strmask)) ||
+            (place(list, "global_State", "strhash", &out->strtab) &&
+             place(list, "global_State", "strmask", &out->strmask)));
 }
 
 /* ---- reading ---- */

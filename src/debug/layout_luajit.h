@@ -6,9 +6,9 @@
 
 #include "debug/source.h"
 
-/* What is read of a layout: a row each, TYPE and the path of a member, or "" for its size. */
+/* What is read of a layout: a row each, a "place" of layouts/luajit.list. */
 #define LJ_PLACES(ROW)                                                                             \
-    ROW(L_SIZE, "lua_State", "")                                                                   \
+    ROW(L_SIZE, "lua_State", "-")                                                                  \
     ROW(L_MARKED, "lua_State", "marked")                                                           \
     ROW(L_GCT, "lua_State", "gct")                                                                 \
     ROW(L_FFID, "lua_State", "dummy_ffid")                                                         \
@@ -20,13 +20,13 @@
     ROW(L_STACK, "lua_State", "stack")                                                             \
     ROW(L_ENV, "lua_State", "env")                                                                 \
     ROW(L_STACKSIZE, "lua_State", "stacksize")                                                     \
-    ROW(GG_SIZE, "GG_State", "")                                                                   \
+    ROW(GG_SIZE, "GG_State", "-")                                                                  \
     ROW(GG_L, "GG_State", "L")                                                                     \
     ROW(GG_G, "GG_State", "g")                                                                     \
     ROW(GG_J, "GG_State", "J")                                                                     \
     ROW(GG_DISPATCH, "GG_State", "dispatch")                                                       \
     ROW(GG_BCFF, "GG_State", "bcff")                                                               \
-    ROW(G_SIZE, "global_State", "")                                                                \
+    ROW(G_SIZE, "global_State", "-")                                                               \
     ROW(G_GC_TOTAL, "global_State", "gc.total")                                                    \
     ROW(G_GC_WHITE, "global_State", "gc.currentwhite")                                             \
     ROW(G_GC_STATE, "global_State", "gc.state")                                                    \
@@ -50,7 +50,7 @@
     ROW(TRACE_GCT, "GCtrace", "gct")                                                               \
     ROW(TRACE_NO, "GCtrace", "traceno")                                                            \
     ROW(TRACE_STARTPT, "GCtrace", "startpt")                                                       \
-    ROW(STR_SIZE, "GCstr", "")                                                                     \
+    ROW(STR_SIZE, "GCstr", "-")                                                                    \
     ROW(STR_GCT, "GCstr", "gct")                                                                   \
     ROW(STR_LEN, "GCstr", "len")                                                                   \
     ROW(UV_PREV, "GCupval", "prev")                                                                \
@@ -69,7 +69,7 @@ enum lj_place {
 };
 
 struct lj_layout {
-    struct dbg *m;               /* its file of layouts */
+    const char *path;            /* its file of layouts */
     uint32_t at[LJ_PLACE_COUNT]; /* bytes */
     uint32_t strtab, strmask;    /* in global_State, by either of their names */
     uint32_t n_dispatch, n_bcff; /* elements */
@@ -85,8 +85,8 @@ struct lj_process {
     uint64_t budget;        /* bytes that may still be searched */
 };
 
-/* False: M, a file of layouts, lacks what LuaJIT's has. */
-bool lj_layout_read(struct dbg *m, struct lj_layout *out);
+/* The file at PATH, whose LIST is known (layout.h). False: it lacks a place that LuaJIT's have. */
+bool lj_layout_read(const char *path, const char *list, struct lj_layout *out);
 
 /* What contradicts X in the state at L, a main thread; NULL: it is LuaJIT's here. */
 const char *lj_layout_misfit(const struct lj_process *p, const struct lj_layout *x, uint64_t l);

@@ -69,7 +69,10 @@ struct layout_trial {
         uint64_t bias;
     } modules[TRIAL_MODULES];
     uint32_t n_modules;
-    struct dbg *types[TRIAL_TYPES]; /* those that it goes on from, the layout that is tried */
+    struct layout_types { /* those that it goes on from, the layout that is tried */
+        struct dbg *m;    /* a program with debug information; NULL: a layout, by its list */
+        const char *list; /* (layout.h) */
+    } types[TRIAL_TYPES];
     uint32_t n_types;
 };
 

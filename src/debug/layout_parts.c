@@ -43,10 +43,15 @@ static struct parts *parts_of(const struct dbg *m)
 
 /* ---- files ---- */
 
-/* The layout FILE, opened in DI as a module that has M's symbols. NULL: it cannot be read. */
-static struct dbg *open_part(const struct choice *c, struct debuginfo *di, const char *file)
+static const char *path_of(const struct choice *c, const char *file)
 {
-    struct dbg *p = dbg_new(di, arena_printf(di->a, "%s/%s.debug", c->dir, file));
+    return arena_printf(c->m->di->a, "%s/%s.debug", c->dir, file);
+}
+
+/* The layout FILE, as a module that has M's symbols. NULL: it cannot be read. */
+static struct dbg *open_part(const struct choice *c, const char *file)
+{
+    struct dbg *p = dbg_new(c->m->di, path_of(c, file));
     struct elf_file f;
     const char *why;
 
@@ -62,23 +67,21 @@ static struct dbg *open_part(const struct choice *c, struct debuginfo *di, const
 
 struct candidate {
     const struct layout_row *row;
+    const char *list; /* of its file */
     enum layout_fit fit;
 };
 
-static enum layout_fit try_row(struct choice *c, const struct layout_row *row, const char **why)
+static enum layout_fit try_row(struct choice *c, struct candidate *v, const char **why)
 {
-    struct debuginfo *di = layout_trial_new(c->m->di);
     struct layout_trial t = c->trial;
-    enum layout_fit fit = LAYOUT_REFUTED;
 
+    v->list = layout_list(c->m->di->a, path_of(c, v->row->file));
     *why = "it cannot be read";
-    if ((t.types[t.n_types] = open_part(c, di, row->file))) {
-        t.n_types++;
-        *why = "there is no process to try it on";
-        fit = t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, row->part, why);
-    }
-    layout_trial_free(di);
-    return fit;
+    if (!v->list)
+        return LAYOUT_REFUTED;
+    t.types[t.n_types++].list = v->list;
+    *why = "there is no process to try it on";
+    return t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, v->row->part, why);
 }
 
 /* The better of two that were not refuted: what was proved, then the one of the same flavour. */
@@ -114,7 +117,7 @@ static uint32_t try_rows(struct choice *c, enum nginx_part part, bool exact, str
         if (new.row->part != part || layout_row_serves(new.row, &c->build) != exact ||
             is_listed(v, n, new.row))
             continue;
-        new.fit = try_row(c, new.row, &why);
+        new.fit = try_row(c, &new, &why);
         if (new.fit == LAYOUT_REFUTED)
             c->tried = arena_printf(a, "%s%s%s (contradicted by %s)", c->tried ? c->tried : "",
                                     c->tried ? ", " : "", new.row->file, why);
@@ -135,13 +138,13 @@ static uint32_t try_rows(struct choice *c, enum nginx_part part, bool exact, str
 static struct dbg *open_best(struct choice *c, const struct candidate *v, uint32_t n)
 {
     struct debuginfo *di = c->m->di;
-    struct dbg *best = open_part(c, di, v[0].row->file);
+    struct dbg *best = open_part(c, v[0].row->file);
 
     if (!best)
         return NULL;
     best->alike = ARENA_ARRAY(di->a, struct dbg *, n);
     for (uint32_t i = 1; i < n; i++) {
-        struct dbg *other = is_better(c, &v[0], &v[i]) ? NULL : open_part(c, di, v[i].row->file);
+        struct dbg *other = is_better(c, &v[0], &v[i]) ? NULL : open_part(c, v[i].row->file);
 
         if (other)
             best->alike[best->n_alike++] = other;
@@ -176,6 +179,8 @@ static bool choose(struct choice *c, enum nginx_part part, const char **why)
     *why = arena_printf(c->m->di->a, "%s/%s.debug cannot be read", c->dir, v[0].row->file);
     if (!c->out->v[part])
         return false;
+    if (part < NGINX_UPSTREAM) /* the others go on from it */
+        c->trial.types[c->trial.n_types++].list = v[0].list;
     say(c, arena_printf(c->m->di->a, "the layouts of %s, %s%s", v[0].row->file,
                         v[0].fit == LAYOUT_PROVED ? "which fit the process"
                                                   : "by nginx's version and options",
@@ -224,12 +229,12 @@ static void add_program_types(struct choice *c, struct dbg *program)
     struct layout_trial *t = &c->trial;
 
     if (program->source != &dbg_source_nginx) {
-        t->types[t->n_types++] = program;
+        t->types[t->n_types++].m = program;
         return;
     }
     for (int i = NGINX_CORE; i <= NGINX_HTTP; i++)
         if (parts_of(program)->v[i])
-            t->types[t->n_types++] = parts_of(program)->v[i];
+            t->types[t->n_types++].m = parts_of(program)->v[i];
 }
 
 static bool choose_all(struct choice *c, struct dbg *program, const char **why)
@@ -240,12 +245,9 @@ static bool choose_all(struct choice *c, struct dbg *program, const char **why)
     } lua[] = {{NGINX_LUA, "ngx_http_lua_module"}, {NGINX_STREAM_LUA, "ngx_stream_lua_module"}};
     bool own = program == c->m, any = own;
 
-    for (int i = NGINX_CORE; own && i <= NGINX_UPSTREAM; i++) {
+    for (int i = NGINX_CORE; own && i <= NGINX_UPSTREAM; i++)
         if (!choose(c, (enum nginx_part)i, why))
             return false;
-        if (i < NGINX_UPSTREAM)
-            c->trial.types[c->trial.n_types++] = c->out->v[i];
-    }
     for (size_t i = 0; i < sizeof(lua) / sizeof(*lua); i++) {
         if (!has_variable(c->m, lua[i].variable))
             continue;
@@ -312,6 +314,18 @@ static bool open_layouts(struct dbg *m, const char **why)
     return ok;
 }
 
+static bool parts_settled(const struct dbg *m)
+{
+    return parts_of(m) != NULL;
+}
+
+static void parts_layouts(const struct dbg *m, dbg_name_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        if (parts_of(m)->v[i])
+            layout_files(parts_of(m)->v[i], fn, arg);
+}
+
 /* ---- questions: the parts are asked in turn ---- */
 
 static const struct ctype *parts_type(struct dbg *m, const char *tag, const char *name)
@@ -365,6 +379,8 @@ static bool parts_variable(struct dbg *m, const char *name, const char *cu, stru
 const struct dbg_source dbg_source_nginx = {
     .name = "layouts",
     .open = open_layouts,
+    .settled = parts_settled,
+    .layouts = parts_layouts,
     .close = close_parts,
     .type = parts_type,
     .enumerator = parts_enumerator,

@@ -97,6 +97,8 @@ void pack_declare_type(struct pack *p, struct pack_type *t);
 void pack_declare(struct pack *p, const char *unit, Dwarf_Die *variable);
 /* False: *WHY says what the module lacks. */
 bool pack_layout_tree(struct pack *p, const char *list, const char **why);
+/* LIST with the places that it asks for, malloc'ed. NULL: there is no memory. */
+char *pack_layout_list(struct dbg *m, const char *list);
 void pack_same(struct pack *p);
 void pack_dwarf(struct pack *p, struct pack_sections *out);
 

@@ -234,7 +234,10 @@ bool dbg_layout(struct dbg *m, const char *list, int fd, const char **why)
         *why = "its layouts cannot be written";
         pack_same(&p);
         pack_dwarf(&p, &sections);
-        ok = bounds_ok() && write_layout(m, &sections, list, fd);
+        char *told = pack_layout_list(m, list);
+
+        ok = told && bounds_ok() && write_layout(m, &sections, told, fd);
+        free(told);
     }
     arena_free(p.a);
     return ok;

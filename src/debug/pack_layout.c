@@ -9,12 +9,19 @@
  *     type NAME        a type, by the name that a script has for it, without "struct"
  *     optional NAME    a type that some builds lack
  *     variable NAME    a variable
+ *     place TYPE PATH  where the member PATH ("a.b") of TYPE lies, or how large TYPE is ("-")
  *
- * Other lines (what it is a layout of, and where from) are for the reader, see layout.c.
+ * A place is written behind its line: OFFSET SIZE in bytes, and of a bit field its first bit and
+ * how many it has; what a build lacks loses its line. Other lines (what it is a layout of, and
+ * where from) are for the reader, see layout_list.c.
  */
 #include <dwarf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "debug/layout.h"
 #include "debug/pack.h"
 
 /* How much of a type is asked for. */
@@ -135,6 +142,44 @@ static bool keep_line(struct pack *p, const struct index *x, const char *line, s
         return false;
     }
     return true;
+}
+
+/* ---- places ---- */
+
+static void write_line(struct dbg *m, const char *line, size_t n, FILE *out)
+{
+    char *copy = arena_strndup(m->di->a, line, n), *save = NULL;
+    const char *word = strtok_r(copy, " ", &save), *type = strtok_r(NULL, " ", &save);
+    const char *path = strtok_r(NULL, " ", &save);
+    struct layout_place place;
+
+    if (!word || strcmp(word, "place") != 0 || !path) {
+        fprintf(out, "%.*s\n", (int)n, line);
+    } else if (layout_place_of(dbg_type(m, type), path, &place)) {
+        fprintf(out, "place %s %s %" PRIu64 " %" PRIu64, type, path, place.offset, place.size);
+        if (place.bit_size)
+            fprintf(out, " %u %u", place.bit_off, place.bit_size);
+        fputc('\n', out);
+    }
+}
+
+char *pack_layout_list(struct dbg *m, const char *list)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    for (const char *line = list; out && *line;) {
+        size_t n = strcspn(line, "\n");
+
+        write_line(m, line, n, out);
+        line += n + (line[n] == '\n');
+    }
+    if (out && fclose(out)) {
+        free(text);
+        text = NULL;
+    }
+    return text;
 }
 
 bool pack_layout_tree(struct pack *p, const char *list, const char **why)

@@ -13,7 +13,7 @@
  *     btf_type, btf_decl, btf_trace, btf_func, btf      one source
  *     debugimage, debugfile, debuginfod, pack, cfi, dwarf_*, dwarf      the other (dwarf_priv.h)
  *     pack_*              makes packs (see pack.h)
- *     layout_luajit, layout, layout_nginx, layout_rows, layout_parts
+ *     layout_list, layout_luajit, layout, layout_nginx, layout_rows, layout_parts
  *                         types that are known of some programs
  *     debug               opens modules: the table of sources
  *
@@ -63,8 +63,10 @@ struct dbg_source {
      */
     bool (*open)(struct dbg *m, const char **why);
     /* Would M's file, and those that were looked for, say the same in another run? NULL: no. The
-     * kernel's for as long as it runs. */
+     * kernel's for as long as it runs; of layouts, where the same ones fit. */
     bool (*settled)(const struct dbg *m);
+    /* Calls FN with each file of layouts that M's types are by. NULL: they are by none. */
+    void (*layouts)(const struct dbg *m, dbg_name_fn *fn, void *arg);
     void (*close)(struct dbg *m);
 
     /* ---- names ---- */
@@ -185,6 +187,9 @@ struct debuginfo {
 /* Makes DWARF the source of M, a file of layouts, F, which M takes over (dwarf.c). False: *WHY says
  * why not. */
 bool dbg_open_layout(struct dbg *m, struct elf_file *f, const char **why);
+
+/* Calls FN with the path of FIRST, a file of layouts, and of those that fit as well (layout.c). */
+void layout_files(const struct dbg *first, dbg_name_fn *fn, void *arg);
 
 /* ---- a module's file (module.c, entry.c) ---- */
 

@@ -29,6 +29,7 @@ ngstap_SOURCES += \
 	src/debug/entry.c \
 	src/debug/function.c \
 	src/debug/layout.c src/debug/layout.h \
+	src/debug/layout_list.c \
 	src/debug/layout_luajit.c src/debug/layout_luajit.h \
 	src/debug/layout_nginx.c src/debug/layout_nginx.h \
 	src/debug/layout_parts.c \

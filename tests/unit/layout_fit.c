@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "debug/layout.h"
 #include "debug/layout_luajit.h"
 #include "layout_damage.h"
 
@@ -44,19 +45,16 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     uint64_t l;
     struct lj_process p = {.budget = 1 << 30};
     uint32_t n = 0, fit, wrong = 0, open_still = 0, refused = 0;
-    const char *why = "";
 
     if (!di)
         return 1;
     p.maps = target_maps(cx, t, pid);
     p.mem = open(arena_printf(cx->arena, "/proc/%d/mem", (int)pid), O_RDONLY);
     for (int i = 0; i < n_files && n < LAYOUTS_MAX; i++) {
-        struct dbg *m = dbg_new(di, files[i]);
-        struct elf_file f;
+        const char *list = layout_list(cx->arena, files[i]);
 
-        if (!elf_file_open(&f, open(files[i], O_RDONLY)) || !dbg_open_layout(m, &f, &why) ||
-            !lj_layout_read(dbg_add(m), &v[n++])) {
-            fprintf(stderr, "%s: %s\n", files[i], why);
+        if (!list || !lj_layout_read(files[i], list, &v[n++])) {
+            fprintf(stderr, "%s is not a file of layouts\n", files[i]);
             return 1;
         }
     }
@@ -72,7 +70,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
     const struct state sound = {&p, &v[0], l};
 
     for (uint32_t i = 0; i < fit; i++)
-        printf("fit %s%s\n", v[i].m->path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
+        printf("fit %s%s\n", v[i].path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
     for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
         uint32_t done = damage_some(p.mem, somewhere, &sound, changes);
         const char *misfit = lj_layout_misfit(&p, &v[0], l);
@@ -82,7 +80,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
         for (uint32_t k = fit; k < n; k++) {
             if (lj_layout_misfit(&p, &v[k], l))
                 continue;
-            printf("%s %s\n", misfit ? "wrong" : "open", v[k].m->path);
+            printf("%s %s\n", misfit ? "wrong" : "open", v[k].path);
             wrong += misfit != NULL;
             open_still += !misfit;
         }
