@@ -12,9 +12,8 @@
 /* A walk of the kernel's stack begins with them. */
 static bool needs_registers(const struct ir_ins *i)
 {
-    return i->op == IR_CONTEXT &&
-           (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM || i->imm == NGS_CTX_KSTACK ||
-            i->imm == NGS_CTX_STACK_KERNEL);
+    return i->op == IR_CONTEXT && (i->imm == NGS_CTX_REG || i->imm == NGS_CTX_PARAM ||
+                                   i->imm == NGS_CTX_KSTACK || i->imm == NGS_CTX_STACK_KERNEL);
 }
 
 /* At a return it is told by fexit alone. */
