@@ -6,9 +6,9 @@
 #
 # Prints, with the promise beside each: the time from exec to the first probe armed with empty and
 # with filled caches (and the processor's part of it, which other work on the machine hardly
-# changes), the size of the tables that stacks are walked by, the cost of a sample of a 30-frame
-# interpreted stack, verified instructions, load time, resident memory, what a uprobe's hit costs,
-# size of the stripped binary.
+# changes), the size of the tables that stacks are walked by, the cost of a walk of nginx's stack,
+# of a sample of a 30-frame interpreted stack, and of one of whole stacks, verified instructions,
+# load time, resident memory, what a uprobe's hit costs, size of the stripped binary.
 # With STAPXX=DIR (a clone of openresty/stapxx) also the cost with upstream's tapset. Needs root.
 # Takes about a minute; leaves nothing.
 
@@ -122,6 +122,21 @@ if [[ -n $headers ]] && command -v stap >/dev/null; then
     stop
 fi
 
+# How many frames of Lua and of C the stacks in $scratch/folded have, on average.
+frames() {
+    awk '{ n = $NF; sub(/ [0-9]+$/, ""); k = split($0, f, ";"); all += n
+            for (i = 1; i <= k; i++) f[i] ~ /:/ ? lua += n : c += n }
+        END { printf "%.0f of Lua, %.0f of C", lua / all, c / all }' "$scratch/folded"
+}
+
+# Stacks of C alone, by TLS: a tick finds little of what it reads in the processor's caches.
+start nginx gc64 tls
+profile flame --frames c -F 999 -t 4 --format folded -o "$scratch/folded"
+in_c=$(frames)
+profile -e 'probe timer.profile.hz(999) { ustack(126) } probe timer.s(4) { exit() }'
+line "program's stack, ${in_c#*, }: a walk" "$(value '[0-9.]+ ns per hit') ns" '<= 1500 ns'
+stop
+
 measure() { # LABEL PROMISE OPTION...
     profile "${@:3}" --arg time=4
     line "$1: a sample" "$(value '[0-9.]+ ns per hit') ns" "$2"
@@ -135,6 +150,9 @@ for feature in may_goto bpf_loop; do
     [[ $feature = may_goto ]] || options+=(--no-feature=bpf_loop)
     measure "  without $feature" '' "${options[@]}" "${own[@]}"
 done
+# Whole stacks, where the program does little but run Lua, so that what is read is at hand.
+profile flame -F 999 -t 4 --format folded -o "$scratch/folded"
+line "whole stacks, $(frames): a sample" "$(value '[0-9.]+ ns per hit') ns" '<= 6000 ns'
 if [[ -n ${STAPXX:-} ]]; then
     sed 's/^@use luajit$/@use luajit_gc64/' "$STAPXX/samples/lj-lua-stacks.sxx" \
         >"$scratch/lj-lua-stacks.sxx"
