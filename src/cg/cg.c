@@ -57,9 +57,6 @@ static void make_maps(struct cg *c, struct cg_unit *out)
     /* an action may take three: a loop's edge, a call's, a return's */
     uint64_t ticks = 3 * (uint64_t)c->cx->limits.maxaction + 16;
 
-    /* the library bears that one is refused (tapset/luajit.sxx) */
-    uint32_t as_they_come = u->stack_texts ? BPF_F_NO_PREALLOC : 0;
-
     out->maps = ARENA_ARRAY(c->cx->arena, struct cg_map, u->n_maps + 12);
     if (c->n_funcs) {
         add_map(out, (struct cg_map){NGS_MAP_FRAMES, BPF_MAP_TYPE_ARRAY, 4, u->frame_size,
@@ -89,7 +86,7 @@ static void make_maps(struct cg *c, struct cg_unit *out)
         add_map(out, (struct cg_map){NGS_MAP_STACKS, BPF_MAP_TYPE_HASH, 8,
                                      sizeof(uint64_t) *
                                          (1 + (u->stack_texts ? NGS_STACK_ROOM : NGS_STACK_MAX)),
-                                     stacks_max(c), as_they_come});
+                                     stacks_max(c), u->stacks_sparse ? BPF_F_NO_PREALLOC : 0});
     if (u->stack_texts && c->n_funcs)
         add_map(out, (struct cg_map){NGS_MAP_TEXTS, BPF_MAP_TYPE_HASH, 8,
                                      NGS_STR_SIZE(NGS_TEXT_MAX), TEXTS_MAX, 0});

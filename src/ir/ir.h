@@ -331,6 +331,7 @@ struct ir_unit {
     uint32_t frame_unwind;
     bool walks;               /* something does the former */
     uint32_t frame_stacks;    /* enum cg_stacks words; 0: nothing asks for them */
+    bool stacks_sparse;       /* their memory may be taken when they come */
     bool stack_texts;         /* some stacks have texts among their frames */
     uint32_t frame_stack;     /* activations of recursive functions */
     uint32_t frame_stack_size;

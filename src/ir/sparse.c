@@ -1,6 +1,7 @@
 /*
- * sparse: arrays whose elements may be taken when they come, instead of all at the start. Enters: a
- * finished unit; leaves: rec.sparse of its arrays. The kernel has memory for an element or two at
+ * sparse: arrays whose elements may be taken when they come, instead of all at the start, and
+ * likewise the stacks that are kept by their numbers. Enters: a finished unit; leaves: rec.sparse of
+ * its arrays, stacks_sparse. The kernel has memory for an element or two at
  * hand, and gets more when a tick is over: so no hit may add more than one, and the script must
  * bear that one is refused. Refused therefore: arrays that a handler in the kernel adds to at
  * several places, in a loop, in a function, or outside of try.
@@ -58,12 +59,26 @@ static bool loops(struct arena *arena, const struct ir_func *f, uint32_t from)
     return false;
 }
 
-/* Does its failure go on in a catch? */
-static bool is_caught(const struct adder *a)
+/* Does I's failure go on in a catch? */
+static bool is_caught(const struct ir_func *f, const struct ir_ins *i)
 {
-    const struct ir_ins *last = a->i->onerr != IR_NO_BLOCK ? a->f->blocks[a->i->onerr]->last : NULL;
+    const struct ir_ins *last = i->onerr != IR_NO_BLOCK ? f->blocks[i->onerr]->last : NULL;
 
     return last && !((last->op == IR_DONE || last->op == IR_RET) && last->imm);
+}
+
+/* Is it borne wherever a stack is kept? */
+static bool stacks_caught(const struct ir_unit *u)
+{
+    for (uint32_t n = 0; n < u->n_funcs; n++) {
+        const struct ir_func *f = u->funcs[n];
+
+        for (uint32_t b = 0; b < f->n_blocks && !f->user; b++)
+            for (const struct ir_ins *i = f->blocks[b]->first; i; i = i->next)
+                if (i->op == IR_CONTEXT && i->imm == NGS_CTX_STACK_KEPT && !is_caught(f, i))
+                    return false;
+    }
+    return true;
 }
 
 void ir_find_sparse(struct ir_unit *u)
@@ -74,6 +89,7 @@ void ir_find_sparse(struct ir_unit *u)
     find_adders(u, v);
     for (uint32_t m = 0; m < u->n_maps; m++)
         u->maps[m].rec.sparse = v[m].n == 1 && v[m].f->is_probe && !u->maps[m].wrap &&
-                                is_caught(&v[m]) && !loops(arena, v[m].f, v[m].block);
+                                is_caught(v[m].f, v[m].i) && !loops(arena, v[m].f, v[m].block);
+    u->stacks_sparse = stacks_caught(u);
     arena_free(arena);
 }

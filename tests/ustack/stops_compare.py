@@ -97,7 +97,10 @@ def plain(name):
 def goes_on(gdb, own, n, leaf):
     """Does ngstap's stack go on, to its end, where gdb only guesses: behind N frames of gdb's?"""
     guessed = leaf or n > 0 and why_ended(gdb, n) == "code of no file"
-    return guessed and own[-1][1] == "_start"
+    # LuaJIT's table is wrong in some of its interpreter's code, which may have called C; gdb finds
+    # no code behind it.
+    astray = 0 < n < len(gdb) and gdb[n][2] == "-" and "/libluajit" in gdb[n - 1][2]
+    return (guessed or astray) and own[-1][1] == "_start"
 
 
 def judge(gdb, own, named):
