@@ -93,7 +93,7 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     const struct arch *a = f->c->cx->arch;
     struct cg_asm *s = &f->s;
     uint32_t begin = cg_label(s), other = cg_label(s), nowhere = cg_label(s), found = cg_label(s),
-             replaced = cg_label(s), lua = cg_label(s), none = cg_label(s);
+             replaced = cg_label(s), lua = cg_label(s), next = cg_label(s), none = cg_label(s);
 
     cg_lib_enter(f);
     cg_mov(s, R1, R6);
@@ -145,35 +145,45 @@ void cg_lib_unwind_bridge(struct cg_lib_fn *f)
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_LEN), 0);
     cg_movi(s, R2, CG_UNWIND_WINDOW);
     cg_lib_read_user(f, word(f, CG_UNWIND_BYTES), R8, 0, none);
-    for (int k = 0; k < BRIDGE_WORDS; k++)
-        for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
-            const struct arch_lua *lua = &a->unwind.lua[i];
-            int at = word(f, CG_UNWIND_BYTES) + 8 * k + lua->state_at;
-            uint32_t no = cg_label(s), likely = cg_label(s);
+    cg_lib_counter(f); /* of the words */
+    cg_bind(s, next);
+    if (f->may_goto)
+        cg_may_goto(s, none);
+    cg_jmpi(s, BPF_JGE, R9, BRIDGE_WORDS, none);
+    cg_mov(s, R7, R9);
+    cg_alui(s, BPF_LSH, R7, 3);
+    cg_mov(s, R8, R6);
+    cg_alu(s, BPF_ADD, R8, R7);
+    for (unsigned i = 0; i < ARCH_LUA_LAYOUTS; i++) {
+        const struct arch_lua *lua = &a->unwind.lua[i];
+        int at = word(f, CG_UNWIND_BYTES) + lua->state_at;
+        uint32_t no = cg_label(s), likely = cg_label(s);
 
-            if (!lua->frame_size)
-                continue;
-            cg_ldx(s, lua->narrow ? BPF_W : BPF_DW, R3, R6, at);
-            cg_jmpi(s, BPF_JLT, R3, 65536, no);
-            cg_jmpi(s, BPF_JSET, R3, 7, no);
-            if (lua->narrow) { /* beside it an address in 32 bits, or 0 */
-                cg_ldx(s, BPF_W, R1, R6, at + 4);
-                cg_jmpi(s, BPF_JEQ, R1, 0, likely);
-                cg_jmpi(s, BPF_JLT, R1, 65536, no);
-                cg_bind(s, likely);
-            } else {
-                cg_mov(s, R1, R3);
-                cg_alui(s, BPF_RSH, R1, 47);
-                cg_jmpi(s, BPF_JNE, R1, 0, no);
-            }
-            cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_AT));
-            cg_alui(s, BPF_ADD, R2, 8 * k);
-            cg_movi(s, R4, (int)i);
-            cg_mov(s, R1, R6);
-            cg_lib_call(f, CG_LIB_UNWIND_STATE);
-            cg_jmpi(s, BPF_JNE, R0, 0, found);
-            cg_bind(s, no);
+        if (!lua->frame_size)
+            continue;
+        cg_ldx(s, lua->narrow ? BPF_W : BPF_DW, R3, R8, at);
+        cg_jmpi(s, BPF_JLT, R3, 65536, no);
+        cg_jmpi(s, BPF_JSET, R3, 7, no);
+        if (lua->narrow) { /* beside it an address in 32 bits, or 0 */
+            cg_ldx(s, BPF_W, R1, R8, at + 4);
+            cg_jmpi(s, BPF_JEQ, R1, 0, likely);
+            cg_jmpi(s, BPF_JLT, R1, 65536, no);
+            cg_bind(s, likely);
+        } else {
+            cg_mov(s, R1, R3);
+            cg_alui(s, BPF_RSH, R1, 47);
+            cg_jmpi(s, BPF_JNE, R1, 0, no);
         }
+        cg_ldx(s, BPF_DW, R2, R6, word(f, CG_UNWIND_AT));
+        cg_alu(s, BPF_ADD, R2, R7);
+        cg_movi(s, R4, (int)i);
+        cg_mov(s, R1, R6);
+        cg_lib_call(f, CG_LIB_UNWIND_STATE);
+        cg_jmpi(s, BPF_JNE, R0, 0, found);
+        cg_bind(s, no);
+    }
+    cg_alui(s, BPF_ADD, R9, 1);
+    cg_ja(s, next);
     cg_bind(s, none);
     begins(f);
     cg_bind(s, found);
