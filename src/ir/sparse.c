@@ -1,10 +1,10 @@
 /*
  * sparse: arrays whose elements may be taken when they come, instead of all at the start, and
- * likewise the stacks that are kept by their numbers. Enters: a finished unit; leaves: rec.sparse of
- * its arrays, stacks_sparse. The kernel has memory for an element or two at
- * hand, and gets more when a tick is over: so no hit may add more than one, and the script must
- * bear that one is refused. Refused therefore: arrays that a handler in the kernel adds to at
- * several places, in a loop, in a function, or outside of try.
+ * likewise stacks that are kept by their numbers. Enters: a finished unit; leaves: rec.sparse of
+ * its arrays, stacks_sparse. The kernel has memory for an element or two at hand, and gets more
+ * when a tick is over: so no hit may add more than one, and the script must bear that one is
+ * refused. Refused therefore: arrays that a handler in the kernel adds to at several places, in a
+ * loop, in a function, or outside of try.
  */
 #include "ir/ir.h"
 
