@@ -47,7 +47,7 @@ run() {
 }
 # Runs the sample for a second or more.
 profile() {
-    XDG_CACHE_HOME=$scratch/cache "$ngstap" -v "$@" -x "$target" >"$scratch/out" 2>"$scratch/err"
+    XDG_CACHE_HOME=$scratch/cache "$ngstap" "$@" -v -x "$target" >"$scratch/out" 2>"$scratch/err"
 }
 # The number in the line of -v that matches, e.g. value '[0-9.]+ ns per hit'.
 value() { grep -oE "$1" "$scratch/err" | tail -1 | grep -oE '[0-9.]+' | head -1; }
