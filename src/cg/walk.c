@@ -89,25 +89,31 @@ static void emit_unwind_on(struct cg_gen *g, const struct ir_ins *i)
     cg_result(g, i->dst, R0);
 }
 
-/* Of the frame whose number it is told, the word in those at FIRST. */
-static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
+/* The result is the word of number r1 in those at FIRST of the frame; 0: there are r2 only. */
+static void frame_word(struct cg_gen *g, const struct ir_ins *i, int first)
 {
     uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
 
-    cg_call_begin(g);
-    cg_put(g, R1, i->a);
-    cg_clobber_all(g);
-    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(g->c->u, CG_UNWIND_N));
     cg_jmp(&g->s, BPF_JGE, R1, R2, none);
     cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
     cg_alui(&g->s, BPF_LSH, R1, 3);
     cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_unwind_word(g->c->u, first));
+    cg_ldx(&g->s, BPF_DW, R0, R1, first);
     cg_ja(&g->s, done);
     cg_bind(&g->s, none);
     cg_movi(&g->s, R0, 0);
     cg_bind(&g->s, done);
     cg_result(g, i->dst, R0);
+}
+
+/* Of the frame whose number it is told, the word in those at FIRST. */
+static void emit_unwound(struct cg_gen *g, const struct ir_ins *i, int first)
+{
+    cg_call_begin(g);
+    cg_put(g, R1, i->a);
+    cg_clobber_all(g);
+    cg_ldx(&g->s, BPF_DW, R2, R9, cg_unwind_word(g->c->u, CG_UNWIND_N));
+    frame_word(g, i, cg_unwind_word(g->c->u, first));
 }
 
 /* What another process has at that address is another's; where there is one process alone no
@@ -168,7 +174,6 @@ static void kernel_walk(struct cg_gen *g)
 /* r0 = frame ARG of the kernel's stack, of whatever number: all are walked at once. */
 static void emit_kernel_frame(struct cg_gen *g, const struct ir_ins *i)
 {
-    uint32_t none = cg_label(&g->s), done = cg_label(&g->s);
     int word = cg_word(g->c->u, CG_WORD_STACK);
 
     cg_call_begin(g);
@@ -179,16 +184,7 @@ static void emit_kernel_frame(struct cg_gen *g, const struct ir_ins *i)
     cg_ldx(&g->s, BPF_DW, R1, R9, word);
     cg_ldx(&g->s, BPF_DW, R2, R9, cg_stacks_word(g->c->u, CG_STACKS_KERNEL_N));
     cg_alui(&g->s, BPF_SUB, R2, 1);
-    cg_jmp(&g->s, BPF_JGE, R1, R2, none);
-    cg_jmpi(&g->s, BPF_JGE, R1, NGS_STACK_MAX, none);
-    cg_alui(&g->s, BPF_LSH, R1, 3);
-    cg_alu(&g->s, BPF_ADD, R1, R9);
-    cg_ldx(&g->s, BPF_DW, R0, R1, cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
-    cg_ja(&g->s, done);
-    cg_bind(&g->s, none);
-    cg_movi(&g->s, R0, 0);
-    cg_bind(&g->s, done);
-    cg_result(g, i->dst, R0);
+    frame_word(g, i, cg_stacks_word(g->c->u, CG_STACKS_KERNEL));
 }
 
 /* r0 = frame ARG of the kernel's stack, those before it left out; 0: there is none. */
