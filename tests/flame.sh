@@ -183,7 +183,8 @@ strip "$scratch/libluajit-5.1.so.2"
 LD_LIBRARY_PATH=$scratch flame -t 1 -F 199 -o "$scratch/bare.folded" \
     -c "$scratch/bare -e 'while os.clock() < 20 do end'"
 check 'LuaJIT without debug information: C frames' eval \
-    '[[ $status = 0 && -s "$scratch/bare.folded" ]] && ! grep -q "@" "$scratch/bare.folded"'
+    '[[ $status = 0 && -s "$scratch/bare.folded" ]] &&
+    ! sed "s/@plt//g" "$scratch/bare.folded" | grep -q "@"'
 check '... and a line says why' said "alone: LuaJIT's debug information"
 
 start nginx gc64 interp
