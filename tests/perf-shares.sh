@@ -25,7 +25,7 @@ perf record -q -e cpu-clock --call-graph dwarf -o "$scratch/trial" -- true >"$sc
     skip_all "perf records no stacks here: $(tail -n 1 "$scratch/said")"
 
 seconds=15
-hz=1499
+hz=999
 same_shares() {
     local name='' pid=''
     start_target nginx gc64 tls 120
@@ -34,7 +34,7 @@ same_shares() {
         -o "$scratch/ngstap.folded" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pids+=("$!")
     sleep 0.5 # it is armed
-    perf record -q -e cpu-clock --call-graph dwarf -F "$hz" -p "$pid" -o "$scratch/perf.data" -- \
+    perf record -q -e cpu-clock --call-graph dwarf,24576 -F "$hz" -p "$pid" -o "$scratch/perf.data" -- \
         sleep "$seconds" >"$scratch/said" 2>&1 || cat "$scratch/said"
     wait "${pids[-1]}"
     tests/targets/target.sh stop "$name"

@@ -43,12 +43,13 @@ static void add_map(struct cg_unit *out, struct cg_map m)
  * it is taken at the start: 1 KiB each. */
 enum { TEXTS_MAX = 2048 };
 
-/* Stacks in all; at least as many as the few arrays of a script are likely to have. */
+/* Stacks until the loop takes them over, at least as many as the few arrays of a script are likely
+ * to have. Each has 1 or 2 KiB, which is taken at the start unless they are sparse. */
 static uint32_t stacks_max(const struct cg *c)
 {
-    uint32_t n = c->cx->limits.maxmapentries;
+    uint32_t n = c->cx->limits.maxmapentries, most = c->u->stacks_sparse ? 65536 : 16384;
 
-    return n < 4096 ? 8192 : n < 32768 ? 2 * n : 65536; /* 1 or 2 KiB each */
+    return n < 4096 ? 8192 : n < most / 2 ? 2 * n : most;
 }
 
 static void make_maps(struct cg *c, struct cg_unit *out)

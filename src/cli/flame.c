@@ -35,6 +35,10 @@ enum { USUAL_SECONDS = 10, EVERY_LEAST = 1, USUAL_HZ = 99, HZ_MAX = 10000, USUAL
  * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
 
+/* Stacks that differ, of which there is room for as many as samples are due: each takes some 100
+ * bytes. COMMAND_SECONDS: how long a command of -c runs, for all we know. */
+enum { STACKS_LEAST = 5000, STACKS_MOST = 131072, COMMAND_SECONDS = 60 };
+
 /* Which frames the stacks have: the sample "stacks" takes them from tapset/flame/NAME.sxx. */
 struct frames {
     const char *name, *what; /* WHAT: in the title */
@@ -62,7 +66,7 @@ struct flame {
     const char *output, *format, *title, *target; /* OUTPUT NULL: not told */
     double seconds;                               /* 0: as long as the command of -c runs */
     long hz;
-    bool terminal, shown, string_limit, command, by_hz;
+    bool terminal, shown, string_limit, entries_limit, command, by_hz;
     const struct frames *frames;
     bool chosen; /* by --frames */
     struct {     /* all frames are tried first, unless others were chosen */
@@ -243,12 +247,20 @@ static bool number(struct flame *f, const char *option, const char *text, long m
     return true;
 }
 
+static bool is_limit(const char *option, const char *value, const char *name)
+{
+    size_t len = strlen(name);
+
+    return value && !strcmp(option, "-D") && !strncmp(value, name, len) && value[len] == '=';
+}
+
 /* An option that the driver knows, too. */
 static bool pass_on(void *command, const char *option, const char *value)
 {
     struct flame *f = command;
 
-    f->string_limit |= value && !strcmp(option, "-D") && !strncmp(value, "MAXSTRINGLEN=", 13);
+    f->string_limit |= is_limit(option, value, "MAXSTRINGLEN");
+    f->entries_limit |= is_limit(option, value, "MAXMAPENTRIES");
     give(f, option);
     if (value)
         give(f, value);
@@ -498,6 +510,16 @@ static void set_info(struct flame *f, int argc, char **argv)
     };
 }
 
+/* As many as samples are due: whole stacks are told apart by each address, so most may differ. */
+static unsigned stacks_due(const struct flame *f)
+{
+    double due = (double)f->hz * (double)sysconf(_SC_NPROCESSORS_ONLN);
+
+    due *= f->every > 0 ? f->every : f->seconds > 0 ? f->seconds : COMMAND_SECONDS;
+
+    return due < STACKS_LEAST ? STACKS_LEAST : due > STACKS_MOST ? STACKS_MOST : (unsigned)due;
+}
+
 /* The driver's command line. */
 static void make_argv(struct flame *f)
 {
@@ -534,6 +556,10 @@ static void make_argv(struct flame *f)
 
         give(f, "-D");
         give(f, arena_printf(a, "MAXSTRINGLEN=%ld", room > ROOM_LEAST ? room : (long)ROOM_LEAST));
+    }
+    if (!f->entries_limit && f->counted == COUNT_SAMPLES) {
+        give(f, "-D");
+        give(f, arena_printf(a, "MAXMAPENTRIES=%u", stacks_due(f)));
     }
     give_arg(f, "limit", "1000000");
     if (f->every == 0 || f->terminal)
