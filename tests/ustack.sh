@@ -50,9 +50,9 @@ for options in -O2 '-O3 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer' \
     # shellcheck disable=SC2086 # several options
     check "gcc $options" at_ticks ${CC:-cc} -finstrument-functions $options
 done
-for options in -O0 -O2; do
+for options in -O0 -O1 -O2 -O3; do
     if command -v clang >/dev/null; then
-        no_tails=$([[ $options = -O0 ]] && echo 1 || echo 0) check "clang $options" at_ticks \
+        no_tails=$([[ $options = -O[01] ]] && echo 1 || echo 0) check "clang $options" at_ticks \
             clang -finstrument-functions-after-inlining "$options"
     else
         skip "clang $options" 'no clang'
