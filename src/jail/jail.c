@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -113,6 +114,15 @@ static void become_quiet(int out, int err)
     signal(SIGCHLD, SIG_DFL);
 }
 
+/* glibc's malloc raises its threshold with each large piece that is freed, and keeps what comes
+ * next: a reader of debug information keeps 1.5 MB less without. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 64 << 10);
+#endif
+}
+
 /* The parent has said which file is in hand. */
 static void begin_bounds(struct compile *cx)
 {
@@ -172,6 +182,7 @@ __attribute__((noreturn)) static void run_child(struct jail *j, int sock, int ou
 
     become_quiet(out, err);
     close_others(sock);
+    give_memory_back();
     bounds_file_share(j->in_hand);
     bounds_forked();
     channel = sock;
