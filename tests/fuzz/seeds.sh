@@ -92,5 +92,9 @@ for one in "$top"/tests/out/*.txt; do
     name=${one##*/}
     "$ngstap" convert "$one" -o one.pb.gz && gzip -dc one.pb.gz >"pprof/${name%.txt}"
 done
+cp "$top"/tests/out/*.txt "$top"/tests/out/*.folded stacks
+cp "$top/tests/targets/load/conf/nginx.conf" conf
+printf 'http { server { location /a { content_by_lua_block { ngx.say("}") -- } \n} }\n' >conf/block
+printf 'init_by_lua "a = 1 \\" b";\ninclude x*.conf;\nlua_package_path "/a/?.lua;;";\n' >conf/words
 find "$top/tests" -name '*.lua' -size -9k -exec cp --backup=numbered -t lua {} +
 rm -f small.c marks.s count.stp one.pb.gz
