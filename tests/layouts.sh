@@ -24,6 +24,8 @@ for tool in python3 strip objcopy; do
 done
 [[ $UID = 0 && -n ${NGSTAP_TARGETS:-} ]] || skip_all 'needs root and NGSTAP_TARGETS'
 export DEBUGINFOD_URLS='' XDG_CACHE_HOME=$scratch/cache XDG_DATA_HOME=$scratch/data
+check 'the lists of all layouts are those within their files' \
+    eval 'scripts/make-layouts --lists | cmp - layouts/luajit/lists'
 reads='println(@cast(0, "lua_State", "EXE")->cframe, &@cast(0, "GG_State", "EXE")->J,
     @defined(@cast(0, "global_State", "EXE")->nonesuch))'
 ask() { trace -p2 "$without" "$@" -e "probe begin { ${reads//EXE/$exe} }"; }
@@ -74,6 +76,12 @@ keep
 check '... and taken, where they still fit' said 'took the object from the cache'
 check '... which says the same' cmp "$scratch/made" "$scratch/out"
 cp "${fitting[0]}" "$scratch/bin/layouts/luajit/00000000-gc64.debug"
+fits=$(basename "${fitting[0]}" .debug)
+{
+    echo 'layout 00000000-gc64'
+    sed "1,/^layout $fits\$/d; /^layout /,\$d" layouts/luajit/lists
+    cat layouts/luajit/lists
+} >"$scratch/bin/layouts/luajit/lists"
 keep
 check 'another one fits besides: it is not taken' said 'not taken: its layouts fit no more'
 check '... but made, and says the same' eval 'test "$status" = 0 && cmp "$scratch/made" "$scratch/out"'

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,42 +67,45 @@ struct candidates {
     uint32_t n;
 };
 
-/* False: *WHY (arena) says why the file is none. */
-static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
-                          const char *version, const char **why)
+struct finding {
+    const char *version; /* the module's */
+    struct candidates *c;
+};
+
+static void add_candidate(const char *path, const char *list, void *arg)
 {
-    const char *list = c->n < FILES_MAX ? layout_list(m->di->a, path) : NULL;
+    const struct finding *f = arg;
+    struct candidates *c = f->c;
     uint64_t from, to;
 
-    *why = arena_printf(m->di->a, "%s is not a file of layouts", path);
-    if (!list)
-        return false;
-    if (!layout_has_line(list, "type lua_State"))
-        return true; /* another program's, named by -d */
-    version_times(version, &from, &to);
-    c->v[c->n++] =
-        (struct candidate){arena_strdup(m->di->a, path), list, layout_serves(list, from, to)};
-    return true;
+    if (c->n == FILES_MAX || !layout_has_line(list, "type lua_State"))
+        return; /* another program's, named by -d */
+    version_times(f->version, &from, &to);
+    c->v[c->n++] = (struct candidate){path, list, layout_serves(list, from, to)};
 }
 
-/* Those that -d names, else ours. */
+/* Those that -d names, else ours. False: *WHY (arena) says which file is none. */
 static bool find_candidates(struct dbg *m, const char *version, struct candidates *c,
                             const char **why)
 {
     const struct debug_choice *choice = &m->di->cx->debug;
-    bool sound = true;
-    glob_t g = {0};
+    struct finding f = {version, c};
+    struct arena *a = m->di->a;
 
-    for (uint32_t i = 0; sound && i < choice->n_packs; i++)
-        if (is_layout(choice->packs[i]))
-            sound = add_candidate(m, c, choice->packs[i], version, why);
-    if (c->n || !sound || !m->di->layouts)
-        return sound;
-    if (!glob(arena_printf(m->di->a, "%s/luajit/*.debug", m->di->layouts), GLOB_NOESCAPE, NULL, &g))
-        for (size_t i = 0; sound && i < g.gl_pathc; i++)
-            sound = add_candidate(m, c, g.gl_pathv[i], version, why);
-    globfree(&g);
-    return sound;
+    for (uint32_t i = 0; i < choice->n_packs; i++) {
+        const char *path = choice->packs[i];
+        const char *list = is_layout(path) ? layout_list(a, path) : NULL;
+
+        if (is_layout(path) && !list) {
+            *why = arena_printf(a, "%s is not a file of layouts", path);
+            return false;
+        }
+        if (list)
+            add_candidate(path, list, &f);
+    }
+    if (!c->n && m->di->layouts)
+        layout_lists(a, arena_printf(a, "%s/luajit", m->di->layouts), add_candidate, &f);
+    return true;
 }
 
 /* The file at PATH as a module of DI's. NULL: *WHY says why not. */
