@@ -145,19 +145,20 @@ judge() { # NAME KIND VARIANT
     stop_target
     check_shares "$1, by layouts" interp
 }
-in_container() { # VARIANT: nginx
+in_container() { # ENGINE VARIANT: nginx
     local told
-    if ! told=$(tests/targets/container.sh start podman "$1" interp 60 2>"$scratch/err"); then
-        skip "nginx in a container, $1" "podman cannot run here: $(tail -n 1 "$scratch/err")"
+    if ! told=$(tests/targets/container.sh start "$1" "$2" interp 60 2>"$scratch/err"); then
+        skip "nginx in a container, $2" "$1 cannot run here: $(tail -n 1 "$scratch/err")"
         return
     fi
     eval "$told"
+    export DOCKER_HOST
     names+=("$name")
     how_long 200
-    PATH=$(dirname "$(tests/targets/container.sh which podman)"):$PATH \
+    PATH=$(dirname "$(tests/targets/container.sh which "$1")"):$PATH \
         take_profile --container "$name" --arg time="$profile_seconds"
     stop_target
-    check_shares "nginx in a container, $1, by layouts" interp
+    check_shares "nginx in a container by $1, $2, by layouts" interp
 }
 judge 'nginx and LuaJIT stripped' nginx stripped
 
@@ -172,6 +173,7 @@ for variant in static headless; do
     stop_target
     judge "LuaJIT in its $variant program" luajit "$variant"
     judge "nginx with LuaJIT within, $variant" nginx "$variant"
-    in_container "$variant"
+    in_container podman "$variant"
 done
+in_container docker headless
 finish
