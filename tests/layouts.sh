@@ -24,6 +24,8 @@ for tool in python3 strip objcopy; do
 done
 [[ $UID = 0 && -n ${NGSTAP_TARGETS:-} ]] || skip_all 'needs root and NGSTAP_TARGETS'
 export DEBUGINFOD_URLS='' XDG_CACHE_HOME=$scratch/cache XDG_DATA_HOME=$scratch/data
+check 'the lists of all layouts are those within their files' \
+    eval 'scripts/make-layouts --lists | cmp - layouts/luajit/lists'
 reads='println(@cast(0, "lua_State", "EXE")->cframe, &@cast(0, "GG_State", "EXE")->J,
     @defined(@cast(0, "global_State", "EXE")->nonesuch))'
 ask() { trace -p2 "$without" "$@" -e "probe begin { ${reads//EXE/$exe} }"; }
@@ -74,6 +76,12 @@ keep
 check '... and taken, where they still fit' said 'took the object from the cache'
 check '... which says the same' cmp "$scratch/made" "$scratch/out"
 cp "${fitting[0]}" "$scratch/bin/layouts/luajit/00000000-gc64.debug"
+fits=$(basename "${fitting[0]}" .debug)
+{
+    echo 'layout 00000000-gc64'
+    sed "1,/^layout $fits\$/d; /^layout /,\$d" layouts/luajit/lists
+    cat layouts/luajit/lists
+} >"$scratch/bin/layouts/luajit/lists"
 keep
 check 'another one fits besides: it is not taken' said 'not taken: its layouts fit no more'
 check '... but made, and says the same' eval 'test "$status" = 0 && cmp "$scratch/made" "$scratch/out"'
@@ -137,19 +145,20 @@ judge() { # NAME KIND VARIANT
     stop_target
     check_shares "$1, by layouts" interp
 }
-in_container() { # VARIANT: nginx
+in_container() { # ENGINE VARIANT: nginx
     local told
-    if ! told=$(tests/targets/container.sh start podman "$1" interp 60 2>"$scratch/err"); then
-        skip "nginx in a container, $1" "podman cannot run here: $(tail -n 1 "$scratch/err")"
+    if ! told=$(tests/targets/container.sh start "$1" "$2" interp 60 2>"$scratch/err"); then
+        skip "nginx in a container, $2" "$1 cannot run here: $(tail -n 1 "$scratch/err")"
         return
     fi
     eval "$told"
+    export DOCKER_HOST
     names+=("$name")
     how_long 200
-    PATH=$(dirname "$(tests/targets/container.sh which podman)"):$PATH \
+    PATH=$(dirname "$(tests/targets/container.sh which "$1")"):$PATH \
         take_profile --container "$name" --arg time="$profile_seconds"
     stop_target
-    check_shares "nginx in a container, $1, by layouts" interp
+    check_shares "nginx in a container by $1, $2, by layouts" interp
 }
 judge 'nginx and LuaJIT stripped' nginx stripped
 
@@ -164,6 +173,7 @@ for variant in static headless; do
     stop_target
     judge "LuaJIT in its $variant program" luajit "$variant"
     judge "nginx with LuaJIT within, $variant" nginx "$variant"
-    in_container "$variant"
+    in_container podman "$variant"
 done
+in_container docker headless
 finish

@@ -146,8 +146,10 @@ static bool open_target(struct driver *d, bool running)
     bounds_begin(&d->cx); /* not of the command's own start */
     d->readers = apart_readers(&d->cx, &d->o);
     d->target = d->places.target = target_open(&d->cx, t);
-    if (d->target && command)
+    if (d->target && command) {
         d->target->kind = TARGET_CMD;
+        d->target->held = d->child;
+    }
     if (d->target && d->hooks->target)
         d->hooks->target(d->hooks->arg, d->target);
     return d->target && choose_arch(d) && bounds_ok();

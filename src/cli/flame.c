@@ -58,6 +58,8 @@ enum { FRAMES_LUA, FRAMES_C, FRAMES_ALL, N_FRAMES = sizeof(frames_rows) / sizeof
 /* What is counted. */
 enum counted { COUNT_SAMPLES, COUNT_HITS, COUNT_OFF_CPU };
 
+#define WITHOUT_LUA "--frames c takes the stacks of programs without Lua"
+
 struct flame {
     struct pushing to; /* first: its options' setters are given this; no receiver: a file */
     struct compile *cx;
@@ -76,7 +78,8 @@ struct flame {
         size_t len;
         const char *without; /* why they are not drawn; NULL: they are, or it is not known */
     } trial;
-    const char *at, *weight; /* --at, --weight: script text, or NULL */
+    const struct target *looked_at; /* while the driver runs */
+    const char *at, *weight;        /* --at, --weight: script text, or NULL */
     enum counted counted;
     long depth;            /* frames of a stack */
     double every;          /* seconds of a window: a file each; 0: one file */
@@ -667,13 +670,23 @@ static void trial_end(struct flame *f, bool shown)
     f->trial.f = NULL;
 }
 
+/* A command that was waited for has run, and is not started a second time. */
+static bool has_run(const struct flame *f)
+{
+    return f->looked_at && f->looked_at->held && f->looked_at->awaited_ns;
+}
+
 static void on_analysed(void *arg, bool ok, const char *without)
 {
     struct flame *f = arg;
 
     if (f->trial.f) {
-        trial_end(f, ok);
-        if (!ok)
+        bool again = !ok && !has_run(f);
+
+        trial_end(f, !again);
+        if (!ok && !again)
+            diag_hint(f->cx->diag, "%s", WITHOUT_LUA);
+        if (again)
             f->trial.without = without ? without
                                        : "LuaJIT's debug information was not found, or is not of "
                                          "the versions that are known";
@@ -683,12 +696,15 @@ static void on_analysed(void *arg, bool ok, const char *without)
     }
 }
 
-/* ---- what is sent ---- */
+/* ---- the target, what is sent ---- */
 
 static void on_target(void *arg, const struct target *t)
 {
     struct flame *f = arg;
 
+    f->looked_at = t;
+    if (!f->to.push.receiver)
+        return;
     push_default_labels(f->cx, &f->to.push, t);
     f->info.labels = f->to.push.labels;
     f->info.n_labels = f->to.push.n_labels;
@@ -712,14 +728,14 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
 {
     struct sent sent = {.f = f};
     char *body = NULL;
-    struct driver_hooks hooks = {
-        .info = &f->info,
-        .comment = on_comment,
-        .option = option_of,
-        .without = f->frames->other ? "--frames c takes the stacks of programs without Lua" : NULL,
-        .analysed = on_analysed,
-        .watch = on_watch,
-        .arg = f};
+    struct driver_hooks hooks = {.info = &f->info,
+                                 .comment = on_comment,
+                                 .option = option_of,
+                                 .without = f->frames->other ? WITHOUT_LUA : NULL,
+                                 .target = on_target,
+                                 .analysed = on_analysed,
+                                 .watch = on_watch,
+                                 .arg = f};
     int own = f->argc;
 
     set_info(f, argc, argv);
@@ -731,7 +747,6 @@ static int run_sample(struct flame *f, struct compile *cx, int argc, char **argv
     }
     if (f->to.push.receiver) {
         hooks.into = open_memstream(&body, &sent.n);
-        hooks.target = on_target;
     }
     int status = driver_run(cx, f->argc, (char **)f->argv, &hooks);
 

@@ -236,6 +236,8 @@ static void on_told(void *arg, uint32_t kind, const void *data, size_t n, FILE *
         load_permitted(m->cx, m->kernel);
     else if (kind == DEBUGINFOD_ASKED)
         *fd = debuginfod_answer(m->cx, data, n, reply);
+    else if (kind == TARGET_AWAITED)
+        target_await_answer(m->target, data, n, reply);
 }
 
 void making_open_jail(struct making *m)

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +24,13 @@ enum {
 };
 
 #define SEARCHED ((uint64_t)2 << 30) /* bytes of a process, for a state */
+
+/* How long a process may take to make one. */
+enum {
+    COMMAND_MS = 10000, /* that ngstap has started */
+    PROCESS_MS = 1000,  /* another, which has LuaJIT's code, */
+    MAKING_MS = 100,    /* ... and something like a state, in which no layout fits */
+};
 
 /* The file of layouts that is M's. */
 static struct dbg *own(const struct dbg *m)
@@ -68,42 +74,45 @@ struct candidates {
     uint32_t n;
 };
 
-/* False: *WHY (arena) says why the file is none. */
-static bool add_candidate(struct dbg *m, struct candidates *c, const char *path,
-                          const char *version, const char **why)
+struct finding {
+    const char *version; /* the module's */
+    struct candidates *c;
+};
+
+static void add_candidate(const char *path, const char *list, void *arg)
 {
-    const char *list = c->n < FILES_MAX ? layout_list(m->di->a, path) : NULL;
+    const struct finding *f = arg;
+    struct candidates *c = f->c;
     uint64_t from, to;
 
-    *why = arena_printf(m->di->a, "%s is not a file of layouts", path);
-    if (!list)
-        return false;
-    if (!layout_has_line(list, "type lua_State"))
-        return true; /* another program's, named by -d */
-    version_times(version, &from, &to);
-    c->v[c->n++] =
-        (struct candidate){arena_strdup(m->di->a, path), list, layout_serves(list, from, to)};
-    return true;
+    if (c->n == FILES_MAX || !layout_has_line(list, "type lua_State"))
+        return; /* another program's, named by -d */
+    version_times(f->version, &from, &to);
+    c->v[c->n++] = (struct candidate){path, list, layout_serves(list, from, to)};
 }
 
-/* Those that -d names, else ours. */
+/* Those that -d names, else ours. False: *WHY (arena) says which file is none. */
 static bool find_candidates(struct dbg *m, const char *version, struct candidates *c,
                             const char **why)
 {
     const struct debug_choice *choice = &m->di->cx->debug;
-    bool sound = true;
-    glob_t g = {0};
+    struct finding f = {version, c};
+    struct arena *a = m->di->a;
 
-    for (uint32_t i = 0; sound && i < choice->n_packs; i++)
-        if (is_layout(choice->packs[i]))
-            sound = add_candidate(m, c, choice->packs[i], version, why);
-    if (c->n || !sound || !m->di->layouts)
-        return sound;
-    if (!glob(arena_printf(m->di->a, "%s/luajit/*.debug", m->di->layouts), GLOB_NOESCAPE, NULL, &g))
-        for (size_t i = 0; sound && i < g.gl_pathc; i++)
-            sound = add_candidate(m, c, g.gl_pathv[i], version, why);
-    globfree(&g);
-    return sound;
+    for (uint32_t i = 0; i < choice->n_packs; i++) {
+        const char *path = choice->packs[i];
+        const char *list = is_layout(path) ? layout_list(a, path) : NULL;
+
+        if (is_layout(path) && !list) {
+            *why = arena_printf(a, "%s is not a file of layouts", path);
+            return false;
+        }
+        if (list)
+            add_candidate(path, list, &f);
+    }
+    if (!c->n && m->di->layouts)
+        layout_lists(a, arena_printf(a, "%s/luajit", m->di->layouts), add_candidate, &f);
+    return true;
 }
 
 /* The file at PATH as a module of DI's. NULL: *WHY says why not. */
@@ -122,42 +131,78 @@ static struct dbg *open_layout(struct debuginfo *di, const char *path, const cha
 
 /* ---- trying ---- */
 
+struct layouts {
+    struct lj_layout *v;
+    uint32_t n;
+};
+
 struct trial {
     struct dbg *m;
     struct lj_process process;
-    struct lj_layout *v;
-    uint32_t n;
-    const char *why; /* of the last that did not fit */
+    struct layouts likely, others; /* by the module's version */
+    bool seen;                     /* something that looks like a state */
+    const char *why;               /* of the last that did not fit */
 };
 
-/* Those of the candidates that are LIKELY. */
-static void read_layouts(struct trial *t, const struct candidates *c, bool likely)
+static void read_layouts(struct trial *t, const struct candidates *c)
 {
-    t->n = 0;
-    t->v = ARENA_ARRAY(t->m->di->a, struct lj_layout, c->n + 1);
+    t->likely.v = ARENA_ARRAY(t->m->di->a, struct lj_layout, c->n + 1);
+    t->others.v = ARENA_ARRAY(t->m->di->a, struct lj_layout, c->n + 1);
     for (uint32_t i = 0; i < c->n && bounds_ok(); i++) {
-        if (c->v[i].likely != likely)
-            continue;
-        if (lj_layout_read(c->v[i].path, c->v[i].list, &t->v[t->n]))
-            t->n++;
+        struct layouts *to = c->v[i].likely ? &t->likely : &t->others;
+
+        if (lj_layout_read(c->v[i].path, c->v[i].list, &to->v[to->n]))
+            to->n++;
         else
             t->why = arena_printf(t->m->di->a, "%s lacks places of members", c->v[i].path);
     }
 }
 
 /* How many of them fit; they come first. */
-static uint32_t try_layouts(struct trial *t)
+static uint32_t try_layouts(struct trial *t, struct layouts *x)
 {
     uint64_t l;
     uint32_t fit = 0;
 
     t->process.budget = SEARCHED;
-    if (t->n)
-        fit = lj_layouts_try(&t->process, t->v, t->n, &l);
-    for (uint32_t i = fit; i < t->n; i++)
-        if (t->v[i].why)
-            t->why = arena_printf(t->m->di->a, "of %s %s", t->v[i].path, t->v[i].why);
+    for (uint32_t i = 0; i < x->n; i++)
+        x->v[i].why = NULL;
+    if (x->n)
+        fit = lj_layouts_try(&t->process, x->v, x->n, &l);
+    for (uint32_t i = fit; i < x->n; i++)
+        if (x->v[i].why) {
+            t->seen = true;
+            t->why = arena_printf(t->m->di->a, "of %s %s", x->v[i].path, x->v[i].why);
+        }
     return fit;
+}
+
+/* A process that has just begun makes its state a little later; one that has it may be making it. */
+static bool await_state(struct trial *t)
+{
+    struct target *target = t->m->di->t;
+    bool more = bounds_ok() && target_await(target, target->held ? COMMAND_MS
+                                                    : t->seen    ? MAKING_MS
+                                                                 : PROCESS_MS);
+
+    t->seen = false;
+    return more;
+}
+
+/* Those that fit M's process, a state of which comes in time. */
+static const struct layouts *find_fitting(struct trial *t, uint32_t *fit)
+{
+    struct debuginfo *di = t->m->di;
+    pid_t pid = target_first(di->t);
+
+    do {
+        t->process.maps = target_maps(di->cx, di->t, pid);
+        *fit = try_layouts(t, &t->likely);
+        if (*fit)
+            return &t->likely;
+        *fit = try_layouts(t, &t->others);
+    } while (!*fit && await_state(t));
+    return &t->others;
 }
 
 /* Those of C that fit M's process: *FILES, and their number. 0: *WHY says why none does. */
@@ -167,30 +212,37 @@ static uint32_t choose(struct dbg *m, const struct candidates *c, const char *ve
     struct debuginfo *di = m->di;
     pid_t pid = target_first(di->t);
     struct trial t = {.m = m, .process.file = m->path};
+    const struct layouts *fitting = &t.likely;
+    uint64_t awaited_ns = di->t->awaited_ns;
     uint32_t fit = 0;
 
-    t.process.maps = target_maps(di->cx, di->t, pid);
     t.process.mem =
         open(arena_printf(di->a, "%s/%d/mem", di->t->proc, (int)pid), O_RDONLY | O_CLOEXEC);
-    if (t.process.maps && t.process.mem >= 0) {
-        for (int likely = 1; likely >= 0 && !fit; likely--) {
-            read_layouts(&t, c, likely);
-            fit = try_layouts(&t);
-        }
+    if (t.process.mem >= 0) {
+        read_layouts(&t, c);
+        fitting = find_fitting(&t, &fit);
+        close(t.process.mem);
     } else {
         t.why = arena_printf(di->a, "its memory cannot be read: %s", strerror(errno));
     }
     *files = ARENA_ARRAY(di->a, const char *, fit + 1);
     for (uint32_t i = 0; i < fit; i++)
-        (*files)[i] = t.v[i].path;
+        (*files)[i] = fitting->v[i].path;
+    awaited_ns = di->t->awaited_ns - awaited_ns;
+    const char *waited =
+        awaited_ns ? arena_printf(di->a, "%.3f s", (double)awaited_ns / 1e9) : NULL;
+
     if (!fit)
-        *why = arena_printf(di->a,
-                            "%s is %s, and none of %u known layouts of its types fits process %d: "
-                            "%s",
-                            m->path, version, c->n, (int)pid,
-                            t.why ? t.why : "no Lua state was found in its memory");
-    if (t.process.mem >= 0)
-        close(t.process.mem);
+        *why = arena_printf(
+            di->a,
+            "%s is %s, and none of %u known layouts of its types fits process %d%s%s: "
+            "%s",
+            m->path, version, c->n, (int)pid, waited ? " within " : "", waited ? waited : "",
+            t.why ? t.why : "no Lua state was found in its memory");
+    else if (waited && di->cx->err)
+        clean_line(di->cx->err,
+                   "waited %s for process %d to make a Lua state, which shows how its types lie",
+                   waited, (int)pid);
     return fit;
 }
 

@@ -15,6 +15,15 @@ struct arena;
 /* The list of the file at PATH, in the arena. NULL: it is no file of layouts. */
 const char *layout_list(struct arena *a, const char *path);
 
+/*
+ * Calls FN with each layout in the folder DIR: its file and that file's list, both in the arena. The
+ * file LISTS there has them all (scripts/make-layouts), each behind a line HEAD NAME.
+ */
+#define LAYOUT_LISTS "lists"
+#define LAYOUT_HEAD  "layout "
+typedef void layout_list_fn(const char *path, const char *list, void *arg);
+void layout_lists(struct arena *a, const char *dir, layout_list_fn *fn, void *arg);
+
 /* Is LINE, without its end, one of LIST's? */
 bool layout_has_line(const char *list, const char *line);
 

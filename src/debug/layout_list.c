@@ -1,17 +1,20 @@
 /*
  * layout_list: what a file of layouts says of itself. Enters: its path; leaves: its list
  * (pack_layout.c): which sources it serves, and where the members lie that layouts are tried by, so
- * that trying one takes neither DWARF nor an index of it. Places of types that are known otherwise,
- * in the same words. Refused: files without a list.
+ * that trying one takes neither DWARF nor an index of it. The lists of a whole folder stand in one
+ * file besides, since opening sixty takes longer than trying them. Places of types that are known
+ * otherwise, in the same words. Refused: files without a list.
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "debug/layout.h"
 #include "debug/source.h"
 
-enum { LIST_MAX = 65536, WORDS_MAX = 256, MEMBER_MAX = 64 };
+enum { LIST_MAX = 65536, LISTS_MAX = 4 << 20, WORDS_MAX = 256, MEMBER_MAX = 64 };
 
 static const char *list_in(struct arena *a, const struct elf_file *f)
 {
@@ -44,6 +47,35 @@ const char *layout_list(struct arena *a, const char *path)
         elf_file_close(&f);
     }
     return list;
+}
+
+/* The next line "layout NAME" from AT on, after which its list begins; NULL: there is none. */
+static char *next_head(char *at)
+{
+    for (; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (!strncmp(at, LAYOUT_HEAD, strlen(LAYOUT_HEAD)))
+            return at;
+    return NULL;
+}
+
+void layout_lists(struct arena *a, const char *dir, layout_list_fn *fn, void *arg)
+{
+    char *text = file_read(arena_printf(a, "%s/" LAYOUT_LISTS, dir), LISTS_MAX, NULL);
+    char *lists = arena_strdup(a, text ? text : ""), *next;
+
+    free(text);
+    for (char *head = next_head(lists); head; head = next) {
+        const char *name = head + strlen(LAYOUT_HEAD);
+        char *list = head + strcspn(head, "\n");
+
+        if (*list)
+            *list++ = '\0';
+        next = next_head(list);
+        if (next)
+            next[-1] = '\0'; /* instead of the line's end before it */
+        if (*name && !strchr(name, '/'))
+            fn(arena_printf(a, "%s/%s.debug", dir, name), list, arg);
+    }
 }
 
 bool layout_has_line(const char *list, const char *line)

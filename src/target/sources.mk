@@ -1,5 +1,6 @@
 ngstap_SOURCES += \
 	src/target/asked.c \
+	src/target/await.c \
 	src/target/begins.c \
 	src/target/caps.c \
 	src/target/cgroup.c \

@@ -138,6 +138,7 @@ struct target {
     pid_t pid;   /* of -x the first, of -c the command; 0 for --master and --exec */
     pid_t *pids; /* processes to look at: those of -x, or a master's workers; sorted */
     uint32_t n_pids;
+    pid_t held;             /* of -c the command while it stands still at its start; else 0 */
     pid_t master;           /* TARGET_MASTER: the parent of those, and of the workers to come */
     const char *exec_path;  /* executable as the target sees it; NULL: none known */
     struct sysroot *root;   /* the target's: target_close frees it */
@@ -152,6 +153,7 @@ struct target {
     bool exe_deleted;
     const struct ksyms *ksyms; /* ksyms.h; NULL: nobody has asked */
     struct ksym_names *traced; /* likewise */
+    uint64_t awaited_ns;       /* await.c: how long it was waited for */
 };
 
 /*
@@ -188,6 +190,17 @@ struct module *target_module(struct compile *cx, struct target *t, const char *p
 /* The first of T's modules whose symbols have VARIABLE, at *VADDR; it is T's. NULL: none has. */
 struct module *target_module_with(struct compile *cx, struct target *t, const char *variable,
                                   uint64_t *vaddr);
+
+/* ---- await.c: what the target has not made yet ---- */
+
+/*
+ * Lets the target's first process run on for a moment, 1 to 500 ms; T->awaited_ns is the sum of
+ * them. False: LIMIT_MS (10 s at most) are over, there is no process, or it has ended. In a jail the
+ * parent is asked, by a message of the kind TARGET_AWAITED, which it hands to the function below.
+ */
+bool target_await(struct target *t, uint32_t limit_ms);
+enum { TARGET_AWAITED = 102 }; /* of jail_told's kinds */
+void target_await_answer(struct target *t, const void *limit_ms, size_t n, FILE *reply);
 
 /* ---- proc.c: what /proc says ---- */
 
