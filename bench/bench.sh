@@ -6,9 +6,10 @@
 #
 # Prints, with the promise beside each: the time from exec to the first probe armed with empty and
 # with filled caches (and the processor's part of it, which other work on the machine hardly
-# changes), the size of the tables that stacks are walked by, the cost of a walk of nginx's stack,
-# of a sample of a 30-frame interpreted stack, and of one of whole stacks, verified instructions,
-# load time, resident memory, what a uprobe's hit costs, size of the stripped binary.
+# changes), what the jails of readers add to that, the size of the tables that stacks are walked by,
+# the cost of a walk of nginx's stack, of a sample of a 30-frame interpreted stack, and of one of
+# whole stacks, verified instructions, load time, resident memory, what a uprobe's hit costs, size of
+# the stripped binary.
 # With STAPXX=DIR (a clone of openresty/stapxx) also the cost with upstream's tapset. Needs root.
 # Takes about a minute; leaves nothing.
 
@@ -74,11 +75,32 @@ exec_to_armed() {
         '<= 40 MiB'
 }
 
+# jails LABEL ARGUMENT...: what reading in jails adds to a start, from eleven pairs by turns.
+jails() {
+    local cache how more
+    for cache in empty filled; do
+        run "${@:2}"
+        for _ in 1 2 3 4 5 6 7 8 9 10 11; do
+            for more in '' --no-jail; do
+                [[ $cache = filled ]] || rm -rf "$scratch/cache"
+                how=($more)
+                run "${how[@]}" "${@:2}"
+                printf '%s ' "$(value 'armed [0-9.]+ s')"
+            done
+            echo
+        done >"$scratch/pairs"
+        line "jails of a start, $1, $cache caches" \
+            "$(awk '{ printf "%.1f\n", 1000 * ($1 - $2) }' "$scratch/pairs" | median) ms" '<= 10 ms'
+    done
+}
+
 start nginx gc64 app
 own_stacks='probe timer.profile { print_ubacktrace() } probe timer.ms(20) { exit() }'
 exec_to_armed 'nginx, Lua stacks' "${own[@]}" --arg time=1
 exec_to_armed 'nginx, ubacktrace()' -e "$own_stacks"
 exec_to_armed 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
+jails 'nginx, Lua stacks' "${own[@]}" --arg time=1
+jails 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
 # As src/unwind/kept.c keeps them: 72 bytes of a head, the numbers of rows and blocks, both.
 for file in "$scratch"/cache/ngstap/unwind/*; do
     od -A n -t u4 -j 72 -N 8 "$file"
