@@ -42,8 +42,9 @@ line() { printf '%-52s %12s   %s\n' "$@"; }
 
 # What -v says goes to $scratch/err. A target that is idle for the few milliseconds that count has
 # no stack to draw, which is no matter here.
+before=()
 run() {
-    XDG_CACHE_HOME=$scratch/cache "$ngstap" "$@" -v -x "$target" >"$scratch/out" \
+    XDG_CACHE_HOME=$scratch/cache "${before[@]}" "$ngstap" "$@" -v -x "$target" >"$scratch/out" \
         2>"$scratch/err" || grep -q '^armed' "$scratch/err"
 }
 # Runs the sample for a second or more.
@@ -75,16 +76,17 @@ exec_to_armed() {
         '<= 40 MiB'
 }
 
-# jails LABEL ARGUMENT...: what reading in jails adds to a start, from eleven pairs by turns.
+# jails LABEL ARGUMENT...: what reading in jails adds to a start, from eleven pairs by turns that go
+# before all other work on the machine.
 jails() {
-    local cache how more
+    local cache how more before=(chrt -f 10)
     for cache in empty filled; do
         run "${@:2}"
         for _ in 1 2 3 4 5 6 7 8 9 10 11; do
             for more in '' --no-jail; do
                 [[ $cache = filled ]] || rm -rf "$scratch/cache"
                 how=($more)
-                run "${how[@]}" "${@:2}"
+                run "${@:2}" "${how[@]}"
                 printf '%s ' "$(value 'armed [0-9.]+ s')"
             done
             echo
@@ -100,7 +102,7 @@ exec_to_armed 'nginx, Lua stacks' "${own[@]}" --arg time=1
 exec_to_armed 'nginx, ubacktrace()' -e "$own_stacks"
 exec_to_armed 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
 jails 'nginx, Lua stacks' "${own[@]}" --arg time=1
-jails 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
+jails 'nginx, ubacktrace()' -e "$own_stacks"
 # As src/unwind/kept.c keeps them: 72 bytes of a head, the numbers of rows and blocks, both.
 for file in "$scratch"/cache/ngstap/unwind/*; do
     od -A n -t u4 -j 72 -N 8 "$file"

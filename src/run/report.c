@@ -113,7 +113,7 @@ void report_timing(struct run *r, struct report_age armed)
                     (double)ns / (double)count, count);
     }
     if (armed.seconds > 0)
-        fprintf(err, "armed %.2f s after the start, of which %.3f s on a processor\n",
+        fprintf(err, "armed %.3f s after the start, of which %.3f s on a processor\n",
                 armed.seconds, armed.cpu_seconds);
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         fprintf(err, "largest resident memory: %.1f MiB\n", (double)usage.ru_maxrss / 1024);
