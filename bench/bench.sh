@@ -6,9 +6,10 @@
 #
 # Prints, with the promise beside each: the time from exec to the first probe armed with empty and
 # with filled caches (and the processor's part of it, which other work on the machine hardly
-# changes), the size of the tables that stacks are walked by, the cost of a walk of nginx's stack,
-# of a sample of a 30-frame interpreted stack, and of one of whole stacks, verified instructions,
-# load time, resident memory, what a uprobe's hit costs, size of the stripped binary.
+# changes), what the jails of readers add to that, the size of the tables that stacks are walked by,
+# the cost of a walk of nginx's stack, of a sample of a 30-frame interpreted stack, and of one of
+# whole stacks, verified instructions, load time, resident memory, what a uprobe's hit costs, size of
+# the stripped binary.
 # With STAPXX=DIR (a clone of openresty/stapxx) also the cost with upstream's tapset. Needs root.
 # Takes about a minute; leaves nothing.
 
@@ -41,8 +42,9 @@ line() { printf '%-52s %12s   %s\n' "$@"; }
 
 # What -v says goes to $scratch/err. A target that is idle for the few milliseconds that count has
 # no stack to draw, which is no matter here.
+before=()
 run() {
-    XDG_CACHE_HOME=$scratch/cache "$ngstap" "$@" -v -x "$target" >"$scratch/out" \
+    XDG_CACHE_HOME=$scratch/cache "${before[@]}" "$ngstap" "$@" -v -x "$target" >"$scratch/out" \
         2>"$scratch/err" || grep -q '^armed' "$scratch/err"
 }
 # Runs the sample for a second or more.
@@ -74,11 +76,33 @@ exec_to_armed() {
         '<= 40 MiB'
 }
 
+# jails LABEL ARGUMENT...: what reading in jails adds to a start, from eleven pairs by turns that go
+# before all other work on the machine.
+jails() {
+    local cache how more before=(chrt -f 10)
+    for cache in empty filled; do
+        run "${@:2}"
+        for _ in 1 2 3 4 5 6 7 8 9 10 11; do
+            for more in '' --no-jail; do
+                [[ $cache = filled ]] || rm -rf "$scratch/cache"
+                how=($more)
+                run "${@:2}" "${how[@]}"
+                printf '%s ' "$(value 'armed [0-9.]+ s')"
+            done
+            echo
+        done >"$scratch/pairs"
+        line "jails of a start, $1, $cache caches" \
+            "$(awk '{ printf "%.1f\n", 1000 * ($1 - $2) }' "$scratch/pairs" | median) ms" '<= 10 ms'
+    done
+}
+
 start nginx gc64 app
 own_stacks='probe timer.profile { print_ubacktrace() } probe timer.ms(20) { exit() }'
 exec_to_armed 'nginx, Lua stacks' "${own[@]}" --arg time=1
 exec_to_armed 'nginx, ubacktrace()' -e "$own_stacks"
 exec_to_armed 'nginx, whole stacks' flame -t 1 -o "$scratch/flame.svg"
+jails 'nginx, Lua stacks' "${own[@]}" --arg time=1
+jails 'nginx, ubacktrace()' -e "$own_stacks"
 # As src/unwind/kept.c keeps them: 72 bytes of a head, the numbers of rows and blocks, both.
 for file in "$scratch"/cache/ngstap/unwind/*; do
     od -A n -t u4 -j 72 -N 8 "$file"

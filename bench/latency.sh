@@ -6,11 +6,12 @@
 #
 # ROUNDS (7) times in turn, SECONDS (5) each: nobody looks; "ngstap flame" at 99 Hz, whole stacks;
 # a probe at FUNCTION (ngx_palloc), which each request calls often, under the budget of 5 % of a
-# processor; the same with -D STP_NO_OVERLOAD. Before each, a second of load that is not counted.
+# processor; the same with -D STP_NO_OVERLOAD; nobody once more, which says what the machine itself
+# changes between two. Before each, a second of load that is not counted.
 # Prints the medians of the rounds of what wrk has measured, and of the differences to the round's
 # first, with the promise beside. Worker and wrk are on a processor each, with CONNECTIONS (1)
-# between them, and go before all other work on the machine (chrt(1)). Needs root, wrk and two
-# processors; leaves nothing.
+# between them, and go before all other work on the machine (chrt(1)). KEEP: a folder, for what wrk
+# has measured, a file for each. Needs root, wrk and two processors; leaves nothing else.
 
 set -euo pipefail
 ngstap=$(realpath -e "${1:-./ngstap}")
@@ -58,7 +59,7 @@ begin() { # HOW
     local command
     : >"$scratch/out"
     case $1 in
-    nobody) return ;;
+    nobody | again) return ;;
     flame) command=(flame -F 99 -t 3600 -o "$scratch/flame.svg") ;;
     budget) command=(-e "$script") ;;
     none) command=(-D STP_NO_OVERLOAD -e "$script") ;;
@@ -76,7 +77,7 @@ end() {
 
 load 1 >/dev/null # until code is compiled
 for ((round = 0; round < rounds; round++)); do
-    for how in nobody flame budget none; do
+    for how in nobody flame budget none again; do
         begin "$how"
         load 1 >/dev/null
         load "$seconds" >>"$scratch/$how"
@@ -101,3 +102,5 @@ report nobody 'nobody looks' ''
 report flame 'ngstap flame at 99 Hz' 'promise: p99 < +50 us'
 report budget "$function, 5 % of a processor" 'promise: p99 < +5 %'
 report none "$function, every hit" ''
+report again 'nobody, once more' ''
+[[ -z ${KEEP:-} ]] || cp "$scratch"/{nobody,flame,budget,none,again} "$KEEP/"

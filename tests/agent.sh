@@ -84,6 +84,7 @@ configure() { # LINE OF [agent]...
         printf '[match nginx]\nexe = %s\nservice = shop.web\n' \
             "$NGSTAP_TARGETS/gc64/srv/openresty/nginx/sbin/nginx"
         printf '[match late]\ncomm = luajit-late\n'
+        [[ ${changed:-no} = no ]] || printf 'service = later\n'
         printf '[match lua]\nexe = %s/*/luajit*\nframes = lua\n' "$NGSTAP_TARGETS"
     } >"$scratch/agent.conf"
 }
@@ -193,10 +194,32 @@ check 'a configuration that is not sound is not taken' \
 check '... as the line says' said 'agent.conf:[0-9]+:[0-9]+: error: .*hz takes a whole number'
 check '... and the sessions go on' is sessions == 3
 check '... and send' eventually 30 test -s "$scratch/got/lua.pb.gz"
+session_of() { # WORD OF ITS ARGUMENTS: the pid of that session
+    local child
+    for child in $(children "$agent"); do
+        ! tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | grep -q -e "$1" || echo "$child"
+    done
+}
+of_nginx=$(session_of '--master')
+of_lua=$(session_of '--frames lua')
+reload 'cpu = 100%' 'spool-size = 2M'
+check 'what concerns no session ends none' eventually 20 said 'again; 3 sessions go on, 0 end'
+changed=yes # the rule of luajit-late
+sleep 2
+reload 'cpu = 100%' 'spool-size = 2M'
+check 'a rule that has changed' eventually 20 said 'again; 2 sessions go on, 1 end'
+anew() { [[ $(session_of '--frames lua') =~ ^[0-9]+$ && ${BASH_REMATCH[0]} != "$of_lua" ]]; }
+check '... that behind it begins anew' eventually 60 anew
+check '... those above it go on' eval '[[ $(session_of --master) = "$of_nginx" ]]'
+check '... three in all' eventually 20 is sessions == 3
+rm -f "$scratch"/got/{lua,shop.web}.pb.gz
+for service in lua shop.web; do
+    check "... and profiles of $service come" eventually 30 test -s "$scratch/got/$service.pb.gz"
+done
 reload 'cpu = 100%' 'hz = 49' 'spool-size = 2M'
-check 'SIGHUP makes it read its configuration again' eventually 20 said 'reads .*agent.conf again'
+check 'SIGHUP makes it read its configuration again' eventually 20 said 'again; 0 sessions go on, 3 end'
 check '... the sessions of it have its rate' eventually 60 is rate_hz == 49
-check '... and begin anew' eventually 60 is sessions_started_total '>=' 8
+check '... and begin anew' eventually 60 is sessions_started_total '>=' 9
 at_49() { said '^.*profiles \[lua\] .* at 49 Hz'; }
 check '... as the log says' eventually 20 at_49
 rm -f "$scratch/got/lua.pb.gz"

@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
 
 [[ $UID = 0 ]] || skip_all 'needs root'
-for tool in debuginfod python3 objcopy dwz ip; do
+for tool in debuginfod python3 objcopy dwz ip ss; do
     command -v "$tool" >/dev/null || skip_all "no $tool"
 done
 if [[ ${in_network:-} != yes ]]; then
@@ -176,9 +176,51 @@ check '... that names it' said 'not usable: .*/debuginfo: '
 end_server
 rm -rf "$DEBUGINFOD_CACHE_PATH"
 serve python3 "$scratch/slow.py" "$scratch/served/one.debug" 2
+# bare: who has a connection to the server is no ngstap with privileges, and has no other file open
+# for writing than the cache's
+bare() {
+    local fd client='' link
+    for _ in {1..200}; do
+        client=$(ss -Hntp 'dport = :8002' 2>/dev/null | grep -v TIME-WAIT | grep -oE 'pid=[0-9]+' |
+            head -n 1)
+        [[ -z $client ]] || break
+        sleep 0.02
+    done
+    client=${client#pid=}
+    [[ -n $client && /proc/$client/exe -ef $ngstap ]] || return
+    grep -E '^(Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs|Seccomp):' "/proc/$client/status" >"$scratch/client"
+    [[ $(grep -c '^Cap.*:.0*$' "$scratch/client") = 5 ]] &&
+        grep -q '^NoNewPrivs:.1$' "$scratch/client" &&
+        grep -q '^Seccomp:.2$' "$scratch/client" || return
+    for fd in "/proc/$client/fd"/*; do
+        link=$(readlink "$fd") || continue
+        case $link in
+        "$DEBUGINFOD_CACHE_PATH"/* | /dev/null | socket:* | pipe:* | anon_inode:*) ;;
+        *) echo "$link" >>"$scratch/client" && return 1 ;;
+        esac
+    done
+}
+ask &
+asks=$!
+check 'who talks to a server has no privileges' bare
+wait "$asks"
+rm -rf "$DEBUGINFOD_CACHE_PATH"
 ask
 check 'a slow server' printed '^4711$'
 check '... is told of' said "^Fetching the debug information of $scratch/one"
 check '... once' test "$(grep -c Fetching "$scratch/err")" = 1
+rm -rf "$DEBUGINFOD_CACHE_PATH"
+# ended: whoever fetches is, and ngstap says so
+ended() {
+    for _ in {1..200}; do
+        bare && break
+        sleep 0.02
+    done
+    kill -SEGV "$(ss -Hntp 'dport = :8002' | grep -oE 'pid=[0-9]+' | head -n 1 | cut -d = -f 2)"
+}
+ended &
+ask
+check 'a client that dies: an error' test "$status" = 1
+check '... that says so' said 'not usable: debuginfod: its client died'
 end_server
 finish

@@ -63,4 +63,61 @@ check "... with frames of each kind" eval 'python3 tests/push/wire.py "$got/prof
     grep -q "memory_start" "$scratch/dump"'
 check "who refuses says why" fails 'HTTP 401, no .x1b\[31mroom for it' --otlp "$url/refuse/401"
 
+# ---- a worker of nginx is called by the number that its master counts it by
+
+workers=() master=''
+start_target nginx gc64 tls 200 3 # a connection a request: each worker gets some
+read -ra workers <<<"${workers[*]}"
+flame_of() { # PID
+    burner=$1
+    push --push "$url" --label node=n --label service=s || return
+}
+for i in 0 1 2; do # as they were started
+    check "worker $i is sent" flame_of "${workers[i]}"
+    check "... by its number" named "s{node=n,worker=$i}"
+done
+# Others in their places, in another order.
+late=()
+follows() {
+    late[$1]=$(pgrep -n -P "$master") && [[ " ${workers[*]} " != *" ${late[$1]} "* ]]
+}
+for i in 1 0 2; do
+    kill -KILL "${workers[i]}"
+    for _ in {1..200}; do
+        ! follows "$i" || break
+        sleep 0.1
+    done
+    workers+=("${late[i]}")
+done
+sleep 1
+for i in 1 0 2; do
+    check "one that was started in the place of worker $i is sent" flame_of "${late[i]}"
+    check "... by that one's number" named "s{node=n,worker=$i}"
+done
+
+# ---- a container by what its engine calls it
+
+mkdir "$scratch/bin"
+cat >"$scratch/bin/docker" <<'END'
+#!/bin/sh
+[ "$1 $2" = 'inspect --type' ] && printf '/shop\033-web\nteam=a\n'
+END
+chmod +x "$scratch/bin/docker"
+id=$(printf '%064d' 7)
+group=$(findmnt -nt cgroup2 -o TARGET | head -n 1)/docker-$id.scope
+if mkdir "$group" 2>/dev/null; then
+    burn
+    echo "$burner" >"$group/cgroup.procs"
+    PATH=$scratch/bin:$PATH
+    check "of a container: a profile is taken" push --push "$url"
+    check "... by the engine's name, made clean" \
+        holds query.json "'container=' + r'shop\x1b-web' in v['name']"
+    echo $$ >"$group/../cgroup.procs"
+    kill "$burner"
+    wait "$burner" 2>/dev/null
+    rmdir "$group"
+else
+    skip "a container's name by the engine" "no cgroup can be made"
+fi
+
 finish

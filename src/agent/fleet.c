@@ -36,6 +36,8 @@ void fleet_begin(struct agent *a)
 {
     a->window_begun = a->next_scan = now_ns();
     a->next_window = a->window_begun + (uint64_t)(a->conf->window * SECOND_NS);
+    for (struct session *s = a->sessions; s; s = s->next)
+        s->whole = false; /* what it took counts since an earlier window's end */
 }
 
 static bool is_covered(void *arg, const struct group *group, struct group_member m)
@@ -118,9 +120,11 @@ static bool write_labels(struct agent *a, struct arena *arena, const struct sess
     add_label(arena, &v, &n, "container_id", g->key.container);
     add_label(arena, &v, &n, "pod", g->pod);
     add_label(arena, &v, &n, "namespace", g->namespace);
-    if (g->key.master)
+    if (g->key.master || s->n_members == 1)
         add_label(arena, &v, &n, "pid",
-                  arena_printf(arena, "%llu", (unsigned long long)g->key.master));
+                  arena_printf(arena, "%llu",
+                               (unsigned long long)(g->key.master ? g->key.master
+                                                                  : (uint64_t)s->members[0].pid)));
     return spool_labels(&a->spool, &own, s->id, v, n);
 }
 
@@ -357,4 +361,16 @@ void fleet_stop(struct agent *a)
 {
     for (struct session *s = a->sessions; s; s = s->next)
         session_stop(s);
+}
+
+uint64_t fleet_stop_behind(struct agent *a, uint64_t n_rules)
+{
+    uint64_t kept = 0;
+
+    for (struct session *s = a->sessions; s; s = s->next) {
+        if (s->group->key.rule >= n_rules)
+            session_stop(s);
+        kept += !s->stopping;
+    }
+    return kept;
 }

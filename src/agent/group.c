@@ -104,6 +104,18 @@ void groups_update(struct groups *g, const struct scan *s, const struct agent_co
     }
 }
 
+void groups_keep(struct groups *g, const struct conf_rule *rules)
+{
+    struct group *group, *next;
+
+    HASH_ITER (hh, g->all, group, next) {
+        if (group->sessions)
+            group->rule = &rules[group->key.rule];
+        else
+            forget(g, group);
+    }
+}
+
 void groups_close(struct groups *g)
 {
     struct group *group, *next;

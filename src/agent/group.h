@@ -46,6 +46,9 @@ void groups_update(struct groups *g, const struct scan *s, const struct agent_co
                    bool (*covered)(void *arg, const struct group *group, struct group_member m),
                    void *arg, uint64_t *targets);
 
+/* Groups without sessions go away; the others are of RULES, whose first are those that they had. */
+void groups_keep(struct groups *g, const struct conf_rule *rules);
+
 void groups_close(struct groups *g);
 
 #endif

@@ -28,7 +28,7 @@ struct send_outcome {
     double wait; /* seconds that the receiver asks for */
 };
 
-/* The next configuration, and what was opened for it; sessions of the old one still end. */
+/* The next configuration, and what was opened for it; sessions that do not fit it still end. */
 struct reload {
     struct arena *arena; /* has CONF; NULL: there is none */
     const struct agent_conf *conf;
@@ -83,7 +83,8 @@ void agent_say(struct agent *a, const char *format, ...) __attribute__((format(p
 /* ---- reload.c ---- */
 
 void reload_begin(struct agent *a); /* there is none yet */
-/* To be called as long as there is one: the new configuration holds once all of the old is gone. */
+/* To be called as long as there is one: the new configuration holds once what does not fit it is
+ * gone. */
 void reload_go_on(struct agent *a);
 
 /* ---- fleet.c: the sessions ---- */
@@ -97,6 +98,8 @@ void fleet_window(struct agent *a);
  * none. */
 bool fleet_ended(struct agent *a, pid_t pid, int status, double cpu);
 void fleet_stop(struct agent *a);
+/* The same for those of other than the first N_RULES rules. Returns how many go on. */
+uint64_t fleet_stop_behind(struct agent *a, uint64_t n_rules);
 bool fleet_runs(void *agent, const char *id); /* for spool_look() */
 
 /* ---- send.c: to the receiver ---- */

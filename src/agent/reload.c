@@ -17,6 +17,37 @@ static bool same(const char *a, const char *b)
     return a && b ? !strcmp(a, b) : a == b;
 }
 
+static bool same_patterns(const struct conf_patterns *a, const struct conf_patterns *b)
+{
+    bool ok = a->n == b->n;
+
+    for (uint32_t i = 0; ok && i < a->n; i++)
+        ok = same(a->v[i], b->v[i]);
+    return ok;
+}
+
+static bool same_rule(const struct conf_rule *a, const struct conf_rule *b)
+{
+    bool ok = same(a->name, b->name) && same(a->service, b->service) &&
+              same(a->frames, b->frames) && same_patterns(&a->packs, &b->packs);
+
+    for (int i = 0; ok && i < N_FACTS; i++)
+        ok = same_patterns(&a->facts[i], &b->facts[i]);
+    return ok;
+}
+
+/* How many rules, from the first on, have sessions that go on. */
+static uint64_t rules_kept(const struct agent_conf *old, const struct agent_conf *new)
+{
+    uint64_t n = 0;
+
+    if (old->window != new->window || old->hz != new->hz || !same(old->spool, new->spool))
+        return 0; /* each session's options */
+    while (n < old->n_rules && n < new->n_rules &&same_rule(&old->rules[n], &new->rules[n]))
+        n++;
+    return n;
+}
+
 /* What cannot be had for the new configuration is known before the old one goes. */
 static bool open_new(struct agent *a, struct compile *cx, struct reload *r)
 {
@@ -56,24 +87,51 @@ void reload_begin(struct agent *a)
         agent_say(a, "%s is not taken: all stays as it was", a->path);
         return;
     }
-    agent_say(a, "reads %s again; sessions end, and others begin by what it says", a->path);
+    uint64_t kept = fleet_stop_behind(a, rules_kept(a->conf, r->conf));
+
+    agent_say(a, "reads %s again; %llu sessions go on, %llu end, and others begin by what it says",
+              a->path, (unsigned long long)kept, (unsigned long long)(a->n_sessions - kept));
     r->until = clock_ms(CLOCK_MONOTONIC) + END_MS;
-    fleet_stop(a);
     if (a->sender.child)
         kill(a->sender.child, SIGTERM); /* what it was sending is sent again */
+}
+
+/* Are there some that have still to end? */
+static bool wait_for_ends(struct agent *a)
+{
+    bool late = clock_ms(CLOCK_MONOTONIC) > a->reload.until, waits = a->sender.child != 0;
+
+    for (struct session *s = a->sessions; s; s = s->next) {
+        if (s->stopping && late)
+            kill(s->child, SIGKILL);
+        waits |= s->stopping;
+    }
+    return waits;
+}
+
+/* The rate that was found goes on, where what it answers to is the same. */
+static void renew_budget(struct agent *a, const struct agent_conf *old)
+{
+    double credit = a->budget.credit;
+
+    if (old->cpu == a->conf->cpu && old->hz == a->conf->hz)
+        return;
+    budget_open(&a->budget, a->conf->cpu, a->conf->hz);
+    a->budget.credit = credit;
+    for (struct session *s = a->sessions; s; s = s->next)
+        session_rate(s, budget_hz(&a->budget));
 }
 
 void reload_go_on(struct agent *a)
 {
     struct reload *r = &a->reload;
-    double credit = a->budget.credit;
+    struct arena *old = a->conf_arena;
+    const struct agent_conf *before = a->conf;
 
-    for (struct session *s = a->sessions; s && clock_ms(CLOCK_MONOTONIC) > r->until; s = s->next)
-        kill(s->child, SIGKILL);
-    if (a->sessions || a->sender.child)
+    if (wait_for_ends(a))
         return;
-    groups_close(&a->groups); /* these two have the old rules */
-    scan_close(&a->scan);
+    groups_keep(&a->groups, r->conf->rules);
+    scan_close(&a->scan); /* it has the old rules */
     if (r->moves_metrics) {
         metrics_close(&a->metrics);
         a->metrics = r->metrics;
@@ -84,7 +142,6 @@ void reload_go_on(struct agent *a)
         r->spool.dropped_bytes += a->spool.dropped_bytes;
         a->spool = r->spool;
     }
-    arena_free(a->conf_arena);
     a->conf_arena = r->arena;
     a->conf = r->conf;
     a->push = r->push;
@@ -94,8 +151,8 @@ void reload_go_on(struct agent *a)
     a->sender.fails = 0;
     a->sender.not_before = 0;
     scan_open(&a->scan, a->conf, "/proc");
-    budget_open(&a->budget, a->conf->cpu, a->conf->hz);
-    a->budget.credit = credit;
+    renew_budget(a, before);
+    arena_free(old);
     a->changing = a->waits = false;
     r->arena = NULL;
     fleet_begin(a);

@@ -173,6 +173,30 @@ struct span span_written(const struct sources *s, struct span at, const char **w
     return at;
 }
 
+/* All of the N bytes of SRC from OFF on. */
+static bool is_written(const struct source *src, uint32_t off, uint32_t n)
+{
+    uint32_t end;
+
+    for (uint32_t at = off; at < off + n; at++)
+        if (source_told(src, at, &end) >= TOLD_BY_TARGET)
+            return false;
+    return true;
+}
+
+bool source_says(const struct source *src, const char *word)
+{
+    uint32_t n = (uint32_t)strlen(word);
+    const char *end = src->text + src->len, *at = src->text;
+
+    while ((at = memmem(at, (size_t)(end - at), word, n))) {
+        if (is_written(src, (uint32_t)(at - src->text), n))
+            return true;
+        at++;
+    }
+    return false;
+}
+
 bool span_place(const struct sources *s, struct span at, struct place *out)
 {
     const char *why;

@@ -89,6 +89,9 @@ uint32_t span_file(const struct sources *s, struct span at);
 /* Who said byte OFF of SRC; *END: up to where that holds. */
 enum told source_told(const struct source *src, uint32_t off, uint32_t *end);
 
+/* Did a person write WORD somewhere in SRC? What the target said there (a path) does not count. */
+bool source_says(const struct source *src, const char *word);
+
 /* Line and column of the written span; false when it has no place. */
 bool span_place(const struct sources *s, struct span at, struct place *out);
 

@@ -349,33 +349,14 @@ static bool take_script(struct making *m, const struct jail_answer *a)
            stap_checked(m->cx, &m->script, m->o->include.n != 0);
 }
 
-/* Did a person write the byte OFF of SRC? Paths of the target's stand in the text, too. */
-static bool is_written(const struct source *src, size_t off)
-{
-    uint32_t end;
-
-    return source_told(src, (uint32_t)off, &end) < TOLD_BY_TARGET;
-}
-
-static bool says_word(const struct source *src, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (const char *at = src->text; (at = strstr(at, word)); at++)
-        if (is_written(src, (size_t)(at - src->text)) &&
-            is_written(src, (size_t)(at - src->text) + n - 1))
-            return true;
-    return false;
-}
-
 /* Is WORD in a text of the script's? */
 static bool says(const struct making *m, const char *word)
 {
     const struct strings *more = &m->o->more_text;
-    bool said = says_word(m->expanded->main, word);
+    bool said = source_says(m->expanded->main, word);
 
     for (uint32_t i = 0; i < m->expanded->n_libs; i++)
-        said |= says_word(m->expanded->libs[i], word);
+        said |= source_says(m->expanded->libs[i], word);
     for (uint32_t i = 0; i < more->n; i++)
         said |= strstr(more->v[i], word) != NULL;
     return said;

@@ -38,8 +38,9 @@ static uint32_t this_machine(void)
 
 /* What is done with a call. CLEAR: allowed if none of BITS is set in argument ARG, EQUAL: if it is
  * BITS; SELF and SOCK: if it is the process, the channel. ASK: the parent carries it out, PATH: but
- * for those with AT_EMPTY_PATH, which are about a descriptor. */
-enum act { ALLOW, CLEAR, EQUAL, SELF, SOCK, ASK, PATH, ABSENT, KILL };
+ * for those with AT_EMPTY_PATH, which are about a descriptor. NET: KILL, but a client of servers
+ * may do it. */
+enum act { ALLOW, CLEAR, EQUAL, SELF, SOCK, ASK, PATH, ABSENT, KILL, NET };
 
 struct row {
     int call;
@@ -150,12 +151,12 @@ static const struct row table[] = {
     /* what no reader does */
     {SYS_execve, KILL, 0, 0},
     {SYS_execveat, KILL, 0, 0},
-    {SYS_clone, KILL, 0, 0},
-    {SYS_clone3, KILL, 0, 0},
-    {SYS_socket, KILL, 0, 0},
-    {SYS_socketpair, KILL, 0, 0},
-    {SYS_connect, KILL, 0, 0},
-    {SYS_bind, KILL, 0, 0},
+    {SYS_clone, NET, 0, 0},
+    {SYS_clone3, NET, 0, 0},
+    {SYS_socket, NET, 0, 0},
+    {SYS_socketpair, NET, 0, 0},
+    {SYS_connect, NET, 0, 0},
+    {SYS_bind, NET, 0, 0},
     {SYS_ptrace, KILL, 0, 0},
     {SYS_process_vm_readv, KILL, 0, 0},
     {SYS_process_vm_writev, KILL, 0, 0},
@@ -218,11 +219,13 @@ static void put_row(struct code *c, const struct row *r, int sock)
     case ALLOW:
     case ASK:
     case ABSENT:
-    case KILL: {
+    case KILL:
+    case NET: {
         static const uint32_t does[] = {[ALLOW] = SECCOMP_RET_ALLOW,
                                         [ASK] = SECCOMP_RET_USER_NOTIF,
                                         [ABSENT] = SECCOMP_RET_ERRNO | ENOSYS,
-                                        [KILL] = SECCOMP_RET_KILL_PROCESS};
+                                        [KILL] = SECCOMP_RET_KILL_PROCESS,
+                                        [NET] = SECCOMP_RET_KILL_PROCESS};
 
         put(c, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)r->call);
         ret(c, does[r->act]);
@@ -239,19 +242,44 @@ static void put_row(struct code *c, const struct row *r, int sock)
     }
 }
 
-int filter_install(int sock)
+static bool begin(struct code *c)
 {
-    struct code c = {.n = 0};
-    struct sock_fprog program = {.filter = c.v};
-
+    c->n = 0;
     if (!this_machine()) {
         errno = ENOSYS;
-        return -1;
+        return false;
     }
-    load(&c, offsetof(struct seccomp_data, arch));
-    put(&c, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, this_machine());
+    load(c, offsetof(struct seccomp_data, arch));
+    put(c, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, this_machine());
+    ret(c, SECCOMP_RET_KILL_PROCESS);
+    load(c, offsetof(struct seccomp_data, nr));
+    return true;
+}
+
+bool filter_client(void)
+{
+    struct code c;
+    struct sock_fprog program = {.filter = c.v};
+
+    if (!begin(&c))
+        return false;
+    put(&c, BPF_JMP | BPF_JGE | BPF_K, 0, 1, 0x40000000); /* x32's numbers are other calls' */
     ret(&c, SECCOMP_RET_KILL_PROCESS);
-    load(&c, offsetof(struct seccomp_data, nr)); /* x32's numbers are in no row */
+    for (int i = 0; i < ROWS; i++)
+        if (table[i].act == KILL)
+            put_row(&c, &table[i], -1);
+    ret(&c, SECCOMP_RET_ALLOW);
+    program.len = c.n;
+    return !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+int filter_install(int sock)
+{
+    struct code c; /* x32's numbers are in no row */
+    struct sock_fprog program = {.filter = c.v};
+
+    if (!begin(&c))
+        return -1;
     for (int i = 0; i < ROWS; i++)
         put_row(&c, &table[i], sock);
     ret(&c, SECCOMP_RET_ERRNO | EPERM);

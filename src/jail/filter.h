@@ -11,6 +11,10 @@
  * what the parent is asked for; -1 and errno. */
 int filter_install(int sock);
 
+/* Ends this process at what no client of servers does: of the table's what ends a jail, but for
+ * threads and sockets. False: the kernel will not. */
+bool filter_client(void);
+
 /*
  * Takes from this process what it needs for nothing but harm: capabilities, its user (DROP_USER:
  * the parent may read its memory all the same), ways to files and to new privileges, limits. What
@@ -18,6 +22,10 @@ int filter_install(int sock);
  * privileges still.
  */
 bool lock_down(bool drop_user);
+
+/* The same for a client (client.h): capabilities, paths but these, calls. */
+struct client_paths;
+bool lock_client(const struct client_paths *read, const struct client_paths *write);
 
 /* Address sanitizer maps terabytes, and makes code. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -2,8 +2,10 @@
  * lock: takes a child's privileges away, but for the calls (filter.c). Enters: a fresh fork;
  * leaves: no capability in any set, a user of nobody's, an empty root, landlock over all paths,
  * limits that no honest reader comes near. Each of these stops what another already does: where one
- * lacks, the others hold.
+ * lacks, the others hold. A client of servers (client.h) keeps its user and the paths that it
+ * names.
  */
+#include "jail/client.h"
 #include "jail/filter.h"
 
 #include <fcntl.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,13 +26,49 @@
 enum { NOBODY = 65534, DESCRIPTORS = 4096 + 512 /* the target's modules are open in it */ };
 
 /* linux/landlock.h, Linux 5.13 and later; older headers lack it. */
-enum { LANDLOCK_CREATE = 444, LANDLOCK_RESTRICT = 446, LANDLOCK_VERSION = 1 };
+enum {
+    LANDLOCK_CREATE = 444,
+    LANDLOCK_ADD = 445,
+    LANDLOCK_RESTRICT = 446,
+    LANDLOCK_VERSION = 1,
+    LANDLOCK_BENEATH = 1,
+};
 struct landlock_ruleset {
     uint64_t files, net, scoped;
 };
+struct landlock_beneath {
+    uint64_t files;
+    int32_t fd;
+} __attribute__((packed));
 
-/* Nothing below any folder: there is no rule that would allow something. */
-static void deny_paths(void)
+/* Kinds of access: what a file may have, reading it or a folder; writing takes all but to run, and
+ * to make what is neither file nor folder. */
+enum {
+    OF_FILES = 1 << 1 | 1 << 2 | 1 << 14,
+    READS = 1 << 2 | 1 << 3,
+    WRITES = READS | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 13 | 1 << 14,
+};
+
+/* What is not there needs no leave. */
+static void allow_paths(int ruleset, const struct client_paths *p, uint64_t access)
+{
+    struct stat st;
+
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct landlock_beneath rule = {access, open(p->v[i], O_PATH | O_CLOEXEC)};
+
+        if (rule.fd < 0)
+            continue;
+        if (!fstat(rule.fd, &st)) {
+            rule.files &= S_ISDIR(st.st_mode) ? UINT64_MAX : OF_FILES;
+            syscall(LANDLOCK_ADD, ruleset, LANDLOCK_BENEATH, &rule, 0);
+        }
+        close(rule.fd);
+    }
+}
+
+/* Nothing below any folder but what READ and WRITE name; both NULL: nothing, and no network. */
+static void restrict_paths(const struct client_paths *read, const struct client_paths *write)
 {
     static const unsigned bits[] = {13, 13, 14, 15, 15, 16}; /* kinds of access by version */
     long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION);
@@ -38,14 +77,18 @@ static void deny_paths(void)
         return;
     struct landlock_ruleset all = {
         .files = (UINT64_C(1) << bits[version < 5 ? version : 5]) - 1,
-        .net = version >= 4 ? 3 : 0,    /* bind, connect */
-        .scoped = version >= 6 ? 3 : 0, /* abstract sockets, signals */
+        .net = version >= 4 && !read ? 3 : 0, /* bind, connect */
+        .scoped = version >= 6 ? 3 : 0,       /* abstract sockets, signals */
     };
     size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
     int fd = (int)syscall(LANDLOCK_CREATE, &all, size, 0);
 
     if (fd < 0)
         return;
+    if (read)
+        allow_paths(fd, read, READS & all.files);
+    if (write)
+        allow_paths(fd, write, WRITES & all.files);
     syscall(LANDLOCK_RESTRICT, fd, 0);
     close(fd);
 }
@@ -112,6 +155,21 @@ bool lock_down(bool drop_user)
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user has cleared it */
     }
     limit(RLIMIT_NPROC, 0);
-    deny_paths();
+    restrict_paths(NULL, NULL);
     return drop_capabilities();
+}
+
+bool lock_client(const struct client_paths *read, const struct client_paths *write)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        return false;
+    bound_capabilities();
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, (rlim_t)8 << 30);
+    limit(RLIMIT_MEMLOCK, 0);
+    if (!SANITIZED)
+        limit(RLIMIT_DATA, (rlim_t)BOUND_MEMORY);
+    restrict_paths(read, write);
+    return drop_capabilities() && filter_client();
 }

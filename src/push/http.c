@@ -15,21 +15,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "debug/library.h"
+#include "jail/client.h"
 
 enum {
     CONNECT_SECONDS = 5,
@@ -196,9 +193,6 @@ static void ask(const struct http_request *r, struct http_answer *out)
     int64_t wait = 0;
     void *easy;
 
-    library_use_network();
-    if (!load_client(out))
-        return;
     if (client.global_init(GLOBAL_ALL) || !(easy = client.easy_init())) {
         say(out, "libcurl cannot be started");
         return;
@@ -245,21 +239,17 @@ static void ask(const struct http_request *r, struct http_answer *out)
     out->wait = wait;
 }
 
-/* Nothing that the library does needs more than a user's rights and the network. */
-static void drop_rights(int keep)
+/* Nothing that the library does needs more than the network, and the files that R names. */
+static bool drop_rights(const struct http_request *r, int keep)
 {
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    struct rlimit no_core = {0, 0};
+    const char *home = getenv("HOME");
+    char netrc[PATH_MAX];
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &no_core);
-    syscall(SYS_capset, &head, none);
-    for (int fd = STDERR_FILENO + 1; fd < keep; fd++)
-        close(fd);
-    for (long fd = keep + 1, end = sysconf(_SC_OPEN_MAX); fd < end && fd < 65536; fd++)
-        close((int)fd);
+    snprintf(netrc, sizeof(netrc), "%s/.netrc", home ? home : "");
+    const char *const files[] = {certificates(r), r->cert_file, r->key_file, netrc};
+    const struct client_paths read = {files, sizeof(files) / sizeof(*files)}, write = {NULL, 0};
+
+    return client_lock(&read, &write, keep);
 }
 
 static void write_all(int fd, const void *p, size_t n)
@@ -317,8 +307,13 @@ void http_post(const struct http_request *r, struct http_answer *out)
     pid_t pid = fork();
 
     if (!pid) {
-        drop_rights(fds[1]);
-        ask(r, out);
+        library_use_network();
+        if (load_client(out)) {
+            if (drop_rights(r, fds[1]))
+                ask(r, out);
+            else
+                say(out, "the HTTP client's privileges cannot be taken away");
+        }
         write_all(fds[1], out, sizeof(*out));
         _exit(0);
     }

@@ -58,8 +58,10 @@ void push_default_label(struct compile *cx, struct push *p, const char *name, co
 /*
  * Labels of what T is, by its cgroup and its program, where none was given: namespace, pod,
  * container, container_id, node (NODE_NAME of our environment, else this machine's name), pid,
- * executable, worker (the number of one that alone is looked at), and service: the container's
- * name, else the program's. T may be NULL: node alone.
+ * executable, worker (of one process that alone is looked at: nginx's number of it among its
+ * master's workers, else its pid), and service: the container's name, else the program's. A
+ * container's name is the kubelet's, else that of the engine, which is asked. T may be NULL: node
+ * alone.
  */
 void push_default_labels(struct compile *cx, struct push *p, const struct target *t);
 

@@ -24,4 +24,5 @@ ngstap_SOURCES += \
 	src/target/symtab.c \
 	src/target/sysroot.c \
 	src/target/target.c src/target/target.h \
+	src/target/worker_index.c \
 	src/target/workers.c

@@ -298,6 +298,12 @@ bool target_workers(struct compile *cx, const char *proc, pid_t top, pid_t *pid,
 uint32_t target_below(struct compile *cx, const char *proc, const pid_t *tops, uint32_t n,
                       pid_t **below);
 
+/* ---- worker_index.c ---- */
+
+/* The number that nginx counts T's process PID by among its master's workers, 0 the first. False:
+ * it is no nginx worker, or its executable has no symbols. */
+bool target_worker_index(struct compile *cx, const struct target *t, pid_t pid, uint32_t *out);
+
 /* ---- elf.c: facts of an ELF file; FD stays the caller's, its offset does not matter ---- */
 
 /* The machine that a script for T is for: that of its program, else this one. NULL: not known.

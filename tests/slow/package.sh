@@ -94,8 +94,11 @@ newcomer() { # SUITE
     }
     mkdir "$where/root/ngstap"
     git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$where/root/ngstap"
+    # as a newcomer has it: no compiler, flags or folders of this build
     check "$1: one command installs it and draws" \
-        inside "$where" sh -c 'cd /root/ngstap && ./quickstart install'
+        inside "$where" env -u CC -u CFLAGS -u CPPFLAGS -u LDFLAGS -u MAKEFLAGS -u MAKELEVEL \
+        -u MFLAGS -u NGSTAP_CACHE -u NGSTAP_TARGETS -u XDG_CACHE_HOME -u top_srcdir \
+        -u top_builddir HOME=/root sh -c 'cd /root/ngstap && ./quickstart install'
     check "$1: ... a flame graph" grep -q '<svg' "$where/root/ngstap/flame.svg"
     check "$1: ... by the package" is_installed "$version"
 }
