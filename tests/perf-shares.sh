@@ -34,8 +34,8 @@ same_shares() {
         -o "$scratch/ngstap.folded" >"$scratch/out" 2>"$scratch/err" </dev/null &
     pids+=("$!")
     sleep 0.5 # it is armed
-    perf record -q -e cpu-clock --call-graph dwarf,24576 -F "$hz" -p "$pid" -o "$scratch/perf.data" -- \
-        sleep "$seconds" >"$scratch/said" 2>&1 || cat "$scratch/said"
+    perf record -q -e cpu-clock --call-graph dwarf,24576 -F "$hz" -p "$pid" \
+        -o "$scratch/perf.data" -- sleep "$seconds" >"$scratch/said" 2>&1 || cat "$scratch/said"
     wait "${pids[-1]}"
     tests/targets/target.sh stop "$name"
     perf script -i "$scratch/perf.data" --no-inline -F ip,sym,dso 2>/dev/null |
