@@ -460,6 +460,17 @@ last_line_is '2' -v -c "$scratch/bare" -e "probe process(\"$scratch/bare\").func
     for (frames = 0; ustack(frames); frames++) {} println(frames) }" && bare=yes || bare=no
 check 'code without a table ends it' test "$bare" = yes
 check 'which is counted (-v)' said '^stacks of programs: [0-9]+ at code without a table$'
+# The first instruction of such a function has its name, and not that of the function before it.
+cat >"$scratch/no-table.c" <<'END'
+void before(void) { __asm__ volatile(""); }
+void after(void) { __asm__ volatile(""); }
+int main(void) { after(); before(); return 0; }
+END
+${CC:-cc} -O0 -fno-asynchronous-unwind-tables -fno-unwind-tables -o "$scratch/no-table" \
+    "$scratch/no-table.c"
+trace -c "$scratch/no-table" -e "probe process(\"$scratch/no-table\").function(\"after\") {
+    print_ubacktrace() }"
+check 'its first instruction has its own name' printed '^ 0x[0-9a-f]+ : after\+0x0/'
 # A stack pointer that leads nowhere, into the kernel's part, to words that all lead back to the same
 # code, to the last word of a page: walks end, and say at what.
 cat >"$scratch/astray.c" <<'END'

@@ -680,7 +680,7 @@ void cg_lib_unwind_held(struct cg_lib_fn *f)
 void cg_lib_unwind_steps(struct cg_lib_fn *f)
 {
     struct cg_asm *s = &f->s;
-    uint32_t lost = cg_label(s);
+    uint32_t lost = cg_label(s), again = cg_label(s);
     struct ways w;
 
     new_ways(f, &w);
@@ -694,13 +694,19 @@ void cg_lib_unwind_steps(struct cg_lib_fn *f)
 
     say_ends(f, &w);
     cg_bind(s, w.none);
-    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
-    cg_jmpi(s, BPF_JNE, R1, 0, lost);
     cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_N));
     cg_jmpi(s, BPF_JNE, R1, 1, lost);
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_CALL));
+    cg_jmpi(s, BPF_JNE, R1, 0, again);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_CALL), 1);
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_N), 0);
     cg_lib_leave(f, STEPS_GO_ON);
+    cg_bind(s, again); /* nor has that one: nothing was called from here, so the place is its own */
+    cg_ldx(s, BPF_DW, R1, R6, word(f, CG_UNWIND_PLACES));
+    cg_movi(s, R2, ~(int64_t)NGS_PLACE_CALL);
+    cg_alu(s, BPF_AND, R1, R2);
+    cg_stx(s, BPF_DW, R6, word(f, CG_UNWIND_PLACES), R1);
+    cg_ja(s, lost);
     cg_bind(s, w.lost); /* as where threads begin */
     cg_sti(s, BPF_DW, R6, word(f, CG_UNWIND_END), NGS_END_OUTERMOST);
     cg_bind(s, lost);
