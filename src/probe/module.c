@@ -55,8 +55,13 @@ struct module *probe_find_module(struct probe_env *env, const char *name, struct
     if (m)
         return m;
 
+    const char *lacks = strchr(name, '/') ? target_lacks(t, name) : NULL;
     struct near near;
 
+    if (lacks) {
+        diag_error(d, at, "no-module", "'%s' is no program or library: %s", name, lacks);
+        return NULL;
+    }
     diag_error(d, at, "no-module", "no such file: '%s'%s%s", name,
                sysroot_is_host(t->root) ? "" : " under the sysroot ",
                sysroot_is_host(t->root) ? "" : sysroot_dir(t->root));

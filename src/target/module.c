@@ -256,6 +256,19 @@ static struct module *add_file(struct compile *cx, struct target *t, const char 
     return added;
 }
 
+const char *target_lacks(const struct target *t, const char *path)
+{
+    int fd = sysroot_open(t->root, path);
+
+    if (fd >= 0) {
+        close(fd);
+        return "it is not an ELF file";
+    }
+    if (errno == ENOENT || errno == ENOTDIR)
+        return NULL;
+    return errno == EISDIR || errno == EINVAL ? "it is not a regular file" : strerror(errno);
+}
+
 struct module *target_module(struct compile *cx, struct target *t, const char *path)
 {
     struct stat st;
@@ -358,9 +371,14 @@ bool modules_find(struct compile *cx, struct target *t, const struct target_opts
         return false;
     if (o->exec)
         place_named(t);
-    for (uint32_t i = 0; i < o->n_modules; i++)
-        if (!target_module(cx, t, o->modules[i]))
-            return diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);
+    for (uint32_t i = 0; i < o->n_modules; i++) {
+        if (target_module(cx, t, o->modules[i]))
+            continue;
+        const char *lacks = target_lacks(t, o->modules[i]);
+
+        return lacks ? diag_error(cx->diag, nowhere, "target", "%s: %s", o->modules[i], lacks)
+                     : diag_error(cx->diag, nowhere, "target", "%s not found.", o->modules[i]);
+    }
     return enough_files(cx, t);
 }
 

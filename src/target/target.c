@@ -158,14 +158,12 @@ static bool exec_named(struct compile *cx, struct target *t, const char *exec)
     int fd = sysroot_open(t->root, path);
 
     if (fd < 0) {
-        int error = errno;
+        const char *lacks = target_lacks(t, path);
 
+        if (lacks)
+            return diag_error(cx->diag, nowhere, "target", "%s: %s", exec, lacks);
         diag_error(cx->diag, nowhere, "target", "%s not found.", exec);
-        if (error != ENOENT && error != ENOTDIR)
-            diag_note(cx->diag, nowhere, "%s",
-                      error == EISDIR || error == EINVAL ? "it is not a regular file"
-                                                         : strerror(error));
-        else if (!sysroot_is_host(t->root))
+        if (!sysroot_is_host(t->root))
             diag_note(cx->diag, nowhere, "it is looked for below %s", sysroot_dir(t->root));
         return false;
     }

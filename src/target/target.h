@@ -187,6 +187,9 @@ bool target_same(const struct target *t, uint32_t i);
  */
 struct module *target_module(struct compile *cx, struct target *t, const char *path);
 
+/* Why that is NULL, as a sentence (static, or strerror's); NULL: there is no such file. */
+const char *target_lacks(const struct target *t, const char *path);
+
 /* The first of T's modules whose symbols have VARIABLE, at *VADDR; it is T's. NULL: none has. */
 struct module *target_module_with(struct compile *cx, struct target *t, const char *variable,
                                   uint64_t *vaddr);

@@ -593,6 +593,14 @@ static void test_exec(void)
     tap_ok(!target_open(&f.cx, &(struct target_opts){.modules = more, .n_modules = 2}) &&
                said(&f, "nothing.so not found."),
            "-d of what is not there");
+    more[0] = path("bin/short");
+    tap_ok(!target_open(&f.cx, &(struct target_opts){.modules = more, .n_modules = 1}) &&
+               said(&f, "bin/short: it is not an ELF file"),
+           "-d of what is no ELF file");
+    more[0] = path("bin");
+    tap_ok(!target_open(&f.cx, &(struct target_opts){.modules = more, .n_modules = 1}) &&
+               said(&f, "bin: it is not a regular file"),
+           "-d of a folder");
     tear_down(&f);
 }
 
