@@ -48,7 +48,11 @@ static void print_row(FILE *out, const struct option_row *r)
         width += fprintf(out, "--%s", r->name);
     if (r->arg)
         width += fprintf(out, "%s%s", is_optional(r->arg) ? "" : " ", r->arg);
-    fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", r->help);
+    if (width >= HELP_COLUMN) { /* the text on a line of its own */
+        fputc('\n', out);
+        width = 0;
+    }
+    fprintf(out, "%*s%s\n", HELP_COLUMN - width, "", r->help);
 }
 
 void options_help(FILE *out)

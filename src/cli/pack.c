@@ -67,9 +67,7 @@ static const struct command_option taken[] = {
     {"--sysroot", NULL, "look for the target's files below DIR (see docker-root)", NULL},
     {"--no-debuginfo", NULL, "without dwarf, debuginfod, pack or layout", NULL},
     {"-o", NULL, "write to FILE, which is whole or not there", NULL},
-    {"--layout", "LIST",
-     "write the layouts of the types in the file LIST, as DWARF, for every build that has them "
-     "alike",
+    {"--layout", "LIST", "write layouts of the types in LIST, for all builds that have them alike",
      set_layout},
     {"-v", NULL, "say where debug information is looked for", NULL},
 };

@@ -12,7 +12,8 @@
 static int subcommand_help(struct compile *cx, int argc, char **argv);
 
 static const struct subcommand rows[] = {
-    {"flame", "profiles the Lua code of a process or container, and draws it", subcommand_flame},
+    {"flame", "a flame graph of a process, container or command: Lua, C and the kernel",
+     subcommand_flame},
     {"agent", "profiles what fits a configuration, all the time", subcommand_agent},
     {"convert", "stacks that were saved as text, as a picture or for another tool",
      subcommand_convert},

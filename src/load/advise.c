@@ -26,7 +26,7 @@ void load_advise(struct compile *cx, int err)
     const char *caps = kernel_missing_caps(cx->arena);
 
     if ((err == EPERM || err == EACCES) && caps)
-        diag_hint(cx->diag, "%s is missing: run ngstap as root, or with it", caps);
+        diag_hint(cx->diag, "run ngstap as root, or give it %s", caps);
     else if (err == EPERM || err == EACCES)
         advise_allowed(cx);
     else if (err == ENOMEM)
@@ -50,7 +50,7 @@ bool load_permitted(struct compile *cx, const struct kernel *k)
         return false;
     }
     diag_error(cx->diag, (struct span){0}, "privileges",
-               "loading probes needs %s, which is missing: run ngstap as root, or with it",
+               "loading probes needs %s: run ngstap as root, or give it what is named",
                k->missing_caps);
     kernel_hint_caps(cx);
     return false;

@@ -157,7 +157,7 @@ void proc_hint_ptrace(struct compile *cx)
     const char *hint = arena_printf(
         cx->arena,
         "run as root: another user's process takes CAP_SYS_PTRACE, probes take CAP_BPF "
-        "and CAP_PERFMON; %s is missing",
+        "and CAP_PERFMON; missing: %s",
         caps ? caps : "none");
 
     if (kernel_may_ptrace())
