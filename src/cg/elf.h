@@ -39,8 +39,6 @@ const char *cg_data_symbol(const struct cg_unit *u, const struct cg_map *m);
 /* How many members M's definition has in BTF: each takes a pointer in .maps. */
 uint32_t cg_map_members(const struct cg_map *m);
 
-/* What the file says as max_entries: never 0 for a map that needs some. */
-
 /* Makes .BTF and .BTF.ext (in the arena; ext->size 0: no functions); false after reporting. */
 bool cg_write_btf(const struct cg_unit *u, const struct cg_layout *l, struct cg_blob *btf,
                   struct cg_blob *ext);

@@ -33,8 +33,8 @@ struct options {
     const char *text;   /* -e */
     const char *list;   /* -l, -L: a probe point */
     struct strings more_text; /* -E */
-    const char
-        *making; /* an option that only the making of a program heeds, as it was written; or NULL */
+    const char *making;  /* an option that the making of a program alone heeds, as it was written;
+                          * NULL: none was given */
     struct strings said; /* options, each with its value: all but those of a run alone */
     struct strings args; /* after the script: $1 @1 ... */
     struct target_opts target;

@@ -14,8 +14,6 @@
 
 #include "debug/dwarf_priv.h"
 
-
-
 struct pack_bytes { /* in the arena */
     struct arena *a;
     uint8_t *v;
@@ -46,8 +44,7 @@ struct pack_die {
 
 struct pack_type {
     struct pack_die die;
-    struct pack_type
-        *next; /* in the order in which they are found: of those alike the first stays */
+    struct pack_type *next; /* in the order they are found in: of those alike the first stays */
     const struct pack_type *same; /* the one that is written; itself, often */
     Dwarf_Die from;
     const void *record; /* where FROM lies */

@@ -35,22 +35,18 @@ struct object {
     bool asks_guru;     /* programs in the kernel write to programs or send signals */
     bool no_commands;   /* system() is refused: the caller's to say */
     bool guru;          /* they and handlers in user space may: the caller's to say, else not */
-    /*
-     * relocations of user code (ld_imm64 of a map) are already in the code: src_reg 1, imm: enum
-     * user_map
-     */
 };
-enum user_map {
-    USER_MAP_GLOBALS,
-    USER_MAP_RODATA,
-    USER_MAP_CONTROL
-}; /* in the lower imm; value offset in the upper imm */
+/* User code names a map in ld_imm64: src_reg 1, this in the lower imm, the offset in the map's
+ * value in the upper one. Nothing is left to be relocated. */
+enum user_map { USER_MAP_GLOBALS, USER_MAP_RODATA, USER_MAP_CONTROL };
 
 /*
- * Reads and checks ELF bytes (they stay the caller's and must outlive it). Hostile input is
- * refused, not trusted.
+ * Reads and checks SIZE bytes of ELF, which stay the caller's: *OUT points into them. They may be
+ * hostile. False after reporting: they are damaged, of another version, or ask for more than a
+ * script could (docs/security.md); *OUT is undefined then.
  */
 bool object_open(struct compile *cx, const void *elf, size_t size, struct object *out);
+/* The string at OFF, an offset out of the object's tables, which were checked. */
 const char *object_str(const struct object *o, uint32_t off);
 /* Sets the globals to what the script starts with: GLOBALS is h->globals_size bytes of zeroes. */
 void object_init_globals(const struct object *o, void *globals);
@@ -60,15 +56,19 @@ struct session; /* loaded object */
 /*
  * Creates maps and loads programs. Maps are sized for this machine's possible CPUs, control and
  * globals are mapped into our memory and initialised (module biases from the target's modules by
- * path, build-ids compared).
+ * path, build-ids compared). O and T (NULL: nothing of a process is probed) must live as long as
+ * the session, which the caller ends by load_free. K is what this kernel can do; NULL: no handler
+ * runs in it. NULL after reporting; nothing stays in the kernel then.
  */
 struct session *load_object(struct compile *cx, const struct object *o, struct target *t,
                             const struct kernel *k);
-bool load_attach(struct session *s); /* arms perf events and uprobes */
+/* Arms all probes. False after reporting: none is armed then. */
+bool load_attach(struct session *s);
 /* Clocks tick HZ times a second from now on, not as often as the probes say. False: some could not
  * be opened anew; that the target has ended is told elsewhere. */
 bool load_ticks(struct session *s, uint64_t hz);
 void load_detach(struct session *s); /* disarms them; maps stay */
+/* Takes out what is armed, frees maps and programs; NULL is allowed. */
 void load_free(struct session *s);
 
 /* Whom to ask for debug files, whose tables stacks are walked by, too: to be said before
@@ -83,13 +83,15 @@ bool load_permitted(struct compile *cx, const struct kernel *k);
 /* Adds to an error what can be done about ERR, an errno: what privileges or limits lack. */
 void load_advise(struct compile *cx, int err);
 
+/* These three are the session's: shared with handlers in the kernel, which may change them at any
+ * time; the globals, h->globals_size bytes, NULL where there are none; the key of hashes,
+ * NGS_HASH_KEY_SIZE(MAXSTRINGLEN) bytes. */
 struct ngs_control *session_control(struct session *s);
 void *session_globals(struct session *s);
 const void *session_hash_key(const struct session *s);
-void load_random(void *p, size_t n);
-int session_map_fd(
-    struct session *s,
-    uint32_t map); /* script array by OBJ_MAPS index; -1: object has none in the kernel */
+void load_random(void *p, size_t n); /* N bytes that nobody can guess */
+/* A script array's, by its index in OBJ_MAPS; -1: it has none in the kernel. It stays S's. */
+int session_map_fd(struct session *s, uint32_t map);
 int session_ring_fd(struct session *s);
 /*
  * The file that places call FILE (ngs_place_file), at the addresses where it was first found, but

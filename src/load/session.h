@@ -57,8 +57,7 @@ struct unplaced {
 
 struct scope {
     int map; /* NGS_MAP_SCOPE */
-    pid_t
-        *members; /* as far as user space has heard: whose events count; a watched master is none */
+    pid_t *members; /* whose events count, as far as user space has heard; no watched master */
     uint32_t n, cap;
     bool uprobes;    /* there are breakpoints to open */
     bool everywhere; /* opened for everybody */

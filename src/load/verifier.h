@@ -27,8 +27,7 @@ struct verifier_verdict {
     int line_len;
     const char *place; /* "FILE:LINE", since Linux 6.9 */
     int place_len;
-    const char
-        *func; /* subprogram that was looked at on its own ("Validating NAME()"), with "()" */
+    const char *func; /* subprogram that was looked at alone ("Validating NAME()"), with "()" */
     int func_len;
 };
 struct verifier_verdict verifier_read(const char *log);
