@@ -198,8 +198,9 @@ struct module *target_module_with(struct compile *cx, struct target *t, const ch
 
 /*
  * Lets the target's first process run on for a moment, 1 to 500 ms; T->awaited_ns is the sum of
- * them. False: LIMIT_MS (10 s at most) are over, there is no process, or it has ended. In a jail the
- * parent is asked, by a message of the kind TARGET_AWAITED, which it hands to the function below.
+ * them. False: LIMIT_MS (10 s at most) are over, there is no process, or it has ended. In a jail
+ * the parent is asked, by a message of the kind TARGET_AWAITED, which it hands to the function
+ * below.
  */
 bool target_await(struct target *t, uint32_t limit_ms);
 enum { TARGET_AWAITED = 102 }; /* of jail_told's kinds */
