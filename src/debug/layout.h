@@ -16,8 +16,8 @@ struct arena;
 const char *layout_list(struct arena *a, const char *path);
 
 /*
- * Calls FN with each layout in the folder DIR: its file and that file's list, both in the arena. The
- * file LISTS there has them all (scripts/make-layouts), each behind a line HEAD NAME.
+ * Calls FN with each layout in the folder DIR: its file and that file's list, both in the arena.
+ * The file LISTS there has them all (scripts/make-layouts), each behind a line HEAD NAME.
  */
 #define LAYOUT_LISTS "lists"
 #define LAYOUT_HEAD  "layout "
