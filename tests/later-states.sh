@@ -66,7 +66,8 @@ check '... which is told' said "^$waited"
 export RAN=$scratch/ran
 : >"$RAN"
 flame -c "$scratch/stripped never 0 1"
-check 'a command that makes none: an error' eval '[[ $status = 1 ]] && said "fits process .* within"'
+check 'a command that makes none: an error' eval \
+    '[[ $status = 1 ]] && said "fits process .* within"'
 check '... that says what can be done' said '^hint: --frames c '
 check '... and it has run once' eval '[[ $(wc -l <"$RAN") = 1 ]]'
 unset RAN
