@@ -177,7 +177,7 @@ static uint32_t try_layouts(struct trial *t, struct layouts *x)
     return fit;
 }
 
-/* A process that has just begun makes its state a little later; one that has it may be at it. */
+/* A process that has just begun makes its state later; what looks like one may be half made. */
 static bool await_state(struct trial *t)
 {
     struct target *target = t->m->di->t;
