@@ -8,8 +8,8 @@
 # with filled caches (and the processor's part of it, which other work on the machine hardly
 # changes), what the jails of readers add to that, the size of the tables that stacks are walked by,
 # the cost of a walk of nginx's stack, of a sample of a 30-frame interpreted stack, and of one of
-# whole stacks, verified instructions, load time, resident memory, what a uprobe's hit costs, size of
-# the stripped binary.
+# whole stacks, verified instructions, load time, resident memory, what a uprobe's hit costs, size
+# of the stripped binary.
 # With STAPXX=DIR (a clone of openresty/stapxx) also the cost with upstream's tapset. Needs root.
 # Takes about a minute; leaves nothing.
 
