@@ -48,7 +48,7 @@ export NGSTAP_TARGETS=$scratch/targets
 luajit=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
 masters=()
 for _ in 1 2; do
-    start_target nginx gc64 app 280 4
+    start_target nginx gc64 app 420 4
     # shellcheck disable=SC2154 # start_target sets it
     masters+=("$master")
 done
