@@ -55,6 +55,13 @@ load() {
 script="probe process.function(\"$function\") { n++ } global n
     probe timer.ms(1) { if (!armed) println(\"armed\"); armed = 1 } global armed
     probe end { println(n) }"
+armed() { # HOW
+    if [[ $1 = flame ]]; then
+        find "/proc/$tracer/fd" -lname 'anon_inode:*perf_event*' 2>/dev/null | grep -q .
+    else
+        grep -q armed "$scratch/out"
+    fi
+}
 begin() { # HOW
     local command
     : >"$scratch/out"
@@ -66,11 +73,16 @@ begin() { # HOW
     esac
     taskset -c "$theirs" "$ngstap" "${command[@]}" -x "$pid" >"$scratch/out" 2>"$scratch/$1.err" &
     tracer=$!
-    sleep 1
+    for _ in {1..300}; do
+        ! armed "$1" || return 0
+        sleep 0.1
+    done
+    echo "not armed in half a minute: ${command[*]}" >&2
+    return 1
 }
 end() {
     [[ -n $tracer ]] || return 0
-    kill -INT "$tracer"
+    kill -TERM "$tracer" # a shell's own jobs ignore SIGINT until they say otherwise
     wait "$tracer" || :
     tracer=''
 }

@@ -48,7 +48,7 @@ export NGSTAP_TARGETS=$scratch/targets
 luajit=$NGSTAP_TARGETS/gc64/srv/openresty/luajit/bin/luajit
 masters=()
 for _ in 1 2; do
-    start_target nginx gc64 app 280 4
+    start_target nginx gc64 app 420 4
     # shellcheck disable=SC2154 # start_target sets it
     masters+=("$master")
 done
@@ -200,17 +200,20 @@ session_of() { # WORD OF ITS ARGUMENTS: the pid of that session
         ! tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | grep -q -e "$1" || echo "$child"
     done
 }
-of_nginx=$(session_of '--master')
-of_lua=$(session_of '--frames lua')
+all_there() { eventually 60 is sessions == 3; } # each is renewed after 60 windows
+all_there
 reload 'cpu = 100%' 'spool-size = 2M'
 check 'what concerns no session ends none' eventually 20 said 'again; 3 sessions go on, 0 end'
 changed=yes # the rule of luajit-late
 sleep 2
+all_there
+of_nginx=$(session_of '--master')
+of_lua=$(session_of '--frames lua')
 reload 'cpu = 100%' 'spool-size = 2M'
 check 'a rule that has changed' eventually 20 said 'again; 2 sessions go on, 1 end'
 anew() { [[ $(session_of '--frames lua') =~ ^[0-9]+$ && ${BASH_REMATCH[0]} != "$of_lua" ]]; }
-check '... that behind it begins anew' eventually 60 anew
 check '... those above it go on' eval '[[ $(session_of --master) = "$of_nginx" ]]'
+check '... that behind it begins anew' eventually 60 anew
 check '... three in all' eventually 20 is sessions == 3
 rm -f "$scratch"/got/{lua,shop.web}.pb.gz
 for service in lua shop.web; do

@@ -68,7 +68,7 @@ begin() { # PROGRAM: it runs
 }
 begin "$scratch/one"
 ask() { # ARGUMENT...
-    trace -T 10 -e "$script" -x "$pid" "$@"
+    trace -T 20 -e "$script" -x "$pid" "$@"
 }
 
 ask
@@ -179,7 +179,8 @@ serve python3 "$scratch/slow.py" "$scratch/served/one.debug" 2
 # bare: who has a connection to the server is no ngstap with privileges, and has no other file open
 # for writing than the cache's
 bare() {
-    local fd client='' link
+    local fd link
+    client=''
     for _ in {1..200}; do
         client=$(ss -Hntp 'dport = :8002' 2>/dev/null | grep -v TIME-WAIT | grep -oE 'pid=[0-9]+' |
             head -n 1)
@@ -209,14 +210,16 @@ ask
 check 'a slow server' printed '^4711$'
 check '... is told of' said "^Fetching the debug information of $scratch/one"
 check '... once' test "$(grep -c Fetching "$scratch/err")" = 1
+end_server
 rm -rf "$DEBUGINFOD_CACHE_PATH"
+serve python3 "$scratch/slow.py" "$scratch/served/one.debug" 8
 # ended: whoever fetches is, and ngstap says so
 ended() {
     for _ in {1..200}; do
         bare && break
         sleep 0.02
     done
-    kill -SEGV "$(ss -Hntp 'dport = :8002' | grep -oE 'pid=[0-9]+' | head -n 1 | cut -d = -f 2)"
+    kill -SEGV "$client"
 }
 ended &
 ask
