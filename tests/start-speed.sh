@@ -18,8 +18,8 @@ export DEBUGINFOD_URLS=''
 
 # armed PID CACHE: how many ms after its start.
 armed() {
-    XDG_CACHE_HOME=$2 "$ngstap" flame -v -x "$1" -t 0.2 -o "$scratch/x.svg" >"$scratch/out" \
-        2>"$scratch/err" || return
+    XDG_CACHE_HOME=$2 "$ngstap" flame -v -x "$1" -t 0.1 -o "$scratch/x.svg" >"$scratch/out" \
+        2>"$scratch/err" || : # it may not have run in that time: there is nothing to draw then
     sed -nE 's/^armed ([0-9]*)\.([0-9]{3}) s .*/\1\2/p' "$scratch/err"
 }
 # turns FILLED|EMPTY: appends to $scratch/with and $scratch/without.
