@@ -85,6 +85,16 @@ list_suite() {
     private_apt apt-get update
 }
 
+# unpack ARCHIVE FOLDER: with or without a folder of its own in the archive.
+unpack() {
+    local all=$scratch/unpacked head
+    rm -rf "$all"
+    mkdir "$all"
+    tar -C "$all" -xf "$1" 2>"$scratch/err"
+    head=$(find "$all" -maxdepth 3 -path '*/src/lj_obj.h')
+    [[ -f $head ]] && mv "${head%/src/lj_obj.h}" "$2"
+}
+
 # fetch SUITE PACKAGE FOLDER | fetch git REVISION FOLDER: the sources; 1: there are none, $why.
 fetch() {
     local dir
@@ -102,8 +112,7 @@ fetch() {
     # Upstream's part is enough, and stays where the mirror has lost Debian's.
     list_suite "$1" >"$scratch/out" 2>"$scratch/err" && {
         (cd "$scratch" && private_apt apt-get source --download-only "$2" >out 2>err) || :
-        mkdir "$3"
-        tar -C "$3" --strip-components=1 -xf "$scratch/$2"_*.orig.tar.* 2>"$scratch/err"
+        unpack "$scratch/$2"_*.orig.tar.* "$3"
     }
 }
 
@@ -170,6 +179,7 @@ judge() { # NAME SUITE PACKAGE MODE CC OPTION...
     start_target luajit "$what" interp 600
     check "$what: a layout fits, and no other one when the state is damaged" fit_damaged
     check "$what: all types are what they are by DWARF" as_dwarf
+    check '... and what is taken without a name tells none otherwise' never_otherwise
     stop_target
     start_profiled luajit "$what-stripped" interp
     check "$what: built-in functions have their names" builtins "$luajit/bin/luajit" "$luajit/share"
