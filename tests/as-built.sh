@@ -8,13 +8,16 @@ types=lua_State,global_State,GG_State,jit_State,GCobj,GCstr,GCupval,GCproto,GCfu
 types+=,GCtab,GCudata,GCcdata,GCcdataVar,GCtrace,GCRef,MRef,TValue,Node,IRIns,SnapShot,SnapEntry
 types+=,CTState,CType
 
+# How often a state is damaged.
+damaged=${NGSTAP_DAMAGED:-10000}
+
 # fit_damaged: which layouts fit $pid, into $fitting; and how its state fares when it is damaged.
 fit_damaged() {
-    "$builddir/tests/unit/layout_fit" "$pid" layouts/luajit/*.debug >"$scratch/out" \
+    "$builddir/tests/unit/layout_fit" "$pid" "$damaged" layouts/luajit/*.debug >"$scratch/out" \
         2>"$scratch/err" || return
     mapfile -t fitting < <(sed -n 's/^fit //p' "$scratch/out")
     echo "# ${#fitting[@]} fit; $(tail -n 1 "$scratch/out")"
-    grep -q '^damaged 10000, .* wrong 0$' "$scratch/out"
+    grep -q "^damaged $damaged, .* wrong 0$" "$scratch/out"
 }
 
 # types_of FILE OPTION...: without the line that names the file, and the alignment of names, which

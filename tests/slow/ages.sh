@@ -5,7 +5,8 @@
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
 # 10,000 ways is never taken for one of another layout; built-in functions have their names;
 # stripped, the shares of a profile are the true ones. One that is built without its compiler has
-# other types, which is said. The same 10,000 of an nginx that serves requests.
+# other types, which is said. The same 10,000 of an nginx that serves requests, of each part of its
+# layouts. NGSTAP_DAMAGED is another number than 10,000.
 #
 # Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
 # apt has them, and, if NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has.
@@ -207,11 +208,11 @@ done <<<"$ages"
 
 never_wrong() { # PART...: each was tried
     local part
-    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 10000 "${@: -1}" \
+    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts "$damaged" "${@: -1}" \
         >"$scratch/out" 2>"$scratch/err" || return
     sed 's/^/# /' "$scratch/out"
     for part; do
-        grep -q "^part $part: [1-9].* damaged 10000, refused [1-9]" "$scratch/out" || return
+        grep -q "^part $part: [1-9].* damaged $damaged, refused [1-9]" "$scratch/out" || return
     done
 }
 if wanted nginx; then
