@@ -4,8 +4,8 @@
 # LuaJIT of many ages, GC64 and GC32, by gcc and clang, -O2 and -O3, with link-time optimization:
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
 # 10,000 ways is never taken for one of another layout; built-in functions have their names;
-# stripped, the shares of a profile are the true ones. One that is built without its compiler has
-# other types, which is said. The same 10,000 of an nginx that serves requests, of each part of its
+# stripped, the shares of a profile are the true ones. One that is built with options that change
+# types has none, which is said. The same 10,000 of an nginx that serves requests, of each part of its
 # layouts. NGSTAP_DAMAGED is another number than 10,000.
 #
 # Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
@@ -59,7 +59,9 @@ git v2.1-20240815 gc64 gcc -O2 -flto
 git v2.1-20250117 gc32 gcc -O2
 git v2.1-agentzh gc64 clang -O2
 git v2.1 gc64 gcc -O2
-git v2.1 gc32 gcc -O3 -flto'
+git v2.1 gc32 gcc -O3 -flto
+git v2.1-20250117 gc64 gcc -O2 -DLUAJIT_USE_GDBJIT
+git v2.1 gc64 clang -O2 -DLUAJIT_ENABLE_TABLE_BUMP'
 
 cache=${NGSTAP_CACHE:-$HOME/.cache/ngstap}/ages
 mkdir -p "$cache" "$scratch/targets/gc64" # a folder of targets has this one
@@ -173,7 +175,7 @@ judge() { # NAME SUITE PACKAGE MODE CC OPTION...
         skip "$what" "$why"
         return
     fi
-    if [[ " $* " = *' -DLUAJIT_DISABLE_JIT '* ]]; then
+    if [[ " $* " =~ \ -DLUAJIT_(DISABLE_JIT|USE_GDBJIT|ENABLE_TABLE_BUMP)\  ]]; then
         judge_unknown "$what"
         return
     fi

@@ -1,9 +1,9 @@
 /*
  * layout_fit: known layouts of LuaJIT, tried on a live state and on that state damaged. Enters: a
- * process, how often, files of layouts; printed: "fit NAME" for those that fit, then how many damaged copies
- * of the state a layout fitted that the sound one refutes: "wrong" where it fitted alone, "open"
- * where the right ones did, too, so that what they do not agree on is an error. The process stands
- * still meanwhile.
+ * process, how often, files of layouts; printed: "fit NAME" for those that fit, then how many
+ * damaged copies of the state a layout fitted that the sound one refutes: "wrong" where it fitted
+ * alone, "open" where the right ones did, too, so that what they do not agree on is an error. The
+ * process stands still meanwhile.
  */
 #include <fcntl.h>
 #include <stdio.h>
