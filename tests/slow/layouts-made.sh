@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # tap.sh sets variables
 #
 # The layouts of LuaJIT that we bring have no gap: made again from LuaJIT's and OpenResty's whole
 # history they are the same to the byte, and each tag of either has one of them. Where it fails,
