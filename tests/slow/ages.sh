@@ -5,8 +5,8 @@
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
 # 10,000 ways is never taken for one of another layout; built-in functions have their names;
 # stripped, the shares of a profile are the true ones. One that is built with options that change
-# types has none, which is said. The same 10,000 of an nginx that serves requests, of each part of its
-# layouts. NGSTAP_DAMAGED is another number than 10,000.
+# types has none, which is said. The same 10,000 of an nginx that serves requests, of each part of
+# its layouts. NGSTAP_DAMAGED is another number than 10,000.
 #
 # Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
 # apt has them, and, if NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has.
