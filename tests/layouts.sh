@@ -55,6 +55,9 @@ check 'one that fits' test "$status" = 0
 reads='println(@cast(0, "jit_State", "EXE")->chain[0])' ask -x "$pid"
 check 'what those that fit do not agree on: an error' eval 'test "${#fitting[@]}" = 1 ||
     { test "$status" = 1 && said "both fit .* but do not agree on chain of .jit_State"; }'
+types_fail() { ! types=jit_State types_of "$exe" "$without" -x "$pid" >"$scratch/out"; }
+check '... also where types are printed' eval 'test "${#fitting[@]}" = 1 ||
+    { types_fail && said "both fit .* but do not agree on"; }'
 
 # ---- objects that are kept
 

@@ -384,7 +384,8 @@ static bool make(struct jail_question *q, FILE *answer)
 
     s->di = debuginfo_new(s->cx, s->t);
     debuginfo_layouts(s->di, search_layouts(s->cx));
-    bool ok = find_all(s) && print(s, answer);
+    /* Members that several known layouts place differently are errors, too. */
+    bool ok = find_all(s) && print(s, answer) && !diag_errors(s->cx->diag);
 
     debuginfo_free(s->di);
     return ok;

@@ -4,8 +4,9 @@
 # LuaJIT of many ages, GC64 and GC32, by gcc and clang, -O2 and -O3, with link-time optimization:
 # a known layout fits each, and is what DWARF says, member by member; a state that is damaged in
 # 10,000 ways is never taken for one of another layout; built-in functions have their names;
-# stripped, the shares of a profile are the true ones. One that is built without its compiler has
-# other types, which is said. The same 10,000 of an nginx that serves requests.
+# stripped, the shares of a profile are the true ones. One that is built with options that change
+# types has none, which is said. The same 10,000 of an nginx that serves requests, of each part of
+# its layouts. NGSTAP_DAMAGED is another number than 10,000.
 #
 # Sources are those of Debian's suites, without its patches, as far as the mirror of this machine's
 # apt has them, and, if NGSTAP_LUAJIT_GIT names git folders (A:B), revisions that one of them has.
@@ -58,7 +59,9 @@ git v2.1-20240815 gc64 gcc -O2 -flto
 git v2.1-20250117 gc32 gcc -O2
 git v2.1-agentzh gc64 clang -O2
 git v2.1 gc64 gcc -O2
-git v2.1 gc32 gcc -O3 -flto'
+git v2.1 gc32 gcc -O3 -flto
+git v2.1-20250117 gc64 gcc -O2 -DLUAJIT_USE_GDBJIT
+git v2.1 gc64 clang -O2 -DLUAJIT_ENABLE_TABLE_BUMP'
 
 cache=${NGSTAP_CACHE:-$HOME/.cache/ngstap}/ages
 mkdir -p "$cache" "$scratch/targets/gc64" # a folder of targets has this one
@@ -85,6 +88,16 @@ list_suite() {
     private_apt apt-get update
 }
 
+# unpack ARCHIVE FOLDER: with or without a folder of its own in the archive.
+unpack() {
+    local all=$scratch/unpacked head
+    rm -rf "$all"
+    mkdir "$all"
+    tar -C "$all" -xf "$1" 2>"$scratch/err"
+    head=$(find "$all" -maxdepth 3 -path '*/src/lj_obj.h')
+    [[ -f $head ]] && mv "${head%/src/lj_obj.h}" "$2"
+}
+
 # fetch SUITE PACKAGE FOLDER | fetch git REVISION FOLDER: the sources; 1: there are none, $why.
 fetch() {
     local dir
@@ -102,8 +115,7 @@ fetch() {
     # Upstream's part is enough, and stays where the mirror has lost Debian's.
     list_suite "$1" >"$scratch/out" 2>"$scratch/err" && {
         (cd "$scratch" && private_apt apt-get source --download-only "$2" >out 2>err) || :
-        mkdir "$3"
-        tar -C "$3" --strip-components=1 -xf "$scratch/$2"_*.orig.tar.* 2>"$scratch/err"
+        unpack "$scratch/$2"_*.orig.tar.* "$3"
     }
 }
 
@@ -163,13 +175,14 @@ judge() { # NAME SUITE PACKAGE MODE CC OPTION...
         skip "$what" "$why"
         return
     fi
-    if [[ " $* " = *' -DLUAJIT_DISABLE_JIT '* ]]; then
+    if [[ " $* " =~ \ -DLUAJIT_(DISABLE_JIT|USE_GDBJIT|ENABLE_TABLE_BUMP)\  ]]; then
         judge_unknown "$what"
         return
     fi
     start_target luajit "$what" interp 600
     check "$what: a layout fits, and no other one when the state is damaged" fit_damaged
     check "$what: all types are what they are by DWARF" as_dwarf
+    check '... and what is taken without a name tells none otherwise' never_otherwise
     stop_target
     start_profiled luajit "$what-stripped" interp
     check "$what: built-in functions have their names" builtins "$luajit/bin/luajit" "$luajit/share"
@@ -197,11 +210,11 @@ done <<<"$ages"
 
 never_wrong() { # PART...: each was tried
     local part
-    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 10000 "${@: -1}" \
+    nice "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts "$damaged" "${@: -1}" \
         >"$scratch/out" 2>"$scratch/err" || return
     sed 's/^/# /' "$scratch/out"
     for part; do
-        grep -q "^part $part: [1-9].* damaged 10000, refused [1-9]" "$scratch/out" || return
+        grep -q "^part $part: [1-9].* damaged $damaged, refused [1-9]" "$scratch/out" || return
     done
 }
 if wanted nginx; then

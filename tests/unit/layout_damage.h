@@ -13,7 +13,7 @@
 
 #include "debug/source.h"
 
-enum { DAMAGED = 10000, BYTES_MAX = 512, PART = 1 << 16 };
+enum { BYTES_MAX = 512, PART = 1 << 16 };
 
 struct damage_change {
     uint64_t at;

@@ -1,9 +1,9 @@
 /*
  * layout_fit: known layouts of LuaJIT, tried on a live state and on that state damaged. Enters: a
- * process, files of layouts; printed: "fit NAME" for those that fit, then how many damaged copies
- * of the state a layout fitted that the sound one refutes: "wrong" where it fitted alone, "open"
- * where the right ones did, too, so that what they do not agree on is an error. The process stands
- * still meanwhile.
+ * process, how often, files of layouts; printed: "fit NAME" for those that fit, then how many
+ * damaged copies of the state a layout fitted that the sound one refutes: "wrong" where it fitted
+ * alone, "open" where the right ones did, too, so that what they do not agree on is an error. The
+ * process stands still meanwhile.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static uint64_t somewhere(const void *arg)
     return (to & 0x7fffffffffff) + damage_random() % 256;
 }
 
-static int run(struct compile *cx, pid_t pid, char **files, int n_files)
+static int run(struct compile *cx, pid_t pid, uint32_t times, char **files, int n_files)
 {
     static struct lj_layout v[LAYOUTS_MAX];
     static struct damage_change changes[BYTES_MAX];
@@ -71,7 +71,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
 
     for (uint32_t i = 0; i < fit; i++)
         printf("fit %s%s\n", v[i].path, lj_layout_misfit(&p, &v[i], l) ? " BUT" : "");
-    for (uint32_t i = 0; i < DAMAGED && fit && bounds_ok(); i++) {
+    for (uint32_t i = 0; i < times && fit && bounds_ok(); i++) {
         uint32_t done = damage_some(p.mem, somewhere, &sound, changes);
         const char *misfit = lj_layout_misfit(&p, &v[0], l);
 
@@ -86,7 +86,7 @@ static int run(struct compile *cx, pid_t pid, char **files, int n_files)
         }
         damage_mend(p.mem, changes, done);
     }
-    printf("damaged %d, of %d refused %u, open %u, wrong %u\n", DAMAGED, DAMAGED / 16, refused,
+    printf("damaged %u, of %u refused %u, open %u, wrong %u\n", times, (times + 15) / 16, refused,
            open_still, wrong);
     debuginfo_free(di);
     target_close(t);
@@ -97,11 +97,11 @@ int main(int argc, char **argv)
 {
     struct compile cx = {.arena = arena_new(), .err = stderr};
 
-    if (argc < 3)
+    if (argc < 4)
         return 2;
     cx.sources = sources_new(cx.arena);
     cx.diag = diag_new(cx.arena, cx.sources, stderr);
-    int status = run(&cx, atoi(argv[1]), argv + 2, argc - 2);
+    int status = run(&cx, atoi(argv[1]), (uint32_t)atoi(argv[2]), argv + 3, argc - 3);
 
     arena_free(cx.arena);
     return status;
