@@ -9,8 +9,8 @@
 # NGSTAP_NGINX_GIT names a clone of github.com/nginx/nginx with its tags. nginx-options.sh WORD...
 # builds those alone whose line below has one of the words.
 #
-# Needs root, eBPF, gcc, NGSTAP_NGINX_GIT, headers of OpenSSL, PCRE, zlib. Prints TAP. They are built
-# in the cache (NGSTAP_CACHE, default ~/.cache/ngstap); a minute each, the first time.
+# Needs root, eBPF, gcc, NGSTAP_NGINX_GIT, headers of OpenSSL, PCRE, zlib. Prints TAP. They are
+# built in the cache (NGSTAP_CACHE, default ~/.cache/ngstap); a minute each, the first time.
 
 set -euo pipefail
 
