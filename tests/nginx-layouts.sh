@@ -76,8 +76,8 @@ exec 4>&- 5>&-
 
 # 10,000 of them with requests: tests/slow/ages.sh.
 never_wrong() {
-    "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 300 >"$scratch/out" 2>"$scratch/err" &&
-        grep -q '^part 0: [1-9].* damaged 300, refused [1-9]' "$scratch/out"
+    "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 50 >"$scratch/out" 2>"$scratch/err" &&
+        grep -q '^part 0: [1-9].* damaged 50, refused [1-9]' "$scratch/out"
 }
 check 'a damaged worker is never taken for one of another layout' never_wrong
 
@@ -121,6 +121,17 @@ check '... each request is as it was sent' all_requests
 check '... and what a server behind it answered' \
     eval 'printed "^GET /app/page/7\?.*: client $(cut -d " " -f 2 "$scratch/answer")"'
 
+# Variables have types: modules, filters; the file that a script names for one is anybody's guess.
+trace -x "$pid" -e "probe timer.ms(10) {
+    println(user_string(@var(\"ngx_http_core_module\", \"$exe\")->name))
+    println(@var(\"ngx_cycle@src/core/ngx_cycle.c\", \"$exe\")->modules_n ==
+        @var(\"ngx_cycle\", \"$exe\")->modules_n)
+    println(@var(\"ngx_http_top_body_filter\", \"$exe\") != 0)
+    exit()
+}"
+check 'variables have types' \
+    eval 'test "$(paste -sd " " "$scratch/out")" = "ngx_http_core_module 1 1"'
+
 cat >"$scratch/vm.sxx" <<'END'
 @use nginx.lua
 
@@ -135,6 +146,19 @@ check 'the Lua VM, by debug information' printed '^0x[0-9a-f]{6,} 0x[0-9a-f]{6,}
 trace -x "$pid" "$scratch/vm.sxx"
 check '... is the one that layouts lead to' \
     eval 'test "$status" = 0 && diff "$scratch/out" "$scratch/by-dwarf" >"$scratch/difference"'
+
+# ---- layouts that -d names
+
+named() { # OPTION...: asked for the core alone
+    trace -v -p2 "$@" -e "probe begin {
+        println(@cast(0, \"ngx_cycle_t\", \"$exe\")->connection_n) }"
+}
+named -x "$pid" -d layouts/nginx/core-1.19.0-compat.debug
+check 'of a part that -d names none but that layout is tried' \
+    said 'tried .*/core-1\.19\.0-compat\.debug \(contradicted by sizes of ngx_cycle.s arrays\) '
+named -c "$exe" -d layouts/nginx/core-1.19.0-compat.debug
+check '... where no process can contradict it, it is taken' \
+    eval 'test "$status" = 0 && said "core-1\.19\.0-compat\.debug, as -d says"'
 
 # ---- layouts that are not the process's own
 

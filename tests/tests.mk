@@ -269,7 +269,7 @@ $(CONTAINER_LOGS): $$(filter $$(TEST_LOGS),$$(call before,$$@,$$(CONTAINER_LOGS)
 # container engines.
 SLOW_TESTS = tests/slow/jail.sh tests/slow/stap-sysroot.sh tests/slow/package.sh \
 	tests/slow/image.sh tests/slow/ages.sh tests/slow/embedders.sh tests/slow/latency.sh \
-	tests/slow/layouts-made.sh
+	tests/slow/layouts-made.sh tests/slow/nginx-options.sh
 EXTRA_DIST += tests/slow patches/systemtap/sysroot.patch
 # Both make the bundle.
 tests/slow/image.log: $(filter tests/slow/package.log,$(TEST_LOGS))

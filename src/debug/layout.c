@@ -38,14 +38,6 @@ static struct dbg *own(const struct dbg *m)
     return m->data;
 }
 
-/* Is that what -d names a file of layouts by, not a pack? */
-static bool is_layout(const char *path)
-{
-    size_t n = strlen(path);
-
-    return n > 6 && !strcmp(path + n - 6, ".debug");
-}
-
 /* ---- the module's version ---- */
 
 /* When its sources were committed: *FROM to *TO. */
@@ -101,9 +93,9 @@ static bool find_candidates(struct dbg *m, const char *version, struct candidate
 
     for (uint32_t i = 0; i < choice->n_packs; i++) {
         const char *path = choice->packs[i];
-        const char *list = is_layout(path) ? layout_list(a, path) : NULL;
+        const char *list = layout_is_file(path) ? layout_list(a, path) : NULL;
 
-        if (is_layout(path) && !list) {
+        if (layout_is_file(path) && !list) {
             *why = arena_printf(a, "%s is not a file of layouts", path);
             return false;
         }

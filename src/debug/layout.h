@@ -12,6 +12,9 @@ struct arena;
 /* The section that holds the list that the file was made by (pack_layout.c). */
 #define LAYOUT_SECTION ".ngstap_layout"
 
+/* Is PATH, which -d names, a file of layouts, not a pack, by its name? */
+bool layout_is_file(const char *path);
+
 /* The list of the file at PATH, in the arena. NULL: it is no file of layouts. */
 const char *layout_list(struct arena *a, const char *path);
 

@@ -78,6 +78,13 @@ void layout_lists(struct arena *a, const char *dir, layout_list_fn *fn, void *ar
     }
 }
 
+bool layout_is_file(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 6 && !strcmp(path + n - 6, ".debug");
+}
+
 bool layout_has_line(const char *list, const char *line)
 {
     const size_t n = strlen(line);

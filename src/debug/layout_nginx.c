@@ -487,8 +487,20 @@ static enum layout_fit fit_upstream(const struct layout_trial *t, const struct c
     return fits ? LAYOUT_PROVED : LAYOUT_REFUTED;
 }
 
+/* Its peer is a type of the core's, which is proved without a request. */
+static bool fit_peer(const struct layout_trial *t)
+{
+    uint64_t offset, size;
+
+    return layout_member(t, "ngx_http_upstream_t", "peer", &offset, &size) &&
+           size == layout_size(t, "ngx_peer_connection_t");
+}
+
 static enum layout_fit nginx_upstream(const struct layout_trial *t, const char **why)
 {
+    *why = "the core's ngx_peer_connection_t";
+    if (!fit_peer(t))
+        return LAYOUT_REFUTED;
     *why = "upstreams (ngx_http_upstream_t)";
     return on_requests(t, fit_upstream);
 }

@@ -25,17 +25,20 @@ enum nginx_part {
 
 enum { NGINX_OPTIONS = 34 }; /* flags of NGX_MODULE_SIGNATURE */
 
+/* Who patches nginx. Any: what is the same for all of them. */
+enum nginx_flavour { NGINX_ANY, NGINX_OWN, NGINX_OPENRESTY, NGINX_APISIX, NGINX_KONG };
+
 struct nginx_build {
     uint32_t version;                /* as nginx_version: 1022001 */
     char options[NGINX_OPTIONS + 1]; /* "": not found */
-    bool openresty;
+    enum nginx_flavour flavour;
 };
 
 struct layout_row {
     enum nginx_part part;
-    bool openresty;
-    uint32_t first, last;
-    const char *options; /* NULL: of any build */
+    enum nginx_flavour flavour;
+    uint32_t first, last; /* versions of nginx; of the Lua modules' rows: of those, not looked at */
+    const char *options;
     const char *file;
 };
 
@@ -47,6 +50,8 @@ struct layout_rows {
 /* Of the file PATH; n 0: it cannot be read. */
 struct layout_rows layout_rows_read(struct arena *a, const char *path);
 bool layout_row_serves(const struct layout_row *r, const struct nginx_build *b);
+/* How near the row's flavour is to the build's: 2 its own, 1 anybody's, 0 another. */
+uint32_t layout_row_near(const struct layout_row *r, const struct nginx_build *b);
 
 /* What nginx's file M says of itself. False: it does not. */
 bool nginx_build_of(struct dbg *m, struct nginx_build *out);

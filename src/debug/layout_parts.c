@@ -19,7 +19,11 @@
 #include "debug/layout.h"
 #include "debug/layout_nginx.h"
 
-enum { LUAJIT = NGINX_PARTS, PARTS };
+enum {
+    LUAJIT = NGINX_PARTS,
+    PARTS,
+    TRIED_SAID = 3, /* layouts that an error names */
+};
 
 struct parts {            /* of a module */
     struct dbg *v[PARTS]; /* NULL: not known */
@@ -33,7 +37,8 @@ struct choice {
     struct nginx_build build;
     struct layout_trial trial; /* without the layout that is tried */
     const char *dir;
-    const char *tried; /* what was, in words */
+    const char *tried; /* the first that were refuted, in words */
+    uint32_t n_tried;
 };
 
 static struct parts *parts_of(const struct dbg *m)
@@ -43,15 +48,10 @@ static struct parts *parts_of(const struct dbg *m)
 
 /* ---- files ---- */
 
-static const char *path_of(const struct choice *c, const char *file)
+/* The file of layouts at PATH, as a module that has M's symbols. NULL: it cannot be read. */
+static struct dbg *open_part(const struct choice *c, const char *path)
 {
-    return arena_printf(c->m->di->a, "%s/%s.debug", c->dir, file);
-}
-
-/* The layout FILE, as a module that has M's symbols. NULL: it cannot be read. */
-static struct dbg *open_part(const struct choice *c, const char *file)
-{
-    struct dbg *p = dbg_new(c->m->di, path_of(c, file));
+    struct dbg *p = dbg_new(c->m->di, path);
     struct elf_file f;
     const char *why;
 
@@ -66,85 +66,121 @@ static struct dbg *open_part(const struct choice *c, const char *file)
 /* ---- choosing ---- */
 
 struct candidate {
-    const struct layout_row *row;
-    const char *list; /* of its file */
+    const char *name, *path, *list; /* of a file of layouts */
+    uint32_t near;                  /* layout_row_near */
     enum layout_fit fit;
 };
 
-static enum layout_fit try_row(struct choice *c, struct candidate *v, const char **why)
+struct candidates {
+    struct candidate *v; /* not refuted; the best one first */
+    uint32_t n;
+    const char **seen; /* paths of all */
+    uint32_t n_seen;
+};
+
+static enum layout_fit try_file(const struct choice *c, enum nginx_part part, const char *list,
+                                const char **why)
 {
     struct layout_trial t = c->trial;
 
-    v->list = layout_list(c->m->di->a, path_of(c, v->row->file));
     *why = "it cannot be read";
-    if (!v->list)
+    if (!list)
         return LAYOUT_REFUTED;
-    t.types[t.n_types++].list = v->list;
+    t.types[t.n_types++].list = list;
     *why = "there is no process to try it on";
-    return t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, v->row->part, why);
+    return t.mem < 0 ? LAYOUT_UNTRIED : layout_nginx_fits(&t, part, why);
 }
 
-/* The better of two that were not refuted: what was proved, then the one of the same flavour. */
-static bool is_better(const struct choice *c, const struct candidate *a, const struct candidate *b)
+/* The better of two that were not refuted: what was proved, then the one of the nearer flavour. */
+static bool is_better(const struct candidate *a, const struct candidate *b)
 {
-    if (a->fit != b->fit)
-        return a->fit > b->fit;
-    return a->row->openresty == c->build.openresty && b->row->openresty != c->build.openresty;
+    return a->fit != b->fit ? a->fit > b->fit : a->near > b->near;
 }
 
-static bool is_listed(const struct candidate *v, uint32_t n, const struct layout_row *row)
+static void refuted(struct choice *c, const char *name, const char *why)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(v[i].row->file, row->file))
-            return true;
-    return false;
+    if (c->n_tried++ < TRIED_SAID)
+        c->tried = arena_printf(c->m->di->a, "%s%s%s (contradicted by %s)",
+                                c->tried ? c->tried : "", c->tried ? ", " : "", name, why);
 }
 
-/*
- * The rows of PART that were not refuted, the best one first; of builds that are not M's own (not
- * EXACT) only those that were proved.
- */
-static uint32_t try_rows(struct choice *c, enum nginx_part part, bool exact, struct candidate **out)
+/* Adds NEW to OUT, if at least LEAST is true of it. */
+static void add_tried(struct choice *c, enum nginx_part part, struct candidate new,
+                      enum layout_fit least, struct candidates *out)
 {
     struct arena *a = c->m->di->a;
-    struct candidate *v = NULL;
-    uint32_t n = 0;
+    const char *why;
 
-    for (uint32_t i = 0; i < c->rows.n && bounds_ok(); i++) {
-        struct candidate new = {.row = &c->rows.v[i]};
-        const char *why;
-
-        if (new.row->part != part || layout_row_serves(new.row, &c->build) != exact ||
-            is_listed(v, n, new.row))
-            continue;
-        new.fit = try_row(c, &new, &why);
-        if (new.fit == LAYOUT_REFUTED)
-            c->tried = arena_printf(a, "%s%s%s (contradicted by %s)", c->tried ? c->tried : "",
-                                    c->tried ? ", " : "", new.row->file, why);
-        if (new.fit == LAYOUT_REFUTED || (!exact && new.fit != LAYOUT_PROVED))
-            continue;
-        v = arena_grow(a, v, n, sizeof(*v));
-        v[n++] = new;
-        if (is_better(c, &v[n - 1], &v[0])) {
-            v[n - 1] = v[0];
-            v[0] = new;
-        }
+    for (uint32_t i = 0; i < out->n_seen; i++)
+        if (!strcmp(out->seen[i], new.path))
+            return;
+    out->seen = arena_grow(a, out->seen, out->n_seen, sizeof(*out->seen));
+    out->seen[out->n_seen++] = new.path;
+    new.list = layout_list(a, new.path);
+    new.fit = try_file(c, part, new.list, &why);
+    if (new.fit == LAYOUT_REFUTED)
+        refuted(c, new.name, why);
+    if (new.fit < least)
+        return;
+    out->v = arena_grow(a, out->v, out->n, sizeof(*out->v));
+    out->v[out->n++] = new;
+    if (is_better(&new, &out->v[0])) {
+        out->v[out->n - 1] = out->v[0];
+        out->v[0] = new;
     }
-    *out = v;
-    return n;
+}
+
+/* The rows of PART that were not refuted; of other builds than M (not EXACT, or somebody else's)
+ * only those that were proved. */
+static void try_rows(struct choice *c, enum nginx_part part, bool exact, struct candidates *out)
+{
+    for (uint32_t i = 0; i < c->rows.n && bounds_ok(); i++) {
+        const struct layout_row *row = &c->rows.v[i];
+        uint32_t near = layout_row_near(row, &c->build);
+
+        if (row->part == part && layout_row_serves(row, &c->build) == exact)
+            add_tried(c, part,
+                      (struct candidate){
+                          .name = row->file,
+                          .path = arena_printf(c->m->di->a, "%s/%s.debug", c->dir, row->file),
+                          .near = near,
+                      },
+                      exact && near ? LAYOUT_UNTRIED : LAYOUT_PROVED, out);
+    }
+}
+
+/* Those of PART that -d names. False: none. */
+static bool try_named(struct choice *c, enum nginx_part part, struct candidates *out)
+{
+    static const char *const has[] = {"type ngx_cycle_t", "type ngx_http_request_t",
+                                      "type ngx_http_upstream_t", "type ngx_http_lua_main_conf_t",
+                                      "type ngx_stream_lua_main_conf_t"};
+    const struct debug_choice *choice = &c->m->di->cx->debug;
+    bool any = false;
+
+    for (uint32_t i = 0; i < choice->n_packs; i++) {
+        const char *path = choice->packs[i];
+        const char *list = layout_is_file(path) ? layout_list(c->m->di->a, path) : NULL;
+
+        if (!list || !layout_has_line(list, has[part]))
+            continue;
+        any = true;
+        add_tried(c, part, (struct candidate){.name = path, .path = path}, LAYOUT_UNTRIED, out);
+    }
+    return any;
 }
 
 /* Opens the best of V, with those that are as good beside it. NULL: it cannot be read. */
 static struct dbg *open_best(struct choice *c, const struct candidate *v, uint32_t n)
 {
     struct debuginfo *di = c->m->di;
-    struct dbg *best = open_part(c, v[0].row->file);
+    struct dbg *best = open_part(c, v[0].path);
 
     if (!best)
         return NULL;
     best->alike = ARENA_ARRAY(di->a, struct dbg *, n);
     for (uint32_t i = 1; i < n; i++) {
-        struct dbg *other = is_better(c, &v[0], &v[i]) ? NULL : open_part(c, v[i].row->file);
+        struct dbg *other = is_better(&v[0], &v[i]) ? NULL : open_part(c, v[i].path);
 
         if (other)
             best->alike[best->n_alike++] = other;
@@ -162,28 +198,34 @@ static void say(const struct choice *c, const char *what)
 
 static bool choose(struct choice *c, enum nginx_part part, const char **why)
 {
-    struct candidate *v;
-    uint32_t n;
+    struct candidates found = {0};
+    bool named;
 
     c->tried = NULL;
-    n = try_rows(c, part, true, &v);
-    if (!n)
-        n = try_rows(c, part, false, &v);
-    if (!n) {
-        *why = arena_printf(c->m->di->a, "no layout of %s's types fits%s%s",
-                            nginx_build_text(c->m->di->a, &c->build), c->tried ? ": tried " : "",
-                            c->tried ? c->tried : "");
+    c->n_tried = 0;
+    named = try_named(c, part, &found);
+    for (int exact = 1; exact >= 0 && !named && !found.n; exact--)
+        try_rows(c, part, exact, &found);
+    if (!found.n) {
+        struct arena *a = c->m->di->a;
+
+        *why = arena_printf(a, "no layout of %s's types fits%s%s%s", nginx_build_text(a, &c->build),
+                            c->tried ? ": tried " : "", c->tried ? c->tried : "",
+                            c->n_tried > TRIED_SAID
+                                ? arena_printf(a, " and %u others", c->n_tried - TRIED_SAID)
+                                : "");
         return false;
     }
-    c->out->v[part] = open_best(c, v, n);
-    *why = arena_printf(c->m->di->a, "%s/%s.debug cannot be read", c->dir, v[0].row->file);
+    c->out->v[part] = open_best(c, found.v, found.n);
+    *why = arena_printf(c->m->di->a, "%s cannot be read", found.v[0].path);
     if (!c->out->v[part])
         return false;
     if (part < NGINX_UPSTREAM) /* the others go on from it */
-        c->trial.types[c->trial.n_types++].list = v[0].list;
-    say(c, arena_printf(c->m->di->a, "the layouts of %s, %s%s", v[0].row->file,
-                        v[0].fit == LAYOUT_PROVED ? "which fit the process"
-                                                  : "by nginx's version and options",
+        c->trial.types[c->trial.n_types++].list = found.v[0].list;
+    say(c, arena_printf(c->m->di->a, "the layouts of %s, %s%s", found.v[0].name,
+                        found.v[0].fit == LAYOUT_PROVED ? "which fit the process"
+                        : named                         ? "as -d says"
+                                                        : "by nginx's version and options",
                         c->out->v[part]->n_alike ? ", as others do" : ""));
     return true;
 }
@@ -364,12 +406,14 @@ static bool parts_names(struct dbg *m, enum dbg_class class, dbg_name_fn *fn, vo
     return class != DBG_FUNCTIONS;
 }
 
+/* Layouts know of no source files: each variable is of whichever it is asked for. */
 static bool parts_variable(struct dbg *m, const char *name, const char *cu, struct dbg_var *out)
 {
+    (void)cu;
     for (size_t i = 0; i < PARTS; i++) {
         struct dbg *p = parts_of(m)->v[i];
 
-        if (p && p->source->variable(p, name, cu, out))
+        if (p && p->source->variable(p, name, NULL, out))
             return true;
     }
     return false;

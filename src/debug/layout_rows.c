@@ -6,7 +6,8 @@
  *     PART FLAVOUR FIRST LAST OPTIONS FILE
  *
  * FILE.debug lays PART out as FLAVOUR's builds from version FIRST to LAST with those OPTIONS do:
- * the ones and zeros of NGX_MODULE_SIGNATURE, a dot where PART does not depend on one. "-": any.
+ * the ones and zeros of NGX_MODULE_SIGNATURE, a dot where PART does not depend on one. FLAVOUR is
+ * whose nginx it is; "-": anybody's; "backport": nginx's, with a change of a later version.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -23,6 +24,13 @@ enum {
 };
 
 static const char *const parts[] = {"core", "http", "upstream", "http_lua", "stream_lua"};
+
+static const struct {
+    const char *name;
+    enum nginx_flavour is;
+} flavours[] = {{"-", NGINX_ANY},         {"nginx", NGINX_OWN},
+                {"backport", NGINX_OWN},  {"openresty", NGINX_OPENRESTY},
+                {"apisix", NGINX_APISIX}, {"kong", NGINX_KONG}};
 
 /* "1.22.1" as nginx_version; 0: none. */
 static uint32_t layout_version(const char *text)
@@ -50,15 +58,17 @@ static bool parse(struct arena *a, char *line, struct layout_row *out)
     if (n < 6 || *word[0] == '#')
         return false;
     *out = (struct layout_row){.part = NGINX_PARTS,
-                               .openresty = !strcmp(word[1], "openresty"),
                                .first = layout_version(word[2]),
                                .last = layout_version(word[3]),
-                               .options = strcmp(word[4], "-") ? arena_strdup(a, word[4]) : NULL,
+                               .options = arena_strdup(a, word[4]),
                                .file = arena_strdup(a, word[5])};
     for (size_t i = 0; i < NGINX_PARTS; i++)
         if (!strcmp(word[0], parts[i]))
             out->part = (enum nginx_part)i;
-    return out->part != NGINX_PARTS;
+    for (size_t i = 0; i < sizeof(flavours) / sizeof(*flavours); i++)
+        if (!strcmp(word[1], flavours[i].name))
+            out->flavour = flavours[i].is;
+    return out->part != NGINX_PARTS && strlen(out->options) == NGINX_OPTIONS;
 }
 
 struct layout_rows layout_rows_read(struct arena *a, const char *path)
@@ -81,14 +91,17 @@ struct layout_rows layout_rows_read(struct arena *a, const char *path)
 
 bool layout_row_serves(const struct layout_row *r, const struct nginx_build *b)
 {
-    if (!r->options)
-        return true;
-    if (b->version < r->first || b->version > r->last)
+    if (r->part <= NGINX_UPSTREAM && (b->version < r->first || b->version > r->last))
         return false;
     for (size_t i = 0; i < NGINX_OPTIONS; i++)
         if (r->options[i] != '.' && r->options[i] != b->options[i])
             return false;
     return true;
+}
+
+uint32_t layout_row_near(const struct layout_row *r, const struct nginx_build *b)
+{
+    return r->flavour == b->flavour ? 2 : r->flavour == NGINX_ANY;
 }
 
 /* ---- what a file says of itself ---- */
@@ -114,8 +127,11 @@ static void find_openresty(const char *p, size_t n, struct nginx_build *out)
     static const char name[] = "openresty/";
     const char *at = p;
 
-    for (; !out->openresty && (at = memmem(at, n - (size_t)(at - p), name, sizeof(name) - 1)); at++)
-        out->openresty = isdigit((unsigned char)at[sizeof(name) - 1]);
+    for (; out->flavour == NGINX_OWN &&
+           (at = memmem(at, n - (size_t)(at - p), name, sizeof(name) - 1));
+         at++)
+        if (isdigit((unsigned char)at[sizeof(name) - 1]))
+            out->flavour = NGINX_OPENRESTY;
 }
 
 /* Bytes that have neither code nor symbols, a piece at a time; pieces overlap. */
@@ -146,11 +162,19 @@ bool nginx_build_of(struct dbg *m, struct nginx_build *out)
     const struct elf_symbols *s = dbg_symbols(m);
     uint64_t version = 0;
 
-    *out = (struct nginx_build){0};
-    for (uint32_t i = 0; i < s->n; i++)
-        if (!s->v[i].is_func && !strcmp(s->v[i].name, "ngx_core_module"))
+    *out = (struct nginx_build){.flavour = NGINX_OWN};
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->v[i].is_func)
+            continue;
+        if (!strcmp(s->v[i].name, "ngx_core_module"))
             code_read(m, s->v[i].vaddr + VERSION_OFFSET, (unsigned char *)&version,
                       sizeof(version));
+        /* Modules that they cannot do without. */
+        if (!strcmp(s->v[i].name, "ngx_http_apisix_module"))
+            out->flavour = NGINX_APISIX;
+        if (!strcmp(s->v[i].name, "ngx_http_lua_kong_module"))
+            out->flavour = NGINX_KONG;
+    }
     if (version < 1000000 || version > 9999999) /* nginx_version, 1022001 */
         return false;
     out->version = (uint32_t)version;
@@ -160,7 +184,11 @@ bool nginx_build_of(struct dbg *m, struct nginx_build *out)
 
 const char *nginx_build_text(struct arena *a, const struct nginx_build *b)
 {
-    return arena_printf(a, "%s %u.%u.%u, options %s", b->openresty ? "OpenResty's nginx" : "nginx",
-                        b->version / 1000000, b->version / 1000 % 1000, b->version % 1000,
-                        b->options);
+    static const char *const whose[] = {[NGINX_OWN] = "nginx",
+                                        [NGINX_OPENRESTY] = "OpenResty's nginx",
+                                        [NGINX_APISIX] = "APISIX's nginx",
+                                        [NGINX_KONG] = "Kong's nginx"};
+
+    return arena_printf(a, "%s %u.%u.%u, options %s", whose[b->flavour], b->version / 1000000,
+                        b->version / 1000 % 1000, b->version % 1000, b->options);
 }

@@ -13,7 +13,7 @@
 #include "layout_damage.h"
 
 enum {
-    FILES_MAX = 128,
+    FILES_MAX = 1024,
     ROOTS_MAX = 80,
     CONNECTIONS = 64,
     REQUEST = 1400,
