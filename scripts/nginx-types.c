@@ -1,6 +1,6 @@
 /*
- * make-layouts-nginx.c: the types of nginx and of its Lua modules that scripts read, for
- * nginx-types to compile against the headers of each version. WITH_... says of which part:
+ * nginx-types: the types of nginx and of its Lua modules that scripts read, for
+ * make-layouts-nginx to compile against the headers of each version. WITH_... says of which part:
  * gcc keeps a type that a variable has, and all that it leads to. layouts/nginx/PART.list say what
  * is kept of it.
  */
