@@ -92,6 +92,10 @@ flame -c "$known takes 1" --at 'nosuch.point' --frames c
 check 'no such probe point' caret --at:1:1 nosuch 1
 flame -c "$known takes 1" --at "$take" --weight 'pp()' --frames c
 check 'a weight that is text' caret --weight:1:1 'string' 1
+flame -c "$known takes 1" --at '' --frames c
+check 'no probe point' said '^error: --at takes a probe point, not an empty text'
+flame -c "$known takes 1" --at "$take" --weight ' ' --frames c
+check 'no weight' said '^error: --weight takes an expression, not an empty text'
 flame -c "$known takes 1" --at "$take" --weight '2 *' --frames c
 check 'a weight that ends too early' caret --weight:1:3 'after what ends here' 3
 check '... no file is left' test ! -e "$scratch/flame.svg"

@@ -5,10 +5,7 @@
  * time of Lua code, else stacks) with options of its own, shows on a terminal how it goes, and says
  * of an empty profile why it is.
  */
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,7 +18,7 @@
 #include "base/diag.h"
 #include "base/interrupt.h"
 #include "cli/driver.h"
-#include "cli/options.h"
+#include "cli/flame.h"
 #include "cli/picture.h"
 #include "cli/pushing.h"
 #include "cli/search.h"
@@ -30,7 +27,7 @@
 
 static const struct span nowhere;
 
-enum { USUAL_SECONDS = 10, EVERY_LEAST = 1, USUAL_HZ = 99, HZ_MAX = 10000, USUAL_DEPTH = 100 };
+enum { USUAL_HZ = 99, USUAL_DEPTH = 100 };
 /* Of a stack's text, in bytes: of one frame ("@/usr/local/openresty/..../x.lua:1234"), at least, at
  * most (cli/limits.c). */
 enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
@@ -39,66 +36,7 @@ enum { FRAME_LEN = 160, ROOM_LEAST = 4096, ROOM_MAX = 32768 };
  * bytes. COMMAND_SECONDS: how long a command of -c runs, for all we know. */
 enum { STACKS_LEAST = 5000, STACKS_MOST = 131072, COMMAND_SECONDS = 60 };
 
-/* Which frames the stacks have: the sample "stacks" takes them from tapset/flame/NAME.sxx. */
-struct frames {
-    const char *name, *what; /* WHAT: in the title */
-    const char *without;     /* what has no such stack was ... */
-    const char *other;       /* frames that may be there where these are not, or NULL */
-    bool names_long;         /* a frame is a path and a line, not an address */
-};
-
-static const struct frames frames_rows[] = {
-    {"lua", "Lua", "not in Lua", "c", true},
-    {"c", "C and kernel", "in no code that is known", NULL, false},
-    {"all", "Lua, C and kernel", "in no code that is known", "c", true},
-};
-
-enum { FRAMES_LUA, FRAMES_C, FRAMES_ALL, N_FRAMES = sizeof(frames_rows) / sizeof(*frames_rows) };
-
-/* What is counted. */
-enum counted { COUNT_SAMPLES, COUNT_HITS, COUNT_OFF_CPU };
-
 #define WITHOUT_LUA "--frames c takes the stacks of programs without Lua"
-
-struct flame {
-    struct pushing to; /* first: its options' setters are given this; no receiver: a file */
-    struct compile *cx;
-    const char **argv; /* for the driver */
-    int argc;
-    const char *output, *format, *title, *target; /* OUTPUT NULL: not told */
-    double seconds;                               /* 0: as long as the command of -c runs */
-    long hz;
-    bool terminal, shown, string_limit, entries_limit, command, by_hz;
-    const struct frames *frames;
-    bool chosen; /* by --frames */
-    struct {     /* all frames are tried first, unless others were chosen */
-        struct diag *diag;
-        FILE *f; /* what DIAG said: kept until it is known whether the target has them */
-        char *text;
-        size_t len;
-        const char *without; /* why they are not drawn; NULL: they are, or it is not known */
-    } trial;
-    const struct target *looked_at; /* while the driver runs */
-    const char *at, *weight;        /* --at, --weight: script text, or NULL */
-    enum counted counted;
-    long depth;            /* frames of a stack */
-    double every;          /* seconds of a window: a file each; 0: one file */
-    uint64_t begun, drawn; /* by CLOCK_MONOTONIC, ns; 0: not yet */
-    struct out_info info;
-    /* told by the script */
-    uint64_t ticks, in_lua, compiled, elsewhere; /* by lj-lua-stacks */
-    bool counted_all;                            /* stacks has told these */
-    uint64_t hits, bare, bare_hits; /* by stacks: BARE in the unit, BARE_HITS as hits */
-    /* told by the session */
-    uint64_t lost, skipped;
-    struct { /* --every */
-        const struct out_format *format;
-        uint64_t begun; /* the one that runs, as BEGUN */
-        uint64_t lost;  /* before it */
-        uint64_t rate;  /* in Hz, when a signal has asked for one; 0: that of -F */
-        bool failed;
-    } window;
-};
 
 /* ---- while it runs ---- */
 
@@ -110,7 +48,7 @@ static double share(uint64_t n, uint64_t of)
 /* The CPU time of Lua code? */
 static bool is_lua_profile(const struct flame *f)
 {
-    return f->every == 0 && f->counted == COUNT_SAMPLES && f->frames == &frames_rows[FRAMES_LUA];
+    return f->every == 0 && f->counted == COUNT_SAMPLES && f->frames == &flame_frames[FRAMES_LUA];
 }
 
 static const char *hits_name(const struct flame *f)
@@ -188,7 +126,7 @@ static void take_rate(struct flame *f)
     int hz = f->cx->interrupt->number;
 
     f->cx->interrupt->number = 0;
-    if (hz < 1 || hz > HZ_MAX)
+    if (hz < 1 || hz > FLAME_HZ_MAX)
         return;
     f->window.rate = (uint64_t)hz;
     f->info.period_ns = 1000000000 / hz;
@@ -222,241 +160,6 @@ static bool on_cut(void *arg, struct out_profile *p)
     take_rate(f);
     arena_free(a);
     return !f->window.failed;
-}
-
-/* ---- options ---- */
-
-static void give(struct flame *f, const char *word)
-{
-    f->argv = arena_grow(f->cx->arena, f->argv, (size_t)f->argc, sizeof(*f->argv));
-    f->argv[f->argc++] = word;
-}
-
-static void give_arg(struct flame *f, const char *name, const char *value)
-{
-    give(f, "--arg");
-    give(f, arena_printf(f->cx->arena, "%s=%s", name, value));
-}
-
-static bool number(struct flame *f, const char *option, const char *text, long max, long *out)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtol(text, &end, 10);
-    if (errno || *end || end == text || *out < 1 || *out > max)
-        return diag_error(f->cx->diag, nowhere, "options",
-                          "%s takes a whole number from 1 to %ld, not \"%s\"", option, max, text);
-    return true;
-}
-
-static bool is_limit(const char *option, const char *value, const char *name)
-{
-    size_t len = strlen(name);
-
-    return value && !strcmp(option, "-D") && !strncmp(value, name, len) && value[len] == '=';
-}
-
-/* An option that the driver knows, too. */
-static bool pass_on(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    f->string_limit |= is_limit(option, value, "MAXSTRINGLEN");
-    f->entries_limit |= is_limit(option, value, "MAXMAPENTRIES");
-    give(f, option);
-    if (value)
-        give(f, value);
-    return true;
-}
-
-static bool set_target(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-    const char *what = "container";
-
-    if (!strcmp(option, "-x"))
-        what = "process";
-    else if (!strcmp(option, "--master"))
-        what = "workers of";
-    else if (!strcmp(option, "--pod"))
-        what = "pod";
-    else if (!strcmp(option, "-c"))
-        what = "command";
-    f->command |= !strcmp(option, "-c");
-    f->target = arena_printf(f->cx->arena, "%s%s %s %s", f->target ? f->target : "",
-                             f->target ? "," : "", what, value);
-    return pass_on(f, option, value);
-}
-
-static bool set_title(void *command, const char *option, const char *value)
-{
-    ((struct flame *)command)->title = value;
-    return true;
-}
-
-static bool set_output(void *command, const char *option, const char *value)
-{
-    ((struct flame *)command)->output = value;
-    return true;
-}
-
-static bool set_detailed(void *command, const char *option, const char *value)
-{
-    give_arg(command, "detailed", "1");
-    return true;
-}
-
-static bool set_depth(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    return number(f, option, value, INT_MAX, &f->depth);
-}
-
-static bool set_at(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    f->at = value;
-    f->counted = f->counted == COUNT_OFF_CPU ? f->counted : COUNT_HITS;
-    return true;
-}
-
-static bool set_weight(void *command, const char *option, const char *value)
-{
-    ((struct flame *)command)->weight = value;
-    return true;
-}
-
-static bool set_off_cpu(void *command, const char *option, const char *value)
-{
-    ((struct flame *)command)->counted = COUNT_OFF_CPU;
-    return true;
-}
-
-static bool set_frames(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-    const char *all = "";
-
-    f->chosen = true;
-    for (int i = 0; i < N_FRAMES; i++) {
-        if (!strcmp(frames_rows[i].name, value)) {
-            f->frames = &frames_rows[i];
-            return true;
-        }
-        all = arena_printf(f->cx->arena, "%s%s%s", all, i ? " or " : "", frames_rows[i].name);
-    }
-    return diag_error(f->cx->diag, nowhere, "options", "%s takes %s, not \"%s\"", option, all,
-                      value);
-}
-
-static bool set_hz(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    f->by_hz = true;
-    return number(f, option, value, HZ_MAX, &f->hz);
-}
-
-static bool set_time(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    return options_time(f->cx, option, value, &f->seconds);
-}
-
-static bool set_every(void *command, const char *option, const char *value)
-{
-    struct flame *f = command;
-
-    return options_time(f->cx, option, value, &f->every) &&
-           (f->every >= EVERY_LEAST ||
-            diag_error(f->cx->diag, nowhere, "options", "%s takes a second or more", option));
-}
-
-static const struct command_option taken[] = {
-    {"-x", "PID", "the process to look at", set_target},
-    {"--master", "PID", "all workers of this process", set_target},
-    {"--container", "NAME", "the processes that run Lua in this container", set_target},
-    {"--pod", "NS/POD[/CONTAINER]", "... in this pod of Kubernetes, on its node", set_target},
-    {"--sysroot", "DIR", "look for the target's files below DIR (see docker-root)", pass_on},
-    {"-d", "PATH", "a further module, or pack of debug information, NAME.pack", pass_on},
-    {"--no-debuginfo", "KIND", "without dwarf, debuginfod, pack or layout", pass_on},
-    {"-c", "COMMAND", "start it, and profile it until it ends", set_target},
-    {"-t", "TIME", "how long (10, or until COMMAND ends): 30, 1.5, 500ms, 5m ...", set_time},
-    {"--every", "TIME", "a file for each TIME, named by when it began, until ^C or -t", set_every},
-    {"-F", "HZ", "how often a second (99)", set_hz},
-    {"--at", "PROBE", "count the hits of a probe point, not samples", set_at},
-    {"--weight", "EXPR", "with --at: count what EXPR is at a hit, not 1", set_weight},
-    {"--off-cpu", NULL, "count the microseconds off the CPU", set_off_cpu},
-    {"--frames", "KIND", "which: all (the default), lua, or c: of C and the kernel", set_frames},
-    {"-o", "FILE", "where to (flame.svg)", set_output},
-    {"--format", NULL, "another format (ngstap convert --help lists them)", NULL},
-    PUSHING_OPTIONS,
-    {"--title", "TEXT", "the title of the picture", set_title},
-    {"--detailed", NULL, "the current line of each function, not where it begins", set_detailed},
-    {"--demangle", NULL, "names of C++ and Rust functions as their sources have them", pass_on},
-    {"--depth", "N", "frames of a stack (100)", set_depth},
-    {"-D", "NAME=VALUE", "a limit, e.g. MAXMAPENTRIES=20000", pass_on},
-    {"-I", "DIR", "search DIR for library modules first", pass_on},
-    {"-v", NULL, "say more", pass_on},
-};
-
-static const struct command_options options = {
-    "ngstap flame",
-    "Usage: ngstap flame [OPTION]...\n"
-    "Profiles a process, a master's workers, a container or a command, and draws a flame graph:\n"
-    "where they take CPU time, in Lua, C and the kernel, or what --at and --off-cpu count.\n\n",
-    taken, sizeof(taken) / sizeof(*taken)};
-
-/* False after reporting: options that say nothing together. */
-static bool check_together(struct flame *f)
-{
-    const char *what = NULL;
-
-    if (f->counted == COUNT_OFF_CPU && f->at)
-        what = "--off-cpu counts time, --at hits: which?";
-    else if (f->weight && !f->at)
-        what = "--weight is of the hits of --at PROBE";
-    else if (f->by_hz && f->counted != COUNT_SAMPLES)
-        what = "-F is of samples: --at and --off-cpu take none";
-    else if (f->to.push.receiver && (f->output || f->format))
-        what = "--push and --otlp send a profile: -o and --format do not go with them";
-    else if ((f->to.push.n_labels || f->to.push.n_headers) && !f->to.push.receiver)
-        what = "--label and --header are of what --push or --otlp sends";
-    else if (f->to.push.receiver && f->every > 0)
-        what = "--every writes files, --push and --otlp send one profile: ngstap agent sends many";
-    return !what || diag_error(f->cx->diag, nowhere, "options", "%s", what);
-}
-
-static bool parse(struct flame *f, int argc, char **argv, bool *help)
-{
-    struct options o;
-
-    if (!options_command(f->cx, argc, argv, &options, f, &o))
-        return false;
-    *help = o.help;
-    if (o.help)
-        return true;
-    f->format = o.format;
-    if (f->seconds == 0 && !f->command && f->every == 0)
-        f->seconds = USUAL_SECONDS;
-    if (optind != argc) {
-        diag_error(f->cx->diag, nowhere, "options", "flame takes no argument such as %s",
-                   argv[optind]);
-        diag_hint(f->cx->diag, "a process is named by -x, a container by --container, a pod by "
-                               "--pod, a command by -c");
-        return false;
-    }
-    if (!f->target) {
-        diag_error(f->cx->diag, nowhere, "options", "whose profile? Name a target");
-        diag_hint(f->cx->diag,
-                  "-x PID, --master PID, --container NAME, --pod NAMESPACE/POD or -c COMMAND");
-        return false;
-    }
-    return check_together(f);
 }
 
 /* ---- the whole ---- */
@@ -529,52 +232,54 @@ static void make_argv(struct flame *f)
     struct arena *a = f->cx->arena;
 
     if (f->seconds > 0) {
-        give(f, "-T");
-        give(f, arena_printf(a, "%.9f", f->seconds));
+        flame_give(f, "-T");
+        flame_give(f, arena_printf(a, "%.9f", f->seconds));
     }
     if (f->counted == COUNT_SAMPLES)
-        give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
+        flame_give_arg(f, "hz", arena_printf(a, "%ld", f->hz));
     if (is_lua_profile(f))
-        give_arg(f, "min", "0");
+        flame_give_arg(f, "min", "0");
     else
-        give_arg(f, "frames", f->frames->name);
+        flame_give_arg(f, "frames", f->frames->name);
     if (!strcmp(f->frames->name, "all"))
-        give_arg(f, "places", "1");
+        flame_give_arg(f, "places", "1");
     if (f->counted == COUNT_OFF_CPU) {
-        give_arg(f, "off_cpu", "1");
-        give(f, "-D"); /* one event of a pair left out, and the time to the next one would count */
-        give(f, "STP_NO_OVERLOAD");
+        flame_give_arg(f, "off_cpu", "1");
+        flame_give(
+            f, "-D"); /* one event of a pair left out, and the time to the next one would count */
+        flame_give(f, "STP_NO_OVERLOAD");
     }
     if (f->every > 0)
-        give_arg(f, "every", arena_printf(a, "%.0f", f->every * 1000));
+        flame_give_arg(f, "every", arena_printf(a, "%.0f", f->every * 1000));
     if (f->at)
-        give_arg(f, "at", f->at);
+        flame_give_arg(f, "at", f->at);
     if (f->weight)
-        give_arg(f, "weight", f->weight);
-    give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
-    give_arg(f, "depth_option", "--depth N");
+        flame_give_arg(f, "weight", f->weight);
+    flame_give_arg(f, "depth", arena_printf(a, "%ld", f->depth));
+    flame_give_arg(f, "depth_option", "--depth N");
     /* room for so many frames of a usual length; what is longer is cut, and said */
     if (!f->string_limit && f->frames->names_long) {
         long room = f->depth < ROOM_MAX / FRAME_LEN ? f->depth * FRAME_LEN : ROOM_MAX;
 
-        give(f, "-D");
-        give(f, arena_printf(a, "MAXSTRINGLEN=%ld", room > ROOM_LEAST ? room : (long)ROOM_LEAST));
+        flame_give(f, "-D");
+        flame_give(
+            f, arena_printf(a, "MAXSTRINGLEN=%ld", room > ROOM_LEAST ? room : (long)ROOM_LEAST));
     }
     if (!f->entries_limit && f->counted == COUNT_SAMPLES) {
-        give(f, "-D");
-        give(f, arena_printf(a, "MAXMAPENTRIES=%u", stacks_due(f)));
+        flame_give(f, "-D");
+        flame_give(f, arena_printf(a, "MAXMAPENTRIES=%u", stacks_due(f)));
     }
-    give_arg(f, "limit", "1000000");
+    flame_give_arg(f, "limit", "1000000");
     if (f->every == 0 || f->terminal)
-        give_arg(f, "progress", "1");
-    give(f, "--format");
-    give(f, f->format);
+        flame_give_arg(f, "progress", "1");
+    flame_give(f, "--format");
+    flame_give(f, f->format);
     if (!f->to.push.receiver) {
-        give(f, "-o");
-        give(f, f->output);
+        flame_give(f, "-o");
+        flame_give(f, f->output);
     }
-    give(f, search_sample(f->cx, is_lua_profile(f) ? "lj-lua-stacks.sxx" : "stacks.sxx"));
-    give(f, NULL);
+    flame_give(f, search_sample(f->cx, is_lua_profile(f) ? "lj-lua-stacks.sxx" : "stacks.sxx"));
+    flame_give(f, NULL);
     f->argc--;
 }
 
@@ -582,9 +287,9 @@ static void explain_no_stack(const struct flame *f)
 {
     struct diag *d = f->cx->diag;
 
-    if (f->bare_hits && f->frames->other)
-        diag_hint(d, "all %" PRIu64 " were %s: --frames %s", f->bare_hits, f->frames->without,
-                  f->frames->other);
+    if (f->bare_hits)
+        diag_hint(d, "all %" PRIu64 " were %s%s%s", f->bare_hits, f->frames->without,
+                  f->frames->other ? ": --frames " : "", f->frames->other ? f->frames->other : "");
     else if (f->hits)
         return; /* no weight above 0, which the script says */
     else if (f->counted == COUNT_OFF_CPU)
@@ -595,7 +300,10 @@ static void explain_no_stack(const struct flame *f)
     else if (f->at)
         diag_hint(d, "in %.0f s it did not hit %s", f->info.seconds, f->at);
     else
-        diag_hint(d, "in %.0f s it never ran when a sample was due: it is idle", f->info.seconds);
+        diag_hint(d,
+                  "in %.0f s it never ran when a sample was due: it is idle, stopped or has "
+                  "ended",
+                  f->info.seconds);
 }
 
 static void explain_nothing(const struct flame *f)
@@ -611,9 +319,8 @@ static void explain_nothing(const struct flame *f)
         return;
     if (!f->ticks)
         diag_hint(d,
-                  "in %.0f s it never ran when a sample was due: it is idle (send it requests), or "
-                  "it is a "
-                  "master whose workers do the work (--master)",
+                  "in %.0f s it never ran when a sample was due: it is idle (send it requests), "
+                  "stopped, or a master whose workers do the work (--master)",
                   f->info.seconds);
     else
         diag_hint(d,
@@ -774,7 +481,7 @@ static int run_trial(struct flame *f, int argc, char **argv)
     trial_end(f, true); /* before the analysis */
     if (!f->trial.without)
         return status;
-    f->frames = &frames_rows[FRAMES_C];
+    f->frames = &flame_frames[FRAMES_C];
     return run_sample(f, f->cx, argc, argv);
 }
 
@@ -784,13 +491,13 @@ int subcommand_flame(struct compile *cx, int argc, char **argv)
                       .cx = cx,
                       .hz = USUAL_HZ,
                       .depth = USUAL_DEPTH,
-                      .frames = &frames_rows[FRAMES_ALL],
+                      .frames = &flame_frames[FRAMES_ALL],
                       .terminal = isatty(STDERR_FILENO)};
 
     bool help;
 
-    give(&f, "ngstap");
-    if (!parse(&f, argc, argv, &help))
+    flame_give(&f, "ngstap");
+    if (!flame_options(&f, argc, argv, &help))
         return 1;
     if (help)
         return 0;

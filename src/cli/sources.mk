@@ -7,7 +7,8 @@ ngstap_SOURCES += \
 	src/cli/driver.c src/cli/driver.h \
 	src/cli/fixluabt.c \
 	src/cli/kconfig.c src/cli/kconfig.h \
-	src/cli/flame.c \
+	src/cli/flame.c src/cli/flame.h \
+	src/cli/flame_options.c \
 	src/cli/kept.c src/cli/kept.h \
 	src/cli/limits.c src/cli/limits.h \
 	src/cli/listing.c src/cli/listing.h \
