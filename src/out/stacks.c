@@ -191,10 +191,12 @@ static void find_module(struct native *n, const char *s, const char *end)
 /* "+0xOFFSET/0xSIZE" behind the module: there is no symbol. */
 static bool cut_offset(struct native *n)
 {
+    if (!n->module)
+        return false;
     const char *at = NULL, *end = n->module + n->module_len;
     uint64_t number;
 
-    for (const char *p = n->module; p && p < end; p++)
+    for (const char *p = n->module; p < end; p++)
         if (starts(p, (size_t)(end - p), "+0x"))
             at = p;
     if (!at)
