@@ -5,6 +5,7 @@
  */
 #include "target/module.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -261,8 +262,12 @@ const char *target_lacks(const struct target *t, const char *path)
     int fd = sysroot_open(t->root, path);
 
     if (fd >= 0) {
+        char magic[SELFMAG];
+        bool elf = pread(fd, magic, SELFMAG, 0) == SELFMAG && !memcmp(magic, ELFMAG, SELFMAG);
+
         close(fd);
-        return "it is not an ELF file";
+        return elf ? "its ELF headers are damaged, or of a kind that is not read"
+                   : "it is not an ELF file";
     }
     if (errno == ENOENT || errno == ENOTDIR)
         return NULL;
