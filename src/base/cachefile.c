@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,13 +35,6 @@ struct head {
     uint8_t key[CACHEFILE_KEY_SIZE];
     uint8_t sum[CACHEFILE_KEY_SIZE]; /* SHA-256 of what follows */
 };
-
-static int open_folder(const char *folder, bool make)
-{
-    char path[PATH_MAX];
-
-    return cachedir_find(folder, make, path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-}
 
 static void file_name(const uint8_t key[CACHEFILE_KEY_SIZE], char name[NAME_SIZE])
 {
@@ -69,7 +61,7 @@ void *cachefile_load(const char *folder, const uint8_t key[CACHEFILE_KEY_SIZE], 
     struct head is, want;
     char name[NAME_SIZE], *data = NULL;
     struct stat st;
-    int dir = open_folder(folder, false);
+    int dir = cachedir_open(folder, false);
 
     if (dir < 0)
         return NULL;
@@ -190,7 +182,7 @@ void cachefile_save(const char *folder, const uint8_t key[CACHEFILE_KEY_SIZE], c
     struct whole w;
     struct head h;
     struct stat st;
-    int dir = size && size <= FILE_BYTES - sizeof(h) ? open_folder(folder, true) : -1;
+    int dir = size && size <= FILE_BYTES - sizeof(h) ? cachedir_open(folder, true) : -1;
 
     if (dir < 0)
         return;
