@@ -180,9 +180,9 @@ cp -L "$bare" "$scratch/bare"
 strip "$scratch/bare"
 cp -L "$lib/libluajit-5.1.so.2" "$scratch/libluajit-5.1.so.2"
 strip "$scratch/libluajit-5.1.so.2"
-LD_LIBRARY_PATH=$scratch flame -t 1 -F 199 -o "$scratch/bare.folded" \
+LD_LIBRARY_PATH=$scratch flame -t 1 -F 199 -o "$scratch/bare.folded" --no-debuginfo layout \
     -c "$scratch/bare -e 'while os.clock() < 20 do end'"
-check 'LuaJIT without debug information: C frames' eval \
+check 'LuaJIT without debug information or a layout: C frames' eval \
     '[[ $status = 0 && -s "$scratch/bare.folded" ]] &&
     ! sed "s/@plt//g" "$scratch/bare.folded" | grep -q "@"'
 check '... and a line says why' said "alone: LuaJIT's debug information"
