@@ -44,8 +44,9 @@ sums_are_right() {
     n=$(counts n) two=$(counts two) lost=$(of_report lost)
     lines=$(($(grep -c '^line ' "$scratch/out") + lines_read))
     echo "# hits $n, printed $lines, lost ${lost:-?}"
-    # The two functions are let go one after the other: a round of the target's may lie between.
-    [[ -n $lost && $n -gt 0 ]] && ((n == lines + lost && n - two <= 20 && two - n <= 20))
+    # The two functions are let go one after the other: rounds of the target's, of twenty hits each,
+    # may lie between, a few on a busy machine.
+    [[ -n $lost && $n -gt 0 ]] && ((n == lines + lost && n - two <= 100 && two - n <= 100))
 }
 lost_some() { (($(of_report lost) > 0)); }
 is_said() { said "^WARNING: $(of_report lost) prints lost"; }
