@@ -595,8 +595,8 @@ static void test_exec(void)
            "-d of what is not there");
     more[0] = path("bin/short");
     tap_ok(!target_open(&f.cx, &(struct target_opts){.modules = more, .n_modules = 1}) &&
-               said(&f, "bin/short: it is not an ELF file"),
-           "-d of what is no ELF file");
+               said(&f, "bin/short: its ELF headers are damaged"),
+           "-d of what is cut short");
     more[0] = path("bin");
     tap_ok(!target_open(&f.cx, &(struct target_opts){.modules = more, .n_modules = 1}) &&
                said(&f, "bin: it is not a regular file"),
