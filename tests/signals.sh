@@ -231,7 +231,7 @@ sleep 1.3
 kill -TERM "$tracer"
 sleep 0.2
 kill -HUP "$tracer"
-timeout 10 sed '/whole/q' <&6 >"$scratch/out"
+timeout 10 sed '/whole/q' <&6 >"$scratch/out" || : # the checks say what lacks
 exec 6<&-
 status=0
 wait "$tracer" || status=$?
