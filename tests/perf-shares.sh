@@ -25,7 +25,7 @@ perf record -q -e cpu-clock --call-graph dwarf -o "$scratch/trial" -- true >"$sc
     skip_all "perf records no stacks here: $(tail -n 1 "$scratch/said")"
 
 seconds=15
-hz=999
+hz=1499
 same_shares() {
     local name='' pid=''
     start_target nginx gc64 tls 120
