@@ -76,8 +76,8 @@ exec 4>&- 5>&-
 
 # 10,000 of them with requests: tests/slow/ages.sh.
 never_wrong() {
-    "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 50 >"$scratch/out" 2>"$scratch/err" &&
-        grep -q '^part 0: [1-9].* damaged 50, refused [1-9]' "$scratch/out"
+    "$builddir/tests/unit/layout_fit_nginx" "$pid" layouts 300 >"$scratch/out" 2>"$scratch/err" &&
+        grep -q '^part 0: [1-9].* damaged 300, refused [1-9]' "$scratch/out"
 }
 check 'a damaged worker is never taken for one of another layout' never_wrong
 
