@@ -43,7 +43,9 @@ static uint64_t rules_kept(const struct agent_conf *old, const struct agent_conf
 
     if (old->window != new->window || old->hz != new->hz || !same(old->spool, new->spool))
         return 0; /* each session's options */
-    while (n < old->n_rules && n < new->n_rules &&same_rule(&old->rules[n], &new->rules[n]))
+    uint64_t both = old->n_rules < new->n_rules ? old->n_rules : new->n_rules;
+
+    while (n < both && same_rule(&old->rules[n], &new->rules[n]))
         n++;
     return n;
 }

@@ -1,8 +1,8 @@
 /*
  * cachedir: where ngstap keeps what outlives a run, and whether it is to be believed. Enters: the
- * environment; leaves: a folder. Refused: a folder that is not ours or that others can
- * write to, and one below a folder that anybody but root and us could exchange (root may run with a
- * user's HOME). A relative XDG_CACHE_HOME is ignored, as its specification says.
+ * environment; leaves: a folder. Refused: one that is not ours or that others can write to, and one
+ * below a folder that anybody but root and us could exchange (root may run with a user's HOME). A
+ * relative XDG_CACHE_HOME is ignored, as its specification says.
  */
 #include "base/cachedir.h"
 
@@ -98,8 +98,8 @@ bool cachedir_find(const char *name, bool make, char out[PATH_MAX])
            snprintf(out, PATH_MAX, "%s/ngstap/%s", real, name) < PATH_MAX && is_ours(out, make);
 }
 
-/* Folders that were found safe, and by what: looking takes ten calls a file, each of which a jail
- * asks its parent for. Nobody but root and us can put another in its place, so it stays safe. */
+/* Folders that were found safe, by which environment and user. To look takes ten calls, and each is
+ * one that a jail asks its parent for; nobody but root and us can put another folder there. */
 enum { KNOWN_MAX = 8 };
 static struct known {
     char *name, *base, *path;

@@ -14,8 +14,8 @@
  */
 bool cachedir_find(const char *name, bool make, char out[PATH_MAX]);
 
-/* Opens it to be read: a descriptor, the caller's. -1: as FALSE above. A folder that was found once
- * is not looked at again while this process, or a fork, has the same environment and user. */
+/* Opens it to be read: a descriptor, the caller's. -1: as FALSE above. Once it was found, what lies
+ * above it is not looked at again while this process, or a fork, has that environment and user. */
 int cachedir_open(const char *name, bool make);
 
 /* Is there a folder of the cache, OUT, that is not used since others could put something into it?
